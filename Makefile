@@ -1,0 +1,124 @@
+# Everything one does here, as targets; `make` alone lists them. The environments are made on first use.
+
+PYTHON ?= python3
+# Off with COVERAGE=off, while core is being written: core/ has to be covered to the last branch.
+COVERAGE ?= on
+# More arguments for pytest, such as ARGS="-k backoff -x"; T narrows the unit tests to a file or folder.
+ARGS ?=
+T ?= tests/unit
+
+AIRFLOW_NEWEST := $(shell sed -n 's/^apache-airflow==//p' constraints/airflow-3.3.in)
+AIRFLOW_LOWEST := $(shell sed -n 's/^apache-airflow==//p' constraints/lowest.in)
+# Airflow 3.1.0 sets no upper bound on most of what it needs, so all that is taken as of this day, by which the newest
+# of our lower bounds was out.
+LOWEST_AS_OF := 2026-02-01
+PIP_VERSION := 26.3
+UV_VERSION := 0.13.9
+
+TOOLS := .venv-tools
+VENV := .venv
+VENV_LOWEST := .venv-lowest
+BIN := $(VENV)/bin
+SAY := @echo "==>"
+CHECKED := airflow_provider_asyncapi $(wildcard demo)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo ui test test-unit test-lowest test-integration lint format bench build constraints clean
+
+help: ## list the targets
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+setup: $(VENV)/.ready $(VENV_LOWEST)/.ready ## make both environments (the other targets do it when they need one)
+
+demo: $(VENV)/.ready ## run jobs of pretended vendors on a real Airflow, from clone to result
+	$(SAY) "Running the demo"
+	@$(BIN)/python -m demo run
+
+ui: $(VENV)/.ready ## start Airflow with the demo's DAGs and its web UI
+	$(SAY) "Starting Airflow with the demo's DAGs"
+	@$(BIN)/python -m demo ui
+
+test: $(VENV)/.ready $(VENV_LOWEST)/.ready ## run every test suite and sum them up
+	@MAKE="$(MAKE)" $(BIN)/python scripts/test_all.py
+
+test-unit: $(VENV)/.ready ## unit tests on the newest Airflow, with the coverage of core/
+	$(SAY) "Unit tests on Airflow $(AIRFLOW_NEWEST)"
+	@mkdir -p reports && rm -f .coverage .coverage.*
+ifeq ($(COVERAGE)$(T)$(ARGS),ontests/unit)
+	@$(BIN)/python -m pytest $(T) --junitxml=reports/$@.xml --cov --cov-report=
+	$(SAY) "Coverage of core/ has to be 100 % of lines and branches (COVERAGE=off passes over it)"
+	@$(BIN)/python -m coverage report --include='airflow_provider_asyncapi/core/*' --fail-under=100
+else
+	@$(BIN)/python -m pytest $(T) --junitxml=reports/$@.xml $(ARGS)
+endif
+
+test-lowest: $(VENV_LOWEST)/.ready ## unit tests on the lowest versions that pyproject.toml allows
+	$(SAY) "Unit tests on Airflow $(AIRFLOW_LOWEST) and the lowest versions of all else we name"
+	@mkdir -p reports
+	@$(VENV_LOWEST)/bin/python -m pytest $(T) --junitxml=reports/$@.xml $(ARGS)
+
+test-integration: $(VENV)/.ready ## integration tests: a real Airflow against real servers
+	$(SAY) "Integration tests on Airflow $(AIRFLOW_NEWEST)"
+	@mkdir -p reports
+	@$(BIN)/python -m pytest tests/integration -m 'integration or not integration' --timeout=600 --junitxml=reports/$@.xml $(ARGS)
+
+lint: $(VENV)/.ready ## style, format, types, direction of imports, spelling
+	$(SAY) "ruff check"
+	@$(BIN)/ruff check .
+	$(SAY) "ruff format --check"
+	@$(BIN)/ruff format --check .
+	$(SAY) "mypy --strict"
+	@$(BIN)/mypy $(addprefix -p ,$(CHECKED))
+	$(SAY) "import-linter"
+	@$(BIN)/lint-imports --no-cache --no-logo
+	$(SAY) "codespell"
+	@$(BIN)/codespell
+
+format: $(VENV)/.ready ## put the code into shape
+	$(SAY) "ruff check --fix, ruff format"
+	@$(BIN)/ruff check --fix --exit-zero --quiet .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.bench ## measure this provider beside a plain one
+	$(SAY) "Running the benchmarks"
+	@$(BIN)/python -m benchmarks
+
+build: $(TOOLS)/.ready ## wheel and sdist, into dist/
+	$(SAY) "Building the wheel and the sdist"
+	@rm -rf dist
+	@scripts/build "$(TOOLS)"
+	@ls -l dist
+
+constraints: $(TOOLS)/.ready ## resolve anew the versions both environments are pinned to
+	$(SAY) "Pinning the newest versions with Airflow $(AIRFLOW_NEWEST)"
+	@scripts/pin "$(TOOLS)" constraints/airflow-3.3 --group test --group lint --group bench
+	$(SAY) "Pinning the lowest versions with Airflow $(AIRFLOW_LOWEST), as of $(LOWEST_AS_OF)"
+	@scripts/pin "$(TOOLS)" constraints/lowest --group test --resolution lowest-direct --exclude-newer $(LOWEST_AS_OF)
+
+clean: ## remove environments, caches and reports
+	$(SAY) "Removing what make has made"
+	@rm -rf $(TOOLS) $(VENV) $(VENV_LOWEST) build dist reports htmlcov .coverage .coverage.* \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(TOOLS)/.ready: scripts/setup-tools
+	$(SAY) "Setting up the installers in $(TOOLS)"
+	@python=$$(scripts/find-python "$(PYTHON)") && scripts/setup-tools "$$python" $(TOOLS) $(PIP_VERSION) $(UV_VERSION)
+	@touch $@
+
+$(VENV)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/airflow-3.3.txt
+	$(SAY) "Setting up $(VENV): Airflow $(AIRFLOW_NEWEST) (the first time takes a minute)"
+	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV) constraints/airflow-3.3.txt test lint
+	@touch $@
+
+$(VENV_LOWEST)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/lowest.txt
+	$(SAY) "Setting up $(VENV_LOWEST): Airflow $(AIRFLOW_LOWEST) and the lowest versions (the first time takes a minute)"
+	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV_LOWEST) constraints/lowest.txt test
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.ready
+	$(SAY) "Adding what the benchmarks compare with to $(VENV)"
+	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV) constraints/airflow-3.3.txt bench
+	@touch $@

@@ -1,0 +1,284 @@
+"""
+Credentials: how each kind of authentication changes a request.
+
+To add a kind, write a function that reads it from the connection's fields, and name it in :data:`AUTH_KINDS`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from airflow_provider_asyncapi.core.effects import Flow, Log, Send
+from airflow_provider_asyncapi.core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    MissingValueError,
+    TransportError,
+)
+from airflow_provider_asyncapi.core.messages import Request, Response
+from airflow_provider_asyncapi.core.request_templates import RequestTemplate
+from airflow_provider_asyncapi.core.selectors import Selection, capture, parse_captures
+from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_number, as_text, shorten
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.settings import Api
+
+_REFRESH_CODES = frozenset({401, 403})
+#: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
+_RENEW_BEFORE = 30.0
+#: A number above these is a moment since the epoch, in seconds or in milliseconds, and no lifetime.
+_EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e11
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """
+    What a login gave.
+
+    :param value: the token itself.
+    :param renew_at: seconds since the epoch from which on it is renewed; None where it doesn't expire.
+    :param variables: what else the login captured, a refresh token for one.
+    """
+
+    value: str = field(repr=False)
+    renew_at: float | None = None
+    variables: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether it may still be used."""
+        return self.renew_at is None or now < self.renew_at
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """
+    How a token is got.
+
+    :param request: the login request.
+    :param token: where the token is in the answer.
+    :param refresh: the request that renews a token with what the last login captured; ``request`` where None.
+    :param expiry: where the answer says when the token expires: seconds, a moment since the epoch, or an ISO date.
+    :param lifetime: seconds that a token lives where the answer doesn't say; None for no end.
+    :param captures: what else of the answer the refresh request needs.
+    """
+
+    request: RequestTemplate
+    token: Selection
+    refresh: RequestTemplate | None = None
+    expiry: Selection | None = None
+    lifetime: float | None = None
+    captures: Mapping[str, Selection] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """
+    One way to authenticate.
+
+    :param headers: header fields to set; ``{token}`` in one stands for the token of the login.
+    :param params: query parameters to add.
+    :param login: how to get the token, where one is needed.
+    :param refresh_codes: status codes that mean that the token isn't valid any more.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    login: Login | None = None
+    refresh_codes: frozenset[int] = _REFRESH_CODES
+
+    def apply(self, request: Request, token: Token | None) -> Request:
+        """Give the request with the credentials in it."""
+        value = token.value if token else ""
+        signed = request.with_headers((name, text.replace("{token}", value)) for name, text in self.headers.items())
+        if not self.params:
+            return signed
+        query = urlencode({name: text.replace("{token}", value) for name, text in self.params.items()})
+        separator = "&" if "?" in request.url else "?"
+        return Request(signed.method, f"{signed.url}{separator}{query}", signed.headers, signed.body)
+
+
+def log_in(api: Api, login: Login, previous: Token | None) -> Flow[Token]:
+    """
+    Get a token, by refreshing the previous one where the API has a request for that.
+
+    :raises AuthenticationError: where the login is refused, or its answer holds no token.
+    """
+    if login.refresh is not None and previous is not None:
+        try:
+            return (yield from _token_request(api, login, login.refresh, previous))
+        except (AuthenticationError, MissingValueError) as error:
+            yield Log(logging.INFO, f"The token could not be refreshed, logging in anew: {error}")
+    return (yield from _token_request(api, login, login.request, previous=None))
+
+
+def _token_request(api: Api, login: Login, template: RequestTemplate, previous: Token | None) -> Flow[Token]:
+    scope = {**api.scope, **(previous.variables if previous else {})}
+    request = template.render(scope, api.settings.base_url)
+    response: Response = yield Send(request)
+    if not response.ok:
+        said = shorten(api.redact(response.text))
+        if response.status >= 500 or response.status == 429:  # noqa: PLR2004 - a passing fault, no refusal
+            raise TransportError(f"login: {request} answered {response.status}: {said}")
+        raise AuthenticationError(
+            f"login: {request} answered {response.status}, expected 2xx: {said}; check the connection's login,"
+            " password and login request"
+        )
+    token = login.token.value(response, scope)
+    if not isinstance(token, str | int) or isinstance(token, bool) or token == "":
+        raise MissingValueError(
+            f"login: {request} answered {response.status}, but {login.token} found no token in it"
+            f" (content type {response.content_type or 'none'})"
+        )
+    api.redact.add(as_text(token))
+    captured = capture(login.captures, response, scope)
+    for value in captured.values():
+        api.redact.add(as_text(value))
+    expires_at = _expiry(login.expiry.value(response, scope) if login.expiry else None, api.clock())
+    if expires_at is None and login.lifetime is not None:
+        expires_at = api.clock() + login.lifetime
+    # A refresh token that isn't rotated stays valid beside the new access token.
+    kept = {**(previous.variables if previous else {}), **captured}
+    return Token(as_text(token), _renew_at(expires_at, api.clock()), kept)
+
+
+def _renew_at(expires_at: float | None, now: float) -> float | None:
+    if expires_at is None:
+        return None
+    return expires_at - min(_RENEW_BEFORE, 0.1 * max(0.0, expires_at - now))
+
+
+def _expiry(value: JsonValue, now: float) -> float | None:
+    number = as_number(value)
+    if number is not None:
+        if number > _EPOCH_MILLISECONDS:
+            return number / 1000
+        return number if number > _EPOCH_SECONDS else now + number
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return None
+
+
+def _need(fields: Mapping[str, Any], kind: str, **labels: str) -> None:
+    """Check that the fields which a kind of authentication needs are there."""
+    for name, label in labels.items():
+        if not fields.get(name):
+            raise ConfigurationError(f"connection: auth {kind!r} needs {name} ({label}), and it is empty")
+
+
+def _none(_fields: Mapping[str, Any]) -> Auth:
+    return Auth()
+
+
+def _basic(fields: Mapping[str, Any]) -> Auth:
+    """Read HTTP basic authentication (RFC 7617)."""
+    _need(fields, "basic", login="the user name")
+    if ":" in fields["login"]:
+        raise ConfigurationError("connection: the login of auth 'basic' can't hold a colon")
+    pair = f"{fields['login']}:{fields.get('password') or ''}"
+    return Auth({"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"})
+
+
+def _bearer(fields: Mapping[str, Any]) -> Auth:
+    """Read a bearer token (RFC 6750)."""
+    _need(fields, "bearer", password="the token")  # noqa: S106 - the label of a field
+    return Auth({"Authorization": f"Bearer {fields['password']}"})
+
+
+def _api_key(fields: Mapping[str, Any]) -> Auth:
+    """Read an API key in a header or a query parameter."""
+    _need(fields, "api_key", password="the key")  # noqa: S106 - the label of a field
+    name = fields.get("api_key_name") or "X-API-Key"
+    place = fields.get("api_key_in") or "header"
+    if place not in ("header", "query"):
+        raise ConfigurationError(f"connection: api_key_in has to be 'header' or 'query', not {place!r}")
+    return Auth({name: fields["password"]}) if place == "header" else Auth(params={name: fields["password"]})
+
+
+def _oauth2(fields: Mapping[str, Any]) -> Auth:
+    """Read OAuth 2 client credentials (RFC 6749, section 4.4)."""
+    _need(fields, "oauth2", login="the client id", password="the client secret", token_url="the token endpoint")  # noqa: S106
+    form: dict[str, Any] = {"grant_type": "client_credentials"}
+    if fields.get("scope"):
+        form["scope"] = fields["scope"]
+    form |= mapping(fields, "token_params")
+    headers = {"Accept": "application/json"}
+    style = fields.get("client_auth") or "basic"
+    if style == "body":
+        form |= {"client_id": fields["login"], "client_secret": fields["password"]}
+    elif style == "basic":
+        headers |= _basic({"login": fields["login"].replace(":", "%3A"), "password": fields["password"]}).headers
+    else:
+        raise ConfigurationError(f"connection: client_auth has to be 'basic' or 'body', not {style!r}")
+    request = RequestTemplate.parse(
+        {"endpoint": fields["token_url"], "data": form, "headers": headers}, "connection: token request"
+    )
+    login = Login(
+        request, Selection.parse("access_token", "token"), expiry=Selection.parse("expires_in", "expiry")
+    )
+    return Auth({"Authorization": "Bearer {token}"}, login=login)
+
+
+def _login(fields: Mapping[str, Any]) -> Auth:
+    """Read a login request: any request whose answer holds a token."""
+    _need(fields, "login", login_request="the request as JSON", token="the selector of the token")  # noqa: S106
+    refresh = mapping(fields, "refresh_request")
+    lifetime = as_number(fields.get("token_lifetime"))
+    login = Login(
+        request=RequestTemplate.parse(mapping(fields, "login_request"), "connection: login_request"),
+        token=Selection.parse(fields["token"], "connection: token"),
+        refresh=RequestTemplate.parse(refresh, "connection: refresh_request") if refresh else None,
+        expiry=Selection.parse_optional(fields.get("token_expiry") or None, "connection: token_expiry"),
+        lifetime=lifetime,
+        captures=parse_captures(mapping(fields, "login_capture"), "connection: login_capture"),
+    )
+    codes = as_list(fields.get("refresh_codes")) or list(_REFRESH_CODES)
+    if not all(isinstance(code, int) for code in codes):
+        raise ConfigurationError(f"connection: refresh_codes has to be a list of status codes, not {codes!r}")
+    template = fields.get("token_format") or ("Bearer {token}" if not fields.get("token_header") else "{token}")
+    if "{token}" not in template:
+        raise ConfigurationError(f"connection: token_format has to hold {{token}}; it is {template!r}")
+    headers = {fields.get("token_header") or "Authorization": template}
+    return Auth(headers, login=login, refresh_codes=frozenset(codes))
+
+
+def mapping(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """
+    Read a field that holds a JSON object, as an object or as its text.
+
+    :raises ConfigurationError: on anything else; the text isn't shown, for it may hold a secret.
+    """
+    value = fields.get(name)
+    if value in (None, ""):
+        return {}
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ConfigurationError(
+                f"connection: {name} isn't JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+            ) from None
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"connection: {name} has to be a JSON object, not {type(value).__name__}")
+    return dict(value)
+
+
+#: The name of each kind, as it stands in the connection, and what reads it.
+AUTH_KINDS: Mapping[str, Callable[[Mapping[str, Any]], Auth]] = {
+    "none": _none,
+    "basic": _basic,
+    "bearer": _bearer,
+    "api_key": _api_key,
+    "oauth2": _oauth2,
+    "login": _login,
+}

@@ -1,0 +1,100 @@
+"""Reading bodies: JSON, XML and text, strictly and without being taken in."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from typing import TYPE_CHECKING
+
+from airflow_provider_asyncapi.core.errors import ContentError, RefusedContentError
+from airflow_provider_asyncapi.core.values import JsonValue
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+_CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.I)
+
+
+def decode_text(body: bytes, content_type: str, *, errors: str = "strict") -> str:
+    """
+    Decode a text body: a byte order mark first, then the declared charset, then UTF-8.
+
+    :raises ContentError: on bytes that aren't valid in that charset, or an unknown charset.
+    """
+    declared = _CHARSET.search(content_type)
+    if body.startswith(codecs.BOM_UTF8):
+        charset = "utf-8-sig"
+    elif body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        charset = "utf-16"
+    else:
+        charset = declared[1] if declared else "utf-8"
+    try:
+        return body.decode(charset, errors)
+    except LookupError:
+        if errors != "strict":
+            return body.decode("utf-8", errors)
+        raise ContentError(f"the body declares an unknown charset {charset!r}") from None
+    except UnicodeDecodeError as error:
+        raise ContentError(f"the body isn't valid {charset}: {error.reason} at byte {error.start}") from None
+
+
+def _what_it_is(body: bytes, content_type: str) -> str:
+    """Say in a few words what came instead of what was promised."""
+    declared = content_type.partition(";")[0].strip() or "no content type"
+    if not body.strip():
+        return f"an empty body ({declared})"
+    start = body.lstrip(codecs.BOM_UTF8).lstrip()[:15].lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return f"an HTML page ({declared})"
+    return f"{len(body)} bytes of {declared}"
+
+
+def parse_json(body: bytes, content_type: str) -> JsonValue:
+    """
+    Read a JSON body, whatever content type the API calls it.
+
+    :raises ContentError: naming what came instead, with the position of the first mistake.
+    """
+    if not body.strip():
+        raise ContentError(f"expected JSON, got {_what_it_is(body, content_type)}")
+    try:
+        # UTF-16 and UTF-32 are told from the first bytes (RFC 4627, section 3), as json.loads does.
+        text = decode_text(body, content_type) if b"\0" not in body[:4] else body.decode(json.detect_encoding(body))
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ContentError(
+            f"expected JSON, got {_what_it_is(body, content_type)}:"
+            f" {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ContentError(f"expected JSON, got {_what_it_is(body, content_type)}: {error}") from None
+
+
+def parse_xml(body: bytes, content_type: str) -> etree._Element:
+    """
+    Read an XML body without resolving anything outside of it.
+
+    :raises ContentError: naming what came instead.
+    :raises RefusedContentError: where the document type declares entities or refers to a file or address.
+    """
+    from lxml import etree
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    try:
+        root = etree.fromstring(body, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise ContentError(f"expected XML, got {_what_it_is(body, content_type)}: {error}") from None
+    if root is None:
+        raise ContentError(f"expected XML, got {_what_it_is(body, content_type)}")
+    info = root.getroottree().docinfo
+    if info.doctype and (info.system_url or info.public_id or _declares_entities(info)):
+        raise RefusedContentError(
+            "the XML declares entities or refers to an external document type, which is never resolved:"
+            " ask the API for plain XML"
+        )
+    return root
+
+
+def _declares_entities(info: etree.DocInfo) -> bool:
+    return info.internalDTD is not None and any(True for _ in info.internalDTD.iterentities())

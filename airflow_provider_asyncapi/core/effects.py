@@ -1,0 +1,110 @@
+"""
+What a flow asks its driver to do.
+
+A flow is a generator: it yields one of these, and is sent what came of it, or is thrown the
+:class:`~.errors.TransportError` that happened. Nothing in a flow touches a socket, a file or a clock of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.auth import Token
+    from airflow_provider_asyncapi.core.handle import JobHandle
+    from airflow_provider_asyncapi.core.messages import Request
+
+#: A status document is never this large; one that is would only fill the memory of the triggerer.
+MAX_BODY = 1024 * 1024
+
+
+class Sink(Protocol):
+    """Where a streamed body goes."""
+
+    def write(self, chunk: bytes, /) -> object:
+        """Take the next bytes."""
+
+    def restart(self) -> object:
+        """Forget what was written: the transfer begins again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """
+    Send a request; answered with a :class:`~.messages.Response`.
+
+    :param request: complete, credentials included.
+    :param sink: takes the body of a 2xx answer instead of the response.
+    :param limit: the largest body that is read into memory, in bytes.
+    """
+
+    request: Request
+    sink: Sink | None = None
+    limit: int = MAX_BODY
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait so many seconds; answered with None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    """
+    Give a valid :class:`~.auth.Token`, logging in once for all who ask at the same time.
+
+    :param rejected: the token that the API has just refused, if any.
+    """
+
+    rejected: Token | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """
+    Tell people; answered with None.
+
+    :param level: as in :mod:`logging`.
+    """
+
+    level: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """
+    Tell whoever keeps the state that a poll was made; answered with None.
+
+    :param handle: the job as it is known now.
+    :param polls: how many polls have been made.
+    :param errors: how many of the last ones failed, in a row.
+    :param changed: whether status or progress are new.
+    """
+
+    handle: JobHandle
+    polls: int
+    errors: int
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """
+    Run several flows, some at a time; answered with the list of what they returned, in order.
+
+    :param flows: makes each flow when its turn comes.
+    :param concurrency: how many at a time at most.
+    """
+
+    flows: Sequence[Callable[[], Flow[Any]]]
+    concurrency: int
+
+
+Effect: TypeAlias = Send | Sleep | Authorize | Log | Polled | Gather
+T = TypeVar("T")
+Flow: TypeAlias = Generator[Effect, Any, T]

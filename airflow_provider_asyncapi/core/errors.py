@@ -1,0 +1,129 @@
+"""
+Everything that can go wrong, as types.
+
+A message says what was asked, what came back, what was expected and what to change; it never holds a secret.
+What a retry can't mend is told apart by the class alone, so nobody has to read a message to decide.
+"""
+
+from __future__ import annotations
+
+
+class AsyncApiError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigurationError(AsyncApiError, ValueError):
+    """A parameter, a profile or a connection says something that can't be meant."""
+
+
+class SelectorError(ConfigurationError):
+    """A selector is malformed."""
+
+
+class UnknownVariableError(ConfigurationError):
+    """A template names a variable that nothing has set."""
+
+
+class UnsafeValueError(ConfigurationError):
+    """A value from the API can't be put where the template wants it (a ``..`` in a path, a line break)."""
+
+
+class HandleError(ConfigurationError):
+    """A job handle is of another version, or isn't one."""
+
+
+class TransportError(AsyncApiError):
+    """
+    No answer: the connection failed, broke, or took too long.
+
+    :param sent: whether the request may have reached the server.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class ResponseError(AsyncApiError):
+    """An answer that can't be used."""
+
+
+class ContentError(ResponseError):
+    """The body isn't what was promised: HTML, empty or broken where JSON or XML was expected."""
+
+
+class RefusedContentError(ResponseError):
+    """The body is dangerous to read: XML with entities, or larger than allowed."""
+
+
+class RedirectError(ResponseError):
+    """A redirect that isn't followed: a loop, from https to http, or with a body to another origin."""
+
+
+class MissingValueError(ResponseError):
+    """A value that the next step needs isn't in the answer."""
+
+
+class RequestRejectedError(ResponseError):
+    """The API said no (a status code that repeating won't change)."""
+
+
+class AuthenticationError(RequestRejectedError):
+    """The API doesn't accept the credentials, not even after they were renewed."""
+
+
+class JobNotFoundError(RequestRejectedError):
+    """The API doesn't know the job (404 or 410)."""
+
+
+class UnavailableError(AsyncApiError):
+    """Too many transient errors in a row; a later try may succeed."""
+
+
+class AmbiguousSubmitError(AsyncApiError):
+    """The job may or may not have been submitted, and submitting again could make two."""
+
+
+class JobFailedError(AsyncApiError):
+    """The remote job failed, or its status can't be anything but a failure."""
+
+
+class DeadlineError(AsyncApiError):
+    """The remote job didn't finish in time, or in as many polls as allowed."""
+
+
+class ResultError(AsyncApiError):
+    """The result can't be taken as it is."""
+
+
+class ResultExpiredError(ResultError):
+    """The result is gone from the API."""
+
+
+class ResultTooLargeError(ResultError):
+    """The result is larger than allowed for where it should go."""
+
+
+class PartialResultError(ResultError):
+    """Some records of the result failed."""
+
+
+class ArchiveError(ResultError):
+    """The archive is broken, or a member of it is refused."""
+
+
+def _subclasses(cls: type[AsyncApiError]) -> dict[str, type[AsyncApiError]]:
+    found = {cls.__name__: cls}
+    for sub in cls.__subclasses__():
+        found |= _subclasses(sub)
+    return found
+
+
+def error_of_kind(kind: str, message: str) -> AsyncApiError:
+    """
+    Build the error that was once serialized as its class name and message.
+
+    :param kind: the class name; an unknown one gives the base class.
+    :param message: the text.
+    """
+    return _subclasses(AsyncApiError).get(kind, AsyncApiError)(message)

@@ -1,0 +1,194 @@
+"""One exchange: credentials, redirects, and what an answer's status code means. All other flows are made of these."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Send, Sink, Sleep
+from airflow_provider_asyncapi.core.errors import (
+    AsyncApiError,
+    AuthenticationError,
+    ContentError,
+    JobNotFoundError,
+    RedirectError,
+    RequestRejectedError,
+    TransportError,
+    UnavailableError,
+)
+from airflow_provider_asyncapi.core.messages import Request, Response, origin
+from airflow_provider_asyncapi.core.problems import error_message
+from airflow_provider_asyncapi.core.redaction import is_sensitive_name, shown_url
+from airflow_provider_asyncapi.core.schedule import PollSchedule, retry_after
+from airflow_provider_asyncapi.core.selectors import Selection
+from airflow_provider_asyncapi.core.settings import Api
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_REDIRECTS = 10
+_TRANSIENT = frozenset({408, 425, 429})
+#: The server says that it has not taken the request, so that repeating it can't do anything twice.
+_NOT_TAKEN = frozenset({408, 425, 429, 503})
+_GONE = frozenset({404, 410})
+
+Stop = Callable[[Response], bool]
+
+
+def is_transient(status: int) -> bool:
+    """Tell whether a later try may get a better answer."""
+    return status in _TRANSIENT or status >= 500  # noqa: PLR2004 - the class of server errors
+
+
+def was_not_taken(status: int) -> bool:
+    """Tell whether the server says that it didn't act on the request."""
+    return status in _NOT_TAKEN
+
+
+def send(
+    api: Api, request: Request, *, stop: Stop | None = None, sink: Sink | None = None, limit: int = MAX_BODY
+) -> Flow[Response]:
+    """
+    Send a request with the connection's credentials, and follow redirects.
+
+    :param stop: tells that an answer is final although its status code says redirect, or refused credentials.
+    :param sink: takes the body of a 2xx answer.
+    :return: the last answer, whatever its status code.
+    :raises TransportError: where there was none.
+    :raises RedirectError: on a redirect that isn't followed.
+    """
+    settings, auth = api.settings, api.settings.auth
+    rejected = None
+    visited: list[tuple[str, str]] = []
+    while True:
+        token = None
+        trusted = settings.trusts(request.url)
+        if trusted:
+            if auth.login is not None:
+                token = yield Authorize(rejected)
+            own = tuple((name, value) for name, value in settings.headers.items() if not request.has_header(name))
+            outgoing = auth.apply(request.with_headers(own), token)
+        else:
+            kept = tuple((name, value) for name, value in request.headers if not is_sensitive_name(name))
+            outgoing = Request(request.method, request.url, kept, request.body)
+        response: Response = yield Send(outgoing, sink, limit)
+        response.url = request.url
+        if stop is not None and stop(response):
+            return response
+        if token is not None and rejected is None and response.status in auth.refresh_codes:
+            rejected = token
+            yield Log(logging.INFO, f"{request} answered {response.status}: renewing the token")
+            continue
+        if response.status not in _REDIRECTS or "location" not in response.headers:
+            return response
+        visited.append((request.method, request.url))
+        request = _redirected(api, request, response)
+        if (request.method, request.url) in visited or len(visited) > _MAX_REDIRECTS:
+            raise RedirectError(
+                f"{request}: redirected {len(visited)} times in a circle, from {shown_url(visited[0][1])} on"
+            )
+
+
+def _redirected(api: Api, request: Request, response: Response) -> Request:
+    """Follow a redirect as RFC 9110, section 15.4, and browsers do."""
+    target = urljoin(request.url, response.headers["location"].strip())
+    scheme, host, _ = origin(target)
+    if scheme not in ("http", "https") or not host:
+        raise RedirectError(f"{request}: answered {response.status} with a Location that is no http address")
+    if urlsplit(request.url).scheme == "https" and scheme == "http":
+        raise RedirectError(f"{request}: redirected from https to http ({shown_url(target)}), which isn't followed")
+    same_method = response.status in (307, 308) or request.method in ("GET", "HEAD")
+    if not same_method:
+        headers = tuple(pair for pair in request.headers if pair[0].lower() != "content-type")
+        return Request("GET", target, headers)
+    if request.body is not None and origin(target) != origin(request.url) and not api.settings.trusts(target):
+        raise RedirectError(
+            f"{request}: redirected with its body to another origin ({shown_url(target)}), which isn't followed;"
+            " list the host in the connection's trusted_hosts if it may see it"
+        )
+    return Request(request.method, target, request.headers, request.body)
+
+
+def rejection(
+    api: Api, request: Request, response: Response, *, expected: str = "2xx", message: Selection | None = None
+) -> RequestRejectedError:
+    """
+    Make the error of an answer whose status code is final.
+
+    :param expected: what would have been right.
+    :param message: where the API says what is wrong.
+    """
+    said = error_message(response, message, api.scope) or "no message in the body"
+    text = f"{request} answered {response.status}, expected {expected}: {api.redact(said)}"
+    if response.status in (401, 403):
+        how = "after the token was renewed" if api.settings.auth.login else "check the connection's credentials"
+        return AuthenticationError(f"{text} ({how})")
+    if response.status in _GONE:
+        return JobNotFoundError(text)
+    return RequestRejectedError(text)
+
+
+@dataclass(slots=True)
+class Patience:
+    """
+    Counts transient errors in a row, and says how long to wait after each.
+
+    :param schedule: says how many are too many, and how long each wait is.
+    :param errors: how many there have been.
+    """
+
+    schedule: PollSchedule
+    errors: int = 0
+
+    def wait(self, api: Api, problem: AsyncApiError, response: Response | None = None) -> float:
+        """
+        Count one more error.
+
+        :param problem: what happened.
+        :param response: the answer, where there was one.
+        :return: seconds to wait before the next try.
+        :raises UnavailableError: where there were too many.
+        """
+        self.errors += 1
+        if self.errors >= self.schedule.max_errors:
+            if isinstance(problem, ContentError):
+                raise problem
+            raise UnavailableError(f"{problem} ({self.errors} errors in a row)") from problem
+        said = retry_after(response.headers.get("retry-after"), api.clock()) if response is not None else None
+        return self.schedule.after_error(self.errors, response.status if response is not None else None, said, api.rng)
+
+
+def transient(api: Api, request: Request, response: Response) -> UnavailableError:
+    """Make the error of an answer whose status code says to come again."""
+    said = error_message(response, None, api.scope) or "no message in the body"
+    return UnavailableError(f"{request} answered {response.status}: {api.redact(said)}")
+
+
+def persist(
+    api: Api,
+    request: Request,
+    schedule: PollSchedule,
+    *,
+    stop: Stop | None = None,
+    sink: Sink | None = None,
+    limit: int = MAX_BODY,
+) -> Flow[Response]:
+    """
+    Send a request that may be repeated, until it gets an answer that isn't transient.
+
+    :return: the answer; not necessarily a good one.
+    :raises UnavailableError: after too many transient errors in a row.
+    """
+    patience = Patience(schedule)
+    while True:
+        response: Response | None = None
+        try:
+            response = yield from send(api, request, stop=stop, sink=sink, limit=limit)
+            if not is_transient(response.status) or (stop is not None and stop(response)):
+                return response
+            problem: AsyncApiError = transient(api, request, response)
+        except TransportError as error:
+            problem = error
+        wait = patience.wait(api, problem, response)
+        yield Log(logging.WARNING, f"{problem}; trying again in {wait:.3g} s")
+        yield Sleep(wait)

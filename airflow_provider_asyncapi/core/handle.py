@@ -1,0 +1,155 @@
+"""The job handle: what one task tells the next about the remote job. It goes through XCom, so it holds no secret."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import HandleError, MissingValueError, ResultTooLargeError
+from airflow_provider_asyncapi.core.rules import Outcome
+from airflow_provider_asyncapi.core.values import JsonValue, shorten
+
+VERSION = 1
+#: The longest JSON text of a captured variable, in characters; larger things belong to the fetch operator.
+MAX_VARIABLE = 48 * 1024
+_KEYS = ("version", "identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables")
+
+
+@dataclass(frozen=True, slots=True)
+class JobHandle:
+    """
+    One remote job.
+
+    :param identifier: as the API gave it: a string or an integer; None for a job that was over before it got one.
+    :param outcome: what the last answer meant.
+    :param status: the status value last seen.
+    :param progress: from 0 to 1.
+    :param submitted_at: seconds since the epoch; None where another tool submitted the job.
+    :param urls: where the job was submitted (``submit``) and polled (``status``), without queries.
+    :param variables: what was captured, by name and by selector.
+    """
+
+    identifier: str | int | None
+    outcome: Outcome = Outcome.RUNNING
+    status: JsonValue = None
+    progress: float | None = None
+    submitted_at: float | None = None
+    urls: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, given: Any) -> JobHandle:
+        """
+        Read a handle, or make one of a bare identifier.
+
+        :param given: a handle's dict, its JSON text, a string or an integer.
+        :raises HandleError: on anything else, an empty identifier, or a handle of another version.
+        """
+        if isinstance(given, JobHandle):
+            return given
+        if isinstance(given, str) and given.lstrip().startswith("{"):
+            given = _parse_text(given)
+        if isinstance(given, Mapping):
+            return cls._parse_dict(given)
+        try:
+            return cls(check_identifier(given))
+        except MissingValueError as error:
+            raise HandleError(
+                f"job: {error}; it takes a job handle (submit.job, wait.job) or an identifier, and got"
+                f" {type(given).__name__}"
+            ) from None
+
+    @classmethod
+    def _parse_dict(cls, given: Mapping[str, Any]) -> JobHandle:
+        version = given.get("version")
+        if version != VERSION:
+            raise HandleError(
+                f"job: this is a job handle of version {version!r}, and this provider reads version {VERSION};"
+                " run the task that made it again, or use the provider's version that made it"
+                if version is not None
+                else f"job: this isn't a job handle, it has no version; its keys are {sorted(map(str, given))[:10]}"
+            )
+        unknown = sorted(set(given) - set(_KEYS))
+        try:
+            if unknown:
+                raise ValueError(f"unknown key {unknown[0]!r}")  # noqa: TRY301 - one message for all mistakes
+            submitted_at = given.get("submitted_at")
+            return cls(
+                identifier=given["identifier"],
+                outcome=Outcome(given["outcome"]),
+                status=given.get("status"),
+                progress=given.get("progress"),
+                submitted_at=datetime.fromisoformat(submitted_at).timestamp() if submitted_at else None,
+                urls=dict(given.get("urls") or {}),
+                variables=dict(given.get("variables") or {}),
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            raise HandleError(f"job: broken job handle: {type(error).__name__}: {error}") from None
+
+    def dump(self) -> dict[str, JsonValue]:
+        """Give the handle as a dict for XCom."""
+        moment = self.submitted_at
+        return {
+            "version": VERSION,
+            "identifier": self.identifier,
+            "outcome": str(self.outcome),
+            "status": self.status,
+            "progress": self.progress,
+            "submitted_at": None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(),
+            "urls": dict(self.urls),
+            "variables": dict(self.variables),
+        }
+
+    def scope(self) -> dict[str, JsonValue]:
+        """Give all variables that the job brings to a template."""
+        return {**self.variables, "identifier": self.identifier}
+
+    def with_variables(self, captured: Mapping[str, JsonValue]) -> JobHandle:
+        """
+        Give the handle with these variables added.
+
+        :raises ResultTooLargeError: where one is larger than a variable should be.
+        """
+        for name, value in captured.items():
+            size = len(json.dumps(value))
+            if size > MAX_VARIABLE:
+                raise ResultTooLargeError(
+                    f"capture: {name!r} found {size} characters, and a variable may have {MAX_VARIABLE};"
+                    " capture where the result is, and fetch it"
+                )
+        return dataclasses.replace(self, variables={**self.variables, **captured}) if captured else self
+
+
+def check_identifier(value: JsonValue) -> str | int:
+    """
+    Check what may be an identifier.
+
+    :raises MissingValueError: on null, an empty string, an object, a list, a boolean, a line break.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        kind = {dict: "an object", list: "a list", bool: "a boolean", type(None): "null"}.get(type(value))
+        raise MissingValueError(f"an identifier has to be a string or an integer, not {kind or type(value).__name__}")
+    if isinstance(value, str):
+        if not value.strip():
+            raise MissingValueError("an identifier can't be empty")
+        if any(ord(character) < 32 or ord(character) == 127 for character in value):  # noqa: PLR2004 - ASCII controls
+            raise MissingValueError(
+                f"an identifier can't hold line breaks or control characters: {shorten(repr(value), 80)}"
+            )
+    return value
+
+
+def _parse_text(text: str) -> Any:
+    """Read a handle that a template has turned into text, as JSON or as Python's repr of a dict."""
+    import ast
+
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError):
+            continue
+    raise HandleError(f"job: this text is neither an identifier nor a job handle: {shorten(text, 80)!r}")

@@ -1,0 +1,141 @@
+"""An HTTP request and an HTTP response, as values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from airflow_provider_asyncapi.core import documents
+from airflow_provider_asyncapi.core.redaction import shown_url
+from airflow_provider_asyncapi.core.values import JsonValue
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Headers(Mapping[str, str]):
+    """
+    Header fields: names in any case, repeated fields joined by a comma (RFC 9110, section 5.3).
+
+    :param fields: (name, value) pairs in the order received.
+    """
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self._fields: dict[str, str] = {}
+        for name, value in fields:
+            key = name.lower()
+            self._fields[key] = f"{self._fields[key]}, {value}" if key in self._fields else value
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Give scheme, host and port of a URL (RFC 6454)."""
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    return scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(scheme)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    One request, ready to send.
+
+    :param method: upper case.
+    :param url: absolute, percent-encoded.
+    :param headers: (name, value) pairs.
+    :param body: the bytes, or None for no body.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+    body: bytes | None = dataclasses.field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        return f"<Request {self}>"
+
+    def __str__(self) -> str:
+        return f"{self.method} {shown_url(self.url)}"
+
+    def has_header(self, name: str) -> bool:
+        """Tell whether a header of this name, in any case, is set."""
+        return any(key.lower() == name.lower() for key, _ in self.headers)
+
+    def with_headers(self, headers: Iterable[tuple[str, str]]) -> Request:
+        """Give the request with these headers, each replacing one of the same name."""
+        added = tuple(headers)
+        names = {name.lower() for name, _ in added}
+        kept = tuple(pair for pair in self.headers if pair[0].lower() not in names)
+        return dataclasses.replace(self, headers=kept + added)
+
+
+@dataclass(eq=False, repr=False)
+class Response:
+    """
+    One response with its whole body; a streamed one has an empty body and counts what went to the sink.
+
+    :param status: the status code.
+    :param headers: the header fields.
+    :param body: the decoded bytes (content codings undone).
+    :param url: the URL that answered.
+    :param streamed: bytes that went to a sink instead of the body.
+    """
+
+    status: int
+    headers: Headers = dataclasses.field(default_factory=Headers)
+    body: bytes = b""
+    url: str = ""
+    streamed: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {shown_url(self.url)}>"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status code is 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the class of success codes
+
+    @property
+    def content_type(self) -> str:
+        """The media type without parameters, lower case; empty where there is none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @cached_property
+    def json(self) -> JsonValue:
+        """
+        The body read as JSON.
+
+        :raises ContentError: where it isn't.
+        """
+        return documents.parse_json(self.body, self.headers.get("content-type", ""))
+
+    @cached_property
+    def xml(self) -> etree._Element:
+        """
+        The root element of the body read as XML.
+
+        :raises ContentError: where it isn't XML.
+        :raises RefusedContentError: where it declares entities or refers to something outside.
+        """
+        return documents.parse_xml(self.body, self.headers.get("content-type", ""))
+
+    @cached_property
+    def text(self) -> str:
+        """The body as text, in its declared charset, undecodable bytes replaced."""
+        return documents.decode_text(self.body, self.headers.get("content-type", ""), errors="replace")

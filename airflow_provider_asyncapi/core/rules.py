@@ -1,0 +1,252 @@
+"""
+Rules: what an answer means, where single values can't say it.
+
+A rule is plain data::
+
+    {"selector": "numError", "gt": 0, "outcome": "failure"}
+    {"selector": "status_code", "in": [202], "outcome": "running"}
+    {"selector": "$.parts[*].state", "in": ["DONE"], "over": "all", "outcome": "success"}
+    {
+        "all": [{"selector": "status", "in": "completed"}, {"selector": "userErrors", "exists": True}],
+        "outcome": "failure",
+    }
+
+The first rule that matches decides. On an error status (400 and above) only rules that test ``status_code`` are asked, so
+that the body of a gateway's 503 can't be taken for the job's own answer.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.messages import Response
+from airflow_provider_asyncapi.core.selectors import STATUS_CODE, Selection
+from airflow_provider_asyncapi.core.templates import Variables
+from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_number, as_text, comparable
+
+_ERROR_STATUS = 400
+
+
+class Outcome(enum.StrEnum):
+    """What an answer means."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    NO_DATA = "no_data"
+    RETRY = "retry"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job is over."""
+        return self in (Outcome.SUCCESS, Outcome.FAILURE, Outcome.NO_DATA)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """
+    One test of what a selector finds.
+
+    :param selection: where the values are.
+    :param operator: a key of :data:`OPERATORS`.
+    :param operand: what to compare with.
+    :param over: ``any`` or ``all`` of the values found have to pass; none found never passes, except ``exists: False``.
+    :param ignore_case: compare strings without regard to case.
+    """
+
+    selection: Selection
+    operator: str
+    operand: Any
+    over: str = "any"
+    ignore_case: bool = False
+
+    @classmethod
+    def parse(cls, given: Any, where: str, *, ignore_case: bool = False, also: tuple[str, ...] = ()) -> Condition:
+        """
+        Read a condition from plain data.
+
+        :param also: further keys that the caller reads itself.
+        :raises ConfigurationError: naming what is wrong with it.
+        """
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(f"{where}: has to be a mapping, not {given!r}")
+        operators = [key for key in given if key in OPERATORS]
+        unknown = sorted(set(given) - set(OPERATORS) - {"selector", "over", *also})
+        if unknown or len(operators) != 1 or "selector" not in given:
+            raise ConfigurationError(
+                f"{where}: has to have a selector and one of {', '.join(OPERATORS)}, and may have over"
+                f" ('any' or 'all'); it has {', '.join(map(repr, given)) or 'nothing'}"
+            )
+        (operator,) = operators
+        over = given.get("over", "any")
+        if over not in ("any", "all"):
+            raise ConfigurationError(f"{where}: over has to be 'any' or 'all', not {over!r}")
+        operand = _OPERANDS[operator](given[operator], where, operator)
+        return cls(Selection.parse(given["selector"], where), operator, operand, over, ignore_case)
+
+    @property
+    def tests_status_code(self) -> bool:
+        """Whether the HTTP status code is what is tested."""
+        return any(selector.text == STATUS_CODE for selector in self.selection.selectors)
+
+    def values(self, response: Response, variables: Variables) -> list[JsonValue]:
+        """Give the values to test: what the selector finds, a list taken apart."""
+        return as_list(self.selection.value(response, variables))
+
+    def passes(self, value: JsonValue) -> bool:
+        """Tell whether one value passes."""
+        return OPERATORS[self.operator](value, self.operand, self.ignore_case)
+
+    def holds(self, response: Response, variables: Variables) -> bool:
+        """Tell whether the response passes."""
+        if self.operator == "exists":
+            return _exists(self.selection.value(response, variables)) is self.operand
+        values = self.values(response, variables)
+        return bool(values) and (all if self.over == "all" else any)(map(self.passes, values))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    Conditions that all have to hold, and what it means when they do.
+
+    :param conditions: tested in order; the first that fails ends the test.
+    :param outcome: what the answer means.
+    """
+
+    conditions: tuple[Condition, ...]
+    outcome: Outcome
+
+    @classmethod
+    def parse(cls, given: Any, where: str, *, ignore_case: bool = False) -> Rule:
+        """
+        Read a rule from plain data.
+
+        :raises ConfigurationError: naming what is wrong with it.
+        """
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(f"{where}: a rule has to be a mapping, not {given!r}")
+        outcomes = ", ".join(Outcome)
+        if given.get("outcome") not in list(Outcome):
+            raise ConfigurationError(f"{where}: outcome {given.get('outcome')!r} isn't one of {outcomes}")
+        if "all" in given:
+            extra = sorted(set(given) - {"all", "outcome"})
+            parts = given["all"]
+            if extra or not isinstance(parts, list | tuple) or not parts:
+                raise ConfigurationError(f"{where}: beside outcome, all has to be a list of conditions and stand alone")
+            conditions = [
+                Condition.parse(part, f"{where}.all[{index}]", ignore_case=ignore_case)
+                for index, part in enumerate(parts)
+            ]
+        else:
+            conditions = [Condition.parse(given, where, ignore_case=ignore_case, also=("outcome",))]
+        return cls(tuple(conditions), Outcome(given["outcome"]))
+
+    @property
+    def tests_status_code(self) -> bool:
+        """Whether the HTTP status code is among what is tested."""
+        return any(condition.tests_status_code for condition in self.conditions)
+
+    def matches(self, response: Response, variables: Variables) -> bool:
+        """Tell whether all conditions hold; on an error status only rules that test it can."""
+        if response.status >= _ERROR_STATUS and not self.tests_status_code:
+            return False
+        # The status code is tested first: where it doesn't fit, the body isn't read.
+        ordered = sorted(self.conditions, key=lambda condition: condition.selection.needs_body)
+        return all(condition.holds(response, variables) for condition in ordered)
+
+
+def parse_rules(given: Any, where: str = "rules", *, ignore_case: bool = False) -> tuple[Rule, ...]:
+    """
+    Read an ordered list of rules.
+
+    :raises ConfigurationError: naming the rule by its index.
+    """
+    if given is None:
+        return ()
+    if not isinstance(given, list | tuple):
+        raise ConfigurationError(f"{where}: has to be a list of rules, not {type(given).__name__}")
+    return tuple(Rule.parse(rule, f"{where}[{index}]", ignore_case=ignore_case) for index, rule in enumerate(given))
+
+
+def first_match(rules: tuple[Rule, ...], response: Response, variables: Variables) -> Rule | None:
+    """Give the first rule that matches."""
+    return next((rule for rule in rules if rule.matches(response, variables)), None)
+
+
+def _exists(value: JsonValue) -> bool:
+    """Tell whether there is something: an empty list, object or string (``userErrors: []``) is nothing."""
+    return value is not None and value not in ([], {}, "")
+
+
+def _in(value: JsonValue, operand: list[Any], ignore_case: bool) -> bool:
+    found = comparable(value, ignore_case=ignore_case)
+    return any(found == comparable(item, ignore_case=ignore_case) for item in operand)
+
+
+def _greater(value: JsonValue, operand: float, _ignore_case: bool) -> bool:
+    number = as_number(value)
+    return number is not None and number > operand
+
+
+def _less(value: JsonValue, operand: float, _ignore_case: bool) -> bool:
+    number = as_number(value)
+    return number is not None and number < operand
+
+
+def _matches(value: JsonValue, operand: str, ignore_case: bool) -> bool:
+    return re.search(operand, as_text(value), re.I if ignore_case else 0) is not None
+
+
+#: operator → test of (value, operand, ignore_case).
+OPERATORS: Mapping[str, Callable[[JsonValue, Any, bool], bool]] = {
+    "in": _in,
+    "not_in": lambda value, operand, ignore_case: not _in(value, operand, ignore_case),
+    "exists": lambda value, operand, _: _exists(value) is operand,
+    "gt": _greater,
+    "lt": _less,
+    "matches": _matches,
+}
+
+
+def _list_operand(given: Any, where: str, operator: str) -> list[Any]:
+    values = [None] if given is None else as_list(given)
+    if not values:
+        raise ConfigurationError(f"{where}: {operator} needs at least one value")
+    return values
+
+
+def _number_operand(given: Any, where: str, operator: str) -> float:
+    number = as_number(given)
+    if number is None:
+        raise ConfigurationError(f"{where}: {operator} needs a number, not {given!r}")
+    return number
+
+
+def _bool_operand(given: Any, where: str, operator: str) -> bool:
+    if not isinstance(given, bool):
+        raise ConfigurationError(f"{where}: {operator} has to be True or False, not {given!r}")
+    return given
+
+
+def _pattern_operand(given: Any, where: str, operator: str) -> str:
+    try:
+        re.compile(given)
+    except (re.error, TypeError) as error:
+        raise ConfigurationError(f"{where}: {operator} needs a regular expression, not {given!r}: {error}") from None
+    return str(given)
+
+
+_OPERANDS: Mapping[str, Callable[[Any, str, str], Any]] = {
+    "in": _list_operand,
+    "not_in": _list_operand,
+    "exists": _bool_operand,
+    "gt": _number_operand,
+    "lt": _number_operand,
+    "matches": _pattern_operand,
+}

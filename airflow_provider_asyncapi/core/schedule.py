@@ -1,0 +1,193 @@
+"""When to poll: pure functions of counts and clocks."""
+
+from __future__ import annotations
+
+import email.utils
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+
+#: However an API answers, at least this many seconds lie between two polls.
+SHORTEST_WAIT = 0.1
+#: A `Retry-After: 0` says "at once"; this keeps "at once" from being a busy loop.
+_SOONEST = 1.0
+#: Errors back off from the poll interval, twice as long each time, to at most this many seconds.
+_LONGEST_ERROR_WAIT = 300.0
+
+SCHEDULE_PARAMETERS = (
+    "poke_interval",
+    "initial_delay",
+    "backoff",
+    "max_interval",
+    "jitter",
+    "max_iterations",
+    "max_consecutive_errors",
+    "error_waits",
+    "visible_after",
+)
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """
+    Read a ``Retry-After`` header (RFC 9110, section 10.2.3).
+
+    :param value: seconds, or an HTTP date.
+    :param now: seconds since the epoch.
+    :return: seconds from now, at least 0; None where the header is missing or malformed.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            moment = email.utils.parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        # "-0000" and a missing zone give a naive time, which means UTC here (RFC 9110, section 5.6.7).
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+@dataclass(frozen=True, slots=True)
+class PollSchedule:
+    """
+    How often to poll, and how many errors to bear. All times in seconds.
+
+    :param interval: from one poll to the next.
+    :param initial_delay: before the first poll.
+    :param backoff: factor by which the interval grows with each poll.
+    :param max_interval: the longest interval to which it grows.
+    :param jitter: fraction of each wait that is left to chance (0.1: up to 10 % shorter or longer).
+    :param max_polls: how many polls at most.
+    :param max_errors: how many transient errors in a row are too many.
+    :param error_waits: status code → wait after it, where the API doesn't say.
+    :param visible_after: for how long after the submission a 404 means "not yet".
+    """
+
+    interval: float = 60.0
+    initial_delay: float = 0.0
+    backoff: float = 1.0
+    max_interval: float = 3600.0
+    jitter: float = 0.0
+    max_polls: int | None = None
+    max_errors: int = 10
+    error_waits: Mapping[int, float] = field(default_factory=dict)
+    visible_after: float = 0.0
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> PollSchedule:
+        """
+        Read the schedule parameters.
+
+        :param given: a mapping with keys of :data:`SCHEDULE_PARAMETERS`; those that are None take the default.
+        :raises ConfigurationError: on what can't be meant (negative, not finite, an interval of 0).
+        """
+        interval = _seconds(given, "poke_interval", cls.interval, least=SHORTEST_WAIT)
+        backoff = _number(given, "backoff", 1.0, least=1.0)
+        max_interval = _seconds(given, "max_interval", max(interval, 3600.0), least=SHORTEST_WAIT)
+        if max_interval < interval:
+            raise ConfigurationError(
+                f"max_interval: {max_interval:g} s is shorter than poke_interval ({interval:g} s)"
+            )
+        return cls(
+            interval=interval,
+            initial_delay=_seconds(given, "initial_delay", 0.0),
+            backoff=backoff,
+            max_interval=max_interval,
+            jitter=_number(given, "jitter", 0.0, most=1.0),
+            max_polls=_count(given, "max_iterations"),
+            max_errors=_count(given, "max_consecutive_errors") or 10,
+            error_waits=parse_error_waits(given.get("error_waits")),
+            visible_after=_seconds(given, "visible_after", 0.0),
+        )
+
+    def after_poll(self, polls: int, said: float | None, rng: Callable[[], float]) -> float:
+        """
+        Give the wait after a poll that was answered.
+
+        :param polls: how many have been made, at least 1.
+        :param said: what ``Retry-After`` said, if anything.
+        :param rng: gives numbers in [0, 1).
+        """
+        if said is not None:
+            return max(said, min(self.interval, _SOONEST))
+        # The exponent is bounded, for a float overflows long before a job's patience does.
+        grown = self.interval * self.backoff ** min(polls - 1, 1000) if self.backoff > 1 else self.interval
+        return self._spread(min(grown, self.max_interval), rng)
+
+    def after_error(self, errors: int, status: int | None, said: float | None, rng: Callable[[], float]) -> float:
+        """
+        Give the wait after a transient error.
+
+        :param errors: how many there have been in a row, at least 1.
+        :param status: the status code; None where there was no answer.
+        """
+        if said is not None:
+            return max(said, min(self.interval, _SOONEST))
+        if status in self.error_waits:
+            return max(self.error_waits[status], SHORTEST_WAIT)
+        grown = self.interval * 2.0 ** min(errors - 1, 20)
+        return self._spread(min(grown, max(_LONGEST_ERROR_WAIT, self.interval)), rng)
+
+    def polls_within(self, elapsed: float) -> int:
+        """Say how many of ``max_polls`` fit into a time; a restarted wait takes them as made, for nobody counted."""
+        polls, moment = 0, self.initial_delay
+        while self.max_polls is not None and polls < self.max_polls and moment < elapsed:
+            polls += 1
+            moment += self.after_poll(polls, None, lambda: 0.5)
+        return polls
+
+    def _spread(self, wait: float, rng: Callable[[], float]) -> float:
+        return max(SHORTEST_WAIT, wait * (1 + self.jitter * (2 * rng() - 1)))
+
+
+def parse_error_waits(given: Any) -> dict[int, float]:
+    """
+    Read waits per status code (``{429: 60, 503: 5}``).
+
+    :raises ConfigurationError: on anything else.
+    """
+    if not isinstance(given or {}, Mapping):
+        raise ConfigurationError(f"error_waits: has to map status codes to seconds, not be {given!r}")
+    waits: dict[int, float] = {}
+    for code, seconds in (given or {}).items():
+        if not str(code).isdigit() or not 400 <= int(code) <= 599:  # noqa: PLR2004 - the error status codes
+            raise ConfigurationError(f"error_waits: {code!r} isn't an error status code (400 to 599)")
+        waits[int(code)] = _seconds({"error_waits": seconds}, "error_waits", 0.0)
+    return waits
+
+
+def _seconds(given: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:
+    value = given.get(name)
+    if hasattr(value, "total_seconds"):
+        value = value.total_seconds()
+    return _number({name: value}, name, default, least=least)
+
+
+def _number(
+    given: Mapping[str, Any], name: str, default: float, *, least: float = 0.0, most: float = math.inf
+) -> float:
+    value = given.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError(f"{name}: has to be a finite number, not {value!r}")
+    if not least <= value <= most:
+        bound = f"at least {least:g}" if value < least else f"at most {most:g}"
+        raise ConfigurationError(f"{name}: has to be {bound}, not {value!r}")
+    return float(value)
+
+
+def _count(given: Mapping[str, Any], name: str) -> int | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{name}: has to be a whole number of at least 1, not {value!r}")
+    return value

@@ -1,0 +1,206 @@
+"""
+Selectors: where a value is found in a response.
+
+=========================================  ==========================================================
+written                                    finds
+=========================================  ==========================================================
+``data.task.id``, ``$.jobs[0].state``      JSONPath in the JSON body (:mod:`.jsonpath`)
+``xpath://uws:phase``                      XPath 1.0 in the XML body (:mod:`.xpath`)
+``header:Location``                        a response header
+``status_code``                            the HTTP status code
+``data.payload.json:state``                JSONPath in a JSON document that stands in a string
+=========================================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from airflow_provider_asyncapi.core import documents, jsonpath, templates, xpath
+from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
+from airflow_provider_asyncapi.core.messages import Response
+from airflow_provider_asyncapi.core.values import JsonValue, as_list
+
+STATUS_CODE = "status_code"
+_HEADER = "header:"
+_XPATH = "xpath:"
+#: `json:` begins the part that reads on inside a string; a dot or a space may stand before it.
+_NESTED = re.compile(r"[.\s]\s*json:\s*")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """
+    One selector, its syntax checked.
+
+    :param text: as the author wrote it; may hold variables.
+    """
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: Any, where: str) -> Selector:
+        """
+        Check a selector as far as that is possible without the values of its variables.
+
+        :param where: the parameter that holds it, for messages.
+        :raises SelectorError: with the selector and the position of the mistake.
+        """
+        if not isinstance(text, str) or not text.strip():
+            raise SelectorError(f"{where}: a selector has to be a string that isn't empty, not {text!r}")
+        # A variable stands inside a quoted string or for a name; a plain word is valid in both places.
+        try:
+            _check(templates.substitute(text, "x"))
+        except SelectorError as error:
+            raise SelectorError(f"{where}: malformed selector {text!r}: {error}") from None
+        return cls(text)
+
+    def find(self, response: Response, variables: templates.Variables) -> list[JsonValue]:
+        """
+        Give all values found; null counts as nothing.
+
+        :raises ContentError: where the body isn't JSON or XML as the selector expects.
+        :raises UnknownVariableError: where the selector names a variable that isn't known.
+        """
+        text = self.text
+        if "{" in text:
+            text = templates.render_selector(text, variables)
+        outer, *inner = _NESTED.split(text)
+        values = _find_outer(outer, response)
+        for path in inner:
+            values = [found for value in values for found in jsonpath.find(path, _as_document(value, text))]
+        return [value for value in values if value is not None]
+
+    def value(self, response: Response, variables: templates.Variables) -> JsonValue:
+        """Give the value found: one as it is, several as a list, none as None."""
+        found = self.find(response, variables)
+        return found[0] if len(found) == 1 else found or None
+
+    @property
+    def needs_body(self) -> bool:
+        """Whether the body has to be read; status code and headers are there without it."""
+        return self.text != STATUS_CODE and not self.text.startswith(_HEADER)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """
+    A selector or several of which the first that finds something counts.
+
+    :param selectors: in the order asked.
+    """
+
+    selectors: tuple[Selector, ...]
+
+    @classmethod
+    def parse(cls, given: Any, where: str) -> Selection:
+        """
+        Read a selector or a list of selectors.
+
+        :raises SelectorError: on a malformed one, or an empty list.
+        """
+        texts = as_list(given)
+        if not texts:
+            raise SelectorError(f"{where}: at least one selector is needed")
+        return cls(tuple(Selector.parse(text, where) for text in texts))
+
+    @classmethod
+    def parse_optional(cls, given: Any, where: str) -> Selection | None:
+        """Read a selector or a list of selectors, or nothing at all."""
+        return None if given is None else cls.parse(given, where)
+
+    def __str__(self) -> str:
+        return " or ".join(repr(selector.text) for selector in self.selectors)
+
+    @property
+    def needs_body(self) -> bool:
+        """Whether the body has to be read for any of them."""
+        return any(selector.needs_body for selector in self.selectors)
+
+    def find(self, response: Response, variables: templates.Variables) -> tuple[Selector, JsonValue] | None:
+        """
+        Give the first selector that finds something, and what it found (:meth:`Selector.value`).
+
+        :raises ContentError: where the body can't be read and none of the others found anything.
+        """
+        unreadable: ContentError | None = None
+        for selector in self.selectors:
+            try:
+                value = selector.value(response, variables)
+            except ContentError as error:
+                unreadable = unreadable or error
+                continue
+            if value is not None:
+                return selector, value
+        if unreadable is not None:
+            raise unreadable
+        return None
+
+    def value(self, response: Response, variables: templates.Variables) -> JsonValue:
+        """Give the value of the first selector that finds something, None where none does."""
+        found = self.find(response, variables)
+        return None if found is None else found[1]
+
+
+def capture(
+    selections: Mapping[str, Selection], response: Response, variables: templates.Variables
+) -> dict[str, JsonValue]:
+    """Give what the selections find, each under its name and under the selector that found it."""
+    captured: dict[str, JsonValue] = {}
+    for name, selection in selections.items():
+        if found := selection.find(response, variables):
+            selector, value = found
+            captured[name] = captured[selector.text] = value
+    return captured
+
+
+def parse_captures(given: Any, where: str) -> dict[str, Selection]:
+    """
+    Read a mapping of variable names to selectors.
+
+    :raises SelectorError: on anything else.
+    """
+    if not isinstance(given or {}, Mapping):
+        raise SelectorError(f"{where}: has to map variable names to selectors, not be {type(given).__name__}")
+    return {name: Selection.parse(selector, f"{where}[{name!r}]") for name, selector in (given or {}).items()}
+
+
+@lru_cache(maxsize=1024)
+def _check(text: str) -> None:
+    """Raise :class:`SelectorError` where a selector without variables is malformed."""
+    outer, *inner = _NESTED.split(text)
+    if outer.startswith(_HEADER):
+        name = outer.removeprefix(_HEADER).strip()
+        if not _HEADER_NAME.fullmatch(name):
+            raise SelectorError(f"{name!r} can't be the name of a header")
+    elif outer.startswith(_XPATH):
+        xpath.check(outer.removeprefix(_XPATH))
+    elif outer != STATUS_CODE:
+        jsonpath.check(outer)
+    for path in inner:
+        jsonpath.check(path)
+
+
+def _find_outer(text: str, response: Response) -> Iterable[JsonValue]:
+    if text == STATUS_CODE:
+        return [response.status]
+    if text.startswith(_HEADER):
+        value = response.headers.get(text.removeprefix(_HEADER).strip())
+        return [] if value is None else [value]
+    if text.startswith(_XPATH):
+        return xpath.find(text.removeprefix(_XPATH), response.xml)
+    return jsonpath.find(text, response.json)
+
+
+def _as_document(value: JsonValue, selector: str) -> JsonValue:
+    if not isinstance(value, str):
+        return value
+    try:
+        return documents.parse_json(value.encode(), "text")
+    except ContentError as error:
+        raise ContentError(f"selector {selector!r}: the string that 'json:' reads on in: {error}") from None

@@ -1,0 +1,250 @@
+"""One connection, parsed once for both transports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_asyncapi.core.auth import AUTH_KINDS, Auth, mapping
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.messages import origin
+from airflow_provider_asyncapi.core.redaction import Redactor, is_sensitive_name
+from airflow_provider_asyncapi.core.templates import strings_in
+from airflow_provider_asyncapi.core.values import JsonValue, as_number
+
+#: The keys that a connection's extra may have, and what each is for. The connection form shows the same.
+EXTRA_KEYS = frozenset(
+    {
+        "auth",
+        "api_key_name",
+        "api_key_in",
+        "token_url",
+        "scope",
+        "token_params",
+        "client_auth",
+        "login_request",
+        "token",
+        "token_header",
+        "token_format",
+        "token_expiry",
+        "token_lifetime",
+        "login_capture",
+        "refresh_request",
+        "refresh_codes",
+        "headers",
+        "variables",
+        "verify",
+        "ca_cert",
+        "client_cert",
+        "client_key",
+        "proxy",
+        "connect_timeout",
+        "read_timeout",
+        "connections_per_host",
+        "requests_per_second",
+        "trusted_hosts",
+        "profile",
+        "test_endpoint",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """
+    What a connection says. Nothing secret is in its repr.
+
+    :param base_url: what endpoints extend; no trailing slash.
+    :param auth: how requests are authenticated.
+    :param headers: sent with each request to the API's own hosts.
+    :param variables: what requests may name as ``{connection.<name>}``, login and password among them.
+    :param verify: whether certificates are checked.
+    :param ca_cert: path of a bundle of certificate authorities, PEM.
+    :param client_cert: path of the client's certificate, PEM.
+    :param client_key: path of its key where it isn't in the same file.
+    :param proxy: URL of an HTTP proxy.
+    :param connect_timeout: seconds until a connection has to stand.
+    :param read_timeout: seconds that the server may stay silent.
+    :param connections_per_host: how many connections at the same time.
+    :param requests_per_second: how many requests are begun per second at most; None for no limit.
+    :param trusted_hosts: further hosts that may see the credentials, ``host`` or ``host:port``.
+    :param profile: the profile that operators use where they name none.
+    :param test_endpoint: what the Test button asks for.
+    """
+
+    base_url: str
+    auth: Auth = field(default_factory=Auth)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+    verify: bool = True
+    ca_cert: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    connections_per_host: int = 20
+    requests_per_second: float | None = None
+    trusted_hosts: frozenset[str] = frozenset()
+    profile: str | None = None
+    test_endpoint: str = ""
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> ConnectionSettings:
+        """
+        Read the fields of a connection.
+
+        :param fields: ``host``, ``port``, ``schema``, ``login``, ``password``, and the keys of the extra beside them.
+        :raises ConfigurationError: naming the field that is missing or wrong; no secret is shown.
+        """
+        unknown = sorted(set(fields) - EXTRA_KEYS - {"host", "port", "schema", "login", "password"})
+        if unknown:
+            raise ConfigurationError(
+                f"connection: unknown key {unknown[0]!r} in extra; known are {', '.join(sorted(EXTRA_KEYS))}."
+                " Headers belong under 'headers', own secrets under 'variables'"
+            )
+        kind = fields.get("auth") or ("basic" if fields.get("login") else "none")
+        if kind not in AUTH_KINDS:
+            raise ConfigurationError(f"connection: auth {kind!r} isn't one of {', '.join(AUTH_KINDS)}")
+        if kind == "none" and fields.get("password"):
+            raise ConfigurationError(
+                "connection: there is a password, but no auth that would use it; set auth to one of"
+                f" {', '.join(name for name in AUTH_KINDS if name != 'none')}"
+            )
+        if fields.get("client_key") and not fields.get("client_cert"):
+            raise ConfigurationError("connection: client_key needs client_cert, the certificate that it belongs to")
+        own = {name: fields[name] for name in ("login", "password") if fields.get(name)}
+        variables = {**own, **mapping(fields, "variables")}
+        headers = {name: str(value) for name, value in mapping(fields, "headers").items()}
+        for name, value in headers.items():
+            if "\r" in value or "\n" in value:
+                raise ConfigurationError(f"connection: the header {name!r} holds a line break")
+        hosts = fields.get("trusted_hosts") or ()
+        return cls(
+            base_url=_base_url(fields),
+            auth=AUTH_KINDS[kind](fields),
+            headers=headers,
+            variables={f"connection.{name}": value for name, value in variables.items()},
+            verify=_flag(fields, "verify", default=True),
+            ca_cert=fields.get("ca_cert") or None,
+            client_cert=fields.get("client_cert") or None,
+            client_key=fields.get("client_key") or None,
+            proxy=_proxy(fields.get("proxy")),
+            connect_timeout=_positive(fields, "connect_timeout", 10.0),
+            read_timeout=_positive(fields, "read_timeout", 60.0),
+            connections_per_host=int(_positive(fields, "connections_per_host", 20, least=1)),
+            requests_per_second=_positive(fields, "requests_per_second", 0.0) or None,
+            trusted_hosts=frozenset(
+                host.strip().lower()
+                for host in (hosts.replace("\n", ",").split(",") if isinstance(hosts, str) else hosts)
+                if host.strip()
+            ),
+            profile=fields.get("profile") or None,
+            test_endpoint=fields.get("test_endpoint") or "",
+        )
+
+    def trusts(self, url: str) -> bool:
+        """Tell whether a URL may see the credentials: same origin as the connection, or a trusted host over TLS."""
+        scheme, host, port = origin(url)
+        own_scheme, own_host, own_port = origin(self.base_url)
+        if (scheme, host, port) == (own_scheme, own_host, own_port):
+            return True
+        named = host in self.trusted_hosts or f"{host}:{port}" in self.trusted_hosts
+        return named and (scheme == "https" or own_scheme == "http")
+
+    def secrets(self) -> set[str]:
+        """Give everything that may never be shown."""
+        found = {text for name, text in self.headers.items() if is_sensitive_name(name) or len(text) > 7}  # noqa: PLR2004
+        found |= {
+            text
+            for name, value in self.variables.items()
+            if name != "connection.login"
+            for text in strings_in(value)
+        }
+        found |= {text for text in (*self.auth.headers.values(), *self.auth.params.values()) if "{token}" not in text}
+        if self.proxy and (password := urlsplit(self.proxy).password):
+            found.add(password)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """
+    What every flow needs to know: the connection, and the world's clock and dice.
+
+    :param settings: the connection.
+    :param redact: takes secrets out of what is shown.
+    :param clock: gives seconds since the epoch.
+    :param rng: gives numbers in [0, 1).
+    """
+
+    settings: ConnectionSettings
+    redact: Redactor
+    clock: Callable[[], float]
+    rng: Callable[[], float]
+
+    @classmethod
+    def of(cls, settings: ConnectionSettings, *, clock: Callable[[], float], rng: Callable[[], float]) -> Api:
+        """Make one from a connection."""
+        return cls(settings, Redactor(settings.secrets()), clock, rng)
+
+    @property
+    def scope(self) -> Mapping[str, JsonValue]:
+        """The variables that the connection brings to every template."""
+        return self.settings.variables
+
+
+def _base_url(fields: Mapping[str, Any]) -> str:
+    host = (fields.get("host") or "").strip()
+    if not host:
+        raise ConfigurationError("connection: host is empty; it is the API's address, such as https://api.example.com/v1")
+    if "://" not in host:
+        host = f"{fields.get('schema') or 'https'}://{host}"
+    parts = urlsplit(host)
+    try:
+        port = parts.port
+    except ValueError:
+        raise ConfigurationError("connection: the port in host isn't a number from 0 to 65535") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"connection: host has to be an http or https address, not {parts.scheme}://…")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigurationError(
+            "connection: host may hold a path, but no user, password, query or fragment; those have fields of their own"
+        )
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    # The Test button of Airflow 3.3 sends port 0 for an empty field.
+    port = port or fields.get("port") or None
+    return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def _proxy(value: Any) -> str | None:
+    if not value:
+        return None
+    if not isinstance(value, str) or urlsplit(value).scheme not in ("http", "https"):
+        raise ConfigurationError("connection: proxy has to be the http or https URL of a proxy")
+    return value
+
+
+def _flag(fields: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = fields.get(name)
+    if value in (None, ""):
+        return default
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"connection: {name} has to be true or false, not {value!r}")
+    return value
+
+
+def _positive(fields: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:
+    value = fields.get(name)
+    if value in (None, ""):
+        return default
+    number = as_number(value)
+    if number is None or number < least or number <= 0:
+        raise ConfigurationError(f"connection: {name} has to be a number above 0, not {value!r}")
+    return number
+
+

@@ -1,0 +1,51 @@
+"""Comparing, showing and shortening the values that APIs send."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, TypeAlias
+
+#: What a JSON document holds. `Any` stays at this edge: authors and APIs decide what is inside.
+JsonValue: TypeAlias = Any
+
+
+def comparable(value: JsonValue, *, ignore_case: bool = False) -> str:
+    """
+    Give the form in which values compare: ``200`` equals ``"200"``, ``True`` equals ``"true"``.
+
+    Containers compare by their JSON text with sorted keys.
+    """
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        value = int(value)
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return text.casefold() if ignore_case else text
+
+
+def as_list(value: JsonValue) -> list[JsonValue]:
+    """Give a list of a value that may be one, several or none (``None``)."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def as_number(value: JsonValue) -> float | None:
+    """Read a number, also from a string; ``None`` where there is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def as_text(value: JsonValue) -> str:
+    """Write a value as it stands in a URL, a header or a text: strings as they are, the rest as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def shorten(text: str, limit: int = 300) -> str:
+    """Fold white space and cut a text for a message."""
+    folded = " ".join(text.split())
+    return folded if len(folded) <= limit else f"{folded[:limit]}… ({len(text)} characters)"

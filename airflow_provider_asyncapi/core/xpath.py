@@ -1,0 +1,71 @@
+"""XPath 1.0 over an XML body, with the prefixes that the document declares."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from airflow_provider_asyncapi.core.errors import SelectorError
+from airflow_provider_asyncapi.core.values import JsonValue
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+#: Under this prefix a document's default namespace can be addressed; XPath 1.0 itself has no way to.
+DEFAULT_PREFIX = "default"
+_PREFIX = re.compile(r"([A-Za-z_][\w.-]*):(?!:)(?=[A-Za-z_*])")
+
+
+def check(path: str) -> None:
+    """
+    Check the syntax of a path.
+
+    :raises SelectorError: on a mistake.
+    """
+    prefixes = _prefixes(path)
+    _compiled(path, tuple((prefix, f"urn:{prefix}") for prefix in sorted(prefixes)))
+
+
+def find(path: str, root: etree._Element) -> list[JsonValue]:
+    """
+    Give all values that the path finds: strings of nodes, or the string, number or boolean of a function.
+
+    A prefix that the document doesn't declare finds nothing.
+    """
+    from lxml import etree
+
+    namespaces: dict[str, str] = {}
+    for element in root.iter():
+        for prefix, uri in element.nsmap.items():
+            namespaces.setdefault(prefix or DEFAULT_PREFIX, uri)
+    needed = _prefixes(path)
+    if not needed <= set(namespaces):
+        return []
+    result = _compiled(path, tuple((prefix, namespaces[prefix]) for prefix in sorted(needed)))(root)
+    if isinstance(result, str):
+        return [str(result)] if result else []
+    if isinstance(result, bool):
+        return [result]
+    if isinstance(result, float):
+        return [int(result) if result.is_integer() else result] if result == result else []
+    return [
+        "".join(str(text) for text in node.itertext()).strip() if isinstance(node, etree._Element) else str(node)
+        for node in result
+    ]
+
+
+def _prefixes(path: str) -> set[str]:
+    """Give the prefixes that a path uses; colons in its string literals don't make one."""
+    without_strings = re.sub(r"'[^']*'|\"[^\"]*\"", "''", path)
+    return set(_PREFIX.findall(without_strings)) - {"xml"}
+
+
+@lru_cache(maxsize=256)
+def _compiled(path: str, namespaces: tuple[tuple[str, str], ...]) -> etree.XPath:
+    from lxml import etree
+
+    try:
+        return etree.XPath(path, namespaces=dict(namespaces))
+    except etree.XPathSyntaxError as error:
+        raise SelectorError(f"{error.msg or error}") from None
