@@ -24,27 +24,27 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 _Child: TypeAlias = subprocess.Popen[bytes]
 
 RUN_OVER: Final = frozenset({"success", "failed"})
 USER: Final = "admin"
 
-# Logs are read from the shared folder, so the two log servers are left out; the API server still asks for the logs
-# of running tasks at these ports, and must be refused at once there instead of reaching another Airflow's.
-_NO_LOG_SERVER: Final = "9"
+# Nobody listens there: without log servers, the API server must be refused at once when it asks for the logs of running
+# tasks, and must not reach another Airflow's.
+_NO_LOG_SERVER: Final = 9
 _COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     # The slowest to start comes first.
     "api-server": ("api-server", "--workers", "1"),
-    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "scheduler": ("scheduler",),
     "dag-processor": ("dag-processor",),
-    "triggerer": ("triggerer", "--skip-serve-logs"),
+    "triggerer": ("triggerer",),
 }
 
 
@@ -169,9 +169,9 @@ class AirflowClient:
         return {(run["dag_id"], run["dag_run_id"]): run["state"] for run in runs}
 
     def tasks(self, dag_id: str = "~", run_id: str = "~") -> list[TaskState]:
-        """List the task instances of a run, mapped ones included; without a run those of all runs, in one request."""
+        """List the task instances of a run, or in one request of all runs: by DAG, the first started first."""
         found = self.call("GET", f"{_run_path(dag_id, run_id)}/taskInstances", limit=1000)["task_instances"]
-        return [
+        tasks = [
             TaskState(
                 dag_id=task["dag_id"],
                 run_id=task["dag_run_id"],
@@ -185,18 +185,19 @@ class AirflowClient:
             )
             for task in found
         ]
+        never = datetime.max.replace(tzinfo=UTC)
+        return sorted(tasks, key=lambda task: (task.dag_id, task.start or never, task.task_id, task.map_index))
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1) -> Any:
         """Return an XCom's value, or None where the task has pushed none."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{_quote(task_id)}/xcomEntries/{_quote(key)}"
         try:
             # Not `deserialize`: that answers with a text for people, in which a dict is no longer JSON.
-            value = self.call("GET", path, map_index=map_index)["value"]
+            return self.call("GET", path, map_index=map_index)["value"]
         except AirflowApiError as error:
             if error.status == 404:
                 return None
             raise
-        return value
 
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, *, map_index: int = -1) -> str:
         """Return the log of one try of a task, triggerer's part included, one line per event."""
@@ -226,6 +227,8 @@ class LocalAirflow:
     :param default_deferrable: whether operators defer that don't say
     :param config: more configuration, ``{section: {option: value}}``
     :param env: more environment variables for the components and the tasks
+    :param serve_logs: start the log servers too, at the cost of some seconds: logs are read from the shared folder, but
+        without these servers the UI shows a warning in the logs of tasks that run or are deferred
     :param say: called with each step, in words
     :param start_timeout: seconds after which a start that isn't ready fails
     """
@@ -239,17 +242,21 @@ class LocalAirflow:
         default_deferrable: bool = True,
         config: Mapping[str, Mapping[str, str]] | None = None,
         env: Mapping[str, str] | None = None,
-        say: Callable[[str], None] = lambda step: None,
+        serve_logs: bool = False,
+        say: Callable[[str], None] = lambda _step: None,
         start_timeout: float = 120,
     ) -> None:
         self.home = home.resolve()
         self.dags = dags.resolve()
         self.user = USER
-        self.password = "admin"  # noqa: S105  listens on the loopback interface only
+        self.password = "admin"
         self.url = f"http://127.0.0.1:{_free_port()}"
         self.client = AirflowClient(self.url, self.user, self.password)
         self._connections = dict(connections or {})
         self._config = _configuration(self.home, self.dags, self.url, default_deferrable=default_deferrable)
+        for option in ("worker_log_server_port", "trigger_log_server_port"):
+            self._config["logging"][option] = str(_free_port() if serve_logs else _NO_LOG_SERVER)
+        self._serve_logs = serve_logs
         for section, options in (config or {}).items():
             self._config.setdefault(section, {}).update(options)
         self._env = _environment(self.home) | dict(env or {})
@@ -279,6 +286,8 @@ class LocalAirflow:
     def stop(self) -> None:
         """Stop all components, and whatever they have started; safe to call twice."""
         children, self._children = self._children, {}
+        if any(child.poll() is None for child in children.values()):
+            self._say("Stopping Airflow")
         with _signal_set_to(signal.SIGINT, signal.SIG_IGN):  # a second Ctrl-C must not leave half of them behind
             _stop(children)
 
@@ -296,7 +305,8 @@ class LocalAirflow:
 
         self._say("Starting Airflow's API server, scheduler, DAG processor and triggerer")
         for name, command in _COMPONENTS.items():
-            self._spawn(name, command)
+            silent = name in {"scheduler", "triggerer"} and not self._serve_logs
+            self._spawn(name, (*command, "--skip-serve-logs") if silent else command)
         deadline = time.monotonic() + self._start_timeout
         self._wait(self._unhealthy, deadline)
         for conn_id, connection in self._connections.items():
@@ -311,7 +321,7 @@ class LocalAirflow:
             (self.home / f"{name}.log").open("wb") as log,
             _signal_set_to(signal.SIGINT, signal.SIG_DFL) if ignored else contextlib.nullcontext(),
         ):
-            self._children[name] = subprocess.Popen(  # noqa: S603
+            self._children[name] = subprocess.Popen(
                 (sys.executable, "-m", "airflow", *command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -342,7 +352,7 @@ class LocalAirflow:
         files = {
             path.relative_to(self.dags).as_posix()
             for path in self.dags.rglob("*.py")
-            if any(sign in path.read_text() for sign in ("DAG(", "@dag"))
+            if any(sign in path.read_text("utf-8") for sign in ("DAG(", "@dag"))
         }
         return sorted(files - {dag.file for dag in self.client.dags()} - set(self.client.import_errors()))
 
@@ -401,8 +411,6 @@ def _configuration(home: Path, dags: Path, url: str, *, default_deferrable: bool
         "logging": {
             "base_log_folder": str(home / "logs"),
             "dag_processor_child_process_log_directory": str(home / "logs" / "dag_processor"),
-            "worker_log_server_port": _NO_LOG_SERVER,
-            "trigger_log_server_port": _NO_LOG_SERVER,
             "colored_console_log": "False",
         },
     }
@@ -503,7 +511,15 @@ def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
+# What each event of a task's log repeats, or says of the place in the code.
+_NO_NEWS: Final = frozenset(
+    {"timestamp", "level", "event", "logger", "filename", "lineno", "error_detail"}
+    | {"dag_id", "run_id", "task_id", "map_index", "try_number", "ti_id"}
+)
+
+
 def _log_line(event: Mapping[str, Any]) -> str:
-    known = ("timestamp", "level", "event", "logger", "filename", "lineno")
-    more = " ".join(f"{key}={value}" for key, value in event.items() if key not in known and value is not None)
-    return " ".join(filter(None, (event.get("timestamp"), event.get("level"), str(event.get("event", "")), more)))
+    errors = [f"{error['exc_type']}: {error['exc_value']}" for error in event.get("error_detail") or ()]
+    more = [f"{key}={value}" for key, value in event.items() if key not in _NO_NEWS and value is not None]
+    head = [str(event[key]) for key in ("timestamp", "level", "event") if event.get(key)]
+    return " ".join([*head, *more, *errors])

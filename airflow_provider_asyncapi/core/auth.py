@@ -8,33 +8,20 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
-from airflow_provider_asyncapi.core.effects import Flow, Log, Send
 from airflow_provider_asyncapi.core.errors import (
-    AuthenticationError,
     ConfigurationError,
-    MissingValueError,
-    TransportError,
 )
-from airflow_provider_asyncapi.core.messages import Request, Response
+from airflow_provider_asyncapi.core.messages import Request
 from airflow_provider_asyncapi.core.request_templates import RequestTemplate
-from airflow_provider_asyncapi.core.selectors import Selection, capture, parse_captures
-from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_number, as_text, shorten
-
-if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.settings import Api
+from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
+from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_number
 
 _REFRESH_CODES = frozenset({401, 403})
-#: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
-_RENEW_BEFORE = 30.0
-#: A number above these is a moment since the epoch, in seconds or in milliseconds, and no lifetime.
-_EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e11
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +56,9 @@ class Login:
     :param captures: what else of the answer the refresh request needs.
     """
 
-    request: RequestTemplate
+    request: RequestTemplate = field(repr=False)
     token: Selection
-    refresh: RequestTemplate | None = None
+    refresh: RequestTemplate | None = field(default=None, repr=False)
     expiry: Selection | None = None
     lifetime: float | None = None
     captures: Mapping[str, Selection] = field(default_factory=dict)
@@ -102,71 +89,6 @@ class Auth:
         query = urlencode({name: text.replace("{token}", value) for name, text in self.params.items()})
         separator = "&" if "?" in request.url else "?"
         return Request(signed.method, f"{signed.url}{separator}{query}", signed.headers, signed.body)
-
-
-def log_in(api: Api, login: Login, previous: Token | None) -> Flow[Token]:
-    """
-    Get a token, by refreshing the previous one where the API has a request for that.
-
-    :raises AuthenticationError: where the login is refused, or its answer holds no token.
-    """
-    if login.refresh is not None and previous is not None:
-        try:
-            return (yield from _token_request(api, login, login.refresh, previous))
-        except (AuthenticationError, MissingValueError) as error:
-            yield Log(logging.INFO, f"The token could not be refreshed, logging in anew: {error}")
-    return (yield from _token_request(api, login, login.request, previous=None))
-
-
-def _token_request(api: Api, login: Login, template: RequestTemplate, previous: Token | None) -> Flow[Token]:
-    scope = {**api.scope, **(previous.variables if previous else {})}
-    request = template.render(scope, api.settings.base_url)
-    response: Response = yield Send(request)
-    if not response.ok:
-        said = shorten(api.redact(response.text))
-        if response.status >= 500 or response.status == 429:  # noqa: PLR2004 - a passing fault, no refusal
-            raise TransportError(f"login: {request} answered {response.status}: {said}")
-        raise AuthenticationError(
-            f"login: {request} answered {response.status}, expected 2xx: {said}; check the connection's login,"
-            " password and login request"
-        )
-    token = login.token.value(response, scope)
-    if not isinstance(token, str | int) or isinstance(token, bool) or token == "":
-        raise MissingValueError(
-            f"login: {request} answered {response.status}, but {login.token} found no token in it"
-            f" (content type {response.content_type or 'none'})"
-        )
-    api.redact.add(as_text(token))
-    captured = capture(login.captures, response, scope)
-    for value in captured.values():
-        api.redact.add(as_text(value))
-    expires_at = _expiry(login.expiry.value(response, scope) if login.expiry else None, api.clock())
-    if expires_at is None and login.lifetime is not None:
-        expires_at = api.clock() + login.lifetime
-    # A refresh token that isn't rotated stays valid beside the new access token.
-    kept = {**(previous.variables if previous else {}), **captured}
-    return Token(as_text(token), _renew_at(expires_at, api.clock()), kept)
-
-
-def _renew_at(expires_at: float | None, now: float) -> float | None:
-    if expires_at is None:
-        return None
-    return expires_at - min(_RENEW_BEFORE, 0.1 * max(0.0, expires_at - now))
-
-
-def _expiry(value: JsonValue, now: float) -> float | None:
-    number = as_number(value)
-    if number is not None:
-        if number > _EPOCH_MILLISECONDS:
-            return number / 1000
-        return number if number > _EPOCH_SECONDS else now + number
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            return None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return None
 
 
 def _need(fields: Mapping[str, Any], kind: str, **labels: str) -> None:
@@ -223,33 +145,45 @@ def _oauth2(fields: Mapping[str, Any]) -> Auth:
     request = RequestTemplate.parse(
         {"endpoint": fields["token_url"], "data": form, "headers": headers}, "connection: token request"
     )
-    login = Login(
-        request, Selection.parse("access_token", "token"), expiry=Selection.parse("expires_in", "expiry")
-    )
+    login = Login(request, Selection.parse("access_token", "token"), expiry=Selection.parse("expires_in", "expiry"))
     return Auth({"Authorization": "Bearer {token}"}, login=login)
 
 
 def _login(fields: Mapping[str, Any]) -> Auth:
     """Read a login request: any request whose answer holds a token."""
     _need(fields, "login", login_request="the request as JSON", token="the selector of the token")  # noqa: S106
-    refresh = mapping(fields, "refresh_request")
-    lifetime = as_number(fields.get("token_lifetime"))
+    given = fields.get("token_lifetime")
+    lifetime = None if given in (None, "") else as_number(given)
+    if given not in (None, "") and (lifetime is None or lifetime <= 0):
+        raise ConfigurationError(f"connection: token_lifetime has to be a number of seconds above 0, not {given!r}")
     login = Login(
-        request=RequestTemplate.parse(mapping(fields, "login_request"), "connection: login_request"),
+        request=_request(fields, "login_request"),
         token=Selection.parse(fields["token"], "connection: token"),
-        refresh=RequestTemplate.parse(refresh, "connection: refresh_request") if refresh else None,
+        refresh=_request(fields, "refresh_request") if fields.get("refresh_request") else None,
         expiry=Selection.parse_optional(fields.get("token_expiry") or None, "connection: token_expiry"),
         lifetime=lifetime,
         captures=parse_captures(mapping(fields, "login_capture"), "connection: login_capture"),
     )
-    codes = as_list(fields.get("refresh_codes")) or list(_REFRESH_CODES)
-    if not all(isinstance(code, int) for code in codes):
-        raise ConfigurationError(f"connection: refresh_codes has to be a list of status codes, not {codes!r}")
+    codes = [as_number(code) for code in items(fields, "refresh_codes")] or list(_REFRESH_CODES)
+    if not all(code in range(400, 500) for code in codes):
+        raise ConfigurationError(
+            "connection: refresh_codes has to be a list of status codes from 400 to 499,"
+            f" not {fields['refresh_codes']!r}"
+        )
     template = fields.get("token_format") or ("Bearer {token}" if not fields.get("token_header") else "{token}")
     if "{token}" not in template:
         raise ConfigurationError(f"connection: token_format has to hold {{token}}; it is {template!r}")
     headers = {fields.get("token_header") or "Authorization": template}
-    return Auth(headers, login=login, refresh_codes=frozenset(codes))
+    return Auth(headers, login=login, refresh_codes=frozenset(int(code) for code in codes if code))
+
+
+def _request(fields: Mapping[str, Any], name: str) -> RequestTemplate:
+    given = mapping(fields, name)
+    if not given.get("endpoint"):
+        raise ConfigurationError(
+            f"connection: {name} needs an endpoint, beside method, headers and a body as the API asks"
+        )
+    return RequestTemplate.parse(given, f"connection: {name}")
 
 
 def mapping(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -268,9 +202,21 @@ def mapping(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
             raise ConfigurationError(
                 f"connection: {name} isn't JSON: {error.msg} at line {error.lineno}, column {error.colno}"
             ) from None
+        except (ValueError, RecursionError):
+            raise ConfigurationError(
+                f"connection: {name} is JSON that can't be read: too deep, or too long a number"
+            ) from None
     if not isinstance(value, Mapping):
         raise ConfigurationError(f"connection: {name} has to be a JSON object, not {type(value).__name__}")
     return dict(value)
+
+
+def items(fields: Mapping[str, Any], name: str) -> list[Any]:
+    """Read a field that holds a list, as a list or as text with commas or line breaks between the items."""
+    value = fields.get(name)
+    if isinstance(value, str):
+        return [item.strip() for item in value.replace("\n", ",").split(",") if item.strip()]
+    return as_list(value)
 
 
 #: The name of each kind, as it stands in the connection, and what reads it.

@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 from xml.sax.saxutils import escape
 
 from airflow_provider_asyncapi.core import templates
-from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
+from airflow_provider_asyncapi.core.messages import header_field
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import as_list, as_text
 
@@ -55,7 +56,7 @@ class Body:
         content = given[kind]
         if kind == "xml" and not isinstance(content, str):
             raise ConfigurationError(f"{where}: xml has to be a string, not {type(content).__name__}")
-        if kind == "data" and not isinstance(content, str | Mapping | list):
+        if kind == "data" and not (isinstance(content, str | Mapping) or _is_list_of_pairs(content)):
             raise ConfigurationError(
                 f"{where}: data has to be a string (text) or a mapping or list of pairs (a form),"
                 f" not {type(content).__name__}"
@@ -65,16 +66,33 @@ class Body:
         return cls(kind, content)
 
     def render(self, variables: Variables) -> tuple[bytes, str]:
-        """Give the bytes and the content type."""
+        """
+        Give the bytes and the content type.
+
+        :raises ConfigurationError: on what the format has no form for.
+        :raises UnsafeValueError: on half a character, which has no bytes.
+        """
+        try:
+            return self._render(variables)
+        except UnicodeEncodeError as error:
+            raise UnsafeValueError(
+                f"{self.kind}: holds half a character ({error.object[error.start]!a}), which can't be sent;"
+                " the API that gave it has cut a text in two"
+            ) from None
+
+    def _render(self, variables: Variables) -> tuple[bytes, str]:
         if self.kind == "json":
             value = templates.render_json(self.content, variables)
-            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            try:
+                text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            except (TypeError, ValueError, RecursionError) as error:
+                raise ConfigurationError(f"json: {error}; write it as a string or a number") from None
             return text.encode(), "application/json"
         if self.kind == "xml":
             text = templates.render_body(self.content, variables, lambda value: escape(value, _XML_QUOTES))
             return text.encode(), "application/xml; charset=utf-8"
         if self.kind == "files":
-            return _multipart(templates.render_json(self.content, variables), self._form_fields(variables))
+            return _multipart(self._file_parts(variables), self._form_fields(variables))
         if isinstance(self.content, str):
             return templates.render_body(self.content, variables).encode(), "text/plain; charset=utf-8"
         return urlencode(self._form_fields(variables)).encode(), "application/x-www-form-urlencoded"
@@ -83,7 +101,22 @@ class Body:
         given = self.fields if self.kind == "files" else self.content
         pairs = given.items() if isinstance(given, Mapping) else given or ()
         rendered = ((name, templates.render_json(value, variables)) for name, value in pairs)
-        return [(name, as_text(item)) for name, value in rendered for item in as_list(value)]
+        return [(str(name), as_text(item)) for name, value in rendered for item in as_list(value)]
+
+    def _file_parts(self, variables: Variables) -> list[tuple[str, str, str, str]]:
+        """Give field name, file name, content type and content of each file."""
+        parts = []
+        for name, given in self.content.items():
+            part = {"content": given} if isinstance(given, str) else given
+            rendered = {key: as_text(templates.render_json(value, variables)) for key, value in part.items() if value}
+            content_type = rendered.get("content_type", "application/octet-stream")
+            header_field("Content-Type", content_type, f"files[{name!r}].content_type")
+            parts.append((str(name), rendered.get("filename", str(name)), content_type, rendered.get("content", "")))
+        return parts
+
+
+def _is_list_of_pairs(given: Any) -> bool:
+    return isinstance(given, list | tuple) and all(isinstance(item, list | tuple) and len(item) == 2 for item in given)  # noqa: PLR2004 - a pair
 
 
 def _checked_files(files: Any, where: str) -> Mapping[str, Any]:
@@ -95,24 +128,25 @@ def _checked_files(files: Any, where: str) -> Mapping[str, Any]:
                 f"{where}: files[{name!r}] has to be the content as a string, or a mapping with content,"
                 " and optionally filename and content_type"
             )
+        if isinstance(part, Mapping) and (unknown := set(part) - {"content", "filename", "content_type"}):
+            raise ConfigurationError(
+                f"{where}: files[{name!r}] has the unknown key {min(map(str, unknown))!r};"
+                " it may have content, filename and content_type"
+            )
     return files
 
 
-def _multipart(files: Mapping[str, Any], fields: list[tuple[str, str]]) -> tuple[bytes, str]:
+def _multipart(files: list[tuple[str, str, str, str]], fields: list[tuple[str, str]]) -> tuple[bytes, str]:
     """Encode ``multipart/form-data`` (RFC 7578)."""
     parts: list[tuple[str, bytes]] = [
         (f'form-data; name="{_quoted(name)}"', b"\r\n" + value.encode()) for name, value in fields
     ]
-    for name, given in files.items():
-        part = {"content": given} if isinstance(given, str) else given
-        disposition = f'form-data; name="{_quoted(name)}"; filename="{_quoted(part.get("filename") or name)}"'
-        content_type = part.get("content_type") or "application/octet-stream"
-        parts.append((disposition, f"Content-Type: {content_type}\r\n\r\n{part['content']}".encode()))
+    for name, filename, content_type, content in files:
+        disposition = f'form-data; name="{_quoted(name)}"; filename="{_quoted(filename)}"'
+        parts.append((disposition, f"Content-Type: {content_type}\r\n\r\n{content}".encode()))
     # A boundary made of the content is as safe as a random one, and gives the same request each time.
     boundary = hashlib.sha256(b"\0".join(head.encode() + body for head, body in parts)).hexdigest()[:32]
-    chunks = [
-        f"--{boundary}\r\nContent-Disposition: {head}\r\n".encode() + body + b"\r\n" for head, body in parts
-    ]
+    chunks = [f"--{boundary}\r\nContent-Disposition: {head}\r\n".encode() + body + b"\r\n" for head, body in parts]
     return b"".join(chunks) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 

@@ -13,14 +13,15 @@ from airflow_provider_asyncapi.core.values import JsonValue
 if TYPE_CHECKING:
     from lxml import etree
 
-_CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.I)
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
 
 def decode_text(body: bytes, content_type: str, *, errors: str = "strict") -> str:
     """
     Decode a text body: a byte order mark first, then the declared charset, then UTF-8.
 
-    :raises ContentError: on bytes that aren't valid in that charset, or an unknown charset.
+    :param errors: what to do with bytes that aren't valid in it, as for ``bytes.decode``.
+    :raises ContentError: on bytes that aren't valid in that charset, or an unknown charset, if ``errors`` is strict.
     """
     declared = _CHARSET.search(content_type)
     if body.startswith(codecs.BOM_UTF8):
@@ -31,12 +32,12 @@ def decode_text(body: bytes, content_type: str, *, errors: str = "strict") -> st
         charset = declared[1] if declared else "utf-8"
     try:
         return body.decode(charset, errors)
-    except LookupError:
+    except (LookupError, UnicodeError) as error:
         if errors != "strict":
             return body.decode("utf-8", errors)
+        if isinstance(error, UnicodeDecodeError):
+            raise ContentError(f"the body isn't valid {charset}: {error.reason} at byte {error.start}") from None
         raise ContentError(f"the body declares an unknown charset {charset!r}") from None
-    except UnicodeDecodeError as error:
-        raise ContentError(f"the body isn't valid {charset}: {error.reason} at byte {error.start}") from None
 
 
 def _what_it_is(body: bytes, content_type: str) -> str:
@@ -67,7 +68,8 @@ def parse_json(body: bytes, content_type: str) -> JsonValue:
             f"expected JSON, got {_what_it_is(body, content_type)}:"
             f" {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    # A ValueError is undecodable, or a number of more digits than Python reads.
+    except (ValueError, RecursionError) as error:
         raise ContentError(f"expected JSON, got {_what_it_is(body, content_type)}: {error}") from None
 
 
@@ -85,8 +87,6 @@ def parse_xml(body: bytes, content_type: str) -> etree._Element:
         root = etree.fromstring(body, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise ContentError(f"expected XML, got {_what_it_is(body, content_type)}: {error}") from None
-    if root is None:
-        raise ContentError(f"expected XML, got {_what_it_is(body, content_type)}")
     info = root.getroottree().docinfo
     if info.doctype and (info.system_url or info.public_id or _declares_entities(info)):
         raise RefusedContentError(

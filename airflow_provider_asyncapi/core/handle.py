@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.errors import HandleError, MissingValueError, ResultTooLargeError
 from airflow_provider_asyncapi.core.rules import Outcome
+from airflow_provider_asyncapi.core.templates import CONTROL
 from airflow_provider_asyncapi.core.values import JsonValue, shorten
 
 VERSION = 1
@@ -51,10 +52,11 @@ class JobHandle:
         """
         if isinstance(given, JobHandle):
             return given
-        if isinstance(given, str) and given.lstrip().startswith("{"):
-            given = _parse_text(given)
-        if isinstance(given, Mapping):
-            return cls._parse_dict(given)
+        if given == "None":
+            raise HandleError("job: the template gave None, so the task that it takes the job from has pushed nothing")
+        read = _read_text(given) if isinstance(given, str) else given
+        if isinstance(read, Mapping):
+            return cls._parse_dict(read)
         try:
             return cls(check_identifier(given))
         except MissingValueError as error:
@@ -73,21 +75,21 @@ class JobHandle:
                 if version is not None
                 else f"job: this isn't a job handle, it has no version; its keys are {sorted(map(str, given))[:10]}"
             )
-        unknown = sorted(set(given) - set(_KEYS))
+        unknown = [key for key in given if key not in _KEYS]
         try:
             if unknown:
                 raise ValueError(f"unknown key {unknown[0]!r}")  # noqa: TRY301 - one message for all mistakes
-            submitted_at = given.get("submitted_at")
+            identifier, submitted_at, progress = given["identifier"], given.get("submitted_at"), given.get("progress")
             return cls(
-                identifier=given["identifier"],
+                identifier=None if identifier is None else check_identifier(identifier),
                 outcome=Outcome(given["outcome"]),
                 status=given.get("status"),
-                progress=given.get("progress"),
+                progress=None if progress is None else float(progress),
                 submitted_at=datetime.fromisoformat(submitted_at).timestamp() if submitted_at else None,
                 urls=dict(given.get("urls") or {}),
                 variables=dict(given.get("variables") or {}),
             )
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError, MissingValueError) as error:
             raise HandleError(f"job: broken job handle: {type(error).__name__}: {error}") from None
 
     def dump(self) -> dict[str, JsonValue]:
@@ -105,8 +107,12 @@ class JobHandle:
         }
 
     def scope(self) -> dict[str, JsonValue]:
-        """Give all variables that the job brings to a template."""
-        return {**self.variables, "identifier": self.identifier}
+        """
+        Give all variables that the job brings.
+
+        A job without a result identifier of its own has its identifier for one.
+        """
+        return {"result_identifier": self.identifier, **self.variables, "identifier": self.identifier}
 
     def with_variables(self, captured: Mapping[str, JsonValue]) -> JobHandle:
         """
@@ -136,20 +142,25 @@ def check_identifier(value: JsonValue) -> str | int:
     if isinstance(value, str):
         if not value.strip():
             raise MissingValueError("an identifier can't be empty")
-        if any(ord(character) < 32 or ord(character) == 127 for character in value):  # noqa: PLR2004 - ASCII controls
+        if CONTROL.search(value):
             raise MissingValueError(
                 f"an identifier can't hold line breaks or control characters: {shorten(repr(value), 80)}"
             )
     return value
 
 
-def _parse_text(text: str) -> Any:
-    """Read a handle that a template has turned into text, as JSON or as Python's repr of a dict."""
+def _read_text(text: str) -> Any:
+    """Read a handle that a template has turned into text, as JSON or as Python's repr of a dict; else give the text."""
     import ast
 
+    if not text.lstrip().startswith("{"):
+        return text
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
-    raise HandleError(f"job: this text is neither an identifier nor a job handle: {shorten(text, 80)!r}")
+    if "version" in text:
+        raise HandleError(f"job: this text begins like a job handle, but isn't one: {shorten(text, 80)!r}")
+    # Microsoft's APIs write their identifiers in braces.
+    return text

@@ -18,9 +18,11 @@ from airflow_provider_asyncapi.core.values import JsonValue
 if TYPE_CHECKING:
     from jsonpath_ng import JSONPath
 
-_STEP = re.compile(r"""\.?(?:(?P<name>[A-Za-z_][\w-]*)|"(?P<double>[^"\\]+)"|'(?P<single>[^'\\]+)')|\[(?P<index>\d+)\]""")
+_STEP = re.compile(
+    r"""\.(?:(?P<name>[A-Za-z_][\w-]*)|"(?P<double>[^"\\]+)"|'(?P<single>[^'\\]+)')|\[(?P<index>\d{1,9})\]""", re.ASCII
+)
 #: Words that jsonpath-ng's grammar reads as operators.
-_RESERVED = frozenset({"parent", "where", "wherenot"})
+_RESERVED = frozenset({"where", "wherenot"})
 
 Steps = tuple[str | int, ...]
 
@@ -36,10 +38,14 @@ def check(path: str) -> None:
 
 
 def find(path: str, document: JsonValue) -> list[JsonValue]:
-    """Give all values that the path finds."""
+    """Give all values that the path finds; in a document that it doesn't fit (an index of a number) it finds none."""
     steps = _plain(path)
     if steps is None:
-        return [match.value for match in _compiled(path).find(document)]
+        compiled = _compiled(path)
+        try:
+            return [match.value for match in compiled.find(document)]
+        except Exception:  # noqa: BLE001 - it raises whatever Python does, and differs from version to version
+            return []
     value = document
     for step in steps:
         if isinstance(step, str):
@@ -54,28 +60,21 @@ def find(path: str, document: JsonValue) -> list[JsonValue]:
 @lru_cache(maxsize=1024)
 def _plain(path: str) -> Steps | None:
     """Read a path of names and indexes only; None for any other."""
-    text = path.strip()
-    if text == "$":
-        return ()
+    text = path.strip(" \t")
     if text.startswith("$"):
-        if text[1:2] not in (".", "["):
-            return None
         text = text[1:]
     elif text.startswith("."):
         return None
-    else:
-        text = text if text.startswith("[") else f".{text}"
+    elif not text.startswith("["):
+        text = f".{text}"
     steps: list[str | int] = []
     position = 0
     while position < len(text):
         match = _STEP.match(text, position)
-        if match is None or (match["index"] is None and text[position] != "."):
-            return None
-        name = match["name"]
-        if name in _RESERVED:
+        if match is None or match["name"] in _RESERVED:
             return None
         index = match["index"]
-        steps.append(int(index) if index is not None else name or match["double"] or match["single"])
+        steps.append(int(index) if index is not None else match["name"] or match["double"] or match["single"])
         position = match.end()
     return tuple(steps)
 

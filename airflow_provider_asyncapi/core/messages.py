@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_asyncapi.core import documents
+from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.values import JsonValue
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from lxml import etree
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+#: RFC 9110, section 5.6.2.
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+#: ASCII only (RFC 9110, section 5.5): beyond it each HTTP library has an encoding of its own.
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
 class Headers(Mapping[str, str]):
@@ -44,11 +50,36 @@ class Headers(Mapping[str, str]):
         return len(self._fields)
 
 
+def header_field(name: Any, value: str, where: str) -> tuple[str, str]:
+    """
+    Give a header field as it can be sent.
+
+    :param where: the parameter that holds it, for messages; the value isn't shown, for it may be a secret.
+    :raises ConfigurationError: on a name or a value that HTTP doesn't allow.
+    """
+    if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
+        raise ConfigurationError(f"{where}: {name!r} can't be the name of a header")
+    stripped = value.strip()
+    if not _HEADER_VALUE.fullmatch(stripped):
+        raise ConfigurationError(
+            f"{where}: the header {name!r} holds a line break, or another character that isn't printable ASCII;"
+            " take it out, or encode it as the API says"
+        )
+    return name, stripped
+
+
 def origin(url: str) -> tuple[str, str, int | None]:
-    """Give scheme, host and port of a URL (RFC 6454)."""
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(scheme)
+    """
+    Give scheme, host and port of a URL (RFC 6454).
+
+    :raises UnsafeValueError: where it isn't one.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise UnsafeValueError(f"{shown_url(url)!r} isn't the address of a server") from None
+    return parts.scheme, parts.hostname or "", port or _DEFAULT_PORTS.get(parts.scheme)
 
 
 @dataclass(frozen=True, slots=True)

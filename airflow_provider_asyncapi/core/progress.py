@@ -42,7 +42,9 @@ class Progress:
             return cls({"percent": Selection.parse(given, "progress")})
         if set(given) not in _FORMS:
             forms = ", ".join(" and ".join(sorted(form)) for form in _FORMS)
-            raise ConfigurationError(f"progress: has to be a selector or a mapping with {forms}; it has {set(given)}")
+            raise ConfigurationError(
+                f"progress: has to be a selector or a mapping with {forms}; it has {sorted(map(str, given))}"
+            )
         return cls({name: Selection.parse(value, f"progress[{name!r}]") for name, value in given.items()})
 
     def fraction(self, response: Response, variables: Variables) -> float | None:

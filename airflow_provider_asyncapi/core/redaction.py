@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus
+from xml.sax.saxutils import escape
 
 MASK = "***"
 
-_SENSITIVE_NAME = re.compile(
-    r"passw|secret|token|authori[sz]ation|api[-_]?key|apikey|credential|signature|cookie|private[-_]?key", re.I
+_SENSITIVE = (
+    r"(?:passw|pwd|secret|token|x-auth|authori[sz]ation|credential|signature|cookie|jwt"
+    r"|(?:api|access|account|function|functions|master|private|shared|subscription)[-_]?key)"
 )
-#: `"access_token": "…"` in JSON, `token=…` in forms and queries, `<password>…</password>` in XML.
+_SENSITIVE_NAME = re.compile(_SENSITIVE, re.IGNORECASE)
+# All repetitions are bounded: a body may be a megabyte of Base64, and this runs in the triggerer.
+#: `"access_token": "…"` in JSON (also inside a string), `token=…` in forms and queries, `Authorization: Bearer …`.
 _SENSITIVE_FIELD = re.compile(
-    rf"""(?P<head>["']?[\w.-]*(?:{_SENSITIVE_NAME.pattern})[\w.-]*["']?\s*[:=]\s*"""
-    rf"""|<[\w:.-]*(?:{_SENSITIVE_NAME.pattern})[\w:.-]*>)(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&<}}\]]+)""",
-    re.I,
+    rf"""(?P<head>{_SENSITIVE}[\w.-]{{0,40}}\\{{0,3}}["']?\s{{0,9}}[:=]\s{{0,9}})"""
+    r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|\[[^\[\]]*\]|\{[^{}]*\}"""
+    r"""|(?:(?:basic|bearer|digest|token)\s+)?[^\s,;&<}\]]+)""",
+    re.IGNORECASE,
 )
+#: `<password>…</password>` in XML.
+_SENSITIVE_ELEMENT = re.compile(
+    rf"(?P<head><[\w:.-]{{0,40}}{_SENSITIVE}[\w:.-]{{0,40}}(?:\s[^<>]{{0,200}})?>)[^<]+", re.IGNORECASE
+)
+_URL = re.compile(r"(?P<scheme>[^/?#]*//)?(?:[^/?#]*@)?(?P<rest>[^?#]*)(?P<query>\?[^#]+)?")
 #: Shorter secrets would mask half of every message.
 _SHORTEST_SECRET = 4
 
@@ -28,16 +39,17 @@ def is_sensitive_name(name: str) -> bool:
 
 def shown_url(url: str) -> str:
     """Give a URL without user info, query and fragment: what is left identifies the request and holds no key."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}{'?…' if parts.query else ''}"
+    # A pattern instead of urlsplit, which raises on addresses that an API got wrong.
+    parts = _URL.match(url)
+    assert parts is not None  # noqa: S101 - every part of the pattern may be empty
+    return f"{parts['scheme'] or ''}{parts['rest']}{'?…' if parts['query'] else ''}"
 
 
 class Redactor:
     """
     Takes known secrets, and whatever stands under a telling name, out of a text.
 
-    :param secrets: the values that may never be shown; their URL-encoded forms are masked too.
+    :param secrets: the values that may never be shown; their forms in URLs, JSON and XML are masked too.
     """
 
     __slots__ = ("_forms", "_known")
@@ -51,7 +63,9 @@ class Redactor:
         """Learn further secrets, such as a token that a login has given."""
         for secret in secrets:
             if len(secret) >= _SHORTEST_SECRET:
-                self._forms |= {secret, quote(secret, safe=""), quote_plus(secret)}
+                in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+                in_url = {quote(secret, safe=""), quote_plus(secret)}
+                self._forms |= {secret, escape(secret)} | in_json | in_url
         alternatives = "|".join(re.escape(form) for form in sorted(self._forms, key=len, reverse=True))
         self._known = re.compile(alternatives) if alternatives else None
 
@@ -59,4 +73,5 @@ class Redactor:
         """Give the text with every secret replaced by ``***``."""
         if self._known is not None:
             text = self._known.sub(MASK, text)
+        text = _SENSITIVE_ELEMENT.sub(lambda match: match["head"] + MASK, text)
         return _SENSITIVE_FIELD.sub(lambda match: match["head"] + MASK, text)

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.bodies import BODY_PARAMETERS, Body
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.core.messages import Request, header_field
 from airflow_provider_asyncapi.core.templates import Variables
 
 #: The parameters that describe a request, on an operator or in a mapping such as ``cancel``.
@@ -51,7 +51,7 @@ class RequestTemplate:
         :param also: further keys that the caller reads itself.
         :raises ConfigurationError: on unknown keys, a bad method, two bodies, values of the wrong type.
         """
-        unknown = sorted(set(given) - set(REQUEST_PARAMETERS) - set(also))
+        unknown = [name for name in given if name not in REQUEST_PARAMETERS and name not in also]
         if unknown:
             raise ConfigurationError(
                 f"{where}: unknown key {unknown[0]!r}; a request has {', '.join((*REQUEST_PARAMETERS, *also))}"
@@ -64,7 +64,7 @@ class RequestTemplate:
         if not isinstance(endpoint, str):
             raise ConfigurationError(f"{where}: endpoint has to be a string, not {type(endpoint).__name__}")
         for name in ("params", "headers"):
-            if not isinstance(given.get(name) or {}, Mapping):
+            if given.get(name) is not None and not isinstance(given[name], Mapping):
                 raise ConfigurationError(f"{where}: {name} has to be a mapping, not {type(given[name]).__name__}")
         return cls(endpoint, chosen.upper(), given.get("params") or {}, given.get("headers") or {}, body)
 
@@ -85,19 +85,17 @@ class RequestTemplate:
         """
         url = templates.render_url(self.endpoint, variables, base_url, reference_base=reference_base)
         query = [
-            (name, item)
+            (name, text)
             for name, value in self.params.items()
-            if value is not None
-            for rendered in [templates.render_any(value, variables, f"params[{name!r}]")]
-            for item in (rendered if isinstance(rendered, list) else [rendered])
+            for text in templates.render_param(value, variables, f"params[{name!r}]")
         ]
         if query:
-            url += ("&" if "?" in url else "?") + urlencode(query)
-        headers = {
-            name: templates.render_text(str(value), variables, f"headers[{name!r}]")
+            url += ("&" if "?" in url else "?") + urlencode(query, errors="replace")
+        headers = dict(
+            header_field(name, templates.render_text(str(value), variables, f"headers[{name!r}]"), "headers")
             for name, value in self.headers.items()
             if value is not None
-        }
+        )
         lower = {name.lower() for name in headers}
         content = None
         if self.body is not None:

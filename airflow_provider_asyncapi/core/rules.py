@@ -11,8 +11,8 @@ A rule is plain data::
         "outcome": "failure",
     }
 
-The first rule that matches decides. On an error status (400 and above) only rules that test ``status_code`` are asked, so
-that the body of a gateway's 503 can't be taken for the job's own answer.
+The first rule that matches decides. On an error status (400 and above) only rules that test ``status_code`` are asked,
+so that the body of a gateway's 503 can't be taken for the job's own answer.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.selectors import STATUS_CODE, Selection
 from airflow_provider_asyncapi.core.templates import Variables
-from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_number, as_text, comparable
+from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_number, as_text, comparable, is_scalar
 
 _ERROR_STATUS = 400
 
@@ -76,7 +76,7 @@ class Condition:
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"{where}: has to be a mapping, not {given!r}")
         operators = [key for key in given if key in OPERATORS]
-        unknown = sorted(set(given) - set(OPERATORS) - {"selector", "over", *also})
+        unknown = set(given) - set(OPERATORS) - {"selector", "over", *also}
         if unknown or len(operators) != 1 or "selector" not in given:
             raise ConfigurationError(
                 f"{where}: has to have a selector and one of {', '.join(OPERATORS)}, and may have over"
@@ -135,9 +135,8 @@ class Rule:
         if given.get("outcome") not in list(Outcome):
             raise ConfigurationError(f"{where}: outcome {given.get('outcome')!r} isn't one of {outcomes}")
         if "all" in given:
-            extra = sorted(set(given) - {"all", "outcome"})
             parts = given["all"]
-            if extra or not isinstance(parts, list | tuple) or not parts:
+            if set(given) != {"all", "outcome"} or not isinstance(parts, list | tuple) or not parts:
                 raise ConfigurationError(f"{where}: beside outcome, all has to be a list of conditions and stand alone")
             conditions = [
                 Condition.parse(part, f"{where}.all[{index}]", ignore_case=ignore_case)
@@ -175,8 +174,24 @@ def parse_rules(given: Any, where: str = "rules", *, ignore_case: bool = False) 
 
 
 def first_match(rules: tuple[Rule, ...], response: Response, variables: Variables) -> Rule | None:
-    """Give the first rule that matches."""
-    return next((rule for rule in rules if rule.matches(response, variables)), None)
+    """
+    Give the first rule that matches.
+
+    :raises ContentError: where a rule needs the body and that can't be read, unless the body is empty (a 202 may well
+        be) and a later rule matches without it.
+    """
+    unreadable: ContentError | None = None
+    for rule in rules:
+        try:
+            if rule.matches(response, variables):
+                return rule
+        except ContentError as error:
+            if response.body.strip():
+                raise
+            unreadable = unreadable or error
+    if unreadable is not None:
+        raise unreadable
+    return None
 
 
 def _exists(value: JsonValue) -> bool:
@@ -200,7 +215,7 @@ def _less(value: JsonValue, operand: float, _ignore_case: bool) -> bool:
 
 
 def _matches(value: JsonValue, operand: str, ignore_case: bool) -> bool:
-    return re.search(operand, as_text(value), re.I if ignore_case else 0) is not None
+    return re.search(operand, as_text(value), re.IGNORECASE if ignore_case else 0) is not None
 
 
 #: operator → test of (value, operand, ignore_case).
@@ -215,9 +230,12 @@ OPERATORS: Mapping[str, Callable[[JsonValue, Any, bool], bool]] = {
 
 
 def _list_operand(given: Any, where: str, operator: str) -> list[Any]:
-    values = [None] if given is None else as_list(given)
-    if not values:
-        raise ConfigurationError(f"{where}: {operator} needs at least one value")
+    values = as_list(given)
+    if not values or not all(map(is_scalar, values)):
+        raise ConfigurationError(
+            f"{where}: {operator} needs a string, a number or a boolean, or a list of these, not {given!r};"
+            " null counts as nothing, which exists tests"
+        )
     return values
 
 
@@ -235,11 +253,13 @@ def _bool_operand(given: Any, where: str, operator: str) -> bool:
 
 
 def _pattern_operand(given: Any, where: str, operator: str) -> str:
+    if not isinstance(given, str):
+        raise ConfigurationError(f"{where}: {operator} needs a regular expression, not {given!r}")
     try:
         re.compile(given)
-    except (re.error, TypeError) as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ConfigurationError(f"{where}: {operator} needs a regular expression, not {given!r}: {error}") from None
-    return str(given)
+    return given
 
 
 _OPERANDS: Mapping[str, Callable[[Any, str, str], Any]] = {

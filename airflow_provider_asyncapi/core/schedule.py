@@ -6,11 +6,15 @@ import email.utils
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.values import as_number
 
+_INTERVAL = 60.0
+_LONGEST_INTERVAL = 3600.0
+_MAX_ERRORS = 10
 #: However an API answers, at least this many seconds lie between two polls.
 SHORTEST_WAIT = 0.1
 #: A `Retry-After: 0` says "at once"; this keeps "at once" from being a busy loop.
@@ -47,7 +51,7 @@ def retry_after(value: str | None, now: float) -> float | None:
     except ValueError:
         try:
             moment = email.utils.parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         # "-0000" and a missing zone give a naive time, which means UTC here (RFC 9110, section 5.6.7).
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
@@ -70,13 +74,13 @@ class PollSchedule:
     :param visible_after: for how long after the submission a 404 means "not yet".
     """
 
-    interval: float = 60.0
+    interval: float = _INTERVAL
     initial_delay: float = 0.0
     backoff: float = 1.0
-    max_interval: float = 3600.0
+    max_interval: float = _LONGEST_INTERVAL
     jitter: float = 0.0
     max_polls: int | None = None
-    max_errors: int = 10
+    max_errors: int = _MAX_ERRORS
     error_waits: Mapping[int, float] = field(default_factory=dict)
     visible_after: float = 0.0
 
@@ -88,13 +92,11 @@ class PollSchedule:
         :param given: a mapping with keys of :data:`SCHEDULE_PARAMETERS`; those that are None take the default.
         :raises ConfigurationError: on what can't be meant (negative, not finite, an interval of 0).
         """
-        interval = _seconds(given, "poke_interval", cls.interval, least=SHORTEST_WAIT)
+        interval = _seconds(given, "poke_interval", _INTERVAL, least=SHORTEST_WAIT)
         backoff = _number(given, "backoff", 1.0, least=1.0)
-        max_interval = _seconds(given, "max_interval", max(interval, 3600.0), least=SHORTEST_WAIT)
+        max_interval = _seconds(given, "max_interval", max(interval, _LONGEST_INTERVAL), least=SHORTEST_WAIT)
         if max_interval < interval:
-            raise ConfigurationError(
-                f"max_interval: {max_interval:g} s is shorter than poke_interval ({interval:g} s)"
-            )
+            raise ConfigurationError(f"max_interval: {max_interval:g} s is shorter than poke_interval ({interval:g} s)")
         return cls(
             interval=interval,
             initial_delay=_seconds(given, "initial_delay", 0.0),
@@ -102,7 +104,7 @@ class PollSchedule:
             max_interval=max_interval,
             jitter=_number(given, "jitter", 0.0, most=1.0),
             max_polls=_count(given, "max_iterations"),
-            max_errors=_count(given, "max_consecutive_errors") or 10,
+            max_errors=_count(given, "max_consecutive_errors") or _MAX_ERRORS,
             error_waits=parse_error_waits(given.get("error_waits")),
             visible_after=_seconds(given, "visible_after", 0.0),
         )
@@ -117,9 +119,12 @@ class PollSchedule:
         """
         if said is not None:
             return max(said, min(self.interval, _SOONEST))
-        # The exponent is bounded, for a float overflows long before a job's patience does.
-        grown = self.interval * self.backoff ** min(polls - 1, 1000) if self.backoff > 1 else self.interval
-        return self._spread(min(grown, self.max_interval), rng)
+        longest = max(self.interval, self.max_interval)
+        grown = self.interval
+        if self.backoff > 1:
+            # The exponent is bounded, for a float overflows long before a job's patience does.
+            grown *= self.backoff ** min(polls - 1, math.log(longest / self.interval, self.backoff))
+        return self._spread(min(grown, longest), rng)
 
     def after_error(self, errors: int, status: int | None, said: float | None, rng: Callable[[], float]) -> float:
         """
@@ -130,7 +135,7 @@ class PollSchedule:
         """
         if said is not None:
             return max(said, min(self.interval, _SOONEST))
-        if status in self.error_waits:
+        if status is not None and status in self.error_waits:
             return max(self.error_waits[status], SHORTEST_WAIT)
         grown = self.interval * 2.0 ** min(errors - 1, 20)
         return self._spread(min(grown, max(_LONGEST_ERROR_WAIT, self.interval)), rng)
@@ -153,11 +158,13 @@ def parse_error_waits(given: Any) -> dict[int, float]:
 
     :raises ConfigurationError: on anything else.
     """
-    if not isinstance(given or {}, Mapping):
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
         raise ConfigurationError(f"error_waits: has to map status codes to seconds, not be {given!r}")
     waits: dict[int, float] = {}
-    for code, seconds in (given or {}).items():
-        if not str(code).isdigit() or not 400 <= int(code) <= 599:  # noqa: PLR2004 - the error status codes
+    for code, seconds in given.items():
+        if not str(code).isdecimal() or not 400 <= int(code) <= 599:  # noqa: PLR2004 - the error status codes
             raise ConfigurationError(f"error_waits: {code!r} isn't an error status code (400 to 599)")
         waits[int(code)] = _seconds({"error_waits": seconds}, "error_waits", 0.0)
     return waits
@@ -165,7 +172,7 @@ def parse_error_waits(given: Any) -> dict[int, float]:
 
 def _seconds(given: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:
     value = given.get(name)
-    if hasattr(value, "total_seconds"):
+    if isinstance(value, timedelta):
         value = value.total_seconds()
     return _number({name: value}, name, default, least=least)
 
@@ -176,12 +183,13 @@ def _number(
     value = given.get(name)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    number = as_number(value)
+    if number is None or isinstance(value, str):
         raise ConfigurationError(f"{name}: has to be a finite number, not {value!r}")
-    if not least <= value <= most:
-        bound = f"at least {least:g}" if value < least else f"at most {most:g}"
+    if not least <= number <= most:
+        bound = f"at least {least:g}" if number < least else f"at most {most:g}"
         raise ConfigurationError(f"{name}: has to be {bound}, not {value!r}")
-    return float(value)
+    return number
 
 
 def _count(given: Mapping[str, Any], name: str) -> int | None:

@@ -8,6 +8,7 @@ written                                    finds
 ``xpath://uws:phase``                      XPath 1.0 in the XML body (:mod:`.xpath`)
 ``header:Location``                        a response header
 ``status_code``                            the HTTP status code
+``response_url``                           the URL that answered, redirects followed
 ``data.payload.json:state``                JSONPath in a JSON document that stands in a string
 =========================================  ==========================================================
 """
@@ -21,16 +22,23 @@ from functools import lru_cache
 from typing import Any
 
 from airflow_provider_asyncapi.core import documents, jsonpath, templates, xpath
-from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
-from airflow_provider_asyncapi.core.messages import Response
+from airflow_provider_asyncapi.core.errors import ContentError, SelectorError, UnsafeValueError
+from airflow_provider_asyncapi.core.messages import HEADER_NAME, Response
 from airflow_provider_asyncapi.core.values import JsonValue, as_list
 
 STATUS_CODE = "status_code"
+RESPONSE_URL = "response_url"
 _HEADER = "header:"
 _XPATH = "xpath:"
-#: `json:` begins the part that reads on inside a string; a dot or a space may stand before it.
-_NESTED = re.compile(r"[.\s]\s*json:\s*")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+#: `json:` begins the part that reads on inside a string, unless it stands in quotes or in a variable's name.
+_NESTED = re.compile(r"""\{[^{}\r\n]+\}|"[^"]*"|'[^']*'|(?P<json>[.\s]\s*json:\s*)""")
+#: What may take a variable's place outside of quotes without changing what the selector means.
+_WORD = re.compile(r"[\w-]+")
+_QUOTES = re.compile(r"[\"'\\]")
+#: What stands before and after a variable that is a whole step of a JSONPath.
+_BEFORE_STEP, _AFTER_STEP = re.compile(r"(?:.*\.)?", re.DOTALL), re.compile(r"[.\[]|\s*$")
+#: What stands before a variable that may be a number in a JSONPath: an index, or what a filter compares with.
+_BEFORE_NUMBER = re.compile(r".*[\[:,=<>]\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +61,12 @@ class Selector:
         """
         if not isinstance(text, str) or not text.strip():
             raise SelectorError(f"{where}: a selector has to be a string that isn't empty, not {text!r}")
-        # A variable stands inside a quoted string or for a name; a plain word is valid in both places.
         try:
-            _check(templates.substitute(text, "x"))
+            for position, part in enumerate(_parts(text.strip())):
+                _check(templates.render_selector(part, _sample), inner=position > 0)
         except SelectorError as error:
             raise SelectorError(f"{where}: malformed selector {text!r}: {error}") from None
-        return cls(text)
+        return cls(text.strip())
 
     def find(self, response: Response, variables: templates.Variables) -> list[JsonValue]:
         """
@@ -66,15 +74,37 @@ class Selector:
 
         :raises ContentError: where the body isn't JSON or XML as the selector expects.
         :raises UnknownVariableError: where the selector names a variable that isn't known.
+        :raises UnsafeValueError: where a variable's value would change what the selector means.
         """
-        text = self.text
-        if "{" in text:
-            text = templates.render_selector(text, variables)
-        outer, *inner = _NESTED.split(text)
-        values = _find_outer(outer, response)
-        for path in inner:
-            values = [found for value in values for found in jsonpath.find(path, _as_document(value, text))]
+        outer, *inner = (self._rendered(part, variables) for part in _parts(self.text))
+        try:
+            values = _find_outer(outer, response)
+            for path in inner:
+                values = [found for value in values for found in jsonpath.find(path, _as_document(value, self.text))]
+        except SelectorError as error:
+            raise SelectorError(f"selector {self.text!r}: {error}") from None
         return [value for value in values if value is not None]
+
+    def _rendered(self, part: str, variables: templates.Variables) -> str:
+        if "{" not in part:
+            return part
+        where = f"selector {self.text!r}"
+
+        def put(name: str, quoted: bool, before: str, after: str) -> str:
+            text = templates.scalar(name, variables, where)
+            if _QUOTES.search(text):
+                raise UnsafeValueError(f"{where}: the variable {{{name}}} holds quotes or backslashes")
+            if quoted:
+                return text
+            if _is_step(before, after):
+                return f'"{text}"'
+            if not _WORD.fullmatch(text):
+                raise UnsafeValueError(
+                    f"{where}: the variable {{{name}}} holds more than letters and digits; put it in quotes"
+                )
+            return text
+
+        return templates.render_selector(part, put)
 
     def value(self, response: Response, variables: templates.Variables) -> JsonValue:
         """Give the value found: one as it is, several as a list, none as None."""
@@ -83,8 +113,8 @@ class Selector:
 
     @property
     def needs_body(self) -> bool:
-        """Whether the body has to be read; status code and headers are there without it."""
-        return self.text != STATUS_CODE and not self.text.startswith(_HEADER)
+        """Whether the body has to be read; status code, URL and headers are there without it."""
+        return self.text not in (STATUS_CODE, RESPONSE_URL) and not self.text.startswith(_HEADER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +136,7 @@ class Selection:
         """
         texts = as_list(given)
         if not texts:
-            raise SelectorError(f"{where}: at least one selector is needed")
+            raise SelectorError(f"{where}: at least one selector is needed, not {given!r}")
         return cls(tuple(Selector.parse(text, where) for text in texts))
 
     @classmethod
@@ -165,30 +195,64 @@ def parse_captures(given: Any, where: str) -> dict[str, Selection]:
 
     :raises SelectorError: on anything else.
     """
-    if not isinstance(given or {}, Mapping):
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
         raise SelectorError(f"{where}: has to map variable names to selectors, not be {type(given).__name__}")
-    return {name: Selection.parse(selector, f"{where}[{name!r}]") for name, selector in (given or {}).items()}
+    for name in given:
+        if not isinstance(name, str) or templates.whole_variable(f"{{{name}}}") != name:
+            raise SelectorError(f"{where}: {name!r} can't be the name of a variable")
+    return {name: Selection.parse(selector, f"{where}[{name!r}]") for name, selector in given.items()}
+
+
+def _parts(text: str) -> list[str]:
+    """Take a selector apart: what is read in the response, and each path that reads on in a string found."""
+    parts, start = [], 0
+    for match in _NESTED.finditer(text):
+        if match["json"]:
+            parts.append(text[start : match.start()])
+            start = match.end()
+    return [*parts, text[start:]]
+
+
+def _is_step(before: str, after: str) -> bool:
+    """Tell whether what stands there is a whole name in a JSONPath, so that in quotes it may hold anything."""
+    return (
+        not before.startswith((_XPATH, _HEADER))
+        and _BEFORE_STEP.fullmatch(before) is not None
+        and _AFTER_STEP.match(after) is not None
+    )
+
+
+def _sample(_name: str, quoted: bool, before: str, after: str) -> str:
+    """Give what may stand in a variable's place while only the syntax matters."""
+    if not quoted and _is_step(before, after):
+        return '"x"'
+    if not quoted and _BEFORE_NUMBER.fullmatch(before) and not before.startswith((_XPATH, _HEADER)):
+        return "1"
+    return "x"
 
 
 @lru_cache(maxsize=1024)
-def _check(text: str) -> None:
-    """Raise :class:`SelectorError` where a selector without variables is malformed."""
-    outer, *inner = _NESTED.split(text)
-    if outer.startswith(_HEADER):
-        name = outer.removeprefix(_HEADER).strip()
-        if not _HEADER_NAME.fullmatch(name):
+def _check(text: str, *, inner: bool) -> None:
+    """Raise :class:`SelectorError` where a part of a selector without variables is malformed."""
+    if inner:
+        jsonpath.check(text)
+    elif text.startswith(_HEADER):
+        name = text.removeprefix(_HEADER).strip()
+        if not HEADER_NAME.fullmatch(name):
             raise SelectorError(f"{name!r} can't be the name of a header")
-    elif outer.startswith(_XPATH):
-        xpath.check(outer.removeprefix(_XPATH))
-    elif outer != STATUS_CODE:
-        jsonpath.check(outer)
-    for path in inner:
-        jsonpath.check(path)
+    elif text.startswith(_XPATH):
+        xpath.check(text.removeprefix(_XPATH))
+    elif text not in (STATUS_CODE, RESPONSE_URL):
+        jsonpath.check(text)
 
 
 def _find_outer(text: str, response: Response) -> Iterable[JsonValue]:
     if text == STATUS_CODE:
         return [response.status]
+    if text == RESPONSE_URL:
+        return [response.url]
     if text.startswith(_HEADER):
         value = response.headers.get(text.removeprefix(_HEADER).strip())
         return [] if value is None else [value]
@@ -201,6 +265,6 @@ def _as_document(value: JsonValue, selector: str) -> JsonValue:
     if not isinstance(value, str):
         return value
     try:
-        return documents.parse_json(value.encode(), "text")
+        return documents.parse_json(value.encode("utf-8", "replace"), "a string")
     except ContentError as error:
         raise ContentError(f"selector {selector!r}: the string that 'json:' reads on in: {error}") from None

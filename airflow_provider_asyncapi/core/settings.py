@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from airflow_provider_asyncapi.core.auth import AUTH_KINDS, Auth, mapping
+from airflow_provider_asyncapi.core.auth import AUTH_KINDS, Auth, items, mapping
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.messages import origin
-from airflow_provider_asyncapi.core.redaction import Redactor, is_sensitive_name
+from airflow_provider_asyncapi.core.messages import header_field, origin
+from airflow_provider_asyncapi.core.redaction import Redactor
 from airflow_provider_asyncapi.core.templates import strings_in
-from airflow_provider_asyncapi.core.values import JsonValue, as_number
+from airflow_provider_asyncapi.core.values import JsonValue, as_number, as_text
 
 #: The keys that a connection's extra may have, and what each is for. The connection form shows the same.
 EXTRA_KEYS = frozenset(
@@ -49,6 +50,15 @@ EXTRA_KEYS = frozenset(
         "test_endpoint",
     }
 )
+_OWN_FIELDS = ("host", "port", "schema", "login", "password")
+_TEXT_FIELDS = (
+    *("host", "schema", "login", "password", "auth", "api_key_name", "api_key_in", "token_url", "scope", "client_auth"),
+    *("token_header", "token_format", "ca_cert", "client_cert", "client_key", "proxy", "profile", "test_endpoint"),
+)
+#: Headers of a connection that hold no secret.
+_PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
+_HOST = re.compile(r"[^\s/\\]+")
+_TRUSTED_HOST = re.compile(r"[\w.-]+(:\d+)?|\[[\da-fA-F:.]+\](:\d+)?|[\da-fA-F:.]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +109,15 @@ class ConnectionSettings:
         :param fields: ``host``, ``port``, ``schema``, ``login``, ``password``, and the keys of the extra beside them.
         :raises ConfigurationError: naming the field that is missing or wrong; no secret is shown.
         """
-        unknown = sorted(set(fields) - EXTRA_KEYS - {"host", "port", "schema", "login", "password"})
+        unknown = [name for name in fields if name not in EXTRA_KEYS and name not in _OWN_FIELDS]
         if unknown:
             raise ConfigurationError(
                 f"connection: unknown key {unknown[0]!r} in extra; known are {', '.join(sorted(EXTRA_KEYS))}."
                 " Headers belong under 'headers', own secrets under 'variables'"
             )
+        for name in _TEXT_FIELDS:
+            if fields.get(name) is not None and not isinstance(fields[name], str):
+                raise ConfigurationError(f"connection: {name} has to be text, not {type(fields[name]).__name__}")
         kind = fields.get("auth") or ("basic" if fields.get("login") else "none")
         if kind not in AUTH_KINDS:
             raise ConfigurationError(f"connection: auth {kind!r} isn't one of {', '.join(AUTH_KINDS)}")
@@ -117,15 +130,16 @@ class ConnectionSettings:
             raise ConfigurationError("connection: client_key needs client_cert, the certificate that it belongs to")
         own = {name: fields[name] for name in ("login", "password") if fields.get(name)}
         variables = {**own, **mapping(fields, "variables")}
-        headers = {name: str(value) for name, value in mapping(fields, "headers").items()}
-        for name, value in headers.items():
-            if "\r" in value or "\n" in value:
-                raise ConfigurationError(f"connection: the header {name!r} holds a line break")
-        hosts = fields.get("trusted_hosts") or ()
+        auth = AUTH_KINDS[kind](fields)
+        for name, value in auth.headers.items():
+            header_field(name, value, "connection: auth")
         return cls(
             base_url=_base_url(fields),
-            auth=AUTH_KINDS[kind](fields),
-            headers=headers,
+            auth=auth,
+            headers=dict(
+                header_field(name, as_text(value), "connection: headers")
+                for name, value in mapping(fields, "headers").items()
+            ),
             variables={f"connection.{name}": value for name, value in variables.items()},
             verify=_flag(fields, "verify", default=True),
             ca_cert=fields.get("ca_cert") or None,
@@ -136,11 +150,7 @@ class ConnectionSettings:
             read_timeout=_positive(fields, "read_timeout", 60.0),
             connections_per_host=int(_positive(fields, "connections_per_host", 20, least=1)),
             requests_per_second=_positive(fields, "requests_per_second", 0.0) or None,
-            trusted_hosts=frozenset(
-                host.strip().lower()
-                for host in (hosts.replace("\n", ",").split(",") if isinstance(hosts, str) else hosts)
-                if host.strip()
-            ),
+            trusted_hosts=frozenset(map(_trusted_host, items(fields, "trusted_hosts"))),
             profile=fields.get("profile") or None,
             test_endpoint=fields.get("test_endpoint") or "",
         )
@@ -156,16 +166,15 @@ class ConnectionSettings:
 
     def secrets(self) -> set[str]:
         """Give everything that may never be shown."""
-        found = {text for name, text in self.headers.items() if is_sensitive_name(name) or len(text) > 7}  # noqa: PLR2004
+        found = {text for name, text in self.headers.items() if name.lower() not in _PLAIN_HEADERS}
         found |= {
-            text
-            for name, value in self.variables.items()
-            if name != "connection.login"
-            for text in strings_in(value)
+            text for name, value in self.variables.items() if name != "connection.login" for text in strings_in(value)
         }
-        found |= {text for text in (*self.auth.headers.values(), *self.auth.params.values()) if "{token}" not in text}
+        credentials = [text for text in self.auth.headers.values() if "{token}" not in text]
+        # Behind the scheme ("Basic …") as well, for that is what servers repeat in their messages.
+        found |= {text.rpartition(" ")[2] for text in credentials} | set(credentials) | set(self.auth.params.values())
         if self.proxy and (password := urlsplit(self.proxy).password):
-            found.add(password)
+            found |= {password, unquote(password)}
         return found
 
 
@@ -199,32 +208,55 @@ class Api:
 def _base_url(fields: Mapping[str, Any]) -> str:
     host = (fields.get("host") or "").strip()
     if not host:
-        raise ConfigurationError("connection: host is empty; it is the API's address, such as https://api.example.com/v1")
+        raise ConfigurationError(
+            "connection: host is empty; it is the API's address, such as https://api.example.com/v1"
+        )
     if "://" not in host:
         host = f"{fields.get('schema') or 'https'}://{host}"
-    parts = urlsplit(host)
     try:
+        parts = urlsplit(host)
         port = parts.port
     except ValueError:
-        raise ConfigurationError("connection: the port in host isn't a number from 0 to 65535") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(
+            "connection: host isn't the address of a server; it is like https://api.example.com:8443/v1"
+        ) from None
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
         raise ConfigurationError(f"connection: host has to be an http or https address, not {parts.scheme}://…")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigurationError(
             "connection: host may hold a path, but no user, password, query or fragment; those have fields of their own"
         )
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     # The Test button of Airflow 3.3 sends port 0 for an empty field.
     port = port or fields.get("port") or None
-    return f"{parts.scheme}://{name}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+    if port is not None and as_number(port) not in range(1, 65536):
+        raise ConfigurationError(f"connection: port has to be a number from 1 to 65535, not {port!r}")
+    return (
+        f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+    )
 
 
 def _proxy(value: Any) -> str | None:
     if not value:
         return None
-    if not isinstance(value, str) or urlsplit(value).scheme not in ("http", "https"):
+    try:
+        parts = urlsplit(value)
+        is_url = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        # It isn't shown, for it may hold a password.
         raise ConfigurationError("connection: proxy has to be the http or https URL of a proxy")
-    return value
+    return str(value)
+
+
+def _trusted_host(given: Any) -> str:
+    if not isinstance(given, str) or not _TRUSTED_HOST.fullmatch(given.strip()):
+        raise ConfigurationError(
+            f"connection: trusted_hosts has to be a list of host names, each with a port where it isn't the usual one;"
+            f" {given!r} isn't one"
+        )
+    return given.strip().lower()
 
 
 def _flag(fields: Mapping[str, Any], name: str, *, default: bool) -> bool:
@@ -244,7 +276,6 @@ def _positive(fields: Mapping[str, Any], name: str, default: float, *, least: fl
         return default
     number = as_number(value)
     if number is None or number < least or number <= 0:
-        raise ConfigurationError(f"connection: {name} has to be a number above 0, not {value!r}")
+        bound = f"of at least {least:g}" if least else "above 0"
+        raise ConfigurationError(f"connection: {name} has to be a number {bound}, not {value!r}")
     return number
-
-

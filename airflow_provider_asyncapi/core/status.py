@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_asyncapi.core import rules
-from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.rules import Outcome, Rule
 from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.templates import Variables
-from airflow_provider_asyncapi.core.values import JsonValue, as_list, comparable
+from airflow_provider_asyncapi.core.values import JsonValue, as_list, comparable, is_scalar
 
 STATUS_PARAMETERS = (
     "completion_key",
@@ -74,13 +74,20 @@ class StatusPolicy:
         :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
         :raises ConfigurationError: on values without a key, or a value with two meanings.
         """
-        ignore_case = bool(given.get("ignore_case"))
+        ignore_case = given.get("ignore_case") or False
+        if not isinstance(ignore_case, bool):
+            raise ConfigurationError(f"ignore_case: has to be True or False, not {ignore_case!r}")
         meanings: dict[str, Outcome] = {}
         says: dict[str, str] = {}
         for name, outcome in _VALUES.items():
             for value in as_list(given.get(name)):
+                if not is_scalar(value):
+                    raise ConfigurationError(
+                        f"{name}: has to be a string, a number or a boolean, or a list of these, not {value!r};"
+                        " where there is more to compare, use rules"
+                    )
                 text = comparable(value, ignore_case=ignore_case)
-                if text in meanings:
+                if says.get(text, name) != name:
                     raise ConfigurationError(f"{name}: {value!r} is also a {says[text]}; a status has one meaning")
                 meanings[text] = outcome
                 says[text] = name
@@ -122,7 +129,9 @@ class StatusPolicy:
         value = self._status(response, variables, lenient=rule is not None)
         if rule is not None:
             return Verdict(rule.outcome, response.status if value is None else value)
-        outcome = (self.meanings or {}).get(comparable(value, ignore_case=self.ignore_case))
+        meanings = self.meanings or {}
+        # Nothing found is no status, even where one is called "null".
+        outcome = None if value is None else meanings.get(comparable(value, ignore_case=self.ignore_case))
         if outcome is not None:
             return Verdict(outcome, value)
         return Verdict(Outcome.FAILURE if self.closed else Outcome.RUNNING, value, known=False)
@@ -132,7 +141,7 @@ class StatusPolicy:
             return None
         try:
             return self.key.value(response, variables)
-        except Exception:
+        except AsyncApiError:
             # A rule has decided already (202 with an empty body): the status is only shown.
             if lenient:
                 return None

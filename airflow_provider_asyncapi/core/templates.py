@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVariableError, UnsafeValueError
-from airflow_provider_asyncapi.core.values import JsonValue, as_text
+from airflow_provider_asyncapi.core.redaction import MASK, is_sensitive_name
+from airflow_provider_asyncapi.core.values import JsonValue, as_text, shorten
 
 Variables = Mapping[str, JsonValue]
 
@@ -20,8 +20,11 @@ Variables = Mapping[str, JsonValue]
 _VARIABLE = re.compile(r"\{([^{}\r\n]+)\}")
 #: `{+name}` keeps the reserved characters of a URL, slashes among them (RFC 6570, section 3.2.3).
 _RESERVED = "/:?#[]@!$&'()*+,;=~"
-_QUOTES = re.compile(r"[\"'\\]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: Line breaks, other control characters, and halves of characters, which nothing can encode.
+CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+_QUOTE_OR_VARIABLE = re.compile(r"\{(?P<name>[^{}\r\n]+)\}|[\"']")
+_ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
+_REFERENCE = re.compile(r"https?://|/", re.IGNORECASE)
 
 
 def variable_names(template: str) -> list[str]:
@@ -47,11 +50,6 @@ def whole_variable(template: str) -> str | None:
     return match[1] if match else None
 
 
-def substitute(template: str, value: str) -> str:
-    """Put the same text in place of every variable."""
-    return _VARIABLE.sub(lambda _: value, template)
-
-
 def look_up(name: str, variables: Variables, where: str) -> JsonValue:
     """
     Find a variable.
@@ -73,34 +71,41 @@ def scalar(name: str, variables: Variables, where: str) -> str:
     """
     Find a variable that has to be one string, number or boolean, and write it as text.
 
-    :raises UnsafeValueError: on an object, a list, an empty string, or one with control characters.
+    :raises UnsafeValueError: on an object, a list, or a string with control characters.
     """
     value = look_up(name, variables, where)
     if isinstance(value, list | dict):
         kind = "a list" if isinstance(value, list) else "an object"
         raise UnsafeValueError(f"{where}: the variable {{{name}}} holds {kind}; select a single value of it")
     text = as_text(value)
-    if _CONTROL.search(text):
-        raise UnsafeValueError(f"{where}: the variable {{{name}}} holds a line break or another control character")
+    if CONTROL.search(text):
+        raise UnsafeValueError(
+            f"{where}: the variable {{{name}}} holds a line break or another control character:"
+            f" {_shown(name, variables)}"
+        )
     return text
 
 
-def render_selector(template: str, variables: Variables) -> str:
+def render_selector(template: str, put: Callable[[str, bool, str, str], str]) -> str:
     """
     Put variables into a selector.
 
-    :raises UnknownVariableError: on a name that isn't known.
-    :raises UnsafeValueError: on a value with quotes or backslashes, which could change what the selector means.
+    :param put: gives what takes a variable's place, from its name, whether it stands in quotes, what stands before it
+        and what after it.
     """
-    where = f"selector {template!r}"
+    quote_open = ""
 
     def replace(match: re.Match[str]) -> str:
-        text = scalar(match[1], variables, where)
-        if _QUOTES.search(text):
-            raise UnsafeValueError(f"{where}: the variable {{{match[1]}}} holds quotes or backslashes: {text!r}")
-        return text
+        nonlocal quote_open
+        if name := match["name"]:
+            return put(name, quote_open != "", template[: match.start()], template[match.end() :])
+        if not quote_open:
+            quote_open = match[0]
+        elif quote_open == match[0]:
+            quote_open = ""
+        return match[0]
 
-    return _VARIABLE.sub(replace, template)
+    return _QUOTE_OR_VARIABLE.sub(replace, template)
 
 
 def render_text(template: str, variables: Variables, where: str) -> str:
@@ -136,16 +141,22 @@ def render_json(value: JsonValue, variables: Variables) -> JsonValue:
     return value
 
 
-def render_any(value: JsonValue, variables: Variables, where: str) -> Any:
-    """Put variables into query parameters: lists stay lists, a lone variable may be one, unknown names are errors."""
+def render_param(value: JsonValue, variables: Variables, where: str) -> list[str]:
+    """
+    Put variables into a query parameter, which a list repeats; a lone variable may be one. None leaves it out.
+
+    :raises UnknownVariableError: on a name that isn't known.
+    """
+    if value is None:
+        return []
     if isinstance(value, str):
         name = whole_variable(value)
         if name is not None and isinstance(found := look_up(name, variables, where), list):
             return [as_text(item) for item in found]
-        return render_text(value, variables, where)
+        return [render_text(value, variables, where)]
     if isinstance(value, list | tuple):
-        return [render_any(item, variables, where) for item in value]
-    return as_text(value)
+        return [text for item in value for text in render_param(item, variables, where)]
+    return [as_text(render_json(value, variables))]
 
 
 def render_url(template: str, variables: Variables, base_url: str, *, reference_base: str | None = None) -> str:
@@ -164,35 +175,45 @@ def render_url(template: str, variables: Variables, base_url: str, *, reference_
     :raises ConfigurationError: where no http or https URL comes out.
     """
     where = f"endpoint {template!r}"
+    template = template.strip()
     given = whole_variable(template)
     head = _VARIABLE.match(template)
-    if given is not None:
-        url = _resolve(scalar(given.removeprefix("+"), variables, where), base_url, reference_base)
-    elif head and _is_reference(start := scalar(head[1].removeprefix("+"), variables, where)):
-        rest = _encode_variables(template[head.end() :], variables, where)
-        url = _resolve(start, base_url, reference_base).rstrip("/" if rest.startswith("/") else "") + rest
-    else:
-        url = _join(base_url, _encode_variables(template, variables, where))
-    parts = urlsplit(url)
-    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+    try:
+        if given is not None:
+            url = _resolve(_not_empty(given, variables, where), base_url, reference_base)
+        elif head and _REFERENCE.match(start := _not_empty(head[1], variables, where)):
+            rest = _encode_variables(template[head.end() :], variables, where)
+            url = _continue(_resolve(start, base_url, reference_base), rest)
+        else:
+            url = _join(base_url, _encode_variables(template, variables, where))
+        parts = urlsplit(url)
+        is_http = parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
+    except ConfigurationError:
+        raise
+    except ValueError:
+        raise UnsafeValueError(f"{where}: gives no URL{_held(template, variables)}") from None
+    if not is_http:
         raise ConfigurationError(
             f"{where}: gives no http or https URL; set the connection's host or begin the endpoint with https://"
         )
-    return quote(url.partition("#")[0], safe=_RESERVED + "%")
-
-
-def _is_reference(value: str) -> bool:
-    return value.startswith(("http://", "https://", "/"))
+    path, query = (quote(part, safe=_RESERVED + "%") for part in (parts.path, parts.query))
+    return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
 
 
 def _resolve(reference: str, base_url: str, reference_base: str | None) -> str:
-    if reference == "":
-        raise UnsafeValueError("endpoint: the URL that the API gave is empty")
     return urljoin(reference_base or base_url.rstrip("/") + "/", reference)
 
 
+def _continue(url: str, rest: str) -> str:
+    """Extend a URL by a further path and query, before and after the query that it may have."""
+    parts = urlsplit(url)
+    path, _, query = rest.partition("?")
+    path = (parts.path.rstrip("/") if path.startswith("/") else parts.path) + path
+    return urlunsplit((parts.scheme, parts.netloc, path, "&".join(filter(None, (parts.query, query))), ""))
+
+
 def _join(base_url: str, endpoint: str) -> str:
-    if re.match(r"https?://", endpoint, re.I):
+    if _ABSOLUTE.match(endpoint):
         return endpoint
     if not endpoint or endpoint.startswith("?"):
         return base_url + endpoint
@@ -200,23 +221,35 @@ def _join(base_url: str, endpoint: str) -> str:
 
 
 def _encode_variables(template: str, variables: Variables, where: str) -> str:
-    path_end = template.find("?") if "?" in template else len(template)
+    def encode(match: re.Match[str]) -> str:
+        text = _not_empty(match[1], variables, where)
+        # A fragment never reaches the server, so that a "#" can only be part of the value.
+        return quote(text, safe=_RESERVED.replace("#", "") if match[1].startswith("+") else "")
 
-    def replace(match: re.Match[str]) -> str:
-        name = match[1]
-        keep_reserved = name.startswith("+")
-        text = scalar(name.removeprefix("+"), variables, where)
-        if text == "":
-            raise UnsafeValueError(f"{where}: the variable {{{name}}} is empty")
-        if keep_reserved:
-            encoded = quote(text, safe=_RESERVED)
-        else:
-            encoded = quote(text, safe="")
-        in_path = match.start() < path_end
-        if in_path and any(segment in (".", "..") for segment in text.split("/")):
-            raise UnsafeValueError(
-                f"{where}: the variable {{{name}}} holds {text!r}, which would lead to another path"
-            )
-        return encoded
+    encoded = _VARIABLE.sub(encode, template)
+    # Looked for in the whole, since two values side by side can make a ".." too.
+    if any(segment in (".", "..") for segment in encoded.partition("?")[0].split("/")):
+        raise UnsafeValueError(f"{where}: a '.' or '..' would lead to another path{_held(template, variables)}")
+    return encoded
 
-    return _VARIABLE.sub(replace, template)
+
+def _not_empty(name: str, variables: Variables, where: str) -> str:
+    text = scalar(name.removeprefix("+"), variables, where)
+    if text == "":
+        raise UnsafeValueError(
+            f"{where}: the variable {{{name}}} is empty, and the URL would be another one without it"
+        )
+    return text
+
+
+def _held(template: str, variables: Variables) -> str:
+    held = ", ".join(f"{{{name}}} holds {_shown(name, variables)}" for name in variable_names(template))
+    return f"; {held}" if held else ""
+
+
+def _shown(name: str, variables: Variables) -> str:
+    """Show what a variable holds in a message; those of the connection may be secrets."""
+    plain = name.removeprefix("+")
+    if plain.startswith("connection.") or is_sensitive_name(plain):
+        return MASK
+    return repr(shorten(as_text(variables[plain]), 80))

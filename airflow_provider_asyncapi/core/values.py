@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 #: What a JSON document holds. `Any` stays at this edge: authors and APIs decide what is inside.
 JsonValue: TypeAlias = Any
+
+
+def is_scalar(value: Any) -> bool:
+    """Tell whether a value is a string, a number or a boolean, as a status or an identifier in JSON is."""
+    return isinstance(value, str | int | float)
 
 
 def comparable(value: JsonValue, *, ignore_case: bool = False) -> str:
@@ -35,17 +41,26 @@ def as_number(value: JsonValue) -> float | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
 
 def as_text(value: JsonValue) -> str:
-    """Write a value as it stands in a URL, a header or a text: strings as they are, the rest as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """
+    Write a value as it stands in a URL, a header or a text: strings as they are, the rest as JSON.
+
+    What JSON has no form for (a date that a DAG author gives) is written as ``str`` does.
+    """
+    if not (value is None or isinstance(value, int | float | list | tuple | Mapping)):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def shorten(text: str, limit: int = 300) -> str:
-    """Fold white space and cut a text for a message."""
+    """Fold white space, cut a text for a message, and take out what would confuse a terminal or a database."""
     folded = " ".join(text.split())
-    return folded if len(folded) <= limit else f"{folded[:limit]}… ({len(text)} characters)"
+    shown = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in folded[:limit]
+    )
+    return shown if len(folded) <= limit else f"{shown}… ({len(text)} characters)"

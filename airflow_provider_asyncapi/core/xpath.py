@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.errors import SelectorError
 from airflow_provider_asyncapi.core.values import JsonValue
@@ -21,10 +22,12 @@ def check(path: str) -> None:
     """
     Check the syntax of a path.
 
-    :raises SelectorError: on a mistake.
+    :raises SelectorError: on a mistake, or a function that XPath 1.0 doesn't have.
     """
-    prefixes = _prefixes(path)
-    _compiled(path, tuple((prefix, f"urn:{prefix}") for prefix in sorted(prefixes)))
+    from lxml import etree
+
+    namespaces = tuple((prefix, f"urn:{prefix}") for prefix in sorted(_prefixes(path)))
+    _evaluate(_compiled(path, namespaces), etree.Element("x"))
 
 
 def find(path: str, root: etree._Element) -> list[JsonValue]:
@@ -32,23 +35,26 @@ def find(path: str, root: etree._Element) -> list[JsonValue]:
     Give all values that the path finds: strings of nodes, or the string, number or boolean of a function.
 
     A prefix that the document doesn't declare finds nothing.
+
+    :raises SelectorError: where the path can't be applied.
     """
     from lxml import etree
 
     namespaces: dict[str, str] = {}
-    for element in root.iter():
-        for prefix, uri in element.nsmap.items():
-            namespaces.setdefault(prefix or DEFAULT_PREFIX, uri)
     needed = _prefixes(path)
+    if needed:
+        for element in root.iter():
+            for prefix, uri in element.nsmap.items():
+                namespaces.setdefault(prefix or DEFAULT_PREFIX, uri)
     if not needed <= set(namespaces):
         return []
-    result = _compiled(path, tuple((prefix, namespaces[prefix]) for prefix in sorted(needed)))(root)
+    result = _evaluate(_compiled(path, tuple((prefix, namespaces[prefix]) for prefix in sorted(needed))), root)
     if isinstance(result, str):
         return [str(result)] if result else []
     if isinstance(result, bool):
         return [result]
     if isinstance(result, float):
-        return [int(result) if result.is_integer() else result] if result == result else []
+        return [int(result) if result.is_integer() else result] if math.isfinite(result) else []
     return [
         "".join(str(text) for text in node.itertext()).strip() if isinstance(node, etree._Element) else str(node)
         for node in result
@@ -67,5 +73,18 @@ def _compiled(path: str, namespaces: tuple[tuple[str, str], ...]) -> etree.XPath
 
     try:
         return etree.XPath(path, namespaces=dict(namespaces))
+    except ValueError as error:
+        raise SelectorError(f"XPath: {error}") from None
     except etree.XPathSyntaxError as error:
-        raise SelectorError(f"{error.msg or error}") from None
+        # The last entry tells how far libxml2 has read.
+        position = error.error_log[-1].column if error.error_log else 0
+        raise SelectorError(f"{error.msg} at character {position} after 'xpath:'") from None
+
+
+def _evaluate(compiled: etree.XPath, root: etree._Element) -> Any:
+    from lxml import etree
+
+    try:
+        return compiled(root)
+    except etree.XPathError as error:
+        raise SelectorError(f"XPath: {error}") from None

@@ -2,178 +2,201 @@
 
 from __future__ import annotations
 
+import http.client
+import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError
 
-from airflow_provider_asyncapi.core.auth import Token, log_in
+from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.effects import Authorize, Effect, Flow, Gather, Log, Polled, Send, Sleep
-from airflow_provider_asyncapi.core.errors import RefusedContentError, TransportError
-from airflow_provider_asyncapi.core.messages import Headers, Request, Response
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.flows.login import log_in
+from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.pacing import Pacer
 from airflow_provider_asyncapi.core.settings import Api
-from airflow_provider_asyncapi.transports import ACCEPT_ENCODING, CHUNK, USER_AGENT, Observer, log_only
+from airflow_provider_asyncapi.transports import Observer, log_only
+from airflow_provider_asyncapi.transports.faults import causes, fault
+from airflow_provider_asyncapi.transports.tls import tls_context
+from airflow_provider_asyncapi.transports.wire import CHUNK, Receiver, wire_headers, wire_url
 
 T = TypeVar("T")
-#: What fails before a request has left: names, routes, handshakes.
-_NOT_SENT = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.NameResolutionError,
-    urllib3.exceptions.ProxyError,
-    urllib3.exceptions.SSLError,
-)
 
 
 class RequestsDriver:
     """
-    Runs flows, one after another, on the thread that asks for it.
+    Runs flows on the thread that asks for it; several threads may.
 
     :param api: the connection.
-    :param observe: told of each log line and each poll.
     :param sleep: waits so many seconds.
+    :param steady: a clock that is never put back, in seconds.
+    :raises ConfigurationError: where a certificate can't be read.
     """
 
     def __init__(
-        self, api: Api, *, observe: Observer = log_only, sleep: Callable[[float], object] = time.sleep
+        self,
+        api: Api,
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
-        self._observe = observe
         self._sleep = sleep
-        self._session = _session(api)
-        self._timeout = (api.settings.connect_timeout, api.settings.read_timeout)
+        self._steady = steady
+        self._session = _open_session(api)
         self._pacer = Pacer(api.settings.requests_per_second)
+        self._pacer_lock = threading.Lock()
         self._token: Token | None = None
-        self._token_lock = threading.RLock()
+        self._token_lock = threading.Lock()
 
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
 
-    def run(self, flow: Flow[T]) -> T:
+    def run(self, flow: Flow[T], *, observe: Observer = log_only) -> T:
         """
         Run a flow to its end.
 
+        :param observe: told of each log line and each poll.
         :raises AsyncApiError: what the flow raises.
         """
-        reply: Any = None
-        failure: TransportError | None = None
-        while True:
-            try:
-                effect = flow.send(reply) if failure is None else flow.throw(failure)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            reply = failure = None
-            try:
-                reply = self._perform(effect)
-            except TransportError as error:
-                failure = error
+        with closing(flow):
+            step: Callable[[], Effect] = partial(next, flow)
+            while True:
+                try:
+                    effect = step()
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                try:
+                    step = partial(flow.send, self._perform(effect, observe))
+                except AsyncApiError as error:
+                    step = partial(flow.throw, error)
 
-    def _perform(self, effect: Effect) -> Any:
+    def _perform(self, effect: Effect, observe: Observer) -> Any:
         match effect:
             case Send():
                 return self._send(effect)
             case Sleep(seconds):
                 return self._sleep(seconds)
             case Authorize(rejected):
-                return self._authorize(rejected)
+                return self._authorize(rejected, observe)
             case Gather(flows, concurrency):
                 with ThreadPoolExecutor(max_workers=concurrency) as pool:
-                    return list(pool.map(lambda make: self.run(make()), flows))
+                    return list(pool.map(lambda make: self.run(make(), observe=observe), flows))
             case Log() | Polled():
-                return self._observe(effect)
+                return observe(effect)
 
-    def _authorize(self, rejected: Token | None) -> Token:
+    def _authorize(self, rejected: Token | None, observe: Observer) -> Token:
         login = self._api.settings.auth.login
         assert login is not None, "a flow asks for a token only where there is a login"  # noqa: S101
         with self._token_lock:
-            if self._token is None or self._token == rejected or not self._token.is_fresh(self._api.clock()):
-                self._token = self.run(log_in(self._api, login, self._token))
-            return self._token
+            token = self._token
+            if token is None or token == rejected or not token.is_fresh(self._api.clock()):
+                token = self._token = self.run(log_in(self._api, login, token), observe=observe)
+            return token
 
     def _send(self, effect: Send) -> Response:
-        with self._token_lock:
-            pause = self._pacer.reserve(time.monotonic())
+        request, settings = effect.request, self._api.settings
+        url = wire_url(request)
+        with self._pacer_lock:
+            pause = self._pacer.reserve(self._steady())
         if pause:
             self._sleep(pause)
-        request = effect.request
+        asked = requests.Request(request.method, url, headers=wire_headers(request), data=request.body)
         try:
-            with self._session.request(
-                request.method,
-                request.url,
-                data=request.body,
-                headers=dict(request.headers),
-                timeout=self._timeout,
+            prepared = self._session.prepare_request(asked)
+            # requests has ideas of its own about what has to be escaped.
+            prepared.url = url
+            with self._session.send(
+                prepared,
+                timeout=(settings.connect_timeout, settings.read_timeout),
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                return _read(effect, answer)
+                return self._receive(effect, answer.raw)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _translated(request, error) from error
+            connecting = any(isinstance(cause, NewConnectionError) for cause in causes(error))
+            raise fault(settings, request, error, connecting=connecting) from error
+
+    def _receive(self, effect: Send, answer: urllib3.BaseHTTPResponse) -> Response:
+        fields = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items())
+        receiver = Receiver(effect, answer.status, fields, self._steady, self._api.settings.read_timeout)
+        while chunk := answer.read1(CHUNK, decode_content=False):
+            receiver.feed(chunk)
+        return receiver.finish()
 
 
-def _read(effect: Send, answer: requests.Response) -> Response:
-    response = Response(
-        answer.status_code,
-        Headers((name, value) for name, value in answer.raw.headers.items()),
-        url=effect.request.url,
-    )
-    streaming = effect.sink is not None and response.ok
-    body = bytearray()
-    if streaming and effect.sink is not None:
-        effect.sink.restart()
-    for chunk in answer.iter_content(CHUNK if streaming else 64 * 1024):
-        if streaming and effect.sink is not None:
-            effect.sink.write(chunk)
-            response.streamed += len(chunk)
-            continue
-        body += chunk
-        if len(body) > effect.limit:
-            raise RefusedContentError(
-                f"{effect.request} answered {response.status} with a body of more than {effect.limit} bytes,"
-                " which isn't read"
-            )
-    response.body = bytes(body)
-    return response
+@contextmanager
+def _connecting(connection: urllib3.connection.HTTPConnection) -> Iterator[None]:
+    """Mark what goes wrong before a request has left: urllib3 has the same exceptions for a broken answer."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
+        raise NewConnectionError(connection, type(error).__name__) from error
 
 
-def _translated(request: Request, error: Exception) -> TransportError:
-    causes: list[BaseException] = [error]
-    for cause in causes:
-        parts = (getattr(cause, "reason", None), *getattr(cause, "args", ()))
-        causes += [part for part in parts if isinstance(part, BaseException) and part not in causes]
-    root = causes[-1]
-    if isinstance(error, requests.ConnectTimeout) or any(isinstance(cause, _NOT_SENT) for cause in causes):
-        what, sent = "couldn't connect", False
-    elif isinstance(error, requests.Timeout):
-        what, sent = "got no answer in time", True
-    else:
-        what, sent = "the connection broke", True
-    return TransportError(f"{request}: {what} ({type(root).__name__})", sent=sent)
+class _HTTPConnection(urllib3.connection.HTTPConnection):
+    def connect(self) -> None:
+        with _connecting(self):
+            super().connect()
 
 
-def _session(api: Api) -> requests.Session:
+class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+    def connect(self) -> None:
+        with _connecting(self):
+            super().connect()
+
+
+class _HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class _Adapter(HTTPAdapter):
+    """Gives our TLS context and connections to all pools, those through a proxy included."""
+
+    def __init__(self, context: ssl.SSLContext, connections: int) -> None:
+        self._context = context
+        super().__init__(pool_maxsize=connections, pool_block=True)
+
+    def init_poolmanager(self, *args: Any, **given: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **given)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **given: Any) -> urllib3.ProxyManager:
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, ssl_context=self._context, **given)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+def _open_session(api: Api) -> requests.Session:
     settings = api.settings
     session = requests.Session()
     # What the connection says is all that counts: no .netrc, no proxies from the environment, no cookies.
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
-    session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": ACCEPT_ENCODING})
-    session.verify = settings.ca_cert or True if settings.verify else False
-    if settings.client_cert:
-        session.cert = (settings.client_cert, settings.client_key) if settings.client_key else settings.client_cert
+    session.verify = settings.verify
     if settings.proxy:
         session.proxies = {"http": settings.proxy, "https": settings.proxy}
-    adapter = HTTPAdapter(pool_maxsize=settings.connections_per_host, pool_block=True, max_retries=0)
+    adapter = _Adapter(tls_context(settings), settings.connections_per_host)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session

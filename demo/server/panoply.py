@@ -26,6 +26,7 @@ from demo.server.web import (
     XML,
     JsonObject,
     absolute,
+    elsewhere,
     accepted,
     read_json,
     read_json_or_xml,
@@ -227,7 +228,7 @@ class Panoply:
             process |= {"status": "FAILED", "message": "The source table is locked."}
             return {"process": process}
         result_id = job.id.replace("p-", "r-")
-        link = absolute(request, self._links.sign(f"/flex/files/{result_id}"))
+        link = elsewhere(request, self._links.sign(f"/flex/files/{result_id}"))
         pages = len(rows_of(job)) // PAGE_SIZE
         return {"process": process, "result": {"identifier": result_id, "link": link, "pages": pages}}
 

@@ -159,6 +159,11 @@ def absolute(request: web.Request, path: str) -> str:
     return f"{request.scheme}://{request.host}{path}"
 
 
+def elsewhere(request: web.Request, path: str) -> str:
+    """Make a URL that leads here by another name: to a client another origin, like a vendor's object storage."""
+    return f"{request.scheme}://localhost:{request.url.port}{path}"
+
+
 def to_xml(name: str, value: JsonObject) -> bytes:
     """Write an object as XML: a member is an element, a list repeats its element."""
     root = etree.Element(name)

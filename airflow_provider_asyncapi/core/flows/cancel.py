@@ -6,10 +6,8 @@ import logging
 
 from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.flows.exchange import persist
-from airflow_provider_asyncapi.core.flows.submit import Step
+from airflow_provider_asyncapi.core.flows.submit import Step, perform
 from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.problems import error_message
 from airflow_provider_asyncapi.core.schedule import PollSchedule
 from airflow_provider_asyncapi.core.settings import Api
 
@@ -21,22 +19,18 @@ def cancel(api: Api, step: Step, handle: JobHandle, reason: str) -> Flow[bool]:
     """
     Ask the API to stop a job; the outcome is logged, and no error leaves.
 
-    :param step: the cancel request.
+    :param step: the cancel request; any answer that it doesn't take for a failure is an agreement.
     :param reason: why, for the log.
     :return: whether the API agreed.
     """
     if handle.outcome.is_final:
         return False
+    job = f"Job {api.redact(str(handle.identifier))}"
+    scope = {**api.scope, **handle.scope()}
     try:
-        request = step.request.render(
-            {**api.scope, **handle.scope()}, api.settings.base_url, reference_base=handle.urls.get("submit")
-        )
-        response = yield from persist(api, request, _PATIENCE)
-        if response.ok:
-            yield Log(logging.INFO, f"Cancelled job {handle.identifier} ({reason})")
-            return True
-        problem = f"{request} answered {response.status}: {api.redact(error_message(response, None, {}) or '')}"
+        yield from perform(api, step, scope, _PATIENCE, base=handle.urls.get("submit"), repeatable=True)
     except AsyncApiError as error:
-        problem = str(error)
-    yield Log(logging.WARNING, f"Job {handle.identifier} could not be cancelled ({reason}) and may go on: {problem}")
-    return False
+        yield Log(logging.WARNING, f"{job} could not be cancelled ({reason}) and may go on: {error}")
+        return False
+    yield Log(logging.INFO, f"{job} was cancelled ({reason})")
+    return True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urldefrag, urljoin
 
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Send, Sink, Sleep
 from airflow_provider_asyncapi.core.errors import (
@@ -15,15 +16,20 @@ from airflow_provider_asyncapi.core.errors import (
     JobNotFoundError,
     RedirectError,
     RequestRejectedError,
+    ResponseError,
     TransportError,
     UnavailableError,
+    UnsafeValueError,
 )
 from airflow_provider_asyncapi.core.messages import Request, Response, origin
 from airflow_provider_asyncapi.core.problems import error_message
 from airflow_provider_asyncapi.core.redaction import is_sensitive_name, shown_url
+from airflow_provider_asyncapi.core.rules import Rule
 from airflow_provider_asyncapi.core.schedule import PollSchedule, retry_after
 from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.settings import Api
+from airflow_provider_asyncapi.core.templates import Variables
+from airflow_provider_asyncapi.core.values import shorten
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 10
@@ -31,6 +37,7 @@ _TRANSIENT = frozenset({408, 425, 429})
 #: The server says that it has not taken the request, so that repeating it can't do anything twice.
 _NOT_TAKEN = frozenset({408, 425, 429, 503})
 _GONE = frozenset({404, 410})
+_REFUSED = frozenset({401, 403})
 
 Stop = Callable[[Response], bool]
 
@@ -43,6 +50,15 @@ def is_transient(status: int) -> bool:
 def was_not_taken(status: int) -> bool:
     """Tell whether the server says that it didn't act on the request."""
     return status in _NOT_TAKEN
+
+
+def speaks_of_status(rules: tuple[Rule, ...], response: Response, variables: Variables) -> bool:
+    """Tell whether a rule that tests the status code matches, so that it is an answer and no error or redirect."""
+    try:
+        return any(rule.tests_status_code and rule.matches(response, variables) for rule in rules)
+    except ContentError:
+        # The rule wants to see the body of an error page that isn't the API's.
+        return False
 
 
 def send(
@@ -62,16 +78,15 @@ def send(
     visited: list[tuple[str, str]] = []
     while True:
         token = None
-        trusted = settings.trusts(request.url)
-        if trusted:
+        if settings.trusts(request.url):
             if auth.login is not None:
                 token = yield Authorize(rejected)
-            own = tuple((name, value) for name, value in settings.headers.items() if not request.has_header(name))
+            own = ((name, value) for name, value in settings.headers.items() if not request.has_header(name))
             outgoing = auth.apply(request.with_headers(own), token)
         else:
-            kept = tuple((name, value) for name, value in request.headers if not is_sensitive_name(name))
-            outgoing = Request(request.method, request.url, kept, request.body)
+            outgoing = dataclasses.replace(request, headers=_without_secrets(api, request))
         response: Response = yield Send(outgoing, sink, limit)
+        # Credentials in the query aren't for the handle, nor for messages.
         response.url = request.url
         if stop is not None and stop(response):
             return response
@@ -85,28 +100,40 @@ def send(
         request = _redirected(api, request, response)
         if (request.method, request.url) in visited or len(visited) > _MAX_REDIRECTS:
             raise RedirectError(
-                f"{request}: redirected {len(visited)} times in a circle, from {shown_url(visited[0][1])} on"
+                f"{request}: redirected {len(visited)} times without an end, from {shown_url(visited[0][1])} on"
             )
+
+
+def _without_secrets(api: Api, request: Request) -> tuple[tuple[str, str], ...]:
+    """Give the headers that another origin may see: none named like a secret, none that holds one."""
+    return tuple(
+        (name, value) for name, value in request.headers if not is_sensitive_name(name) and api.redact(value) == value
+    )
 
 
 def _redirected(api: Api, request: Request, response: Response) -> Request:
     """Follow a redirect as RFC 9110, section 15.4, and browsers do."""
-    target = urljoin(request.url, response.headers["location"].strip())
-    scheme, host, _ = origin(target)
+    try:
+        target = urldefrag(urljoin(request.url, response.headers["location"].strip())).url
+        scheme, host, _ = origin(target)
+    except (ValueError, UnsafeValueError):
+        scheme = host = target = ""
     if scheme not in ("http", "https") or not host:
         raise RedirectError(f"{request}: answered {response.status} with a Location that is no http address")
-    if urlsplit(request.url).scheme == "https" and scheme == "http":
+    if origin(request.url)[0] == "https" and scheme == "http":
         raise RedirectError(f"{request}: redirected from https to http ({shown_url(target)}), which isn't followed")
-    same_method = response.status in (307, 308) or request.method in ("GET", "HEAD")
-    if not same_method:
-        headers = tuple(pair for pair in request.headers if pair[0].lower() != "content-type")
+    # https://fetch.spec.whatwg.org/#http-redirect-fetch, step 12
+    if (response.status in (301, 302) and request.method == "POST") or (
+        response.status == 303 and request.method not in ("GET", "HEAD")  # noqa: PLR2004 - See Other
+    ):
+        headers = tuple(pair for pair in request.headers if not pair[0].lower().startswith("content-"))
         return Request("GET", target, headers)
     if request.body is not None and origin(target) != origin(request.url) and not api.settings.trusts(target):
         raise RedirectError(
             f"{request}: redirected with its body to another origin ({shown_url(target)}), which isn't followed;"
             " list the host in the connection's trusted_hosts if it may see it"
         )
-    return Request(request.method, target, request.headers, request.body)
+    return dataclasses.replace(request, url=target)
 
 
 def rejection(
@@ -118,14 +145,42 @@ def rejection(
     :param expected: what would have been right.
     :param message: where the API says what is wrong.
     """
-    said = error_message(response, message, api.scope) or "no message in the body"
-    text = f"{request} answered {response.status}, expected {expected}: {api.redact(said)}"
-    if response.status in (401, 403):
-        how = "after the token was renewed" if api.settings.auth.login else "check the connection's credentials"
+    settings = api.settings
+    text = f"{request} answered {response.status}, expected {expected}: {said_in(api, response, message)}"
+    if response.status in _REFUSED or (settings.auth.login and response.status in settings.auth.refresh_codes):
+        if not settings.trusts(response.url or request.url):
+            how = "credentials aren't sent to another host, unless the connection's trusted_hosts lists it"
+        elif settings.auth.login and response.status in settings.auth.refresh_codes:
+            how = "after the token was renewed"
+        else:
+            how = "check the connection's credentials"
         return AuthenticationError(f"{text} ({how})")
     if response.status in _GONE:
         return JobNotFoundError(text)
     return RequestRejectedError(text)
+
+
+def said_in(api: Api, response: Response, message: Selection | None = None, variables: Variables | None = None) -> str:
+    """
+    Give what an answer says about a failure, without secrets.
+
+    :param message: where the API says what is wrong.
+    :param variables: what that selector may name; the connection's where not given.
+    """
+    said = error_message(response, message, api.scope if variables is None else variables)
+    return api.redact(said) if said else "no message in the body"
+
+
+def transient(api: Api, request: Request, response: Response) -> UnavailableError:
+    """Make the error of an answer whose status code, or a rule, says to come again."""
+    return UnavailableError(f"{request} answered {response.status}: {said_in(api, response)}")
+
+
+def unusable(api: Api, request: Request, response: Response, problem: ResponseError) -> str:
+    """Describe an answer that doesn't hold what it should."""
+    body = shorten(api.redact(response.text))
+    begins = f"; the body begins: {body}" if body else ""
+    return f"{request} answered {response.status}: {api.redact(str(problem))}{begins}"
 
 
 @dataclass(slots=True)
@@ -154,14 +209,20 @@ class Patience:
             if isinstance(problem, ContentError):
                 raise problem
             raise UnavailableError(f"{problem} ({self.errors} errors in a row)") from problem
-        said = retry_after(response.headers.get("retry-after"), api.clock()) if response is not None else None
-        return self.schedule.after_error(self.errors, response.status if response is not None else None, said, api.rng)
+        if response is None:
+            return self.schedule.after_error(self.errors, None, None, api.rng)
+        said = retry_after(response.headers.get("retry-after"), api.clock())
+        return self.schedule.after_error(self.errors, response.status, said, api.rng)
 
+    def pause(self, api: Api, problem: AsyncApiError, response: Response | None = None) -> Flow[None]:
+        """
+        Count one more error, say so, and wait.
 
-def transient(api: Api, request: Request, response: Response) -> UnavailableError:
-    """Make the error of an answer whose status code says to come again."""
-    said = error_message(response, None, api.scope) or "no message in the body"
-    return UnavailableError(f"{request} answered {response.status}: {api.redact(said)}")
+        :raises UnavailableError: where there were too many.
+        """
+        wait = self.wait(api, problem, response)
+        yield Log(logging.WARNING, f"{problem}; trying again in {wait:.3g} s")
+        yield Sleep(wait)
 
 
 def persist(
@@ -189,6 +250,4 @@ def persist(
             problem: AsyncApiError = transient(api, request, response)
         except TransportError as error:
             problem = error
-        wait = patience.wait(api, problem, response)
-        yield Log(logging.WARNING, f"{problem}; trying again in {wait:.3g} s")
-        yield Sleep(wait)
+        yield from patience.pause(api, problem, response)

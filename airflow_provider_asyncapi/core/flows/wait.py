@@ -15,19 +15,29 @@ from airflow_provider_asyncapi.core.errors import (
     ContentError,
     DeadlineError,
     JobFailedError,
+    MissingValueError,
     TransportError,
 )
 from airflow_provider_asyncapi.core.flows.cancel import cancel
-from airflow_provider_asyncapi.core.flows.exchange import Patience, is_transient, rejection, send, transient
-from airflow_provider_asyncapi.core.flows.submit import Step
+from airflow_provider_asyncapi.core.flows.exchange import (
+    Patience,
+    is_transient,
+    rejection,
+    said_in,
+    send,
+    speaks_of_status,
+    transient,
+    unusable,
+)
+from airflow_provider_asyncapi.core.flows.submit import Step, captured
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Request, Response
-from airflow_provider_asyncapi.core.problems import error_message
 from airflow_provider_asyncapi.core.progress import Progress
+from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.rules import Outcome
-from airflow_provider_asyncapi.core.schedule import SCHEDULE_PARAMETERS, PollSchedule, retry_after
-from airflow_provider_asyncapi.core.selectors import Selection, capture, parse_captures
+from airflow_provider_asyncapi.core.schedule import SCHEDULE_PARAMETERS, SHORTEST_WAIT, PollSchedule, retry_after
+from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.status import STATUS_PARAMETERS, StatusPolicy, Verdict
 from airflow_provider_asyncapi.core.templates import Variables
@@ -81,7 +91,8 @@ class WaitPlan:
         policy = StatusPolicy.parse(given, complete=complete)
         if complete and policy.is_empty:
             raise ConfigurationError(
-                "completion_key: is missing; it is the selector of the job's status in the answer, such as 'data.status'"
+                "completion_key: is missing; it is the selector of the job's status in the answer, such as"
+                " 'data.status'"
                 " (or give rules, or a profile)"
             )
         captures = parse_captures(given.get("capture"), "capture")
@@ -138,65 +149,70 @@ def wait(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
     :raises AsyncApiError: on answers that can't be used.
     """
     handle = state.handle
+    if handle.outcome is Outcome.FAILURE:
+        raise JobFailedError(f"{_described(api, handle)}: it has failed already")
     if handle.outcome.is_final:
         return handle
     patience = Patience(plan.schedule, state.errors)
-    polls, warned, first = state.polls, set[str](), True
+    polls, unknown, is_first = state.polls, set[str](), True
     if polls == 0 and plan.schedule.initial_delay:
         yield Sleep(_until_deadline(plan.schedule.initial_delay, state, api.clock()))
     while True:
-        before = handle
         scope = {**api.scope, **handle.scope()}
         request = plan.request.render(scope, api.settings.base_url, reference_base=handle.urls.get("submit"))
-        response, verdict, problem = yield from _poll(api, plan, request, scope, state.handle)
+        response, found = yield from _poll(api, plan, request, scope, state.handle)
         polls += 1
-        if verdict is not None:
+        seen = (handle.status, handle.progress)
+        problem = found if isinstance(found, AsyncApiError) else None
+        if isinstance(found, Verdict) and response is not None:
             patience.errors = 0
-            handle = _updated(handle, plan, verdict, response, scope)
-            if verdict.outcome.is_final:
+            handle = _updated(handle, plan, found, response, scope)
+            if found.outcome.is_final:
                 yield Polled(handle, polls, 0, changed=True)
-                return (yield from _ended(api, plan, handle, verdict, request, response))
-            if not verdict.known and (text := as_text(verdict.value)) not in warned:
-                warned.add(text)
-                yield Log(logging.WARNING, _unknown(plan, request, verdict))
-        if (now := api.clock()) >= (state.deadline or now + 1) or polls >= (plan.schedule.max_polls or polls + 1):
+                return (yield from _ended(api, plan, handle, found, request, response))
+            if not found.known and (text := as_text(found.value)) not in unknown:
+                unknown.add(text)
+                yield Log(logging.WARNING, _unknown(api, plan, request, found))
+        is_new = (handle.status, handle.progress) != seen
+        now = api.clock()
+        if _is_last(plan, state, polls, now):
+            yield Polled(handle, polls, patience.errors + (problem is not None), changed=is_new)
             raise (yield from _expired(api, plan, handle, state, polls, problem))
-        if problem is None:
-            said = retry_after(response.headers.get("retry-after"), now) if response else None
-            pause = plan.schedule.after_poll(polls, said, api.rng)
-        else:
-            pause = patience.wait(api, problem, response)
-        pause = _until_deadline(pause, state, now)
-        changed = (handle.status, handle.progress) != (before.status, before.progress)
         if problem is not None:
+            pause = _until_deadline(patience.wait(api, problem, response), state, now)
             yield Log(logging.WARNING, f"{problem}; polling again in {pause:.3g} s")
-        elif changed or first:
-            first = False
-            yield Log(logging.INFO, f"Job {handle.identifier}: {_described(handle)}; next poll in {pause:.3g} s")
-        yield Polled(handle, polls, patience.errors, changed=changed)
+        else:
+            said = retry_after(response.headers.get("retry-after"), now) if response is not None else None
+            pause = _until_deadline(plan.schedule.after_poll(polls, said, api.rng), state, now)
+            if is_new or is_first:
+                is_first = False
+                yield Log(logging.INFO, f"{_described(api, handle)}; next poll in {pause:.3g} s")
+        yield Polled(handle, polls, patience.errors, changed=is_new)
         yield Sleep(pause)
 
 
 def _poll(
     api: Api, plan: WaitPlan, request: Request, scope: Variables, submitted: JobHandle
-) -> Flow[tuple[Response | None, Verdict | None, AsyncApiError | None]]:
+) -> Flow[tuple[Response | None, Verdict | AsyncApiError]]:
     """Poll once: give the answer, and either what it means or what went wrong in passing."""
-    response: Response | None = None
+
+    def is_answer(response: Response) -> bool:
+        return speaks_of_status(plan.policy.rules, response, scope)
+
     try:
-        response = yield from send(api, request, stop=lambda got: plan.policy.decides_on_status_code(got, scope))
-        if response.ok or plan.policy.decides_on_status_code(response, scope):
+        response = yield from send(api, request, stop=is_answer)
+    except TransportError as error:
+        return None, error
+    if response.ok or is_answer(response):
+        try:
             verdict = plan.policy.judge(response, scope)
-            if verdict.outcome is Outcome.RETRY:
-                return response, None, transient(api, request, response)
-            return response, verdict, None
-    except (TransportError, ContentError) as error:
-        said = f"; the body begins: {shorten(api.redact(response.text))}" if response and response.body.strip() else ""
-        named = error if response is None else type(error)(f"{request} answered {response.status}: {error}{said}")
-        return response, None, named
+        except ContentError as error:
+            return response, ContentError(unusable(api, request, response, error))
+        return response, transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
     if response.status == _NOT_FOUND and _may_be_invisible(plan, submitted, api.clock()):
-        return response, Verdict(Outcome.RUNNING, None), None
+        return response, Verdict(Outcome.RUNNING)
     if is_transient(response.status):
-        return response, None, transient(api, request, response)
+        return response, transient(api, request, response)
     raise rejection(api, request, response, message=plan.error_message)
 
 
@@ -204,42 +220,44 @@ def _may_be_invisible(plan: WaitPlan, submitted: JobHandle, now: float) -> bool:
     return submitted.submitted_at is not None and now - submitted.submitted_at < plan.schedule.visible_after
 
 
-def _updated(
-    handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response | None, scope: Variables
-) -> JobHandle:
+def _updated(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, scope: Variables) -> JobHandle:
     """Put into the handle what a poll has told."""
-    if response is None or (not response.ok and not verdict.outcome.is_final):
+    if not response.ok and not verdict.outcome.is_final:
         return handle
     progress = plan.progress.fraction(response, scope) if plan.progress else None
     if verdict.outcome is Outcome.SUCCESS:
         progress = 1.0
-    try:
-        captured = capture(plan.captures, response, scope)
-    except ContentError:
-        captured = {}
     status = verdict.value if isinstance(verdict.value, str | int | float | bool) else None
     return dataclasses.replace(
         handle,
         outcome=verdict.outcome if verdict.outcome.is_final else Outcome.RUNNING,
         status=shorten(status, 200) if isinstance(status, str) else status,
         progress=handle.progress if progress is None else progress,
-        urls={**handle.urls, "status": response.url.partition("?")[0]},
-    ).with_variables(captured)
+        urls={**handle.urls, "status": shown_url(response.url.partition("?")[0])},
+    ).with_variables(captured(plan.captures, response, scope))
 
 
 def _ended(
-    api: Api, plan: WaitPlan, handle: JobHandle, verdict: Verdict, request: Request, response: Response | None
+    api: Api, plan: WaitPlan, handle: JobHandle, verdict: Verdict, request: Request, response: Response
 ) -> Flow[JobHandle]:
     """Return the handle of a job that ended well; raise for one that didn't."""
-    if verdict.outcome is Outcome.FAILURE and response is not None:
-        said = error_message(response, plan.error_message, {**api.scope, **handle.scope()}) or "no message"
+    if verdict.outcome is Outcome.FAILURE:
+        said = said_in(api, response, plan.error_message, {**api.scope, **handle.scope()})
         unknown = "" if verdict.known else ", which is none of the values given (running_value closes the list)"
-        raise JobFailedError(
-            f"Job {handle.identifier} failed with status {verdict.value!r}{unknown}: {api.redact(said)}"
-            f" ({request} answered {response.status})"
+        raise JobFailedError(f"{_described(api, handle)}{unknown}: {said} ({request} answered {response.status})")
+    place = plan.captures.get(RESULT_IDENTIFIER)
+    if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
+        problem = MissingValueError(f"nothing found at {place}")
+        raise MissingValueError(
+            f"{_described(api, handle)}, but no {RESULT_IDENTIFIER}: {unusable(api, request, response, problem)}"
         )
-    yield Log(logging.INFO, f"Job {handle.identifier} ended: {_described(handle)}, {handle.outcome}")
+    yield Log(logging.INFO, f"{_described(api, handle)}: {handle.outcome}")
     return handle
+
+
+def _is_last(plan: WaitPlan, state: Wait, polls: int, now: float) -> bool:
+    over = state.deadline is not None and now >= state.deadline
+    return over or (plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls)
 
 
 def _expired(
@@ -248,25 +266,28 @@ def _expired(
     """Give the error of a wait that took too long, the job being cancelled."""
     waited = api.clock() - state.started_at
     by_count = plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls
-    limit = f"max_iterations ({polls})" if by_count else "its deadline"
+    limit = f"{polls} polls (max_iterations)" if by_count else "the deadline"
     last = f"; the last poll failed: {problem}" if problem else ""
     if plan.cancel is not None:
         yield from cancel(api, plan.cancel, handle, "it wasn't done in time")
     return DeadlineError(
-        f"Job {handle.identifier} wasn't done by {limit}: {_described(handle)} after {waited:.0f} s and {polls} polls{last}"
+        f"{_described(api, handle)}, and not done by {limit}, after {waited:.0f} s and {polls} polls{last}"
     )
 
 
 def _until_deadline(pause: float, state: Wait, now: float) -> float:
-    """Shorten a pause so that the last poll is made at the deadline."""
-    return pause if state.deadline is None else min(pause, max(0.0, state.deadline - now))
+    """Shorten a pause so that the last poll is made at the deadline; but a moment always passes."""
+    return pause if state.deadline is None else min(pause, max(SHORTEST_WAIT, state.deadline - now))
 
 
-def _unknown(plan: WaitPlan, request: Request, verdict: Verdict) -> str:
-    found = f"holds nothing at {plan.policy.key}" if verdict.value is None else f"says {shorten(as_text(verdict.value), 200)!r}"
+def _unknown(api: Api, plan: WaitPlan, request: Request, verdict: Verdict) -> str:
+    value = api.redact(shorten(as_text(verdict.value), 200))
+    found = f"holds nothing at {plan.policy.key}" if verdict.value is None else f"says {value!r}"
     return f"{request}: the answer {found}, which none of the given values or rules knows; taken for running"
 
 
-def _described(handle: JobHandle) -> str:
-    status = "no status yet" if handle.status is None else f"status {handle.status}"
-    return status if handle.progress is None else f"{status}, {handle.progress:.0%}"
+def _described(api: Api, handle: JobHandle) -> str:
+    """Say which job, its status and its progress."""
+    status = "has no status yet" if handle.status is None else f"has status {api.redact(as_text(handle.status))}"
+    progress = "" if handle.progress is None else f", {handle.progress:.0%}"
+    return f"Job {api.redact(str(handle.identifier))} {status}{progress}"

@@ -1,0 +1,129 @@
+"""What the fetch operator was told, read and checked."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_asyncapi.core import decoding
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.flows.submit import STEP_PARAMETERS, Step
+from airflow_provider_asyncapi.core.paging import PAGING_PARAMETERS, Paging
+from airflow_provider_asyncapi.core.partial import Partial
+from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS
+from airflow_provider_asyncapi.core.schedule import PollSchedule
+from airflow_provider_asyncapi.core.selectors import Selection
+
+FETCH_PARAMETERS = (
+    *REQUEST_PARAMETERS,
+    *PAGING_PARAMETERS,
+    *STEP_PARAMETERS,
+    "output",
+    "result_format",
+    "result_path",
+    "inline",
+    "locate",
+    "failed_records",
+    "on_partial",
+    "cleanup",
+    "concurrency",
+    "max_consecutive_errors",
+    "error_waits",
+)
+#: A worker waits while fetching, so its patience is short: 1, 2, 4, 8 s.
+_PATIENCE = {"poke_interval": 1, "max_consecutive_errors": 5}
+_CONCURRENCY = 8
+
+
+class Output(enum.StrEnum):
+    """What kind of result is fetched."""
+
+    RESULT = "result"
+    PAGES = "pages"
+    ZIP = "zip"
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPlan:
+    """
+    How a result is fetched.
+
+    :param output: what kind of result it is.
+    :param step: the request, and what its answers mean.
+    :param schedule: how many transient errors to bear, and how long to wait after each.
+    :param locate: a request before it that finds where the result is.
+    :param cleanup: a request after it.
+    :param paging: how pages are found.
+    :param format: how the body is read; None to go by its content type.
+    :param result_path: what of it to keep.
+    :param inline: the variable that holds the result already, if the job gave it one.
+    :param partial: how failed records are counted.
+    :param concurrency: how many pages are fetched at a time.
+    """
+
+    output: Output
+    step: Step
+    schedule: PollSchedule
+    locate: Step | None = None
+    cleanup: Step | None = None
+    paging: Paging | None = None
+    format: str | None = None
+    result_path: Selection | None = None
+    inline: str | None = None
+    partial: Partial | None = None
+    concurrency: int = _CONCURRENCY
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> FetchPlan:
+        """
+        Read the parameters of the fetch operator.
+
+        :param given: a mapping with keys of :data:`FETCH_PARAMETERS`.
+        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
+        :raises ConfigurationError: naming the parameter that is wrong.
+        """
+        set_ = {name: value for name, value in given.items() if value is not None}
+        output = set_.get("output") or (Output.PAGES if set_.keys() & set(PAGING_PARAMETERS) else Output.RESULT)
+        if output not in list(Output):
+            raise ConfigurationError(f"output: {output!r} isn't one of {', '.join(Output)}")
+        request = {name: set_[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in set_}
+        step = Step.parse(request, "fetch")
+        patience = {name: set_[name] for name in ("max_consecutive_errors", "error_waits") if name in set_}
+        plan = cls(
+            Output(output),
+            step,
+            PollSchedule.parse({**_PATIENCE, **patience}),
+            Step.parse(set_["locate"], "locate") if "locate" in set_ else None,
+            Step.parse(set_["cleanup"], "cleanup", method="DELETE") if "cleanup" in set_ else None,
+            Paging.parse(set_, step.request.names() if complete else None) if output == Output.PAGES else None,
+            decoding.check_format(set_.get("result_format")),
+            Selection.parse_optional(set_.get("result_path"), "result_path"),
+            set_.get("inline"),
+            Partial.parse(set_.get("failed_records"), set_.get("on_partial")),
+            set_.get("concurrency", _CONCURRENCY),
+        )
+        plan._check(complete=complete)  # noqa: SLF001 - its own
+        return plan
+
+    def _check(self, *, complete: bool) -> None:
+        if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or self.concurrency < 1:
+            raise ConfigurationError(f"concurrency: has to be a whole number of at least 1, not {self.concurrency!r}")
+        if self.inline is not None and not isinstance(self.inline, str):
+            raise ConfigurationError(f"inline: has to be the name of a variable, not {self.inline!r}")
+        if not complete:
+            return
+        if self.inline is not None and self.output in (Output.ZIP, Output.FILE):
+            raise ConfigurationError(f"inline: a variable holds a value, and output={str(self.output)!r} makes files")
+        if self.partial is None:
+            return
+        if self.output is Output.FILE:
+            raise ConfigurationError("failed_records: a file is kept as it is; take output='result' to look into it")
+        if (self.output is Output.ZIP) is (self.partial.member is None):
+            raise ConfigurationError(
+                "failed_records: needs member, the file in the archive that says which records failed"
+                if self.output is Output.ZIP
+                else "failed_records: member names a file in an archive, so output has to be 'zip'"
+            )

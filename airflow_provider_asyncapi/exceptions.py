@@ -1,0 +1,78 @@
+"""
+What the operators, the sensor and the trigger raise, for callbacks and retry policies to tell apart.
+
+Those that a retry can't mend are :class:`~airflow.exceptions.AirflowFailException`; the others count as a failed try.
+"""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
+
+from airflow_provider_asyncapi.core import errors
+
+
+class AsyncApiException(AirflowException):
+    """Any failure that a later try may mend."""
+
+
+class AsyncApiUnavailable(AsyncApiException):
+    """No answer, or too many transient errors in a row."""
+
+
+class AsyncApiFailure(AirflowFailException):
+    """Any failure that a retry can't mend."""
+
+
+class AsyncApiConfigurationError(AsyncApiFailure):
+    """A parameter, a profile, a connection or a job handle says something that can't be meant."""
+
+
+class AsyncApiRejected(AsyncApiFailure):
+    """The API refused the request, or its answer can't be used."""
+
+
+class AsyncApiUnauthorized(AsyncApiRejected):
+    """The API doesn't accept the credentials."""
+
+
+class AsyncApiJobNotFound(AsyncApiRejected):
+    """The API doesn't know the job."""
+
+
+class AsyncApiSubmitAmbiguous(AsyncApiFailure):
+    """The job may or may not have been submitted; a retry could make two."""
+
+
+class AsyncApiJobFailed(AsyncApiFailure):
+    """The remote job failed."""
+
+
+class AsyncApiTimeout(AirflowSensorTimeout):
+    """The remote job wasn't done in time, or in as many polls as allowed."""
+
+
+class AsyncApiResultFailed(AsyncApiFailure):
+    """The result can't be taken as it is: too large, gone, partial, or not what was promised."""
+
+
+#: From the most special to the most general: the first that fits is raised.
+_RAISED: tuple[tuple[type[errors.AsyncApiError], type[AirflowException]], ...] = (
+    (errors.ConfigurationError, AsyncApiConfigurationError),
+    (errors.AuthenticationError, AsyncApiUnauthorized),
+    (errors.JobNotFoundError, AsyncApiJobNotFound),
+    (errors.ResponseError, AsyncApiRejected),
+    (errors.AmbiguousSubmitError, AsyncApiSubmitAmbiguous),
+    (errors.JobFailedError, AsyncApiJobFailed),
+    (errors.DeadlineError, AsyncApiTimeout),
+    (errors.ResultError, AsyncApiResultFailed),
+    (errors.UnavailableError, AsyncApiUnavailable),
+    (errors.TransportError, AsyncApiUnavailable),
+)
+
+
+def to_airflow(error: errors.AsyncApiError) -> AirflowException:
+    """Give the exception that Airflow understands for an error of the core."""
+    for kind, raised in _RAISED:
+        if isinstance(error, kind):
+            return raised(str(error))
+    return AsyncApiException(str(error))

@@ -1,0 +1,54 @@
+"""What Airflow shows of this provider, and loads from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_asyncapi import __version__
+from airflow_provider_asyncapi.hooks import connection_form
+
+_NAME = "Asynchronous HTTP APIs"
+_PACKAGE = "airflow_provider_asyncapi"
+
+
+def _modules(*names: str) -> list[dict[str, Any]]:
+    return [{"integration-name": _NAME, "python-modules": [f"{_PACKAGE}.{name}" for name in names]}]
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Give the provider's metadata, in the form of Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-provider-asyncapi",
+        "name": _NAME,
+        "description": "Trigger a job at an HTTP API that answers later, wait for it without a worker, fetch its result.",
+        "versions": [__version__],
+        "integrations": [{"integration-name": _NAME, "external-doc-url": "https://www.rfc-editor.org/rfc/rfc9110", "tags": ["protocol"]}],
+        "operators": _modules("operators.asyncapi"),
+        "sensors": _modules("sensors.asyncapi"),
+        "hooks": _modules("hooks.asyncapi"),
+        "triggers": _modules("triggers.asyncapi"),
+        "extra-links": [f"{_PACKAGE}.links.RemoteJobLink"],
+        "connection-types": [
+            {
+                "connection-type": connection_form.CONNECTION_TYPE,
+                "hook-class-name": f"{_PACKAGE}.hooks.asyncapi.AsyncApiHook",
+                "hook-name": connection_form.HOOK_NAME,
+                "ui-field-behaviour": connection_form.UI_FIELD_BEHAVIOUR,
+                "conn-fields": connection_form.FIELDS,
+            }
+        ],
+        "config": {
+            "asyncapi": {
+                "description": "Settings of the provider for asynchronous HTTP APIs.",
+                "options": {
+                    "profiles_folder": {
+                        "description": "A folder with own profiles (TOML files); they come before those shipped.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/opt/airflow/asyncapi_profiles",
+                        "default": "",
+                    }
+                },
+            }
+        },
+    }

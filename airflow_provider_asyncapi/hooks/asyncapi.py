@@ -1,0 +1,154 @@
+"""The hook: an Airflow connection in, conversations with its API out."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_asyncapi.core.effects import Log, Polled
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
+from airflow_provider_asyncapi.core.flows.probe import probe
+from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.exceptions import to_airflow
+from airflow_provider_asyncapi.hooks import connection_form
+from airflow_provider_asyncapi.hooks.profiles import load_profile
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+    from airflow_provider_asyncapi.core.effects import Flow
+    from airflow_provider_asyncapi.transports import Observer
+    from airflow_provider_asyncapi.transports.requests import RequestsDriver
+
+T = TypeVar("T")
+
+
+class AsyncApiHook(BaseHook):
+    """
+    Talk to the API of a connection of type ``asyncapi``.
+
+    :param asyncapi_conn_id: the connection.
+    """
+
+    conn_name_attr = "asyncapi_conn_id"
+    default_conn_name = "asyncapi_default"
+    conn_type = connection_form.CONNECTION_TYPE
+    hook_name = connection_form.HOOK_NAME
+
+    def __init__(self, asyncapi_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.asyncapi_conn_id = asyncapi_conn_id
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Give the form's fields to Airflow 3.1, which doesn't read them from the provider info yet."""
+        return connection_form.widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Give the labels of the form's own fields to Airflow 3.1."""
+        return connection_form.field_behaviour()
+
+    @cached_property
+    def api(self) -> Api:
+        """
+        What flows need to know about the API.
+
+        :raises AirflowFailException: where the connection is missing a field, or a field can't be meant.
+        """
+        try:
+            return make_api(self.get_connection(self.asyncapi_conn_id))
+        except AsyncApiError as error:
+            raise to_airflow(named(self.asyncapi_conn_id, error)) from error
+
+    def get_conn(self) -> RequestsDriver:
+        """Give the driver that runs flows in this process."""
+        return self._driver
+
+    @cached_property
+    def _driver(self) -> RequestsDriver:
+        from airflow_provider_asyncapi.transports.requests import RequestsDriver
+
+        try:
+            return RequestsDriver(self.api)
+        except AsyncApiError as error:
+            raise to_airflow(named(self.asyncapi_conn_id, error)) from error
+
+    def run(self, flow: Flow[T], *, observe: Observer | None = None) -> T:
+        """
+        Run a flow to its end.
+
+        :param observe: told of each log line and each poll; by default lines are logged.
+        :raises AirflowException: what the flow raises, as Airflow understands it (:mod:`..exceptions`).
+        """
+        try:
+            return self._driver.run(flow, observe=observe or self.log_events)
+        except AsyncApiError as error:
+            raise to_airflow(error) from error
+
+    def log_events(self, event: Log | Polled) -> None:
+        """Write the log lines of a flow."""
+        if isinstance(event, Log):
+            self.log.log(event.level, "%s", event.message)
+
+    def close(self) -> None:
+        """Close all connections to the API."""
+        if "_driver" in self.__dict__:
+            self._driver.close()
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Log in, and ask for the connection's ``test_endpoint``; what the Test button does.
+
+        :return: whether it works, and what came of it.
+        """
+        try:
+            return True, self.run(probe(self.api))
+        except Exception as error:  # noqa: BLE001 - the button shows whatever it is
+            return False, str(error)
+        finally:
+            self.close()
+
+
+def make_api(connection: Connection, extra: Mapping[str, Any] | None = None) -> Api:
+    """
+    Read a connection.
+
+    :param connection: of any type; its type isn't looked at.
+    :param extra: the connection's extra, where it has been read already.
+    :raises ConfigurationError: where a field is missing or can't be meant.
+    """
+    extra = _extra(connection) if extra is None else dict(extra)
+    defaults = load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}
+    fields = {
+        **defaults,
+        # The connection form stores an empty field as null or "": that isn't an answer.
+        **{name: value for name, value in extra.items() if value not in (None, "")},
+        "host": connection.host,
+        "port": connection.port,
+        "schema": connection.schema,
+        "login": connection.login,
+        "password": connection.password,
+    }
+    settings = ConnectionSettings.parse(fields)
+    return Api.of(settings, clock=time.time, rng=random.random)
+
+
+def named(conn_id: str, error: AsyncApiError) -> AsyncApiError:
+    """Give the error with the connection's id in its message."""
+    return type(error)(f"connection {conn_id!r}: {str(error).removeprefix('connection: ')}")
+
+
+def _extra(connection: Connection) -> dict[str, Any]:
+    try:
+        extra = connection.extra_dejson
+    except Exception:  # noqa: BLE001 - what it raises differs between versions, and quotes the extra
+        raise ConfigurationError("connection: the extra isn't JSON") from None
+    if not isinstance(extra, dict):
+        raise ConfigurationError("connection: the extra has to be a JSON object")
+    return extra

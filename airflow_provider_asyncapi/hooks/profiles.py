@@ -1,0 +1,63 @@
+"""
+Profiles: the description of one vendor's API as data.
+
+A profile is a TOML file with the tables ``connection``, ``trigger``, ``status``, ``fetch`` and ``cancel``, each with the
+parameters of what it is named after. Looked for, in this order: in the folder of the option
+``[asyncapi] profiles_folder``, in the packages of the entry point group ``airflow_provider_asyncapi.profiles``, among those
+shipped.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib import resources
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.profiles import check_profile
+
+ENTRY_POINTS = "airflow_provider_asyncapi.profiles"
+_NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+
+
+def load_profile(name: str) -> Mapping[str, Mapping[str, Any]]:
+    """
+    Read a profile.
+
+    :raises ConfigurationError: where there is none of this name, or it is malformed.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigurationError(f"profile: {name!r} can't be a profile's name (letters, digits, _ and -)")
+    return _load(name, conf.get("asyncapi", "profiles_folder", fallback="") or "")
+
+
+@lru_cache(maxsize=64)
+def _load(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
+    known = set()
+    for directory in _directories(folder):
+        for file in directory.iterdir():
+            if file.name == f"{name}.toml":
+                try:
+                    return check_profile(name, tomllib.loads(file.read_text(encoding="utf-8")))
+                except tomllib.TOMLDecodeError as error:
+                    raise ConfigurationError(f"profile {name!r}: isn't TOML: {error}") from None
+            if file.name.endswith(".toml"):
+                known.add(file.name.removesuffix(".toml"))
+    raise ConfigurationError(f"profile: there is none named {name!r}; known are {', '.join(sorted(known))}")
+
+
+def _directories(folder: str) -> Iterator[Any]:
+    if folder:
+        if not Path(folder).is_dir():
+            raise ConfigurationError(f"[asyncapi] profiles_folder: {folder!r} isn't a folder")
+        yield Path(folder)
+    for entry_point in entry_points(group=ENTRY_POINTS):
+        yield resources.files(entry_point.value)
+    yield resources.files("airflow_provider_asyncapi.profiles")

@@ -1,0 +1,67 @@
+"""The three tasks at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import TaskGroup, XComArg
+
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+
+
+class AsyncApiJob(TaskGroup):
+    """
+    A task group of ``submit``, ``wait`` and, where there is something to fetch, ``fetch``.
+
+    Made by :func:`async_api_job`.
+    """
+
+    submit: AsyncApiTriggerOperator
+    wait: AsyncApiSensor
+    fetch: AsyncApiFetchOperator | None = None
+
+    @property
+    def job(self) -> XComArg:
+        """The job handle after the wait."""
+        return self.wait.job
+
+    @property
+    def output(self) -> XComArg:
+        """What the last task returns: the result, the manifest of what was written, or the identifier."""
+        last = self.wait if self.fetch is None else self.fetch
+        return last.output  # type: ignore[no-any-return]
+
+
+def async_api_job(
+    group_id: str,
+    *,
+    trigger: dict[str, Any],
+    status: dict[str, Any] | None = None,
+    fetch: dict[str, Any] | None = None,
+    profile: str | None = None,
+    asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
+    **group_kwargs: Any,
+) -> AsyncApiJob:
+    """
+    Make a task group that submits a job, waits for it, and fetches its result.
+
+    :param group_id: the group's id; the tasks are ``submit``, ``wait`` and ``fetch`` in it.
+    :param trigger: the arguments of the :class:`~.operators.asyncapi.AsyncApiTriggerOperator`.
+    :param status: the arguments of the :class:`~.sensors.asyncapi.AsyncApiSensor`.
+    :param fetch: the arguments of the :class:`~.operators.asyncapi.AsyncApiFetchOperator`; None for no fetch, an empty
+        mapping for one as the profile says.
+    :param profile: the profile for all three; by default the connection's.
+    :param asyncapi_conn_id: the connection for all three.
+    :param group_kwargs: further arguments of the task group.
+    """
+    common = {"asyncapi_conn_id": asyncapi_conn_id, "profile": profile}
+    with AsyncApiJob(group_id, **group_kwargs) as group:
+        group.submit = AsyncApiTriggerOperator(**{"task_id": "submit", **common, **trigger})
+        group.wait = AsyncApiSensor(**{"task_id": "wait", "job": group.submit.job, **common, **(status or {})})
+        group.submit >> group.wait
+        if fetch is not None:
+            group.fetch = AsyncApiFetchOperator(**{"task_id": "fetch", "job": group.wait.job, **common, **fetch})
+            group.wait >> group.fetch
+    return group

@@ -1,0 +1,27 @@
+"""Links from a task to the remote job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
+
+#: The XCom that holds the address of the job's page.
+JOB_URL_KEY = "job_url"
+
+
+class RemoteJobLink(BaseOperatorLink):
+    """The job's page at the vendor, made of ``job_url``."""
+
+    name = "Remote job"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Give the address; empty while there is none. It is asked after each leg of a task, and never raises."""
+        try:
+            url = XCom.get_value(ti_key=ti_key, key=JOB_URL_KEY)
+        except Exception:  # noqa: BLE001 - a link is no reason to fail a task
+            return ""
+        return url if isinstance(url, str) and url.startswith(("http://", "https://")) else ""

@@ -1,0 +1,396 @@
+"""Submit a remote job, and fetch what it made."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
+
+from airflow_provider_asyncapi.core.flows.fetch import FetchPlan
+from airflow_provider_asyncapi.core.flows.submit import IDEMPOTENCY_KEY, SubmitPlan, submit
+from airflow_provider_asyncapi.core.flows.wait import RESULT_IDENTIFIER
+from airflow_provider_asyncapi.core.rules import Outcome
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class AsyncApiTriggerOperator(JobTask, BaseOperator):
+    """
+    Submit a job to an HTTP API that answers later.
+
+    Returns the job's identifier as the API gave it, and pushes the job handle as XCom ``job`` (:attr:`job`).
+
+    :param endpoint: a path below the connection's host, or an absolute URL. (templated)
+    :param identifier: the selector of the job's identifier in the answer, or a list of selectors.
+    :param variables: values that this and all later requests name ``{like_this}``; they are in the job handle. (templated)
+    :param method: the HTTP method; POST by default.
+    :param query_params: the query parameters; a list repeats one. (templated; Airflow keeps the name ``params`` for itself)
+    :param headers: the header fields; secrets belong in the connection. (templated)
+    :param json: a JSON body. (templated)
+    :param xml: an XML body, as text. (templated)
+    :param data: a form body as a mapping, or a text body as a string. (templated)
+    :param files: multipart parts: field name to content, or to a mapping of ``content``, ``filename`` and
+        ``content_type``; ``data`` may hold the other fields. (templated)
+    :param rules: what an answer means where its status code doesn't say it, as a list of rules.
+    :param start: a second request that starts or enqueues the job, for APIs that only create it first; a mapping with
+        the keys of a request, and ``rules``. (templated)
+    :param capture: variables for the next requests: name to selector.
+    :param error_message: the selector of the message in an answer that reports a failure.
+    :param max_consecutive_errors: how many transient errors in a row are too many; 5 by default.
+    :param error_waits: seconds to wait after an error, by status code, where the API doesn't say: ``{429: 60}``.
+    :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
+    :param profile: the profile that fills in what is left out; by default the connection's.
+    :param asyncapi_conn_id: the connection. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "asyncapi_conn_id",
+        "endpoint",
+        "query_params",
+        "headers",
+        "json",
+        "xml",
+        "data",
+        "files",
+        "variables",
+        "start",
+        "job_url",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "query_params": "json",
+        "headers": "json",
+        "json": "json",
+        "start": "json",
+    }
+    ui_color = "#d7ebf5"
+    table = "trigger"
+    described_by: ClassVar[Mapping[str, str]] = {
+        "params": "query_params",
+        **{
+            name: name
+            for name in (
+                "endpoint",
+                "method",
+                "headers",
+                "json",
+                "xml",
+                "data",
+                "files",
+                "identifier",
+                "variables",
+                "rules",
+                "start",
+                "capture",
+                "error_message",
+                "max_consecutive_errors",
+                "error_waits",
+            )
+        },
+    }
+
+    def __init__(
+        self,
+        *,
+        endpoint: str | None = None,
+        identifier: str | list[str] | None = None,
+        variables: dict[str, Any] | None = None,
+        method: str | None = None,
+        query_params: dict[str, Any] | None = None,
+        headers: dict[str, Any] | None = None,
+        json: Any = None,
+        xml: str | None = None,
+        data: dict[str, Any] | str | None = None,
+        files: dict[str, Any] | None = None,
+        rules: list[dict[str, Any]] | None = None,
+        start: dict[str, Any] | None = None,
+        capture: dict[str, str | list[str]] | None = None,
+        error_message: str | list[str] | None = None,
+        max_consecutive_errors: int | None = None,
+        error_waits: dict[int, float] | None = None,
+        job_url: str | None = None,
+        profile: str | None = None,
+        asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.endpoint = endpoint
+        self.identifier = identifier
+        self.variables = variables
+        self.method = method
+        self.query_params = query_params
+        self.headers = headers
+        self.json = json
+        self.xml = xml
+        self.data = data
+        self.files = files
+        self.rules = rules
+        self.start = start
+        self.capture = capture
+        self.error_message = error_message
+        self.max_consecutive_errors = max_consecutive_errors
+        self.error_waits = error_waits
+        self.job_url = job_url
+        self.profile = profile
+        self.asyncapi_conn_id = asyncapi_conn_id
+        own = set(variables or {}) if isinstance(variables or {}, Mapping) else None
+        self.validate(SubmitPlan.parse, known=None if own is None else own | {IDEMPOTENCY_KEY})
+
+    def variables_set(self) -> set[str] | None:
+        """Give the variables that the job handle will hold; None where only the connection's profile knows."""
+        described = self.describe(with_connection=False)
+        own = described.get("variables") or {}
+        if described.get("identifier") is None or not isinstance(own, Mapping):
+            return None
+        start = described.get("start")
+        names = captured_names(start) if isinstance(start, Mapping) else set()
+        return {"identifier", RESULT_IDENTIFIER} | set(own) | names | captured_names(described, "identifier")
+
+    def execute(self, context: Context) -> str | int | None:
+        """Submit the job."""
+        plan = self.parsed(SubmitPlan.parse)
+        key = idempotency_key(context)
+        handle = self.hook.run(submit(self.hook.api, plan, {IDEMPOTENCY_KEY: key}))
+        self.push_handle(context, handle)
+        self.hook.close()
+        return handle.identifier
+
+
+class AsyncApiFetchOperator(JobTask, BaseOperator):
+    """
+    Fetch what a remote job made.
+
+    Returns the value, or with a ``destination`` a manifest: a dict of ``paths``, ``bytes`` and ``sha256`` (of each path),
+    ``content_type``, and where they apply ``pages``, ``rows``, ``members``, ``failed_records``.
+
+    :param job: the job handle of the trigger operator or the sensor, or a bare identifier. (templated)
+    :param output: ``result`` (one value), ``pages`` (rows, page by page), ``zip`` (an archive, unpacked), ``file``.
+    :param endpoint: a path below the connection's host, or a URL; one variable that holds a list of URLs fetches each.
+        (templated)
+    :param destination: where the result goes: a file, or a folder with a slash at its end; anything that
+        ``ObjectStoragePath`` takes. Without one the value goes to XCom. (templated)
+    :param method: the HTTP method; GET by default, POST with a body.
+    :param query_params: the query parameters. (templated)
+    :param headers: the header fields. (templated)
+    :param json: a JSON body; GraphQL is ``{"query": "…", "variables": {…}}``. (templated)
+    :param xml: an XML body, as text. (templated)
+    :param data: a form body as a mapping, or a text body as a string. (templated)
+    :param files: multipart parts. (templated)
+    :param result_path: the selector of what to keep; of each page's rows where the output is ``pages``.
+    :param result_format: ``json``, ``xml``, ``ndjson``, ``csv`` or ``text``; by default as the answer's content type says.
+    :param inline: the name of a variable that holds the result already where the job was fast; no request is sent then.
+    :param first_page: the number of the first page; 1 by default.
+    :param page_step: from one page number to the next; 1 by default.
+    :param pages: how many pages there are: a number, or a variable such as ``"{pages}"``.
+    :param last_page: the number of the last page, likewise.
+    :param next_page: the selector of the next page's link, or ``header:Link``.
+    :param cursor: the selector of the next page's cursor; the request names it ``{cursor}``.
+    :param page_size: rows per page, for requests that name ``{offset}`` and ``{limit}``.
+    :param max_pages: how many pages are too many; 10,000 by default.
+    :param concurrency: how many pages of known number are fetched at a time; 8 by default.
+    :param unpack: whether a ``zip`` is unpacked, or kept whole.
+    :param max_bytes: the largest result, in bytes, unpacked; 100 GiB by default.
+    :param max_members: how many files an archive may hold; 100,000 by default.
+    :param max_ratio: how many times larger than the archive its content may be; 200 by default.
+    :param max_xcom_bytes: the largest value that goes to XCom, in bytes of JSON; 48 KiB by default.
+    :param locate: a request before the fetch that finds where the result is: a mapping with the keys of a request, and
+        ``capture``. What it captures is used at once, and kept nowhere. (templated)
+    :param cleanup: a request once the result is safe; DELETE by default. (templated)
+    :param rules: what an answer means where its status code doesn't say it.
+    :param failed_records: the condition that each failed record meets (``{"selector": "rows[*].status", "in": "failed"}``);
+        with ``member`` for the archive's member that says so.
+    :param on_partial: what to do about failed records: ``fail`` (default), ``warn`` or ``skip``.
+    :param error_message: the selector of the message in an answer that reports a failure.
+    :param max_consecutive_errors: how many transient errors in a row are too many; 5 by default.
+    :param error_waits: seconds to wait after an error, by status code: ``{429: 60}``.
+    :param job_url: the job's page at the vendor, for the link in the UI. (templated)
+    :param profile: the profile that fills in what is left out; by default the connection's.
+    :param asyncapi_conn_id: the connection. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "asyncapi_conn_id",
+        "from_job",
+        "endpoint",
+        "destination",
+        "query_params",
+        "headers",
+        "json",
+        "xml",
+        "data",
+        "files",
+        "locate",
+        "cleanup",
+        "job_url",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "query_params": "json",
+        "headers": "json",
+        "json": "json",
+        "locate": "json",
+        "cleanup": "json",
+    }
+    ui_color = "#e3f3e1"
+    table = "fetch"
+    described_by: ClassVar[Mapping[str, str]] = {
+        "params": "query_params",
+        "output": "output_kind",
+        **{
+            name: name
+            for name in (
+                "endpoint",
+                "method",
+                "headers",
+                "json",
+                "xml",
+                "data",
+                "files",
+                "result_path",
+                "result_format",
+                "inline",
+                "first_page",
+                "page_step",
+                "pages",
+                "last_page",
+                "next_page",
+                "cursor",
+                "page_size",
+                "max_pages",
+                "concurrency",
+                "locate",
+                "cleanup",
+                "rules",
+                "failed_records",
+                "on_partial",
+                "error_message",
+                "max_consecutive_errors",
+                "error_waits",
+            )
+        },
+    }
+
+    def __init__(
+        self,
+        *,
+        job: Any,
+        output: str | None = None,
+        endpoint: str | None = None,
+        destination: str | None = None,
+        method: str | None = None,
+        query_params: dict[str, Any] | None = None,
+        headers: dict[str, Any] | None = None,
+        json: Any = None,
+        xml: str | None = None,
+        data: dict[str, Any] | str | None = None,
+        files: dict[str, Any] | None = None,
+        result_path: str | list[str] | None = None,
+        result_format: str | None = None,
+        inline: str | None = None,
+        first_page: int | None = None,
+        page_step: int | None = None,
+        pages: int | str | None = None,
+        last_page: int | str | None = None,
+        next_page: str | list[str] | None = None,
+        cursor: str | list[str] | None = None,
+        page_size: int | None = None,
+        max_pages: int | None = None,
+        concurrency: int | None = None,
+        unpack: bool = True,
+        max_bytes: int = 100 * 1024**3,
+        max_members: int = 100_000,
+        max_ratio: float = 200,
+        max_xcom_bytes: int = 48 * 1024,
+        locate: dict[str, Any] | None = None,
+        cleanup: dict[str, Any] | None = None,
+        rules: list[dict[str, Any]] | None = None,
+        failed_records: dict[str, Any] | None = None,
+        on_partial: str | None = None,
+        error_message: str | list[str] | None = None,
+        max_consecutive_errors: int | None = None,
+        error_waits: dict[int, float] | None = None,
+        job_url: str | None = None,
+        profile: str | None = None,
+        asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.from_job = job
+        self.output_kind = output
+        self.endpoint = endpoint
+        self.destination = destination
+        self.method = method
+        self.query_params = query_params
+        self.headers = headers
+        self.json = json
+        self.xml = xml
+        self.data = data
+        self.files = files
+        self.result_path = result_path
+        self.result_format = result_format
+        self.inline = inline
+        self.first_page = first_page
+        self.page_step = page_step
+        self.pages = pages
+        self.last_page = last_page
+        self.next_page = next_page
+        self.cursor = cursor
+        self.page_size = page_size
+        self.max_pages = max_pages
+        self.concurrency = concurrency
+        self.unpack = unpack
+        self.max_bytes = max_bytes
+        self.max_members = max_members
+        self.max_ratio = max_ratio
+        self.max_xcom_bytes = max_xcom_bytes
+        self.locate = locate
+        self.cleanup = cleanup
+        self.rules = rules
+        self.failed_records = failed_records
+        self.on_partial = on_partial
+        self.error_message = error_message
+        self.max_consecutive_errors = max_consecutive_errors
+        self.error_waits = error_waits
+        self.job_url = job_url
+        self.profile = profile
+        self.asyncapi_conn_id = asyncapi_conn_id
+        self.validate(FetchPlan.parse, known=self._known())
+
+    def _known(self) -> set[str] | None:
+        """Give the variables that the request may name; None where nobody can know."""
+        before = known_after(self.from_job)
+        locate = self.describe(with_connection=False).get("locate")
+        if before is None or not isinstance(locate or {}, Mapping):
+            return None
+        return before | captured_names(locate or {}) | {"page", "cursor", "offset", "limit"}
+
+    def execute(self, context: Context) -> Any:
+        """Fetch the result."""
+        from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
+
+        handle = self.handle_of(self.from_job)
+        if handle.outcome is Outcome.NO_DATA:
+            raise AirflowSkipException(f"Job {handle.identifier} ended with no data: there is nothing to fetch")
+        plan = self.parsed(FetchPlan.parse)
+        limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
+        try:
+            result = fetch(self.hook, plan, handle, self.destination, limits)
+        finally:
+            self.hook.close()
+        self.push_link(context, handle)
+        return result
+
+
+def idempotency_key(context: Context) -> str:
+    """
+    Give the key under which a job is submitted once, however often the request is sent.
+
+    The same for all tries of a task, another one after a Clear and for each map index.
+    """
+    ti, dag_run = context["ti"], context["dag_run"]
+    clear_number = getattr(dag_run, "clear_number", None) or 0
+    name = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index, clear_number)))
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"airflow://{name}"))

@@ -1,0 +1,54 @@
+"""Why there was no answer, in the same words whichever library noticed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+
+from airflow_provider_asyncapi.core.errors import TransportError
+from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.core.settings import ConnectionSettings
+
+
+def fault(settings: ConnectionSettings, request: Request, error: BaseException, *, connecting: bool) -> TransportError:
+    """
+    Translate an exception of a library.
+
+    :param connecting: whether the request can't have left yet.
+    """
+    found = list(causes(error))
+    if connecting:
+        through = " through the proxy" if settings.proxy else ""
+        return TransportError(f"{request}: couldn't connect{through}: {_reason(settings, found)}", sent=False)
+    if any(isinstance(cause, TimeoutError) for cause in found):
+        return TransportError(f"{request}: the server was silent for {settings.read_timeout:g} s")
+    return TransportError(f"{request}: the connection broke before the answer was complete")
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk the exceptions that an exception was made of; each library hides them in another place."""
+    yield error
+    inner = (error.__cause__, getattr(error, "reason", None), getattr(error, "os_error", None), *error.args)
+    for cause in inner:
+        if isinstance(cause, BaseException):
+            yield from causes(cause)
+
+
+def _reason(settings: ConnectionSettings, found: list[BaseException]) -> str:
+    """Find the most telling of the causes."""
+    for cause in found:
+        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
+            return (
+                f"the server's certificate isn't trusted ({cause.verify_message}); the connection's ca_cert names the"
+                " authorities that are"
+            )
+    if any(isinstance(cause, ssl.SSLError) for cause in found):
+        return "the TLS handshake failed"
+    if any(isinstance(cause, socket.gaierror) for cause in found):
+        return "the host's name can't be resolved"
+    if any(isinstance(cause, TimeoutError) for cause in found):
+        return f"not possible within {settings.connect_timeout:g} s"
+    numbers = [cause.errno for cause in found if isinstance(cause, OSError) and cause.errno]
+    return os.strerror(numbers[-1]) if numbers else "refused"

@@ -1,0 +1,35 @@
+"""Whom we trust, and how we prove who we are: the same on the worker and in the triggerer."""
+
+from __future__ import annotations
+
+import ssl
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.settings import ConnectionSettings
+
+
+def tls_context(settings: ConnectionSettings) -> ssl.SSLContext:
+    """
+    Make the TLS context of a connection; it reads files and takes some milliseconds, so not on the event loop.
+
+    Without ``ca_cert`` the authorities of the system are trusted, and those that requests brings along.
+
+    :raises ConfigurationError: where a certificate can't be read.
+    """
+    import certifi
+
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_cert)
+        if settings.ca_cert is None:
+            context.load_verify_locations(certifi.where())
+        if not settings.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if settings.client_cert:
+            # A key with a passphrase is an error; without this OpenSSL would ask for it on the terminal.
+            context.load_cert_chain(settings.client_cert, settings.client_key, password=lambda: "")
+    except OSError as error:
+        raise ConfigurationError(
+            f"connection: ca_cert, client_cert or client_key can't be read here: {error.strerror or error}"
+        ) from None
+    return context

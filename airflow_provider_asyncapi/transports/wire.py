@@ -1,0 +1,183 @@
+"""What goes over the wire and how it comes back, so that both libraries send and understand the same."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from airflow_provider_asyncapi.core.effects import Send
+from airflow_provider_asyncapi.core.errors import RefusedContentError, TransportError, UnsafeValueError
+from airflow_provider_asyncapi.core.messages import Headers, Request, Response
+from airflow_provider_asyncapi.core.redaction import shown_url
+
+#: The codings are those that :class:`Receiver` undoes; the libraries don't, for each has other limits and other faults.
+_HEADERS = {
+    "user-agent": ("User-Agent", "airflow-provider-asyncapi"),
+    "accept-encoding": ("Accept-Encoding", "gzip, deflate"),
+}
+#: Bytes that are read, unpacked and handed on at a time.
+CHUNK = 256 * 1024
+#: Longest line of a response's head. aiohttp's own limit of 8190 is too short for the Location of some signed URLs.
+LONGEST_LINE = 65536
+#: A body that trickles in is never silent; one that is read into memory has to be complete in so many read timeouts.
+SLOWEST = 10
+
+_ESCAPE = re.compile(r"%([0-9a-fA-F]{2})?")
+_HOST = re.compile(r"[\w.~%!$&'()*+,;=:\[\]-]+", re.ASCII)
+_PATH = "/:@!$&'()*+,;=~"
+
+
+def wire_url(request: Request) -> str:
+    """
+    Give the URL in a form that neither library changes: escaped where RFC 3986 says so, and escaped only once.
+
+    :raises UnsafeValueError: where it holds credentials, or its host can't be one.
+    """
+    parts = urlsplit(request.url)
+    if "@" in parts.netloc:
+        raise UnsafeValueError(f"{request}: the URL holds a user name or a password; they belong into the connection")
+    if not _HOST.fullmatch(parts.netloc):
+        raise UnsafeValueError(f"{request}: {shown_url(parts.netloc)!r} isn't a host; write it in ASCII (xn--…)")
+    return urlunsplit(
+        (parts.scheme, parts.netloc, _escaped(parts.path, _PATH) or "/", _escaped(parts.query, _PATH + "?"), "")
+    )
+
+
+def _escaped(text: str, safe: str) -> str:
+    escapes = _ESCAPE.sub(lambda match: match[0].upper() if match[1] else "%25", text)
+    return quote(escapes, safe=safe + "%", errors="replace")
+
+
+def wire_headers(request: Request) -> dict[str, str]:
+    """Give all headers that are the caller's affair, each once."""
+    fields = dict(_HEADERS)
+    fields |= {name.lower(): (name, value) for name, value in request.headers}
+    return dict(fields.values())
+
+
+class Receiver:
+    """
+    Makes a response of the pieces in which it arrives.
+
+    :param send: what was asked for.
+    :param status: the status code.
+    :param fields: the header fields as the bytes that came.
+    :param steady: a clock that is never put back, in seconds.
+    :param read_timeout: how long the server may be silent, in seconds.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        status: int,
+        fields: Iterable[tuple[bytes, bytes]],
+        steady: Callable[[], float],
+        read_timeout: float,
+    ) -> None:
+        headers = Headers((_header_text(name), _header_text(value)) for name, value in fields)
+        self._steady = steady
+        self._patience = SLOWEST * read_timeout
+        self._latest = steady() + self._patience
+        self._response = Response(status, headers, url=send.request.url)
+        self._send = send
+        self._sink = send.sink if self._response.ok else None
+        self._body = bytearray()
+        coding = headers.get("content-encoding", "").strip().lower()
+        self._coding: _Deflated | None = None
+        if coding in ("gzip", "x-gzip", "deflate"):
+            self._coding = _Deflated(is_gzip=coding != "deflate")
+        elif coding not in ("", "identity") and self._response.ok:
+            raise RefusedContentError(
+                f"{send.request} answered {status} with the content coding {coding!r}, which wasn't asked for"
+            )
+        if self._sink is not None:
+            self._sink.restart()
+
+    def feed(self, chunk: bytes) -> None:
+        """
+        Take the next bytes.
+
+        :raises RefusedContentError: where the body is larger than allowed.
+        :raises TransportError: where its content coding is broken, or it trickles in for too long.
+        """
+        if self._sink is None and self._steady() > self._latest:
+            raise TransportError(f"{self._send.request}: the body wasn't complete after {self._patience:g} s")
+        for piece in self._decoded(chunk):
+            if self._sink is not None:
+                self._sink.write(piece)
+                self._response.streamed += len(piece)
+                continue
+            self._body += piece
+            if len(self._body) > self._send.limit:
+                raise RefusedContentError(
+                    f"{self._send.request} answered {self._response.status} with a body of more than"
+                    f" {self._send.limit} bytes, which isn't read"
+                )
+
+    def finish(self) -> Response:
+        """
+        Give the response: all bytes were there.
+
+        :raises TransportError: where its content coding ends too early.
+        """
+        if self._coding is not None and self._coding.is_open:
+            raise self._broken("ends too early")
+        self._response.body = bytes(self._body)
+        return self._response
+
+    def _decoded(self, chunk: bytes) -> Iterator[bytes]:
+        if self._coding is None:
+            yield chunk
+            return
+        try:
+            yield from self._coding.feed(chunk)
+        except zlib.error as error:
+            raise self._broken("is broken") from error
+
+    def _broken(self, how: str) -> TransportError:
+        coding = self._response.headers["content-encoding"]
+        return TransportError(f"{self._send.request} answered {self._response.status}, but its {coding} coding {how}")
+
+
+class _Deflated:
+    """
+    Undoes gzip (RFC 1952, of several members too) and deflate (RFC 1950, and 1951 as some servers understand it).
+
+    :param is_gzip: which of the two.
+    """
+
+    def __init__(self, *, is_gzip: bool) -> None:
+        self._is_gzip = is_gzip
+        self._inflater = zlib.decompressobj()
+        self.is_open = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Give what the next bytes unpack to, in pieces that are never large, however well they were packed."""
+        while data:
+            if not self.is_open:
+                # Zeros after the end are padding.
+                data = data.lstrip(b"\0") if self._inflater.eof else data
+                if not data:
+                    return
+                self._begin(data)
+            yield (piece := self._inflater.decompress(data, CHUNK))
+            # A full piece may mean that there is more, even when all input is taken.
+            while not self._inflater.eof and (len(piece) == CHUNK or self._inflater.unconsumed_tail):
+                yield (piece := self._inflater.decompress(self._inflater.unconsumed_tail, CHUNK))
+            self.is_open = not self._inflater.eof
+            data = self._inflater.unused_data
+
+    def _begin(self, data: bytes) -> None:
+        # The head of a zlib stream names the method 8 in its lower bits; without it the stream is a bare one.
+        bits = 31 if self._is_gzip else 15 if data[0] & 0x0F == zlib.DEFLATED else -15
+        self._inflater = zlib.decompressobj(bits)
+        self.is_open = True
+
+
+def _header_text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

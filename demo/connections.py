@@ -1,0 +1,43 @@
+"""The Airflow connections of the example DAGs, each to one system of the demo server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def connections(server_url: str) -> dict[str, dict[str, Any]]:
+    """
+    Return Airflow's connection JSON by connection id.
+
+    :param server_url: base URL of a running :class:`demo.server.DemoServer`, without a slash at its end
+    """
+    systems: dict[str, dict[str, Any]] = {
+        "celigo": {"password": "celigo-token", "extra": {"auth": "bearer", "test_endpoint": "/v1/flows/orders"}},
+        "cloud_elements": {
+            "extra": {"auth": "none", "headers": {"Authorization": "User user-secret, Element element-secret"}}
+        },
+        "panoply": {
+            "extra": {
+                "auth": "login",
+                "login_request": {
+                    "endpoint": "/flex/auth/token",
+                    "json": {"client": "demo", "secret": "{connection.secret}"},
+                },
+                "variables": {"secret": "demo-secret"},
+                "token": "access_token",
+                "token_expiry": "expires_in",
+                "token_header": "X-Access-Token",
+                "login_capture": {"refresh": "refresh_token"},
+                "refresh_request": {"endpoint": "/flex/auth/refresh", "json": {"refresh_token": "{refresh}"}},
+            }
+        },
+        "phixflow": {"password": "phix-token", "extra": {"auth": "bearer"}},
+        "standard": {"extra": {"profile": "http_202"}},
+        # The profile knows how to log in; the connection says as whom.
+        "vayana": {
+            "login": "demo@example.com",
+            "password": "vayana-secret",
+            "extra": {"profile": "vayana", "headers": {"X-FLYNN-N-ORG-ID": "org-1"}},
+        },
+    }
+    return {conn_id: {"conn_type": "asyncapi", "host": server_url, **rest} for conn_id, rest in systems.items()}

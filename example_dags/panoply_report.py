@@ -1,0 +1,75 @@
+"""
+Panoply: an API described as in Panoply's Flex Connector, from an XML submit to a GraphQL result and a downloadable link.
+
+Shows other bodies than JSON, a status that is asked for by POST, waiting times per status code, a result identifier that
+is not the job's, and two fetches of the same job: rows by GraphQL, and a file whose link the status reply gave. The link
+is signed and lies outside of the API's login, so no credentials are sent there.
+"""
+
+from __future__ import annotations
+
+import os
+
+from airflow.sdk import DAG
+
+from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+
+RESULTS = os.environ.get("ASYNCAPI_DEMO_RESULTS", "file:///tmp/asyncapi")
+
+with DAG(
+    "panoply_report",
+    schedule=None,
+    params={"report": "sales"},
+    default_args={"asyncapi_conn_id": "panoply", "profile": "panoply"},
+    tags=["asyncapi"],
+    doc_md=__doc__,
+):
+    submit = AsyncApiTriggerOperator(
+        task_id="submit",
+        endpoint="/flex/reports",
+        xml="<request><report>{{ params.report }}</report></request>",
+    )
+    wait = AsyncApiSensor(
+        task_id="wait",
+        job=submit.job,
+        endpoint="/flex/reports/status",
+        json={"id": "{process.identifier}"},
+        completion_value="DONE",
+        failure_value="FAILED",
+        running_value=["PENDING", "RUNNING"],
+        progress="process.progress",
+        capture={"pages": "result.pages"},
+        poke_interval=2,
+        error_waits={503: 1},
+        deferrable=True,
+    )
+    rows = AsyncApiFetchOperator(
+        task_id="rows",
+        job=wait.job,
+        output="result",
+        endpoint="/flex/graphql",
+        json={
+            "query": "query($id: ID!) { result(id: $id) { rows { id name } } }",
+            "variables": {"id": "{result.identifier}"},
+        },
+        rules=[{"selector": "errors", "exists": True, "outcome": "failure"}],
+        result_path="data.result.rows",
+    )
+    pages = AsyncApiFetchOperator(
+        task_id="pages",
+        job=wait.job,
+        endpoint="/flex/results/{result.identifier}/rows",
+        query_params={"page": "{page}"},
+        pages="{pages}",
+        result_path="rows",
+    )
+    download = AsyncApiFetchOperator(
+        task_id="download",
+        job=wait.job,
+        output="file",
+        locate={"endpoint": "/flex/reports/{identifier}/status", "capture": {"link": "result.link"}},
+        endpoint="{link}",
+        destination=RESULTS + "/panoply/{{ run_id }}.csv",
+    )
+    submit >> wait >> [rows, pages, download]

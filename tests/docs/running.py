@@ -1,0 +1,184 @@
+"""Run the tasks of a parsed DAG one after the other, as a worker would, without a database."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
+from airflow.sdk import DAG
+from airflow.sdk.definitions._internal.contextmanager import DagContext
+from airflow.sdk.definitions._internal.types import NOTSET
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
+
+SKIPPED = "skipped"
+NOW = "2026-01-31"
+
+
+class Ti(SimpleNamespace):
+    """As much of a task instance as the operators look at."""
+
+    run: Run
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        # Through JSON, as the metadata database would have it.
+        self.run.xcoms[self.task_id, self.map_index, key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, task_ids=None, key="return_value", default=None, map_indexes=NOTSET, **_: Any) -> Any:
+        indexes = {index for task_id, index, name in self.run.xcoms if task_id == task_ids and name == key}
+        if self.map_index in indexes and self.map_index >= 0 and self.run.grouped(task_ids):
+            return self.run.xcoms[task_ids, self.map_index, key]
+        if indexes == {-1}:
+            return self.run.xcoms[task_ids, -1, key]
+        if not indexes:
+            return default
+        return [self.run.xcoms[task_ids, index, key] for index in sorted(indexes)]
+
+    def get_relevant_upstream_map_indexes(self, *_: Any, **__: Any) -> Any:
+        return self.map_index if self.map_index >= 0 else None
+
+
+class Run:
+    """
+    One run of a DAG.
+
+    :param deferred: whether sensors wait in a trigger, rebuilt from what they have stored; else in the task.
+    """
+
+    def __init__(self, dag: DAG, *, deferred: bool) -> None:
+        self.dag = dag
+        self.deferred = deferred
+        self.xcoms: dict[tuple[str, int, str], Any] = {}
+        self.states: dict[tuple[str, int], str] = {}
+
+    def grouped(self, task_id: str) -> bool:
+        """Tell whether a task is in a mapped task group, or mapped itself."""
+        task = self.dag.get_task(task_id)
+        return isinstance(task, MappedOperator) or task.get_closest_mapped_task_group() is not None
+
+    def all(self) -> Run:
+        """Run all tasks."""
+        for task in self.dag.topological_sort():
+            if (task.task_id, -1) in self.states:
+                continue
+            for index in self._map_indexes(task):
+                self._run(task, index)
+        return self
+
+    def result(self, task_id: str) -> Any:
+        """Give what a task has returned; of a mapped one a list."""
+        return Ti(run=self, task_id="", map_index=-1).xcom_pull(task_id)
+
+    def last(self) -> Any:
+        """Give what the last task has returned; of those that weren't skipped."""
+        order = [task.task_id for task in self.dag.topological_sort()]
+        ran = [task_id for task_id in order if any(name == task_id and state == "success" for (name, _), state in self.states.items())]
+        return self.result(ran[-1])
+
+    def _map_indexes(self, task: Any) -> Iterator[int]:
+        mapped = task if isinstance(task, MappedOperator) else task.get_closest_mapped_task_group()
+        if mapped is None:
+            yield -1
+            return
+        given = (mapped.expand_input if isinstance(mapped, MappedOperator) else mapped._expand_input).value
+        (value,) = given.values() if isinstance(given, dict) else (given,)
+        if not isinstance(value, list):
+            value = self.result(value.operator.task_id)
+        yield from range(len(value))
+
+    def _run(self, task: Any, index: int) -> None:
+        ti = Ti(dag_id=self.dag.dag_id, run_id="run 1", task_id=task.task_id, map_index=index, run=self, task=task)
+        context = {
+            "ti": ti,
+            "task": task,
+            "dag_run": SimpleNamespace(clear_number=0, run_id=ti.run_id),
+            "run_id": ti.run_id,
+            "ds": NOW,
+            "params": {name: param.value for name, param in self.dag.params.items()}
+            if hasattr(self.dag.params, "items")
+            else {},
+            "task_reschedule_count": 0,
+            "outlet_events": None,
+        }
+        upstream = {(name, i) for name, i in self.states if name in task.upstream_task_ids}
+        if upstream and any(self.states[one] == SKIPPED for one in upstream):
+            self.states[task.task_id, index] = SKIPPED
+            return
+        if isinstance(task, MappedOperator):
+            task.render_template_fields(context)
+            task = ti.task
+        else:
+            task = task.prepare_for_execution()
+            task.render_template_fields(context)
+        try:
+            result = self._execute(task, context)
+        except DownstreamTasksSkipped as skip:
+            ti.xcom_push("return_value", self.xcoms.get((ti.task_id, index, "return_value")))
+            self.states[ti.task_id, index] = "success"
+            for skipped in skip.tasks:
+                self.states[skipped if isinstance(skipped, str) else skipped[0], -1] = SKIPPED
+            return
+        except AirflowSkipException:
+            self.states[ti.task_id, index] = SKIPPED
+            return
+        self.states[ti.task_id, index] = "success"
+        if result is not None:
+            ti.xcom_push("return_value", result)
+
+    def _execute(self, task: Any, context: Any) -> Any:
+        if not isinstance(task, AsyncApiSensor):
+            return task.execute(context)
+        task.deferrable = self.deferred
+        try:
+            return task.execute(context)
+        except TaskDeferred as deferral:
+            path, stored = deferral.trigger.serialize()
+            assert path.endswith("AsyncApiJobTrigger")
+            trigger = AsyncApiJobTrigger(**json.loads(json.dumps(stored)))
+            trigger.task_instance = None
+            event = asyncio.run(_first_event(trigger))
+            return task.execute_complete(context, event.payload)
+
+
+async def _first_event(trigger: AsyncApiJobTrigger) -> Any:
+    async for event in trigger.run():
+        return event
+    raise AssertionError("the trigger has ended without an event")
+
+
+def load(source: str, folder: Path) -> list[DAG]:
+    """Parse a DAG file, and give its DAGs."""
+    file = folder / "snippet.py"
+    file.write_text(source, encoding="utf-8")
+    name = f"snippet_{folder.name}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    DagContext.autoregistered_dags.clear()
+    DagContext.current_autoregister_module_name = name
+    try:
+        spec.loader.exec_module(module)
+        return [dag for dag, _ in DagContext.autoregistered_dags]
+    finally:
+        DagContext.current_autoregister_module_name = None
+        DagContext.autoregistered_dags.clear()
+        del sys.modules[name]
+
+
+def serialized(dag: DAG) -> dict[str, Any]:
+    """Give the DAG as the DAG processor stores it."""
+    from airflow.serialization import serialized_objects
+
+    # Named so since Airflow 3.2.
+    serializer = getattr(serialized_objects, "DagSerialization", None) or serialized_objects.SerializedDAG
+    return serializer.to_dict(dag)

@@ -1,0 +1,137 @@
+"""What the documentation shows does what it says: each recipe is run, and each other snippet is read by the real loader."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import Connection
+from running import Run, load, serialized
+from servers import SERVERS, RunningServer
+from snippets import ROOT, Snippet, snippets
+
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.profiles import check_profile
+from airflow_provider_asyncapi.hooks.asyncapi import make_api
+
+PYTHON = [each for each in snippets("python") if each.key != "not run"]
+RECIPES = [each for each in PYTHON if each.key == "server"]
+BUCKET = "s3://my-bucket/"
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """Let nobody wait: a job is over after so many polls, however long lies between them."""
+    nap, pause = time.sleep, asyncio.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: nap(min(seconds, 0.001)))
+
+    async def sleep(seconds: float, *_: Any) -> None:
+        await pause(min(seconds, 0.001))
+
+    from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
+
+    monkeypatch.setitem(AsyncApiHook.run.__kwdefaults__, "sleep", time.sleep)
+    monkeypatch.setitem(AiohttpDriver.__init__.__kwdefaults__, "sleep", sleep)
+
+
+def connection_for(snippet: Snippet, url: str) -> dict[str, Any]:
+    """Give the connection that stands under the same heading, or the usual one, with the server's address."""
+    shown = [
+        json.loads(each.text)
+        for each in snippets("json")
+        if (each.file, each.heading) == (snippet.file, snippet.heading) and '"conn_type"' in each.text
+    ]
+    given = shown[0] if shown else SERVERS[snippet.value].connection
+    return {"conn_type": "asyncapi", **given, "host": url}
+
+
+@pytest.mark.parametrize("snippet", PYTHON, ids=str)
+def test_a_snippet_is_a_dag_file(snippet, tmp_path):
+    dags = load(snippet.dag_file, tmp_path)
+    assert dags, "the snippet makes no DAG"
+    for dag in dags:
+        assert dag.tasks
+        assert serialized(dag)["dag"]["dag_id"] == dag.dag_id
+
+
+@pytest.mark.parametrize("deferred", [False, True], ids=["poke", "deferred"])
+@pytest.mark.parametrize("snippet", RECIPES, ids=lambda each: f"{each.value}-{each}")
+def test_a_recipe_does_what_it_says(snippet, deferred, tmp_path, monkeypatch):
+    run_recipe(snippet.dag_file, snippet, snippet.value, deferred, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("deferred", [False, True], ids=["poke", "deferred"])
+@pytest.mark.parametrize(
+    ("recipe", "other"), [("fast", "slow"), ("http_202", "http_202_same_place")], ids=lambda name: name
+)
+def test_a_recipe_works_with_the_other_answer_too(recipe, other, deferred, tmp_path, monkeypatch):
+    snippet = next(each for each in RECIPES if each.value == recipe)
+    run_recipe(snippet.dag_file, snippet, other, deferred, tmp_path, monkeypatch)
+
+
+def run_recipe(
+    source: str, snippet: Snippet, name: str, deferred: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = SERVERS[name]
+    bucket = tmp_path / "bucket"
+    (dag,) = load(source.replace(BUCKET, f"{bucket.as_uri()}/"), tmp_path)
+    with RunningServer(spec) as server:
+        monkeypatch.setenv("AIRFLOW_CONN_VENDOR", json.dumps(connection_for(snippet, server.state.url)))
+        run = Run(dag, deferred=deferred)
+        if isinstance(spec.expected, type):
+            with pytest.raises(spec.expected):
+                run.all()
+        else:
+            run.all()
+            assert files_of(run.last(), bucket) == spec.expected
+    assert server.refused == []
+    assert spec.counted.items() <= server.state.counts.items()
+    for task_id, state in spec.states.items():
+        assert run.states[task_id, -1] == state
+
+
+def files_of(result: Any, bucket: Path) -> Any:
+    """Give the content of the files that a manifest names; any other result as it is."""
+    if not isinstance(result, dict) or "paths" not in result:
+        return result
+    return {str(Path(path).relative_to(bucket)): Path(path).read_text() for path in result["paths"]}
+
+
+@pytest.mark.parametrize("snippet", snippets("json"), ids=str)
+def test_a_json_snippet_is_a_connection_or_a_job_handle(snippet):
+    given = json.loads(snippet.text)
+    if "conn_type" in given:
+        assert make_api(Connection.from_json(snippet.text)).settings.base_url
+    else:
+        assert JobHandle.parse(given).dump() == given
+
+
+@pytest.mark.parametrize("snippet", snippets("toml"), ids=str)
+def test_a_toml_snippet_is_a_profile(snippet):
+    given = tomllib.loads(snippet.text)
+    if "project" not in given:
+        assert check_profile("snippet", given)
+
+
+def test_every_server_has_its_recipe():
+    described = {each.value for each in RECIPES}
+    assert described | {"slow", "http_202_same_place"} == set(SERVERS)
+
+
+def test_the_cookbook_lists_all_its_recipes():
+    text = (ROOT / "docs" / "cookbook.md").read_text(encoding="utf-8")
+    anchors = {anchor(each.heading) for each in RECIPES if each.file == "docs/cookbook.md"}
+    missing = {each for each in anchors if f"](#{each})" not in text}
+    assert not missing
+
+
+def anchor(heading: str) -> str:
+    """Give the anchor that a heading has on the usual code hosts."""
+    kept = "".join(letter for letter in heading.lower() if letter.isalnum() or letter in " -_")
+    return kept.replace(" ", "-")

@@ -1,0 +1,102 @@
+"""One real Airflow and one demo server for all integration tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.airflow import RUN_OVER, LocalAirflow, TaskState
+from demo.connections import connections
+from demo.server import DemoServer
+
+EXAMPLE_DAGS = Path(__file__).resolve().parents[2] / "example_dags"
+RUN_TIMEOUT = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class DagRunResult:
+    """A DAG run that is over."""
+
+    airflow: LocalAirflow
+    dag_id: str
+    run_id: str
+    state: str
+    tasks: Mapping[tuple[str, int], TaskState]
+
+    def task(self, task_id: str, map_index: int = -1) -> TaskState:
+        return self.tasks[task_id, map_index]
+
+    def xcom(self, task_id: str, key: str = "return_value", *, map_index: int = -1) -> Any:
+        """Return what the task has pushed, or None."""
+        return self.airflow.client.xcom(self.dag_id, self.run_id, task_id, key, map_index=map_index)
+
+    def log(self, task_id: str, map_index: int = -1) -> str:
+        """Return the log of the task's last try."""
+        number = self.task(task_id, map_index).try_number
+        return self.airflow.client.log(self.dag_id, self.run_id, task_id, number, map_index=map_index)
+
+    def failures(self) -> str:
+        """Return the logs of all failed tasks: what to show where a run should have succeeded."""
+        failed = [task for task in self.tasks.values() if task.state == "failed"]
+        logs = [f"--- {task.label}\n{self.log(task.task_id, task.map_index)}" for task in failed]
+        return "\n".join([f"{self.dag_id} ended as {self.state}", *logs])
+
+
+@dataclass(frozen=True, slots=True)
+class DagRunner:
+    """Run DAGs: called, it waits for the end; `start` and `finish` let several run at once."""
+
+    airflow: LocalAirflow
+
+    def __call__(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> DagRunResult:
+        return self.finish(dag_id, self.start(dag_id, conf))
+
+    def start(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Start a run and return its id."""
+        return self.airflow.client.trigger(dag_id, conf)
+
+    def finish(self, dag_id: str, run_id: str, timeout: float = RUN_TIMEOUT) -> DagRunResult:
+        """Wait for a run's end."""
+        client = self.airflow.client
+        deadline = time.monotonic() + timeout
+        while (state := client.run_state(dag_id, run_id)) not in RUN_OVER:
+            self.airflow.check()
+            if time.monotonic() > deadline:
+                states = ", ".join(f"{task.label} {task.state}" for task in client.tasks(dag_id, run_id))
+                pytest.fail(f"{dag_id} is still {state} after {timeout:.0f} s: {states}")
+            time.sleep(0.3)
+        tasks = {(task.task_id, task.map_index): task for task in client.tasks(dag_id, run_id)}
+        return DagRunResult(self.airflow, dag_id, run_id, state, tasks)
+
+
+@pytest.fixture(scope="session")
+def demo_server() -> Iterator[DemoServer]:
+    with DemoServer(job_seconds=2.0) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the example DAGs write what they fetch."""
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer, results: Path) -> Iterator[LocalAirflow]:
+    with LocalAirflow(
+        tmp_path_factory.mktemp("airflow"),
+        EXAMPLE_DAGS,
+        connections=connections(demo_server.url),
+        env={"ASYNCAPI_DEMO_RESULTS": results.as_uri()},
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def run_dag(airflow: LocalAirflow) -> DagRunner:
+    return DagRunner(airflow)

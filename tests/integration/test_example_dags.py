@@ -1,0 +1,33 @@
+"""Each example DAG runs on a real scheduler and triggerer, against the demo server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+FILES = sorted(
+    path.name for path in (Path(__file__).resolve().parents[2] / "example_dags").glob("*.py") if path.stem != "__init__"
+)
+
+
+@pytest.fixture(scope="session")
+def started(airflow, run_dag):
+    """All example DAGs at once: one after the other, most of the time would be waiting."""
+    return {dag: run_dag.start(dag.dag_id) for dag in airflow.client.dags()}
+
+
+def test_every_example_can_be_imported(airflow):
+    assert airflow.client.import_errors() == {}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_an_example_runs_to_its_end(file, started, run_dag):
+    here = {dag: run_id for dag, run_id in started.items() if dag.file == file}
+    assert here, f"{file} holds no DAG"
+    for dag, run_id in here.items():
+        result = run_dag.finish(dag.dag_id, run_id)
+        expected = "failed" if "expected-failure" in dag.tags else "success"
+        assert result.state == expected, result.failures()

@@ -1,0 +1,127 @@
+"""Plays a world to a flow: scripted answers, a clock that only sleeping moves, dice that always show a half."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+from airflow_provider_asyncapi.core.effects import Authorize, Gather, Log, Polled, Send, Sleep
+from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
+from airflow_provider_asyncapi.core.flows.login import log_in
+from airflow_provider_asyncapi.core.messages import Headers, Request, Response
+from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
+
+START = 1_700_000_000.0
+BASE = "https://api.example.com/v1"
+
+Reply = Response | AsyncApiError | Callable[[Request], Response]
+
+
+class Clock:
+    def __init__(self, now: float = START) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_api(clock: Callable[[], float] | None = None, **fields: Any) -> Api:
+    settings = ConnectionSettings.parse({"host": BASE, **fields})
+    return Api.of(settings, clock=clock or Clock(), rng=lambda: 0.5)
+
+
+def answer(body: Any = None, status: int = 200, **headers: str) -> Response:
+    """Make an answer: JSON of anything, bytes as they are; `retry_after="5"` makes the header `retry-after`."""
+    content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    kind = {} if isinstance(body, bytes) or body is None else {"content-type": "application/json"}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, Headers({**kind, **named}.items()), content)
+
+
+def lost(*, sent: bool = True) -> TransportError:
+    return TransportError("GET https://api.example.com/v1: the connection broke", sent=sent)
+
+
+class Script:
+    """
+    Runs flows as a driver does, and writes down what they did.
+
+    :param api: its clock has to be a :class:`Clock`.
+    :param replies: what each request gets, in order; the last one for ever if `forever`.
+    """
+
+    def __init__(self, api: Api, *replies: Reply, forever: bool = False) -> None:
+        self.api = api
+        self.replies = list(replies)
+        self.forever = forever
+        self.requests: list[Request] = []
+        self.times: list[float] = []
+        self.sleeps: list[float] = []
+        self.logs: list[tuple[int, str]] = []
+        self.polls: list[Polled] = []
+        self.token: Any = None
+
+    @property
+    def said(self) -> str:
+        return "\n".join(message for _, message in self.logs)
+
+    @property
+    def paths(self) -> list[str]:
+        return [f"{request.method} {request.url.removeprefix(BASE)}" for request in self.requests]
+
+    def header(self, name: str, index: int = -1) -> str | None:
+        return Headers(self.requests[index].headers).get(name)
+
+    def run(self, flow: Generator[Any, Any, Any]) -> Any:
+        with closing(flow):
+            step = partial(next, flow)
+            while True:
+                try:
+                    effect = step()
+                except StopIteration as end:
+                    return end.value
+                try:
+                    step = partial(flow.send, self.perform(effect))
+                except AsyncApiError as error:
+                    step = partial(flow.throw, error)
+
+    def perform(self, effect: Any) -> Any:
+        match effect:
+            case Send(request):
+                self.requests.append(request)
+                self.times.append(self.api.clock() - START)
+                reply = self.replies[0] if self.forever and len(self.replies) == 1 else self.replies.pop(0)
+                if isinstance(reply, AsyncApiError):
+                    raise reply
+                response = reply if isinstance(reply, Response) else reply(request)
+                response.url = request.url
+                return response
+            case Sleep(seconds):
+                self.sleeps.append(seconds)
+                self.api.clock.now += seconds
+            case Authorize(rejected):
+                if self.token is None or self.token == rejected or not self.token.is_fresh(self.api.clock()):
+                    self.token = self.run(log_in(self.api, self.api.settings.auth.login, self.token))
+                return self.token
+            case Log(level, message):
+                self.logs.append((level, message))
+            case Polled():
+                self.polls.append(effect)
+            case Gather(flows):
+                return [self.run(make()) for make in flows]
+        return None
+
+
+def plan_fields(**given: Any) -> Mapping[str, Any]:
+    """Give the sensor's parameters that most tests have in common."""
+    return {
+        "endpoint": "/jobs/{identifier}",
+        "completion_key": "status",
+        "completion_value": "done",
+        "failure_value": "failed",
+        "poke_interval": 10,
+        **given,
+    }

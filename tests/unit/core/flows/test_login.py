@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from airflow_provider_asyncapi.core.auth import Token
+from airflow_provider_asyncapi.core.errors import AuthenticationError, MissingValueError, TransportError
+from airflow_provider_asyncapi.core.flows.exchange import send
+from airflow_provider_asyncapi.core.flows.login import log_in
+from airflow_provider_asyncapi.core.messages import Request
+from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make_api
+
+FIELDS = {
+    "auth": "login",
+    "login": "ann",
+    "password": "pw-planted",
+    "login_request": {
+        "endpoint": "/login",
+        "json": {"user": "{connection.login}", "password": "{connection.password}"},
+    },
+    "token": "data.token",
+    "token_expiry": "data.expires",
+}
+REFRESH = {
+    "refresh_request": {"endpoint": "/refresh", "json": {"refresh": "{refresh}"}},
+    "login_capture": {"refresh": "data.refresh"},
+}
+
+
+def log_in_with(script: Script, previous: Token | None = None) -> Token:
+    return script.run(log_in(script.api, script.api.settings.auth.login, previous))
+
+
+def test_a_login_sends_what_the_connection_says_and_takes_the_token():
+    script = Script(make_api(**FIELDS), answer({"data": {"token": "t-one"}}))
+    token = log_in_with(script)
+    assert script.requests[0].body == b'{"user":"ann","password":"pw-planted"}'
+    assert (token.value, token.renew_at) == ("t-one", None)
+
+
+def test_an_integer_is_a_token_too():
+    assert log_in_with(Script(make_api(**FIELDS), answer({"data": {"token": 7123}}))).value == "7123"
+
+
+def test_the_connections_headers_go_with_a_login_at_the_api():
+    script = Script(
+        make_api(**FIELDS, headers={"X-Client": "c-planted", "Accept": "never"}), answer({"data": {"token": "t"}})
+    )
+    log_in_with(script)
+    assert script.header("X-Client") == "c-planted"
+    assert script.header("Accept") == "application/json, */*;q=0.8"
+
+
+def test_the_connections_headers_do_not_go_to_another_host():
+    fields = {**FIELDS, "login_request": {"endpoint": "https://login.example.net/token"}}
+    script = Script(make_api(**fields, headers={"X-Client": "c-planted"}), answer({"data": {"token": "t"}}))
+    log_in_with(script)
+    assert script.header("X-Client") is None
+
+
+@pytest.mark.parametrize(
+    ("expires", "renew_in"),
+    [
+        (3600, 3570),
+        ("100", 90),
+        (0, 0),
+        (START + 3600, 3570),
+        ((START + 3600) * 1000, 3570),
+        ("2023-11-14T23:13:20Z", 3570),
+        ("2023-11-14T23:13:20", 3570),
+        ("2023-11-15T00:13:20+01:00", 3570),
+        ("tomorrow", 600 * 0.95),
+        (None, 600 * 0.95),
+        ([1], 600 * 0.95),
+    ],
+    ids=str,
+)
+def test_a_token_is_renewed_before_it_expires(expires, renew_in):
+    api = make_api(**FIELDS, token_lifetime=600)
+    token = log_in_with(Script(api, answer({"data": {"token": "t", "expires": expires}})))
+    assert token.renew_at == pytest.approx(START + renew_in)
+    assert token.is_fresh(START + renew_in - 0.01)
+    assert not token.is_fresh(START + renew_in + 0.01)
+
+
+def test_a_token_is_refreshed_with_what_the_login_gave():
+    script = Script(
+        make_api(**FIELDS, **REFRESH),
+        answer({"data": {"token": "t-one", "refresh": "r-one"}}),
+        answer({"data": {"token": "t-two"}}),
+        answer({"data": {"token": "t-three"}}),
+    )
+    first = log_in_with(script)
+    second = log_in_with(script, first)
+    third = log_in_with(script, second)
+    assert script.paths == ["POST /login", "POST /refresh", "POST /refresh"]
+    assert script.requests[2].body == b'{"refresh":"r-one"}'
+    assert third.value == "t-three"
+
+
+@pytest.mark.parametrize("reply", [answer({}, 401), answer({}), answer(b"<html>")], ids=["refused", "no token", "HTML"])
+def test_a_refresh_that_fails_is_followed_by_a_login(reply):
+    script = Script(make_api(**FIELDS, **REFRESH), reply, answer({"data": {"token": "t-two"}}))
+    token = log_in_with(script, Token("t-one", variables={"refresh": "r-one"}))
+    assert token.value == "t-two"
+    assert script.paths == ["POST /refresh", "POST /login"]
+    assert script.logs[0][0] == logging.INFO
+    assert "logging in anew" in script.said
+
+
+def test_a_refused_login_says_so_and_shows_no_secret():
+    script = Script(make_api(**FIELDS), answer({"message": "wrong password pw-planted"}, 401))
+    with pytest.raises(
+        AuthenticationError, match=r"answered 401, expected 2xx: wrong password \*\*\*; check the connection"
+    ):
+        log_in_with(script)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_a_login_that_fails_in_passing_has_not_sent_the_request_it_was_for(status):
+    with pytest.raises(TransportError, match=f"login: .*{status}") as caught:
+        log_in_with(Script(make_api(**FIELDS), answer({}, status)))
+    assert not caught.value.sent
+
+
+def test_a_login_whose_answer_is_lost_has_not_sent_the_request_it_was_for():
+    with pytest.raises(TransportError, match=r"login: .*broke") as caught:
+        log_in_with(Script(make_api(**FIELDS), lost(sent=True)))
+    assert not caught.value.sent
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"data": {"token": ""}}, {"data": {"token": True}}, {"data": {"token": None}}, {"data": {"token": ["planted"]}},
+     {"data": {"token": "planted\r\nX-Evil: 1"}}, {"data": {"token": "plantéd"}}, {"elsewhere": "planted"}],
+    ids=str,
+)  # fmt: skip
+def test_an_answer_without_a_usable_token_says_where_it_looked(body):
+    script = Script(make_api(**FIELDS), answer(body))
+    with pytest.raises(MissingValueError, match=r"'data.token' found no token .*application/json") as caught:
+        log_in_with(script)
+    assert "plant" not in str(caught.value)
+
+
+def test_an_answer_that_is_no_json_says_what_it_is():
+    with pytest.raises(
+        MissingValueError, match=rf"login: POST {BASE}/login answered 200: expected JSON, got an HTML page"
+    ):
+        log_in_with(Script(make_api(**FIELDS), answer(b"<html>planted")))
+
+
+def test_tokens_and_what_the_login_captured_are_secrets_from_then_on():
+    api = make_api(**FIELDS, **REFRESH)
+    log_in_with(Script(api, answer({"data": {"token": "t-planted", "refresh": "r-planted"}})))
+    assert api.redact("t-planted and r-planted") == "*** and ***"
+
+
+SECRETS = {"login": "ann", "password": "pw-planted"}
+KINDS = {
+    "basic": {**SECRETS},
+    "bearer": {"password": "pw-planted"},
+    "api_key": {"password": "pw-planted"},
+    "api_key in the query": {"auth": "api_key", "password": "pw-planted", "api_key_in": "query", "api_key_name": "k"},
+    "oauth2": {**SECRETS, "token_url": "/token"},
+    "oauth2 in the body": {**SECRETS, "auth": "oauth2", "token_url": "/token", "client_auth": "body"},
+    "login": {**FIELDS, "token": "access_token"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_kind_of_credentials_is_shown(kind):
+    """What an API repeats in its answers is masked in errors, logs and reprs."""
+    api = make_api(**{"auth": kind, "headers": {"X-Secret": "hd-planted"}, **KINDS[kind]})
+
+    def echo(request: Request):
+        if request.url.endswith(("/token", "/login")):
+            return answer({"access_token": "tk-planted"})
+        return answer({"detail": f"{request.url} {request.headers} {request.body!r}"}, 403)
+
+    script = Script(api, echo, forever=True)
+    script.replies = [echo]
+    request = Request("GET", f"{BASE}/jobs?sig=q-planted")
+    response = script.run(send(api, request))
+    from airflow_provider_asyncapi.core.flows.exchange import rejection
+
+    error = rejection(api, request, response)
+    shown = f"{error} {script.said} {script.requests!r} {script.token!r} {api.settings!r} {response!r} {error!r}"
+    for secret in ("pw-planted", "hd-planted", "tk-planted"):
+        assert secret not in shown

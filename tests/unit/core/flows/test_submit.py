@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from airflow_provider_asyncapi.core.errors import (
+    AmbiguousSubmitError,
+    AuthenticationError,
+    ConfigurationError,
+    ContentError,
+    JobFailedError,
+    JobNotFoundError,
+    MissingValueError,
+    RefusedContentError,
+    RequestRejectedError,
+    ResultTooLargeError,
+    UnavailableError,
+)
+from airflow_provider_asyncapi.core.flows.submit import SUBMIT_PARAMETERS, Step, SubmitPlan, submit
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.rules import Outcome
+from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make_api
+
+FIELDS = {"endpoint": "/jobs", "json": {"gstin": "x"}, "identifier": "data.id"}
+KEYED = {"headers": {"Idempotency-Key": "{idempotency_key}"}}
+CREATED = answer({"data": {"id": "job-7"}}, 201)
+
+
+def run(script: Script, **given: Any) -> JobHandle:
+    plan = SubmitPlan.parse({**FIELDS, **given})
+    return script.run(submit(script.api, plan, {"idempotency_key": "key-1"}))
+
+
+def submitted(*replies: Any, **given: Any) -> tuple[JobHandle, Script]:
+    script = Script(make_api(), *replies)
+    return run(script, **given), script
+
+
+# The plan
+
+
+def test_a_plan_takes_all_parameters_of_the_operator():
+    plan = SubmitPlan.parse(
+        {
+            **FIELDS,
+            "start": {"endpoint": "/jobs/{identifier}/start"},
+            "max_consecutive_errors": 3,
+            "error_waits": {503: 9},
+            "poke_interval": 5,
+        }
+    )
+    assert plan.submit.request.method == "POST"
+    assert plan.start is not None
+    assert plan.start.request.method == "POST"
+    assert (plan.schedule.max_errors, plan.schedule.error_waits) == (3, {503: 9.0})
+    assert {"identifier", "start", "rules", "json"} <= set(SUBMIT_PARAMETERS)
+
+
+def test_a_plan_needs_an_identifier():
+    with pytest.raises(ConfigurationError, match=r"identifier: is missing.*data\.id"):
+        SubmitPlan.parse({"endpoint": "/jobs"})
+
+
+def test_a_step_is_a_mapping():
+    with pytest.raises(ConfigurationError, match="start: has to be a mapping"):
+        SubmitPlan.parse({**FIELDS, "start": "/start"})
+
+
+@pytest.mark.parametrize(("name", "where"), [("submit", r"^rules\[0\]"), ("start", r"^start\.rules\[0\]")])
+def test_a_malformed_rule_is_named_by_its_place(name, where):
+    with pytest.raises(ConfigurationError, match=where):
+        Step.parse({"rules": [{}]}, name)
+
+
+# The identifier
+
+
+@pytest.mark.parametrize("value", ["job-7", 7, "07", "a b/c?"])
+def test_the_identifier_stays_what_the_api_gave(value):
+    handle, script = submitted(answer({"data": {"id": value}}))
+    assert handle.identifier == value
+    assert type(handle.identifier) is type(value)
+    assert handle.scope()["data.id"] == value
+    assert (handle.outcome, handle.submitted_at, handle.urls) == (Outcome.RUNNING, START, {"submit": f"{BASE}/jobs"})
+    assert script.logs == [(logging.INFO, f"Submitted job {value} ({BASE}/jobs)")]
+
+
+@pytest.mark.parametrize("value", [None, "", " ", {}, {"a": 1}, [], ["a", "b"], True, 1.5, "a\nb"], ids=repr)
+def test_what_can_be_no_identifier_is_refused(value):
+    with pytest.raises(MissingValueError, match=r"no job identifier at 'data\.id'.*the body begins"):
+        submitted(answer({"data": {"id": value}}))
+
+
+def test_a_missing_identifier_says_where_it_looked_and_what_came_without_secrets():
+    body = {"token": "planted-1", "note": "planted-pw", "rest": "x" * 2000}
+    script = Script(make_api(login="ann", password="planted-pw"), answer(body))
+    with pytest.raises(MissingValueError) as caught:
+        run(script, identifier=["data.id", "header:Location"])
+    said = str(caught.value)
+    assert f"'data.id' or 'header:Location': POST {BASE}/jobs answered 200" in said
+    assert "planted" not in said
+    assert len(said) < 700
+
+
+def test_an_answer_that_is_no_json_says_what_it_is():
+    with pytest.raises(MissingValueError, match="got an HTML page"):
+        submitted(answer(b"<html>welcome"))
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 302, 303])
+def test_a_location_is_the_identifier_and_is_not_followed(status):
+    handle, script = submitted(answer(None, status, location="/v1/jobs/7"), identifier="header:Location")
+    assert handle.identifier == "/v1/jobs/7"
+    assert script.paths == ["POST /jobs"]
+
+
+def test_a_location_beside_other_selectors_is_not_followed():
+    handle, _ = submitted(answer(None, 303, location="/v1/jobs/7"), identifier=["data.id", "header:Location"])
+    assert handle.identifier == "/v1/jobs/7"
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_where_the_endpoint_has_moved_it_is_followed(status):
+    moved = answer(None, status, location="/v1/new")
+    handle, script = submitted(moved, answer(None, 201, location="/v1/jobs/7"), identifier="header:Location")
+    assert script.paths == ["POST /jobs", "POST /new"]
+    assert handle.identifier == "/v1/jobs/7"
+
+
+def test_a_303_is_followed_where_the_identifier_is_in_the_body():
+    handle, script = submitted(answer(None, 303, location="/v1/jobs/7"), answer({"data": {"id": 7}}))
+    assert script.paths == ["POST /jobs", "GET /jobs/7"]
+    assert handle.identifier == 7
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(404, JobNotFoundError), (401, AuthenticationError), (400, RequestRejectedError)]
+)
+def test_a_location_makes_no_success_of_a_refusal(status, kind):
+    with pytest.raises(kind):
+        submitted(answer(None, status, location="/v1/jobs/7"), identifier="header:Location")
+
+
+def test_credentials_are_renewed_even_where_the_refusal_has_a_location():
+    api = make_api(auth="login", login_request={"endpoint": "/login"}, token="t")
+    script = Script(
+        api,
+        answer({"t": "one1"}),
+        answer(None, 401, location="/x"),
+        answer({"t": "two2"}),
+        answer(None, 201, location="/7"),
+    )
+    assert run(script, identifier="header:Location").identifier == "/7"
+
+
+def test_whoever_keeps_the_state_is_told_the_identifier_before_anything_else_happens():
+    script = Script(make_api(), CREATED, answer({}, 400))
+    with pytest.raises(RequestRejectedError):
+        run(script, start={"endpoint": "/jobs/{identifier}/start"})
+    (told,) = script.polls
+    assert (told.handle.identifier, told.polls, told.changed) == ("job-7", 0, True)
+
+
+def test_a_submissions_address_is_kept_without_its_query():
+    handle, _ = submitted(answer({"data": {"id": 7}}), params={"sig": "planted"})
+    assert handle.urls == {"submit": f"{BASE}/jobs"}
+
+
+# Captures
+
+
+def test_what_is_captured_is_a_variable_by_its_name_and_selector():
+    handle, _ = submitted(answer({"data": {"id": 7, "n": 3}}), capture={"pages": "data.n", "none": "data.x"})
+    assert handle.variables == {"data.id": 7, "data.n": 3, "pages": 3}
+
+
+def test_a_capture_that_cannot_be_read_does_not_lose_the_job():
+    handle, _ = submitted(
+        answer(None, 303, location="/v1/jobs/7"),
+        identifier="header:Location",
+        capture={"a": "data.n", "b": "status_code"},
+    )
+    assert handle.variables == {"header:Location": "/v1/jobs/7", "b": 303, "status_code": 303}
+
+
+def test_a_capture_that_is_too_large_says_so_after_the_identifier_is_told():
+    script = Script(make_api(), answer({"data": {"id": 7}, "all": "x" * 100_000}))
+    with pytest.raises(ResultTooLargeError):
+        run(script, capture={"all": "all"})
+    assert script.polls[0].handle.identifier == 7
+
+
+# Rules
+
+
+def rule(outcome: str, **condition: Any) -> dict[str, Any]:
+    return {"outcome": outcome, **condition}
+
+
+def test_an_answer_that_says_200_but_means_no_is_a_failure():
+    errors = rule("failure", selector="userErrors", exists=True)
+    with pytest.raises(JobFailedError, match="submit: POST .* a rule takes it for a failure: no such thing"):
+        submitted(answer({"userErrors": [1], "message": "no such thing"}), rules=[errors])
+
+
+@pytest.mark.parametrize("outcome", ["success", "no_data"])
+def test_a_fast_answer_is_final_and_needs_no_identifier(outcome):
+    done = rule(outcome, selector="state", **{"in": "done"})
+    handle, script = submitted(answer({"state": "done"}), rules=[done], start={"endpoint": "/start"})
+    assert (handle.identifier, handle.outcome) == (None, Outcome(outcome))
+    assert script.polls == []
+    assert f"The job is over already: {outcome}" in script.said
+    assert len(script.requests) == 1
+
+
+def test_a_fast_answer_keeps_its_identifier():
+    handle, _ = submitted(answer({"data": {"id": 7}, "s": 1}), rules=[rule("success", selector="s", **{"in": 1})])
+    assert (handle.identifier, handle.outcome) == (7, Outcome.SUCCESS)
+
+
+def test_a_full_queue_is_tried_again():
+    full = rule("retry", selector="state", **{"in": "full"})
+    handle, script = submitted(
+        answer({"state": "full"}, retry_after="9"), answer({"state": "full"}), CREATED, rules=[full]
+    )
+    assert handle.identifier == "job-7"
+    assert script.sleeps == [9.0, 2.0]
+
+
+def test_a_rule_of_the_status_code_decides_before_errors_and_redirects():
+    rules = [
+        rule("running", selector="status_code", **{"in": [303, 409]}),
+        rule("success", selector="status_code", **{"in": [400]}),
+    ]
+    handle, _ = submitted(answer({"data": {"id": 7}}, 409), rules=rules)
+    assert (handle.identifier, handle.outcome) == (7, Outcome.RUNNING)
+    handle, script = submitted(answer({"data": {"id": 7}}, 303, location="/x"), rules=rules)
+    assert len(script.requests) == 1
+    handle, _ = submitted(answer(None, 400), rules=rules)
+    assert handle.outcome is Outcome.SUCCESS
+
+
+def test_rules_that_cannot_read_the_answer_say_what_came():
+    with pytest.raises(ContentError, match=r"submit: the rules can't be asked: POST .*an HTML page"):
+        submitted(answer(b"<html>"), rules=[rule("failure", selector="e", exists=True)])
+
+
+def test_xml_with_entities_is_refused():
+    bomb = answer(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', content_type="application/xml")
+    with pytest.raises(RefusedContentError, match=r"rules can't be asked.*entities"):
+        submitted(bomb, rules=[rule("failure", selector="xpath://a", exists=True)])
+
+
+# Starting
+
+
+START_STEP = {"endpoint": "/jobs/{identifier}/start"}
+
+
+def test_a_job_is_started_after_it_was_made():
+    handle, script = submitted(CREATED, answer({"queue": 4}), start={**START_STEP, "capture": {"queue": "queue"}})
+    assert script.paths == ["POST /jobs", "POST /jobs/job-7/start"]
+    assert handle.variables["queue"] == 4
+    assert handle.outcome is Outcome.RUNNING
+    assert "Started job job-7" in script.said
+
+
+def test_starting_has_rules_of_its_own():
+    done = {**START_STEP, "rules": [rule("success", selector="state", **{"in": "done"})]}
+    handle, script = submitted(CREATED, answer({"state": "done"}), start=done)
+    assert handle.outcome is Outcome.SUCCESS
+    assert "The job is over already" in script.said
+    no = {**START_STEP, "rules": [rule("failure", selector="state", **{"in": "no"})]}
+    with pytest.raises(JobFailedError, match="start: POST"):
+        submitted(CREATED, answer({"state": "no"}), start=no)
+
+
+def test_starting_is_not_repeated_blindly_either():
+    with pytest.raises(AmbiguousSubmitError, match=r"start: .*/jobs/job-7/start"):
+        submitted(CREATED, lost(), start=START_STEP)
+
+
+def test_the_start_knows_where_the_job_was_made():
+    _handle, script = submitted(answer({"data": {"id": "jobs/7"}}), answer({}), start={"endpoint": "{identifier}"})
+    assert script.paths[1] == "POST /jobs/7"
+
+
+# Once, and once only
+
+
+@pytest.mark.parametrize("trouble", [lost(), answer({}, 500), answer({}, 502), answer({}, 504)], ids=str)
+def test_what_may_have_been_carried_out_is_not_repeated(trouble):
+    script = Script(make_api(), trouble)
+    with pytest.raises(AmbiguousSubmitError, match=r"submit: .*may have been carried out.*\{idempotency_key\}"):
+        run(script)
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "place",
+    [KEYED, {"params": {"key": "{idempotency_key}"}}, {"json": {"meta": {"id": "{idempotency_key}"}}}],
+    ids=["header", "query", "body"],
+)
+@pytest.mark.parametrize("trouble", [lost(), answer({}, 500), answer({}, 504)], ids=str)
+def test_with_a_key_it_is_repeated_with_the_same_key(trouble, place):
+    handle, script = submitted(trouble, CREATED, **place)
+    assert handle.identifier == "job-7"
+    assert script.requests[0] == script.requests[1]
+    assert "key-1" in f"{script.requests[1].url} {script.requests[1].headers} {script.requests[1].body!r}"
+
+
+@pytest.mark.parametrize(
+    "trouble", [lost(sent=False), *(answer({}, status) for status in (408, 425, 429, 503))], ids=str
+)
+def test_what_was_not_taken_is_repeated(trouble):
+    handle, script = submitted(trouble, CREATED)
+    assert handle.identifier == "job-7"
+    assert script.sleeps == [1.0]
+
+
+def test_a_failing_login_is_repeated_for_nothing_was_submitted():
+    api = make_api(auth="login", login_request={"endpoint": "/login"}, token="t")
+    script = Script(api, lost(sent=True), answer({}, 503), answer({"t": "one1"}), CREATED)
+    assert run(script).identifier == "job-7"
+    assert script.paths == ["GET /login"] * 3 + ["POST /jobs"]
+
+
+def test_patience_ends():
+    with pytest.raises(UnavailableError, match="5 errors in a row"):
+        submitted(*(answer({}, 429) for _ in range(5)))
+
+
+def test_a_rule_may_say_that_a_500_can_be_repeated():
+    handle, _ = submitted(answer({}, 500), CREATED, rules=[rule("retry", selector="status_code", **{"in": [500]})])
+    assert handle.identifier == "job-7"
+
+
+def test_a_gateways_page_is_ambiguous_even_where_a_rule_would_read_it():
+    both = {"all": [{"selector": "status_code", "in": [502]}, {"selector": "a", "exists": True}], "outcome": "retry"}
+    with pytest.raises(AmbiguousSubmitError):
+        submitted(answer(b"<html>Bad gateway", 502), rules=[both])
+
+
+def test_a_body_rule_does_not_speak_of_an_error_page():
+    with pytest.raises(RequestRejectedError, match="answered 400, expected 2xx: no gstin"):
+        submitted(
+            answer({"state": "done", "my": "no gstin"}, 400),
+            rules=[rule("success", selector="state", **{"in": "done"})],
+            error_message="my",
+        )
+
+
+def test_no_secret_is_shown():
+    script = Script(
+        make_api(auth="api_key", api_key_in="query", password="planted-key"),
+        answer(None, 429),
+        answer(None, 201, location="/jobs/7?api_key=planted-key"),
+    )
+    handle = run(script, identifier="header:Location")
+    assert "planted" not in script.said
+    assert "planted" not in str(handle.urls)

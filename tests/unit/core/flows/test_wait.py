@@ -1,0 +1,520 @@
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_asyncapi.core.errors import (
+    AsyncApiError,
+    AuthenticationError,
+    ConfigurationError,
+    ContentError,
+    DeadlineError,
+    JobFailedError,
+    JobNotFoundError,
+    MissingValueError,
+    RefusedContentError,
+    RequestRejectedError,
+    UnavailableError,
+)
+from airflow_provider_asyncapi.core.flows.wait import RESULT_IDENTIFIER, Wait, WaitPlan, wait
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.messages import Headers, Response
+from airflow_provider_asyncapi.core.rules import Outcome
+from airflow_provider_asyncapi.core.schedule import SHORTEST_WAIT
+from tests.unit.core.flows.script import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
+
+JOB = JobHandle("7", submitted_at=START)
+RUNNING, DONE = answer({"status": "running"}), answer({"status": "done"})
+CANCEL = {"cancel": {"endpoint": "/jobs/{identifier}", "method": "DELETE"}}
+
+
+def state(handle: JobHandle = JOB, **given: Any) -> Wait:
+    return Wait(handle, START, **given)
+
+
+def run(script: Script, at: Wait | None = None, **given: Any) -> JobHandle:
+    return script.run(wait(script.api, WaitPlan.parse(plan_fields(**given)), at or state()))
+
+
+def waited(*replies: Any, at: Wait | None = None, **given: Any) -> tuple[JobHandle, Script]:
+    script = Script(make_api(), *replies)
+    return run(script, at, **given), script
+
+
+# The plan and the state
+
+
+def test_a_plan_needs_to_know_what_done_means():
+    with pytest.raises(ConfigurationError, match="completion_key: is missing"):
+        WaitPlan.parse({"endpoint": "/jobs"})
+    assert WaitPlan.parse({"endpoint": "/jobs"}, complete=False).policy.is_empty
+
+
+def test_a_plan_takes_all_parameters_of_the_sensor():
+    plan = WaitPlan.parse(plan_fields(**CANCEL, result_identifier="data.file", progress="percent", capture={"n": "n"}))
+    assert set(plan.captures) == {"n", RESULT_IDENTIFIER}
+    assert plan.cancel is not None
+    assert plan.progress is not None
+    assert plan.schedule.interval == 10
+
+
+def test_a_state_can_be_written_down_and_read_again():
+    at = Wait(JOB, START, START + 60, polls=3, errors=1)
+    assert Wait.parse(json.loads(json.dumps(at.dump()))) == at
+
+
+# What an answer means
+
+
+def test_a_job_is_polled_until_it_is_done():
+    handle, script = waited(RUNNING, RUNNING, DONE, progress="percent")
+    assert (handle.outcome, handle.status, handle.progress) == (Outcome.SUCCESS, "done", 1.0)
+    assert handle.urls == {"status": f"{BASE}/jobs/7"}
+    assert script.paths == ["GET /jobs/7"] * 3
+    assert script.sleeps == [10, 10]
+    assert [(poll.polls, poll.errors, poll.changed) for poll in script.polls] == [(1, 0, True), (2, 0, False), (3, 0, True)]
+
+
+def test_the_log_has_a_line_per_change_and_not_per_poll():
+    replies = [answer({"status": "running", "p": percent}) for percent in (10, 10, 10, 60, 60)]
+    _, script = waited(*replies, DONE, progress="p", running_value="running")
+    assert script.logs == [
+        (logging.INFO, "Job 7 has status running, 10%; next poll in 10 s"),
+        (logging.INFO, "Job 7 has status running, 60%; next poll in 10 s"),
+        (logging.INFO, "Job 7 has status done, 100%: success"),
+    ]
+
+
+def test_an_unknown_status_runs_on_and_is_logged_once():
+    queued = answer({"status": "queued"})
+    _, script = waited(queued, queued, answer({}), answer({}), queued, DONE)
+    warnings = [message for level, message in script.logs if level == logging.WARNING]
+    assert len(warnings) == 2
+    assert "says 'queued', which none of the given values" in warnings[0]
+    assert "holds nothing at 'status'" in warnings[1]
+
+
+def test_an_unknown_status_fails_where_the_running_ones_are_given():
+    with pytest.raises(JobFailedError, match=r"has status odd, which is none of the values given \(running_value"):
+        waited(RUNNING, answer({"status": "odd"}), running_value=["running"])
+
+
+def test_no_data_ends_well():
+    handle, _ = waited(answer({"status": "empty"}), no_data_value="empty", result_identifier="data.file")
+    assert handle.outcome is Outcome.NO_DATA
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"detail": "no gstin", "title": "Bad"}, "Bad: no gstin"),
+        ({"error": {"message": "no gstin"}}, "no gstin"),
+        ({"errors": [{"message": "no gstin"}]}, "no gstin"),
+        ({"message": "no gstin"}, "no gstin"),
+    ],
+)
+def test_a_failure_says_what_the_api_says_in_the_usual_places(body, said):
+    with pytest.raises(JobFailedError) as caught:
+        waited(answer({"status": "failed", **body}))
+    assert str(caught.value) == f"Job 7 has status failed: {said} (GET {BASE}/jobs/7 answered 200)"
+
+
+def test_a_failure_says_what_stands_where_the_author_says():
+    with pytest.raises(JobFailedError, match="failed: no gstin"):
+        waited(answer({"status": "failed", "message": "x", "log": {"7": "no gstin"}}), error_message='log."{identifier}"')
+
+
+def test_rules_decide_before_the_simple_values():
+    rules = [{"selector": "numError", "gt": 0, "outcome": "failure"}]
+    with pytest.raises(JobFailedError, match="2 rows"):
+        waited(answer({"status": "done", "numError": 2, "message": "2 rows"}), rules=rules)
+    assert waited(answer({"status": "done", "numError": 0}), rules=rules)[0].outcome is Outcome.SUCCESS
+
+
+@pytest.mark.parametrize(("status", "headers"), [(303, {"location": "/v1/result"}), (400, {}), (404, {}), (503, {}), (401, {})])
+def test_a_rule_of_the_status_code_decides_before_redirects_and_errors(status, headers):
+    rules = [{"selector": "status_code", "in": [status], "outcome": "success"}]
+    handle, script = waited(answer(None, status, **headers), rules=rules)
+    assert handle.outcome is Outcome.SUCCESS
+    assert len(script.requests) == 1
+
+
+def test_a_rule_may_run_on_at_an_error_status():
+    rules = [{"selector": "status_code", "in": [409], "outcome": "running"}]
+    handle, script = waited(answer({"status": "locked"}, 409), DONE, rules=rules)
+    assert handle.outcome is Outcome.SUCCESS
+    assert script.polls[0].handle.status is None
+
+
+def test_a_rule_that_wants_to_see_a_gateways_page_does_not_matter():
+    both = {"all": [{"selector": "status_code", "in": [502]}, {"selector": "a", "exists": True}], "outcome": "failure"}
+    handle, script = waited(answer(b"<html>", 502, retry_after="3"), DONE, rules=[both])
+    assert handle.outcome is Outcome.SUCCESS
+    assert script.sleeps == [3.0]
+
+
+def test_rules_alone_are_enough():
+    rules = [
+        {"selector": "status_code", "in": [202], "outcome": "running"},
+        {"selector": "status_code", "in": [200], "outcome": "success"},
+    ]
+    plan = WaitPlan.parse({"endpoint": "/x", "rules": rules, "poke_interval": 1})
+    script = Script(make_api(), answer(None, 202), answer(None, 200))
+    handle = script.run(wait(script.api, plan, state()))
+    assert (handle.outcome, handle.status) == (Outcome.SUCCESS, None) or handle.status == 200
+
+
+def test_a_redirect_without_a_rule_is_followed():
+    handle, script = waited(answer(None, 303, location="/v1/result"), DONE)
+    assert script.paths == ["GET /jobs/7", "GET /result"]
+    assert handle.urls["status"] == f"{BASE}/result"
+
+
+def test_retry_backs_off_and_counts_as_an_error():
+    rules = [{"selector": "status", "in": "locked", "outcome": "retry"}]
+    locked = answer({"status": "locked", "message": "come again"})
+    handle, script = waited(locked, locked, DONE, rules=rules)
+    assert handle.outcome is Outcome.SUCCESS
+    assert script.sleeps == [10, 20]
+    assert "come again; polling again in 10 s" in script.said
+    with pytest.raises(UnavailableError, match="2 errors in a row"):
+        waited(locked, locked, rules=rules, max_consecutive_errors=2)
+
+
+# What is taken from the answers
+
+
+def test_captures_are_variables_of_the_next_poll():
+    moved = answer({"status": "running", "at": "/v1/moved/7"})
+    handle, script = waited(
+        moved, DONE, endpoint="{url}", capture={"url": "at"}, at=state(JobHandle("7", variables={"url": "/v1/jobs/7"}))
+    )
+    assert script.paths == ["GET /jobs/7", "GET /moved/7"]
+    assert handle.variables["url"] == "/v1/moved/7"
+
+
+def test_a_capture_that_cannot_be_read_is_left_out():
+    rules = [{"selector": "status_code", "in": [202], "outcome": "success"}]
+    handle, _ = waited(answer(b"", 202), rules=rules, capture={"pages": "pages", "code": "status_code"})
+    assert handle.variables["code"] == 202
+    assert "pages" not in handle.variables
+
+
+def test_the_result_identifier_is_a_variable():
+    handle, _ = waited(answer({"status": "done", "file": {"id": 9}}), result_identifier="file.id")
+    assert handle.variables[RESULT_IDENTIFIER] == 9
+
+
+def test_a_result_identifier_of_an_earlier_poll_counts():
+    handle, _ = waited(answer({"status": "running", "file": 9}), DONE, result_identifier="file")
+    assert handle.variables[RESULT_IDENTIFIER] == 9
+
+
+def test_a_result_identifier_that_is_missing_is_an_error():
+    with pytest.raises(MissingValueError, match=r"Job 7 has status done, 100%, but no result_identifier: .*nothing found at 'file'"):
+        waited(DONE, result_identifier="file")
+
+
+def test_a_status_that_is_no_value_is_not_kept_and_a_long_one_is_cut():
+    _, script = waited(answer({"status": ["a", "b"]}), answer({"status": "x" * 500}), DONE)
+    assert script.polls[0].handle.status is None
+    assert len(script.polls[1].handle.status) < 250
+
+
+def test_the_status_address_is_kept_without_query_and_credentials():
+    handle, _ = waited(DONE, params={"sig": "planted"})
+    assert handle.urls["status"] == f"{BASE}/jobs/7"
+
+
+def test_a_reference_is_resolved_against_the_submissions_address():
+    job = JobHandle("jobs/7", urls={"submit": "https://api.example.com/v2/jobs"})
+    _, script = waited(DONE, endpoint="{identifier}", at=state(job))
+    assert script.requests[0].url == "https://api.example.com/v2/jobs/7"
+
+
+# A job that is over already
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SUCCESS, Outcome.NO_DATA])
+def test_a_job_that_is_over_is_not_polled(outcome):
+    job = JobHandle("7", outcome)
+    handle, script = waited(at=state(job), initial_delay=5)
+    assert handle is job
+    assert (script.requests, script.sleeps) == ([], [])
+
+
+def test_a_job_that_failed_already_fails():
+    with pytest.raises(JobFailedError, match="Job 7 has status bad: it has failed already"):
+        waited(at=state(JobHandle("7", Outcome.FAILURE, status="bad")))
+
+
+# Errors
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 521])
+def test_transient_errors_back_off(status):
+    trouble = answer({"message": "busy"}, status)
+    _, script = waited(trouble, trouble, trouble, RUNNING, trouble, DONE, error_waits={429: 77})
+    assert script.sleeps == ([77, 77, 77, 10, 77] if status == 429 else [10, 20, 40, 10, 10])
+    assert [poll.errors for poll in script.polls] == [1, 2, 3, 0, 1, 0]
+    assert f"GET {BASE}/jobs/7 answered {status}: busy; polling again in" in script.said
+
+
+def test_lost_answers_back_off_and_end():
+    script = Script(make_api(), *[lost()] * 3)
+    with pytest.raises(UnavailableError, match=r"the connection broke \(3 errors in a row\)"):
+        run(script, max_consecutive_errors=3)
+    assert script.sleeps == [10, 20]
+
+
+def test_errors_before_a_restart_count_too():
+    with pytest.raises(UnavailableError):
+        waited(lost(), at=state(errors=9, polls=20))
+
+
+@pytest.mark.parametrize(
+    ("said", "wait_for"), [("5", 5), ("0", 1), ("Tue, 14 Nov 2023 22:14:20 GMT", 60), ("100000", 100000), ("x", 10)]
+)
+@pytest.mark.parametrize("status", [200, 503])
+def test_retry_after_is_obeyed(said, wait_for, status):
+    _, script = waited(answer({"status": "running"}, status, retry_after=said), DONE)
+    assert script.sleeps == [wait_for]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [(b"<html>Log in", "got an HTML page"), (b"", "got an empty body"), (b'{"status": ', "Expecting value at line 1")],
+    ids=["HTML", "empty", "broken"],
+)
+def test_a_body_that_is_no_json_is_transient_but_ends_with_its_message(body, said):
+    handle, script = waited(answer(body), DONE)
+    assert handle.outcome is Outcome.SUCCESS
+    assert script.sleeps == [10]
+    with pytest.raises(ContentError, match=said) as caught:
+        waited(answer(body), answer(body), max_consecutive_errors=2)
+    assert str(caught.value).startswith(f"GET {BASE}/jobs/7 answered 200: expected JSON")
+
+
+def test_xml_with_entities_is_fatal_at_once():
+    bomb = answer(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>')
+    with pytest.raises(RefusedContentError):
+        waited(bomb, completion_key="xpath://a")
+
+
+def test_what_the_driver_refuses_is_fatal_at_once():
+    with pytest.raises(RefusedContentError):
+        waited(RefusedContentError("more than 1 MiB"))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(401, AuthenticationError), (403, AuthenticationError), (404, JobNotFoundError), (410, JobNotFoundError),
+     (400, RequestRejectedError), (304, RequestRejectedError)],
+)  # fmt: skip
+def test_final_errors_end_the_wait(status, kind):
+    with pytest.raises(kind, match="no such thing"):
+        waited(answer({"mine": "no such thing"}, status), error_message="mine")
+
+
+def test_a_token_is_renewed_on_the_way():
+    api = make_api(auth="login", login_request={"endpoint": "/login"}, token="t")
+    script = Script(api, answer({"t": "one1"}), RUNNING, answer({}, 401), answer({"t": "two2"}), DONE)
+    assert run(script).outcome is Outcome.SUCCESS
+    assert script.sleeps == [10]
+
+
+def test_a_login_that_fails_in_passing_is_transient():
+    api = make_api(auth="login", login_request={"endpoint": "/login"}, token="t")
+    script = Script(api, answer({}, 503), answer({"t": "one1"}), DONE)
+    assert run(script).outcome is Outcome.SUCCESS
+    assert script.sleeps == [10]
+
+
+def test_a_job_that_cannot_be_seen_yet_is_waited_for():
+    gone = answer({"message": "unknown job"}, 404)
+    handle, script = waited(gone, gone, gone, DONE, visible_after=25)
+    assert handle.outcome is Outcome.SUCCESS
+    assert script.polls[0].errors == 0
+    with pytest.raises(JobNotFoundError):
+        waited(gone, gone, gone, gone, visible_after=25)
+
+
+def test_a_job_of_unknown_age_has_to_be_there():
+    with pytest.raises(JobNotFoundError):
+        waited(answer({}, 404), at=state(JobHandle("7")), visible_after=25)
+
+
+# When
+
+
+def test_the_first_poll_may_be_delayed():
+    _, script = waited(RUNNING, DONE, initial_delay=33)
+    assert script.sleeps == [33, 10]
+
+
+def test_a_resumed_wait_is_not_delayed_again():
+    _, script = waited(DONE, at=state(polls=1), initial_delay=33)
+    assert script.sleeps == []
+
+
+def test_polls_become_rarer():
+    _, script = waited(*[RUNNING] * 5, DONE, backoff=2, max_interval=50)
+    assert script.sleeps == pytest.approx([10, 20, 40, 50, 50])
+
+
+def test_jitter_spreads_the_polls():
+    api = make_api()
+    dice = iter([0.0, 0.999999])
+    script = Script(type(api)(api.settings, api.redact, api.clock, lambda: next(dice)), RUNNING, RUNNING, DONE)
+    run(script, jitter=0.5)
+    assert script.sleeps == pytest.approx([5, 15], abs=0.001)
+
+
+def test_polls_are_counted():
+    script = Script(make_api(), RUNNING, forever=True)
+    with pytest.raises(DeadlineError, match=r"Job 7 has status running, and not done by 3 polls \(max_iterations\), after 20 s"):
+        run(script, max_iterations=3)
+    assert len(script.requests) == 3
+
+
+def test_polls_before_a_restart_count_too():
+    script = Script(make_api(), RUNNING, forever=True)
+    with pytest.raises(DeadlineError):
+        run(script, state(polls=8), max_iterations=10)
+    assert len(script.requests) == 2
+
+
+@pytest.mark.parametrize("deadline", [25, 30, 35])
+def test_the_last_poll_is_made_exactly_at_the_deadline(deadline):
+    script = Script(make_api(), RUNNING, forever=True)
+    with pytest.raises(DeadlineError, match=f"not done by the deadline, after {deadline} s"):
+        run(script, state(deadline=START + deadline))
+    assert script.times[-1] == deadline
+    assert script.polls[-1].polls == len(script.requests)
+
+
+def test_a_job_that_is_done_at_the_deadline_is_done():
+    handle, _ = waited(RUNNING, RUNNING, DONE, at=state(deadline=START + 15))
+    assert handle.outcome is Outcome.SUCCESS
+
+
+def test_retry_after_ends_at_the_deadline():
+    _, script = waited(answer({"status": "running"}, retry_after="86400"), DONE, at=state(deadline=START + 60))
+    assert script.sleeps == [60]
+
+
+def test_the_initial_delay_ends_at_the_deadline():
+    _, script = waited(DONE, at=state(deadline=START + 5), initial_delay=60)
+    assert script.sleeps == [5]
+
+
+def test_a_wait_that_is_resumed_after_the_deadline_polls_once_more():
+    late = START - 1000
+    assert waited(DONE, at=state(deadline=late))[0].outcome is Outcome.SUCCESS
+    script = Script(make_api(), RUNNING, forever=True)
+    with pytest.raises(DeadlineError):
+        run(script, state(deadline=late))
+    assert len(script.requests) == 1
+
+
+def test_the_deadline_says_what_went_wrong_last():
+    with pytest.raises(DeadlineError, match="the last poll failed: .*503") as caught:
+        waited(answer({}, 503), at=state(deadline=START))
+    assert "has no status yet" in str(caught.value)
+
+
+def test_a_clock_that_is_a_little_behind_does_not_make_it_spin():
+    clock = Clock()
+    script = Script(make_api(clock), RUNNING, forever=True)
+    with pytest.raises(DeadlineError):
+        run(script, state(deadline=START + 10 + 1e-6))
+    assert script.sleeps == [10, SHORTEST_WAIT]
+
+
+# Cancelling
+
+
+def test_on_the_deadline_the_job_is_cancelled():
+    script = Script(make_api(), RUNNING, answer(None, 204))
+    with pytest.raises(DeadlineError):
+        run(script, state(deadline=START), **CANCEL)
+    assert script.paths == ["GET /jobs/7", "DELETE /jobs/7"]
+    assert "was cancelled" in script.said
+
+
+def test_a_cancel_that_fails_does_not_hide_the_reason():
+    script = Script(make_api(), RUNNING, answer({}, 500), forever=True)
+    with pytest.raises(DeadlineError):
+        run(script, state(), max_iterations=1, **CANCEL)
+    assert "could not be cancelled" in script.said
+
+
+@pytest.mark.parametrize("reply", [answer({"status": "failed"}), answer({}, 404), answer({}, 401)], ids=str)
+def test_any_other_end_cancels_nothing(reply):
+    script = Script(make_api(), reply)
+    with pytest.raises(AsyncApiError):
+        run(script, **CANCEL)
+    assert len(script.requests) == 1
+
+
+# Never
+
+
+def test_no_secret_is_shown():
+    api = make_api(
+        auth="api_key", api_key_in="query", password="planted-key", headers={"X-Own": "planted-head"}, variables={"v": "planted-var"}
+    )
+    body = {"status": "planted-key", "message": "planted-head planted-var", "p": 1}
+    script = Script(api, answer(body), answer(body, 503), answer(b"planted-var<html>"), answer({"status": "failed", **body, }), forever=True)
+    with pytest.raises(AsyncApiError) as caught:
+        run(script, failure_value="planted-key", completion_value="x", max_iterations=4)
+    script = Script(api, answer(body), answer(body, 503), answer(b"planted-var<html>"), forever=True)
+    with pytest.raises(AsyncApiError) as also:
+        run(script, max_consecutive_errors=3, params={"q": "{connection.v}"})
+    assert "planted" not in f"{caught.value} {also.value} {script.said}"
+
+
+BODIES = [b"", b"{", b"<html>", b"[]", b"null", b'{"status": null}', b'{"status": "running"}', b'{"status": "odd"}', b'{"status": {}}', b"\xff"]
+REPLIES = st.one_of(
+    st.builds(
+        lambda status, body, said: Response(status, Headers(() if said is None else [("Retry-After", said)]), body),
+        st.sampled_from([200, 201, 202, 204, 206, 304, 404, 408, 425, 429, 500, 502, 503, 504]),
+        st.sampled_from(BODIES),
+        st.one_of(
+            st.none(),
+            st.sampled_from(["0", "-1", "-0", "0.0", "nan", "inf", "-inf", "1e-9", "Thu, 01 Jan 1970 00:00:00 GMT", "x", "9"]),
+        ),
+    ),
+    st.builds(lost),
+)
+
+
+@given(
+    replies=st.lists(REPLIES, min_size=1, max_size=30),
+    interval=st.floats(SHORTEST_WAIT, 100),
+    jitter=st.floats(0, 1),
+    dice=st.floats(0, 0.999),
+    deadline=st.one_of(st.none(), st.floats(-10, 100)),
+    error_waits=st.dictionaries(st.sampled_from([404, 429, 500, 503]), st.floats(0, 10)),
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_an_api_answers_the_loop_does_not_spin(replies, interval, jitter, dice, deadline, error_waits):
+    api = make_api()
+    script = Script(type(api)(api.settings, api.redact, api.clock, lambda: dice), *replies, DONE)
+    with_deadline = state(deadline=None if deadline is None else START + deadline)
+    plan = plan_fields(
+        poke_interval=interval, jitter=jitter, error_waits=error_waits, visible_after=1000, max_consecutive_errors=100,
+        initial_delay=1,
+    )  # fmt: skip
+    try:
+        script.run(wait(script.api, WaitPlan.parse(plan), with_deadline))
+    except AsyncApiError:
+        pass
+    gaps = [later - earlier for earlier, later in zip(script.times, script.times[1:], strict=False)]
+    assert all(gap >= SHORTEST_WAIT * 0.999 for gap in gaps)
+    assert all(pause >= SHORTEST_WAIT for pause in script.sleeps)

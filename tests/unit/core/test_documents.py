@@ -1,0 +1,147 @@
+import codecs
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_asyncapi.core.documents import decode_text, parse_json, parse_xml
+from airflow_provider_asyncapi.core.errors import ContentError, RefusedContentError, ResponseError
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "text"),
+    [
+        (b"\xc3\xa4", "", "ä"),
+        (b"\xc3\xa4", "text/plain; charset=utf-8", "ä"),
+        (b"\xe4", 'text/plain; charset="ISO-8859-1"', "ä"),
+        (b"\xe4", "text/plain; Charset = 'latin-1'; x=y", "ä"),
+        (codecs.BOM_UTF8 + "ä".encode(), "text/plain; charset=latin-1", "ä"),
+        ("ä".encode("utf-16"), "", "ä"),
+        (codecs.BOM_UTF16_BE + "ä".encode("utf-16-be"), "text/plain; charset=utf-8", "ä"),
+    ],
+)
+def test_text_is_decoded_by_byte_order_mark_then_charset_then_utf8(body, content_type, text):
+    assert decode_text(body, content_type) == text
+
+
+def test_text_in_another_encoding_than_declared_is_an_error_that_says_where():
+    with pytest.raises(ContentError, match=r"isn't valid utf-8: invalid .* at byte 3"):
+        decode_text(b"abc\xe4def", "text/plain; charset=utf-8")
+
+
+@pytest.mark.parametrize("charset", ["klingon", "hex", "undefined"])
+def test_a_charset_that_is_none_is_an_error_that_names_it(charset):
+    with pytest.raises(ContentError, match=f"charset '{charset}'"):
+        decode_text(b"\xff" * 100, f"text/plain; charset={charset}")
+
+
+@pytest.mark.parametrize("charset", ["klingon", "hex", "undefined", "idna", "utf-8"])
+def test_text_that_is_only_shown_is_decoded_as_well_as_can_be(charset):
+    assert decode_text(b"ab\xff", f"text/plain; charset={charset}", errors="replace") == "ab\ufffd"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_json_is_read_in_every_unicode_encoding(encoding):
+    assert parse_json('{"a": "ä"}'.encode(encoding), "application/json") == {"a": "ä"}
+
+
+def test_json_is_read_in_its_declared_charset_and_whatever_it_is_called():
+    assert parse_json(b'{"a": "\xe4"}', "text/html; charset=latin-1") == {"a": "ä"}
+    assert parse_json(b" 7\n", "") == 7
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "message"),
+    [
+        (b"", "application/json", r"expected JSON, got an empty body \(application/json\)"),
+        (b" \r\n", "", r"expected JSON, got an empty body \(no content type\)"),
+        (
+            b"<!DOCTYPE html><title>Login</title>",
+            "text/html; charset=utf-8",
+            r"got an HTML page \(text/html\): Expecting value at line 1, column 1",
+        ),
+        (codecs.BOM_UTF8 + b"\n<html>", "application/json", r"got an HTML page \(application/json\)"),
+        (
+            b'{"a": 1,\n "b" 2}',
+            "application/json",
+            r"got 16 bytes of application/json: Expecting ':' delimiter at line 2, column 6",
+        ),
+        (b'{"a": "b', "text/plain", "Unterminated string"),
+        (b'{"a": "\xe4"}', "application/json", "the body isn't valid utf-8"),
+        (b'{\x00"\x00a\x00', "application/json", "got 6 bytes of application/json"),
+        (b"{\x00\xd8", "application/json", "expected JSON, got 3 bytes"),
+        (b"[" * 200_000, "application/json", "recursion"),
+        (b"1" * 5000, "application/json", "digits"),
+        (b"{}{}", "", "Extra data"),
+    ],
+)
+def test_what_is_no_json_is_an_error_that_says_what_came_instead(body, content_type, message):
+    with pytest.raises(ContentError, match=message):
+        parse_json(body, content_type)
+
+
+def test_xml_is_read_with_comments_left_out():
+    root = parse_xml(b"<?xml version='1.0' encoding='iso-8859-1'?><a>\xe4<!-- x --><b/></a>", "application/xml")
+    assert (root.tag, root.text, len(root)) == ("a", "ä", 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", r"expected XML, got an empty body \(text/xml\)"),
+        (b"<html><br></html>", r"got an HTML page \(text/xml\): .*line 1"),
+        (b'{"a": 1}', r"got 8 bytes of text/xml: Start tag expected"),
+        (b"<a>", r"expected XML"),
+        (b"<a>&nbsp;</a>", "nbsp"),
+        (b"<a>\xe4</a>", "expected XML"),
+        (b"<?xml version='1.0' encoding='klingon'?><a/>", "expected XML"),
+    ],
+)
+def test_what_is_no_xml_is_an_error_that_says_what_came_instead(body, message):
+    with pytest.raises(ContentError, match=message):
+        parse_xml(body, "text/xml")
+
+
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        '<!DOCTYPE a [<!ENTITY x "y">]>',
+        '<!DOCTYPE a [<!ENTITY % p "y">]>',
+        '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
+        '<!DOCTYPE a SYSTEM "http://example.com/a.dtd">',
+        '<!DOCTYPE a PUBLIC "-//X//Y" "http://example.com/a.dtd">',
+        '<!DOCTYPE a [<!ENTITY x0 "ha"><!ENTITY x1 "&x0;&x0;">]>',
+    ],
+)
+def test_xml_with_entities_or_external_references_is_refused(doctype):
+    with pytest.raises(RefusedContentError, match="entities or refers to an external") as caught:
+        parse_xml(f"{doctype}<a>1</a>".encode(), "application/xml")
+    assert "passwd" not in str(caught.value)
+
+
+def test_an_entity_in_use_gives_nothing_away():
+    with pytest.raises(ResponseError):
+        parse_xml(b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>', "application/xml")
+
+
+@pytest.mark.parametrize("doctype", ["<!DOCTYPE a>", "<!DOCTYPE a [<!ELEMENT a ANY>]>"])
+def test_a_document_type_that_refers_to_nothing_is_harmless(doctype):
+    assert parse_xml(f"{doctype}<a/>".encode(), "").tag == "a"
+
+
+@given(
+    st.binary() | st.text().map(str.encode),
+    st.sampled_from(["", "application/json", "x; charset=utf-16", "x; charset=punycode"]),
+)
+def test_any_bytes_are_json_or_a_content_error(body, content_type):
+    with contextlib.suppress(ContentError):
+        json.dumps(parse_json(body, content_type))
+    assert isinstance(decode_text(body, content_type, errors="replace"), str)
+
+
+@given(st.binary() | st.text("<a/>!DOCTYPE&x;[]", max_size=60).map(str.encode))
+def test_any_bytes_are_xml_or_a_response_error(body):
+    with contextlib.suppress(ResponseError):
+        assert parse_xml(body, "") is not None

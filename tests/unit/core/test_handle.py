@@ -1,0 +1,173 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_asyncapi.core.errors import (
+    ConfigurationError,
+    HandleError,
+    MissingValueError,
+    ResultTooLargeError,
+)
+from airflow_provider_asyncapi.core.handle import MAX_VARIABLE, VERSION, JobHandle, check_identifier
+from airflow_provider_asyncapi.core.rules import Outcome
+
+HANDLE = JobHandle(
+    "u-1",
+    Outcome.SUCCESS,
+    "completed",
+    0.5,
+    1_777_777_777.25,
+    {"submit": "https://h/jobs"},
+    {"pages": 3, "data.pages": 3},
+)
+DUMP = {
+    "version": 1,
+    "identifier": "u-1",
+    "outcome": "success",
+    "status": "completed",
+    "progress": 0.5,
+    "submitted_at": "2026-05-03T03:09:37.250000+00:00",
+    "urls": {"submit": "https://h/jobs"},
+    "variables": {"pages": 3, "data.pages": 3},
+}
+
+
+def test_a_handle_is_plain_data_in_xcom():
+    assert HANDLE.dump() == DUMP
+    assert json.loads(json.dumps(DUMP)) == DUMP
+    assert JobHandle(7).dump()["submitted_at"] is None
+
+
+@pytest.mark.parametrize("given_", [HANDLE, DUMP, json.dumps(DUMP), str(DUMP), f" {DUMP}\n"])
+def test_a_handle_is_read_as_dict_and_as_the_text_that_a_template_makes_of_it(given_):
+    assert JobHandle.parse(given_) == HANDLE
+
+
+@pytest.mark.parametrize("identifier", ["u-1", 7, 0, "a/b?c#d", "..", "{6F9619FF-8B86-D011-B42D-00CF4FC964FF}", "{x"])
+def test_a_bare_identifier_is_a_handle_too(identifier):
+    handle = JobHandle.parse(identifier)
+    assert handle == JobHandle(identifier)
+    assert handle.scope()["identifier"] == identifier
+
+
+def test_a_job_that_was_over_at_once_may_have_no_identifier():
+    assert JobHandle.parse({"version": 1, "identifier": None, "outcome": "success"}).identifier is None
+
+
+@pytest.mark.parametrize(
+    ("given_", "message"),
+    [
+        (
+            {**DUMP, "version": 2},
+            "a job handle of version 2, and this provider reads version 1; run the task that made it",
+        ),
+        ({"identifier": 7}, r"this isn't a job handle, it has no version; its keys are \['identifier'\]"),
+        ({}, "has no version"),
+        ('{"id": 7}', "has no version"),
+        ({**DUMP, "secret": 1}, "broken job handle: ValueError: unknown key 'secret'"),
+        ({**DUMP, 7: 1}, "unknown key 7"),
+        ({"version": 1, "outcome": "success"}, "broken job handle: KeyError: 'identifier'"),
+        ({**DUMP, "outcome": "done"}, "broken job handle: ValueError: 'done' is not a valid Outcome"),
+        ({**DUMP, "identifier": {"a": 1}}, "broken job handle: MissingValueError: .* not an object"),
+        ({**DUMP, "identifier": ""}, "broken job handle: MissingValueError: an identifier can't be empty"),
+        ({**DUMP, "submitted_at": "yesterday"}, "broken job handle: ValueError"),
+        ({**DUMP, "submitted_at": 5}, "broken job handle: TypeError"),
+        ({**DUMP, "progress": "half"}, "broken job handle: ValueError"),
+        ({**DUMP, "urls": 7}, "broken job handle: TypeError"),
+        (json.dumps(DUMP)[:-1], "this text begins like a job handle, but isn't one: '{\"version\": 1"),
+        ("None", "the template gave None, so the task that it takes the job from has pushed nothing"),
+        (None, "job: an identifier has to be a string or an integer, not null; it takes a job handle"),
+        ("", "job: an identifier can't be empty"),
+        (" ", "job: an identifier can't be empty"),
+        ("{1, 2}", None),
+        ([1], "not a list; it takes a job handle .* and got list"),
+        (True, "not a boolean"),
+        (1.5, "not float"),
+        ("a\nb", r"can't hold line breaks or control characters: 'a\\nb'"),
+    ],
+)
+def test_what_is_no_job_is_an_error_that_says_what_to_give(given_, message):
+    if message is None:
+        assert JobHandle.parse(given_).identifier == given_
+        return
+    with pytest.raises(HandleError, match=message):
+        JobHandle.parse(given_)
+
+
+@pytest.mark.parametrize("identifier", ["a", 7, -1, "a/b", "..", "?", "#", "ü", "\u00a0x"])
+def test_an_identifier_may_hold_what_a_url_can_encode(identifier):
+    assert check_identifier(identifier) == identifier
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "not null"),
+        ({}, "not an object"),
+        ([], "not a list"),
+        (False, "not a boolean"),
+        (7.5, "not float"),
+        ("", "can't be empty"),
+        ("\t", "can't be empty"),
+        ("a\r\nb", "line breaks"),
+        ("a\u2028b", "line breaks"),
+        ("\x7f", "control characters"),
+        ("a\ud800", "control characters"),
+    ],
+)
+def test_what_can_be_no_identifier_is_an_error(value, message):
+    with pytest.raises(MissingValueError, match=message):
+        check_identifier(value)
+
+
+def test_captured_variables_are_added_and_the_identifier_stays():
+    handle = HANDLE.with_variables({"pages": 4, "x": None})
+    assert handle.variables == {"pages": 4, "data.pages": 3, "x": None}
+    assert handle.with_variables({}) is handle
+    assert handle.with_variables({"identifier": "other"}).scope()["identifier"] == "u-1"
+
+
+def test_a_variable_that_is_a_result_is_refused_with_advice():
+    assert HANDLE.with_variables({"x": "y" * (MAX_VARIABLE - 2)})
+    with pytest.raises(
+        ResultTooLargeError, match=r"capture: 'x' found 49153 characters, and a variable may have 49152; .* fetch it"
+    ):
+        HANDLE.with_variables({"x": "y" * (MAX_VARIABLE - 1)})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
+    max_leaves=6,
+)
+HANDLES = st.fixed_dictionaries(
+    {"version": st.just(VERSION), "identifier": JSON, "outcome": JSON | st.just("running")},
+    optional={
+        "status": JSON,
+        "progress": JSON,
+        "submitted_at": JSON | st.datetimes().map(str),
+        "urls": JSON,
+        "variables": JSON,
+    },
+)
+
+
+@given(
+    JSON
+    | HANDLES
+    | HANDLES.map(str)
+    | st.text("{}[]()'\",:1a\\", max_size=12)
+    | st.just("{" * 5000)
+    | st.just("{" + "[" * 100_000)
+)
+@pytest.mark.filterwarnings("ignore::SyntaxWarning", "ignore::DeprecationWarning")
+def test_any_rubbish_is_a_handle_or_a_handle_error(rubbish):
+    try:
+        handle = JobHandle.parse(rubbish)
+    except HandleError as error:
+        assert isinstance(error, ConfigurationError)  # noqa: PT017 - either way is right
+        assert str(error).startswith("job: ")  # noqa: PT017 - either way is right
+        return
+    assert JobHandle.parse(handle.dump()).identifier == handle.identifier

@@ -1,0 +1,145 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonpath_ng.ext import parse
+
+from airflow_provider_asyncapi.core import jsonpath
+from airflow_provider_asyncapi.core.errors import SelectorError
+
+DOCUMENT = {
+    "data": {"task": {"id": 7}, "task-id": "u-1", "a.b": 1, "null": None},
+    "jobs": [{"id": "7", "state": "done"}, {"id": "8", "state": "running"}],
+    "@type": "Job",
+    "größe": 5,
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("$", [DOCUMENT]),
+        (" data.task.id ", [7]),
+        ("$.data.task.id", [7]),
+        ('data."task-id"', ["u-1"]),
+        ("data.'task-id'", ["u-1"]),
+        ("data.task-id", ["u-1"]),
+        ('data."a.b"', [1]),
+        ("data.null", [None]),
+        ("jobs[1].state", ["running"]),
+        ("$.jobs[0]", [DOCUMENT["jobs"][0]]),
+        ("jobs[2]", []),
+        ("jobs.id", []),
+        ("data[0]", []),
+        ("data.task.id.x", []),
+        ("nothing", []),
+        # From here on it is jsonpath-ng that reads.
+        ("$.jobs[*].state", ["done", "running"]),
+        ('$.jobs[?(@.id == "8")].state', ["running"]),
+        ("$..id", [7, "7", "8"]),
+        ("$.jobs[-1].id", ["8"]),
+        ("jobs.`len`", [2]),
+        ("$.'@type'", ["Job"]),
+        ("$['größe']", [5]),
+    ],
+)
+def test_a_path_finds_values(path, found):
+    assert sorted(map(str, jsonpath.find(path, DOCUMENT))) == sorted(map(str, found))
+
+
+@pytest.mark.parametrize("path", ["$.jobs[*][0]", "jobs[0].id[?(@.x > 1)]", "$.data.task.id[*][0]", "jobs.`sorted`"])
+def test_a_path_that_does_not_fit_the_document_finds_nothing(path):
+    """Older versions of jsonpath-ng raise KeyError and TypeError here."""
+    assert jsonpath.find(path, {"jobs": [{"id": 7}, 5], "data": {"task": {"id": 7}}}) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("", "end of string"),
+        ("a b", "1:2 near token b"),
+        ("a..", "end of string"),
+        (".a", "1:0 near token"),
+        ("$x", "1:1 near token x"),
+        ("a[", "end of string"),
+        ('"a', "Unexpected EOF"),
+        ("a;b", "col 1: Unexpected character: ;"),
+        ("größe", "col 2: Unexpected character: ö"),
+        ("where", "where"),
+        ("a[?(@.b == ", "end of string"),
+        ("a.`klingon`", "klingon"),
+        ("json:state", "1:4 near token :"),
+        ("a.`sub(/(/, x)`", r"error: missing \)"),
+    ],
+)
+def test_a_malformed_path_is_an_error_that_says_where(path, message):
+    with pytest.raises(SelectorError, match=message):
+        jsonpath.check(path)
+
+
+def test_a_document_may_be_a_list():
+    assert jsonpath.find("[1].id", [{"id": 7}, {"id": 8}]) == [8]
+
+
+def test_a_plain_path_is_read_without_jsonpath_ng():
+    assert jsonpath._plain('$.a[0]."b c".d-e') == ("a", 0, "b c", "d-e")
+    assert jsonpath._plain("$.a[*]") is None
+
+
+NAMES = st.sampled_from(["a", "b", "a-b", "_x1", "where2", "Null"])
+# "*" in quotes is every key to jsonpath-ng before 1.8, and the key "*" to us and to later ones.
+QUOTED = (NAMES | st.text("ab .$[]*@{}'\"ü", min_size=1, max_size=4)).filter(lambda name: name != "*")
+# Strings are left out, and errors count as nothing: jsonpath-ng before 1.8 indexes strings and can't index numbers.
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | QUOTED, inner, max_size=4),
+)
+
+
+@st.composite
+def paths(draw):
+    steps = []
+    for _ in range(draw(st.integers(0, 4))):
+        kind = draw(st.sampled_from(["name", "index", "quoted"]))
+        if kind == "name":
+            steps.append("." + draw(NAMES))
+        elif kind == "index":
+            steps.append(f"[{draw(st.integers(0, 3))}]")
+        else:
+            name = draw(QUOTED)
+            quote = '"' if '"' not in name else "'"
+            steps.append("." + quote + name.replace(quote, "") + quote if name.replace(quote, "") else ".a")
+    path = "".join(steps)
+    return path.removeprefix(".") if path and draw(st.booleans()) else "$" + path
+
+
+def by_jsonpath_ng(path, document):
+    try:
+        return [match.value for match in parse(path).find(document)]
+    except (KeyError, TypeError):
+        return []
+
+
+@given(paths(), DOCUMENTS)
+def test_plain_paths_find_what_jsonpath_ng_finds(path, document):
+    assert jsonpath._plain(path) is not None
+    assert jsonpath.find(path, document) == by_jsonpath_ng(path, document)
+
+
+@given(st.text("abz_ .$[]\"'0129-*@\\\n\tü", max_size=10))
+def test_whatever_is_read_here_jsonpath_ng_reads_too(path):
+    steps = jsonpath._plain(path)
+    if steps is not None and "true" not in path and "*" not in steps:
+        document = [7]
+        for step in reversed(steps):
+            document = {step: document} if isinstance(step, str) else [None] * step + [document]
+        assert by_jsonpath_ng(path, document) == jsonpath.find(path, document) == [[7]]
+
+
+@given(st.text(max_size=20) | st.text("ab.$[]()?@*\"'`|&,:<>=!~ 01-+/\\", max_size=15))
+def test_any_text_is_a_path_or_a_selector_error(path):
+    try:
+        jsonpath.check(path)
+    except SelectorError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - either way is right
+        return
+    assert isinstance(jsonpath.find(path, DOCUMENT), list)

@@ -1,0 +1,144 @@
+import base64
+import json
+import time
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_asyncapi.core.redaction import MASK, Redactor, is_sensitive_name, shown_url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://api.example.com/jobs/7", "https://api.example.com/jobs/7"),
+        ("https://user:pw@api.example.com:8443/jobs?key=abc#x", "https://api.example.com:8443/jobs?…"),
+        ("https://api.example.com?key=abc", "https://api.example.com?…"),
+        ("https://api.example.com/a@b", "https://api.example.com/a@b"),
+        ("https://h/p#secret", "https://h/p"),
+        ("/jobs/7?sig=abc", "/jobs/7?…"),
+        ("", ""),
+    ],
+)
+def test_a_url_is_shown_without_user_query_and_fragment(url, shown):
+    assert shown_url(url) == shown
+
+
+@given(st.text() | st.text("htps:/@[]?#%1", max_size=30))
+def test_no_text_is_too_odd_to_be_shown_as_a_url(url):
+    shown = shown_url(url)
+    assert "#" not in shown
+    assert "?" not in shown.removesuffix("?…")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "X-API-Key",
+        "apikey",
+        "access_token",
+        "client_secret",
+        "Set-Cookie",
+        "password",
+        "X-Auth",
+        "Ocp-Apim-Subscription-Key",
+        "X-Functions-Key",
+        "X-FLYNN-N-USER-TOKEN",
+        "db_pwd",
+        "Elements-Webhook-Signature",
+    ],
+)
+def test_names_of_secrets_are_known(name):
+    assert is_sensitive_name(name)
+
+
+@pytest.mark.parametrize("name", ["Accept", "X-FLYNN-N-ORG-ID", "Idempotency-Key", "Content-Type", "monkey", "author"])
+def test_other_names_are_not(name):
+    assert not is_sensitive_name(name)
+
+
+def test_known_secrets_are_masked_in_every_form_a_server_may_repeat_them():
+    secret = 'p&ss "w<rd" é/ü'
+    redact = Redactor([secret])
+    forms = [
+        secret,
+        quote(secret, safe=""),
+        json.dumps(secret),
+        json.dumps(secret, ensure_ascii=False),
+        secret.replace("&", "&amp;").replace("<", "&lt;"),
+        quote(secret, safe="").replace("%20", "+"),
+    ]
+    for form in forms:
+        shown = redact(f"you said {form}, didn't you")
+        assert "w<rd" not in shown
+        assert "rd" not in shown.replace("didn", "")
+        assert MASK in shown
+
+
+def test_the_longest_secret_is_masked_first_and_short_ones_not_at_all():
+    redact = Redactor(["abcd", "abcdefgh", "xyz", ""])
+    assert redact("abcdefgh abcd xyz") == "*** *** xyz"
+    assert Redactor()("abcd") == "abcd"
+
+
+def test_a_secret_can_be_learnt_later():
+    redact = Redactor(["first-one"])
+    assert redact("first-one second-one") == "*** second-one"
+    redact.add("second-one")
+    assert redact("first-one second-one") == "*** ***"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"access_token": "abc def", "state": "ok"}', '{"access_token": ***, "state": "ok"}'),
+        (r'{"token": "a\"bc", "n": 1}', '{"token": ***, "n": 1}'),
+        ("{'password': 'a b'}", "{'password': ***}"),
+        (r'"{\"token\": \"abc\", \"n\": 1}"', r'"{\"token\": ***, \"n\": 1}"'),
+        ('{"tokens": ["abc", "def"], "n": 1}', '{"tokens": ***, "n": 1}'),
+        ('{"credentials": {"user": "u", "x": "y"}, "n": 1}', '{"credentials": ***, "n": 1}'),
+        ("a=1&api_key=abc&b=2", "a=1&api_key=***&b=2"),
+        ("Authorization: Bearer abc.def rest", "Authorization: *** rest"),
+        ("authorization=basic dTpw", "authorization=***"),
+        (
+            "<login><userPassword>my secret</userPassword><n>1</n></login>",
+            "<login><userPassword>***</userPassword><n>1</n></login>",
+        ),
+        ('<ns:Token type="jwt">abc</ns:Token>', '<ns:Token type="jwt">***</ns:Token>'),
+        ("the token has expired", "the token has expired"),
+    ],
+)
+def test_what_stands_under_a_telling_name_is_masked(text, shown):
+    assert Redactor()(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 1_000_000,
+        "token" * 200_000,
+        "<" * 1_000_000,
+        "token:" * 100_000,
+        "token " * 100_000,
+        'token="' + "\\" * 500_000,
+    ],
+)
+def test_a_megabyte_of_anything_is_redacted_at_once(text):
+    """A pattern that takes quadratic time would stop the triggerer for minutes."""
+    began = time.process_time()
+    Redactor(["geheimnis"])(text)
+    assert time.process_time() - began < 10
+
+
+@given(st.text(min_size=4, max_size=30), st.text(max_size=30), st.text(max_size=30))
+def test_no_text_leaks_a_known_secret(secret, before, after):
+    shown = Redactor([secret])(before + secret + after)
+    assert secret not in shown or secret in (before + MASK + after) or MASK in secret
+
+
+def test_basic_credentials_are_masked_as_text_too():
+    pair = base64.b64encode(b"user:password").decode()
+    assert pair not in Redactor()(f"Authorization: Basic {pair}")

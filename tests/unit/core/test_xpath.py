@@ -1,0 +1,81 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from airflow_provider_asyncapi.core import xpath
+from airflow_provider_asyncapi.core.errors import SelectorError
+
+JOB = etree.fromstring(b"""<uws:job xmlns:uws="urn:uws" xmlns:xlink="urn:xlink" version="1.1">
+  <uws:jobId> j-1 </uws:jobId><uws:phase>COMPLETED</uws:phase><uws:empty/>
+  <?pi some?>
+  <uws:results><uws:result id="a" xlink:href="http://h/a"/><uws:result id="b" xlink:href="http://h/b"/></uws:results>
+  <info xmlns="urn:info" xmlns:deep="urn:deep"><n>7</n><deep:m>a<deep:i>b</deep:i> c</deep:m></info>
+</uws:job>""")
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("//uws:phase", ["COMPLETED"]),
+        ("uws:jobId", ["j-1"]),
+        ("/uws:job/@version", ["1.1"]),
+        ("//uws:result/@xlink:href", ["http://h/a", "http://h/b"]),
+        ("//uws:result[@id='b']/@xlink:href", ["http://h/b"]),
+        ("//uws:phase/text()", ["COMPLETED"]),
+        ("//deep:m", ["ab c"]),
+        ("//default:n", ["7"]),
+        ("//*[local-name()='n']", ["7"]),
+        ("//uws:empty", [""]),
+        ("child::uws:phase", ["COMPLETED"]),
+        ("name(/*)", ["uws:job"]),
+        ("string(//uws:nothing)", []),
+        ("string(//uws:phase)", ["COMPLETED"]),
+        ("count(//uws:result)", [2]),
+        ("count(//uws:result) div 4", [0.5]),
+        ("number(//uws:phase)", []),
+        ("1 div 0", []),
+        ("boolean(//uws:phase)", [True]),
+        ("//uws:phase = 'QUEUED'", [False]),
+        ("concat('a:b', \"c:d\")", ["a:bc:d"]),
+        ("//uws:nothing", []),
+        ("//wps:Status", []),
+        ("//@xml:lang", []),
+    ],
+)
+def test_a_path_finds_values_with_the_prefixes_of_the_document(path, found):
+    xpath.check(path)
+    assert xpath.find(path, JOB) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("", "Invalid expression at character 0"),
+        ("//a[", "Invalid expression at character 4 after 'xpath:'"),
+        ("//a[1", "Invalid predicate at character 5"),
+        ("//a['b]", "Unfinished literal at character 7"),
+        ("a b", "Invalid expression at character 2"),
+        ("upper-case(//a)", "XPath: Unregistered function"),
+        ("$v", "XPath: Undefined variable"),
+        ("count(1)", "XPath: Invalid type"),
+        ("//a\x00", "XPath: "),
+    ],
+)
+def test_a_malformed_path_is_an_error_that_says_where(path, message):
+    with pytest.raises(SelectorError, match=message):
+        xpath.check(path)
+
+
+def test_a_mistake_that_only_a_document_shows_is_a_selector_error_too():
+    with pytest.raises(SelectorError, match="Unregistered function"):
+        xpath.find("//uws:phase[lower-case(.) = 'completed']", JOB)
+
+
+@given(st.text(max_size=20) | st.text("ab:/[]()@*'\"=1.|$ ", max_size=15))
+def test_any_text_is_a_path_or_a_selector_error(path):
+    try:
+        xpath.check(path)
+        assert isinstance(xpath.find(path, JOB), list)
+    except SelectorError:
+        pass
