@@ -20,9 +20,17 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-asyncapi",
         "name": _NAME,
-        "description": "Trigger a job at an HTTP API that answers later, wait for it without a worker, fetch its result.",
+        "description": (
+            "Trigger a job at an HTTP API that answers later, wait for it without a worker, fetch its result."
+        ),
         "versions": [__version__],
-        "integrations": [{"integration-name": _NAME, "external-doc-url": "https://www.rfc-editor.org/rfc/rfc9110", "tags": ["protocol"]}],
+        "integrations": [
+            {
+                "integration-name": _NAME,
+                "external-doc-url": "https://www.rfc-editor.org/rfc/rfc9110",
+                "tags": ["protocol"],
+            }
+        ],
         "operators": _modules("operators.asyncapi"),
         "sensors": _modules("sensors.asyncapi"),
         "hooks": _modules("hooks.asyncapi"),

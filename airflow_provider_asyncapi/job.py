@@ -6,7 +6,6 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import TaskGroup, XComArg
 
-from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
@@ -31,7 +30,7 @@ class AsyncApiJob(TaskGroup):
     def output(self) -> XComArg:
         """What the last task returns: the result, the manifest of what was written, or the identifier."""
         last = self.wait if self.fetch is None else self.fetch
-        return last.output  # type: ignore[no-any-return]
+        return last.output
 
 
 def async_api_job(
@@ -41,7 +40,7 @@ def async_api_job(
     status: dict[str, Any] | None = None,
     fetch: dict[str, Any] | None = None,
     profile: str | None = None,
-    asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
+    asyncapi_conn_id: str | None = None,
     **group_kwargs: Any,
 ) -> AsyncApiJob:
     """
@@ -53,11 +52,14 @@ def async_api_job(
     :param fetch: the arguments of the :class:`~.operators.asyncapi.AsyncApiFetchOperator`; None for no fetch, an empty
         mapping for one as the profile says.
     :param profile: the profile for all three; by default the connection's.
-    :param asyncapi_conn_id: the connection for all three.
+    :param asyncapi_conn_id: the connection for all three; by default as ``default_args`` says, or ``asyncapi_default``.
     :param group_kwargs: further arguments of the task group.
     """
-    common = {"asyncapi_conn_id": asyncapi_conn_id, "profile": profile}
-    with AsyncApiJob(group_id, **group_kwargs) as group:
+    given = {"asyncapi_conn_id": asyncapi_conn_id, "profile": profile}
+    # What isn't given is left to default_args.
+    common = {name: value for name, value in given.items() if value is not None}
+    group = AsyncApiJob(group_id, **group_kwargs)
+    with group:
         group.submit = AsyncApiTriggerOperator(**{"task_id": "submit", **common, **trigger})
         group.wait = AsyncApiSensor(**{"task_id": "wait", "job": group.submit.job, **common, **(status or {})})
         group.submit >> group.wait

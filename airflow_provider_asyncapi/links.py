@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
+from airflow_provider_asyncapi.xcoms import JOB_URL_KEY
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
-
-#: The XCom that holds the address of the job's page.
-JOB_URL_KEY = "job_url"
 
 
 class RemoteJobLink(BaseOperatorLink):

@@ -205,10 +205,9 @@ class AirflowClient:
         events = self.call("GET", path, map_index=map_index, full_content="true")["content"]
         return "\n".join(_log_line(event) for event in events)
 
-    def clear(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1) -> None:
-        """Clear a task instance, as the button in the UI does."""
-        task = [task_id, map_index] if map_index >= 0 else task_id
-        body = {"dry_run": False, "only_failed": False, "dag_run_id": run_id, "task_ids": [task]}
+    def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
+        """Clear task instances, as the button in the UI does; of a mapped task all."""
+        body = {"dry_run": False, "only_failed": False, "dag_run_id": run_id, "task_ids": task_ids}
         self.call("POST", f"/api/v2/dags/{_quote(dag_id)}/clearTaskInstances", body)
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str, *, map_index: int = -1) -> None:

@@ -14,7 +14,7 @@ def connections(server_url: str) -> dict[str, dict[str, Any]]:
     systems: dict[str, dict[str, Any]] = {
         "celigo": {"password": "celigo-token", "extra": {"auth": "bearer", "test_endpoint": "/v1/flows/orders"}},
         "cloud_elements": {
-            "extra": {"auth": "none", "headers": {"Authorization": "User user-secret, Element element-secret"}}
+            "extra": {"auth": "none", "secret_headers": {"Authorization": "User user-secret, Element element-secret"}}
         },
         "panoply": {
             "extra": {
@@ -23,7 +23,7 @@ def connections(server_url: str) -> dict[str, dict[str, Any]]:
                     "endpoint": "/flex/auth/token",
                     "json": {"client": "demo", "secret": "{connection.secret}"},
                 },
-                "variables": {"secret": "demo-secret"},
+                "secrets": {"secret": "demo-secret"},
                 "token": "access_token",
                 "token_expiry": "expires_in",
                 "token_header": "X-Access-Token",
@@ -40,4 +40,7 @@ def connections(server_url: str) -> dict[str, dict[str, Any]]:
             "extra": {"profile": "vayana", "headers": {"X-FLYNN-N-ORG-ID": "org-1"}},
         },
     }
-    return {conn_id: {"conn_type": "asyncapi", "host": server_url, **rest} for conn_id, rest in systems.items()}
+    # The Test button of Airflow 3.3 works for connections with a port only.
+    host, port = server_url.rsplit(":", 1)
+    shared = {"conn_type": "asyncapi", "host": host, "port": int(port)}
+    return {conn_id: {**shared, **rest} for conn_id, rest in systems.items()}

@@ -1,0 +1,1 @@
+"""What is known of asynchronous HTTP APIs, without doing any I/O."""

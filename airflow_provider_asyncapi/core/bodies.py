@@ -8,18 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
-from xml.sax.saxutils import escape
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.messages import header_field
 from airflow_provider_asyncapi.core.templates import Variables
-from airflow_provider_asyncapi.core.values import as_list, as_text
+from airflow_provider_asyncapi.core.values import as_list, as_text, escape_xml
 
 #: The parameters that make a body, as a request may have them.
 BODY_PARAMETERS = ("json", "xml", "data", "files")
-
-_XML_QUOTES = {'"': "&quot;", "'": "&apos;"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,7 @@ class Body:
                 raise ConfigurationError(f"json: {error}; write it as a string or a number") from None
             return text.encode(), "application/json"
         if self.kind == "xml":
-            text = templates.render_body(self.content, variables, lambda value: escape(value, _XML_QUOTES))
+            text = templates.render_body(self.content, variables, escape_xml)
             return text.encode(), "application/xml; charset=utf-8"
         if self.kind == "files":
             return _multipart(self._file_parts(variables), self._form_fields(variables))

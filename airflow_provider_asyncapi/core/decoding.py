@@ -54,7 +54,9 @@ def decode(response: Response, chosen: str | None, path: Selection | None, varia
     raise MissingValueError(f"result_path: {path} found nothing")
 
 
-def decode_rows(response: Response, chosen: str | None, path: Selection | None, variables: Variables) -> list[JsonValue]:
+def decode_rows(
+    response: Response, chosen: str | None, path: Selection | None, variables: Variables
+) -> list[JsonValue]:
     """
     Read a page's rows, as :func:`decode` does; null where the rows should be is none.
 
@@ -119,8 +121,8 @@ def _guessed(response: Response) -> str:
     if kind == "" or kind.startswith("text/"):
         return "text"
     raise ContentError(
-        f"the answer is {kind}, which is no text: set result_format to one of {', '.join(FORMATS)}, or output='file' with a"
-        " destination"
+        f"the answer is {kind}, which is no text: set result_format to one of {', '.join(FORMATS)}, or output='file'"
+        " with a destination"
     )
 
 

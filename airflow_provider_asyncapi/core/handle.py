@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import HandleError, MissingValueError, ResultTooLargeError
-from airflow_provider_asyncapi.core.rules import Outcome
+from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.templates import CONTROL
 from airflow_provider_asyncapi.core.values import JsonValue, shorten
 

@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
-from xml.sax.saxutils import escape
+
+from airflow_provider_asyncapi.core.values import escape_xml
 
 MASK = "***"
 
@@ -65,7 +66,8 @@ class Redactor:
             if len(secret) >= _SHORTEST_SECRET:
                 in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
                 in_url = {quote(secret, safe=""), quote_plus(secret)}
-                self._forms |= {secret, escape(secret)} | in_json | in_url
+                in_xml = {escape_xml(secret), escape_xml(secret, quotes=False)}
+                self._forms |= {secret} | in_json | in_url | in_xml
         alternatives = "|".join(re.escape(form) for form in sorted(self._forms, key=len, reverse=True))
         self._known = re.compile(alternatives) if alternatives else None
 

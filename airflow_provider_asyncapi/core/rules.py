@@ -17,7 +17,6 @@ so that the body of a gateway's 503 can't be taken for the job's own answer.
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,26 +24,12 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
 from airflow_provider_asyncapi.core.messages import Response
+from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.selectors import STATUS_CODE, Selection
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_number, as_text, comparable, is_scalar
 
 _ERROR_STATUS = 400
-
-
-class Outcome(enum.StrEnum):
-    """What an answer means."""
-
-    RUNNING = "running"
-    SUCCESS = "success"
-    FAILURE = "failure"
-    NO_DATA = "no_data"
-    RETRY = "retry"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the job is over."""
-        return self in (Outcome.SUCCESS, Outcome.FAILURE, Outcome.NO_DATA)
 
 
 @dataclass(frozen=True, slots=True)

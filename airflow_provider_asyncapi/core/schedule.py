@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import email.utils
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
@@ -21,6 +21,10 @@ SHORTEST_WAIT = 0.1
 _SOONEST = 1.0
 #: Errors back off from the poll interval, twice as long each time, to at most this many seconds.
 _LONGEST_ERROR_WAIT = 300.0
+
+_SECONDS = re.compile(r"\d{1,300}(?:\.\d{1,9})?", re.ASCII)
+#: No wait is longer than this, whatever an API says: a year, in seconds. The deadline usually comes first.
+_LONGEST_SAID = 366 * 86400.0
 
 SCHEDULE_PARAMETERS = (
     "poke_interval",
@@ -46,16 +50,18 @@ def retry_after(value: str | None, now: float) -> float | None:
     if value is None:
         return None
     text = value.strip()
+    if _SECONDS.fullmatch(text):
+        return min(float(text), _LONGEST_SAID)
     try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            moment = email.utils.parsedate_to_datetime(text)
-        except (ValueError, OverflowError):
-            return None
-        # "-0000" and a missing zone give a naive time, which means UTC here (RFC 9110, section 5.6.7).
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        # Few APIs send dates, and DAG files needn't pay for reading them.
+        from email.utils import parsedate_to_datetime
+
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    # "-0000" and a missing zone give a naive time, which means UTC here (RFC 9110, section 5.6.7).
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
+    return min(max(0.0, seconds), _LONGEST_SAID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +147,17 @@ class PollSchedule:
         return self._spread(min(grown, max(_LONGEST_ERROR_WAIT, self.interval)), rng)
 
     def polls_within(self, elapsed: float) -> int:
-        """Say how many of ``max_polls`` fit into a time; a restarted wait takes them as made, for nobody counted."""
+        """
+        Say how many of ``max_polls`` have their whole interval within a time.
+
+        A wait that is begun again elsewhere takes them as made, for nobody has counted.
+        """
         polls, moment = 0, self.initial_delay
-        while self.max_polls is not None and polls < self.max_polls and moment < elapsed:
+        while self.max_polls is not None and polls < self.max_polls:
+            moment += self.after_poll(polls + 1, None, lambda: 0.5)
+            if moment > elapsed:
+                break
             polls += 1
-            moment += self.after_poll(polls, None, lambda: 0.5)
         return polls
 
     def _spread(self, wait: float, rng: Callable[[], float]) -> float:

@@ -1,4 +1,4 @@
-"""
+r"""
 Selectors: where a value is found in a response.
 
 =========================================  ==========================================================
@@ -9,7 +9,9 @@ written                                    finds
 ``header:Location``                        a response header
 ``status_code``                            the HTTP status code
 ``response_url``                           the URL that answered, redirects followed
+``response_text``                          the whole body as text, without white space around it
 ``data.payload.json:state``                JSONPath in a JSON document that stands in a string
+``header:Location regex:/jobs/(\w+)``      the part of the value found that a regular expression matches
 =========================================  ==========================================================
 """
 
@@ -24,14 +26,17 @@ from typing import Any
 from airflow_provider_asyncapi.core import documents, jsonpath, templates, xpath
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError, UnsafeValueError
 from airflow_provider_asyncapi.core.messages import HEADER_NAME, Response
-from airflow_provider_asyncapi.core.values import JsonValue, as_list
+from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_text
 
 STATUS_CODE = "status_code"
 RESPONSE_URL = "response_url"
+RESPONSE_TEXT = "response_text"
 _HEADER = "header:"
 _XPATH = "xpath:"
 #: `json:` begins the part that reads on inside a string, unless it stands in quotes or in a variable's name.
 _NESTED = re.compile(r"""\{[^{}\r\n]+\}|"[^"]*"|'[^']*'|(?P<json>[.\s]\s*json:\s*)""")
+#: `regex:` after a space begins a regular expression, likewise.
+_REGEX = re.compile(r"""\{[^{}\r\n]+\}|"[^"]*"|'[^']*'|(?P<regex>\s+regex:\s*)""")
 #: What may take a variable's place outside of quotes without changing what the selector means.
 _WORD = re.compile(r"[\w-]+")
 _QUOTES = re.compile(r"[\"'\\]")
@@ -62,7 +67,8 @@ class Selector:
         if not isinstance(text, str) or not text.strip():
             raise SelectorError(f"{where}: a selector has to be a string that isn't empty, not {text!r}")
         try:
-            for position, part in enumerate(_parts(text.strip())):
+            parts, _ = _split(text.strip())
+            for position, part in enumerate(parts):
                 _check(templates.render_selector(part, _sample), inner=position > 0)
         except SelectorError as error:
             raise SelectorError(f"{where}: malformed selector {text!r}: {error}") from None
@@ -76,14 +82,16 @@ class Selector:
         :raises UnknownVariableError: where the selector names a variable that isn't known.
         :raises UnsafeValueError: where a variable's value would change what the selector means.
         """
-        outer, *inner = (self._rendered(part, variables) for part in _parts(self.text))
+        parts, pattern = _split(self.text)
+        outer, *inner = (self._rendered(part, variables) for part in parts)
         try:
             values = _find_outer(outer, response)
             for path in inner:
                 values = [found for value in values for found in jsonpath.find(path, _as_document(value, self.text))]
         except SelectorError as error:
             raise SelectorError(f"selector {self.text!r}: {error}") from None
-        return [value for value in values if value is not None]
+        found = [value for value in values if value is not None]
+        return found if pattern is None else _matched(pattern, found)
 
     def _rendered(self, part: str, variables: templates.Variables) -> str:
         if "{" not in part:
@@ -114,7 +122,8 @@ class Selector:
     @property
     def needs_body(self) -> bool:
         """Whether the body has to be read; status code, URL and headers are there without it."""
-        return self.text not in (STATUS_CODE, RESPONSE_URL) and not self.text.startswith(_HEADER)
+        (outer, *_), _ = _split(self.text)
+        return outer not in (STATUS_CODE, RESPONSE_URL) and not outer.startswith(_HEADER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +214,36 @@ def parse_captures(given: Any, where: str) -> dict[str, Selection]:
     return {name: Selection.parse(selector, f"{where}[{name!r}]") for name, selector in given.items()}
 
 
-def _parts(text: str) -> list[str]:
-    """Take a selector apart: what is read in the response, and each path that reads on in a string found."""
+@lru_cache(maxsize=1024)
+def _split(text: str) -> tuple[tuple[str, ...], re.Pattern[str] | None]:
+    """
+    Take a selector apart.
+
+    :return: what is read in the response and each path that reads on in a string found; what of it is kept.
+    :raises SelectorError: on a malformed regular expression.
+    """
+    pattern = None
+    for match in _REGEX.finditer(text):
+        if match["regex"]:
+            expression = text[match.end() :]
+            text = text[: match.start()]
+            try:
+                pattern = re.compile(expression)
+            except re.error as error:
+                raise SelectorError(f"regex {expression!r}: {error}") from None
+            break
     parts, start = [], 0
     for match in _NESTED.finditer(text):
         if match["json"]:
             parts.append(text[start : match.start()])
             start = match.end()
-    return [*parts, text[start:]]
+    return (*parts, text[start:]), pattern
+
+
+def _matched(pattern: re.Pattern[str], values: Iterable[JsonValue]) -> list[JsonValue]:
+    """Give of each value what the pattern's first group matches, or all that matches where it has none."""
+    matches = (pattern.search(as_text(value)) for value in values)
+    return [match[1] if pattern.groups else match[0] for match in matches if match]
 
 
 def _is_step(before: str, after: str) -> bool:
@@ -244,7 +275,7 @@ def _check(text: str, *, inner: bool) -> None:
             raise SelectorError(f"{name!r} can't be the name of a header")
     elif text.startswith(_XPATH):
         xpath.check(text.removeprefix(_XPATH))
-    elif text not in (STATUS_CODE, RESPONSE_URL):
+    elif text not in (STATUS_CODE, RESPONSE_URL, RESPONSE_TEXT):
         jsonpath.check(text)
 
 
@@ -253,6 +284,8 @@ def _find_outer(text: str, response: Response) -> Iterable[JsonValue]:
         return [response.status]
     if text == RESPONSE_URL:
         return [response.url]
+    if text == RESPONSE_TEXT:
+        return [response.text.strip()] if response.text.strip() else []
     if text.startswith(_HEADER):
         value = response.headers.get(text.removeprefix(_HEADER).strip())
         return [] if value is None else [value]

@@ -35,7 +35,9 @@ EXTRA_KEYS = frozenset(
         "refresh_request",
         "refresh_codes",
         "headers",
+        "secret_headers",
         "variables",
+        "secrets",
         "verify",
         "ca_cert",
         "client_cert",
@@ -113,7 +115,7 @@ class ConnectionSettings:
         if unknown:
             raise ConfigurationError(
                 f"connection: unknown key {unknown[0]!r} in extra; known are {', '.join(sorted(EXTRA_KEYS))}."
-                " Headers belong under 'headers', own secrets under 'variables'"
+                " Headers belong under 'headers' or 'secret_headers', own values under 'variables' or 'secrets'"
             )
         for name in _TEXT_FIELDS:
             if fields.get(name) is not None and not isinstance(fields[name], str):
@@ -129,7 +131,7 @@ class ConnectionSettings:
         if fields.get("client_key") and not fields.get("client_cert"):
             raise ConfigurationError("connection: client_key needs client_cert, the certificate that it belongs to")
         own = {name: fields[name] for name in ("login", "password") if fields.get(name)}
-        variables = {**own, **mapping(fields, "variables")}
+        variables = {**own, **_both(fields, "variables", "secrets")}
         auth = AUTH_KINDS[kind](fields)
         for name, value in auth.headers.items():
             header_field(name, value, "connection: auth")
@@ -138,7 +140,7 @@ class ConnectionSettings:
             auth=auth,
             headers=dict(
                 header_field(name, as_text(value), "connection: headers")
-                for name, value in mapping(fields, "headers").items()
+                for name, value in _both(fields, "headers", "secret_headers").items()
             ),
             variables={f"connection.{name}": value for name, value in variables.items()},
             verify=_flag(fields, "verify", default=True),
@@ -203,6 +205,14 @@ class Api:
     def scope(self) -> Mapping[str, JsonValue]:
         """The variables that the connection brings to every template."""
         return self.settings.variables
+
+
+def _both(fields: Mapping[str, Any], shown: str, secret: str) -> dict[str, Any]:
+    """Read two objects as one: Airflow's API and pages show the first, and mask the second, for its name says so."""
+    plain, masked = mapping(fields, shown), mapping(fields, secret)
+    if twice := {name.lower() for name in plain} & {name.lower() for name in masked}:
+        raise ConfigurationError(f"connection: {min(twice)!r} is in both {shown} and {secret}; it can be in one")
+    return plain | masked
 
 
 def _base_url(fields: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from airflow_provider_asyncapi.core import rules
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.messages import Response
-from airflow_provider_asyncapi.core.rules import Outcome, Rule
+from airflow_provider_asyncapi.core.names import Outcome
+from airflow_provider_asyncapi.core.rules import Rule
 from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import JsonValue, as_list, comparable, is_scalar
@@ -111,10 +112,6 @@ class StatusPolicy:
     def is_empty(self) -> bool:
         """Whether nothing says what an answer means."""
         return not self.rules and self.key is None
-
-    def decides_on_status_code(self, response: Response, variables: Variables) -> bool:
-        """Tell whether a rule speaks of this status code, so that it is an answer and no error or redirect."""
-        return any(rule.tests_status_code and rule.matches(response, variables) for rule in self.rules)
 
     def judge(self, response: Response, variables: Variables) -> Verdict:
         """

@@ -11,6 +11,11 @@ from typing import Any, TypeAlias
 JsonValue: TypeAlias = Any
 
 
+#: xml.sax has the same, and costs each DAG file more to import than all else here.
+_XML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_XML_ESCAPES_WITH_QUOTES = _XML_ESCAPES | str.maketrans({'"': "&quot;", "'": "&apos;"})
+
+
 def is_scalar(value: Any) -> bool:
     """Tell whether a value is a string, a number or a boolean, as a status or an identifier in JSON is."""
     return isinstance(value, str | int | float)
@@ -64,3 +69,8 @@ def shorten(text: str, limit: int = 300) -> str:
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in folded[:limit]
     )
     return shown if len(folded) <= limit else f"{shown}… ({len(text)} characters)"
+
+
+def escape_xml(text: str, *, quotes: bool = True) -> str:
+    """Write a text as it stands in XML: in an element, and with quotes escaped in an attribute too."""
+    return text.translate(_XML_ESCAPES_WITH_QUOTES if quotes else _XML_ESCAPES)

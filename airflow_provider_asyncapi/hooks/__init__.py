@@ -1,0 +1,1 @@
+"""Airflow connections in, conversations with APIs out."""

@@ -15,6 +15,10 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationEr
 from airflow_provider_asyncapi.hooks.asyncapi import make_api, named
 
 if TYPE_CHECKING:
+    import ssl
+
+    from airflow.providers.common.compat.sdk import Connection
+
     from airflow_provider_asyncapi.core.settings import Api
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 
@@ -65,15 +69,21 @@ async def shared_client(conn_id: str) -> AsyncIterator[tuple[Api, AiohttpDriver]
 async def _open(conn_id: str) -> tuple[Api, AiohttpDriver]:
     from airflow.providers.common.compat.connection import get_async_connection
 
-    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_session, tls_context
-
     try:
         connection = await get_async_connection(conn_id)
-        # The extra is read and masked with synchronous calls in some versions of Airflow: not on the loop.
-        api = await asyncio.to_thread(make_api, connection)
-        tls = await asyncio.to_thread(tls_context, api.settings)
+        api, tls = await asyncio.to_thread(_prepare, connection)
     except AirflowNotFoundException as error:
         raise ConfigurationError(f"connection {conn_id!r}: there is none of this name (any more)") from error
     except AsyncApiError as error:
         raise named(conn_id, error) from error
+    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_session
+
     return api, AiohttpDriver(api, open_session(api.settings, tls))
+
+
+def _prepare(connection: Connection) -> tuple[Api, ssl.SSLContext]:
+    """Do what would hold up the loop: imports, certificates, and an extra that is masked with synchronous calls."""
+    from airflow_provider_asyncapi.transports.aiohttp import tls_context
+
+    api = make_api(connection)
+    return api, tls_context(api.settings)

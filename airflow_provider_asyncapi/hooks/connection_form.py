@@ -8,77 +8,92 @@ CONNECTION_TYPE = "asyncapi"
 HOOK_NAME = "Asynchronous HTTP API"
 
 
-def _text(label: str, description: str, *, secret: bool = False, default: str | None = None) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": ["string", "null"]}
-    if secret:
-        schema["format"] = "password"
-    if default is not None:
-        schema["default"] = default
-    return {"label": label, "description": description, "schema": schema}
+def _field(kind: str, label: str, description: str, **schema: Any) -> dict[str, Any]:
+    # A type that doesn't take null gets the asterisk of a required field, and no field here is required.
+    return {"label": label, "description": description, "schema": {"type": [kind, "null"], **schema}}
+
+
+def _text(label: str, description: str, *, secret: bool = False) -> dict[str, Any]:
+    return _field("string", label, description, **({"format": "password"} if secret else {}))
 
 
 def _choice(label: str, description: str, values: list[str]) -> dict[str, Any]:
-    return {"label": label, "description": description, "schema": {"type": ["string", "null"], "enum": values}}
+    return _field("string", label, description, enum=values)
 
 
 def _json(label: str, description: str) -> dict[str, Any]:
-    return {"label": label, "description": description, "schema": {"type": ["object", "null"]}}
+    return _field("object", label, description)
 
 
 def _number(label: str, description: str) -> dict[str, Any]:
-    return {"label": label, "description": description, "schema": {"type": ["number", "null"], "minimum": 0}}
+    return _field("number", label, description, minimum=0)
 
 
-#: The keys of the connection's extra, as the form shows them.
+#: The keys of the connection's extra, as the form shows them, in its order.
 FIELDS: dict[str, dict[str, Any]] = {
     "auth": _choice(
         "Authentication",
-        "none; basic (login, password); bearer (password: the token); api_key (password: the key); oauth2 (login: client"
-        " id, password: client secret); login (a request that gives a token).",
+        "basic: login and password. bearer: the password is the token. api_key: the password is the key. oauth2: the"
+        " login is the client id, the password the client secret. login: a request gives a token. Where empty: basic"
+        " if there is a login, else none.",
         ["none", "basic", "bearer", "api_key", "oauth2", "login"],
     ),
-    "profile": _text("Profile", "The profile that operators use where they name none, e.g. celigo."),
-    "headers": _json("Headers", "Sent with each request to this API, and to no other host. Kept secret."),
-    "variables": _json(
-        "Variables", "Own secrets and settings; a request names them {connection.<name>}. Kept secret."
+    "test_endpoint": _text(
+        "Test endpoint", "What the Test button asks for with GET, e.g. /me; below the API address, or absolute."
     ),
-    "test_endpoint": _text("Test endpoint", "What the Test button asks for with GET, e.g. /v1/me."),
-    "api_key_name": _text("API key: name", "The header or query parameter; X-API-Key where empty."),
-    "api_key_in": _choice("API key: place", "header where empty.", ["header", "query"]),
-    "token_url": _text("OAuth 2: token URL", "Absolute, or below the host."),
+    "profile": _text("Profile", "Taken by tasks that name none, e.g. celigo or http_202."),
+    "api_key_name": _text("API key: name", "The header or query parameter that holds it; X-API-Key where empty."),
+    "api_key_in": _choice("API key: place", "Where the API looks for it; header where empty.", ["header", "query"]),
+    "token_url": _text("OAuth 2: token URL", "Below the API address, e.g. /oauth/token, or absolute."),
     "scope": _text("OAuth 2: scope", "Separated by spaces."),
-    "token_params": _json("OAuth 2: further parameters", 'Sent with the token request, e.g. {"audience": "…"}.'),
     "client_auth": _choice(
-        "OAuth 2: client authentication", "basic where empty; body puts id and secret into the form.", ["basic", "body"]
+        "OAuth 2: client authentication",
+        "basic: id and secret in a header. body: in the form. basic where empty.",
+        ["basic", "body"],
     ),
+    "token_params": _json("OAuth 2: further parameters", 'Sent with the token request, e.g. {"audience": "…"}.'),
     "login_request": _json(
         "Login: request",
-        'E.g. {"method": "POST", "endpoint": "/login", "json": {"user": "{connection.login}", "password":'
-        ' "{connection.password}"}}.',
+        'The request that gives a token, e.g. {"endpoint": "/login", "json": {"user": "{connection.login}",'
+        ' "password": "{connection.password}"}}. It may name all of Secrets and Variables too.',
     ),
     "token": _text("Login: token selector", "Where the answer holds the token, e.g. data.token."),
     "token_header": _text("Login: header", "The header that the token is sent in; Authorization where empty."),
     "token_format": _text(
-        "Login: format", "What the header holds; Bearer {token} for Authorization, {token} for other headers."
+        "Login: format",
+        "What that header holds. Where empty: Bearer {token} for Authorization, {token} for other headers.",
     ),
     "token_expiry": _text(
-        "Login: expiry selector", "Where the answer says when the token expires: seconds, a moment, or an ISO date."
+        "Login: expiry selector",
+        "Where the answer says when the token expires, e.g. expires_in: seconds, a moment, or an ISO date.",
     ),
-    "token_lifetime": _number("Login: lifetime", "Seconds that a token lives where the answer doesn't say."),
+    "token_lifetime": _number("Login: lifetime", "Seconds that a token lives, where the answer doesn't say."),
+    "refresh_codes": _text("Login: refresh codes", "Status codes that ask for a new token; 401, 403 where empty."),
     "login_capture": _json(
         "Login: capture", 'What the refresh request needs of the answer, e.g. {"refresh": "refresh_token"}.'
     ),
-    "refresh_request": _json("Login: refresh request", "Renews a token; the login request where empty."),
-    "refresh_codes": {
-        "label": "Login: refresh codes",
-        "description": "Status codes that mean that the token is too old; [401, 403] where empty.",
-        "schema": {"type": ["array", "null"]},
-    },
-    "verify": {
-        "label": "TLS: verify",
-        "description": "Whether the server's certificate is checked.",
-        "schema": {"type": "boolean", "default": True},
-    },
+    "refresh_request": _json(
+        "Login: refresh request",
+        'Renews a token, e.g. {"endpoint": "/refresh", "json": {"token": "{refresh}"}}; the login request where empty.',
+    ),
+    "headers": _json(
+        "Headers",
+        'Sent with each request to this API and to no other host, e.g. {"X-Org": "42"}. Shown to whoever may see'
+        " connections; for secrets there is the next field.",
+    ),
+    "secret_headers": _json("Secret headers", 'Sent likewise, and never shown again, e.g. {"X-Session-Id": "…"}.'),
+    "variables": _json(
+        "Variables",
+        'What requests may name, e.g. {"account": "42"} as {connection.account}. Shown to whoever may see connections.',
+    ),
+    "secrets": _json(
+        "Secrets", 'What requests may name likewise, and never shown again, e.g. {"key": "…"} as {connection.key}.'
+    ),
+    "trusted_hosts": _text(
+        "Trusted hosts",
+        "Further hosts that may see credentials and headers, separated by commas: host, or host:port.",
+    ),
+    "verify": _field("boolean", "TLS: verify", "Whether the server's certificate is checked.", default=True),
     "ca_cert": _text("TLS: CA certificates", "Path of a PEM file, on workers and triggerers."),
     "client_cert": _text("TLS: client certificate", "Path of a PEM file, on workers and triggerers."),
     "client_key": _text("TLS: client key", "Path of a PEM file, where the key isn't in the certificate's."),
@@ -87,15 +102,16 @@ FIELDS: dict[str, dict[str, Any]] = {
     "read_timeout": _number("Read timeout", "Seconds that the API may stay silent; 60 where empty."),
     "connections_per_host": _number("Connections per host", "At the same time, from one process; 20 where empty."),
     "requests_per_second": _number("Requests per second", "From one process; no limit where empty."),
-    "trusted_hosts": _text(
-        "Trusted hosts", "Further hosts that may see the credentials, separated by commas (host or host:port)."
-    ),
 }
 
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema"],
     "relabeling": {"host": "API address", "login": "Login, user or client id", "password": "Password, token or key"},
-    "placeholders": {"host": "https://api.example.com/v1"},
+    "placeholders": {
+        "host": "https://api.example.com/v1",
+        # Without one, the Test button of Airflow 3.3 sends port 0, which its server takes for another destination.
+        "port": "443; Airflow's Test button needs it",
+    },
 }
 
 
@@ -105,18 +121,22 @@ def field_behaviour() -> dict[str, Any]:
 
 
 def widgets() -> dict[str, Any]:
-    """Give the form's fields as a hook of Airflow 3.1 does."""
+    """Give the form's fields as a hook of Airflow 3.1 does: what is neither text nor a switch is text there."""
     from wtforms import BooleanField, PasswordField, StringField
+    from wtforms.validators import any_of
 
     made: dict[str, Any] = {}
     for name, field in FIELDS.items():
         schema = field["schema"]
         widget = StringField
-        if schema.get("type") == "boolean":
+        if "boolean" in schema["type"]:
             widget = BooleanField
         elif schema.get("format") == "password":
             widget = PasswordField
         made[name] = widget(
-            field["label"], description=field["description"], default=schema.get("default")
+            field["label"],
+            validators=[any_of(schema["enum"])] if "enum" in schema else [],
+            description=field["description"],
+            default=schema.get("default"),
         )
     return made

@@ -1,27 +1,23 @@
 """
 Profiles: the description of one vendor's API as data.
 
-A profile is a TOML file with the tables ``connection``, ``trigger``, ``status``, ``fetch`` and ``cancel``, each with the
-parameters of what it is named after. Looked for, in this order: in the folder of the option
-``[asyncapi] profiles_folder``, in the packages of the entry point group ``airflow_provider_asyncapi.profiles``, among those
-shipped.
+A profile is a TOML file with the tables ``connection``, ``trigger``, ``status``, ``fetch`` and ``cancel``, each with
+the parameters of what it is named after. Looked for, in this order: in the folder of the option
+``[asyncapi] profiles_folder``, in the packages of the entry point group ``airflow_provider_asyncapi.profiles``, among
+those shipped.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from importlib import resources
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.profiles import check_profile
 
 ENTRY_POINTS = "airflow_provider_asyncapi.profiles"
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
@@ -33,20 +29,25 @@ def load_profile(name: str) -> Mapping[str, Mapping[str, Any]]:
 
     :raises ConfigurationError: where there is none of this name, or it is malformed.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(str(name)):
         raise ConfigurationError(f"profile: {name!r} can't be a profile's name (letters, digits, _ and -)")
-    return _load(name, conf.get("asyncapi", "profiles_folder", fallback="") or "")
+    return _load(name, conf.get("asyncapi", "profiles_folder", fallback=""))
 
 
 @lru_cache(maxsize=64)
 def _load(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
+    # A DAG file without profiles needn\'t pay for what reads them.
+    import tomllib
+
+    from airflow_provider_asyncapi.core.profiles import check_profile
+
     known = set()
     for directory in _directories(folder):
         for file in directory.iterdir():
             if file.name == f"{name}.toml":
                 try:
                     return check_profile(name, tomllib.loads(file.read_text(encoding="utf-8")))
-                except tomllib.TOMLDecodeError as error:
+                except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
                     raise ConfigurationError(f"profile {name!r}: isn't TOML: {error}") from None
             if file.name.endswith(".toml"):
                 known.add(file.name.removesuffix(".toml"))
@@ -54,10 +55,19 @@ def _load(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _directories(folder: str) -> Iterator[Any]:
+    from importlib import resources
+    from importlib.metadata import entry_points
+
     if folder:
         if not Path(folder).is_dir():
             raise ConfigurationError(f"[asyncapi] profiles_folder: {folder!r} isn't a folder")
         yield Path(folder)
     for entry_point in entry_points(group=ENTRY_POINTS):
-        yield resources.files(entry_point.value)
+        try:
+            yield resources.files(entry_point.module)
+        except ImportError as error:
+            raise ConfigurationError(
+                f"profile: the package {entry_point.module!r}, named by the entry point {entry_point.name!r}, can't be"
+                f" imported: {error}"
+            ) from error
     yield resources.files("airflow_provider_asyncapi.profiles")

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import unquote, urlsplit
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooLargeError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-_CHUNK = 1024 * 1024
+#: There an object appears when its upload is complete, and moving it would be another copy.
+_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "oss"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class FileSink:
         self._path = path
         self._limit = limit
         self._file: BinaryIO = path.open("wb")
-        self._size = 0
         self._digest = hashlib.sha256()
+        self.size = 0
 
     def write(self, chunk: bytes) -> None:
         """
@@ -58,9 +58,9 @@ class FileSink:
 
         :raises ResultTooLargeError: where there are too many.
         """
-        self._size += len(chunk)
-        if self._size > self._limit:
-            raise ResultTooLargeError(f"max_bytes: the result is larger than {self._limit} bytes; nothing was kept")
+        self.size += len(chunk)
+        if self.size > self._limit:
+            raise ResultTooLargeError("max_bytes: the result is larger than allowed; nothing was kept")
         self._file.write(chunk)
         self._digest.update(chunk)
 
@@ -68,17 +68,19 @@ class FileSink:
         """Forget what was written: the transfer begins again."""
         self._file.seek(0)
         self._file.truncate()
-        self._size = 0
         self._digest = hashlib.sha256()
+        self.size = 0
 
     def finish(self) -> Stored:
         """Close the file, and give what it has become."""
         self._file.close()
-        return Stored(self._path, self._size, self._digest.hexdigest())
+        return Stored(self._path, self.size, self._digest.hexdigest())
 
     def close(self) -> None:
         """Close the file, complete or not."""
-        self._file.close()
+        # What is still buffered may not fit on the disk; it isn't wanted any more.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 class Destination:
@@ -86,7 +88,8 @@ class Destination:
     Where a result goes. Nothing is there before :meth:`commit`, and nothing is left of what wasn't committed.
 
     :param target: a path or URL that ``ObjectStoragePath`` takes; with a slash at its end a folder.
-    :param max_bytes: how many bytes a file may have.
+    :param max_bytes: how many bytes all files together may have.
+    :raises ConfigurationError: on a target that can't be one.
     """
 
     def __init__(self, target: str, max_bytes: int) -> None:
@@ -96,37 +99,64 @@ class Destination:
         self.is_folder = target.endswith("/")
         self._max_bytes = max_bytes
         self._sinks: list[FileSink] = []
+        self._made: list[Path] = []
+        self._local = _local_path(target)
+        self._remote = _object_path(target) if self._local is None else None
+        if self._local is not None and self._local.is_dir() and not self.is_folder:
+            raise ConfigurationError(f"destination: {target!r} is a folder; end it with a slash")
 
     @cached_property
     def staging(self) -> Path:
-        """The folder for what isn't complete: beside a local destination, so that moving is renaming."""
-        local = self._local
-        if local is None:
+        """
+        The folder for what isn't complete: beside a local destination, so that moving is renaming.
+
+        :raises ConfigurationError: where a file stands in its way.
+        """
+        if self._local is None:
             return Path(tempfile.mkdtemp(prefix="asyncapi-"))
-        folder = (local if self.is_folder else local.parent) / f".asyncapi-{uuid.uuid4().hex}.part"
-        folder.mkdir(parents=True)
+        folder = (self._local if self.is_folder else self._local.parent) / f".asyncapi-{uuid.uuid4().hex}.part"
+        try:
+            self._make_folder(folder)
+        except (FileExistsError, NotADirectoryError):
+            raise ConfigurationError(f"destination: {self.target!r} leads through a file, not a folder") from None
         return folder
 
     def sink(self) -> FileSink:
-        """Give a sink for one more file."""
-        sink = FileSink(self.staging / f"{len(self._sinks)}.part", self._max_bytes)
+        """
+        Give a sink for one more file, once the one before is complete.
+
+        :raises ConfigurationError: where several files should become one.
+        """
+        if self._sinks and not self.is_folder:
+            raise ConfigurationError(
+                f"destination: {self.target!r} is one file, and there are several; end it with a slash"
+            )
+        room = self._max_bytes - sum(sink.size for sink in self._sinks)
+        sink = FileSink(self.staging / f"{len(self._sinks)}.part", room)
         self._sinks.append(sink)
         return sink
 
     def commit(self, files: Sequence[tuple[tuple[str, ...], Stored]]) -> list[str]:
         """
-        Put complete files in their places.
+        Put complete files in their places: all of them, or none.
 
-        :param files: (path below a destination that is a folder, file) pairs; the path doesn't count for one that is a file.
+        :param files: (path below a destination that is a folder, file) pairs; the path doesn't count for one that is a
+            file.
         :return: where each is now.
-        :raises ConfigurationError: where several files should become one.
         """
-        if not self.is_folder and len(files) > 1:
-            raise ConfigurationError(
-                f"destination: {self.target!r} is one file, and there are {len(files)}; end it with a slash to make it a"
-                " folder"
-            )
-        return [self._place(segments if self.is_folder else (), stored) for segments, stored in files]
+        paths: list[str] = []
+        undo: list[Callable[[], object]] = []
+        place = self._place_remote if self._local is None else self._place_local
+        try:
+            for segments, stored in files:
+                paths.append(place(segments if self.is_folder else (), stored, undo))
+        except BaseException:
+            for step in reversed(undo):
+                # The error that led here says more than one that follows from it.
+                with contextlib.suppress(Exception):
+                    step()
+            raise
+        return paths
 
     def close(self) -> None:
         """Remove all that wasn't committed."""
@@ -134,34 +164,71 @@ class Destination:
             sink.close()
         if "staging" in self.__dict__:
             shutil.rmtree(self.staging, ignore_errors=True)
+        for folder in reversed(self._made):
+            # What holds a result stays.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
-    @cached_property
-    def _local(self) -> Path | None:
-        if "://" not in self.target:
-            return Path(self.target)
-        parts = urlsplit(self.target)
-        return Path(unquote(parts.path)) if parts.scheme == "file" else None
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder and what leads to it, and remember what wasn't there before."""
+        self._made += reversed([each for each in (folder, *folder.parents) if not each.exists()])
+        folder.mkdir(parents=True, exist_ok=True)
 
-    def _place(self, segments: tuple[str, ...], stored: Stored) -> str:
-        if self._local is not None:
-            final = self._local.joinpath(*segments)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(stored.path, final)
-            return str(final)
-        remote = self._object_path().joinpath(*segments) if segments else self._object_path()
-        try:
-            with stored.path.open("rb") as source, remote.open("wb") as copy:
-                try:
-                    shutil.copyfileobj(source, copy, _CHUNK)
-                except BaseException:
-                    # Closing would complete an upload of which only a part has arrived.
-                    getattr(copy, "discard", lambda: None)()
-                    raise
-        finally:
-            stored.path.unlink()
-        return str(remote)
+    def _place_local(self, segments: tuple[str, ...], stored: Stored, undo: list[Callable[[], object]]) -> str:
+        assert self._local is not None  # noqa: S101 - commit looks first
+        final = self._local.joinpath(*segments)
+        self._make_folder(final.parent)
+        if final.is_dir():
+            raise ConfigurationError(f"destination: {str(final)!r} is a folder, and the result has a file of that name")
+        if final.exists():
+            former = self.staging / f"{len(undo)}.former"
+            undo.append(lambda: former.replace(final))
+            final.replace(former)
+        else:
+            undo.append(final.unlink)
+        stored.path.replace(final)
+        return str(final)
 
-    def _object_path(self) -> ObjectStoragePath:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
+    def _place_remote(self, segments: tuple[str, ...], stored: Stored, undo: list[Callable[[], object]]) -> str:
+        assert self._remote is not None  # noqa: S101 - commit looks first
+        final = self._remote.joinpath(*segments) if segments else self._remote
+        store = final.fs
+        if final.protocol in _OBJECT_STORES:
+            store.put_file(str(stored.path), final.path)
+        else:
+            beside = f"{final.path.rpartition('/')[0]}/.asyncapi-{uuid.uuid4().hex}.part"
+            try:
+                store.put_file(str(stored.path), beside)
+                store.mv(beside, final.path)
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    store.rm_file(beside)
+                raise
+        undo.append(lambda: store.rm_file(final.path))
+        # The disk holds no more of a large archive than it has to.
+        stored.path.unlink()
+        return str(final)
 
-        return ObjectStoragePath(self.target)
+
+def _local_path(target: str) -> Path | None:
+    """Give the path of a target in the file system; None for one elsewhere."""
+    scheme, separator, path = target.partition("://")
+    if not separator:
+        return Path(target)
+    if scheme != "file":
+        return None
+    if not path.startswith("/"):
+        raise ConfigurationError(f"destination: {target!r} names a host; a file's URL begins with file:///")
+    return Path(path)
+
+
+def _object_path(target: str) -> ObjectStoragePath:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    try:
+        path = ObjectStoragePath(target)
+        # Before anything is fetched: the file system may lack its provider or its connection.
+        _ = path.fs
+    except (ValueError, ImportError) as error:
+        raise ConfigurationError(f"destination: {target!r} can't be written to: {error}") from error
+    return path

@@ -1,0 +1,1 @@
+"""What submits jobs and fetches results."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
-from airflow_provider_asyncapi.core.flows.fetch import FetchPlan
-from airflow_provider_asyncapi.core.flows.submit import IDEMPOTENCY_KEY, SubmitPlan, submit
-from airflow_provider_asyncapi.core.flows.wait import RESULT_IDENTIFIER
-from airflow_provider_asyncapi.core.rules import Outcome
+from airflow_provider_asyncapi.core import plans
+from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY, RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.values import as_list
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after
 
@@ -27,9 +26,11 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
 
     :param endpoint: a path below the connection's host, or an absolute URL. (templated)
     :param identifier: the selector of the job's identifier in the answer, or a list of selectors.
-    :param variables: values that this and all later requests name ``{like_this}``; they are in the job handle. (templated)
+    :param variables: values that this and all later requests name ``{like_this}``; they are in the job handle.
+        (templated)
     :param method: the HTTP method; POST by default.
-    :param query_params: the query parameters; a list repeats one. (templated; Airflow keeps the name ``params`` for itself)
+    :param query_params: the query parameters; a list repeats one. (templated; Airflow keeps the name ``params`` for
+        itself)
     :param headers: the header fields; secrets belong in the connection. (templated)
     :param json: a JSON body. (templated)
     :param xml: an XML body, as text. (templated)
@@ -37,8 +38,8 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     :param files: multipart parts: field name to content, or to a mapping of ``content``, ``filename`` and
         ``content_type``; ``data`` may hold the other fields. (templated)
     :param rules: what an answer means where its status code doesn't say it, as a list of rules.
-    :param start: a second request that starts or enqueues the job, for APIs that only create it first; a mapping with
-        the keys of a request, and ``rules``. (templated)
+    :param start: the request that starts or enqueues the job, for APIs that only create it first, or a list of such
+        requests: mappings with the keys of a request, ``rules`` and ``capture``. (templated)
     :param capture: variables for the next requests: name to selector.
     :param error_message: the selector of the message in an answer that reports a failure.
     :param max_consecutive_errors: how many transient errors in a row are too many; 5 by default.
@@ -107,7 +108,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         data: dict[str, Any] | str | None = None,
         files: dict[str, Any] | None = None,
         rules: list[dict[str, Any]] | None = None,
-        start: dict[str, Any] | None = None,
+        start: dict[str, Any] | list[dict[str, Any]] | None = None,
         capture: dict[str, str | list[str]] | None = None,
         error_message: str | list[str] | None = None,
         max_consecutive_errors: int | None = None,
@@ -137,26 +138,33 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         self.job_url = job_url
         self.profile = profile
         self.asyncapi_conn_id = asyncapi_conn_id
-        own = set(variables or {}) if isinstance(variables or {}, Mapping) else None
-        self.validate(SubmitPlan.parse, known=None if own is None else own | {IDEMPOTENCY_KEY})
+        self.validate(plans.SubmitPlan.parse)
 
-    def variables_set(self) -> set[str] | None:
+    def variables_before(self) -> set[str] | None:
+        """Give the author's own variables, and the key."""
+        own: Any = self.describe(with_connection=False).get("variables") or {}
+        return {IDEMPOTENCY_KEY, *own} if isinstance(own, Mapping) else None
+
+    def variables_after(self) -> set[str] | None:
         """Give the variables that the job handle will hold; None where only the connection's profile knows."""
         described = self.describe(with_connection=False)
-        own = described.get("variables") or {}
-        if described.get("identifier") is None or not isinstance(own, Mapping):
+        own = self.variables_before()
+        if described.get("identifier") is None or own is None:
             return None
-        start = described.get("start")
-        names = captured_names(start) if isinstance(start, Mapping) else set()
-        return {"identifier", RESULT_IDENTIFIER} | set(own) | names | captured_names(described, "identifier")
+        started = [captured_names(step) for step in as_list(described.get("start"))]
+        return {"identifier", RESULT_IDENTIFIER}.union(own, captured_names(described, "identifier"), *started)
 
     def execute(self, context: Context) -> str | int | None:
         """Submit the job."""
-        plan = self.parsed(SubmitPlan.parse)
+        from airflow_provider_asyncapi.core.flows.submit import submit
+
+        plan = self.parsed(plans.SubmitPlan.parse)
         key = idempotency_key(context)
-        handle = self.hook.run(submit(self.hook.api, plan, {IDEMPOTENCY_KEY: key}))
+        try:
+            handle = self.hook.run(submit(self.hook.api, plan, {IDEMPOTENCY_KEY: key}))
+        finally:
+            self.hook.close()
         self.push_handle(context, handle)
-        self.hook.close()
         return handle.identifier
 
 
@@ -164,8 +172,8 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     """
     Fetch what a remote job made.
 
-    Returns the value, or with a ``destination`` a manifest: a dict of ``paths``, ``bytes`` and ``sha256`` (of each path),
-    ``content_type``, and where they apply ``pages``, ``rows``, ``members``, ``failed_records``.
+    Returns the value, or with a ``destination`` a manifest: a dict of ``paths``, ``bytes`` and ``sha256`` (of each
+    path), ``content_type``, and where they apply ``pages``, ``rows``, ``members``, ``failed_records``.
 
     :param job: the job handle of the trigger operator or the sensor, or a bare identifier. (templated)
     :param output: ``result`` (one value), ``pages`` (rows, page by page), ``zip`` (an archive, unpacked), ``file``.
@@ -181,7 +189,8 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param data: a form body as a mapping, or a text body as a string. (templated)
     :param files: multipart parts. (templated)
     :param result_path: the selector of what to keep; of each page's rows where the output is ``pages``.
-    :param result_format: ``json``, ``xml``, ``ndjson``, ``csv`` or ``text``; by default as the answer's content type says.
+    :param result_format: ``json``, ``xml``, ``ndjson``, ``csv`` or ``text``; by default as the answer's content type
+        says.
     :param inline: the name of a variable that holds the result already where the job was fast; no request is sent then.
     :param first_page: the number of the first page; 1 by default.
     :param page_step: from one page number to the next; 1 by default.
@@ -201,8 +210,8 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         ``capture``. What it captures is used at once, and kept nowhere. (templated)
     :param cleanup: a request once the result is safe; DELETE by default. (templated)
     :param rules: what an answer means where its status code doesn't say it.
-    :param failed_records: the condition that each failed record meets (``{"selector": "rows[*].status", "in": "failed"}``);
-        with ``member`` for the archive's member that says so.
+    :param failed_records: the condition that each failed record meets
+        (``{"selector": "rows[*].status", "in": "failed"}``); with ``member`` for the archive's member that says so.
     :param on_partial: what to do about failed records: ``fail`` (default), ``warn`` or ``skip``.
     :param error_message: the selector of the message in an answer that reports a failure.
     :param max_consecutive_errors: how many transient errors in a row are too many; 5 by default.
@@ -357,15 +366,15 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         self.job_url = job_url
         self.profile = profile
         self.asyncapi_conn_id = asyncapi_conn_id
-        self.validate(FetchPlan.parse, known=self._known())
+        self.validate(plans.FetchPlan.parse)
 
-    def _known(self) -> set[str] | None:
-        """Give the variables that the request may name; None where nobody can know."""
-        before = known_after(self.from_job)
-        locate = self.describe(with_connection=False).get("locate")
-        if before is None or not isinstance(locate or {}, Mapping):
-            return None
-        return before | captured_names(locate or {}) | {"page", "cursor", "offset", "limit"}
+    def variables_before(self) -> set[str] | None:
+        """Give what the job brings, what ``locate`` captures, and where the pages are."""
+        brought = known_after(self.from_job)
+        located = captured_names(self.describe(with_connection=False).get("locate"))
+        return None if brought is None else brought | located | {"page", "cursor", "offset", "limit"}
+
+    variables_after = variables_before
 
     def execute(self, context: Context) -> Any:
         """Fetch the result."""
@@ -374,7 +383,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         handle = self.handle_of(self.from_job)
         if handle.outcome is Outcome.NO_DATA:
             raise AirflowSkipException(f"Job {handle.identifier} ended with no data: there is nothing to fetch")
-        plan = self.parsed(FetchPlan.parse)
+        plan = self.parsed(plans.FetchPlan.parse)
         limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
         try:
             result = fetch(self.hook, plan, handle, self.destination, limits)

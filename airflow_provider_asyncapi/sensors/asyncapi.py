@@ -3,40 +3,48 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowSkipException,
     BaseSensorOperator,
-    SkipMixin,
+    DownstreamTasksSkipped,
     conf,
     timezone,
 )
-from airflow.sdk.exceptions import AirflowRescheduleException
 
-from airflow_provider_asyncapi.core.effects import Log, Polled
-from airflow_provider_asyncapi.core.errors import error_of_kind
-from airflow_provider_asyncapi.core.flows.cancel import cancel
-from airflow_provider_asyncapi.core.flows.pausing import ended_by_pause
-from airflow_provider_asyncapi.core.flows.wait import RESULT_IDENTIFIER, Wait, WaitPlan, wait
-from airflow_provider_asyncapi.core.rules import Outcome
-from airflow_provider_asyncapi.core.schedule import PollSchedule
+# Neither the oldest common-compat that we take has it, nor the SDK of Airflow 3.1.
+from airflow.providers.standard.utils.skipmixin import SkipMixin
+
+from airflow_provider_asyncapi.core import plans
+from airflow_provider_asyncapi.core.errors import ConfigurationError, JobFailedError, error_of_kind
+from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after
-from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
+from airflow_provider_asyncapi.xcoms import JOB_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_asyncapi.core.effects import Log, Polled
     from airflow_provider_asyncapi.core.handle import JobHandle
+    from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
 
-#: Where a sensor in reschedule mode keeps the number of errors in a row.
-_ERRORS_KEY = "asyncapi_errors"
+#: Where a sensor in reschedule mode keeps what the last poke learnt.
+_POKE_KEY = "asyncapi_poke"
+#: Airflow's own parameters that this sensor has others for, or no use.
+_REFUSED = {
+    "exponential_backoff": "backoff is the factor by which the interval grows",
+    "max_wait": "max_interval is how far the interval grows",
+    "silent_fail": "max_consecutive_errors is how many transient errors are borne",
+}
 #: A task that runs whether its upstream was skipped or not isn't skipped for want of data.
 _RULES_THAT_NEED_SUCCESS = frozenset(
     {"all_success", "one_success", "none_failed_min_one_success", "all_done_min_one_success", "none_skipped"}
@@ -80,8 +88,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     :param max_consecutive_errors: how many transient errors in a row are too many; 10 by default.
     :param error_waits: seconds to wait after an error, by status code, where the API doesn't say: ``{429: 60}``.
     :param visible_after: seconds after the submission in which a 404 means that the job can't be seen yet.
-    :param cancel: the request that stops the remote job, sent when the sensor times out or is killed: a mapping with the
-        keys of a request. (templated)
+    :param cancel: the request that stops the remote job, sent when the sensor times out or is killed: a mapping with
+        the keys of a request. (templated)
     :param deferrable: wait in the triggerer; by default as ``[operators] default_deferrable`` says.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
     :param profile: the profile that fills in what is left out; by default the connection's.
@@ -107,6 +115,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         "cancel": "json",
     }
     ui_color = "#f6eed2"
+    # Airflow doesn't find out by itself; without it, a task that was skipped for want of data runs once it is cleared.
+    inherits_from_skipmixin = True
     table = "status"
     described_by: ClassVar[Mapping[str, str]] = {
         "params": "query_params",
@@ -182,6 +192,10 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        for name in _REFUSED.keys() & kwargs.keys():
+            raise ConfigurationError(f"{name}: isn't a parameter of this sensor; {_REFUSED[name]}")
+        from airflow_provider_asyncapi.core.schedule import PollSchedule
+
         # Kept beside Airflow's own, which can't tell a default from a choice: a profile fills in only what is left out.
         self.given_poke_interval = _seconds(poke_interval)
         interval = PollSchedule.parse({"poke_interval": self.given_poke_interval}).interval
@@ -219,11 +233,15 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         self.profile = profile
         self.asyncapi_conn_id = asyncapi_conn_id
         self._latest: JobHandle | None = None
-        self.validate(WaitPlan.parse, known=known_after(job))
+        self.validate(plans.WaitPlan.parse)
 
-    def variables_set(self) -> set[str] | None:
+    def variables_before(self) -> set[str] | None:
+        """Give the variables that the job brings; None where nobody can know."""
+        return known_after(self.from_job)
+
+    def variables_after(self) -> set[str] | None:
         """Give the variables that the job handle will hold; None where nobody can know."""
-        before = known_after(self.from_job)
+        before = self.variables_before()
         described = self.describe(with_connection=False)
         if before is None or described.get("completion_key") is None:
             return None
@@ -232,104 +250,161 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     def execute(self, context: Context) -> Any:
         """Wait: in the triggerer, or here."""
         handle = self.handle_of(self.from_job)
-        plan: WaitPlan = self.parsed(WaitPlan.parse)
-        if handle.outcome.is_final:
+        plan: WaitPlan = self.parsed(plans.WaitPlan.parse)
+        if not handle.outcome.is_final:
+            self.push_link(context, handle)
+            if self.deferrable:
+                self._defer(handle)
+        with self._forgiving():
+            if not handle.outcome.is_final:
+                handle = self._wait(context, plan, handle)
             return self._finish(context, handle)
-        state = self._state(context, handle)
-        if self.deferrable:
-            spec = self.describe()
-            check_storable(spec, self.hook.api)
-            self.defer(
-                trigger=AsyncApiJobTrigger(asyncapi_conn_id=self.asyncapi_conn_id, spec=spec, wait=state.dump()),
-                method_name=self.execute_complete.__name__,
-            )
-        self._latest = handle
-        try:
-            flow = wait(self.hook.api, plan, state)
-            if self.reschedule:
-                flow = ended_by_pause(flow, _reschedule)
-            handle = self.hook.run(flow, observe=partial(self._observe, context))
-        except (AirflowSkipException, AirflowRescheduleException):
-            raise
-        except AirflowException as error:
-            self._fail(error)
-        finally:
-            self.hook.close()
-        return self._finish(context, handle)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """
+        Go on after the deferral.
+
+        Airflow's own method for sensors forgives in another way from version to version, and takes the skipping of what
+        comes after for a failure of the sensor.
+        """
+        with self._forgiving():
+            return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
+
+    def execute_complete(self, context: Context, event: Any) -> Any:
         """
         Go on with what the triggerer found out.
 
         :raises AirflowException: where the wait ended badly, or the event isn't one of ours.
         """
-        if not isinstance(event, dict) or not {"handle", "error"} & set(event):
-            raise AsyncApiException(f"The trigger's event can't be understood: {type(event).__name__}")
-        if error := event.get("error"):
-            raise to_airflow(error_of_kind(error["kind"], error["message"]))
-        return self._finish(context, self.handle_of(event["handle"]))
+        match event:
+            case {"error": {"kind": kind, "message": message}}:
+                raise to_airflow(error_of_kind(kind, message))
+            case {"handle": handle}:
+                return self._finish(context, self.handle_of(handle))
+        raise AsyncApiException(f"The trigger's event can't be understood: {type(event).__name__}")
 
     def on_kill(self) -> None:
         """Stop the remote job of a sensor that is killed while it waits on a worker."""
+        from airflow_provider_asyncapi.core.flows.cancel import cancel
+
         if self._latest is None:
             return
-        plan: WaitPlan = self.parsed(WaitPlan.parse)
+        plan: WaitPlan = self.parsed(plans.WaitPlan.parse)
         if plan.cancel is not None:
-            self.hook.run(cancel(self.hook.api, plan.cancel, self._latest, "the task was killed"))
+            # The signal may have come in the middle of a request, whose locks and connections are better not touched.
+            hook = AsyncApiHook(self.asyncapi_conn_id)
+            hook.api = self.hook.api
+            hook.run(cancel(hook.api, plan.cancel, self._latest, "the task was killed"))
 
-    def _finish(self, context: Context, handle: JobHandle) -> Any:
-        """Hand the job on; what depends on it is skipped where there is no data."""
-        if handle.outcome is Outcome.FAILURE:
-            self._fail(to_airflow(error_of_kind("JobFailedError", f"Job {handle.identifier} failed when submitted")))
-        self.push_handle(context, handle)
-        result = handle.variables.get(RESULT_IDENTIFIER, handle.identifier)
-        if handle.outcome is Outcome.NO_DATA:
-            waiting = [task for task in self.get_direct_relatives() if task.trigger_rule in _RULES_THAT_NEED_SUCCESS]
-            self.log.info("Job %s ended with no data: skipping %s", handle.identifier, [t.task_id for t in waiting])
-            ti = context["ti"]
-            ti.xcom_push("return_value", result)
-            # Of a mapped task the skipped ones are told by their handle: the fetch operator skips itself.
-            if waiting and ti.map_index < 0:
-                self.skip(ti=ti, tasks=waiting)
-        return result
+    def _defer(self, handle: JobHandle) -> NoReturn:
+        """Hand the wait to the triggerer."""
+        from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
 
-    def _fail(self, error: AirflowException) -> NoReturn:
-        """Raise what ended the wait; a skip where the author asked for that, as Airflow does for a deferred sensor."""
-        if self.soft_fail or self.never_fail:
-            raise AirflowSkipException(f"Skipping, since soft_fail or never_fail is set: {error}") from error
-        raise error
+        spec = self.describe()
+        try:
+            check_storable(spec, self.hook.api)
+        except ConfigurationError as error:
+            raise to_airflow(error) from error
+        now = time.time()
+        self.defer(
+            trigger=AsyncApiJobTrigger(
+                asyncapi_conn_id=self.asyncapi_conn_id,
+                spec=spec,
+                wait=plans.Wait(handle, started_at=now, deadline=now + self.timeout).dump(),
+            ),
+            method_name=self.execute_complete.__name__,
+        )
+        raise AssertionError("defer() raises")
 
-    def _state(self, context: Context, handle: JobHandle) -> Wait:
+    def _wait(self, context: Context, plan: WaitPlan, handle: JobHandle) -> JobHandle:
+        """Wait on this worker: until the job is over, or in reschedule mode until the next pause."""
+        from airflow_provider_asyncapi.core.flows.pausing import ended_by_pause
+        from airflow_provider_asyncapi.core.flows.wait import wait
+
+        self._latest = handle
+        try:
+            if self.reschedule:
+                flow = ended_by_pause(wait(self.hook.api, plan, self._poke(context, plan, handle)), _reschedule)
+            else:
+                now = time.time()
+                flow = wait(self.hook.api, plan, plans.Wait(handle, started_at=now, deadline=now + self.timeout))
+            return self.hook.run(flow, observe=partial(self._observe, context))
+        finally:
+            self.hook.close()
+
+    def _poke(self, context: Context, plan: WaitPlan, handle: JobHandle) -> Wait:
         """
-        Say where the wait stands: at its beginning, or in reschedule mode at one of many pokes in new processes.
+        Say where the wait stands at one of many pokes, each in a new process.
 
-        Airflow counts the pokes and knows when the first was. The errors in a row are in the task state store, which is
-        there from Airflow 3.3 on; before that only the deadline ends a row of errors in reschedule mode.
+        Airflow counts the pokes and knows when the first was. What the last one learnt is in the task state store,
+        which is there from Airflow 3.3 on; before that, only the deadline ends a row of errors, and a capture has to
+        find its value in the last answer.
         """
         now = time.time()
         pokes = context.get("task_reschedule_count") or 0
-        if not self.reschedule or pokes == 0:
-            return Wait(handle, now, now + self.timeout)
+        if not pokes:
+            return plans.Wait(handle, started_at=now, deadline=now + self.timeout)
         first = context["ti"].get_first_reschedule_date(context)
         started = first.timestamp() if first else now
+        # The first poke only waited for the initial delay to pass.
+        polls = pokes - bool(plan.schedule.initial_delay)
         store = context.get("task_state_store")
-        errors = store.get(_ERRORS_KEY) if store is not None else 0
-        # A poke that only waited for the initial delay to pass hasn't polled.
-        return Wait(handle, started, started + self.timeout, max(0, pokes - bool(self.initial_delay)), errors or 0)
+        # What is stored before the first poll of a try is of an earlier one.
+        learnt: Any = store.get(_POKE_KEY) if store is not None and polls else None
+        if learnt:
+            handle = self.handle_of(learnt["handle"])
+        errors = learnt["errors"] if learnt else 0
+        return plans.Wait(handle, started, started + self.timeout, polls, errors)
 
     def _observe(self, context: Context, event: Log | Polled) -> None:
+        from airflow_provider_asyncapi.core.effects import Polled
+
         self.hook.log_events(event)
         if not isinstance(event, Polled):
             return
         self._latest = event.handle
+        if event.handle.outcome.is_final:
+            return
+        # Airflow clears a task's XComs before each poke in reschedule mode.
+        if event.changed or self.reschedule:
+            context["ti"].xcom_push(JOB_KEY, event.handle.dump())
         store = context.get("task_state_store") if self.reschedule else None
         if store is not None:
-            store.set(_ERRORS_KEY, event.errors)
+            store.set(_POKE_KEY, {"errors": event.errors, "handle": event.handle.dump()})
+
+    def _finish(self, context: Context, handle: JobHandle) -> Any:
+        """Hand the job on; what depends on it is skipped where there is no data."""
+        if handle.outcome is Outcome.FAILURE:
+            raise to_airflow(JobFailedError(f"Job {handle.identifier} failed when it was submitted"))
+        self.push_handle(context, handle)
+        result = handle.variables.get(RESULT_IDENTIFIER, handle.identifier)
+        if handle.outcome is Outcome.NO_DATA:
+            waiting = [task for task in self.get_direct_relatives() if task.trigger_rule in _RULES_THAT_NEED_SUCCESS]
+            ti: Any = context["ti"]
+            # Of a mapped task the skipped ones are told by their handle: the fetch operator skips itself.
+            if waiting and ti.map_index < 0:
+                self.log.info("Job %s ended with no data: skipping %s", handle.identifier, [t.task_id for t in waiting])
+                # Skipping ends the task before Airflow pushes what it returns.
+                ti.xcom_push("return_value", result)
+                self.skip(ti=ti, tasks=waiting)
+        return result
+
+    @contextmanager
+    def _forgiving(self) -> Iterator[None]:
+        """Turn what ended the wait into a skip where the author asked for that, alike in all modes."""
+        try:
+            yield
+        except (AirflowSkipException, AirflowRescheduleException, DownstreamTasksSkipped):
+            raise
+        except AirflowException as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipping, since soft_fail or never_fail is set: {error}") from error
+            raise
 
 
 def _reschedule(seconds: float) -> NoReturn:
     """Wait without a worker: end this poke, and ask for the next."""
-    raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=seconds))
+    raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=seconds))  # type: ignore[no-untyped-call]
 
 
 def _seconds(value: float | timedelta | None) -> float | None:

@@ -14,7 +14,7 @@ import aiohttp
 from yarl import URL
 
 from airflow_provider_asyncapi.core.auth import Token
-from airflow_provider_asyncapi.core.effects import Authorize, Effect, Flow, Gather, Log, Polled, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Authorize, Effect, Flow, Gather, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.flows.login import log_in
 from airflow_provider_asyncapi.core.messages import Response
@@ -97,7 +97,7 @@ class AiohttpDriver:
                 return await self._authorize(rejected, observe)
             case Gather():
                 return await self._gather(effect, observe)
-            case Log() | Polled():
+            case _:
                 return observe(effect)
 
     async def _gather(self, effect: Gather, observe: Observer) -> list[Any]:
@@ -152,7 +152,7 @@ class AiohttpDriver:
 
 def open_session(settings: ConnectionSettings, tls: ssl.SSLContext) -> aiohttp.ClientSession:
     """Open the pool of connections of one connection on the running loop."""
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=tls, limit=0, limit_per_host=settings.connections_per_host),
         # What the connection says is all that counts: no .netrc, no proxies from the environment, no cookies.
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -162,3 +162,6 @@ def open_session(settings: ConnectionSettings, tls: ssl.SSLContext) -> aiohttp.C
         max_line_size=LONGEST_LINE,
         max_field_size=LONGEST_LINE,
     )
+    # aiohttp would send a PUT, a DELETE and others again by itself; whether that may be done is for the core to say.
+    session._retry_connection = False  # noqa: SLF001 - there is no public way
+    return session

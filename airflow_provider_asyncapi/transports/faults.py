@@ -21,7 +21,7 @@ def fault(settings: ConnectionSettings, request: Request, error: BaseException, 
     found = list(causes(error))
     if connecting:
         through = " through the proxy" if settings.proxy else ""
-        return TransportError(f"{request}: couldn't connect{through}: {_reason(settings, found)}", sent=False)
+        return TransportError(f"{request}: couldn't connect{through}: {_reason(settings, request, found)}", sent=False)
     if any(isinstance(cause, TimeoutError) for cause in found):
         return TransportError(f"{request}: the server was silent for {settings.read_timeout:g} s")
     return TransportError(f"{request}: the connection broke before the answer was complete")
@@ -36,7 +36,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             yield from causes(cause)
 
 
-def _reason(settings: ConnectionSettings, found: list[BaseException]) -> str:
+def _reason(settings: ConnectionSettings, request: Request, found: list[BaseException]) -> str:
     """Find the most telling of the causes."""
     for cause in found:
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
@@ -44,11 +44,14 @@ def _reason(settings: ConnectionSettings, found: list[BaseException]) -> str:
                 f"the server's certificate isn't trusted ({cause.verify_message}); the connection's ca_cert names the"
                 " authorities that are"
             )
-    if any(isinstance(cause, ssl.SSLError) for cause in found):
-        return "the TLS handshake failed"
     if any(isinstance(cause, socket.gaierror) for cause in found):
         return "the host's name can't be resolved"
     if any(isinstance(cause, TimeoutError) for cause in found):
         return f"not possible within {settings.connect_timeout:g} s"
-    numbers = [cause.errno for cause in found if isinstance(cause, OSError) and cause.errno]
-    return os.strerror(numbers[-1]) if numbers else "refused"
+    numbers = [cause.errno for cause in found if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError)]
+    known = [os.strerror(number) for number in numbers if number]
+    if known:
+        return known[-1]
+    if settings.proxy and not any(isinstance(cause, ssl.SSLError) for cause in found):
+        return "the proxy refused"
+    return "the TLS handshake failed" if request.url.lower().startswith("https:") else "refused"

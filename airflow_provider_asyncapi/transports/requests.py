@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
 from airflow_provider_asyncapi.core.auth import Token
-from airflow_provider_asyncapi.core.effects import Authorize, Effect, Flow, Gather, Log, Polled, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Authorize, Effect, Flow, Gather, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.flows.login import log_in
 from airflow_provider_asyncapi.core.messages import Response
@@ -94,7 +94,7 @@ class RequestsDriver:
             case Gather(flows, concurrency):
                 with ThreadPoolExecutor(max_workers=concurrency) as pool:
                     return list(pool.map(lambda make: self.run(make(), observe=observe), flows))
-            case Log() | Polled():
+            case _:
                 return observe(effect)
 
     def _authorize(self, rejected: Token | None, observe: Observer) -> Token:

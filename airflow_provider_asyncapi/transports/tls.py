@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ssl
 
+import certifi
+
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.settings import ConnectionSettings
 
@@ -16,8 +18,6 @@ def tls_context(settings: ConnectionSettings) -> ssl.SSLContext:
 
     :raises ConfigurationError: where a certificate can't be read.
     """
-    import certifi
-
     try:
         context = ssl.create_default_context(cafile=settings.ca_cert)
         if settings.ca_cert is None:

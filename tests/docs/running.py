@@ -9,16 +9,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
-from airflow.sdk import DAG
 from airflow.sdk.definitions._internal.contextmanager import DagContext
 from airflow.sdk.definitions._internal.types import NOTSET
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
 
 SKIPPED = "skipped"
 NOW = "2026-01-31"
@@ -45,6 +47,13 @@ class Ti(SimpleNamespace):
 
     def get_relevant_upstream_map_indexes(self, *_: Any, **__: Any) -> Any:
         return self.map_index if self.map_index >= 0 else None
+
+
+class Returned(list):
+    """What all instances of a mapped task have returned, without asking a supervisor for it."""
+
+    def __init__(self, xcom_arg: Any, ti: Ti) -> None:
+        super().__init__(ti.run.result(xcom_arg.operator.task_id))
 
 
 class Run:
@@ -81,7 +90,11 @@ class Run:
     def last(self) -> Any:
         """Give what the last task has returned; of those that weren't skipped."""
         order = [task.task_id for task in self.dag.topological_sort()]
-        ran = [task_id for task_id in order if any(name == task_id and state == "success" for (name, _), state in self.states.items())]
+        ran = [
+            task_id
+            for task_id in order
+            if any(name == task_id and state == "success" for (name, _), state in self.states.items())
+        ]
         return self.result(ran[-1])
 
     def _map_indexes(self, task: Any) -> Iterator[int]:
@@ -100,7 +113,8 @@ class Run:
         context = {
             "ti": ti,
             "task": task,
-            "dag_run": SimpleNamespace(clear_number=0, run_id=ti.run_id),
+            "dag": self.dag,
+            "dag_run": SimpleNamespace(clear_number=0, run_id=ti.run_id, conf={}),
             "run_id": ti.run_id,
             "ds": NOW,
             "params": {name: param.value for name, param in self.dag.params.items()}

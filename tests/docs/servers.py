@@ -15,8 +15,9 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.parser import BytesParser
+from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lxml import etree
@@ -198,7 +199,7 @@ class RunningServer:
                 with lock:
                     try:
                         reply = spec.handler(state, call)
-                    except Exception as error:
+                    except Exception as error:  # noqa: BLE001 - a bug of a server fails its test, too
                         refused.append(f"{call}: {error!r}; body {call.body[:300]!r}, query {call.query}")
                         reply = Reply(getattr(error, "status", 400), {"error": str(error)})
                 body = reply.encoded()
@@ -212,19 +213,19 @@ class RunningServer:
                 if self.command != "HEAD":
                     self.wfile.write(body)
 
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer  # noqa: N815 - the names that http.server calls
 
             def log_message(self, *args: Any) -> None:
                 pass
 
-        # On two addresses, for links that lead to another host.
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Requests)
         self._http.daemon_threads = True
         self.state.url = f"http://127.0.0.1:{self._http.server_port}"
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
+        # Another name, and so another host to the client: links may lead there.
         self.state.seen["storage"] = f"http://localhost:{self._http.server_port}/storage"
 
-    def __enter__(self) -> RunningServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -325,7 +326,7 @@ def multipart(state: State, call: Call) -> Reply:
         case "POST /v2/transcripts":
             name, kind, content = call.parts["file"]
             need((name, kind) == ("orders.csv", "text/csv"), "which file?")
-            need(content == b"id,amount\n1,20\n", "the file is broken")
+            need(content == b"id,amount\n1,20", "the file is broken")
             need(call.parts["language"][2] == b"en", "which language?")
             return Reply(201, {"id": "t-1"})
         case "GET /v2/transcripts/t-1":
@@ -619,7 +620,7 @@ def cancel(state: State, call: Call) -> Reply:
 # --- fetching
 
 
-@server("presigned", {"2026-01-31.csv": "id,amount\n1,20\n"})
+@server("presigned", {"exports/2026-01-31.csv": "id,amount\n1,20\n"})
 def presigned(state: State, call: Call) -> Reply:
     match str(call):
         case "POST /exports":
@@ -635,7 +636,7 @@ def presigned(state: State, call: Call) -> Reply:
     raise unknown(call)
 
 
-@server("url_list", {"2026-01-31/part-0.csv": "0\n", "2026-01-31/part-1.csv": "1\n"})
+@server("url_list", {"exports/2026-01-31/part-0.csv": "0\n", "exports/2026-01-31/part-1.csv": "1\n"})
 def url_list(state: State, call: Call) -> Reply:
     match str(call):
         case "POST /exports":
@@ -680,7 +681,7 @@ def next_link(state: State, call: Call) -> Reply:
     return _plain_job(state, call)
 
 
-@server("cursor", {"2026-01-31.ndjson": "1\n2\n3\n"})
+@server("cursor", {"rows/2026-01-31.ndjson": "1\n2\n3\n"})
 def cursor(state: State, call: Call) -> Reply:
     if call.path == "/jobs/5/rows":
         need(call.params in ({}, {"cursor": "c2"}), "which cursor?")
@@ -720,7 +721,7 @@ def ndjson(state: State, call: Call) -> Reply:
     return _export(state, call)
 
 
-@server("zip", {"2026-01-31/a.csv": "1\n", "2026-01-31/sub/b.csv": "2\n"})
+@server("zip", {"exports/2026-01-31/a.csv": "1\n", "exports/2026-01-31/sub/b.csv": "2\n"})
 def zip_(state: State, call: Call) -> Reply:
     if str(call) == "GET /exports/5/archive":
         need(call.headers.get("accept") == "application/zip", "not acceptable", 406)
@@ -728,7 +729,7 @@ def zip_(state: State, call: Call) -> Reply:
     return _export(state, call)
 
 
-@server("file", {"orders of today.parquet": "PAR1"})
+@server("file", {"exports/orders of today.parquet": "PAR1"})
 def file(state: State, call: Call) -> Reply:
     if str(call) == "GET /exports/5/rows.parquet":
         named = {"Content-Disposition": 'attachment; filename="orders of today.parquet"'}
@@ -769,13 +770,12 @@ def api_key_query(state: State, call: Call) -> Reply:
     return _plain_job(state, call)
 
 
-@server("oauth2", 5, connection={}, counted={"token": 1})
+@server("oauth2", 5, connection={})
 def oauth2(state: State, call: Call) -> Reply:
     if str(call) == "POST /oauth/token":
         need(basic(call) == "my-client:my-client-secret", "no such client", 401)
         expected = {"grant_type": "client_credentials", "scope": "jobs.write jobs.read"}
         need(call.form == {**expected, "audience": "https://api.example.com"}, "invalid_request")
-        state.nth("token")
         return Reply(200, {"access_token": "from-oauth", "token_type": "Bearer", "expires_in": 3600})
     need(call.headers.get("authorization") == "Bearer from-oauth", "invalid_token", 401)
     return _plain_job(state, call)
@@ -844,3 +844,48 @@ def foreign_job(state: State, call: Call) -> Reply:
         case "GET /jobs/J-1/rows":
             return Reply(200, [1])
     raise unknown(call)
+
+
+@server("five_minutes", [{"id": 1}])
+def five_minutes(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /v1/exports":
+            need(call.json == {"table": "orders"}, "which table?")
+            return Reply(201, {"export": {"id": "e-7"}})
+        case "GET /v1/exports/e-7":
+            job = {"id": "e-7", "state": progress(state, ("QUEUED", "RUNNING", "FINISHED")), "percent": 40}
+            return Reply(200, {"export": job})
+        case "GET /v1/exports/e-7/rows":
+            return Reply(200, [{"id": 1}])
+    raise unknown(call)
+
+
+@server("exists_already", "e-3")
+def exists_already(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /exports":
+            return Reply(409, {"message": "there is one already", "existing": {"id": "e-3"}})
+        case "GET /exports/e-3":
+            return Reply(200, {"status": progress(state, ("BUSY", "READY"))})
+    raise unknown(call)
+
+
+@server("graphql_pages", [1, 2, 3], counted={"page": 2})
+def graphql_pages(state: State, call: Call) -> Reply:
+    if call.path != "/graphql":
+        return _plain_job(state, call)
+    variables = call.json["variables"]
+    need(variables in ({"id": 5, "after": None}, {"id": 5, "after": "c2"}), "which page?")
+    state.nth("page")
+    last = variables["after"] is not None
+    info = {"hasNextPage": not last, "endCursor": "c3" if last else "c2"}
+    return Reply(200, {"data": {"rows": {"nodes": [3] if last else [1, 2], "pageInfo": info}}})
+
+
+@server("cookie", 5, connection={})
+def cookie(state: State, call: Call) -> Reply:
+    if str(call) == "POST /login":
+        need(call.form == {"user": "robot", "password": "s3cret-word"}, "who?", 403)
+        return Reply(204, headers={"Set-Cookie": "sid=abc123; Path=/; HttpOnly"})
+    need(SimpleCookie(call.headers.get("cookie", ""))["sid"].value == "abc123", "who?", 401)
+    return _plain_job(state, call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,13 @@ from demo.airflow import RUN_OVER, LocalAirflow, TaskState
 from demo.connections import connections
 from demo.server import DemoServer
 
-EXAMPLE_DAGS = Path(__file__).resolve().parents[2] / "example_dags"
+HERE = Path(__file__).resolve().parent
+DAG_FOLDERS = (HERE.parents[1] / "example_dags", HERE / "dags")
+#: Beside those of the demo.
+CONNECTIONS: dict[str, dict[str, Any]] = {
+    "standard_plain": {"conn_type": "asyncapi"},
+    "half_filled": {"conn_type": "asyncapi", "extra": {"auth": "bearer"}},
+}
 RUN_TIMEOUT = 180.0
 
 
@@ -88,10 +95,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer, results: Path) -> Iterator[LocalAirflow]:
+    dags = tmp_path_factory.mktemp("dags")
+    for folder in DAG_FOLDERS:
+        shutil.copytree(folder, dags, dirs_exist_ok=True)
+    own = {name: {"host": demo_server.url, **fields} for name, fields in CONNECTIONS.items()}
     with LocalAirflow(
         tmp_path_factory.mktemp("airflow"),
-        EXAMPLE_DAGS,
-        connections=connections(demo_server.url),
+        dags,
+        connections=connections(demo_server.url) | own,
         env={"ASYNCAPI_DEMO_RESULTS": results.as_uri()},
     ) as running:
         yield running

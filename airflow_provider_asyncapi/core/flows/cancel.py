@@ -6,8 +6,9 @@ import logging
 
 from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.flows.submit import Step, perform
+from airflow_provider_asyncapi.core.flows.submit import perform
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.plans.step import Step
 from airflow_provider_asyncapi.core.schedule import PollSchedule
 from airflow_provider_asyncapi.core.settings import Api
 

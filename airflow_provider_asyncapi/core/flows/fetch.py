@@ -20,7 +20,6 @@ from airflow_provider_asyncapi.core.errors import (
     ResultExpiredError,
     UnavailableError,
 )
-from airflow_provider_asyncapi.core.fetch_plan import FetchPlan
 from airflow_provider_asyncapi.core.flows.exchange import (
     Patience,
     persist,
@@ -29,10 +28,12 @@ from airflow_provider_asyncapi.core.flows.exchange import (
     speaks_of_status,
     unusable,
 )
-from airflow_provider_asyncapi.core.flows.submit import Step
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Request, Response
-from airflow_provider_asyncapi.core.rules import Outcome, Rule
+from airflow_provider_asyncapi.core.names import Outcome
+from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
+from airflow_provider_asyncapi.core.plans.step import Step
+from airflow_provider_asyncapi.core.rules import Rule
 from airflow_provider_asyncapi.core.selectors import capture
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.templates import Variables
@@ -245,7 +246,7 @@ class Fetching:
 
 class _Watched:
     """
-    Hands a body on to a sink, and keeps it as well while it is small: rules look into it, and what says no is never large.
+    Hands a body on to a sink, and keeps it while it is small, for rules to look into: what says no is never large.
 
     :param sink: where it goes.
     """

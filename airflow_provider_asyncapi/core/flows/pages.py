@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from airflow_provider_asyncapi.core import decoding
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Gather
@@ -41,7 +42,9 @@ def fetch_pages(fetching: Fetching, paging: Paging, collect: Collect) -> Flow[in
     size = fetching.plan.concurrency
     for start in range(0, len(numbers), size):
         batch = [
-            partial(_page, fetching, f"page {number}", _variables(paging, number, index * (paging.size or 0)), index == 0)
+            partial(
+                _page, fetching, f"page {number}", _variables(paging, number, index * (paging.size or 0)), index == 0
+            )
             for index, number in enumerate(numbers[start : start + size], start)
         ]
         pages: list[Page] = yield Gather(batch, size)
@@ -55,7 +58,7 @@ def _in_a_row(fetching: Fetching, paging: Paging, collect: Collect) -> Flow[int]
     is_numbered = paging.style is Style.NUMBERED
     pointer: JsonValue = None
     pointers: set[str] = set()
-    offset, body, is_full = 0, b"", False
+    offset, body, was_full = 0, b"", False
     for index in itertools.count():
         number = paging.first + index * paging.step
         name = f"page {number}"
@@ -73,8 +76,69 @@ def _in_a_row(fetching: Fetching, paging: Paging, collect: Collect) -> Flow[int]
                 " page; give pages or last_page"
             )
         collect(rows, response)
-        offset, body = offset + len(rows), response.body
-        # Only an API that has once filled a page to the size asked for means something by a page that isn't full.
-        is_full = len(rows) >= paging.size if paging.size and (index == 0 or is_full) else False
-        ...
-    raise AssertionError
+        if is_numbered:
+            # Only where the API fills pages as it was asked to is one that isn't full the last.
+            if was_full and len(rows) < (paging.size or 0):
+                return index + 1
+            offset, body, was_full = offset + len(rows), response.body, len(rows) >= (paging.size or math.inf)
+            continue
+        pointer = _next_pointer(fetching, paging, name, variables, response)
+        if pointer is None:
+            return index + 1
+        if as_text(pointer) in pointers:
+            raise ResultError(f"{name}: names a next page that was there already, so the pages run in a circle")
+        pointers.add(as_text(pointer))
+    raise AssertionError  # pragma: no cover - the count has no end
+
+
+def _variables(paging: Paging, number: int, offset: int) -> dict[str, JsonValue]:
+    limit = {} if paging.size is None else {"limit": paging.size}
+    return {"page": number, "offset": offset, **limit}
+
+
+def _page(
+    fetching: Fetching, name: str, variables: Mapping[str, JsonValue], is_first: bool, *, is_open: bool = False
+) -> Flow[Page]:
+    """
+    Fetch one page.
+
+    :param is_open: whether a 404 only means that there are no more pages.
+    """
+    step = fetching.plan.step
+    request = step.request
+    # The first page has no cursor, unless a variable gives it: null in JSON, nothing in a text.
+    blank = "" if request.body is not None and isinstance(request.body.content, str) else None
+    scope = {"cursor": blank, **fetching.scope, **variables}
+    if _LINK in variables:
+        request = dataclasses.replace(request, endpoint=f"{{{_LINK}}}", params={})
+    elif scope["cursor"] in (None, ""):
+        request = dataclasses.replace(
+            request, params=_without_cursor(request.params), headers=_without_cursor(request.headers)
+        )
+    step = dataclasses.replace(step, request=request)
+    also = frozenset({_NOT_FOUND}) if is_open and not is_first else frozenset[int]()
+    try:
+        asked = fetching.request(step, scope)
+        response = yield from fetching.answer(step, asked, scope, limit=_MAX_PAGE, also=also)
+        if response.status in also:
+            return response, []
+        return response, fetching.decoded(decoding.decode_rows, asked, response, scope)
+    except NoDataError as error:
+        if is_first:
+            raise
+        return error.response, []
+    except AsyncApiError as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def _without_cursor(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value != "{cursor}"}
+
+
+def _next_pointer(
+    fetching: Fetching, paging: Paging, name: str, variables: Mapping[str, JsonValue], response: Response
+) -> JsonValue:
+    try:
+        return paging.next_pointer(response, {**fetching.scope, **variables})
+    except AsyncApiError as error:
+        raise type(error)(f"{name}: {fetching.api.redact(str(error))}") from error

@@ -6,15 +6,12 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from airflow_provider_asyncapi.core import rules
 from airflow_provider_asyncapi.core.effects import Flow, Log, Polled
 from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,
     AsyncApiError,
-    ConfigurationError,
     ContentError,
     JobFailedError,
     MissingValueError,
@@ -35,114 +32,18 @@ from airflow_provider_asyncapi.core.flows.exchange import (
 )
 from airflow_provider_asyncapi.core.handle import JobHandle, check_identifier
 from airflow_provider_asyncapi.core.messages import Request, Response
+from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY, Outcome
+from airflow_provider_asyncapi.core.plans.step import Step
+from airflow_provider_asyncapi.core.plans.submit import SubmitPlan
 from airflow_provider_asyncapi.core.redaction import shown_url
-from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS, RequestTemplate
-from airflow_provider_asyncapi.core.rules import Outcome, Rule
-from airflow_provider_asyncapi.core.schedule import PollSchedule, parse_error_waits
-from airflow_provider_asyncapi.core.selectors import Selection, capture, parse_captures
+from airflow_provider_asyncapi.core.schedule import PollSchedule
+from airflow_provider_asyncapi.core.selectors import Selection, capture
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import JsonValue
 
-IDEMPOTENCY_KEY = "idempotency_key"
 #: These redirects say where to send the request instead; the Location of any other may be the job.
 _MOVED = frozenset({301, 307, 308})
-#: A worker waits while submitting, so its patience is short: 1, 2, 4, 8 s.
-_PATIENCE = PollSchedule(interval=1.0, max_errors=5)
-STEP_PARAMETERS = ("rules", "capture", "error_message")
-#: What a trigger operator takes.
-SUBMIT_PARAMETERS = (
-    *REQUEST_PARAMETERS,
-    *STEP_PARAMETERS,
-    "identifier",
-    "start",
-    "variables",
-    "max_consecutive_errors",
-    "error_waits",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """
-    One request that changes something, and what its answer means.
-
-    :param name: for messages.
-    :param request: the request.
-    :param rules: what an answer means; without a match 2xx is a success.
-    :param captures: what to take from the answer.
-    :param error_message: where the answer says what is wrong.
-    """
-
-    name: str
-    request: RequestTemplate
-    rules: tuple[Rule, ...] = ()
-    captures: Mapping[str, Selection] = field(default_factory=dict)
-    error_message: Selection | None = None
-
-    @classmethod
-    def parse(cls, given: Mapping[str, Any], name: str, *, method: str | None = None) -> Step:
-        """
-        Read a step from plain data: a request, and beside it the keys of :data:`STEP_PARAMETERS`.
-
-        :raises ConfigurationError: naming the part that is wrong.
-        """
-        if not isinstance(given, Mapping):
-            raise ConfigurationError(f"{name}: has to be a mapping that describes a request, not {given!r}")
-        return cls(
-            name,
-            RequestTemplate.parse(given, name, method=method, also=STEP_PARAMETERS),
-            rules.parse_rules(given.get("rules"), f"{name}.rules" if name != "submit" else "rules"),
-            parse_captures(given.get("capture"), "capture"),
-            Selection.parse_optional(given.get("error_message"), "error_message"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class SubmitPlan:
-    """
-    How a job is submitted.
-
-    :param submit: the request that makes the job.
-    :param identifier: where the answer says which job it is.
-    :param start: the request that starts or enqueues it, for APIs that need one.
-    :param variables: what the author calls by name in this and all later requests.
-    :param schedule: how many transient errors to bear, and how long to wait after each.
-    """
-
-    submit: Step
-    identifier: Selection
-    start: Step | None = None
-    variables: Mapping[str, JsonValue] = field(default_factory=dict)
-    schedule: PollSchedule = _PATIENCE
-
-    @classmethod
-    def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> SubmitPlan:
-        """
-        Read the parameters of the trigger operator.
-
-        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
-
-        :raises ConfigurationError: naming the parameter that is wrong.
-        """
-        if complete and given.get("identifier") is None:
-            raise ConfigurationError(
-                "identifier: is missing; it is the selector of the job's identifier in the answer, such as 'data.id' or"
-                " 'header:Location'"
-            )
-        schedule = PollSchedule(
-            interval=_PATIENCE.interval,
-            max_errors=given.get("max_consecutive_errors") or _PATIENCE.max_errors,
-            error_waits=parse_error_waits(given.get("error_waits")),
-        )
-        request = {name: value for name, value in given.items() if name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS)}
-        return cls(
-            Step.parse(request, "submit", method="POST"),
-            Selection.parse_optional(given.get("identifier"), "identifier") or Selection(()),
-            Step.parse(given["start"], "start", method="POST") if given.get("start") is not None else None,
-            _checked_variables(given.get("variables") or {}),
-            schedule,
-        )
 
 
 def submit(api: Api, plan: SubmitPlan, variables: Variables) -> Flow[JobHandle]:
@@ -177,21 +78,17 @@ def submit(api: Api, plan: SubmitPlan, variables: Variables) -> Flow[JobHandle]:
         yield Log(logging.INFO, f"Submitted job {api.redact(str(handle.identifier))} ({address})")
         yield Polled(handle, 0, 0, changed=True)
     handle = handle.with_variables(captured(plan.submit.captures, response, scope))
-    if plan.start is not None and not handle.outcome.is_final:
+    for step in plan.start:
+        if handle.outcome.is_final:
+            break
         scope = {**scope, **handle.scope()}
-        started, outcome = yield from perform(api, plan.start, scope, plan.schedule, base=address)
+        started, outcome = yield from perform(api, step, scope, plan.schedule, base=address)
         handle = dataclasses.replace(handle, outcome=outcome or Outcome.RUNNING)
-        handle = handle.with_variables(captured(plan.start.captures, started, scope))
+        handle = handle.with_variables(captured(step.captures, started, scope))
         yield Log(logging.INFO, f"Started job {api.redact(str(handle.identifier))}")
     if handle.outcome.is_final:
         yield Log(logging.INFO, f"The job is over already: {handle.outcome}")
     return handle
-
-
-def _checked_variables(given: Any) -> Mapping[str, JsonValue]:
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(f"variables: has to be a mapping of names to values, not {type(given).__name__}")
-    return given
 
 
 def captured(captures: Mapping[str, Selection], response: Response, scope: Variables) -> dict[str, JsonValue]:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from airflow_provider_asyncapi.core.effects import Flow, Log, Polled, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
-    ConfigurationError,
     ContentError,
     DeadlineError,
     JobFailedError,
@@ -29,113 +25,19 @@ from airflow_provider_asyncapi.core.flows.exchange import (
     transient,
     unusable,
 )
-from airflow_provider_asyncapi.core.flows.submit import Step, captured
+from airflow_provider_asyncapi.core.flows.submit import captured
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Request, Response
-from airflow_provider_asyncapi.core.progress import Progress
+from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.redaction import shown_url
-from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS, RequestTemplate
-from airflow_provider_asyncapi.core.rules import Outcome
-from airflow_provider_asyncapi.core.schedule import SCHEDULE_PARAMETERS, SHORTEST_WAIT, PollSchedule, retry_after
-from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
+from airflow_provider_asyncapi.core.schedule import SHORTEST_WAIT, retry_after
 from airflow_provider_asyncapi.core.settings import Api
-from airflow_provider_asyncapi.core.status import STATUS_PARAMETERS, StatusPolicy, Verdict
+from airflow_provider_asyncapi.core.status import Verdict
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import as_text, shorten
 
-RESULT_IDENTIFIER = "result_identifier"
-WAIT_PARAMETERS = (
-    *REQUEST_PARAMETERS,
-    *STATUS_PARAMETERS,
-    *SCHEDULE_PARAMETERS,
-    RESULT_IDENTIFIER,
-    "capture",
-    "error_message",
-    "progress",
-    "cancel",
-)
 _NOT_FOUND = 404
-
-
-@dataclass(frozen=True, slots=True)
-class WaitPlan:
-    """
-    How a job is waited for.
-
-    :param request: the status request.
-    :param policy: what its answers mean.
-    :param schedule: how often it is sent.
-    :param captures: variables to take from the answers, the result identifier among them.
-    :param error_message: where the answer says why the job failed.
-    :param progress: where it says how far the job is.
-    :param cancel: the request that stops the job.
-    """
-
-    request: RequestTemplate
-    policy: StatusPolicy
-    schedule: PollSchedule = field(default_factory=PollSchedule)
-    captures: Mapping[str, Selection] = field(default_factory=dict)
-    error_message: Selection | None = None
-    progress: Progress | None = None
-    cancel: Step | None = None
-
-    @classmethod
-    def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> WaitPlan:
-        """
-        Read the parameters of the sensor.
-
-        :param given: a mapping with keys of :data:`WAIT_PARAMETERS`.
-        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
-        :raises ConfigurationError: naming the parameter that is wrong.
-        """
-        policy = StatusPolicy.parse(given, complete=complete)
-        if complete and policy.is_empty:
-            raise ConfigurationError(
-                "completion_key: is missing; it is the selector of the job's status in the answer, such as"
-                " 'data.status'"
-                " (or give rules, or a profile)"
-            )
-        captures = parse_captures(given.get("capture"), "capture")
-        if given.get(RESULT_IDENTIFIER) is not None:
-            captures[RESULT_IDENTIFIER] = Selection.parse(given[RESULT_IDENTIFIER], RESULT_IDENTIFIER)
-        request = {name: given[name] for name in REQUEST_PARAMETERS if given.get(name) is not None}
-        return cls(
-            RequestTemplate.parse(request, "status request"),
-            policy,
-            PollSchedule.parse(given),
-            captures,
-            Selection.parse_optional(given.get("error_message"), "error_message"),
-            Progress.parse(given.get("progress")),
-            Step.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """
-    Where a wait stands; plain data, so that it can go on in another process.
-
-    :param handle: the job.
-    :param started_at: when the wait began, in seconds since the epoch.
-    :param deadline: when it ends, in seconds since the epoch; fixed once. None for never.
-    :param polls: how many polls have been made.
-    :param errors: how many of the last ones failed, in a row.
-    """
-
-    handle: JobHandle
-    started_at: float
-    deadline: float | None = None
-    polls: int = 0
-    errors: int = 0
-
-    @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> Wait:
-        """Read what :meth:`dump` gave."""
-        return cls(**{**given, "handle": JobHandle.parse(given["handle"])})
-
-    def dump(self) -> dict[str, Any]:
-        """Give the state as plain data."""
-        return {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "handle": self.handle.dump()}
 
 
 def wait(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
@@ -154,9 +56,10 @@ def wait(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
     if handle.outcome.is_final:
         return handle
     patience = Patience(plan.schedule, state.errors)
-    polls, unknown, is_first = state.polls, set[str](), True
-    if polls == 0 and plan.schedule.initial_delay:
-        yield Sleep(_until_deadline(plan.schedule.initial_delay, state, api.clock()))
+    polls, doubted, is_first = state.polls, set[str](), True
+    delay = state.started_at + plan.schedule.initial_delay - api.clock()
+    if polls == 0 and delay > 0:
+        yield Sleep(_until_deadline(delay, state, api.clock()))
     while True:
         scope = {**api.scope, **handle.scope()}
         request = plan.request.render(scope, api.settings.base_url, reference_base=handle.urls.get("submit"))
@@ -170,9 +73,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
             if found.outcome.is_final:
                 yield Polled(handle, polls, 0, changed=True)
                 return (yield from _ended(api, plan, handle, found, request, response))
-            if not found.known and (text := as_text(found.value)) not in unknown:
-                unknown.add(text)
-                yield Log(logging.WARNING, _unknown(api, plan, request, found))
+            yield from _doubt(api, plan, request, found, doubted)
         is_new = (handle.status, handle.progress) != seen
         now = api.clock()
         if _is_last(plan, state, polls, now):
@@ -280,10 +181,18 @@ def _until_deadline(pause: float, state: Wait, now: float) -> float:
     return pause if state.deadline is None else min(pause, max(SHORTEST_WAIT, state.deadline - now))
 
 
-def _unknown(api: Api, plan: WaitPlan, request: Request, verdict: Verdict) -> str:
-    value = api.redact(shorten(as_text(verdict.value), 200))
-    found = f"holds nothing at {plan.policy.key}" if verdict.value is None else f"says {value!r}"
-    return f"{request}: the answer {found}, which none of the given values or rules knows; taken for running"
+def _doubt(api: Api, plan: WaitPlan, request: Request, verdict: Verdict, doubted: set[str]) -> Flow[None]:
+    """Say that a status isn't known, once for each."""
+    text = as_text(verdict.value)
+    if verdict.known or text in doubted:
+        return
+    doubted.add(text)
+    shown = api.redact(shorten(text, 200))
+    found = f"holds nothing at {plan.policy.key}" if verdict.value is None else f"says {shown!r}"
+    yield Log(
+        logging.WARNING,
+        f"{request}: the answer {found}, which none of the given values or rules knows; taken for running",
+    )
 
 
 def _described(api: Api, handle: JobHandle) -> str:

@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.errors import (
     ResultTooLargeError,
 )
 from airflow_provider_asyncapi.core.handle import MAX_VARIABLE, VERSION, JobHandle, check_identifier
-from airflow_provider_asyncapi.core.rules import Outcome
+from airflow_provider_asyncapi.core.names import Outcome
 
 HANDLE = JobHandle(
     "u-1",

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError
 from airflow_provider_asyncapi.core.messages import Response
-from airflow_provider_asyncapi.core.rules import Condition, Outcome, Rule, first_match, parse_rules
+from airflow_provider_asyncapi.core.names import Outcome
+from airflow_provider_asyncapi.core.rules import Condition, Rule, first_match, parse_rules
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

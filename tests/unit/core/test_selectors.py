@@ -47,6 +47,12 @@ def value(selector, variables=None, response=ANSWER):
         ("header:Location", "/jobs/7"),
         ("header: LOCATION", "/jobs/7"),
         ("header:X-None", None),
+        (r"header:Location regex:/jobs/(\d+)", "7"),
+        (r"header:Location regex:\d{1,3}$", "7"),
+        ("header:Location regex:/other/", None),
+        ("$.jobs[*].id regex:[79]", ["7", "9"]),
+        ("payload.json:deeper.json:state regex:^inner", "inner"),
+        (r"id regex:^\d$", "7"),
         ("$.jobs[*].id", ["7", "a json:b", "9"]),
         ("$.jobs[*].state", ["done", "odd"]),
         ("payload.json:state", "inner"),
@@ -60,6 +66,23 @@ def value(selector, variables=None, response=ANSWER):
 )
 def test_a_selector_gives_one_value_several_as_a_list_and_nothing_for_null(selector, found):
     assert value(selector) == found
+
+
+def test_a_body_that_is_plain_text_is_a_value():
+    assert value("response_text", response=Response(200, body=b" RUNNING\n")) == "RUNNING"
+    assert value("response_text regex:id=(\\w+)", response=Response(200, body=b"ok id=j7 at 9")) == "j7"
+    assert value("response_text", response=Response(200, body=b" \n")) is None
+
+
+def test_the_url_that_answered_is_a_value():
+    assert value("response_url", response=Response(200, url="https://api.example/v1/jobs/7")).endswith("/jobs/7")
+    assert not Selector.parse("response_url", "").needs_body
+    assert Selector.parse("response_text", "").needs_body
+
+
+def test_a_malformed_regular_expression_is_an_error():
+    with pytest.raises(SelectorError, match=r"capture: malformed selector 'id regex:\(': regex '\(': "):
+        Selector.parse("id regex:(", "capture")
 
 
 def test_a_selector_reads_xml_and_json_inside_of_it():

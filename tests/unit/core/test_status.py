@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError
 from airflow_provider_asyncapi.core.messages import Response
-from airflow_provider_asyncapi.core.rules import Outcome
+from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.status import STATUS_PARAMETERS, StatusPolicy, Verdict
 
 GIVEN = {
@@ -95,13 +95,6 @@ def test_a_body_that_can_not_be_read_is_an_error_where_no_rule_has_decided():
         judge(GIVEN)
     with pytest.raises(ContentError, match="HTML page"):
         StatusPolicy.parse(GIVEN).judge(Response(200, body=b"<html>"), {})
-
-
-def test_a_rule_may_turn_an_error_status_into_an_answer():
-    policy = StatusPolicy.parse({**GIVEN, "rules": ACCEPTED})
-    assert policy.decides_on_status_code(answer(None, 404), {})
-    assert not policy.decides_on_status_code(answer(None, 500), {})
-    assert not StatusPolicy.parse(GIVEN).decides_on_status_code(answer(None, 404), {})
 
 
 def test_nothing_given_is_an_empty_policy():

@@ -68,9 +68,7 @@ def test_the_erp_hub_spells_the_status_differently(call, clock):
     assert get(call, "/hubs/erp/bulk/1234/accounts", Accept="text/csv").status_code == 200
 
 
-@pytest.mark.parametrize(
-    ("name", "word"), [("aborting", "ABORTED"), ("failing", "ERROR"), ("stuck", "RUNNING")]
-)
+@pytest.mark.parametrize(("name", "word"), [("aborting", "ABORTED"), ("failing", "ERROR"), ("stuck", "RUNNING")])
 def test_the_object_chooses_how_a_bulk_job_ends(call, clock, name, word):
     query(call, name)
     clock.advance(1e6)
@@ -143,9 +141,7 @@ def test_unknown_ids_hubs_and_objects_are_404_and_wrong_methods_405(call):
     assert call("PUT", "/hubs/crm/bulk/query", headers=AUTH).status_code == 405
 
 
-@pytest.mark.parametrize(
-    "value", [None, "User user-secret", "User user-secret, Element x", "Bearer user-secret"]
-)
+@pytest.mark.parametrize("value", [None, "User user-secret", "User user-secret, Element x", "Bearer user-secret"])
 def test_missing_or_wrong_credentials_are_refused(call, value):
     answer = call("GET", "/hubs/crm/contacts", headers={"Authorization": value})
     assert (answer.status_code, "message" in answer.json()) == (401, True)

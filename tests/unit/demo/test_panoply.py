@@ -39,9 +39,7 @@ def test_a_report_is_triggered_polled_and_fetched(call, clock):
     assert "result" not in seen[1]
     assert seen[2]["result"]["identifier"] == "r-1"
     assert seen[2]["result"]["pages"] == 3
-    rows = call("POST", "/flex/graphql", json={"query": QUERY}, headers=token).json()["data"]["result"][
-        "rows"
-    ]
+    rows = call("POST", "/flex/graphql", json={"query": QUERY}, headers=token).json()["data"]["result"]["rows"]
     assert rows[0] == {"id": 1, "name": "row 1"}
     assert len(rows) == 6
 

@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from airflow_provider_asyncapi.core.flows.cancel import cancel
-from airflow_provider_asyncapi.core.flows.submit import Step
 from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.rules import Outcome
+from airflow_provider_asyncapi.core.names import Outcome
+from airflow_provider_asyncapi.core.plans.step import Step
 from tests.unit.core.flows.script import BASE, Script, answer, lost, make_api
 
 HANDLE = JobHandle("7", urls={"submit": "https://api.example.com/v2/jobs"})

@@ -132,7 +132,7 @@ def test_a_login_whose_answer_is_lost_has_not_sent_the_request_it_was_for():
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"data": {"token": ""}}, {"data": {"token": True}}, {"data": {"token": None}}, {"data": {"token": ["planted"]}},
+    [{}, {"data": {"token": ""}}, {"data": {"token": True}}, {"data": {"token": None}}, {"data": {"token": ["plant"]}},
      {"data": {"token": "planted\r\nX-Evil: 1"}}, {"data": {"token": "plantéd"}}, {"elsewhere": "planted"}],
     ids=str,
 )  # fmt: skip
@@ -144,9 +144,7 @@ def test_an_answer_without_a_usable_token_says_where_it_looked(body):
 
 
 def test_an_answer_that_is_no_json_says_what_it_is():
-    with pytest.raises(
-        MissingValueError, match=rf"login: POST {BASE}/login answered 200: expected JSON, got an HTML page"
-    ):
+    with pytest.raises(MissingValueError, match=f"login: POST {BASE}/login answered 200: expected JSON, got an HTML"):
         log_in_with(Script(make_api(**FIELDS), answer(b"<html>planted")))
 
 

@@ -18,9 +18,11 @@ from airflow_provider_asyncapi.core.errors import (
     ResultTooLargeError,
     UnavailableError,
 )
-from airflow_provider_asyncapi.core.flows.submit import SUBMIT_PARAMETERS, Step, SubmitPlan, submit
+from airflow_provider_asyncapi.core.flows.submit import submit
 from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.rules import Outcome
+from airflow_provider_asyncapi.core.names import Outcome
+from airflow_provider_asyncapi.core.plans.step import Step
+from airflow_provider_asyncapi.core.plans.submit import SUBMIT_PARAMETERS, SubmitPlan
 from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make_api
 
 FIELDS = {"endpoint": "/jobs", "json": {"gstin": "x"}, "identifier": "data.id"}
@@ -52,8 +54,7 @@ def test_a_plan_takes_all_parameters_of_the_operator():
         }
     )
     assert plan.submit.request.method == "POST"
-    assert plan.start is not None
-    assert plan.start.request.method == "POST"
+    assert [step.request.method for step in plan.start] == ["POST"]
     assert (plan.schedule.max_errors, plan.schedule.error_waits) == (3, {503: 9.0})
     assert {"identifier", "start", "rules", "json"} <= set(SUBMIT_PARAMETERS)
 
@@ -61,6 +62,17 @@ def test_a_plan_takes_all_parameters_of_the_operator():
 def test_a_plan_needs_an_identifier():
     with pytest.raises(ConfigurationError, match=r"identifier: is missing.*data\.id"):
         SubmitPlan.parse({"endpoint": "/jobs"})
+
+
+def test_variables_of_the_author_are_a_mapping():
+    with pytest.raises(ConfigurationError, match="variables: has to be a mapping of names to values, not list"):
+        SubmitPlan.parse({**FIELDS, "variables": ["a"]})
+
+
+def test_variables_of_the_author_go_along_with_the_job():
+    handle, script = submitted(CREATED, json={"a": "{period}"}, variables={"period": 5})
+    assert script.requests[0].body == b'{"a":5}'
+    assert handle.variables["period"] == 5
 
 
 def test_a_step_is_a_mapping():
@@ -155,6 +167,22 @@ def test_credentials_are_renewed_even_where_the_refusal_has_a_location():
     assert run(script, identifier="header:Location").identifier == "/7"
 
 
+def test_a_job_may_need_several_requests_until_it_starts():
+    upload = {"method": "PUT", "endpoint": "/jobs/{identifier}/data", "data": "a,b", "capture": {"part": "part"}}
+    start = {"endpoint": "/jobs/{identifier}/close", "json": {"part": "{part}"}}
+    handle, script = submitted(CREATED, answer({"part": 3}), answer({}), start=[upload, start])
+    assert script.paths == ["POST /jobs", "PUT /jobs/job-7/data", "POST /jobs/job-7/close"]
+    assert script.requests[2].body == b'{"part":3}'
+    assert handle.variables["part"] == 3
+
+
+def test_nothing_more_is_sent_once_a_job_is_over():
+    over = {"endpoint": "/jobs/{identifier}/start", "rules": [{"selector": "x", "in": 1, "outcome": "success"}]}
+    handle, script = submitted(CREATED, answer({"x": 1}), start=[over, {"endpoint": "/never"}])
+    assert script.paths == ["POST /jobs", "POST /jobs/job-7/start"]
+    assert handle.outcome == "success"
+
+
 def test_whoever_keeps_the_state_is_told_the_identifier_before_anything_else_happens():
     script = Script(make_api(), CREATED, answer({}, 400))
     with pytest.raises(RequestRejectedError):
@@ -201,7 +229,7 @@ def rule(outcome: str, **condition: Any) -> dict[str, Any]:
 
 def test_an_answer_that_says_200_but_means_no_is_a_failure():
     errors = rule("failure", selector="userErrors", exists=True)
-    with pytest.raises(JobFailedError, match="submit: POST .* a rule takes it for a failure: no such thing"):
+    with pytest.raises(JobFailedError, match=r"submit: POST .* a rule takes it for a failure: no such thing"):
         submitted(answer({"userErrors": [1], "message": "no such thing"}), rules=[errors])
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from airflow_provider_asyncapi.core import decoding
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.flows.submit import STEP_PARAMETERS, Step
 from airflow_provider_asyncapi.core.paging import PAGING_PARAMETERS, Paging
 from airflow_provider_asyncapi.core.partial import Partial
+from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step
 from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.schedule import PollSchedule
 from airflow_provider_asyncapi.core.selectors import Selection
 
+_PATIENCE_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "error_waits")
 FETCH_PARAMETERS = (
     *REQUEST_PARAMETERS,
     *PAGING_PARAMETERS,
@@ -29,8 +30,7 @@ FETCH_PARAMETERS = (
     "on_partial",
     "cleanup",
     "concurrency",
-    "max_consecutive_errors",
-    "error_waits",
+    *_PATIENCE_PARAMETERS,
 )
 #: A worker waits while fetching, so its patience is short: 1, 2, 4, 8 s.
 _PATIENCE = {"poke_interval": 1, "max_consecutive_errors": 5}
@@ -91,7 +91,7 @@ class FetchPlan:
             raise ConfigurationError(f"output: {output!r} isn't one of {', '.join(Output)}")
         request = {name: set_[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in set_}
         step = Step.parse(request, "fetch")
-        patience = {name: set_[name] for name in ("max_consecutive_errors", "error_waits") if name in set_}
+        patience = {name: set_[name] for name in _PATIENCE_PARAMETERS if name in set_}
         plan = cls(
             Output(output),
             step,
@@ -101,20 +101,16 @@ class FetchPlan:
             Paging.parse(set_, step.request.names() if complete else None) if output == Output.PAGES else None,
             decoding.check_format(set_.get("result_format")),
             Selection.parse_optional(set_.get("result_path"), "result_path"),
-            set_.get("inline"),
+            _inline(set_.get("inline")),
             Partial.parse(set_.get("failed_records"), set_.get("on_partial")),
-            set_.get("concurrency", _CONCURRENCY),
+            _concurrency(set_.get("concurrency", _CONCURRENCY)),
         )
-        plan._check(complete=complete)  # noqa: SLF001 - its own
+        if complete:
+            plan._check()
         return plan
 
-    def _check(self, *, complete: bool) -> None:
-        if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or self.concurrency < 1:
-            raise ConfigurationError(f"concurrency: has to be a whole number of at least 1, not {self.concurrency!r}")
-        if self.inline is not None and not isinstance(self.inline, str):
-            raise ConfigurationError(f"inline: has to be the name of a variable, not {self.inline!r}")
-        if not complete:
-            return
+    def _check(self) -> None:
+        """Check what goes together."""
         if self.inline is not None and self.output in (Output.ZIP, Output.FILE):
             raise ConfigurationError(f"inline: a variable holds a value, and output={str(self.output)!r} makes files")
         if self.partial is None:
@@ -127,3 +123,15 @@ class FetchPlan:
                 if self.output is Output.ZIP
                 else "failed_records: member names a file in an archive, so output has to be 'zip'"
             )
+
+
+def _concurrency(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise ConfigurationError(f"concurrency: has to be a whole number of at least 1, not {given!r}")
+    return given
+
+
+def _inline(given: Any) -> str | None:
+    if given is not None and not isinstance(given, str):
+        raise ConfigurationError(f"inline: has to be the name of a variable, not {given!r}")
+    return given

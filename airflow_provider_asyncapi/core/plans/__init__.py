@@ -1,0 +1,34 @@
+"""
+What the three tasks were told, read and checked; and how a profile fills in what they leave out.
+
+Each name is loaded when it is first asked for (PEP 562): until then, importing an operator costs a DAG file little.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
+    from airflow_provider_asyncapi.core.plans.merging import merged
+    from airflow_provider_asyncapi.core.plans.step import Step
+    from airflow_provider_asyncapi.core.plans.submit import SubmitPlan
+    from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
+
+__all__ = ["FetchPlan", "Step", "SubmitPlan", "Wait", "WaitPlan", "merged"]
+
+_HOMES = {
+    "FetchPlan": "fetch",
+    "Step": "step",
+    "SubmitPlan": "submit",
+    "Wait": "wait",
+    "WaitPlan": "wait",
+    "merged": "merging",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,51 @@
+"""One request of a conversation, and what its answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_asyncapi.core import rules
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.request_templates import RequestTemplate
+from airflow_provider_asyncapi.core.rules import Rule
+from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
+
+STEP_PARAMETERS = ("rules", "capture", "error_message")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """
+    One request that changes something, and what its answer means.
+
+    :param name: for messages.
+    :param request: the request.
+    :param rules: what an answer means; without a match 2xx is a success.
+    :param captures: what to take from the answer.
+    :param error_message: where the answer says what is wrong.
+    """
+
+    name: str
+    request: RequestTemplate
+    rules: tuple[Rule, ...] = ()
+    captures: Mapping[str, Selection] = field(default_factory=dict)
+    error_message: Selection | None = None
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], name: str, *, method: str | None = None) -> Step:
+        """
+        Read a step from plain data: a request, and beside it the keys of :data:`STEP_PARAMETERS`.
+
+        :raises ConfigurationError: naming the part that is wrong.
+        """
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(f"{name}: has to be a mapping that describes a request, not {given!r}")
+        return cls(
+            name,
+            RequestTemplate.parse(given, name, method=method, also=STEP_PARAMETERS),
+            rules.parse_rules(given.get("rules"), f"{name}.rules" if name != "submit" else "rules"),
+            parse_captures(given.get("capture"), "capture"),
+            Selection.parse_optional(given.get("error_message"), "error_message"),
+        )

@@ -1,0 +1,80 @@
+"""How a job is submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step
+from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS
+from airflow_provider_asyncapi.core.schedule import PollSchedule, parse_error_waits
+from airflow_provider_asyncapi.core.selectors import Selection
+from airflow_provider_asyncapi.core.values import JsonValue, as_list
+
+#: A worker waits while submitting, so its patience is short: 1, 2, 4, 8 s.
+_PATIENCE = PollSchedule(interval=1.0, max_errors=5)
+#: What a trigger operator takes.
+SUBMIT_PARAMETERS = (
+    *REQUEST_PARAMETERS,
+    *STEP_PARAMETERS,
+    "identifier",
+    "start",
+    "variables",
+    "max_consecutive_errors",
+    "error_waits",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitPlan:
+    """
+    How a job is submitted.
+
+    :param submit: the request that makes the job.
+    :param identifier: where the answer says which job it is.
+    :param start: the requests that fill, start or enqueue it, for APIs that need them; in order.
+    :param variables: what the author calls by name in this and all later requests.
+    :param schedule: how many transient errors to bear, and how long to wait after each.
+    """
+
+    submit: Step
+    identifier: Selection
+    start: tuple[Step, ...] = ()
+    variables: Mapping[str, JsonValue] = field(default_factory=dict)
+    schedule: PollSchedule = _PATIENCE
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> SubmitPlan:
+        """
+        Read the parameters of the trigger operator.
+
+        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
+
+        :raises ConfigurationError: naming the parameter that is wrong.
+        """
+        if complete and given.get("identifier") is None:
+            raise ConfigurationError(
+                "identifier: is missing; it is the selector of the job's identifier in the answer, such as 'data.id' or"
+                " 'header:Location'"
+            )
+        schedule = PollSchedule(
+            interval=_PATIENCE.interval,
+            max_errors=given.get("max_consecutive_errors") or _PATIENCE.max_errors,
+            error_waits=parse_error_waits(given.get("error_waits")),
+        )
+        request = {name: value for name, value in given.items() if name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS)}
+        return cls(
+            Step.parse(request, "submit", method="POST"),
+            Selection.parse_optional(given.get("identifier"), "identifier") or Selection(()),
+            tuple(Step.parse(step, "start", method="POST") for step in as_list(given.get("start"))),
+            _checked_variables(given.get("variables") or {}),
+            schedule,
+        )
+
+
+def _checked_variables(given: Any) -> Mapping[str, JsonValue]:
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"variables: has to be a mapping of names to values, not {type(given).__name__}")
+    return given

@@ -1,0 +1,110 @@
+"""How a job is waited for, and where a wait stands."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER
+from airflow_provider_asyncapi.core.plans.step import Step
+from airflow_provider_asyncapi.core.progress import Progress
+from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS, RequestTemplate
+from airflow_provider_asyncapi.core.schedule import SCHEDULE_PARAMETERS, PollSchedule
+from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
+from airflow_provider_asyncapi.core.status import STATUS_PARAMETERS, StatusPolicy
+
+WAIT_PARAMETERS = (
+    *REQUEST_PARAMETERS,
+    *STATUS_PARAMETERS,
+    *SCHEDULE_PARAMETERS,
+    RESULT_IDENTIFIER,
+    "capture",
+    "error_message",
+    "progress",
+    "cancel",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitPlan:
+    """
+    How a job is waited for.
+
+    :param request: the status request.
+    :param policy: what its answers mean.
+    :param schedule: how often it is sent.
+    :param captures: variables to take from the answers, the result identifier among them.
+    :param error_message: where the answer says why the job failed.
+    :param progress: where it says how far the job is.
+    :param cancel: the request that stops the job.
+    """
+
+    request: RequestTemplate
+    policy: StatusPolicy
+    schedule: PollSchedule = field(default_factory=PollSchedule)
+    captures: Mapping[str, Selection] = field(default_factory=dict)
+    error_message: Selection | None = None
+    progress: Progress | None = None
+    cancel: Step | None = None
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> WaitPlan:
+        """
+        Read the parameters of the sensor.
+
+        :param given: a mapping with keys of :data:`WAIT_PARAMETERS`.
+        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
+        :raises ConfigurationError: naming the parameter that is wrong.
+        """
+        policy = StatusPolicy.parse(given, complete=complete)
+        if complete and policy.is_empty:
+            raise ConfigurationError(
+                "completion_key: is missing; it is the selector of the job's status in the answer, such as"
+                " 'data.status'"
+                " (or give rules, or a profile)"
+            )
+        captures = parse_captures(given.get("capture"), "capture")
+        if given.get(RESULT_IDENTIFIER) is not None:
+            captures[RESULT_IDENTIFIER] = Selection.parse(given[RESULT_IDENTIFIER], RESULT_IDENTIFIER)
+        request = {name: given[name] for name in REQUEST_PARAMETERS if given.get(name) is not None}
+        return cls(
+            RequestTemplate.parse(request, "status request"),
+            policy,
+            PollSchedule.parse(given),
+            captures,
+            Selection.parse_optional(given.get("error_message"), "error_message"),
+            Progress.parse(given.get("progress")),
+            Step.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """
+    Where a wait stands; plain data, so that it can go on in another process.
+
+    :param handle: the job.
+    :param started_at: when the wait began, in seconds since the epoch.
+    :param deadline: when it ends, in seconds since the epoch; fixed once. None for never.
+    :param polls: how many polls have been made.
+    :param errors: how many of the last ones failed, in a row.
+    """
+
+    handle: JobHandle
+    started_at: float
+    deadline: float | None = None
+    polls: int = 0
+    errors: int = 0
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Wait:
+        """Read what :meth:`dump` gave."""
+        return cls(**{**given, "handle": JobHandle.parse(given["handle"])})
+
+    def dump(self) -> dict[str, Any]:
+        """Give the state as plain data."""
+        return {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "handle": self.handle.dump()}

@@ -1,0 +1,125 @@
+"""
+Write docs/reference.md from the docstrings: ``python scripts/reference.py`` (``--check`` only compares).
+
+What a parameter means is said once, in the class that has it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "docs" / "reference.md"
+HEAD = """\
+# Reference
+
+Made from the docstrings by `scripts/reference.py`; change those, and run it again. What the parameters are for, with
+examples, is in the [README](../README.md), the [cookbook](cookbook.md) and the guides.
+"""
+_PARAM = re.compile(r"^:param (?P<name>\w+):\s*(?P<text>.*?)(?=^:|\Z)", re.MULTILINE | re.DOTALL)
+_FIELD = re.compile(r"^:\w+", re.MULTILINE)
+_ROLE = re.compile(r":\w+:`~?\.*(?:[\w.]*\.)?([\w]+)`")
+
+
+def render() -> str:
+    """Give the text of the reference."""
+    from airflow_provider_asyncapi import exceptions, job
+    from airflow_provider_asyncapi.hooks import asyncapi as hooks
+    from airflow_provider_asyncapi.operators import asyncapi as operators
+    from airflow_provider_asyncapi.sensors import asyncapi as sensors
+    from airflow_provider_asyncapi.triggers import asyncapi as triggers
+
+    described: list[Any] = [
+        operators.AsyncApiTriggerOperator,
+        sensors.AsyncApiSensor,
+        operators.AsyncApiFetchOperator,
+        job.async_api_job,
+        hooks.AsyncApiHook,
+        triggers.AsyncApiJobTrigger,
+    ]
+    parts = [HEAD, *("\n".join(_described(each)) for each in described)]
+    parts += ["\n".join(_connection()), "\n".join(_profiles()), "\n".join(_exceptions(exceptions))]
+    return "\n".join(parts)
+
+
+def _described(thing: Any) -> Iterator[str]:
+    doc = inspect.getdoc(thing) or ""
+    end = _FIELD.search(doc)
+    yield f"## {thing.__name__}\n\n`{thing.__module__}.{thing.__name__}`\n"
+    yield f"{_markdown(doc[: end.start()] if end else doc)}\n"
+    defaults = inspect.signature(thing).parameters
+    yield "| parameter | default | |\n| --- | --- | --- |"
+    for match in _PARAM.finditer(doc):
+        text, templated = _cell(match["text"]), ""
+        text = text.replace("(templated)", "").replace("(templated; ", "(").strip()
+        if "(templated" in match["text"]:
+            templated = " *Templated.*"
+        yield f"| `{match['name']}` | {_default(defaults, match['name'])} | {text}{templated} |"
+    yield ""
+
+
+def _default(parameters: Any, name: str) -> str:
+    if name not in parameters:
+        return ""
+    given = parameters[name].default
+    if given is inspect.Parameter.empty:
+        return "" if parameters[name].kind is inspect.Parameter.VAR_KEYWORD else "required"
+    # What this one says depends on Airflow's configuration.
+    return "" if given is None or name == "deferrable" else f"`{given!r}`"
+
+
+def _connection() -> Iterator[str]:
+    from airflow_provider_asyncapi.hooks.connection_form import FIELDS
+
+    yield "## Connection: the keys of extra\n\nBeside `host`, `port`, `schema`, `login` and `password`.\n"
+    yield "| key | label in the form | |\n| --- | --- | --- |"
+    for name, described in FIELDS.items():
+        yield f"| `{name}` | {described['label']} | {_cell(described['description'])} |"
+    yield ""
+
+
+def _profiles() -> Iterator[str]:
+    from airflow_provider_asyncapi.core.profiles import TABLES
+
+    yield "## Profiles: tables and keys\n\nA table `about` may hold anything.\n"
+    yield "| table | keys |\n| --- | --- |"
+    for table, keys in TABLES.items():
+        yield f"| `[{table}]` | {', '.join(f'`{key}`' for key in sorted(keys))} |"
+    yield ""
+
+
+def _exceptions(module: Any) -> Iterator[str]:
+    yield f"## Exceptions\n\n`{module.__name__}`\n\n| class | is a | |\n| --- | --- | --- |"
+    for thing in vars(module).values():
+        if inspect.isclass(thing) and thing.__module__ == module.__name__ and issubclass(thing, Exception):
+            yield f"| `{thing.__name__}` | `{thing.__mro__[1].__name__}` | {_cell(inspect.getdoc(thing) or '')} |"
+    yield ""
+
+
+def _markdown(text: str) -> str:
+    return _ROLE.sub(r"`\1`", text).replace("``", "`").strip()
+
+
+def _cell(text: str) -> str:
+    return " ".join(_markdown(text).split()).replace("|", "\\|")
+
+
+def main() -> int:
+    """Write the file, or say whether it is up to date."""
+    text = render()
+    if "--check" in sys.argv[1:]:
+        if TARGET.read_text(encoding="utf-8") == text:
+            return 0
+        print(f"{TARGET.relative_to(ROOT)} isn't up to date: run python scripts/reference.py", file=sys.stderr)
+        return 1
+    TARGET.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

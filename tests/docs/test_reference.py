@@ -1,0 +1,80 @@
+"""The reference and the README tell of every parameter."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+import sys
+
+import pytest
+from snippets import ROOT
+
+from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.core.auth import AUTH_KINDS
+from airflow_provider_asyncapi.core.settings import EXTRA_KEYS
+from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#([^)]*))?\)")
+
+
+def reference():
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["reference"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_is_what_the_docstrings_say():
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert text == reference().render(), "run python scripts/reference.py"
+
+
+@pytest.mark.parametrize("operator", [AsyncApiTriggerOperator, AsyncApiSensor, AsyncApiFetchOperator])
+def test_every_parameter_is_documented_and_stands_in_the_readme(operator):
+    names = set(inspect.signature(operator).parameters) - {"kwargs"}
+    assert set(re.findall(r":param (\w+):", operator.__doc__)) >= names
+    tables = README[README.index("## All parameters") : README.index("## Errors and retries")]
+    assert {name for name in names if f"`{name}`" not in tables} == set()
+
+
+def test_every_field_of_the_connection_stands_in_the_readme():
+    section = README[README.index("## The connection") : README.index("## Recipes by")]
+    assert {name for name in EXTRA_KEYS | set(AUTH_KINDS) if f"`{name}`" not in section} == set()
+
+
+def test_every_exception_stands_in_the_readme():
+    section = README[README.index("## Errors and retries") : README.index("## Troubleshooting")]
+    raised = {
+        name
+        for name, each in vars(exceptions).items()
+        if inspect.isclass(each) and each.__module__ == exceptions.__name__ and issubclass(each, Exception)
+    }
+    # The common class of those that aren't retried is for `except`, and is never raised itself.
+    assert {name for name in raised - {"AsyncApiFailure"} if f"`{name}`" not in section} == set()
+
+
+@pytest.mark.parametrize(
+    "file", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda f: f.name
+)
+def test_no_link_is_broken(file):
+    text = file.read_text(encoding="utf-8")
+    for path, anchor in LINK.findall(text):
+        target = (file.parent / path).resolve() if path else file
+        assert target.exists(), f"{file.name} links to {path}"
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), f"{file.name} links to {path}#{anchor}"
+
+
+def anchors(text: str) -> set[str]:
+    """Give the anchors of all headings, as the usual code hosts make them."""
+    found = set()
+    for heading in re.findall(
+        r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+    ):
+        kept = "".join(letter for letter in heading.lower() if letter.isalnum() or letter in " -_")
+        found.add(kept.replace(" ", "-"))
+    return found

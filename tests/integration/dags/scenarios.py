@@ -1,0 +1,101 @@
+"""DAGs for the integration tests: what goes otherwise than in the examples."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG
+
+from airflow_provider_asyncapi.job import async_api_job
+from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+
+MODES = {
+    "deferred": {"deferrable": True},
+    "poke": {"deferrable": False, "mode": "poke"},
+    "reschedule": {"deferrable": False, "mode": "reschedule"},
+}
+
+# The same job, waited for in three ways.
+for outcome in ("orders", "broken"):
+    with DAG(f"modes_{outcome}", schedule=None, default_args={"asyncapi_conn_id": "celigo", "profile": "celigo"}):
+        submit = AsyncApiTriggerOperator(task_id="submit", variables={"flow": outcome})
+        for name, mode in MODES.items():
+            submit >> AsyncApiSensor(task_id=name, job=submit.job, poke_interval=1, **mode)
+
+with DAG("soft_fail", schedule=None):
+    async_api_job(
+        "broken",
+        asyncapi_conn_id="celigo",
+        profile="celigo",
+        trigger={"variables": {"flow": "broken"}},
+        status={"poke_interval": 1, "deferrable": True, "soft_fail": True},
+        fetch={},
+    )
+
+# A job that never ends: cancelled at the deadline, or when somebody marks the task.
+for name, timeout in (("deadline", 4), ("killed", 600)):
+    with DAG(name, schedule=None):
+        async_api_job(
+            "stuck",
+            asyncapi_conn_id="celigo",
+            profile="celigo",
+            trigger={"variables": {"flow": "stuck"}},
+            status={"poke_interval": 1, "timeout": timeout, "deferrable": True},
+        )
+
+# An API after IVOA's UWS: a form creates the job, another starts it, XML says how it is, and where the result is.
+with DAG("two_steps", schedule=None, default_args={"asyncapi_conn_id": "standard_plain"}):
+    submit = AsyncApiTriggerOperator(
+        task_id="submit",
+        endpoint="/standard/uws",
+        data={"outcome": "ok"},
+        identifier="header:Location",
+        start={"endpoint": "{identifier}/phase", "data": {"PHASE": "RUN"}},
+    )
+    wait = AsyncApiSensor(
+        task_id="wait",
+        job=submit.job,
+        endpoint="{identifier}",
+        headers={"Accept": "application/xml"},
+        completion_key="xpath://uws:phase",
+        completion_value="COMPLETED",
+        failure_value=["ERROR", "ABORTED"],
+        running_value=["PENDING", "QUEUED", "EXECUTING"],
+        result_identifier="xpath://uws:result/@xlink:href",
+        poke_interval=1,
+        deferrable=True,
+    )
+    submit >> wait >> AsyncApiFetchOperator(task_id="fetch", job=wait.job, endpoint="{result_identifier}")
+
+with DAG("half_filled_connection", schedule=None):
+    AsyncApiTriggerOperator(task_id="submit", asyncapi_conn_id="half_filled", endpoint="/x", identifier="id")
+
+with DAG("deleted_connection", schedule=None):
+    AsyncApiSensor(
+        task_id="wait",
+        asyncapi_conn_id="deleted",
+        job="7",
+        endpoint="/x/{identifier}",
+        completion_key="status",
+        completion_value="done",
+        deferrable=True,
+    )
+
+with DAG("secret_in_a_header", schedule=None):
+    AsyncApiSensor(
+        task_id="wait",
+        asyncapi_conn_id="standard_plain",
+        job="7",
+        endpoint="/x/{identifier}",
+        headers={"X-Token": "planted-header-secret"},
+        completion_key="status",
+        completion_value="done",
+        deferrable=True,
+    )
+
+# Identifiers alone are enough where nothing else was captured: by mapping over what the submits return.
+with DAG("mapped_by_identifier", schedule=None, default_args={"asyncapi_conn_id": "standard"}):
+    submit = AsyncApiTriggerOperator.partial(task_id="submit", endpoint="/standard/jobs").expand(
+        json=[{"outcome": "ok"}, {"outcome": "ok", "finish": "303"}]
+    )
+    wait = AsyncApiSensor.partial(task_id="wait", deferrable=True).expand(job=submit.output)
+    AsyncApiFetchOperator.partial(task_id="fetch").expand(job=wait.output)

@@ -1,0 +1,58 @@
+"""What tests of the operators, the sensor, the trigger and the hook have in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.unit.worlds import ApiServer, Supervisor
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with ApiServer() as server:
+        yield server
+
+
+@pytest.fixture
+def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+    from airflow.sdk.execution_time import task_runner
+
+    supervisor = Supervisor()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", supervisor, raising=False)
+    return supervisor
+
+
+@pytest.fixture
+def connect(api: ApiServer, supervisor: Supervisor) -> Callable[..., None]:
+    """Store an Airflow connection to the server; called again, another one."""
+
+    def store(conn_id: str = "asyncapi_default", *, extra: Any = None, **fields: Any) -> None:
+        text = extra if extra is None or isinstance(extra, str) else json.dumps(extra)
+        missing = dict.fromkeys(("schema", "login", "password", "port"))
+        supervisor.connections[conn_id] = {
+            **missing,
+            "conn_type": "asyncapi",
+            "host": api.url,
+            "extra": text,
+            **fields,
+        }
+
+    return store
+
+
+@pytest.fixture
+def connection(connect: Callable[..., None]) -> None:
+    """Have a connection without credentials."""
+    connect()
+
+
+@pytest.fixture
+def run_outside_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `execute` be called without Airflow's task runner."""
+    from airflow.sdk.bases.operator import ExecutorSafeguard
+
+    monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)

@@ -1,0 +1,383 @@
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from airflow_provider_asyncapi.core.errors import (
+    AuthenticationError,
+    ContentError,
+    MissingValueError,
+    RefusedContentError,
+    RequestRejectedError,
+    ResultError,
+    ResultExpiredError,
+    UnavailableError,
+    UnknownVariableError,
+)
+from airflow_provider_asyncapi.core.flows.fetch import Fetching, NoDataError
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
+from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make_api
+
+MIB = 1024 * 1024
+
+
+def fetching(api=None, *, handle=None, **given):
+    given = {"endpoint": "/jobs/{identifier}/result", **given}
+    return Fetching(api or make_api(), FetchPlan.parse(given), handle or JobHandle("7"))
+
+
+def value(*replies, handle=None, api=None, **given):
+    script = Script(api or make_api(), *replies)
+    found, _ = script.run(fetching(script.api, handle=handle, **given).value(MIB))
+    return found, script
+
+
+class Sink:
+    """Keeps what a driver writes, as the transports do: restarted at each good answer."""
+
+    def __init__(self) -> None:
+        self.content = b""
+        self.restarts = 0
+
+    def write(self, chunk: bytes) -> None:
+        self.content += chunk
+
+    def restart(self) -> None:
+        self.content = b""
+        self.restarts += 1
+
+
+class StreamingScript(Script):
+    def perform(self, effect):
+        response = super().perform(effect)
+        if getattr(effect, "sink", None) is not None and response.ok:
+            effect.sink.restart()
+            for start in range(0, len(response.body), 700_000):
+                effect.sink.write(response.body[start : start + 700_000])
+            response.streamed, response.body = len(response.body), b""
+        return response
+
+
+def files(*replies, handle=None, **given):
+    sinks = []
+
+    def open_sink(number):
+        assert number == len(sinks)
+        sinks.append(Sink())
+        return sinks[-1]
+
+    script = StreamingScript(make_api(), *replies)
+    given.setdefault("output", "file")
+    responses = script.run(fetching(script.api, handle=handle, **given).files(open_sink))
+    return [sink.content for sink in sinks], responses, script
+
+
+# One value
+
+
+def test_a_value_is_fetched():
+    found, script = value(answer({"rows": [1, 2]}), result_path="rows")
+    assert found == [1, 2]
+    assert script.paths == ["GET /jobs/7/result"]
+
+
+def test_a_list_of_urls_gives_a_list_of_values_in_order():
+    handle = JobHandle("7", variables={"links": ["/a", "https://api.example.com/v1/b"]})
+    found, script = value(
+        answer({"n": 1}), lost(), answer({"n": 2}), handle=handle, endpoint="{links}", result_path="n"
+    )
+    assert found == [1, 2]
+    assert [request.url for request in script.requests] == [
+        "https://api.example.com/a",
+        "https://api.example.com/v1/b",
+        "https://api.example.com/v1/b",
+    ]
+    assert value(handle=JobHandle("7", variables={"links": []}), endpoint="{links}")[0] == []
+
+
+def test_a_reference_is_resolved_where_the_job_was_last_seen():
+    handle = JobHandle(
+        "7", urls={"submit": "https://other/x/jobs", "status": "https://other/x/jobs/7"}, variables={"l": "r.json"}
+    )
+    assert value(answer(1), handle=handle, endpoint="{l}")[1].requests[0].url == "https://other/x/jobs/r.json"
+
+
+def test_a_path_that_finds_nothing_says_where_it_looked_without_secrets():
+    api = make_api(password="hunter22", login="me")
+    body = {"access_token": "abc", "echo": "hunter22", "data": "x" * 1000}
+    with pytest.raises(MissingValueError) as caught:
+        value(answer(body), api=api, result_path=["rows", "items"])
+    message = str(caught.value)
+    assert message.startswith(
+        "GET https://api.example.com/v1/jobs/7/result answered 200: result_path: 'rows' or 'items' found nothing;"
+        ' the body begins: {"access_token": ***'
+    )
+    assert "hunter22" not in message
+    assert "abc" not in message
+    assert len(message) < 600
+
+
+def test_a_body_of_another_kind_says_what_was_asked():
+    page = answer(b"<html>", content_type="text/html")
+    with pytest.raises(
+        ContentError, match=r"GET https://api.example.com/v1/jobs/7/result answered 200: the answer is an HTML"
+    ):
+        value(page)
+
+
+def test_transient_errors_are_borne():
+    found, script = value(lost(), answer({}, 503, retry_after="7"), answer({}, 429), answer(5))
+    assert found == 5
+    assert script.sleeps == [1.0, 7.0, 4.0]
+
+
+def test_patience_ends():
+    with pytest.raises(UnavailableError, match=r"answered 500: .* \(3 errors in a row\)"):
+        value(answer({}, 500), answer({}, 500), answer({}, 500), max_consecutive_errors=3)
+
+
+@pytest.mark.parametrize(
+    ("ago", "age"),
+    [
+        (None, ""),
+        (90, " (the job was submitted 2 minutes ago)"),
+        (2 * 3600, " (the job was submitted 2.0 hours ago)"),
+        (3.5 * 86400, " (the job was submitted 3.5 days ago)"),
+    ],
+)
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_result_that_is_gone_says_so_with_the_jobs_age(status, ago, age):
+    handle = JobHandle("7", submitted_at=None if ago is None else START - ago)
+    with pytest.raises(ResultExpiredError) as caught:
+        value(answer({"detail": "expired"}, status), handle=handle)
+    assert str(caught.value) == (
+        "the result isn't there (any more): GET https://api.example.com/v1/jobs/7/result answered"
+        f" {status}, expected 2xx: expired{age}"
+    )
+
+
+@pytest.mark.parametrize(("status", "error"), [(400, RequestRejectedError), (401, AuthenticationError)])
+def test_a_refusal_is_final_and_says_why(status, error):
+    with pytest.raises(error, match=r"answered 40.*: no such thing"):
+        value(answer({"why": "no such thing"}, status), error_message="why")
+
+
+def test_a_result_too_large_for_memory_is_refused_with_advice():
+    with pytest.raises(RefusedContentError, match="which isn't read; a large result can be streamed: output='file'"):
+        value(RefusedContentError("GET … answered 200 with a body of more than 5 bytes, which isn't read"))
+
+
+# Rules
+
+
+def test_a_rule_may_say_not_yet():
+    rules = [{"all": [{"selector": "status_code", "in": 400}, {"selector": "code", "in": "BUSY"}], "outcome": "retry"}]
+    found, script = value(answer({"code": "BUSY"}, 400, retry_after="3"), answer(1), rules=rules)
+    assert found == 1
+    assert script.sleeps == [3.0]
+    assert script.said == (
+        f"GET {BASE}/jobs/7/result answered 400, and a rule takes it for not yet; trying again in 3 s"
+    )
+
+
+def test_a_rule_that_says_not_yet_again_and_again_is_unavailable():
+    rules = [{"selector": "state", "in": "running", "outcome": "running"}]
+    with pytest.raises(UnavailableError, match=r"a rule takes it for not yet \(5 errors in a row\)"):
+        value(*[answer({"state": "running"})] * 5, rules=rules)
+
+
+def test_a_rule_may_say_that_there_is_nothing():
+    with pytest.raises(NoDataError, match="answered 204, and a rule takes it for no data"):
+        value(answer(None, 204), rules=[{"selector": "status_code", "in": 204, "outcome": "no_data"}])
+
+
+def test_a_rule_may_say_that_a_200_is_a_failure():
+    api = make_api(login="me", password="hunter22")
+    with pytest.raises(ResultError, match=r"answered 200, and a rule takes it for a failure: bad \*\*\*"):
+        value(
+            answer({"errors": [{"message": "bad hunter22"}]}),
+            api=api,
+            rules=[{"selector": "errors", "exists": True, "outcome": "failure"}],
+        )
+
+
+def test_a_rule_may_take_an_error_status_for_a_success():
+    rules = [{"selector": "status_code", "in": 404, "outcome": "success"}]
+    assert value(answer({"rows": []}, 404), rules=rules, result_path="rows")[0] == []
+
+
+def test_a_rule_for_another_kind_of_body_does_not_match():
+    rules = [{"selector": "errors", "exists": True, "outcome": "failure"}]
+    assert value(answer(b"a\n1\n", content_type="text/csv"), rules=rules)[0] == [{"a": "1"}]
+    with pytest.raises(RequestRejectedError, match="bad gateway"):
+        value(
+            answer(b"bad gateway", 400),
+            rules=[{"all": [{"selector": "status_code", "in": 400}, {"selector": "a", "in": 1}], "outcome": "success"}],
+        )
+
+
+# Locating
+
+
+def locating(*replies, api=None, capture=None, **given):
+    script = Script(api or make_api(), *replies)
+    flow = fetching(
+        script.api,
+        locate={"endpoint": "/jobs/{identifier}", "capture": capture or {"link": "result.link"}},
+        **{"endpoint": "{link}", **given},
+    )
+    return script.run(flow.locate()), script
+
+
+def test_what_locate_captures_is_used_at_once():
+    located, script = locating(answer({"result": {"link": "/files/1?sig=abc"}}))
+    script.replies = [answer(5)]
+    assert script.run(located.value(MIB))[0] == 5
+    assert script.paths == ["GET /jobs/7", "GET https://api.example.com/files/1?sig=abc"]
+
+
+def test_what_locate_captures_is_in_no_handle_and_no_repr():
+    located, _ = locating(answer({"result": {"link": "https://store/files/1?sig=abc"}}))
+    assert "sig=abc" not in json.dumps(located.handle.dump())
+    assert "sig=abc" not in repr(located)
+
+
+def test_another_origin_gets_no_credentials():
+    api = make_api(login="me", password="hunter22", auth="basic", headers={"X-Tenant": "t1"})
+    located, script = locating(answer({"result": {"link": "https://store.example.net/1?sig=abc"}}), api=api)
+    script.replies = [answer(5)]
+    script.run(located.value(MIB))
+    assert script.header("Authorization", 0)
+    assert script.header("Authorization") is None
+    assert script.header("X-Tenant") is None
+
+
+def test_a_capture_of_locate_that_finds_nothing_is_an_error():
+    with pytest.raises(
+        MissingValueError,
+        match=r"GET https://api.example.com/v1/jobs/7 answered 200: locate: 'b' found nothing for 'other'; the body",
+    ):
+        locating(answer({"a": 1, "link": 2}), capture={"link": "a", "other": "b"})
+
+
+def test_a_locate_answer_that_can_not_be_read_says_what_was_asked():
+    with pytest.raises(ContentError, match=r"GET https://api.example.com/v1/jobs/7 answered 200: expected JSON"):
+        locating(answer(b"<html>"))
+
+
+def test_without_locate_nothing_is_asked():
+    script = Script(make_api())
+    flow = fetching(script.api)
+    assert script.run(flow.locate()) is flow
+    assert script.requests == []
+
+
+def test_a_variable_may_hold_the_result_already():
+    handle = JobHandle("7", variables={"rows": [1]})
+    assert fetching(handle=handle, inline="rows").inline_value() == [1]
+    assert fetching(handle=handle, inline="other").inline_value() is None
+    assert fetching(handle=handle).inline_value() is None
+
+
+# Files
+
+
+def test_a_file_is_streamed_whole_after_a_broken_transfer():
+    contents, responses, script = files(lost(), answer({}, 503), answer(b"abc"))
+    assert contents == [b"abc"]
+    assert [response.streamed for response in responses] == [3]
+    assert len(script.requests) == 3
+
+
+def test_each_url_of_a_list_is_a_file():
+    handle = JobHandle("7", variables={"links": ["/a", "/b"]})
+    assert files(answer(b"A"), answer(b"B"), handle=handle, endpoint="{links}")[0] == [b"A", b"B"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"selector": "status_code", "in": 202, "outcome": "retry"},
+        {"selector": "header:X-State", "in": "busy", "outcome": "retry"},
+        {"selector": "state", "in": "busy", "outcome": "retry"},
+    ],
+    ids=["status", "header", "body"],
+)
+def test_rules_are_asked_about_a_streamed_answer_and_a_retry_starts_it_anew(rule):
+    busy = answer({"state": "busy"}, 202, x_state="busy")
+    contents, _, script = files(busy, answer(b"PK"), rules=[rule])
+    assert contents == [b"PK"]
+    assert script.sleeps == [1.0]
+
+
+def test_a_streamed_answer_that_says_no_is_a_failure():
+    with pytest.raises(ResultError, match="a rule takes it for a failure: too late"):
+        files(answer({"error": "too late"}), rules=[{"selector": "error", "exists": True, "outcome": "failure"}])
+
+
+def test_rules_do_not_look_into_large_files():
+    rules = [{"selector": "error", "exists": False, "outcome": "failure"}]
+    large = json.dumps({"rows": "x" * 2 * MIB}).encode()
+    assert files(answer(large), rules=rules)[0] == [large]
+    with pytest.raises(ResultError):
+        files(answer(b"{}"), rules=rules)
+
+
+def test_an_error_status_that_a_rule_takes_for_a_success_is_a_file_too():
+    rules = [{"selector": "status_code", "in": 404, "outcome": "success"}]
+    assert files(answer(b"nothing", 404), rules=rules)[0] == [b"nothing"]
+
+
+# Cleanup
+
+
+def cleaning(*replies, **given):
+    script = Script(make_api(), *replies)
+    cleanup = {"endpoint": "/jobs/{identifier}", **given.pop("cleanup", {})}
+    script.run(fetching(script.api, cleanup=cleanup, **given).clean_up())
+    return script
+
+
+@pytest.mark.parametrize("status", [204, 404, 410])
+def test_the_job_is_removed_or_gone_already(status):
+    script = cleaning(answer(None, status))
+    assert script.paths == ["DELETE /jobs/7"]
+    assert script.logs == [(logging.INFO, f"cleanup: DELETE {BASE}/jobs/7 answered {status}")]
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [[answer({"detail": "no"}, 403)], [lost()] * 5, [answer({}, 302, location="ftp://x/")]],
+    ids=["refused", "lost", "redirected"],
+)
+def test_a_failing_cleanup_is_only_logged(replies):
+    level, message = cleaning(*replies).logs[-1]
+    assert level == logging.WARNING
+    assert "the result is kept, the job's remains may stay at the API" in message
+
+
+def test_a_cleanup_without_its_variable_is_only_logged():
+    script = cleaning(handle=JobHandle(None))
+    assert script.requests == []
+    assert "the variable {identifier} is null" in script.said
+
+
+def test_a_cleanup_may_have_rules():
+    script = cleaning(
+        answer({}, 409), cleanup={"rules": [{"selector": "status_code", "in": 409, "outcome": "success"}]}
+    )
+    assert script.logs[-1][0] == logging.INFO
+
+
+def test_without_a_cleanup_nothing_is_sent():
+    script = Script(make_api())
+    script.run(fetching(script.api).clean_up())
+    assert script.requests == []
+
+
+def test_a_fetch_whose_variable_is_missing_is_an_error():
+    with pytest.raises(UnknownVariableError):
+        value(endpoint="/{nothing}")

@@ -1,0 +1,74 @@
+import pytest
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.paging import Style
+from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output
+
+FAILED = {"selector": "rows[*].s", "in": "failed"}
+
+
+def test_a_plan_needs_little():
+    plan = FetchPlan.parse({"endpoint": "/x", "output": None, "pages": None})
+    assert (plan.output, plan.concurrency, plan.paging, plan.partial) == (Output.RESULT, 8, None, None)
+    assert (plan.schedule.max_errors, plan.schedule.interval) == (5, 1)
+
+
+def test_a_plan_may_say_everything():
+    plan = FetchPlan.parse(
+        {
+            "output": "pages",
+            "endpoint": "/x",
+            "params": {"page": "{page}"},
+            "pages": "{pages}",
+            "concurrency": 2,
+            "locate": {"endpoint": "/l", "capture": {"a": "b"}},
+            "cleanup": {"endpoint": "/c"},
+            "result_path": "rows",
+            "result_format": "json",
+            "inline": "rows",
+            "failed_records": FAILED,
+            "on_partial": "warn",
+            "max_consecutive_errors": 9,
+            "error_waits": {429: 60},
+        }
+    )
+    assert plan.cleanup.request.method == "DELETE"
+    assert plan.locate.captures
+    assert (plan.schedule.max_errors, plan.schedule.error_waits) == (9, {429: 60})
+
+
+def test_paging_parameters_alone_mean_pages():
+    plan = FetchPlan.parse({"endpoint": "/x", "next_page": "links.next"})
+    assert (plan.output, plan.paging.style) == (Output.PAGES, Style.NEXT_LINK)
+
+
+def test_an_output_that_is_given_wins_over_paging_parameters_of_a_profile():
+    assert FetchPlan.parse({"endpoint": "/x", "next_page": "links.next", "output": "file"}).paging is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"output": "table"}, "output: 'table' isn't one of result, pages, zip, file"),
+        ({"output": "pages"}, r"has to name \{page\} or \{offset\}"),
+        ({"concurrency": 0}, "concurrency: has to be a whole number of at least 1, not 0"),
+        ({"concurrency": True}, "concurrency: has"),
+        ({"concurrency": "4"}, "concurrency: has"),
+        ({"max_consecutive_errors": 0}, "max_consecutive_errors: has to be a whole number of at least 1"),
+        ({"inline": ["a"]}, "inline: has to be the name of a variable"),
+        ({"inline": "a", "output": "zip"}, "inline: a variable holds a value, and output='zip' makes files"),
+        ({"failed_records": FAILED, "output": "file"}, "failed_records: a file is kept as it is"),
+        ({"failed_records": FAILED, "output": "zip"}, "failed_records: needs member, the file in the archive"),
+        ({"failed_records": {**FAILED, "member": "a"}}, "failed_records: member names a file in an archive"),
+        ({"locate": "/x"}, "locate: has to be a mapping"),
+        ({"result_format": "yaml"}, "result_format: 'yaml'"),
+    ],
+)
+def test_what_can_not_be_meant_is_an_error(given, message):
+    with pytest.raises(ConfigurationError, match=message):
+        FetchPlan.parse({"endpoint": "/x", **given})
+
+
+@pytest.mark.parametrize("given", [{"output": "pages"}, {"failed_records": FAILED, "output": "zip"}])
+def test_what_a_profile_may_still_add_is_not_missed(given):
+    assert FetchPlan.parse(given, complete=False)

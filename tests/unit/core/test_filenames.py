@@ -1,0 +1,108 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_asyncapi.core.errors import ArchiveError
+from airflow_provider_asyncapi.core.filenames import check_member, collision_key, file_name
+from airflow_provider_asyncapi.core.messages import Headers, Response
+
+
+def name(disposition="", url="https://x/files/report.csv?sig=1", fallback="job-7"):
+    headers = Headers([("Content-Disposition", disposition)] if disposition else [])
+    return file_name(Response(200, headers, url=url), fallback)
+
+
+@pytest.mark.parametrize(
+    ("disposition", "chosen"),
+    [
+        ('attachment; filename="a b.zip"', "a b.zip"),
+        ("attachment; filename=a.zip", "a.zip"),
+        ("attachment; FileName=a.zip", "a.zip"),
+        ("attachment; filename=\"fallback.zip\"; filename*=UTF-8''b%C3%BCrg.zip", "bürg.zip"),
+        ("attachment; filename*=UTF-8''b%C3%BCrg.zip; filename=fallback.zip", "bürg.zip"),
+        ("attachment; filename*=bogus''a.zip", "a.zip"),
+        ('attachment; filename="bürg.zip"', "bürg.zip"),
+        ('attachment; filename="../../etc/passwd"', "passwd"),
+        ('attachment; filename="C:\\\\temp\\\\x.txt"', "x.txt"),
+        ('attachment; filename="/etc/cron.d/x"', "x"),
+        ("attachment; filename*=UTF-8''..%2F..%2Fx%00y", "x_y"),
+        ('attachment; filename=".bashrc"', "bashrc"),
+        ('attachment; filename="a<b>:c|d?*.txt"', "a_b__c_d__.txt"),
+        ("attachment; filename*=UTF-8''a%E2%80%AEgpj.exe", "a_gpj.exe"),
+        ('attachment; filename="..."', "report.csv"),
+        ("attachment", "report.csv"),
+        ("", "report.csv"),
+    ],
+)
+def test_the_api_may_name_a_file_but_not_its_folder(disposition, chosen):
+    assert name(disposition) == chosen
+
+
+@pytest.mark.parametrize(
+    ("url", "fallback", "chosen"),
+    [
+        ("https://x/files/a%2F..%2Fb.csv", "7", "b.csv"),
+        ("https://x/jobs/7/result", "7", "7"),
+        ("https://x/jobs/7/", "https://x/jobs/7", "7"),
+        ("https://x/jobs/..", "..", "result"),
+        ("", "", "result"),
+    ],
+)
+def test_without_a_name_the_url_or_the_identifier_gives_one(url, fallback, chosen):
+    assert name(url=url, fallback=fallback) == chosen
+
+
+def test_a_long_name_is_cut_to_what_file_systems_take_and_keeps_its_suffix():
+    long = name(f"attachment; filename*=UTF-8''{'%C3%BC' * 300}.tar.gz")
+    assert len(long.encode()) == 199
+    assert long.endswith("ü.gz")
+    assert name(f'attachment; filename="a.{"b" * 300}"') == "a." + "b" * 198
+
+
+@given(st.text())
+def test_any_name_becomes_one_file_in_its_folder(text):
+    chosen = name(url="https://x/", fallback=text)
+    assert chosen.encode()
+    assert chosen[0] != "."
+    assert not set(chosen) & set('/\\\0\r\n<>:"|?*')
+
+
+@pytest.mark.parametrize(
+    ("member", "segments"),
+    [
+        ("a.csv", ("a.csv",)),
+        ("a/b/c.csv", ("a", "b", "c.csv")),
+        ("./a//b.csv", ("a", "b.csv")),
+        ("a\\b.csv", ("a", "b.csv")),
+        ("..a/b..", ("..a", "b..")),
+        ("ü" * 127, ("ü" * 127,)),
+    ],
+)
+def test_a_members_name_is_its_path_below_the_destination(member, segments):
+    assert check_member(member) == segments
+
+
+@pytest.mark.parametrize(
+    "member",
+    ["/etc/passwd", "\\x", "\\\\host\\x", "../x", "a/../../x", "a/..", "a\\..\\x", "C:x", "c:\\x", "", ".", "./"],
+)
+def test_a_member_that_would_leave_the_destination_is_refused(member):
+    with pytest.raises(ArchiveError, match="would leave the destination; nothing was kept"):
+        check_member(member)
+
+
+@pytest.mark.parametrize("member", ["a\0.csv", "a\nb", "\x7f", "a/\x85", "ü" * 128, "a\ud800"])
+def test_a_member_that_can_not_be_a_file_is_refused(member):
+    with pytest.raises(ArchiveError, match="can't be the name of a file; nothing was kept"):
+        check_member(member)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("A/b", "a/B"), ("STRASSE", "straße"), ("\u00fc", "u\u0308"), ("É", "e\u0301")]
+)
+def test_names_collide_where_some_file_system_takes_them_for_one(one, other):
+    assert collision_key(tuple(one.split("/"))) == collision_key(tuple(other.split("/")))
+
+
+def test_other_names_do_not_collide():
+    assert len({collision_key((text,)) for text in ("m2", "m²", "m 2", "m")}) == 4

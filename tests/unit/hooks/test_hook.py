@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, Connection
+from airflow.sdk._shared import secrets_masker
+
+from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.flows.exchange import send
+from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, make_api, named
+from tests.unit.worlds import ApiServer, Supervisor, reply
+
+
+def settings(**given: Any) -> Any:
+    extra = given.pop("extra", None)
+    text = extra if extra is None or isinstance(extra, str) else json.dumps(extra)
+    connection = Connection(
+        **{"conn_id": "c", "conn_type": "asyncapi", "host": "https://a.example", **given}, extra=text
+    )
+    return make_api(connection).settings
+
+
+@pytest.mark.parametrize(
+    ("given", "headers", "params"),
+    [
+        ({}, {}, {}),
+        ({"extra": {"auth": "none"}}, {}, {}),
+        ({"login": "u", "password": "p"}, {"Authorization": "Basic " + base64.b64encode(b"u:p").decode()}, {}),
+        ({"password": "t", "extra": {"auth": "bearer"}}, {"Authorization": "Bearer t"}, {}),
+        ({"password": "k", "extra": {"auth": "api_key"}}, {"X-API-Key": "k"}, {}),
+        (
+            {"password": "k", "extra": {"auth": "api_key", "api_key_name": "key", "api_key_in": "query"}},
+            {},
+            {"key": "k"},
+        ),
+        (
+            {"login": "id", "password": "s", "extra": {"auth": "oauth2", "token_url": "/token", "scope": "a b"}},
+            {"Authorization": "Bearer {token}"},
+            {},
+        ),
+        (
+            {"extra": {"auth": "login", "login_request": {"endpoint": "/login"}, "token": "t", "token_header": "X-T"}},
+            {"X-T": "{token}"},
+            {},
+        ),
+    ],
+)
+def test_each_kind_of_authentication_is_read_from_the_connection(
+    given: dict[str, Any], headers: dict[str, str], params: dict[str, str]
+) -> None:
+    auth = settings(**given).auth
+    assert (auth.headers, auth.params) == (headers, params)
+
+
+def test_what_the_form_stores_as_text_is_read() -> None:
+    read = settings(
+        port=0,
+        extra={
+            "headers": '{"X-Org": "42"}',
+            "variables": '{"account": "a"}',
+            "connect_timeout": "2.5",
+            "read_timeout": "",
+            "connections_per_host": "3",
+            "requests_per_second": None,
+            "verify": "false",
+            "trusted_hosts": "files.example, cdn.example:8443",
+            "proxy": "http://user:pass@proxy.example:3128",
+            "profile": "",
+            "test_endpoint": "",
+        },
+    )
+    assert read.base_url == "https://a.example"
+    assert read.headers == {"X-Org": "42"}
+    assert read.variables["connection.account"] == "a"
+    assert (read.connect_timeout, read.read_timeout, read.connections_per_host) == (2.5, 60.0, 3)
+    assert (read.requests_per_second, read.verify, read.profile) == (None, False, None)
+    assert read.trusted_hosts == {"files.example", "cdn.example:8443"}
+
+
+def test_a_profile_on_the_connection_says_how_to_log_in() -> None:
+    read = settings(login="me@example.com", password="pass-word", extra={"profile": "vayana"})
+    assert read.profile == "vayana"
+    assert read.auth.login is not None
+    assert read.auth.headers == {"X-FLYNN-N-USER-TOKEN": "{token}"}
+
+
+def test_what_the_connection_says_goes_before_its_profile() -> None:
+    read = settings(login="me", password="pass-word", extra={"profile": "vayana", "token_header": "X-Other"})
+    assert read.auth.headers == {"X-Other": "{token}"}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"host": None}, "host is empty"),
+        ({"extra": "{not json"}, "extra isn't JSON"),
+        ({"extra": "[1]"}, "extra has to be a JSON object"),
+        ({"extra": {"header": {}}}, "unknown key 'header'"),
+        ({"extra": {"auth": "bearer"}}, "needs password"),
+        ({"extra": {"profile": "no_such"}}, "no_such"),
+        ({"extra": {"auth": "digest"}}, "digest"),
+        ({"host": "https://a.example", "port": 70000}, "port"),
+    ],
+)
+def test_what_is_wrong_with_a_connection_is_said_with_its_name(connect: Any, given: dict[str, Any], said: str) -> None:
+    connect("billing", **given)
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match=said) as caught:
+        _ = AsyncApiHook("billing").api
+    assert str(caught.value).startswith("connection 'billing': ")
+
+
+def test_no_secret_of_a_broken_extra_is_shown(connect: Any) -> None:
+    connect(extra='{"headers": {"X-Key": "hunter2hunter2"}')
+    with pytest.raises(exceptions.AsyncApiConfigurationError) as caught:
+        _ = AsyncApiHook().api
+    shown = [str(caught.value)]
+    cause: BaseException | None = caught.value
+    while cause is not None:
+        shown.append(repr(cause))
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    assert "hunter2" not in "".join(shown)
+
+
+def test_a_connection_that_is_missing_is_what_airflow_says_it_is(supervisor: Supervisor) -> None:
+    with pytest.raises(AirflowException, match="no_such"):
+        _ = AsyncApiHook("no_such").api
+
+
+def test_an_error_keeps_its_kind_when_it_is_named() -> None:
+    assert str(named("c", ConfigurationError("connection: host is empty"))) == "connection 'c': host is empty"
+
+
+def test_one_hook_looks_up_the_connection_and_opens_a_session_once(
+    api: ApiServer, connection: None, supervisor: Supervisor
+) -> None:
+    api.says("GET /a", reply({}))
+    hook = AsyncApiHook()
+    for _ in range(3):
+        hook.run(send(hook.api, Request("GET", f"{api.url}/a")))
+    assert hook.get_conn() is hook.get_conn()
+    hook.close()
+    assert len(supervisor.of_kind("GetConnection")) == 1
+
+
+def test_closing_a_hook_that_was_not_used_does_nothing() -> None:
+    AsyncApiHook().close()
+
+
+def test_an_error_of_a_flow_is_one_that_airflow_understands(api: ApiServer, connection: None) -> None:
+    api.says("GET /a", reply(status=302, location="ftp://x/y"))
+    hook = AsyncApiHook()
+    with pytest.raises(exceptions.AsyncApiRejected, match="Location"):
+        hook.run(send(hook.api, Request("GET", f"{api.url}/a")))
+    hook.close()
+
+
+def test_a_certificate_that_is_not_there_is_a_named_error(connect: Any) -> None:
+    connect("tls", extra={"ca_cert": "/no/such.pem"})
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match="connection 'tls': ca_cert"):
+        AsyncApiHook("tls").get_conn()
+
+
+def test_secrets_are_masked_in_the_tasks_log(connect: Any) -> None:
+    connect(
+        password="the-p4ssword-1",
+        extra={
+            "auth": "bearer",
+            "secrets": {"key": "own-secret-1"},
+            "secret_headers": {"X-Session": "session-secret-1"},
+            "proxy": "http://u:proxy-pass-1@127.0.0.1:1",
+            "headers": {"Accept-Language": "innocent-header"},
+        },
+    )
+    _ = AsyncApiHook().api
+    planted = "the-p4ssword-1 own-secret-1 session-secret-1 innocent-header"
+    assert secrets_masker.redact(planted) == "*** *** *** innocent-header"
+
+
+class TestTheButton:
+    def test_a_good_connection(self, api: ApiServer, connect: Any) -> None:
+        connect(password="t0ken-1", extra={"auth": "bearer", "test_endpoint": "/me"})
+        api.says("GET /me", reply({"user": "me"}))
+        works, said = AsyncApiHook().test_connection()
+        assert works, said
+        assert "/me answered 200" in said
+
+    def test_a_login_is_tried(self, api: ApiServer, connect: Any) -> None:
+        connect(login="id-1", password="secret-1", extra={"auth": "oauth2", "token_url": "/token"})
+        api.says("POST /token", reply({"access_token": "t0ken-1", "expires_in": 60}))
+        api.says("GET /", reply({}))
+        works, said = AsyncApiHook().test_connection()
+        assert works, said
+        assert said.startswith("The login gave a token.")
+        assert "Set test_endpoint" in said
+
+    def test_refused_credentials(self, api: ApiServer, connect: Any) -> None:
+        connect(password="t0ken-1", extra={"auth": "bearer"})
+        api.says("GET /", reply({"message": "token t0ken-1 has expired"}, 401))
+        works, said = AsyncApiHook().test_connection()
+        assert not works
+        assert "401" in said
+        assert "t0ken-1" not in said
+
+    def test_a_refused_login(self, api: ApiServer, connect: Any) -> None:
+        connect(login="id-1", password="secret-1", extra={"auth": "oauth2", "token_url": "/token"})
+        api.says("POST /token", reply({"error": "invalid_client"}, 401))
+        works, said = AsyncApiHook().test_connection()
+        assert not works
+        assert "invalid_client" in said
+
+    def test_a_server_that_is_not_there(self, connect: Any) -> None:
+        connect(host="http://127.0.0.1:9")
+        works, said = AsyncApiHook().test_connection()
+        assert not works
+        assert "couldn't connect" in said
+
+    def test_an_unfinished_connection(self, connect: Any) -> None:
+        connect(host=None)
+        assert AsyncApiHook().test_connection() == (
+            False,
+            "connection: host is empty; it is the API's address, such as https://api.example.com/v1",
+        )
+
+    def test_any_answer_of_the_host_will_do_without_a_test_endpoint(self, api: ApiServer, connection: None) -> None:
+        api.says("GET /", reply(status=404))
+        works, said = AsyncApiHook().test_connection()
+        assert works, said
+
+    def test_a_test_endpoint_has_to_answer_well(self, api: ApiServer, connect: Any) -> None:
+        connect(extra={"test_endpoint": "/nope"})
+        works, said = AsyncApiHook().test_connection()
+        assert not works
+        assert "404" in said

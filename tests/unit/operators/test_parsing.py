@@ -1,0 +1,341 @@
+"""What is wrong in a DAG is said when it is parsed; what only a run can tell is left for the run."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task, task_group
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError, SelectorError, UnknownVariableError
+from airflow_provider_asyncapi.job import async_api_job
+from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+
+ROOT = Path(__file__).parents[3]
+EXAMPLES = sorted(map(str, (ROOT / "example_dags").glob("*.py")))
+HEAVY = (
+    "requests",
+    "aiohttp",
+    "lxml",
+    "jsonpath_ng",
+    "urllib3",
+    "wtforms",
+    "airflow_provider_asyncapi.transports.wire",
+)
+
+
+def submit(**given: Any) -> AsyncApiTriggerOperator:
+    return AsyncApiTriggerOperator(task_id="submit", **{"endpoint": "/jobs", "identifier": "id", **given})
+
+
+def sensor(**given: Any) -> AsyncApiSensor:
+    given = {"job": "j-1", "endpoint": "/jobs/{identifier}", "completion_key": "status", **given}
+    return AsyncApiSensor(**{"task_id": "wait", "completion_value": "done", **given})
+
+
+def fetch(**given: Any) -> AsyncApiFetchOperator:
+    return AsyncApiFetchOperator(task_id="fetch", **{"job": "j-1", "endpoint": "/result", **given})
+
+
+@pytest.mark.parametrize(
+    ("make", "given", "kind", "said"),
+    [
+        (submit, {"identifier": "data..["}, SelectorError, "identifier"),
+        (submit, {"capture": {"pages": "xpath:///["}}, SelectorError, r"capture\['pages'\]"),
+        (submit, {"json": {"a": 1}, "xml": "<a/>", "start": {"json": {}, "data": "x"}}, ConfigurationError, "body"),
+        (submit, {"method": "FETCH"}, ConfigurationError, "FETCH"),
+        (submit, {"rules": {"selector": "a"}}, ConfigurationError, "rules"),
+        (submit, {"rules": [{"selector": "a", "equals": 1, "outcome": "failure"}]}, ConfigurationError, r"rules\[0\]"),
+        (submit, {"start": "/start"}, ConfigurationError, "start"),
+        (submit, {"start": {"url": "/start"}}, ConfigurationError, "url"),
+        (submit, {"profile": "no_such"}, ConfigurationError, "no_such.*celigo"),
+        (submit, {"profile": "../x"}, ConfigurationError, "name"),
+        (submit, {"profile": 5}, ConfigurationError, "none named"),
+        (sensor, {"completion_key": "$.["}, SelectorError, "completion_key"),
+        (sensor, {"completion_value": ["a", "b"], "failure_value": ["b"]}, ConfigurationError, "'b'"),
+        (sensor, {"max_iterations": 0}, ConfigurationError, "max_iterations"),
+        (sensor, {"backoff": 0.5}, ConfigurationError, "backoff"),
+        (sensor, {"poke_interval": 100, "max_interval": 10}, ConfigurationError, "max_interval"),
+        (sensor, {"jitter": 2}, ConfigurationError, "jitter"),
+        (sensor, {"progress": {"done": "a"}}, ConfigurationError, "progress"),
+        (sensor, {"cancel": {"method": "STOP"}}, ConfigurationError, "STOP"),
+        (sensor, {"cancel": ["/cancel"]}, ConfigurationError, "cancel"),
+        (sensor, {"rules": [{"selector": "a", "in": "b", "outcome": "well"}]}, ConfigurationError, "well"),
+        (sensor, {"error_waits": {200: 5}}, ConfigurationError, "error_waits"),
+        (fetch, {"output": "zipp"}, ConfigurationError, "zipp"),
+        (fetch, {"result_path": "a[", "output": "result"}, SelectorError, "result_path"),
+        (fetch, {"locate": {"capture": {"link": "a["}}}, SelectorError, "link"),
+        (fetch, {"locate": 5}, ConfigurationError, "locate"),
+        (fetch, {"cleanup": {"method": "TIDY"}}, ConfigurationError, "TIDY"),
+        (fetch, {"on_partial": "shrug"}, ConfigurationError, "on_partial"),
+        (fetch, {"concurrency": 0}, ConfigurationError, "concurrency"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_with_the_task_and_the_parameter(
+    make: Any, given: dict[str, Any], kind: type[Exception], said: str
+) -> None:
+    with pytest.raises(kind, match=said) as caught:
+        make(**given)
+    assert str(caught.value).startswith("task '")
+
+
+@pytest.mark.parametrize("interval", [0, -1, timedelta(seconds=-5), float("nan"), float("inf"), "30", True])
+def test_an_impossible_interval_is_refused(interval: Any) -> None:
+    with pytest.raises(ConfigurationError, match="poke_interval"):
+        sensor(poke_interval=interval)
+
+
+@pytest.mark.parametrize("name", ["exponential_backoff", "max_wait", "silent_fail"])
+def test_parameters_of_airflow_that_would_be_dropped_are_refused_with_what_to_take(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        sensor(**{name: 5})
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"endpoint": "/jobs/{gstn}"}, "endpoint: .*{gstn}.*known: .*{gstin}"),
+        ({"endpoint": "/{{ ds }}/{gstn}"}, "{gstn}"),
+        ({"query_params": {"q": ["a", "{gstn}"]}}, "params: .*{gstn}"),
+        ({"headers": {"X": "{% if 1 %}{gstn}{% endif %}"}}, "headers: .*{gstn}"),
+        ({"start": {"endpoint": "/jobs/{ident}/start"}}, "start.endpoint: .*{ident}"),
+    ],
+)
+def test_an_unknown_variable_is_refused_with_those_that_are_known(given: dict[str, Any], named: str) -> None:
+    with pytest.raises(UnknownVariableError, match=named):
+        submit(variables={"gstin": "x"}, **given)
+
+
+def test_variables_that_something_sets_are_accepted() -> None:
+    with DAG("dag", schedule=None):
+        before = submit(
+            endpoint="/{{ params.a }}/{tenant}/{connection.account}",
+            headers={"Idempotency-Key": "{idempotency_key}", "X": "{{ '{' }}"},
+            variables={"tenant": "{{ ds }}"},
+            capture={"pages": "p"},
+            start={"endpoint": "/jobs/{identifier}/{id}/{+pages}", "capture": {"queue": "q"}},
+        )
+        waiting = sensor(
+            job=before.job,
+            endpoint="/{tenant}/{identifier}/{pages}/{p}/{queue}/{q}",
+            result_identifier="result.id",
+            capture={"link": "header:Location"},
+            cancel={"endpoint": "/jobs/{identifier}/{link}"},
+        )
+        fetch(
+            job=waiting.job,
+            endpoint="/{result_identifier}/{result.id}/{link}/{header:Location}/{tenant}/{found}",
+            query_params={"page": "{page}"},
+            pages="{pages}",
+            locate={"endpoint": "/jobs/{identifier}", "capture": {"found": "f"}},
+            cleanup={"endpoint": "/jobs/{identifier}"},
+            result_path="rows",
+        )
+
+
+def test_a_typing_error_further_down_the_chain_is_found() -> None:
+    with DAG("dag", schedule=None):
+        before = submit(capture={"pages": "p"})
+        with pytest.raises(UnknownVariableError, match=r"wait.*\{page\}"):
+            sensor(task_id="wait_for_page", job=before.job, endpoint="/{page}")
+        with pytest.raises(UnknownVariableError, match=r"cancel\.endpoint: .*\{ident\}"):
+            sensor(task_id="wait_and_cancel", job=before.job, cancel={"endpoint": "/{ident}"})
+        waiting = sensor(job=before.job)
+        with pytest.raises(UnknownVariableError, match=r"fetch.*\{lnk\}"):
+            fetch(job=waiting.job, endpoint="{lnk}")
+
+
+def test_where_nobody_can_know_the_variables_none_is_refused() -> None:
+    with DAG("dag", schedule=None):
+
+        @task
+        def other() -> str:
+            return "j-1"
+
+        sensor(job=other(), endpoint="/{whatever}")
+        # The connection's profile may say where the identifier is, and what is captured.
+        before = AsyncApiTriggerOperator(task_id="by_profile", endpoint="/jobs")
+        AsyncApiSensor(task_id="wait_by_profile", job=before.job, endpoint="/{whatever}")
+        # Unknown braces in a body are the body's own.
+        AsyncApiTriggerOperator(task_id="graphql", identifier="id", json={"query": "{ jobs {id} }"})
+
+
+def test_what_comes_from_other_tasks_is_left_for_the_run() -> None:
+    with DAG("dag", schedule=None) as dag:
+
+        @task
+        def value() -> Any:
+            return {}
+
+        made = value()
+        before = submit(
+            endpoint=made, json=made, headers={"X": made}, variables=made, start={"endpoint": made}, query_params=made
+        )
+        waiting = sensor(job=before.job, cancel={"json": made}, endpoint="/{{ ti.xcom_pull('value') }}")
+        fetch(job=waiting.job, destination=made, locate={"endpoint": made, "capture": {"a": "b"}})
+    assert dag.get_task("submit").upstream_task_ids == {"value"}
+    assert dag.get_task("wait").upstream_task_ids == {"value", "submit"}
+    assert dag.get_task("fetch").upstream_task_ids == {"value", "wait"}
+
+
+def test_all_three_can_be_mapped() -> None:
+    with DAG("dag", schedule=None) as dag:
+        before = AsyncApiTriggerOperator.partial(task_id="submit", endpoint="/jobs", identifier="id").expand(
+            json=[{"a": 1}, {"a": 2}]
+        )
+        waiting = AsyncApiSensor.partial(
+            task_id="wait", endpoint="/{identifier}", completion_key="status", completion_value="done"
+        ).expand(job=before.output)
+        AsyncApiFetchOperator.partial(task_id="fetch", endpoint="/{identifier}/result").expand(job=waiting.output)
+    assert dag.get_task("wait").upstream_task_ids == {"submit"}
+    assert dag.get_task("fetch").upstream_task_ids == {"wait"}
+
+
+def test_a_mapped_task_is_checked_when_it_is_unmapped() -> None:
+    with DAG("dag", schedule=None):
+        mapped = AsyncApiSensor.partial(task_id="wait", endpoint="/x", completion_key="a[").expand(job=["a"])
+    with pytest.raises(SelectorError, match="completion_key"):
+        mapped.unmap({"job": "a"})
+
+
+def test_a_job_in_a_mapped_task_group_takes_its_request_from_the_mapping() -> None:
+    with DAG("dag", schedule=None) as dag:
+
+        @task_group
+        def one(request: Any) -> None:
+            async_api_job(
+                "job",
+                trigger={"endpoint": "/jobs", "identifier": "id", "json": request, "variables": {"r": request}},
+                status={"endpoint": "/{identifier}", "completion_key": "status", "completion_value": "done"},
+                fetch={"endpoint": "/{identifier}/{r}"},
+            )
+
+        one.expand(request=[1, 2])
+    assert set(dag.task_ids) == {"one.job.submit", "one.job.wait", "one.job.fetch"}
+    assert dag.get_task("one.job.wait").upstream_task_ids == {"one.job.submit"}
+
+
+def test_default_args_count_for_all_three() -> None:
+    arguments = {"asyncapi_conn_id": "other", "profile": "celigo", "poke_interval": 7, "retries": 2}
+    with DAG("dag", schedule=None, default_args=arguments):
+        before = AsyncApiTriggerOperator(task_id="submit", variables={"flow": "f"})
+        waiting = AsyncApiSensor(task_id="wait", job=before.job)
+        after = AsyncApiFetchOperator(task_id="fetch", job=waiting.job)
+    for each in (before, waiting, after):
+        assert (each.asyncapi_conn_id, each.profile, each.retries) == ("other", "celigo", 2)
+    assert waiting.poke_interval == 7
+
+
+def test_the_three_tasks_at_once_are_a_group_that_can_be_depended_on() -> None:
+    with DAG("dag", schedule=None) as dag:
+        group = async_api_job("job", profile="http_202", trigger={"endpoint": "/jobs"}, fetch={})
+        alone = async_api_job("alone", profile="http_202", trigger={"endpoint": "/jobs"}, asyncapi_conn_id="c")
+
+        @task
+        def use(value: Any) -> None: ...
+
+        use(group.output)
+        use.override(task_id="use_job")(alone.job)
+        use.override(task_id="use_output")(alone.output)
+        group >> alone
+    assert dag.get_task("use").upstream_task_ids == {"job.fetch"}
+    assert dag.get_task("use_job").upstream_task_ids == {"alone.wait"}
+    assert dag.get_task("use_output").upstream_task_ids == {"alone.wait"}
+    assert dag.get_task("alone.submit").upstream_task_ids == {"job.fetch"}
+    assert dag.get_task("alone.submit").asyncapi_conn_id == "c"
+
+
+@pytest.mark.parametrize("make", [submit, sensor, fetch])
+def test_templated_fields_exist_and_are_rendered(make: Any) -> None:
+    with DAG("dag", schedule=None):
+        operator = make()
+        for name in operator.template_fields:
+            assert hasattr(operator, name)
+            setattr(operator, name, {"deep": ["{{ word }}"]})
+        assert set(operator.template_fields_renderers) <= set(operator.template_fields)
+        assert set(operator.described_by.values()) <= set(vars(operator))
+        operator.render_template_fields({"word": "rendered"})
+    for name in operator.template_fields:
+        assert getattr(operator, name) == {"deep": ["rendered"]}
+
+
+def test_what_describes_the_api_is_what_the_plans_read() -> None:
+    from airflow_provider_asyncapi.core.plans.fetch import FETCH_PARAMETERS
+    from airflow_provider_asyncapi.core.plans.submit import SUBMIT_PARAMETERS
+    from airflow_provider_asyncapi.core.plans.wait import WAIT_PARAMETERS
+
+    pairs = ((submit, SUBMIT_PARAMETERS), (sensor, WAIT_PARAMETERS), (fetch, FETCH_PARAMETERS))
+    for make, parameters in pairs:
+        # A status request has no file to upload, and nothing comes after the fetch that could use a capture.
+        assert set(parameters) - set(make().described_by) <= {"files", "capture"}
+
+
+def round_trip(dag: DAG) -> Any:
+    """Store a DAG as the DAG processor does, and read it as the scheduler does."""
+    import json
+
+    try:
+        from airflow.serialization.serialized_objects import DagSerialization as Serialized
+    except ImportError:  # up to Airflow 3.1
+        from airflow.serialization.serialized_objects import SerializedDAG as Serialized
+
+    return Serialized.from_dict(json.loads(json.dumps(Serialized.to_dict(dag))))
+
+
+def test_a_dag_with_all_three_can_be_stored_and_read() -> None:
+    with DAG("dag", schedule=None) as dag:
+        before = submit(json={"a": "{{ ds }}"}, job_url="https://vendor.example/{identifier}")
+        waiting = sensor(job=before.job, poke_interval=timedelta(minutes=1), mode="reschedule")
+        fetch(job=waiting.job)
+        AsyncApiSensor.partial(task_id="mapped", endpoint="/x", completion_key="a", completion_value="b").expand(
+            job=["a", "b"]
+        )
+    stored = round_trip(dag)
+    assert set(stored.task_ids) == {"submit", "wait", "fetch", "mapped"}
+    assert stored.get_task("wait").reschedule is True
+    assert stored.get_task("wait").inherits_from_skipmixin is True
+    assert tuple(stored.get_task("submit").template_fields) == before.template_fields
+    assert {link.name for link in stored.get_task("submit").operator_extra_links} == {"Remote job"}
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: Path(file).stem)
+def test_each_example_can_be_parsed_and_stored(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.definitions._internal.contextmanager import DagContext
+
+    monkeypatch.setattr(DagContext, "current_autoregister_module_name", __name__)
+    monkeypatch.setattr(DagContext, "autoregistered_dags", set())
+    runpy.run_path(file)
+    dags = [dag for dag, _ in DagContext.autoregistered_dags]
+    assert dags
+    for dag in dags:
+        assert set(round_trip(dag).task_ids) == set(dag.task_ids)
+
+
+@pytest.mark.parametrize("file", ["", *EXAMPLES], ids=lambda file: Path(file).stem or "operators alone")
+def test_parsing_imports_nothing_heavy(file: str) -> None:
+    script = (
+        "import runpy, sys\n"
+        "import airflow.sdk, airflow.triggers.base, airflow.providers.standard.operators.empty\n"
+        "from airflow.sdk import DAG, BaseSensorOperator, task, task_group\n"
+        "before = set(sys.modules)\n"
+        "import airflow_provider_asyncapi.job\n"
+        "from airflow_provider_asyncapi.get_provider_info import get_provider_info\n"
+        "get_provider_info()\n"
+        f"{file and f'runpy.run_path({file!r})'}\n"
+        f"print([name for name in {HEAVY!r} if name in set(sys.modules) - before])"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=env, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    # A wildcard is more than is read without jsonpath-ng, and has to be checked now.
+    has_wildcard = file and "[*]" in Path(file).read_text()
+    assert done.stdout.splitlines()[-1] == ("['jsonpath_ng']" if has_wildcard else "[]")

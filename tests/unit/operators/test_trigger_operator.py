@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+
+from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.operators.asyncapi import (
+    AsyncApiFetchOperator,
+    AsyncApiTriggerOperator,
+    idempotency_key,
+)
+from tests.unit.worlds import TI, ApiServer, context_of, reply
+
+pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
+
+
+def submit(ti: TI | None = None, **given: Any) -> Any:
+    operator = AsyncApiTriggerOperator(task_id="submit", **{"endpoint": "/jobs", "identifier": "id", **given})
+    return operator.execute(context_of(ti or TI()))
+
+
+@pytest.mark.parametrize("identifier", ["j-1", 17])
+def test_the_identifier_is_returned_as_the_api_gave_it_and_the_handle_pushed(api: ApiServer, identifier: Any) -> None:
+    api.says("POST /jobs", reply({"id": identifier, "pages": 3}, 201))
+    ti = TI()
+    returned = submit(ti, json={"a": 1}, capture={"pages": "pages"}, variables={"tenant": "t"})
+    assert returned == identifier
+    assert type(returned) is type(identifier)
+    assert set(ti.xcoms) == {"job"}
+    job = ti.xcoms["job"]
+    assert job["identifier"] == identifier
+    assert {"tenant": "t", "pages": 3}.items() <= job["variables"].items()
+    assert json.loads(api.requests[0].body) == {"a": 1}
+
+
+def test_a_job_that_is_done_at_once_says_so_in_its_handle(api: ApiServer) -> None:
+    api.says("POST /jobs", reply({"rows": []}))
+    ti = TI()
+    assert submit(ti, rules=[{"selector": "id", "exists": False, "outcome": "success"}]) is None
+    assert ti.xcoms["job"]["outcome"] == "success"
+
+
+def test_a_refused_submit_is_not_retried_and_closes_the_connections(api: ApiServer, monkeypatch: Any) -> None:
+    from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+
+    closed: list[str] = []
+    monkeypatch.setattr(AsyncApiHook, "close", lambda hook: closed.append(hook.asyncapi_conn_id))
+    api.says("POST /jobs", reply({"message": "no such report"}, 422))
+    with pytest.raises(exceptions.AsyncApiRejected, match="no such report") as caught:
+        submit()
+    assert isinstance(caught.value, AirflowFailException)
+    assert closed == ["asyncapi_default"]
+
+
+def test_an_answer_without_an_identifier_says_where_it_looked(api: ApiServer) -> None:
+    api.says("POST /jobs", reply({"ID": "j-1"}))
+    with pytest.raises(exceptions.AsyncApiRejected, match=r"no job identifier at .*id.*ID"):
+        submit()
+
+
+def test_a_lost_answer_is_ambiguous(api: ApiServer) -> None:
+    api.says("POST /jobs", reply(status=502))
+    with pytest.raises(exceptions.AsyncApiSubmitAmbiguous, match="idempotency_key"):
+        submit()
+    assert api.count("POST /jobs") == 1
+
+
+def test_what_is_missing_after_all_is_named_when_the_task_runs() -> None:
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match="identifier"):
+        submit(identifier=None)
+
+
+def test_the_profile_of_the_connection_fills_in_what_the_dag_leaves_out(api: ApiServer, connect: Any) -> None:
+    connect(extra={"profile": "http_202"})
+    api.says("POST /jobs", reply(status=202, location="/jobs/7"))
+    assert submit(identifier=None) == "/jobs/7"
+
+
+def test_the_idempotency_key_is_the_same_for_all_tries_of_one_task_and_no_other() -> None:
+    def key(map_index: int = -1, clear_number: int = 0, try_number: int = 1) -> str:
+        ti = TI(map_index)
+        ti.try_number = try_number
+        context = context_of(ti)
+        context["dag_run"].clear_number = clear_number
+        return idempotency_key(context)
+
+    assert key() == key(try_number=2)
+    assert len({key(), key(map_index=0), key(map_index=1), key(clear_number=1)}) == 4
+
+
+def test_the_idempotency_key_is_sent_where_the_request_names_it(api: ApiServer) -> None:
+    api.says("POST /jobs", reply(status=502), reply({"id": "j-1"}))
+    assert submit(headers={"Idempotency-Key": "{idempotency_key}"}) == "j-1"
+    sent = [request.headers["Idempotency-Key"] for request in api.requests]
+    assert len(sent) == 2
+    assert len(set(sent)) == 1
+
+
+def test_the_link_to_the_job_is_pushed(api: ApiServer) -> None:
+    api.says("POST /jobs", reply({"id": "j 1"}))
+    ti = TI()
+    submit(ti, job_url="https://vendor.example/jobs/{identifier}")
+    assert ti.xcoms["job_url"] == "https://vendor.example/jobs/j 1"
+
+
+def test_nothing_is_fetched_of_a_job_without_data(api: ApiServer) -> None:
+    job = {"version": 1, "identifier": "j-1", "outcome": "no_data"}
+    fetch = AsyncApiFetchOperator(task_id="fetch", job=job, endpoint="/result")
+    with pytest.raises(AirflowSkipException, match="no data"):
+        fetch.execute(context_of(TI()))
+    assert not api.requests

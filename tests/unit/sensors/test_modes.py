@@ -1,0 +1,406 @@
+"""Deferred, in poke and in reschedule mode the sensor does the same; only who waits differs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from airflow.exceptions import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    DownstreamTasksSkipped,
+    TaskDeferred,
+)
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
+
+from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from tests.unit.worlds import TI, ApiServer, Store, context_of, reply
+
+pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
+
+MODES = ("deferred", "poke", "reschedule", "reschedule without a store")
+POLL = "GET /jobs/j-1"
+
+
+@dataclass
+class Outcome:
+    """How a wait ended."""
+
+    returned: Any = None
+    error: BaseException | None = None
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> tuple[Any, type | None, str, dict[str, Any]]:
+        # How long it took is the machine's affair.
+        said = re.sub(r"after \d+ s", "after … s", str(self.error or ""))
+        # What is in XCom after a failure is how far the job had come, for people to look at.
+        is_good = self.error is None or isinstance(self.error, DownstreamTasksSkipped)
+        return self.returned, self.error and type(self.error), said, self.xcoms if is_good else {}
+
+
+def make_sensor(mode: str, **given: Any) -> AsyncApiSensor:
+    given = {
+        "job": "j-1",
+        "endpoint": "/jobs/{identifier}",
+        "completion_key": "status",
+        "completion_value": "done",
+        "failure_value": "failed",
+        "no_data_value": "empty",
+        "poke_interval": 0.1,
+        "timeout": 20,
+        **given,
+    }
+    with DAG("dag", schedule=None):
+        sensor = AsyncApiSensor(
+            task_id="wait",
+            deferrable=mode == "deferred",
+            mode="reschedule" if mode.startswith("reschedule") else "poke",
+            **given,
+        )
+        sensor >> [EmptyOperator(task_id="next"), EmptyOperator(task_id="always", trigger_rule="all_done")]
+    return sensor
+
+
+def wait(mode: str, ti: TI | None = None, **given: Any) -> Outcome:
+    """Wait in one of the modes, as Airflow would have it done."""
+    ti = ti or TI()
+    outcome = Outcome(xcoms=ti.xcoms)
+    try:
+        outcome.returned = {"deferred": _deferred, "poke": _poke}.get(mode, _rescheduled)(mode, ti, given)
+    except (AirflowException, TaskDeferred) as error:
+        outcome.error = error
+    return outcome
+
+
+def _poke(mode: str, ti: TI, given: dict[str, Any]) -> Any:
+    return make_sensor(mode, **given).execute(context_of(ti))
+
+
+def _rescheduled(mode: str, ti: TI, given: dict[str, Any]) -> Any:
+    store = {} if mode.endswith("without a store") else {"task_state_store": Store(stale="of an earlier try")}
+    for pokes in range(100):
+        ti.xcoms.clear()
+        began = time.time()
+        try:
+            return make_sensor(mode, **given).execute(context_of(ti, task_reschedule_count=pokes, **store))
+        except AirflowRescheduleException as pause:
+            ti.first_poke = ti.first_poke or began
+            time.sleep(max(0.0, pause.reschedule_date.timestamp() - time.time()))
+    raise AssertionError("no end")
+
+
+def _deferred(mode: str, ti: TI, given: dict[str, Any]) -> Any:
+    try:
+        return make_sensor(mode, **given).execute(context_of(ti))
+    except TaskDeferred as deferral:
+        event = asyncio.run(_run(rebuilt(deferral.trigger)))
+        return make_sensor(mode, **given).resume_execution(
+            deferral.method_name, {**(deferral.kwargs or {}), "event": event}, context_of(ti)
+        )
+
+
+def rebuilt(trigger: Any) -> Any:
+    """Send a trigger through the metadata database, so to speak."""
+    from airflow.serialization.serialized_objects import BaseSerialization
+
+    path, kwargs = trigger.serialize()
+    kwargs = BaseSerialization.deserialize(BaseSerialization.serialize(kwargs))
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)(**kwargs)
+
+
+async def _run(trigger: Any) -> Any:
+    events = [event.payload async for event in trigger.run()]
+    assert len(events) == 1
+    return events[0]
+
+
+def running(**more: Any) -> Any:
+    return reply({"status": "running", **more})
+
+
+def in_all_modes(script: Callable[[], None], **given: Any) -> Outcome:
+    """Wait in all modes, see that they agree, and give what they agree on."""
+    outcomes = {}
+    for mode in MODES:
+        script()
+        outcomes[mode] = wait(mode, **given)
+    summaries = {mode: outcome.summary for mode, outcome in outcomes.items()}
+    assert all(summary == summaries["poke"] for summary in summaries.values()), summaries
+    return outcomes["poke"]
+
+
+def test_success_returns_the_identifier_and_hands_on_the_job(api: ApiServer) -> None:
+    outcome = in_all_modes(lambda: api.says(POLL, running(), reply({"status": "done"})))
+    assert outcome.error is None
+    assert outcome.returned == "j-1"
+    job = outcome.xcoms["job"]
+    assert (job["identifier"], job["outcome"], job["status"], job["progress"]) == ("j-1", "success", "done", 1.0)
+
+
+def test_a_result_identifier_is_what_is_returned(api: ApiServer) -> None:
+    def script() -> None:
+        api.says(POLL, running(), reply({"status": "done", "result": {"id": 7}, "pages": 3}))
+
+    outcome = in_all_modes(script, result_identifier="result.id", capture={"pages": "pages"})
+    assert outcome.returned == 7
+    assert outcome.xcoms["job"]["variables"] == {"result_identifier": 7, "result.id": 7, "pages": 3}
+
+
+def test_a_value_that_only_an_early_answer_held_is_kept(api: ApiServer) -> None:
+    for mode in MODES[:3]:
+        api.says(POLL, running(place="eu"), running(), reply({"status": "done"}))
+        assert wait(mode, capture={"region": "place"}).xcoms["job"]["variables"]["region"] == "eu", mode
+
+
+def test_a_failed_job_fails_the_task_for_good(api: ApiServer) -> None:
+    def script() -> None:
+        api.says(POLL, running(), reply({"status": "failed", "error": {"message": "no such table"}}))
+
+    outcome = in_all_modes(script)
+    assert type(outcome.error) is exceptions.AsyncApiJobFailed
+    assert isinstance(outcome.error, AirflowFailException)
+    assert "no such table" in str(outcome.error)
+
+
+def test_no_data_skips_what_needs_the_data_and_nothing_else(api: ApiServer) -> None:
+    outcome = in_all_modes(lambda: api.says(POLL, running(), reply({"status": "empty"})))
+    assert isinstance(outcome.error, DownstreamTasksSkipped)
+    assert outcome.error.tasks == ["next"]
+    # Airflow skips them again when they are cleared.
+    assert outcome.xcoms["skipmixin_key"] == {"skipped": ["next"]}
+    assert outcome.xcoms["return_value"] == "j-1"
+    assert outcome.xcoms["job"]["outcome"] == "no_data"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_data_is_a_good_end_also_with_soft_fail(api: ApiServer, mode: str) -> None:
+    api.says(POLL, reply({"status": "empty"}))
+    assert isinstance(wait(mode, soft_fail=True).error, DownstreamTasksSkipped)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_data_of_a_mapped_task_is_told_by_its_handle(api: ApiServer, mode: str) -> None:
+    api.says(POLL, reply({"status": "empty"}))
+    outcome = wait(mode, TI(map_index=2))
+    assert outcome.returned == "j-1"
+    assert outcome.error is None
+    assert outcome.xcoms["job"]["outcome"] == "no_data"
+    assert "skipmixin_key" not in outcome.xcoms
+
+
+def test_airflow_is_told_that_the_sensor_may_skip_what_comes_after() -> None:
+    assert make_sensor("poke").inherits_from_skipmixin is True
+
+
+def test_too_many_polls_are_a_timeout(api: ApiServer) -> None:
+    api.says("DELETE /jobs/j-1", reply(status=204))
+    outcome = in_all_modes(
+        lambda: api.says(POLL, running()),
+        max_iterations=3,
+        cancel={"method": "DELETE", "endpoint": "/jobs/{identifier}"},
+    )
+    assert type(outcome.error) is exceptions.AsyncApiTimeout
+    assert "3 polls" in str(outcome.error)
+    assert api.count(POLL) == 3 * len(MODES)
+    assert api.count("DELETE /jobs/j-1") == len(MODES)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_deadline_is_a_timeout_with_a_last_poll_at_it(api: ApiServer, mode: str) -> None:
+    api.says(POLL, running())
+    began = time.time()
+    outcome = wait(mode, timeout=0.7, poke_interval=0.4)
+    assert type(outcome.error) is exceptions.AsyncApiTimeout
+    assert "not done by the deadline" in str(outcome.error)
+    assert 0.7 <= time.time() - began < 5
+    assert api.count(POLL) >= 2
+
+
+def test_too_many_errors_in_a_row_are_for_a_retry_to_mend(api: ApiServer) -> None:
+    outcomes = {}
+    for mode in MODES[:3]:
+        api.says(POLL, reply(status=503), running(), reply(status=503), reply(status=503), reply(status=503))
+        outcomes[mode] = wait(mode, max_consecutive_errors=3).summary
+    assert outcomes["deferred"] == outcomes["poke"] == outcomes["reschedule"]
+    _, kind, said, _ = outcomes["poke"]
+    assert kind is exceptions.AsyncApiUnavailable
+    assert not issubclass(kind, AirflowFailException)
+    assert "3 errors in a row" in said
+
+
+def test_without_a_task_state_store_other_limits_end_a_row_of_errors(api: ApiServer) -> None:
+    api.says(POLL, reply(status=503))
+    outcome = wait("reschedule without a store", max_consecutive_errors=3, max_iterations=5)
+    assert type(outcome.error) is exceptions.AsyncApiTimeout
+    assert api.count(POLL) == 5
+
+
+def test_refused_credentials_end_the_wait_at_once(api: ApiServer) -> None:
+    outcome = in_all_modes(lambda: api.says(POLL, reply({"message": "who are you?"}, 401)))
+    assert type(outcome.error) is exceptions.AsyncApiUnauthorized
+    assert isinstance(outcome.error, AirflowFailException)
+    assert api.count(POLL) == len(MODES)
+
+
+def test_an_unknown_job_ends_the_wait_at_once(api: ApiServer) -> None:
+    outcome = in_all_modes(lambda: api.says(POLL, reply(status=404)))
+    assert type(outcome.error) is exceptions.AsyncApiJobNotFound
+
+
+def test_an_unknown_status_is_a_failure_where_running_values_are_given(api: ApiServer) -> None:
+    outcome = in_all_modes(lambda: api.says(POLL, running(), reply({"status": "odd"})), running_value="running")
+    assert type(outcome.error) is exceptions.AsyncApiJobFailed
+    assert "odd" in str(outcome.error)
+
+
+def test_an_unknown_status_counts_as_running_otherwise(api: ApiServer) -> None:
+    outcome = in_all_modes(lambda: api.says(POLL, reply({"status": "odd"}), reply({"status": "done"})))
+    assert outcome.returned == "j-1"
+
+
+def handle(outcome: str, **more: Any) -> dict[str, Any]:
+    return {"version": 1, "identifier": "j-1", "outcome": outcome, **more}
+
+
+def test_a_job_that_was_over_when_submitted_is_not_polled(api: ApiServer) -> None:
+    outcome = in_all_modes(lambda: None, job=handle("success", variables={"rows": [1]}))
+    assert outcome.returned == "j-1"
+    assert outcome.xcoms["job"]["variables"] == {"rows": [1]}
+    assert not api.requests
+
+
+def test_a_job_that_had_failed_when_submitted_fails(api: ApiServer) -> None:
+    outcome = in_all_modes(lambda: None, job=handle("failure"))
+    assert type(outcome.error) is exceptions.AsyncApiJobFailed
+    assert not api.requests
+
+
+def test_a_handle_of_another_version_is_refused(api: ApiServer) -> None:
+    outcome = in_all_modes(lambda: None, job=handle("running") | {"version": 9})
+    assert type(outcome.error) is exceptions.AsyncApiConfigurationError
+    assert "version 9" in str(outcome.error)
+    assert not api.requests
+
+
+@pytest.mark.parametrize("forgiving", ["soft_fail", "never_fail"])
+@pytest.mark.parametrize("answer", [reply({"status": "failed"}), reply(status=401), running()])
+def test_a_failure_is_a_skip_where_the_author_wants_that(api: ApiServer, forgiving: str, answer: Any) -> None:
+    outcome = in_all_modes(lambda: api.says(POLL, answer), max_iterations=2, **{forgiving: True})
+    assert type(outcome.error) is AirflowSkipException
+    assert "j-1" in str(outcome.error)
+
+
+@pytest.mark.parametrize("forgiving", [{}, {"soft_fail": True}, {"never_fail": True}])
+def test_a_trigger_that_broke_fails_or_skips_the_task(forgiving: dict[str, Any]) -> None:
+    with pytest.raises(AirflowException) as caught:
+        make_sensor("deferred", **forgiving).resume_execution(
+            "__fail__", {"error": "Trigger failure"}, context_of(TI())
+        )
+    assert isinstance(caught.value, AirflowSkipException) is bool(forgiving)
+
+
+@pytest.mark.parametrize("event", [None, {}, "done", {"error": "text"}, {"error": {"kind": "JobFailedError"}}])
+def test_an_event_that_is_not_ours_is_an_error_and_no_success(event: Any) -> None:
+    with pytest.raises(exceptions.AsyncApiException, match="event"):
+        make_sensor("deferred").execute_complete(context_of(TI()), event)
+
+
+@pytest.mark.parametrize("mode", ["reschedule", "reschedule without a store"])
+def test_the_initial_delay_passes_once(api: ApiServer, mode: str) -> None:
+    api.says(POLL, running(), running(), reply({"status": "done"}))
+    began = time.time()
+    assert wait(mode, initial_delay=0.5).returned == "j-1"
+    assert 0.5 <= time.time() - began < 1.4
+    assert api.count(POLL) == 3
+
+
+def test_what_an_earlier_try_has_stored_does_not_count(api: ApiServer) -> None:
+    api.says(POLL, reply(status=503), reply({"status": "done"}))
+    sensor = make_sensor("reschedule", max_consecutive_errors=3, initial_delay=0.1)
+    store = Store(asyncapi_poke={"errors": 2, "handle": handle("running") | {"identifier": "other"}})
+    ti = TI()
+    ti.first_poke = time.time() - 1
+    with pytest.raises(AirflowRescheduleException):
+        sensor.execute(context_of(ti, task_reschedule_count=1, task_state_store=store))
+    assert store["asyncapi_poke"]["errors"] == 1
+    assert api.count(POLL) == 1
+
+
+def test_status_and_progress_are_in_xcom_while_a_worker_waits(api: ApiServer) -> None:
+    ti, seen = TI(), []
+    push = ti.xcom_push
+    ti.xcom_push = lambda key, value: (seen.append((value["status"], value["progress"])), push(key, value))  # type: ignore[method-assign]
+    api.says(POLL, running(percent=10), running(percent=10), running(percent=60), reply({"status": "done"}))
+    wait("poke", ti, progress="percent")
+    assert seen == [("running", 0.1), ("running", 0.6), ("done", 1.0)]
+
+
+def test_the_link_to_the_job_is_there_while_it_is_waited_for(api: ApiServer) -> None:
+    ti = TI()
+    with pytest.raises(TaskDeferred):
+        make_sensor("deferred", job_url="https://vendor.example/jobs/{identifier}").execute(context_of(ti))
+    assert ti.xcoms == {"job_url": "https://vendor.example/jobs/j-1"}
+
+
+def test_a_link_that_cannot_be_made_is_no_reason_to_fail(api: ApiServer) -> None:
+    outcome = in_all_modes(
+        lambda: api.says(POLL, reply({"status": "done"})), job_url="https://vendor.example/{nothing}"
+    )
+    assert outcome.returned == "j-1"
+    assert "job_url" not in outcome.xcoms
+
+
+@pytest.mark.parametrize("secret", [{"headers": {"X-Org-Key": "hunter2hunter2"}}, {"json": {"token": "abc"}}])
+def test_a_secret_in_the_request_is_refused_before_it_is_stored(connect: Any, secret: dict[str, Any]) -> None:
+    connect(extra={"variables": {"own": "hunter2hunter2"}})
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match=next(iter(secret))):
+        make_sensor("deferred", **secret).execute(context_of(TI()))
+
+
+def test_a_killed_sensor_cancels_the_job_that_it_waits_for_here(api: ApiServer) -> None:
+    api.says(POLL, running())
+    api.says("POST /jobs/j-1/cancel", reply(status=202))
+    sensor = make_sensor("poke", cancel={"endpoint": "/jobs/{identifier}/cancel"})
+
+    class Killed(BaseException):
+        pass
+
+    def kill(_: object) -> None:
+        sensor.on_kill()
+        raise Killed
+
+    sensor.hook.get_conn()._sleep = kill
+    with pytest.raises(Killed):
+        sensor.execute(context_of(TI()))
+    assert api.count("POST /jobs/j-1/cancel") == 1
+
+
+@pytest.mark.parametrize("mode", ["deferred", "poke"])
+def test_a_killed_sensor_that_does_not_wait_cancels_nothing(api: ApiServer, mode: str) -> None:
+    make_sensor(mode, cancel={"endpoint": "/jobs/{identifier}/cancel"}).on_kill()
+    assert not api.requests
+
+
+@pytest.mark.parametrize("answer", [reply({"status": "done"}), reply({"status": "failed"})])
+def test_connections_are_closed_whatever_the_outcome(api: ApiServer, answer: Any, monkeypatch: Any) -> None:
+    api.says(POLL, answer)
+    sensor = make_sensor("poke")
+    closed = []
+    driver = sensor.hook.get_conn()
+    monkeypatch.setattr(driver, "close", lambda: closed.append(driver))
+    with contextlib.suppress(AirflowException):
+        sensor.execute(context_of(TI()))
+    assert closed == [driver]

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
+
+from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.core import errors
+from airflow_provider_asyncapi.core.errors import AsyncApiError, error_of_kind
+from airflow_provider_asyncapi.core.flows import fetch  # noqa: F401 - its errors are mapped too
+from airflow_provider_asyncapi.exceptions import to_airflow
+
+
+def all_below(kind: type[AsyncApiError]) -> set[type[AsyncApiError]]:
+    return {kind}.union(*map(all_below, kind.__subclasses__()))
+
+
+EXPECTED = {
+    "ConfigurationError": exceptions.AsyncApiConfigurationError,
+    "SelectorError": exceptions.AsyncApiConfigurationError,
+    "UnknownVariableError": exceptions.AsyncApiConfigurationError,
+    "UnsafeValueError": exceptions.AsyncApiConfigurationError,
+    "HandleError": exceptions.AsyncApiConfigurationError,
+    "TransportError": exceptions.AsyncApiUnavailable,
+    "UnavailableError": exceptions.AsyncApiUnavailable,
+    "ResponseError": exceptions.AsyncApiRejected,
+    "ContentError": exceptions.AsyncApiRejected,
+    "RefusedContentError": exceptions.AsyncApiRejected,
+    "RedirectError": exceptions.AsyncApiRejected,
+    "MissingValueError": exceptions.AsyncApiRejected,
+    "RequestRejectedError": exceptions.AsyncApiRejected,
+    "AuthenticationError": exceptions.AsyncApiUnauthorized,
+    "JobNotFoundError": exceptions.AsyncApiJobNotFound,
+    "AmbiguousSubmitError": exceptions.AsyncApiSubmitAmbiguous,
+    "JobFailedError": exceptions.AsyncApiJobFailed,
+    "DeadlineError": exceptions.AsyncApiTimeout,
+}
+
+
+@pytest.mark.parametrize("kind", sorted(all_below(AsyncApiError) - {AsyncApiError}, key=lambda kind: kind.__name__))
+def test_each_error_of_the_core_has_an_exception_of_its_own_kind(kind: type[AsyncApiError]) -> None:
+    error = kind.__new__(kind, "it is so")
+    Exception.__init__(error, "it is so")
+    expected = EXPECTED.get(kind.__name__)
+    if expected is None:
+        assert issubclass(kind, errors.ResultError), "an error without an exception"
+        expected = exceptions.AsyncApiResultFailed
+    raised = to_airflow(error)
+    assert type(raised) is expected
+    assert str(raised) == "it is so"
+
+
+def test_an_error_that_nobody_foresaw_may_be_retried() -> None:
+    assert type(to_airflow(AsyncApiError("odd"))) is exceptions.AsyncApiException
+
+
+@pytest.mark.parametrize("kind", sorted(EXPECTED))
+def test_an_error_survives_the_way_through_the_triggerer(kind: str) -> None:
+    assert type(error_of_kind(kind, "it is so")).__name__ == kind
+    assert type(to_airflow(error_of_kind(kind, "it is so"))) is EXPECTED[kind]
+
+
+@pytest.mark.parametrize(
+    ("raised", "may_be_retried"),
+    [
+        (exceptions.AsyncApiException, True),
+        (exceptions.AsyncApiUnavailable, True),
+        (exceptions.AsyncApiConfigurationError, False),
+        (exceptions.AsyncApiRejected, False),
+        (exceptions.AsyncApiUnauthorized, False),
+        (exceptions.AsyncApiJobNotFound, False),
+        (exceptions.AsyncApiSubmitAmbiguous, False),
+        (exceptions.AsyncApiJobFailed, False),
+        (exceptions.AsyncApiTimeout, False),
+        (exceptions.AsyncApiResultFailed, False),
+    ],
+)
+def test_only_what_a_retry_may_mend_is_retried(raised: type[AirflowException], may_be_retried: bool) -> None:
+    assert issubclass(raised, AirflowException)
+    # Airflow retries neither of these two.
+    assert issubclass(raised, AirflowFailException | AirflowSensorTimeout) is not may_be_retried

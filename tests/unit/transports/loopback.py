@@ -1,0 +1,261 @@
+"""A server that does as it is told, well or badly, and writes down what it was asked."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import ipaddress
+import json
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+#: Given the socket and the request; false once the connection isn't to be used any more.
+Behaviour = Callable[[socket.socket, "Asked"], bool]
+_OF_THE_HOP = {"host", "connection", "keep-alive", "proxy-connection"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it came over the wire."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+    connection: int = field(compare=False)
+
+
+def reply(body: Any = b"", status: int = 200, *, close: bool = False, **headers: str) -> Behaviour:
+    """Answer properly; `content_type="x"` makes the header `content-type`."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    fields = {"content-length": str(len(content)), **{name.replace("_", "-"): value for name, value in headers.items()}}
+    if close:
+        fields["connection"] = "close"
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return raw(f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode() + content, then_close=close)
+
+
+def raw(data: bytes, *, then_close: bool = True) -> Behaviour:
+    def behave(connection: socket.socket, asked: Asked) -> bool:
+        head, separator, body = data.partition(b"\r\n\r\n")
+        connection.sendall(head + separator + (b"" if asked.method == "HEAD" else body))
+        return not then_close
+
+    return behave
+
+
+def chunked(*chunks: bytes, end: bool = True, **headers: str) -> Behaviour:
+    fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + (b"0\r\n\r\n" if end else b"")
+    return raw(f"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{fields}\r\n".encode() + body, then_close=not end)
+
+
+def reset(connection: socket.socket, _asked: Asked) -> bool:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return False
+
+
+def hang_up(_connection: socket.socket, _asked: Asked) -> bool:
+    return False
+
+
+class Server:
+    """
+    Serves one behaviour after another, on as many connections as clients make.
+
+    :param tls: what to speak TLS with.
+    """
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
+        #: Behaviours by path that serve any number of requests, before the script is looked at.
+        self.routes: dict[str, Behaviour] = {}
+        self.script: list[Behaviour] = []
+        self.asked: list[Asked] = []
+        self.connections = 0
+        #: Set to end all that is left to wait for.
+        self.released = threading.Event()
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def hold(self, _connection: socket.socket, _asked: Asked) -> bool:
+        """Say nothing until the test is over."""
+        self.released.wait(30)
+        return False
+
+    def plays(self, *script: Behaviour) -> None:
+        self.script = list(script)
+        self.asked = []
+
+    def close(self) -> None:
+        self.released.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self.connections += 1
+                self._open.add(connection)
+                thread = threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True)
+                self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        plain = connection
+        try:
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            with connection.makefile("rb") as stream:
+                while (asked := _read(stream, number)) is not None:
+                    with self._lock:
+                        self.asked.append(asked)
+                        path = asked.target.partition("?")[0]
+                        behaviour = self.routes.get(path) or (self.script.pop(0) if self.script else hang_up)
+                    if not behaviour(connection, asked):
+                        return
+        except (OSError, ValueError):
+            pass
+        finally:
+            with self._lock:
+                self._open.discard(plain)
+            connection.close()
+
+
+def _read(stream: Any, number: int) -> Asked | None:
+    line = stream.readline().decode("latin-1")
+    if not line.strip():
+        return None
+    method, target, _ = line.split(" ", 2)
+    headers: dict[str, str] = {}
+    while field_line := stream.readline().decode("latin-1").strip():
+        name, _, value = field_line.partition(":")
+        assert name.lower() not in headers, f"{name} was sent twice"
+        headers[name.lower()] = value.strip()
+    body = stream.read(int(headers.get("content-length", "0")))
+    shown = {name: value for name, value in sorted(headers.items()) if name not in _OF_THE_HOP}
+    if method == "OPTIONS" and not body:
+        # Optional here (RFC 9110, section 8.6), and the one thing that the libraries don't agree about.
+        shown.pop("content-length", None)
+    return Asked(method, target, shown, body, number)
+
+
+def tunnel_to(port: int) -> Behaviour:
+    """Be a proxy that connects, wherever it is asked to connect to."""
+
+    def behave(connection: socket.socket, asked: Asked) -> bool:
+        with socket.create_connection(("127.0.0.1", port)) as behind:
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(target=_pump, args=(behind, connection), daemon=True)
+            back.start()
+            _pump(connection, behind)
+            back.join(10)
+        return False
+
+    return behave
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
+class Authority:
+    """
+    A certificate authority of a test's own.
+
+    :param folder: where its files go.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._certificate = self._sign(self._key, name, None)
+        self.path = self._write(f"{name}.pem", self._certificate)
+
+    def issue(self, name: str) -> tuple[str, str]:
+        """Give the paths of a certificate, for a server at 127.0.0.1 and for a client, and of its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._write(f"{self._name}-{name}.pem", self._sign(key, name, self._certificate))
+        key_path = self._folder / f"{self._name}-{name}.key"
+        encoding = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+        key_path.write_bytes(key.private_bytes(*encoding, serialization.NoEncryption()))
+        locked = serialization.BestAvailableEncryption(b"passphrase")
+        key_path.with_suffix(".locked").write_bytes(key.private_bytes(*encoding, locked))
+        return certificate, str(key_path)
+
+    def server_context(self, name: str = "127.0.0.1", *, clients: Authority | None = None) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.issue(name))
+        if clients is not None:
+            context.load_verify_locations(clients.path)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def _write(self, name: str, certificate: x509.Certificate) -> str:
+        path = self._folder / name
+        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        return str(path)
+
+    def _sign(self, key: Any, name: str, issuer: x509.Certificate | None) -> x509.Certificate:
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        now = dt.datetime.now(dt.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer.subject if issuer else subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(hours=1))
+            .not_valid_after(now + dt.timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
+        if issuer is None:
+            usage = x509.KeyUsage(
+                digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
+                key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+            )  # fmt: skip
+            builder = builder.add_extension(usage, critical=True)
+        else:
+            uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+            builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+            with contextlib.suppress(ValueError):
+                address = x509.IPAddress(ipaddress.ip_address(name))
+                builder = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        return builder.sign(self._key, hashes.SHA256())

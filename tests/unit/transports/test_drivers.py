@@ -1,0 +1,503 @@
+"""What each driver does beside sending: pools, tokens, pace, sinks, and ending in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import itertools
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from airflow_provider_asyncapi.core.effects import Authorize, Flow, Gather, Log, Polled, Send, Sleep
+from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
+from airflow_provider_asyncapi.core.flows.exchange import send
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.messages import Request, Response
+from airflow_provider_asyncapi.transports import log_only
+from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_session
+from airflow_provider_asyncapi.transports.requests import RequestsDriver
+from airflow_provider_asyncapi.transports.tls import tls_context
+from airflow_provider_asyncapi.transports.wire import CHUNK
+from tests.unit.transports.driving import Clock, fetch, make_api, run, run_all, sending
+from tests.unit.transports.loopback import chunked, raw, reply, reset
+
+LOGIN = {"auth": "login", "login_request": {"endpoint": "/login", "method": "POST"}, "token": "token"}
+
+
+class Memory:
+    """A sink that keeps everything."""
+
+    def __init__(self) -> None:
+        self.content = b""
+        self.pieces: list[int] = []
+        self.restarts = 0
+
+    def write(self, chunk: bytes) -> None:
+        self.content += chunk
+        self.pieces.append(len(chunk))
+
+    def restart(self) -> None:
+        self.content = b""
+        self.restarts += 1
+
+
+class FullDisk(Memory):
+    def write(self, chunk: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def together(driver: str, api: Any, flows: list[Flow[Any]], **given: Any) -> list[Any]:
+    """Run flows at the same time: on threads, or as tasks. Give what they returned, or raised."""
+
+    def caught(work: Any) -> Any:
+        try:
+            return work()
+        except AsyncApiError as error:
+            return error
+
+    if driver == "requests":
+        client = RequestsDriver(api, **given)
+        try:
+            with ThreadPoolExecutor(len(flows)) as pool:
+                return list(pool.map(lambda flow: caught(lambda: client.run(flow)), flows))
+        finally:
+            client.close()
+
+    async def main() -> list[Any]:
+        client = AiohttpDriver(api, open_session(api.settings, tls_context(api.settings)), **given)
+        try:
+            return await asyncio.gather(*map(client.run, flows), return_exceptions=True)
+        finally:
+            await client.close()
+
+    return asyncio.run(main())
+
+
+# Pools
+
+
+def test_connections_are_used_again(driver, serve):
+    server = serve(*[reply(b"x")] * 3)
+    request = Request("GET", f"{server.url}/x")
+    run_all(driver, make_api(server.url), [sending(request) for _ in range(3)])
+    assert {asked.connection for asked in server.asked} == {1}
+
+
+@pytest.mark.timeout(20)
+def test_there_are_never_more_connections_than_the_connection_allows(driver, serve):
+    server = serve()
+    server.routes["/x"] = reply(b"x")
+    request = Request("GET", f"{server.url}/x")
+    answers = together(driver, make_api(server.url, connections_per_host=2), [sending(request) for _ in range(12)])
+    assert [answer.status for answer in answers] == [200] * 12
+    assert server.connections <= 2
+
+
+def test_an_answer_that_is_refused_does_not_spoil_the_next(driver, serve):
+    server = serve(reply(b"x" * 5000), reply(b"fine"))
+    request = Request("GET", f"{server.url}/x")
+    refused, fine = run_all(driver, make_api(server.url), [sending(request, limit=10), sending(request)])
+    assert refused.error[0] == "RefusedContentError"
+    assert fine.result.body == b"fine"
+
+
+def test_a_connection_that_broke_does_not_spoil_the_next(driver, serve):
+    server = serve(reply(b"fine"), reset, reply(b"fine"))
+    request = Request("POST", f"{server.url}/x")
+    outcomes = run_all(driver, make_api(server.url), [sending(request) for _ in range(3)])
+    assert [outcome.error and outcome.error[2] for outcome in outcomes] == [None, True, None]
+
+
+# The same for everybody: nothing is kept, nothing is taken from the machine
+
+
+def test_cookies_are_not_kept(driver, serve):
+    server = serve(reply(b"", set_cookie="session=planted; Path=/"), reply(b""))
+    request = Request("GET", f"{server.url}/x")
+    first, _ = run_all(driver, make_api(server.url), [sending(request), sending(request)])
+    assert first.result.headers["set-cookie"].startswith("session=planted")
+    assert "cookie" not in server.asked[1].headers
+
+
+def test_a_cookie_of_the_author_is_sent(driver, serve):
+    server = serve(reply(b""))
+    fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x", (("Cookie", "a=b"),)))
+    assert server.asked[0].headers["cookie"] == "a=b"
+
+
+def test_the_netrc_is_not_read(driver, serve, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ann password planted\ndefault login ann password planted")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    server = serve(reply(b""))
+    fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"))
+    assert "authorization" not in server.asked[0].headers
+
+
+def test_no_redirect_is_followed_by_the_library(driver, serve):
+    server = serve(reply(b"", 302, location="/else"))
+    outcome = fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"))
+    assert outcome.result.status == 302
+    assert len(server.asked) == 1
+
+
+def test_nothing_is_sent_that_the_core_did_not_say(driver, serve):
+    server = serve(reply(b""))
+    fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x", (("X-Mine", "1"),)))
+    assert server.asked[0].headers == {
+        "accept-encoding": "gzip, deflate",
+        "user-agent": "airflow-provider-asyncapi",
+        "x-mine": "1",
+    }
+
+
+# Bodies
+
+
+def test_the_limit_counts_what_was_unpacked(driver, serve):
+    packed = gzip.compress(b"x" * 2000)
+    server = serve(reply(packed, content_encoding="gzip"), reply(packed, content_encoding="gzip"))
+    request = Request("GET", f"{server.url}/x")
+    at, above = run_all(driver, make_api(server.url), [sending(request, limit=2000), sending(request, limit=1999)])
+    assert len(at.result.body) == 2000
+    assert above.error[0] == "RefusedContentError"
+    assert "more than 1999 bytes" in above.error[1]
+
+
+def test_a_sink_gets_the_body_of_a_good_answer(driver, serve):
+    content = bytes(range(256)) * 20_000
+    server = serve(reply(gzip.compress(content), content_encoding="gzip"))
+    sink = Memory()
+    outcome = fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"), sink=sink, limit=10)
+    assert sink.content == content
+    assert (outcome.result.body, outcome.result.streamed) == (b"", len(content))
+    assert max(sink.pieces) <= CHUNK
+    assert sink.restarts == 1
+
+
+def test_a_sink_gets_a_bomb_in_small_pieces(driver, serve):
+    server = serve(chunked(gzip.compress(bytes(60_000_000)), content_encoding="gzip"))
+    sizes: list[int] = []
+    sink = Memory()
+    sink.write = lambda chunk: sizes.append(len(chunk))
+    outcome = fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"), sink=sink)
+    assert outcome.result.streamed == sum(sizes) == 60_000_000
+    assert max(sizes) <= CHUNK
+
+
+def test_a_sink_does_not_get_an_error_page(driver, serve):
+    server = serve(reply(b"no", 503))
+    sink = Memory()
+    outcome = fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"), sink=sink)
+    assert (outcome.result.body, sink.content, sink.restarts) == (b"no", b"", 0)
+
+
+def test_a_sink_is_told_when_the_transfer_begins_again(driver, serve):
+    server = serve(raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc"), reply(b"abcdefghi"))
+    sink = Memory()
+    request = Request("GET", f"{server.url}/x")
+
+    def twice() -> Flow[Response]:
+        try:
+            yield Send(request, sink)
+        except TransportError:
+            assert sink.content == b"abc"
+        return (yield Send(request, sink))
+
+    assert run(driver, make_api(server.url), twice()).result.streamed == 9
+    assert (sink.content, sink.restarts) == (b"abcdefghi", 2)
+
+
+def test_what_goes_wrong_in_a_sink_is_no_fault_of_the_connection(driver, serve):
+    server = serve(reply(b"abc"))
+    with pytest.raises(OSError, match="No space left"):
+        fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"), sink=FullDisk())
+
+
+def test_a_body_that_trickles_in_is_given_up(driver, serve):
+    server = serve(drip)
+    clock = itertools.count(step=3).__next__
+    api = make_api(server.url, read_timeout=5)
+    outcome = run(driver, api, sending(Request("GET", f"{server.url}/x")), steady=clock)
+    assert outcome.error[0] == "TransportError"
+    assert "the body wasn't complete after 50 s" in outcome.error[1]
+    assert outcome.error[2] is True
+
+
+def drip(connection: Any, _asked: Any) -> bool:
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+    for _ in range(1000):
+        connection.sendall(b"x")
+        time.sleep(0.002)
+    return True
+
+
+def test_a_stream_may_take_its_time(driver, serve):
+    server = serve(reply(b"x" * 1000))
+    clock = itertools.count(step=1000).__next__
+    request = Request("GET", f"{server.url}/x")
+    outcome = run(driver, make_api(server.url), sending(request, sink=Memory()), steady=clock)
+    assert outcome.result.streamed == 1000
+
+
+# Tokens
+
+
+def test_a_token_is_got_once_for_all_who_wait(driver, serve):
+    server = serve()
+
+    def log_in(connection: Any, asked: Any) -> bool:
+        time.sleep(0.05)  # long enough for all to come
+        return reply({"token": "tok-one"})(connection, asked)
+
+    server.routes |= {"/login": log_in, "/x": reply(b"")}
+    api = make_api(server.url, **LOGIN)
+    together(driver, api, [send(api, Request("GET", f"{server.url}/x")) for _ in range(10)])
+    asked = [request.target for request in server.asked]
+    assert (asked.count("/login"), asked.count("/x")) == (1, 10)
+
+
+def test_a_refused_token_is_renewed_once_for_all(driver, serve):
+    server = serve()
+    tokens = itertools.count(1)
+
+    def log_in(connection: Any, asked: Any) -> bool:
+        return reply({"token": f"tok-{next(tokens)}"})(connection, asked)
+
+    def refuse_the_first(connection: Any, asked: Any) -> bool:
+        return reply(b"", 401 if asked.headers["authorization"].endswith("-1") else 200)(connection, asked)
+
+    server.routes |= {"/login": log_in, "/x": refuse_the_first}
+    api = make_api(server.url, **LOGIN)
+    answers = together(driver, api, [send(api, Request("GET", f"{server.url}/x")) for _ in range(10)])
+    assert [answer.status for answer in answers] == [200] * 10
+    assert next(tokens) == 3
+
+
+def test_a_token_is_kept_until_it_is_due(driver, serve):
+    server = serve()
+    server.routes |= {"/login": reply({"token": "tok-one", "in": 100}), "/x": reply(b"")}
+    clock = Clock()
+    api = make_api(server.url, clock, **LOGIN, token_expiry="in")
+
+    def thrice() -> Flow[None]:
+        for pause in (80, 20, 1):
+            yield from send(api, Request("GET", f"{server.url}/x"))
+            yield Sleep(pause)
+
+    run(driver, api, thrice())
+    assert [asked.target for asked in server.asked] == ["/login", "/x", "/x", "/login", "/x"]
+
+
+def test_a_login_that_fails_fails_in_the_flow_that_asked(driver, serve):
+    server = serve(reply({"message": "no"}, 401), reply({"token": "tok-one"}))
+
+    def flow() -> Flow[str]:
+        try:
+            yield Authorize()
+        except AsyncApiError as error:
+            kind = type(error).__name__
+        return kind + (yield Authorize()).value
+
+    assert run(driver, make_api(server.url, **LOGIN), flow()).result == "AuthenticationErrortok-one"
+
+
+# Pace
+
+
+def test_requests_keep_the_pace(driver, serve):
+    server = serve()
+    server.routes["/x"] = reply(b"")
+    request = Request("GET", f"{server.url}/x")
+    api = make_api(server.url, requests_per_second=4)
+    outcomes = run_all(driver, api, [sending(request) for _ in range(3)], steady=lambda: 7.0)
+    # The clock stands still here, so each request waits for its own slot.
+    assert [outcome.sleeps for outcome in outcomes] == [[], [0.25], [0.5]]
+
+
+def test_a_slot_that_nobody_took_is_not_saved_up(driver, serve):
+    server = serve()
+    server.routes["/x"] = reply(b"")
+    request = Request("GET", f"{server.url}/x")
+    times = iter([0.0, 0.0, 100.0, 100.0, 100.0, 100.0])
+    api = make_api(server.url, requests_per_second=1)
+    # Two readings for each request: one for the pace, one for the patience with its body.
+    outcomes = run_all(driver, api, [sending(request, sink=Memory()) for _ in range(3)], steady=times.__next__)
+    assert [outcome.sleeps for outcome in outcomes] == [[], [], [1.0]]
+
+
+# Several at a time
+
+
+def test_what_is_gathered_comes_in_order(driver, serve):
+    server = serve()
+    numbers = range(9)
+    for number in numbers:
+        server.routes[f"/{number}"] = reply({"n": number})
+    api = make_api(server.url)
+
+    def gathering() -> Flow[list[int]]:
+        answers = yield Gather([lambda n=n: send(api, Request("GET", f"{server.url}/{n}")) for n in numbers], 3)
+        return [answer.json["n"] for answer in answers]
+
+    assert run(driver, api, gathering()).result == list(numbers)
+
+
+def test_no_more_run_at_a_time_than_asked_for(driver, serve):
+    server = serve()
+    running, most, lock = 0, 0, threading.Lock()
+    all_here = threading.Barrier(3)
+
+    def count(connection: Any, asked: Any) -> bool:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        all_here.wait(10)
+        with lock:
+            running -= 1
+        return reply(b"")(connection, asked)
+
+    server.routes["/x"] = count
+    api = make_api(server.url)
+
+    def gathering() -> Flow[int]:
+        return len((yield Gather([lambda: send(api, Request("GET", f"{server.url}/x"))] * 9, 3)))
+
+    assert run(driver, api, gathering()).result == 9
+    assert most == 3
+
+
+def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
+    server = serve(reset)
+    begun = []
+    api = make_api(server.url)
+
+    def one(number: int) -> Flow[None]:
+        begun.append(number)
+        yield from send(api, Request("GET", f"{server.url}/x"))
+
+    def gathering() -> Flow[str]:
+        try:
+            yield Gather([lambda n=n: one(n) for n in range(50)], 1)
+        except TransportError as error:
+            return f"caught in the flow: {error}"
+        return ""
+
+    assert run(driver, api, gathering()).result.startswith("caught in the flow: GET")
+    assert len(begun) < 5
+
+
+# Telling
+
+
+def test_lines_and_polls_are_told_in_order(driver):
+    polled = Polled(JobHandle("7"), 1, 0, changed=True)
+    api = make_api("http://127.0.0.1")
+
+    def flow() -> Flow[None]:
+        yield Log(logging.INFO, "one")
+        yield polled
+        yield Log(logging.WARNING, "two")
+
+    assert run(driver, api, flow()).events == [Log(logging.INFO, "one"), polled, Log(logging.WARNING, "two")]
+
+
+def test_by_default_lines_are_logged(caplog):
+    with caplog.at_level(logging.INFO):
+        log_only(Log(logging.INFO, "100 % done"))
+        log_only(Polled(JobHandle("7"), 1, 0, changed=True))
+    assert caplog.messages == ["100 % done"]
+
+
+# Ending
+
+
+def closing_flow(ended: list[str], api: Any, url: str) -> Flow[None]:
+    try:
+        yield from send(api, Request("GET", url))
+    finally:
+        ended.append("closed")
+
+
+def test_a_flow_is_closed_when_its_driver_is_interrupted(driver, serve):
+    server = serve(reply(b"abc"))
+    ended: list[str] = []
+
+    def flow() -> Flow[None]:
+        try:
+            yield Send(Request("GET", f"{server.url}/x"), FullDisk())
+        finally:
+            ended.append("closed")
+
+    with pytest.raises(OSError, match="No space left"):
+        run(driver, make_api(server.url), flow())
+    assert ended == ["closed"]
+
+
+@pytest.mark.parametrize("what", ["send", "gather", "login"])
+def test_a_task_that_is_cancelled_leaves_nothing_behind(serve, what):
+    server = serve()
+    here = threading.Event()
+
+    def held(connection: Any, asked: Any) -> bool:
+        here.set()
+        return server.hold(connection, asked)
+
+    server.routes |= {"/x": held, "/login": held}
+    api = make_api(server.url, **(LOGIN if what == "login" else {}))
+    ended: list[str] = []
+
+    def gathering() -> Flow[Any]:
+        return (yield Gather([lambda: closing_flow(ended, api, f"{server.url}/x")] * 4, 2))
+
+    async def main() -> int:
+        client = AiohttpDriver(api, open_session(api.settings, tls_context(api.settings)))
+        try:
+            flow = gathering() if what == "gather" else closing_flow(ended, api, f"{server.url}/x")
+            task = asyncio.create_task(client.run(flow))
+            assert await asyncio.to_thread(here.wait, 10)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return len(asyncio.all_tasks()) - 1
+        finally:
+            await client.close()
+
+    assert asyncio.run(main()) == 0
+    assert ended == ["closed"] * (2 if what == "gather" else 1)
+
+
+def test_whoever_is_cancelled_while_logging_in_does_not_take_the_others_along(serve):
+    server = serve()
+    here = threading.Event()
+    logins = itertools.count()
+
+    def login(connection: Any, asked: Any) -> bool:
+        if next(logins) == 0:
+            here.set()
+            return server.hold(connection, asked)
+        return reply({"token": "tok-two"})(connection, asked)
+
+    server.routes |= {"/login": login, "/x": reply(b"")}
+    api = make_api(server.url, **LOGIN)
+
+    async def main() -> int:
+        client = AiohttpDriver(api, open_session(api.settings, tls_context(api.settings)))
+        try:
+            request = Request("GET", f"{server.url}/x")
+            first = asyncio.create_task(client.run(send(api, request)))
+            assert await asyncio.to_thread(here.wait, 10)
+            second = asyncio.create_task(client.run(send(api, request)))
+            await asyncio.sleep(0)
+            first.cancel()
+            return (await second).status
+        finally:
+            await client.close()
+
+    assert asyncio.run(main()) == 200

@@ -1,0 +1,367 @@
+from __future__ import annotations
+
+import asyncio
+import importlib
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import XCom
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.plans.wait import Wait
+from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.hooks import clients
+from airflow_provider_asyncapi.triggers import asyncapi as triggers
+from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
+from tests.unit.worlds import ApiServer, Supervisor, reply
+
+POLL = "GET /jobs/j-1"
+CANCEL = "POST /jobs/j-1/cancel"
+SPEC: dict[str, Any] = {
+    "endpoint": "/jobs/{identifier}",
+    "completion_key": "status",
+    "completion_value": "done",
+    "failure_value": "failed",
+    "running_value": "running",
+    "poke_interval": 0.1,
+    "progress": "percent",
+}
+#: Airflow 3.2 and newer let a trigger write XComs.
+SHOWS_PROGRESS = hasattr(XCom, "aset")
+
+
+def trigger(*, started_at: float | None = None, deadline: float | None = None, **spec: Any) -> AsyncApiJobTrigger:
+    """Make a trigger as the triggerer does: of its class path and arguments."""
+    started_at = started_at or time.time()
+    state = Wait(JobHandle("j-1"), started_at, deadline or started_at + 20).dump()
+    made = AsyncApiJobTrigger(asyncapi_conn_id="asyncapi_default", spec={**SPEC, **spec}, wait=state)
+    path, kwargs = made.serialize()
+    module, _, name = path.rpartition(".")
+    rebuilt: AsyncApiJobTrigger = getattr(importlib.import_module(module), name)(**kwargs)
+    assert rebuilt.serialize() == (path, kwargs)
+    rebuilt.task_instance = SimpleNamespace(dag_id="dag", run_id="run", task_id="wait", map_index=-1, try_number=1)
+    return rebuilt
+
+
+async def event_of(waiting: AsyncApiJobTrigger) -> dict[str, Any]:
+    events = [event.payload async for event in waiting.run()]
+    assert len(events) == 1
+    return dict(events[0])
+
+
+async def until(condition: Any) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came to be")
+
+
+async def kill(waiting: AsyncApiJobTrigger, task: asyncio.Task[Any]) -> None:
+    """Do as Airflow does when a user ends a task that is deferred."""
+    task.cancel()
+    await asyncio.wait({task})
+    await waiting.on_kill()
+
+
+def test_a_job_that_is_done_gives_its_handle(api: ApiServer, connection: None) -> None:
+    api.says(POLL, reply({"status": "running"}), reply({"status": "done"}))
+    event = asyncio.run(event_of(trigger()))
+    assert set(event) == {"handle"}
+    assert event["handle"]["outcome"] == "success"
+
+
+def test_a_job_that_failed_gives_the_error_and_what_is_known_of_it(api: ApiServer, connection: None) -> None:
+    api.says(POLL, reply({"status": "running", "percent": 40}), reply({"status": "failed", "message": "out of rows"}))
+    event = asyncio.run(event_of(trigger()))
+    assert event["error"]["kind"] == "JobFailedError"
+    assert "out of rows" in event["error"]["message"]
+    assert (event["handle"]["identifier"], event["handle"]["progress"]) == ("j-1", 0.4)
+
+
+def test_a_connection_that_is_gone_is_an_event_and_no_crash(supervisor: Supervisor) -> None:
+    event = asyncio.run(event_of(trigger()))
+    assert event["error"]["kind"] == "ConfigurationError"
+    assert "asyncapi_default" in event["error"]["message"]
+
+
+def test_a_half_filled_connection_is_an_event_that_names_the_field(connect: Any) -> None:
+    connect(extra={"auth": "bearer"})
+    message = asyncio.run(event_of(trigger()))["error"]["message"]
+    assert "connection 'asyncapi_default'" in message
+    assert "needs password" in message
+
+
+def test_no_secret_is_in_arguments_event_or_repr(api: ApiServer, connect: Any) -> None:
+    connect(password="hunter2hunter2", extra={"auth": "bearer", "headers": {"X-Org": "org-secret-1"}})
+    api.says(POLL, reply({"message": "bad token hunter2hunter2 for org-secret-1"}, 401))
+    waiting = trigger()
+    event = asyncio.run(event_of(waiting))
+    assert event["error"]["kind"] == "AuthenticationError"
+    for shown in (repr(waiting), repr(waiting.serialize()), repr(event)):
+        assert "hunter2hunter2" not in shown
+        assert "org-secret-1" not in shown
+    assert api.requests[0].headers["Authorization"] == "Bearer hunter2hunter2"
+
+
+def test_the_repr_names_the_job_and_not_its_request() -> None:
+    assert repr(trigger(params={"a": "b"})) == "<AsyncApiJobTrigger asyncapi_default job=j-1>"
+
+
+def test_after_a_restart_the_polls_that_there_was_time_for_count(api: ApiServer, connection: None) -> None:
+    api.says(POLL, reply({"status": "running"}))
+    waiting = trigger(started_at=time.time() - 1000, deadline=time.time() + 20, max_iterations=5, poke_interval=100)
+    event = asyncio.run(event_of(waiting))
+    assert event["error"]["kind"] == "DeadlineError"
+    assert api.count(POLL) == 1
+
+
+def test_a_fresh_wait_makes_all_its_polls_however_long_airflow_took_to_start_it(
+    api: ApiServer, connection: None
+) -> None:
+    api.says(POLL, reply({"status": "running"}))
+    asyncio.run(event_of(trigger(started_at=time.time() - 0.05, max_iterations=3)))
+    assert api.count(POLL) == 3
+
+
+def test_after_a_restart_the_deadline_is_still_the_same(api: ApiServer, connection: None) -> None:
+    api.says(POLL, reply({"status": "running"}))
+    waiting = trigger(started_at=time.time() - 1000, deadline=time.time() - 1)
+    began = time.time()
+    event = asyncio.run(event_of(waiting))
+    assert event["error"]["kind"] == "DeadlineError"
+    assert time.time() - began < 2
+    # The job may have ended while nobody looked.
+    assert api.count(POLL) == 1
+
+
+def test_after_a_restart_the_initial_delay_does_not_begin_again(api: ApiServer, connection: None) -> None:
+    api.says(POLL, reply({"status": "done"}))
+    began = time.time()
+    asyncio.run(event_of(trigger(started_at=began - 1000, deadline=began + 20, initial_delay=500)))
+    assert time.time() - began < 3
+
+
+def test_status_and_progress_are_pushed_when_they_change_and_not_too_often(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "_PROGRESS_EVERY", 0.5)
+    answers = [reply({"status": "running", "percent": percent}) for percent in (10, 10, 20, 30, 40, 40, 50, 60, 70)]
+    api.says(POLL, *answers, reply({"status": "done"}))
+    asyncio.run(event_of(trigger()))
+    pushed = supervisor.of_kind("SetXCom")
+    if not SHOWS_PROGRESS:
+        assert pushed == []
+        return
+    assert 2 <= len(pushed) <= 3
+    assert {(each.key, each.dag_id, each.task_id, each.run_id) for each in pushed} == {("job", "dag", "wait", "run")}
+    assert pushed[0].value["progress"] == 0.1
+    assert pushed[-1].value["outcome"] == "running"
+
+
+def test_no_push_of_progress_is_left_half_done_or_comes_after_the_event(
+    api: ApiServer, connection: None, supervisor: Supervisor
+) -> None:
+    api.says(POLL, reply({"status": "running", "percent": 10}), reply({"status": "done"}))
+
+    async def scenario() -> None:
+        # Airflow is slower to take the push than the API is to finish the job.
+        supervisor.delay = 0.4
+        await event_of(trigger())
+        taken = len(supervisor.of_kind("SetXCom"))
+        assert taken == int(SHOWS_PROGRESS)
+        await asyncio.sleep(0.6)
+        assert len(supervisor.of_kind("SetXCom")) == taken
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("states", "cancels"),
+    [
+        ({"run": {"wait": "failed"}}, 1),
+        ({"run": {"wait": "success"}}, 1),
+        ({"run": {"wait": None}}, 1),
+        ({"run": {"wait": "deferred"}}, 0),
+        (RuntimeError("the API server is away"), 0),
+    ],
+)
+def test_a_kill_cancels_the_job_only_if_the_task_waits_no_more(
+    api: ApiServer, connection: None, supervisor: Supervisor, states: Any, cancels: int
+) -> None:
+    api.says(POLL, reply({"status": "running"}))
+    api.says(CANCEL, reply(status=202))
+    supervisor.task_states = states
+
+    async def scenario() -> None:
+        waiting = trigger(cancel={"endpoint": "/jobs/{identifier}/cancel"})
+        task = asyncio.create_task(event_of(waiting))
+        await until(lambda: api.count(POLL))
+        await kill(waiting, task)
+
+    asyncio.run(scenario())
+    assert api.count(CANCEL) == cancels
+
+
+def test_a_kill_asks_for_the_state_of_the_very_task_instance(api: ApiServer, supervisor: Supervisor) -> None:
+    supervisor.task_states = {"run": {"wait_3": "deferred"}}
+    waiting = trigger(cancel={"endpoint": "/jobs/{identifier}/cancel"})
+    waiting.task_instance.map_index = 3
+    asyncio.run(waiting.on_kill())
+    (asked,) = supervisor.of_kind("GetTaskStates")
+    assert (asked.dag_id, asked.task_ids, asked.run_ids, asked.map_index) == ("dag", ["wait"], ["run"], 3)
+    assert not api.requests
+
+
+def test_a_cancel_goes_on_when_airflow_gives_up_on_it(api: ApiServer, connection: None, supervisor: Supervisor) -> None:
+    api.says(CANCEL, reply(status=202))
+    supervisor.task_states = {"run": {"wait": "failed"}}
+    supervisor.delay = 0.3
+
+    async def scenario() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(trigger(cancel={"endpoint": "/jobs/{identifier}/cancel"}).on_kill(), 0.05)
+        await until(lambda: api.count(CANCEL) and not triggers._cancels)
+
+    asyncio.run(scenario())
+
+
+def test_a_kill_without_a_cancel_request_does_nothing(api: ApiServer, supervisor: Supervisor) -> None:
+    asyncio.run(trigger().on_kill())
+    assert not api.requests
+    assert not supervisor.messages
+
+
+def test_shutting_down_does_not_cancel_the_job(api: ApiServer, connection: None) -> None:
+    api.says(POLL, reply({"status": "running"}))
+
+    async def scenario() -> None:
+        waiting = trigger(cancel={"endpoint": "/jobs/{identifier}/cancel"})
+        task = asyncio.create_task(event_of(waiting))
+        await until(lambda: api.count(POLL))
+        task.cancel()
+        await asyncio.wait({task})
+        await waiting.cleanup()
+
+    asyncio.run(scenario())
+    assert api.count(CANCEL) == 0
+
+
+def test_all_triggers_of_a_loop_share_one_look_up_and_one_session(
+    api: ApiServer, connection: None, supervisor: Supervisor
+) -> None:
+    api.says(POLL, *[reply({"status": "running"})] * 30, reply({"status": "done"}))
+
+    async def scenario() -> None:
+        waits = [asyncio.create_task(event_of(trigger())) for _ in range(20)]
+        await until(lambda: api.count(POLL) > 5)
+        (client,) = clients._clients[asyncio.get_running_loop()].values()
+        assert client.users == 20
+        session = client.driver._session
+        waits.pop().cancel()
+        await asyncio.gather(*waits)
+        assert session.closed
+        assert not clients._clients[asyncio.get_running_loop()]
+
+    asyncio.run(scenario())
+    assert len(supervisor.of_kind("GetConnection")) == 1
+
+
+def test_the_session_is_closed_when_all_are_cancelled(api: ApiServer, connection: None) -> None:
+    api.says(POLL, reply({"status": "running"}))
+
+    async def scenario() -> None:
+        waits = [asyncio.create_task(event_of(trigger())) for _ in range(3)]
+        await until(lambda: api.count(POLL) >= 3)
+        session = next(iter(clients._clients[asyncio.get_running_loop()].values())).driver._session
+        for task in waits:
+            task.cancel()
+        await asyncio.wait(waits)
+        assert session.closed
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_that_was_mended_is_read_anew(api: ApiServer, connect: Any) -> None:
+    connect(extra={"auth": "bearer"})
+    api.says(POLL, reply({"status": "done"}))
+    assert "error" in asyncio.run(event_of(trigger()))
+    connect(password="token-1", extra={"auth": "bearer"})
+    assert "error" not in asyncio.run(event_of(trigger()))
+
+
+def test_nothing_holds_up_the_loop(api: ApiServer, connection: None) -> None:
+    api.says(POLL, reply({"status": "running"}), reply({"status": "running"}), reply({"status": "done"}))
+    gaps: list[float] = []
+
+    async def watch() -> None:
+        last = time.perf_counter()
+        while True:
+            await asyncio.sleep(0.005)
+            gaps.append(time.perf_counter() - last)
+            last = time.perf_counter()
+
+    async def scenario() -> None:
+        watcher = asyncio.create_task(watch())
+        await event_of(trigger())
+        watcher.cancel()
+
+    asyncio.run(scenario())
+    # Generous, since other processes want the processor too; what blocks takes a multiple of this.
+    assert sorted(gaps)[-2] < 0.3
+
+
+def api_with(**extra: Any) -> Api:
+    settings = ConnectionSettings.parse({"host": "https://api.example.com", **extra})
+    return Api.of(settings, clock=time.time, rng=lambda: 0.5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "named"),
+    [
+        ({"headers": {"X-Tenant": "k3y-of-tenant"}}, "headers"),
+        ({"params": {"sig": "k3y-of-tenant"}}, "params"),
+        ({"endpoint": "/jobs/{identifier}?sig=k3y-of-tenant"}, "endpoint"),
+        ({"json": {"deep": [{"er": "is k3y-of-tenant"}]}}, "json"),
+        ({"xml": "<a>k3y-of-tenant</a>"}, "xml"),
+        ({"data": "a=k3y-of-tenant"}, "data"),
+        ({"cancel": {"endpoint": "/x", "json": {"k": "k3y-of-tenant"}}}, "cancel"),
+        # Named like a secret, though the connection doesn't know it.
+        ({"headers": {"Authorization": "Bearer abc"}}, "headers: 'Authorization'"),
+        ({"params": {"api_key": "abc"}}, "params: 'api_key'"),
+        ({"json": {"auth": {"password": "abc"}}}, "json: 'password'"),
+        ({"cancel": {"headers": {"X-Api-Key": "abc"}}}, "cancel.headers: 'X-Api-Key'"),
+    ],
+)
+def test_a_secret_in_a_request_is_refused_by_name(spec: dict[str, Any], named: str) -> None:
+    api = api_with(variables={"tenant": "k3y-of-tenant"})
+    with pytest.raises(ConfigurationError, match=named) as caught:
+        check_storable({**SPEC, **spec}, api)
+    assert "k3y-of-tenant" not in str(caught.value)
+    assert "{connection." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"headers": {"Authorization": "Bearer {connection.tenant}"}},
+        {"headers": {"X-Job-Token": "{job_token}"}},
+        {"json": {"password": "{connection.tenant}", "tokens": 5, "next_token": None}},
+        {"completion_key": "$.tokens[?(@.token == '{identifier}')].state"},
+        {"capture": {"token": "data.token"}, "json": {"query": "query($token: String!) { job(token: $token) }"}},
+        {"error_waits": {429: 60}},
+    ],
+)
+def test_a_request_without_secrets_is_stored(spec: dict[str, Any]) -> None:
+    check_storable({**SPEC, **spec}, api_with(variables={"tenant": "k3y-of-tenant"}))
+
+
+def test_a_value_that_airflow_masks_is_refused_too() -> None:
+    from airflow.sdk.log import mask_secret
+
+    mask_secret("s3cret-of-another-connection")
+    with pytest.raises(ConfigurationError, match="json"):
+        check_storable({**SPEC, "json": {"note": "s3cret-of-another-connection"}}, api_with())

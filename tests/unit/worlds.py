@@ -1,0 +1,143 @@
+"""A real server on loopback that follows a script, and as much of Airflow as a task sees of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any, Self
+
+Reply = tuple[int, Mapping[str, str], bytes]
+
+
+def reply(body: Any = None, status: int = 200, **headers: str) -> Reply:
+    """Make an answer: JSON of anything, bytes as they are; `retry_after="5"` makes the header `retry-after`."""
+    content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    kind = {} if isinstance(body, bytes) or body is None else {"Content-Type": "application/json"}
+    return status, {**kind, **{name.replace("_", "-"): value for name, value in headers.items()}}, content
+
+
+class ApiServer:
+    """Answers by method and path from a script; the last answer is repeated."""
+
+    def __init__(self) -> None:
+        self.script: dict[str, list[Reply]] = {}
+        self.requests: list[SimpleNamespace] = []
+        self._lock = threading.Lock()
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                status, headers, content = owner._answer(self.command, self.path, dict(self.headers), body)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                if status != 204:
+                    self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - http.server's names
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def says(self, request: str, *replies: Reply) -> None:
+        """Script what a request gets: `GET /jobs/7`."""
+        self.script[request] = list(replies)
+
+    def count(self, request: str) -> int:
+        with self._lock:
+            return sum(f"{each.method} {each.path}" == request for each in self.requests)
+
+    def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        with self._lock:
+            self.requests.append(SimpleNamespace(method=method, path=path, headers=headers, body=body))
+            replies = self.script.get(f"{method} {path}") or [reply({"error": "not in the script"}, 404)]
+            return replies.pop(0) if len(replies) > 1 else replies[0]
+
+
+class Supervisor:
+    """Be the other end of the line from a task or trigger to Airflow: it knows connections and the states of tasks."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+        self.connections: dict[str, dict[str, Any]] = {}
+        self.task_states: Any = {}
+        self.delay = 0.0
+
+    def send(self, msg: Any, **_: Any) -> Any:
+        self.messages.append(msg)
+        return self._answer(msg)
+
+    async def asend(self, msg: Any) -> Any:  # codespell:ignore asend
+        await asyncio.sleep(self.delay)
+        return self.send(msg)
+
+    def of_kind(self, kind: str) -> list[Any]:
+        return [message for message in self.messages if type(message).__name__ == kind]
+
+    def _answer(self, msg: Any) -> Any:
+        from airflow.sdk.execution_time import comms
+
+        match type(msg).__name__:
+            case "GetTaskStates":
+                if isinstance(self.task_states, Exception):
+                    raise self.task_states
+                return comms.TaskStatesResult(task_states=self.task_states)
+            case "GetConnection" if msg.conn_id in self.connections:
+                return comms.ConnectionResult(conn_id=msg.conn_id, **self.connections[msg.conn_id])
+            case "GetConnection":
+                return comms.ErrorResponse(error="CONNECTION_NOT_FOUND")
+        return None
+
+
+class Store(dict[str, Any]):
+    """Be the task state store of Airflow 3.3: only JSON goes in."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
+
+
+class TI:
+    """Be the task instance as far as tasks ask for it."""
+
+    dag_id, run_id, task_id, try_number = "dag", "run", "wait", 1
+
+    def __init__(self, map_index: int = -1) -> None:
+        self.map_index = map_index
+        self.xcoms: dict[str, Any] = {}
+        self.first_poke: float | None = None
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = json.loads(json.dumps(value))
+
+    def get_first_reschedule_date(self, context: Mapping[str, Any]) -> datetime | None:
+        return None if self.first_poke is None else datetime.fromtimestamp(self.first_poke, UTC)
+
+
+def context_of(ti: TI, **more: Any) -> Any:
+    return {"ti": ti, "dag_run": SimpleNamespace(run_id=ti.run_id, clear_number=0), "task_reschedule_count": 0, **more}
