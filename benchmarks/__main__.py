@@ -9,6 +9,7 @@ NAMES = ("imports", "parsing")
 
 
 def main(names: list[str]) -> None:
+    """Run the benchmarks of these names, or all."""
     for name in names or NAMES:
         importlib.import_module(f"benchmarks.{name}").main()
 

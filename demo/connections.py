@@ -24,9 +24,9 @@ def connections(server_url: str) -> dict[str, dict[str, Any]]:
                     "json": {"client": "demo", "secret": "{connection.secret}"},
                 },
                 "secrets": {"secret": "demo-secret"},
-                "token": "access_token",
-                "token_expiry": "expires_in",
-                "token_header": "X-Access-Token",
+                "login_selector": "access_token",
+                "login_expiry": "expires_in",
+                "login_header": "X-Access-Token",
                 "login_capture": {"refresh": "refresh_token"},
                 "refresh_request": {"endpoint": "/flex/auth/refresh", "json": {"refresh_token": "{refresh}"}},
             }

@@ -1,9 +1,9 @@
 """
 Panoply: an API described as in Panoply's Flex Connector, from an XML submit to a GraphQL result and a downloadable link.
 
-Shows other bodies than JSON, a status that is asked for by POST, waiting times per status code, a result identifier that
-is not the job's, and two fetches of the same job: rows by GraphQL, and a file whose link the status reply gave. The link
-is signed and lies outside of the API's login, so no credentials are sent there.
+Shows other bodies than JSON, a status that is asked for by POST, waiting times per status code, a result identifier
+that is not the job's, and three fetches of the same job: rows by GraphQL, pages, and a file whose link the status reply
+gave. The link is signed and lies on another host, so no credentials are sent there.
 """
 
 from __future__ import annotations

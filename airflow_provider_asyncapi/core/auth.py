@@ -120,20 +120,20 @@ def _bearer(fields: Mapping[str, Any]) -> Auth:
 def _api_key(fields: Mapping[str, Any]) -> Auth:
     """Read an API key in a header or a query parameter."""
     _need(fields, "api_key", password="the key")  # noqa: S106 - the label of a field
-    name = fields.get("api_key_name") or "X-API-Key"
-    place = fields.get("api_key_in") or "header"
+    name = fields.get("key_name") or "X-API-Key"
+    place = fields.get("key_in") or "header"
     if place not in ("header", "query"):
-        raise ConfigurationError(f"connection: api_key_in has to be 'header' or 'query', not {place!r}")
+        raise ConfigurationError(f"connection: key_in has to be 'header' or 'query', not {place!r}")
     return Auth({name: fields["password"]}) if place == "header" else Auth(params={name: fields["password"]})
 
 
 def _oauth2(fields: Mapping[str, Any]) -> Auth:
     """Read OAuth 2 client credentials (RFC 6749, section 4.4)."""
-    _need(fields, "oauth2", login="the client id", password="the client secret", token_url="the token endpoint")  # noqa: S106
+    _need(fields, "oauth2", login="the client id", password="the client secret", oauth2_url="the token endpoint")  # noqa: S106
     form: dict[str, Any] = {"grant_type": "client_credentials"}
     if fields.get("scope"):
         form["scope"] = fields["scope"]
-    form |= mapping(fields, "token_params")
+    form |= mapping(fields, "oauth2_params")
     headers = {"Accept": "application/json"}
     style = fields.get("client_auth") or "basic"
     if style == "body":
@@ -143,7 +143,7 @@ def _oauth2(fields: Mapping[str, Any]) -> Auth:
     else:
         raise ConfigurationError(f"connection: client_auth has to be 'basic' or 'body', not {style!r}")
     request = RequestTemplate.parse(
-        {"endpoint": fields["token_url"], "data": form, "headers": headers}, "connection: token request"
+        {"endpoint": fields["oauth2_url"], "data": form, "headers": headers}, "connection: token request"
     )
     login = Login(request, Selection.parse("access_token", "token"), expiry=Selection.parse("expires_in", "expiry"))
     return Auth({"Authorization": "Bearer {token}"}, login=login)
@@ -151,16 +151,16 @@ def _oauth2(fields: Mapping[str, Any]) -> Auth:
 
 def _login(fields: Mapping[str, Any]) -> Auth:
     """Read a login request: any request whose answer holds a token."""
-    _need(fields, "login", login_request="the request as JSON", token="the selector of the token")  # noqa: S106
-    given = fields.get("token_lifetime")
+    _need(fields, "login", login_request="the request as JSON", login_selector="the selector of the token")
+    given = fields.get("login_lifetime")
     lifetime = None if given in (None, "") else as_number(given)
     if given not in (None, "") and (lifetime is None or lifetime <= 0):
-        raise ConfigurationError(f"connection: token_lifetime has to be a number of seconds above 0, not {given!r}")
+        raise ConfigurationError(f"connection: login_lifetime has to be a number of seconds above 0, not {given!r}")
     login = Login(
         request=_request(fields, "login_request"),
-        token=Selection.parse(fields["token"], "connection: token"),
+        token=Selection.parse(fields["login_selector"], "connection: login_selector"),
         refresh=_request(fields, "refresh_request") if fields.get("refresh_request") else None,
-        expiry=Selection.parse_optional(fields.get("token_expiry") or None, "connection: token_expiry"),
+        expiry=Selection.parse_optional(fields.get("login_expiry") or None, "connection: login_expiry"),
         lifetime=lifetime,
         captures=parse_captures(mapping(fields, "login_capture"), "connection: login_capture"),
     )
@@ -170,10 +170,10 @@ def _login(fields: Mapping[str, Any]) -> Auth:
             "connection: refresh_codes has to be a list of status codes from 400 to 499,"
             f" not {fields['refresh_codes']!r}"
         )
-    template = fields.get("token_format") or ("Bearer {token}" if not fields.get("token_header") else "{token}")
+    template = fields.get("login_format") or ("Bearer {token}" if not fields.get("login_header") else "{token}")
     if "{token}" not in template:
-        raise ConfigurationError(f"connection: token_format has to hold {{token}}; it is {template!r}")
-    headers = {fields.get("token_header") or "Authorization": template}
+        raise ConfigurationError(f"connection: login_format has to hold {{token}}; it is {template!r}")
+    headers = {fields.get("login_header") or "Authorization": template}
     return Auth(headers, login=login, refresh_codes=frozenset(int(code) for code in codes if code))
 
 

@@ -19,18 +19,18 @@ from airflow_provider_asyncapi.core.values import JsonValue, as_number, as_text
 EXTRA_KEYS = frozenset(
     {
         "auth",
-        "api_key_name",
-        "api_key_in",
-        "token_url",
+        "key_name",
+        "key_in",
+        "oauth2_url",
         "scope",
-        "token_params",
+        "oauth2_params",
         "client_auth",
         "login_request",
-        "token",
-        "token_header",
-        "token_format",
-        "token_expiry",
-        "token_lifetime",
+        "login_selector",
+        "login_header",
+        "login_format",
+        "login_expiry",
+        "login_lifetime",
         "login_capture",
         "refresh_request",
         "refresh_codes",
@@ -54,8 +54,8 @@ EXTRA_KEYS = frozenset(
 )
 _OWN_FIELDS = ("host", "port", "schema", "login", "password")
 _TEXT_FIELDS = (
-    *("host", "schema", "login", "password", "auth", "api_key_name", "api_key_in", "token_url", "scope", "client_auth"),
-    *("token_header", "token_format", "ca_cert", "client_cert", "client_key", "proxy", "profile", "test_endpoint"),
+    *("host", "schema", "login", "password", "auth", "key_name", "key_in", "oauth2_url", "scope", "client_auth"),
+    *("login_header", "login_format", "ca_cert", "client_cert", "client_key", "proxy", "profile", "test_endpoint"),
 )
 #: Headers of a connection that hold no secret.
 _PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent"})

@@ -42,32 +42,32 @@ FIELDS: dict[str, dict[str, Any]] = {
         "Test endpoint", "What the Test button asks for with GET, e.g. /me; below the API address, or absolute."
     ),
     "profile": _text("Profile", "Taken by tasks that name none, e.g. celigo or http_202."),
-    "api_key_name": _text("API key: name", "The header or query parameter that holds it; X-API-Key where empty."),
-    "api_key_in": _choice("API key: place", "Where the API looks for it; header where empty.", ["header", "query"]),
-    "token_url": _text("OAuth 2: token URL", "Below the API address, e.g. /oauth/token, or absolute."),
+    "key_name": _text("API key: name", "The header or query parameter that holds it; X-API-Key where empty."),
+    "key_in": _choice("API key: place", "Where the API looks for it; header where empty.", ["header", "query"]),
+    "oauth2_url": _text("OAuth 2: token URL", "Below the API address, e.g. /oauth/token, or absolute."),
     "scope": _text("OAuth 2: scope", "Separated by spaces."),
     "client_auth": _choice(
         "OAuth 2: client authentication",
         "basic: id and secret in a header. body: in the form. basic where empty.",
         ["basic", "body"],
     ),
-    "token_params": _json("OAuth 2: further parameters", 'Sent with the token request, e.g. {"audience": "…"}.'),
+    "oauth2_params": _json("OAuth 2: further parameters", 'Sent with the token request, e.g. {"audience": "…"}.'),
     "login_request": _json(
         "Login: request",
         'The request that gives a token, e.g. {"endpoint": "/login", "json": {"user": "{connection.login}",'
         ' "password": "{connection.password}"}}. It may name all of Secrets and Variables too.',
     ),
-    "token": _text("Login: token selector", "Where the answer holds the token, e.g. data.token."),
-    "token_header": _text("Login: header", "The header that the token is sent in; Authorization where empty."),
-    "token_format": _text(
+    "login_selector": _text("Login: token selector", "Where the answer holds the token, e.g. data.token."),
+    "login_header": _text("Login: header", "The header that the token is sent in; Authorization where empty."),
+    "login_format": _text(
         "Login: format",
         "What that header holds. Where empty: Bearer {token} for Authorization, {token} for other headers.",
     ),
-    "token_expiry": _text(
+    "login_expiry": _text(
         "Login: expiry selector",
         "Where the answer says when the token expires, e.g. expires_in: seconds, a moment, or an ISO date.",
     ),
-    "token_lifetime": _number("Login: lifetime", "Seconds that a token lives, where the answer doesn't say."),
+    "login_lifetime": _number("Login: lifetime", "Seconds that a token lives, where the answer doesn't say."),
     "refresh_codes": _text("Login: refresh codes", "Status codes that ask for a new token; 401, 403 where empty."),
     "login_capture": _json(
         "Login: capture", 'What the refresh request needs of the answer, e.g. {"refresh": "refresh_token"}.'

@@ -252,7 +252,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         handle = self.handle_of(self.from_job)
         plan: WaitPlan = self.parsed(plans.WaitPlan.parse)
         if not handle.outcome.is_final:
-            self.push_link(context, handle)
+            # While waiting, the XCom shows the job to people, and to the trigger which job the task waits for.
+            self.push_handle(context, handle)
             if self.deferrable:
                 self._defer(handle)
         with self._forgiving():

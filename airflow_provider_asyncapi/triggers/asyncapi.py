@@ -113,22 +113,30 @@ class AsyncApiJobTrigger(BaseTrigger):
             await driver.run(cancel(api, step, self._latest, "the task was killed"), observe=self._observe)
 
     async def _is_still_waiting(self) -> bool:
-        """Tell whether the Airflow task is deferred still; when in doubt it is, for a lost cancel does less harm."""
+        """
+        Tell whether the Airflow task still waits for this job; when in doubt it does, for a lost cancel does less harm.
+
+        A task that was cleared may be deferred again by now, in a new try: then its XCom says for which job.
+        """
+        from airflow.providers.common.compat.sdk import XCom
         from airflow.sdk.execution_time.comms import GetTaskStates
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
         ti = self.task_instance
         if ti is None:
             return True
+        where = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id}
         try:
             answer: Any = await SUPERVISOR_COMMS.asend(  # codespell:ignore asend
                 GetTaskStates(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=_map_index(ti))
             )
-            states = {state for run in answer.task_states.values() for state in run.values()}
+            if not any("deferred" in run.values() for run in answer.task_states.values()):
+                return False
+            handle: Any = await XCom.aget_one(key=JOB_KEY, **where, map_index=_map_index(ti))
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known
             self.log.warning("Can't tell whether job %s is still waited for: %s", self._latest.identifier, error)
             return True
-        return "deferred" in states
+        return not isinstance(handle, dict) or handle.get("identifier") == self._latest.identifier
 
     def _observe(self, event: Log | Polled) -> None:
         if isinstance(event, Log):

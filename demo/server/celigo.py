@@ -46,9 +46,7 @@ PAGE_SIZE = 3
 def refuse(status: int, message: str, code: str = "") -> RefusedError:
     """Wrap an error in the documented shape of the 429."""
     words = {400: "invalid_request", 401: "unauthorized", 404: "not_found", 415: "unsupported_media_type"}
-    return RefusedError(
-        status, {"errors": [{"code": code or words.get(status, "error"), "message": message}]}
-    )
+    return RefusedError(status, {"errors": [{"code": code or words.get(status, "error"), "message": message}]})
 
 
 def moment(seconds: float) -> str:

@@ -174,9 +174,7 @@ class CloudElements:
         total = ERRORS if job.outcome == "partial" and self._jobs.phase(job) is Phase.DONE else 0
         shown = range(start, min(start + 2, total))
         headers = {"elements-next-page-token": str(start + 2)} if start + 2 < total else {}
-        return web.json_response(
-            [{"row": n + 1, "message": "Email is malformed."} for n in shown], headers=headers
-        )
+        return web.json_response([{"row": n + 1, "message": "Email is malformed."} for n in shown], headers=headers)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Ask a bulk job to stop; it takes a moment."""

@@ -182,9 +182,7 @@ class Panoply:
             raise refuse(400, f"The cursor {cursor!r} is unknown.")
         index = known.index(cursor)
         following = known[index + 1] if index + 1 < len(known) else None
-        return web.json_response(
-            {"rows": rows[index * PAGE_SIZE : (index + 1) * PAGE_SIZE], "next": following}
-        )
+        return web.json_response({"rows": rows[index * PAGE_SIZE : (index + 1) * PAGE_SIZE], "next": following})
 
     async def slice(self, request: web.Request) -> web.Response:
         """Hand out some rows from an offset on; none are left beyond the end."""

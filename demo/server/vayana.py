@@ -64,9 +64,7 @@ def outcome_of(identifier: str) -> str:
 
 def rows(page: int, outcome: str) -> list[JsonObject]:
     """Make the rows of one page."""
-    return (
-        [] if outcome == "empty" else [{"irn": f"irn-{page}-{n}", "amount": 100 * page + n} for n in (1, 2)]
-    )
+    return [] if outcome == "empty" else [{"irn": f"irn-{page}-{n}", "amount": 100 * page + n} for n in (1, 2)]
 
 
 def archive(job: Job) -> bytes:
@@ -78,8 +76,7 @@ def archive(job: Job) -> bytes:
             "file-1.json": rows(0, job.outcome),
             "file-2.json": rows(1, job.outcome),
             "file-3.json": [
-                {"irn": f"irn-{n:08d}", "amount": n, "note": "a line of the return"}
-                for n in range(LARGE_FILE_ROWS)
+                {"irn": f"irn-{n:08d}", "amount": n, "note": "a line of the return"} for n in range(LARGE_FILE_ROWS)
             ],
         }
         listed = [{"status": "1", "data": name, "error": None} for name in files]
@@ -172,9 +169,7 @@ class Vayana:
             raise refuse(406, "err-not-acceptable", accept="application/zip")
         self._require_completed(job)
         name = f'attachment; filename="{job.id}.zip"'
-        return web.Response(
-            body=archive(job), content_type="application/zip", headers={"Content-Disposition": name}
-        )
+        return web.Response(body=archive(job), content_type="application/zip", headers={"Content-Disposition": name})
 
     async def result(self, request: web.Request) -> web.Response:
         """Hand out all rows at once."""

@@ -87,6 +87,7 @@ class Supervisor:
         self.messages: list[Any] = []
         self.connections: dict[str, dict[str, Any]] = {}
         self.task_states: Any = {}
+        self.xcoms: dict[str, Any] = {}
         self.delay = 0.0
 
     def send(self, msg: Any, **_: Any) -> Any:
@@ -108,6 +109,8 @@ class Supervisor:
                 if isinstance(self.task_states, Exception):
                     raise self.task_states
                 return comms.TaskStatesResult(task_states=self.task_states)
+            case "GetXCom":
+                return comms.XComResult(key=msg.key, value=self.xcoms.get(msg.key))
             case "GetConnection" if msg.conn_id in self.connections:
                 return comms.ConnectionResult(conn_id=msg.conn_id, **self.connections[msg.conn_id])
             case "GetConnection":

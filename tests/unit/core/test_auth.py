@@ -8,7 +8,10 @@ from airflow_provider_asyncapi.core.messages import Request
 
 REQUEST = Request("GET", "https://h/jobs", (("Accept", "a"), ("authorization", "of the task")), b"x")
 SECRET = "geheimnis"
-LOGIN = {"login_request": '{"endpoint": "/login", "json": {"user": "{connection.login}"}}', "token": "data.token"}
+LOGIN = {
+    "login_request": '{"endpoint": "/login", "json": {"user": "{connection.login}"}}',
+    "login_selector": "data.token",
+}
 
 
 def auth(kind, **fields):
@@ -36,8 +39,8 @@ def test_a_bearer_token_is_sent_as_it_is():
 
 def test_an_api_key_is_sent_in_a_header_or_the_query():
     assert auth("api_key", password=SECRET).headers == {"X-API-Key": SECRET}
-    assert auth("api_key", password=SECRET, api_key_name="X-K", api_key_in="header").headers == {"X-K": SECRET}
-    in_query = auth("api_key", password="a&b", api_key_name="key", api_key_in="query")
+    assert auth("api_key", password=SECRET, key_name="X-K", key_in="header").headers == {"X-K": SECRET}
+    in_query = auth("api_key", password="a&b", key_name="key", key_in="query")
     assert in_query.apply(REQUEST, None).url == "https://h/jobs?key=a%26b"
     assert in_query.apply(Request("GET", "https://h/?a=1"), None).url == "https://h/?a=1&key=a%26b"
     assert in_query.apply(REQUEST, None).headers == REQUEST.headers
@@ -47,9 +50,9 @@ def test_client_credentials_are_sent_in_a_header_or_the_body():
     fields = {
         "login": "id",
         "password": "se cret",
-        "token_url": "https://id/token",
+        "oauth2_url": "https://id/token",
         "scope": "jobs",
-        "token_params": '{"audience": "x"}',
+        "oauth2_params": '{"audience": "x"}',
     }
     made = auth("oauth2", **fields)
     request = made.login.request.render({}, "https://h")
@@ -61,7 +64,7 @@ def test_client_credentials_are_sent_in_a_header_or_the_body():
     assert "Authorization" not in dict(body.headers)
     assert made.apply(REQUEST, Token("tok")).headers[-1] == ("Authorization", "Bearer tok")
     assert (
-        auth("oauth2", login="a:b", password="c", token_url="/t").login.request.headers["Authorization"]
+        auth("oauth2", login="a:b", password="c", oauth2_url="/t").login.request.headers["Authorization"]
         == "Basic YSUzQWI6Yw=="
     )
 
@@ -72,16 +75,16 @@ def test_a_login_request_puts_its_token_where_the_connection_says():
     assert made.refresh_codes == {401, 403}
     assert (made.login.lifetime, made.login.expiry, made.login.refresh, made.login.captures) == (None, None, None, {})
     assert made.login.request.render({"connection.login": "u"}, "https://h").body == b'{"user":"u"}'
-    assert auth("login", **LOGIN, token_header="X-T").headers == {"X-T": "{token}"}
-    assert auth("login", **LOGIN, token_header="X-T", token_format="User {token}").headers == {"X-T": "User {token}"}
+    assert auth("login", **LOGIN, login_header="X-T").headers == {"X-T": "{token}"}
+    assert auth("login", **LOGIN, login_header="X-T", login_format="User {token}").headers == {"X-T": "User {token}"}
 
 
 def test_a_login_may_expire_and_be_refreshed():
     made = auth(
         "login",
         **LOGIN,
-        token_expiry="data.expiry",
-        token_lifetime="360",
+        login_expiry="data.expiry",
+        login_lifetime="360",
         refresh_codes="401, 419\n403",
         refresh_request={"endpoint": "/refresh", "json": {"r": "{refresh}"}},
         login_capture={"refresh": "data.refresh"},
@@ -103,18 +106,18 @@ def test_a_login_may_expire_and_be_refreshed():
         ("api_key", {"password": ""}, r"auth 'api_key' needs password \(the key\)"),
         (
             "api_key",
-            {"password": SECRET, "api_key_in": "cookie"},
-            "api_key_in has to be 'header' or 'query', not 'cookie'",
+            {"password": SECRET, "key_in": "cookie"},
+            "key_in has to be 'header' or 'query', not 'cookie'",
         ),
-        ("oauth2", {"login": "x", "password": SECRET}, r"auth 'oauth2' needs token_url \(the token endpoint\)"),
-        ("oauth2", {"login": "x", "token_url": "/t"}, "auth 'oauth2' needs password"),
+        ("oauth2", {"login": "x", "password": SECRET}, r"auth 'oauth2' needs oauth2_url \(the token endpoint\)"),
+        ("oauth2", {"login": "x", "oauth2_url": "/t"}, "auth 'oauth2' needs password"),
         (
             "oauth2",
-            {"login": "x", "password": SECRET, "token_url": "/t", "client_auth": "jwt"},
+            {"login": "x", "password": SECRET, "oauth2_url": "/t", "client_auth": "jwt"},
             "client_auth has to be 'basic' or 'body', not 'jwt'",
         ),
-        ("login", {"token": "t"}, r"auth 'login' needs login_request \(the request as JSON\)"),
-        ("login", {**LOGIN, "token": ""}, r"auth 'login' needs token \(the selector of the token\)"),
+        ("login", {"login_selector": "t"}, r"auth 'login' needs login_request \(the request as JSON\)"),
+        ("login", {**LOGIN, "login_selector": ""}, r"auth 'login' needs login_selector \(the selector of the token\)"),
         ("login", {**LOGIN, "login_request": "{}"}, "connection: login_request needs an endpoint"),
         (
             "login",
@@ -124,10 +127,10 @@ def test_a_login_may_expire_and_be_refreshed():
         ("login", {**LOGIN, "refresh_request": {"json": {}}}, "connection: refresh_request needs an endpoint"),
         (
             "login",
-            {**LOGIN, "token_lifetime": "long"},
-            "token_lifetime has to be a number of seconds above 0, not 'long'",
+            {**LOGIN, "login_lifetime": "long"},
+            "login_lifetime has to be a number of seconds above 0, not 'long'",
         ),
-        ("login", {**LOGIN, "token_lifetime": 0}, "token_lifetime has to be a number of seconds above 0, not 0"),
+        ("login", {**LOGIN, "login_lifetime": 0}, "login_lifetime has to be a number of seconds above 0, not 0"),
         (
             "login",
             {**LOGIN, "refresh_codes": [True]},
@@ -135,7 +138,7 @@ def test_a_login_may_expire_and_be_refreshed():
         ),
         ("login", {**LOGIN, "refresh_codes": "401;403"}, "refresh_codes has to be a list .* not '401;403'"),
         ("login", {**LOGIN, "refresh_codes": [500]}, "refresh_codes has to be"),
-        ("login", {**LOGIN, "token_format": "Bearer"}, r"token_format has to hold \{token\}; it is 'Bearer'"),
+        ("login", {**LOGIN, "login_format": "Bearer"}, r"login_format has to hold \{token\}; it is 'Bearer'"),
     ],
 )
 def test_half_filled_credentials_are_an_error_that_names_the_field_and_shows_no_secret(kind, fields, message):
@@ -144,7 +147,7 @@ def test_half_filled_credentials_are_an_error_that_names_the_field_and_shows_no_
     assert SECRET not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["token", "token_expiry"])
+@pytest.mark.parametrize("name", ["login_selector", "login_expiry"])
 def test_a_malformed_selector_in_a_connection_is_an_error(name):
     with pytest.raises(SelectorError, match=f"connection: {name}: malformed selector"):
         auth("login", **{**LOGIN, name: "a["})
@@ -186,5 +189,7 @@ def test_a_token_is_fresh_until_it_has_to_be_renewed():
 def test_no_repr_shows_a_secret():
     assert SECRET not in repr(Token(SECRET, variables={"refresh": SECRET}))
     assert SECRET not in repr(Auth({"X": SECRET}, {"key": SECRET}))
-    assert SECRET not in repr(auth("oauth2", login="id", password=SECRET, token_url="/t", client_auth="body"))
-    assert SECRET not in repr(auth("login", login_request={"endpoint": "/l", "json": {"p": SECRET}}, token="t"))
+    assert SECRET not in repr(auth("oauth2", login="id", password=SECRET, oauth2_url="/t", client_auth="body"))
+    assert SECRET not in repr(
+        auth("login", login_request={"endpoint": "/l", "json": {"p": SECRET}}, login_selector="t")
+    )

@@ -97,9 +97,11 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ({"host": 7}, "connection: host has to be text, not int"),
         ({"port": "web"}, "port has to be a number from 1 to 65535, not 'web'"),
         ({"port": 70000}, "port has to be a number from 1 to 65535, not 70000"),
+        ({"headers": {"X-K": "a"}, "secret_headers": {"x-k": SECRET}}, "'x-k' is in both headers and secret_headers"),
+        ({"variables": {"k": "a"}, "secrets": {"k": SECRET}}, "'k' is in both variables and secrets"),
         (
             {"api_key": SECRET},
-            "unknown key 'api_key' in extra; known are api_key_in, .* Headers belong under 'headers'",
+            "unknown key 'api_key' in extra; known are auth, .* Headers belong under 'headers'",
         ),
         ({7: SECRET, "b": 1}, "unknown key 7 in extra"),
         ({"auth": "digest"}, "auth 'digest' isn't one of none, basic, bearer, api_key, oauth2, login"),
@@ -111,7 +113,7 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
             {"auth": "bearer", "password": f"{SECRET}\nX: y"},
             "connection: auth: the header 'Authorization' holds a line break",
         ),
-        ({"auth": "api_key", "password": SECRET, "api_key_name": "a b"}, "connection: auth: 'a b' can't be the name"),
+        ({"auth": "api_key", "password": SECRET, "key_name": "a b"}, "connection: auth: 'a b' can't be the name"),
         ({"headers": {"X": f"{SECRET}\r\nY: z"}}, "connection: headers: the header 'X' holds a line break"),
         ({"headers": [SECRET]}, "headers has to be a JSON object, not list"),
         ({"headers": f'{{"X": {SECRET}}}'}, "headers isn't JSON"),
@@ -183,8 +185,8 @@ def test_everything_that_is_secret_is_known():
 
 
 def test_the_key_of_an_api_key_is_secret_and_the_template_of_a_token_is_not():
-    assert SECRET in parse(auth="api_key", password=SECRET, api_key_in="query").secrets()
-    login = parse(auth="login", login_request={"endpoint": "/l"}, token="t")
+    assert SECRET in parse(auth="api_key", password=SECRET, key_in="query").secrets()
+    login = parse(auth="login", login_request={"endpoint": "/l"}, login_selector="t")
     assert login.secrets() == set()
 
 
@@ -216,3 +218,9 @@ def test_any_rubbish_is_a_connection_or_a_configuration_error(fields):
         return
     assert settings.base_url.startswith(("http://", "https://"))
     assert isinstance(settings.secrets(), set)
+
+
+def test_secret_headers_and_secrets_are_used_as_the_others_are():
+    settings = parse(headers={"X-A": "1"}, secret_headers={"X-B": SECRET}, variables={"c": "d"}, secrets={"k": SECRET})
+    assert settings.headers == {"X-A": "1", "X-B": SECRET}
+    assert settings.variables == {"connection.c": "d", "connection.k": SECRET}

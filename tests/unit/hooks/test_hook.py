@@ -34,17 +34,24 @@ def settings(**given: Any) -> Any:
         ({"password": "t", "extra": {"auth": "bearer"}}, {"Authorization": "Bearer t"}, {}),
         ({"password": "k", "extra": {"auth": "api_key"}}, {"X-API-Key": "k"}, {}),
         (
-            {"password": "k", "extra": {"auth": "api_key", "api_key_name": "key", "api_key_in": "query"}},
+            {"password": "k", "extra": {"auth": "api_key", "key_name": "key", "key_in": "query"}},
             {},
             {"key": "k"},
         ),
         (
-            {"login": "id", "password": "s", "extra": {"auth": "oauth2", "token_url": "/token", "scope": "a b"}},
+            {"login": "id", "password": "s", "extra": {"auth": "oauth2", "oauth2_url": "/token", "scope": "a b"}},
             {"Authorization": "Bearer {token}"},
             {},
         ),
         (
-            {"extra": {"auth": "login", "login_request": {"endpoint": "/login"}, "token": "t", "token_header": "X-T"}},
+            {
+                "extra": {
+                    "auth": "login",
+                    "login_request": {"endpoint": "/login"},
+                    "login_selector": "t",
+                    "login_header": "X-T",
+                }
+            },
             {"X-T": "{token}"},
             {},
         ),
@@ -90,7 +97,7 @@ def test_a_profile_on_the_connection_says_how_to_log_in() -> None:
 
 
 def test_what_the_connection_says_goes_before_its_profile() -> None:
-    read = settings(login="me", password="pass-word", extra={"profile": "vayana", "token_header": "X-Other"})
+    read = settings(login="me", password="pass-word", extra={"profile": "vayana", "login_header": "X-Other"})
     assert read.auth.headers == {"X-Other": "{token}"}
 
 
@@ -190,7 +197,7 @@ class TestTheButton:
         assert "/me answered 200" in said
 
     def test_a_login_is_tried(self, api: ApiServer, connect: Any) -> None:
-        connect(login="id-1", password="secret-1", extra={"auth": "oauth2", "token_url": "/token"})
+        connect(login="id-1", password="secret-1", extra={"auth": "oauth2", "oauth2_url": "/token"})
         api.says("POST /token", reply({"access_token": "t0ken-1", "expires_in": 60}))
         api.says("GET /", reply({}))
         works, said = AsyncApiHook().test_connection()
@@ -207,7 +214,7 @@ class TestTheButton:
         assert "t0ken-1" not in said
 
     def test_a_refused_login(self, api: ApiServer, connect: Any) -> None:
-        connect(login="id-1", password="secret-1", extra={"auth": "oauth2", "token_url": "/token"})
+        connect(login="id-1", password="secret-1", extra={"auth": "oauth2", "oauth2_url": "/token"})
         api.says("POST /token", reply({"error": "invalid_client"}, 401))
         works, said = AsyncApiHook().test_connection()
         assert not works

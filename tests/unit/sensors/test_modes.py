@@ -345,14 +345,15 @@ def test_status_and_progress_are_in_xcom_while_a_worker_waits(api: ApiServer) ->
     ti.xcom_push = lambda key, value: (seen.append((value["status"], value["progress"])), push(key, value))  # type: ignore[method-assign]
     api.says(POLL, running(percent=10), running(percent=10), running(percent=60), reply({"status": "done"}))
     wait("poke", ti, progress="percent")
-    assert seen == [("running", 0.1), ("running", 0.6), ("done", 1.0)]
+    assert seen == [(None, None), ("running", 0.1), ("running", 0.6), ("done", 1.0)]
 
 
 def test_the_link_to_the_job_is_there_while_it_is_waited_for(api: ApiServer) -> None:
     ti = TI()
     with pytest.raises(TaskDeferred):
         make_sensor("deferred", job_url="https://vendor.example/jobs/{identifier}").execute(context_of(ti))
-    assert ti.xcoms == {"job_url": "https://vendor.example/jobs/j-1"}
+    assert ti.xcoms["job_url"] == "https://vendor.example/jobs/j-1"
+    assert ti.xcoms["job"]["identifier"] == "j-1"
 
 
 def test_a_link_that_cannot_be_made_is_no_reason_to_fail(api: ApiServer) -> None:

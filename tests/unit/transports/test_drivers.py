@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.transports.wire import CHUNK
 from tests.unit.transports.driving import Clock, fetch, make_api, run, run_all, sending
 from tests.unit.transports.loopback import chunked, raw, reply, reset
 
-LOGIN = {"auth": "login", "login_request": {"endpoint": "/login", "method": "POST"}, "token": "token"}
+LOGIN = {"auth": "login", "login_request": {"endpoint": "/login", "method": "POST"}, "login_selector": "token"}
 
 
 class Memory:
@@ -283,7 +283,7 @@ def test_a_token_is_kept_until_it_is_due(driver, serve):
     server = serve()
     server.routes |= {"/login": reply({"token": "tok-one", "in": 100}), "/x": reply(b"")}
     clock = Clock()
-    api = make_api(server.url, clock, **LOGIN, token_expiry="in")
+    api = make_api(server.url, clock, **LOGIN, login_expiry="in")
 
     def thrice() -> Flow[None]:
         for pause in (80, 20, 1):

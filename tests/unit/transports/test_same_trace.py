@@ -32,7 +32,7 @@ LOGIN = {
     "login": "ann",
     "password": "planted-pw",
     "login_request": {"endpoint": "/login", "method": "POST"},
-    "token": "token",
+    "login_selector": "token",
 }
 RUNNING, DONE = reply({"status": "running"}), reply({"status": "done"})
 

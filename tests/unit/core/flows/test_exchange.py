@@ -25,7 +25,7 @@ LOGIN = {
     "login": "ann",
     "password": "pw-planted",
     "login_request": {"endpoint": "/login", "json": {"password": "{connection.password}"}},
-    "token": "token",
+    "login_selector": "token",
 }
 
 
@@ -116,9 +116,7 @@ def test_a_trusted_host_gets_the_credentials():
 
 
 def test_credentials_in_the_query_do_not_get_into_the_responses_url():
-    script = Script(
-        make_api(auth="api_key", api_key_in="query", api_key_name="key", password="planted-key"), answer({})
-    )
+    script = Script(make_api(auth="api_key", key_in="query", key_name="key", password="planted-key"), answer({}))
     response = script.run(send(script.api, get("/jobs?a=1")))
     assert script.requests[0].url.endswith("?a=1&key=planted-key")
     assert response.url == f"{BASE}/jobs?a=1"

@@ -19,8 +19,8 @@ FIELDS = {
         "endpoint": "/login",
         "json": {"user": "{connection.login}", "password": "{connection.password}"},
     },
-    "token": "data.token",
-    "token_expiry": "data.expires",
+    "login_selector": "data.token",
+    "login_expiry": "data.expires",
 }
 REFRESH = {
     "refresh_request": {"endpoint": "/refresh", "json": {"refresh": "{refresh}"}},
@@ -77,7 +77,7 @@ def test_the_connections_headers_do_not_go_to_another_host():
     ids=str,
 )
 def test_a_token_is_renewed_before_it_expires(expires, renew_in):
-    api = make_api(**FIELDS, token_lifetime=600)
+    api = make_api(**FIELDS, login_lifetime=600)
     token = log_in_with(Script(api, answer({"data": {"token": "t", "expires": expires}})))
     assert token.renew_at == pytest.approx(START + renew_in)
     assert token.is_fresh(START + renew_in - 0.01)
@@ -159,10 +159,10 @@ KINDS = {
     "basic": {**SECRETS},
     "bearer": {"password": "pw-planted"},
     "api_key": {"password": "pw-planted"},
-    "api_key in the query": {"auth": "api_key", "password": "pw-planted", "api_key_in": "query", "api_key_name": "k"},
-    "oauth2": {**SECRETS, "token_url": "/token"},
-    "oauth2 in the body": {**SECRETS, "auth": "oauth2", "token_url": "/token", "client_auth": "body"},
-    "login": {**FIELDS, "token": "access_token"},
+    "api_key in the query": {"auth": "api_key", "password": "pw-planted", "key_in": "query", "key_name": "k"},
+    "oauth2": {**SECRETS, "oauth2_url": "/token"},
+    "oauth2 in the body": {**SECRETS, "auth": "oauth2", "oauth2_url": "/token", "client_auth": "body"},
+    "login": {**FIELDS, "login_selector": "access_token"},
 }
 
 

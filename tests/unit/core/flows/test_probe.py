@@ -31,7 +31,7 @@ def test_a_test_endpoint_has_to_answer_well() -> None:
 
 
 def test_a_login_comes_first() -> None:
-    api = make_api(auth="oauth2", login="id-1", password="secret-1", token_url="/token", test_endpoint="/me")
+    api = make_api(auth="oauth2", login="id-1", password="secret-1", oauth2_url="/token", test_endpoint="/me")
     script = Script(api, answer({"access_token": "t0ken-1"}), answer({}))
     assert script.run(probe(api)).startswith("The login gave a token. GET ")
     assert script.paths == ["POST /token", "GET /me"]

@@ -156,7 +156,7 @@ def test_a_location_makes_no_success_of_a_refusal(status, kind):
 
 
 def test_credentials_are_renewed_even_where_the_refusal_has_a_location():
-    api = make_api(auth="login", login_request={"endpoint": "/login"}, token="t")
+    api = make_api(auth="login", login_request={"endpoint": "/login"}, login_selector="t")
     script = Script(
         api,
         answer({"t": "one1"}),
@@ -349,7 +349,7 @@ def test_what_was_not_taken_is_repeated(trouble):
 
 
 def test_a_failing_login_is_repeated_for_nothing_was_submitted():
-    api = make_api(auth="login", login_request={"endpoint": "/login"}, token="t")
+    api = make_api(auth="login", login_request={"endpoint": "/login"}, login_selector="t")
     script = Script(api, lost(sent=True), answer({}, 503), answer({"t": "one1"}), CREATED)
     assert run(script).identifier == "job-7"
     assert script.paths == ["GET /login"] * 3 + ["POST /jobs"]
@@ -382,7 +382,7 @@ def test_a_body_rule_does_not_speak_of_an_error_page():
 
 def test_no_secret_is_shown():
     script = Script(
-        make_api(auth="api_key", api_key_in="query", password="planted-key"),
+        make_api(auth="api_key", key_in="query", password="planted-key"),
         answer(None, 429),
         answer(None, 201, location="/jobs/7?api_key=planted-key"),
     )

@@ -334,14 +334,14 @@ def test_final_errors_end_the_wait(status, kind):
 
 
 def test_a_token_is_renewed_on_the_way():
-    api = make_api(auth="login", login_request={"endpoint": "/login"}, token="t")
+    api = make_api(auth="login", login_request={"endpoint": "/login"}, login_selector="t")
     script = Script(api, answer({"t": "one1"}), RUNNING, answer({}, 401), answer({"t": "two2"}), DONE)
     assert run(script).outcome is Outcome.SUCCESS
     assert script.sleeps == [10]
 
 
 def test_a_login_that_fails_in_passing_is_transient():
-    api = make_api(auth="login", login_request={"endpoint": "/login"}, token="t")
+    api = make_api(auth="login", login_request={"endpoint": "/login"}, login_selector="t")
     script = Script(api, answer({}, 503), answer({"t": "one1"}), DONE)
     assert run(script).outcome is Outcome.SUCCESS
     assert script.sleeps == [10]
@@ -482,7 +482,7 @@ def test_any_other_end_cancels_nothing(reply):
 def test_no_secret_is_shown():
     api = make_api(
         auth="api_key",
-        api_key_in="query",
+        key_in="query",
         password="planted-key",
         headers={"X-Own": "planted-head"},
         variables={"v": "planted-var"},
