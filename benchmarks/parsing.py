@@ -19,8 +19,9 @@ parse()
 print((time.process_time() - parse_start) * 1000)
 """
 _SENSOR = (
-    'AsyncApiSensor(task_id=f"wait_{number}", job="7", endpoint="/v1/jobs/{{identifier}}", '
-    'completion_key="data.status", completion_value="done", failure_value=["failed", "error"], capture={{"pages": "data.pages"}}, poke_interval=30)'
+    'AsyncApiSensor(task_id=f"wait_{number}", job="7", endpoint="/v1/jobs/{{identifier}}",'
+    ' completion_key="data.status", completion_value="done", failure_value=["failed", "error"],'
+    ' capture={{"pages": "data.pages"}}, poke_interval=30)'
 )
 _SUBMIT = (
     'AsyncApiTriggerOperator(task_id=f"submit_{number}", endpoint="/v1/jobs", json={{"name": "{{{{ ds }}}}"}},'
