@@ -1,5 +1,5 @@
 """
-Panoply: an API as Panoply's Flex Connector describes it, from an XML submit to a GraphQL result and a downloadable link.
+Panoply: an API as its Flex Connector describes it, from an XML submit to a GraphQL result and a downloadable link.
 
 Shows other bodies than JSON, a status that is asked for by POST, waiting times per status code, a result identifier
 that is not the job's, and three fetches of the same job: rows by GraphQL, pages, and a file whose link the status reply
