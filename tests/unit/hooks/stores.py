@@ -14,7 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 class Store(MemoryFileSystem):
     """Keeps its files apart from those of other stores; the uploads whose number is in `breaks` break half way."""
 
-    cachable = False
+    cachable = False  # codespell:ignore cachable
 
     def __init__(self, *, appears_whole: bool) -> None:
         super().__init__()
