@@ -5,7 +5,7 @@ PYTHON ?= python3
 COVERAGE ?= on
 # More arguments for pytest, such as ARGS="-k backoff -x"; T narrows the unit tests to a file or folder.
 ARGS ?=
-T ?= tests/unit tests/docs
+T ?= tests/unit
 
 AIRFLOW_NEWEST := $(shell sed -n 's/^apache-airflow==//p' constraints/airflow-3.3.in)
 AIRFLOW_LOWEST := $(shell sed -n 's/^apache-airflow==//p' constraints/lowest.in)
@@ -24,7 +24,7 @@ CHECKED := airflow_provider_asyncapi $(wildcard demo)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo ui test test-unit test-lowest test-integration lint format bench build constraints clean
+.PHONY: help setup demo ui test test-unit test-docs test-lowest test-integration lint format bench build constraints clean
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -46,13 +46,18 @@ test: $(VENV)/.ready $(VENV_LOWEST)/.ready ## run every test suite and sum them 
 test-unit: $(VENV)/.ready ## unit tests on the newest Airflow, with the coverage of core/
 	$(SAY) "Unit tests on Airflow $(AIRFLOW_NEWEST)"
 	@mkdir -p reports && rm -f .coverage .coverage.*
-ifeq ($(COVERAGE)$(T)$(ARGS),ontests/unit tests/docs)
+ifeq ($(COVERAGE)$(T)$(ARGS),ontests/unit)
 	@$(BIN)/python -m pytest $(T) --junitxml=reports/$@.xml --cov --cov-report=
 	$(SAY) "Coverage of core/ has to be 100 % of lines and branches (COVERAGE=off passes over it)"
 	@$(BIN)/python -m coverage report --include='airflow_provider_asyncapi/core/*' --fail-under=100
 else
 	@$(BIN)/python -m pytest $(T) --junitxml=reports/$@.xml $(ARGS)
 endif
+
+test-docs: $(VENV)/.ready ## each snippet and recipe of the documentation, against a server of its shape
+	$(SAY) "The documentation's snippets on Airflow $(AIRFLOW_NEWEST)"
+	@mkdir -p reports
+	@$(BIN)/python -m pytest tests/docs --junitxml=reports/$@.xml $(ARGS)
 
 test-lowest: $(VENV_LOWEST)/.ready ## unit tests on the lowest versions that pyproject.toml allows
 	$(SAY) "Unit tests on Airflow $(AIRFLOW_LOWEST) and the lowest versions of all else we name"

@@ -46,6 +46,7 @@ class Outcome:
 
 SUITES = (
     Suite("unit, newest Airflow", "test-unit"),
+    Suite("documentation", "test-docs"),
     Suite("unit, lowest versions", "test-lowest"),
     Suite("integration, newest Airflow", "test-integration"),
 )

@@ -9,6 +9,7 @@ holds the two together.
 from __future__ import annotations
 
 import re
+import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,10 @@ def _compiled(path: str) -> JSONPath:
     from jsonpath_ng.ext import parse
 
     try:
-        return parse(path)
+        with warnings.catch_warnings():
+            # Newer releases would rather have "&&" in filters, which older ones don't know.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return parse(path)
     except JSONPathError as error:
         raise SelectorError(" ".join(str(error).split())) from None
     except Exception as error:  # noqa: BLE001 - its lexer and actions raise what they like on bad input

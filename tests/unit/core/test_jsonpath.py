@@ -143,3 +143,10 @@ def test_any_text_is_a_path_or_a_selector_error(path):
         assert "\n" not in str(error)  # noqa: PT017 - either way is right
         return
     assert isinstance(jsonpath.find(path, DOCUMENT), list)
+
+
+def test_a_filter_may_have_two_conditions_on_every_version():
+    found = jsonpath.find(
+        '$.jobs[?(@.id == "7" & @.state == "done")].n', {"jobs": [{"id": "7", "state": "done", "n": 1}]}
+    )
+    assert found == [1]
