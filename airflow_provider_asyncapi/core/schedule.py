@@ -77,6 +77,7 @@ class PollSchedule:
     :param max_polls: how many polls at most.
     :param max_errors: how many transient errors in a row are too many.
     :param error_waits: status code → wait after it, where the API doesn't say.
+    :param longest_pause: how long a worker waits at most after an error that the API wants a wait for.
     :param visible_after: for how long after the submission a 404 means "not yet".
     """
 
@@ -89,6 +90,7 @@ class PollSchedule:
     max_errors: int = _MAX_ERRORS
     error_waits: Mapping[int, float] = field(default_factory=dict)
     visible_after: float = 0.0
+    longest_pause: float = 600.0
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> PollSchedule:

@@ -82,8 +82,10 @@ async def _open(conn_id: str) -> tuple[Api, AiohttpDriver]:
 
 
 def _prepare(connection: Connection) -> tuple[Api, ssl.SSLContext]:
-    """Do what would hold up the loop: imports, certificates, and an extra that is masked with synchronous calls."""
+    """Do what would hold up the loop: imports and certificates."""
     from airflow_provider_asyncapi.transports.aiohttp import tls_context
 
-    api = make_api(connection)
+    # Telling Airflow what to mask is a synchronous call to the supervisor, which in a thread of Airflow 3.1's triggerer
+    # upsets the line that all triggers share. The worker that deferred has told it already.
+    api = make_api(connection, mask=False)
     return api, tls_context(api.settings)

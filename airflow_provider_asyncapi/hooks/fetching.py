@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -67,11 +68,19 @@ class Limits:
     unpack: bool = True
 
 
-def fetch(hook: AsyncApiHook, plan: FetchPlan, handle: JobHandle, destination: str | None, limits: Limits) -> JsonValue:
+def fetch(
+    hook: AsyncApiHook,
+    plan: FetchPlan,
+    handle: JobHandle,
+    destination: str | None,
+    limits: Limits,
+    save: Callable[[JsonValue], object] = lambda _: None,
+) -> JsonValue:
     """
     Fetch a result, and put it where it belongs; complete, or not at all.
 
     :param destination: a file, or a folder with a slash at its end; None for XCom.
+    :param save: makes the value or the manifest safe, before the cleanup request removes the job.
     :return: the value, or a manifest of what was written.
     :raises AirflowException: what went wrong, as Airflow understands it.
     """
@@ -82,6 +91,8 @@ def fetch(hook: AsyncApiHook, plan: FetchPlan, handle: JobHandle, destination: s
             result = run.result()
     except AsyncApiError as error:
         raise to_airflow(error) from error
+    if plan.cleanup is not None:
+        save(result)
     hook.run(run.fetching.clean_up())
     return result
 

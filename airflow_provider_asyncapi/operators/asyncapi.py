@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
@@ -386,7 +387,9 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         plan = self.parsed(plans.FetchPlan.parse)
         limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
         try:
-            result = fetch(self.hook, plan, handle, self.destination, limits)
+            result = fetch(
+                self.hook, plan, handle, self.destination, limits, partial(context["ti"].xcom_push, "return_value")
+            )
         finally:
             self.hook.close()
         self.push_link(context, handle)

@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.core.schedule import PollSchedule
 from airflow_provider_asyncapi.core.settings import Api
 
 #: Whoever cancels is about to end: a few quick tries, and no more.
-_PATIENCE = PollSchedule(interval=0.5, max_errors=3)
+_PATIENCE = PollSchedule(interval=0.5, max_errors=3, longest_pause=5.0)
 
 
 def cancel(api: Api, step: Step, handle: JobHandle, reason: str) -> Flow[bool]:

@@ -78,14 +78,19 @@ def send(
     visited: list[tuple[str, str]] = []
     while True:
         token = None
-        if settings.trusts(request.url):
-            if auth.login is not None:
-                token = yield Authorize(rejected)
-            own = ((name, value) for name, value in settings.headers.items() if not request.has_header(name))
-            outgoing = auth.apply(request.with_headers(own), token)
-        else:
-            outgoing = dataclasses.replace(request, headers=_without_secrets(api, request))
-        response: Response = yield Send(outgoing, sink, limit)
+        try:
+            if settings.trusts(request.url):
+                if auth.login is not None:
+                    token = yield Authorize(rejected)
+                own = ((name, value) for name, value in settings.headers.items() if not request.has_header(name))
+                outgoing = auth.apply(request.with_headers(own), token)
+            else:
+                outgoing = dataclasses.replace(request, headers=_without_secrets(api, request))
+            response: Response = yield Send(outgoing, sink, limit)
+        except TransportError as error:
+            # What was redirected has reached a server, whatever became of the rest.
+            error.sent = error.sent or bool(visited)
+            raise
         # Credentials in the query aren't for the handle, nor for messages.
         response.url = request.url
         if stop is not None and stop(response):
@@ -218,9 +223,11 @@ class Patience:
         """
         Count one more error, say so, and wait.
 
-        :raises UnavailableError: where there were too many.
+        :raises UnavailableError: where there were too many, or the API wants a longer wait than a worker should make.
         """
         wait = self.wait(api, problem, response)
+        if wait > self.schedule.longest_pause:
+            raise UnavailableError(f"{problem}; come again in {wait:.0f} s, it says: too long for a worker to wait")
         yield Log(logging.WARNING, f"{problem}; trying again in {wait:.3g} s")
         yield Sleep(wait)
 

@@ -162,7 +162,9 @@ def perform(
             if outcome not in (None, Outcome.RETRY):
                 return response, outcome
             problem = transient(api, request, response)
-            if outcome is None and not was_not_taken(response.status) and not repeatable:
+            # What was redirected was taken, whatever the place says that it led to.
+            taken = response.url != request.url or not was_not_taken(response.status)
+            if outcome is None and taken and not repeatable:
                 raise _ambiguous(step, request, problem)
         yield from patience.pause(api, problem, response)
 

@@ -389,3 +389,18 @@ def test_no_secret_is_shown():
     handle = run(script, identifier="header:Location")
     assert "planted" not in script.said
     assert "planted" not in str(handle.urls)
+
+
+@pytest.mark.parametrize("then", [answer({}, 429), answer({}, 503), lost(sent=False)])
+def test_what_was_redirected_has_been_taken_and_is_not_sent_again(then):
+    script = Script(make_api(), answer(None, 303, location="/v1/jobs/7"), then)
+    with pytest.raises(AmbiguousSubmitError):
+        run(script)
+    assert script.paths == ["POST /jobs", "GET /jobs/7"]
+
+
+def test_a_worker_does_not_wait_for_a_day():
+    script = Script(make_api(), answer({}, 429, retry_after="86400"))
+    with pytest.raises(UnavailableError, match="come again in 86400 s, it says: too long for a worker to wait"):
+        run(script)
+    assert script.paths == ["POST /jobs"]
