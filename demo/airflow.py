@@ -15,6 +15,7 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -39,6 +40,8 @@ USER: Final = "admin"
 # Nobody listens there: without log servers, the API server must be refused at once when it asks for the logs of running
 # tasks, and must not reach another Airflow's.
 _NO_LOG_SERVER: Final = 9
+#: Seconds.
+_SQLITE_PATIENCE: Final = 60
 _COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     # The slowest to start comes first.
     "api-server": ("api-server", "--workers", "1"),
@@ -118,7 +121,7 @@ class AirflowClient:
             | ({"Authorization": f"Bearer {self._token}"} if self._token else {}),
         )
         try:
-            with self._opener.open(request, timeout=30) as answer:
+            with self._opener.open(request, timeout=_SQLITE_PATIENCE + 30) as answer:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             raise AirflowApiError(f"{method} {path}", error.code, error.read().decode(errors="replace")) from error
@@ -301,6 +304,9 @@ class LocalAirflow:
         if code:
             raise AirflowStartError(self._obituary("db", code))
         del self._children["db"]
+        with contextlib.closing(sqlite3.connect(self.home / "airflow.db")) as database:
+            # Kept in the file: who reads doesn't hold up who writes.
+            database.execute("PRAGMA journal_mode=WAL")
 
         self._say("Starting Airflow's API server, scheduler, DAG processor and triggerer")
         for name, command in _COMPONENTS.items():
@@ -383,7 +389,8 @@ def _configuration(home: Path, dags: Path, url: str, *, default_deferrable: bool
             # The full name may take seconds of DNS, in each task, where a container has none.
             "hostname_callable": "socket.gethostname",
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
+        # Writers wait for each other; the default of 5 s is too short for a slow disk.
+        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}?timeout={_SQLITE_PATIENCE}"},
         "operators": {"default_deferrable": str(default_deferrable)},
         "scheduler": {
             "scheduler_idle_sleep_time": "0.25",
