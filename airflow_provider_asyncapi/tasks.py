@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.handle import JobHandle
 
 #: Requests within a request; what they hold beside templates can be checked when the DAG is parsed.
-_SUBREQUESTS = frozenset({"start", "cancel", "locate", "cleanup"})
+_SUBREQUESTS = frozenset({"start", "lookup", "cancel", "locate", "cleanup"})
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 

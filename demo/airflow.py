@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import configparser
 import contextlib
+import http
 import json
 import os
 import secrets
@@ -40,8 +41,9 @@ USER: Final = "admin"
 # Nobody listens there: without log servers, the API server must be refused at once when it asks for the logs of running
 # tasks, and must not reach another Airflow's.
 _NO_LOG_SERVER: Final = 9
-#: Seconds.
-_SQLITE_PATIENCE: Final = 60
+#: How often a request is sent that Airflow's database turned down, and the seconds between.
+_DATABASE_TRIES: Final = 6
+_DATABASE_PAUSE: Final = 0.5
 _COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     # The slowest to start comes first.
     "api-server": ("api-server", "--workers", "1"),
@@ -57,6 +59,8 @@ class AirflowApiError(RuntimeError):
     def __init__(self, request: str, status: int, body: str) -> None:
         super().__init__(f"{request} answered {status}: {body[:500]}")
         self.status = status
+        #: Whether the database was locked, and the request can be repeated.
+        self.is_locked = status == http.HTTPStatus.INTERNAL_SERVER_ERROR and "Database error" in body
 
 
 class AirflowStartError(RuntimeError):
@@ -120,11 +124,18 @@ class AirflowClient:
             headers={"Content-Type": "application/json", "Accept": "application/json"}
             | ({"Authorization": f"Bearer {self._token}"} if self._token else {}),
         )
-        try:
-            with self._opener.open(request, timeout=_SQLITE_PATIENCE + 30) as answer:
-                return json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as error:
-            raise AirflowApiError(f"{method} {path}", error.code, error.read().decode(errors="replace")) from error
+        for tries_left in reversed(range(_DATABASE_TRIES)):
+            try:
+                with self._opener.open(request, timeout=30) as answer:
+                    return json.loads(answer.read() or b"null")
+            except urllib.error.HTTPError as error:
+                failure = AirflowApiError(f"{method} {path}", error.code, error.read().decode(errors="replace"))
+            # Airflow 3.3 writes its audit log on the event loop. On SQLite that locks out, until it times out after
+            # 5 s, a task's request whose transaction needs the loop to end. Nothing was done then.
+            if not (failure.is_locked and tries_left):
+                raise failure
+            time.sleep(_DATABASE_PAUSE)
+        raise AssertionError("the last try returns or raises")
 
     def health(self) -> dict[str, str | None]:
         """Return the status of each component, by its name."""
@@ -389,8 +400,7 @@ def _configuration(home: Path, dags: Path, url: str, *, default_deferrable: bool
             # The full name may take seconds of DNS, in each task, where a container has none.
             "hostname_callable": "socket.gethostname",
         },
-        # Writers wait for each other; the default of 5 s is too short for a slow disk.
-        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}?timeout={_SQLITE_PATIENCE}"},
+        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
         "operators": {"default_deferrable": str(default_deferrable)},
         "scheduler": {
             "scheduler_idle_sleep_time": "0.25",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.auth import Token
     from airflow_provider_asyncapi.core.handle import JobHandle
     from airflow_provider_asyncapi.core.messages import Request
+    from airflow_provider_asyncapi.core.submission import Submission
 
 #: A status document is never this large; one that is would only fill the memory of the triggerer.
 MAX_BODY = 1024 * 1024
@@ -93,6 +94,13 @@ class Polled:
 
 
 @dataclass(frozen=True, slots=True)
+class Keep:
+    """Store how far a submission has come, before anything else happens; answered with None."""
+
+    submission: Submission
+
+
+@dataclass(frozen=True, slots=True)
 class Gather:
     """
     Run several flows, some at a time; answered with the list of what they returned, in order.
@@ -105,6 +113,8 @@ class Gather:
     concurrency: int
 
 
-Effect: TypeAlias = Send | Sleep | Authorize | Log | Polled | Gather
+#: What the flow wants nothing for.
+News: TypeAlias = Log | Polled | Keep
+Effect: TypeAlias = Send | Sleep | Authorize | Gather | News
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, Any, T]

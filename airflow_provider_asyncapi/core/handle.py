@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.values import JsonValue, shorten
 VERSION = 1
 #: The longest JSON text of a captured variable, in characters; larger things belong to the fetch operator.
 MAX_VARIABLE = 48 * 1024
-_KEYS = ("version", "identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables")
+_KEYS = ("version", "identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables", "task")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class JobHandle:
     :param submitted_at: seconds since the epoch; None where another tool submitted the job.
     :param urls: where the job was submitted (``submit``) and polled (``status``), without queries.
     :param variables: what was captured, by name and by selector.
+    :param task: which task instance submitted it: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
     """
 
     identifier: str | int | None
@@ -41,6 +42,7 @@ class JobHandle:
     submitted_at: float | None = None
     urls: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
+    task: Mapping[str, JsonValue] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, given: Any) -> JobHandle:
@@ -88,6 +90,7 @@ class JobHandle:
                 submitted_at=datetime.fromisoformat(submitted_at).timestamp() if submitted_at else None,
                 urls=dict(given.get("urls") or {}),
                 variables=dict(given.get("variables") or {}),
+                task=dict(given.get("task") or {}),
             )
         except (KeyError, ValueError, TypeError, OverflowError, MissingValueError) as error:
             raise HandleError(f"job: broken job handle: {type(error).__name__}: {error}") from None
@@ -104,6 +107,7 @@ class JobHandle:
             "submitted_at": None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(),
             "urls": dict(self.urls),
             "variables": dict(self.variables),
+            "task": dict(self.task),
         }
 
     def scope(self) -> dict[str, JsonValue]:

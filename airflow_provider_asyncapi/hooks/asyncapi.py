@@ -21,7 +21,7 @@ from airflow_provider_asyncapi.hooks.profiles import load_profile
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-    from airflow_provider_asyncapi.core.effects import Flow, Log, Polled
+    from airflow_provider_asyncapi.core.effects import Flow, News
     from airflow_provider_asyncapi.core.settings import Api
     from airflow_provider_asyncapi.transports import Observer
     from airflow_provider_asyncapi.transports.requests import RequestsDriver
@@ -94,7 +94,7 @@ class AsyncApiHook(BaseHook):
         except AsyncApiError as error:
             raise to_airflow(error) from error
 
-    def log_events(self, event: Log | Polled) -> None:
+    def log_events(self, event: News) -> None:
         """Write the log lines of a flow."""
         from airflow_provider_asyncapi.core.effects import Log
 

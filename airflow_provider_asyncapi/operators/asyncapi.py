@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +17,8 @@ from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_asyncapi.core.plans import SubmitPlan
 
 
 class AsyncApiTriggerOperator(JobTask, BaseOperator):
@@ -41,6 +43,9 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     :param rules: what an answer means where its status code doesn't say it, as a list of rules.
     :param start: the request that starts or enqueues the job, for APIs that only create it first, or a list of such
         requests: mappings with the keys of a request, ``rules`` and ``capture``. (templated)
+    :param lookup: the request that finds the job where the answer to its submission was lost: a mapping with the keys
+        of a request, which names ``{idempotency_key}`` or whatever else tells the job from all others, ``identifier``
+        (by default the same selector) and ``capture``. (templated)
     :param capture: variables for the next requests: name to selector.
     :param error_message: the selector of the message in an answer that reports a failure.
     :param max_consecutive_errors: how many transient errors in a row are too many; 5 by default.
@@ -61,6 +66,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         "files",
         "variables",
         "start",
+        "lookup",
         "job_url",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -68,6 +74,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         "headers": "json",
         "json": "json",
         "start": "json",
+        "lookup": "json",
     }
     ui_color = "#d7ebf5"
     table = "trigger"
@@ -87,6 +94,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
                 "variables",
                 "rules",
                 "start",
+                "lookup",
                 "capture",
                 "error_message",
                 "max_consecutive_errors",
@@ -110,6 +118,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         files: dict[str, Any] | None = None,
         rules: list[dict[str, Any]] | None = None,
         start: dict[str, Any] | list[dict[str, Any]] | None = None,
+        lookup: dict[str, Any] | None = None,
         capture: dict[str, str | list[str]] | None = None,
         error_message: str | list[str] | None = None,
         max_consecutive_errors: int | None = None,
@@ -132,6 +141,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         self.files = files
         self.rules = rules
         self.start = start
+        self.lookup = lookup
         self.capture = capture
         self.error_message = error_message
         self.max_consecutive_errors = max_consecutive_errors
@@ -158,14 +168,16 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     def execute(self, context: Context) -> str | int | None:
         """Submit the job."""
         from airflow_provider_asyncapi.core.flows.submit import submit
+        from airflow_provider_asyncapi.submissions import SubmissionLedger, task_reference
 
-        plan = self.parsed(plans.SubmitPlan.parse)
-        key = idempotency_key(context)
+        plan: SubmitPlan = self.parsed(plans.SubmitPlan.parse)
+        ledger = SubmissionLedger(context, self.hook)
         try:
-            handle = self.hook.run(submit(self.hook.api, plan, {IDEMPOTENCY_KEY: key}))
+            flow = submit(self.hook.api, plan, ledger.new, ledger.kept(plan))
+            handle = self.hook.run(flow, observe=ledger.observe)
         finally:
             self.hook.close()
-        self.push_handle(context, handle)
+        self.push_handle(context, dataclasses.replace(handle, task=task_reference(context)))
         return handle.identifier
 
 
@@ -394,15 +406,3 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
             self.hook.close()
         self.push_link(context, handle)
         return result
-
-
-def idempotency_key(context: Context) -> str:
-    """
-    Give the key under which a job is submitted once, however often the request is sent.
-
-    The same for all tries of a task, another one after a Clear and for each map index.
-    """
-    ti, dag_run = context["ti"], context["dag_run"]
-    clear_number = getattr(dag_run, "clear_number", None) or 0
-    name = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index, clear_number)))
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"airflow://{name}"))

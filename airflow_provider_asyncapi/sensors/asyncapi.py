@@ -27,18 +27,21 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError, JobFailedE
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.submissions import generation
 from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after
 from airflow_provider_asyncapi.xcoms import JOB_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_asyncapi.core.effects import Log, Polled
+    from airflow_provider_asyncapi.core.effects import News
     from airflow_provider_asyncapi.core.handle import JobHandle
     from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
 
 #: Where a sensor in reschedule mode keeps what the last poke learnt.
 _POKE_KEY = "asyncapi_poke"
+#: Where a sensor keeps when it began to wait for which job.
+_BEGAN_KEY = "asyncapi_began"
 #: Airflow's own parameters that this sensor has others for, or no use.
 _REFUSED = {
     "exponential_backoff": "backoff is the factor by which the interval grows",
@@ -255,7 +258,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             # While waiting, the XCom shows the job to people, and to the trigger which job the task waits for.
             self.push_handle(context, handle)
             if self.deferrable:
-                self._defer(handle)
+                self._defer(context, plan, handle)
         with self._forgiving():
             if not handle.outcome.is_final:
                 handle = self._wait(context, plan, handle)
@@ -286,19 +289,20 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def on_kill(self) -> None:
         """Stop the remote job of a sensor that is killed while it waits on a worker."""
-        from airflow_provider_asyncapi.core.flows.cancel import cancel
+        from airflow_provider_asyncapi.core.flows.abandon import abandon
 
         if self._latest is None:
             return
         plan: WaitPlan = self.parsed(plans.WaitPlan.parse)
-        if plan.cancel is not None:
-            # The signal may have come in the middle of a request, whose locks and connections are better not touched.
-            hook = AsyncApiHook(self.asyncapi_conn_id)
-            hook.api = self.hook.api
-            hook.run(cancel(hook.api, plan.cancel, self._latest, "the task was killed"))
+        # The signal may have come in the middle of a request, whose locks and connections are better not touched.
+        hook = AsyncApiHook(self.asyncapi_conn_id)
+        hook.api = self.hook.api
+        hook.run(abandon(hook.api, plan, self._latest, "the task was killed"))
 
-    def _defer(self, handle: JobHandle) -> NoReturn:
+    def _defer(self, context: Context, plan: WaitPlan, handle: JobHandle) -> NoReturn:
         """Hand the wait to the triggerer."""
+        from airflow.triggers.base import BaseTrigger
+
         from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
 
         spec = self.describe()
@@ -306,12 +310,13 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             check_storable(spec, self.hook.api)
         except ConfigurationError as error:
             raise to_airflow(error) from error
-        now = time.time()
+        if plan.cancel is not None and not hasattr(BaseTrigger, "on_kill"):
+            self.log.info("Before Airflow 3.3 no trigger learns of a kill: only the deadline cancels the job")
         self.defer(
             trigger=AsyncApiJobTrigger(
                 asyncapi_conn_id=self.asyncapi_conn_id,
                 spec=spec,
-                wait=plans.Wait(handle, started_at=now, deadline=now + self.timeout).dump(),
+                wait=self._begun(context, handle).dump(),
             ),
             method_name=self.execute_complete.__name__,
         )
@@ -327,11 +332,26 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             if self.reschedule:
                 flow = ended_by_pause(wait(self.hook.api, plan, self._poke(context, plan, handle)), _reschedule)
             else:
-                now = time.time()
-                flow = wait(self.hook.api, plan, plans.Wait(handle, started_at=now, deadline=now + self.timeout))
+                flow = wait(self.hook.api, plan, self._begun(context, handle))
             return self.hook.run(flow, observe=partial(self._observe, context))
         finally:
             self.hook.close()
+
+    def _begun(self, context: Context, handle: JobHandle) -> Wait:
+        """
+        Say when the wait began, and so when it ends: once for all tries, until the task is cleared.
+
+        The task state store of Airflow 3.3 remembers it; before that, each try begins anew.
+        """
+        began: Any = {"identifier": handle.identifier, "generation": generation(context), "at": time.time()}
+        store: Any = context.get("task_state_store")
+        if store is not None:
+            kept: Any = store.get(_BEGAN_KEY)
+            if isinstance(kept, dict) and {**kept, "at": 0} == {**began, "at": 0}:
+                began = kept
+            else:
+                store.set(_BEGAN_KEY, began)
+        return plans.Wait(handle, began["at"], began["at"] + self.timeout)
 
     def _poke(self, context: Context, plan: WaitPlan, handle: JobHandle) -> Wait:
         """
@@ -357,7 +377,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         errors = learnt["errors"] if learnt else 0
         return plans.Wait(handle, started, started + self.timeout, polls, errors)
 
-    def _observe(self, context: Context, event: Log | Polled) -> None:
+    def _observe(self, context: Context, event: News) -> None:
         from airflow_provider_asyncapi.core.effects import Polled
 
         self.hook.log_events(event)

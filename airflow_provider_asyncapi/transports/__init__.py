@@ -11,13 +11,13 @@ import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
-from airflow_provider_asyncapi.core.effects import Log, Polled
+from airflow_provider_asyncapi.core.effects import Log, News
 
-#: Told of each log line and each poll.
-Observer: TypeAlias = Callable[[Log | Polled], None]
+#: Told of each log line, each poll, and what has to be kept.
+Observer: TypeAlias = Callable[[News], None]
 
 
-def log_only(event: Log | Polled) -> None:
+def log_only(event: News) -> None:
     """Observe by logging alone."""
     if isinstance(event, Log):
         logging.getLogger(__name__).log(event.level, "%s", event.message)

@@ -12,9 +12,9 @@ from airflow.providers.common.compat.sdk import redact
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_asyncapi.core.bodies import BODY_PARAMETERS
-from airflow_provider_asyncapi.core.effects import Log, Polled
+from airflow_provider_asyncapi.core.effects import Log, News, Polled
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
-from airflow_provider_asyncapi.core.flows.cancel import cancel
+from airflow_provider_asyncapi.core.flows.abandon import abandon
 from airflow_provider_asyncapi.core.flows.wait import wait
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.redaction import is_sensitive_name
@@ -24,11 +24,12 @@ from airflow_provider_asyncapi.xcoms import JOB_KEY
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.handle import JobHandle
-    from airflow_provider_asyncapi.core.plans.step import Step
     from airflow_provider_asyncapi.core.settings import Api
 
 #: Progress goes to XCom at most this often, in seconds: each is a request to the API server.
 _PROGRESS_EVERY = 2.0
+#: States of a task that waits for nothing any more.
+_OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 #: Cancels that outlive their trigger; the event loop itself holds its tasks only weakly.
 _cancels: set[asyncio.Task[None]] = set()
 
@@ -94,54 +95,62 @@ class AsyncApiJobTrigger(BaseTrigger):
         """
         Cancel the remote job when a user ends the task (Airflow 3.3).
 
-        Airflow gives this about a second, and calls it too when the trigger moves to another triggerer. So the cancel
-        is a task of its own, and it looks first whether the Airflow task is still waiting.
+        Airflow gives this about a second, and calls it too when the trigger moves to another triggerer, or when the
+        task is resumed from outside. So the cancel is a task of its own, and it looks first whether the job is wanted.
         """
-        step = WaitPlan.parse(self.spec).cancel
-        if step is None:
+        plan = WaitPlan.parse(self.spec)
+        if plan.cancel is None:
             return
-        task = asyncio.create_task(self._cancel(step))
+        task = asyncio.create_task(self._abandon(plan))
         _cancels.add(task)
         task.add_done_callback(_cancels.discard)
         await asyncio.shield(task)
 
-    async def _cancel(self, step: Step) -> None:
-        if await self._is_still_waiting():
-            self.log.info("Job %s is still waited for elsewhere: not cancelled", self._latest.identifier)
+    async def _abandon(self, plan: WaitPlan) -> None:
+        job = self._latest.identifier
+        try:
+            reason = await self._unwanted()
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known, and a lost cancel does less harm
+            self.log.warning("Can't tell whether job %s is still wanted, so it isn't cancelled: %s", job, error)
+            return
+        if reason is None:
+            self.log.info("Job %s is still wanted, so it isn't cancelled", job)
             return
         async with shared_client(self.asyncapi_conn_id) as (api, driver):
-            await driver.run(cancel(api, step, self._latest, "the task was killed"), observe=self._observe)
+            await driver.run(abandon(api, plan, self._latest, reason), observe=self._observe)
 
-    async def _is_still_waiting(self) -> bool:
+    async def _unwanted(self) -> str | None:
         """
-        Tell whether the Airflow task still waits for this job; when in doubt it does, for a lost cancel does less harm.
+        Say why nobody wants the job any more; None where somebody does.
 
-        A task that was cleared may be deferred again by now, in a new try: then its XCom says for which job.
+        A task that is over has no use for it. One that is not may wait elsewhere, may have been resumed, or may have
+        been cleared: then it waits for this job again, unless the task that submitted it was cleared too.
         """
         from airflow.providers.common.compat.sdk import XCom
-        from airflow.sdk.execution_time.comms import GetTaskStates
-        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
         ti = self.task_instance
         if ti is None:
-            return True
-        where = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id}
-        try:
-            answer: Any = await SUPERVISOR_COMMS.asend(  # codespell:ignore asend
-                GetTaskStates(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=_map_index(ti))
-            )
-            if not any("deferred" in run.values() for run in answer.task_states.values()):
-                return False
-            handle: Any = await XCom.aget_one(key=JOB_KEY, **where, map_index=_map_index(ti))
-        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known
-            self.log.warning("Can't tell whether job %s is still waited for: %s", self._latest.identifier, error)
-            return True
-        return not isinstance(handle, dict) or handle.get("identifier") == self._latest.identifier
+            return None
+        mine = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": _map_index(ti)}
+        state = await _state_of(mine)
+        if state is None or state in _OVER:
+            return f"the task is {state or 'gone'}"
+        submitter: Any = self._latest.task
+        if not submitter:
+            return None
+        if await _state_of(submitter) == "success":
+            handle: Any = await XCom.aget_one(key=JOB_KEY, **submitter)
+            if not isinstance(handle, dict) or handle.get("identifier") == self._latest.identifier:
+                return None
+        return "the task was cleared"
 
-    def _observe(self, event: Log | Polled) -> None:
+    def _observe(self, event: News) -> None:
         if isinstance(event, Log):
             self.log.log(event.level, "%s", event.message)
-            return
+        elif isinstance(event, Polled):
+            self._watch(event)
+
+    def _watch(self, event: Polled) -> None:
         self._latest = event.handle
         if event.changed and (self._pushing is None or self._pushing.done()):
             self._pushing = asyncio.get_running_loop().create_task(self._push_progress())
@@ -175,6 +184,23 @@ async def _uninterrupted(talk: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait({task})
         raise
+
+
+async def _state_of(task: Mapping[str, Any]) -> str | None:
+    """Ask Airflow for the state of a task instance: "none" before it is scheduled, None where there is no such."""
+    from airflow.sdk.execution_time.comms import GetTaskStates
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    answer: Any = await SUPERVISOR_COMMS.asend(  # codespell:ignore asend
+        GetTaskStates(
+            dag_id=task["dag_id"],
+            task_ids=[task["task_id"]],
+            run_ids=[task["run_id"]],
+            map_index=task["map_index"],
+        )
+    )
+    states = [str(state).lower() for run in answer.task_states.values() for state in run.values()]
+    return states[0] if states else None
 
 
 def _map_index(ti: Any) -> int:

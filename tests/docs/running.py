@@ -110,11 +110,12 @@ class Run:
 
     def _run(self, task: Any, index: int) -> None:
         ti = Ti(dag_id=self.dag.dag_id, run_id="run 1", task_id=task.task_id, map_index=index, run=self, task=task)
+        ti.try_number, ti.max_tries = 1, 0
         context = {
             "ti": ti,
             "task": task,
             "dag": self.dag,
-            "dag_run": SimpleNamespace(clear_number=0, run_id=ti.run_id, conf={}),
+            "dag_run": SimpleNamespace(run_id=ti.run_id, conf={}),
             "run_id": ti.run_id,
             "ds": NOW,
             "params": {name: param.value for name, param in self.dag.params.items()}

@@ -455,6 +455,22 @@ def idempotency(state: State, call: Call) -> Reply:
     raise unknown(call)
 
 
+@server("lookup", "e-4", counted={"submit": 1})
+def lookup(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /exports":
+            state.seen["reference"] = call.json["reference"]
+            state.nth("submit")
+            # The job is made, and its answer is lost in a gateway.
+            return Reply(504, "gateway timeout")
+        case "GET /exports":
+            need(dict(call.query)["reference"] == state.seen["reference"], "another reference")
+            return Reply(200, {"exports": [{"id": "e-4"}] if state.nth("look-up") > 1 else []})
+        case "GET /exports/e-4":
+            return Reply(200, {"state": progress(state, ("running", "done"))})
+    raise unknown(call)
+
+
 @server("fast", [[1]], counted={"submit": 1})
 def fast(state: State, call: Call) -> Reply:
     need(str(call) == "POST /query", "a fast query isn't asked for again", 404)

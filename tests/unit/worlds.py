@@ -108,7 +108,12 @@ class Supervisor:
             case "GetTaskStates":
                 if isinstance(self.task_states, Exception):
                     raise self.task_states
-                return comms.TaskStatesResult(task_states=self.task_states)
+                asked = {name if msg.map_index < 0 else f"{name}_{msg.map_index}" for name in msg.task_ids}
+                known = {
+                    run: {name: state for name, state in states.items() if name in asked}
+                    for run, states in self.task_states.items()
+                }
+                return comms.TaskStatesResult(task_states=known)
             case "GetXCom":
                 return comms.XComResult(key=msg.key, value=self.xcoms.get(msg.key))
             case "GetConnection" if msg.conn_id in self.connections:
@@ -128,7 +133,7 @@ class Store(dict[str, Any]):
 class TI:
     """Be the task instance as far as tasks ask for it."""
 
-    dag_id, run_id, task_id, try_number = "dag", "run", "wait", 1
+    dag_id, run_id, task_id, try_number, max_tries = "dag", "run", "wait", 1, 0
 
     def __init__(self, map_index: int = -1) -> None:
         self.map_index = map_index
@@ -143,4 +148,6 @@ class TI:
 
 
 def context_of(ti: TI, **more: Any) -> Any:
-    return {"ti": ti, "dag_run": SimpleNamespace(run_id=ti.run_id, clear_number=0), "task_reschedule_count": 0, **more}
+    """Make the context of a task that has no retries unless they are given as `retries`."""
+    task = SimpleNamespace(retries=more.pop("retries", 0))
+    return {"ti": ti, "task": task, "task_reschedule_count": 0, **more}

@@ -6,7 +6,7 @@ import logging
 
 from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.flows.submit import perform
+from airflow_provider_asyncapi.core.flows.perform import perform
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.plans.step import Step
 from airflow_provider_asyncapi.core.schedule import PollSchedule

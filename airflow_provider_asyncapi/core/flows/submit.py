@@ -1,65 +1,107 @@
-"""Submit a job, and start it where that takes a second request."""
+"""Submit a job once, and start it where that takes a second request."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 from collections.abc import Mapping
 
-from airflow_provider_asyncapi.core import rules
-from airflow_provider_asyncapi.core.effects import Flow, Log, Polled
+from airflow_provider_asyncapi.core.effects import Flow, Keep, Log, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,
-    AsyncApiError,
     ContentError,
     JobFailedError,
     MissingValueError,
-    ResponseError,
-    TransportError,
+    RedirectError,
+    RequestRejectedError,
+    ResultTooLargeError,
+    UnavailableError,
 )
-from airflow_provider_asyncapi.core.flows.exchange import (
-    Patience,
-    Stop,
-    is_transient,
-    rejection,
-    said_in,
-    send,
-    speaks_of_status,
-    transient,
-    unusable,
-    was_not_taken,
-)
+from airflow_provider_asyncapi.core.flows.exchange import persist, rejection, unusable
+from airflow_provider_asyncapi.core.flows.perform import ambiguous, captured, perform
 from airflow_provider_asyncapi.core.handle import JobHandle, check_identifier
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY, Outcome
-from airflow_provider_asyncapi.core.plans.step import Step
-from airflow_provider_asyncapi.core.plans.submit import SubmitPlan
+from airflow_provider_asyncapi.core.plans.submit import Lookup, SubmitPlan
 from airflow_provider_asyncapi.core.redaction import shown_url
-from airflow_provider_asyncapi.core.schedule import PollSchedule
-from airflow_provider_asyncapi.core.selectors import Selection, capture
+from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.settings import Api
+from airflow_provider_asyncapi.core.submission import Submission, fingerprint
 from airflow_provider_asyncapi.core.templates import Variables
-from airflow_provider_asyncapi.core.values import JsonValue
 
 #: These redirects say where to send the request instead; the Location of any other may be the job.
 _MOVED = frozenset({301, 307, 308})
+#: The API has seen the request, and made nothing of it.
+_REFUSED = (RequestRejectedError, RedirectError, JobFailedError)
 
 
-def submit(api: Api, plan: SubmitPlan, variables: Variables) -> Flow[JobHandle]:
+def submit(
+    api: Api, plan: SubmitPlan, new: Submission, kept: Submission | None = None, variables: Variables | None = None
+) -> Flow[JobHandle]:
     """
-    Submit the job and start it.
+    Submit the job and start it, unless an earlier try has.
 
-    As soon as the job has an identifier, :class:`~..effects.Polled` tells it to whoever keeps the state.
+    Each step is kept (:class:`~..effects.Keep`) before and after it is taken: whenever this is cut off, the next try
+    knows how far it came.
 
-    :param variables: what the request may name: the idempotency key, the callback URL.
+    :param new: the record of this submission: its key and generation.
+    :param kept: what an earlier try has kept.
+    :param variables: what the request may name beside the key.
     :return: the handle; its outcome is final where an answer said so already.
-    :raises AmbiguousSubmitError: where the job may have been submitted, but the answer was lost.
+    :raises AmbiguousSubmitError: where the job may have been submitted, and nothing tells.
     :raises MissingValueError: where the answer holds no identifier.
     :raises JobFailedError: where a rule says that the answer is a failure.
     :raises RequestRejectedError: where the API refused it.
     """
-    scope = {**api.scope, **plan.variables, **variables}
+    scope = {**api.scope, **plan.variables, **(variables or {})}
+    request = plan.submit.request.render({**scope, IDEMPOTENCY_KEY: "key"}, api.settings.base_url)
+    new = dataclasses.replace(new, fingerprint=fingerprint(api, request))
+    record = yield from _resumed(api, plan, new, kept, scope, request)
+    scope[IDEMPOTENCY_KEY] = record.key
+    if record.handle is None:
+        record = yield from _submitted(api, plan, record, scope)
+    record = yield from _started(api, plan, record, scope)
+    assert record.handle is not None, "a job that was submitted has a handle"  # noqa: S101 - for the type checker
+    if record.handle.outcome.is_final:
+        yield Log(logging.INFO, f"The job is over already: {record.handle.outcome}")
+    return record.handle
+
+
+def _resumed(
+    api: Api, plan: SubmitPlan, new: Submission, kept: Submission | None, scope: Variables, request: Request
+) -> Flow[Submission]:
+    """Decide, and say in one line, what to do about what an earlier try has begun."""
+    if kept is None:
+        return new
+    before = "" if kept.handle is None else f"; the one before is {api.redact(str(kept.handle.identifier))}"
+    if kept.generation != new.generation:
+        yield Log(logging.INFO, f"Submitting a new job, for the task was cleared{before}")
+        return new
+    if kept.fingerprint not in ("", new.fingerprint):
+        yield Log(logging.WARNING, f"Submitting a new job, for the request isn't that of the earlier try{before}")
+        return new.of_another_request()
+    if kept.handle is not None:
+        yield Log(
+            logging.INFO,
+            f"Going on with job {api.redact(str(kept.handle.identifier))}, which an earlier try has submitted",
+        )
+        return kept
+    record = dataclasses.replace(kept, key=kept.key or new.key, fingerprint=new.fingerprint)
+    if not record.sent:
+        return record
+    if plan.lookup is not None:
+        yield Log(logging.INFO, "Looking the job up, for an earlier try may have submitted it")
+        return (yield from _looked_up(api, plan, plan.lookup, record, scope))
+    if plan.is_repeatable:
+        yield Log(
+            logging.INFO, "Submitting again under the same idempotency key, for an earlier try may have submitted it"
+        )
+        return record
+    raise ambiguous(plan.submit, request, "an earlier try was cut off while it submitted the job")
+
+
+def _submitted(api: Api, plan: SubmitPlan, record: Submission, scope: Variables) -> Flow[Submission]:
+    """Send the submit; where its answer is lost, look the job up."""
 
     def has_identifier(response: Response) -> bool:
         # A 303 or 201 with the job's Location is the answer; following it would lead past it.
@@ -69,35 +111,108 @@ def submit(api: Api, plan: SubmitPlan, variables: Variables) -> Flow[JobHandle]:
             and any(not each.needs_body and each.find(response, scope) for each in plan.identifier.selectors)
         )
 
-    submitted_at = api.clock()
-    response, outcome = yield from perform(api, plan.submit, scope, plan.schedule, stop=has_identifier)
+    record = dataclasses.replace(record, sent_at=record.sent_at or api.clock())
+    yield Keep(dataclasses.replace(record, sent=True))
+    try:
+        response, outcome = yield from perform(
+            api, plan.submit, scope, plan.schedule, stop=has_identifier, repeatable=plan.is_repeatable
+        )
+    except AmbiguousSubmitError as error:
+        if plan.lookup is None:
+            raise
+        problem = error.__cause__
+        yield Log(logging.WARNING, f"{problem}; looking the job up")
+        found = yield from _looked_up(api, plan, plan.lookup, record, scope)
+        if found.handle is None:
+            # The API may still be at work on the request, so not at once.
+            raise UnavailableError(f"{problem}; the look-up finds no job, and a later try may submit it") from problem
+        return found
+    except (*_REFUSED, UnavailableError) as error:
+        yield from _forget(record, error, repeatable=plan.is_repeatable)
+        raise
     address = shown_url(response.url.partition("?")[0])
-    handle = JobHandle(None, outcome or Outcome.RUNNING, submitted_at=submitted_at, urls={"submit": address})
+    handle = JobHandle(None, outcome or Outcome.RUNNING, submitted_at=record.sent_at, urls={"submit": address})
     handle = _identified(api, plan, response, scope, handle.with_variables(plan.variables))
     if handle.identifier is not None:
         yield Log(logging.INFO, f"Submitted job {api.redact(str(handle.identifier))} ({address})")
-        yield Polled(handle, 0, 0, changed=True)
-    handle = handle.with_variables(captured(plan.submit.captures, response, scope))
-    for step in plan.start:
+    return (yield from _with_handle(record, handle, plan.submit.captures, response, scope))
+
+
+def _with_handle(
+    record: Submission, handle: JobHandle, captures: Mapping[str, Selection], response: Response, scope: Variables
+) -> Flow[Submission]:
+    """Keep the job, with what the answer holds beside its identifier, before anything else happens."""
+    record = dataclasses.replace(record, answered=record.answered + 1, sent=False, handle=handle)
+    try:
+        handle = handle.with_variables(captured(captures, response, scope))
+    except ResultTooLargeError:
+        yield Keep(record)
+        raise
+    record = dataclasses.replace(record, handle=handle)
+    yield Keep(record)
+    return record
+
+
+def _forget(record: Submission, error: Exception, *, repeatable: bool) -> Flow[None]:
+    """Keep that a request wasn't carried out, where that is sure."""
+    # One that may be repeated may have been sent several times, and the last error says nothing of the others.
+    if isinstance(error, _REFUSED) or not repeatable:
+        yield Keep(record)
+
+
+def _looked_up(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission, scope: Variables) -> Flow[Submission]:
+    """
+    Ask the API for the job; it may not be there at once, so more than once.
+
+    :return: the record with the job, or as one of a job that wasn't submitted.
+    """
+    variables = {**scope, IDEMPOTENCY_KEY: record.key}
+    request = lookup.request.render(variables, api.settings.base_url)
+    for attempt in range(1, plan.schedule.max_errors + 1):
+        response = yield from persist(api, request, plan.schedule)
+        if not response.ok and response.status != 404:  # noqa: PLR2004 - not found
+            raise rejection(api, request, response, message=plan.submit.error_message)
+        try:
+            found = lookup.identifier.find(response, variables) if response.ok else None
+            identifier = None if found is None or found[1] is None else check_identifier(found[1])
+        except (ContentError, MissingValueError) as error:
+            raise MissingValueError(f"lookup: {unusable(api, request, response, error)}") from None
+        if found is not None and identifier is not None:
+            yield Log(logging.INFO, f"The job was submitted: it is {api.redact(str(identifier))}")
+            submitted = plan.submit.request.render(variables, api.settings.base_url)
+            address = shown_url(submitted.url.partition("?")[0])
+            handle = JobHandle(identifier, submitted_at=record.sent_at, urls={"submit": address})
+            handle = handle.with_variables({**plan.variables, found[0].text: identifier})
+            return (yield from _with_handle(record, handle, lookup.captures, response, variables))
+        if attempt < plan.schedule.max_errors:
+            yield Sleep(plan.schedule.after_error(attempt, None, None, api.rng))
+    yield Log(logging.INFO, "The look-up finds no job: it wasn't submitted")
+    return dataclasses.replace(record, sent=False)
+
+
+def _started(api: Api, plan: SubmitPlan, record: Submission, scope: Variables) -> Flow[Submission]:
+    """Send the further requests that the job needs, beginning with the first that wasn't answered yet."""
+    for step in plan.start[max(0, record.answered - 1) :]:
+        handle = record.handle
+        assert handle is not None, "what is started was submitted"  # noqa: S101 - for the type checker
         if handle.outcome.is_final:
             break
         scope = {**scope, **handle.scope()}
-        started, outcome = yield from perform(api, step, scope, plan.schedule, base=address)
+        base = handle.urls.get("submit")
+        if record.sent and not step.is_repeatable:
+            request = step.request.render(scope, api.settings.base_url, reference_base=base)
+            raise ambiguous(step, request, "an earlier try was cut off while it started the job")
+        record = dataclasses.replace(record, sent=False)
+        yield Keep(dataclasses.replace(record, sent=True))
+        try:
+            response, outcome = yield from perform(api, step, scope, plan.schedule, base=base)
+        except (*_REFUSED, UnavailableError) as error:
+            yield from _forget(record, error, repeatable=step.is_repeatable)
+            raise
         handle = dataclasses.replace(handle, outcome=outcome or Outcome.RUNNING)
-        handle = handle.with_variables(captured(step.captures, started, scope))
         yield Log(logging.INFO, f"Started job {api.redact(str(handle.identifier))}")
-    if handle.outcome.is_final:
-        yield Log(logging.INFO, f"The job is over already: {handle.outcome}")
-    return handle
-
-
-def captured(captures: Mapping[str, Selection], response: Response, scope: Variables) -> dict[str, JsonValue]:
-    """Take from an answer what it holds; one that can't be read holds nothing, but the job goes on."""
-    found: dict[str, JsonValue] = {}
-    for name, selection in captures.items():
-        with contextlib.suppress(ContentError):
-            found |= capture({name: selection}, response, scope)
-    return found
+        record = yield from _with_handle(record, handle, step.captures, response, scope)
+    return record
 
 
 def _identified(api: Api, plan: SubmitPlan, response: Response, scope: Variables, handle: JobHandle) -> JobHandle:
@@ -116,79 +231,3 @@ def _identified(api: Api, plan: SubmitPlan, response: Response, scope: Variables
             f"submit: there is no job identifier at {plan.identifier}: {unusable(api, request, response, error)}"
         ) from None
     return dataclasses.replace(handle.with_variables({selector.text: identifier}), identifier=identifier)
-
-
-def perform(
-    api: Api,
-    step: Step,
-    scope: Variables,
-    schedule: PollSchedule,
-    *,
-    base: str | None = None,
-    stop: Stop = lambda _: False,
-    repeatable: bool = False,
-) -> Flow[tuple[Response, Outcome | None]]:
-    """
-    Send a request that changes something.
-
-    :param base: the URL against which references from the API are resolved.
-    :param stop: tells that an answer is final although its status code says redirect.
-    :param repeatable: whether doing it twice does no harm; so it is with an idempotency key in the request.
-    :return: a good answer, and the outcome where a rule gave one.
-    :raises AsyncApiError: as :func:`submit` does.
-    """
-    request = step.request.render(scope, api.settings.base_url, reference_base=base)
-    repeatable = repeatable or IDEMPOTENCY_KEY in step.request.names()
-    patience = Patience(schedule)
-
-    def is_answer(response: Response) -> bool:
-        return speaks_of_status(step.rules, response, scope) or stop(response)
-
-    while True:
-        response: Response | None = None
-        problem: AsyncApiError
-        try:
-            response = yield from send(api, request, stop=is_answer)
-        except TransportError as error:
-            if error.sent and not repeatable:
-                raise _ambiguous(step, request, error) from error
-            problem = error
-        else:
-            outcome = _outcome(api, step, request, response, scope)
-            if outcome is None and not is_transient(response.status):
-                if response.ok or stop(response):
-                    return response, None
-                raise rejection(api, request, response, message=step.error_message)
-            if outcome not in (None, Outcome.RETRY):
-                return response, outcome
-            problem = transient(api, request, response)
-            # What was redirected was taken, whatever the place says that it led to.
-            taken = response.url != request.url or not was_not_taken(response.status)
-            if outcome is None and taken and not repeatable:
-                raise _ambiguous(step, request, problem)
-        yield from patience.pause(api, problem, response)
-
-
-def _outcome(api: Api, step: Step, request: Request, response: Response, scope: Variables) -> Outcome | None:
-    """Ask the rules; a failure is raised at once."""
-    if not response.ok and not speaks_of_status(step.rules, response, scope):
-        return None
-    try:
-        rule = rules.first_match(step.rules, response, scope)
-    except ResponseError as error:
-        problem = unusable(api, request, response, error)
-        raise type(error)(f"{step.name}: the rules can't be asked: {problem}") from None
-    if rule is not None and rule.outcome is Outcome.FAILURE:
-        raise JobFailedError(
-            f"{step.name}: {request} answered {response.status}, and a rule takes it for a failure:"
-            f" {said_in(api, response, step.error_message, scope)}"
-        )
-    return None if rule is None else rule.outcome
-
-
-def _ambiguous(step: Step, request: Request, problem: AsyncApiError) -> AmbiguousSubmitError:
-    return AmbiguousSubmitError(
-        f"{step.name}: {problem}. {request} may have been carried out, so it isn't repeated: look in the remote"
-        " system, and clear the task if there is no job. Where the API takes an idempotency key, put"
-        f" {{{IDEMPOTENCY_KEY}}} into the request (a header, a parameter or the body), and it is repeated safely"
-    )

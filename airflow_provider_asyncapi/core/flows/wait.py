@@ -25,7 +25,7 @@ from airflow_provider_asyncapi.core.flows.exchange import (
     transient,
     unusable,
 )
-from airflow_provider_asyncapi.core.flows.submit import captured
+from airflow_provider_asyncapi.core.flows.perform import captured
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_asyncapi.core import rules
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.request_templates import RequestTemplate
 from airflow_provider_asyncapi.core.rules import Rule
 from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
@@ -32,6 +33,11 @@ class Step:
     rules: tuple[Rule, ...] = ()
     captures: Mapping[str, Selection] = field(default_factory=dict)
     error_message: Selection | None = None
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the API is told by a key that the request is the same as before."""
+        return IDEMPOTENCY_KEY in self.request.names()
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], name: str, *, method: str | None = None) -> Step:

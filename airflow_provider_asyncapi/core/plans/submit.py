@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step
-from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS
+from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.schedule import PollSchedule, parse_error_waits
-from airflow_provider_asyncapi.core.selectors import Selection
+from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
 from airflow_provider_asyncapi.core.values import JsonValue, as_list
 
 #: A worker waits while submitting, so its patience is short: 1, 2, 4, 8 s.
@@ -20,11 +20,47 @@ SUBMIT_PARAMETERS = (
     *REQUEST_PARAMETERS,
     *STEP_PARAMETERS,
     "identifier",
+    "lookup",
     "start",
     "variables",
     "max_consecutive_errors",
     "error_waits",
 )
+#: What a look-up takes beside a request.
+_LOOKUP_PARAMETERS = ("identifier", "capture")
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """
+    How to find out whether a job was submitted whose answer was lost.
+
+    :param request: asks for the job with the idempotency key, or whatever else tells it from all others.
+    :param identifier: where the answer says which job it is; nothing there, or a 404, means that there is none.
+    :param captures: what to take from the answer.
+    """
+
+    request: RequestTemplate
+    identifier: Selection
+    captures: Mapping[str, Selection] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, given: Any, identifier: Any) -> Lookup | None:
+        """
+        Read the parameter ``lookup``; None where there is none.
+
+        :param identifier: the selector in the answer to the submit, which holds here too where no other is given.
+        :raises ConfigurationError: naming the part that is wrong.
+        """
+        if given is None:
+            return None
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(f"lookup: has to be a mapping that describes a request, not {given!r}")
+        return cls(
+            RequestTemplate.parse(given, "lookup", also=_LOOKUP_PARAMETERS),
+            Selection.parse_optional(given.get("identifier") or identifier, "lookup.identifier") or Selection(()),
+            parse_captures(given.get("capture"), "lookup.capture"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +73,7 @@ class SubmitPlan:
     :param start: the requests that fill, start or enqueue it, for APIs that need them; in order.
     :param variables: what the author calls by name in this and all later requests.
     :param schedule: how many transient errors to bear, and how long to wait after each.
+    :param lookup: how to find the job where nobody knows whether it was submitted.
     """
 
     submit: Step
@@ -44,6 +81,12 @@ class SubmitPlan:
     start: tuple[Step, ...] = ()
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     schedule: PollSchedule = _PATIENCE
+    lookup: Lookup | None = None
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether sending the submit again does no harm: not where the job has to be looked up by the key instead."""
+        return self.lookup is None and self.submit.is_repeatable
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> SubmitPlan:
@@ -71,6 +114,7 @@ class SubmitPlan:
             tuple(Step.parse(step, "start", method="POST") for step in as_list(given.get("start"))),
             _checked_variables(given.get("variables") or {}),
             schedule,
+            Lookup.parse(given.get("lookup"), given.get("identifier")),
         )
 
 

@@ -21,6 +21,7 @@ HANDLE = JobHandle(
     1_777_777_777.25,
     {"submit": "https://h/jobs"},
     {"pages": 3, "data.pages": 3},
+    {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 2},
 )
 DUMP = {
     "version": 1,
@@ -31,6 +32,7 @@ DUMP = {
     "submitted_at": "2026-05-03T03:09:37.250000+00:00",
     "urls": {"submit": "https://h/jobs"},
     "variables": {"pages": 3, "data.pages": 3},
+    "task": {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 2},
 }
 
 

@@ -10,7 +10,6 @@ from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.operators.asyncapi import (
     AsyncApiFetchOperator,
     AsyncApiTriggerOperator,
-    idempotency_key,
 )
 from tests.unit.worlds import TI, ApiServer, context_of, reply
 
@@ -31,6 +30,7 @@ def test_the_identifier_is_returned_as_the_api_gave_it_and_the_handle_pushed(api
     assert type(returned) is type(identifier)
     assert set(ti.xcoms) == {"job"}
     job = ti.xcoms["job"]
+    assert job["task"] == {"dag_id": "dag", "run_id": "run", "task_id": "wait", "map_index": -1}
     assert job["identifier"] == identifier
     assert {"tenant": "t", "pages": 3}.items() <= job["variables"].items()
     assert json.loads(api.requests[0].body) == {"a": 1}
@@ -77,18 +77,6 @@ def test_the_profile_of_the_connection_fills_in_what_the_dag_leaves_out(api: Api
     connect(extra={"profile": "http_202"})
     api.says("POST /jobs", reply(status=202, location="/jobs/7"))
     assert submit(identifier=None) == "/jobs/7"
-
-
-def test_the_idempotency_key_is_the_same_for_all_tries_of_one_task_and_no_other() -> None:
-    def key(map_index: int = -1, clear_number: int = 0, try_number: int = 1) -> str:
-        ti = TI(map_index)
-        ti.try_number = try_number
-        context = context_of(ti)
-        context["dag_run"].clear_number = clear_number
-        return idempotency_key(context)
-
-    assert key() == key(try_number=2)
-    assert len({key(), key(map_index=0), key(map_index=1), key(clear_number=1)}) == 4
 
 
 def test_the_idempotency_key_is_sent_where_the_request_names_it(api: ApiServer) -> None:

@@ -339,6 +339,28 @@ def test_what_an_earlier_try_has_stored_does_not_count(api: ApiServer) -> None:
     assert api.count(POLL) == 1
 
 
+def test_the_deadline_is_fixed_once_for_all_tries_of_one_wait() -> None:
+    def deadline(store: Store | None, *, job: str = "j-1", max_tries: int = 0) -> float:
+        ti = TI()
+        ti.max_tries = max_tries
+        time.sleep(0.01)
+        with pytest.raises(TaskDeferred) as deferral:
+            make_sensor("deferred", job=job).execute(
+                context_of(ti, **({} if store is None else {"task_state_store": store}))
+            )
+        return float(deferral.value.trigger.wait["deadline"])
+
+    store = Store()
+    first = deadline(store)
+    assert first - 20 <= time.time()
+    assert deadline(store) == first
+    assert deadline(store, max_tries=1) > first
+    other = deadline(store, job="j-2")
+    assert other > first
+    assert deadline(store, job="j-2") == other
+    assert deadline(None) < deadline(None)
+
+
 def test_status_and_progress_are_in_xcom_while_a_worker_waits(api: ApiServer) -> None:
     ti, seen = TI(), []
     push = ti.xcom_push

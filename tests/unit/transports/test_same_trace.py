@@ -24,6 +24,7 @@ from airflow_provider_asyncapi.core.plans.submit import SubmitPlan
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.schedule import PollSchedule
 from airflow_provider_asyncapi.core.settings import Api
+from airflow_provider_asyncapi.core.submission import Submission
 from tests.unit.transports.driving import DRIVERS, START, Clock, make_api, run, trace
 from tests.unit.transports.loopback import Behaviour, Server, chunked, hang_up, raw, reply, reset
 
@@ -39,7 +40,7 @@ RUNNING, DONE = reply({"status": "running"}), reply({"status": "done"})
 
 def submitting(**given: Any) -> Callable[[Api], Flow[Any]]:
     plan = SubmitPlan.parse({"endpoint": "/jobs", "json": {"gstin": "ä€"}, "identifier": "id", **given})
-    return lambda api: submit(api, plan, {"idempotency_key": "key-1"})
+    return lambda api: submit(api, plan, Submission("key-1"))
 
 
 def waiting(deadline: float | None = None, **given: Any) -> Callable[[Api], Flow[Any]]:

@@ -29,14 +29,17 @@ SPEC: dict[str, Any] = {
     "poke_interval": 0.1,
     "progress": "percent",
 }
+CANCELLED_BY = {"endpoint": "/jobs/{identifier}/cancel"}
 #: Airflow 3.2 and newer let a trigger write XComs.
 SHOWS_PROGRESS = hasattr(XCom, "aset")
 
 
-def trigger(*, started_at: float | None = None, deadline: float | None = None, **spec: Any) -> AsyncApiJobTrigger:
+def trigger(
+    *, started_at: float | None = None, deadline: float | None = None, job: JobHandle | None = None, **spec: Any
+) -> AsyncApiJobTrigger:
     """Make a trigger as the triggerer does: of its class path and arguments."""
     started_at = started_at or time.time()
-    state = Wait(JobHandle("j-1"), started_at, deadline or started_at + 20).dump()
+    state = Wait(job or JobHandle("j-1"), started_at, deadline or started_at + 20).dump()
     made = AsyncApiJobTrigger(asyncapi_conn_id="asyncapi_default", spec={**SPEC, **spec}, wait=state)
     path, kwargs = made.serialize()
     module, _, name = path.rpartition(".")
@@ -179,32 +182,41 @@ def test_no_push_of_progress_is_left_half_done_or_comes_after_the_event(
     asyncio.run(scenario())
 
 
+AWAY = RuntimeError("the API server is away")
+SUBMITTER = {"dag_id": "dag", "run_id": "run", "task_id": "submit", "map_index": -1}
+
+
 @pytest.mark.parametrize(
-    ("states", "waited_for", "cancels"),
+    ("states", "submitted", "cancels"),
     [
-        ({"run": {"wait": "failed"}}, "j-1", 1),
-        ({"run": {"wait": "success"}}, "j-1", 1),
-        ({"run": {"wait": None}}, "j-1", 1),
-        ({"run": {"wait": "deferred"}}, "j-1", 0),
-        ({"run": {"wait": "deferred"}}, None, 0),
-        # The task was cleared, and a new try waits for a job of its own.
-        ({"run": {"wait": "deferred"}}, "j-2", 1),
-        (RuntimeError("the API server is away"), "j-1", 0),
+        ({"wait": "failed"}, "j-1", 1),
+        ({"wait": "success"}, "j-1", 1),
+        ({}, "j-1", 1),
+        (AWAY, "j-1", 0),
+        # It moved to another triggerer, was resumed, or cleared alone: the job is waited for.
+        ({"wait": "deferred", "submit": "success"}, "j-1", 0),
+        ({"wait": "queued", "submit": "success"}, "j-1", 0),
+        ({"wait": None, "submit": "success"}, "j-1", 0),
+        # Cleared together with the task that submits.
+        ({"wait": None, "submit": None}, "j-1", 1),
+        ({"wait": None, "submit": "running"}, "j-1", 1),
+        ({"wait": "deferred", "submit": "success"}, "j-2", 1),
+        ({"wait": None}, "j-1", 1),
     ],
 )
-def test_a_kill_cancels_the_job_only_if_the_task_waits_no_more(
-    api: ApiServer, connection: None, supervisor: Supervisor, states: Any, waited_for: str | None, cancels: int
+def test_a_kill_cancels_the_job_only_if_nobody_wants_it(
+    api: ApiServer, connection: None, supervisor: Supervisor, states: Any, submitted: str, cancels: int
 ) -> None:
-    supervisor.xcoms["job"] = waited_for and {"version": 1, "identifier": waited_for}
-    if waited_for == "j-2" and not SHOWS_PROGRESS:
+    supervisor.xcoms["job"] = {"version": 1, "identifier": submitted}
+    if submitted == "j-2" and not SHOWS_PROGRESS:
         # Where triggers can't read XCom they have no on_kill either.
         cancels = 0
     api.says(POLL, reply({"status": "running"}))
     api.says(CANCEL, reply(status=202))
-    supervisor.task_states = states
+    supervisor.task_states = states if states is AWAY else {"run": states}
 
     async def scenario() -> None:
-        waiting = trigger(cancel={"endpoint": "/jobs/{identifier}/cancel"})
+        waiting = trigger(cancel=CANCELLED_BY, job=JobHandle("j-1", task=SUBMITTER))
         task = asyncio.create_task(event_of(waiting))
         await until(lambda: api.count(POLL))
         await kill(waiting, task)
@@ -213,9 +225,31 @@ def test_a_kill_cancels_the_job_only_if_the_task_waits_no_more(
     assert api.count(CANCEL) == cancels
 
 
+@pytest.mark.parametrize(("state", "cancels"), [("queued", 0), ("failed", 1)])
+def test_of_a_job_that_somebody_else_submitted_the_own_state_alone_tells(
+    api: ApiServer, connection: None, supervisor: Supervisor, state: str, cancels: int
+) -> None:
+    api.says(POLL, reply({"status": "running"}))
+    api.says(CANCEL, reply(status=202))
+    supervisor.task_states = {"run": {"wait": state}}
+    asyncio.run(trigger(cancel=CANCELLED_BY).on_kill())
+    assert api.count(CANCEL) == cancels
+
+
+@pytest.mark.parametrize("status", ["done", "failed"])
+def test_a_job_that_is_over_is_not_cancelled(
+    api: ApiServer, connection: None, supervisor: Supervisor, status: str
+) -> None:
+    api.says(POLL, reply({"status": status}))
+    supervisor.task_states = {"run": {"wait": "failed"}}
+    asyncio.run(trigger(cancel=CANCELLED_BY).on_kill())
+    assert api.count(POLL) == 1
+    assert api.count(CANCEL) == 0
+
+
 def test_a_kill_asks_for_the_state_of_the_very_task_instance(api: ApiServer, supervisor: Supervisor) -> None:
     supervisor.task_states = {"run": {"wait_3": "deferred"}}
-    waiting = trigger(cancel={"endpoint": "/jobs/{identifier}/cancel"})
+    waiting = trigger(cancel=CANCELLED_BY)
     waiting.task_instance.map_index = 3
     asyncio.run(waiting.on_kill())
     (asked,) = supervisor.of_kind("GetTaskStates")
@@ -230,7 +264,7 @@ def test_a_cancel_goes_on_when_airflow_gives_up_on_it(api: ApiServer, connection
 
     async def scenario() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(trigger(cancel={"endpoint": "/jobs/{identifier}/cancel"}).on_kill(), 0.05)
+            await asyncio.wait_for(trigger(cancel=CANCELLED_BY).on_kill(), 0.05)
         await until(lambda: api.count(CANCEL) and not triggers._cancels)
 
     asyncio.run(scenario())
@@ -246,7 +280,7 @@ def test_shutting_down_does_not_cancel_the_job(api: ApiServer, connection: None)
     api.says(POLL, reply({"status": "running"}))
 
     async def scenario() -> None:
-        waiting = trigger(cancel={"endpoint": "/jobs/{identifier}/cancel"})
+        waiting = trigger(cancel=CANCELLED_BY)
         task = asyncio.create_task(event_of(waiting))
         await until(lambda: api.count(POLL))
         task.cancel()

@@ -8,11 +8,12 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from airflow_provider_asyncapi.core.effects import Authorize, Gather, Log, Polled, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Authorize, Gather, Keep, Log, Polled, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
 from airflow_provider_asyncapi.core.flows.login import log_in
 from airflow_provider_asyncapi.core.messages import Headers, Request, Response
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.core.submission import Submission
 
 START = 1_700_000_000.0
 BASE = "https://api.example.com/v1"
@@ -62,6 +63,7 @@ class Script:
         self.sleeps: list[float] = []
         self.logs: list[tuple[int, str]] = []
         self.polls: list[Polled] = []
+        self.kept: list[Submission] = []
         self.token: Any = None
 
     @property
@@ -110,6 +112,8 @@ class Script:
                 self.logs.append((level, message))
             case Polled():
                 self.polls.append(effect)
+            case Keep(submission):
+                self.kept.append(submission)
             case Gather(flows):
                 return [self.run(make()) for make in flows]
         return None

@@ -23,16 +23,18 @@ from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.plans.step import Step
 from airflow_provider_asyncapi.core.plans.submit import SUBMIT_PARAMETERS, SubmitPlan
+from airflow_provider_asyncapi.core.submission import Submission
 from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make_api
 
 FIELDS = {"endpoint": "/jobs", "json": {"gstin": "x"}, "identifier": "data.id"}
 KEYED = {"headers": {"Idempotency-Key": "{idempotency_key}"}}
+NEW = Submission("key-1")
 CREATED = answer({"data": {"id": "job-7"}}, 201)
 
 
 def run(script: Script, **given: Any) -> JobHandle:
     plan = SubmitPlan.parse({**FIELDS, **given})
-    return script.run(submit(script.api, plan, {"idempotency_key": "key-1"}))
+    return script.run(submit(script.api, plan, NEW))
 
 
 def submitted(*replies: Any, **given: Any) -> tuple[JobHandle, Script]:
@@ -183,14 +185,6 @@ def test_nothing_more_is_sent_once_a_job_is_over():
     assert handle.outcome == "success"
 
 
-def test_whoever_keeps_the_state_is_told_the_identifier_before_anything_else_happens():
-    script = Script(make_api(), CREATED, answer({}, 400))
-    with pytest.raises(RequestRejectedError):
-        run(script, start={"endpoint": "/jobs/{identifier}/start"})
-    (told,) = script.polls
-    assert (told.handle.identifier, told.polls, told.changed) == ("job-7", 0, True)
-
-
 def test_a_submissions_address_is_kept_without_its_query():
     handle, _ = submitted(answer({"data": {"id": 7}}), params={"sig": "planted"})
     assert handle.urls == {"submit": f"{BASE}/jobs"}
@@ -217,7 +211,7 @@ def test_a_capture_that_is_too_large_says_so_after_the_identifier_is_told():
     script = Script(make_api(), answer({"data": {"id": 7}, "all": "x" * 100_000}))
     with pytest.raises(ResultTooLargeError):
         run(script, capture={"all": "all"})
-    assert script.polls[0].handle.identifier == 7
+    assert script.kept[-1].handle.identifier == 7
 
 
 # Rules
@@ -238,7 +232,7 @@ def test_a_fast_answer_is_final_and_needs_no_identifier(outcome):
     done = rule(outcome, selector="state", **{"in": "done"})
     handle, script = submitted(answer({"state": "done"}), rules=[done], start={"endpoint": "/start"})
     assert (handle.identifier, handle.outcome) == (None, Outcome(outcome))
-    assert script.polls == []
+    assert script.kept[-1].handle.identifier is None
     assert f"The job is over already: {outcome}" in script.said
     assert len(script.requests) == 1
 

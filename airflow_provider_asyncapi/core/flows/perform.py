@@ -1,0 +1,124 @@
+"""One request that changes something: when it may be repeated, and what its answer means."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+from airflow_provider_asyncapi.core import rules
+from airflow_provider_asyncapi.core.effects import Flow
+from airflow_provider_asyncapi.core.errors import (
+    AmbiguousSubmitError,
+    AsyncApiError,
+    ContentError,
+    JobFailedError,
+    ResponseError,
+    TransportError,
+)
+from airflow_provider_asyncapi.core.flows.exchange import (
+    Patience,
+    Stop,
+    is_transient,
+    rejection,
+    said_in,
+    send,
+    speaks_of_status,
+    transient,
+    unusable,
+    was_not_taken,
+)
+from airflow_provider_asyncapi.core.messages import Request, Response
+from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY, Outcome
+from airflow_provider_asyncapi.core.plans.step import Step
+from airflow_provider_asyncapi.core.schedule import PollSchedule
+from airflow_provider_asyncapi.core.selectors import Selection, capture
+from airflow_provider_asyncapi.core.settings import Api
+from airflow_provider_asyncapi.core.templates import Variables
+from airflow_provider_asyncapi.core.values import JsonValue
+
+
+def perform(
+    api: Api,
+    step: Step,
+    scope: Variables,
+    schedule: PollSchedule,
+    *,
+    base: str | None = None,
+    stop: Stop = lambda _: False,
+    repeatable: bool | None = None,
+) -> Flow[tuple[Response, Outcome | None]]:
+    """
+    Send a request that changes something.
+
+    :param base: the URL against which references from the API are resolved.
+    :param stop: tells that an answer is final although its status code says redirect.
+    :param repeatable: whether doing it twice does no harm; by default where the request names the idempotency key.
+    :return: a good answer, and the outcome where a rule gave one.
+    :raises AsyncApiError: as :func:`submit` does.
+    """
+    request = step.request.render(scope, api.settings.base_url, reference_base=base)
+    repeatable = step.is_repeatable if repeatable is None else repeatable
+    patience = Patience(schedule)
+
+    def is_answer(response: Response) -> bool:
+        return speaks_of_status(step.rules, response, scope) or stop(response)
+
+    while True:
+        response: Response | None = None
+        problem: AsyncApiError
+        try:
+            response = yield from send(api, request, stop=is_answer)
+        except TransportError as error:
+            if error.sent and not repeatable:
+                raise ambiguous(step, request, error) from error
+            problem = error
+        else:
+            outcome = _outcome(api, step, request, response, scope)
+            if outcome is None and not is_transient(response.status):
+                if response.ok or stop(response):
+                    return response, None
+                raise rejection(api, request, response, message=step.error_message)
+            if outcome not in (None, Outcome.RETRY):
+                return response, outcome
+            problem = transient(api, request, response)
+            # What was redirected was taken, whatever the place says that it led to.
+            taken = response.url != request.url or not was_not_taken(response.status)
+            if outcome is None and taken and not repeatable:
+                raise ambiguous(step, request, problem) from problem
+        yield from patience.pause(api, problem, response)
+
+
+def _outcome(api: Api, step: Step, request: Request, response: Response, scope: Variables) -> Outcome | None:
+    """Ask the rules; a failure is raised at once."""
+    if not response.ok and not speaks_of_status(step.rules, response, scope):
+        return None
+    try:
+        rule = rules.first_match(step.rules, response, scope)
+    except ResponseError as error:
+        problem = unusable(api, request, response, error)
+        raise type(error)(f"{step.name}: the rules can't be asked: {problem}") from None
+    if rule is not None and rule.outcome is Outcome.FAILURE:
+        raise JobFailedError(
+            f"{step.name}: {request} answered {response.status}, and a rule takes it for a failure:"
+            f" {said_in(api, response, step.error_message, scope)}"
+        )
+    return None if rule is None else rule.outcome
+
+
+def ambiguous(step: Step, request: Request, problem: AsyncApiError | str) -> AmbiguousSubmitError:
+    """Make the error of a request that may have been carried out, and can't be repeated."""
+    return AmbiguousSubmitError(
+        f"{step.name}: {problem}. {request} may have been carried out, so it isn't repeated: look in the remote"
+        " system, and clear the task if there is no job. Where the API takes an idempotency key, put"
+        f" {{{IDEMPOTENCY_KEY}}} into the request (a header, a parameter or the body), and it is repeated safely; where"
+        " it can be asked for the job, lookup says how"
+    )
+
+
+def captured(captures: Mapping[str, Selection], response: Response, scope: Variables) -> dict[str, JsonValue]:
+    """Take from an answer what it holds; one that can't be read holds nothing, but the job goes on."""
+    found: dict[str, JsonValue] = {}
+    for name, selection in captures.items():
+        with contextlib.suppress(ContentError):
+            found |= capture({name: selection}, response, scope)
+    return found

@@ -1,0 +1,92 @@
+"""What is known of a submission: kept from try to try, so that a job is submitted once."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.core.redaction import is_sensitive_name
+from airflow_provider_asyncapi.core.settings import Api
+from airflow_provider_asyncapi.core.values import JsonValue
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """
+    How far a submission has come.
+
+    :param key: the idempotency key, fixed before the first request.
+    :param generation: a number that rises when a user clears the task; what is known of an earlier one doesn't count.
+    :param fingerprint: tells whether the request is still the same; empty where nobody kept it.
+    :param answered: how many of the requests (the submit, then each ``start``) the API has answered.
+    :param sent: whether the next one may have been sent.
+    :param sent_at: when the first was, in seconds since the epoch.
+    :param handle: the job, once it has an identifier.
+    """
+
+    key: str
+    generation: int = 0
+    fingerprint: str = ""
+    answered: int = 0
+    sent: bool = False
+    sent_at: float | None = None
+    handle: JobHandle | None = None
+
+    @classmethod
+    def parse(cls, given: Any) -> Submission | None:
+        """
+        Read what was kept.
+
+        A record that can't be read, of another version perhaps, counts as one of a job that may have been submitted.
+        """
+        if not given:
+            return None
+        fields: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+        key, generation = str(fields.get("key", "")), fields.get("generation")
+        doubtful = cls(key, generation if isinstance(generation, int) else 0, sent=True)
+        if fields.get("version") != VERSION:
+            return doubtful
+        try:
+            return dataclasses.replace(
+                doubtful,
+                fingerprint=str(fields["fingerprint"]),
+                answered=int(fields["answered"]),
+                sent=bool(fields["sent"]),
+                sent_at=None if fields["sent_at"] is None else float(fields["sent_at"]),
+                handle=None if fields["handle"] is None else JobHandle.parse(fields["handle"]),
+            )
+        except (KeyError, TypeError, ValueError, AsyncApiError):
+            return doubtful
+
+    def dump(self) -> dict[str, JsonValue]:
+        """Give the record as plain data, without a secret."""
+        return {
+            "version": VERSION,
+            "key": self.key,
+            "generation": self.generation,
+            "fingerprint": self.fingerprint,
+            "answered": self.answered,
+            "sent": self.sent,
+            "sent_at": self.sent_at,
+            "handle": None if self.handle is None else self.handle.dump(),
+        }
+
+    def of_another_request(self) -> Submission:
+        """Give the record of a new job under a key of its own: an API takes one key for one request only."""
+        return dataclasses.replace(self, key=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/{self.fingerprint}")))
+
+
+def fingerprint(api: Api, request: Request) -> str:
+    """Give a text that is the same for the same request; secrets don't count, so nobody can guess one by it."""
+    headers = sorted((name.lower(), value) for name, value in request.headers if not is_sensitive_name(name))
+    shown = [request.method, request.url, repr(headers), (request.body or b"").decode("latin-1")]
+    return hashlib.sha256("\0".join(map(api.redact, shown)).encode()).hexdigest()[:32]

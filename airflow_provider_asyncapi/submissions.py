@@ -1,0 +1,95 @@
+"""Submitting once: what Airflow keeps of a submission from try to try."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_asyncapi.core.effects import Keep
+from airflow_provider_asyncapi.core.submission import Submission
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_asyncapi.core.effects import News
+    from airflow_provider_asyncapi.core.plans import SubmitPlan
+    from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+
+#: Under which the task state store (Airflow 3.3) holds the record; a retry finds it there, and so does a Clear.
+SUBMISSION_KEY = "asyncapi_submission"
+
+
+class SubmissionLedger:
+    """
+    The record of one task instance's submission.
+
+    :param context: of the task.
+    :param hook: takes the log lines.
+    :ivar new: the record of a new submission.
+    """
+
+    def __init__(self, context: Context, hook: AsyncApiHook) -> None:
+        self._context = context
+        self._hook = hook
+        self._store: Any = context.get("task_state_store")
+        self.new = Submission(idempotency_key(context), generation(context))
+
+    def kept(self, plan: SubmitPlan) -> Submission | None:
+        """
+        Give what an earlier try has kept.
+
+        Before Airflow 3.3 no try keeps anything, so of an earlier one everything is possible; only the API can tell.
+        """
+        if self._store is not None:
+            return Submission.parse(self._store.get(SUBMISSION_KEY))
+        if not self._is_retry():
+            return None
+        if plan.lookup is not None:
+            return Submission(self.new.key, self.new.generation, sent=True)
+        if not plan.is_repeatable:
+            self._hook.log.warning(
+                "Submitting again: before Airflow 3.3 nothing is kept from try to try, so if the earlier one was killed"
+                " while it submitted, there are two jobs now. An idempotency key in the request, or lookup, prevents it"
+            )
+        return None
+
+    def observe(self, event: News) -> None:
+        """Store what has to be kept, and log the rest."""
+        if not isinstance(event, Keep):
+            self._hook.log_events(event)
+        elif self._store is not None:
+            self._store.set(SUBMISSION_KEY, event.submission.dump())
+
+    def _is_retry(self) -> bool:
+        ti: Any = self._context["ti"]
+        retries = self._context["task"].retries or 0
+        return bool(ti.try_number > ti.max_tries - retries + 1)
+
+
+def generation(context: Context) -> int:
+    """
+    Give a number that a Clear of the task raises, and a retry doesn't.
+
+    A Clear adds the tries made so far to ``max_tries``. The ``clear_number`` of the DAG run would count the Clears of
+    its other tasks too.
+    """
+    ti: Any = context["ti"]
+    return int(ti.max_tries)
+
+
+def idempotency_key(context: Context) -> str:
+    """
+    Give the key under which a job is submitted once, however often the request is sent.
+
+    The same for all tries of a task, another one after a Clear and for each map index.
+    """
+    ti: Any = context["ti"]
+    name = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index, generation(context))))
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"airflow://{name}"))
+
+
+def task_reference(context: Context) -> dict[str, Any]:
+    """Give what tells this task instance from all others, whichever its try."""
+    ti: Any = context["ti"]
+    map_index = -1 if ti.map_index is None else ti.map_index
+    return {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": map_index}

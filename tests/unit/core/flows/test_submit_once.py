@@ -1,0 +1,313 @@
+"""However often a try is cut off, the job is submitted once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_asyncapi.core.errors import (
+    AmbiguousSubmitError,
+    ConfigurationError,
+    JobFailedError,
+    MissingValueError,
+    RequestRejectedError,
+    UnavailableError,
+)
+from airflow_provider_asyncapi.core.flows.submit import submit
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.plans.submit import SubmitPlan
+from airflow_provider_asyncapi.core.submission import Submission
+from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make_api
+
+FIELDS = {"endpoint": "/jobs", "json": {"gstin": "x"}, "identifier": "id", "max_consecutive_errors": 3}
+KEYED = {**FIELDS, "headers": {"Idempotency-Key": "{idempotency_key}"}}
+LOOKED_UP = {
+    **FIELDS,
+    "lookup": {"endpoint": "/jobs", "params": {"key": "{idempotency_key}"}, "identifier": "jobs[0].id"},
+}
+TWO_STEPS = {**FIELDS, "start": {"endpoint": "/jobs/{identifier}/run"}}
+NEW = Submission("key-1", generation=3)
+CREATED = answer({"id": "j-1"}, 201)
+NONE = answer({"jobs": []})
+
+
+class KilledError(Exception):
+    """The process ends here."""
+
+
+def killed(_: Any) -> Any:
+    raise KilledError
+
+
+class Tries:
+    """Several tries of one task: each begins with what the last one kept, as JSON."""
+
+    def __init__(self, fields: dict[str, Any], *, generation: int = 3) -> None:
+        self.fields = fields
+        self.generation = generation
+        self.stored: str | None = None
+        self.scripts: list[Script] = []
+
+    def run(self, *replies: Any, **fields: Any) -> JobHandle:
+        script = Script(make_api(), *replies)
+        self.scripts.append(script)
+        kept = None if self.stored is None else Submission.parse(json.loads(self.stored))
+        plan = SubmitPlan.parse({**self.fields, **fields})
+        try:
+            return script.run(submit(script.api, plan, Submission("key-1", self.generation), kept))
+        finally:
+            if script.kept:
+                self.stored = json.dumps(script.kept[-1].dump())
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for script in self.scripts for path in script.paths]
+
+    @property
+    def said(self) -> str:
+        return self.scripts[-1].said
+
+
+def test_the_key_is_kept_before_the_request_and_the_job_right_after_it():
+    script = Script(make_api(), CREATED)
+    seen: list[int] = []
+    script.replies = [lambda _: seen.append(len(script.kept)) or CREATED]
+    script.run(submit(script.api, SubmitPlan.parse({**FIELDS, "capture": {"n": "id"}}), NEW))
+    assert seen == [1]
+    before, after = script.kept
+    assert (before.key, before.generation, before.sent, before.sent_at, before.handle) == (
+        "key-1",
+        3,
+        True,
+        START,
+        None,
+    )
+    assert (after.sent, after.answered, after.handle.identifier) == (False, 1, "j-1")
+    assert after.handle.variables == {"id": "j-1", "n": "j-1"}
+
+
+def test_a_record_survives_being_stored():
+    script = Script(make_api(), CREATED)
+    script.run(submit(script.api, SubmitPlan.parse(FIELDS), NEW))
+    for record in script.kept:
+        assert Submission.parse(json.loads(json.dumps(record.dump()))) == record
+
+
+def test_the_job_of_an_earlier_try_is_gone_on_with():
+    tries = Tries(FIELDS)
+    first = tries.run(CREATED)
+    assert tries.run() == first
+    assert tries.paths == ["POST /jobs"]
+    assert tries.said == "Going on with job j-1, which an earlier try has submitted"
+
+
+def test_a_cleared_task_submits_a_new_job_and_names_the_one_before():
+    tries = Tries(FIELDS)
+    tries.run(CREATED)
+    tries.generation = 7
+    assert tries.run(answer({"id": "j-2"})).identifier == "j-2"
+    assert "Submitting a new job, for the task was cleared; the one before is j-1" in tries.said
+
+
+def test_another_request_is_another_job_under_another_key():
+    tries = Tries(KEYED)
+    tries.run(CREATED)
+    assert tries.run(answer({"id": "j-2"}), json={"gstin": "y"}).identifier == "j-2"
+    assert "the request isn't that of the earlier try; the one before is j-1" in tries.said
+    keys = [script.header("Idempotency-Key") for script in tries.scripts]
+    assert keys[0] == "key-1"
+    assert keys[1] != "key-1"
+    assert tries.run(json={"gstin": "y"}).identifier == "j-2"
+
+
+def test_a_secret_that_changes_makes_no_other_request():
+    plan = SubmitPlan.parse({**FIELDS, "headers": {"X-Api-Key": "a", "X-Item": "{connection.item}"}})
+    prints = set()
+    for password, item in (("planted-1", "1"), ("planted-2", "1"), ("planted-2", "2")):
+        api = make_api(login="ann", password=password, variables={"item": item}, auth="basic")
+        script = Script(api, CREATED)
+        script.run(submit(api, plan, NEW))
+        prints.add(script.kept[0].fingerprint)
+    assert len(prints) == 2
+
+
+def test_a_try_that_was_killed_before_its_answer_sends_the_same_key_again():
+    tries = Tries(KEYED)
+    with pytest.raises(KilledError):
+        tries.run(killed)
+    assert tries.run(CREATED).identifier == "j-1"
+    assert {script.header("Idempotency-Key") for script in tries.scripts} == {"key-1"}
+    assert "Submitting again under the same idempotency key" in tries.said
+
+
+def test_a_try_that_was_killed_before_its_answer_is_not_repeated_blindly():
+    tries = Tries(FIELDS)
+    with pytest.raises(KilledError):
+        tries.run(killed)
+    for _ in range(2):
+        with pytest.raises(AmbiguousSubmitError, match=r"cut off while it submitted .* clear the task .* lookup"):
+            tries.run()
+    assert tries.paths == ["POST /jobs"]
+    tries.generation += 1
+    assert tries.run(CREATED).identifier == "j-1"
+
+
+@pytest.mark.parametrize(
+    "refusal", [lost(sent=False), answer({}, 503), answer({}, 429)], ids=["unreachable", "unavailable", "throttled"]
+)
+def test_what_was_surely_not_taken_is_simply_submitted_by_the_next_try(refusal):
+    tries = Tries(FIELDS)
+    with pytest.raises(UnavailableError):
+        tries.run(*[refusal] * 3)
+    assert tries.run(CREATED).identifier == "j-1"
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"), [(answer({}, 422), RequestRejectedError), (answer({"no": 1}), JobFailedError)]
+)
+def test_what_was_refused_is_simply_submitted_by_the_next_try(reply, error):
+    tries = Tries({**FIELDS, "rules": [{"selector": "no", "exists": True, "outcome": "failure"}]})
+    with pytest.raises(error):
+        tries.run(reply)
+    assert tries.run(CREATED).identifier == "j-1"
+
+
+def test_too_many_errors_under_a_key_leave_it_open_whether_there_is_a_job():
+    tries = Tries(KEYED)
+    with pytest.raises(UnavailableError):
+        tries.run(lost(), lost(), answer({}, 503))
+    assert json.loads(tries.stored)["sent"] is True
+    assert tries.run(CREATED).identifier == "j-1"
+
+
+# Looking the job up
+
+
+def test_a_lost_answer_is_looked_up_and_not_sent_again():
+    tries = Tries(LOOKED_UP)
+    handle = tries.run(lost(), NONE, answer({"jobs": [{"id": "j-9"}]}))
+    assert (handle.identifier, handle.submitted_at, handle.urls) == ("j-9", START, {"submit": f"{BASE}/jobs"})
+    assert handle.variables == {"jobs[0].id": "j-9"}
+    assert tries.paths == ["POST /jobs", "GET /jobs?key=key-1", "GET /jobs?key=key-1"]
+    assert "the connection broke; looking the job up" in tries.said
+    assert "The job was submitted: it is j-9" in tries.said
+    assert tries.run().identifier == "j-9"
+
+
+def test_a_job_that_can_be_looked_up_is_never_sent_again_though_the_request_names_the_key():
+    tries = Tries({**LOOKED_UP, "json": {"reference": "{idempotency_key}"}})
+    assert tries.run(lost(), answer({"jobs": [{"id": "j-9"}]})).identifier == "j-9"
+    assert tries.paths == ["POST /jobs", "GET /jobs?key=key-1"]
+
+
+def test_a_lost_answer_whose_job_is_not_found_is_left_to_a_later_try():
+    tries = Tries(LOOKED_UP)
+    with pytest.raises(UnavailableError, match="the look-up finds no job, and a later try may submit it"):
+        tries.run(answer({}, 502), NONE, answer(None, 404), answer({"jobs": [{"id": None}]}))
+    assert tries.run(NONE, NONE, NONE, CREATED).identifier == "j-1"
+    assert [path for path in tries.paths if path.startswith("POST")] == ["POST /jobs"] * 2
+    assert "it wasn't submitted" in tries.said
+
+
+def test_a_try_that_was_killed_is_looked_up_first():
+    tries = Tries(LOOKED_UP)
+    with pytest.raises(KilledError):
+        tries.run(killed)
+    handle = tries.run(
+        answer({"jobs": [{"id": "j-9", "n": 4}]}), lookup={**LOOKED_UP["lookup"], "capture": {"n": "jobs[0].n"}}
+    )
+    assert handle.variables["n"] == 4
+    assert tries.paths == ["POST /jobs", "GET /jobs?key=key-1"]
+
+
+def test_a_look_up_finds_the_identifier_where_the_submit_says_it_unless_told_otherwise():
+    tries = Tries({**FIELDS, "lookup": {"endpoint": "/jobs/by-key/{idempotency_key}"}})
+    assert tries.run(lost(), answer({"id": 5})).identifier == 5
+
+
+def test_a_look_up_that_is_refused_or_cannot_be_read_says_so():
+    with pytest.raises(RequestRejectedError, match=r"GET .* answered 403"):
+        Tries(LOOKED_UP).run(lost(), answer({}, 403))
+    with pytest.raises(MissingValueError, match=r"lookup: GET .* an HTML page"):
+        Tries(LOOKED_UP).run(lost(), answer(b"<html>"))
+    with pytest.raises(MissingValueError, match=r"lookup: .* not an object"):
+        Tries(LOOKED_UP).run(lost(), answer({"jobs": [{"id": {}}]}))
+
+
+@pytest.mark.parametrize("given", ["/jobs", {"endpoint": "/jobs", "rules": []}, {"identifier": "["}])
+def test_a_malformed_look_up_is_refused(given):
+    with pytest.raises(ConfigurationError, match="lookup"):
+        SubmitPlan.parse({**FIELDS, "lookup": given})
+
+
+# Starting
+
+
+def test_a_start_that_failed_is_all_that_the_next_try_repeats():
+    tries = Tries(TWO_STEPS)
+    with pytest.raises(UnavailableError):
+        tries.run(CREATED, *[answer({}, 503)] * 3)
+    assert tries.run(answer({})).identifier == "j-1"
+    assert tries.paths == ["POST /jobs", *["POST /jobs/j-1/run"] * 4]
+    assert tries.run().identifier == "j-1"
+    assert len(tries.paths) == 5
+
+
+def test_a_start_that_was_cut_off_is_not_repeated_blindly():
+    tries = Tries(TWO_STEPS)
+    with pytest.raises(KilledError):
+        tries.run(CREATED, killed)
+    with pytest.raises(AmbiguousSubmitError, match=r"start: .* cut off while it started the job"):
+        tries.run()
+    assert len(tries.paths) == 2
+
+
+def test_a_start_with_a_key_is_sent_again():
+    tries = Tries({**FIELDS, "start": {"endpoint": "/run", "json": {"key": "{idempotency_key}"}}})
+    with pytest.raises(KilledError):
+        tries.run(CREATED, killed)
+    tries.run(answer({}))
+    assert [json.loads(request.body) for script in tries.scripts for request in script.requests[-1:]] == [
+        {"key": "key-1"}
+    ] * 2
+
+
+# What was kept by others
+
+
+@pytest.mark.parametrize(
+    "kept", [{"version": 2, "key": "k", "generation": 3}, {"version": 1, "key": "k", "generation": 3}]
+)
+def test_a_record_that_cannot_be_read_may_be_of_a_job(kept):
+    record = Submission.parse(kept)
+    assert (record.key, record.generation, record.sent) == ("k", 3, True)
+    script = Script(make_api())
+    with pytest.raises(AmbiguousSubmitError):
+        script.run(submit(script.api, SubmitPlan.parse(FIELDS), NEW, record))
+
+
+def test_a_broken_record_belongs_to_no_generation():
+    assert Submission.parse("?") == Submission("", 0, sent=True)
+    assert Submission.parse(None) is None
+
+
+def test_where_nothing_is_kept_the_look_up_alone_tells():
+    script = Script(make_api(), answer({"jobs": [{"id": 9}]}))
+    unknown = Submission("key-1", 3, sent=True)
+    assert script.run(submit(script.api, SubmitPlan.parse(LOOKED_UP), NEW, unknown)).identifier == 9
+
+
+def test_a_record_of_a_request_that_was_not_sent_is_used_on():
+    script = Script(make_api(), CREATED)
+    handle = script.run(submit(script.api, SubmitPlan.parse(FIELDS), NEW, Submission("key-0", 3)))
+    assert handle.identifier == "j-1"
+    assert script.kept[0].key == "key-0"
+
+
+def test_further_variables_may_be_named():
+    script = Script(make_api(), CREATED)
+    plan = SubmitPlan.parse({**FIELDS, "json": {"to": "{callback_url}"}})
+    script.run(submit(script.api, plan, NEW, None, {"callback_url": "https://af/cb"}))
+    assert json.loads(script.requests[0].body) == {"to": "https://af/cb"}
