@@ -129,7 +129,7 @@ def _api_key(fields: Mapping[str, Any]) -> Auth:
 
 def _oauth2(fields: Mapping[str, Any]) -> Auth:
     """Read OAuth 2 client credentials (RFC 6749, section 4.4)."""
-    _need(fields, "oauth2", login="the client id", password="the client secret", oauth2_url="the token endpoint")  # noqa: S106
+    _need(fields, "oauth2", login="the client id", password="the client secret", oauth2_url="the token endpoint")  # noqa: S106 - what it is called
     form: dict[str, Any] = {"grant_type": "client_credentials"}
     if fields.get("scope"):
         form["scope"] = fields["scope"]

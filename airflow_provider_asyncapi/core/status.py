@@ -120,7 +120,7 @@ class StatusPolicy:
         :raises ContentError: where the body can't be read.
         """
         rule = rules.first_match(self.rules, response, variables)
-        if rule is not None and rule.outcome.is_final and response.status >= 400:  # noqa: PLR2004
+        if rule is not None and rule.outcome.is_final and response.status >= 400:  # noqa: PLR2004 - the errors
             # An error page needn't hold a status; that it is one was decided by its code.
             return Verdict(rule.outcome, response.status)
         value = self._status(response, variables, lenient=rule is not None)

@@ -14,7 +14,7 @@ if ROOT not in sys.path:
     # The demo is not installed with the package: it is found beside the tests.
     sys.path.insert(0, ROOT)
 
-from demo.server import DemoServer  # noqa: E402
+from demo.server import DemoServer  # noqa: E402 - found only now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
