@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import marshal
 import re
 from collections.abc import Callable, Collection, Mapping
-from functools import cached_property
+from datetime import timedelta
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException, XComArg
@@ -25,6 +27,17 @@ if TYPE_CHECKING:
 
 #: Requests within a request; what they hold beside templates can be checked when the DAG is parsed.
 _SUBREQUESTS = frozenset({"start", "lookup", "cancel", "locate", "cleanup"})
+#: Arguments, and parameters of a plan, that can't be attributes of the same name: Airflow has taken it.
+_ATTRIBUTES = {
+    "job": "from_job",
+    "output": "output_kind",
+    "params": "query_params",
+    "poke_interval": "given_poke_interval",
+}
+#: The last one that writes equal values alike; later ones also tell which objects are the same.
+_MARSHAL_VERSION = 2
+#: What else is among the local names of ``__init__``.
+_NOT_KEPT = ("self", "kwargs", "__class__")
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
@@ -33,17 +46,16 @@ class JobTask:
     A task that has to do with one remote job; mixed into an operator or a sensor.
 
     :cvar table: the table of a profile that fills in its parameters.
-    :cvar described_by: parameter → attribute, for all parameters that describe the API.
     """
 
     table: ClassVar[str]
-    described_by: ClassVar[Mapping[str, str]]
     operator_extra_links: Collection[BaseOperatorLink] = (RemoteJobLink(),)
 
     if TYPE_CHECKING:
         task_id: str
         template_fields: Collection[str]
         asyncapi_conn_id: str
+        from_job: Any
         profile: str | None
         job_url: str | None
         params: Any
@@ -61,10 +73,36 @@ class JobTask:
         """The job handle that this task gives to the next."""
         return XComArg(self, key=JOB_KEY)  # type: ignore[call-overload,no-any-return]
 
+    @property
+    def plan_type(self) -> Any:
+        """What the parameters that describe the API are read into."""
+        raise NotImplementedError
+
+    def keep(self, arguments: dict[str, Any]) -> None:
+        """
+        Make attributes of the arguments of ``__init__``.
+
+        What Airflow does at each assignment costs a DAG file more than all else here, and does nothing for a task that
+        is still being made: it finds the tasks upstream afterwards.
+
+        :param arguments: the ``locals()`` of ``__init__``, before it has others.
+        """
+        kept = {**arguments}
+        for name in _NOT_KEPT:
+            kept.pop(name, None)
+        for name, attribute in _ATTRIBUTES.items():
+            if name in kept:
+                kept[attribute] = kept.pop(name)
+        vars(self).update(kept)
+
     def given(self) -> dict[str, Any]:
-        """Give the parameters that the DAG sets."""
-        values = {name: getattr(self, attribute) for name, attribute in self.described_by.items()}
-        return {name: value for name, value in values.items() if value is not None}
+        """Give the parameters that the DAG sets, times in seconds."""
+        find = vars(self).get
+        return {
+            name: value.total_seconds() if isinstance(value, timedelta) else value
+            for name in self.plan_type.parameters
+            if (value := find(_ATTRIBUTES.get(name, name))) is not None
+        }
 
     def describe(self, *, with_connection: bool = True) -> dict[str, Any]:
         """
@@ -73,43 +111,46 @@ class JobTask:
         :param with_connection: whether the connection's own profile counts, where the task names none.
         """
         name = self.profile or (self.hook.api.settings.profile if with_connection else None)
-        return plans.merged(self.table, load_profile(name) if name else {}, self.given())
+        return plans.merged(self.table, load_profile(name), self.given()) if name else self.given()
 
-    def parsed(self, parse: Any, *, complete: bool = True) -> Any:
+    def parsed(self) -> Any:
         """
         Read the parameters into a plan.
 
-        :param parse: a plan's ``parse``.
         :raises AirflowFailException: naming the parameter that is wrong.
         """
         try:
-            return parse(self.describe(), complete=complete)
+            return self.plan_type.parse(self.describe())
         except AsyncApiError as error:
             raise to_airflow(error) from error
 
-    def variables_before(self) -> set[str] | None:
-        """Give the variables that the task's own request may name; None where nobody can know at parse time."""
+    def variables_before(self, described: Mapping[str, Any]) -> set[str] | None:
+        """
+        Give the variables that the task's own request may name; None where nobody can know at parse time.
+
+        :param described: what :meth:`describe` gives.
+        """
         raise NotImplementedError
 
-    def variables_after(self) -> set[str] | None:
-        """Give the variables that its further requests may name, such as ``start`` and ``cancel``."""
+    def variables_after(self, described: Mapping[str, Any]) -> set[str] | None:
+        """Give the variables that its further requests may name, such as ``start`` and ``cancel``; likewise."""
         raise NotImplementedError
 
-    def validate(self, parse: Any) -> None:
+    def validate(self) -> None:
         """
         Check, when the DAG is parsed, all that can be checked without rendering templates.
 
-        :param parse: a plan's ``parse``.
         :raises ConfigurationError: naming the task and the parameter.
         """
         try:
             self._refuse_params()
             described = self.describe(with_connection=False)
-            parse({name: value for name, value in described.items() if self._is_final(name, value)}, complete=False)
-            _check_variables(described, self.variables_before, "")
+            final = {name: value for name, value in described.items() if self._is_final(name, value)}
+            _check(self.plan_type, final)
+            _check_variables(described, partial(self.variables_before, described), "")
             for name in sorted(_SUBREQUESTS & described.keys()):
                 for request in as_list(described[name]):
-                    _check_variables(request, self.variables_after, f"{name}.")
+                    _check_variables(request, partial(self.variables_after, described), f"{name}.")
         except ConfigurationError as error:
             raise type(error)(f"task {self.task_id!r}: {error}") from None
 
@@ -126,7 +167,7 @@ class JobTask:
         """Tell whether a parameter is now as it will be when the task runs, as far as it is checked."""
         if name in _SUBREQUESTS:
             return not _has_xcoms(value) and not (isinstance(value, str) and _JINJA.search(value))
-        return self.described_by.get(name) not in self.template_fields
+        return _ATTRIBUTES.get(name, name) not in self.template_fields
 
     def handle_of(self, given: Any) -> JobHandle:
         """
@@ -168,7 +209,7 @@ def known_after(job: Any) -> set[str] | None:
     """
     operator = getattr(job, "operator", None)
     if getattr(job, "key", None) == JOB_KEY and isinstance(operator, JobTask):
-        return operator.variables_after()
+        return operator.variables_after(operator.describe(with_connection=False))
     return None
 
 
@@ -205,6 +246,22 @@ def _check_variables(request: Any, find_known: Callable[[], set[str] | None], wh
                         " {connection.<name>}. What the connection's profile captures is known only where the"
                         " operator names the profile"
                     )
+
+
+def _check(plan_type: Any, description: dict[str, Any]) -> None:
+    """Check a description; the tasks that a loop makes are described alike, so that one check does for all of them."""
+    try:
+        text = marshal.dumps(description, _MARSHAL_VERSION)
+    except ValueError:
+        # Not plain data: a date among the variables, say.
+        plan_type.parse(description, complete=False)
+    else:
+        _check_text(plan_type, text)
+
+
+@lru_cache(maxsize=1024)
+def _check_text(plan_type: Any, text: bytes) -> None:
+    plan_type.parse(marshal.loads(text), complete=False)  # noqa: S302 - our own bytes
 
 
 def _has_xcoms(value: Any) -> bool:

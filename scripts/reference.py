@@ -69,8 +69,8 @@ def _default(parameters: Any, name: str) -> str:
     given = parameters[name].default
     if given is inspect.Parameter.empty:
         return "" if parameters[name].kind is inspect.Parameter.VAR_KEYWORD else "required"
-    # What this one says depends on Airflow's configuration.
-    return "" if given is None or name == "deferrable" else f"`{given!r}`"
+    # What some say depends on Airflow's configuration.
+    return "" if given is None or name in ("deferrable", "timeout") else f"`{given!r}`"
 
 
 def _connection() -> Iterator[str]:

@@ -78,30 +78,6 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     }
     ui_color = "#d7ebf5"
     table = "trigger"
-    described_by: ClassVar[Mapping[str, str]] = {
-        "params": "query_params",
-        **{
-            name: name
-            for name in (
-                "endpoint",
-                "method",
-                "headers",
-                "json",
-                "xml",
-                "data",
-                "files",
-                "identifier",
-                "variables",
-                "rules",
-                "start",
-                "lookup",
-                "capture",
-                "error_message",
-                "max_consecutive_errors",
-                "error_waits",
-            )
-        },
-    }
 
     def __init__(
         self,
@@ -128,38 +104,23 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        self.keep(locals())
         super().__init__(**kwargs)
-        self.endpoint = endpoint
-        self.identifier = identifier
-        self.variables = variables
-        self.method = method
-        self.query_params = query_params
-        self.headers = headers
-        self.json = json
-        self.xml = xml
-        self.data = data
-        self.files = files
-        self.rules = rules
-        self.start = start
-        self.lookup = lookup
-        self.capture = capture
-        self.error_message = error_message
-        self.max_consecutive_errors = max_consecutive_errors
-        self.error_waits = error_waits
-        self.job_url = job_url
-        self.profile = profile
-        self.asyncapi_conn_id = asyncapi_conn_id
-        self.validate(plans.SubmitPlan.parse)
+        self.validate()
 
-    def variables_before(self) -> set[str] | None:
+    @property
+    def plan_type(self) -> type[plans.SubmitPlan]:
+        """What the parameters are read into."""
+        return plans.SubmitPlan
+
+    def variables_before(self, described: Mapping[str, Any]) -> set[str] | None:
         """Give the author's own variables, and the key."""
-        own: Any = self.describe(with_connection=False).get("variables") or {}
+        own = described.get("variables") or {}
         return {IDEMPOTENCY_KEY, *own} if isinstance(own, Mapping) else None
 
-    def variables_after(self) -> set[str] | None:
+    def variables_after(self, described: Mapping[str, Any]) -> set[str] | None:
         """Give the variables that the job handle will hold; None where only the connection's profile knows."""
-        described = self.describe(with_connection=False)
-        own = self.variables_before()
+        own = self.variables_before(described)
         if described.get("identifier") is None or own is None:
             return None
         started = [captured_names(step) for step in as_list(described.get("start"))]
@@ -170,7 +131,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         from airflow_provider_asyncapi.core.flows.submit import submit
         from airflow_provider_asyncapi.submissions import SubmissionLedger, task_reference
 
-        plan: SubmitPlan = self.parsed(plans.SubmitPlan.parse)
+        plan: SubmitPlan = self.parsed()
         ledger = SubmissionLedger(context, self.hook)
         try:
             flow = submit(self.hook.api, plan, ledger.new, ledger.kept(plan))
@@ -258,42 +219,12 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     }
     ui_color = "#e3f3e1"
     table = "fetch"
-    described_by: ClassVar[Mapping[str, str]] = {
-        "params": "query_params",
-        "output": "output_kind",
-        **{
-            name: name
-            for name in (
-                "endpoint",
-                "method",
-                "headers",
-                "json",
-                "xml",
-                "data",
-                "files",
-                "result_path",
-                "result_format",
-                "inline",
-                "first_page",
-                "page_step",
-                "pages",
-                "last_page",
-                "next_page",
-                "cursor",
-                "page_size",
-                "max_pages",
-                "concurrency",
-                "locate",
-                "cleanup",
-                "rules",
-                "failed_records",
-                "on_partial",
-                "error_message",
-                "max_consecutive_errors",
-                "error_waits",
-            )
-        },
-    }
+    destination: str | None
+    unpack: bool
+    max_bytes: int
+    max_members: int
+    max_ratio: float
+    max_xcom_bytes: int
 
     def __init__(
         self,
@@ -339,52 +270,19 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        self.keep(locals())
         super().__init__(**kwargs)
-        self.from_job = job
-        self.output_kind = output
-        self.endpoint = endpoint
-        self.destination = destination
-        self.method = method
-        self.query_params = query_params
-        self.headers = headers
-        self.json = json
-        self.xml = xml
-        self.data = data
-        self.files = files
-        self.result_path = result_path
-        self.result_format = result_format
-        self.inline = inline
-        self.first_page = first_page
-        self.page_step = page_step
-        self.pages = pages
-        self.last_page = last_page
-        self.next_page = next_page
-        self.cursor = cursor
-        self.page_size = page_size
-        self.max_pages = max_pages
-        self.concurrency = concurrency
-        self.unpack = unpack
-        self.max_bytes = max_bytes
-        self.max_members = max_members
-        self.max_ratio = max_ratio
-        self.max_xcom_bytes = max_xcom_bytes
-        self.locate = locate
-        self.cleanup = cleanup
-        self.rules = rules
-        self.failed_records = failed_records
-        self.on_partial = on_partial
-        self.error_message = error_message
-        self.max_consecutive_errors = max_consecutive_errors
-        self.error_waits = error_waits
-        self.job_url = job_url
-        self.profile = profile
-        self.asyncapi_conn_id = asyncapi_conn_id
-        self.validate(plans.FetchPlan.parse)
+        self.validate()
 
-    def variables_before(self) -> set[str] | None:
+    @property
+    def plan_type(self) -> type[plans.FetchPlan]:
+        """What the parameters are read into."""
+        return plans.FetchPlan
+
+    def variables_before(self, described: Mapping[str, Any]) -> set[str] | None:
         """Give what the job brings, what ``locate`` captures, and where the pages are."""
         brought = known_after(self.from_job)
-        located = captured_names(self.describe(with_connection=False).get("locate"))
+        located = captured_names(described.get("locate"))
         return None if brought is None else brought | located | {"page", "cursor", "offset", "limit"}
 
     variables_after = variables_before
@@ -396,7 +294,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         handle = self.handle_of(self.from_job)
         if handle.outcome is Outcome.NO_DATA:
             raise AirflowSkipException(f"Job {handle.identifier} ended with no data: there is nothing to fetch")
-        plan = self.parsed(plans.FetchPlan.parse)
+        plan = self.parsed()
         limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
         try:
             result = fetch(

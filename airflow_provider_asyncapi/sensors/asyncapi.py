@@ -87,7 +87,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     :param max_interval: seconds to which it grows at most; an hour by default.
     :param jitter: the fraction of each interval that is left to chance; 0 by default.
     :param max_iterations: how many polls at most; then the sensor fails even if the job is still running.
-    :param timeout: seconds, or a timedelta, that the wait may take; fixed once as a moment, with a last poll at it.
+    :param timeout: seconds, or a timedelta, that the wait may take; fixed once as a moment, with a last poll at it; by
+        default as ``[sensors] default_timeout`` says.
     :param max_consecutive_errors: how many transient errors in a row are too many; 10 by default.
     :param error_waits: seconds to wait after an error, by status code, where the API doesn't say: ``{429: 60}``.
     :param visible_after: seconds after the submission in which a 404 means that the job can't be seen yet.
@@ -121,41 +122,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     # Airflow doesn't find out by itself; without it, a task that was skipped for want of data runs once it is cleared.
     inherits_from_skipmixin = True
     table = "status"
-    described_by: ClassVar[Mapping[str, str]] = {
-        "params": "query_params",
-        "poke_interval": "given_poke_interval",
-        **{
-            name: name
-            for name in (
-                "endpoint",
-                "method",
-                "headers",
-                "json",
-                "xml",
-                "data",
-                "completion_key",
-                "completion_value",
-                "failure_value",
-                "running_value",
-                "no_data_value",
-                "ignore_case",
-                "rules",
-                "result_identifier",
-                "capture",
-                "error_message",
-                "progress",
-                "initial_delay",
-                "backoff",
-                "max_interval",
-                "jitter",
-                "max_iterations",
-                "max_consecutive_errors",
-                "error_waits",
-                "visible_after",
-                "cancel",
-            )
-        },
-    }
+    deferrable: bool
+    _latest: JobHandle | None = None
 
     def __init__(
         self,
@@ -185,6 +153,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         max_interval: float | timedelta | None = None,
         jitter: float | None = None,
         max_iterations: int | None = None,
+        timeout: float | timedelta = conf.getfloat("sensors", "default_timeout"),  # noqa: B008 - a number
         max_consecutive_errors: int | None = None,
         error_waits: dict[int, float] | None = None,
         visible_after: float | timedelta | None = None,
@@ -195,57 +164,29 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
+        self.keep(locals())
         for name in _REFUSED.keys() & kwargs.keys():
             raise ConfigurationError(f"{name}: isn't a parameter of this sensor; {_REFUSED[name]}")
-        from airflow_provider_asyncapi.core.schedule import PollSchedule
+        from airflow_provider_asyncapi.core import schedule
 
-        # Kept beside Airflow's own, which can't tell a default from a choice: a profile fills in only what is left out.
-        self.given_poke_interval = _seconds(poke_interval)
-        interval = PollSchedule.parse({"poke_interval": self.given_poke_interval}).interval
-        super().__init__(poke_interval=interval, **kwargs)
-        self.from_job = job
-        self.endpoint = endpoint
-        self.completion_key = completion_key
-        self.completion_value = completion_value
-        self.failure_value = failure_value
-        self.running_value = running_value
-        self.no_data_value = no_data_value
-        self.ignore_case = ignore_case
-        self.rules = rules
-        self.result_identifier = result_identifier
-        self.capture = capture
-        self.error_message = error_message
-        self.progress = progress
-        self.method = method
-        self.query_params = query_params
-        self.headers = headers
-        self.json = json
-        self.xml = xml
-        self.data = data
-        self.initial_delay = _seconds(initial_delay)
-        self.backoff = backoff
-        self.max_interval = _seconds(max_interval)
-        self.jitter = jitter
-        self.max_iterations = max_iterations
-        self.max_consecutive_errors = max_consecutive_errors
-        self.error_waits = error_waits
-        self.visible_after = _seconds(visible_after)
-        self.cancel = cancel
-        self.deferrable = deferrable
-        self.job_url = job_url
-        self.profile = profile
-        self.asyncapi_conn_id = asyncapi_conn_id
-        self._latest: JobHandle | None = None
-        self.validate(plans.WaitPlan.parse)
+        # The author's is kept beside Airflow's own, which can't tell a default from a choice: a profile fills in only
+        # what is left out.
+        interval = schedule.poke_interval({"poke_interval": poke_interval})
+        super().__init__(poke_interval=interval, timeout=timeout, **kwargs)
+        self.validate()
 
-    def variables_before(self) -> set[str] | None:
+    @property
+    def plan_type(self) -> type[WaitPlan]:
+        """What the parameters are read into."""
+        return plans.WaitPlan
+
+    def variables_before(self, described: Mapping[str, Any]) -> set[str] | None:
         """Give the variables that the job brings; None where nobody can know."""
         return known_after(self.from_job)
 
-    def variables_after(self) -> set[str] | None:
+    def variables_after(self, described: Mapping[str, Any]) -> set[str] | None:
         """Give the variables that the job handle will hold; None where nobody can know."""
-        before = self.variables_before()
-        described = self.describe(with_connection=False)
+        before = self.variables_before(described)
         if before is None or described.get("completion_key") is None:
             return None
         return before | captured_names(described, RESULT_IDENTIFIER)
@@ -253,7 +194,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     def execute(self, context: Context) -> Any:
         """Wait: in the triggerer, or here."""
         handle = self.handle_of(self.from_job)
-        plan: WaitPlan = self.parsed(plans.WaitPlan.parse)
+        plan: WaitPlan = self.parsed()
         if not handle.outcome.is_final:
             # While waiting, the XCom shows the job to people, and to the trigger which job the task waits for.
             self.push_handle(context, handle)
@@ -293,7 +234,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
         if self._latest is None:
             return
-        plan: WaitPlan = self.parsed(plans.WaitPlan.parse)
+        plan: WaitPlan = self.parsed()
         # The signal may have come in the middle of a request, whose locks and connections are better not touched.
         hook = AsyncApiHook(self.asyncapi_conn_id)
         hook.api = self.hook.api
@@ -426,7 +367,3 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 def _reschedule(seconds: float) -> NoReturn:
     """Wait without a worker: end this poke, and ask for the next."""
     raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=seconds))  # type: ignore[no-untyped-call]
-
-
-def _seconds(value: float | timedelta | None) -> float | None:
-    return value.total_seconds() if isinstance(value, timedelta) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_provider_asyncapi.core import decoding
 from airflow_provider_asyncapi.core.errors import ConfigurationError
@@ -63,6 +63,8 @@ class FetchPlan:
     :param partial: how failed records are counted.
     :param concurrency: how many pages are fetched at a time.
     """
+
+    parameters: ClassVar[tuple[str, ...]] = FETCH_PARAMETERS
 
     output: Output
     step: Step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step
@@ -75,6 +75,8 @@ class SubmitPlan:
     :param schedule: how many transient errors to bear, and how long to wait after each.
     :param lookup: how to find the job where nobody knows whether it was submitted.
     """
+
+    parameters: ClassVar[tuple[str, ...]] = SUBMIT_PARAMETERS
 
     submit: Step
     identifier: Selection

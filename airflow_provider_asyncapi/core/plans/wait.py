@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.handle import JobHandle
@@ -42,6 +42,8 @@ class WaitPlan:
     :param progress: where it says how far the job is.
     :param cancel: the request that stops the job.
     """
+
+    parameters: ClassVar[tuple[str, ...]] = WAIT_PARAMETERS
 
     request: RequestTemplate
     policy: StatusPolicy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import os
 import runpy
 import subprocess
@@ -32,7 +34,7 @@ HEAVY = (
 
 
 def submit(**given: Any) -> AsyncApiTriggerOperator:
-    return AsyncApiTriggerOperator(task_id="submit", **{"endpoint": "/jobs", "identifier": "id", **given})
+    return AsyncApiTriggerOperator(**{"task_id": "submit", "endpoint": "/jobs", "identifier": "id", **given})
 
 
 def sensor(**given: Any) -> AsyncApiSensor:
@@ -260,21 +262,83 @@ def test_templated_fields_exist_and_are_rendered(make: Any) -> None:
             assert hasattr(operator, name)
             setattr(operator, name, {"deep": ["{{ word }}"]})
         assert set(operator.template_fields_renderers) <= set(operator.template_fields)
-        assert set(operator.described_by.values()) <= set(vars(operator))
         operator.render_template_fields({"word": "rendered"})
     for name in operator.template_fields:
         assert getattr(operator, name) == {"deep": ["rendered"]}
 
 
-def test_what_describes_the_api_is_what_the_plans_read() -> None:
-    from airflow_provider_asyncapi.core.plans.fetch import FETCH_PARAMETERS
-    from airflow_provider_asyncapi.core.plans.submit import SUBMIT_PARAMETERS
-    from airflow_provider_asyncapi.core.plans.wait import WAIT_PARAMETERS
+#: Arguments that say how the task works; all others describe the API.
+OF_THE_TASK = {"task_id", "job", "job_url", "profile", "asyncapi_conn_id", "kwargs"}
+OF_THE_SENSOR = {"timeout", "deferrable"}
+OF_THE_FETCH = {"destination", "unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes"}
 
-    pairs = ((submit, SUBMIT_PARAMETERS), (sensor, WAIT_PARAMETERS), (fetch, FETCH_PARAMETERS))
-    for make, parameters in pairs:
+
+@pytest.mark.parametrize(
+    ("make", "of_the_task", "left_out"),
+    [
+        (submit, OF_THE_TASK, set()),
         # A status request has no file to upload, and nothing comes after the fetch that could use a capture.
-        assert set(parameters) - set(make().described_by) <= {"files", "capture"}
+        (sensor, OF_THE_TASK | OF_THE_SENSOR, {"files"}),
+        (fetch, OF_THE_TASK | OF_THE_FETCH, {"capture"}),
+    ],
+)
+def test_what_describes_the_api_is_what_the_plan_reads(make: Any, of_the_task: set[str], left_out: set[str]) -> None:
+    operator = make()
+    arguments = {"params" if name == "query_params" else name for name in inspect.signature(type(operator)).parameters}
+    assert arguments - of_the_task == set(operator.plan_type.parameters) - left_out
+
+
+@pytest.mark.parametrize("make", [submit, sensor, fetch])
+def test_each_argument_reaches_the_description(make: Any) -> None:
+    operator = make()
+    for name in operator.plan_type.parameters:
+        vars(operator).clear()
+        operator.keep({"query_params" if name == "params" else name: "given"})
+        assert operator.given() == {name: "given"}
+
+
+@pytest.mark.parametrize("make", [submit, sensor, fetch])
+def test_arguments_are_attributes_that_copies_have_too(make: Any) -> None:
+    with DAG("dag", schedule=None):
+        operator = make(headers={"X": "1"}, method="PUT", job_url="https://vendor.example", asyncapi_conn_id="c")
+    for each in (operator, copy.copy(operator), copy.deepcopy(operator), operator.prepare_for_execution()):
+        assert (each.headers, each.method, each.profile) == ({"X": "1"}, "PUT", None)
+        assert (each.job_url, each.asyncapi_conn_id) == ("https://vendor.example", "c")
+        assert each.describe(with_connection=False) == operator.describe(with_connection=False)
+        assert not {"self", "kwargs", "__class__"} & vars(each).keys()
+
+
+def test_times_are_described_in_seconds() -> None:
+    waiting = sensor(poke_interval=timedelta(minutes=1), initial_delay=timedelta(seconds=5), timeout=timedelta(hours=1))
+    described = waiting.describe(with_connection=False)
+    assert (described["poke_interval"], described["initial_delay"]) == (60, 5)
+    assert (waiting.poke_interval, waiting.timeout) == (60, 3600)
+
+
+def test_tasks_that_are_described_alike_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_asyncapi.core.plans import SubmitPlan
+
+    checked = []
+    parse = SubmitPlan.parse
+    monkeypatch.setattr(SubmitPlan, "parse", lambda given, **how: checked.append(given) or parse(given, **how))
+    for number, identifier in enumerate(["once.a", "once.a", "once.b", "once.b"]):
+        submit(task_id=f"submit_{number}", identifier=identifier, endpoint=f"/jobs/{number}")
+    assert [given["identifier"] for given in checked] == ["once.a", "once.b"]
+
+
+def test_a_mistake_is_said_each_time() -> None:
+    for _ in range(2):
+        with pytest.raises(SelectorError, match="identifier"):
+            submit(identifier="again[")
+
+
+def test_what_is_not_plain_data_is_checked_too() -> None:
+    class Word(str):
+        __slots__ = ()
+
+    assert submit(method=Word("PUT")).method == "PUT"
+    with pytest.raises(ConfigurationError, match="FETCH"):
+        submit(method=Word("FETCH"))
 
 
 def round_trip(dag: DAG) -> Any:
@@ -302,6 +366,8 @@ def test_a_dag_with_all_three_can_be_stored_and_read() -> None:
     assert stored.get_task("wait").reschedule is True
     assert stored.get_task("wait").inherits_from_skipmixin is True
     assert tuple(stored.get_task("submit").template_fields) == before.template_fields
+    assert stored.get_task("submit").json == {"a": "{{ ds }}"}
+    assert stored.get_task("submit").headers is None
     assert {link.name for link in stored.get_task("submit").operator_extra_links} == {"Remote job"}
 
 
