@@ -139,6 +139,7 @@ class TI:
         self.map_index = map_index
         self.xcoms: dict[str, Any] = {}
         self.first_poke: float | None = None
+        self.pauses: list[float] = []
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))

@@ -97,6 +97,7 @@ def _rescheduled(mode: str, ti: TI, given: dict[str, Any]) -> Any:
             return make_sensor(mode, **given).execute(context_of(ti, task_reschedule_count=pokes, **store))
         except AirflowRescheduleException as pause:
             ti.first_poke = ti.first_poke or began
+            ti.pauses.append(pause.reschedule_date.timestamp() - began)
             time.sleep(max(0.0, pause.reschedule_date.timestamp() - time.time()))
     raise AssertionError("no end")
 
@@ -321,9 +322,9 @@ def test_an_event_that_is_not_ours_is_an_error_and_no_success(event: Any) -> Non
 @pytest.mark.parametrize("mode", ["reschedule", "reschedule without a store"])
 def test_the_initial_delay_passes_once(api: ApiServer, mode: str) -> None:
     api.says(POLL, running(), running(), reply({"status": "done"}))
-    began = time.time()
-    assert wait(mode, initial_delay=0.5).returned == "j-1"
-    assert 0.5 <= time.time() - began < 1.4
+    ti = TI()
+    assert wait(mode, ti, initial_delay=0.8, poke_interval=0.1).returned == "j-1"
+    assert [pause > 0.5 for pause in ti.pauses] == [True, False, False]
     assert api.count(POLL) == 3
 
 
