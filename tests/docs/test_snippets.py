@@ -18,6 +18,8 @@ from snippets import ROOT, Snippet, snippets
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.profiles import check_profile
 from airflow_provider_asyncapi.hooks.asyncapi import make_api
+from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
+from airflow_provider_asyncapi.transports.requests import RequestsDriver
 
 PYTHON = [each for each in snippets("python") if each.key != "not run"]
 RECIPES = [each for each in PYTHON if each.key == "server"]
@@ -27,16 +29,13 @@ BUCKET = "s3://my-bucket/"
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
     """Let nobody wait: a job is over after so many polls, however long lies between them."""
-    nap, pause = time.sleep, asyncio.sleep
-    monkeypatch.setattr(time, "sleep", lambda seconds: nap(min(seconds, 0.001)))
 
-    async def sleep(seconds: float, *_: Any) -> None:
-        await pause(min(seconds, 0.001))
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.001))
 
-    from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
-
-    monkeypatch.setitem(AsyncApiHook.run.__kwdefaults__, "sleep", time.sleep)
+    monkeypatch.setitem(
+        RequestsDriver.__init__.__kwdefaults__, "sleep", lambda seconds: time.sleep(min(seconds, 0.001))
+    )
     monkeypatch.setitem(AiohttpDriver.__init__.__kwdefaults__, "sleep", sleep)
 
 
