@@ -10,7 +10,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from airflow_provider_asyncapi.core.errors import (
@@ -32,15 +32,37 @@ class Token:
     :param value: the token itself.
     :param renew_at: seconds since the epoch from which on it is renewed; None where it doesn't expire.
     :param variables: what else the login captured, a refresh token for one.
+    :param was_found: whether another process has logged in for it, nobody knows when.
     """
 
     value: str = field(repr=False)
     renew_at: float | None = None
     variables: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+    was_found: bool = field(default=False, compare=False)
 
     def is_fresh(self, now: float) -> bool:
         """Whether it may still be used."""
         return self.renew_at is None or now < self.renew_at
+
+
+class Lock(Protocol):
+    """The right to log in, until it is closed."""
+
+    def close(self) -> None:
+        """Let the next one have it."""
+
+
+class TokenStore(Protocol):
+    """Where processes find each other's tokens. It has none of them rather than an error."""
+
+    def lock(self) -> Lock | None:
+        """Take the right to log in; None where another process has it."""
+
+    def read(self) -> Token | None:
+        """Give the token that was stored last."""
+
+    def write(self, token: Token) -> None:
+        """Store a token in place of the one before."""
 
 
 @dataclass(frozen=True, slots=True)

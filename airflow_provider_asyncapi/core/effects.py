@@ -65,6 +65,17 @@ class Authorize:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """
+    Call what may take a while without being a request, such as reading a file; answered with what it returns.
+
+    :param work: touches nothing that belongs to an event loop, for there it is called on a thread.
+    """
+
+    work: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """
     Tell people; answered with None.
@@ -115,6 +126,6 @@ class Gather:
 
 #: What the flow wants nothing for.
 News: TypeAlias = Log | Polled | Keep
-Effect: TypeAlias = Send | Sleep | Authorize | Gather | News
+Effect: TypeAlias = Send | Sleep | Authorize | Call | Gather | News
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, Any, T]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from airflow_provider_asyncapi.core.auth import AUTH_KINDS, Auth, items, mapping
+from airflow_provider_asyncapi.core.auth import AUTH_KINDS, Auth, TokenStore, items, mapping
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.messages import header_field, origin
 from airflow_provider_asyncapi.core.redaction import Redactor
@@ -32,6 +32,7 @@ EXTRA_KEYS = frozenset(
         "login_expiry",
         "login_lifetime",
         "login_capture",
+        "login_cache",
         "refresh_request",
         "refresh_codes",
         "headers",
@@ -55,7 +56,8 @@ EXTRA_KEYS = frozenset(
 _OWN_FIELDS = ("host", "port", "schema", "login", "password")
 _TEXT_FIELDS = (
     *("host", "schema", "login", "password", "auth", "key_name", "key_in", "oauth2_url", "scope", "client_auth"),
-    *("login_header", "login_format", "ca_cert", "client_cert", "client_key", "proxy", "profile", "test_endpoint"),
+    *("login_header", "login_format", "login_cache", "ca_cert", "client_cert", "client_key", "proxy", "profile"),
+    "test_endpoint",
 )
 #: Headers of a connection that hold no secret.
 _PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
@@ -70,6 +72,7 @@ class ConnectionSettings:
 
     :param base_url: what endpoints extend; no trailing slash.
     :param auth: how requests are authenticated.
+    :param shares_tokens: whether the processes of one host share what a login gives.
     :param headers: sent with each request to the API's own hosts.
     :param variables: what requests may name as ``{connection.<name>}``, login and password among them.
     :param verify: whether certificates are checked.
@@ -88,6 +91,7 @@ class ConnectionSettings:
 
     base_url: str
     auth: Auth = field(default_factory=Auth)
+    shares_tokens: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
     verify: bool = True
@@ -138,6 +142,7 @@ class ConnectionSettings:
         return cls(
             base_url=_base_url(fields),
             auth=auth,
+            shares_tokens=_shares_tokens(fields),
             headers=dict(
                 header_field(name, as_text(value), "connection: headers")
                 for name, value in _both(fields, "headers", "secret_headers").items()
@@ -189,17 +194,26 @@ class Api:
     :param redact: takes secrets out of what is shown.
     :param clock: gives seconds since the epoch.
     :param rng: gives numbers in [0, 1).
+    :param tokens: where processes find each other's tokens; None where each logs in for itself.
     """
 
     settings: ConnectionSettings
     redact: Redactor
     clock: Callable[[], float]
     rng: Callable[[], float]
+    tokens: TokenStore | None = None
 
     @classmethod
-    def of(cls, settings: ConnectionSettings, *, clock: Callable[[], float], rng: Callable[[], float]) -> Api:
+    def of(
+        cls,
+        settings: ConnectionSettings,
+        *,
+        clock: Callable[[], float],
+        rng: Callable[[], float],
+        tokens: TokenStore | None = None,
+    ) -> Api:
         """Make one from a connection."""
-        return cls(settings, Redactor(settings.secrets()), clock, rng)
+        return cls(settings, Redactor(settings.secrets()), clock, rng, tokens)
 
     @property
     def scope(self) -> Mapping[str, JsonValue]:
@@ -244,6 +258,13 @@ def _base_url(fields: Mapping[str, Any]) -> str:
     return (
         f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
     )
+
+
+def _shares_tokens(fields: Mapping[str, Any]) -> bool:
+    among = fields.get("login_cache") or "host"
+    if among not in ("host", "process"):
+        raise ConfigurationError(f"connection: login_cache has to be 'host' or 'process', not {among!r}")
+    return bool(among == "host")
 
 
 def _proxy(value: Any) -> str | None:

@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -115,6 +116,8 @@ class AsyncApiHook(BaseHook):
         from airflow_provider_asyncapi.core.flows.probe import probe
 
         try:
+            # A token that another process was given says nothing about the credentials.
+            self.api = replace(self.api, tokens=None)
             return True, self.run(probe(self.api))
         except Exception as error:  # noqa: BLE001 - the button shows whatever it is
             # The button tests a copy, under an id that nobody has seen.
@@ -133,6 +136,7 @@ def make_api(connection: Connection, extra: Mapping[str, Any] | None = None, *, 
     :raises ConfigurationError: where a field is missing or can't be meant.
     """
     from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
+    from airflow_provider_asyncapi.hooks.tokens import HostTokens
 
     extra = _extra(connection) if extra is None else dict(extra)
     defaults = load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}
@@ -149,7 +153,9 @@ def make_api(connection: Connection, extra: Mapping[str, Any] | None = None, *, 
     settings = ConnectionSettings.parse(fields)
     if mask:
         _mask(fields)
-    return Api.of(settings, clock=time.time, rng=random.random)
+    shares = settings.auth.login is not None and settings.shares_tokens
+    tokens = HostTokens(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
+    return Api.of(settings, clock=time.time, rng=random.random, tokens=tokens)
 
 
 def named(conn_id: str, error: AsyncApiError) -> AsyncApiError:

@@ -76,6 +76,11 @@ FIELDS: dict[str, dict[str, Any]] = {
         "Login: refresh request",
         'Renews a token, e.g. {"endpoint": "/refresh", "json": {"token": "{refresh}"}}; the login request where empty.',
     ),
+    "login_cache": _choice(
+        "Login, OAuth 2: who shares a token",
+        "host: all tasks of one user on one host, by an encrypted file. process: nothing is written. host where empty.",
+        ["host", "process"],
+    ),
     "headers": _json(
         "Headers",
         'Sent with each request to this API and to no other host, e.g. {"X-Org": "42"}. Shown to whoever may see'

@@ -14,9 +14,9 @@ import aiohttp
 from yarl import URL
 
 from airflow_provider_asyncapi.core.auth import Token
-from airflow_provider_asyncapi.core.effects import Authorize, Effect, Flow, Gather, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Authorize, Call, Effect, Flow, Gather, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.flows.login import log_in
+from airflow_provider_asyncapi.core.flows.login import authorize
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.pacing import Pacer
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
@@ -95,6 +95,8 @@ class AiohttpDriver:
                 return await self._sleep(seconds)
             case Authorize(rejected):
                 return await self._authorize(rejected, observe)
+            case Call(work):
+                return await asyncio.to_thread(work)
             case Gather():
                 return await self._gather(effect, observe)
             case _:
@@ -116,13 +118,9 @@ class AiohttpDriver:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _authorize(self, rejected: Token | None, observe: Observer) -> Token:
-        login = self._api.settings.auth.login
-        assert login is not None, "a flow asks for a token only where there is a login"  # noqa: S101
         async with self._token_lock:
-            token = self._token
-            if token is None or token == rejected or not token.is_fresh(self._api.clock()):
-                token = self._token = await self.run(log_in(self._api, login, token), observe=observe)
-            return token
+            self._token = await self.run(authorize(self._api, self._token, rejected), observe=observe)
+            return self._token
 
     async def _send(self, effect: Send) -> Response:
         request, settings = effect.request, self._api.settings

@@ -19,9 +19,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
 from airflow_provider_asyncapi.core.auth import Token
-from airflow_provider_asyncapi.core.effects import Authorize, Effect, Flow, Gather, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Authorize, Call, Effect, Flow, Gather, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.flows.login import log_in
+from airflow_provider_asyncapi.core.flows.login import authorize
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.pacing import Pacer
 from airflow_provider_asyncapi.core.settings import Api
@@ -91,6 +91,8 @@ class RequestsDriver:
                 return self._sleep(seconds)
             case Authorize(rejected):
                 return self._authorize(rejected, observe)
+            case Call(work):
+                return work()
             case Gather(flows, concurrency):
                 with ThreadPoolExecutor(max_workers=concurrency) as pool:
                     return list(pool.map(lambda make: self.run(make(), observe=observe), flows))
@@ -98,13 +100,9 @@ class RequestsDriver:
                 return observe(effect)
 
     def _authorize(self, rejected: Token | None, observe: Observer) -> Token:
-        login = self._api.settings.auth.login
-        assert login is not None, "a flow asks for a token only where there is a login"  # noqa: S101
         with self._token_lock:
-            token = self._token
-            if token is None or token == rejected or not token.is_fresh(self._api.clock()):
-                token = self._token = self.run(log_in(self._api, login, token), observe=observe)
-            return token
+            self._token = self.run(authorize(self._api, self._token, rejected), observe=observe)
+            return self._token
 
     def _send(self, effect: Send) -> Response:
         request, settings = effect.request, self._api.settings

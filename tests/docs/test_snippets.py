@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import time
 import tomllib
 from pathlib import Path
@@ -40,8 +41,8 @@ def hurry(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def apart(monkeypatch):
-    """Let a run know nothing of the secrets of another, and let mapped tasks find what others have returned."""
+def apart(monkeypatch, tmp_path):
+    """Let a run know no secrets and tokens of another, and let mapped tasks find what others have returned."""
     from airflow.sdk._shared.secrets_masker import reset_secrets_masker
     from airflow.sdk.definitions import xcom_arg
 
@@ -49,6 +50,7 @@ def apart(monkeypatch):
         return BaseHook.get_connection(conn_id)
 
     reset_secrets_masker()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     # Airflow 3.1 asks a supervisor for it, and there is none.
     monkeypatch.setattr(BaseHook, "aget_connection", from_the_environment)
     monkeypatch.setattr(xcom_arg, "LazyXComSequence", Returned)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,8 +29,12 @@ def supervisor(monkeypatch: pytest.MonkeyPatch) -> Supervisor:
 
 
 @pytest.fixture
-def connect(api: ApiServer, supervisor: Supervisor) -> Callable[..., None]:
+def connect(
+    api: ApiServer, supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
     """Store an Airflow connection to the server; called again, another one."""
+    # Where the host keeps login tokens: those of another test may be for a server that had the same port.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def store(conn_id: str = "asyncapi_default", *, extra: Any = None, **fields: Any) -> None:
         text = extra if extra is None or isinstance(extra, str) else json.dumps(extra)

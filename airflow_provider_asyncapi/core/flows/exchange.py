@@ -95,7 +95,9 @@ def send(
         response.url = request.url
         if stop is not None and stop(response):
             return response
-        if token is not None and rejected is None and response.status in auth.refresh_codes:
+        # One that was found may be as old as the one before it; one that was asked for is not.
+        is_renewable = token is not None and (rejected is None or token.was_found)
+        if is_renewable and response.status in auth.refresh_codes:
             rejected = token
             yield Log(logging.INFO, f"{request} answered {response.status}: renewing the token")
             continue

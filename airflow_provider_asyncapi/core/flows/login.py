@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeGuard
 
-from airflow_provider_asyncapi.core.auth import Login, Token
-from airflow_provider_asyncapi.core.effects import Flow, Log, Send
+from airflow_provider_asyncapi.core.auth import Lock, Login, Token
+from airflow_provider_asyncapi.core.effects import Call, Flow, Log, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
     ContentError,
@@ -24,8 +27,48 @@ from airflow_provider_asyncapi.core.values import JsonValue, as_number, as_text
 
 #: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
 _RENEW_BEFORE = 30.0
+#: Seconds between two looks at whether another process has logged in, and after which it is taken to hang.
+_TURN, _LONGEST_TURN = 0.1, 120.0
 #: A number above these is a moment since the epoch, in seconds or in milliseconds, and no lifetime.
 _EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e11
+
+
+def authorize(api: Api, known: Token | None, rejected: Token | None) -> Flow[Token]:
+    """
+    Give a token that may be used: the known one, one that another process has stored, or a new one.
+
+    :param known: what this process has.
+    :param rejected: the token that the API has just refused, if any.
+    :raises AuthenticationError: and whatever else :func:`log_in` raises.
+    """
+    login, tokens = api.settings.auth.login, api.tokens
+    assert login is not None, "a flow asks for a token only where there is a login"  # noqa: S101
+    if _is_usable(known, rejected, api.clock()):
+        return known
+    waited = 0.0
+    while tokens is not None and waited < _LONGEST_TURN:
+        # Before the look at the store, so that no login lies between the two.
+        lock: Lock | None = yield Call(tokens.lock)
+        try:
+            stored: Token | None = yield Call(tokens.read)
+            if _is_usable(stored, rejected, api.clock()):
+                api.redact.add(stored.value, *strings_in(stored.variables))
+                return replace(stored, was_found=True)
+            if lock is not None:
+                token = yield from log_in(api, login, stored or known)
+                yield Call(partial(tokens.write, token))
+                return token
+        finally:
+            if lock is not None:
+                lock.close()
+        # Asking again, instead of a thread that waits for the lock: a wait that is cancelled leaves nothing behind.
+        yield Sleep(_TURN)
+        waited += _TURN
+    return (yield from log_in(api, login, known))
+
+
+def _is_usable(token: Token | None, rejected: Token | None, now: float) -> TypeGuard[Token]:
+    return token is not None and token != rejected and token.is_fresh(now)
 
 
 def log_in(api: Api, login: Login, previous: Token | None) -> Flow[Token]:

@@ -8,9 +8,9 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from airflow_provider_asyncapi.core.effects import Authorize, Gather, Keep, Log, Polled, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Authorize, Call, Gather, Keep, Log, Polled, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
-from airflow_provider_asyncapi.core.flows.login import log_in
+from airflow_provider_asyncapi.core.flows.login import authorize
 from airflow_provider_asyncapi.core.messages import Headers, Request, Response
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.submission import Submission
@@ -105,9 +105,10 @@ class Script:
                 self.sleeps.append(seconds)
                 self.api.clock.now += seconds
             case Authorize(rejected):
-                if self.token is None or self.token == rejected or not self.token.is_fresh(self.api.clock()):
-                    self.token = self.run(log_in(self.api, self.api.settings.auth.login, self.token))
+                self.token = self.run(authorize(self.api, self.token, rejected))
                 return self.token
+            case Call(work):
+                return work()
             case Log(level, message):
                 self.logs.append((level, message))
             case Polled():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.errors import AuthenticationError, MissingValueError, TransportError
 from airflow_provider_asyncapi.core.flows.exchange import send
-from airflow_provider_asyncapi.core.flows.login import log_in
+from airflow_provider_asyncapi.core.flows.login import authorize, log_in
 from airflow_provider_asyncapi.core.messages import Request
 from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make_api
 
@@ -186,3 +187,117 @@ def test_no_kind_of_credentials_is_shown(kind):
     shown = f"{error} {script.said} {script.requests!r} {script.token!r} {api.settings!r} {response!r} {error!r}"
     for secret in ("pw-planted", "hd-planted", "tk-planted"):
         assert secret not in shown
+
+
+# Tokens that processes share
+
+
+class Shelf:
+    """A store that another process uses too: it has the lock for so many turns, and leaves a token then."""
+
+    def __init__(self, token: Token | None = None, *, busy: int = 0, leaves: Token | None = None) -> None:
+        self.token = token
+        self.busy = busy
+        self.leaves = leaves
+        self.locked = False
+
+    def lock(self) -> Shelf | None:
+        assert not self.locked
+        if self.busy:
+            self.busy -= 1
+            self.token = self.token if self.busy else self.leaves
+            return None
+        self.locked = True
+        return self
+
+    def close(self) -> None:
+        self.locked = False
+
+    def read(self) -> Token | None:
+        return self.token
+
+    def write(self, token: Token) -> None:
+        assert self.locked
+        self.token = token
+
+
+def sharing(shelf: Shelf, *replies, **fields) -> Script:
+    return Script(dataclasses.replace(make_api(**{**FIELDS, **fields}), tokens=shelf), *replies)
+
+
+def test_the_token_in_hand_is_taken_without_a_look_at_the_store():
+    script = sharing(Shelf(Token("stored")))
+    assert script.run(authorize(script.api, Token("own"), None)).value == "own"
+
+
+def test_what_another_process_has_stored_is_taken_and_masked():
+    shelf = Shelf(Token("stored-planted", START + 60, {"refresh": "refresh-planted"}))
+    script = sharing(shelf)
+    token = script.run(authorize(script.api, None, None))
+    assert (token.value, token.was_found, shelf.locked) == ("stored-planted", True, False)
+    assert script.api.redact("stored-planted refresh-planted") == "*** ***"
+
+
+@pytest.mark.parametrize("known", [None, Token("own", START)], ids=["none", "expired"])
+@pytest.mark.parametrize("stored", [None, Token("stored", START)], ids=["none", "expired"])
+def test_where_no_token_is_fresh_there_is_a_login_and_its_token_is_stored(known, stored):
+    shelf = Shelf(stored)
+    script = sharing(shelf, answer({"data": {"token": "new"}}))
+    token = script.run(authorize(script.api, known, None))
+    assert (token, token.was_found, shelf.locked) == (Token("new"), False, False)
+    assert shelf.token == token
+
+
+def test_a_refresh_uses_what_was_stored_last():
+    shelf = Shelf(Token("stored", START, {"refresh": "r-stored"}))
+    script = sharing(shelf, answer({"data": {"token": "new", "refresh": "r-new"}}), **REFRESH)
+    script.run(authorize(script.api, Token("own", START, {"refresh": "r-own"}), None))
+    assert script.requests[0].body == b'{"refresh":"r-stored"}'
+
+
+def test_who_finds_another_token_than_the_refused_one_takes_it():
+    script = sharing(Shelf(Token("newer")))
+    assert script.run(authorize(script.api, Token("old"), Token("old"))).value == "newer"
+
+
+def test_a_refused_token_in_the_store_is_replaced():
+    shelf = Shelf(Token("old"))
+    script = sharing(shelf, answer({"data": {"token": "new"}}))
+    assert script.run(authorize(script.api, None, Token("old"))).value == "new"
+    assert shelf.token == Token("new")
+
+
+def test_while_another_process_logs_in_this_one_waits_and_takes_its_token():
+    script = sharing(Shelf(busy=3, leaves=Token("theirs")))
+    assert script.run(authorize(script.api, None, None)).value == "theirs"
+    assert script.requests == []
+    assert script.sleeps == [0.1, 0.1]
+
+
+def test_a_process_that_hangs_does_not_hang_all_others():
+    script = sharing(Shelf(busy=10_000), answer({"data": {"token": "own"}}))
+    assert script.run(authorize(script.api, None, None)).value == "own"
+    assert sum(script.sleeps) == pytest.approx(120, abs=0.2)
+
+
+def test_a_login_that_fails_lets_the_next_process_try():
+    shelf = Shelf()
+    script = sharing(shelf, answer({"message": "no"}, 401))
+    with pytest.raises(AuthenticationError):
+        script.run(authorize(script.api, None, None))
+    assert (shelf.locked, shelf.token) == (False, None)
+
+
+def test_two_tokens_that_are_too_old_do_not_keep_from_a_login():
+    script = sharing(
+        Shelf(Token("stored")), answer({}, 401), answer({}, 401), answer({"data": {"token": "new"}}), answer({"ok": 1})
+    )
+    script.token = Token("own")
+    assert script.run(send(script.api, Request("GET", f"{BASE}/x"))).ok
+    assert script.paths == ["GET /x", "GET /x", "POST /login", "GET /x"]
+
+
+def test_a_new_token_that_is_refused_is_the_end():
+    script = sharing(Shelf(Token("stored")), answer({}, 403), answer({"data": {"token": "new"}}), answer({}, 403))
+    assert script.run(send(script.api, Request("GET", f"{BASE}/x"))).status == 403
+    assert script.paths == ["GET /x", "POST /login", "GET /x"]
