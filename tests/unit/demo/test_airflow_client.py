@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo import airflow
-from demo.airflow import AirflowApiError, AirflowClient
+from demo.airflow import AirflowApiError, AirflowClient, client
 from tests.unit.worlds import ApiServer, reply
 
 LOCKED = reply({"detail": {"reason": "Database error"}}, 500)
@@ -13,7 +12,7 @@ LOCKED = reply({"detail": {"reason": "Database error"}}, 500)
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
-    monkeypatch.setattr(airflow, "_DATABASE_PAUSE", 0)
+    monkeypatch.setattr(client, "_DATABASE_PAUSE", 0)
     with ApiServer() as running:
         running.says("POST /auth/token", reply({"access_token": "t"}))
         yield running
