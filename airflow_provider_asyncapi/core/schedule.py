@@ -148,13 +148,16 @@ class PollSchedule:
         grown = self.interval * 2.0 ** min(errors - 1, 20)
         return self._spread(min(grown, max(_LONGEST_ERROR_WAIT, self.interval)), rng)
 
-    def polls_within(self, elapsed: float) -> int:
+    def polls_within(self, elapsed: float, polls: int = 0) -> int:
         """
-        Say how many of ``max_polls`` have their whole interval within a time.
+        Say how many of ``max_polls`` have been made, if all have that had their whole interval within a time.
 
         A wait that is begun again elsewhere takes them as made, for nobody has counted.
+
+        :param elapsed: since the next poll was due, in seconds.
+        :param polls: how many had been made before.
         """
-        polls, moment = 0, self.initial_delay
+        moment = 0.0
         while self.max_polls is not None and polls < self.max_polls:
             moment += self.after_poll(polls + 1, None, lambda: 0.5)
             if moment > elapsed:

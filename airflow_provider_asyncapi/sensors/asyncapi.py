@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -123,7 +124,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     inherits_from_skipmixin = True
     table = "status"
     deferrable: bool
-    _latest: JobHandle | None = None
+    _state: Wait | None = None
 
     def __init__(
         self,
@@ -198,8 +199,6 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         if not handle.outcome.is_final:
             # While waiting, the XCom shows the job to people, and to the trigger which job the task waits for.
             self.push_handle(context, handle)
-            if self.deferrable:
-                self._defer(context, plan, handle)
         with self._forgiving():
             if not handle.outcome.is_final:
                 handle = self._wait(context, plan, handle)
@@ -232,48 +231,58 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         """Stop the remote job of a sensor that is killed while it waits on a worker."""
         from airflow_provider_asyncapi.core.flows.abandon import abandon
 
-        if self._latest is None:
+        if self._state is None:
             return
         plan: WaitPlan = self.parsed()
         # The signal may have come in the middle of a request, whose locks and connections are better not touched.
         hook = AsyncApiHook(self.asyncapi_conn_id)
         hook.api = self.hook.api
-        hook.run(abandon(hook.api, plan, self._latest, "the task was killed"))
+        hook.run(abandon(hook.api, plan, self._state.handle, "the task was killed"))
 
-    def _defer(self, context: Context, plan: WaitPlan, handle: JobHandle) -> NoReturn:
-        """Hand the wait to the triggerer."""
-        from airflow.triggers.base import BaseTrigger
-
-        from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
+    def _storable(self) -> dict[str, Any]:
+        """Give the description that the triggerer is handed; it is stored in the metadata database."""
+        from airflow_provider_asyncapi.triggers.asyncapi import check_storable
 
         spec = self.describe()
         try:
             check_storable(spec, self.hook.api)
         except ConfigurationError as error:
             raise to_airflow(error) from error
+        return spec
+
+    def _defer(self, plan: WaitPlan, spec: dict[str, Any], pause: float) -> NoReturn:
+        """Hand the wait to the triggerer, instead of a pause of so many seconds."""
+        from airflow.triggers.base import BaseTrigger
+
+        from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
+
         if plan.cancel is not None and not hasattr(BaseTrigger, "on_kill"):
             self.log.info("Before Airflow 3.3 no trigger learns of a kill: only the deadline cancels the job")
+        assert self._state is not None, "what is handed on has begun"  # noqa: S101 - for the type checker
+        state = dataclasses.replace(self._state, next_poll=time.time() + pause)
         self.defer(
-            trigger=AsyncApiJobTrigger(
-                asyncapi_conn_id=self.asyncapi_conn_id,
-                spec=spec,
-                wait=self._begun(context, handle).dump(),
-            ),
+            trigger=AsyncApiJobTrigger(asyncapi_conn_id=self.asyncapi_conn_id, spec=spec, wait=state.dump()),
             method_name=self.execute_complete.__name__,
         )
         raise AssertionError("defer() raises")
 
     def _wait(self, context: Context, plan: WaitPlan, handle: JobHandle) -> JobHandle:
-        """Wait on this worker: until the job is over, or in reschedule mode until the next pause."""
+        """
+        Wait on this worker: until the job is over, or until the first pause where somebody else can wait.
+
+        Deferred waits begin here too: a job that is over already needs no triggerer, and mistakes are told at once.
+        """
         from airflow_provider_asyncapi.core.flows.pausing import ended_by_pause
         from airflow_provider_asyncapi.core.flows.wait import wait
 
-        self._latest = handle
+        pokes = self.reschedule and not self.deferrable
+        self._state = self._poke(context, plan, handle) if pokes else self._begun(context, handle)
         try:
-            if self.reschedule:
-                flow = ended_by_pause(wait(self.hook.api, plan, self._poke(context, plan, handle)), _reschedule)
-            else:
-                flow = wait(self.hook.api, plan, self._begun(context, handle))
+            flow = wait(self.hook.api, plan, self._state)
+            if self.deferrable:
+                flow = ended_by_pause(flow, partial(self._defer, plan, self._storable()))
+            elif self.reschedule:
+                flow = ended_by_pause(flow, _reschedule)
             return self.hook.run(flow, observe=partial(self._observe, context))
         finally:
             self.hook.close()
@@ -324,7 +333,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         self.hook.log_events(event)
         if not isinstance(event, Polled):
             return
-        self._latest = event.handle
+        assert self._state is not None, "a poll is made in a wait"  # noqa: S101 - for the type checker
+        self._state = dataclasses.replace(self._state, handle=event.handle, polls=event.polls, errors=event.errors)
         if event.handle.outcome.is_final:
             return
         # Airflow clears a task's XComs before each poke in reschedule mode.

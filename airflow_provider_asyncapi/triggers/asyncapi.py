@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import redact
+from airflow.providers.common.compat.sdk import conf, redact
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_asyncapi.core.bodies import BODY_PARAMETERS
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 #: Progress goes to XCom at most this often, in seconds: each is a request to the API server.
 _PROGRESS_EVERY = 2.0
+#: A trigger's event comes no sooner than this after its start, in seconds. Until the process that deferred the task has
+#: ended, and the executor noticed (its supervisor looks every ``min_heartbeat_interval``), Airflow may take the end of
+#: that process for the end of the task that has just been resumed, and fail it.
+_SHORTEST_DEFERRAL = conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1
 #: States of a task that waits for nothing any more.
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 #: Cancels that outlive their trigger; the event loop itself holds its tasks only weakly.
@@ -66,6 +70,7 @@ class AsyncApiJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event: ``{"handle": …}``, after a failure with ``"error": {"kind": …, "message": …}``."""
+        began = time.monotonic()
         try:
             handle = await self._wait()
             event: dict[str, Any] = {"handle": handle.dump()}
@@ -79,6 +84,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             if self._pushing is not None:
                 self._pushing.cancel()
                 await asyncio.wait({self._pushing})
+        await asyncio.sleep(began + _SHORTEST_DEFERRAL - time.monotonic())
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> JobHandle:
@@ -86,8 +92,8 @@ class AsyncApiJobTrigger(BaseTrigger):
         plan = await asyncio.to_thread(WaitPlan.parse, self.spec)
         state = Wait.parse(self.wait)
         # After a restart nobody knows how many polls there have been; as many as there was time for are taken as made.
-        made = plan.schedule.polls_within(time.time() - state.started_at)
-        state = dataclasses.replace(state, polls=max(state.polls, made))
+        due = state.next_poll or state.started_at + plan.schedule.initial_delay
+        state = dataclasses.replace(state, polls=plan.schedule.polls_within(time.time() - due, state.polls))
         async with shared_client(self.asyncapi_conn_id) as (api, driver):
             return await driver.run(wait(api, plan, state), observe=self._observe)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, DownstreamTasksSkipped, TaskDeferred
 from airflow.sdk.definitions._internal.contextmanager import DagContext
@@ -17,6 +18,7 @@ from airflow.sdk.definitions._internal.types import NOTSET
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 
 if TYPE_CHECKING:
@@ -160,7 +162,9 @@ class Run:
             assert path.endswith("AsyncApiJobTrigger")
             trigger = AsyncApiJobTrigger(**json.loads(json.dumps(stored)))
             trigger.task_instance = None
-            event = asyncio.run(_first_event(trigger))
+            # There is no scheduler here that could mix up who has ended.
+            with mock.patch.object(triggers, "_SHORTEST_DEFERRAL", 0.0):
+                event = asyncio.run(_first_event(trigger))
             return task.execute_complete(context, event.payload)
 
 

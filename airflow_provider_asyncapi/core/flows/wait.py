@@ -56,9 +56,10 @@ def wait(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
     if handle.outcome.is_final:
         return handle
     patience = Patience(plan.schedule, state.errors)
-    polls, doubted, is_first = state.polls, set[str](), True
-    delay = state.started_at + plan.schedule.initial_delay - api.clock()
-    if polls == 0 and delay > 0:
+    polls, doubted, is_first = state.polls, set[str](), state.polls == 0
+    due = state.started_at + plan.schedule.initial_delay if polls == 0 else 0.0
+    delay = (state.next_poll or due) - api.clock()
+    if delay > 0:
         yield Sleep(_until_deadline(delay, state, api.clock()))
     while True:
         scope = {**api.scope, **handle.scope()}

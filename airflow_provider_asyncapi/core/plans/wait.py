@@ -94,6 +94,7 @@ class Wait:
     :param deadline: when it ends, in seconds since the epoch; fixed once. None for never.
     :param polls: how many polls have been made.
     :param errors: how many of the last ones failed, in a row.
+    :param next_poll: when the next one is due, in seconds since the epoch; None for as soon as the schedule allows.
     """
 
     handle: JobHandle
@@ -101,6 +102,7 @@ class Wait:
     deadline: float | None = None
     polls: int = 0
     errors: int = 0
+    next_poll: float | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Wait:

@@ -140,8 +140,9 @@ def test_every_wait_is_a_wait(schedule, count, status, said, dice):
 
 
 def test_polls_that_nobody_counted_are_taken_as_made():
-    schedule = PollSchedule(interval=10, initial_delay=5, max_polls=4)
-    assert [schedule.polls_within(elapsed) for elapsed in (0, 5, 6, 15.5, 1000)] == [0, 0, 0, 1, 4]
+    schedule = PollSchedule(interval=10, max_polls=4)
+    assert [schedule.polls_within(elapsed) for elapsed in (-5, 0, 9, 10.5, 1000)] == [0, 0, 0, 1, 4]
+    assert [schedule.polls_within(elapsed, 2) for elapsed in (-5, 9, 10.5, 1000)] == [2, 2, 3, 4]
     assert PollSchedule(interval=10).polls_within(1000) == 0
 
 

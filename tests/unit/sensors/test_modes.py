@@ -211,6 +211,7 @@ def test_too_many_polls_are_a_timeout(api: ApiServer) -> None:
     outcome = in_all_modes(
         lambda: api.says(POLL, running()),
         max_iterations=3,
+        poke_interval=0.5,
         cancel={"method": "DELETE", "endpoint": "/jobs/{identifier}"},
     )
     assert type(outcome.error) is exceptions.AsyncApiTimeout
@@ -340,7 +341,10 @@ def test_what_an_earlier_try_has_stored_does_not_count(api: ApiServer) -> None:
     assert api.count(POLL) == 1
 
 
-def test_the_deadline_is_fixed_once_for_all_tries_of_one_wait() -> None:
+def test_the_deadline_is_fixed_once_for_all_tries_of_one_wait(api: ApiServer) -> None:
+    api.says(POLL, running())
+    api.says("GET /jobs/j-2", running())
+
     def deadline(store: Store | None, *, job: str = "j-1", max_tries: int = 0) -> float:
         ti = TI()
         ti.max_tries = max_tries
@@ -362,6 +366,25 @@ def test_the_deadline_is_fixed_once_for_all_tries_of_one_wait() -> None:
     assert deadline(None) < deadline(None)
 
 
+def test_a_deferred_wait_begins_on_the_worker_and_goes_on_where_that_stopped(api: ApiServer) -> None:
+    api.says(POLL, running(percent=20))
+    ti = TI()
+    before = time.time()
+    with pytest.raises(TaskDeferred) as deferral:
+        make_sensor("deferred", progress="percent", poke_interval=30, timeout=600).execute(context_of(ti))
+    state = deferral.value.trigger.wait
+    assert (state["polls"], state["errors"], state["handle"]["progress"]) == (1, 0, 0.2)
+    assert 30 <= state["next_poll"] - before < 60
+    assert ti.xcoms["job"]["progress"] == 0.2
+    api.says(POLL, reply({"status": "done"}))
+    assert make_sensor("deferred").execute(context_of(ti)) == "j-1", "no triggerer is needed"
+    asked = api.count(POLL)
+    with pytest.raises(TaskDeferred) as deferral:
+        make_sensor("deferred", initial_delay=30).execute(context_of(ti))
+    assert deferral.value.trigger.wait["polls"] == 0
+    assert api.count(POLL) == asked
+
+
 def test_status_and_progress_are_in_xcom_while_a_worker_waits(api: ApiServer) -> None:
     ti, seen = TI(), []
     push = ti.xcom_push
@@ -372,6 +395,7 @@ def test_status_and_progress_are_in_xcom_while_a_worker_waits(api: ApiServer) ->
 
 
 def test_the_link_to_the_job_is_there_while_it_is_waited_for(api: ApiServer) -> None:
+    api.says(POLL, running())
     ti = TI()
     with pytest.raises(TaskDeferred):
         make_sensor("deferred", job_url="https://vendor.example/jobs/{identifier}").execute(context_of(ti))

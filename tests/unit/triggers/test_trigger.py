@@ -77,6 +77,16 @@ def test_a_job_that_is_done_gives_its_handle(api: ApiServer, connection: None) -
     assert event["handle"]["outcome"] == "success"
 
 
+def test_an_event_comes_late_enough_for_airflow_to_tell_it_from_the_deferral(
+    api: ApiServer, connection: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "_SHORTEST_DEFERRAL", 0.5)
+    api.says(POLL, reply({"status": "done"}))
+    began = time.monotonic()
+    asyncio.run(event_of(trigger()))
+    assert time.monotonic() - began >= 0.5
+
+
 def test_a_job_that_failed_gives_the_error_and_what_is_known_of_it(api: ApiServer, connection: None) -> None:
     api.says(POLL, reply({"status": "running", "percent": 40}), reply({"status": "failed", "message": "out of rows"}))
     event = asyncio.run(event_of(trigger()))
