@@ -98,12 +98,15 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer, r
     dags = tmp_path_factory.mktemp("dags")
     for folder in DAG_FOLDERS:
         shutil.copytree(folder, dags, dirs_exist_ok=True)
+    home = tmp_path_factory.mktemp("airflow")
+    # Temporary files go with the rest: login tokens among them, which the tests search like all else.
+    (home / "tmp").mkdir()
     own = {name: {"host": demo_server.url, **fields} for name, fields in CONNECTIONS.items()}
     with LocalAirflow(
-        tmp_path_factory.mktemp("airflow"),
+        home,
         dags,
         connections=connections(demo_server.url) | own,
-        env={"ASYNCAPI_DEMO_RESULTS": results.as_uri()},
+        env={"ASYNCAPI_DEMO_RESULTS": results.as_uri(), "TMPDIR": str(home / "tmp")},
     ) as running:
         yield running
 

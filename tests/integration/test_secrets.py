@@ -1,0 +1,254 @@
+"""No secret of a connection, and no token, is found in what Airflow writes: logs, files and the metadata database."""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import contextlib
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import pytest
+from cryptography.fernet import Fernet, InvalidToken
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+KINDS = ("basic", "bearer", "key_in_header", "key_in_query", "oauth2", "login", "headers", "variables", "proxy")
+#: Of no shape that would give it away, so that only knowing it keeps it out.
+PLANTED = {
+    name: secrets.token_hex(12)
+    for name in (*KINDS, "login_refused", "oauth2_token", "login_token", "login_refresh", "signature")
+}
+#: In each job's identifier: found wherever a secret would be, if there were one.
+VISIBLE = secrets.token_hex(12)
+
+
+class IndiscreetApi:
+    """
+    Wants each kind's secret, and repeats in every failure all that it was sent.
+
+    It is a proxy too: for requests whose target is a whole URL.
+    """
+
+    def __init__(self) -> None:
+        self.received = ""
+        self.polled: set[str] = set()
+        self.cancelled: set[str] = set()
+        self._outcomes: dict[str, str] = {}
+        self._lock = threading.Lock()
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+                said = f"{self.command} {self.path} {dict(self.headers)} {body}"
+                status, answer = owner._answer(self.command, urlsplit(self.path).path, said, body)
+                content = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_POST = do_DELETE = do_GET  # noqa: N815 - http.server's names
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port
+
+    def _answer(self, method: str, path: str, said: str, body: str) -> tuple[int, Any]:
+        with self._lock:
+            self.received += said
+            if path == "/signed":
+                return (200, {"rows": [1]}) if PLANTED["signature"] in said else (403, {"error": said})
+            kind, _, rest = path.removeprefix("/").partition("/")
+            if rest in ("token", "login", "refresh"):
+                return self._logs_in(kind, rest, said)
+            if rest == "refused" or not any(sign in said for sign in signs(kind)):
+                return 403, {"message": f"you sent {said}"}
+            return self._job(kind, method, rest.split("/")[1:], said, body)
+
+    def _logs_in(self, kind: str, how: str, said: str) -> tuple[int, Any]:
+        wanted = PLANTED["login_refresh"] if how == "refresh" else PLANTED[kind]
+        if kind == "login_refused" or not any(sign in said for sign in (wanted, encoded(wanted))):
+            return 401, {"message": f"you sent {said}"}
+        token = PLANTED[f"{kind}_token"]
+        # So short that it is renewed while the job runs.
+        return 200, {"t": token, "access_token": token, "r": PLANTED["login_refresh"], "expires_in": 2}
+
+    def _job(self, kind: str, method: str, rest: list[str], said: str, body: str) -> tuple[int, Any]:
+        if not rest:
+            outcome = json.loads(body)["outcome"]
+            identifier = f"{VISIBLE}-{kind}-{outcome}"
+            self._outcomes[identifier] = outcome
+            return 202, {"id": identifier}
+        identifier, *link = rest
+        if link:
+            return 200, {"url": f"http://localhost:{self.port}/signed?q={PLANTED['signature']}"}
+        if method == "DELETE":
+            self.cancelled.add(identifier)
+            return 200, {}
+        if identifier not in self.polled or self._outcomes[identifier] == "stuck":
+            self.polled.add(identifier)
+            return 200, {"status": "running"}
+        status = self._outcomes[identifier]
+        return 200, {"status": status} | ({"error": f"you sent {said}"} if status == "failed" else {})
+
+
+def encoded(secret: str) -> str:
+    return base64.b64encode(f"ann:{secret}".encode()).decode()
+
+
+def signs(kind: str) -> tuple[str, ...]:
+    """Give what shows that a request has the kind's secret in it."""
+    secret = PLANTED.get(f"{kind}_token", PLANTED[kind])
+    return secret, encoded(secret)
+
+
+def connections(port: int) -> dict[str, dict[str, Any]]:
+    login = {
+        "auth": "login",
+        "login_request": {"endpoint": "/login", "json": {"u": "{connection.login}", "p": "{connection.password}"}},
+        "login_selector": "t",
+        "login_expiry": "expires_in",
+        "login_capture": {"refresh": "r"},
+        "refresh_request": {"endpoint": "/refresh", "json": {"r": "{refresh}"}},
+    }
+    password = {kind: {"login": "ann", "password": PLANTED[kind]} for kind in PLANTED}
+    kinds: dict[str, dict[str, Any]] = {
+        "basic": {**password["basic"], "extra": {"auth": "basic"}},
+        "bearer": {**password["bearer"], "extra": {"auth": "bearer"}},
+        "key_in_header": {**password["key_in_header"], "extra": {"auth": "api_key", "key_name": "X-K"}},
+        "key_in_query": {
+            **password["key_in_query"],
+            "extra": {"auth": "api_key", "key_in": "query", "key_name": "k"},
+        },
+        "oauth2": {**password["oauth2"], "extra": {"auth": "oauth2", "oauth2_url": "/token"}},
+        "login": {**password["login"], "extra": login},
+        "login_refused": {**password["login_refused"], "extra": login},
+        "headers": {"extra": {"auth": "none", "secret_headers": {"X-Innocent": PLANTED["headers"]}}},
+        "variables": {"extra": {"auth": "none", "secrets": {"key": PLANTED["variables"]}}},
+        "proxy": {"extra": {"auth": "none", "proxy": f"http://ann:{PLANTED['proxy']}@127.0.0.1:{port}"}},
+    }
+    return {
+        f"secretive_{kind}": {
+            "conn_type": "asyncapi",
+            "host": f"http://{'api.example' if kind == 'proxy' else f'127.0.0.1:{port}'}/{kind}",
+            **fields,
+        }
+        for kind, fields in kinds.items()
+    }
+
+
+# Where a secret may have got to
+
+
+def files(home: Path) -> Iterator[tuple[str, str]]:
+    """Give all that lies in Airflow's home, but for the database and Airflow's own configuration."""
+    for path in home.rglob("*"):
+        if path.is_file() and not path.name.startswith("airflow.db") and path.suffix not in (".pyc", ".cfg"):
+            yield str(path.relative_to(home)), path.read_text(errors="replace")
+
+
+def database(home: Path) -> Iterator[tuple[str, str]]:
+    """Give each row of the metadata database, what Airflow encrypts in it included, but for the connections."""
+    config = configparser.RawConfigParser()
+    config.read(home / "airflow.cfg")
+    fernet = Fernet(config["core"]["fernet_key"].replace("%%", "%"))
+    with contextlib.closing(sqlite3.connect(home / "airflow.db", timeout=60)) as rows:
+        tables = [name for (name,) in rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            if table != "connection":
+                for row in rows.execute(f'SELECT * FROM "{table}"'):
+                    yield table, " ".join(readable(fernet, value) for value in row)
+
+
+def readable(fernet: Fernet, value: Any) -> str:
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    try:
+        return fernet.decrypt(text.encode()).decode()
+    except InvalidToken:
+        return text
+
+
+def places(found: Iterator[tuple[str, str]], *needles: str) -> list[tuple[str, str]]:
+    return [(place, needle) for place, text in found for needle in needles if needle in text]
+
+
+def leaks(home: Path) -> list[tuple[str, str]]:
+    names = {secret: name for name, secret in PLANTED.items()} | {
+        encoded(secret): f"{name}, encoded" for name, secret in PLANTED.items()
+    }
+    found = [*places(files(home), *names), *places(database(home), *names)]
+    return sorted({(place, names[needle]) for place, needle in found})
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[IndiscreetApi]:
+    with IndiscreetApi() as running:
+        yield running
+
+
+def until(condition: Callable[[], bool], what: str, timeout: float = 180.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.3)
+
+
+def test_no_secret_is_found_in_what_airflow_keeps(airflow, run_dag, api):
+    for conn_id, connection in connections(api.port).items():
+        airflow.client.add_connection(conn_id, connection)
+    runs = {name: run_dag.start(f"secretive_{name}") for name in ("stuck", "done")}
+
+    # Triggers are in the database only as long as their tasks wait.
+    stuck = {f"{VISIBLE}-{kind}-stuck": f"{kind}.wait" for kind in KINDS}
+    until(lambda: stuck.keys() <= api.polled, "not all jobs are waited for")
+    assert "trigger" in {table for table, _ in places(database(airflow.home), *stuck)}
+    assert leaks(airflow.home) == []
+    # Not before, for a machine that is busy with all of them loses tasks.
+    runs |= {name: run_dag.start(f"secretive_{name}") for name in ("failed", "refused")}
+    for task_id in stuck.values():
+        airflow.client.mark("secretive_stuck", runs["stuck"], task_id, "failed")
+    until(lambda: stuck.keys() <= api.cancelled, "not all jobs are cancelled")
+
+    ended = {name: run_dag.finish(f"secretive_{name}", run_id) for name, run_id in runs.items()}
+    assert ended["done"].state == "success", ended["done"].failures()
+    for kind in KINDS:
+        assert ended["failed"].task(f"{kind}.submit").state == "success"
+        assert f"{VISIBLE}-{kind}-failed" in ended["failed"].log(f"{kind}.wait")
+        assert "you sent" in ended["failed"].log(f"{kind}.wait")
+        assert "you sent" in ended["refused"].log(kind)
+    assert "you sent" in ended["refused"].log("login_refused")
+
+    # The secrets were in use, and the search finds what is there.
+    sent = api.received
+    assert [name for name, secret in PLANTED.items() if secret not in sent and encoded(secret) not in sent] == []
+    assert {"xcom", "rendered_task_instance_fields"} <= {table for table, _ in places(database(airflow.home), VISIBLE)}
+    assert any(place.startswith("logs") for place, _ in places(files(airflow.home), VISIBLE))
+    assert any("airflow-provider-asyncapi-" in place for place, _ in files(airflow.home)), "no token was stored"
+    assert leaks(airflow.home) == []
