@@ -139,7 +139,8 @@ class AiohttpDriver:
             ) as answer:
                 return await self._receive(effect, answer)
         except aiohttp.ClientError as error:
-            raise fault(settings, request, error, connecting=isinstance(error, _CONNECTING)) from error
+            # Airflow logs what an error was raised from, and the library's own text holds the URL with its query.
+            raise fault(settings, request, error, connecting=isinstance(error, _CONNECTING)) from None
 
     async def _receive(self, effect: Send, answer: aiohttp.ClientResponse) -> Response:
         receiver = Receiver(effect, answer.status, answer.raw_headers, self._steady, self._api.settings.read_timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import ssl
 import threading
 import time
@@ -24,6 +25,7 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.flows.login import authorize
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.pacing import Pacer
+from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import causes, fault
@@ -31,6 +33,16 @@ from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import CHUNK, Receiver, wire_headers, wire_url
 
 T = TypeVar("T")
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple):
+        record.args = tuple(shown_url(value) if isinstance(value, str) else value for value in record.args)
+    return True
+
+
+# At level DEBUG it writes the target of each request, query included, which may hold a key or be a signature.
+logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
 
 
 class RequestsDriver:
@@ -125,7 +137,8 @@ class RequestsDriver:
                 return self._receive(effect, answer.raw)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             connecting = any(isinstance(cause, NewConnectionError) for cause in causes(error))
-            raise fault(settings, request, error, connecting=connecting) from error
+            # Airflow logs what an error was raised from, and the library's own text holds the URL with its query.
+            raise fault(settings, request, error, connecting=connecting) from None
 
     def _receive(self, effect: Send, answer: urllib3.BaseHTTPResponse) -> Response:
         fields = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items())

@@ -8,6 +8,7 @@ import itertools
 import logging
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -128,6 +129,28 @@ def test_a_cookie_of_the_author_is_sent(driver, serve):
     server = serve(reply(b""))
     fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x", (("Cookie", "a=b"),)))
     assert server.asked[0].headers["cookie"] == "a=b"
+
+
+def test_no_library_writes_a_query_into_the_log(driver, serve, caplog):
+    server = serve(reply(b""))
+    with caplog.at_level(logging.DEBUG):
+        fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x?k=planted"))
+    assert server.asked[0].target == "/x?k=planted"
+    assert "planted" not in caplog.text
+    assert ("GET /x?… HTTP/1.1" in caplog.text) is (driver == "requests")
+
+
+@pytest.mark.parametrize("through", ["nothing", "a closed port", "a proxy that says no"])
+def test_the_trace_of_a_failure_holds_no_query_and_no_password(driver, serve, through):
+    proxies = {
+        "nothing": lambda: None,
+        "a closed port": lambda: "http://ann:pw-planted@127.0.0.1:9",
+        "a proxy that says no": lambda: serve(*[reply(b"", 407)] * 2).url.replace("//", "//ann:pw-planted@"),
+    }
+    api = make_api("https://api.example.com", proxy=proxies[through]())
+    (error,) = together(driver, api, [sending(Request("GET", "https://127.0.0.1:9/x?k=planted"))])
+    assert isinstance(error, TransportError)
+    assert "planted" not in "".join(traceback.format_exception(error))
 
 
 def test_the_netrc_is_not_read(driver, serve, monkeypatch, tmp_path):
