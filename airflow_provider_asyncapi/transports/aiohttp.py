@@ -6,8 +6,6 @@ import asyncio
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import closing
-from functools import partial
 from typing import Any, TypeVar
 
 import aiohttp
@@ -17,6 +15,7 @@ from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.effects import Authorize, Call, Effect, Flow, Gather, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.flows.login import authorize
+from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.pacing import Pacer
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
@@ -74,18 +73,13 @@ class AiohttpDriver:
         :param observe: told of each log line and each poll.
         :raises AsyncApiError: what the flow raises.
         """
-        with closing(flow):
-            step: Callable[[], Effect] = partial(next, flow)
-            while True:
+        with Steps(flow) as steps:
+            for effect in steps:
                 try:
-                    effect = step()
-                except StopIteration as end:
-                    result: T = end.value
-                    return result
-                try:
-                    step = partial(flow.send, await self._perform(effect, observe))
+                    steps.reply = await self._perform(effect, observe)
                 except AsyncApiError as error:
-                    step = partial(flow.throw, error)
+                    steps.error = error
+        return steps.result
 
     async def _perform(self, effect: Effect, observe: Observer) -> Any:
         match effect:

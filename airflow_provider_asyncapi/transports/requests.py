@@ -9,8 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 
@@ -23,6 +22,7 @@ from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.effects import Authorize, Call, Effect, Flow, Gather, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.flows.login import authorize
+from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.pacing import Pacer
 from airflow_provider_asyncapi.core.redaction import shown_url
@@ -82,18 +82,13 @@ class RequestsDriver:
         :param observe: told of each log line and each poll.
         :raises AsyncApiError: what the flow raises.
         """
-        with closing(flow):
-            step: Callable[[], Effect] = partial(next, flow)
-            while True:
+        with Steps(flow) as steps:
+            for effect in steps:
                 try:
-                    effect = step()
-                except StopIteration as end:
-                    result: T = end.value
-                    return result
-                try:
-                    step = partial(flow.send, self._perform(effect, observe))
+                    steps.reply = self._perform(effect, observe)
                 except AsyncApiError as error:
-                    step = partial(flow.throw, error)
+                    steps.error = error
+        return steps.result
 
     def _perform(self, effect: Effect, observe: Observer) -> Any:
         match effect:
