@@ -1,0 +1,249 @@
+"""
+What a poll costs the triggerer, beside the http provider's trigger and the least that aiohttp can do.
+
+Airflow's own trigger runner runs in a process of its own, against a server in another; this process is its supervisor,
+over the real protocol. The contenders take turns. Run alone, it takes arguments: ``python -m benchmarks.polling -h``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from benchmarks.measure import table
+
+_SPEC = {
+    "endpoint": "/v1/jobs/{identifier}",
+    "completion_key": ["data.task.status", "data.status"],
+    "completion_value": "done",
+    "failure_value": ["failed", "error"],
+    "running_value": ["running", "queued"],
+    "error_message": "data.task.message",
+    "progress": "data.task.progress",
+    "capture": {"pages": "data.pages"},
+    "poke_interval": 1,
+    "params": {"detail": "status"},
+}
+_NAMES = {
+    "sleep": "a trigger that sleeps",
+    "ours": "ours",
+    "bare": "aiohttp, one session",
+    "http": "HttpSensorTrigger",
+}
+#: All triggers are there, and what the start has piled up is done, after so many seconds and this per trigger.
+_SETTLE, _SETTLE_EACH = 5.0, 0.001
+_WARM = 20
+
+
+def _trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]]:
+    """Give class path and arguments of a trigger."""
+    now = time.time()
+    handle = {"version": 1, "identifier": f"j-{number}", "outcome": "running"}
+    wait = {"handle": handle, "started_at": now, "deadline": now + 86400, "polls": 0, "errors": 0}
+    http = {"endpoint": f"http/{number}", "http_conn_id": "http", "poke_interval": 1.0}
+    ours = "airflow_provider_asyncapi.triggers.asyncapi.AsyncApiJobTrigger"
+    return {
+        "sleep": ("benchmarks.polling_triggers.SleepingTrigger", {}),
+        "bare": ("benchmarks.polling_triggers.BareTrigger", {"url": f"{url}/v1/jobs/j-{number}?detail=status"}),
+        "http": ("airflow.providers.http.triggers.http.HttpSensorTrigger", http),
+        "ours": (ours, {"asyncapi_conn_id": "asyncapi", "spec": _SPEC, "wait": wait}),
+    }[contender]
+
+
+@dataclass
+class Supervisor:
+    """
+    The other end of the trigger runner's line: hands out triggers and connections, and counts what it is asked.
+
+    :param line: the socket.
+    :param contender: whose triggers are handed out.
+    :param triggers: how many.
+    :param port: the server's.
+    """
+
+    line: socket.socket
+    contender: str
+    triggers: int
+    port: int
+    asked: Counter[str] = field(default_factory=Counter)
+
+    def run(self) -> None:
+        """Answer until the other end is gone."""
+        self._write(0, {"type": "StartTriggerer"})
+        created, began = 0, time.monotonic()
+        with self.line.makefile("rb") as stream:
+            while head := stream.read(4):
+                number, body, *_ = msgspec.msgpack.decode(stream.read(int.from_bytes(head, "big")))
+                self.asked[body["type"]] += 1
+                reply = None
+                if body["type"] == "GetConnection":
+                    reply = self._connection(body["conn_id"])
+                elif body["type"] == "TriggerStateChanges":
+                    # The first few load all modules, and are there when the meter looks at the memory.
+                    due = _WARM if time.monotonic() < began + 8 else min(self.triggers, created + 500)
+                    new = [self._workload(number) for number in range(created, due)]
+                    created = max(created, due)
+                    reply = {"type": "TriggerStateSync", "to_create": new, "to_cancel": []}
+                self._write(number, reply)
+
+    def _write(self, number: int, body: Any) -> None:
+        frame = msgspec.msgpack.encode([number, body, None])
+        try:
+            self.line.sendall(len(frame).to_bytes(4, "big") + frame)
+        except BrokenPipeError:
+            # The meter has ended the process; the next read finds that out.
+            return
+
+    def _connection(self, conn_id: str) -> dict[str, Any]:
+        host = "http://127.0.0.1" if conn_id == "asyncapi" else "127.0.0.1"
+        return {
+            "type": "ConnectionResult",
+            "conn_id": conn_id,
+            "conn_type": conn_id,
+            "host": host,
+            "port": self.port,
+            "login": None,
+            "password": None,
+            "extra": None,
+            "schema": "http" if conn_id == "http" else None,
+        }
+
+    def _workload(self, number: int) -> dict[str, Any]:
+        classpath, kwargs = _trigger(self.contender, number, f"http://127.0.0.1:{self.port}")
+        ti = {
+            "id": str(uuid4()),
+            "dag_version_id": str(uuid4()),
+            "task_id": "wait",
+            "dag_id": "benchmark",
+            "run_id": "run",
+            "try_number": 1,
+            "map_index": number,
+            "pool_slots": 1,
+            "queue": "default",
+            "priority_weight": 1,
+        }
+        given = json.dumps(kwargs)
+        return {"type": "RunTrigger", "id": number + 1, "classpath": classpath, "encrypted_kwargs": given, "ti": ti}
+
+
+@contextmanager
+def _server() -> Iterator[int]:
+    """Run the server, and give its port."""
+    with subprocess.Popen([sys.executable, "-m", "benchmarks.polling_server"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def measure(contender: str, triggers: int, seconds: float, profile: str = "") -> dict[str, float]:
+    """
+    Run triggers of one kind, and give the figures.
+
+    :param profile: the file that a profile of the triggerer is written to, if any.
+    """
+    ours, theirs = socket.socketpair()
+    with tempfile.TemporaryDirectory() as home, _server() as port, ours:
+        spec = {
+            "warm": _WARM,
+            "triggers": triggers,
+            "settle": _SETTLE + _SETTLE_EACH * triggers,
+            "seconds": seconds,
+            "port": port,
+            "profile": profile,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.polling_triggerer", json.dumps(spec)],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
+        )
+        theirs.close()
+        supervisor = Supervisor(ours, contender, triggers, port)
+        answering = threading.Thread(target=supervisor.run)
+        answering.start()
+        try:
+            said, _ = process.communicate(timeout=120 + seconds)
+        finally:
+            process.kill()
+            answering.join()
+    measured = json.loads(said.splitlines()[-1])
+    return {**measured, "look_ups": supervisor.asked["GetConnection"]}
+
+
+def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int) -> list[tuple[str, ...]]:
+    def median(contender: str, name: str) -> float:
+        return statistics.median(result[name] for result in results[contender])
+
+    rows: list[tuple[str, ...]] = [
+        (
+            f"{triggers} triggers, each polls every second",
+            "CPU ms/poll",
+            "polls/s",
+            "due",
+            "lag p50 ms",
+            "p99 ms",
+            "KB/trigger",
+            "TCP/poll",
+            "lines/poll",
+            "look-ups",
+            "TLS",
+        )
+    ]
+    for contender in results:
+        polls = median(contender, "polls")
+        due = triggers if contender != "sleep" else 0
+        per_poll = [f"{median(contender, name) / polls:.4f}" if polls else "-" for name in ("connections", "lines")]
+        rows.append(
+            (
+                _NAMES[contender],
+                f"{median(contender, 'cpu') * 1000 / polls:.3f}" if polls else "-",
+                f"{polls / median(contender, 'elapsed'):.0f}",
+                f"{due}",
+                f"{median(contender, 'lag_p50') * 1000:.1f}",
+                f"{median(contender, 'lag_p99') * 1000:.1f}",
+                f"{(median(contender, 'memory') - median('sleep', 'memory')) / 1024:.1f}",
+                *per_poll,
+                f"{median(contender, 'look_ups'):.0f}",
+                f"{median(contender, 'tls_contexts'):.0f}",
+            )
+        )
+    return rows
+
+
+def main(given: list[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.polling", description=__doc__)
+    parser.add_argument("--triggers", type=int, nargs="+", default=[1000, 5000], help="how many triggers")
+    parser.add_argument("--seconds", type=float, default=15, help="how long each contender is measured")
+    parser.add_argument("--rounds", type=int, default=1, help="how often; the medians are shown")
+    parser.add_argument("--only", nargs="+", default=list(_NAMES), choices=list(_NAMES), help="some contenders only")
+    arguments = parser.parse_args(given or [])
+    contenders = [name for name in _NAMES if name in arguments.only or name == "sleep"]
+    for triggers in arguments.triggers:
+        results: dict[str, list[dict[str, float]]] = {contender: [] for contender in contenders}
+        for _ in range(arguments.rounds):
+            for contender in contenders:
+                results[contender].append(measure(contender, triggers, arguments.seconds))
+        table("Polling", _rows(results, triggers))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

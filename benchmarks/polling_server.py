@@ -1,0 +1,63 @@
+"""A server that answers at once from canned bytes, and counts; started as a module, it prints its port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import uvloop
+
+#: HttpSensorTrigger goes on waiting only while the answer is 404.
+_NOT_YET = b"HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+_JOB = {"id": "j-1", "task": {"status": "running", "step": "export", "progress": 40}, "links": {"self": "/v1/jobs/j-1"}}
+
+
+def _ok(value: object) -> bytes:
+    body = json.dumps(value).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+_RUNNING = _ok({"data": _JOB})
+
+
+class Server(asyncio.Protocol):
+    """One connection; requests have no body, and are answered by their path."""
+
+    connections = 0
+    requests = 0
+
+    def connection_made(self, transport: Any) -> None:
+        """Count the connection."""
+        self._transport = transport
+        self._waiting = b""
+        Server.connections += 1
+
+    def data_received(self, data: bytes) -> None:
+        """Answer each request whose head is complete."""
+        *heads, self._waiting = (self._waiting + data).split(b"\r\n\r\n")
+        for head in heads:
+            path = head[4 : head.index(b" ", 4)]
+            if path == b"/counts":
+                self._transport.write(_ok([Server.requests, Server.connections]))
+                continue
+            Server.requests += 1
+            if path.startswith(b"/http/"):
+                self._transport.write(_NOT_YET)
+            elif path.startswith(b"/v1/batch?"):
+                (joined,) = parse_qs(urlsplit(path.decode()).query)["ids"]
+                self._transport.write(_ok({"jobs": [{**_JOB, "id": each} for each in joined.split(",")]}))
+            else:
+                self._transport.write(_RUNNING)
+
+
+async def main() -> None:
+    """Serve until killed."""
+    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=8192)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,139 @@
+"""
+Airflow's own trigger runner, with a meter: ``python -m benchmarks.polling_triggerer SPEC``.
+
+The supervisor talks to it over file descriptor 0, as Airflow's does. The figures go to standard output, as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import cProfile
+import ctypes
+import gc
+import http.client
+import json
+import os
+import ssl
+import sys
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from airflow.jobs.triggerer_job_runner import TriggerRunner
+from airflow.sdk.log import configure_logging
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Meter:
+    """
+    Measures while the triggers run.
+
+    :param runner: the trigger runner.
+    :param spec: ``warm`` and ``triggers``, how many there are at first and then; ``settle`` and ``seconds``, how long
+        to wait before measuring, and how long to measure; the server's ``port``; the file for a ``profile``, if any.
+    :param log: where the log lines go.
+    """
+
+    def __init__(self, runner: TriggerRunner, spec: dict[str, Any], log: BinaryIO) -> None:
+        self._runner, self._spec, self._log = runner, spec, log
+        self._tls_contexts = 0
+        create = ssl.create_default_context
+
+        def counted(*args: Any, **given: Any) -> ssl.SSLContext:
+            self._tls_contexts += 1
+            return create(*args, **given)
+
+        ssl.create_default_context = counted
+
+    async def run(self) -> None:
+        """Wait until all triggers run, measure, say what was measured, and end."""
+        spec = self._spec
+        await self._until_running(spec["warm"])
+        await asyncio.sleep(3)
+        memory = _memory()
+        await self._until_running(spec["triggers"])
+        await asyncio.sleep(spec["settle"])
+        profile = cProfile.Profile() if spec["profile"] else None
+        if profile:
+            profile.enable()
+        before, cpu, began = self._counts(), time.process_time(), time.monotonic()
+        lags = await _lags(spec["seconds"])
+        cpu, elapsed = time.process_time() - cpu, time.monotonic() - began
+        if profile:
+            profile.dump_stats(spec["profile"])
+        polls, connections, lines = (after - first for after, first in zip(self._counts(), before, strict=True))
+        measured = {
+            "cpu": cpu,
+            "elapsed": elapsed,
+            "polls": polls,
+            # The server counts the connection that asks it, too.
+            "connections": connections - 1,
+            "lines": lines,
+            "lag_p50": lags[len(lags) // 2],
+            "lag_p99": lags[len(lags) * 99 // 100],
+            "memory": (_memory() - memory) / (spec["triggers"] - spec["warm"]),
+            "tls_contexts": self._tls_contexts,
+        }
+        print(json.dumps(measured), flush=True)
+        os._exit(0)
+
+    async def _until_running(self, triggers: int) -> None:
+        while len(self._runner.triggers) < triggers:  # noqa: ASYNC110 - the runner tells nobody
+            await asyncio.sleep(0.2)
+
+    def _counts(self) -> tuple[int, int, int]:
+        """Give how many requests and connections the server has seen, and how many lines were logged."""
+        client = http.client.HTTPConnection("127.0.0.1", self._spec["port"], timeout=30)
+        client.request("GET", "/counts")
+        requests, connections = json.load(client.getresponse())
+        client.close()
+        self._log.flush()
+        return requests, connections, Path(self._log.name).read_bytes().count(b"\n")
+
+
+async def _lags(seconds: float) -> list[float]:
+    """Ask the loop to come back soon, again and again; give by how much it was late, in seconds, sorted."""
+    loop = asyncio.get_running_loop()
+    pause, end, lags = 0.01, loop.time() + seconds, []
+    while (due := loop.time() + pause) < end:
+        await asyncio.sleep(pause)
+        lags.append(max(0.0, loop.time() - due))
+    return sorted(lags)
+
+
+def _memory() -> int:
+    """Give the bytes in use, as far as the allocator can be made to give back the others."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+
+
+class MeteredRunner(TriggerRunner):
+    """
+    A trigger runner that is measured.
+
+    :param spec: what :class:`Meter` needs to know.
+    """
+
+    def __init__(self, spec: dict[str, Any], log: BinaryIO) -> None:
+        super().__init__()
+        self._meter = Meter(self, spec, log)
+
+    async def arun(self) -> None:
+        """Run the triggers and the meter."""
+        metering = asyncio.create_task(self._meter.run())
+        await super().arun()
+        await metering
+
+
+def main(given: str) -> None:
+    """Run the triggers."""
+    spec = json.loads(given)
+    with Path(os.environ["AIRFLOW_HOME"], "log.jsonl").open("wb") as log:
+        configure_logging(json_output=True, output=log, sending_to_supervisor=True)
+        MeteredRunner(spec, log).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

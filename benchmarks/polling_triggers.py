@@ -1,0 +1,52 @@
+"""What our trigger is measured against, beside the http provider's: no more than the least that would do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import cache
+from typing import Any
+
+import aiohttp
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+
+class SleepingTrigger(BaseTrigger):
+    """Does nothing: what any trigger costs."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give the class path and the arguments."""
+        return "benchmarks.polling_triggers.SleepingTrigger", {}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Sleep."""
+        while True:  # noqa: ASYNC110 - it waits for nothing
+            await asyncio.sleep(1)
+        yield TriggerEvent(None)
+
+
+@cache
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession()
+
+
+class BareTrigger(BaseTrigger):
+    """Polls with aiohttp over one session for all, and does nothing else."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give the class path and the arguments."""
+        return "benchmarks.polling_triggers.BareTrigger", {"url": self.url}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll."""
+        while True:
+            async with _session().get(self.url) as response:
+                answer = await response.json()
+                if answer["data"]["task"]["status"] == "done":
+                    yield TriggerEvent(answer)
+                    return
+            await asyncio.sleep(1)
