@@ -125,6 +125,12 @@ class Selector:
         (outer, *_), _ = _split(self.text)
         return outer not in (STATUS_CODE, RESPONSE_URL) and not outer.startswith(_HEADER)
 
+    @property
+    def reads_headers(self) -> bool:
+        """Whether it looks at what stands beside status code and body: a header, or the URL that answered."""
+        (outer, *_), _ = _split(self.text)
+        return outer == RESPONSE_URL or outer.startswith(_HEADER)
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -160,6 +166,11 @@ class Selection:
     def needs_body(self) -> bool:
         """Whether the body has to be read for any of them."""
         return any(selector.needs_body for selector in self.selectors)
+
+    @property
+    def reads_headers(self) -> bool:
+        """Whether any of them looks at what stands beside status code and body."""
+        return any(selector.reads_headers for selector in self.selectors)
 
     def find(self, response: Response, variables: templates.Variables) -> tuple[Selector, JsonValue] | None:
         """

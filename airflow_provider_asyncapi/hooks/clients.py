@@ -76,9 +76,9 @@ async def _open(conn_id: str) -> tuple[Api, AiohttpDriver]:
         raise ConfigurationError(f"connection {conn_id!r}: there is none of this name (any more)") from error
     except AsyncApiError as error:
         raise named(conn_id, error) from error
-    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_session
+    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_pool
 
-    return api, AiohttpDriver(api, open_session(api.settings, tls))
+    return api, AiohttpDriver(api, open_pool(api.settings, tls))
 
 
 def _prepare(connection: Connection) -> tuple[Api, ssl.SSLContext]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
@@ -16,21 +18,22 @@ from airflow_provider_asyncapi.core.effects import Authorize, Call, Effect, Flow
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.flows.login import authorize
 from airflow_provider_asyncapi.core.flows.stepping import Steps
-from airflow_provider_asyncapi.core.messages import Response
+from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.pacing import Pacer
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import fault
 from airflow_provider_asyncapi.transports.tls import tls_context
-from airflow_provider_asyncapi.transports.wire import CHUNK, LONGEST_LINE, Receiver, wire_headers, wire_url
+from airflow_provider_asyncapi.transports.wire import LONGEST_LINE, Receiver, wire_head, wire_url
 
-__all__ = ["AiohttpDriver", "open_session", "tls_context"]
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
+
+__all__ = ["AiohttpDriver", "open_pool", "tls_context"]
 
 T = TypeVar("T")
-#: What aiohttp would add by itself; the core says all that is sent.
-_NO_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-#: What fails before a request has left: names, routes, handshakes, proxies.
-_CONNECTING = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+#: Answers before the answer (RFC 9110, section 15.2).
+_INTERIM = range(100, 200)
 
 
 class AiohttpDriver:
@@ -38,7 +41,7 @@ class AiohttpDriver:
     Runs flows on the running event loop, any number at the same time, over one pool of connections.
 
     :param api: the connection.
-    :param session: the pool, made by :func:`open_session`.
+    :param pool: the connections, made by :func:`open_pool`.
     :param sleep: waits so many seconds.
     :param steady: a clock that is never put back, in seconds.
     """
@@ -46,13 +49,16 @@ class AiohttpDriver:
     def __init__(
         self,
         api: Api,
-        session: aiohttp.ClientSession,
+        pool: aiohttp.TCPConnector,
         *,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
-        self._session = session
+        self._pool = pool
+        self._proxy = URL(api.settings.proxy) if api.settings.proxy else None
+        self._routes: dict[str, aiohttp.ClientRequest] = {}
+        self._heads: WeakKeyDictionary[Request, tuple[aiohttp.ClientRequest, bytes]] = WeakKeyDictionary()
         self._sleep = sleep
         self._steady = steady
         self._timeout = aiohttp.ClientTimeout(
@@ -64,7 +70,7 @@ class AiohttpDriver:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        await self._pool.close()
 
     async def run(self, flow: Flow[T], *, observe: Observer = log_only) -> T:
         """
@@ -117,44 +123,81 @@ class AiohttpDriver:
             return self._token
 
     async def _send(self, effect: Send) -> Response:
-        request, settings = effect.request, self._api.settings
-        url = wire_url(request)
+        request = effect.request
+        route, head = self._on_wire(request)
         if pause := self._pacer.reserve(self._steady()):
             await self._sleep(pause)
+        # What is raised has no cause, for Airflow logs it, and the library's own text holds the URL with its query.
         try:
-            async with self._session.request(
-                request.method,
-                URL(url, encoded=True),
-                data=request.body,
-                headers=wire_headers(request),
-                timeout=self._timeout,
-                allow_redirects=False,
-                proxy=settings.proxy,
-            ) as answer:
-                return await self._receive(effect, answer)
-        except aiohttp.ClientError as error:
-            # Airflow logs what an error was raised from, and the library's own text holds the URL with its query.
-            raise fault(settings, request, error, connecting=isinstance(error, _CONNECTING)) from None
+            connection = await self._pool.connect(route, traces=[], timeout=self._timeout)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise fault(self._api.settings, request, error, connecting=True) from None
+        try:
+            response = await self._exchange(effect, connection, head)
+        except (aiohttp.ClientError, aiohttp.http.HttpProcessingError) as error:
+            connection.close()
+            raise fault(self._api.settings, request, error, connecting=False) from None
+        except BaseException:
+            connection.close()
+            raise
+        connection.release()
+        return response
 
-    async def _receive(self, effect: Send, answer: aiohttp.ClientResponse) -> Response:
-        receiver = Receiver(effect, answer.status, answer.raw_headers, self._steady, self._api.settings.read_timeout)
-        async for chunk in answer.content.iter_chunked(CHUNK):
-            receiver.feed(chunk)
+    async def _exchange(self, effect: Send, connection: Connection, head: bytes) -> Response:
+        """
+        Send a request over a connection, and read the answer.
+
+        It is aiohttp's connection and aiohttp's parser; but its session and its request and response objects do for
+        each request again what is the same for all of them, and take longer for it than all else that a poll does.
+        """
+        request, protocol, transport = effect.request, connection.protocol, connection.transport
+        if protocol is None or transport is None:
+            raise aiohttp.ServerDisconnectedError
+        protocol.set_response_params(
+            skip_payload=request.method == "HEAD",
+            read_until_eof=True,
+            auto_decompress=False,
+            read_timeout=self._api.settings.read_timeout,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_LINE,
+        )
+        transport.write(head + request.body if request.body else head)
+        protocol.start_timeout()
+        answer, body = await protocol.read()
+        while answer.code in _INTERIM:
+            answer, body = await protocol.read()
+        receiver = Receiver(effect, answer.code, answer.raw_headers, self._steady, self._api.settings.read_timeout)
+        while not body.at_eof():
+            receiver.feed(await body.readany())
         return receiver.finish()
 
+    def _on_wire(self, request: Request) -> tuple[aiohttp.ClientRequest, bytes]:
+        """Say where a request goes, and give its head; remembered while a flow keeps the request to send it again."""
+        known = self._heads.get(request)
+        if known is None:
+            url = wire_url(request)
+            # Through a proxy without TLS it is the proxy that reads the head.
+            proxy = self._proxy if url.startswith("http:") else None
+            headers = request.headers
+            if proxy is not None and proxy.raw_user is not None:
+                login = base64.b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
+                headers += (("Proxy-Authorization", f"Basic {login}"),)
+            head = wire_head(request.method, url, headers, request.body, to_proxy=proxy is not None)
+            known = self._heads[request] = (self._route(url), head)
+        return known
 
-def open_session(settings: ConnectionSettings, tls: ssl.SSLContext) -> aiohttp.ClientSession:
+    def _route(self, url: str) -> aiohttp.ClientRequest:
+        """Give what the connector wants to know to find a connection, made once for each server."""
+        scheme, _, rest = url.partition("://")
+        server = f"{scheme}://{rest.partition('/')[0]}"
+        route = self._routes.get(server)
+        if route is None:
+            loop = asyncio.get_running_loop()
+            route = aiohttp.ClientRequest("GET", URL(server, encoded=True), loop=loop, proxy=self._proxy)
+            self._routes[server] = route
+        return route
+
+
+def open_pool(settings: ConnectionSettings, tls: ssl.SSLContext) -> aiohttp.TCPConnector:
     """Open the pool of connections of one connection on the running loop."""
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=tls, limit=0, limit_per_host=settings.connections_per_host),
-        # What the connection says is all that counts: no .netrc, no proxies from the environment, no cookies.
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        skip_auto_headers=_NO_HEADERS,
-        auto_decompress=False,
-        max_line_size=LONGEST_LINE,
-        max_field_size=LONGEST_LINE,
-    )
-    # aiohttp would send a PUT, a DELETE and others again by itself; whether that may be done is for the core to say.
-    session._retry_connection = False  # noqa: SLF001 - there is no public way
-    return session
+    return aiohttp.TCPConnector(ssl=tls, limit=0, limit_per_host=settings.connections_per_host)

@@ -118,7 +118,7 @@ class RequestsDriver:
             pause = self._pacer.reserve(self._steady())
         if pause:
             self._sleep(pause)
-        asked = requests.Request(request.method, url, headers=wire_headers(request), data=request.body)
+        asked = requests.Request(request.method, url, headers=wire_headers(request.headers), data=request.body)
         try:
             prepared = self._session.prepare_request(asked)
             # requests has ideas of its own about what has to be escaped.

@@ -17,6 +17,8 @@ _HEADERS = {
     "user-agent": ("User-Agent", "airflow-provider-asyncapi"),
     "accept-encoding": ("Accept-Encoding", "gzip, deflate"),
 }
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 #: Bytes that are read, unpacked and handed on at a time.
 CHUNK = 256 * 1024
 #: Longest line of a response's head. aiohttp's own limit of 8190 is too short for the Location of some signed URLs.
@@ -50,11 +52,32 @@ def _escaped(text: str, safe: str) -> str:
     return quote(escapes, safe=safe + "%", errors="replace")
 
 
-def wire_headers(request: Request) -> dict[str, str]:
+def wire_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Give all headers that are the caller's affair, each once."""
     fields = dict(_HEADERS)
-    fields |= {name.lower(): (name, value) for name, value in request.headers}
+    fields |= {name.lower(): (name, value) for name, value in headers}
     return dict(fields.values())
+
+
+def wire_head(
+    method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes | None, *, to_proxy: bool = False
+) -> bytes:
+    """
+    Give the head of a request as it goes over the wire (RFC 9112, section 3).
+
+    :param url: as :func:`wire_url` gives it.
+    :param to_proxy: whether the request is sent to a proxy as it is, and so has to name the server in its first line.
+    :raises UnsafeValueError: where a header holds a line break, so that it would begin another.
+    """
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    fields = [("Host", host.removesuffix(_DEFAULT_PORTS[scheme])), *headers]
+    if body or method not in _WITHOUT_BODY:
+        fields.append(("Content-Length", str(len(body or b""))))
+    lines = [f"{name}: {value}" for name, value in wire_headers(fields).items()]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise UnsafeValueError(f"{method} {shown_url(url)}: a header holds a line break")
+    return "\r\n".join((f"{method} {url if to_proxy else slash + path} HTTP/1.1", *lines, "", "")).encode()
 
 
 class Receiver:
@@ -104,7 +127,7 @@ class Receiver:
         """
         if self._sink is None and self._steady() > self._latest:
             raise TransportError(f"{self._send.request}: the body wasn't complete after {self._patience:g} s")
-        for piece in self._decoded(chunk):
+        for piece in (chunk,) if self._coding is None else self._decoded(self._coding, chunk):
             if self._sink is not None:
                 self._sink.write(piece)
                 self._response.streamed += len(piece)
@@ -127,12 +150,9 @@ class Receiver:
         self._response.body = bytes(self._body)
         return self._response
 
-    def _decoded(self, chunk: bytes) -> Iterator[bytes]:
-        if self._coding is None:
-            yield chunk
-            return
+    def _decoded(self, coding: _Deflated, chunk: bytes) -> Iterator[bytes]:
         try:
-            yield from self._coding.feed(chunk)
+            yield from coding.feed(chunk)
         except zlib.error as error:
             raise self._broken("is broken") from error
 

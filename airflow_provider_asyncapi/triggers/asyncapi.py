@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from airflow.providers.common.compat.sdk import conf, redact
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -38,6 +40,32 @@ _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 _cancels: set[asyncio.Task[None]] = set()
 
 
+@dataclasses.dataclass(frozen=True, slots=True, weakref_slot=True)
+class _Description:
+    """
+    The sensor's parameters, and the plan that was read of them: one for all triggers of the same sensor.
+
+    A thousand mapped tasks wait alike; without this each would hold a plan of its own.
+    """
+
+    spec: dict[str, Any]
+    plan: WaitPlan
+
+    @classmethod
+    async def of(cls, spec: dict[str, Any]) -> _Description:
+        """Read the parameters, or give what another trigger has read."""
+        text = json.dumps(spec, default=repr)
+        known = _descriptions.get(text)
+        if known is None:
+            # The first plan imports what reads selectors, which takes longer than the loop should be held up.
+            plan = await asyncio.to_thread(WaitPlan.parse, spec)
+            known = _descriptions.setdefault(text, cls(spec, plan))
+        return known
+
+
+_descriptions: WeakValueDictionary[str, _Description] = WeakValueDictionary()
+
+
 class AsyncApiJobTrigger(BaseTrigger):
     """
     Poll until the job is over, then hand its handle, or what went wrong, to the sensor.
@@ -59,6 +87,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         self._pushed = self._latest
         self._pushed_at = 0.0
         self._pushing: asyncio.Task[None] | None = None
+        self._description: _Description | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give the class path and the arguments."""
@@ -88,14 +117,14 @@ class AsyncApiJobTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> JobHandle:
-        # The first plan imports what reads selectors, which takes longer than the loop should be held up.
-        plan = await asyncio.to_thread(WaitPlan.parse, self.spec)
+        self._description = await _Description.of(self.spec)
+        self.spec, plan = self._description.spec, self._description.plan
         state = Wait.parse(self.wait)
         # After a restart nobody knows how many polls there have been; as many as there was time for are taken as made.
         due = state.next_poll or state.started_at + plan.schedule.initial_delay
         state = dataclasses.replace(state, polls=plan.schedule.polls_within(time.time() - due, state.polls))
         async with shared_client(self.asyncapi_conn_id) as (api, driver):
-            return await driver.run(wait(api, plan, state), observe=self._observe)
+            return await driver.run(wait(api, plan, state, spread=True), observe=self._observe)
 
     async def on_kill(self) -> None:
         """

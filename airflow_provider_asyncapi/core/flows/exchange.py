@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urldefrag, urljoin
 
+from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Send, Sink, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
@@ -61,32 +62,75 @@ def speaks_of_status(rules: tuple[Rule, ...], response: Response, variables: Var
         return False
 
 
+@dataclass(slots=True)
+class Envelope:
+    """
+    Puts the connection's headers and credentials on a request.
+
+    The last one is kept: a wait sends the same request again and again, and sealing it costs more than judging its
+    answer.
+
+    :param api: the connection.
+    """
+
+    api: Api
+    _request: Request | None = None
+    _token: Token | None = None
+    _trusted: bool = False
+    _sealed: Request | None = None
+
+    def needs_token(self, request: Request) -> bool:
+        """Tell whether a token has to be asked for before the request can be sealed."""
+        if self._request is not request:
+            self._request, self._sealed = request, None
+            self._trusted = self.api.settings.trusts(request.url)
+        return self._trusted and self.api.settings.auth.login is not None
+
+    def seal(self, request: Request, token: Token | None) -> Request:
+        """
+        Give the request as it may be sent: to another origin without anything secret.
+
+        :param request: the one that :meth:`needs_token` was asked about.
+        """
+        if self._sealed is None or self._token is not token:
+            settings = self.api.settings
+            if self._trusted:
+                own = ((name, value) for name, value in settings.headers.items() if not request.has_header(name))
+                self._sealed = settings.auth.apply(request.with_headers(own), token)
+            else:
+                self._sealed = dataclasses.replace(request, headers=_without_secrets(self.api, request))
+            self._token = token
+        return self._sealed
+
+
 def send(
-    api: Api, request: Request, *, stop: Stop | None = None, sink: Sink | None = None, limit: int = MAX_BODY
+    api: Api,
+    request: Request,
+    *,
+    stop: Stop | None = None,
+    sink: Sink | None = None,
+    limit: int = MAX_BODY,
+    envelope: Envelope | None = None,
 ) -> Flow[Response]:
     """
     Send a request with the connection's credentials, and follow redirects.
 
     :param stop: tells that an answer is final although its status code says redirect, or refused credentials.
     :param sink: takes the body of a 2xx answer.
+    :param envelope: what the same request was sent in before, if it was.
     :return: the last answer, whatever its status code.
     :raises TransportError: where there was none.
     :raises RedirectError: on a redirect that isn't followed.
     """
-    settings, auth = api.settings, api.settings.auth
+    envelope = envelope or Envelope(api)
     rejected = None
     visited: list[tuple[str, str]] = []
     while True:
         token = None
         try:
-            if settings.trusts(request.url):
-                if auth.login is not None:
-                    token = yield Authorize(rejected)
-                own = ((name, value) for name, value in settings.headers.items() if not request.has_header(name))
-                outgoing = auth.apply(request.with_headers(own), token)
-            else:
-                outgoing = dataclasses.replace(request, headers=_without_secrets(api, request))
-            response: Response = yield Send(outgoing, sink, limit)
+            if envelope.needs_token(request):
+                token = yield Authorize(rejected)
+            response: Response = yield Send(envelope.seal(request, token), sink, limit)
         except TransportError as error:
             # What was redirected has reached a server, whatever became of the rest.
             error.sent = error.sent or bool(visited)
@@ -97,7 +141,7 @@ def send(
             return response
         # One that was found may be as old as the one before it; one that was asked for is not.
         is_renewable = token is not None and (rejected is None or token.was_found)
-        if is_renewable and response.status in auth.refresh_codes:
+        if is_renewable and response.status in api.settings.auth.refresh_codes:
             rejected = token
             yield Log(logging.INFO, f"{request} answered {response.status}: renewing the token")
             continue

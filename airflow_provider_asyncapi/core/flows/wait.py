@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from dataclasses import dataclass
+from typing import Any
 
 from airflow_provider_asyncapi.core.effects import Flow, Log, Polled, Sleep
 from airflow_provider_asyncapi.core.errors import (
@@ -16,6 +18,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.flows.cancel import cancel
 from airflow_provider_asyncapi.core.flows.exchange import (
+    Envelope,
     Patience,
     is_transient,
     rejection,
@@ -38,12 +41,16 @@ from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import as_text, shorten
 
 _NOT_FOUND = 404
+#: Longer answers aren't kept from poll to poll, for there may be thousands of waits. Bytes.
+_REMEMBERED = 4096
 
 
-def wait(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
+def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow[JobHandle]:
     """
     Poll until the job is over.
 
+    :param spread: whether many wait beside this one: then the first interval is cut short by chance, so that those who
+        begin at the same moment don't poll at the same moment for ever.
     :return: the handle, its outcome ``success`` or ``no_data``.
     :raises JobFailedError: where it failed.
     :raises DeadlineError: where it took too long; it has been cancelled then, if there is a request for that.
@@ -57,24 +64,26 @@ def wait(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
         return handle
     patience = Patience(plan.schedule, state.errors)
     polls, doubted, is_first = state.polls, set[str](), state.polls == 0
+    poll = _Poll.of(api, plan, handle)
     due = state.started_at + plan.schedule.initial_delay if polls == 0 else 0.0
     delay = (state.next_poll or due) - api.clock()
     if delay > 0:
         yield Sleep(_until_deadline(delay, state, api.clock()))
     while True:
-        scope = {**api.scope, **handle.scope()}
-        request = plan.request.render(scope, api.settings.base_url, reference_base=handle.urls.get("submit"))
-        response, found = yield from _poll(api, plan, request, scope, state.handle)
+        poll = poll.renewed(api, plan, handle)
+        request = poll.request
+        response, found = yield from _asked(api, plan, poll, state.handle)
         polls += 1
         seen = (handle.status, handle.progress)
         problem = found if isinstance(found, AsyncApiError) else None
         if isinstance(found, Verdict) and response is not None:
             patience.errors = 0
-            handle = _updated(handle, plan, found, response, scope)
+            handle = _updated(handle, plan, found, response, poll)
             if found.outcome.is_final:
                 yield Polled(handle, polls, 0, changed=True)
                 return (yield from _ended(api, plan, handle, found, request, response))
             yield from _doubt(api, plan, request, found, doubted)
+            poll.remember(plan, response, found)
         is_new = (handle.status, handle.progress) != seen
         now = api.clock()
         if _is_last(plan, state, polls, now):
@@ -84,8 +93,8 @@ def wait(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
             pause = _until_deadline(patience.wait(api, problem, response), state, now)
             yield Log(logging.WARNING, f"{problem}; polling again in {pause:.3g} s")
         else:
-            said = retry_after(response.headers.get("retry-after"), now) if response is not None else None
-            pause = _until_deadline(plan.schedule.after_poll(polls, said, api.rng), state, now)
+            pause = _until_deadline(_interval(api, plan, polls, response, cut=spread), state, now)
+            spread = False
             if is_new or is_first:
                 is_first = False
                 yield Log(logging.INFO, f"{_described(api, handle)}; next poll in {pause:.3g} s")
@@ -93,18 +102,60 @@ def wait(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
         yield Sleep(pause)
 
 
-def _poll(
-    api: Api, plan: WaitPlan, request: Request, scope: Variables, submitted: JobHandle
+@dataclass(slots=True)
+class _Poll:
+    """
+    The status request, made once for as long as the job's variables stay the same; and what it was answered last.
+
+    Most polls are answered as the one before, byte for byte. Such an answer means what it meant, and isn't read again.
+
+    :param variables: the job's, of which it was made.
+    :param scope: all that selectors may name.
+    :param request: the request.
+    :param envelope: what it is sent in.
+    :param answer: status code and body of the last answer that the job is running.
+    :param said: what that meant.
+    """
+
+    variables: Variables
+    scope: Variables
+    request: Request
+    envelope: Envelope
+    answer: tuple[int, bytes] | None = None
+    said: Verdict | None = None
+
+    @classmethod
+    def of(cls, api: Api, plan: WaitPlan, handle: JobHandle) -> _Poll:
+        """Render the status request of a job."""
+        scope = {**api.scope, **handle.scope()}
+        request = plan.request.render(scope, api.settings.base_url, reference_base=handle.urls.get("submit"))
+        return cls(handle.variables, scope, request, Envelope(api))
+
+    def renewed(self, api: Api, plan: WaitPlan, handle: JobHandle) -> _Poll:
+        """Give the poll that fits the job as it is known now."""
+        return self if self.variables is handle.variables else _Poll.of(api, plan, handle)
+
+    def remember(self, plan: WaitPlan, response: Response, verdict: Verdict) -> None:
+        """Remember an answer, where all that it says stands in its body, and that isn't large."""
+        if response.ok and not plan.reads_headers and len(response.body) <= _REMEMBERED:
+            self.answer, self.said = (response.status, response.body), verdict
+
+
+def _asked(
+    api: Api, plan: WaitPlan, poll: _Poll, submitted: JobHandle
 ) -> Flow[tuple[Response | None, Verdict | AsyncApiError]]:
     """Poll once: give the answer, and either what it means or what went wrong in passing."""
+    request, scope = poll.request, poll.scope
 
     def is_answer(response: Response) -> bool:
         return speaks_of_status(plan.policy.rules, response, scope)
 
     try:
-        response = yield from send(api, request, stop=is_answer)
+        response = yield from send(api, request, stop=is_answer if plan.policy.rules else None, envelope=poll.envelope)
     except TransportError as error:
         return None, error
+    if poll.said is not None and poll.answer == (response.status, response.body):
+        return response, poll.said
     if response.ok or is_answer(response):
         try:
             verdict = plan.policy.judge(response, scope)
@@ -122,21 +173,31 @@ def _may_be_invisible(plan: WaitPlan, submitted: JobHandle, now: float) -> bool:
     return submitted.submitted_at is not None and now - submitted.submitted_at < plan.schedule.visible_after
 
 
-def _updated(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, scope: Variables) -> JobHandle:
+def _updated(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, poll: _Poll) -> JobHandle:
     """Put into the handle what a poll has told."""
-    if not response.ok and not verdict.outcome.is_final:
+    if verdict is poll.said or (not response.ok and not verdict.outcome.is_final):
         return handle
+    scope = poll.scope
     progress = plan.progress.fraction(response, scope) if plan.progress else None
     if verdict.outcome is Outcome.SUCCESS:
         progress = 1.0
     status = verdict.value if isinstance(verdict.value, str | int | float | bool) else None
-    return dataclasses.replace(
-        handle,
-        outcome=verdict.outcome if verdict.outcome.is_final else Outcome.RUNNING,
-        status=shorten(status, 200) if isinstance(status, str) else status,
-        progress=handle.progress if progress is None else progress,
-        urls={**handle.urls, "status": shown_url(response.url.partition("?")[0])},
-    ).with_variables(captured(plan.captures, response, scope))
+    changes: dict[str, Any] = {
+        "outcome": verdict.outcome if verdict.outcome.is_final else Outcome.RUNNING,
+        "status": shorten(status, 200) if isinstance(status, str) else status,
+        "progress": handle.progress if progress is None else progress,
+    }
+    url = shown_url(response.url.partition("?")[0])
+    if handle.urls.get("status") != url:
+        changes["urls"] = {**handle.urls, "status": url}
+    # Most polls find nothing new: then the handle stays the same, and with it the request that was made of it.
+    if any(getattr(handle, name) != value for name, value in changes.items()):
+        handle = dataclasses.replace(handle, **changes)
+    found = captured(plan.captures, response, scope)
+    news = {
+        name: value for name, value in found.items() if name not in handle.variables or handle.variables[name] != value
+    }
+    return handle.with_variables(news)
 
 
 def _ended(
@@ -175,6 +236,13 @@ def _expired(
     return DeadlineError(
         f"{_described(api, handle)}, and not done by {limit}, after {waited:.0f} s and {polls} polls{last}"
     )
+
+
+def _interval(api: Api, plan: WaitPlan, polls: int, response: Response | None, *, cut: bool) -> float:
+    """Give the wait after a poll that was answered; what the API says isn't cut short."""
+    said = retry_after(response.headers.get("retry-after"), api.clock()) if response is not None else None
+    pause = plan.schedule.after_poll(polls, said, api.rng)
+    return max(SHORTEST_WAIT, pause * api.rng()) if cut and said is None else pause
 
 
 def _until_deadline(pause: float, state: Wait, now: float) -> float:

@@ -83,6 +83,17 @@ class WaitPlan:
             Step.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
         )
 
+    @property
+    def reads_headers(self) -> bool:
+        """Whether what an answer means may depend on more than its status code and body."""
+        selections = [
+            self.policy.key,
+            *self.captures.values(),
+            *(self.progress.parts.values() if self.progress else ()),
+        ]
+        selections += [condition.selection for rule in self.policy.rules for condition in rule.conditions]
+        return any(selection.reads_headers for selection in selections if selection)
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:

@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.core.flows.exchange import send
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.transports import log_only
-from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_session
+from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_pool
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import CHUNK
@@ -70,7 +70,7 @@ def together(driver: str, api: Any, flows: list[Flow[Any]], **given: Any) -> lis
             client.close()
 
     async def main() -> list[Any]:
-        client = AiohttpDriver(api, open_session(api.settings, tls_context(api.settings)), **given)
+        client = AiohttpDriver(api, open_pool(api.settings, tls_context(api.settings)), **given)
         try:
             return await asyncio.gather(*map(client.run, flows), return_exceptions=True)
         finally:
@@ -480,7 +480,7 @@ def test_a_task_that_is_cancelled_leaves_nothing_behind(serve, what):
         return (yield Gather([lambda: closing_flow(ended, api, f"{server.url}/x")] * 4, 2))
 
     async def main() -> int:
-        client = AiohttpDriver(api, open_session(api.settings, tls_context(api.settings)))
+        client = AiohttpDriver(api, open_pool(api.settings, tls_context(api.settings)))
         try:
             flow = gathering() if what == "gather" else closing_flow(ended, api, f"{server.url}/x")
             task = asyncio.create_task(client.run(flow))
@@ -511,7 +511,7 @@ def test_whoever_is_cancelled_while_logging_in_does_not_take_the_others_along(se
     api = make_api(server.url, **LOGIN)
 
     async def main() -> int:
-        client = AiohttpDriver(api, open_session(api.settings, tls_context(api.settings)))
+        client = AiohttpDriver(api, open_pool(api.settings, tls_context(api.settings)))
         try:
             request = Request("GET", f"{server.url}/x")
             first = asyncio.create_task(client.run(send(api, request)))

@@ -311,10 +311,10 @@ def test_all_triggers_of_a_loop_share_one_look_up_and_one_session(
         await until(lambda: api.count(POLL) > 5)
         (client,) = clients._clients[asyncio.get_running_loop()].values()
         assert client.users == 20
-        session = client.driver._session
+        pool = client.driver._pool
         waits.pop().cancel()
         await asyncio.gather(*waits)
-        assert session.closed
+        assert pool.closed
         assert not clients._clients[asyncio.get_running_loop()]
 
     asyncio.run(scenario())
@@ -327,11 +327,11 @@ def test_the_session_is_closed_when_all_are_cancelled(api: ApiServer, connection
     async def scenario() -> None:
         waits = [asyncio.create_task(event_of(trigger())) for _ in range(3)]
         await until(lambda: api.count(POLL) >= 3)
-        session = next(iter(clients._clients[asyncio.get_running_loop()].values())).driver._session
+        pool = next(iter(clients._clients[asyncio.get_running_loop()].values())).driver._pool
         for task in waits:
             task.cancel()
         await asyncio.wait(waits)
-        assert session.closed
+        assert pool.closed
 
     asyncio.run(scenario())
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
     ContentError,
@@ -14,7 +15,15 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
     UnsafeValueError,
 )
-from airflow_provider_asyncapi.core.flows.exchange import Patience, persist, rejection, send, speaks_of_status, unusable
+from airflow_provider_asyncapi.core.flows.exchange import (
+    Envelope,
+    Patience,
+    persist,
+    rejection,
+    send,
+    speaks_of_status,
+    unusable,
+)
 from airflow_provider_asyncapi.core.messages import Request
 from airflow_provider_asyncapi.core.rules import parse_rules
 from airflow_provider_asyncapi.core.schedule import PollSchedule
@@ -347,3 +356,22 @@ def test_an_unreadable_body_ends_with_its_own_message():
     patience = Patience(SCHEDULE, errors=2)
     with pytest.raises(ContentError, match="got an HTML page"):
         patience.wait(make_api(), ContentError("got an HTML page"), answer({}))
+
+
+def test_a_request_that_is_sent_again_is_sealed_once():
+    envelope, request = Envelope(make_api(auth="bearer", password="planted-pw")), Request("GET", f"{BASE}/jobs/7")
+    assert not envelope.needs_token(request)
+    first = envelope.seal(request, None)
+    assert not envelope.needs_token(request)
+    assert envelope.seal(request, None) is first
+    assert dict(first.headers)["Authorization"] == "Bearer planted-pw"
+
+
+def test_another_token_or_another_request_is_sealed_anew():
+    envelope, request = Envelope(make_api(**LOGIN)), Request("GET", f"{BASE}/jobs/7")
+    assert envelope.needs_token(request)
+    sealed = [dict(envelope.seal(request, Token(value)).headers)["Authorization"] for value in ("one", "two")]
+    assert sealed == ["Bearer one", "Bearer two"]
+    elsewhere = Request("GET", "https://elsewhere.example.com/")
+    assert not envelope.needs_token(elsewhere)
+    assert envelope.seal(elsewhere, None).headers == ()

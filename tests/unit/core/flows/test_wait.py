@@ -31,6 +31,7 @@ from airflow_provider_asyncapi.core.schedule import SHORTEST_WAIT
 from tests.unit.core.flows.script import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
 
 JOB = JobHandle("7", submitted_at=START)
+NEXT = JobHandle("7", submitted_at=START, variables={"next": "0"})
 RUNNING, DONE = answer({"status": "running"}), answer({"status": "done"})
 CANCEL = {"cancel": {"endpoint": "/jobs/{identifier}", "method": "DELETE"}}
 
@@ -94,6 +95,46 @@ def test_the_log_has_a_line_per_change_and_not_per_poll():
         (logging.INFO, "Job 7 has status running, 60%; next poll in 10 s"),
         (logging.INFO, "Job 7 has status done, 100%: success"),
     ]
+
+
+def test_an_answer_that_repeats_itself_is_not_read_again():
+    replies = [answer({"status": "running"}) for _ in range(3)]
+    handle, script = waited(*replies, DONE)
+    assert handle.status == "done"
+    assert [poll.polls for poll in script.polls] == [1, 2, 3, 4]
+    assert ["json" in vars(reply) for reply in replies] == [True, False, False]
+
+
+def test_an_answer_that_differs_in_the_headers_alone_is_read_where_a_selector_looks_there():
+    replies = [answer({"status": "running"}, x_part=part) for part in ("1", "2")]
+    handle, _ = waited(*replies, DONE, capture={"part": "header:X-Part"})
+    assert handle.variables["part"] == "2"
+
+
+def test_a_large_answer_is_not_kept_for_comparing():
+    replies = [answer({"status": "running", "padding": "x" * 5000}) for _ in range(2)]
+    waited(*replies, DONE)
+    assert ["json" in vars(reply) for reply in replies] == [True, True]
+
+
+def test_a_captured_value_changes_the_next_request():
+    replies = [answer({"status": "running", "next": page}) for page in ("a", "b", "b")]
+    _, script = waited(
+        *replies, DONE, capture={"next": "next"}, endpoint="/jobs/{identifier}", at=state(NEXT), params={"n": "{next}"}
+    )
+    assert script.paths == [f"GET /jobs/7?n={page}" for page in "0abb"]
+
+
+def test_those_who_begin_together_do_not_poll_together_for_ever():
+    script = Script(make_api(), RUNNING, RUNNING, RUNNING, DONE)
+    script.run(wait(script.api, WaitPlan.parse(plan_fields()), state(), spread=True))
+    assert script.sleeps == [5, 10, 10]
+
+
+def test_what_the_api_says_is_not_cut_short_to_spread():
+    script = Script(make_api(), answer({"status": "running"}, retry_after="8"), RUNNING, DONE)
+    script.run(wait(script.api, WaitPlan.parse(plan_fields()), state(), spread=True))
+    assert script.sleeps == [8, 10]
 
 
 def test_an_unknown_status_runs_on_and_is_logged_once():
