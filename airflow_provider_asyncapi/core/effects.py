@@ -39,11 +39,13 @@ class Send:
     :param request: complete, credentials included.
     :param sink: takes the body of a 2xx answer instead of the response.
     :param limit: the largest body that is read into memory, in bytes.
+    :param patient: whether it can wait while the API wants no requests; then a :class:`~.errors.HeldError` is thrown.
     """
 
     request: Request
     sink: Sink | None = None
     limit: int = MAX_BODY
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,18 @@ class TransportError(AsyncApiError):
         self.sent = sent
 
 
+class HeldError(TransportError):
+    """
+    Not sent: the API has told somebody else to come again later, and that holds for all.
+
+    :param seconds: for how long.
+    """
+
+    def __init__(self, message: str, seconds: float = 0.0) -> None:
+        super().__init__(message, sent=False)
+        self.seconds = seconds
+
+
 class ResponseError(AsyncApiError):
     """An answer that can't be used."""
 

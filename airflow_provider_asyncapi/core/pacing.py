@@ -1,8 +1,14 @@
-"""How fast requests may follow each other."""
+"""How fast requests may follow each other, and when nobody may send."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from airflow_provider_asyncapi.core.messages import Response
+from airflow_provider_asyncapi.core.schedule import retry_after
+
+#: What a server answers that wants no requests from anybody for a while (RFC 6585, section 4; RFC 9110, 15.6.4).
+OVERLOADED = frozenset({429, 503})
 
 
 @dataclass(slots=True)
@@ -15,6 +21,7 @@ class Pacer:
 
     rate: float | None
     _next: float = 0.0
+    _held_until: float = 0.0
 
     def reserve(self, now: float) -> float:
         """
@@ -28,3 +35,17 @@ class Pacer:
         slot = max(now, self._next)
         self._next = slot + 1 / self.rate
         return slot - now
+
+    def heed(self, response: Response, now: float) -> None:
+        """
+        Take note of an answer that may ask for a pause.
+
+        :param now: seconds since the epoch.
+        """
+        said = retry_after(response.headers.get("retry-after"), now)
+        if said and response.status in OVERLOADED:
+            self._held_until = max(self._held_until, now + said)
+
+    def held(self, now: float) -> float:
+        """Give the seconds for which nobody may send who can wait."""
+        return max(0.0, self._held_until - now)

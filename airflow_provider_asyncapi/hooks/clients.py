@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import logging
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -22,6 +25,19 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.settings import Api
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 
+log = logging.getLogger(__name__)
+
+#: A connection is looked up anew after so many seconds, give or take a tenth.
+_REFRESH_EVERY = 300.0
+#: What was looked up in the last so many seconds is still so.
+_FRESH = 5.0
+#: Waits between look-ups that fail: from, to. Seconds.
+_SOONEST, _LATEST = 1.0, 60.0
+
+
+class SupersededError(Exception):
+    """The connection isn't any more what it was: whoever used it has to begin again with what it is now."""
+
 
 @dataclass(slots=True)
 class Client:
@@ -29,13 +45,17 @@ class Client:
     What is shared.
 
     :param users: how many are using it; the last one closes it.
-    :param opening: held while the connection is looked up and the pool is opened, so that both happen once.
+    :param looking: held while the connection is looked up, so that one does it for all.
+    :param looked_up_at: when that was last, on the loop's clock.
+    :param refreshing: looks it up again from time to time.
     """
 
     users: int = 0
-    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     api: Api | None = None
     driver: AiohttpDriver | None = None
+    looked_up_at: float = 0.0
+    refreshing: asyncio.Task[None] | None = None
 
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Client]] = WeakKeyDictionary()
@@ -46,34 +66,84 @@ async def shared_client(conn_id: str) -> AsyncIterator[tuple[Api, AiohttpDriver]
     """
     Use the shared driver of a connection.
 
-    :param conn_id: the connection; looked up by whoever comes first.
+    :param conn_id: the connection; looked up by whoever comes first, and again from time to time.
     :raises ConfigurationError: where the connection is missing or can't be used.
+    :raises SupersededError: from the driver, once the connection has changed.
     """
-    clients = _clients.setdefault(asyncio.get_running_loop(), {})
+    clients = _clients_here()
     client = clients.setdefault(conn_id, Client())
     client.users += 1
     try:
-        async with client.opening:
-            if client.api is None or client.driver is None:
-                client.api, client.driver = await _open(conn_id)
+        if client.api is None or client.driver is None:
+            async with client.looking:
+                if client.api is None or client.driver is None:
+                    client.api, client.driver = await _open(conn_id)
+                    client.looked_up_at = _now()
+                    # In a context of its own, for its log lines aren't those of the trigger that happened to be first.
+                    client.refreshing = asyncio.create_task(
+                        _keep_fresh(conn_id, client.api), context=contextvars.Context()
+                    )
         yield client.api, client.driver
     finally:
         client.users -= 1
         if client.users == 0:
             if clients.get(conn_id) is client:
                 del clients[conn_id]
+            if client.refreshing is not None:
+                client.refreshing.cancel()
             if client.driver is not None:
                 await client.driver.close()
 
 
-async def _open(conn_id: str) -> tuple[Api, AiohttpDriver]:
-    from airflow.providers.common.compat.connection import get_async_connection
+async def is_superseded(conn_id: str, api: Api) -> bool:
+    """
+    Look a connection up anew, and tell whether it is another one now.
 
+    Then all who use it are told so when they want to send something, and the last who leaves closes the pool.
+
+    :param api: the connection as it was.
+    :raises ConfigurationError: where it is gone, or can't be used any more.
+    """
+    clients = _clients_here()
+    client = clients.get(conn_id)
+    if client is None or client.api is not api or client.driver is None:
+        return True
+    async with client.looking:
+        if clients.get(conn_id) is not client:
+            return True
+        if _now() - client.looked_up_at < _FRESH:
+            return False
+        try:
+            changed = (await _prepared(conn_id)).settings != api.settings
+        except ConfigurationError as error:
+            client.driver.retire(error)
+            raise
+        client.looked_up_at = _now()
+        if changed:
+            log.info("Connection %r has changed: all who wait go on with what it is now", conn_id)
+            del clients[conn_id]
+            client.driver.retire(SupersededError(conn_id))
+        return changed
+
+
+async def _keep_fresh(conn_id: str, api: Api) -> None:
+    """Look a connection up from time to time, until it is another one."""
+    changed = False
+    while not changed:
+        # Of many triggerers that began together, each looks at another moment.
+        await asyncio.sleep(_REFRESH_EVERY * random.uniform(0.9, 1.1))  # noqa: S311 - nothing is kept secret by it
+        try:
+            changed = await is_superseded(conn_id, api)
+        except ConfigurationError as error:
+            log.warning("%s", error)
+            return
+
+
+async def _open(conn_id: str) -> tuple[Api, AiohttpDriver]:
+    api = await _prepared(conn_id)
     try:
-        connection = await get_async_connection(conn_id)
-        api, tls = await asyncio.to_thread(_prepare, connection)
-    except AirflowNotFoundException as error:
-        raise ConfigurationError(f"connection {conn_id!r}: there is none of this name (any more)") from error
+        # Reading certificates would hold up the loop.
+        tls = await asyncio.to_thread(_tls_context, api)
     except AsyncApiError as error:
         raise named(conn_id, error) from error
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_pool
@@ -81,11 +151,77 @@ async def _open(conn_id: str) -> tuple[Api, AiohttpDriver]:
     return api, AiohttpDriver(api, open_pool(api.settings, tls))
 
 
-def _prepare(connection: Connection) -> tuple[Api, ssl.SSLContext]:
-    """Do what would hold up the loop: imports and certificates."""
-    from airflow_provider_asyncapi.transports.aiohttp import tls_context
+async def _prepared(conn_id: str) -> Api:
+    """
+    Look up a connection and read it; while Airflow can't say whether there is one, go on asking.
 
+    :raises ConfigurationError: where there is none, or it can't be used.
+    """
+    pause = _SOONEST
+    while True:
+        try:
+            connection = await _look_up(conn_id)
+            return await asyncio.to_thread(_read, connection)
+        except AsyncApiError as error:
+            raise named(conn_id, error) from error
+        except Exception as error:  # noqa: BLE001 - Airflow's line, its API server, a secrets backend: whatever is away
+            log.warning(
+                "Connection %r can't be looked up (%s); trying again in %g s", conn_id, type(error).__name__, pause
+            )
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LATEST)
+
+
+async def _look_up(conn_id: str) -> Connection:
+    from airflow.providers.common.compat.connection import get_async_connection
+
+    try:
+        return await get_async_connection(conn_id)
+    except PermissionError as error:
+        raise ConfigurationError("connection: Airflow doesn't let this task read it") from error
+    except AirflowNotFoundException as error:
+        if not await _is_missing(conn_id):
+            raise
+        raise ConfigurationError("connection: there is none of this name (any more)") from error
+
+
+async def _is_missing(conn_id: str) -> bool:
+    """
+    Tell whether there is no such connection.
+
+    Up to Airflow 3.3 at least, a look-up that failed for any reason ends in "not found"; only the supervisor's own
+    answer tells the two apart.
+    """
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
+
+    try:
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+    except ImportError:
+        # Where there is no supervisor, nobody could have been away.
+        return True
+    try:
+        answer: Any = await SUPERVISOR_COMMS.asend(GetConnection(conn_id=conn_id))  # codespell:ignore asend
+    except AirflowRuntimeError as error:
+        answer = error.error
+    return isinstance(answer, ErrorResponse) and answer.error == ErrorType.CONNECTION_NOT_FOUND
+
+
+def _read(connection: Connection) -> Api:
     # Telling Airflow what to mask is a synchronous call to the supervisor, which in a thread of Airflow 3.1's triggerer
     # upsets the line that all triggers share. The worker that deferred has told it already.
-    api = make_api(connection, mask=False)
-    return api, tls_context(api.settings)
+    return make_api(connection, mask=False)
+
+
+def _tls_context(api: Api) -> ssl.SSLContext:
+    from airflow_provider_asyncapi.transports.aiohttp import tls_context
+
+    return tls_context(api.settings)
+
+
+def _clients_here() -> dict[str, Client]:
+    return _clients.setdefault(asyncio.get_running_loop(), {})
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -7,6 +7,7 @@ import base64
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -15,11 +16,11 @@ from yarl import URL
 
 from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.effects import Authorize, Call, Effect, Flow, Gather, Send, Sleep
-from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.flows.login import authorize
+from airflow_provider_asyncapi.core.errors import AsyncApiError, HeldError
+from airflow_provider_asyncapi.core.flows.login import Keyring, authorize_in_turn
 from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.messages import Request, Response
-from airflow_provider_asyncapi.core.pacing import Pacer
+from airflow_provider_asyncapi.core.pacing import OVERLOADED, Pacer
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import fault
@@ -65,8 +66,17 @@ class AiohttpDriver:
             total=None, sock_connect=api.settings.connect_timeout, sock_read=api.settings.read_timeout
         )
         self._pacer = Pacer(api.settings.requests_per_second)
-        self._token: Token | None = None
+        self._keyring = Keyring()
+        self._retired: Exception | None = None
         self._token_lock = asyncio.Lock()
+
+    def retire(self, why: Exception) -> None:
+        """
+        Send nothing any more; what is under way is brought to its end.
+
+        :param why: thrown to flows that want to send something.
+        """
+        self._retired = why
 
     async def close(self) -> None:
         """Close all connections."""
@@ -118,12 +128,16 @@ class AiohttpDriver:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _authorize(self, rejected: Token | None, observe: Observer) -> Token:
+        asked_at = self._api.clock()
         async with self._token_lock:
-            self._token = await self.run(authorize(self._api, self._token, rejected), observe=observe)
-            return self._token
+            return await self.run(authorize_in_turn(self._api, self._keyring, rejected, asked_at), observe=observe)
 
     async def _send(self, effect: Send) -> Response:
-        request = effect.request
+        request, clock = effect.request, self._api.clock
+        if self._retired is not None:
+            raise copy(self._retired)
+        if effect.patient and (held := self._pacer.held(clock())):
+            raise HeldError(f"{request}: not sent, for the API wants no requests for {held:.3g} s", held)
         route, head = self._on_wire(request)
         if pause := self._pacer.reserve(self._steady()):
             await self._sleep(pause)
@@ -141,6 +155,8 @@ class AiohttpDriver:
             connection.close()
             raise
         connection.release()
+        if response.status in OVERLOADED and self._api.settings.trusts(request.url):
+            self._pacer.heed(response, clock())
         return response
 
     async def _exchange(self, effect: Send, connection: Connection, head: bytes) -> Response:

@@ -21,7 +21,7 @@ from urllib3.exceptions import NewConnectionError
 from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.effects import Authorize, Call, Effect, Flow, Gather, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.flows.login import authorize
+from airflow_provider_asyncapi.core.flows.login import Keyring, authorize_in_turn
 from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.pacing import Pacer
@@ -68,7 +68,7 @@ class RequestsDriver:
         self._session = _open_session(api)
         self._pacer = Pacer(api.settings.requests_per_second)
         self._pacer_lock = threading.Lock()
-        self._token: Token | None = None
+        self._keyring = Keyring()
         self._token_lock = threading.Lock()
 
     def close(self) -> None:
@@ -107,9 +107,9 @@ class RequestsDriver:
                 return observe(effect)
 
     def _authorize(self, rejected: Token | None, observe: Observer) -> Token:
+        asked_at = self._api.clock()
         with self._token_lock:
-            self._token = self.run(authorize(self._api, self._token, rejected), observe=observe)
-            return self._token
+            return self.run(authorize_in_turn(self._api, self._keyring, rejected, asked_at), observe=observe)
 
     def _send(self, effect: Send) -> Response:
         request, settings = effect.request, self._api.settings

@@ -15,13 +15,13 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_asyncapi.core.bodies import BODY_PARAMETERS
 from airflow_provider_asyncapi.core.effects import Log, News, Polled
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
 from airflow_provider_asyncapi.core.flows.abandon import abandon
 from airflow_provider_asyncapi.core.flows.wait import wait
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.templates import strings_in, variable_names
-from airflow_provider_asyncapi.hooks.clients import shared_client
+from airflow_provider_asyncapi.hooks.clients import SupersededError, is_superseded, shared_client
 from airflow_provider_asyncapi.xcoms import JOB_KEY
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         self._pushed_at = 0.0
         self._pushing: asyncio.Task[None] | None = None
         self._description: _Description | None = None
+        self._polled: Polled | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give the class path and the arguments."""
@@ -123,8 +124,19 @@ class AsyncApiJobTrigger(BaseTrigger):
         # After a restart nobody knows how many polls there have been; as many as there was time for are taken as made.
         due = state.next_poll or state.started_at + plan.schedule.initial_delay
         state = dataclasses.replace(state, polls=plan.schedule.polls_within(time.time() - due, state.polls))
-        async with shared_client(self.asyncapi_conn_id) as (api, driver):
-            return await driver.run(wait(api, plan, state, spread=True), observe=self._observe)
+        while True:
+            async with shared_client(self.asyncapi_conn_id) as (api, driver):
+                try:
+                    return await driver.run(wait(api, plan, state, spread=True), observe=self._observe)
+                except SupersededError:
+                    self.log.info("The connection has changed: going on with what it is now")
+                except AuthenticationError:
+                    # The credentials may have been rotated since the connection was looked up.
+                    if not await is_superseded(self.asyncapi_conn_id, api):
+                        raise
+            if self._polled is not None:
+                at = self._polled
+                state = dataclasses.replace(state, handle=at.handle, polls=at.polls, errors=at.errors, next_poll=None)
 
     async def on_kill(self) -> None:
         """
@@ -186,7 +198,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             self._watch(event)
 
     def _watch(self, event: Polled) -> None:
-        self._latest = event.handle
+        self._latest, self._polled = event.handle, event
         if event.changed and (self._pushing is None or self._pushing.done()):
             self._pushing = asyncio.get_running_loop().create_task(self._push_progress())
 

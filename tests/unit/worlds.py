@@ -89,6 +89,8 @@ class Supervisor:
         self.task_states: Any = {}
         self.xcoms: dict[str, Any] = {}
         self.delay = 0.0
+        #: How many look-ups of connections fail from now on, for Airflow's API server is away.
+        self.away = 0
 
     def send(self, msg: Any, **_: Any) -> Any:
         self.messages.append(msg)
@@ -116,6 +118,9 @@ class Supervisor:
                 return comms.TaskStatesResult(task_states=known)
             case "GetXCom":
                 return comms.XComResult(key=msg.key, value=self.xcoms.get(msg.key))
+            case "GetConnection" if self.away:
+                self.away -= 1
+                return comms.ErrorResponse(error="API_SERVER_ERROR")
             case "GetConnection" if msg.conn_id in self.connections:
                 return comms.ConnectionResult(conn_id=msg.conn_id, **self.connections[msg.conn_id])
             case "GetConnection":

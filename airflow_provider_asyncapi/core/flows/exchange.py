@@ -110,6 +110,7 @@ def send(
     stop: Stop | None = None,
     sink: Sink | None = None,
     limit: int = MAX_BODY,
+    patient: bool = False,
     envelope: Envelope | None = None,
 ) -> Flow[Response]:
     """
@@ -117,6 +118,7 @@ def send(
 
     :param stop: tells that an answer is final although its status code says redirect, or refused credentials.
     :param sink: takes the body of a 2xx answer.
+    :param patient: whether it can wait while the API wants no requests.
     :param envelope: what the same request was sent in before, if it was.
     :return: the last answer, whatever its status code.
     :raises TransportError: where there was none.
@@ -130,7 +132,7 @@ def send(
         try:
             if envelope.needs_token(request):
                 token = yield Authorize(rejected)
-            response: Response = yield Send(envelope.seal(request, token), sink, limit)
+            response: Response = yield Send(envelope.seal(request, token), sink, limit, patient)
         except TransportError as error:
             # What was redirected has reached a server, whatever became of the rest.
             error.sent = error.sent or bool(visited)

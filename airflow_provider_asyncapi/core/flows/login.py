@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from copy import copy
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeGuard
@@ -11,6 +12,7 @@ from typing import TypeGuard
 from airflow_provider_asyncapi.core.auth import Lock, Login, Token
 from airflow_provider_asyncapi.core.effects import Call, Flow, Log, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
+    AsyncApiError,
     AuthenticationError,
     ContentError,
     MissingValueError,
@@ -27,10 +29,58 @@ from airflow_provider_asyncapi.core.values import JsonValue, as_number, as_text
 
 #: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
 _RENEW_BEFORE = 30.0
+#: For so many seconds a login that was refused isn't tried again.
+_REFUSED_FOR = 5.0
 #: Seconds between two looks at whether another process has logged in, and after which it is taken to hang.
 _TURN, _LONGEST_TURN = 0.1, 120.0
 #: A number above these is a moment since the epoch, in seconds or in milliseconds, and no lifetime.
 _EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e11
+
+
+@dataclass(slots=True)
+class Keyring:
+    """
+    What a process has of a connection: the token, or the login that failed last.
+
+    :param token: the token.
+    :param failure: what went wrong at the last login, if it did.
+    :param failed_at: when, in seconds since the epoch.
+    """
+
+    token: Token | None = None
+    failure: AsyncApiError | None = None
+    failed_at: float = 0.0
+
+    def failure_for(self, asked_at: float, now: float) -> AsyncApiError | None:
+        """
+        Give the failure that holds for somebody who asks, too.
+
+        :param asked_at: when they began to wait for their turn.
+        """
+        refused = isinstance(self.failure, ResponseError) and now < self.failed_at + _REFUSED_FOR
+        return copy(self.failure) if refused or asked_at < self.failed_at else None
+
+
+def authorize_in_turn(api: Api, keyring: Keyring, rejected: Token | None, asked_at: float) -> Flow[Token]:
+    """
+    Give a token that may be used, as :func:`authorize` does; one at a time, so that the others find what it found.
+
+    Whoever waits for a turn while a login fails is told the same, and after a refusal everybody is for a moment: a
+    wrong password isn't tried by a thousand waiting tasks.
+
+    :param asked_at: when this one began to wait for his turn, in seconds since the epoch.
+    """
+    now = api.clock()
+    if not _is_usable(keyring.token, rejected, now) and (failure := keyring.failure_for(asked_at, now)):
+        raise failure
+    try:
+        keyring.token = yield from authorize(api, keyring.token, rejected)
+    except AsyncApiError as error:
+        # A copy, for the error itself drags along the frames that it went through.
+        keyring.failure, keyring.failed_at = copy(error), api.clock()
+        raise
+    keyring.failure = None
+    return keyring.token
 
 
 def authorize(api: Api, known: Token | None, rejected: Token | None) -> Flow[Token]:
@@ -42,7 +92,7 @@ def authorize(api: Api, known: Token | None, rejected: Token | None) -> Flow[Tok
     :raises AuthenticationError: and whatever else :func:`log_in` raises.
     """
     login, tokens = api.settings.auth.login, api.tokens
-    assert login is not None, "a flow asks for a token only where there is a login"  # noqa: S101
+    assert login is not None, "a flow asks for a token only where there is a login"  # noqa: S101 - for mypy
     if _is_usable(known, rejected, api.clock()):
         return known
     waited = 0.0

@@ -12,6 +12,7 @@ from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ContentError,
     DeadlineError,
+    HeldError,
     JobFailedError,
     MissingValueError,
     TransportError,
@@ -72,7 +73,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
     while True:
         poll = poll.renewed(api, plan, handle)
         request = poll.request
-        response, found = yield from _asked(api, plan, poll, state.handle)
+        response, found = yield from _asked(api, plan, poll, state)
         polls += 1
         seen = (handle.status, handle.progress)
         problem = found if isinstance(found, AsyncApiError) else None
@@ -141,19 +142,26 @@ class _Poll:
             self.answer, self.said = (response.status, response.body), verdict
 
 
-def _asked(
-    api: Api, plan: WaitPlan, poll: _Poll, submitted: JobHandle
-) -> Flow[tuple[Response | None, Verdict | AsyncApiError]]:
+def _asked(api: Api, plan: WaitPlan, poll: _Poll, state: Wait) -> Flow[tuple[Response | None, Verdict | AsyncApiError]]:
     """Poll once: give the answer, and either what it means or what went wrong in passing."""
     request, scope = poll.request, poll.scope
 
     def is_answer(response: Response) -> bool:
         return speaks_of_status(plan.policy.rules, response, scope)
 
-    try:
-        response = yield from send(api, request, stop=is_answer if plan.policy.rules else None, envelope=poll.envelope)
-    except TransportError as error:
-        return None, error
+    stop = is_answer if plan.policy.rules else None
+    response: Response | None = None
+    while response is None:
+        # The last poll, at the deadline, is made in any case.
+        patient = state.deadline is None or api.clock() < state.deadline
+        try:
+            response = yield from send(api, request, stop=stop, patient=patient, envelope=poll.envelope)
+        except HeldError as held:
+            # Those who held back don't all come again at the same moment.
+            pause = held.seconds + api.rng() * plan.schedule.interval
+            yield Sleep(_until_deadline(pause, state, api.clock()))
+        except TransportError as error:
+            return None, error
     if poll.said is not None and poll.answer == (response.status, response.body):
         return response, poll.said
     if response.ok or is_answer(response):
@@ -162,7 +170,7 @@ def _asked(
         except ContentError as error:
             return response, ContentError(unusable(api, request, response, error))
         return response, transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
-    if response.status == _NOT_FOUND and _may_be_invisible(plan, submitted, api.clock()):
+    if response.status == _NOT_FOUND and _may_be_invisible(plan, state.handle, api.clock()):
         return response, Verdict(Outcome.RUNNING)
     if is_transient(response.status):
         return response, transient(api, request, response)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_asyncapi.core.messages import Headers, Response
 from airflow_provider_asyncapi.core.pacing import Pacer
 
 
@@ -19,3 +20,20 @@ def test_slots_that_passed_unused_are_not_saved_up():
     pacer = Pacer(4)
     pacer.reserve(1.0)
     assert [pacer.reserve(50.0) for _ in range(2)] == pytest.approx([0, 0.25])
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "held"),
+    [(429, "30", 30), (503, "30", 30), (429, None, 0), (503, "0", 0), (500, "30", 0), (200, "30", 0)],
+)
+def test_only_an_answer_that_asks_for_a_pause_holds_the_others(status, said, held):
+    pacer = Pacer(None)
+    pacer.heed(Response(status, Headers([("Retry-After", said)] if said else [])), 100.0)
+    assert pacer.held(100.0) == held
+
+
+def test_the_longest_pause_counts_and_ends():
+    pacer = Pacer(None)
+    for said in ("30", "10"):
+        pacer.heed(Response(429, Headers([("Retry-After", said)])), 100.0)
+    assert [pacer.held(now) for now in (110.0, 130.0, 200.0)] == [20, 0, 0]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi.core.effects import Authorize, Flow, Gather, Log, Polled, Send, Sleep
-from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, HeldError, TransportError
 from airflow_provider_asyncapi.core.flows.exchange import send
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Request, Response
@@ -325,9 +325,67 @@ def test_a_login_that_fails_fails_in_the_flow_that_asked(driver, serve):
             yield Authorize()
         except AsyncApiError as error:
             kind = type(error).__name__
+        yield Sleep(60)
         return kind + (yield Authorize()).value
 
     assert run(driver, make_api(server.url, **LOGIN), flow()).result == "AuthenticationErrortok-one"
+
+
+def test_a_login_that_is_refused_is_refused_to_all_who_wait(driver, serve):
+    server = serve()
+
+    def refuse(connection: Any, asked: Any) -> bool:
+        time.sleep(0.05)  # long enough for all to come
+        return reply({"message": "wrong password"}, 401)(connection, asked)
+
+    server.routes |= {"/login": refuse, "/x": reply(b"")}
+    api = make_api(server.url, **LOGIN)
+    answers = together(driver, api, [send(api, Request("GET", f"{server.url}/x")) for _ in range(10)])
+    assert {type(answer).__name__ for answer in answers} == {"AuthenticationError"}
+    assert len({id(answer) for answer in answers}) == 10
+    assert [asked.target for asked in server.asked] == ["/login"]
+
+
+def test_a_pause_that_the_api_wants_holds_for_all_who_can_wait(serve):
+    server = serve(reply(b"", 429, retry_after="30"), reply(b"urgent"), reply(b"fine"))
+    clock = Clock()
+    request = Request("GET", f"{server.url}/x")
+
+    def flow() -> Flow[list[Any]]:
+        first = yield Send(request, patient=True)
+        try:
+            yield Send(request, patient=True)
+        except HeldError as held:
+            seconds = held.seconds
+        urgent = yield Send(request)
+        yield Sleep(30)
+        return [first.status, seconds, urgent.body, (yield Send(request, patient=True)).body]
+
+    assert run("aiohttp", make_api(server.url, clock), flow()).result == [429, 30, b"urgent", b"fine"]
+
+
+def test_what_another_host_wants_holds_nobody(serve):
+    server, other = serve(reply(b"")), serve(reply(b"", 503, retry_after="30"))
+    flows = [sending(Request("GET", f"{url}/x"), patient=True) for url in (other.url, server.url)]
+    assert [outcome.result.status for outcome in run_all("aiohttp", make_api(server.url), flows)] == [503, 200]
+
+
+@pytest.mark.parametrize("why", [ConfigurationError("the connection is gone"), KeyError("changed")])
+def test_a_driver_that_is_retired_sends_nothing_any_more(serve, why):
+    server = serve(reply(b"x"))
+    api = make_api(server.url)
+
+    async def main() -> None:
+        client = AiohttpDriver(api, open_pool(api.settings, tls_context(api.settings)))
+        client.retire(why)
+        with pytest.raises(type(why)) as caught:
+            await client.run(sending(Request("GET", f"{server.url}/x")))
+        # Each flow gets an error of its own, for tracebacks are added to it.
+        assert caught.value is not why
+        await client.close()
+
+    asyncio.run(main())
+    assert not server.asked
 
 
 # Pace

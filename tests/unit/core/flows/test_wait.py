@@ -15,6 +15,7 @@ from airflow_provider_asyncapi.core.errors import (
     ConfigurationError,
     ContentError,
     DeadlineError,
+    HeldError,
     JobFailedError,
     JobNotFoundError,
     MissingValueError,
@@ -129,6 +130,23 @@ def test_those_who_begin_together_do_not_poll_together_for_ever():
     script = Script(make_api(), RUNNING, RUNNING, RUNNING, DONE)
     script.run(wait(script.api, WaitPlan.parse(plan_fields()), state(), spread=True))
     assert script.sleeps == [5, 10, 10]
+
+
+def held(seconds: float) -> HeldError:
+    return HeldError("GET https://api.example.com/v1/jobs/7: not sent", seconds)
+
+
+def test_a_poll_that_was_held_back_is_made_later_and_is_no_poll_and_no_error_until_then():
+    _, script = waited(RUNNING, held(40), held(1), RUNNING, DONE, max_iterations=3, max_consecutive_errors=1)
+    # Those who hold back come again spread over an interval.
+    assert script.sleeps == [10, 45, 6, 10]
+    assert [poll.polls for poll in script.polls] == [1, 2, 3]
+    assert "held" not in script.said
+
+
+def test_a_hold_does_not_outlast_the_deadline():
+    with pytest.raises(DeadlineError):
+        waited(RUNNING, held(1000), RUNNING, at=state(deadline=START + 60))
 
 
 def test_what_the_api_says_is_not_cut_short_to_spread():

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.hooks import clients
+from airflow_provider_asyncapi.hooks.clients import shared_client
+from tests.unit.triggers.test_trigger import POLL, event_of, trigger, until
+from tests.unit.worlds import ApiServer, Supervisor, reply
+
+RUNNING, DONE = reply({"status": "running"}), reply({"status": "done"})
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the refresh never come by itself, and nothing be fresh."""
+    monkeypatch.setattr(clients, "_REFRESH_EVERY", 1000.0)
+    monkeypatch.setattr(clients, "_FRESH", 0.0)
+    monkeypatch.setattr(clients, "_SOONEST", 0.01)
+
+
+def tokens(api: ApiServer) -> list[str]:
+    return [request.headers["Authorization"] for request in api.requests]
+
+
+def test_a_connection_that_changes_is_noticed_and_the_old_pool_closed(
+    api: ApiServer, connect: Any, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "_REFRESH_EVERY", 0.3)
+    connect(password="old", extra={"auth": "bearer"})
+    api.says(POLL, RUNNING)
+
+    async def scenario() -> None:
+        waits = [asyncio.create_task(event_of(trigger())) for _ in range(5)]
+        await until(lambda: api.count(POLL) >= 5)
+        pool = clients._clients[asyncio.get_running_loop()]["asyncapi_default"].driver._pool
+        connect(password="new", extra={"auth": "bearer"})
+        await until(lambda: tokens(api)[-5:] == ["Bearer new"] * 5)
+        assert pool.closed
+        api.says(POLL, DONE)
+        assert {event["handle"]["outcome"] for event in await asyncio.gather(*waits)} == {"success"}
+        assert not clients._clients[asyncio.get_running_loop()]
+
+    asyncio.run(scenario())
+    looked_up = len(supervisor.of_kind("GetConnection"))
+    assert looked_up < 20
+    gc.collect()
+
+
+def test_credentials_that_were_rotated_are_looked_up_at_once(api: ApiServer, connect: Any) -> None:
+    connect(password="old", extra={"auth": "bearer"})
+    api.says(POLL, RUNNING, reply({}, 401), DONE)
+
+    async def scenario() -> dict[str, Any]:
+        waiting = asyncio.create_task(event_of(trigger()))
+        await until(lambda: api.count(POLL))
+        connect(password="new", extra={"auth": "bearer"})
+        return await waiting
+
+    assert asyncio.run(scenario())["handle"]["outcome"] == "success"
+    assert tokens(api) == ["Bearer old", "Bearer old", "Bearer new"]
+
+
+def test_where_the_connection_is_the_same_the_refusal_stands_and_one_look_up_serves_all(
+    api: ApiServer, connect: Any, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(password="wrong", extra={"auth": "bearer"})
+    api.says(POLL, *[RUNNING] * 10, reply({}, 401))
+
+    async def scenario() -> list[dict[str, Any]]:
+        waits = [asyncio.create_task(event_of(trigger())) for _ in range(10)]
+        await until(lambda: api.count(POLL))
+        # Fresh is what was looked up after the wait began.
+        now = asyncio.get_running_loop().time()
+        clients._clients[asyncio.get_running_loop()]["asyncapi_default"].looked_up_at = now - 100
+        monkeypatch.setattr(clients, "_FRESH", 50.0)
+        return await asyncio.gather(*waits)
+
+    assert {event["error"]["kind"] for event in asyncio.run(scenario())} == {"AuthenticationError"}
+    assert len(supervisor.of_kind("GetConnection")) == 2
+
+
+def test_a_connection_that_is_deleted_ends_the_wait_with_that_message(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "_REFRESH_EVERY", 0.2)
+    api.says(POLL, RUNNING)
+
+    async def scenario() -> dict[str, Any]:
+        waiting = asyncio.create_task(event_of(trigger()))
+        await until(lambda: api.count(POLL))
+        supervisor.connections.clear()
+        return await waiting
+
+    error = asyncio.run(scenario())["error"]
+    assert error["kind"] == "ConfigurationError"
+    assert error["message"] == "connection 'asyncapi_default': there is none of this name (any more)"
+
+
+def test_credentials_of_a_connection_that_is_deleted_are_not_blamed(
+    api: ApiServer, connection: None, supervisor: Supervisor
+) -> None:
+    api.says(POLL, RUNNING, reply({}, 401))
+
+    async def scenario() -> dict[str, Any]:
+        waiting = asyncio.create_task(event_of(trigger()))
+        await until(lambda: api.count(POLL))
+        supervisor.connections.clear()
+        return await waiting
+
+    assert "there is none of this name" in asyncio.run(scenario())["error"]["message"]
+
+
+def test_while_airflow_is_away_the_wait_goes_on(
+    api: ApiServer, connection: None, supervisor: Supervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor.away = 6
+    api.says(POLL, DONE)
+    assert asyncio.run(event_of(trigger()))["handle"]["outcome"] == "success"
+    assert "Connection 'asyncapi_default' can't be looked up" in caplog.text
+
+
+def test_a_connection_that_the_task_may_not_see_is_an_error_that_says_so(
+    connection: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(conn_id: str) -> Any:
+        raise PermissionError(conn_id)
+
+    monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", refuse)
+
+    async def scenario() -> None:
+        async with shared_client("asyncapi_default"):
+            pass
+
+    with pytest.raises(ConfigurationError, match="doesn't let this task read it"):
+        asyncio.run(scenario())
