@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.handle import JobHandle
 
 #: Requests within a request; what they hold beside templates can be checked when the DAG is parsed.
-_SUBREQUESTS = frozenset({"start", "lookup", "cancel", "locate", "cleanup"})
+_SUBREQUESTS = frozenset({"start", "lookup", "cancel", "locate", "cleanup", "batch"})
 #: Arguments, and parameters of a plan, that can't be attributes of the same name: Airflow has taken it.
 _ATTRIBUTES = {
     "job": "from_job",
@@ -149,8 +149,12 @@ class JobTask:
             _check(self.plan_type, final)
             _check_variables(described, partial(self.variables_before, described), "")
             for name in sorted(_SUBREQUESTS & described.keys()):
+                # A batch is of many jobs, so that it can't name what one of them brings.
+                known = (
+                    partial(set[str], ["identifiers"]) if name == "batch" else partial(self.variables_after, described)
+                )
                 for request in as_list(described[name]):
-                    _check_variables(request, partial(self.variables_after, described), f"{name}.")
+                    _check_variables(request, known, f"{name}.")
         except ConfigurationError as error:
             raise type(error)(f"task {self.task_id!r}: {error}") from None
 

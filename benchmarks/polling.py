@@ -40,9 +40,18 @@ _SPEC = {
     "poke_interval": 1,
     "params": {"detail": "status"},
 }
+_BATCH = {"endpoint": "/v1/batch", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
+#: In a batch the selectors look at one job's item.
+_BATCH_SPEC = {
+    **{name: value for name, value in _SPEC.items() if name not in ("endpoint", "params")},
+    "completion_key": "task.status",
+    "progress": "task.progress",
+    "batch": _BATCH,
+}
 _NAMES = {
     "sleep": "a trigger that sleeps",
     "ours": "ours",
+    "batch": "ours, in batches",
     "bare": "aiohttp, one session",
     "http": "HttpSensorTrigger",
 }
@@ -63,6 +72,7 @@ def _trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]
         "bare": ("benchmarks.polling_triggers.BareTrigger", {"url": f"{url}/v1/jobs/j-{number}?detail=status"}),
         "http": ("airflow.providers.http.triggers.http.HttpSensorTrigger", http),
         "ours": (ours, {"asyncapi_conn_id": "asyncapi", "spec": _SPEC, "wait": wait}),
+        "batch": (ours, {"asyncapi_conn_id": "asyncapi", "spec": _BATCH_SPEC, "wait": wait}),
     }[contender]
 
 
@@ -197,7 +207,8 @@ def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int) -> list[
             f"{triggers} triggers, each polls every second",
             "CPU ms/poll",
             "polls/s",
-            "due",
+            "requests/s",
+            "polls due",
             "lag p50 ms",
             "p99 ms",
             "KB/trigger",
@@ -216,6 +227,7 @@ def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int) -> list[
                 _NAMES[contender],
                 f"{median(contender, 'cpu') * 1000 / polls:.3f}" if polls else "-",
                 f"{polls / median(contender, 'elapsed'):.0f}",
+                f"{median(contender, 'requests') / median(contender, 'elapsed'):.0f}",
                 f"{due}",
                 f"{median(contender, 'lag_p50') * 1000:.1f}",
                 f"{median(contender, 'lag_p99') * 1000:.1f}",

@@ -27,6 +27,8 @@ class Server(asyncio.Protocol):
 
     connections = 0
     requests = 0
+    #: Jobs that were asked for beyond one per request.
+    jobs = 0
 
     def connection_made(self, transport: Any) -> None:
         """Count the connection."""
@@ -40,14 +42,16 @@ class Server(asyncio.Protocol):
         for head in heads:
             path = head[4 : head.index(b" ", 4)]
             if path == b"/counts":
-                self._transport.write(_ok([Server.requests, Server.connections]))
+                self._transport.write(_ok([Server.requests, Server.jobs, Server.connections]))
                 continue
             Server.requests += 1
             if path.startswith(b"/http/"):
                 self._transport.write(_NOT_YET)
             elif path.startswith(b"/v1/batch?"):
                 (joined,) = parse_qs(urlsplit(path.decode()).query)["ids"]
-                self._transport.write(_ok({"jobs": [{**_JOB, "id": each} for each in joined.split(",")]}))
+                identifiers = joined.split(",")
+                Server.jobs += len(identifiers) - 1
+                self._transport.write(_ok({"jobs": [{**_JOB, "id": each} for each in identifiers]}))
             else:
                 self._transport.write(_RUNNING)
 

@@ -62,11 +62,14 @@ class Meter:
         cpu, elapsed = time.process_time() - cpu, time.monotonic() - began
         if profile:
             profile.dump_stats(spec["profile"])
-        polls, connections, lines = (after - first for after, first in zip(self._counts(), before, strict=True))
+        requests, jobs, connections, lines = (
+            after - first for after, first in zip(self._counts(), before, strict=True)
+        )
         measured = {
             "cpu": cpu,
             "elapsed": elapsed,
-            "polls": polls,
+            "requests": requests,
+            "polls": requests + jobs,
             # The server counts the connection that asks it, too.
             "connections": connections - 1,
             "lines": lines,
@@ -82,14 +85,14 @@ class Meter:
         while len(self._runner.triggers) < triggers:  # noqa: ASYNC110 - the runner tells nobody
             await asyncio.sleep(0.2)
 
-    def _counts(self) -> tuple[int, int, int]:
-        """Give how many requests and connections the server has seen, and how many lines were logged."""
+    def _counts(self) -> tuple[int, int, int, int]:
+        """Give how many requests, further jobs in them and connections the server has seen, and how many log lines."""
         client = http.client.HTTPConnection("127.0.0.1", self._spec["port"], timeout=30)
         client.request("GET", "/counts")
-        requests, connections = json.load(client.getresponse())
+        requests, jobs, connections = json.load(client.getresponse())
         client.close()
         self._log.flush()
-        return requests, connections, Path(self._log.name).read_bytes().count(b"\n")
+        return requests, jobs, connections, Path(self._log.name).read_bytes().count(b"\n")
 
 
 async def _lags(seconds: float) -> list[float]:

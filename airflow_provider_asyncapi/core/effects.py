@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.auth import Token
+    from airflow_provider_asyncapi.core.batch import Batch
     from airflow_provider_asyncapi.core.handle import JobHandle
     from airflow_provider_asyncapi.core.messages import Request
     from airflow_provider_asyncapi.core.submission import Submission
@@ -46,6 +47,23 @@ class Send:
     sink: Sink | None = None
     limit: int = MAX_BODY
     patient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """
+    Ask for one of many jobs, together with all who ask alike; answered with :class:`~.batch.Answers`.
+
+    :param batch: how.
+    :param identifier: which job.
+    :param interval: seconds between two requests for the same job.
+    :param patient: whether it can wait for the others, and while the API wants no requests.
+    """
+
+    batch: Batch
+    identifier: str | int
+    interval: float
+    patient: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +146,6 @@ class Gather:
 
 #: What the flow wants nothing for.
 News: TypeAlias = Log | Polled | Keep
-Effect: TypeAlias = Send | Sleep | Authorize | Call | Gather | News
+Effect: TypeAlias = Send | Ask | Sleep | Authorize | Call | Gather | News
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, Any, T]

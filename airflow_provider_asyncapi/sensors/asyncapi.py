@@ -95,6 +95,13 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     :param visible_after: seconds after the submission in which a 404 means that the job can't be seen yet.
     :param cancel: the request that stops the remote job, sent when the sensor times out or is killed: a mapping with
         the keys of a request. (templated)
+    :param batch: a request that asks for many jobs at once, sent by the triggerer for all sensors that wait alike: a
+        mapping with the keys of a request, which names ``{identifiers}``, and with ``items`` (the selector of the jobs
+        in its answer), ``id`` (the selector of the identifier within one of them), and optionally ``size`` (how many
+        jobs at a time at most; 500), ``separator`` (between identifiers in a text; a comma; None for a query parameter
+        that is repeated) and ``absent`` (what it means that a job isn't in the answer: ``running``, ``success``,
+        ``failure``, ``retry`` or ``poll``, which asks for it singly and is the default where there is an endpoint).
+        All other selectors and rules then look at one job's item. (templated)
     :param deferrable: wait in the triggerer; by default as ``[operators] default_deferrable`` says.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
     :param profile: the profile that fills in what is left out; by default the connection's.
@@ -111,6 +118,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         "xml",
         "data",
         "cancel",
+        "batch",
         "job_url",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -118,6 +126,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         "headers": "json",
         "json": "json",
         "cancel": "json",
+        "batch": "json",
     }
     ui_color = "#f6eed2"
     # Airflow doesn't find out by itself; without it, a task that was skipped for want of data runs once it is cleared.
@@ -159,6 +168,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         error_waits: dict[int, float] | None = None,
         visible_after: float | timedelta | None = None,
         cancel: dict[str, Any] | None = None,
+        batch: dict[str, Any] | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         job_url: str | None = None,
         profile: str | None = None,

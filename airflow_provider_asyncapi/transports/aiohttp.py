@@ -15,8 +15,10 @@ import aiohttp
 from yarl import URL
 
 from airflow_provider_asyncapi.core.auth import Token
-from airflow_provider_asyncapi.core.effects import Authorize, Call, Effect, Flow, Gather, Send, Sleep
+from airflow_provider_asyncapi.core.batch import Answers
+from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Effect, Flow, Gather, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, HeldError
+from airflow_provider_asyncapi.core.flows.batch import ask
 from airflow_provider_asyncapi.core.flows.login import Keyring, authorize_in_turn
 from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.messages import Request, Response
@@ -24,6 +26,7 @@ from airflow_provider_asyncapi.core.pacing import OVERLOADED, Pacer
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import fault
+from airflow_provider_asyncapi.transports.rounds import Rounds
 from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import LONGEST_LINE, Receiver, wire_head, wire_url
 
@@ -68,6 +71,7 @@ class AiohttpDriver:
         self._pacer = Pacer(api.settings.requests_per_second)
         self._keyring = Keyring()
         self._retired: Exception | None = None
+        self._rounds: dict[tuple[str, float], Rounds] = {}
         self._token_lock = asyncio.Lock()
 
     def retire(self, why: Exception) -> None:
@@ -80,6 +84,8 @@ class AiohttpDriver:
 
     async def close(self) -> None:
         """Close all connections."""
+        for rounds in list(self._rounds.values()):
+            rounds.close()
         await self._pool.close()
 
     async def run(self, flow: Flow[T], *, observe: Observer = log_only) -> T:
@@ -103,6 +109,8 @@ class AiohttpDriver:
                 return await self._send(effect)
             case Sleep(seconds):
                 return await self._sleep(seconds)
+            case Ask():
+                return await self._in_a_round(effect)
             case Authorize(rejected):
                 return await self._authorize(rejected, observe)
             case Call(work):
@@ -126,6 +134,23 @@ class AiohttpDriver:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _in_a_round(self, effect: Ask) -> Answers:
+        """Ask for a job together with all who ask alike; alone where that can't wait."""
+        batch = effect.batch
+        if not effect.patient:
+            return await self.run(ask(self._api, batch, [effect.identifier]))
+        key = (batch.key, effect.interval)
+        rounds = self._rounds.get(key)
+        if rounds is None:
+            rounds = self._rounds[key] = Rounds(
+                lambda identifiers: self.run(ask(self._api, batch, identifiers, patient=True)),
+                size=batch.size,
+                interval=effect.interval,
+                sleep=self._sleep,
+                ended=lambda: self._rounds.pop(key, None),
+            )
+        return await rounds.answers(effect.identifier)
 
     async def _authorize(self, rejected: Token | None, observe: Observer) -> Token:
         asked_at = self._api.clock()

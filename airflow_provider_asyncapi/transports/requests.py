@@ -19,8 +19,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
 from airflow_provider_asyncapi.core.auth import Token
-from airflow_provider_asyncapi.core.effects import Authorize, Call, Effect, Flow, Gather, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Effect, Flow, Gather, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.flows.batch import ask
 from airflow_provider_asyncapi.core.flows.login import Keyring, authorize_in_turn
 from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.messages import Response
@@ -96,6 +97,8 @@ class RequestsDriver:
                 return self._send(effect)
             case Sleep(seconds):
                 return self._sleep(seconds)
+            case Ask(batch, identifier):
+                return self.run(ask(self._api, batch, [identifier]), observe=observe)
             case Authorize(rejected):
                 return self._authorize(rejected, observe)
             case Call(work):

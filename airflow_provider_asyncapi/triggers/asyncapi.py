@@ -266,7 +266,7 @@ def check_storable(spec: Mapping[str, Any], api: Api) -> None:
         "a waiting task's request is stored in the metadata database in plain text. Put the secret into the connection"
         " (a header, or a value that the request names {connection.<name>})"
     )
-    for where, request in (("", spec), ("cancel.", spec.get("cancel") or {})):
+    for where, request in (("", spec), *((f"{name}.", spec.get(name) or {}) for name in ("cancel", "batch"))):
         for name in ("params", "headers", *BODY_PARAMETERS):
             if key := _secret_field(request.get(name)):
                 raise ConfigurationError(f"{where}{name}: {key!r} looks like a secret, and {advice}")

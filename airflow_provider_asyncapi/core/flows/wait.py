@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from airflow_provider_asyncapi.core.effects import Flow, Log, Polled, Sleep
+from airflow_provider_asyncapi.core.batch import Absent, Answers, Batch
+from airflow_provider_asyncapi.core.effects import Ask, Flow, Log, Polled, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ContentError,
@@ -16,6 +18,7 @@ from airflow_provider_asyncapi.core.errors import (
     JobFailedError,
     MissingValueError,
     TransportError,
+    UnavailableError,
 )
 from airflow_provider_asyncapi.core.flows.cancel import cancel
 from airflow_provider_asyncapi.core.flows.exchange import (
@@ -72,8 +75,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
         yield Sleep(_until_deadline(delay, state, api.clock()))
     while True:
         poll = poll.renewed(api, plan, handle)
-        request = poll.request
-        response, found = yield from _asked(api, plan, poll, state)
+        request, response, found = yield from _asked(api, plan, poll, state)
         polls += 1
         seen = (handle.status, handle.progress)
         problem = found if isinstance(found, AsyncApiError) else None
@@ -136,44 +138,75 @@ class _Poll:
         """Give the poll that fits the job as it is known now."""
         return self if self.variables is handle.variables else _Poll.of(api, plan, handle)
 
+    def is_answer(self, plan: WaitPlan, response: Response) -> bool:
+        """Tell whether the plan knows what a status code means, so that it is neither an error nor a redirect."""
+        return speaks_of_status(plan.policy.rules, response, self.scope)
+
     def remember(self, plan: WaitPlan, response: Response, verdict: Verdict) -> None:
         """Remember an answer, where all that it says stands in its body, and that isn't large."""
         if response.ok and not plan.reads_headers and len(response.body) <= _REMEMBERED:
             self.answer, self.said = (response.status, response.body), verdict
 
 
-def _asked(api: Api, plan: WaitPlan, poll: _Poll, state: Wait) -> Flow[tuple[Response | None, Verdict | AsyncApiError]]:
-    """Poll once: give the answer, and either what it means or what went wrong in passing."""
-    request, scope = poll.request, poll.scope
-
-    def is_answer(response: Response) -> bool:
-        return speaks_of_status(plan.policy.rules, response, scope)
-
-    stop = is_answer if plan.policy.rules else None
-    response: Response | None = None
-    while response is None:
+def _asked(
+    api: Api, plan: WaitPlan, poll: _Poll, state: Wait
+) -> Flow[tuple[Request, Response | None, Verdict | AsyncApiError]]:
+    """Poll once: give what was asked, the answer, and either what it means or what went wrong in passing."""
+    while True:
         # The last poll, at the deadline, is made in any case.
         patient = state.deadline is None or api.clock() < state.deadline
         try:
-            response = yield from send(api, request, stop=stop, patient=patient, envelope=poll.envelope)
+            request, response, absent = yield from _answered(api, plan, poll, state.handle, patient=patient)
+            return request, response, absent or _judged(api, plan, poll, state, request, response)
         except HeldError as held:
             # Those who held back don't all come again at the same moment.
             pause = held.seconds + api.rng() * plan.schedule.interval
             yield Sleep(_until_deadline(pause, state, api.clock()))
-        except TransportError as error:
-            return None, error
+        except (TransportError, ContentError) as error:
+            return poll.request, None, error
+
+
+def _answered(
+    api: Api, plan: WaitPlan, poll: _Poll, job: JobHandle, *, patient: bool
+) -> Flow[tuple[Request, Response, Verdict | AsyncApiError | None]]:
+    """Ask for the job, among others where that is possible; where it isn't among them, say what that means."""
+    if plan.batch is not None and job.identifier is not None:
+        answers: Answers = yield Ask(plan.batch, job.identifier, plan.schedule.interval, patient)
+        request, response = answers.request, answers.about(job.identifier)
+        if response is not None:
+            return request, response, None
+        if plan.batch.absent is not Absent.POLL:
+            nothing = Response(answers.response.status, answers.response.headers, url=answers.response.url)
+            nothing.__dict__["json"] = None
+            return request, nothing, _absent(api, plan.batch, request, job)
+    stop = partial(poll.is_answer, plan) if plan.policy.rules else None
+    response = yield from send(api, poll.request, stop=stop, patient=patient, envelope=poll.envelope)
+    return poll.request, response, None
+
+
+def _absent(api: Api, batch: Batch, request: Request, job: JobHandle) -> Verdict | AsyncApiError:
+    """Say what it means that a job isn't in the answer to a batch."""
+    if batch.absent is Absent.RETRY:
+        return UnavailableError(f"{request}: the answer doesn't hold job {api.redact(str(job.identifier))}")
+    return Verdict(Outcome(batch.absent), "absent")
+
+
+def _judged(
+    api: Api, plan: WaitPlan, poll: _Poll, state: Wait, request: Request, response: Response
+) -> Verdict | AsyncApiError:
+    """Say what an answer means, or what went wrong in passing."""
     if poll.said is not None and poll.answer == (response.status, response.body):
-        return response, poll.said
-    if response.ok or is_answer(response):
+        return poll.said
+    if response.ok or poll.is_answer(plan, response):
         try:
-            verdict = plan.policy.judge(response, scope)
+            verdict = plan.policy.judge(response, poll.scope)
         except ContentError as error:
-            return response, ContentError(unusable(api, request, response, error))
-        return response, transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
+            return ContentError(unusable(api, request, response, error))
+        return transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
     if response.status == _NOT_FOUND and _may_be_invisible(plan, state.handle, api.clock()):
-        return response, Verdict(Outcome.RUNNING)
+        return Verdict(Outcome.RUNNING)
     if is_transient(response.status):
-        return response, transient(api, request, response)
+        return transient(api, request, response)
     raise rejection(api, request, response, message=plan.error_message)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from airflow_provider_asyncapi.core.batch import Batch
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER
@@ -26,6 +27,7 @@ WAIT_PARAMETERS = (
     "error_message",
     "progress",
     "cancel",
+    "batch",
 )
 
 
@@ -41,6 +43,7 @@ class WaitPlan:
     :param error_message: where the answer says why the job failed.
     :param progress: where it says how far the job is.
     :param cancel: the request that stops the job.
+    :param batch: how many jobs are asked for with one request, where that is possible.
     """
 
     parameters: ClassVar[tuple[str, ...]] = WAIT_PARAMETERS
@@ -52,6 +55,7 @@ class WaitPlan:
     error_message: Selection | None = None
     progress: Progress | None = None
     cancel: Step | None = None
+    batch: Batch | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> WaitPlan:
@@ -81,6 +85,8 @@ class WaitPlan:
             Selection.parse_optional(given.get("error_message"), "error_message"),
             Progress.parse(given.get("progress")),
             Step.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
+            # A profile may still add the endpoint.
+            Batch.parse(given.get("batch"), singly=given.get("endpoint") is not None or not complete),
         )
 
     @property
