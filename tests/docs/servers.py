@@ -852,6 +852,15 @@ server("mapped", [["orders"], ["customers"]], counted={"J-1": 2, "J-2": 2})(_man
 server("mapped_group", [["orders"], ["customers"]], counted={"J-1": 2, "J-2": 2})(_many)
 
 
+@server("batch", ["J-1", "J-2"], counted={"J-1": 3, "J-2": 3})
+def batch(state: State, call: Call) -> Reply:
+    if str(call) == "GET /jobs":
+        need(set(call.params) == {"ids"}, "which jobs?")
+        status = {job: progress(state, (None, "working", "done"), job) for job in call.params["ids"].split(",")}
+        return Reply(200, {"jobs": [{"id": job, "status": mine} for job, mine in status.items() if mine]})
+    return _many(state, call)
+
+
 @server("foreign_job", [1])
 def foreign_job(state: State, call: Call) -> Reply:
     match str(call):

@@ -69,6 +69,12 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
         (sensor, {"progress": {"done": "a"}}, ConfigurationError, "progress"),
         (sensor, {"cancel": {"method": "STOP"}}, ConfigurationError, "STOP"),
         (sensor, {"cancel": ["/cancel"]}, ConfigurationError, "cancel"),
+        (
+            sensor,
+            {"batch": {"params": {"ids": "{identifiers}"}, "items": "jobs[*]"}},
+            ConfigurationError,
+            "id is missing",
+        ),
         (sensor, {"rules": [{"selector": "a", "in": "b", "outcome": "well"}]}, ConfigurationError, "well"),
         (sensor, {"error_waits": {200: 5}}, ConfigurationError, "error_waits"),
         (fetch, {"output": "zipp"}, ConfigurationError, "zipp"),
@@ -149,6 +155,9 @@ def test_a_typing_error_further_down_the_chain_is_found() -> None:
             sensor(task_id="wait_for_page", job=before.job, endpoint="/{page}")
         with pytest.raises(UnknownVariableError, match=r"cancel\.endpoint: .*\{ident\}"):
             sensor(task_id="wait_and_cancel", job=before.job, cancel={"endpoint": "/{ident}"})
+        batch = {"params": {"ids": "{identifiers}", "one": "{identifier}"}, "items": "jobs[*]", "id": "id"}
+        with pytest.raises(UnknownVariableError, match=r"batch\.params: .*\{identifier\}.* known: \{identifiers\}"):
+            sensor(task_id="wait_in_a_batch", job=before.job, batch=batch)
         waiting = sensor(job=before.job)
         with pytest.raises(UnknownVariableError, match=r"fetch.*\{lnk\}"):
             fetch(job=waiting.job, endpoint="{lnk}")

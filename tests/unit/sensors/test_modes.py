@@ -418,6 +418,25 @@ def test_a_secret_in_the_request_is_refused_before_it_is_stored(connect: Any, se
         make_sensor("deferred", **secret).execute(context_of(TI()))
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_job_in_a_batch_ends_alike_in_all_modes(api: ApiServer, mode: str) -> None:
+    batch = {"endpoint": "/jobs", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
+    asked = "GET /jobs?ids=j-1"
+    item = {"id": "j-1", "status": "running"}
+    api.says(
+        asked,
+        reply({"jobs": [item]}),
+        reply({}, 503),
+        reply({"jobs": []}),
+        reply({"jobs": [{**item, "status": "done"}]}),
+    )
+    api.says(POLL, reply({"status": "running"}))
+    outcome = wait(mode, batch=batch)
+    assert outcome.error is None
+    assert (outcome.returned, outcome.xcoms["job"]["status"]) == ("j-1", "done")
+    assert (api.count(asked), api.count(POLL)) == (4, 1)
+
+
 def test_a_killed_sensor_cancels_the_job_that_it_waits_for_here(api: ApiServer) -> None:
     api.says(POLL, running())
     api.says("POST /jobs/j-1/cancel", reply(status=202))

@@ -9,12 +9,15 @@ import logging
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import parse_qs, unquote
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import Authorize, Flow, Gather, Log, Polled, Send, Sleep
+from airflow_provider_asyncapi.core.batch import Batch
+from airflow_provider_asyncapi.core.effects import Ask, Authorize, Flow, Gather, Log, Polled, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, HeldError, TransportError
 from airflow_provider_asyncapi.core.flows.exchange import send
 from airflow_provider_asyncapi.core.handle import JobHandle
@@ -472,6 +475,124 @@ def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
 
     assert run(driver, api, gathering()).result.startswith("caught in the flow: GET")
     assert len(begun) < 5
+
+
+# In rounds
+
+BATCH = {"endpoint": "/jobs", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
+
+
+def asking(identifier: str | int, *, interval: float = 0.3, patient: bool = True, **given: Any) -> Flow[Any]:
+    batch = Batch.parse({**BATCH, **given}, singly=True)
+    answers = yield Ask(batch, identifier, interval, patient)
+    return answers.about(identifier).json["state"]
+
+
+def jobs(connection: Any, asked: Any) -> bool:
+    (identifiers,) = parse_qs(asked.target.partition("?")[2])["ids"]
+    found = [{"id": each, "state": f"state of {each}"} for each in identifiers.split(",")]
+    return reply({"jobs": found})(connection, asked)
+
+
+def rounds(server: Any, flows: Callable[[AiohttpDriver], Any]) -> list[str]:
+    """Run something with a driver; give which jobs were asked for, request by request."""
+    api = make_api(server.url)
+
+    async def main() -> None:
+        client = AiohttpDriver(api, open_pool(api.settings, tls_context(api.settings)))
+        try:
+            await flows(client)
+        finally:
+            await client.close()
+        await asyncio.sleep(0)
+        assert not client._rounds
+
+    asyncio.run(main())
+    return [unquote(asked.target.partition("ids=")[2]) for asked in server.asked]
+
+
+@pytest.fixture
+def many(serve):
+    server = serve()
+    server.routes["/jobs"] = jobs
+    return server
+
+
+def test_alone_a_job_is_asked_for_alike(driver, many):
+    many.routes["/jobs?ids=7"] = jobs
+    assert run(driver, make_api(many.url), asking(7, interval=0.01)).result == "state of 7"
+
+
+def test_those_who_ask_alike_share_a_request_and_each_is_told_its_own(many):
+    async def scenario(client: AiohttpDriver) -> None:
+        told = await asyncio.gather(*[client.run(asking(number)) for number in (1, 2, 3, 2)])
+        assert told == [f"state of {number}" for number in (1, 2, 3, 2)]
+
+    assert rounds(many, scenario) == ["1,2,3"]
+
+
+def test_no_request_asks_for_more_than_fit(many):
+    async def scenario(client: AiohttpDriver) -> None:
+        await asyncio.gather(*[client.run(asking(number, size=2)) for number in range(5)])
+
+    assert sorted(rounds(many, scenario)) == ["0,1", "2,3", "4"]
+
+
+def test_those_who_ask_otherwise_do_not_share(many):
+    async def scenario(client: AiohttpDriver) -> None:
+        others = [asking(2, interval=0.4), asking(3, size=9)]
+        await asyncio.gather(*map(client.run, [asking(1), *others]))
+
+    assert sorted(rounds(many, scenario)) == ["1", "2", "3"]
+
+
+def test_a_job_that_joins_is_in_the_next_round_and_none_is_asked_for_twice_in_an_interval(many):
+    moments = []
+
+    async def waiting(client: AiohttpDriver, number: int, times: int) -> None:
+        for _ in range(times):
+            await client.run(asking(number))
+            moments.append(time.monotonic())
+            await asyncio.sleep(0.3)
+
+    async def scenario(client: AiohttpDriver) -> None:
+        first = asyncio.create_task(waiting(client, 1, 3))
+        await asyncio.sleep(0.15)
+        await asyncio.gather(first, waiting(client, 2, 2))
+
+    assert [sorted(asked) for asked in rounds(many, scenario)] == [["1"], [",", "1", "2"], [",", "1", "2"]]
+    assert moments[-1] - moments[0] >= 0.6
+
+
+def test_whoever_can_not_wait_is_asked_for_at_once_and_alone(many):
+    async def scenario(client: AiohttpDriver) -> None:
+        slow = asyncio.create_task(client.run(asking(1, interval=100)))
+        await asyncio.sleep(0)
+        await client.run(asking(2, interval=100, patient=False))
+        slow.cancel()
+
+    assert rounds(many, scenario) == ["2"]
+
+
+def test_a_job_that_nobody_waits_for_any_more_is_not_asked_for(many):
+    async def scenario(client: AiohttpDriver) -> None:
+        waits = [asyncio.create_task(client.run(asking(number))) for number in (1, 2)]
+        await asyncio.sleep(0)
+        waits[0].cancel()
+        await waits[1]
+
+    assert rounds(many, scenario) == ["2"]
+
+
+def test_what_goes_wrong_is_told_to_each(many):
+    many.routes["/jobs"] = reset
+
+    async def scenario(client: AiohttpDriver) -> None:
+        told = await asyncio.gather(*[client.run(asking(number)) for number in (1, 2)], return_exceptions=True)
+        assert [type(error).__name__ for error in told] == ["TransportError"] * 2
+        assert told[0] is not told[1]
+
+    assert rounds(many, scenario) == ["1,2"]
 
 
 # Telling

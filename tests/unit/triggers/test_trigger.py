@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -419,3 +420,26 @@ def test_a_value_that_airflow_masks_is_refused_too() -> None:
     mask_secret("s3cret-of-another-connection")
     with pytest.raises(ConfigurationError, match="json"):
         check_storable({**SPEC, "json": {"note": "s3cret-of-another-connection"}}, api_with())
+
+
+def test_triggers_that_wait_alike_ask_together(api: ApiServer, connection: None, supervisor: Supervisor) -> None:
+    batch = {"endpoint": "/jobs", "json": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
+    states = [{"id": "j-1", "status": "running"}, {"id": "j-2", "status": "done"}]
+    api.says("POST /jobs", reply({"jobs": states}), reply({"jobs": [{"id": "j-1", "status": "done"}]}))
+
+    async def scenario() -> list[dict[str, Any]]:
+        waits = [trigger(batch=batch), trigger(batch=batch)]
+        waits[1].wait["handle"]["identifier"] = "j-2"
+        return await asyncio.gather(*map(event_of, waits))
+
+    events = asyncio.run(scenario())
+    assert [(event["handle"]["identifier"], event["handle"]["outcome"]) for event in events] == [
+        ("j-1", "success"),
+        ("j-2", "success"),
+    ]
+    assert [json.loads(request.body)["ids"] for request in api.requests] == [["j-1", "j-2"], ["j-1"]]
+
+
+def test_a_secret_in_a_batch_is_refused_too() -> None:
+    with pytest.raises(ConfigurationError, match=r"batch\.headers: 'X-Api-Key'"):
+        check_storable({**SPEC, "batch": {"headers": {"X-Api-Key": "abc"}}}, api_with())

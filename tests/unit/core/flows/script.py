@@ -8,8 +8,9 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from airflow_provider_asyncapi.core.effects import Authorize, Call, Gather, Keep, Log, Polled, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Gather, Keep, Log, Polled, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
+from airflow_provider_asyncapi.core.flows.batch import ask
 from airflow_provider_asyncapi.core.flows.login import authorize
 from airflow_provider_asyncapi.core.messages import Headers, Request, Response
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
@@ -93,14 +94,9 @@ class Script:
     def perform(self, effect: Any) -> Any:
         match effect:
             case Send(request):
-                self.requests.append(request)
-                self.times.append(self.api.clock() - START)
-                reply = self.replies[0] if self.forever and len(self.replies) == 1 else self.replies.pop(0)
-                if isinstance(reply, AsyncApiError):
-                    raise reply
-                response = reply if isinstance(reply, Response) else reply(request)
-                response.url = request.url
-                return response
+                return self.send(request)
+            case Ask(batch, identifier):
+                return self.run(ask(self.api, batch, [identifier]))
             case Sleep(seconds):
                 self.sleeps.append(seconds)
                 self.api.clock.now += seconds
@@ -118,6 +114,16 @@ class Script:
             case Gather(flows):
                 return [self.run(make()) for make in flows]
         return None
+
+    def send(self, request: Request) -> Response:
+        self.requests.append(request)
+        self.times.append(self.api.clock() - START)
+        reply = self.replies[0] if self.forever and len(self.replies) == 1 else self.replies.pop(0)
+        if isinstance(reply, AsyncApiError):
+            raise reply
+        response = reply if isinstance(reply, Response) else reply(request)
+        response.url = request.url
+        return response
 
 
 def plan_fields(**given: Any) -> Mapping[str, Any]:

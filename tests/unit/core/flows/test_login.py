@@ -8,7 +8,7 @@ import pytest
 from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.errors import AuthenticationError, MissingValueError, TransportError
 from airflow_provider_asyncapi.core.flows.exchange import send
-from airflow_provider_asyncapi.core.flows.login import authorize, log_in
+from airflow_provider_asyncapi.core.flows.login import Keyring, authorize, authorize_in_turn, log_in
 from airflow_provider_asyncapi.core.messages import Request
 from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make_api
 
@@ -301,3 +301,40 @@ def test_a_new_token_that_is_refused_is_the_end():
     script = sharing(Shelf(Token("stored")), answer({}, 403), answer({"data": {"token": "new"}}), answer({}, 403))
     assert script.run(send(script.api, Request("GET", f"{BASE}/x"))).status == 403
     assert script.paths == ["GET /x", "POST /login", "GET /x"]
+
+
+# One at a time
+
+
+def in_turn(script: Script, keyring: Keyring, asked_at: float = START) -> Token:
+    return script.run(authorize_in_turn(script.api, keyring, None, asked_at))
+
+
+def test_a_token_is_found_by_those_who_come_later():
+    script, keyring = Script(make_api(**FIELDS), answer({"data": {"token": "t-one"}})), Keyring()
+    assert in_turn(script, keyring) is in_turn(script, keyring)
+
+
+def test_a_refusal_holds_for_all_for_a_moment():
+    script, keyring = Script(make_api(**FIELDS), answer({}, 401), answer({"data": {"token": "t-one"}})), Keyring()
+    failures = []
+    for _ in range(3):
+        with pytest.raises(AuthenticationError) as caught:
+            in_turn(script, keyring)
+        failures.append(caught.value)
+    assert len(script.requests) == 1
+    assert len({id(failure) for failure in failures}) == 3
+    assert len({str(failure) for failure in failures}) == 1
+    script.api.clock.now += 60
+    assert in_turn(script, keyring).value == "t-one"
+    assert keyring.failure is None
+
+
+def test_a_login_that_was_lost_is_lost_for_those_who_waited_for_it_only():
+    script, keyring = Script(make_api(**FIELDS), lost(), answer({"data": {"token": "t-one"}})), Keyring()
+    with pytest.raises(TransportError) as first:
+        in_turn(script, keyring)
+    with pytest.raises(TransportError) as second:
+        in_turn(script, keyring, asked_at=START - 1)
+    assert (str(second.value), second.value.sent) == (str(first.value), False)
+    assert in_turn(script, keyring, asked_at=START + 1).value == "t-one"

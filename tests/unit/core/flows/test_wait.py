@@ -618,3 +618,87 @@ def test_whatever_an_api_answers_the_loop_does_not_spin(replies, interval, jitte
     gaps = [later - earlier for earlier, later in zip(script.times, script.times[1:], strict=False)]
     assert all(gap >= SHORTEST_WAIT * 0.999 for gap in gaps)
     assert all(pause >= SHORTEST_WAIT for pause in script.sleeps)
+
+
+# In a batch
+
+BATCH = {"endpoint": "/jobs", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
+
+
+def among(**item: Any) -> Response:
+    return answer({"jobs": [{"id": 7, **item}, {"id": "8", "status": "failed"}]})
+
+
+def in_a_batch(
+    *replies: Any, at: Wait | None = None, absent: str | None = None, **given: Any
+) -> tuple[JobHandle, Script]:
+    return waited(*replies, at=at, batch={**BATCH, "absent": absent}, **given)
+
+
+def test_each_job_is_told_its_own_item():
+    replies = [among(status="running", percent=40), among(status="done", file="f-1")]
+    handle, script = in_a_batch(*replies, progress="percent", capture={"file": "file"})
+    assert (handle.outcome, handle.progress, handle.variables["file"]) == (Outcome.SUCCESS, 1.0, "f-1")
+    assert script.paths == ["GET /jobs?ids=7"] * 2
+    assert handle.urls == {"status": f"{BASE}/jobs"}
+
+
+def test_an_item_can_say_why_its_job_failed():
+    with pytest.raises(JobFailedError, match=r"status failed: no rows \(GET https://api.example.com/v1/jobs"):
+        in_a_batch(among(status="failed", why="no rows"), error_message="why")
+
+
+def test_rules_look_at_the_item():
+    handle, _ = in_a_batch(
+        among(parts=[1]), among(parts=[]), rules=[{"selector": "parts", "exists": False, "outcome": "success"}]
+    )
+    assert handle.outcome is Outcome.SUCCESS
+
+
+def test_a_job_that_is_absent_is_asked_for_singly():
+    handle, script = in_a_batch(answer({"jobs": []}), DONE)
+    assert handle.outcome is Outcome.SUCCESS
+    assert script.paths == ["GET /jobs?ids=7", "GET /jobs/7"]
+
+
+@pytest.mark.parametrize(("absent", "outcome"), [("success", Outcome.SUCCESS), ("running", Outcome.SUCCESS)])
+def test_that_a_job_is_absent_may_mean_something(absent, outcome):
+    handle, script = in_a_batch(answer({"jobs": []}), among(status="done"), absent=absent)
+    assert handle.outcome is outcome
+    assert len(script.requests) == (1 if absent == "success" else 2)
+
+
+def test_that_a_job_is_absent_may_mean_that_it_failed():
+    with pytest.raises(JobFailedError, match="has status absent"):
+        in_a_batch(answer({"jobs": []}), absent="failure")
+
+
+def test_that_a_job_is_absent_may_be_a_passing_error():
+    handle, script = in_a_batch(answer({"jobs": []}), among(status="done"), absent="retry")
+    assert handle.outcome is Outcome.SUCCESS
+    assert "the answer doesn't hold job 7; polling again in 10 s" in script.said
+
+
+def test_without_an_endpoint_it_is_always_the_batch_that_is_sent():
+    with pytest.raises(UnavailableError, match="doesn't hold job 7"):
+        in_a_batch(*[answer({})] * 3, endpoint=None, max_consecutive_errors=3)
+
+
+def test_errors_of_the_batch_are_borne_as_those_of_a_poll():
+    replies = [answer({}, 503, retry_after="20"), lost(), answer(b"<html>"), among(status="done")]
+    handle, script = in_a_batch(*replies)
+    assert handle.outcome is Outcome.SUCCESS
+    assert script.sleeps == [20, 20, 40]
+    assert [poll.errors for poll in script.polls] == [1, 2, 3, 0]
+
+
+def test_a_batch_that_is_refused_is_fatal():
+    with pytest.raises(AuthenticationError):
+        in_a_batch(answer({}, 401))
+
+
+def test_a_batch_counts_against_the_polls_and_the_deadline():
+    with pytest.raises(DeadlineError, match="2 polls"):
+        in_a_batch(*[among(status="running")] * 2, max_iterations=2)
+    with pytest.raises(DeadlineError, match="the deadline"):
+        in_a_batch(*[among(status="running")] * 3, at=state(deadline=START + 15))
