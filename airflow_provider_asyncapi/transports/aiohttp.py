@@ -17,7 +17,7 @@ from yarl import URL
 from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.batch import Answers
 from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Effect, Flow, Gather, Send, Sleep
-from airflow_provider_asyncapi.core.errors import AsyncApiError, HeldError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, HeldError, TransportError
 from airflow_provider_asyncapi.core.flows.batch import ask
 from airflow_provider_asyncapi.core.flows.login import Keyring, authorize_in_turn
 from airflow_provider_asyncapi.core.flows.stepping import Steps
@@ -28,7 +28,7 @@ from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import fault
 from airflow_provider_asyncapi.transports.rounds import Rounds
 from airflow_provider_asyncapi.transports.tls import tls_context
-from airflow_provider_asyncapi.transports.wire import LONGEST_LINE, Receiver, wire_head, wire_url
+from airflow_provider_asyncapi.transports.wire import LONGEST_LINE, SLOWEST, Receiver, wire_head, wire_url
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
@@ -204,9 +204,17 @@ class AiohttpDriver:
         )
         transport.write(head + request.body if request.body else head)
         protocol.start_timeout()
-        answer, body = await protocol.read()
-        while answer.code in _INTERIM:
-            answer, body = await protocol.read()
+        # A head that trickles in is never silent, and would hold up its job for as long as it likes.
+        patience = SLOWEST * self._api.settings.read_timeout
+        try:
+            async with asyncio.timeout(patience) as limit:
+                answer, body = await protocol.read()
+                while answer.code in _INTERIM:
+                    answer, body = await protocol.read()
+        except TimeoutError:
+            if limit.expired():
+                raise TransportError(f"{request}: the answer hadn't begun after {patience:g} s") from None
+            raise
         receiver = Receiver(effect, answer.code, answer.raw_headers, self._steady, self._api.settings.read_timeout)
         while not body.at_eof():
             receiver.feed(await body.readany())

@@ -23,7 +23,7 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 CHUNK = 256 * 1024
 #: Longest line of a response's head. aiohttp's own limit of 8190 is too short for the Location of some signed URLs.
 LONGEST_LINE = 65536
-#: A body that trickles in is never silent; one that is read into memory has to be complete in so many read timeouts.
+#: What trickles in is never silent; a body that is read into memory has to be complete in so many read timeouts.
 SLOWEST = 10
 
 _ESCAPE = re.compile(r"%([0-9a-fA-F]{2})?")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import itertools
 import logging
@@ -261,6 +262,23 @@ def drip(connection: Any, _asked: Any) -> bool:
         connection.sendall(b"x")
         time.sleep(0.002)
     return True
+
+
+def test_a_head_that_trickles_in_is_given_up_in_the_triggerer(serve):
+    server = serve(drip_head)
+    outcome = run("aiohttp", make_api(server.url, read_timeout=0.03), sending(Request("GET", f"{server.url}/x")))
+    assert outcome.error[0] == "TransportError"
+    assert "the answer hadn't begun after 0.3 s" in outcome.error[1]
+
+
+def drip_head(connection: Any, _asked: Any) -> bool:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nx-pad: ")
+    # Whoever asked is gone before this is over.
+    with contextlib.suppress(OSError):
+        for _ in range(1000):
+            connection.sendall(b"x")
+            time.sleep(0.002)
+    return False
 
 
 def test_a_stream_may_take_its_time(driver, serve):
