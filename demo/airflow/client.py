@@ -128,12 +128,22 @@ class AirflowClient:
             body["extra"] = json.dumps(extra)
         self.call("POST", "/api/v2/connections", body)
 
-    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """Unpause a DAG, start a run of it now and return the run's id."""
         self.call("PATCH", f"/api/v2/dags/{_quote(dag_id)}", {"is_paused": False})
-        body = {"logical_date": None, "conf": dict(conf or {})}
+        body: dict[str, object] = {"logical_date": None, "conf": dict(conf or {})}
+        if run_id is not None:
+            body["dag_run_id"] = run_id
         run = self.call("POST", f"/api/v2/dags/{_quote(dag_id)}/dagRuns", body)
         return str(run["dag_run_id"])
+
+    def mark_run(self, dag_id: str, run_id: str, state: str) -> None:
+        """Mark a DAG run as ``success`` or ``failed``, which ends its tasks."""
+        self.call("PATCH", _run_path(dag_id, run_id), {"state": state})
+
+    def delete_run(self, dag_id: str, run_id: str) -> None:
+        """Delete a DAG run that is over, with all its task instances."""
+        self.call("DELETE", _run_path(dag_id, run_id))
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """Return the state of a DAG run."""
@@ -179,7 +189,7 @@ class AirflowClient:
         """Return the log of one try of a task, triggerer's part included, one line per event."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{_quote(task_id)}/logs/{try_number}"
         events = self.call("GET", path, map_index=map_index, full_content="true")["content"]
-        return "\n".join(_log_line(event) for event in events)
+        return "\n".join(log_line(event) for event in events)
 
     def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
         """Clear task instances, as the button in the UI does; of a mapped task all."""
@@ -211,7 +221,8 @@ _NO_NEWS: Final = frozenset(
 )
 
 
-def _log_line(event: Mapping[str, Any]) -> str:
+def log_line(event: Mapping[str, Any]) -> str:
+    """Put an event of a task's log into one line, with what it says of exceptions."""
     errors = [f"{error['exc_type']}: {error['exc_value']}" for error in event.get("error_detail") or ()]
     more = [f"{key}={value}" for key, value in event.items() if key not in _NO_NEWS and value is not None]
     head = [str(event[key]) for key in ("timestamp", "level", "event") if event.get(key)]

@@ -28,7 +28,7 @@ COMPONENTS: Final[dict[str, tuple[str, ...]]] = {
     "triggerer": ("triggerer",),
 }
 #: Those that can do without the log server that they start.
-_LOG_SERVING: Final = frozenset({"scheduler", "triggerer"})
+_LOG_SERVING: Final = frozenset({"scheduler", "triggerer", "celery"})
 
 
 class LocalAirflow:

@@ -80,6 +80,31 @@ class Processes:
         """Tell whether any is running."""
         return any(child.poll() is None for child in self._children.values())
 
+    def family(self, name: str) -> list[psutil.Process]:
+        """Give a process, and after it all its descendants."""
+        child = self._children[name]
+        return [psutil.Process(child.pid), *_descendants([child])]
+
+    def signal(self, name: str, sign: signal.Signals) -> None:
+        """Send a signal to a process and all its descendants."""
+        for process in self.family(name):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(sign)
+
+    def terminate(self, name: str, patience: float = 20.0) -> None:
+        """Ask a process with SIGTERM to end, as those who restart services do; kill what is left after a while."""
+        family = self.family(name)
+        child = self._children.pop(name)
+        child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(patience)
+        _kill(family)
+
+    def kill(self, name: str) -> None:
+        """Kill a process and all its descendants, without any warning."""
+        _kill(self.family(name))
+        self._children.pop(name).wait()
+
     def stop(self) -> None:
         """End them and their descendants: ask with SIGINT, then SIGTERM, then kill what is left; safe to call twice."""
         children, self._children = self._children, {}
@@ -94,7 +119,7 @@ class Processes:
         return self.folder / f"{name}.log"
 
     def _obituary(self, name: str, code: int) -> str:
-        return f"airflow {name} ended with {code}. The end of {self._log(name)}:\n{self._tail(name)}"
+        return f"{name} ended with {code}. The end of {self._log(name)}:\n{self._tail(name)}"
 
     def _tail(self, name: str, lines: int = 30) -> str:
         return "\n".join(self._log(name).read_text(errors="replace").splitlines()[-lines:])
