@@ -24,7 +24,7 @@ CHECKED := airflow_provider_asyncapi $(wildcard demo)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo ui test test-unit test-docs test-lowest test-integration lint format bench build constraints clean
+.PHONY: help setup demo ui test test-unit test-docs test-lowest test-integration test-cluster lint format bench build constraints clean
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -69,6 +69,12 @@ test-integration: $(VENV)/.ready ## integration tests: a real Airflow against re
 	@mkdir -p reports
 	@$(BIN)/python -m pytest tests/integration -m 'integration or not integration' --timeout=600 --junitxml=reports/$@.xml $(ARGS)
 
+test-cluster: $(VENV)/.cluster ## a cluster whose parts are killed, against an API that misbehaves (CLUSTER_JOBS=2000 for a full size)
+	$(SAY) "Cluster tests on Airflow $(AIRFLOW_NEWEST), CeleryExecutor, Postgres and Redis"
+	@scripts/cluster-services
+	@mkdir -p reports
+	@$(BIN)/python -m pytest tests/cluster --junitxml=reports/$@.xml $(ARGS)
+
 lint: $(VENV)/.ready ## style, format, types, direction of imports, spelling
 	$(SAY) "ruff check"
 	@$(BIN)/ruff check .
@@ -98,7 +104,7 @@ build: $(TOOLS)/.ready ## wheel and sdist, into dist/
 
 constraints: $(TOOLS)/.ready ## resolve anew the versions both environments are pinned to
 	$(SAY) "Pinning the newest versions with Airflow $(AIRFLOW_NEWEST)"
-	@scripts/pin "$(TOOLS)" constraints/airflow-3.3 --group test --group lint --group bench
+	@scripts/pin "$(TOOLS)" constraints/airflow-3.3 --group test --group lint --group bench --group cluster
 	$(SAY) "Pinning the lowest versions with Airflow $(AIRFLOW_LOWEST), as of $(LOWEST_AS_OF)"
 	@scripts/pin "$(TOOLS)" constraints/lowest --group test --resolution lowest-direct --exclude-newer $(LOWEST_AS_OF)
 
@@ -126,4 +132,9 @@ $(VENV_LOWEST)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constra
 $(VENV)/.bench: $(VENV)/.ready
 	$(SAY) "Adding what the benchmarks compare with to $(VENV)"
 	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV) constraints/airflow-3.3.txt bench
+	@touch $@
+
+$(VENV)/.cluster: $(VENV)/.ready
+	$(SAY) "Adding what a cluster needs to $(VENV)"
+	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV) constraints/airflow-3.3.txt cluster
 	@touch $@

@@ -1,0 +1,206 @@
+"""An Airflow of several processes of a kind, any of which can be killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+import pytest
+
+from demo.airflow import RUN_OVER, LocalAirflow
+from demo.airflow.client import log_line
+from tests.cluster.services import Services
+
+HERE = Path(__file__).resolve().parent
+WORKERS = ("worker-1", "worker-2")
+TRIGGERERS = ("triggerer-1", "triggerer-2")
+_ONLY_HERE = ("--without-gossip", "--without-mingle")
+COMPONENTS: dict[str, tuple[str, ...]] = {
+    "api-server": ("api-server", "--workers", "1"),
+    "scheduler": ("scheduler",),
+    "dag-processor": ("dag-processor",),
+    **dict.fromkeys(TRIGGERERS, ("triggerer", "--capacity", "2000")),
+    # Throughput is bound by the two cores; the processes beyond those are for tasks that are held up.
+    **{name: ("celery", "worker", "-H", name, "-c", "6", "--pid", f"{name}.pid", *_ONLY_HERE) for name in WORKERS},
+}
+#: Seconds; long enough for a busy machine.
+PATIENCE = 240.0
+#: How many jobs the DAG ``many`` has.
+JOBS = int(os.environ.get("CLUSTER_JOBS", "20"))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task instance as the database has it."""
+
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+
+
+class Cluster(LocalAirflow):
+    """
+    Run CeleryExecutor with two workers and two triggerers, on Postgres and Redis.
+
+    :param home: the AIRFLOW_HOME to create
+    :param services: Postgres and Redis
+    :param connections: Airflow connection JSON, by connection id
+    """
+
+    def __init__(self, home: Path, services: Services, connections: dict[str, dict[str, Any]]) -> None:
+        self.failing_names = home / "names-fail"
+        super().__init__(
+            home,
+            HERE / "dags",
+            components=COMPONENTS,
+            connections=connections,
+            config=_configuration(services),
+            env={
+                "CLUSTER_JOBS": str(JOBS),
+                "PYTHONPATH": str(HERE / "names"),
+                "FAILING_NAMES": str(self.failing_names),
+            },
+        )
+        self._database = psycopg2.connect(
+            host="127.0.0.1", port=services.postgres_port, user="airflow", dbname="postgres"
+        )
+        self._database.autocommit = True
+
+    def stop(self) -> None:
+        self._database.close()
+        super().stop()
+
+    def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask Airflow's database, which answers whatever else is down."""
+        with self._database.cursor() as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchall()
+
+    def tasks(self, run_id: str) -> dict[tuple[str, int], Task]:
+        sql = "SELECT task_id, map_index, state, try_number FROM task_instance WHERE run_id = %s"
+        return {row[:2]: Task(*row) for row in self.query(sql, run_id)}
+
+    def states(self, run_id: str, task_id: str) -> list[str | None]:
+        """Give the states of a task's instances."""
+        return [task.state for task in self.tasks(run_id).values() if task.task_id == task_id]
+
+    def run_state(self, run_id: str) -> str | None:
+        found = self.query("SELECT state FROM dag_run WHERE run_id = %s", run_id)
+        return found[0][0] if found else None
+
+    def finish(self, run_id: str, timeout: float = PATIENCE) -> str:
+        """Wait for a run's end and give its state."""
+        wait_until(lambda: self.run_state(run_id) in RUN_OVER, lambda: self.story(run_id), timeout)
+        return str(self.run_state(run_id))
+
+    def story(self, run_id: str) -> str:
+        """Tell how the tasks of a run are, and what their logs say: for the message of a failed test."""
+        tasks = self.tasks(run_id).values()
+        lines = [f"{run_id}: {self.run_state(run_id)}", *map(str, tasks)]
+        for path in sorted((self.home / "logs").glob(f"dag_id=*/run_id={run_id}/**/*.log*")):
+            told = [_told(line) for line in path.read_text(errors="replace").splitlines() if "::" not in line]
+            lines += [f"--- {path.relative_to(self.home / 'logs')}", *told[-12:]]
+        return "\n".join(lines)
+
+    def waiting_at(self) -> dict[int, int]:
+        """Count the waiting jobs by the triggerer that holds them."""
+        sql = "SELECT triggerer_id, count(*) FROM trigger WHERE triggerer_id IS NOT NULL GROUP BY triggerer_id"
+        return dict(self.query(sql))
+
+    def holder(self, port: int) -> str:
+        """Give the triggerer that asks the API at this port about most of its jobs."""
+        asking = Counter(
+            name
+            for name in TRIGGERERS
+            for process in self.processes.family(name)
+            for connection in process.net_connections("tcp4")
+            if connection.raddr and connection.raddr.port == port
+        )
+        return asking.most_common(1)[0][0]
+
+    def wait_for_triggerers(self, count: int = len(TRIGGERERS)) -> None:
+        """Wait until so many triggerers report that they are alive."""
+        sql = """
+            SELECT count(*) FROM job WHERE job_type = 'TriggererJob' AND state = 'running'
+            AND latest_heartbeat > now() - interval '3 seconds'
+        """
+        wait_until(lambda: self.query(sql)[0][0] >= count, self.processes.tails)
+
+    def freeze(self, name: str) -> None:
+        """Stop a component, as a machine does that hangs."""
+        self.processes.signal(name, signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        self.processes.signal(name, signal.SIGCONT)
+
+
+def _told(line: str) -> str:
+    """Shorten a line of a log, an event as JSON if nothing was killed in the middle of it."""
+    with contextlib.suppress(ValueError):
+        line = log_line(json.loads(line))
+    return line[:500]
+
+
+def wait_until(condition: Callable[[], object], story: Callable[[], str], timeout: float = PATIENCE) -> None:
+    """Wait for a condition; tell the story where it doesn't come to that."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"It didn't come to that within {timeout:.0f} s.\n{story()}")
+        time.sleep(0.3)
+
+
+def process_at(port: int) -> psutil.Process:
+    """Find the process that has sent a request from this port."""
+    for connection in psutil.net_connections("tcp4"):
+        if connection.laddr.port == port and connection.pid is not None:
+            return psutil.Process(connection.pid)
+    raise AssertionError(f"no process has the port {port}")
+
+
+def _configuration(services: Services) -> dict[str, dict[str, str]]:
+    return {
+        "core": {
+            "executor": "CeleryExecutor",
+            "parallelism": "32",
+            "max_active_tasks_per_dag": "2000",
+            "default_pool_task_slot_count": "2000",
+        },
+        "database": {
+            "sql_alchemy_conn": services.postgres_url("psycopg2"),
+            "sql_alchemy_conn_async": services.postgres_url("asyncpg"),
+        },
+        "celery": {
+            "broker_url": services.redis_url,
+            "result_backend": services.redis_url,
+            # What a worker took and lost is found by the heartbeats, not by the broker.
+            "worker_prefetch_multiplier": "1",
+        },
+        "scheduler": {
+            "scheduler_idle_sleep_time": "0.25",
+            "max_tis_per_query": "64",
+            "task_instance_heartbeat_timeout": "20",
+            "task_instance_heartbeat_timeout_detection_interval": "2",
+            "scheduler_health_check_threshold": "15",
+            "orphaned_tasks_check_interval": "5",
+        },
+        "triggerer": {
+            "job_heartbeat_sec": "1",
+            # Of one that has been silent for so long, another takes over the work.
+            "triggerer_health_check_threshold": "8",
+            # So that none takes all.
+            "max_trigger_to_select_per_loop": "4",
+        },
+        "workers": {"min_heartbeat_interval": "2"},
+    }

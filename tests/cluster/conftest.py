@@ -1,0 +1,88 @@
+"""One cluster and one job API for the whole session."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.airflow.configuration import environment, free_port
+from demo.airflow.processes import Processes
+from tests.cluster.cluster import Cluster
+from tests.cluster.control import Control
+from tests.cluster.runs import Run
+from tests.cluster.services import Services, running_services
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    with running_services() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def ports() -> tuple[int, int]:
+    return free_port(), free_port()
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory, ports: tuple[int, int]) -> Iterator[Control]:
+    folder = tmp_path_factory.mktemp("job-api")
+    processes = Processes(folder, environment(folder))
+    processes.start("job-api", (sys.executable, str(HERE / "job_api.py"), *map(str, ports)))
+    control = Control(f"http://127.0.0.1:{ports[0]}")
+    try:
+        control.wait_until_up(processes.check)
+        yield control
+    finally:
+        processes.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, services: Services, api: Control, ports: tuple[int, int]
+) -> Iterator[Cluster]:
+    login = {"auth": "login", "login_selector": "token"}
+    connections = {
+        "jobs": {"port": ports[0]},
+        "flaky": {"port": ports[1]},
+        "impatient": {"port": ports[0], "extra": {"read_timeout": 2}},
+        "unresolved": {"host": "http://jobs.test", "port": ports[1]},
+        # Each logs in at an address of its own, so that one can be held up.
+        **{
+            f"login-{name}": {
+                "port": ports[0],
+                "extra": {**login, "login_request": {"method": "POST", "endpoint": f"/login/{name}"}},
+            }
+            for name in ("shared", "before-task-keyed", "before-both-lookup", "before-task-plain")
+        },
+    }
+    shared = {"conn_type": "asyncapi", "host": "http://127.0.0.1"}
+    running = Cluster(
+        tmp_path_factory.mktemp("airflow"),
+        services,
+        connections={name: {**shared, **fields} for name, fields in connections.items()},
+    )
+    with running:
+        running.wait_for_triggerers()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def start(cluster: Cluster, api: Control) -> Callable[..., Run]:
+    """
+    Start DAG runs.
+
+    :return: takes a DAG's id, the run's id, under which its jobs' faults are planned, and of the DAG's params ``conn``,
+        the connection, and ``seconds``, how long its jobs take
+    """
+
+    def start_run(dag_id: str, run_id: str, **conf: object) -> Run:
+        cluster.client.trigger(dag_id, conf, run_id)
+        return Run(cluster, api, dag_id, run_id)
+
+    return start_run

@@ -1,0 +1,132 @@
+"""The tests' side of the job API: plan its faults, and read what it has counted."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+Fault = dict[str, Any]
+
+RESET: Fault = {"broken": "reset"}
+#: Carried out, but nobody hears of it.
+LOSE: Fault = {"broken": "lose"}
+HALF_CLOSE: Fault = {"broken": "half-close"}
+TRUNCATE: Fault = {"broken": "truncate"}
+DRIP_HEAD: Fault = {"broken": "drip head"}
+DRIP_BODY: Fault = {"broken": "drip body"}
+#: Longer than what the provider reads of a status.
+OVERLONG: Fault = {"overlong": 2 * 1024 * 1024}
+#: All tokens given so far are void.
+EXPIRE: Fault = {"expired": True}
+#: The request waits before it is carried out, or its answer after that, until released.
+HOLD_BEFORE: Fault = {"held": "before"}
+HOLD_AFTER: Fault = {"held": "after"}
+
+
+def answer(status: int, retry_after: str | None = None) -> Fault:
+    """An error, with or without the header."""
+    return {"status": status, "retry_after": retry_after}
+
+
+def say(state: str) -> Fault:
+    """A status, whatever the job's own is."""
+    return {"state": state}
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteJob:
+    """What the API has counted for one job; times in seconds since the epoch."""
+
+    name: str
+    identifier: str
+    key: str | None
+    polls: tuple[float, ...] = field(repr=False)
+    starts: int
+    cancels: int
+    fetches: int
+    state: str
+
+    @property
+    def index(self) -> int:
+        """The map index of its tasks."""
+        return int(self.name.rpartition("/")[2])
+
+    def gaps(self) -> list[float]:
+        """Give the seconds between each two polls."""
+        return [round(after - before, 2) for before, after in pairwise(self.polls)]
+
+    def gaps_below(self, seconds: float) -> int:
+        """Count the polls that came too soon after the one before."""
+        return sum(gap < seconds for gap in self.gaps())
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the API has counted for one DAG run: its jobs, and requests to submit by the job's name."""
+
+    jobs: tuple[RemoteJob, ...]
+    submits: dict[str, int]
+    lookups: dict[str, int]
+    logins: int
+
+
+class Control:
+    """
+    The job API's control endpoint.
+
+    :param url: where it listens
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def plan(self, name: str, step: str, *faults: Fault) -> None:
+        """Let so many requests of a job go wrong: of the step submit, status, start, result, cancel or login."""
+        self._call("plan", {"name": name, "step": step, "faults": faults})
+
+    def held_at(self, name: str, step: str) -> int | None:
+        """Give the client's port of a request that is held; None where none is."""
+        return next((one["port"] for one in self._call("holding") if (one["name"], one["step"]) == (name, step)), None)
+
+    def release(self, name: str, step: str) -> None:
+        self._call("release", {"name": name, "step": step})
+
+    def finish(self, name: str) -> None:
+        """Let a job be done, or all jobs of a run."""
+        self._call("finish", {"run": name})
+
+    def refuse(self, seconds: float) -> None:
+        """Let the flaky port refuse connections."""
+        self._call("refuse", {"seconds": seconds})
+
+    def report(self, run_id: str) -> Report:
+        found = self._call(f"report?run={urllib.parse.quote(run_id)}")
+        jobs = [{name: job[name] for name in RemoteJob.__slots__} for job in found.pop("jobs")]
+        return Report(jobs=tuple(RemoteJob(**{**job, "polls": tuple(job["polls"])}) for job in jobs), **found)
+
+    def wait_until_up(self, check: Callable[[], None]) -> None:
+        """
+        Wait until the API answers.
+
+        :param check: raises where that won't happen any more
+        """
+        while True:
+            check()
+            try:
+                self._call("holding")
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+
+    def _call(self, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        with self._opener.open(urllib.request.Request(f"{self.url}/control/{path}", data=data), timeout=30) as found:
+            return json.loads(found.read())

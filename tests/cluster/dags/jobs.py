@@ -1,0 +1,95 @@
+"""Jobs of the fault-injecting API: submit, wait, fetch, as a mapped task group."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, task_group
+
+from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+
+JOB = {"name": "{{ run_id }}/{{ ti.map_index }}", "seconds": "{{ params.seconds }}"}
+WITH_KEY = {"headers": {"Idempotency-Key": "{idempotency_key}"}}
+
+# How a job is submitted:
+#: neither the API nor the request knows a key,
+PLAIN = {"json": JOB}
+#: the API makes one job of all requests with the same key,
+KEYED = {"json": JOB, **WITH_KEY}
+#: the API can be asked which job has a key.
+FINDABLE = {
+    "json": {**JOB, "reference": "{idempotency_key}"},
+    "lookup": {"endpoint": "/jobs?key={idempotency_key}", "identifier": "jobs[0].id"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """
+    What one of the DAGs does.
+
+    :param submit: the trigger operator's arguments.
+    :param wait: the sensor's arguments.
+    :param count: how many jobs.
+    :param retry_delay: seconds.
+    """
+
+    submit: dict[str, Any]
+    wait: dict[str, Any] = field(default_factory=dict)
+    count: int = 1
+    retry_delay: int = 2
+
+
+DAGS = {
+    "many": Jobs(PLAIN, count=int(os.environ["CLUSTER_JOBS"])),
+    "plain": Jobs(PLAIN),
+    "keyed": Jobs(KEYED),
+    "lookup": Jobs(FINDABLE),
+    "started": Jobs({**KEYED, "start": {"endpoint": "/jobs/{identifier}/start", **WITH_KEY}}),
+    "deadline": Jobs(PLAIN, {"timeout": 20}, count=2),
+    "closed": Jobs(PLAIN, {"running_value": ["queued", "running"]}),
+    # Three retries that outlast the minute in which the API server is away.
+    "plain-patient": Jobs(PLAIN, retry_delay=25),
+    "keyed-patient": Jobs(KEYED, retry_delay=25),
+    "lookup-patient": Jobs(FINDABLE, retry_delay=25),
+}
+
+
+def three_tasks(jobs: Jobs) -> None:
+    submit = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifier="id", **jobs.submit)
+    wait = AsyncApiSensor(
+        task_id="wait",
+        job=submit.job,
+        endpoint="/jobs/{identifier}",
+        completion_key="state",
+        completion_value="done",
+        failure_value=["failed", "cancelled"],
+        poke_interval=2,
+        cancel={"method": "DELETE", "endpoint": "/jobs/{identifier}"},
+        deferrable=True,
+        **{"timeout": 900, **jobs.wait},
+    )
+    submit >> wait >> AsyncApiFetchOperator(task_id="fetch", job=wait.job, endpoint="/jobs/{identifier}/result")
+
+
+for dag_id, jobs in DAGS.items():
+    with DAG(
+        dag_id,
+        schedule=None,
+        params={"conn": "jobs", "seconds": 8},
+        default_args={
+            "asyncapi_conn_id": "{{ params.conn }}",
+            "retries": 3,
+            "retry_delay": timedelta(seconds=jobs.retry_delay),
+        },
+    ):
+
+        @task_group(group_id="job")
+        def job(number: int, jobs: Jobs = jobs) -> None:
+            three_tasks(jobs)
+
+        job.expand(number=list(range(jobs.count)))

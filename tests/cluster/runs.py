@@ -1,0 +1,97 @@
+"""DAG runs on the cluster, told from both sides: what Airflow says of them, and what the job API has counted."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.cluster.cluster import PATIENCE, Cluster, wait_until
+from tests.cluster.control import Control, RemoteJob, Report
+
+#: The DAGs' poke_interval, in seconds, less what a busy machine may delay the first of two polls on its way.
+SHORTEST_GAP = 1.5
+#: Seconds that a job takes which goes on until it is told to be done.
+FOR_LONG = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One DAG run."""
+
+    cluster: Cluster
+    api: Control
+    dag_id: str
+    run_id: str
+
+    def report(self) -> Report:
+        return self.api.report(self.run_id)
+
+    def job(self) -> RemoteJob:
+        """Give the one job that there has to be."""
+        (job,) = self.report().jobs
+        return job
+
+    def finish(self) -> str:
+        """Wait for the end; give the run's state."""
+        return self.cluster.finish(self.run_id)
+
+    def story(self) -> str:
+        report = self.report()
+        jobs = [f"{job} polled {len(job.polls)} times, seconds between: {job.gaps()[-30:]}" for job in report.jobs]
+        return "\n".join(
+            [self.cluster.story(self.run_id), f"submits {report.submits}, look-ups {report.lookups}", *jobs]
+        )
+
+    def until(self, condition: Callable[[], object], timeout: float = PATIENCE) -> None:
+        wait_until(condition, self.story, timeout)
+
+    def until_waiting(self, jobs: int = 1) -> None:
+        """Wait until so many jobs are waited for in a triggerer, and each has been polled."""
+        self.until(lambda: self.cluster.states(self.run_id, "job.wait") == ["deferred"] * jobs)
+        self.until_polled()
+
+    def until_polled(self, times: int = 1) -> None:
+        """Wait until each job has been polled so often from now on."""
+        now = time.time()
+        self.until(lambda: all(sum(poll > now for poll in job.polls) >= times for job in self.report().jobs))
+
+    def until_settled(self) -> None:
+        """Wait for as long as two polls or a second cancel would take."""
+        time.sleep(5)
+
+    def log(self, task_id: str, map_index: int | str = "*") -> str:
+        """Give all logs of a task, those of all tries and of the triggerers."""
+        logs = self.cluster.home / "logs" / f"dag_id={self.dag_id}" / f"run_id={self.run_id}" / f"task_id={task_id}"
+        paths = sorted(logs.glob(f"map_index={map_index}/*.log*"))
+        return "\n".join(path.read_text(errors="replace") for path in paths)
+
+    def tries(self, task_id: str) -> int:
+        return max(task.try_number for task in self.cluster.tasks(self.run_id).values() if task.task_id == task_id)
+
+    def has_been_tried(self, task_id: str, times: int) -> bool:
+        return self.tries(task_id) >= times
+
+    def starts(self, job: RemoteJob) -> int:
+        """Count how often a triggerer has begun to wait for a job."""
+        return len(re.findall(r'"event": ?"trigger [^"]* starting"', self.log("job.wait", job.index)))
+
+    def check(self, *, jobs: int = 1, submits: int = 1, cancels: int = 0, shortest_gap: float = SHORTEST_GAP) -> None:
+        """
+        Check what the API has counted for each of the run's jobs.
+
+        :param jobs: how many there have to be, each with another name
+        :param submits: how many requests to submit there were for each
+        :param cancels: how many requests to cancel
+        :param shortest_gap: seconds between two polls
+        """
+        report = self.report()
+        assert len({job.name for job in report.jobs}) == len(report.jobs) == jobs, self.story()
+        assert set(report.submits.values()) <= {submits}, self.story()
+        for job in report.jobs:
+            assert job.cancels == cancels, self.story()
+            # A triggerer that takes over polls at once, and the one that has lost the job may poll once more until it
+            # learns of it. Before a cancel the job is looked at, too.
+            too_soon = 2 * max(0, self.starts(job) - 1) + cancels
+            assert job.gaps_below(shortest_gap) <= too_soon, self.story()

@@ -1,0 +1,84 @@
+"""Airflow's own servers are away for a while."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import pytest
+
+from tests.cluster.control import HOLD_AFTER
+from tests.cluster.runs import FOR_LONG
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+#: Seconds.
+API_SERVER_AWAY = 60
+
+
+@pytest.fixture(scope="module")
+def survivors(cluster, api, start):
+    """Runs at several points of their course while the API server is away."""
+    waiting, done_meanwhile = (start("plain-patient", name, seconds=FOR_LONG) for name in ("waiting", "done-meanwhile"))
+    for run in (waiting, done_meanwhile):
+        run.until_waiting()
+    lost = {}
+    for way in ("keyed", "lookup", "plain"):
+        api.plan(f"lost-{way}/0", "submit", HOLD_AFTER)
+        lost[way] = start(f"{way}-patient", f"lost-{way}")
+    for run in lost.values():
+        run.until(partial(api.held_at, f"{run.run_id}/0", "submit"))
+    queued = [start("keyed-patient", f"queued-{number}") for number in range(3)]
+    cluster.processes.kill("api-server")
+    api.finish(done_meanwhile.run_id)
+    for run in lost.values():
+        api.release(f"{run.run_id}/0", "submit")
+    time.sleep(API_SERVER_AWAY)
+    cluster.start_component("api-server")
+    cluster.wait_until_healthy()
+    api.finish(waiting.run_id)
+    return {"waiting": waiting, "done-meanwhile": done_meanwhile, "queued": queued, **lost}
+
+
+@pytest.mark.parametrize("name", ["waiting", "done-meanwhile"])
+def test_a_job_is_waited_for_while_the_api_server_is_away(name, survivors):
+    run = survivors[name]
+    assert run.finish() == "success", run.story()
+    run.check()
+    assert run.job().fetches == 1
+
+
+def test_tasks_that_were_queued_submit_once(survivors):
+    for run in survivors["queued"]:
+        assert run.finish() == "success", run.story()
+        assert len(run.report().jobs) == 1
+
+
+def test_an_answer_that_airflow_could_not_note_makes_no_second_job_where_the_request_has_a_key(survivors):
+    run = survivors["keyed"]
+    assert run.finish() == "success", run.story()
+    assert len(run.report().jobs) == 1, run.story()
+
+
+def test_an_answer_that_airflow_could_not_note_is_looked_up(survivors):
+    run = survivors["lookup"]
+    assert run.finish() == "success", run.story()
+    run.check()
+
+
+def test_an_answer_that_airflow_could_not_note_fails_the_task_where_there_is_no_other_way(survivors):
+    run = survivors["plain"]
+    assert run.finish() == "failed", run.story()
+    run.check()
+    assert "AsyncApiSubmitAmbiguous" in run.log("job.submit")
+
+
+def test_a_scheduler_that_is_killed_loses_nothing(cluster, start):
+    runs = [start("plain", f"scheduler-{number}") for number in range(3)]
+    runs[0].until(lambda: runs[0].report().jobs)
+    cluster.processes.kill("scheduler")
+    time.sleep(5)
+    cluster.start_component("scheduler")
+    for run in runs:
+        assert run.finish() == "success", run.story()
+        run.check()

@@ -1,0 +1,86 @@
+"""Jobs that are waited for while triggerers are killed, restarted, and frozen."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.cluster.cluster import JOBS, TRIGGERERS, wait_until
+from tests.cluster.runs import FOR_LONG
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+#: What a trigger says that finds its task waiting elsewhere.
+SPARED = "is still wanted, so it isn't cancelled"
+
+
+@pytest.fixture(scope="module")
+def batch(start):
+    """Many jobs at once, that are waited for all the while."""
+    run = start("many", "batch", seconds=FOR_LONG)
+    run.until_waiting(JOBS)
+    return run
+
+
+def test_the_jobs_of_a_killed_triggerer_are_waited_for_by_another(batch, cluster):
+    wait_until(lambda: len(cluster.waiting_at()) == 2, batch.story)
+    cluster.processes.kill("triggerer-1")
+    batch.until_polled(times=2)
+    batch.check(jobs=JOBS)
+    cluster.start_component("triggerer-1")
+    cluster.wait_for_triggerers()
+
+
+def test_a_rolling_restart_cancels_nothing(batch, cluster):
+    for name in TRIGGERERS:
+        cluster.processes.terminate(name)
+        batch.until_polled()
+        cluster.start_component(name)
+        cluster.wait_for_triggerers()
+    batch.until_polled()
+    batch.check(jobs=JOBS)
+
+
+def test_a_triggerer_that_was_frozen_cancels_nothing_that_waits_elsewhere(batch, cluster, ports):
+    frozen, holders = cluster.holder(ports[0]), cluster.waiting_at()
+    spared = batch.log("job.wait").count(SPARED)
+    cluster.freeze(frozen)
+    batch.until(lambda: len(cluster.waiting_at()) == 1 and cluster.waiting_at() != holders)
+    cluster.thaw(frozen)
+    # It fires on_kill for all that it held.
+    batch.until(lambda: batch.log("job.wait").count(SPARED) >= spared + max(holders.values()))
+    batch.until_polled()
+    batch.check(jobs=JOBS)
+    cluster.wait_for_triggerers()
+
+
+def test_a_triggerer_that_comes_back_after_the_deadline_looks_once_more(batch, cluster, api, start):
+    run = start("deadline", "deadline", seconds=FOR_LONG)
+    run.until_waiting(2)
+    for name in TRIGGERERS:
+        cluster.processes.kill(name)
+    # The DAG's timeout.
+    time.sleep(20)
+    polls = {job.name: len(job.polls) for job in run.report().jobs}
+    api.finish("deadline/0")
+    # Of two that start at once, Airflow may give a job to both.
+    cluster.start_component("triggerer-1")
+    assert run.finish() == "failed", run.story()
+    cluster.start_component("triggerer-2")
+    cluster.wait_for_triggerers()
+    done, late = sorted(run.report().jobs, key=lambda job: job.name)
+    assert (done.cancels, late.cancels) == (0, 1), run.story()
+    assert [len(job.polls) - polls[job.name] for job in (done, late)] == [1, 1], run.story()
+    tasks = cluster.tasks(run.run_id)
+    assert [tasks["job.wait", index].state for index in range(2)] == ["success", "failed"]
+    assert tasks["job.fetch", 0].state == "success"
+    assert "AsyncApiTimeout" in run.log("job.wait")
+
+
+def test_after_all_of_this_each_job_was_made_once_and_is_fetched_once(batch, api):
+    batch.until_polled()
+    api.finish(batch.run_id)
+    assert batch.finish() == "success", batch.story()
+    batch.check(jobs=JOBS)
+    assert {job.fetches for job in batch.report().jobs} == {1}

@@ -1,0 +1,54 @@
+"""What users do to waiting tasks: the remote job is cancelled once, and no other is."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.runs import FOR_LONG, Run
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+DEEDS = ("mark-failed", "mark-success", "clear-wait", "clear-all", "delete-run")
+
+
+@pytest.fixture(scope="module")
+def done(cluster, start) -> dict[str, Run]:
+    """A waiting run for each deed, and the deed done."""
+    runs = {deed: start("plain", deed, seconds=FOR_LONG) for deed in DEEDS}
+    for run in runs.values():
+        run.until_waiting()
+    client = cluster.client
+    client.mark("plain", "mark-failed", "job.wait", "failed", map_index=0)
+    client.mark("plain", "mark-success", "job.wait", "success", map_index=0)
+    client.clear("plain", "clear-wait", "job.wait")
+    client.clear("plain", "clear-all", "job.submit", "job.wait")
+    # Airflow deletes no run that is going on.
+    client.mark_run("plain", "delete-run", "failed")
+    client.delete_run("plain", "delete-run")
+    return runs
+
+
+@pytest.mark.parametrize("deed", ["mark-failed", "mark-success", "delete-run"])
+def test_the_job_of_a_task_that_is_ended_is_cancelled_once(deed, done):
+    run = done[deed]
+    run.until(lambda: run.job().cancels)
+    polls = len(run.job().polls)
+    run.until_settled()
+    run.check(cancels=1)
+    assert len(run.job().polls) == polls, run.story()
+
+
+def test_a_clear_of_the_wait_alone_waits_for_the_same_job_again(done):
+    run = done["clear-wait"]
+    run.until_polled(times=2)
+    run.check()
+
+
+def test_a_clear_of_all_cancels_the_old_job_and_not_the_new(done):
+    run = done["clear-all"]
+    run.until(lambda: len(run.report().jobs) == 2)
+    run.until(lambda: run.cluster.states(run.run_id, "job.wait") == ["deferred"])
+    run.until(lambda: run.report().jobs[0].cancels)
+    run.until_settled()
+    old, new = run.report().jobs
+    assert (old.cancels, new.cancels) == (1, 0), run.story()

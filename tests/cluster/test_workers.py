@@ -1,0 +1,100 @@
+"""Processes on a worker that are killed around the one moment that counts: the request to submit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+
+from tests.cluster.cluster import process_at
+from tests.cluster.control import HOLD_AFTER, HOLD_BEFORE
+from tests.cluster.runs import Run
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+#: moment → the step whose request is held at that moment, and how.
+MOMENTS = {
+    "before": ("login", HOLD_BEFORE),
+    "during": ("submit", HOLD_AFTER),
+    "after": ("start", HOLD_AFTER),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """
+    A kill.
+
+    :param moment: before the request to submit is sent; when the API has carried it out, but not answered; when the
+        answer was read, but no XCom is written.
+    :param victims: the process of the task, that which supervises it, or both.
+    :param jobs: how many jobs there have to be.
+    :param submits: how many requests to submit the API has to count.
+    :param error: the exception with which the run has to fail; None for a run that succeeds.
+    """
+
+    moment: str
+    victims: tuple[str, ...]
+    dag: str = "keyed"
+    jobs: int = 1
+    submits: int = 1
+    error: str | None = None
+
+
+TASK, SUPERVISOR = ("task",), ("supervisor",)
+BOTH = (*SUPERVISOR, *TASK)
+SCENARIOS: dict[str, Scenario] = {
+    "before-task-keyed": Scenario("before", TASK),
+    "before-both-lookup": Scenario("before", BOTH, dag="lookup"),
+    # While the operator logs in, its record says already that the request may be under way.
+    "before-task-plain": Scenario("before", TASK, dag="plain", jobs=0, error="AsyncApiSubmitAmbiguous"),
+    "during-task-keyed": Scenario("during", TASK, submits=2),
+    "during-both-keyed": Scenario("during", BOTH, submits=2),
+    # The task's process lives on beside the next try.
+    "during-supervisor-keyed": Scenario("during", SUPERVISOR, submits=2),
+    "during-task-lookup": Scenario("during", TASK, dag="lookup"),
+    "during-both-plain": Scenario("during", BOTH, dag="plain", error="AsyncApiSubmitAmbiguous"),
+    "after-task": Scenario("after", TASK, dag="started"),
+    "after-both": Scenario("after", BOTH, dag="started"),
+}
+
+
+@pytest.fixture(scope="module")
+def killed(api, start) -> dict[str, Run]:
+    """All runs at once, each with its victims dead."""
+    runs = {}
+    for name, scenario in SCENARIOS.items():
+        step, how = MOMENTS[scenario.moment]
+        api.plan(_held(name, step), step, how)
+        conn = f"login-{name}" if step == "login" else "jobs"
+        runs[name] = start(scenario.dag, name, conn=conn)
+    for name, scenario in SCENARIOS.items():
+        step, _ = MOMENTS[scenario.moment]
+        is_held = partial(api.held_at, _held(name, step), step)
+        runs[name].until(is_held)
+        task = process_at(is_held())
+        processes = {"task": task, "supervisor": task.parent()}
+        for victim in scenario.victims:
+            processes[victim].kill()
+    for name, scenario in SCENARIOS.items():
+        step, _ = MOMENTS[scenario.moment]
+        if scenario.victims == SUPERVISOR:
+            runs[name].until(partial(runs[name].has_been_tried, "job.submit", 2))
+        api.release(_held(name, step), step)
+    return runs
+
+
+def _held(name: str, step: str) -> str:
+    """Give the name under which a fault is planned: a login is none of a job, but of a connection."""
+    return name if step == "login" else f"{name}/0"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_task_that_is_killed_submits_its_job_once(name, killed):
+    scenario, run = SCENARIOS[name], killed[name]
+    assert run.finish() == ("failed" if scenario.error else "success"), run.story()
+    assert run.tries("job.submit") == 2, run.story()
+    if scenario.error:
+        assert scenario.error in run.log("job.submit"), run.story()
+    run.check(jobs=scenario.jobs, submits=scenario.submits)
