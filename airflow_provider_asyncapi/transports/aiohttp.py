@@ -206,8 +206,9 @@ class AiohttpDriver:
         protocol.start_timeout()
         # A head that trickles in is never silent, and would hold up its job for as long as it likes.
         patience = SLOWEST * self._api.settings.read_timeout
+        limit = asyncio.timeout(patience)
         try:
-            async with asyncio.timeout(patience) as limit:
+            async with limit:
                 answer, body = await protocol.read()
                 while answer.code in _INTERIM:
                     answer, body = await protocol.read()
