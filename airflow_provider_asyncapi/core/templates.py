@@ -61,7 +61,14 @@ def look_up(name: str, variables: Variables, where: str) -> JsonValue:
         value = variables[name]
     except KeyError:
         known = ", ".join(f"{{{key}}}" for key in sorted(variables)) or "none"
-        raise UnknownVariableError(f"{where}: nothing has set the variable {{{name}}}; known: {known}") from None
+        advice = (
+            "the connection's variables and secrets set those that begin with connection."
+            if name.startswith("connection.")
+            else "a capture of a task before sets it, and that task's log says where one has found nothing"
+        )
+        raise UnknownVariableError(
+            f"{where}: nothing has set the variable {{{name}}}; known: {known}; {advice}"
+        ) from None
     if value is None:
         raise UnknownVariableError(f"{where}: the variable {{{name}}} is null")
     return value

@@ -261,7 +261,7 @@ class Patience:
         if self.errors >= self.schedule.max_errors:
             if isinstance(problem, ContentError):
                 raise problem
-            raise UnavailableError(f"{problem} ({self.errors} errors in a row)") from problem
+            raise UnavailableError(f"{problem} ({self.errors} error{'s in a row' * (self.errors != 1)})") from problem
         if response is None:
             return self.schedule.after_error(self.errors, None, None, api.rng)
         said = retry_after(response.headers.get("retry-after"), api.clock())

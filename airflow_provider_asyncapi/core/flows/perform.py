@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Container, Mapping
 
 from airflow_provider_asyncapi.core import rules
-from airflow_provider_asyncapi.core.effects import Flow
+from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,
     AsyncApiError,
@@ -113,6 +114,16 @@ def ambiguous(step: Step, request: Request, problem: AsyncApiError | str) -> Amb
         f" {{{IDEMPOTENCY_KEY}}} into the request (a header, a parameter or the body), and it is repeated safely; where"
         " it can be asked for the job, lookup says how"
     )
+
+
+def missing(captures: Mapping[str, Selection], found: Container[str], request: Request) -> Flow[None]:
+    """Say which captures have found nothing; the job goes on, for perhaps nobody needs them."""
+    lacking = [f"{{{name}}} at {selection}" for name, selection in captures.items() if name not in found]
+    if lacking:
+        yield Log(
+            logging.WARNING,
+            f"capture: the answer to {request} holds nothing for {', '.join(lacking)}; a request that names it fails",
+        )
 
 
 def captured(captures: Mapping[str, Selection], response: Response, scope: Variables) -> dict[str, JsonValue]:

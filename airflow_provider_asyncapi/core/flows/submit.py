@@ -11,6 +11,7 @@ from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,
     ContentError,
     JobFailedError,
+    JobNotFoundError,
     MissingValueError,
     RedirectError,
     RequestRejectedError,
@@ -18,7 +19,7 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
 )
 from airflow_provider_asyncapi.core.flows.exchange import persist, rejection, unusable
-from airflow_provider_asyncapi.core.flows.perform import ambiguous, captured, perform
+from airflow_provider_asyncapi.core.flows.perform import ambiguous, captured, missing, perform
 from airflow_provider_asyncapi.core.handle import JobHandle, check_identifier
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY, Outcome
@@ -129,27 +130,38 @@ def _submitted(api: Api, plan: SubmitPlan, record: Submission, scope: Variables)
         return found
     except (*_REFUSED, UnavailableError) as error:
         yield from _forget(record, error, repeatable=plan.is_repeatable)
+        if isinstance(error, JobNotFoundError):
+            # What wasn't found is the address: no job was asked for.
+            raise RequestRejectedError(str(error)) from None
         raise
     address = shown_url(response.url.partition("?")[0])
     handle = JobHandle(None, outcome or Outcome.RUNNING, submitted_at=record.sent_at, urls={"submit": address})
     handle = _identified(api, plan, response, scope, handle.with_variables(plan.variables))
     if handle.identifier is not None:
         yield Log(logging.INFO, f"Submitted job {api.redact(str(handle.identifier))} ({address})")
-    return (yield from _with_handle(record, handle, plan.submit.captures, response, scope))
+    request = Request(plan.submit.request.method, response.url)
+    return (yield from _with_handle(record, handle, plan.submit.captures, request, response, scope))
 
 
 def _with_handle(
-    record: Submission, handle: JobHandle, captures: Mapping[str, Selection], response: Response, scope: Variables
+    record: Submission,
+    handle: JobHandle,
+    captures: Mapping[str, Selection],
+    request: Request,
+    response: Response,
+    scope: Variables,
 ) -> Flow[Submission]:
     """Keep the job, with what the answer holds beside its identifier, before anything else happens."""
     record = dataclasses.replace(record, answered=record.answered + 1, sent=False, handle=handle)
+    found = captured(captures, response, scope)
     try:
-        handle = handle.with_variables(captured(captures, response, scope))
+        handle = handle.with_variables(found)
     except ResultTooLargeError:
         yield Keep(record)
         raise
     record = dataclasses.replace(record, handle=handle)
     yield Keep(record)
+    yield from missing(captures, found, request)
     return record
 
 
@@ -183,7 +195,7 @@ def _looked_up(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission, s
             address = shown_url(submitted.url.partition("?")[0])
             handle = JobHandle(identifier, submitted_at=record.sent_at, urls={"submit": address})
             handle = handle.with_variables({**plan.variables, found[0].text: identifier})
-            return (yield from _with_handle(record, handle, lookup.captures, response, variables))
+            return (yield from _with_handle(record, handle, lookup.captures, request, response, variables))
         if attempt < plan.schedule.max_errors:
             yield Sleep(plan.schedule.after_error(attempt, None, None, api.rng))
     yield Log(logging.INFO, "The look-up finds no job: it wasn't submitted")
@@ -211,7 +223,8 @@ def _started(api: Api, plan: SubmitPlan, record: Submission, scope: Variables) -
             raise
         handle = dataclasses.replace(handle, outcome=outcome or Outcome.RUNNING)
         yield Log(logging.INFO, f"Started job {api.redact(str(handle.identifier))}")
-        record = yield from _with_handle(record, handle, step.captures, response, scope)
+        request = Request(step.request.method, response.url)
+        record = yield from _with_handle(record, handle, step.captures, request, response, scope)
     return record
 
 

@@ -32,7 +32,7 @@ from airflow_provider_asyncapi.core.flows.exchange import (
     transient,
     unusable,
 )
-from airflow_provider_asyncapi.core.flows.perform import captured
+from airflow_provider_asyncapi.core.flows.perform import captured, missing
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
@@ -67,7 +67,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
     if handle.outcome.is_final:
         return handle
     patience = Patience(plan.schedule, state.errors)
-    polls, doubted, is_first = state.polls, set[str](), state.polls == 0
+    polls, doubted, is_first = state.polls, set[str | None](), state.polls == 0
     poll = _Poll.of(api, plan, handle)
     due = state.started_at + plan.schedule.initial_delay if polls == 0 else 0.0
     delay = (state.next_poll or due) - api.clock()
@@ -85,13 +85,14 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
             if found.outcome.is_final:
                 yield Polled(handle, polls, 0, changed=True)
                 return (yield from _ended(api, plan, handle, found, request, response))
-            yield from _doubt(api, plan, request, found, doubted)
+            yield from _doubt(api, plan, request, response, found, doubted)
             poll.remember(plan, response, found)
         is_new = (handle.status, handle.progress) != seen
         now = api.clock()
         if _is_last(plan, state, polls, now):
             yield Polled(handle, polls, patience.errors + (problem is not None), changed=is_new)
-            raise (yield from _expired(api, plan, handle, state, polls, problem))
+            never = handle.status is None and doubted == {None}
+            raise (yield from _expired(api, plan, handle, state, polls, problem, never_found=never))
         if problem is not None:
             pause = _until_deadline(patience.wait(api, problem, response), state, now)
             yield Log(logging.WARNING, f"{problem}; polling again in {pause:.3g} s")
@@ -255,6 +256,8 @@ def _ended(
         raise MissingValueError(
             f"{_described(api, handle)}, but no {RESULT_IDENTIFIER}: {unusable(api, request, response, problem)}"
         )
+    if verdict.outcome is Outcome.SUCCESS:
+        yield from missing(plan.captures, handle.variables, request)
     yield Log(logging.INFO, f"{_described(api, handle)}: {handle.outcome}")
     return handle
 
@@ -265,18 +268,26 @@ def _is_last(plan: WaitPlan, state: Wait, polls: int, now: float) -> bool:
 
 
 def _expired(
-    api: Api, plan: WaitPlan, handle: JobHandle, state: Wait, polls: int, problem: AsyncApiError | None
+    api: Api,
+    plan: WaitPlan,
+    handle: JobHandle,
+    state: Wait,
+    polls: int,
+    problem: AsyncApiError | None,
+    *,
+    never_found: bool,
 ) -> Flow[DeadlineError]:
     """Give the error of a wait that took too long, the job being cancelled."""
     waited = api.clock() - state.started_at
     by_count = plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls
-    limit = f"{polls} polls (max_iterations)" if by_count else "the deadline"
+    made = f"{polls} poll{'s' * (polls != 1)}"
+    limit = "as many polls as allowed (max_iterations)" if by_count else "the deadline"
     last = f"; the last poll failed: {problem}" if problem else ""
+    if never_found:
+        last += f"; no answer held a status{_where(plan)}, so that may be the wrong selector"
     if plan.cancel is not None:
         yield from cancel(api, plan.cancel, handle, "it wasn't done in time")
-    return DeadlineError(
-        f"{_described(api, handle)}, and not done by {limit}, after {waited:.0f} s and {polls} polls{last}"
-    )
+    return DeadlineError(f"{_described(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}")
 
 
 def _interval(api: Api, plan: WaitPlan, polls: int, response: Response | None, *, cut: bool) -> float:
@@ -291,18 +302,27 @@ def _until_deadline(pause: float, state: Wait, now: float) -> float:
     return pause if state.deadline is None else min(pause, max(SHORTEST_WAIT, state.deadline - now))
 
 
-def _doubt(api: Api, plan: WaitPlan, request: Request, verdict: Verdict, doubted: set[str]) -> Flow[None]:
+def _doubt(
+    api: Api, plan: WaitPlan, request: Request, response: Response, verdict: Verdict, doubted: set[str | None]
+) -> Flow[None]:
     """Say that a status isn't known, once for each."""
-    text = as_text(verdict.value)
-    if verdict.known or text in doubted:
+    status = None if verdict.value is None else as_text(verdict.value)
+    if verdict.known or status in doubted:
         return
-    doubted.add(text)
-    shown = api.redact(shorten(text, 200))
-    found = f"holds nothing at {plan.policy.key}" if verdict.value is None else f"says {shown!r}"
-    yield Log(
-        logging.WARNING,
-        f"{request}: the answer {found}, which none of the given values or rules knows; taken for running",
-    )
+    doubted.add(status)
+    if status is None:
+        problem = MissingValueError(f"there is no status{_where(plan)}, so the job is taken for running")
+        yield Log(logging.WARNING, unusable(api, request, response, problem))
+    else:
+        shown = api.redact(shorten(status, 200))
+        yield Log(
+            logging.WARNING,
+            f"{request}: the answer says {shown!r}, which none of the given values or rules knows; taken for running",
+        )
+
+
+def _where(plan: WaitPlan) -> str:
+    return "" if plan.policy.key is None else f" at {plan.policy.key}"
 
 
 def _described(api: Api, handle: JobHandle) -> str:

@@ -40,8 +40,11 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones_without_their_val
     with pytest.raises(UnknownVariableError) as caught:
         scalar("job_id", {"identifier": 7, "connection.password": "geheim"}, "params['id']")
     assert str(caught.value) == (
-        "params['id']: nothing has set the variable {job_id}; known: {connection.password}, {identifier}"
+        "params['id']: nothing has set the variable {job_id}; known: {connection.password}, {identifier};"
+        " a capture of a task before sets it, and that task's log says where one has found nothing"
     )
+    with pytest.raises(UnknownVariableError, match=r"{connection\.password}; the connection's variables and secrets"):
+        scalar("connection.kee", {"connection.password": "geheim"}, "endpoint")
     with pytest.raises(UnknownVariableError, match="known: none"):
         scalar("x", {}, "")
     with pytest.raises(UnknownVariableError, match=r"headers: the variable \{x\} is null"):

@@ -85,7 +85,20 @@ def test_a_step_is_a_mapping():
 @pytest.mark.parametrize(("name", "where"), [("submit", r"^rules\[0\]"), ("start", r"^start\.rules\[0\]")])
 def test_a_malformed_rule_is_named_by_its_place(name, where):
     with pytest.raises(ConfigurationError, match=where):
-        Step.parse({"rules": [{}]}, name)
+        Step.parse({"endpoint": "/x", "rules": [{}]}, name)
+
+
+@pytest.mark.parametrize("name", ["start", "lookup"])
+def test_a_request_without_an_endpoint_is_refused_and_is_not_sent_to_the_root(name):
+    with pytest.raises(ConfigurationError, match=f"{name}: endpoint is missing"):
+        SubmitPlan.parse({**FIELDS, name: {"json": {}}})
+    assert SubmitPlan.parse({**FIELDS, name: {"endpoint": "/"}})
+
+
+def test_the_submits_endpoint_may_come_from_a_profile_but_not_from_nowhere():
+    assert SubmitPlan.parse({"identifier": "id"}, complete=False)
+    with pytest.raises(ConfigurationError, match=r"submit: endpoint is missing.*'/'"):
+        SubmitPlan.parse({"identifier": "id"})
 
 
 # The identifier
@@ -150,7 +163,7 @@ def test_a_303_is_followed_where_the_identifier_is_in_the_body():
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(404, JobNotFoundError), (401, AuthenticationError), (400, RequestRejectedError)]
+    ("status", "kind"), [(404, RequestRejectedError), (401, AuthenticationError), (400, RequestRejectedError)]
 )
 def test_a_location_makes_no_success_of_a_refusal(status, kind):
     with pytest.raises(kind):
@@ -196,6 +209,22 @@ def test_a_submissions_address_is_kept_without_its_query():
 def test_what_is_captured_is_a_variable_by_its_name_and_selector():
     handle, _ = submitted(answer({"data": {"id": 7, "n": 3}}), capture={"pages": "data.n", "none": "data.x"})
     assert handle.variables == {"data.id": 7, "data.n": 3, "pages": 3}
+
+
+def test_captures_that_find_nothing_are_told_with_their_selectors():
+    start = {"endpoint": "/jobs/{identifier}/start", "capture": {"queue": "q", "seat": "s"}}
+    replies, fails = (answer({"data": {"id": "job-7"}, "p": 1}), answer({"q": 2})), "; a request that names it fails"
+    _, script = submitted(*replies, capture={"pages": "p", "shard": "data.shard"}, start=start)
+    assert [message for level, message in script.logs if level == logging.WARNING] == [
+        f"capture: the answer to POST {BASE}/jobs holds nothing for {{shard}} at 'data.shard'{fails}",
+        f"capture: the answer to POST {BASE}/jobs/job-7/start holds nothing for {{seat}} at 's'{fails}",
+    ]
+
+
+def test_an_address_that_does_not_exist_is_no_missing_job():
+    with pytest.raises(RequestRejectedError, match="answered 404") as caught:
+        submitted(answer(status=404))
+    assert not isinstance(caught.value, JobNotFoundError)
 
 
 def test_a_capture_that_cannot_be_read_does_not_lose_the_job():

@@ -34,6 +34,7 @@ from tests.unit.core.flows.script import BASE, START, Clock, Script, answer, los
 JOB = JobHandle("7", submitted_at=START)
 NEXT = JobHandle("7", submitted_at=START, variables={"next": "0"})
 RUNNING, DONE = answer({"status": "running"}), answer({"status": "done"})
+NEVER = {"selector": "never", "exists": True, "outcome": "success"}
 CANCEL = {"cancel": {"endpoint": "/jobs/{identifier}", "method": "DELETE"}}
 
 
@@ -161,7 +162,36 @@ def test_an_unknown_status_runs_on_and_is_logged_once():
     warnings = [message for level, message in script.logs if level == logging.WARNING]
     assert len(warnings) == 2
     assert "says 'queued', which none of the given values" in warnings[0]
-    assert "holds nothing at 'status'" in warnings[1]
+    assert (
+        "answered 200: there is no status at 'status', so the job is taken for running; the body begins: {}"
+        in (warnings[1])
+    )
+
+
+def test_a_status_that_is_nowhere_is_told_when_the_time_is_over():
+    odd = answer({"state": "running", "api_token": "geheim"})
+    with pytest.raises(DeadlineError, match="1 poll; no answer held a status at 'status', so that may be the wrong"):
+        waited(odd, max_iterations=1)
+    with pytest.raises(DeadlineError, match="no answer held a status, so that may be the wrong"):
+        waited(odd, max_iterations=1, completion_key=None, completion_value=None, failure_value=None, rules=[NEVER])
+    with pytest.raises(DeadlineError, match=r"2 polls$"):
+        waited(odd, RUNNING, max_iterations=2)
+    script = Script(make_api(), odd, DONE)
+    run(script)
+    assert "***" in script.said
+    assert "geheim" not in script.said
+
+
+def test_a_capture_that_has_found_nothing_by_the_end_is_told_once():
+    captures = {"capture": {"early": "e", "late": "l", "shard": ["data.shard", "shard"]}}
+    _, script = waited(answer({"status": "running", "e": 1}), answer({"status": "done", "l": 2}), **captures)
+    said = [message for level, message in script.logs if level == logging.WARNING and "capture" in message]
+    place = "{shard} at 'data.shard' or 'shard'"
+    assert said == [
+        f"capture: the answer to GET {BASE}/jobs/7 holds nothing for {place}; a request that names it fails"
+    ]
+    _, script = waited(answer({"status": "empty"}), no_data_value="empty", **captures)
+    assert "capture" not in script.said
 
 
 def test_an_unknown_status_fails_where_the_running_ones_are_given():
@@ -449,7 +479,7 @@ def test_jitter_spreads_the_polls():
 def test_polls_are_counted():
     script = Script(make_api(), RUNNING, forever=True)
     with pytest.raises(
-        DeadlineError, match=r"Job 7 has status running, and not done by 3 polls \(max_iterations\), after 20 s"
+        DeadlineError, match=r"running and wasn't done by as many polls as allowed .*, after 20 s and 3"
     ):
         run(script, max_iterations=3)
     assert len(script.requests) == 3
@@ -465,7 +495,7 @@ def test_polls_before_a_restart_count_too():
 @pytest.mark.parametrize("deadline", [25, 30, 35])
 def test_the_last_poll_is_made_exactly_at_the_deadline(deadline):
     script = Script(make_api(), RUNNING, forever=True)
-    with pytest.raises(DeadlineError, match=f"not done by the deadline, after {deadline} s"):
+    with pytest.raises(DeadlineError, match=f"wasn't done by the deadline, after {deadline} s"):
         run(script, state(deadline=START + deadline))
     assert script.times[-1] == deadline
     assert script.polls[-1].polls == len(script.requests)
