@@ -54,4 +54,6 @@ def _reason(settings: ConnectionSettings, request: Request, found: list[BaseExce
         return known[-1]
     if settings.proxy and not any(isinstance(cause, ssl.SSLError) for cause in found):
         return "the proxy refused"
-    return "the TLS handshake failed" if request.url.lower().startswith("https:") else "refused"
+    if request.url.lower().startswith("https:"):
+        return "the TLS handshake failed (does the server speak TLS? the address says https)"
+    return "refused"

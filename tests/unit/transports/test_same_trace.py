@@ -308,9 +308,9 @@ def no_tls(listener: socket.socket) -> None:
     ("server", "said"),
     [
         (never, "not possible within 0.2 s"),
-        (hung_up, "the TLS handshake failed"),
+        (hung_up, "the TLS handshake failed (does the server speak TLS? the address says https)"),
         (was_reset, "Connection reset by peer"),
-        (no_tls, "the TLS handshake failed"),
+        (no_tls, "the TLS handshake failed (does the server speak TLS? the address says https)"),
     ],
 )
 def test_what_goes_wrong_in_the_handshake_was_not_sent(server, said):
