@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import marshal
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property, lru_cache, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException, XComArg
 
 from airflow_provider_asyncapi.core import plans
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, UnknownVariableError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.values import as_list
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_asyncapi.core.handle import JobHandle
 
-#: Requests within a request; what they hold beside templates can be checked when the DAG is parsed.
-_SUBREQUESTS = frozenset({"start", "lookup", "cancel", "locate", "cleanup", "batch"})
 #: Arguments, and parameters of a plan, that can't be attributes of the same name: Airflow has taken it.
 _ATTRIBUTES = {
     "job": "from_job",
@@ -34,11 +31,17 @@ _ATTRIBUTES = {
     "params": "query_params",
     "poke_interval": "given_poke_interval",
 }
-#: The last one that writes equal values alike; later ones also tell which objects are the same.
-_MARSHAL_VERSION = 2
 #: What else is among the local names of ``__init__``.
 _NOT_KEPT = ("self", "kwargs", "__class__")
-_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+
+@contextmanager
+def naming(task_id: str | None) -> Iterator[None]:
+    """Put the task's name before what is wrong with it."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise type(error)(f"task {task_id!r}: {error}") from None
 
 
 class JobTask:
@@ -119,22 +122,38 @@ class JobTask:
 
         :raises AirflowFailException: naming the parameter that is wrong.
         """
+        from airflow_provider_asyncapi.core.request_templates import find_secret
+
         try:
-            return self.plan_type.parse(self.describe())
+            described = self.describe()
+            plan = self.plan_type.parse(described)
         except AsyncApiError as error:
             raise to_airflow(error) from error
+        if found := find_secret(described):
+            self.hook.log.warning(
+                "%s looks like a secret, and a DAG's parameters can be read in Airflow's database and pages: it belongs"
+                " into the connection (secret_headers, or secrets and {connection.<name>})",
+                found,
+            )
+        return plan
 
-    def variables_before(self, described: Mapping[str, Any]) -> set[str] | None:
+    def variables_in(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
         """
-        Give the variables that the task's own request may name; None where nobody can know at parse time.
+        Give the variables that a part of the task may name; None where nobody can know at parse time.
 
+        :param part: a further request, such as ``start`` or ``cancel``, or a field of the plan; all that isn't told
+            apart is as for the task's own request.
         :param described: what :meth:`describe` gives.
         """
         raise NotImplementedError
 
     def variables_after(self, described: Mapping[str, Any]) -> set[str] | None:
-        """Give the variables that its further requests may name, such as ``start`` and ``cancel``; likewise."""
+        """Give the variables that the job handle brings to the next tasks; likewise."""
         raise NotImplementedError
+
+    def is_whole(self, described: Mapping[str, Any]) -> bool:
+        """Tell whether a description is taken for all there is, so that the connection's profile adds nothing to it."""
+        return bool(self.profile) or described.get("endpoint") is not None
 
     def validate(self) -> None:
         """
@@ -142,21 +161,24 @@ class JobTask:
 
         :raises ConfigurationError: naming the task and the parameter.
         """
-        try:
+        # A DAG file that only imports the operators needn't pay for it.
+        from airflow_provider_asyncapi import validation
+
+        with naming(self.task_id):
             self._refuse_params()
             described = self.describe(with_connection=False)
-            final = {name: value for name, value in described.items() if self._is_final(name, value)}
-            _check(self.plan_type, final)
-            _check_variables(described, partial(self.variables_before, described), "")
-            for name in sorted(_SUBREQUESTS & described.keys()):
-                # A batch is of many jobs, so that it can't name what one of them brings.
-                known = (
-                    partial(set[str], ["identifiers"]) if name == "batch" else partial(self.variables_after, described)
-                )
-                for request in as_list(described[name]):
-                    _check_variables(request, known, f"{name}.")
-        except ConfigurationError as error:
-            raise type(error)(f"task {self.task_id!r}: {error}") from None
+            in_selectors = validation.check(
+                self.plan_type, described, self._is_templated, complete=self.profile is not None
+            )
+            self.check_together(described)
+            validation.check_variables(described, in_selectors, lambda part: self.variables_in(part, described))
+
+    def check_together(self, described: Mapping[str, Any]) -> None:
+        """
+        Check what else of this task goes together.
+
+        :raises ConfigurationError: naming the parameter.
+        """
 
     def _refuse_params(self) -> None:
         """Refuse what was meant for the query, and would be taken for Airflow's own params without a word."""
@@ -167,11 +189,8 @@ class JobTask:
                 " query's parameters are query_params"
             )
 
-    def _is_final(self, name: str, value: Any) -> bool:
-        """Tell whether a parameter is now as it will be when the task runs, as far as it is checked."""
-        if name in _SUBREQUESTS:
-            return not _has_xcoms(value) and not (isinstance(value, str) and _JINJA.search(value))
-        return _ATTRIBUTES.get(name, name) not in self.template_fields
+    def _is_templated(self, name: str) -> bool:
+        return _ATTRIBUTES.get(name, name) in self.template_fields
 
     def handle_of(self, given: Any) -> JobHandle:
         """
@@ -231,46 +250,3 @@ def captured_names(described: Any, *selectors: str) -> set[str]:
     for given in (*captures.values(), *(described.get(name) for name in selectors)):
         names |= {text for text in as_list(given) if isinstance(text, str)}
     return names
-
-
-def _check_variables(request: Any, find_known: Callable[[], set[str] | None], where: str) -> None:
-    from airflow_provider_asyncapi.core import templates
-
-    if not isinstance(request, Mapping):
-        return
-    for name in ("endpoint", "params", "headers"):
-        for text in templates.strings_in(request.get(name)):
-            for variable in templates.variable_names(_JINJA.sub("", text)) if "{" in text else ():
-                bare = variable.removeprefix("+")
-                known = find_known()
-                if known is not None and bare not in known and not bare.startswith("connection."):
-                    shown = ", ".join(f"{{{key}}}" for key in sorted(known)) or "none"
-                    raise UnknownVariableError(
-                        f"{where}{name}: nothing sets the variable {{{variable}}} in {text!r}; known: {shown}, and"
-                        " {connection.<name>}. What the connection's profile captures is known only where the"
-                        " operator names the profile"
-                    )
-
-
-def _check(plan_type: Any, description: dict[str, Any]) -> None:
-    """Check a description; the tasks that a loop makes are described alike, so that one check does for all of them."""
-    try:
-        text = marshal.dumps(description, _MARSHAL_VERSION)
-    except ValueError:
-        # Not plain data: a date among the variables, say.
-        plan_type.parse(description, complete=False)
-    else:
-        _check_text(plan_type, text)
-
-
-@lru_cache(maxsize=1024)
-def _check_text(plan_type: Any, text: bytes) -> None:
-    plan_type.parse(marshal.loads(text), complete=False)  # noqa: S302 - our own bytes
-
-
-def _has_xcoms(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(map(_has_xcoms, value.values()))
-    if isinstance(value, list | tuple):
-        return any(map(_has_xcoms, value))
-    return isinstance(value, XComArg)

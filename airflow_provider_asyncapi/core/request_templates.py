@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -11,13 +11,21 @@ from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.bodies import BODY_PARAMETERS, Body
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.messages import Request, header_field
+from airflow_provider_asyncapi.core.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.templates import Variables
 
 #: The parameters that describe a request, on an operator or in a mapping such as ``cancel``.
 REQUEST_PARAMETERS = ("method", "endpoint", "params", "headers", *BODY_PARAMETERS)
+#: What an operator calls ``params``, whose name Airflow has taken; a mapping may call it so too.
+QUERY_PARAMS = "query_params"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 #: JSON is what most APIs speak; whoever serves only something else is asked for it by the author.
 _DEFAULT_ACCEPT = "application/json, */*;q=0.8"
+#: Why a deferred task's request may hold no secret, and where that belongs.
+WHY_NO_SECRETS = (
+    "a waiting task's request is stored in the metadata database in plain text. Put the secret into the connection"
+    " (a header, or a value that the request names {connection.<name>})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,33 +48,48 @@ class RequestTemplate:
 
     @classmethod
     def parse(
-        cls, given: Mapping[str, Any], where: str, *, method: str | None = None, also: tuple[str, ...] = ()
+        cls,
+        given: Mapping[str, Any],
+        where: str,
+        *,
+        method: str | None = None,
+        also: tuple[str, ...] = (),
+        complete: bool = False,
     ) -> RequestTemplate:
         """
         Read a request from plain data.
 
-        :param given: the mapping; keys as in :data:`REQUEST_PARAMETERS`.
+        :param given: the mapping; keys as in :data:`REQUEST_PARAMETERS`, or :data:`QUERY_PARAMS` for ``params``.
         :param where: what the mapping is called, for messages.
         :param method: the method where none is given; by default POST with a body and GET without.
         :param also: further keys that the caller reads itself.
+        :param complete: whether nothing is added any more (by a profile), so that an endpoint has to be there.
         :raises ConfigurationError: on unknown keys, a bad method, two bodies, values of the wrong type.
         """
-        unknown = [name for name in given if name not in REQUEST_PARAMETERS and name not in also]
+        unknown = [name for name in given if name not in (*REQUEST_PARAMETERS, QUERY_PARAMS, *also)]
         if unknown:
             raise ConfigurationError(
                 f"{where}: unknown key {unknown[0]!r}; a request has {', '.join((*REQUEST_PARAMETERS, *also))}"
             )
+        if given.get("params") is not None and given.get(QUERY_PARAMS) is not None:
+            raise ConfigurationError(f"{where}: params and {QUERY_PARAMS} are two names for the same; give one")
         body = Body.parse(given, where)
         chosen = given.get("method") or method or ("POST" if body else "GET")
         if not isinstance(chosen, str) or chosen.upper() not in METHODS:
             raise ConfigurationError(f"{where}: method {chosen!r} isn't one of {', '.join(METHODS)}")
-        endpoint = given.get("endpoint") or ""
-        if not isinstance(endpoint, str):
+        endpoint = given.get("endpoint")
+        if endpoint is None and complete:
+            raise ConfigurationError(
+                f"{where}: endpoint is missing; it is a path below the connection's address, or a URL ('/' asks for the"
+                " address itself)"
+            )
+        if not isinstance(endpoint, str | None):
             raise ConfigurationError(f"{where}: endpoint has to be a string, not {type(endpoint).__name__}")
-        for name in ("params", "headers"):
-            if given.get(name) is not None and not isinstance(given[name], Mapping):
-                raise ConfigurationError(f"{where}: {name} has to be a mapping, not {type(given[name]).__name__}")
-        return cls(endpoint, chosen.upper(), given.get("params") or {}, given.get("headers") or {}, body)
+        query, headers = query_params(given), given.get("headers")
+        for name, value in ((QUERY_PARAMS, query), ("headers", headers)):
+            if not isinstance(value, Mapping | None):
+                raise ConfigurationError(f"{where}: {name} has to be a mapping, not {type(value).__name__}")
+        return cls(endpoint or "", chosen.upper(), query or {}, headers or {}, body)
 
     def names(self) -> set[str]:
         """Give all variables that the request names, those in its body included."""
@@ -87,7 +110,7 @@ class RequestTemplate:
         query = [
             (name, text)
             for name, value in self.params.items()
-            for text in templates.render_param(value, variables, f"params[{name!r}]")
+            for text in templates.render_param(value, variables, f"{QUERY_PARAMS}[{name!r}]")
         ]
         if query:
             url += ("&" if "?" in url else "?") + urlencode(query, errors="replace")
@@ -107,3 +130,54 @@ class RequestTemplate:
         if "accept" not in lower:
             headers["Accept"] = _DEFAULT_ACCEPT
         return Request(self.method, url, tuple(headers.items()), content)
+
+
+def query_params(request: Mapping[str, Any]) -> Any:
+    """Give the query parameters of a request as its author wrote it, whichever name they have."""
+    return request.get("params") if request.get(QUERY_PARAMS) is None else request[QUERY_PARAMS]
+
+
+def strict_parts(request: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Walk what may name only variables that are known, by name; braces in a body may be its own."""
+    yield "endpoint", request.get("endpoint")
+    yield QUERY_PARAMS, query_params(request)
+    yield "headers", request.get("headers")
+
+
+def find_secret(request: Mapping[str, Any]) -> str | None:
+    """
+    Find what looks like a secret in a request as its author wrote it: a text under a telling name.
+
+    One that is a variable, or that a template has yet to make, is none.
+
+    :return: the parameter and the name, for messages.
+    """
+    for parameter, value in (*strict_parts(request), *((name, request.get(name)) for name in BODY_PARAMETERS)):
+        if name := _secret_field(value):
+            return f"{parameter}: {name!r}"
+    return None
+
+
+def refuse_secrets(description: Mapping[str, Any]) -> None:
+    """
+    Refuse a description of a wait whose requests hold what looks like a secret.
+
+    :raises ConfigurationError: naming the parameter, and where secrets belong.
+    """
+    requests = {f"{name}.": description.get(name) for name in ("cancel", "batch")}
+    for where, request in {"": description, **requests}.items():
+        if isinstance(request, Mapping) and (found := find_secret(request)):
+            raise ConfigurationError(f"{where}{found} looks like a secret, and {WHY_NO_SECRETS}")
+
+
+def _secret_field(value: Any) -> str | None:
+    if isinstance(value, list | tuple):
+        return next(filter(None, map(_secret_field, value)), None)
+    if not isinstance(value, Mapping):
+        return None
+    for name, content in value.items():
+        if isinstance(content, str) and content and is_sensitive_name(name) and not templates.variable_names(content):
+            return str(name)
+        if found := _secret_field(content):
+            return found
+    return None

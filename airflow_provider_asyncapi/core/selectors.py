@@ -17,8 +17,9 @@ written                                    finds
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -114,6 +115,11 @@ class Selector:
 
         return templates.render_selector(part, put)
 
+    def names(self) -> list[str]:
+        """Give the variables that it names; braces in a regular expression name none."""
+        parts, _ = _split(self.text)
+        return [name for part in parts for name in templates.variable_names(part)]
+
     def value(self, response: Response, variables: templates.Variables) -> JsonValue:
         """Give the value found: one as it is, several as a list, none as None."""
         found = self.find(response, variables)
@@ -195,6 +201,19 @@ class Selection:
         """Give the value of the first selector that finds something, None where none does."""
         found = self.find(response, variables)
         return None if found is None else found[1]
+
+
+def selectors_in(value: Any) -> Iterator[Selector]:
+    """Walk all selectors of a plan or of a part of one."""
+    if isinstance(value, Selector):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from selectors_in(tuple(value.values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from selectors_in(item)
+    elif dataclasses.is_dataclass(value):
+        yield from selectors_in([getattr(value, each.name) for each in dataclasses.fields(value)])
 
 
 def capture(
@@ -286,6 +305,8 @@ def _check(text: str, *, inner: bool) -> None:
             raise SelectorError(f"{name!r} can't be the name of a header")
     elif text.startswith(_XPATH):
         xpath.check(text.removeprefix(_XPATH))
+    elif text.startswith("/"):
+        raise SelectorError("this looks like XPath, which begins with 'xpath:'")
     elif text not in (STATUS_CODE, RESPONSE_URL, RESPONSE_TEXT):
         jsonpath.check(text)
 

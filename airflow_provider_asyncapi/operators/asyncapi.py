@@ -113,14 +113,14 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         """What the parameters are read into."""
         return plans.SubmitPlan
 
-    def variables_before(self, described: Mapping[str, Any]) -> set[str] | None:
-        """Give the author's own variables, and the key."""
-        own = described.get("variables") or {}
-        return {IDEMPOTENCY_KEY, *own} if isinstance(own, Mapping) else None
+    def variables_in(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
+        """Give the author's own variables and the key; what starts the job may name what the submit has captured."""
+        known = self.variables_after(described) if part == "start" else _own_variables(described)
+        return None if known is None else {IDEMPOTENCY_KEY, *known}
 
     def variables_after(self, described: Mapping[str, Any]) -> set[str] | None:
         """Give the variables that the job handle will hold; None where only the connection's profile knows."""
-        own = self.variables_before(described)
+        own = _own_variables(described)
         if described.get("identifier") is None or own is None:
             return None
         started = [captured_names(step) for step in as_list(described.get("start"))]
@@ -140,6 +140,11 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
             self.hook.close()
         self.push_handle(context, dataclasses.replace(handle, task=task_reference(context)))
         return handle.identifier
+
+
+def _own_variables(described: Mapping[str, Any]) -> set[str] | None:
+    own = described.get("variables") or {}
+    return set(own) if isinstance(own, Mapping) else None
 
 
 class AsyncApiFetchOperator(JobTask, BaseOperator):
@@ -279,13 +284,23 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         """What the parameters are read into."""
         return plans.FetchPlan
 
-    def variables_before(self, described: Mapping[str, Any]) -> set[str] | None:
-        """Give what the job brings, what ``locate`` captures, and where the pages are."""
-        brought = known_after(self.from_job)
-        located = captured_names(described.get("locate"))
-        return None if brought is None else brought | located | {"page", "cursor", "offset", "limit"}
+    def variables_in(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
+        """Give what the job brings, after ``locate`` what that captures, and for pages where they are."""
+        from airflow_provider_asyncapi.core.plans.fetch import page_variables
 
-    variables_after = variables_before
+        brought = known_after(self.from_job)
+        if brought is None or part == "locate":
+            return brought
+        brought |= captured_names(described.get("locate"))
+        return brought if part == "cleanup" else brought | page_variables(described, whole=self.is_whole(described))
+
+    def check_together(self, described: Mapping[str, Any]) -> None:
+        """Check that files have a place to go, where a template doesn't make it."""
+        from airflow_provider_asyncapi.core.plans.fetch import check_destination, output_of
+
+        given: Any = self.destination
+        if given is None or (isinstance(given, str) and not given.endswith("}")):
+            check_destination(output_of(described), given, unpack=self.unpack)
 
     def execute(self, context: Context) -> Any:
         """Fetch the result."""

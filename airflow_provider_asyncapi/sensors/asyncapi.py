@@ -29,7 +29,7 @@ from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.submissions import generation
-from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after
+from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after, naming
 from airflow_provider_asyncapi.xcoms import JOB_KEY
 
 if TYPE_CHECKING:
@@ -176,13 +176,14 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         **kwargs: Any,
     ) -> None:
         self.keep(locals())
-        for name in _REFUSED.keys() & kwargs.keys():
-            raise ConfigurationError(f"{name}: isn't a parameter of this sensor; {_REFUSED[name]}")
         from airflow_provider_asyncapi.core import schedule
 
-        # The author's is kept beside Airflow's own, which can't tell a default from a choice: a profile fills in only
-        # what is left out.
-        interval = schedule.poke_interval({"poke_interval": poke_interval})
+        with naming(kwargs.get("task_id")):
+            for name in _REFUSED.keys() & kwargs.keys():
+                raise ConfigurationError(f"{name}: isn't a parameter of this sensor; {_REFUSED[name]}")
+            # The author's is kept beside Airflow's own, which can't tell a default from a choice: a profile fills in
+            # only what is left out.
+            interval = schedule.poke_interval({"poke_interval": poke_interval})
         super().__init__(poke_interval=interval, timeout=timeout, **kwargs)
         self.validate()
 
@@ -191,16 +192,27 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         """What the parameters are read into."""
         return plans.WaitPlan
 
-    def variables_before(self, described: Mapping[str, Any]) -> set[str] | None:
-        """Give the variables that the job brings; None where nobody can know."""
-        return known_after(self.from_job)
+    def variables_in(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
+        """Give the variables that the job brings; what comes after a poll may name what that has captured too."""
+        if part == "batch":
+            # It is of many jobs, so that it can't name what one of them brings.
+            return {"identifiers"}
+        after_a_poll = part in ("cancel", "error_message")
+        return self.variables_after(described) if after_a_poll else known_after(self.from_job)
 
     def variables_after(self, described: Mapping[str, Any]) -> set[str] | None:
         """Give the variables that the job handle will hold; None where nobody can know."""
-        before = self.variables_before(described)
+        before = known_after(self.from_job)
         if before is None or described.get("completion_key") is None:
             return None
         return before | captured_names(described, RESULT_IDENTIFIER)
+
+    def check_together(self, described: Mapping[str, Any]) -> None:
+        """Check that nothing secret would be stored with the trigger."""
+        from airflow_provider_asyncapi.core.request_templates import refuse_secrets
+
+        if self.deferrable:
+            refuse_secrets(described)
 
     def execute(self, context: Context) -> Any:
         """Wait: in the triggerer, or here."""
@@ -253,9 +265,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         """Give the description that the triggerer is handed; it is stored in the metadata database."""
         from airflow_provider_asyncapi.triggers.asyncapi import check_storable
 
-        spec = self.describe()
+        spec, api = self.describe(), self.hook.api
         try:
-            check_storable(spec, self.hook.api)
+            check_storable(spec, api)
         except ConfigurationError as error:
             raise to_airflow(error) from error
         return spec

@@ -13,14 +13,13 @@ from weakref import WeakValueDictionary
 from airflow.providers.common.compat.sdk import conf, redact
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_asyncapi.core.bodies import BODY_PARAMETERS
 from airflow_provider_asyncapi.core.effects import Log, News, Polled
 from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
 from airflow_provider_asyncapi.core.flows.abandon import abandon
 from airflow_provider_asyncapi.core.flows.wait import wait
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
-from airflow_provider_asyncapi.core.redaction import is_sensitive_name
-from airflow_provider_asyncapi.core.templates import strings_in, variable_names
+from airflow_provider_asyncapi.core.request_templates import WHY_NO_SECRETS, refuse_secrets
+from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.hooks.clients import SupersededError, is_superseded, shared_client
 from airflow_provider_asyncapi.xcoms import JOB_KEY
 
@@ -262,29 +261,8 @@ def check_storable(spec: Mapping[str, Any], api: Api) -> None:
     :raises ConfigurationError: naming the parameter that holds one, and where secrets belong.
     """
     secrets = {secret for secret in api.settings.secrets() if len(secret) > 3}  # noqa: PLR2004 - shorter ones are words
-    advice = (
-        "a waiting task's request is stored in the metadata database in plain text. Put the secret into the connection"
-        " (a header, or a value that the request names {connection.<name>})"
-    )
-    for where, request in (("", spec), *((f"{name}.", spec.get(name) or {}) for name in ("cancel", "batch"))):
-        for name in ("params", "headers", *BODY_PARAMETERS):
-            if key := _secret_field(request.get(name)):
-                raise ConfigurationError(f"{where}{name}: {key!r} looks like a secret, and {advice}")
+    refuse_secrets(spec)
     for name, value in spec.items():
         for text in strings_in(value):
             if any(secret in text for secret in secrets) or redact(text) != text:
-                raise ConfigurationError(f"{name}: holds a secret, and {advice}")
-
-
-def _secret_field(value: Any) -> str | None:
-    """Find a field that is named like a secret and holds a text of its own, and not just a variable."""
-    if isinstance(value, list | tuple):
-        return next(filter(None, map(_secret_field, value)), None)
-    if not isinstance(value, Mapping):
-        return None
-    for name, content in value.items():
-        if isinstance(content, str) and content and is_sensitive_name(name) and not variable_names(content):
-            return str(name)
-        if found := _secret_field(content):
-            return found
-    return None
+                raise ConfigurationError(f"{name}: holds a secret, and {WHY_NO_SECRETS}")

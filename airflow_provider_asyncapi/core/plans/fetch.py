@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from airflow_provider_asyncapi.core import decoding
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.paging import PAGING_PARAMETERS, Paging
+from airflow_provider_asyncapi.core.paging import PAGE_VARIABLES, PAGING_PARAMETERS, Paging
 from airflow_provider_asyncapi.core.partial import Partial
 from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step
 from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS
@@ -88,26 +88,32 @@ class FetchPlan:
         :raises ConfigurationError: naming the parameter that is wrong.
         """
         set_ = {name: value for name, value in given.items() if value is not None}
-        output = set_.get("output") or (Output.PAGES if set_.keys() & set(PAGING_PARAMETERS) else Output.RESULT)
-        if output not in list(Output):
-            raise ConfigurationError(f"output: {output!r} isn't one of {', '.join(Output)}")
+        output = output_of(set_)
+        # What a connection's profile says fits its own request; whoever writes another one says the rest too.
+        whole = complete or "endpoint" in set_
         request = {name: set_[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in set_}
-        step = Step.parse(request, "fetch")
+        # A result that the job has given already needs no request.
+        step = Step.parse(request, "fetch", complete=complete and "inline" not in set_)
         patience = {name: set_[name] for name in _PATIENCE_PARAMETERS if name in set_}
         plan = cls(
-            Output(output),
+            output,
             step,
             PollSchedule.parse({**_PATIENCE, **patience}),
             Step.parse(set_["locate"], "locate") if "locate" in set_ else None,
             Step.parse(set_["cleanup"], "cleanup", method="DELETE") if "cleanup" in set_ else None,
-            Paging.parse(set_, step.request.names() if complete else None) if output == Output.PAGES else None,
+            Paging.parse(set_, step.request.names() if whole else None) if output is Output.PAGES else None,
             decoding.check_format(set_.get("result_format")),
             Selection.parse_optional(set_.get("result_path"), "result_path"),
             _inline(set_.get("inline")),
             Partial.parse(set_.get("failed_records"), set_.get("on_partial")),
             _concurrency(set_.get("concurrency", _CONCURRENCY)),
         )
-        if complete:
+        if whole and plan.partial is None and "on_partial" in set_:
+            raise ConfigurationError(
+                "on_partial: needs failed_records, the condition that each failed record meets (or the name of the"
+                " profile that says it)"
+            )
+        if whole or "output" in set_:
             plan._check()
         return plan
 
@@ -125,6 +131,57 @@ class FetchPlan:
                 if self.output is Output.ZIP
                 else "failed_records: member names a file in an archive, so output has to be 'zip'"
             )
+
+
+def output_of(given: Mapping[str, Any]) -> Output:
+    """
+    Say what kind of result the parameters of a fetch mean.
+
+    :raises ConfigurationError: where there is no such kind.
+    """
+    named = given.get("output")
+    if named is None:
+        return Output.PAGES if any(given.get(name) is not None for name in PAGING_PARAMETERS) else Output.RESULT
+    if named not in list(Output):
+        raise ConfigurationError(f"output: {named!r} isn't one of {', '.join(Output)}")
+    return Output(named)
+
+
+def page_variables(given: Mapping[str, Any], *, whole: bool = True) -> frozenset[str]:
+    """
+    Give the variables that only the requests for pages have, by the way of paging.
+
+    :param whole: whether the way of paging is all there is, and no profile adds to it.
+    """
+    if not whole:
+        return PAGE_VARIABLES
+    if output_of(given) is not Output.PAGES:
+        return frozenset()
+    limit = {"limit"} if given.get("page_size") is not None else set()
+    if given.get("cursor") is not None:
+        return frozenset({"cursor", *limit})
+    if given.get("next_page") is not None:
+        return frozenset(limit)
+    return frozenset({"page", "offset", *limit})
+
+
+def check_destination(output: Output, destination: str | None, *, unpack: bool) -> None:
+    """
+    Check that files have a place to go.
+
+    :raises ConfigurationError: where they have none.
+    """
+    if output not in (Output.ZIP, Output.FILE):
+        return
+    if destination is None:
+        raise ConfigurationError(
+            f"destination: output={str(output)!r} needs one, a file or a folder with a slash at its end"
+        )
+    if output is Output.ZIP and unpack and not destination.endswith("/"):
+        raise ConfigurationError(
+            f"destination: an archive is unpacked into a folder; end {destination!r} with a slash (or set unpack=False"
+            " to keep the archive whole)"
+        )
 
 
 def _concurrency(given: Any) -> int:

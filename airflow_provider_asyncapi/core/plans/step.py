@@ -40,17 +40,18 @@ class Step:
         return IDEMPOTENCY_KEY in self.request.names()
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any], name: str, *, method: str | None = None) -> Step:
+    def parse(cls, given: Mapping[str, Any], name: str, *, method: str | None = None, complete: bool = True) -> Step:
         """
         Read a step from plain data: a request, and beside it the keys of :data:`STEP_PARAMETERS`.
 
+        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
         :raises ConfigurationError: naming the part that is wrong.
         """
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"{name}: has to be a mapping that describes a request, not {given!r}")
         return cls(
             name,
-            RequestTemplate.parse(given, name, method=method, also=STEP_PARAMETERS),
+            RequestTemplate.parse(given, name, method=method, also=STEP_PARAMETERS, complete=complete),
             rules.parse_rules(given.get("rules"), f"{name}.rules" if name != "submit" else "rules"),
             parse_captures(given.get("capture"), "capture"),
             Selection.parse_optional(given.get("error_message"), "error_message"),

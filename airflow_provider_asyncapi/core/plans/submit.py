@@ -57,7 +57,7 @@ class Lookup:
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"lookup: has to be a mapping that describes a request, not {given!r}")
         return cls(
-            RequestTemplate.parse(given, "lookup", also=_LOOKUP_PARAMETERS),
+            RequestTemplate.parse(given, "lookup", also=_LOOKUP_PARAMETERS, complete=True),
             Selection.parse_optional(given.get("identifier") or identifier, "lookup.identifier") or Selection(()),
             parse_captures(given.get("capture"), "lookup.capture"),
         )
@@ -111,7 +111,7 @@ class SubmitPlan:
         )
         request = {name: value for name, value in given.items() if name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS)}
         return cls(
-            Step.parse(request, "submit", method="POST"),
+            Step.parse(request, "submit", method="POST", complete=complete),
             Selection.parse_optional(given.get("identifier"), "identifier") or Selection(()),
             tuple(Step.parse(step, "start", method="POST") for step in as_list(given.get("start"))),
             _checked_variables(given.get("variables") or {}),

@@ -77,8 +77,9 @@ class WaitPlan:
         if given.get(RESULT_IDENTIFIER) is not None:
             captures[RESULT_IDENTIFIER] = Selection.parse(given[RESULT_IDENTIFIER], RESULT_IDENTIFIER)
         request = {name: given[name] for name in REQUEST_PARAMETERS if given.get(name) is not None}
+        batch = given.get("batch")
         return cls(
-            RequestTemplate.parse(request, "status request"),
+            RequestTemplate.parse(request, "status request", complete=complete and batch is None),
             policy,
             PollSchedule.parse(given),
             captures,
@@ -86,7 +87,7 @@ class WaitPlan:
             Progress.parse(given.get("progress")),
             Step.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
             # A profile may still add the endpoint.
-            Batch.parse(given.get("batch"), singly=given.get("endpoint") is not None or not complete),
+            Batch.parse(batch, singly=given.get("endpoint") is not None or not complete),
         )
 
     @property

@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVariableError, UnsafeValueError
-from airflow_provider_asyncapi.core.request_templates import RequestTemplate
+from airflow_provider_asyncapi.core.request_templates import RequestTemplate, find_secret, refuse_secrets
 
 BASE = "https://api.example.com/v1"
 ACCEPT = ("Accept", "application/json, */*;q=0.8")
@@ -81,7 +81,7 @@ def test_a_value_with_a_line_break_cannot_add_a_header():
         ({"method": "FETCH"}, "cancel: method 'FETCH' isn't one of GET, POST"),
         ({"method": 7}, "cancel: method 7 isn't"),
         ({"endpoint": 7}, "cancel: endpoint has to be a string, not int"),
-        ({"params": "a=1"}, "cancel: params has to be a mapping, not str"),
+        ({"params": "a=1"}, "cancel: query_params has to be a mapping, not str"),
         ({"headers": []}, "cancel: headers has to be a mapping, not list"),
         ({"json": {}, "data": ""}, "cancel: one body only"),
     ],
@@ -93,3 +93,32 @@ def test_a_wrong_request_is_an_error_that_names_the_key(given, message):
 
 def test_keys_that_the_caller_reads_itself_are_allowed():
     assert RequestTemplate.parse({"endpoint": "/x", "rules": []}, "", also=("rules",)).endpoint == "/x"
+
+
+def test_query_parameters_have_the_name_that_operators_give_them_too():
+    assert RequestTemplate.parse({"query_params": {"a": 1}}, "cancel").params == {"a": 1}
+    with pytest.raises(ConfigurationError, match="cancel: params and query_params are two names for the same"):
+        RequestTemplate.parse({"query_params": {"a": 1}, "params": {"b": 2}}, "cancel")
+    with pytest.raises(ConfigurationError, match=r"query_params\['a'\]: nothing has set the variable \{x\}"):
+        RequestTemplate.parse({"params": {"a": "{x}"}}, "cancel").render({}, "https://api.example.com")
+
+
+@pytest.mark.parametrize(
+    ("request_", "found"),
+    [
+        ({"headers": {"X-API-Key": "abc"}}, "headers: 'X-API-Key'"),
+        ({"params": {"token": "abc"}}, "query_params: 'token'"),
+        ({"query_params": {"token": "abc"}}, "query_params: 'token'"),
+        ({"json": [{"deep": {"password": "abc"}}]}, "json: 'password'"),
+        ({"headers": {"X-API-Key": "{connection.key}"}, "json": {"token": "{{ jinja }}", "tokens": 5}}, None),
+        ({"endpoint": "/token/abc", "headers": "X"}, None),
+    ],
+)
+def test_a_text_under_a_telling_name_looks_like_a_secret(request_, found):
+    assert find_secret(request_) == found
+
+
+def test_a_wait_with_what_looks_like_a_secret_is_refused_with_where_it_belongs():
+    refuse_secrets({"headers": {"Accept": "text/csv"}, "cancel": "{{ made }}"})
+    with pytest.raises(ConfigurationError, match=r"^cancel\.headers: 'Authorization' looks like a secret.*connection"):
+        refuse_secrets({"cancel": {"headers": {"Authorization": "Bearer abc"}}})

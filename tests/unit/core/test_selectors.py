@@ -12,7 +12,8 @@ from airflow_provider_asyncapi.core.errors import (
     UnsafeValueError,
 )
 from airflow_provider_asyncapi.core.messages import Headers, Response
-from airflow_provider_asyncapi.core.selectors import Selection, Selector, capture, parse_captures
+from airflow_provider_asyncapi.core.plans.submit import SubmitPlan
+from airflow_provider_asyncapi.core.selectors import Selection, Selector, capture, parse_captures, selectors_in
 
 BODY = {
     "id": 7,
@@ -83,6 +84,24 @@ def test_the_url_that_answered_is_a_value():
 def test_a_malformed_regular_expression_is_an_error():
     with pytest.raises(SelectorError, match=r"capture: malformed selector 'id regex:\(': regex '\(': "):
         Selector.parse("id regex:(", "capture")
+
+
+def test_a_path_of_xml_without_its_prefix_is_told_so():
+    with pytest.raises(SelectorError, match="'//job/@id': this looks like XPath, which begins with 'xpath:'"):
+        Selector.parse("//job/@id", "identifier")
+
+
+def test_all_selectors_of_a_plan_are_found_with_the_variables_that_they_name():
+    plan = SubmitPlan.parse(
+        {
+            "endpoint": "/jobs/{a}",
+            "identifier": ["id", r"header:Location regex:/x\d{2}/{b}"],
+            "capture": {"n": '$.jobs[?(@.id == "{c}")].n json:{d}'},
+            "rules": [{"all": [{"selector": "by.{e}", "exists": True}], "outcome": "success"}],
+            "start": [{"endpoint": "/{f}", "error_message": "errors.{g}"}],
+        }
+    )
+    assert sorted(name for selector in selectors_in(plan) for name in selector.names()) == ["c", "d", "e", "g"]
 
 
 def test_a_selector_reads_xml_and_json_inside_of_it():

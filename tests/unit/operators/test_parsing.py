@@ -22,6 +22,7 @@ from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted(map(str, (ROOT / "example_dags").glob("*.py")))
+PAGED = {"p": "{page}"}
 HEAVY = (
     "requests",
     "aiohttp",
@@ -43,7 +44,7 @@ def sensor(**given: Any) -> AsyncApiSensor:
 
 
 def fetch(**given: Any) -> AsyncApiFetchOperator:
-    return AsyncApiFetchOperator(task_id="fetch", **{"job": "j-1", "endpoint": "/result", **given})
+    return AsyncApiFetchOperator(**{"task_id": "fetch", "job": "j-1", "endpoint": "/result", **given})
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,12 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
         (submit, {"identifier": "data..["}, SelectorError, "identifier"),
         (submit, {"capture": {"pages": "xpath:///["}}, SelectorError, r"capture\['pages'\]"),
         (submit, {"json": {"a": 1}, "xml": "<a/>", "start": {"json": {}, "data": "x"}}, ConfigurationError, "body"),
+        (submit, {"json": {"a": 1}, "data": "{{ ds }}"}, ConfigurationError, "one body only, but json and data"),
+        (submit, {"identifier": "//job/@id"}, SelectorError, "begins with 'xpath:'"),
+        (submit, {"lookup": {"json": {}}}, ConfigurationError, "lookup: endpoint is missing"),
+        (submit, {"start": [{"endpoint": "/"}, {}]}, ConfigurationError, "start: endpoint is missing"),
+        (submit, {"profile": "http_202", "endpoint": None}, ConfigurationError, "submit: endpoint is missing"),
+        (sensor, {"profile": "panoply", "completion_value": None}, ConfigurationError, "needs completion_value"),
         (submit, {"method": "FETCH"}, ConfigurationError, "FETCH"),
         (submit, {"rules": {"selector": "a"}}, ConfigurationError, "rules"),
         (submit, {"rules": [{"selector": "a", "equals": 1, "outcome": "failure"}]}, ConfigurationError, r"rules\[0\]"),
@@ -79,9 +86,24 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
         (sensor, {"error_waits": {200: 5}}, ConfigurationError, "error_waits"),
         (fetch, {"output": "zipp"}, ConfigurationError, "zipp"),
         (fetch, {"result_path": "a[", "output": "result"}, SelectorError, "result_path"),
-        (fetch, {"locate": {"capture": {"link": "a["}}}, SelectorError, "link"),
+        (fetch, {"locate": {"endpoint": "/", "capture": {"link": "a["}}}, SelectorError, "link"),
+        (fetch, {"locate": {"capture": {"link": "a"}}}, ConfigurationError, "locate: endpoint is missing"),
         (fetch, {"locate": 5}, ConfigurationError, "locate"),
         (fetch, {"cleanup": {"method": "TIDY"}}, ConfigurationError, "TIDY"),
+        (sensor, {"cancel": {"method": "DELETE"}}, ConfigurationError, "cancel: endpoint is missing"),
+        (sensor, {"cancel": {"endpoint": "/", "query_params": {}, "params": {}}}, ConfigurationError, "two names"),
+        (sensor, {"poke_interval": "30 s"}, ConfigurationError, "poke_interval"),
+        (sensor, {"silent_fail": True}, ConfigurationError, "silent_fail"),
+        (sensor, {"deferrable": True, "headers": {"X-API-Key": "abc"}}, ConfigurationError, "X-API-Key.*connection"),
+        (sensor, {"deferrable": True, "query_params": {"token": "abc"}}, ConfigurationError, "query_params: 'token'"),
+        (fetch, {"output": "file"}, ConfigurationError, "destination: output='file' needs one"),
+        (fetch, {"output": "zip"}, ConfigurationError, "destination: output='zip' needs one"),
+        (fetch, {"profile": "vayana"}, ConfigurationError, "destination: output='zip' needs one"),
+        (fetch, {"output": "zip", "destination": "/{{ ds }}/x.zip"}, ConfigurationError, "with a slash"),
+        (fetch, {"output": "pages"}, ConfigurationError, "has to name {page} or {offset}"),
+        (fetch, {"cursor": "next"}, ConfigurationError, "has to name {cursor}"),
+        (fetch, {"on_partial": "warn"}, ConfigurationError, "failed_records"),
+        (fetch, {"failed_records": {"selector": "a", "in": 1}, "output": "file"}, ConfigurationError, "failed_records"),
         (fetch, {"on_partial": "shrug"}, ConfigurationError, "on_partial"),
         (fetch, {"concurrency": 0}, ConfigurationError, "concurrency"),
     ],
@@ -111,9 +133,14 @@ def test_parameters_of_airflow_that_would_be_dropped_are_refused_with_what_to_ta
     [
         ({"endpoint": "/jobs/{gstn}"}, "endpoint: .*{gstn}.*known: .*{gstin}"),
         ({"endpoint": "/{{ ds }}/{gstn}"}, "{gstn}"),
-        ({"query_params": {"q": ["a", "{gstn}"]}}, "params: .*{gstn}"),
+        ({"query_params": {"q": ["a", "{gstn}"]}}, "query_params: .*{gstn}"),
         ({"headers": {"X": "{% if 1 %}{gstn}{% endif %}"}}, "headers: .*{gstn}"),
         ({"start": {"endpoint": "/jobs/{ident}/start"}}, "start.endpoint: .*{ident}"),
+        ({"start": {"endpoint": "/s", "query_params": {"j": "{ident}"}}}, "start.query_params: .*{ident}"),
+        ({"lookup": {"endpoint": "/jobs", "params": {"j": "{identifier}"}}}, "lookup.query_params: .*{identifier}"),
+        ({"identifier": '$.jobs[?(@.ref == "{refs}")].id'}, "selector .*{refs}"),
+        ({"rules": [{"selector": "a.{gstn}", "in": 1, "outcome": "failure"}]}, "selector 'a.{gstn}': .*{gstn}"),
+        ({"start": {"endpoint": "/s", "capture": {"q": "{gstn}.q"}}}, "start: selector .*{gstn}"),
     ],
 )
 def test_an_unknown_variable_is_refused_with_those_that_are_known(given: dict[str, Any], named: str) -> None:
@@ -156,11 +183,26 @@ def test_a_typing_error_further_down_the_chain_is_found() -> None:
         with pytest.raises(UnknownVariableError, match=r"cancel\.endpoint: .*\{ident\}"):
             sensor(task_id="wait_and_cancel", job=before.job, cancel={"endpoint": "/{ident}"})
         batch = {"params": {"ids": "{identifiers}", "one": "{identifier}"}, "items": "jobs[*]", "id": "id"}
-        with pytest.raises(UnknownVariableError, match=r"batch\.params: .*\{identifier\}.* known: \{identifiers\}"):
+        with pytest.raises(UnknownVariableError, match=r"batch\.query_params: .*\{identifier\}.* known: \{identifiers\}"):
             sensor(task_id="wait_in_a_batch", job=before.job, batch=batch)
+        with pytest.raises(UnknownVariableError, match=r"selector 'state\.\{page\}'.*\{page\}"):
+            sensor(task_id="wait_for_state", job=before.job, completion_key="state.{page}")
+        with pytest.raises(UnknownVariableError, match=r"only the requests of the trigger operator have it"):
+            sensor(task_id="wait_by_key", job=before.job, endpoint="/{idempotency_key}")
         waiting = sensor(job=before.job)
-        with pytest.raises(UnknownVariableError, match=r"fetch.*\{lnk\}"):
-            fetch(job=waiting.job, endpoint="{lnk}")
+        for number, (wrong, said) in enumerate(
+            [
+                ({"endpoint": "{lnk}"}, r"\{lnk\}"),
+                ({"query_params": {"p": "{page}"}}, r"\{page\}.*output='pages'"),
+                ({"query_params": {"c": "{cursor}"}, "pages": 4}, r"\{page\}"),
+                ({"query_params": {"p": "{page}", "c": "{cursor}"}, "pages": 4}, r"\{cursor\}.*where cursor says"),
+                ({"query_params": {"p": "{page}"}, "pages": "{pagez}"}, r"pages: '\{pagez\}'"),
+                ({"locate": {"endpoint": "/{found}", "capture": {"found": "f"}}}, r"locate\.endpoint: .*\{found\}"),
+                ({"query_params": PAGED, "pages": 4, "cleanup": {"endpoint": "/{page}"}}, r"cleanup\.endpoint: .*page"),
+            ]
+        ):
+            with pytest.raises(ConfigurationError, match=said):
+                fetch(**{"task_id": f"fetch_{number}", "job": waiting.job, **wrong})
 
 
 def test_where_nobody_can_know_the_variables_none_is_refused() -> None:
@@ -174,6 +216,14 @@ def test_where_nobody_can_know_the_variables_none_is_refused() -> None:
         # The connection's profile may say where the identifier is, and what is captured.
         before = AsyncApiTriggerOperator(task_id="by_profile", endpoint="/jobs")
         AsyncApiSensor(task_id="wait_by_profile", job=before.job, endpoint="/{whatever}")
+        # So it may say how the pages are found, where the request is its own too.
+        AsyncApiFetchOperator(task_id="fetch_by_profile", job="j-1", output="pages", query_params={"p": "{page}"})
+        AsyncApiFetchOperator(task_id="count_by_profile", job="j-1", on_partial="warn")
+        # What a template makes may be what is needed.
+        fetch(task_id="pages_by_template", output="pages", query_params={"{{ name }}": "{{ page }}"})
+        fetch(task_id="zip_by_template", output="zip", destination="{{ folder }}")
+        fetch(task_id="file_to_template", output="file", destination=other())
+        sensor(task_id="secret_by_template", deferrable=True, headers={"X-API-Key": "{{ key }}", "token": "{key}"})
         # Unknown braces in a body are the body's own.
         AsyncApiTriggerOperator(task_id="graphql", identifier="id", json={"query": "{ jobs {id} }"})
 

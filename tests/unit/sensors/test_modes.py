@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -226,7 +227,7 @@ def test_the_deadline_is_a_timeout_with_a_last_poll_at_it(api: ApiServer, mode: 
     began = time.time()
     outcome = wait(mode, timeout=0.7, poke_interval=0.4)
     assert type(outcome.error) is exceptions.AsyncApiTimeout
-    assert "not done by the deadline" in str(outcome.error)
+    assert "wasn't done by the deadline" in str(outcome.error)
     assert 0.7 <= time.time() - began < 5
     assert api.count(POLL) >= 2
 
@@ -411,11 +412,40 @@ def test_a_link_that_cannot_be_made_is_no_reason_to_fail(api: ApiServer) -> None
     assert "job_url" not in outcome.xcoms
 
 
-@pytest.mark.parametrize("secret", [{"headers": {"X-Org-Key": "hunter2hunter2"}}, {"json": {"token": "abc"}}])
+@pytest.mark.parametrize("secret", [{"headers": {"X-Org-Key": "hunter2hunter2"}}, {"json": {"token": "{{ abc }}"}}])
 def test_a_secret_in_the_request_is_refused_before_it_is_stored(connect: Any, secret: dict[str, Any]) -> None:
     connect(extra={"variables": {"own": "hunter2hunter2"}})
+    sensor = make_sensor("deferred", **secret)
+    sensor.render_template_fields({"abc": "rendered"})
     with pytest.raises(exceptions.AsyncApiConfigurationError, match=next(iter(secret))):
-        make_sensor("deferred", **secret).execute(context_of(TI()))
+        sensor.execute(context_of(TI()))
+
+
+def test_a_request_that_cannot_be_made_is_told_before_the_triggerer_is_asked(connect: Any) -> None:
+    connect()
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match=r"nothing has set the variable \{shard\}"):
+        make_sensor("deferred", endpoint="/jobs/{shard}").execute(context_of(TI()))
+
+
+def test_a_wait_without_an_endpoint_asks_nobody(connect: Any) -> None:
+    connect()
+    for mode in ("deferred", "poke"):
+        with pytest.raises(exceptions.AsyncApiConfigurationError, match="endpoint is missing"):
+            make_sensor(mode, endpoint=None).execute(context_of(TI()))
+
+
+def test_what_looks_like_a_secret_is_told_where_it_is_not_stored_with_a_trigger(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.says(POLL, reply({"status": "done"}))
+    sensor = make_sensor("poke", headers={"X-API-Key": "abc"})
+    warnings: list[str] = []
+    log = SimpleNamespace(log=lambda *_: None, warning=lambda text, *given: warnings.append(text % given))
+    monkeypatch.setattr(type(sensor.hook), "log", log)
+    sensor.execute(context_of(TI()))
+    (warning,) = warnings
+    assert warning.startswith("headers: 'X-API-Key' looks like a secret")
+    assert "secret_headers" in warning
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -1,10 +1,13 @@
+import contextlib
+
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.paging import Style
-from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output
+from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output, check_destination, page_variables
 
 FAILED = {"selector": "rows[*].s", "in": "failed"}
+MEMBER = {**FAILED, "member": "result.json"}
 
 
 def test_a_plan_needs_little():
@@ -69,6 +72,68 @@ def test_what_can_not_be_meant_is_an_error(given, message):
         FetchPlan.parse({"endpoint": "/x", **given})
 
 
-@pytest.mark.parametrize("given", [{"output": "pages"}, {"failed_records": FAILED, "output": "zip"}])
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"output": "pages"}, {"cursor": "next"}, {"on_partial": "warn"}, {"failed_records": MEMBER}],
+)
 def test_what_a_profile_may_still_add_is_not_missed(given):
     assert FetchPlan.parse(given, complete=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"failed_records": FAILED, "output": "zip"}, "failed_records: needs member"),
+        ({"failed_records": FAILED, "output": "file"}, "failed_records: a file is kept as it is"),
+        ({"endpoint": "/x", "output": "pages"}, r"has to name \{page\}"),
+        ({"endpoint": "/x", "cursor": "next"}, r"has to name \{cursor\}"),
+        ({"endpoint": "/x", "on_partial": "warn"}, "on_partial: needs failed_records"),
+        ({"endpoint": "/x", "failed_records": MEMBER}, "failed_records: member names"),
+        ({"cleanup": {}}, "cleanup: endpoint is missing"),
+        ({"locate": {"capture": {"url": "u"}}}, "locate: endpoint is missing"),
+    ],
+)
+def test_what_no_profile_can_mend_is_said_before_all_is_known(given, message):
+    with pytest.raises(ConfigurationError, match=message):
+        FetchPlan.parse(given, complete=False)
+
+
+def test_the_request_has_an_endpoint_unless_the_job_has_given_the_result_already():
+    with pytest.raises(ConfigurationError, match="fetch: endpoint is missing"):
+        FetchPlan.parse({"result_path": "rows"})
+    assert FetchPlan.parse({"inline": "rows"}).inline == "rows"
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({}, set()),
+        ({"output": "file", "page_size": 5}, set()),
+        ({"output": "pages"}, {"page", "offset"}),
+        ({"pages": 4}, {"page", "offset"}),
+        ({"page_size": 5}, {"page", "offset", "limit"}),
+        ({"next_page": "next"}, set()),
+        ({"next_page": "next", "page_size": 5}, {"limit"}),
+        ({"cursor": "next", "page_size": 5}, {"cursor", "limit"}),
+    ],
+)
+def test_only_the_variables_of_the_way_of_paging_are_known(given, names):
+    assert page_variables(given) == names
+    assert page_variables(given, whole=False) == {"page", "offset", "limit", "cursor"}
+
+
+@pytest.mark.parametrize(
+    ("output", "destination", "unpack", "message"),
+    [
+        (Output.FILE, None, True, "output='file' needs one"),
+        (Output.ZIP, None, False, "output='zip' needs one"),
+        (Output.ZIP, "/data/x.zip", True, "end '/data/x.zip' with a slash"),
+        (Output.ZIP, "/data/x.zip", False, None),
+        (Output.ZIP, "/data/", True, None),
+        (Output.FILE, "/data/x.csv", True, None),
+        (Output.RESULT, None, True, None),
+    ],
+)
+def test_files_need_a_place_to_go(output, destination, unpack, message):
+    with pytest.raises(ConfigurationError, match=message) if message else contextlib.nullcontext():
+        check_destination(output, destination, unpack=unpack)
