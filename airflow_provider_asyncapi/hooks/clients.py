@@ -116,6 +116,7 @@ async def is_superseded(conn_id: str, api: Api) -> bool:
         try:
             changed = (await _prepared(conn_id)).settings != api.settings
         except ConfigurationError as error:
+            del clients[conn_id]
             client.driver.retire(error)
             raise
         client.looked_up_at = _now()

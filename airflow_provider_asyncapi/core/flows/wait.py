@@ -145,6 +145,8 @@ class _Poll:
 
     def remember(self, plan: WaitPlan, response: Response, verdict: Verdict) -> None:
         """Remember an answer, where all that it says stands in its body, and that isn't large."""
+        if verdict is self.said:
+            return
         if response.ok and not plan.reads_headers and len(response.body) <= _REMEMBERED:
             self.answer, self.said = (response.status, response.body), verdict
 
