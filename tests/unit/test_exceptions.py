@@ -21,6 +21,7 @@ EXPECTED = {
     "UnsafeValueError": exceptions.AsyncApiConfigurationError,
     "HandleError": exceptions.AsyncApiConfigurationError,
     "TransportError": exceptions.AsyncApiUnavailable,
+    "HeldError": exceptions.AsyncApiUnavailable,
     "UnavailableError": exceptions.AsyncApiUnavailable,
     "ResponseError": exceptions.AsyncApiRejected,
     "ContentError": exceptions.AsyncApiRejected,
