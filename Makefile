@@ -104,7 +104,7 @@ build: $(TOOLS)/.ready ## wheel and sdist, into dist/
 
 constraints: $(TOOLS)/.ready ## resolve anew the versions both environments are pinned to
 	$(SAY) "Pinning the newest versions with Airflow $(AIRFLOW_NEWEST)"
-	@scripts/pin "$(TOOLS)" constraints/airflow-3.3 --group test --group lint --group bench --group cluster
+	@scripts/pin "$(TOOLS)" constraints/airflow-3.3 --group test --group lint --group bench --group cluster --group s3
 	$(SAY) "Pinning the lowest versions with Airflow $(AIRFLOW_LOWEST), as of $(LOWEST_AS_OF)"
 	@scripts/pin "$(TOOLS)" constraints/lowest --group test --resolution lowest-direct --exclude-newer $(LOWEST_AS_OF)
 
