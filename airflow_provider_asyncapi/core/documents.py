@@ -23,13 +23,7 @@ def decode_text(body: bytes, content_type: str, *, errors: str = "strict") -> st
     :param errors: what to do with bytes that aren't valid in it, as for ``bytes.decode``.
     :raises ContentError: on bytes that aren't valid in that charset, or an unknown charset, if ``errors`` is strict.
     """
-    declared = _CHARSET.search(content_type)
-    if body.startswith(codecs.BOM_UTF8):
-        charset = "utf-8-sig"
-    elif body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        charset = "utf-16"
-    else:
-        charset = declared[1] if declared else "utf-8"
+    charset = charset_of(body, content_type)
     try:
         return body.decode(charset, errors)
     except (LookupError, UnicodeError) as error:
@@ -38,6 +32,25 @@ def decode_text(body: bytes, content_type: str, *, errors: str = "strict") -> st
         if isinstance(error, UnicodeDecodeError):
             raise ContentError(f"the body isn't valid {charset}: {error.reason} at byte {error.start}") from None
         raise ContentError(f"the body declares an unknown charset {charset!r}") from None
+
+
+def charset_of(begins: bytes, content_type: str) -> str:
+    """
+    Give the charset of a text: as its byte order mark says, else as declared, else UTF-8.
+
+    :param begins: its first bytes.
+    """
+    declared = _CHARSET.search(content_type)
+    if begins.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    if begins.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    return declared[1] if declared else "utf-8"
+
+
+def json_charset_of(begins: bytes, content_type: str) -> str:
+    """Give the charset of a JSON text: UTF-16 and UTF-32 are told from the first bytes (RFC 4627, section 3)."""
+    return json.detect_encoding(begins) if b"\0" in begins[:4] else charset_of(begins, content_type)
 
 
 def _what_it_is(body: bytes, content_type: str) -> str:
@@ -60,7 +73,6 @@ def parse_json(body: bytes, content_type: str) -> JsonValue:
     if not body.strip():
         raise ContentError(f"expected JSON, got {_what_it_is(body, content_type)}")
     try:
-        # UTF-16 and UTF-32 are told from the first bytes (RFC 4627, section 3), as json.loads does.
         text = decode_text(body, content_type) if b"\0" not in body[:4] else body.decode(json.detect_encoding(body))
         return json.loads(text)
     except json.JSONDecodeError as error:

@@ -7,7 +7,7 @@ A flow is a generator: it yields one of these, and is sent what came of it, or i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.auth import Token
     from airflow_provider_asyncapi.core.batch import Batch
     from airflow_provider_asyncapi.core.handle import JobHandle
-    from airflow_provider_asyncapi.core.messages import Request
+    from airflow_provider_asyncapi.core.messages import Request, Response
     from airflow_provider_asyncapi.core.submission import Submission
 
 #: A status document is never this large; one that is would only fill the memory of the triggerer.
@@ -23,13 +23,16 @@ MAX_BODY = 1024 * 1024
 
 
 class Sink(Protocol):
-    """Where a streamed body goes."""
+    """Where a streamed body goes, as it came over the wire: content codings are not undone."""
+
+    def begin(self, head: Response, /) -> object:
+        """Take the head of a 2xx answer, whose body comes next."""
 
     def write(self, chunk: bytes, /) -> object:
         """Take the next bytes."""
 
-    def restart(self) -> object:
-        """Forget what was written: the transfer begins again."""
+    def finish(self) -> object:
+        """Take notice that the body has ended as HTTP says it should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +137,23 @@ class Keep:
 @dataclass(frozen=True, slots=True)
 class Gather:
     """
-    Run several flows, some at a time; answered with the list of what they returned, in order.
+    Run several flows, some at a time; answered with None.
+
+    Of what they return no more than twice as many as run at a time is held: who is slow holds up those behind.
 
     :param flows: makes each flow when its turn comes.
     :param concurrency: how many at a time at most.
+    :param take: is given what each has returned, in order.
     """
 
-    flows: Sequence[Callable[[], Flow[Any]]]
+    flows: Iterable[Callable[[], Flow[Any]]]
     concurrency: int
+    take: Callable[[Any], object]
+
+    @property
+    def window(self) -> int:
+        """How many flows may have begun whose results weren't taken."""
+        return 2 * self.concurrency
 
 
 #: What the flow wants nothing for.

@@ -17,6 +17,8 @@ _MAX_LENGTH = 255
 _LONGEST_NAME, _LONGEST_SUFFIX = 200, 20
 #: What one system or another doesn't allow in a name.
 _UNSAFE = re.compile(r"[<>:\"|?*]")
+#: What is in a content type, and the suffix of its files; the first that fits.
+_SUFFIXES = {"ndjson": "ndjson", "jsonl": "ndjson", "json": "json", "xml": "xml", "csv": "csv", "html": "html"}
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -31,6 +33,13 @@ def file_name(response: Response, fallback: str) -> str:
         if name := _safe(candidate):
             return name
     return "result"
+
+
+def page_name(number: int, response: Response) -> str:
+    """Choose the name of the file of one page, so that names sort as pages do."""
+    kind = response.content_type
+    suffix = next((suffix for part, suffix in _SUFFIXES.items() if part in kind), "txt")
+    return f"page-{number:06}.{suffix}"
 
 
 def _given_name(response: Response) -> str:
@@ -69,6 +78,41 @@ def check_member(name: str) -> tuple[str, ...]:
     ):
         raise ArchiveError(f"the archive's member {shown_member(name)} can't be the name of a file; nothing was kept")
     return segments
+
+
+class MemberNames:
+    """The names of an archive's members, none of which may be another's."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, str] = {}
+        self._folders: dict[str, str] = {}
+
+    def add(self, name: str) -> tuple[str, ...]:
+        """
+        Check one more name.
+
+        :return: the segments of its path below the destination.
+        :raises ArchiveError: where it isn't one (:func:`check_member`), or it would be one file with another, or a
+            folder in its way.
+        """
+        segments = check_member(name)
+        key = collision_key(segments)
+        if key in self._files:
+            raise ArchiveError(
+                f"the archive's members {shown_member(self._files[key])} and {shown_member(name)} would be one file"
+            )
+        above = [key]
+        while parent := above[-1].rpartition("/")[0]:
+            above.append(parent)
+        for file, inside in [(name, self._folders.get(key)), *((self._files.get(each), name) for each in above[1:])]:
+            if file is not None and inside is not None:
+                raise ArchiveError(
+                    f"the archive's member {shown_member(file)} would be a file and the folder of"
+                    f" {shown_member(inside)}"
+                )
+        self._files[key] = name
+        self._folders |= dict.fromkeys(above[1:], name)
+        return segments
 
 
 def collision_key(segments: tuple[str, ...]) -> str:

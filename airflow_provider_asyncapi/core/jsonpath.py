@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -56,6 +58,69 @@ def find(path: str, document: JsonValue) -> list[JsonValue]:
             return []
         value = value[step]
     return [value]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPath:
+    """
+    A path into one array: what leads to it, and what is taken of each item.
+
+    :param prefix: the names that lead to the array.
+    :param rest: a path into a list of one item; None for the item itself.
+    """
+
+    prefix: tuple[str, ...]
+    rest: JSONPath | None = None
+
+    def select(self, item: JsonValue) -> list[JsonValue]:
+        """Give what the path finds in one item of the array; null counts as nothing."""
+        found = [item] if self.rest is None else [match.value for match in self.rest.find([item])]
+        return [value for value in found if value is not None]
+
+
+def split_at_array(path: str) -> ItemPath | None:
+    """
+    Take a path apart where it enters an array, so that the array's items can be read one by one.
+
+    A path of names only leads to the array itself. None where items don't stand for themselves (an index, a slice with
+    bounds, ``..``), or where they can't be told apart by names (a name that holds a dot).
+    """
+    from jsonpath_ng import Child, Fields, Root
+    from jsonpath_ng.ext.filter import Filter
+
+    if "`" in path:
+        # A word of jsonpath-ng's own, which may look beyond the item.
+        return None
+    steps = list(_steps(_compiled(path)))
+    prefix: list[str] = []
+    for number, step in enumerate(steps):
+        if isinstance(step, Root) and number == 0:
+            continue
+        if isinstance(step, Fields) and len(step.fields) == 1 and step.fields[0] != "*" and "." not in step.fields[0]:
+            prefix.append(step.fields[0])
+            continue
+        # A slice without bounds in older releases, a wildcard in newer ones.
+        is_each = not isinstance(step, Fields) and str(step) in ("*", "[*]")
+        rest = steps[number:]
+        if not (is_each or isinstance(step, Filter)) or any(isinstance(each, Root) for each in rest):
+            return None
+        if is_each and len(rest) == 1:
+            return ItemPath(tuple(prefix))
+        of_item: JSONPath = Root()
+        for each in rest:
+            of_item = Child(of_item, each)
+        return ItemPath(tuple(prefix), of_item)
+    return ItemPath(tuple(prefix))
+
+
+def _steps(path: JSONPath) -> Iterator[JSONPath]:
+    from jsonpath_ng import Child
+
+    if isinstance(path, Child):
+        yield from _steps(path.left)
+        yield from _steps(path.right)
+    else:
+        yield path
 
 
 @lru_cache(maxsize=1024)

@@ -125,7 +125,7 @@ class Response:
     :param headers: the header fields.
     :param body: the decoded bytes (content codings undone).
     :param url: the URL that answered.
-    :param streamed: bytes that went to a sink instead of the body.
+    :param streamed: bytes that went to a sink instead of the body, content codings not undone.
     """
 
     status: int
@@ -146,6 +146,11 @@ class Response:
     def content_type(self) -> str:
         """The media type without parameters, lower case; empty where there is none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def content_coding(self) -> str:
+        """How the body is packed (``Content-Encoding``), lower case; empty where it isn't."""
+        return self.headers.get("content-encoding", "").strip().lower().removeprefix("identity")
 
     @cached_property
     def json(self) -> JsonValue:

@@ -9,7 +9,7 @@ next link      ``next_page``: selector of a URL, or ``header:Link`` (RFC 8288)  
 cursor         ``cursor``: selector of the next cursor                                 ``{cursor}``
 =============  =====================================================================  =================================
 
-``page_size`` may be given with each, and is named ``{limit}``.
+``page_size`` may be given with each, and is named ``{limit}``. ``total`` finds how many rows each page says there are.
 """
 
 from __future__ import annotations
@@ -28,7 +28,17 @@ from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import JsonValue, as_number, as_text, shorten
 
-PAGING_PARAMETERS = ("first_page", "page_step", "pages", "last_page", "next_page", "cursor", "page_size", "max_pages")
+PAGING_PARAMETERS = (
+    "first_page",
+    "page_step",
+    "pages",
+    "last_page",
+    "next_page",
+    "cursor",
+    "page_size",
+    "max_pages",
+    "total",
+)
 #: The variables that only the requests of pages have.
 PAGE_VARIABLES = frozenset({"page", "offset", "limit", "cursor"})
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\""
@@ -57,6 +67,7 @@ class Paging:
     :param pointer: where a page names the next one, as a link or a cursor.
     :param size: how many rows a page should have.
     :param limit: how many pages are too many.
+    :param total: where a page states how many rows all pages have.
     """
 
     style: Style
@@ -67,6 +78,7 @@ class Paging:
     pointer: Selection | None = None
     size: int | None = None
     limit: int = 10_000
+    total: Selection | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], names: set[str] | None) -> Paging:
@@ -94,6 +106,7 @@ class Paging:
             pointer=Selection.parse(given[pointer], pointer) if pointer else None,
             size=size,
             limit=_integer(given, "max_pages", 10_000, least=1),
+            total=Selection.parse_optional(given.get("total"), "total"),
         )
 
     def numbers(self, variables: Variables) -> list[int] | None:

@@ -32,6 +32,8 @@ from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_text
 STATUS_CODE = "status_code"
 RESPONSE_URL = "response_url"
 RESPONSE_TEXT = "response_text"
+#: At the end of a path: what it finds is a list, however much it is.
+ALL_ITEMS = "[*]"
 _HEADER = "header:"
 _XPATH = "xpath:"
 #: `json:` begins the part that reads on inside a string, unless it stands in quotes or in a variable's name.
@@ -125,6 +127,14 @@ class Selector:
         found = self.find(response, variables)
         return found[0] if len(found) == 1 else found or None
 
+    def item_path(self, variables: templates.Variables) -> jsonpath.ItemPath | None:
+        """Give the path into an array whose items can be read one by one, where the selector is one."""
+        parts, pattern = _split(self.text)
+        if pattern is not None or len(parts) > 1 or not self.needs_body or parts[0].startswith(_XPATH):
+            return None
+        text = self._rendered(parts[0], variables)
+        return None if text == RESPONSE_TEXT else jsonpath.split_at_array(text)
+
     @property
     def needs_body(self) -> bool:
         """Whether the body has to be read; status code, URL and headers are there without it."""
@@ -167,6 +177,11 @@ class Selection:
 
     def __str__(self) -> str:
         return " or ".join(repr(selector.text) for selector in self.selectors)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether what they find is meant as a list, however much it is: each item of something, or a whole array."""
+        return all(selector.text.endswith(ALL_ITEMS) or "[" not in selector.text for selector in self.selectors)
 
     @property
     def needs_body(self) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import itertools
 import logging
-import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
@@ -18,18 +20,22 @@ from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ConfigurationError,
     PartialResultError,
+    ResponseError,
     ResultTooLargeError,
 )
-from airflow_provider_asyncapi.core.filenames import collision_key, file_name
+from airflow_provider_asyncapi.core.filenames import collision_key, file_name, page_name
 from airflow_provider_asyncapi.core.flows.fetch import Fetching, NoDataError
 from airflow_provider_asyncapi.core.flows.pages import fetch_pages
 from airflow_provider_asyncapi.core.messages import Response
-from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output
+from airflow_provider_asyncapi.core.meter import Meter
+from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output, WriteAs, check_destination
 from airflow_provider_asyncapi.core.redaction import shown_url
-from airflow_provider_asyncapi.core.values import shorten
+from airflow_provider_asyncapi.core.streaming import stream_rows
+from airflow_provider_asyncapi.core.values import as_text, shorten
 from airflow_provider_asyncapi.exceptions import to_airflow
-from airflow_provider_asyncapi.hooks.archives import unpack
-from airflow_provider_asyncapi.hooks.storage import Destination, FileSink, Stored
+from airflow_provider_asyncapi.hooks import archives
+from airflow_provider_asyncapi.hooks.rows import RowWriter, json_bytes, open_rows
+from airflow_provider_asyncapi.hooks.storage import Account, Destination, DraftFile, Stored
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Flow
@@ -45,8 +51,9 @@ Placed = tuple[tuple[str, ...], Stored]
 log = logging.getLogger(__name__)
 #: A value of XCom may be selected from an answer that is so many times larger, or that has at least so many bytes.
 _SELECTED, _LEAST_LIMIT = 100, 1024 * 1024
-#: The largest member of an archive that is read into memory to count what failed.
-_LARGEST_REPORT = 64 * 1024 * 1024
+#: What is read as a whole: a document that has no rows, or a member of an archive that says what failed.
+_LARGEST_WHOLE = 64 * 1024 * 1024
+_PIECE = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +82,28 @@ def fetch(
     destination: str | None,
     limits: Limits,
     save: Callable[[JsonValue], object] = lambda _: None,
+    owner: str | None = None,
 ) -> JsonValue:
     """
     Fetch a result, and put it where it belongs; complete, or not at all.
 
     :param destination: a file, or a folder with a slash at its end; None for XCom.
     :param save: makes the value or the manifest safe, before the cleanup request removes the job.
+    :param owner: the same for all tries of a task: one replaces what another has left.
     :return: the value, or a manifest of what was written.
     :raises AirflowException: what went wrong, as Airflow understands it.
     """
     try:
-        target = None if destination is None else Destination(destination, limits.max_bytes)
+        target = None if destination is None else Destination(destination, owner)
         with contextlib.closing(target) if target else contextlib.nullcontext():
             run = _Run(hook, Fetching(hook.api, plan, handle), target, limits)
             result = run.result()
+            if plan.cleanup is not None:
+                save(result)
+            if target is not None:
+                target.settle()
     except AsyncApiError as error:
         raise to_airflow(error) from error
-    if plan.cleanup is not None:
-        save(result)
     hook.run(run.fetching.clean_up())
     return result
 
@@ -107,41 +118,37 @@ class _Run:
     limits: Limits
     failed: int = 0
     records: int = 0
+    began: float = field(default_factory=time.monotonic)
 
     def result(self) -> JsonValue:
         """Fetch by the kind of output."""
         self._check()
+        if self.target is not None:
+            self.target.undo_earlier()
         plan = self.fetching.plan
         inline = self.fetching.inline_value()
         if inline is None:
-            self.fetching = self._ask(self.fetching.locate())
+            self._ask(self.fetching.locate())
         if plan.paging is not None:
             return self._pages(plan.paging, inline)
         if inline is not None:
             return self._value(inline, [decoding.json_response(inline)])
         if self.target is None:
-            return self._selected(max(self.limits.max_xcom_bytes * _SELECTED, _LEAST_LIMIT))
-        if plan.output is Output.RESULT and (plan.result_path or plan.partial):
-            return self._selected(self.limits.max_bytes)
-        if plan.output is Output.ZIP and self.limits.unpack:
+            limit = max(self.limits.max_xcom_bytes * _SELECTED, _LEAST_LIMIT)
+            return self._value(*self._ask(self.fetching.value(limit)))
+        if plan.output is Output.RESULT and (plan.result_path or plan.partial or plan.write_as):
+            return self._document(self.target)
+        if plan.output.is_archive and self.limits.unpack:
             return self._members(self.target)
         return self._files(self.target)
 
     def _check(self) -> None:
         """Find out before anything is asked of the API what can't end well."""
         plan = self.fetching.plan
-        if plan.output not in (Output.ZIP, Output.FILE):
-            return
-        if self.target is None:
-            raise ConfigurationError(
-                f"destination: output={str(plan.output)!r} needs one, a folder with a slash at its end"
-            )
-        if plan.output is Output.ZIP and self.limits.unpack and not self.target.is_folder:
-            raise ConfigurationError(
-                f"destination: an archive is unpacked into a folder; end {self.target.target!r} with a slash (or set"
-                " unpack=False to keep the archive whole)"
-            )
-        if plan.partial is not None and not self.limits.unpack:
+        if self.target is None and plan.write_as is not None:
+            raise ConfigurationError("write_as: says how rows are written to a destination, and there is none")
+        check_destination(plan.output, None if self.target is None else self.target.target, unpack=self.limits.unpack)
+        if plan.output.is_file and plan.partial is not None and not self.limits.unpack:
             raise ConfigurationError(
                 "failed_records: an archive is looked into only where it is unpacked (unpack=True)"
             )
@@ -155,114 +162,234 @@ class _Run:
 
         return self.hook.run(skipping())
 
-    def _selected(self, limit: int) -> JsonValue:
-        return self._value(*self._ask(self.fetching.value(limit)))
-
     def _value(self, value: JsonValue, responses: list[Response]) -> JsonValue:
         for response in responses:
             self._count(response)
         self._judge_failures()
-        text = _json_bytes(value)
+        text = json_bytes(value)
         if self.target is None:
             if len(text) > self.limits.max_xcom_bytes:
                 raise self._too_large(len(text))
             return value
-        sink = self.target.sink()
-        sink.write(text)
-        return self._committed(self.target, [(("result.json",), sink.finish())], "application/json")
+        if self.fetching.plan.write_as is not None:
+            return self._rows(self.target, decoding.rows_of(value))
+        draft = self._draft(self.target)
+        draft.write(text)
+        return self._committed(self.target, [(("result.json",), draft.finish())], "application/json")
 
     def _pages(self, paging: Paging, inline: JsonValue) -> JsonValue:
+        if self.target is not None and self.fetching.plan.write_as is WriteAs.FILES:
+            return self._page_files(self.target, paging, inline)
         rows: list[JsonValue] = []
         size = count = 0
-        sink = self.target.sink() if self.target else None
+        writer = None if self.target is None else self._writer(self.target, WriteAs.NDJSON)
 
         def collect(page: list[JsonValue], response: Response) -> None:
             nonlocal size, count
             self._count(response)
             count += len(page)
             for row in page:
-                line = _json_bytes(row) + b"\n"
-                size += len(line)
-                if sink is not None:
-                    sink.write(line)
-                elif size > self.limits.max_xcom_bytes:
+                if writer is not None:
+                    writer.write(row)
+                    continue
+                size += len(json_bytes(row)) + 1
+                if size > self.limits.max_xcom_bytes:
                     raise self._too_large(size)
-                else:
-                    rows.append(row)
+                rows.append(row)
 
-        if inline is None:
-            pages = self._ask(fetch_pages(self.fetching, paging, collect))
-        else:
-            pages = 1
-            collect(decoding.rows_of(inline), decoding.json_response(inline))
+        pages = self._walk(paging, inline, collect)
         self._judge_failures()
-        if sink is None or self.target is None:
+        if writer is None or self.target is None:
             return rows
-        files: list[Placed] = [(("pages.ndjson",), sink.finish())]
-        return self._committed(self.target, files, "application/x-ndjson", pages=pages, rows=count)
+        return self._committed_rows(self.target, writer, "pages", pages=pages, rows=count)
+
+    def _page_files(self, target: Destination, paging: Paging, inline: JsonValue) -> JsonValue:
+        files: list[Placed] = []
+        types: list[Response] = []
+        count = 0
+
+        def collect(page: list[JsonValue], response: Response) -> None:
+            nonlocal count
+            self._count(response)
+            count += len(page)
+            draft = self._draft(target)
+            # The page that the job's answers held has no body of its own.
+            draft.write(response.body or json_bytes(page))
+            files.append(((page_name(len(files) + 1, response),), draft.finish()))
+            types[:] = types or [response]
+
+        pages = self._walk(paging, inline, collect)
+        self._judge_failures()
+        return self._committed(target, files, _content_type(types), pages=pages, rows=count)
+
+    def _walk(self, paging: Paging, inline: JsonValue, collect: Callable[[list[JsonValue], Response], None]) -> int:
+        """Fetch all pages, and say now and then how many there are."""
+        meter = Meter("pages", time.monotonic)
+        numbers = paging.numbers(self.fetching.scope)
+        done = itertools.count(1)
+
+        def collect_and_tell(page: list[JsonValue], response: Response) -> None:
+            collect(page, response)
+            if line := meter.line(next(done), None if numbers is None else len(numbers)):
+                log.info("%s", line)
+
+        return self._ask(fetch_pages(self.fetching, paging, collect_and_tell, inline=inline))
+
+    def _document(self, target: Destination) -> JsonValue:
+        """Keep of a document what is selected, row by row where it has rows, so that it may be of any size."""
+        plan = self.fetching.plan
+        downloads = self._download(target, digest=False)
+        streams = None if plan.partial else self._streams(downloads)
+        if streams is not None:
+            return self._rows(target, itertools.chain.from_iterable(streams))
+        values = []
+        for stored, response in downloads:
+            if stored.size > _LARGEST_WHOLE:
+                raise ResultTooLargeError(
+                    f"result_path: a document of {stored.size} bytes is read only where it leads to the rows of an"
+                    " array (rows[*]), without failed_records, and with write_as where it selects among them"
+                )
+            response.body = stored.path.read_bytes()
+            with self._reading(stored, response):
+                values.append(decoding.decode(response, plan.format, plan.result_path, self.fetching.scope))
+        value = values if self.fetching.has_list or len(values) != 1 else values[0]
+        rows = itertools.chain.from_iterable(map(decoding.rows_of, values))
+        return self._value(list(rows) if plan.write_as else value, [response for _, response in downloads])
+
+    def _streams(self, downloads: list[tuple[Stored, Response]]) -> list[Iterator[JsonValue]] | None:
+        """Give the rows of each document; None where one has to be read as a whole."""
+        plan, streams = self.fetching.plan, []
+        # One JSON text of a selection is a list only where the path says so, whatever it finds.
+        is_list = plan.write_as is not None or plan.result_path is None or plan.result_path.is_list
+        if not is_list or (plan.write_as is None and self.fetching.has_list):
+            return None
+        for stored, response in downloads:
+            with self._reading(stored, response):
+                rows = stream_rows(
+                    partial(_pieces, stored), response, plan.format, plan.result_path, self.fetching.scope
+                )
+            if rows is None:
+                return None
+            streams.append(self._read(rows, stored, response))
+        return streams
+
+    def _read(self, rows: Iterator[JsonValue], stored: Stored, response: Response) -> Iterator[JsonValue]:
+        with self._reading(stored, response):
+            yield from rows
+
+    def _rows(self, target: Destination, rows: Iterable[JsonValue]) -> JsonValue:
+        self._judge_failures()
+        writer, count = self._writer(target, WriteAs.JSON), 0
+        for row in rows:
+            writer.write(row)
+            count += 1
+        return self._committed_rows(target, writer, "result", rows=count)
+
+    def _writer(self, target: Destination, default: WriteAs) -> RowWriter:
+        account = Account(self.limits.max_bytes)
+
+        def open_draft(*, scratch: bool = False) -> DraftFile:
+            return target.draft(Account(math.inf) if scratch else account, partial(DraftFile, digest=not scratch))
+
+        return open_rows(self.fetching.plan.write_as or default, open_draft)
+
+    def _committed_rows(self, target: Destination, writer: RowWriter, name: str, **counts: int) -> JsonValue:
+        stored = writer.finish()
+        return self._committed(target, [((f"{name}.{writer.suffix}",), stored)], writer.content_type, **counts)
 
     def _files(self, target: Destination) -> JsonValue:
-        downloads, responses = self._download(target)
-        identifier = self.fetching.handle.identifier
+        plan, identifier = self.fetching.plan, self.fetching.handle.identifier
+        is_gzip = plan.output is Output.GZIP and self.limits.unpack
         taken: set[str] = set()
         files: list[Placed] = []
-        for stored, response in zip(downloads, responses, strict=True):
-            name = chosen = file_name(response, "" if identifier is None else str(identifier))
+        downloads = self._download(target, is_gzip=is_gzip)
+        for stored, response in downloads:
+            name = file_name(response, "" if identifier is None else as_text(identifier))
+            name = chosen = (name.removesuffix(".gz") or name) if is_gzip else name
             number = 1
             while collision_key((chosen,)) in taken:
                 number += 1
                 chosen = f"{number}-{name}"
             taken.add(collision_key((chosen,)))
             files.append(((chosen,), stored))
-        return self._committed(target, files, _content_type(responses))
+        return self._committed(target, files, _content_type([response for _, response in downloads]))
 
     def _members(self, target: Destination) -> JsonValue:
-        archives, responses = self._download(target)
+        downloads = self._download(target, digest=False)
+        password = self.fetching.api.settings.variables.get("connection.archive_password")
+        is_archive = archives.is_zip if self.fetching.plan.output is Output.ZIP else archives.is_tar
         files: list[Placed] = []
         room = self.limits.max_bytes
-        for number, (archive, response) in enumerate(zip(archives, responses, strict=True)):
-            if not zipfile.is_zipfile(archive.path):
+        for number, (archive, response) in enumerate(downloads):
+            if not is_archive(archive.path):
                 raise self._no_archive(archive, response)
             folder = target.staging / f"archive-{number}"
             folder.mkdir()
-            members = unpack(
+            members = archives.unpack(
                 archive,
                 folder,
-                max_bytes=room,
-                max_members=self.limits.max_members - len(files),
-                max_ratio=self.limits.max_ratio,
+                archives.Limits(room, self.limits.max_members - len(files), self.limits.max_ratio),
+                None if password is None else as_text(password).encode(),
             )
             room -= sum(stored.size for _, stored in members)
+            # The disk holds no more than it has to.
+            archive.path.unlink()
             # Of several archives each gets a folder of its own, for members of the same name.
-            files += [((str(number), *path) if len(archives) > 1 else path, stored) for path, stored in members]
+            files += [((str(number), *path) if len(downloads) > 1 else path, stored) for path, stored in members]
         self._count_members(files)
         self._judge_failures()
-        return self._committed(target, files, _content_type(responses), members=len(files))
+        content_type = _content_type([response for _, response in downloads])
+        return self._committed(target, files, content_type, members=len(files))
 
     def _no_archive(self, stored: Stored, response: Response) -> ArchiveError:
-        with stored.path.open("rb") as file:
-            begins = shorten(self.hook.api.redact(file.read(1000).decode(errors="replace")))
         return ArchiveError(
-            f"output='zip': {shown_url(response.url)} answered {response.status} with {stored.size} bytes of"
-            f" {response.content_type or 'no content type'}, which are no zip archive; the body begins: {begins}"
+            f"output={str(self.fetching.plan.output)!r}: {shown_url(response.url)} answered {response.status} with"
+            f" {stored.size} bytes of {response.content_type or 'no content type'}, which are no"
+            f" {self.fetching.plan.output} archive; the body begins: {self._beginning(stored)}"
         )
 
-    def _download(self, target: Destination) -> tuple[list[Stored], list[Response]]:
-        sinks: list[FileSink] = []
+    def _beginning(self, stored: Stored) -> str:
+        with stored.path.open("rb") as file:
+            return shorten(self.hook.api.redact(file.read(1000).decode(errors="replace")))
 
-        def open_sink(_number: int) -> FileSink:
-            sinks.append(target.sink())
-            return sinks[-1]
+    @contextlib.contextmanager
+    def _reading(self, stored: Stored, response: Response) -> Iterator[None]:
+        """Say what an answer was where it can't be used."""
+        try:
+            yield
+        except ResponseError as error:
+            raise type(error)(
+                f"{shown_url(response.url)} answered {response.status}: {self.hook.api.redact(str(error))}; the body"
+                f" begins: {self._beginning(stored)}"
+            ) from None
 
-        responses = self._ask(self.fetching.files(open_sink))
-        return [sink.finish() for sink in sinks], responses
+    def _download(
+        self, target: Destination, *, digest: bool = True, is_gzip: bool = False
+    ) -> list[tuple[Stored, Response]]:
+        """Fetch each URL into a file."""
+        drafts: dict[int, DraftFile] = {}
+        account = Account(self.limits.max_bytes, Meter(None, time.monotonic))
+        limits = archives.Limits(self.limits.max_bytes, self.limits.max_members, self.limits.max_ratio)
+
+        def open_draft(number: int) -> DraftFile:
+            make = partial(archives.GunzippingDraft, limits=limits) if is_gzip else partial(DraftFile, digest=digest)
+            return drafts.setdefault(number, target.draft(account, make))
+
+        if self.fetching.plan.output is not Output.RESULT:
+            target.check_room(self.fetching.count)
+        responses = self._ask(self.fetching.files(open_draft))
+        return [(drafts[number].finish(), response) for number, response in enumerate(responses)]
+
+    def _draft(self, target: Destination) -> DraftFile:
+        return target.draft(Account(self.limits.max_bytes))
 
     def _committed(
         self, target: Destination, files: list[Placed], content_type: str, **counts: int
     ) -> dict[str, JsonValue]:
         paths = target.commit(files)
         size = sum(stored.size for _, stored in files)
-        log.info("Wrote to %s: %d bytes, number of files: %d", target.target, size, len(files))
+        seconds = time.monotonic() - self.began
+        log.info("Wrote to %s: %d bytes, number of files: %d, in %.1f s", target.target, size, len(files), seconds)
         if self.fetching.plan.partial is not None:
             counts["failed_records"] = self.failed
         return {
@@ -270,6 +397,7 @@ class _Run:
             "bytes": size,
             "sha256": [stored.sha256 for _, stored in files],
             "content_type": content_type,
+            "seconds": round(seconds, 3),
             **counts,
         }
 
@@ -279,19 +407,19 @@ class _Run:
             self._add(plan.partial.count(decoding.selectable(response, plan.format), self.fetching.scope))
 
     def _count_members(self, files: list[Placed]) -> None:
-        partial = self.fetching.plan.partial
-        if partial is None:
+        partial_result = self.fetching.plan.partial
+        if partial_result is None:
             return
-        reports = [stored for path, stored in files if partial.is_in(path)]
+        reports = [stored for path, stored in files if partial_result.is_in(path)]
         if not reports:
             names = ", ".join("/".join(path) for path, _ in files[:10]) or "no files"
-            raise ArchiveError(f"failed_records: the archive has no member {partial.member!r}; it has {names}")
+            raise ArchiveError(f"failed_records: the archive has no member {partial_result.member!r}; it has {names}")
         for stored in reports:
-            if stored.size > _LARGEST_REPORT:
+            if stored.size > _LARGEST_WHOLE:
                 raise ResultTooLargeError(
-                    f"failed_records: {partial.member!r} has {stored.size} bytes, too many to count in"
+                    f"failed_records: {partial_result.member!r} has {stored.size} bytes, too many to count in"
                 )
-            self._add(partial.count(Response(200, body=stored.path.read_bytes()), self.fetching.scope))
+            self._add(partial_result.count(Response(200, body=stored.path.read_bytes()), self.fetching.scope))
 
     def _add(self, counted: tuple[int, int]) -> None:
         self.failed += counted[0]
@@ -299,13 +427,13 @@ class _Run:
 
     def _judge_failures(self) -> None:
         """Fail, warn or skip where records failed."""
-        partial = self.fetching.plan.partial
-        if partial is None or not self.failed:
+        partial_result = self.fetching.plan.partial
+        if partial_result is None or not self.failed:
             return
         message = f"{self.failed} of {self.records} records of job {self.fetching.handle.identifier} failed"
-        if partial.action == "fail":
+        if partial_result.action == "fail":
             raise PartialResultError(f"{message}; set on_partial to 'warn' or 'skip' to go on without them")
-        if partial.action == "skip":
+        if partial_result.action == "skip":
             raise AirflowSkipException(message)
         log.warning("%s", message)
 
@@ -316,12 +444,10 @@ class _Run:
         )
 
 
-def _json_bytes(value: JsonValue) -> bytes:
-    try:
-        return json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        # Half a character has no UTF-8; JSON can escape it.
-        return json.dumps(value).encode()
+def _pieces(stored: Stored) -> Iterator[bytes]:
+    with stored.path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece
 
 
 def _content_type(responses: list[Response]) -> str:

@@ -1,25 +1,25 @@
-"""Destinations: files are written beside, and moved when they are complete."""
+"""Destinations: files are written beside, and put into their places when all are complete."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
-import tempfile
+import itertools
+import json
+import logging
+import threading
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooLargeError
+from airflow_provider_asyncapi.core.meter import Meter
+from airflow_provider_asyncapi.hooks.places import place_of
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-#: There an object appears when its upload is complete, and moving it would be another copy.
-_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "oss"})
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Stored:
 
     :param path: where it is.
     :param size: in bytes.
-    :param sha256: its digest, hexadecimal.
+    :param sha256: its digest, hexadecimal; empty where nobody asked for one.
     """
 
     path: Path
@@ -37,20 +37,80 @@ class Stored:
     sha256: str
 
 
-class FileSink:
+class Account:
     """
-    A file that is being written: a :class:`~..core.effects.Sink` that counts and digests.
+    What the files of a result have taken together.
+
+    :param limit: how many bytes are too many.
+    :param meter: tells people how far it is.
+    """
+
+    def __init__(self, limit: float, meter: Meter | None = None) -> None:
+        self._limit = limit
+        self._meter = meter
+        self._lock = threading.Lock()
+        self._taken = self._expected = 0
+        self._is_known = True
+
+    def expect(self, size: int | None, former: int) -> None:
+        """
+        Take notice of a file that is to come.
+
+        :param size: in bytes, if that is known.
+        :param former: what was expected of it before.
+        :raises ResultTooLargeError: where it will be too large.
+        """
+        with self._lock:
+            self._is_known = self._is_known and size is not None
+            self._expected += (size or 0) - former
+            self._check(self._expected)
+
+    def take(self, size: int) -> None:
+        """
+        Count bytes; a negative number gives some back.
+
+        :raises ResultTooLargeError: where there are too many.
+        """
+        with self._lock:
+            self._taken += size
+            self._check(self._taken)
+            line = self._meter.line(self._taken, self._expected if self._is_known else None) if self._meter else None
+        if line:
+            log.info("%s", line)
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise ResultTooLargeError(
+                f"max_bytes, max_ratio: the result has {size} bytes or more, and {self._limit:.0f} are allowed; nothing"
+                " was kept"
+            )
+
+
+class DraftFile:
+    """
+    A file that is being written: a :class:`~..core.downloads.Draft` that counts and digests.
 
     :param path: where it is written.
-    :param limit: how many bytes are too many.
+    :param account: whose bytes it takes.
+    :param digest: whether anybody wants to know its digest.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, account: Account, *, digest: bool = True) -> None:
         self._path = path
-        self._limit = limit
+        self._account = account
         self._file: BinaryIO = path.open("wb")
-        self._digest = hashlib.sha256()
+        self._digest = hashlib.sha256() if digest else None
+        self._expected = 0
         self.size = 0
+
+    def expect(self, size: int | None) -> None:
+        """
+        Take notice of how large the file will be.
+
+        :raises ResultTooLargeError: where that is too much.
+        """
+        self._account.expect(size, self._expected)
+        self._expected = size or 0
 
     def write(self, chunk: bytes) -> None:
         """
@@ -59,22 +119,24 @@ class FileSink:
         :raises ResultTooLargeError: where there are too many.
         """
         self.size += len(chunk)
-        if self.size > self._limit:
-            raise ResultTooLargeError("max_bytes: the result is larger than allowed; nothing was kept")
+        self._account.take(len(chunk))
         self._file.write(chunk)
-        self._digest.update(chunk)
+        if self._digest is not None:
+            self._digest.update(chunk)
 
     def restart(self) -> None:
         """Forget what was written: the transfer begins again."""
         self._file.seek(0)
         self._file.truncate()
-        self._digest = hashlib.sha256()
+        if self._digest is not None:
+            self._digest = hashlib.sha256()
+        self._account.take(-self.size)
         self.size = 0
 
     def finish(self) -> Stored:
         """Close the file, and give what it has become."""
         self._file.close()
-        return Stored(self._path, self.size, self._digest.hexdigest())
+        return Stored(self._path, self.size, self._digest.hexdigest() if self._digest is not None else "")
 
     def close(self) -> None:
         """Close the file, complete or not."""
@@ -87,54 +149,65 @@ class Destination:
     """
     Where a result goes. Nothing is there before :meth:`commit`, and nothing is left of what wasn't committed.
 
+    A folder gets many files, one after the other. While it does, a record lies beside them, of what was new and where
+    the former files are: it undoes a commit that fails, and one of an earlier try that was killed or lost its result.
+
     :param target: a path or URL that ``ObjectStoragePath`` takes; with a slash at its end a folder.
-    :param max_bytes: how many bytes all files together may have.
+    :param owner: the same for all tries of a task, so that one finds what another has left; None for nobody.
     :raises ConfigurationError: on a target that can't be one.
     """
 
-    def __init__(self, target: str, max_bytes: int) -> None:
-        if not target.strip():
-            raise ConfigurationError("destination: is empty; it is a file, or a folder with a slash at its end")
+    def __init__(self, target: str, owner: str | None = None) -> None:
         self.target = target
-        self.is_folder = target.endswith("/")
-        self._max_bytes = max_bytes
-        self._sinks: list[FileSink] = []
-        self._made: list[Path] = []
-        self._local = _local_path(target)
-        self._remote = _object_path(target) if self._local is None else None
-        if self._local is not None and self._local.is_dir() and not self.is_folder:
-            raise ConfigurationError(f"destination: {target!r} is a folder; end it with a slash")
+        self._place, self._name = place_of(target)
+        key = hashlib.sha256(owner.encode()).hexdigest()[:16] if owner else uuid.uuid4().hex[:16]
+        self._prefix = f".asyncapi-{key}"
+        self._aside = f"{self._prefix}-{uuid.uuid4().hex[:8]}.part"
+        self._drafts: list[DraftFile] = []
+        # Drafts are begun by several threads.
+        self._numbers = itertools.count()
+        self._committed: list[tuple[str, str | None]] = []
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it takes several files."""
+        return not self._name
 
     @cached_property
     def staging(self) -> Path:
-        """
-        The folder for what isn't complete: beside a local destination, so that moving is renaming.
+        """The folder for what isn't complete."""
+        return self._place.staging(self._aside)
 
-        :raises ConfigurationError: where a file stands in its way.
-        """
-        if self._local is None:
-            return Path(tempfile.mkdtemp(prefix="asyncapi-"))
-        folder = (self._local if self.is_folder else self._local.parent) / f".asyncapi-{uuid.uuid4().hex}.part"
-        try:
-            self._make_folder(folder)
-        except (FileExistsError, NotADirectoryError):
-            raise ConfigurationError(f"destination: {self.target!r} leads through a file, not a folder") from None
-        return folder
+    def undo_earlier(self) -> None:
+        """Remove what an earlier try of the same task has left."""
+        if (content := self._place.read(self._record)) is not None:
+            log.warning("An earlier try of this task has left files at %s; they are removed", self.target)
+            self._committed = [(name, former) for name, former in json.loads(content)]
+            self._undo(self._committed)
+            self.settle()
+        self._place.sweep(f"{self._prefix}-")
 
-    def sink(self) -> FileSink:
+    def draft(self, account: Account, make: Callable[[Path, Account], DraftFile] = DraftFile) -> DraftFile:
         """
-        Give a sink for one more file, once the one before is complete.
+        Give one more file to write; it may also be one that isn't committed.
+
+        :param account: counts its bytes.
+        :param make: makes it.
+        """
+        draft = make(self.staging / f"{next(self._numbers)}.part", account)
+        self._drafts.append(draft)
+        return draft
+
+    def check_room(self, count: int) -> None:
+        """
+        Check that there is room for so many files.
 
         :raises ConfigurationError: where several files should become one.
         """
-        if self._sinks and not self.is_folder:
+        if count > 1 and not self.is_folder:
             raise ConfigurationError(
                 f"destination: {self.target!r} is one file, and there are several; end it with a slash"
             )
-        room = self._max_bytes - sum(sink.size for sink in self._sinks)
-        sink = FileSink(self.staging / f"{len(self._sinks)}.part", room)
-        self._sinks.append(sink)
-        return sink
 
     def commit(self, files: Sequence[tuple[tuple[str, ...], Stored]]) -> list[str]:
         """
@@ -144,91 +217,54 @@ class Destination:
             file.
         :return: where each is now.
         """
-        paths: list[str] = []
-        undo: list[Callable[[], object]] = []
-        place = self._place_remote if self._local is None else self._place_local
-        try:
-            for segments, stored in files:
-                paths.append(place(segments if self.is_folder else (), stored, undo))
-        except BaseException:
-            for step in reversed(undo):
-                # The error that led here says more than one that follows from it.
-                with contextlib.suppress(Exception):
-                    step()
-            raise
-        return paths
+        self.check_room(len(files))
+        names = ["/".join(path) if self.is_folder else self._name for path, _ in files]
+        puts = [(stored.path, name) for name, (_, stored) in zip(names, files, strict=True)]
+        present = self._place.present(names)
+        if self.is_folder and names:
+            formers = [f"{self._aside}/{number}.former" if there else None for number, there in enumerate(present)]
+            self._committed = list(zip(names, formers, strict=True))
+            try:
+                self._place.write(self._record, json.dumps(self._committed).encode())
+                self._place.keep([(name, former) for name, former in self._committed if former])
+                self._place.put(puts)
+            except BaseException:
+                if self._undo(self._committed):
+                    self.settle()
+                raise
+        else:
+            # One file replaces another at once: there is nothing to undo.
+            self._place.put(puts)
+        return [self._place.shown(name) for name in names]
+
+    def settle(self) -> None:
+        """Keep what is there for good: no later try has to undo it."""
+        for name in [self._record, *(former for _, former in self._committed if former)] if self._committed else ():
+            with contextlib.suppress(Exception):
+                self._place.remove(name)
+        self._committed = []
 
     def close(self) -> None:
-        """Remove all that wasn't committed."""
-        for sink in self._sinks:
-            sink.close()
-        if "staging" in self.__dict__:
-            shutil.rmtree(self.staging, ignore_errors=True)
-        for folder in reversed(self._made):
-            # What holds a result stays.
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        """Remove all that wasn't committed; what an unsettled commit has put aside stays for a later try."""
+        for draft in self._drafts:
+            draft.close()
+        self._place.close(keep=[former for _, former in self._committed if former])
 
-    def _make_folder(self, folder: Path) -> None:
-        """Make a folder and what leads to it, and remember what wasn't there before."""
-        self._made += reversed([each for each in (folder, *folder.parents) if not each.exists()])
-        folder.mkdir(parents=True, exist_ok=True)
+    @property
+    def _record(self) -> str:
+        return f"{self._prefix}.json"
 
-    def _place_local(self, segments: tuple[str, ...], stored: Stored, undo: list[Callable[[], object]]) -> str:
-        assert self._local is not None  # noqa: S101 - commit looks first
-        final = self._local.joinpath(*segments)
-        self._make_folder(final.parent)
-        if final.is_dir():
-            raise ConfigurationError(f"destination: {str(final)!r} is a folder, and the result has a file of that name")
-        if final.exists():
-            former = self.staging / f"{len(undo)}.former"
-            undo.append(lambda: former.replace(final))
-            final.replace(former)
-        else:
-            undo.append(final.unlink)
-        stored.path.replace(final)
-        return str(final)
-
-    def _place_remote(self, segments: tuple[str, ...], stored: Stored, undo: list[Callable[[], object]]) -> str:
-        assert self._remote is not None  # noqa: S101 - commit looks first
-        final = self._remote.joinpath(*segments) if segments else self._remote
-        store = final.fs
-        if final.protocol in _OBJECT_STORES:
-            store.put_file(str(stored.path), final.path)
-        else:
-            beside = f"{final.path.rpartition('/')[0]}/.asyncapi-{uuid.uuid4().hex}.part"
+    def _undo(self, committed: list[tuple[str, str | None]]) -> bool:
+        """Put everything back, also where the commit had only begun; tell whether that worked."""
+        worked = True
+        for name, former in reversed(committed):
             try:
-                store.put_file(str(stored.path), beside)
-                store.mv(beside, final.path)
-            except BaseException:
-                with contextlib.suppress(Exception):
-                    store.rm_file(beside)
-                raise
-        undo.append(lambda: store.rm_file(final.path))
-        # The disk holds no more of a large archive than it has to.
-        stored.path.unlink()
-        return str(final)
-
-
-def _local_path(target: str) -> Path | None:
-    """Give the path of a target in the file system; None for one elsewhere."""
-    scheme, separator, path = target.partition("://")
-    if not separator:
-        return Path(target)
-    if scheme != "file":
-        return None
-    if not path.startswith("/"):
-        raise ConfigurationError(f"destination: {target!r} names a host; a file's URL begins with file:///")
-    return Path(path)
-
-
-def _object_path(target: str) -> ObjectStoragePath:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    try:
-        path = ObjectStoragePath(target)
-        # Before anything is fetched: the file system may lack its provider or its connection.
-        _ = path.fs
-    except (ValueError, ImportError) as error:
-        raise ConfigurationError(f"destination: {target!r} can't be written to: {error}") from error
-    return path
+                if former is None:
+                    self._place.remove(name)
+                else:
+                    self._place.bring_back(former, name)
+            except Exception:
+                # The error that led here says more than this one.
+                log.warning("%s couldn't be put back as it was", self._place.shown(name), exc_info=True)
+                worked = False
+        return worked

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, BaseOperator
 
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY, RESULT_IDENTIFIER, Outcome
@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_asyncapi.core.plans import SubmitPlan
 
@@ -152,10 +153,12 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     Fetch what a remote job made.
 
     Returns the value, or with a ``destination`` a manifest: a dict of ``paths``, ``bytes`` and ``sha256`` (of each
-    path), ``content_type``, and where they apply ``pages``, ``rows``, ``members``, ``failed_records``.
+    path), ``content_type``, ``seconds``, and where they apply ``pages``, ``rows``, ``members``, ``failed_records``.
+    The events of the task's ``outlets`` carry it too.
 
     :param job: the job handle of the trigger operator or the sensor, or a bare identifier. (templated)
-    :param output: ``result`` (one value), ``pages`` (rows, page by page), ``zip`` (an archive, unpacked), ``file``.
+    :param output: ``result`` (one value), ``pages`` (rows, page by page), ``zip`` or ``tar`` (an archive, unpacked),
+        ``gzip`` (a file, unpacked), ``file``.
     :param endpoint: a path below the connection's host, or a URL; one variable that holds a list of URLs fetches each.
         (templated)
     :param destination: where the result goes: a file, or a folder with a slash at its end; anything that
@@ -169,8 +172,14 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param files: multipart parts. (templated)
     :param result_path: the selector of what to keep; of each page's rows where the output is ``pages``.
     :param result_format: ``json``, ``xml``, ``ndjson``, ``csv`` or ``text``; by default as the answer's content type
-        says.
+        says. Or a mapping: ``format``, ``charset``, and of CSV ``delimiter``, ``quotechar``, ``escapechar``,
+        ``doublequote``, ``skipinitialspace`` and the names of its ``columns`` where it has no head.
+    :param write_as: how rows are written to a ``destination``: ``ndjson`` (default of pages), ``json`` (one array, the
+        default of a value), ``parquet`` (needs the extra of this name), or of pages ``files``: each as it came.
+    :param checksum: what a file's digest should be, such as ``"{sha256}"`` for a captured variable: ``sha256:…``,
+        ``md5=…``, hexadecimal or base64. Those of the answer's headers are compared anyway.
     :param inline: the name of a variable that holds the result already where the job was fast; no request is sent then.
+        Of pages it is the first one, where it is known that there are more.
     :param first_page: the number of the first page; 1 by default.
     :param page_step: from one page number to the next; 1 by default.
     :param pages: how many pages there are: a number, or a variable such as ``"{pages}"``.
@@ -179,8 +188,9 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param cursor: the selector of the next page's cursor; the request names it ``{cursor}``.
     :param page_size: rows per page, for requests that name ``{offset}`` and ``{limit}``.
     :param max_pages: how many pages are too many; 10,000 by default.
-    :param concurrency: how many pages of known number are fetched at a time; 8 by default.
-    :param unpack: whether a ``zip`` is unpacked, or kept whole.
+    :param total: the selector of the number of rows that each page states: they have to agree, and to be right.
+    :param concurrency: how many pages of known number, or files, are fetched at a time; 8 by default.
+    :param unpack: whether a ``zip``, ``tar`` or ``gzip`` is unpacked, or kept whole.
     :param max_bytes: the largest result, in bytes, unpacked; 100 GiB by default.
     :param max_members: how many files an archive may hold; 100,000 by default.
     :param max_ratio: how many times larger than the archive its content may be; 200 by default.
@@ -246,7 +256,9 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         data: dict[str, Any] | str | None = None,
         files: dict[str, Any] | None = None,
         result_path: str | list[str] | None = None,
-        result_format: str | None = None,
+        result_format: str | dict[str, Any] | None = None,
+        write_as: str | None = None,
+        checksum: str | None = None,
         inline: str | None = None,
         first_page: int | None = None,
         page_step: int | None = None,
@@ -256,6 +268,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         cursor: str | list[str] | None = None,
         page_size: int | None = None,
         max_pages: int | None = None,
+        total: str | list[str] | None = None,
         concurrency: int | None = None,
         unpack: bool = True,
         max_bytes: int = 100 * 1024**3,
@@ -311,11 +324,27 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
             raise AirflowSkipException(f"Job {handle.identifier} ended with no data: there is nothing to fetch")
         plan = self.parsed()
         limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
+        ti = context["ti"]
+        owner = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index)))
         try:
             result = fetch(
-                self.hook, plan, handle, self.destination, limits, partial(context["ti"].xcom_push, "return_value")
+                self.hook, plan, handle, self.destination, limits, partial(ti.xcom_push, "return_value"), owner
             )
         finally:
             self.hook.close()
+        if self.destination is not None:
+            for outlet in self.outlets:
+                if isinstance(outlet, Asset):
+                    context["outlet_events"][outlet].extra.update(result)
         self.push_link(context, handle)
         return result
+
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Tell OpenLineage, where its provider is installed, of the dataset that was written."""
+        from airflow.providers.common.compat.openlineage.facet import Dataset
+        from airflow.providers.openlineage.extractors import OperatorLineage
+
+        from airflow_provider_asyncapi.core.lineage import dataset_name
+
+        outputs = [] if self.destination is None else [Dataset(*dataset_name(self.destination))]
+        return OperatorLineage(outputs=outputs)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import ssl
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -120,20 +121,30 @@ class AiohttpDriver:
             case _:
                 return observe(effect)
 
-    async def _gather(self, effect: Gather, observe: Observer) -> list[Any]:
+    async def _gather(self, effect: Gather, observe: Observer) -> None:
         slots = asyncio.Semaphore(effect.concurrency)
+        begun: deque[asyncio.Task[Any]] = deque()
 
         async def in_turn(make: Callable[[], Flow[Any]]) -> Any:
             async with slots:
                 return await self.run(make(), observe=observe)
 
-        tasks = [asyncio.create_task(in_turn(make)) for make in effect.flows]
+        async def take_next() -> None:
+            # Not by awaiting the task: cancelled so, it would let the next one begin.
+            await asyncio.wait([begun[0]])
+            effect.take(begun.popleft().result())
+
         try:
-            return await asyncio.gather(*tasks)
+            for make in effect.flows:
+                begun.append(asyncio.create_task(in_turn(make)))
+                if len(begun) == effect.window:
+                    await take_next()
+            while begun:
+                await take_next()
         finally:
-            for task in tasks:
+            for task in begun:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*begun, return_exceptions=True)
 
     async def _in_a_round(self, effect: Ask) -> Answers:
         """Ask for a job together with all who ask alike; alone where that can't wait."""

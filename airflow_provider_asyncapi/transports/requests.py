@@ -7,8 +7,9 @@ import logging
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
@@ -76,25 +77,28 @@ class RequestsDriver:
         """Close all connections."""
         self._session.close()
 
-    def run(self, flow: Flow[T], *, observe: Observer = log_only) -> T:
+    def run(self, flow: Flow[T], *, observe: Observer = log_only, is_unwanted: Callable[[], bool] = lambda: False) -> T:
         """
         Run a flow to its end.
 
         :param observe: told of each log line and each poll.
+        :param is_unwanted: tells that what runs here isn't wanted any more; a thread can't be ended from outside.
         :raises AsyncApiError: what the flow raises.
         """
         with Steps(flow) as steps:
             for effect in steps:
                 try:
-                    steps.reply = self._perform(effect, observe)
+                    steps.reply = self._perform(effect, observe, is_unwanted)
                 except AsyncApiError as error:
                     steps.error = error
         return steps.result
 
-    def _perform(self, effect: Effect, observe: Observer) -> Any:
+    def _perform(self, effect: Effect, observe: Observer, is_unwanted: Callable[[], bool]) -> Any:
+        if is_unwanted():
+            raise CancelledError
         match effect:
             case Send():
-                return self._send(effect)
+                return self._send(effect, is_unwanted)
             case Sleep(seconds):
                 return self._sleep(seconds)
             case Ask(batch, identifier):
@@ -103,18 +107,38 @@ class RequestsDriver:
                 return self._authorize(rejected, observe)
             case Call(work):
                 return work()
-            case Gather(flows, concurrency):
-                with ThreadPoolExecutor(max_workers=concurrency) as pool:
-                    return list(pool.map(lambda make: self.run(make(), observe=observe), flows))
+            case Gather():
+                return self._gather(effect, observe)
             case _:
                 return observe(effect)
+
+    def _gather(self, effect: Gather, observe: Observer) -> None:
+        unwanted = threading.Event()
+        begun: deque[Future[Any]] = deque()
+
+        def in_turn(make: Callable[[], Flow[Any]]) -> Any:
+            return self.run(make(), observe=observe, is_unwanted=unwanted.is_set)
+
+        with ThreadPoolExecutor(max_workers=effect.concurrency) as pool:
+            try:
+                for make in effect.flows:
+                    begun.append(pool.submit(in_turn, make))
+                    if len(begun) == effect.window:
+                        effect.take(begun.popleft().result())
+                while begun:
+                    effect.take(begun.popleft().result())
+            except BaseException:
+                # Nobody waits for what the others are at; a task that is killed least of all.
+                unwanted.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _authorize(self, rejected: Token | None, observe: Observer) -> Token:
         asked_at = self._api.clock()
         with self._token_lock:
             return self.run(authorize_in_turn(self._api, self._keyring, rejected, asked_at), observe=observe)
 
-    def _send(self, effect: Send) -> Response:
+    def _send(self, effect: Send, is_unwanted: Callable[[], bool]) -> Response:
         request, settings = effect.request, self._api.settings
         url = wire_url(request)
         with self._pacer_lock:
@@ -132,16 +156,18 @@ class RequestsDriver:
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                return self._receive(effect, answer.raw)
+                return self._receive(effect, answer.raw, is_unwanted)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             connecting = any(isinstance(cause, NewConnectionError) for cause in causes(error))
             # Airflow logs what an error was raised from, and the library's own text holds the URL with its query.
             raise fault(settings, request, error, connecting=connecting) from None
 
-    def _receive(self, effect: Send, answer: urllib3.BaseHTTPResponse) -> Response:
+    def _receive(self, effect: Send, answer: urllib3.BaseHTTPResponse, is_unwanted: Callable[[], bool]) -> Response:
         fields = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items())
         receiver = Receiver(effect, answer.status, fields, self._steady, self._api.settings.read_timeout)
         while chunk := answer.read1(CHUNK, decode_content=False):
+            if is_unwanted():
+                raise CancelledError
             receiver.feed(chunk)
         return receiver.finish()
 

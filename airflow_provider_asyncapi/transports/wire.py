@@ -7,19 +7,20 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from airflow_provider_asyncapi.core.compression import CODINGS, Inflater, inflater_of
 from airflow_provider_asyncapi.core.effects import Send
 from airflow_provider_asyncapi.core.errors import RefusedContentError, TransportError, UnsafeValueError
 from airflow_provider_asyncapi.core.messages import Headers, Request, Response
 from airflow_provider_asyncapi.core.redaction import shown_url
 
-#: The codings are those that :class:`Receiver` undoes; the libraries don't, for each has other limits and other faults.
+#: The codings are those that we undo; the libraries don't, for each has other limits and other faults.
 _HEADERS = {
     "user-agent": ("User-Agent", "airflow-provider-asyncapi"),
     "accept-encoding": ("Accept-Encoding", "gzip, deflate"),
 }
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
-#: Bytes that are read, unpacked and handed on at a time.
+#: Bytes that are read and handed on at a time.
 CHUNK = 256 * 1024
 #: Longest line of a response's head. aiohttp's own limit of 8190 is too short for the Location of some signed URLs.
 LONGEST_LINE = 65536
@@ -107,16 +108,14 @@ class Receiver:
         self._send = send
         self._sink = send.sink if self._response.ok else None
         self._body = bytearray()
-        coding = headers.get("content-encoding", "").strip().lower()
-        self._coding: _Deflated | None = None
-        if coding in ("gzip", "x-gzip", "deflate"):
-            self._coding = _Deflated(is_gzip=coding != "deflate")
-        elif coding not in ("", "identity") and self._response.ok:
+        coding = self._response.content_coding
+        if coding and coding not in CODINGS and self._response.ok:
             raise RefusedContentError(
                 f"{send.request} answered {status} with the content coding {coding!r}, which wasn't asked for"
             )
+        self._inflater = inflater_of(coding)
         if self._sink is not None:
-            self._sink.restart()
+            self._sink.begin(self._response)
 
     def feed(self, chunk: bytes) -> None:
         """
@@ -125,13 +124,13 @@ class Receiver:
         :raises RefusedContentError: where the body is larger than allowed.
         :raises TransportError: where its content coding is broken, or it trickles in for too long.
         """
-        if self._sink is None and self._steady() > self._latest:
+        if self._sink is not None:
+            self._sink.write(chunk)
+            self._response.streamed += len(chunk)
+            return
+        if self._steady() > self._latest:
             raise TransportError(f"{self._send.request}: the body wasn't complete after {self._patience:g} s")
-        for piece in (chunk,) if self._coding is None else self._decoded(self._coding, chunk):
-            if self._sink is not None:
-                self._sink.write(piece)
-                self._response.streamed += len(piece)
-                continue
+        for piece in (chunk,) if self._inflater is None else self._decoded(self._inflater, chunk):
             self._body += piece
             if len(self._body) > self._send.limit:
                 raise RefusedContentError(
@@ -145,55 +144,22 @@ class Receiver:
 
         :raises TransportError: where its content coding ends too early.
         """
-        if self._coding is not None and self._coding.is_open:
+        if self._sink is not None:
+            self._sink.finish()
+        elif self._inflater is not None and self._inflater.is_open:
             raise self._broken("ends too early")
         self._response.body = bytes(self._body)
         return self._response
 
-    def _decoded(self, coding: _Deflated, chunk: bytes) -> Iterator[bytes]:
+    def _decoded(self, inflater: Inflater, chunk: bytes) -> Iterator[bytes]:
         try:
-            yield from coding.feed(chunk)
+            yield from inflater.feed(chunk)
         except zlib.error as error:
             raise self._broken("is broken") from error
 
     def _broken(self, how: str) -> TransportError:
-        coding = self._response.headers["content-encoding"]
+        coding = self._response.content_coding
         return TransportError(f"{self._send.request} answered {self._response.status}, but its {coding} coding {how}")
-
-
-class _Deflated:
-    """
-    Undoes gzip (RFC 1952, of several members too) and deflate (RFC 1950, and 1951 as some servers understand it).
-
-    :param is_gzip: which of the two.
-    """
-
-    def __init__(self, *, is_gzip: bool) -> None:
-        self._is_gzip = is_gzip
-        self._inflater = zlib.decompressobj()
-        self.is_open = False
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Give what the next bytes unpack to, in pieces that are never large, however well they were packed."""
-        while data:
-            if not self.is_open:
-                # Zeros after the end are padding.
-                data = data.lstrip(b"\0") if self._inflater.eof else data
-                if not data:
-                    return
-                self._begin(data)
-            yield (piece := self._inflater.decompress(data, CHUNK))
-            # A full piece may mean that there is more, even when all input is taken.
-            while not self._inflater.eof and (len(piece) == CHUNK or self._inflater.unconsumed_tail):
-                yield (piece := self._inflater.decompress(self._inflater.unconsumed_tail, CHUNK))
-            self.is_open = not self._inflater.eof
-            data = self._inflater.unused_data
-
-    def _begin(self, data: bytes) -> None:
-        # The head of a zlib stream names the method 8 in its lower bits; without it the stream is a bare one.
-        bits = 31 if self._is_gzip else 15 if data[0] & 0x0F == zlib.DEFLATED else -15
-        self._inflater = zlib.decompressobj(bits)
-        self.is_open = True
 
 
 def _header_text(value: bytes) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urldefrag, urljoin
 
 from airflow_provider_asyncapi.core.auth import Token
+from airflow_provider_asyncapi.core.downloads import Download
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Send, Sink, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
@@ -286,23 +287,31 @@ def persist(
     schedule: PollSchedule,
     *,
     stop: Stop | None = None,
-    sink: Sink | None = None,
+    download: Download | None = None,
     limit: int = MAX_BODY,
 ) -> Flow[Response]:
     """
     Send a request that may be repeated, until it gets an answer that isn't transient.
 
+    :param download: takes the body of a 2xx answer; a transfer that broke goes on where it can.
     :return: the answer; not necessarily a good one.
-    :raises UnavailableError: after too many transient errors in a row.
+    :raises UnavailableError: after too many transient errors in a row. A transfer that gets on ends the row.
     """
     patience = Patience(schedule)
+    reached = 0
     while True:
         response: Response | None = None
+        asked = request if download is None else download.resumed(request)
+        if download is not None and download.reached > reached:
+            reached, patience.errors = download.reached, min(patience.errors, 1)
         try:
-            response = yield from send(api, request, stop=stop, sink=sink, limit=limit)
-            if not is_transient(response.status) or (stop is not None and stop(response)):
+            response = yield from send(api, asked, stop=stop, sink=download, limit=limit)
+            if download is not None and download.refuses_range(response):
+                problem: AsyncApiError = transient(api, asked, response)
+            elif not is_transient(response.status) or (stop is not None and stop(response)):
                 return response
-            problem: AsyncApiError = transient(api, request, response)
+            else:
+                problem = transient(api, request, response)
         except TransportError as error:
             problem = error
         yield from patience.pause(api, problem, response)

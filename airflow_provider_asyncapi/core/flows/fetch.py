@@ -6,10 +6,14 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from airflow_provider_asyncapi.core import decoding, templates
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, Sink
+from airflow_provider_asyncapi.core.checksums import Checksum, parse_checksum
+from airflow_provider_asyncapi.core.compression import gunzipped
+from airflow_provider_asyncapi.core.downloads import Download, Draft
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Gather, Log
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     JobNotFoundError,
@@ -37,10 +41,14 @@ from airflow_provider_asyncapi.core.rules import Rule
 from airflow_provider_asyncapi.core.selectors import capture
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.templates import Variables
-from airflow_provider_asyncapi.core.values import JsonValue
+from airflow_provider_asyncapi.core.values import JsonValue, as_text
 
 T = TypeVar("T")
+#: Gives the variables of a request as they are now.
+Scope = Callable[[], Variables]
 _GONE = frozenset({404, 410})
+#: What storage answers about a signed URL that has expired, beside those.
+_EXPIRED = _GONE | {400, 401, 403}
 
 
 class NoDataError(ResultError):
@@ -55,6 +63,34 @@ class NoDataError(ResultError):
         self.response = response
 
 
+@dataclass(slots=True)
+class Location:
+    """
+    Where the result is, as the ``locate`` request has found it: used at once, and kept nowhere.
+
+    :param found: what was captured.
+    :param base: the URL against which references in it are resolved.
+    """
+
+    found: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+    base: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    A good answer.
+
+    :param request: what was asked.
+    :param response: what came.
+    :param scope: the variables that the request may have named.
+    """
+
+    request: Request
+    response: Response
+    scope: Variables = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Fetching:
     """
@@ -63,26 +99,34 @@ class Fetching:
     :param api: the connection.
     :param plan: how to fetch.
     :param handle: the job.
-    :param located: what the ``locate`` request captured; used at once, and kept nowhere.
-    :param base: the URL against which references from the API are resolved.
+    :param location: where the result is, as far as that is known; found anew where a URL has expired.
     """
 
     api: Api
     plan: FetchPlan
     handle: JobHandle
-    located: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
-    base: str | None = field(default=None, repr=False)
+    location: Location = field(default_factory=Location)
 
     @property
     def scope(self) -> dict[str, JsonValue]:
         """All variables that the requests may name."""
-        return {**self.api.scope, **self.handle.scope(), **self.located}
+        return {**self.api.scope, **self.handle.scope(), **self.location.found}
+
+    @property
+    def has_list(self) -> bool:
+        """Whether the endpoint is a list of URLs."""
+        return self._urls() is not None
+
+    @property
+    def count(self) -> int:
+        """How many URLs there are to fetch."""
+        return len(self._targets())
 
     def inline_value(self) -> JsonValue:
         """Give the result that the job's answers held already; None where they didn't."""
         return None if self.plan.inline is None else self.scope.get(self.plan.inline)
 
-    def locate(self) -> Flow[Fetching]:
+    def locate(self) -> Flow[None]:
         """
         Find out where the result is, with a request of its own where that needs one.
 
@@ -90,19 +134,18 @@ class Fetching:
         """
         step = self.plan.locate
         if step is None:
-            return self
-        request = self.request(step, self.scope)
-        response = yield from self.answer(step, request, self.scope)
+            return
+        answer = yield from self.answer(step, lambda: self.scope)
 
         def read() -> dict[str, JsonValue]:
-            found = capture(step.captures, response, self.scope)
+            found = capture(step.captures, answer.response, self.scope)
             for name, selection in step.captures.items():
                 if name not in found:
                     raise MissingValueError(f"locate: {selection} found nothing for {name!r}")
             return found
 
-        found = self.readable(request, response, read)
-        return dataclasses.replace(self, located=found, base=response.url)
+        self.location.found = self.readable(answer, read)
+        self.location.base = answer.response.url
 
     def value(self, limit: int) -> Flow[tuple[JsonValue, list[Response]]]:
         """
@@ -113,23 +156,29 @@ class Fetching:
         """
         values, responses = [], []
         for scope in self._targets():
-            request = self.request(self.plan.step, scope)
-            response = yield from self.answer(self.plan.step, request, scope, limit=limit)
-            values.append(self.decoded(decoding.decode, request, response, scope))
-            responses.append(response)
-        return (values if self._urls() is not None else values[0]), responses
+            answer = yield from self.answer(self.plan.step, scope, limit=limit)
+            self.readable(answer, partial(_unpack, answer.response, limit))
+            values.append(self.decoded(decoding.decode, answer))
+            responses.append(answer.response)
+        return (values if self.has_list else values[0]), responses
 
-    def files(self, open_sink: Callable[[int], Sink]) -> Flow[list[Response]]:
+    def files(self, open_draft: Callable[[int], Draft]) -> Flow[list[Response]]:
         """
-        Fetch the result as it is, each URL of it into a sink of its own.
+        Fetch the result as it is, each URL of it into a draft of its own, several at a time.
 
-        :param open_sink: gives the sink for the file of this number.
-        :return: the answers, without bodies.
+        :param open_draft: gives the draft for the file of this number.
+        :return: the answers in order, without bodies.
         """
-        responses = []
-        for index, scope in enumerate(self._targets()):
-            request = self.request(self.plan.step, scope)
-            responses.append((yield from self.answer(self.plan.step, request, scope, sink=open_sink(index))))
+        responses: list[Response] = []
+
+        def one(number: int, scope: Scope) -> Flow[Response]:
+            download = Download(open_draft(number), self._checksum(number))
+            return (yield from self.answer(self.plan.step, scope, download=download)).response
+
+        flows = [partial(one, number, scope) for number, scope in enumerate(self._targets())]
+        if len(flows) == 1:
+            return [(yield from flows[0]())]
+        yield Gather(flows, self.plan.concurrency, responses.append)
         return responses
 
     def clean_up(self) -> Flow[None]:
@@ -137,20 +186,14 @@ class Fetching:
         if self.plan.cleanup is None:
             return
         try:
-            request = self.request(self.plan.cleanup, self.scope)
-            response = yield from self.answer(self.plan.cleanup, request, self.scope, also=_GONE)
+            answer = yield from self.answer(self.plan.cleanup, lambda: self.scope, also=_GONE)
         except AsyncApiError as error:
             what = "the result is kept, the job's remains may stay at the API"
             yield Log(logging.WARNING, f"cleanup: {error}; {what}")
         else:
-            yield Log(logging.INFO, f"cleanup: {request} answered {response.status}")
+            yield Log(logging.INFO, f"cleanup: {answer.request} answered {answer.response.status}")
 
-    def request(self, step: Step, scope: Variables) -> Request:
-        """Make the request of a step."""
-        base = self.base or self.handle.urls.get("status") or self.handle.urls.get("submit")
-        return step.request.render(scope, self.api.settings.base_url, reference_base=base)
-
-    def decoded(self, decode: Callable[..., T], request: Request, response: Response, scope: Variables) -> T:
+    def decoded(self, decode: Callable[..., T], answer: Answer) -> T:
         """
         Read an answer as the plan says.
 
@@ -158,30 +201,31 @@ class Fetching:
         :raises ResponseError: saying what was asked, and what came instead.
         """
         plan = self.plan
-        return self.readable(request, response, lambda: decode(response, plan.format, plan.result_path, scope))
+        return self.readable(answer, lambda: decode(answer.response, plan.format, plan.result_path, answer.scope))
 
-    def readable(self, request: Request, response: Response, read: Callable[[], T]) -> T:
+    def readable(self, answer: Answer, read: Callable[[], T]) -> T:
         """Read an answer, and say what it was where it can't be used."""
         try:
             return read()
         except ResponseError as error:
-            raise type(error)(unusable(self.api, request, response, error)) from None
+            raise type(error)(unusable(self.api, answer.request, answer.response, error)) from None
 
     def answer(
         self,
         step: Step,
-        request: Request,
-        scope: Variables,
+        scope: Scope,
         *,
-        sink: Sink | None = None,
+        download: Download | None = None,
         limit: int = MAX_BODY,
         also: frozenset[int] = frozenset(),
-    ) -> Flow[Response]:
+    ) -> Flow[Answer]:
         """
         Get a good answer.
 
-        :param sink: takes its body.
-        :param limit: bytes of a body without a sink.
+        :param step: the request.
+        :param scope: gives the variables that it may name; asked again where the result had to be located again.
+        :param download: takes its body.
+        :param limit: bytes of a body without a download.
         :param also: error status codes that are good answers too.
         :raises NoDataError: where a rule says that there is nothing.
         :raises ResultExpiredError: on 404 and 410.
@@ -190,33 +234,50 @@ class Fetching:
         :raises UnavailableError: after too many transient errors, or a rule that says to come again, in a row.
         """
         patience = Patience(self.plan.schedule)
-        watched = _Watched(sink) if sink is not None and step.rules else None
-
-        def is_answer(response: Response) -> bool:
-            return speaks_of_status(step.rules, response, scope)
-
+        # How much was here when the result was last located: an expired URL may not send us in a circle.
+        located_at = -1
         while True:
+            variables = scope()
+            request = self._request(step, variables)
+
+            def is_answer(response: Response, variables: Variables = variables) -> bool:
+                return speaks_of_status(step.rules, response, variables)
+
             try:
                 response = yield from persist(
-                    self.api, request, self.plan.schedule, stop=is_answer, sink=watched or sink, limit=limit
+                    self.api, request, self.plan.schedule, stop=is_answer, download=download, limit=limit
                 )
             except RefusedContentError as error:
                 raise RefusedContentError(f"{error}; a large result can be streamed: output='file'") from error
-            seen = dataclasses.replace(response, body=watched.head) if watched and response.ok else response
-            outcome = _outcome(step.rules, seen, scope)
+            seen = dataclasses.replace(response, body=download.head) if download and response.ok else response
+            outcome = _outcome(step.rules, seen, variables)
             if outcome is Outcome.SUCCESS or (outcome is None and (response.ok or response.status in also)):
-                if sink is not None and not response.ok:
-                    sink.restart()
-                    sink.write(response.body)
-                return response
+                if download is not None and not response.ok:
+                    download.take(response)
+                return Answer(request, response, variables)
             said = f"{request} answered {response.status}, and a rule takes it for"
+            reached = download.reached if download else 0
+            if outcome is None and self._has_expired(step, response) and reached > located_at:
+                located_at = reached
+                yield Log(logging.INFO, f"{request} answered {response.status}: asking anew where the result is")
+                yield from self.locate()
+                continue
             if outcome is None:
                 raise self._rejection(step, request, response)
             if outcome is Outcome.NO_DATA:
                 raise NoDataError(f"{said} no data", response)
             if outcome is Outcome.FAILURE:
-                raise ResultError(f"{said} a failure: {said_in(self.api, seen, step.error_message, scope)}")
+                raise ResultError(f"{said} a failure: {said_in(self.api, seen, step.error_message, variables)}")
             yield from patience.pause(self.api, UnavailableError(f"{said} not yet"), response)
+
+    def _request(self, step: Step, variables: Variables) -> Request:
+        base = self.location.base or self.handle.urls.get("status") or self.handle.urls.get("submit")
+        return step.request.render(variables, self.api.settings.base_url, reference_base=base)
+
+    def _has_expired(self, step: Step, response: Response) -> bool:
+        """Tell whether a located URL may not be good any more."""
+        is_located = self.plan.locate is not None and step is not self.plan.locate and step is not self.plan.cleanup
+        return is_located and response.status in _EXPIRED
 
     def _rejection(self, step: Step, request: Request, response: Response) -> AsyncApiError:
         error = rejection(self.api, request, response, message=step.error_message)
@@ -232,38 +293,38 @@ class Fetching:
         shown = f"{days:.1f} days" if days >= 1 else f"{hours:.1f} hours" if hours >= 1 else f"{minutes:.0f} minutes"
         return f" (the job was submitted {shown} ago)"
 
+    def _checksum(self, number: int) -> Checksum | None:
+        """Give the checksum that the API has stated for the file of this number."""
+        if self.plan.checksum is None:
+            return None
+        stated = templates.render_json(self.plan.checksum, self.scope)
+        if isinstance(stated, list):
+            stated = stated[number] if number < len(stated) else None
+        return None if stated in (None, "") else parse_checksum(as_text(stated), "checksum")
+
     def _urls(self) -> list[JsonValue] | None:
         """Give the URLs where the endpoint is a list of them."""
         found = self.scope.get(templates.whole_variable(self.plan.step.request.endpoint) or "")
         return found if isinstance(found, list) else None
 
-    def _targets(self) -> list[dict[str, JsonValue]]:
+    def _targets(self) -> list[Scope]:
         """Give the variables of each request: one, or one for each URL where the endpoint is a list of them."""
         name = templates.whole_variable(self.plan.step.request.endpoint) or ""
         urls = self._urls()
-        return [self.scope] if urls is None else [{**self.scope, name: url} for url in urls]
+        if urls is None:
+            return [lambda: self.scope]
+
+        def scope_of(number: int) -> dict[str, JsonValue]:
+            found = self._urls() or []
+            if len(found) != len(urls):
+                raise ResultError(f"{{{name}}}: there were {len(urls)} URLs, and now there are {len(found)}")
+            return {**self.scope, name: found[number]}
+
+        return [partial(scope_of, number) for number in range(len(urls))]
 
 
-class _Watched:
-    """
-    Hands a body on to a sink, and keeps it while it is small, for rules to look into: what says no is never large.
-
-    :param sink: where it goes.
-    """
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self.head = b""
-        self._is_large = False
-
-    def write(self, chunk: bytes) -> None:
-        self._sink.write(chunk)
-        self._is_large = self._is_large or len(self.head) + len(chunk) > MAX_BODY
-        self.head = b"" if self._is_large else self.head + chunk
-
-    def restart(self) -> None:
-        self._sink.restart()
-        self.head, self._is_large = b"", False
+def _unpack(response: Response, limit: int) -> None:
+    response.body = gunzipped(response.body, limit)
 
 
 def _outcome(rules: tuple[Rule, ...], response: Response, scope: Variables) -> Outcome | None:

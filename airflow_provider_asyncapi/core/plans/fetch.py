@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from airflow_provider_asyncapi.core import decoding
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.formats import Format
 from airflow_provider_asyncapi.core.paging import PAGE_VARIABLES, PAGING_PARAMETERS, Paging
 from airflow_provider_asyncapi.core.partial import Partial
 from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step
@@ -24,6 +24,8 @@ FETCH_PARAMETERS = (
     "output",
     "result_format",
     "result_path",
+    "write_as",
+    "checksum",
     "inline",
     "locate",
     "failed_records",
@@ -43,7 +45,28 @@ class Output(enum.StrEnum):
     RESULT = "result"
     PAGES = "pages"
     ZIP = "zip"
+    TAR = "tar"
+    GZIP = "gzip"
     FILE = "file"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file that isn't read, or only unpacked."""
+        return self not in (Output.RESULT, Output.PAGES)
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is a file that holds files."""
+        return self in (Output.ZIP, Output.TAR)
+
+
+class WriteAs(enum.StrEnum):
+    """How a value, or the rows of pages, are written to a destination."""
+
+    JSON = "json"
+    NDJSON = "ndjson"
+    PARQUET = "parquet"
+    FILES = "files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +80,11 @@ class FetchPlan:
     :param locate: a request before it that finds where the result is.
     :param cleanup: a request after it.
     :param paging: how pages are found.
-    :param format: how the body is read; None to go by its content type.
+    :param format: how the body is read; by default by its content type.
     :param result_path: what of it to keep.
+    :param write_as: how rows are written to a destination; None for the value as one JSON text, and for the rows of
+        pages as NDJSON.
+    :param checksum: a template of the checksum that the file should have, or of a list of them for a list of URLs.
     :param inline: the variable that holds the result already, if the job gave it one.
     :param partial: how failed records are counted.
     :param concurrency: how many pages are fetched at a time.
@@ -72,8 +98,10 @@ class FetchPlan:
     locate: Step | None = None
     cleanup: Step | None = None
     paging: Paging | None = None
-    format: str | None = None
+    format: Format = field(default_factory=Format)
     result_path: Selection | None = None
+    write_as: WriteAs | None = None
+    checksum: str | None = None
     inline: str | None = None
     partial: Partial | None = None
     concurrency: int = _CONCURRENCY
@@ -102,9 +130,11 @@ class FetchPlan:
             Step.parse(set_["locate"], "locate") if "locate" in set_ else None,
             Step.parse(set_["cleanup"], "cleanup", method="DELETE") if "cleanup" in set_ else None,
             Paging.parse(set_, step.request.names() if whole else None) if output is Output.PAGES else None,
-            decoding.check_format(set_.get("result_format")),
+            Format.parse(set_.get("result_format")),
             Selection.parse_optional(set_.get("result_path"), "result_path"),
-            _inline(set_.get("inline")),
+            _write_as(set_.get("write_as")),
+            _text(set_.get("checksum"), "checksum: has to be a template such as '{sha256}'"),
+            _text(set_.get("inline"), "inline: has to be the name of a variable"),
             Partial.parse(set_.get("failed_records"), set_.get("on_partial")),
             _concurrency(set_.get("concurrency", _CONCURRENCY)),
         )
@@ -119,17 +149,24 @@ class FetchPlan:
 
     def _check(self) -> None:
         """Check what goes together."""
-        if self.inline is not None and self.output in (Output.ZIP, Output.FILE):
-            raise ConfigurationError(f"inline: a variable holds a value, and output={str(self.output)!r} makes files")
+        output = str(self.output)
+        if self.inline is not None and self.output.is_file:
+            raise ConfigurationError(f"inline: a variable holds a value, and output={output!r} makes files")
+        if self.write_as is not None and self.output.is_file:
+            raise ConfigurationError(f"write_as: is for values and rows, and output={output!r} keeps files as they are")
+        if self.write_as is WriteAs.FILES and self.output is not Output.PAGES:
+            raise ConfigurationError("write_as: 'files' makes a file of each page, so output has to be 'pages'")
+        if self.checksum is not None and not self.output.is_file:
+            raise ConfigurationError(f"checksum: is for files, and output={output!r} is read")
         if self.partial is None:
             return
-        if self.output is Output.FILE:
+        if self.output in (Output.FILE, Output.GZIP):
             raise ConfigurationError("failed_records: a file is kept as it is; take output='result' to look into it")
-        if (self.output is Output.ZIP) is (self.partial.member is None):
+        if self.output.is_archive is (self.partial.member is None):
             raise ConfigurationError(
                 "failed_records: needs member, the file in the archive that says which records failed"
-                if self.output is Output.ZIP
-                else "failed_records: member names a file in an archive, so output has to be 'zip'"
+                if self.output.is_archive
+                else "failed_records: member names a file in an archive, so output has to be 'zip' or 'tar'"
             )
 
 
@@ -171,13 +208,13 @@ def check_destination(output: Output, destination: str | None, *, unpack: bool) 
 
     :raises ConfigurationError: where they have none.
     """
-    if output not in (Output.ZIP, Output.FILE):
+    if not output.is_file:
         return
     if destination is None:
         raise ConfigurationError(
             f"destination: output={str(output)!r} needs one, a file or a folder with a slash at its end"
         )
-    if output is Output.ZIP and unpack and not destination.endswith("/"):
+    if output.is_archive and unpack and not destination.endswith("/"):
         raise ConfigurationError(
             f"destination: an archive is unpacked into a folder; end {destination!r} with a slash (or set unpack=False"
             " to keep the archive whole)"
@@ -190,7 +227,13 @@ def _concurrency(given: Any) -> int:
     return given
 
 
-def _inline(given: Any) -> str | None:
+def _text(given: Any, expected: str) -> str | None:
     if given is not None and not isinstance(given, str):
-        raise ConfigurationError(f"inline: has to be the name of a variable, not {given!r}")
+        raise ConfigurationError(f"{expected}, not {given!r}")
     return given
+
+
+def _write_as(given: Any) -> WriteAs | None:
+    if given is not None and given not in list(WriteAs):
+        raise ConfigurationError(f"write_as: {given!r} isn't one of {', '.join(WriteAs)}")
+    return None if given is None else WriteAs(given)

@@ -1,9 +1,11 @@
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ArchiveError
-from airflow_provider_asyncapi.core.filenames import check_member, collision_key, file_name
+from airflow_provider_asyncapi.core.filenames import MemberNames, check_member, collision_key, file_name, page_name
 from airflow_provider_asyncapi.core.messages import Headers, Response
 
 
@@ -106,3 +108,54 @@ def test_names_collide_where_some_file_system_takes_them_for_one(one, other):
 
 def test_other_names_do_not_collide():
     assert len({collision_key((text,)) for text in ("m2", "m²", "m 2", "m")}) == 4
+
+
+# Members of an archive
+
+
+def added(*names):
+    members = MemberNames()
+    return [members.add(name) for name in names]
+
+
+def test_names_that_differ_are_all_taken():
+    assert added("a", "b/c", "b/d/e", "bc") == [("a",), ("b", "c"), ("b", "d", "e"), ("bc",)]
+
+
+@pytest.mark.parametrize("names", [("a", "A"), ("x/a", "X/./a"), ("\u00fc", "u\u0308"), ("stra\u00dfe", "STRASSE")])
+def test_two_members_may_not_be_one_file(names):
+    with pytest.raises(ArchiveError, match="would be one file"):
+        added(*names)
+
+
+@pytest.mark.parametrize("names", [("a", "A/b"), ("a/b", "a"), ("x/a/b/c", "y", "x/A")])
+def test_a_member_may_not_be_a_file_and_a_folder(names):
+    with pytest.raises(ArchiveError, match=r"member '[^']*' would be a file and the folder of '[^']*/[^']*'"):
+        added(*names)
+
+
+@given(st.lists(st.text(alphabet="aAb/.\\:\u00df", max_size=8), max_size=6))
+def test_what_is_taken_is_below_the_destination_and_nothing_twice(names):
+    members = MemberNames()
+    taken = []
+    for name in names:
+        with contextlib.suppress(ArchiveError):
+            taken.append(members.add(name))
+    assert all(segment not in ("", ".", "..") for path in taken for segment in path)
+    keys = ["/".join(path).casefold() for path in taken]
+    assert len(set(keys)) == len(keys)
+    assert not any(key != other and key.startswith(f"{other}/") for key in keys for other in keys)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("application/json", "page-000012.json"),
+        ("application/x-ndjson", "page-000012.ndjson"),
+        ("text/xml; charset=utf-8", "page-000012.xml"),
+        ("text/csv", "page-000012.csv"),
+        ("", "page-000012.txt"),
+    ],
+)
+def test_pages_have_names_that_sort(kind, name):
+    assert page_name(12, Response(200, Headers([("content-type", kind)]))) == name

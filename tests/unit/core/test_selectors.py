@@ -322,3 +322,10 @@ def test_whatever_a_selector_meets_it_raises_only_what_it_says(text, held):
             assert isinstance(selector.find(response, {"a": held, "b": held}), list)
     except (ConfigurationError, ContentError):
         pass
+
+
+@pytest.mark.parametrize(
+    ("given", "is_list"), [("rows", True), ("rows[*]", True), ("rows[?(@.a == 1)].b", False), (["rows", "a[0]"], False)]
+)
+def test_a_selection_is_a_list_where_the_path_says_so(given, is_list):
+    assert Selection.parse(given, "result_path").is_list is is_list

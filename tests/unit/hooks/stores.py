@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import io
+import threading
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
+
+
+class Upload(io.BytesIO):
+    """An object that is being written."""
+
+    def __init__(self, store: Store, path: str, *, breaks: bool) -> None:
+        super().__init__()
+        self.store, self.path, self.breaks = store, path, breaks
+        self.is_over = False
+
+    def close(self) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
+        content = self.getvalue()
+        if not self.breaks:
+            self.store.pipe_file(self.path, content)
+            return
+        if not self.store.appears_whole:
+            self.store.pipe_file(self.path, content[: len(content) // 2])
+        self.store.discarded.append(self.path)
+        raise ConnectionResetError("the network is down")
+
+    def discard(self) -> None:
+        self.is_over = True
+        self.store.discarded.append(self.path)
 
 
 class Store(MemoryFileSystem):
@@ -23,15 +50,15 @@ class Store(MemoryFileSystem):
         self.appears_whole = appears_whole
         self.breaks: set[int] = set()
         self.uploads: list[str] = []
+        self.discarded: list[str] = []
+        self._lock = threading.Lock()
 
-    def put_file(self, lpath: str, rpath: str, **given: Any) -> None:
-        self.uploads.append(rpath)
-        content = Path(lpath).read_bytes()
-        if len(self.uploads) in self.breaks:
-            if not self.appears_whole:
-                self.pipe_file(rpath, content[: len(content) // 2])
-            raise ConnectionResetError("the network is down")
-        self.pipe_file(rpath, content)
+    def _open(self, path: str, mode: str = "rb", **given: Any) -> Any:
+        if mode != "wb" or "data" in given:
+            return super()._open(path, mode, **given)
+        with self._lock:
+            self.uploads.append(path)
+            return Upload(self, path, breaks=len(self.uploads) in self.breaks)
 
     def contents(self) -> dict[str, bytes]:
         return {name: self.cat_file(name) for name in self.find("/")}

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
+import random
+import sys
+import tarfile
 import threading
 import time
 import zipfile
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +23,8 @@ from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
 from tests.unit.hooks.stores import fresh_store, plain
-from tests.unit.transports.loopback import Server, chunked, raw, reply
+from tests.unit.hooks.test_archives import ENCRYPTED
+from tests.unit.transports.loopback import Server, chunked, raw, reply, reset
 
 pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:PendingDeprecationWarning")
 
@@ -99,11 +105,11 @@ def test_a_small_value_may_be_selected_from_a_large_answer(fetched):
 
 
 def test_a_selected_value_may_go_to_a_destination(fetched, tmp_path):
-    manifest = fetched(reply({"rows": ["ü", "\ud800"]}), result_path="rows", destination=f"{tmp_path}/a/")
+    manifest = fetched(reply({"row": {"a": ["ü", "\ud800"]}}), result_path="row", destination=f"{tmp_path}/a/")
     assert manifest["paths"] == [f"{tmp_path}/a/result.json"]
     assert manifest["content_type"] == "application/json"
     content = (tmp_path / "a/result.json").read_bytes()
-    assert json.loads(content) == ["ü", "\ud800"]
+    assert json.loads(content) == {"a": ["ü", "\ud800"]}
     assert manifest["bytes"] == len(content)
     fetched(reply({"rows": ["ü"]}), result_path="rows", destination=f"{tmp_path}/b.json")
     assert (tmp_path / "b.json").read_bytes() == '["ü"]'.encode()
@@ -207,6 +213,7 @@ def test_pages_go_to_a_destination_row_by_row(fetched, server, tmp_path):
         "bytes": 38,
         "sha256": manifest["sha256"],
         "content_type": "application/x-ndjson",
+        "seconds": manifest["seconds"],
         "pages": 2,
         "rows": 4,
     }
@@ -284,8 +291,10 @@ def test_a_file_that_is_too_large_leaves_nothing(fetched, tmp_path):
 
 def test_each_url_of_a_list_becomes_a_file_with_a_name_of_its_own(fetched, server, tmp_path):
     handle = JobHandle("7", variables={"links": ["/a/x.csv", "/b/X.csv", "/c/x.csv", "/d"]})
+    server.routes |= {
+        link: reply(content) for link, content in zip(handle.variables["links"], (b"1", b"2", b"3", b"4"), strict=True)
+    }
     manifest = fetched(
-        *[reply(b"1"), reply(b"2"), reply(b"3"), reply(b"4")],
         output="file",
         endpoint="{links}",
         handle=handle,
@@ -384,7 +393,7 @@ def test_an_archive_may_be_kept_whole(fetched, tmp_path):
 
 def test_several_archives_have_a_folder_each(fetched, tmp_path):
     handle = JobHandle("7", variables={"links": ["/a", "/b"]})
-    answers = [reply(zipped(a=b"1")), reply(zipped(a=b"2"))]
+    answers = [reply(zipped(a=b"1")), reply(zipped(a=b"1"))]
     fetched(*answers, output="zip", endpoint="{links}", handle=handle, destination=f"{tmp_path}/")
     assert everything_in(tmp_path) == ["0", "0/a", "1", "1/a"]
 
@@ -495,7 +504,7 @@ def test_a_member_that_should_say_what_failed_has_to_be_there(fetched, tmp_path)
 
 
 def test_a_member_that_should_say_what_failed_may_not_be_huge(fetched, tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_provider_asyncapi.hooks.fetching._LARGEST_REPORT", 10)
+    monkeypatch.setattr("airflow_provider_asyncapi.hooks.fetching._LARGEST_WHOLE", 10)
     with pytest.raises(exceptions.AsyncApiResultFailed, match="has 28 bytes, too many to count in"):
         fetched(
             reply(zipped(result_json=json.dumps(states("ok")).encode() + b" ")),
@@ -549,3 +558,370 @@ def test_a_commit_that_fails_leaves_the_job_where_it_is(fetched, server, tmp_pat
         )
     assert targets(server) == ["GET /jobs/7"]
     assert everything_in(tmp_path) == ["a"]
+
+
+# A server that breaks
+
+
+BODY = random.Random(4).randbytes(3 * MIB)
+
+
+class Breaking:
+    """
+    Serves a file, and breaks off each time after so many bytes.
+
+    :param misuse: what it does with a range: `None` what it should, or ignore it, answer with another part, another
+        file, or refuse it.
+    """
+
+    def __init__(self, after: int, *, misuse: str | None = None, validator: bool = True) -> None:
+        self.after, self.misuse, self.validator = after, misuse, validator
+        self.ranges: list[str | None] = []
+
+    def __call__(self, connection: Any, asked: Any) -> bool:
+        given = asked.headers.get("range")
+        self.ranges.append(given)
+        first = int(given.removeprefix("bytes=").rstrip("-")) if given else 0
+        tag = '"v2"' if given and self.misuse == "other etag" else '"v1"'
+        head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(BODY)}\r\n"
+        if given and self.misuse == "refuse":
+            return reply(b"", 416)(connection, asked)
+        if given and self.misuse != "ignore":
+            first += 1 if self.misuse == "other part" else 0
+            head = (
+                f"HTTP/1.1 206 Partial\r\ncontent-length: {len(BODY) - first}\r\n"
+                f"content-range: bytes {first}-{len(BODY) - 1}/{len(BODY)}\r\n"
+            )
+        elif given:
+            first = 0
+        head += f"etag: {tag}\r\n" if self.validator else ""
+        # One that can't go on is whole at the third try.
+        is_last = len(self.ranges) > 2 if self.misuse or not self.validator else first + self.after >= len(BODY)
+        end = len(BODY) if is_last else first + self.after
+        connection.sendall(head.encode() + b"\r\n" + BODY[first:end])
+        return reset(connection, asked) if not is_last else True
+
+
+@pytest.mark.parametrize(
+    ("given", "most"),
+    [
+        # A reset loses what was on its way.
+        ({}, 50),
+        ({"misuse": "ignore"}, 3),
+        ({"misuse": "other part"}, 4),
+        ({"misuse": "other etag"}, 4),
+        ({"misuse": "refuse"}, 4),
+        ({"validator": False}, 3),
+    ],
+    ids=str,
+)
+def test_a_server_that_resets_is_asked_for_the_rest_or_for_all(fetched, server, tmp_path, given, most):
+    server.routes["/jobs/7"] = breaking = Breaking(500_000, **given)
+    manifest = fetched(output="file", destination=f"{tmp_path}/x")
+    assert (tmp_path / "x").read_bytes() == BODY
+    assert manifest["sha256"] == [hashlib.sha256(BODY).hexdigest()]
+    assert len(breaking.ranges) <= most
+    if not given:
+        starts = [int(each.removeprefix("bytes=").rstrip("-")) for each in breaking.ranges[1:]]
+        assert starts == sorted(starts)
+        assert starts[-1] > len(BODY) / 2
+
+
+def test_a_length_that_lies_leaves_nothing(fetched, tmp_path):
+    with pytest.raises(exceptions.AsyncApiUnavailable):
+        fetched(*[broken(b"abc")] * 5, output="file", destination=f"{tmp_path}/a/x")
+    assert everything_in(tmp_path) == []
+
+
+def test_a_length_that_is_too_much_is_refused_before_it_comes(fetched, server, tmp_path):
+    answer = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\nabc")
+    with pytest.raises(exceptions.AsyncApiResultFailed, match="max_bytes"):
+        fetched(answer, output="file", destination=f"{tmp_path}/a/x")
+    assert len(server.asked) == 1
+    assert everything_in(tmp_path) == []
+
+
+def test_a_file_that_drips_is_whole_in_the_end(fetched, server, tmp_path):
+    def drip(connection: Any, _asked: Any) -> bool:
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n")
+        for _ in range(100):
+            connection.sendall(b"x")
+            time.sleep(0.001)
+        return True
+
+    assert fetched(drip, output="file", destination=f"{tmp_path}/x")["bytes"] == 100
+
+
+def test_a_file_that_is_not_what_was_stated_leaves_nothing(fetched, tmp_path):
+    answers = [reply(b"xyz", content_md5=b64encode(hashlib.md5(b"abc").digest()).decode())] * 5
+    with pytest.raises(exceptions.AsyncApiUnavailable, match=r"content-md5 states md5 .*5 errors in a row"):
+        fetched(*answers, output="file", destination=f"{tmp_path}/a/x")
+    handle = JobHandle("7", variables={"sha": f"sha256:{hashlib.sha256(b'abc').hexdigest()}"})
+    assert fetched(
+        reply(b"xyz"), reply(b"abc"), handle=handle, output="file", checksum="{sha}", destination=f"{tmp_path}/x"
+    )
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match="checksum: 'abc' can't be a checksum"):
+        fetched(output="file", checksum="abc", destination=f"{tmp_path}/x")
+    assert everything_in(tmp_path) == ["x"]
+
+
+def test_files_are_fetched_at_the_same_time(fetched, server, tmp_path):
+    together = threading.Barrier(3, timeout=10)
+
+    def behave(connection, asked):
+        together.wait()
+        return reply(asked.target.encode())(connection, asked)
+
+    links = [f"/{number}.csv" for number in range(6)]
+    server.routes |= dict.fromkeys(links, behave)
+    handle = JobHandle("7", variables={"links": links})
+    manifest = fetched(output="file", endpoint="{links}", handle=handle, concurrency=3, destination=f"{tmp_path}/")
+    assert [Path(path).read_text() for path in manifest["paths"]] == links
+
+
+def test_one_file_that_fails_ends_the_others(fetched, server, tmp_path):
+    begun = threading.Event()
+
+    def endless(connection: Any, _asked: Any) -> bool:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        begun.set()
+        while True:
+            connection.sendall(b"x" * 1000)
+            time.sleep(0.001)
+
+    def failing(connection: Any, asked: Any) -> bool:
+        begun.wait(10)
+        return reply(b"", 403)(connection, asked)
+
+    server.routes |= {"/a": failing, "/b": endless}
+    handle = JobHandle("7", variables={"links": ["/a", "/b"]})
+    with pytest.raises(exceptions.AsyncApiUnauthorized):
+        fetched(output="file", endpoint="{links}", handle=handle, destination=f"{tmp_path}/a/")
+    assert everything_in(tmp_path) == []
+
+
+# Tar and gzip
+
+
+def tarred(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as opened:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            opened.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def test_a_tar_archive_is_unpacked(fetched, tmp_path):
+    manifest = fetched(reply(tarred(a=b"1", b=b"22")), output="tar", destination=f"{tmp_path}/")
+    assert (manifest["members"], manifest["bytes"], everything_in(tmp_path)) == (2, 3, ["a", "b"])
+
+
+@pytest.mark.parametrize(("output", "content"), [("zip", tarred(a=b"1")), ("tar", zipped(a=b"1"))])
+def test_one_kind_of_archive_is_not_the_other(fetched, tmp_path, output, content):
+    with pytest.raises(exceptions.AsyncApiResultFailed, match=f"output='{output}': .* which are no {output} archive"):
+        fetched(reply(content), output=output, destination=f"{tmp_path}/")
+
+
+def test_the_password_of_an_archive_is_in_the_connection(fetched, server, tmp_path, monkeypatch):
+    extra = {"auth": "none", "secrets": {"archive_password": "hunter22"}}
+    monkeypatch.setenv("AIRFLOW_CONN_LOCKED", json.dumps({"host": server.url, "extra": extra}))
+    hook = AsyncApiHook("locked")
+    server.plays(reply(bytes.fromhex(ENCRYPTED)))
+    plan = FetchPlan.parse({"endpoint": "/x", "output": "zip"})
+    fetch(hook, plan, JobHandle("7"), f"{tmp_path}/", Limits(10 * MIB, 10, 200, 1000))
+    hook.close()
+    assert (tmp_path / "a.csv").read_bytes() == b"a,b\n1,2\n"
+
+
+@pytest.mark.parametrize(
+    ("unpack", "kept"), [(True, {"x.csv": b"a\n1\n"}), (False, {"x.csv.gz": gzip.compress(b"a\n1\n", mtime=0)})]
+)
+def test_a_gzip_file_is_undone_or_kept(fetched, server, tmp_path, unpack, kept):
+    given = {"output": "gzip", "endpoint": "/x.csv.gz", "destination": f"{tmp_path}/", "limits": {"unpack": unpack}}
+    fetched(reply(gzip.compress(b"a\n1\n", mtime=0)), **given)
+    assert {name: (tmp_path / name).read_bytes() for name in everything_in(tmp_path)} == kept
+
+
+# Rows
+
+
+ROWS = [{"id": 1, "name": "ü", "tags": ["a"]}, {"id": 2.5, "name": None, "more": {"x": True}}]
+
+
+@pytest.mark.parametrize(
+    ("write_as", "name", "read"),
+    [
+        (None, "result.json", json.loads),
+        ("json", "result.json", json.loads),
+        ("ndjson", "result.ndjson", lambda text: [json.loads(line) for line in text.splitlines()]),
+    ],
+)
+@pytest.mark.parametrize("path", ["rows", "rows[*]"])
+def test_rows_of_a_document_are_written_one_by_one(fetched, tmp_path, write_as, name, read, path):
+    manifest = fetched(reply({"rows": ROWS}), result_path=path, write_as=write_as, destination=f"{tmp_path}/")
+    assert read((tmp_path / name).read_text()) == ROWS
+    assert (manifest["rows"], manifest["bytes"]) == (2, (tmp_path / name).stat().st_size)
+
+
+def test_no_rows_are_an_empty_file(fetched, tmp_path):
+    for write_as, content in (("json", "[]"), ("ndjson", "")):
+        fetched(reply({"rows": []}), result_path="rows", write_as=write_as, destination=f"{tmp_path}/x")
+        assert (tmp_path / "x").read_text() == content
+
+
+def test_a_table_is_written_as_rows(fetched, tmp_path):
+    answer = reply(b"a;b\n1;2\n", content_type="text/csv")
+    given = {"result_format": {"format": "csv", "delimiter": ";"}, "write_as": "ndjson"}
+    fetched(answer, **given, destination=f"{tmp_path}/x")
+    assert (tmp_path / "x").read_text() == '{"a": "1", "b": "2"}\n'
+
+
+def test_rows_of_several_urls_are_one_file(fetched, server, tmp_path):
+    handle = JobHandle("7", variables={"links": ["/a", "/b"]})
+    server.routes |= {"/a": reply([1, 2]), "/b": reply([3])}
+    given = {"handle": handle, "endpoint": "{links}", "result_path": "$[*]", "destination": f"{tmp_path}/x"}
+    fetched(**given, write_as="ndjson")
+    assert (tmp_path / "x").read_text() == "1\n2\n3\n"
+    fetched(**given)
+    assert json.loads((tmp_path / "x").read_text()) == [[1, 2], [3]]
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"), [("$.rows[?(@.id == 1)].name", "ü"), ("$..id", [1, 2.5]), ("rows[0].tags", ["a"])]
+)
+def test_what_has_no_rows_is_read_as_a_whole(fetched, tmp_path, path, kept):
+    fetched(reply({"rows": ROWS}), result_path=path, destination=f"{tmp_path}/x")
+    assert json.loads((tmp_path / "x").read_text()) == kept
+    fetched(reply({"rows": ROWS}), result_path=path, write_as="ndjson", destination=f"{tmp_path}/x")
+    assert [json.loads(line) for line in (tmp_path / "x").read_text().splitlines()] == (
+        kept if isinstance(kept, list) and path != "rows[0].tags" else [kept] if isinstance(kept, str) else kept
+    )
+
+
+def test_a_large_document_without_rows_says_what_to_do(fetched, tmp_path, monkeypatch):
+    monkeypatch.setattr("airflow_provider_asyncapi.hooks.fetching._LARGEST_WHOLE", 10)
+    with pytest.raises(exceptions.AsyncApiResultFailed, match=r"is read only where it leads to the rows of an array"):
+        fetched(reply({"rows": ROWS}), result_path="$..id", destination=f"{tmp_path}/a/x")
+    assert fetched(reply({"rows": ROWS}), result_path="rows", destination=f"{tmp_path}/x")["rows"] == 2
+    assert everything_in(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            reply({"data": 1, "you": "hunter22"}),
+            r"answered 200: result_path: 'rows' found nothing; the body begins: .*\*\*\*",
+        ),
+        (reply(b'{"rows": [1, ', content_type="application/json"), "answered 200: expected JSON, but it is broken"),
+    ],
+)
+def test_a_document_that_is_not_what_was_promised_leaves_nothing(fetched, tmp_path, answer, message):
+    with pytest.raises(exceptions.AsyncApiRejected, match=message):
+        fetched(answer, result_path="rows", destination=f"{tmp_path}/a/x")
+    assert everything_in(tmp_path) == []
+
+
+def test_rows_may_be_parquet(fetched, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    manifest = fetched(reply({"rows": ROWS}), result_path="rows", write_as="parquet", destination=f"{tmp_path}/")
+    assert manifest["paths"] == [f"{tmp_path}/result.parquet"]
+    assert manifest["content_type"] == "application/vnd.apache.parquet"
+    assert manifest["sha256"] == [hashlib.sha256((tmp_path / "result.parquet").read_bytes()).hexdigest()]
+    table = parquet.read_table(tmp_path / "result.parquet")
+    assert table.to_pylist() == [
+        {"id": 1.0, "name": "ü", "tags": ["a"], "more": None},
+        {"id": 2.5, "name": None, "tags": None, "more": {"x": True}},
+    ]
+
+
+@pytest.mark.parametrize("rows", [[], [1, 2], [{"a": None}], [{"a": 1}] * 7 + [{"a": 2.5, "b": "x"}]])
+def test_parquet_has_columns_that_suit_all_rows(fetched, tmp_path, monkeypatch, rows):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("airflow_provider_asyncapi.hooks.parquet._BATCH", 3)
+    fetched(reply({"rows": rows}), result_path="rows", write_as="parquet", destination=f"{tmp_path}/x")
+    found = parquet.read_table(tmp_path / "x").to_pylist()
+    wanted = [row if isinstance(row, dict) else {"value": row} for row in rows]
+    assert [{name: value for name, value in row.items() if value is not None} for row in found] == [
+        {name: value for name, value in row.items() if value is not None} for row in wanted
+    ]
+
+
+@pytest.mark.parametrize("rows", [[{"a": 1}, {"a": "x"}], [{"a": 1}] * 4 + [{"a": "x"}], [{"a": 10**30}], [{"a": {}}]])
+def test_rows_that_have_no_columns_in_common_are_no_parquet(fetched, tmp_path, monkeypatch, rows):
+    monkeypatch.setattr("airflow_provider_asyncapi.hooks.parquet._BATCH", 3)
+    with pytest.raises(exceptions.AsyncApiResultFailed, match="write_as: 'parquet' has one type for each column"):
+        fetched(reply({"rows": rows}), result_path="rows", write_as="parquet", destination=f"{tmp_path}/a/x")
+    assert everything_in(tmp_path) == []
+
+
+def test_parquet_needs_pyarrow(fetched, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "airflow_provider_asyncapi.hooks.parquet", raising=False)
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match=r"install airflow-provider-asyncapi\[parquet\]"):
+        fetched(reply([1]), result_path="$", write_as="parquet", destination=f"{tmp_path}/x")
+
+
+@pytest.mark.parametrize(
+    ("write_as", "name", "content"),
+    [
+        (None, "pages.ndjson", '{"n": 1}\n{"n": -1}\n{"n": 2}\n{"n": -2}\n'),
+        ("json", "pages.json", '[{"n": 1}, {"n": -1}, {"n": 2}, {"n": -2}]'),
+        ("files", "page-000002.txt", '{"rows": [{"n": 2}, {"n": -2}]}'),
+    ],
+)
+def test_pages_are_written_as_is_wanted(fetched, server, tmp_path, write_as, name, content):
+    server.routes["/rows"] = page_of({1: 0.05})
+    manifest = fetched(**PAGES, pages=2, write_as=write_as, destination=f"{tmp_path}/")
+    assert (tmp_path / name).read_text() == content
+    assert (manifest["rows"], manifest["pages"]) == (4, 2)
+    assert len(manifest["paths"]) == (2 if write_as == "files" else 1)
+
+
+def test_the_first_of_the_page_files_may_be_in_the_status(fetched, server, tmp_path):
+    server.routes["/rows"] = page_of()
+    handle = JobHandle("7", variables={"first": [{"n": 0}]})
+    given = {**PAGES, "pages": 2, "inline": "first", "handle": handle, "destination": f"{tmp_path}/"}
+    fetched(**given, write_as="files")
+    assert (tmp_path / "page-000001.json").read_text() == '[{"n": 0}]'
+
+
+def test_a_way_of_writing_needs_a_destination(fetched, server):
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match="write_as: says how rows are written"):
+        fetched(write_as="ndjson", result_path="rows")
+    assert server.asked == []
+
+
+def test_progress_of_pages_is_told(fetched, server, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("airflow_provider_asyncapi.core.meter.EVERY", 0.0)
+    server.routes["/rows"] = page_of()
+    fetched(**PAGES, pages=2)
+    assert any("fetched 1 pages of 2 pages (50 %)" in record.message for record in caplog.records)
+
+
+def test_a_try_replaces_what_an_earlier_one_has_left(fetched, server, tmp_path):
+    """A task that dies after its files were put in place, and whose files have other names the next time."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(_: Any) -> None:
+        raise Killed
+
+    def once(name: str, save: Any) -> None:
+        server.plays(reply(zipped(**{name: b"1"})))
+        plan = FetchPlan.parse({"endpoint": "/x", "output": "zip", "cleanup": {"endpoint": "/x"}})
+        hook = AsyncApiHook("api")
+        try:
+            fetch(hook, plan, JobHandle("7"), f"{tmp_path}/", Limits(MIB, 9, 200, 9), save, "dag/run/task/-1")
+        finally:
+            hook.close()
+
+    with pytest.raises(Killed):
+        once("first", kill)
+    assert (tmp_path / "first").exists()
+    once("second", lambda _: None)
+    assert everything_in(tmp_path) == ["second"]

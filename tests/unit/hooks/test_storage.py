@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooLargeError
-from airflow_provider_asyncapi.hooks.storage import Destination, FileSink
-from tests.unit.hooks.stores import fresh_store, plain
+from airflow_provider_asyncapi.core.meter import Meter
+from airflow_provider_asyncapi.hooks.storage import Account, Destination, DraftFile
+from tests.unit.hooks.stores import Upload, fresh_store, plain
 
 pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:PendingDeprecationWarning")
 
@@ -19,59 +22,88 @@ def everything_in(folder: Path) -> list[str]:
 
 
 def write(destination: Destination, content: bytes):
-    sink = destination.sink()
-    sink.write(content)
-    return sink.finish()
+    draft = destination.draft(Account(LIMIT))
+    draft.write(content)
+    return draft.finish()
 
 
 def put(target: str, **files: bytes) -> list[str]:
-    destination = Destination(target, LIMIT)
+    destination = Destination(target)
     try:
-        return destination.commit(
+        paths = destination.commit(
             [((*name.split("__"),), write(destination, content)) for name, content in files.items()]
         )
+        destination.settle()
+        return paths
     finally:
         destination.close()
 
 
-# Sinks
+# Drafts
 
 
-def test_a_sink_counts_and_digests(tmp_path):
-    sink = FileSink(tmp_path / "x", 10)
-    sink.write(b"abc")
-    sink.write(b"def")
-    stored = sink.finish()
+def test_a_draft_counts_and_digests(tmp_path):
+    draft = DraftFile(tmp_path / "x", Account(10))
+    draft.write(b"abc")
+    draft.write(b"def")
+    stored = draft.finish()
     assert (stored.size, stored.sha256) == (6, hashlib.sha256(b"abcdef").hexdigest())
     assert stored.path.read_bytes() == b"abcdef"
 
 
-def test_a_sink_that_is_restarted_forgets(tmp_path):
-    sink = FileSink(tmp_path / "x", 10)
-    sink.write(b"123456789")
-    sink.restart()
-    sink.write(b"ab")
-    stored = sink.finish()
+def test_a_draft_that_is_restarted_forgets(tmp_path):
+    draft = DraftFile(tmp_path / "x", Account(10))
+    draft.write(b"123456789")
+    draft.restart()
+    draft.write(b"ab")
+    stored = draft.finish()
     assert (stored.size, stored.sha256) == (2, hashlib.sha256(b"ab").hexdigest())
     assert stored.path.read_bytes() == b"ab"
 
 
-def test_a_sink_takes_no_more_than_is_allowed(tmp_path):
-    sink = FileSink(tmp_path / "x", 3)
-    sink.write(b"abc")
-    with pytest.raises(ResultTooLargeError, match="max_bytes"):
-        sink.write(b"d")
-    sink.close()
+def test_a_digest_is_made_only_where_it_is_wanted(tmp_path):
+    draft = DraftFile(tmp_path / "x", Account(10), digest=False)
+    draft.write(b"1")
+    draft.restart()
+    draft.write(b"2")
+    assert draft.finish().sha256 == ""
 
 
-def test_all_files_together_have_a_limit(tmp_path):
-    destination = Destination(f"{tmp_path}/", 5)
-    write(destination, b"abc")
-    write(destination, b"de")
+def test_drafts_take_no_more_than_is_allowed_together(tmp_path):
+    account = Account(5)
+    drafts = [DraftFile(tmp_path / name, account) for name in "ab"]
+    drafts[0].write(b"abc")
+    drafts[1].write(b"de")
+    with pytest.raises(ResultTooLargeError, match="max_bytes, max_ratio: the result has 6 bytes or more, and 5 are"):
+        drafts[1].write(b"f")
+    for draft in drafts:
+        draft.close()
+
+
+def test_what_will_be_too_large_is_refused_before_it_comes(tmp_path):
+    account = Account(5)
+    drafts = [DraftFile(tmp_path / name, account) for name in "abc"]
+    drafts[0].expect(3)
+    drafts[0].expect(2)
+    drafts[1].expect(None)
     with pytest.raises(ResultTooLargeError):
-        write(destination, b"f")
-    destination.close()
-    assert everything_in(tmp_path) == []
+        drafts[2].expect(4)
+    for draft in drafts:
+        draft.close()
+
+
+def test_progress_is_told_now_and_then(tmp_path, caplog):
+    caplog.set_level("INFO")
+    now = [0.0]
+    draft = DraftFile(tmp_path / "x", Account(10_000, Meter(None, lambda: now[0])))
+    draft.expect(8000)
+    for now[0] in (1.0, 5.0, 6.0, 10.0):
+        draft.write(b"x" * 1000)
+    draft.close()
+    assert [record.message for record in caplog.records] == [
+        "fetched 2 kB of 8 kB (25 %), 400 B/s, 15 s left",
+        "fetched 4 kB of 8 kB (50 %), 400 B/s, 10 s left",
+    ]
 
 
 # Local
@@ -105,7 +137,7 @@ def test_what_was_there_is_replaced(tmp_path):
 
 
 def test_nothing_is_there_before_the_commit(tmp_path):
-    destination = Destination(f"{tmp_path}/a/b/c.csv", LIMIT)
+    destination = Destination(f"{tmp_path}/a/b/c.csv")
     write(destination, b"abc")
     assert not (tmp_path / "a/b/c.csv").exists()
     assert [
@@ -120,7 +152,7 @@ def test_nothing_is_there_before_the_commit(tmp_path):
 
 def test_a_folder_that_was_there_stays(tmp_path):
     (tmp_path / "a").mkdir()
-    destination = Destination(f"{tmp_path}/a/b/", LIMIT)
+    destination = Destination(f"{tmp_path}/a/b/")
     write(destination, b"abc")
     destination.close()
     assert everything_in(tmp_path) == ["a"]
@@ -155,31 +187,31 @@ def test_several_files_do_not_become_one(tmp_path):
         (" ", "destination: is empty"),
         ("file://host/x", "names a host; a file's URL begins with file:///"),
         ("file://", "names a host"),
-        ("nothing://x/y", "destination: 'nothing://x/y' can't be written to"),
+        ("nothing://x/y", "destination: 'nothing://x/' can't be written to"),
     ],
 )
 def test_a_destination_that_can_not_be_one_is_an_error_at_once(target, message):
     with pytest.raises(ConfigurationError, match=message):
-        Destination(target, LIMIT)
+        Destination(target)
 
 
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(ConfigurationError, match="is a folder; end it with a slash"):
-        Destination(str(tmp_path), LIMIT)
+        Destination(str(tmp_path))
 
 
 @pytest.mark.parametrize("target", ["x/", "x/y.csv", "x/y/z/"])
 def test_a_file_is_no_folder(tmp_path, target):
     (tmp_path / "x").write_bytes(b"")
-    destination = Destination(f"{tmp_path}/{target}", LIMIT)
+    destination = Destination(f"{tmp_path}/{target}")
     with pytest.raises(ConfigurationError, match="leads through a file, not a folder"):
-        destination.sink()
+        destination.draft(Account(LIMIT))
     destination.close()
     assert everything_in(tmp_path) == ["x"]
 
 
 def test_a_destination_that_nothing_was_written_to_leaves_nothing(tmp_path):
-    destination = Destination(f"{tmp_path}/a/", LIMIT)
+    destination = Destination(f"{tmp_path}/a/")
     assert destination.commit([]) == []
     destination.close()
     assert everything_in(tmp_path) == []
@@ -222,9 +254,151 @@ def test_an_upload_that_breaks_leaves_no_object(scheme, store, broken):
     with pytest.raises(ConnectionResetError):
         put(f"{scheme}://bucket/a/", x=b"11", y=b"22", z=b"33")
     assert store.contents() == {}
-    assert len(store.uploads) == broken
 
 
 def test_where_a_half_could_be_seen_a_file_is_uploaded_beside_and_moved(scheme, store):
     put(f"{scheme}://bucket/a/x.csv", x=b"1")
     assert ".asyncapi-" in store.uploads[0] if scheme == "memory" else store.uploads[0].endswith("bucket/a/x.csv")
+
+
+@pytest.mark.parametrize("broken", [1, 3])
+def test_what_was_there_is_back_after_an_upload_that_breaks(scheme, store, broken):
+    put(f"{scheme}://bucket/a/", x=b"old", y=b"old")
+    before = store.contents()
+    store.breaks = {2 + broken}
+    with pytest.raises(ConnectionResetError):
+        put(f"{scheme}://bucket/a/", x=b"11", y=b"22", z=b"33")
+    assert store.contents() == before
+    assert store.discarded
+
+
+def test_an_upload_that_is_given_up_is_discarded(scheme, store, monkeypatch):
+    together = threading.Barrier(2, timeout=10)
+
+    def write(upload, data):
+        together.wait()
+        if data == b"1":
+            raise ConnectionResetError
+        time.sleep(0.05)
+        return 0
+
+    monkeypatch.setattr(Upload, "write", write)
+    monkeypatch.setattr("airflow_provider_asyncapi.hooks.places._CHUNK", 1)
+    with pytest.raises(ConnectionResetError):
+        put(f"{scheme}://bucket/a/", x=b"1", y=b"2" * 1000)
+    assert store.contents() == {}
+    assert len(store.discarded) == 2
+
+
+def test_an_old_file_that_can_not_be_put_back_is_kept_beside(scheme, store, monkeypatch, caplog):
+    put(f"{scheme}://bucket/a/", x=b"old")
+    store.breaks = {2}
+    real = store.cp_file
+    monkeypatch.setattr(store, "cp_file", lambda source, target: real(source, target) if ".former" in target else 1 / 0)
+    with pytest.raises(ConnectionResetError):
+        put(f"{scheme}://bucket/a/", x=b"new")
+    assert "couldn't be put back as it was" in caplog.text
+    assert b"old" in store.contents().values()
+
+
+# A task that is tried again
+
+
+@pytest.fixture(params=["local", "s3", "memory"])
+def folder(request, tmp_path):
+    """Give a folder, and what tells what is in it."""
+    if request.param == "local":
+        root = tmp_path / "a"
+        root.mkdir()
+        return f"{root}/", lambda: {
+            str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
+        }
+    store = fresh_store(request.param)
+    return f"{request.param}://bucket/a/", lambda: {
+        name.removeprefix("/").removeprefix("bucket/a/"): content for name, content in store.contents().items()
+    }
+
+
+def begun(target, **files):
+    destination = Destination(target, "dag/run/task/-1")
+    destination.undo_earlier()
+    stored = [((name,), write(destination, content)) for name, content in files.items()]
+    return destination, stored
+
+
+def test_a_try_replaces_what_an_earlier_one_has_left(folder):
+    target, contents = folder
+    put(target, old=b"0", kept=b"0")
+    # Killed between commit and settling: nothing is closed.
+    destination, stored = begun(target, old=b"1", new=b"1")
+    destination.commit(stored)
+    assert {"old", "new", "kept"} < set(contents())
+    destination, stored = begun(target, other=b"2")
+    assert contents().items() >= {"old": b"0", "kept": b"0"}.items()
+    assert "new" not in contents()
+    destination.commit(stored)
+    destination.settle()
+    destination.close()
+    assert contents() == {"old": b"0", "kept": b"0", "other": b"2"}
+
+
+def test_a_try_that_was_killed_half_way_is_undone(folder, monkeypatch):
+    target, contents = folder
+    put(target, old=b"0")
+    destination, stored = begun(target, old=b"1", new=b"1")
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_):
+        raise Killed
+
+    monkeypatch.setattr(type(destination._place), "put", kill)
+    monkeypatch.setattr(Destination, "_undo", kill)
+    with pytest.raises(Killed):
+        destination.commit(stored)
+    monkeypatch.undo()
+    destination, _ = begun(target)
+    destination.close()
+    assert contents() == {"old": b"0"}
+
+
+def test_a_result_that_was_not_settled_can_still_be_undone(folder):
+    target, contents = folder
+    put(target, old=b"0")
+    destination, stored = begun(target, old=b"1")
+    destination.commit(stored)
+    destination.close()
+    assert contents()["old"] == b"1"
+    destination, _ = begun(target)
+    destination.close()
+    assert contents() == {"old": b"0"}
+
+
+def test_another_task_undoes_nothing(folder):
+    target, contents = folder
+    destination, stored = begun(target, a=b"1")
+    destination.commit(stored)
+    other = Destination(target, "dag/run/other/-1")
+    other.undo_earlier()
+    other.close()
+    assert contents()["a"] == b"1"
+
+
+def test_one_file_needs_no_record(tmp_path):
+    put(f"{tmp_path}/x.csv", a=b"1")
+    assert everything_in(tmp_path) == ["x.csv"]
+    assert put(f"{tmp_path}/x.csv", a=b"2") == [f"{tmp_path}/x.csv"]
+    assert (tmp_path / "x.csv").read_bytes() == b"2"
+
+
+def test_a_file_in_the_way_of_a_folder_is_named(tmp_path):
+    (tmp_path / "sub").write_bytes(b"")
+    with pytest.raises(ConfigurationError, match="leads through a file, not a folder"):
+        put(f"{tmp_path}/", a=b"1", sub__b=b"2")
+    assert everything_in(tmp_path) == ["sub"]
+
+
+def test_a_store_without_a_folder_is_none():
+    with pytest.raises(ConfigurationError, match="names no folder or file in the store"):
+        Destination("s3:///")

@@ -107,8 +107,9 @@ def with_a_user(api: Api) -> Flow[Any]:
 
 def gathering(api: Api) -> Flow[Any]:
     request = Request("GET", f"{api.settings.base_url}/same")
-    responses = yield Gather([lambda: send(api, request)] * 6, 2)
-    return [response.status for response in responses]
+    statuses: list[int] = []
+    yield Gather([lambda: send(api, request)] * 6, 2, lambda response: statuses.append(response.status))
+    return statuses
 
 
 TALKS: dict[str, Talk] = {

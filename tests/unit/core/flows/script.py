@@ -91,7 +91,7 @@ class Script:
                 except AsyncApiError as error:
                     step = partial(flow.throw, error)
 
-    def perform(self, effect: Any) -> Any:
+    def perform(self, effect: Any) -> Any:  # noqa: C901 - a case for each effect
         match effect:
             case Send(request):
                 return self.send(request)
@@ -111,8 +111,9 @@ class Script:
                 self.polls.append(effect)
             case Keep(submission):
                 self.kept.append(submission)
-            case Gather(flows):
-                return [self.run(make()) for make in flows]
+            case Gather(flows, _, take):
+                for make in flows:
+                    take(self.run(make()))
         return None
 
     def send(self, request: Request) -> Response:

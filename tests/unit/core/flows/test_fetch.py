@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import logging
 
@@ -20,6 +22,7 @@ from airflow_provider_asyncapi.core.flows.fetch import Fetching, NoDataError
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
 from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make_api
+from tests.unit.drafts import MemoryDraft
 
 MIB = 1024 * 1024
 
@@ -35,44 +38,33 @@ def value(*replies, handle=None, api=None, **given):
     return found, script
 
 
-class Sink:
-    """Keeps what a driver writes, as the transports do: restarted at each good answer."""
-
-    def __init__(self) -> None:
-        self.content = b""
-        self.restarts = 0
-
-    def write(self, chunk: bytes) -> None:
-        self.content += chunk
-
-    def restart(self) -> None:
-        self.content = b""
-        self.restarts += 1
-
-
 class StreamingScript(Script):
+    """Hands bodies to sinks as the transports do; one whose header says that it is longer breaks there."""
+
     def perform(self, effect):
         response = super().perform(effect)
-        if getattr(effect, "sink", None) is not None and response.ok:
-            effect.sink.restart()
+        sink = getattr(effect, "sink", None)
+        if sink is not None and response.ok:
+            sink.begin(response)
             for start in range(0, len(response.body), 700_000):
-                effect.sink.write(response.body[start : start + 700_000])
+                sink.write(response.body[start : start + 700_000])
+            if "x-broken" in response.headers:
+                raise lost()
+            sink.finish()
             response.streamed, response.body = len(response.body), b""
         return response
 
 
 def files(*replies, handle=None, **given):
-    sinks = []
+    drafts = {}
 
-    def open_sink(number):
-        assert number == len(sinks)
-        sinks.append(Sink())
-        return sinks[-1]
+    def open_draft(number):
+        return drafts.setdefault(number, MemoryDraft())
 
     script = StreamingScript(make_api(), *replies)
     given.setdefault("output", "file")
-    responses = script.run(fetching(script.api, handle=handle, **given).files(open_sink))
-    return [sink.content for sink in sinks], responses, script
+    responses = script.run(fetching(script.api, handle=handle, **given).files(open_draft))
+    return [drafts[number].content for number in sorted(drafts)], responses, script
 
 
 # One value
@@ -229,7 +221,8 @@ def locating(*replies, api=None, capture=None, **given):
         locate={"endpoint": "/jobs/{identifier}", "capture": capture or {"link": "result.link"}},
         **{"endpoint": "{link}", **given},
     )
-    return script.run(flow.locate()), script
+    script.run(flow.locate())
+    return flow, script
 
 
 def test_what_locate_captures_is_used_at_once():
@@ -271,8 +264,8 @@ def test_a_locate_answer_that_can_not_be_read_says_what_was_asked():
 def test_without_locate_nothing_is_asked():
     script = Script(make_api())
     flow = fetching(script.api)
-    assert script.run(flow.locate()) is flow
-    assert script.requests == []
+    script.run(flow.locate())
+    assert (script.requests, flow.location.found) == ([], {})
 
 
 def test_a_variable_may_hold_the_result_already():
@@ -381,3 +374,106 @@ def test_without_a_cleanup_nothing_is_sent():
 def test_a_fetch_whose_variable_is_missing_is_an_error():
     with pytest.raises(UnknownVariableError):
         value(endpoint="/{nothing}")
+
+
+def broken(body, **headers):
+    return answer(body, x_broken="1", content_length="9", etag='"v1"', **headers)
+
+
+def test_a_file_that_broke_goes_on_where_it_broke():
+    contents, _, script = files(broken(b"abc"), answer(b"defghi", 206, content_range="bytes 3-8/9"))
+    assert contents == [b"abcdefghi"]
+    assert [script.header(name) for name in ("Range", "If-Range")] == ["bytes=3-", '"v1"']
+    assert script.header("Range", 0) is None
+
+
+def test_a_transfer_that_gets_on_may_break_any_number_of_times():
+    replies = [broken(b"a"), *(answer(b"b", 206, content_range=f"bytes {at}-8/9", x_broken="1") for at in range(1, 8))]
+    contents, _, script = files(*replies, answer(b"c", 206, content_range="bytes 8-8/9"))
+    assert contents == [b"abbbbbbbc"]
+    assert max(script.sleeps) <= 2
+
+
+def test_a_transfer_that_does_not_get_on_ends():
+    with pytest.raises(UnavailableError, match="5 errors in a row"):
+        files(broken(b"abc"), *[lost()] * 9)
+    with pytest.raises(UnavailableError, match="5 errors in a row"):
+        files(*[answer(b"abc", x_broken="1")] * 9)
+
+
+def test_a_range_that_is_refused_leads_to_the_whole():
+    contents, _, script = files(broken(b"abc"), answer({}, 416), answer(b"0123"))
+    assert (contents, script.header("Range")) == ([b"0123"], None)
+
+
+def test_a_stated_checksum_is_looked_up_for_each_file():
+    sums = [hashlib.sha256(content).hexdigest() for content in (b"A", b"B")]
+    handle = JobHandle(
+        "7", variables={"links": ["/a", "/b", "/c"], "sums": sums, "sum": f"sha256:{sums[0]}", "no": None}
+    )
+    replies = [answer(b"A"), answer(b"X"), answer(b"B"), answer(b"C")]
+    given = {"handle": handle, "endpoint": "{links}", "checksum": "{sums}"}
+    assert files(*replies, **given)[0] == [b"A", b"B", b"C"]
+    assert files(answer(b"X"), answer(b"A"), handle=handle, checksum="{sum}")[0] == [b"A"]
+    assert files(answer(b"X"), handle=handle, checksum="{no}")[0] == [b"X"]
+
+
+# A located URL that has expired
+
+
+LOCATED = {"locate": {"endpoint": "/jobs/{identifier}", "capture": {"link": "link"}}, "endpoint": "{link}"}
+
+
+def located(number):
+    return answer({"link": f"https://store/{number}?sig=x"})
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_an_expired_url_is_located_again(status):
+    script = StreamingScript(make_api(), located(1), answer({}, status), located(2), answer(b"abc"))
+    flow = fetching(script.api, output="file", **LOCATED)
+    draft = MemoryDraft()
+    script.run(flow.locate())
+    script.run(flow.files(lambda _: draft))
+    assert draft.content == b"abc"
+    assert [request.url for request in script.requests][1::2] == ["https://store/1?sig=x", "https://store/2?sig=x"]
+    assert "asking anew where the result is" in script.said
+    assert "sig=x" not in script.said
+
+
+def test_a_transfer_goes_on_at_the_new_url():
+    rest = answer(b"defghi", 206, content_range="bytes 3-8/9")
+    script = StreamingScript(make_api(), located(1), broken(b"abc"), answer({}, 403), located(2), rest)
+    flow = fetching(script.api, output="file", **LOCATED)
+    draft = MemoryDraft()
+    script.run(flow.locate())
+    script.run(flow.files(lambda _: draft))
+    assert (draft.content, draft.restarts) == (b"abcdefghi", 1)
+
+
+def test_a_url_that_is_no_good_anew_is_an_error():
+    script = Script(make_api(), located(1), answer({}, 404), located(2), answer({}, 404))
+    flow = fetching(script.api, handle=JobHandle("7", submitted_at=START - 7200), **LOCATED)
+    script.run(flow.locate())
+    with pytest.raises(ResultExpiredError, match=r"the result isn't there .* 2\.0 hours ago"):
+        script.run(flow.value(MIB))
+
+
+def test_urls_that_are_located_again_have_to_be_as_many():
+    script = Script(make_api(), answer({"link": ["/a", "/b"]}), answer({}, 403), answer({"link": ["/a"]}))
+    flow = fetching(script.api, **LOCATED)
+    script.run(flow.locate())
+    assert (flow.has_list, flow.count) == (True, 2)
+    with pytest.raises(ResultError, match=r"\{link\}: there were 2 URLs, and now there are 1"):
+        script.run(flow.value(MIB))
+
+
+def test_a_value_in_a_gzip_file_is_read():
+    assert value(answer(gzip.compress(b'{"a": 1}')), result_path="a")[0] == 1
+    with pytest.raises(RefusedContentError, match=r"answered 200: the body is gzip that unpacks to more than"):
+        value(answer(gzip.compress(bytes(2 * MIB))))
+
+
+def test_a_status_that_is_no_success_may_come_with_the_file():
+    rules = [{"selector": "status_code", "in": 404, "outcome": "success"}]
+    assert files(answer(b"abc", 404), rules=rules)[0] == [b"abc"]

@@ -52,7 +52,7 @@ def test_an_output_that_is_given_wins_over_paging_parameters_of_a_profile():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"output": "table"}, "output: 'table' isn't one of result, pages, zip, file"),
+        ({"output": "table"}, "output: 'table' isn't one of result, pages, zip, tar, gzip, file"),
         ({"output": "pages"}, r"has to name \{page\} or \{offset\}"),
         ({"concurrency": 0}, "concurrency: has to be a whole number of at least 1, not 0"),
         ({"concurrency": True}, "concurrency: has"),
@@ -65,6 +65,12 @@ def test_an_output_that_is_given_wins_over_paging_parameters_of_a_profile():
         ({"failed_records": {**FAILED, "member": "a"}}, "failed_records: member names a file in an archive"),
         ({"locate": "/x"}, "locate: has to be a mapping"),
         ({"result_format": "yaml"}, "result_format: 'yaml'"),
+        ({"write_as": "yaml"}, "write_as: 'yaml' isn't one of json, ndjson, parquet, files"),
+        ({"write_as": "json", "output": "file"}, "write_as: is for values and rows, and output='file' keeps"),
+        ({"write_as": "files"}, "write_as: 'files' makes a file of each page, so output has to be 'pages'"),
+        ({"checksum": 1, "output": "file"}, "checksum: has to be a template"),
+        ({"checksum": "{a}"}, "checksum: is for files, and output='result' is read"),
+        ({"total": "a..", "output": "pages", "params": {"page": "{page}"}}, "total: malformed selector"),
     ],
 )
 def test_what_can_not_be_meant_is_an_error(given, message):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import Gather
+from airflow_provider_asyncapi.core.effects import Gather, Send
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ContentError,
@@ -69,13 +69,16 @@ def test_counted_pages_may_have_offsets():
     assert script.paths == [f"GET /rows?from={offset}&size=50" for offset in (0, 50, 100)]
 
 
-def test_no_more_pages_are_in_memory_than_are_fetched_at_a_time():
+def test_pages_are_begun_one_after_the_other_and_collected_as_they_come():
     gathered = []
 
     class Counting(Script):
         def perform(self, effect):
             if isinstance(effect, Gather):
-                gathered.append((len(effect.flows), effect.concurrency, len(self.rows)))
+                gathered.append((effect.concurrency, effect.window))
+                assert not hasattr(effect.flows, "__len__")
+            elif isinstance(effect, Send):
+                gathered.append(len(self.rows))
             return super().perform(effect)
 
     script = Counting(make_api(), *[page(number) for number in range(5)])
@@ -85,7 +88,7 @@ def test_no_more_pages_are_in_memory_than_are_fetched_at_a_time():
         Fetching(script.api, plan, JobHandle("7")), plan.paging, lambda rows, _: script.rows.append(rows)
     )
     assert script.run(flow) == 5
-    assert gathered == [(2, 2, 0), (2, 2, 2), (1, 2, 4)]
+    assert gathered == [(2, 4), 0, 1, 2, 3, 4]
     assert script.rows == [[0], [1], [2], [3], [4]]
 
 
@@ -290,3 +293,87 @@ def test_a_rule_may_say_that_a_later_page_has_no_rows():
     )
     assert script.rows == [[1], [], [2]]
     assert script.requests[0].url == f"{BASE}/rows"
+
+
+# What pages say of each other
+
+
+def test_a_page_that_comes_back_empty_in_the_middle_is_named():
+    with pytest.raises(ResultError, match=r"^page 2: is empty, and page 4 after it has 1 rows"):
+        pages(page(1), page(), page(), page(4), pages=4, **NUMBERED)
+
+
+def test_a_page_that_a_rule_takes_for_no_data_may_be_empty():
+    rules = [{"selector": "rows", "exists": False, "outcome": "no_data"}]
+    assert pages(page(1), answer({}), page(3), pages=3, rules=rules, **NUMBERED).rows == [[1], [], [3]]
+
+
+def test_pages_that_lead_on_may_be_empty():
+    # https://google.aip.dev/158: an answer may have no rows, and a token.
+    script = pages(page(1, next="a"), page(next="b"), page(2), cursor="next", params={"c": "{cursor}"})
+    assert script.rows == [[1], [], [2]]
+
+
+def test_a_page_that_changes_the_total_is_named():
+    with pytest.raises(ResultError, match=r"^page 3: says that there are 4 rows, and the pages before said 3"):
+        pages(page(1, n=3), page(2, n="3"), page(3, n=4), pages=3, total="n", **NUMBERED)
+
+
+@pytest.mark.parametrize(("given", "count"), [({"pages": 2}, 2), ({}, 2)])
+def test_a_total_has_to_be_right(given, count):
+    assert pages(page(1, n=2), page(2, n=2), page(n=2), total="n", **given, **NUMBERED).count == count
+    with pytest.raises(ResultError, match="total: the pages say that there are 5 rows, and have 2"):
+        pages(page(1, n=5), page(2), page(n=5), total="n", **given, **NUMBERED)
+
+
+def test_a_total_that_can_not_be_read_names_the_page():
+    with pytest.raises(ContentError, match=r"^page 1: total: expected XML"):
+        pages(page(1), pages=1, total="xpath:n", **NUMBERED)
+
+
+# The first page in the job's answers
+
+
+def first_inline(*replies, variables=None, **given):
+    handle = JobHandle("7", variables={"rows": [1, 2], **(variables or {})})
+    script = Script(make_api(), *replies)
+    plan = FetchPlan.parse({"output": "pages", "endpoint": "/rows", "result_path": "rows", "inline": "rows", **given})
+    fetching = Fetching(script.api, plan, handle)
+    script.rows = []
+    flow = fetch_pages(fetching, plan.paging, lambda rows, _: script.rows.append(rows), inline=fetching.inline_value())
+    script.count = script.run(flow)
+    return script
+
+
+def test_the_status_may_have_been_the_first_of_counted_pages():
+    script = first_inline(page(3), page(4), pages=3, first_page=0, **NUMBERED)
+    assert (script.rows, script.count) == ([[1, 2], [3], [4]], 3)
+    assert script.paths == ["GET /rows?page=1", "GET /rows?page=2"]
+
+
+def test_a_total_counts_the_page_in_the_status_too():
+    assert first_inline(page(3, n=3), pages=2, total="n", **NUMBERED).count == 2
+
+
+def test_the_status_may_have_named_the_next_page():
+    given = {"next_page": "next", "endpoint": "{more}"}
+    script = first_inline(page(3, next="/rows/3"), page(4), variables={"more": "/rows/2"}, **given)
+    assert script.rows == [[1, 2], [3], [4]]
+    assert script.paths == ["GET https://api.example.com/rows/2", "GET https://api.example.com/rows/3"]
+    assert first_inline(variables={"more": None}, **given).rows == [[1, 2]]
+    assert first_inline(next_page="next").rows == [[1, 2]]
+
+
+def test_the_status_may_have_named_the_next_cursor():
+    given = {"cursor": "next", "params": {"c": "{cursor}"}}
+    script = first_inline(page(3), variables={"cursor": "b"}, **given)
+    assert (script.rows, script.paths) == ([[1, 2], [3]], ["GET /rows?c=b"])
+    assert first_inline(**given).rows == [[1, 2]]
+
+
+def test_pages_that_nobody_has_counted_end_with_the_one_in_the_status():
+    assert first_inline(**NUMBERED).rows == [[1, 2]]
+
+
+def test_a_total_is_taken_of_the_pages_that_state_one():
+    assert pages(page(1), page(2, n=2), page(n=None), pages=3, total="n", **NUMBERED).count == 3

@@ -1,0 +1,80 @@
+"""Undoing gzip and deflate piece by piece, however well they were packed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from airflow_provider_asyncapi.core.errors import RefusedContentError
+
+#: Bytes that are unpacked and handed on at a time.
+PIECE = 256 * 1024
+GZIP_MAGIC = b"\x1f\x8b"
+#: Content codings (RFC 9110, section 8.4.1) that :class:`Inflater` undoes.
+CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+
+
+class Inflater:
+    """
+    Undoes gzip (RFC 1952, of several members too) and deflate (RFC 1950, and 1951 as some servers understand it).
+
+    :param is_gzip: which of the two.
+    """
+
+    def __init__(self, *, is_gzip: bool = True) -> None:
+        self._is_gzip = is_gzip
+        self._inflater = zlib.decompressobj()
+        self.is_open = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """
+        Give what the next bytes unpack to, in pieces that are never large.
+
+        :raises zlib.error: where the data is broken.
+        """
+        while data:
+            if not self.is_open:
+                # Zeros after the end are padding.
+                data = data.lstrip(b"\0") if self._inflater.eof else data
+                if not data:
+                    return
+                self._begin(data)
+            yield (piece := self._inflater.decompress(data, PIECE))
+            # A full piece may mean that there is more, even when all input is taken.
+            while not self._inflater.eof and (len(piece) == PIECE or self._inflater.unconsumed_tail):
+                yield (piece := self._inflater.decompress(self._inflater.unconsumed_tail, PIECE))
+            self.is_open = not self._inflater.eof
+            data = self._inflater.unused_data
+
+    def _begin(self, data: bytes) -> None:
+        # The head of a zlib stream names the method 8 in its lower bits; without it the stream is a bare one.
+        bits = 31 if self._is_gzip else 15 if data[0] & 0x0F == zlib.DEFLATED else -15
+        self._inflater = zlib.decompressobj(bits)
+        self.is_open = True
+
+
+def inflater_of(coding: str) -> Inflater | None:
+    """Give what undoes a content coding; None where there is nothing to undo."""
+    return Inflater(is_gzip=coding != "deflate") if coding in CODINGS else None
+
+
+def gunzipped(body: bytes, limit: int) -> bytes:
+    """
+    Undo gzip where a body is one; any other as it is.
+
+    :param limit: how many bytes it may unpack to.
+    :raises RefusedContentError: where it is broken, or unpacks to more.
+    """
+    if not body.startswith(GZIP_MAGIC):
+        return body
+    inflater, unpacked = Inflater(), bytearray()
+    try:
+        for piece in inflater.feed(body):
+            unpacked += piece
+            if len(unpacked) > limit:
+                raise RefusedContentError(f"the body is gzip that unpacks to more than {limit} bytes, which isn't read")
+    except zlib.error as error:
+        raise RefusedContentError(f"the body begins as gzip, and is broken: {error}") from None
+    if inflater.is_open:
+        raise RefusedContentError("the body begins as gzip, and ends too early")
+    return bytes(unpacked)

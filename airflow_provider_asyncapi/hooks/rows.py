@@ -1,0 +1,96 @@
+"""Rows as files: a JSON array, NDJSON, or Parquet; one row in memory at a time, or a few thousand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Protocol
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.plans.fetch import WriteAs
+from airflow_provider_asyncapi.core.values import JsonValue
+from airflow_provider_asyncapi.hooks.storage import DraftFile, Stored
+
+
+class RowWriter(Protocol):
+    """
+    A file of rows.
+
+    :cvar suffix: of its name.
+    :cvar content_type: of what it holds.
+    """
+
+    suffix: str
+    content_type: str
+
+    def write(self, row: JsonValue) -> None:
+        """Take the next row."""
+
+    def finish(self) -> Stored:
+        """Complete the file."""
+
+
+class JsonArray:
+    """A JSON array of all rows."""
+
+    suffix = "json"
+    content_type = "application/json"
+
+    def __init__(self, draft: DraftFile) -> None:
+        self._draft = draft
+        self._before = b"["
+
+    def write(self, row: JsonValue) -> None:
+        """Take the next row."""
+        self._draft.write(self._before + json_bytes(row))
+        self._before = b", "
+
+    def finish(self) -> Stored:
+        """Complete the file."""
+        self._draft.write(b"]" if self._before == b", " else b"[]")
+        return self._draft.finish()
+
+
+class Ndjson:
+    """A line of JSON for each row."""
+
+    suffix = "ndjson"
+    content_type = "application/x-ndjson"
+
+    def __init__(self, draft: DraftFile) -> None:
+        self._draft = draft
+
+    def write(self, row: JsonValue) -> None:
+        """Take the next row."""
+        self._draft.write(json_bytes(row) + b"\n")
+
+    def finish(self) -> Stored:
+        """Complete the file."""
+        return self._draft.finish()
+
+
+def open_rows(kind: WriteAs, open_draft: Callable[..., DraftFile]) -> RowWriter:
+    """
+    Begin a file of rows.
+
+    :param open_draft: gives a draft; one that isn't for the result where it is told ``scratch=True``.
+    :raises ConfigurationError: where the kind needs what isn't installed.
+    """
+    if kind is WriteAs.PARQUET:
+        try:
+            from airflow_provider_asyncapi.hooks.parquet import Parquet
+        except ImportError:
+            raise ConfigurationError(
+                "write_as: 'parquet' needs pyarrow: install airflow-provider-asyncapi[parquet]"
+            ) from None
+        return Parquet(open_draft(), open_draft(scratch=True))
+    return JsonArray(open_draft()) if kind is WriteAs.JSON else Ndjson(open_draft())
+
+
+def json_bytes(value: JsonValue) -> bytes:
+    """Give a value's JSON text."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        # Half a character has no UTF-8; JSON can escape it.
+        return json.dumps(value).encode()

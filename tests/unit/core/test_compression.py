@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_asyncapi.core.compression import PIECE, Inflater, gunzipped, inflater_of
+from airflow_provider_asyncapi.core.errors import RefusedContentError
+
+
+def inflated(inflater: Inflater, packed: bytes, size: int) -> bytes:
+    pieces = [piece for at in range(0, len(packed), size) for piece in inflater.feed(packed[at : at + size])]
+    assert all(len(piece) <= PIECE for piece in pieces)
+    return b"".join(pieces)
+
+
+def bare(content: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(content) + packer.flush()
+
+
+@given(st.binary(max_size=2000), st.integers(1, 50))
+def test_what_was_packed_is_undone_however_it_is_cut(content, size):
+    assert inflated(Inflater(), gzip.compress(content), size) == content
+    assert inflated(Inflater(is_gzip=False), zlib.compress(content), size) == content
+
+
+def test_bare_deflate_is_undone_too():
+    assert inflated(Inflater(is_gzip=False), bare(b"abc" * 100), 7) == b"abc" * 100
+
+
+def test_several_members_are_one_file_and_zeros_are_padding():
+    inflater = Inflater()
+    assert inflated(inflater, gzip.compress(b"abc") + gzip.compress(b"def") + bytes(20), 5) == b"abcdef"
+    assert not inflater.is_open
+
+
+def test_what_has_not_ended_is_open():
+    inflater = Inflater()
+    inflated(inflater, gzip.compress(b"abc")[:-1], 100)
+    assert inflater.is_open
+
+
+@pytest.mark.parametrize(("coding", "undone"), [("gzip", True), ("x-gzip", True), ("deflate", True), ("", False)])
+def test_codings_are_told_apart(coding, undone):
+    assert (inflater_of(coding) is not None) is undone
+
+
+def test_a_body_that_is_gzip_is_undone_and_another_is_not():
+    assert gunzipped(gzip.compress(b"abc"), 3) == b"abc"
+    assert gunzipped(b"abc", 1) == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (gzip.compress(b"abcd"), "unpacks to more than 3 bytes"),
+        (gzip.compress(b"abc")[:-1], "ends too early"),
+        (b"\x1f\x8b" + b"\xff" * 20, "is broken"),
+    ],
+)
+def test_gzip_that_is_broken_or_too_large_is_refused(body, message):
+    with pytest.raises(RefusedContentError, match=message):
+        gunzipped(body, 3)

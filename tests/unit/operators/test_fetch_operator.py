@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import hashlib
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import Asset
+
+from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator
+from tests.unit.worlds import TI, ApiServer, context_of, reply
+
+pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
+
+
+def fetching(**given: Any) -> AsyncApiFetchOperator:
+    return AsyncApiFetchOperator(task_id="fetch", **{"job": "7", "endpoint": "/jobs/{identifier}", **given})
+
+
+def test_events_of_outlets_carry_the_manifest(api: ApiServer, tmp_path: Any) -> None:
+    api.says("GET /jobs/7", reply({"rows": [1]}))
+    asset = Asset("file:///rows")
+    events = {asset: SimpleNamespace(extra={"by": "me"})}
+    operator = fetching(result_path="rows", destination=f"{tmp_path}/x.json", outlets=[asset, SimpleNamespace()])
+    manifest = operator.execute(context_of(TI(), outlet_events=events))
+    assert manifest["sha256"] == [hashlib.sha256(b"[1]").hexdigest()]
+    assert events[asset].extra == {"by": "me", **manifest}
+
+
+def test_a_value_in_xcom_is_in_no_event(api: ApiServer) -> None:
+    api.says("GET /jobs/7", reply({"rows": [1]}))
+    asset = Asset("file:///rows")
+    events = {asset: SimpleNamespace(extra={})}
+    assert fetching(outlets=[asset]).execute(context_of(TI(), outlet_events=events)) == {"rows": [1]}
+    assert events[asset].extra == {}
+
+
+@pytest.mark.parametrize(
+    ("destination", "datasets"), [(None, []), ("s3://aws_default@bucket/rows/", [("s3://bucket", "rows")])]
+)
+def test_open_lineage_is_told_of_what_was_written(destination: Any, datasets: Any) -> None:
+    pytest.importorskip("airflow.providers.openlineage")
+    lineage = fetching(destination=destination).get_openlineage_facets_on_complete(None)
+    assert [(dataset.namespace, dataset.name) for dataset in lineage.outputs] == datasets
+
+
+def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_path: Any, monkeypatch: Any) -> None:
+    api.says("GET /jobs/7", reply({}))
+    owners = []
+    monkeypatch.setattr(
+        "airflow_provider_asyncapi.hooks.fetching.fetch", lambda *arguments: owners.append(arguments[-1])
+    )
+    for index in (-1, 3):
+        fetching().execute(context_of(TI(index)))
+    assert owners == ["dag/run/wait/-1", "dag/run/wait/3"]
