@@ -64,7 +64,7 @@ test-lowest: $(VENV_LOWEST)/.ready ## unit tests on the lowest versions that pyp
 	@mkdir -p reports
 	@$(VENV_LOWEST)/bin/python -m pytest $(T) --junitxml=reports/$@.xml $(ARGS)
 
-test-integration: $(VENV)/.ready ## integration tests: a real Airflow against real servers
+test-integration: $(VENV)/.s3 ## integration tests: a real Airflow against real servers
 	$(SAY) "Integration tests on Airflow $(AIRFLOW_NEWEST)"
 	@mkdir -p reports
 	@$(BIN)/python -m pytest tests/integration -m 'integration or not integration' --timeout=600 --junitxml=reports/$@.xml $(ARGS)
@@ -127,6 +127,11 @@ $(VENV)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/ai
 $(VENV_LOWEST)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/lowest.txt
 	$(SAY) "Setting up $(VENV_LOWEST): Airflow $(AIRFLOW_LOWEST) and the lowest versions (the first time takes a minute)"
 	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV_LOWEST) constraints/lowest.txt test
+	@touch $@
+
+$(VENV)/.s3: $(VENV)/.ready
+	$(SAY) "Adding S3's API and what talks to it to $(VENV)"
+	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV) constraints/airflow-3.3.txt s3
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.ready

@@ -240,6 +240,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     max_members: int
     max_ratio: float
     max_xcom_bytes: int
+    is_fetching: bool = False
 
     def __init__(
         self,
@@ -326,11 +327,13 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
         ti = context["ti"]
         owner = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index)))
+        self.is_fetching = True
         try:
             result = fetch(
                 self.hook, plan, handle, self.destination, limits, partial(ti.xcom_push, "return_value"), owner
             )
         finally:
+            self.is_fetching = False
             self.hook.close()
         if self.destination is not None:
             for outlet in self.outlets:
@@ -338,6 +341,13 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
                     context["outlet_events"][outlet].extra.update(result)
         self.push_link(context, handle)
         return result
+
+    def on_kill(self) -> None:
+        """End the fetch, so that it leaves nothing; Airflow gives a task that is killed some seconds for that."""
+        # Airflow calls this from a signal's handler, on the thread that fetches, and then waits for the task to end:
+        # what is raised here ends it. After SystemExit, Airflow tries the task again as after other failures.
+        if self.is_fetching:
+            raise SystemExit("The task was killed while it was fetching")
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell OpenLineage, where its provider is installed, of the dataset that was written."""

@@ -53,3 +53,18 @@ def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_pat
     for index in (-1, 3):
         fetching().execute(context_of(TI(index)))
     assert owners == ["dag/run/wait/-1", "dag/run/wait/3"]
+
+
+def test_a_task_that_is_killed_leaves_nothing(api: ApiServer, tmp_path: Any, monkeypatch: Any) -> None:
+    operator = fetching(output="file", destination=f"{tmp_path}/a/x")
+    operator.on_kill()
+
+    def killing(*_: Any) -> Any:
+        operator.on_kill()
+
+    api.says("GET /jobs/7", reply("x" * 1000))
+    monkeypatch.setattr("airflow_provider_asyncapi.hooks.storage.DraftFile.write", killing)
+    with pytest.raises(SystemExit, match="was killed while it was fetching"):
+        operator.execute(context_of(TI()))
+    assert list(tmp_path.iterdir()) == []
+    operator.on_kill()

@@ -1,0 +1,192 @@
+"""Destinations in S3, through its real API: a server of it on loopback, Airflow's Amazon provider and s3fs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
+from tests.unit.transports.loopback import Server, reply
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:in a future version of UPath"),
+]
+
+MIB = 1024 * 1024
+BUCKET = "results"
+FOLDER = f"s3://aws_s3@{BUCKET}/jobs/7/"
+LIMITS = Limits(100 * MIB, 1000, 200, 1000)
+#: Fetches as a task does, and ends when it is killed as the operator does.
+CHILD = """
+import signal, sys
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("killed"))
+plan = FetchPlan.parse({"endpoint": "/x", "output": "file"})
+fetch(AsyncApiHook("api"), plan, JobHandle("7"), sys.argv[1], Limits(2**30, 9, 9, 9), owner="dag/run/task/-1")
+"""
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield boto3.client(
+        "s3",
+        endpoint_url=f"http://{host}:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    server.stop()
+
+
+@pytest.fixture
+def api() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def bucket(s3: Any, api: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give a client of an empty bucket that Airflow knows, as it knows the API."""
+    s3.create_bucket(Bucket=BUCKET)
+    connection = {
+        "conn_type": "aws",
+        "login": "test",
+        "password": "test",
+        "extra": {"endpoint_url": s3.meta.endpoint_url, "region_name": "us-east-1"},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_S3", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_CONN_API", json.dumps({"conn_type": "asyncapi", "host": api.url}))
+    yield s3
+    for key in contents(s3):
+        s3.delete_object(Bucket=BUCKET, Key=key)
+
+
+def contents(s3: Any) -> dict[str, bytes]:
+    found = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+    return {each["Key"]: s3.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read() for each in found}
+
+
+def uploads(s3: Any) -> list[str]:
+    """Give the keys of multipart uploads that were neither completed nor aborted."""
+    return [each["Key"] for each in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        for name, content in members.items():
+            opened.writestr(name, content)
+    return buffer.getvalue()
+
+
+def fetched(api: Server, body: bytes, target: str = FOLDER, **given: Any) -> Any:
+    api.plays(reply(body))
+    hook = AsyncApiHook("api")
+    try:
+        plan = FetchPlan.parse({"endpoint": "/x", **given})
+        return fetch(hook, plan, JobHandle("7"), target, LIMITS, owner="dag/run/task/-1")
+    finally:
+        hook.close()
+
+
+def test_members_become_objects_and_replace_those_that_were_there(bucket: Any, api: Server) -> None:
+    bucket.put_object(Bucket=BUCKET, Key="jobs/7/a", Body=b"old")
+    manifest = fetched(api, zipped(a=b"1", b=b"22", **{"sub/c": b""}), output="zip")
+    assert manifest["paths"] == [f"{FOLDER}a", f"{FOLDER}b", f"{FOLDER}sub/c"]
+    assert contents(bucket) == {"jobs/7/a": b"1", "jobs/7/b": b"22", "jobs/7/sub/c": b""}
+
+
+def test_a_large_file_is_uploaded_in_parts(bucket: Any, api: Server) -> None:
+    body = random.Random(1).randbytes(12 * MIB)
+    fetched(api, body, f"s3://aws_s3@{BUCKET}/large.bin", output="file")
+    assert contents(bucket) == {"large.bin": body}
+    assert bucket.head_object(Bucket=BUCKET, Key="large.bin")["ETag"].endswith('-3"')
+    assert uploads(bucket) == []
+
+
+def test_rows_are_written_to_an_object(bucket: Any, api: Server) -> None:
+    fetched(api, b'{"rows": [1, 2]}', result_path="rows", write_as="ndjson")
+    assert contents(bucket) == {"jobs/7/result.ndjson": b"1\n2\n"}
+
+
+@pytest.mark.parametrize("old", [{}, {"jobs/7/a": b"old"}], ids=["new", "replacing"])
+def test_an_upload_that_fails_is_aborted_and_undone(
+    bucket: Any, api: Server, monkeypatch: pytest.MonkeyPatch, old: dict[str, bytes]
+) -> None:
+    from s3fs.core import S3File
+
+    for key, content in old.items():
+        bucket.put_object(Bucket=BUCKET, Key=key, Body=content)
+    real = S3File._upload_chunk
+
+    def failing(file: Any, final: bool = False) -> Any:
+        if file.path.endswith("/b") and file.parts:
+            assert uploads(bucket) == ["jobs/7/b"]
+            raise ConnectionResetError("the network is down")
+        return real(file, final)
+
+    monkeypatch.setattr(S3File, "_upload_chunk", failing)
+    with pytest.raises(ConnectionResetError):
+        fetched(api, zipped(a=b"1", b=random.Random(1).randbytes(12 * MIB)), output="zip")
+    assert contents(bucket) == old
+    assert uploads(bucket) == []
+
+
+def test_a_task_that_is_killed_while_it_uploads_leaves_nothing(bucket: Any, api: Server) -> None:
+    api.plays(reply(random.Random(1).randbytes(64 * MIB)))
+    child = subprocess.Popen([sys.executable, "-c", CHILD, FOLDER], env=dict(os.environ), stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not uploads(bucket):
+        assert child.poll() is None, child.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child.send_signal(signal.SIGTERM)
+    _, said = child.communicate(timeout=60)
+    assert b"killed" in said
+    assert contents(bucket) == {}
+    assert uploads(bucket) == []
+
+
+def test_what_a_task_has_left_that_was_killed_for_good_is_removed_by_the_next_try(bucket: Any, api: Server) -> None:
+    """No handler runs on SIGKILL; what is uploaded by then lies at its place, and beside it the record of it."""
+    from airflow_provider_asyncapi.hooks.places import RemotePlace
+
+    real = RemotePlace.put
+
+    def put(place: Any, files: Any) -> None:
+        real(place, files)
+        raise SystemExit
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RemotePlace, "put", put)
+        patch.setattr("airflow_provider_asyncapi.hooks.storage.Destination._undo", lambda *_: False)
+        with pytest.raises(SystemExit):
+            fetched(api, zipped(first=b"1"), output="zip")
+    assert "jobs/7/first" in contents(bucket)
+    fetched(api, zipped(second=b"2"), output="zip")
+    assert contents(bucket) == {"jobs/7/second": b"2"}
