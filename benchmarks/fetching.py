@@ -1,0 +1,233 @@
+"""What fetching costs, beside the plainest way to do the same, in one run; figures are ratios, and megabytes."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.measure import table
+
+MB, GIB = 1_000_000, 1 << 30
+ROUNDS = 3
+#: One process, so that each side has a processor; it makes all it serves as it goes.
+_SERVER = """
+import asyncio, json, os, sys
+from aiohttp import web
+
+CHUNK = os.urandom(1 << 20)
+
+async def file(request):
+    size = int(request.match_info["size"])
+    response = web.StreamResponse(headers={"Content-Length": str(size), "Content-Type": "application/octet-stream"})
+    await response.prepare(request)
+    while size:
+        await response.write(CHUNK[:size])
+        size -= min(size, len(CHUNK))
+    return response
+
+async def archive(request):
+    return web.FileResponse(sys.argv[1])
+
+async def page(request):
+    await asyncio.sleep(0.02)
+    number = int(request.query["page"])
+    return web.json_response({"rows": [{"n": number, "text": "x" * 960}] * 100})
+
+async def document(request):
+    size = int(request.match_info["size"])
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    row = json.dumps({"id": 1, "ok": True, "text": "x" * 960})
+    block = (row + ",").encode() * 1000
+    await response.write(b'{"rows": [')
+    while size > 0:
+        await response.write(block)
+        size -= len(block)
+    await response.write(row.encode() + b"]}")
+    return response
+
+app = web.Application()
+app.add_routes([web.get("/file/{size}", file), web.get("/zip", archive), web.get("/page", page)])
+app.add_routes([web.get("/document/{size}", document)])
+
+async def main():
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    print(site._server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+#: Prints wall seconds, CPU seconds and megabytes above what the process had before; its imports are no part of it.
+_MEASURED = """
+import os, sys, time
+url, folder, size = sys.argv[1:]
+{setup}
+def memory(what):
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1000 for line in status if line.startswith(what))
+with open("/proc/self/clear_refs", "w") as peak:
+    peak.write("5")  # the peak begins anew, so that what imports took for a while doesn't hide what follows
+idle, wall, cpu = memory("VmRSS"), time.perf_counter(), time.process_time()
+{work}
+print(time.perf_counter() - wall, time.process_time() - cpu, memory("VmHWM") - idle)
+"""
+_OURS = """
+import json, logging
+logging.disable(logging.WARNING)
+os.environ["AIRFLOW_CONN_API"] = json.dumps({"conn_type": "asyncapi", "host": url})
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
+import ijson, jsonpath_ng.ext.filter
+hook = AsyncApiHook("api")
+hook.get_conn()
+def fetched(name, **given):
+    fetch(hook, FetchPlan.parse(given), JobHandle("7"), f"{folder}/{name}", Limits(10**11, 10**5, 200, 10**5))
+"""
+_REQUESTS = "import hashlib, requests, subprocess\nsession = requests.Session()"
+_STREAMED = """
+digest = hashlib.sha256()
+with session.get(f"{url}%s", stream=True) as answer, open(f"{folder}/plain", "wb") as file:
+    for chunk in answer.iter_content(1 << 20):
+        file.write(chunk)
+        digest.update(chunk)
+"""
+_PAGES = 'output="pages", endpoint="/page", params={"page": "{page}"}, result_path="rows", pages=int(size)'
+_WAYS = {
+    "file": (_OURS, 'fetched("ours", output="file", endpoint=f"/file/{size}")'),
+    "requests": (_REQUESTS, _STREAMED % "/file/{size}"),
+    "zip": (_OURS, 'fetched("ours/", output="zip", endpoint="/zip")'),
+    "unzip": (
+        _REQUESTS,
+        (_STREAMED % "/zip").replace("        digest.update(chunk)\n", "")
+        + 'subprocess.run(["unzip", "-q", "-o", f"{folder}/plain", "-d", f"{folder}/plain.d"], check=True)',
+    ),
+    "pages": (_OURS, f'fetched("ours", {_PAGES})'),
+    "one by one": (
+        _REQUESTS,
+        """
+with open(f"{folder}/plain", "w") as file:
+    for number in range(1, int(size) + 1):
+        for row in session.get(f"{url}/page", params={"page": number}).json()["rows"]:
+            file.write(json.dumps(row) + "\\n")
+""",
+    ),
+    "aiohttp": (
+        "import aiohttp, asyncio",
+        """
+async def main():
+    slots = asyncio.Semaphore(8)
+    async with aiohttp.ClientSession() as session:
+        async def one(number):
+            async with slots, session.get(f"{url}/page", params={"page": number}) as answer:
+                return (await answer.json())["rows"]
+        pages = await asyncio.gather(*(one(number) for number in range(1, int(size) + 1)))
+    with open(f"{folder}/plain", "w") as file:
+        for rows in pages:
+            for row in rows:
+                file.write(json.dumps(row) + "\\n")
+asyncio.run(main())
+""",
+    ),
+    "document": (
+        _OURS,
+        'fetched("ours", endpoint=f"/document/{size}", result_path="rows[?(@.ok == true)]", write_as="ndjson")',
+    ),
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_FOLDER")) as folder:
+        archive = Path(folder, "archive.zip")
+        _make_archive(archive)
+        server = subprocess.Popen([sys.executable, "-c", _SERVER, str(archive)], stdout=subprocess.PIPE, text=True)
+        try:
+            port = server.stdout.readline().strip() if server.stdout else ""
+            for measure in (_files, _archive, _pages, _documents):
+                measure(f"http://127.0.0.1:{port}", folder)
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _files(url: str, folder: str) -> None:
+    both = _measured(url, folder, {"file": GIB, "requests": GIB})
+    rows = [("1 GiB to disk, SHA-256", "CPU s", "of requests'", "wall s", "MB above idle")]
+    for name, (wall, cpu, memory) in both.items():
+        rows.append((name, f"{cpu:.2f}", f"{cpu / both['requests'][1]:.2f}", f"{wall:.2f}", f"{memory:.0f}"))
+    for size in (100 * MB, 4000 * MB):
+        wall, cpu, memory = _measured(url, folder, {"file": size}, rounds=1)["file"]
+        rows.append((f"file of {size // MB} MB", f"{cpu:.2f}", "", f"{wall:.2f}", f"{memory:.0f}"))
+    table("A file", rows)
+
+
+def _archive(url: str, folder: str) -> None:
+    both = _measured(url, folder, {"zip": GIB, "unzip": GIB})
+    rows = [("1 GiB in 1,000 members", "wall s", "speed of unzip's", "CPU s", "MB above idle")]
+    for name, (wall, cpu, memory) in both.items():
+        rows.append((name, f"{wall:.2f}", f"{both['unzip'][0] / wall:.2f}", f"{cpu:.2f}", f"{memory:.0f}"))
+    table("An archive", rows)
+
+
+def _pages(url: str, folder: str) -> None:
+    ways = _measured(url, folder, {"pages": 200, "one by one": 200, "aiohttp": 200})
+    rows = [("200 pages of 100 kB, 20 ms away", "wall s", "of aiohttp's", "speed of one by one", "MB above idle")]
+    for name, (wall, _, memory) in ways.items():
+        ratios = (f"{wall / ways['aiohttp'][0]:.2f}", f"{ways['one by one'][0] / wall:.1f}")
+        rows.append((name, f"{wall:.2f}", *ratios, f"{memory:.0f}"))
+    wall, _, memory = _measured(url, folder, {"pages": 2000}, rounds=1)["pages"]
+    rows.append(("2,000 pages", f"{wall:.2f}", "", "", f"{memory:.0f}"))
+    table("Pages", rows)
+
+
+def _documents(url: str, folder: str) -> None:
+    rows = [("filtered rows of one JSON document", "wall s", "MB above idle")]
+    for size in (100 * MB, 1000 * MB):
+        wall, _, memory = _measured(url, folder, {"document": size}, rounds=1)["document"]
+        rows.append((f"{size // MB} MB", f"{wall:.1f}", f"{memory:.0f}"))
+    table("A document", rows)
+
+
+def _measured(
+    url: str, folder: str, sizes: dict[str, int], rounds: int = ROUNDS
+) -> dict[str, tuple[float, float, float]]:
+    """Give the medians of wall seconds, CPU seconds and megabytes, of ways that take turns."""
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in sizes}
+    for _ in range(rounds):
+        for name, size in sizes.items():
+            setup, work = _WAYS[name]
+            source = _MEASURED.format(setup=f"import json\n{setup}", work=work)
+            with tempfile.TemporaryDirectory(dir=folder) as own:
+                environment = {**os.environ, "AIRFLOW_HOME": own, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+                ran = subprocess.run(
+                    [sys.executable, "-c", source, url, own, str(size)],
+                    env=environment,
+                    check=True,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            found[name].append(tuple(map(float, ran.stdout.split()[-3:])))
+    return {
+        name: tuple(statistics.median(values) for values in zip(*measured, strict=True))  # type: ignore[misc]
+        for name, measured in found.items()
+    }
+
+
+def _make_archive(path: Path) -> None:
+    """Make a zip of 1,000 members of a MiB each that can be packed to about a half."""
+    import random
+    import zipfile
+
+    dice = random.Random(1)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as opened:
+        for number in range(1000):
+            opened.writestr(f"{number:04}.csv", dice.randbytes(1 << 19).hex())
