@@ -8,8 +8,11 @@ A new one is a function decorated with its name, its first argument the state of
 from __future__ import annotations
 
 import base64
+import gzip
+import hashlib
 import io
 import json
+import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -247,6 +250,17 @@ def zipped(members: Mapping[str, str]) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def tarred(members: Mapping[str, str]) -> bytes:
+    """Make a tar archive, packed by gzip."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content.encode()))
     return buffer.getvalue()
 
 
@@ -734,6 +748,39 @@ def csv(state: State, call: Call) -> Reply:
 def ndjson(state: State, call: Call) -> Reply:
     if str(call) == "GET /exports/5/rows":
         return Reply(200, '{"id": 1}\n{"id": 2}\n', content_type="application/x-ndjson")
+    return _export(state, call)
+
+
+@server("large_json", {"exports/2026-01-31/result.ndjson": '{"id": 1, "deleted": false}\n'})
+def large_json(state: State, call: Call) -> Reply:
+    if str(call) == "GET /exports/5/rows":
+        return Reply(200, {"meta": {}, "rows": [{"id": 1, "deleted": False}, {"id": 2, "deleted": True}]})
+    return _export(state, call)
+
+
+@server("tar", {"exports/2026-01-31/a.csv": "1\n", "exports/2026-01-31/sub/b.csv": "2\n"})
+def tar(state: State, call: Call) -> Reply:
+    if str(call) == "GET /exports/5/rows.tar.gz":
+        return Reply(200, tarred({"a.csv": "1\n", "sub/b.csv": "2\n"}), content_type="application/gzip")
+    return _export(state, call)
+
+
+@server("gzip", {"exports/2026-01-31/rows.csv": "1\n"})
+def gzip_(state: State, call: Call) -> Reply:
+    if str(call) == "GET /exports/5/rows.csv.gz":
+        return Reply(200, gzip.compress(b"1\n"), content_type="application/gzip")
+    return _export(state, call)
+
+
+@server("checksum", {"exports/2026-01-31.csv": "a,b\n"})
+def checksum(state: State, call: Call) -> Reply:
+    match str(call):
+        case "GET /files/5.csv":
+            # A proxy on the way spoils the first answer.
+            return Reply(200, b"a,b\n" if state.nth("file") > 1 else b"a;b\n", content_type="text/csv")
+        case "GET /exports/5":
+            stated = {"url": "/files/5.csv", "sha256": hashlib.sha256(b"a,b\n").hexdigest()}
+            return Reply(200, {"status": progress(state, ("BUSY", "READY")), "file": stated})
     return _export(state, call)
 
 
