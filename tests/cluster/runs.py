@@ -91,7 +91,7 @@ class Run:
         assert set(report.submits.values()) <= {submits}, self.story()
         for job in report.jobs:
             assert job.cancels == cancels, self.story()
-            # A triggerer that takes over polls at once, and the one that has lost the job may poll once more until it
-            # learns of it. Before a cancel the job is looked at, too.
+            # A triggerer that has lost the job may poll it once more until it learns of it, between two polls of
+            # the one that took over. Before a cancel the job is looked at, too.
             too_soon = 2 * max(0, self.starts(job) - 1) + cancels
             assert job.gaps_below(shortest_gap) <= too_soon, self.story()

@@ -27,9 +27,9 @@ def test_the_jobs_of_a_killed_triggerer_are_waited_for_by_another(batch, cluster
     wait_until(lambda: len(cluster.waiting_at()) == 2, batch.story)
     cluster.processes.kill("triggerer-1")
     batch.until_polled(times=2)
-    batch.check(jobs=JOBS)
     cluster.start_component("triggerer-1")
     cluster.wait_for_triggerers()
+    batch.check(jobs=JOBS)
 
 
 def test_a_rolling_restart_cancels_nothing(batch, cluster):
@@ -51,8 +51,8 @@ def test_a_triggerer_that_was_frozen_cancels_nothing_that_waits_elsewhere(batch,
     # It fires on_kill for all that it held.
     batch.until(lambda: batch.log("job.wait").count(SPARED) >= spared + max(holders.values()))
     batch.until_polled()
-    batch.check(jobs=JOBS)
     cluster.wait_for_triggerers()
+    batch.check(jobs=JOBS)
 
 
 def test_a_triggerer_that_comes_back_after_the_deadline_looks_once_more(batch, cluster, api, start):

@@ -47,14 +47,16 @@ from airflow_provider_asyncapi.core.values import as_text, shorten
 _NOT_FOUND = 404
 #: Longer answers aren't kept from poll to poll, for there may be thousands of waits. Bytes.
 _REMEMBERED = 4096
+#: Seconds over which polls that are overdue together are spread.
+_LONGEST_SPREAD = 60.0
 
 
 def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow[JobHandle]:
     """
     Poll until the job is over.
 
-    :param spread: whether many wait beside this one: then the first interval is cut short by chance, so that those who
-        begin at the same moment don't poll at the same moment for ever.
+    :param spread: whether many wait beside this one: then one whose next poll is overdue waits a moment, left to
+        chance, so that those who begin together, after a restart perhaps, don't poll together for ever.
     :return: the handle, its outcome ``success`` or ``no_data``.
     :raises JobFailedError: where it failed.
     :raises DeadlineError: where it took too long; it has been cancelled then, if there is a request for that.
@@ -71,6 +73,8 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
     poll = _Poll.of(api, plan, handle)
     due = state.started_at + plan.schedule.initial_delay if polls == 0 else 0.0
     delay = (state.next_poll or due) - api.clock()
+    if spread and delay <= 0:
+        delay = api.rng() * min(plan.schedule.interval, _LONGEST_SPREAD)
     if delay > 0:
         yield Sleep(_until_deadline(delay, state, api.clock()))
     while True:
@@ -97,8 +101,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
             pause = _until_deadline(patience.wait(api, problem, response), state, now)
             yield Log(logging.WARNING, f"{problem}; polling again in {pause:.3g} s")
         else:
-            pause = _until_deadline(_interval(api, plan, polls, response, cut=spread), state, now)
-            spread = False
+            pause = _until_deadline(_interval(api, plan, polls, response), state, now)
             if is_new or is_first:
                 is_first = False
                 yield Log(logging.INFO, f"{_described(api, handle)}; next poll in {pause:.3g} s")
@@ -292,11 +295,10 @@ def _expired(
     return DeadlineError(f"{_described(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}")
 
 
-def _interval(api: Api, plan: WaitPlan, polls: int, response: Response | None, *, cut: bool) -> float:
-    """Give the wait after a poll that was answered; what the API says isn't cut short."""
+def _interval(api: Api, plan: WaitPlan, polls: int, response: Response | None) -> float:
+    """Give the wait after a poll that was answered."""
     said = retry_after(response.headers.get("retry-after"), api.clock()) if response is not None else None
-    pause = plan.schedule.after_poll(polls, said, api.rng)
-    return max(SHORTEST_WAIT, pause * api.rng()) if cut and said is None else pause
+    return plan.schedule.after_poll(polls, said, api.rng)
 
 
 def _until_deadline(pause: float, state: Wait, now: float) -> float:

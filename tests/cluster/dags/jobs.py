@@ -53,9 +53,9 @@ DAGS = {
     "deadline": Jobs(PLAIN, {"timeout": 20}, count=2),
     "closed": Jobs(PLAIN, {"running_value": ["queued", "running"]}),
     # Three retries that outlast the minute in which the API server is away.
-    "plain-patient": Jobs(PLAIN, retry_delay=25),
-    "keyed-patient": Jobs(KEYED, retry_delay=25),
-    "lookup-patient": Jobs(FINDABLE, retry_delay=25),
+    "plain-patient": Jobs(PLAIN, retry_delay=40),
+    "keyed-patient": Jobs(KEYED, retry_delay=40),
+    "lookup-patient": Jobs(FINDABLE, retry_delay=40),
 }
 
 

@@ -127,7 +127,7 @@ def test_the_repr_names_the_job_and_not_its_request() -> None:
 
 def test_after_a_restart_the_polls_that_there_was_time_for_count(api: ApiServer, connection: None) -> None:
     api.says(POLL, reply({"status": "running"}))
-    waiting = trigger(started_at=time.time() - 1000, deadline=time.time() + 20, max_iterations=5, poke_interval=100)
+    waiting = trigger(started_at=time.time() - 1000, deadline=time.time() + 2, max_iterations=5, poke_interval=100)
     event = asyncio.run(event_of(waiting))
     assert event["error"]["kind"] == "DeadlineError"
     assert api.count(POLL) == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import logging
 from typing import Any
@@ -127,10 +128,14 @@ def test_a_captured_value_changes_the_next_request():
     assert script.paths == [f"GET /jobs/7?n={page}" for page in "0abb"]
 
 
-def test_those_who_begin_together_do_not_poll_together_for_ever():
-    script = Script(make_api(), RUNNING, RUNNING, RUNNING, DONE)
-    script.run(wait(script.api, WaitPlan.parse(plan_fields()), state(), spread=True))
-    assert script.sleeps == [5, 10, 10]
+@pytest.mark.parametrize(
+    ("next_poll", "interval", "first"), [(None, 10, 5), (-60, 10, 5), (-1, 3600, 30), (7, 10, 7)], ids=str
+)
+def test_those_who_are_overdue_together_do_not_poll_together(next_poll, interval, first):
+    script = Script(make_api(), RUNNING, RUNNING, DONE)
+    at = dataclasses.replace(state(), next_poll=next_poll and START + next_poll)
+    script.run(wait(script.api, WaitPlan.parse(plan_fields(poke_interval=interval)), at, spread=True))
+    assert script.sleeps == [first, interval, interval]
 
 
 def held(seconds: float) -> HeldError:
@@ -148,12 +153,6 @@ def test_a_poll_that_was_held_back_is_made_later_and_is_no_poll_and_no_error_unt
 def test_a_hold_does_not_outlast_the_deadline():
     with pytest.raises(DeadlineError):
         waited(RUNNING, held(1000), RUNNING, at=state(deadline=START + 60))
-
-
-def test_what_the_api_says_is_not_cut_short_to_spread():
-    script = Script(make_api(), answer({"status": "running"}, retry_after="8"), RUNNING, DONE)
-    script.run(wait(script.api, WaitPlan.parse(plan_fields()), state(), spread=True))
-    assert script.sleeps == [8, 10]
 
 
 def test_an_unknown_status_runs_on_and_is_logged_once():
