@@ -126,7 +126,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         while True:
             async with shared_client(self.asyncapi_conn_id) as (api, driver):
                 try:
-                    return await driver.run(wait(api, plan, state, spread=True), observe=self._observe)
+                    return await driver.run(wait(api, plan, state, spread=plan.batch is None), observe=self._observe)
                 except SupersededError:
                     self.log.info("The connection has changed: going on with what it is now")
                 except AuthenticationError:

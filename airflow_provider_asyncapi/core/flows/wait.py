@@ -71,11 +71,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
     patience = Patience(plan.schedule, state.errors)
     polls, doubted, is_first = state.polls, set[str | None](), state.polls == 0
     poll = _Poll.of(api, plan, handle)
-    due = state.started_at + plan.schedule.initial_delay if polls == 0 else 0.0
-    delay = (state.next_poll or due) - api.clock()
-    if spread and delay <= 0:
-        delay = api.rng() * min(plan.schedule.interval, _LONGEST_SPREAD)
-    if delay > 0:
+    if (delay := _first_delay(api, plan, state, spread=spread)) > 0:
         yield Sleep(_until_deadline(delay, state, api.clock()))
     while True:
         poll = poll.renewed(api, plan, handle)
@@ -293,6 +289,15 @@ def _expired(
     if plan.cancel is not None:
         yield from cancel(api, plan.cancel, handle, "it wasn't done in time")
     return DeadlineError(f"{_described(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}")
+
+
+def _first_delay(api: Api, plan: WaitPlan, state: Wait, *, spread: bool) -> float:
+    """Give the time until the first poll that is made here."""
+    due = state.started_at + plan.schedule.initial_delay if state.polls == 0 else 0.0
+    delay = (state.next_poll or due) - api.clock()
+    if spread and delay <= 0:
+        return api.rng() * min(plan.schedule.interval, _LONGEST_SPREAD)
+    return delay
 
 
 def _interval(api: Api, plan: WaitPlan, polls: int, response: Response | None) -> float:

@@ -96,7 +96,10 @@ def test_a_job_that_failed_gives_the_error_and_what_is_known_of_it(api: ApiServe
     assert (event["handle"]["identifier"], event["handle"]["progress"]) == ("j-1", 0.4)
 
 
-def test_a_connection_that_is_gone_is_an_event_and_no_crash(supervisor: Supervisor) -> None:
+def test_a_connection_that_is_gone_is_an_event_and_no_crash(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "_SHORTEST_DEFERRAL", 0.0)
     event = asyncio.run(event_of(trigger()))
     assert event["error"]["kind"] == "ConfigurationError"
     assert "asyncapi_default" in event["error"]["message"]
