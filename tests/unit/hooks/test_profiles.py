@@ -162,11 +162,13 @@ def test_operators_fill_in_from_the_profile_what_the_dag_leaves_out() -> None:
     submit = AsyncApiTriggerOperator(task_id="submit", profile="celigo", identifier="other", variables={"flow": "f"})
     assert submit.describe()["identifier"] == "other"
     assert submit.describe()["method"] == "POST"
-    assert AsyncApiSensor(task_id="wait", profile="panoply", job="j").describe()["poke_interval"] == 30
-    assert (
-        AsyncApiSensor(task_id="wait", profile="panoply", job="j", poke_interval=60).describe()["poke_interval"] == 60
-    )
-    assert AsyncApiFetchOperator(task_id="fetch", profile="vayana", job="j").describe()["output"] == "zip"
+    for given, interval in (({}, 30), ({"poke_interval": 60}, 60)):
+        wait = AsyncApiSensor(
+            task_id="wait", profile="panoply", job="j", endpoint="/x", completion_value="done", **given
+        )
+        assert wait.describe()["poke_interval"] == interval
+    fetch = AsyncApiFetchOperator(task_id="fetch", profile="vayana", job="j", destination="file:///x/")
+    assert fetch.describe()["output"] == "zip"
 
 
 def test_the_profile_of_the_task_goes_before_that_of_the_connection(connect: Any) -> None:
@@ -183,7 +185,9 @@ def test_each_shipped_profile_describes_what_can_be_run(name: str) -> None:
     assert set(profile["connection"]) <= EXTRA_KEYS
     with DAG("dag", schedule=None):
         variables = dict.fromkeys(("flow", "app", "hub", "object", "query"), "x")
-        submit = AsyncApiTriggerOperator(task_id="submit", profile=name, variables=variables)
+        submit = AsyncApiTriggerOperator(
+            task_id="submit", profile=name, variables=variables, **NEEDED.get((name, "trigger"), {})
+        )
         wait = AsyncApiSensor(task_id="wait", job=submit.job, profile=name, **NEEDED.get((name, "status"), {}))
         fetch = AsyncApiFetchOperator(task_id="fetch", job=wait.job, profile=name, **NEEDED.get((name, "fetch"), {}))
     for task in (submit, wait, fetch):
@@ -192,8 +196,12 @@ def test_each_shipped_profile_describes_what_can_be_run(name: str) -> None:
 
 #: What these leave to the author, for it is the author's API.
 NEEDED: dict[tuple[str, str], dict[str, Any]] = {
-    ("panoply", "status"): {"completion_value": "done"},
-    ("panoply", "fetch"): {"pages": 3, "query_params": {"page": "{page}"}},
+    ("http_202", "trigger"): {"endpoint": "/exports"},
+    ("panoply", "trigger"): {"endpoint": "/exports"},
+    ("vayana", "trigger"): {"endpoint": "/download"},
+    ("panoply", "status"): {"endpoint": "/exports/{identifier}", "completion_value": "done"},
+    ("vayana", "fetch"): {"destination": "file:///x/"},
+    ("panoply", "fetch"): {"endpoint": "/rows", "pages": 3, "query_params": {"page": "{page}"}},
 }
 
 
