@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import http.client
 import logging
+import socket
 import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
 
@@ -32,7 +33,7 @@ from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import causes, fault
 from airflow_provider_asyncapi.transports.tls import tls_context
-from airflow_provider_asyncapi.transports.wire import CHUNK, Receiver, wire_headers, wire_url
+from airflow_provider_asyncapi.transports.wire import CHUNK, SLOWEST, Receiver, wire_headers, wire_url
 
 T = TypeVar("T")
 
@@ -181,16 +182,61 @@ def _connecting(connection: urllib3.connection.HTTPConnection) -> Iterator[None]
         raise NewConnectionError(connection, type(error).__name__) from error
 
 
+@contextmanager
+def _beginning(connection: urllib3.connection.HTTPConnection) -> Iterator[None]:
+    """
+    Bound the time until the head of an answer is complete.
+
+    One that trickles in is never silent, and only another thread can end the wait for it.
+
+    :raises TimeoutError: where it took too long.
+    """
+    # By now urllib3 has set the read timeout there.
+    sock, silence = connection.sock, connection.timeout
+    if not isinstance(silence, int | float):
+        yield
+        return
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        with suppress(OSError):
+            # Not the method of a TLS socket, which would leave the reader without its state.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    watch = threading.Timer(SLOWEST * silence, end)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException):
+        if not over.is_set():
+            raise
+    finally:
+        watch.cancel()
+    # A head that is cut off may have been taken for a whole one.
+    if over.is_set():
+        raise TimeoutError("the answer didn't begin in time")
+
+
 class _HTTPConnection(urllib3.connection.HTTPConnection):
     def connect(self) -> None:
         with _connecting(self):
             super().connect()
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
+        with _beginning(self):
+            return super().getresponse()
 
 
 class _HTTPSConnection(urllib3.connection.HTTPSConnection):
     def connect(self) -> None:
         with _connecting(self):
             super().connect()
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
+        with _beginning(self):
+            return super().getresponse()
 
 
 class _HTTPPool(urllib3.HTTPConnectionPool):

@@ -266,20 +266,21 @@ def drip(connection: Any, _asked: Any) -> bool:
     return True
 
 
-def test_a_head_that_trickles_in_is_given_up_in_the_triggerer(serve):
+def test_a_head_that_trickles_in_is_given_up(driver, serve):
     server = serve(drip_head)
-    outcome = run("aiohttp", make_api(server.url, read_timeout=0.03), sending(Request("GET", f"{server.url}/x")))
+    began = time.monotonic()
+    outcome = run(driver, make_api(server.url, read_timeout=0.05), sending(Request("GET", f"{server.url}/x")))
     assert outcome.error[0] == "TransportError"
-    assert "the answer hadn't begun after 0.3 s" in outcome.error[1]
+    assert time.monotonic() - began < 30, "the server would go on for a minute"
 
 
 def drip_head(connection: Any, _asked: Any) -> bool:
     connection.sendall(b"HTTP/1.1 200 OK\r\nx-pad: ")
     # Whoever asked is gone before this is over.
     with contextlib.suppress(OSError):
-        for _ in range(1000):
+        for _ in range(15_000):
             connection.sendall(b"x")
-            time.sleep(0.002)
+            time.sleep(0.004)
     return False
 
 
