@@ -428,7 +428,11 @@ class _Run:
     def _judge_failures(self) -> None:
         """Fail, warn or skip where records failed."""
         partial_result = self.fetching.plan.partial
-        if partial_result is None or not self.failed:
+        if partial_result is None:
+            return
+        if not self.records:
+            log.warning("failed_records: found no records at %s, failed or not", partial_result.condition.selection)
+        if not self.failed:
             return
         message = f"{self.failed} of {self.records} records of job {self.fetching.handle.identifier} failed"
         if partial_result.action == "fail":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from airflow_provider_asyncapi.core import decoding, templates
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Gather
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Gather, Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ResultError
 from airflow_provider_asyncapi.core.flows.fetch import Fetching, NoDataError
 from airflow_provider_asyncapi.core.messages import Response
@@ -69,6 +70,9 @@ def fetch_pages(fetching: Fetching, paging: Paging, collect: Collect, *, inline:
         )
         yield Gather(flows, fetching.plan.concurrency, partial(ledger.enter, may_be_empty=False))
     ledger.close()
+    # A selector that is misspelt looks the same as a result of one page.
+    alone = f"; it names no next one at {paging.pointer}" if paging.pointer and ledger.pages == 1 else ""
+    yield Log(logging.INFO, f"Fetched {ledger.pages} page{'s' * (ledger.pages != 1)} with {ledger.rows} rows{alone}")
     return ledger.pages
 
 

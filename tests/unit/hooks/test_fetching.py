@@ -450,6 +450,11 @@ def test_failed_records_fail_the_task_by_default(fetched, server):
     assert targets(server) == ["GET /jobs/7"]
 
 
+def test_a_selector_that_finds_no_records_is_named_for_it_may_be_misspelt(fetched, caplog):
+    assert fetched(reply(states("failed")), failed_records={"selector": "row[*].state", "in": "failed"})
+    assert "failed_records: found no records at 'row[*].state', failed or not" in caplog.text
+
+
 def test_failed_records_may_be_warned_of(fetched, caplog, tmp_path):
     assert fetched(reply(states("failed", "ok")), failed_records=FAILED, on_partial="warn") == states("failed", "ok")
     assert ("WARNING", "1 of 2 records of job 7 failed") in [(each.levelname, each.message) for each in caplog.records]

@@ -377,3 +377,15 @@ def test_pages_that_nobody_has_counted_end_with_the_one_in_the_status():
 
 def test_a_total_is_taken_of_the_pages_that_state_one():
     assert pages(page(1), page(2, n=2), page(n=None), pages=3, total="n", **NUMBERED).count == 3
+
+
+# What the log says
+
+
+def test_a_selector_that_finds_no_next_page_is_named_for_it_may_be_misspelt():
+    assert (
+        "Fetched 1 page with 2 rows; it names no next one at 'nxt'"
+        in pages(page(1, 2, next="/2"), next_page="nxt").said
+    )
+    assert pages(page(1, next="/2"), page(2), next_page="next").said == "Fetched 2 pages with 2 rows"
+    assert pages(page(1), pages=1, **NUMBERED).said == "Fetched 1 page with 1 rows"
