@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from airflow.providers.common.compat.sdk import AirflowException, XComArg
 
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
-from airflow_provider_asyncapi.core.values import as_list
+from airflow_provider_asyncapi.core.values import as_list, frozen
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.profiles import load_profile
@@ -31,6 +31,11 @@ _ATTRIBUTES = {
     "params": "query_params",
     "poke_interval": "given_poke_interval",
 }
+#: The class of a task, and its arguments.
+Alike: TypeAlias = tuple[type, bytes] | None
+#: Those that have been checked, of so many at most.
+_passed: set[Alike] = set()
+_MOST_PASSED = 1024
 #: What else is among the local names of ``__init__``.
 _NOT_KEPT = ("self", "kwargs", "__class__")
 
@@ -81,7 +86,7 @@ class JobTask:
         """What the parameters that describe the API are read into."""
         raise NotImplementedError
 
-    def keep(self, arguments: dict[str, Any]) -> None:
+    def keep(self, arguments: dict[str, Any]) -> Alike:
         """
         Make attributes of the arguments of ``__init__``.
 
@@ -89,6 +94,7 @@ class JobTask:
         is still being made: it finds the tasks upstream afterwards.
 
         :param arguments: the ``locals()`` of ``__init__``, before it has others.
+        :return: what is the same for tasks that are described alike; None where that can't be told, as with a profile.
         """
         kept = {**arguments}
         for name in _NOT_KEPT:
@@ -97,6 +103,8 @@ class JobTask:
             if name in kept:
                 kept[attribute] = kept.pop(name)
         vars(self).update(kept)
+        plain = frozen(kept) if kept.get("profile") is None else None
+        return None if plain is None else (type(self), plain)
 
     def given(self) -> dict[str, Any]:
         """Give the parameters that the DAG sets, times in seconds."""
@@ -155,10 +163,11 @@ class JobTask:
         """Tell whether a description is taken for all there is, so that the connection's profile adds nothing to it."""
         return bool(self.profile) or described.get("endpoint") is not None
 
-    def validate(self) -> None:
+    def validate(self, alike: Alike) -> None:
         """
         Check, when the DAG is parsed, all that can be checked without rendering templates.
 
+        :param alike: what :meth:`keep` gave; such tasks are checked once.
         :raises ConfigurationError: naming the task and the parameter.
         """
         # A DAG file that only imports the operators needn't pay for it.
@@ -166,12 +175,16 @@ class JobTask:
 
         with naming(self.task_id):
             self._refuse_params()
+            if alike in _passed:
+                return
             described = self.describe(with_connection=False)
             in_selectors = validation.check(
                 self.plan_type, described, self._is_templated, complete=self.profile is not None
             )
             self.check_together(described)
             validation.check_variables(described, in_selectors, lambda part: self.variables_in(part, described))
+        if alike is not None and len(_passed) < _MOST_PASSED:
+            _passed.add(alike)
 
     def check_together(self, described: Mapping[str, Any]) -> None:
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import marshal
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
@@ -16,7 +15,7 @@ from airflow_provider_asyncapi.core.bodies import BODY_PARAMETERS
 from airflow_provider_asyncapi.core.errors import UnknownVariableError
 from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.request_templates import strict_parts
-from airflow_provider_asyncapi.core.values import as_list
+from airflow_provider_asyncapi.core.values import as_list, frozen, thawed
 
 #: Requests within a request; what they hold beside templates can be checked when the DAG is parsed.
 SUBREQUESTS = frozenset({"start", "lookup", "cancel", "locate", "cleanup", "batch"})
@@ -27,8 +26,6 @@ FindKnown = Callable[[str], set[str] | None]
 #: Part of a description → the selectors of it that name variables, and these.
 Named = Mapping[str, frozenset[tuple[str, str]]]
 
-#: The last one that writes equal values alike; later ones also tell which objects are the same.
-_MARSHAL_VERSION = 2
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 #: Parameters of which it matters that they are given, and which variables they name.
 _OUTLINED = frozenset({"endpoint", "params", "headers", *BODY_PARAMETERS})
@@ -71,12 +68,10 @@ def check(
             visible[name] = value
         elif name in _OUTLINED:
             visible[name] = _outline(name, value)
-    try:
-        text = marshal.dumps(visible, _MARSHAL_VERSION)
-    except ValueError:
-        # Not plain data: a date among the variables, say.
+    plain = frozen(visible)
+    if plain is None:
         return _checked(plan_type, visible, complete=complete)
-    return _checked_text(plan_type, text, complete)
+    return _checked_frozen(plan_type, plain, complete)
 
 
 def check_variables(described: Mapping[str, Any], in_selectors: Named, find_known: FindKnown) -> None:
@@ -124,8 +119,8 @@ def _strict_texts(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]
 
 
 @lru_cache(maxsize=1024)
-def _checked_text(plan_type: Any, text: bytes, complete: bool) -> Named:
-    return _checked(plan_type, marshal.loads(text), complete=complete)  # noqa: S302 - our own bytes
+def _checked_frozen(plan_type: Any, plain: bytes, complete: bool) -> Named:
+    return _checked(plan_type, thawed(plain), complete=complete)
 
 
 def _checked(plan_type: Any, visible: Mapping[str, Any], *, complete: bool) -> Named:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -10,7 +11,8 @@ from typing import Any, TypeAlias
 #: What a JSON document holds. `Any` stays at this edge: authors and APIs decide what is inside.
 JsonValue: TypeAlias = Any
 
-
+#: The last one that writes equal values alike; later ones also tell which objects are the same.
+_MARSHAL_VERSION = 2
 #: xml.sax has the same, and costs each DAG file more to import than all else here.
 _XML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _XML_ESCAPES_WITH_QUOTES = _XML_ESCAPES | str.maketrans({'"': "&quot;", "'": "&apos;"})
@@ -74,3 +76,16 @@ def shorten(text: str, limit: int = 300) -> str:
 def escape_xml(text: str, *, quotes: bool = True) -> str:
     """Write a text as it stands in XML: in an element, and with quotes escaped in an attribute too."""
     return text.translate(_XML_ESCAPES_WITH_QUOTES if quotes else _XML_ESCAPES)
+
+
+def frozen(value: Any) -> bytes | None:
+    """Give plain data as bytes, the same for equal data; None for what isn't plain, such as a date."""
+    try:
+        return marshal.dumps(value, _MARSHAL_VERSION)
+    except ValueError:
+        return None
+
+
+def thawed(plain: bytes) -> Any:
+    """Give what :func:`frozen` was given."""
+    return marshal.loads(plain)  # noqa: S302 - our own bytes

@@ -105,9 +105,9 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        self.keep(locals())
+        alike = self.keep(locals())
         super().__init__(**kwargs)
-        self.validate()
+        self.validate(alike)
 
     @property
     def plan_type(self) -> type[plans.SubmitPlan]:
@@ -289,9 +289,9 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        self.keep(locals())
+        alike = self.keep(locals())
         super().__init__(**kwargs)
-        self.validate()
+        self.validate(alike)
 
     @property
     def plan_type(self) -> type[plans.FetchPlan]:

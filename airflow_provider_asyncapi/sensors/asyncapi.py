@@ -175,7 +175,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        self.keep(locals())
+        alike = self.keep(locals())
         from airflow_provider_asyncapi.core import schedule
 
         with naming(kwargs.get("task_id")):
@@ -185,7 +185,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             # only what is left out.
             interval = schedule.poke_interval({"poke_interval": poke_interval})
         super().__init__(poke_interval=interval, timeout=timeout, **kwargs)
-        self.validate()
+        self.validate(alike)
 
     @property
     def plan_type(self) -> type[WaitPlan]:

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.values import as_list, as_number, as_text, comparable, is_scalar, shorten
+from airflow_provider_asyncapi.core.values import (
+    as_list,
+    as_number,
+    as_text,
+    comparable,
+    frozen,
+    is_scalar,
+    shorten,
+    thawed,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -92,3 +101,11 @@ def test_every_value_of_an_api_can_be_compared_shown_and_counted(value):
     assert isinstance(shorten(as_text(value)), str)
     assert as_number(value) is None or isinstance(as_number(value), float)
     assert isinstance(as_list(value), list)
+
+
+def test_plain_data_is_frozen_alike_where_it_is_equal_and_thaws_again():
+    value = {"a": [1, "x", None, {"b": 0.5}], "c": True}
+    copy = {"a": [1, "xyz"[:1], None, {"b": 0.5}], "c": True}
+    assert frozen(value) == frozen(copy) != frozen({**value, "c": False})
+    assert thawed(frozen(value)) == value
+    assert frozen({"when": dt.date(2026, 1, 31)}) is None
