@@ -28,7 +28,6 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError, JobFailedE
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.submissions import generation
 from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after, naming
 from airflow_provider_asyncapi.xcoms import JOB_KEY
 
@@ -315,6 +314,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
         The task state store of Airflow 3.3 remembers it; before that, each try begins anew.
         """
+        from airflow_provider_asyncapi.submissions import generation
+
         began: Any = {"identifier": handle.identifier, "generation": generation(context), "at": time.time()}
         store: Any = context.get("task_state_store")
         if store is not None:
