@@ -134,7 +134,7 @@ def _in_a_row(fetching: Fetching, paging: Paging, ledger: _Ledger) -> Flow[None]
     offset, body, was_full = 0, b"", False
     if ledger.pages and _has_no_second(fetching, paging):
         return
-    for index in itertools.count(ledger.pages):
+    for index in itertools.count(ledger.pages):  # pragma: no branch - it has no end
         number = paging.first + index * paging.step
         given = {} if pointer is None else {_LINK if paging.style is Style.NEXT_LINK else "cursor": pointer}
         page = yield from _page(
