@@ -190,7 +190,7 @@ def measure(contender: str, triggers: int, seconds: float, profile: str = "") ->
         answering = threading.Thread(target=supervisor.run)
         answering.start()
         try:
-            said, _ = process.communicate(timeout=120 + seconds)
+            said, _ = process.communicate(timeout=300 + seconds)
         finally:
             process.kill()
             answering.join()
