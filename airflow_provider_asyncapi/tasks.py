@@ -205,9 +205,10 @@ class JobTask:
     def _is_templated(self, name: str) -> bool:
         return _ATTRIBUTES.get(name, name) in self.template_fields
 
-    def handle_of(self, given: Any) -> JobHandle:
+    @staticmethod
+    def handle_of(given: Any) -> JobHandle:
         """
-        Read the ``job`` that this task was given.
+        Read the ``job`` that a task was given.
 
         :raises AirflowFailException: where it is none.
         """

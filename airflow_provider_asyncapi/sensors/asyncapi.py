@@ -29,19 +29,14 @@ from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after, naming
-from airflow_provider_asyncapi.xcoms import JOB_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_asyncapi.core.effects import News
     from airflow_provider_asyncapi.core.handle import JobHandle
-    from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
+    from airflow_provider_asyncapi.core.plans import WaitPlan
+    from airflow_provider_asyncapi.waits import WaitLedger
 
-#: Where a sensor in reschedule mode keeps what the last poke learnt.
-_POKE_KEY = "asyncapi_poke"
-#: Where a sensor keeps when it began to wait for which job.
-_BEGAN_KEY = "asyncapi_began"
 #: Airflow's own parameters that this sensor has others for, or no use.
 _REFUSED = {
     "exponential_backoff": "backoff is the factor by which the interval grows",
@@ -132,7 +127,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     inherits_from_skipmixin = True
     table = "status"
     deferrable: bool
-    _state: Wait | None = None
+    _ledger: WaitLedger | None = None
 
     def __init__(
         self,
@@ -252,13 +247,13 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         """Stop the remote job of a sensor that is killed while it waits on a worker."""
         from airflow_provider_asyncapi.core.flows.abandon import abandon
 
-        if self._state is None:
+        if self._ledger is None:
             return
         plan: WaitPlan = self.parsed()
         # The signal may have come in the middle of a request, whose locks and connections are better not touched.
         hook = AsyncApiHook(self.asyncapi_conn_id)
         hook.api = self.hook.api
-        hook.run(abandon(hook.api, plan, self._state.handle, "the task was killed"))
+        hook.run(abandon(hook.api, plan, self._ledger.state.handle, "the task was killed"))
 
     def _storable(self) -> dict[str, Any]:
         """Give the description that the triggerer is handed; it is stored in the metadata database."""
@@ -271,7 +266,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             raise to_airflow(error) from error
         return spec
 
-    def _defer(self, plan: WaitPlan, spec: dict[str, Any], pause: float) -> NoReturn:
+    def _defer(self, plan: WaitPlan, spec: dict[str, Any], ledger: WaitLedger, pause: float) -> NoReturn:
         """Hand the wait to the triggerer, instead of a pause of so many seconds."""
         from airflow.triggers.base import BaseTrigger
 
@@ -279,8 +274,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
         if plan.cancel is not None and not hasattr(BaseTrigger, "on_kill"):
             self.log.info("Before Airflow 3.3 no trigger learns of a kill: only the deadline cancels the job")
-        assert self._state is not None, "what is handed on has begun"  # noqa: S101 - for the type checker
-        state = dataclasses.replace(self._state, next_poll=time.time() + pause)
+        state = dataclasses.replace(ledger.state, next_poll=time.time() + pause)
         self.defer(
             trigger=AsyncApiJobTrigger(asyncapi_conn_id=self.asyncapi_conn_id, spec=spec, wait=state.dump()),
             method_name=self.execute_complete.__name__,
@@ -295,77 +289,20 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         """
         from airflow_provider_asyncapi.core.flows.pausing import ended_by_pause
         from airflow_provider_asyncapi.core.flows.wait import wait
+        from airflow_provider_asyncapi.waits import PokeLedger, WaitLedger
 
         pokes = self.reschedule and not self.deferrable
-        self._state = self._poke(context, plan, handle) if pokes else self._begun(context, handle)
+        ledger = (PokeLedger if pokes else WaitLedger)(context, self.hook, plan, handle, self.timeout)
+        self._ledger = ledger
         try:
-            flow = wait(self.hook.api, plan, self._state)
+            flow = wait(self.hook.api, plan, ledger.state)
             if self.deferrable:
-                flow = ended_by_pause(flow, partial(self._defer, plan, self._storable()))
-            elif self.reschedule:
+                flow = ended_by_pause(flow, partial(self._defer, plan, self._storable(), ledger))
+            elif pokes:
                 flow = ended_by_pause(flow, _reschedule)
-            return self.hook.run(flow, observe=partial(self._observe, context))
+            return self.hook.run(flow, observe=ledger.observe)
         finally:
             self.hook.close()
-
-    def _begun(self, context: Context, handle: JobHandle) -> Wait:
-        """
-        Say when the wait began, and so when it ends: once for all tries, until the task is cleared.
-
-        The task state store of Airflow 3.3 remembers it; before that, each try begins anew.
-        """
-        from airflow_provider_asyncapi.submissions import generation
-
-        began: Any = {"identifier": handle.identifier, "generation": generation(context), "at": time.time()}
-        store: Any = context.get("task_state_store")
-        if store is not None:
-            kept: Any = store.get(_BEGAN_KEY)
-            if isinstance(kept, dict) and {**kept, "at": 0} == {**began, "at": 0}:
-                began = kept
-            else:
-                store.set(_BEGAN_KEY, began)
-        return plans.Wait(handle, began["at"], began["at"] + self.timeout)
-
-    def _poke(self, context: Context, plan: WaitPlan, handle: JobHandle) -> Wait:
-        """
-        Say where the wait stands at one of many pokes, each in a new process.
-
-        Airflow counts the pokes and knows when the first was. What the last one learnt is in the task state store,
-        which is there from Airflow 3.3 on; before that, only the deadline ends a row of errors, and a capture has to
-        find its value in the last answer.
-        """
-        now = time.time()
-        pokes = context.get("task_reschedule_count") or 0
-        if not pokes:
-            return plans.Wait(handle, started_at=now, deadline=now + self.timeout)
-        first = context["ti"].get_first_reschedule_date(context)
-        started = first.timestamp() if first else now
-        # The first poke only waited for the initial delay to pass.
-        polls = pokes - bool(plan.schedule.initial_delay)
-        store = context.get("task_state_store")
-        # What is stored before the first poll of a try is of an earlier one.
-        learnt: Any = store.get(_POKE_KEY) if store is not None and polls else None
-        if learnt:
-            handle = self.handle_of(learnt["handle"])
-        errors = learnt["errors"] if learnt else 0
-        return plans.Wait(handle, started, started + self.timeout, polls, errors)
-
-    def _observe(self, context: Context, event: News) -> None:
-        from airflow_provider_asyncapi.core.effects import Polled
-
-        self.hook.log_events(event)
-        if not isinstance(event, Polled):
-            return
-        assert self._state is not None, "a poll is made in a wait"  # noqa: S101 - for the type checker
-        self._state = dataclasses.replace(self._state, handle=event.handle, polls=event.polls, errors=event.errors)
-        if event.handle.outcome.is_final:
-            return
-        # Airflow clears a task's XComs before each poke in reschedule mode.
-        if event.changed or self.reschedule:
-            context["ti"].xcom_push(JOB_KEY, event.handle.dump())
-        store = context.get("task_state_store") if self.reschedule else None
-        if store is not None:
-            store.set(_POKE_KEY, {"errors": event.errors, "handle": event.handle.dump()})
 
     def _finish(self, context: Context, handle: JobHandle) -> Any:
         """Hand the job on; what depends on it is skipped where there is no data."""

@@ -1,0 +1,108 @@
+"""Waiting on: what Airflow keeps of a wait from try to try, and from poke to poke."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_asyncapi.core import plans
+from airflow_provider_asyncapi.core.effects import Polled
+from airflow_provider_asyncapi.submissions import generation
+from airflow_provider_asyncapi.tasks import JobTask
+from airflow_provider_asyncapi.xcoms import JOB_KEY
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_asyncapi.core.effects import News
+    from airflow_provider_asyncapi.core.handle import JobHandle
+    from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
+    from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+
+#: Where the task state store (Airflow 3.3) holds when a task began to wait for which job.
+_BEGAN_KEY = "asyncapi_began"
+#: Where it holds what the last poke in reschedule mode learnt.
+_POKE_KEY = "asyncapi_poke"
+
+
+class WaitLedger:
+    """
+    The record of one task instance's wait, as the process keeps it that waits, or begins to.
+
+    :param context: of the task.
+    :param hook: takes the log lines.
+    :param plan: how the job is waited for.
+    :param handle: the job, as the task was given it.
+    :param timeout: seconds that the wait may take.
+    :ivar state: where the wait stands.
+    """
+
+    def __init__(self, context: Context, hook: AsyncApiHook, plan: WaitPlan, handle: JobHandle, timeout: float) -> None:
+        self._context = context
+        self._ti: Any = context["ti"]
+        self._store: Any = context.get("task_state_store")
+        self._hook = hook
+        self.state = self._begun(plan, handle, timeout)
+
+    def _begun(self, _plan: WaitPlan, handle: JobHandle, timeout: float) -> Wait:
+        """
+        Say when the wait began, and so when it ends: once for all tries, until the task is cleared.
+
+        The task state store of Airflow 3.3 remembers it; before that, each try begins anew.
+        """
+        began: Any = {"identifier": handle.identifier, "generation": generation(self._context), "at": time.time()}
+        if self._store is not None:
+            kept: Any = self._store.get(_BEGAN_KEY)
+            if isinstance(kept, dict) and {**kept, "at": 0} == {**began, "at": 0}:
+                began = kept
+            else:
+                self._store.set(_BEGAN_KEY, began)
+        return plans.Wait(handle, began["at"], began["at"] + timeout)
+
+    def observe(self, event: News) -> None:
+        """Keep what a poll has told, and log the rest."""
+        self._hook.log_events(event)
+        if isinstance(event, Polled):
+            self.state = dataclasses.replace(self.state, handle=event.handle, polls=event.polls, errors=event.errors)
+            if not event.handle.outcome.is_final:
+                self._keep(event)
+
+    def _keep(self, poll: Polled) -> None:
+        """Show the job as it is now."""
+        if poll.changed:
+            self._ti.xcom_push(JOB_KEY, poll.handle.dump())
+
+
+class PokeLedger(WaitLedger):
+    """
+    The same of a task in reschedule mode, where each of many pokes is a process of its own.
+
+    Airflow counts the pokes and knows when the first was. What the last one learnt is in the task state store, which is
+    there from Airflow 3.3 on; before that, only the deadline ends a row of errors, and a capture has to find its value
+    in the last answer.
+    """
+
+    def _begun(self, plan: WaitPlan, handle: JobHandle, timeout: float) -> Wait:
+        """Say where the wait stands at this poke."""
+        now = time.time()
+        pokes = self._context.get("task_reschedule_count") or 0
+        if not pokes:
+            return plans.Wait(handle, started_at=now, deadline=now + timeout)
+        first = self._ti.get_first_reschedule_date(self._context)
+        started = first.timestamp() if first else now
+        # The first poke only waited for the initial delay to pass.
+        polls = pokes - bool(plan.schedule.initial_delay)
+        # What is stored before the first poll of a try is of an earlier one.
+        learnt: Any = self._store.get(_POKE_KEY) if self._store is not None and polls else None
+        if learnt:
+            handle = JobTask.handle_of(learnt["handle"])
+        errors = learnt["errors"] if learnt else 0
+        return plans.Wait(handle, started, started + timeout, polls, errors)
+
+    def _keep(self, poll: Polled) -> None:
+        """Show the job as it is now, after each poke, for Airflow clears a task's XComs before; and tell the next."""
+        handle = poll.handle.dump()
+        self._ti.xcom_push(JOB_KEY, handle)
+        if self._store is not None:
+            self._store.set(_POKE_KEY, {"errors": poll.errors, "handle": handle})
