@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping
+from typing import TypeVar
 
-from airflow_provider_asyncapi.core.effects import Flow, Keep, Log, Sleep
+from airflow_provider_asyncapi.core.effects import Flow, Keep, Log, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,
+    AsyncApiError,
     ContentError,
     JobFailedError,
     JobNotFoundError,
@@ -20,6 +22,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.flows.exchange import persist, rejection, unusable
 from airflow_provider_asyncapi.core.flows.perform import ambiguous, captured, missing, perform
+from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.handle import JobHandle, check_identifier
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY, Outcome
@@ -29,6 +32,8 @@ from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.submission import Submission, fingerprint
 from airflow_provider_asyncapi.core.templates import Variables
+
+T = TypeVar("T")
 
 #: These redirects say where to send the request instead; the Location of any other may be the job.
 _MOVED = frozenset({301, 307, 308})
@@ -113,11 +118,9 @@ def _submitted(api: Api, plan: SubmitPlan, record: Submission, scope: Variables)
         )
 
     record = dataclasses.replace(record, sent_at=record.sent_at or api.clock())
-    yield Keep(dataclasses.replace(record, sent=True))
+    sending = perform(api, plan.submit, scope, plan.schedule, stop=has_identifier, repeatable=plan.is_repeatable)
     try:
-        response, outcome = yield from perform(
-            api, plan.submit, scope, plan.schedule, stop=has_identifier, repeatable=plan.is_repeatable
-        )
+        response, outcome = yield from _kept_as_sent(record, sending)
     except AmbiguousSubmitError as error:
         if plan.lookup is None:
             raise
@@ -141,6 +144,22 @@ def _submitted(api: Api, plan: SubmitPlan, record: Submission, scope: Variables)
         yield Log(logging.INFO, f"Submitted job {api.redact(str(handle.identifier))} ({address})")
     request = Request(plan.submit.request.method, response.url)
     return (yield from _with_handle(record, handle, plan.submit.captures, request, response, scope))
+
+
+def _kept_as_sent(record: Submission, sending: Flow[T]) -> Flow[T]:
+    """Keep, just before the first request of a flow goes out, that it may have been; one cut off earlier wasn't."""
+    is_kept = False
+    with Steps(sending) as steps:
+        for effect in steps:
+            # The login before it isn't a request of this flow.
+            if isinstance(effect, Send) and not is_kept:
+                is_kept = True
+                yield Keep(dataclasses.replace(record, sent=True))
+            try:
+                steps.reply = yield effect
+            except AsyncApiError as error:
+                steps.error = error
+    return steps.result
 
 
 def _with_handle(
@@ -215,9 +234,8 @@ def _started(api: Api, plan: SubmitPlan, record: Submission, scope: Variables) -
             request = step.request.render(scope, api.settings.base_url, reference_base=base)
             raise ambiguous(step, request, "an earlier try was cut off while it started the job")
         record = dataclasses.replace(record, sent=False)
-        yield Keep(dataclasses.replace(record, sent=True))
         try:
-            response, outcome = yield from perform(api, step, scope, plan.schedule, base=base)
+            response, outcome = yield from _kept_as_sent(record, perform(api, step, scope, plan.schedule, base=base))
         except (*_REFUSED, UnavailableError) as error:
             yield from _forget(record, error, repeatable=step.is_repeatable)
             raise

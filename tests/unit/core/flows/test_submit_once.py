@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,
+    AuthenticationError,
     ConfigurationError,
     JobFailedError,
     MissingValueError,
@@ -44,14 +45,15 @@ def killed(_: Any) -> Any:
 class Tries:
     """Several tries of one task: each begins with what the last one kept, as JSON."""
 
-    def __init__(self, fields: dict[str, Any], *, generation: int = 3) -> None:
+    def __init__(self, fields: dict[str, Any], *, generation: int = 3, **connection: Any) -> None:
         self.fields = fields
+        self.connection = connection
         self.generation = generation
         self.stored: str | None = None
         self.scripts: list[Script] = []
 
     def run(self, *replies: Any, **fields: Any) -> JobHandle:
-        script = Script(make_api(), *replies)
+        script = Script(make_api(**self.connection), *replies)
         self.scripts.append(script)
         kept = None if self.stored is None else Submission.parse(json.loads(self.stored))
         plan = SubmitPlan.parse({**self.fields, **fields})
@@ -152,6 +154,33 @@ def test_a_try_that_was_killed_before_its_answer_is_not_repeated_blindly():
     assert tries.paths == ["POST /jobs"]
     tries.generation += 1
     assert tries.run(CREATED).identifier == "j-1"
+
+
+LOGIN = {
+    "auth": "login",
+    "login_request": {"endpoint": "/login", "method": "POST"},
+    "login_selector": "t",
+    "login_expiry": "seconds",
+}
+#: It has run out by the next request.
+TOKEN = answer({"t": "token", "seconds": 0})
+
+
+@pytest.mark.parametrize("login", [killed, lost(), answer({}, 401)], ids=["killed", "lost", "refused"])
+def test_a_try_that_was_cut_off_while_it_logged_in_has_submitted_nothing(login):
+    tries = Tries({**FIELDS, "max_consecutive_errors": 1}, **LOGIN)
+    with pytest.raises((KilledError, UnavailableError, AuthenticationError)):
+        tries.run(login)
+    assert tries.run(TOKEN, CREATED).identifier == "j-1"
+    assert tries.paths == ["POST /login", "POST /login", "POST /jobs"]
+
+
+def test_a_try_that_was_cut_off_while_it_logged_in_to_start_the_job_has_not_started_it():
+    tries = Tries(TWO_STEPS, **LOGIN)
+    with pytest.raises(KilledError):
+        tries.run(TOKEN, CREATED, killed)
+    assert tries.run(TOKEN, answer({})).identifier == "j-1"
+    assert tries.paths[2:] == ["POST /login", "POST /login", "POST /jobs/j-1/run"]
 
 
 @pytest.mark.parametrize(
