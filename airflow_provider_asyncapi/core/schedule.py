@@ -152,8 +152,6 @@ class PollSchedule:
         """
         Say how many of ``max_polls`` have been made, if all have that had their whole interval within a time.
 
-        A wait that is begun again elsewhere takes them as made, for nobody has counted.
-
         :param elapsed: since the next poll was due, in seconds.
         :param polls: how many had been made before.
         """

@@ -119,10 +119,7 @@ class AsyncApiJobTrigger(BaseTrigger):
     async def _wait(self) -> JobHandle:
         self._description = await _Description.of(self.spec)
         self.spec, plan = self._description.spec, self._description.plan
-        state = Wait.parse(self.wait)
-        # After a restart nobody knows how many polls there have been; as many as there was time for are taken as made.
-        due = state.next_poll or state.started_at + plan.schedule.initial_delay
-        state = dataclasses.replace(state, polls=plan.schedule.polls_within(time.time() - due, state.polls))
+        state = Wait.parse(self.wait).resumed(plan.schedule, time.time())
         while True:
             async with shared_client(self.asyncapi_conn_id) as (api, driver):
                 try:

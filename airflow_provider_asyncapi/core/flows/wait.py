@@ -293,8 +293,7 @@ def _expired(
 
 def _first_delay(api: Api, plan: WaitPlan, state: Wait, *, spread: bool) -> float:
     """Give the time until the first poll that is made here."""
-    due = state.started_at + plan.schedule.initial_delay if state.polls == 0 else 0.0
-    delay = (state.next_poll or due) - api.clock()
+    delay = state.due(plan.schedule) - api.clock()
     if spread and delay <= 0:
         return api.rng() * min(plan.schedule.interval, _LONGEST_SPREAD)
     return delay

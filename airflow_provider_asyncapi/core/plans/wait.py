@@ -127,6 +127,20 @@ class Wait:
         """Read what :meth:`dump` gave."""
         return cls(**{**given, "handle": JobHandle.parse(given["handle"])})
 
+    def due(self, schedule: PollSchedule) -> float:
+        """Say when the next poll is due, in seconds since the epoch; in the past where nothing speaks against now."""
+        if self.next_poll is not None:
+            return self.next_poll
+        return self.started_at + (schedule.initial_delay if self.polls == 0 else 0.0)
+
+    def resumed(self, schedule: PollSchedule, now: float) -> Wait:
+        """
+        Give the state as a process takes it up that can't know whether another one has waited meanwhile.
+
+        Nobody has counted that one's polls; as many as there was time for are taken as made.
+        """
+        return dataclasses.replace(self, polls=schedule.polls_within(now - self.due(schedule), self.polls))
+
     def dump(self) -> dict[str, Any]:
         """Give the state as plain data."""
         return {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "handle": self.handle.dump()}

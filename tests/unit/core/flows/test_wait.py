@@ -29,7 +29,7 @@ from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Headers, Response
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
-from airflow_provider_asyncapi.core.schedule import SHORTEST_WAIT
+from airflow_provider_asyncapi.core.schedule import SHORTEST_WAIT, PollSchedule
 from tests.unit.core.flows.script import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
 
 JOB = JobHandle("7", submitted_at=START)
@@ -75,6 +75,28 @@ def test_a_state_can_be_written_down_and_read_again():
 
 
 # What an answer means
+
+
+@pytest.mark.parametrize(
+    ("at", "due"),
+    [
+        ({}, START + 40),
+        ({"next_poll": START + 25}, START + 25),
+        ({"next_poll": START + 25, "polls": 1}, START + 25),
+        # Where it isn't known, it is now.
+        ({"polls": 1}, START),
+    ],
+)
+def test_a_state_tells_when_the_next_poll_is_due(at, due):
+    assert state(**at).due(PollSchedule(initial_delay=40)) == due
+
+
+def test_a_state_that_is_taken_up_again_counts_the_polls_that_there_was_time_for():
+    schedule = PollSchedule(interval=10, initial_delay=40, max_polls=5)
+    assert state().resumed(schedule, START + 45).polls == 0
+    assert state().resumed(schedule, START + 65).polls == 2
+    assert state(polls=1, next_poll=START + 100).resumed(schedule, START + 65).polls == 1
+    assert state(polls=4, next_poll=START + 10).resumed(schedule, START + 1000).polls == 5
 
 
 def test_a_job_is_polled_until_it_is_done():
