@@ -64,8 +64,8 @@ class ContentError(ResponseError):
     """The body isn't what was promised: HTML, empty or broken where JSON or XML was expected."""
 
 
-class RefusedContentError(ResponseError):
-    """The body is dangerous to read: XML with entities, or larger than allowed."""
+class RefusedContentError(ContentError):
+    """The body isn't read, for that is dangerous: XML with entities, or larger than allowed."""
 
 
 class RedirectError(ResponseError):

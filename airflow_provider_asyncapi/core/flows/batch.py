@@ -27,4 +27,4 @@ def ask(api: Api, batch: Batch, identifiers: Sequence[str | int], *, patient: bo
     try:
         return Answers(request, response, batch.split(response, api.scope))
     except ContentError as error:
-        raise ContentError(unusable(api, request, response, error)) from None
+        raise type(error)(unusable(api, request, response, error)) from None

@@ -203,7 +203,7 @@ def _judged(
         try:
             verdict = plan.policy.judge(response, poll.scope)
         except ContentError as error:
-            return ContentError(unusable(api, request, response, error))
+            return type(error)(unusable(api, request, response, error))
         return transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
     if response.status == _NOT_FOUND and _may_be_invisible(plan, state.handle, api.clock()):
         return Verdict(Outcome.RUNNING)

@@ -422,15 +422,20 @@ def test_a_body_that_is_no_json_is_transient_but_ends_with_its_message(body, sai
     assert str(caught.value).startswith(f"GET {BASE}/jobs/7 answered 200: expected JSON")
 
 
-def test_xml_with_entities_is_fatal_at_once():
-    bomb = answer(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>')
+@pytest.mark.parametrize(
+    ("refused", "given"),
+    [
+        (answer(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'), {"completion_key": ["xpath://a", "header:X-State"]}),
+        (RefusedContentError("the body has more than 1048576 bytes"), {"completion_key": "header:X-State"}),
+    ],
+    ids=["XML with entities", "too long, says the driver"],
+)
+def test_a_body_that_is_not_read_is_transient_like_one_that_cannot_be_read(refused, given):
+    handle, script = waited(refused, answer(x_state="done"), **given)
+    assert handle.outcome is Outcome.SUCCESS
+    assert script.sleeps == [10]
     with pytest.raises(RefusedContentError):
-        waited(bomb, completion_key="xpath://a")
-
-
-def test_what_the_driver_refuses_is_fatal_at_once():
-    with pytest.raises(RefusedContentError):
-        waited(RefusedContentError("more than 1 MiB"))
+        waited(refused, refused, max_consecutive_errors=2, **given)
 
 
 @pytest.mark.parametrize(
@@ -578,11 +583,22 @@ def test_a_cancel_that_fails_does_not_hide_the_reason():
     assert "could not be cancelled" in script.said
 
 
-@pytest.mark.parametrize("reply", [answer({"status": "failed"}), answer({}, 404), answer({}, 401)], ids=str)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        answer({"status": "failed"}),
+        answer({}, 404),
+        answer({}, 401),
+        answer(b"<html>"),
+        lost(),
+        RefusedContentError(""),
+    ],
+    ids=["failure", "404", "401", "HTML", "no answer", "too long"],
+)
 def test_any_other_end_cancels_nothing(reply):
     script = Script(make_api(), reply)
     with pytest.raises(AsyncApiError):
-        run(script, **CANCEL)
+        run(script, max_consecutive_errors=1, **CANCEL)
     assert len(script.requests) == 1
 
 
