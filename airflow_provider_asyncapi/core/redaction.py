@@ -31,6 +31,8 @@ _SENSITIVE_ELEMENT = re.compile(
 _URL = re.compile(r"(?P<scheme>[^/?#]*//)?(?:[^/?#]*@)?(?P<rest>[^?#]*)(?P<query>\?[^#]+)?")
 #: Shorter secrets would mask half of every message.
 _SHORTEST_SECRET = 4
+#: No word has so many letters; keys of letters alone have more.
+_LONGER_THAN_WORDS = 16
 
 
 def is_sensitive_name(name: str) -> bool:
@@ -44,6 +46,31 @@ def shown_url(url: str) -> str:
     parts = _URL.match(url)
     assert parts is not None  # noqa: S101 - every part of the pattern may be empty
     return f"{parts['scheme'] or ''}{parts['rest']}{'?…' if parts['query'] else ''}"
+
+
+def holds_secret(text: str, secret: str) -> bool:
+    """
+    Tell whether a text gives a secret away.
+
+    One that is a plain word, as weak passwords are, stands in other words without having been meant: ``invoice`` in
+    ``/invoices``. Anything else is found wherever it stands.
+    """
+    if not (secret.isalpha() and len(secret) < _LONGER_THAN_WORDS):
+        return secret in text
+    return re.search(rf"(?<![^\W\d_]){re.escape(secret)}(?![^\W\d_])", text) is not None
+
+
+def masked_in(text: str, redacted: str) -> tuple[str, ...]:
+    """
+    Give what was replaced in a text.
+
+    :param redacted: the text with ``***`` in place of each secret.
+    """
+    if text == redacted:
+        return ()
+    found = re.fullmatch("(.+?)".join(map(re.escape, redacted.split(MASK))), text, re.DOTALL)
+    # Where the text can't be told apart, all of it is one secret.
+    return found.groups() if found else (text,)
 
 
 class Redactor:

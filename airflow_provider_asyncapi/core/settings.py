@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from airflow_provider_asyncapi.core.auth import AUTH_KINDS, Auth, TokenStore, items, mapping
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.messages import header_field, origin
-from airflow_provider_asyncapi.core.redaction import Redactor
+from airflow_provider_asyncapi.core.redaction import Redactor, is_sensitive_name
 from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.core.values import JsonValue, as_number, as_text
 
@@ -75,6 +75,7 @@ class ConnectionSettings:
     :param shares_tokens: whether the processes of one host share what a login gives.
     :param headers: sent with each request to the API's own hosts.
     :param variables: what requests may name as ``{connection.<name>}``, login and password among them.
+    :param shown: the values of the two that Airflow's pages show, for no name says that they are secret.
     :param verify: whether certificates are checked.
     :param ca_cert: path of a bundle of certificate authorities, PEM.
     :param client_cert: path of the client's certificate, PEM.
@@ -94,6 +95,7 @@ class ConnectionSettings:
     shares_tokens: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+    shown: frozenset[str] = field(default=frozenset(), repr=False)
     verify: bool = True
     ca_cert: str | None = None
     client_cert: str | None = None
@@ -148,6 +150,7 @@ class ConnectionSettings:
                 for name, value in _both(fields, "headers", "secret_headers").items()
             ),
             variables={f"connection.{name}": value for name, value in variables.items()},
+            shown=_shown(fields),
             verify=_flag(fields, "verify", default=True),
             ca_cert=fields.get("ca_cert") or None,
             client_cert=fields.get("client_cert") or None,
@@ -172,7 +175,7 @@ class ConnectionSettings:
         return named and (scheme == "https" or own_scheme == "http")
 
     def secrets(self) -> set[str]:
-        """Give everything that may never be shown."""
+        """Give everything that may never be in a message; what isn't :attr:`shown` is kept out of the database too."""
         found = {text for name, text in self.headers.items() if name.lower() not in _PLAIN_HEADERS}
         found |= {
             text for name, value in self.variables.items() if name != "connection.login" for text in strings_in(value)
@@ -227,6 +230,11 @@ def _both(fields: Mapping[str, Any], shown: str, secret: str) -> dict[str, Any]:
     if twice := {name.lower() for name in plain} & {name.lower() for name in masked}:
         raise ConfigurationError(f"connection: {min(twice)!r} is in both {shown} and {secret}; it can be in one")
     return plain | masked
+
+
+def _shown(fields: Mapping[str, Any]) -> frozenset[str]:
+    plain = {**mapping(fields, "headers"), **mapping(fields, "variables")}
+    return frozenset(strings_in([value for name, value in plain.items() if not is_sensitive_name(name)]))
 
 
 def _base_url(fields: Mapping[str, Any]) -> str:

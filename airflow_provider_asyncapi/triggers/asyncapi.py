@@ -18,6 +18,7 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationE
 from airflow_provider_asyncapi.core.flows.abandon import abandon
 from airflow_provider_asyncapi.core.flows.wait import wait
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
+from airflow_provider_asyncapi.core.redaction import holds_secret, masked_in
 from airflow_provider_asyncapi.core.request_templates import WHY_NO_SECRETS, refuse_secrets
 from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.hooks.clients import SupersededError, is_superseded, shared_client
@@ -257,9 +258,12 @@ def check_storable(spec: Mapping[str, Any], api: Api) -> None:
     :param spec: the sensor's parameters, complete.
     :raises ConfigurationError: naming the parameter that holds one, and where secrets belong.
     """
-    secrets = {secret for secret in api.settings.secrets() if len(secret) > 3}  # noqa: PLR2004 - shorter ones are words
+    # Shorter ones are words, or numbers.
+    secrets = {secret for secret in api.settings.secrets() - api.settings.shown if len(secret) > 3}  # noqa: PLR2004
     refuse_secrets(spec)
     for name, value in spec.items():
         for text in strings_in(value):
-            if any(secret in text for secret in secrets) or redact(text) != text:
+            # What Airflow masks may be of another connection, or of a variable that a template has named.
+            suspects = secrets.union(masked_in(text, str(redact(text))))
+            if any(holds_secret(text, secret) for secret in suspects):
                 raise ConfigurationError(f"{name}: holds a secret, and {WHY_NO_SECRETS}")

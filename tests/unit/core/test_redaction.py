@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.redaction import MASK, Redactor, is_sensitive_name, shown_url
+from airflow_provider_asyncapi.core.redaction import (
+    MASK,
+    Redactor,
+    holds_secret,
+    is_sensitive_name,
+    masked_in,
+    shown_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -142,3 +149,38 @@ def test_no_text_leaks_a_known_secret(secret, before, after):
 def test_basic_credentials_are_masked_as_text_too():
     pair = base64.b64encode(b"user:password").decode()
     assert pair not in Redactor()(f"Authorization: Basic {pair}")
+
+
+@pytest.mark.parametrize(
+    ("text", "secret", "holds"),
+    [
+        ("/invoice/7", "invoice", True),
+        ("invoice", "invoice", True),
+        ("kind=invoice2", "invoice", True),
+        ("/invoices", "invoice", False),
+        ("reinvoice", "invoice", False),
+        ("/invoices/invoice", "invoice", True),
+        ("überinvoice", "invoice", False),
+        # What isn't a word doesn't stand in one by chance.
+        ("xhunter2x", "hunter2", True),
+        ("xa-bx", "a-b", True),
+        (f"x{'k' * 16}x", "k" * 16, True),
+        ("/jobs", "invoice", False),
+    ],
+)
+def test_a_word_inside_another_gives_no_secret_away(text, secret, holds):
+    assert holds_secret(text, secret) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted", "masked"),
+    [
+        ("/jobs", "/jobs", ()),
+        ("a***b", "a***b", ()),
+        ("/invoices?k=abc", "/***s?k=***", ("invoice", "abc")),
+        ("secret", "***", ("secret",)),
+        ("odd", "something else", ("odd",)),
+    ],
+)
+def test_what_was_masked_can_be_told(text, redacted, masked):
+    assert masked_in(text, redacted) == masked

@@ -184,6 +184,17 @@ def test_everything_that_is_secret_is_known():
     assert parse(proxy="http://proxy").secrets() == set()
 
 
+def test_what_stands_under_a_harmless_name_in_the_connection_is_shown_by_airflow():
+    settings = parse(
+        headers={"X-Org-Id": "org-1", "X-Api-Key": SECRET},
+        secret_headers={"X-Org": "org-2"},
+        variables={"nested": {"a": ["deep-1"]}, "token": SECRET},
+        secrets={"own": "s-1"},
+    )
+    assert settings.shown == {"org-1", "deep-1"}
+    assert settings.secrets() - settings.shown == {SECRET, "org-2", "s-1"}
+
+
 def test_the_key_of_an_api_key_is_secret_and_the_template_of_a_token_is_not():
     assert SECRET in parse(auth="api_key", password=SECRET, key_in="query").secrets()
     login = parse(auth="login", login_request={"endpoint": "/l"}, login_selector="t")

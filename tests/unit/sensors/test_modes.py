@@ -414,7 +414,7 @@ def test_a_link_that_cannot_be_made_is_no_reason_to_fail(api: ApiServer) -> None
 
 @pytest.mark.parametrize("secret", [{"headers": {"X-Org-Key": "hunter2hunter2"}}, {"json": {"token": "{{ abc }}"}}])
 def test_a_secret_in_the_request_is_refused_before_it_is_stored(connect: Any, secret: dict[str, Any]) -> None:
-    connect(extra={"variables": {"own": "hunter2hunter2"}})
+    connect(extra={"secrets": {"own": "hunter2hunter2"}})
     sensor = make_sensor("deferred", **secret)
     sensor.render_template_fields({"abc": "rendered"})
     with pytest.raises(exceptions.AsyncApiConfigurationError, match=next(iter(secret))):

@@ -392,7 +392,7 @@ def api_with(**extra: Any) -> Api:
     ],
 )
 def test_a_secret_in_a_request_is_refused_by_name(spec: dict[str, Any], named: str) -> None:
-    api = api_with(variables={"tenant": "k3y-of-tenant"})
+    api = api_with(secrets={"tenant": "k3y-of-tenant"})
     with pytest.raises(ConfigurationError, match=named) as caught:
         check_storable({**SPEC, **spec}, api)
     assert "k3y-of-tenant" not in str(caught.value)
@@ -414,7 +414,35 @@ def test_a_secret_in_a_request_is_refused_by_name(spec: dict[str, Any], named: s
     ],
 )
 def test_a_request_without_secrets_is_stored(spec: dict[str, Any]) -> None:
-    check_storable({**SPEC, **spec}, api_with(variables={"tenant": "k3y-of-tenant"}))
+    check_storable({**SPEC, **spec}, api_with(secrets={"tenant": "k3y-of-tenant"}))
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        # Words that are part of others, in the connection's secrets and in its login.
+        {"secrets": {"kind": "invoice"}},
+        {"login": "invoices", "password": "invoice"},
+        # What the connection itself shows.
+        {"variables": {"kind": "invoices"}, "headers": {"X-Kind": "invoices"}},
+    ],
+)
+def test_an_innocent_text_is_not_taken_for_a_secret(connection: dict[str, Any]) -> None:
+    check_storable({**SPEC, "endpoint": "/invoices/{identifier}"}, api_with(**connection))
+
+
+def test_a_word_that_airflow_masks_is_refused_only_where_it_stands_alone() -> None:
+    from airflow.sdk.log import mask_secret
+
+    mask_secret("parcel")
+    check_storable({**SPEC, "endpoint": "/parcels/{identifier}"}, api_with())
+    with pytest.raises(ConfigurationError, match="endpoint"):
+        check_storable({**SPEC, "endpoint": "/parcel/{identifier}"}, api_with())
+
+
+def test_a_header_of_the_connection_whose_name_tells_of_a_secret_is_one() -> None:
+    with pytest.raises(ConfigurationError, match="json"):
+        check_storable({**SPEC, "json": {"note": "abc-123"}}, api_with(headers={"X-Api-Key": "abc-123"}))
 
 
 def test_a_value_that_airflow_masks_is_refused_too() -> None:
