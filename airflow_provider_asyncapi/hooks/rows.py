@@ -11,6 +11,9 @@ from airflow_provider_asyncapi.core.plans.fetch import WriteAs
 from airflow_provider_asyncapi.core.values import JsonValue
 from airflow_provider_asyncapi.hooks.storage import DraftFile, Stored
 
+_PIECE = 64 * 1024
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 
 class RowWriter(Protocol):
     """
@@ -30,6 +33,29 @@ class RowWriter(Protocol):
         """Complete the file."""
 
 
+class _Pieces:
+    """Gathers rows: to count, digest and write each on its own takes longer than to make its JSON."""
+
+    def __init__(self, draft: DraftFile) -> None:
+        self._draft = draft
+        self._gathered = bytearray()
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._gathered += data
+        if len(self._gathered) >= _PIECE:
+            self._hand_on()
+
+    def finish(self) -> Stored:
+        """Complete the file."""
+        self._hand_on()
+        return self._draft.finish()
+
+    def _hand_on(self) -> None:
+        self._draft.write(bytes(self._gathered))
+        self._gathered.clear()
+
+
 class JsonArray:
     """A JSON array of all rows."""
 
@@ -37,18 +63,18 @@ class JsonArray:
     content_type = "application/json"
 
     def __init__(self, draft: DraftFile) -> None:
-        self._draft = draft
+        self._pieces = _Pieces(draft)
         self._before = b"["
 
     def write(self, row: JsonValue) -> None:
         """Take the next row."""
-        self._draft.write(self._before + json_bytes(row))
+        self._pieces.write(self._before + json_bytes(row))
         self._before = b", "
 
     def finish(self) -> Stored:
         """Complete the file."""
-        self._draft.write(b"]" if self._before == b", " else b"[]")
-        return self._draft.finish()
+        self._pieces.write(b"]" if self._before == b", " else b"[]")
+        return self._pieces.finish()
 
 
 class Ndjson:
@@ -58,15 +84,15 @@ class Ndjson:
     content_type = "application/x-ndjson"
 
     def __init__(self, draft: DraftFile) -> None:
-        self._draft = draft
+        self._pieces = _Pieces(draft)
 
     def write(self, row: JsonValue) -> None:
         """Take the next row."""
-        self._draft.write(json_bytes(row) + b"\n")
+        self._pieces.write(json_bytes(row) + b"\n")
 
     def finish(self) -> Stored:
         """Complete the file."""
-        return self._draft.finish()
+        return self._pieces.finish()
 
 
 def open_rows(kind: WriteAs, open_draft: Callable[..., DraftFile]) -> RowWriter:
@@ -90,7 +116,7 @@ def open_rows(kind: WriteAs, open_draft: Callable[..., DraftFile]) -> RowWriter:
 def json_bytes(value: JsonValue) -> bytes:
     """Give a value's JSON text."""
     try:
-        return json.dumps(value, ensure_ascii=False).encode()
+        return _encode(value).encode()
     except UnicodeEncodeError:
         # Half a character has no UTF-8; JSON can escape it.
         return json.dumps(value).encode()
