@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from airflow_provider_asyncapi.core import documents, jsonpath
+from airflow_provider_asyncapi.core import documents, elements, jsonpath
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, MissingValueError
 from airflow_provider_asyncapi.core.formats import Format, ndjson_rows, tabular
 from airflow_provider_asyncapi.core.messages import Headers, Response
@@ -19,7 +19,8 @@ def decode(response: Response, chosen: Format, path: Selection | None, variables
 
     :param chosen: how the body is read; where that says nothing, the path and the content type do.
     :param path: what to keep; None for all. One that ends in ``[*]`` gives a list, however many it finds.
-    :return: a JSON value; CSV gives a list of objects, XML without a path its text; None for no content at all.
+    :return: a JSON value; CSV gives a list of objects, XML what :mod:`.elements` says, without a path the whole
+        document as text; None for no content at all.
     :raises ContentError: where the body isn't what was promised.
     :raises MissingValueError: where the path finds nothing.
     """
@@ -28,12 +29,18 @@ def decode(response: Response, chosen: Format, path: Selection | None, variables
             return None
         return _document(response, chosen, chosen.kind_of(response))
     response = selectable(response, chosen)
-    found = path.find(response, variables)
+    read_element = elements.READERS[chosen.elements]
+    found = path.find(response, variables, read_element)
     if found is not None:
         selector, value = found
-        return selector.find(response, variables) if selector.text.endswith(ALL_ITEMS) else value
+        return selector.find(response, variables, read_element) if selector.text.endswith(ALL_ITEMS) else value
     for selector in path.selectors:
-        if Selector(selector.text.removesuffix(ALL_ITEMS)).value(response, variables) == []:
+        if selector.is_xpath:
+            # XML has no empty list: where each item of it is wanted, its items are just not there.
+            is_empty = selector.text.endswith(ALL_ITEMS)
+        else:
+            is_empty = Selector(selector.text.removesuffix(ALL_ITEMS)).value(response, variables) == []
+        if is_empty:
             return []
     raise MissingValueError(f"result_path: {path} found nothing")
 
@@ -85,10 +92,8 @@ def _document(response: Response, chosen: Format, kind: str) -> JsonValue:
     if kind == "json":
         return response.json
     if kind == "xml":
-        from lxml import etree
-
         # Written anew, since a str can't keep the encoding that the document declares.
-        return etree.tostring(response.xml, encoding="unicode")
+        return elements.as_markup(response.xml)
     text = documents.decode_text(response.body, chosen.content_type(response))
     if kind == "text":
         return text

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_asyncapi.core.elements import READERS
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.values import JsonValue
 
 FORMATS = ("json", "xml", "ndjson", "csv", "text")
+_ELEMENTS = "objects"
 _NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"})
 #: What may be said about CSV (RFC 4180 has none of it), as :mod:`csv` calls it, and the type of each.
 _DIALECT: dict[str, type] = {
@@ -33,12 +35,14 @@ class Format:
     :param charset: of the text, where the API states a wrong one; a byte order mark still comes first.
     :param dialect: of CSV: arguments of :func:`csv.reader`.
     :param columns: of CSV without a head: the columns' names.
+    :param elements: what elements of XML become: one of :data:`~.elements.READERS`.
     """
 
     name: str | None = None
     charset: str | None = None
     dialect: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    elements: str = _ELEMENTS
 
     @classmethod
     def parse(cls, given: Any) -> Format:
@@ -49,8 +53,13 @@ class Format:
         """
         fields = dict(given) if isinstance(given, Mapping) else {"format": given}
         name, charset, columns = (fields.pop(key, None) for key in ("format", "charset", "columns"))
+        elements = fields.pop("elements", _ELEMENTS)
         if name is not None and name not in FORMATS:
             raise ConfigurationError(f"result_format: {name!r} isn't one of {', '.join(FORMATS)}")
+        if elements not in READERS:
+            raise ConfigurationError(f"result_format: elements can't be {elements!r}; there are {', '.join(READERS)}")
+        if elements != _ELEMENTS and name != "xml":
+            raise ConfigurationError("result_format: 'elements' may be said of 'xml' only")
         if (fields or columns) and name != "csv":
             raise ConfigurationError(f"result_format: {next(iter(fields), 'columns')!r} may be said of 'csv' only")
         for key, value in fields.items():
@@ -67,7 +76,7 @@ class Format:
             csv.reader((), **fields)
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"result_format: {error}") from None
-        return cls(name, charset, fields, tuple(columns or ()))
+        return cls(name, charset, fields, tuple(columns or ()), elements)
 
     def kind_of(self, response: Response) -> str:
         """

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from airflow_provider_asyncapi.core import documents, jsonpath, templates, xpath
+from airflow_provider_asyncapi.core import documents, elements, jsonpath, templates, xpath
+from airflow_provider_asyncapi.core.elements import ReadElement
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError, UnsafeValueError
 from airflow_provider_asyncapi.core.messages import HEADER_NAME, Response
 from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_text
@@ -77,10 +78,13 @@ class Selector:
             raise SelectorError(f"{where}: malformed selector {text!r}: {error}") from None
         return cls(text.strip())
 
-    def find(self, response: Response, variables: templates.Variables) -> list[JsonValue]:
+    def find(
+        self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.as_text
+    ) -> list[JsonValue]:
         """
         Give all values found; null counts as nothing.
 
+        :param read_element: makes a value of an element of XML; where the selector reads on in it, it is its text.
         :raises ContentError: where the body isn't JSON or XML as the selector expects.
         :raises UnknownVariableError: where the selector names a variable that isn't known.
         :raises UnsafeValueError: where a variable's value would change what the selector means.
@@ -88,7 +92,7 @@ class Selector:
         parts, pattern = _split(self.text)
         outer, *inner = (self._rendered(part, variables) for part in parts)
         try:
-            values = _find_outer(outer, response)
+            values = _find_outer(outer, response, elements.as_text if inner or pattern else read_element)
             for path in inner:
                 values = [found for value in values for found in jsonpath.find(path, _as_document(value, self.text))]
         except SelectorError as error:
@@ -122,9 +126,11 @@ class Selector:
         parts, _ = _split(self.text)
         return [name for part in parts for name in templates.variable_names(part)]
 
-    def value(self, response: Response, variables: templates.Variables) -> JsonValue:
+    def value(
+        self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.as_text
+    ) -> JsonValue:
         """Give the value found: one as it is, several as a list, none as None."""
-        found = self.find(response, variables)
+        found = self.find(response, variables, read_element)
         return found[0] if len(found) == 1 else found or None
 
     def item_path(self, variables: templates.Variables) -> jsonpath.ItemPath | None:
@@ -134,6 +140,11 @@ class Selector:
             return None
         text = self._rendered(parts[0], variables)
         return None if text == RESPONSE_TEXT else jsonpath.split_at_array(text)
+
+    @property
+    def is_xpath(self) -> bool:
+        """Whether it looks into XML."""
+        return self.text.startswith(_XPATH)
 
     @property
     def needs_body(self) -> bool:
@@ -193,16 +204,19 @@ class Selection:
         """Whether any of them looks at what stands beside status code and body."""
         return any(selector.reads_headers for selector in self.selectors)
 
-    def find(self, response: Response, variables: templates.Variables) -> tuple[Selector, JsonValue] | None:
+    def find(
+        self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.as_text
+    ) -> tuple[Selector, JsonValue] | None:
         """
         Give the first selector that finds something, and what it found (:meth:`Selector.value`).
 
+        :param read_element: makes a value of an element of XML.
         :raises ContentError: where the body can't be read and none of the others found anything.
         """
         unreadable: ContentError | None = None
         for selector in self.selectors:
             try:
-                value = selector.value(response, variables)
+                value = selector.value(response, variables, read_element)
             except ContentError as error:
                 unreadable = unreadable or error
                 continue
@@ -326,7 +340,7 @@ def _check(text: str, *, inner: bool) -> None:
         jsonpath.check(text)
 
 
-def _find_outer(text: str, response: Response) -> Iterable[JsonValue]:
+def _find_outer(text: str, response: Response, read_element: ReadElement) -> Iterable[JsonValue]:
     if text == STATUS_CODE:
         return [response.status]
     if text == RESPONSE_URL:
@@ -337,7 +351,7 @@ def _find_outer(text: str, response: Response) -> Iterable[JsonValue]:
         value = response.headers.get(text.removeprefix(_HEADER).strip())
         return [] if value is None else [value]
     if text.startswith(_XPATH):
-        return xpath.find(text.removeprefix(_XPATH), response.xml)
+        return xpath.find(text.removeprefix(_XPATH), response.xml, read_element)
     return jsonpath.find(text, response.json)
 
 

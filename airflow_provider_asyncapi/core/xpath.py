@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_asyncapi.core.elements import ReadElement, as_text
 from airflow_provider_asyncapi.core.errors import SelectorError
 from airflow_provider_asyncapi.core.values import JsonValue
 
@@ -30,12 +31,13 @@ def check(path: str) -> None:
     _evaluate(_compiled(path, namespaces), etree.Element("x"))
 
 
-def find(path: str, root: etree._Element) -> list[JsonValue]:
+def find(path: str, root: etree._Element, read: ReadElement = as_text) -> list[JsonValue]:
     """
     Give all values that the path finds: strings of nodes, or the string, number or boolean of a function.
 
     A prefix that the document doesn't declare finds nothing.
 
+    :param read: makes a value of an element.
     :raises SelectorError: where the path can't be applied.
     """
     from lxml import etree
@@ -55,10 +57,7 @@ def find(path: str, root: etree._Element) -> list[JsonValue]:
         return [result]
     if isinstance(result, float):
         return [int(result) if result.is_integer() else result] if math.isfinite(result) else []
-    return [
-        "".join(str(text) for text in node.itertext()).strip() if isinstance(node, etree._Element) else str(node)
-        for node in result
-    ]
+    return [read(node) if isinstance(node, etree._Element) else str(node) for node in result]
 
 
 def _prefixes(path: str) -> set[str]:

@@ -173,7 +173,8 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param result_path: the selector of what to keep; of each page's rows where the output is ``pages``.
     :param result_format: ``json``, ``xml``, ``ndjson``, ``csv`` or ``text``; by default as the answer's content type
         says. Or a mapping: ``format``, ``charset``, and of CSV ``delimiter``, ``quotechar``, ``escapechar``,
-        ``doublequote``, ``skipinitialspace`` and the names of its ``columns`` where it has no head.
+        ``doublequote``, ``skipinitialspace`` and the names of its ``columns`` where it has no head; of XML
+        ``elements``: ``objects`` or ``markup``.
     :param write_as: how rows are written to a ``destination``: ``ndjson`` (default of pages), ``json`` (one array, the
         default of a value), ``parquet`` (needs the extra of this name), or of pages ``files``: each as it came.
     :param checksum: what a file's digest should be, such as ``"{sha256}"`` for a captured variable: ``sha256:…``,

@@ -744,6 +744,15 @@ def csv(state: State, call: Call) -> Reply:
     return _export(state, call)
 
 
+@server("xml_rows", [{"@id": "1", "customer": "Ann", "item": ["pen", "ink"]}])
+def xml_rows(state: State, call: Call) -> Reply:
+    if str(call) == "GET /exports/5/rows":
+        return xml(
+            '<orders>\n<order id="1"><customer>Ann</customer><item>pen</item><item>ink</item></order>\n</orders>'
+        )
+    return _export(state, call)
+
+
 @server("ndjson", [1, 2])
 def ndjson(state: State, call: Call) -> Reply:
     if str(call) == "GET /exports/5/rows":

@@ -112,6 +112,13 @@ def test_xml_with_entities_is_refused():
         ({"b": 2}, "application/json", ["a", "b"], 2),
         ({"b": 0}, "application/json", "b", 0),
         ("<a><b>1</b></a>", "application/xml", "xpath://b", "1"),
+        ("<a><b>1</b></a>", "application/xml", "xpath:/a", {"b": "1"}),
+        ("<a><b><c>1</c></b><b><c>2</c></b></a>", "application/xml", "xpath://b", [{"c": "1"}, {"c": "2"}]),
+        ("<a><b><c>1</c></b></a>", "application/xml", "xpath://b", {"c": "1"}),
+        ("<a><b><c>1</c></b></a>", "application/xml", "xpath://b[*]", [{"c": "1"}]),
+        ("<a/>", "application/xml", "xpath://b[*]", []),
+        ('<a><b c="1">{"d": 2}</b></a>', "application/xml", "xpath://b json:d", 2),
+        ('<a><b c="1">id=7</b></a>', "application/xml", r"xpath://b regex:=(\d)", "7"),
         ('{"a": 1}\n{"a": 2}', NDJSON, "$[*].a", [1, 2]),
         ("a\n1\n2\n", "text/csv", "$[1].a", "2"),
         ('{"a": 1}', "application/octet-stream", "a", 1),
@@ -119,6 +126,29 @@ def test_xml_with_entities_is_refused():
 )
 def test_a_path_keeps_a_part(body, kind, path, value):
     assert decode(body, kind, path=path) == value
+
+
+def test_elements_can_stay_markup():
+    body = '<v:a xmlns:v="urn:v"><v:b><v:c>1</v:c></v:b><v:b/></v:a>'
+    chosen = {"format": "xml", "elements": "markup"}
+    assert decode(body, "application/xml", chosen=chosen, path="xpath://v:b") == [
+        '<v:b xmlns:v="urn:v"><v:c>1</v:c></v:b>',
+        '<v:b xmlns:v="urn:v"/>',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ('<!DOCTYPE a [<!ENTITY e "x">]><a><b>&e;</b></a>', RefusedContentError),
+        ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><a><b/></a>', RefusedContentError),
+        ("<b>" * 1000 + "</b>" * 1000, ContentError),
+    ],
+    ids=["entities", "external", "depth"],
+)
+def test_hostile_xml_is_refused_before_its_elements_are_read(body, error):
+    with pytest.raises(error):
+        decode(body, "application/xml", path="xpath://b")
 
 
 @pytest.mark.parametrize("body", [{"rows": None}, {"other": []}, {"rows": {}}])

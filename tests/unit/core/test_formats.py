@@ -15,6 +15,7 @@ def test_a_format_is_a_name_or_says_more():
     assert Format.parse(None) == Format()
     assert Format.parse("csv") == Format("csv")
     assert Format.parse({"format": "csv", "delimiter": ";"}) == Format("csv", dialect={"delimiter": ";"})
+    assert Format.parse({"format": "xml", "elements": "markup"}) == Format("xml", elements="markup")
     assert Format.parse({"charset": "latin-1"}) == Format(charset="latin-1")
 
 
@@ -30,6 +31,8 @@ def test_a_format_is_a_name_or_says_more():
         ({"format": "csv", "delimiter": ";;"}, "delimiter"),
         ({"charset": "utf-9"}, "'utf-9' isn't a charset"),
         ({"charset": 8}, "8 isn't a charset"),
+        ({"format": "xml", "elements": "rows"}, "elements can't be 'rows'; there are objects, markup"),
+        ({"elements": "markup"}, "'elements' may be said of 'xml' only"),
     ],
 )
 def test_what_can_not_be_a_format_is_an_error(given, message):
