@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import logging
 import socket
 import ssl
@@ -11,9 +12,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 import urllib3
@@ -34,6 +35,9 @@ from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import causes, fault
 from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import CHUNK, SLOWEST, Receiver, wire_headers, wire_url
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 T = TypeVar("T")
 
@@ -146,11 +150,13 @@ class RequestsDriver:
             pause = self._pacer.reserve(self._steady())
         if pause:
             self._sleep(pause)
-        asked = requests.Request(request.method, url, headers=wire_headers(request.headers), data=request.body)
+        # Not by the session, which has ideas of its own about what has to be escaped, and costs as much as sending.
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url = request.method, url
         try:
-            prepared = self._session.prepare_request(asked)
-            # requests has ideas of its own about what has to be escaped.
-            prepared.url = url
+            prepared.prepare_headers(wire_headers(request.headers))
+            prepared.prepare_cookies({})
+            prepared.prepare_body(request.body, None)
             with self._session.send(
                 prepared,
                 timeout=(settings.connect_timeout, settings.read_timeout),
@@ -182,61 +188,61 @@ def _connecting(connection: urllib3.connection.HTTPConnection) -> Iterator[None]
         raise NewConnectionError(connection, type(error).__name__) from error
 
 
-@contextmanager
-def _beginning(connection: urllib3.connection.HTTPConnection) -> Iterator[None]:
+class _Arriving(io.RawIOBase):
     """
-    Bound the time until the head of an answer is complete.
+    The bytes of an answer as they arrive.
 
-    One that trickles in is never silent, and only another thread can end the wait for it.
-
-    :raises TimeoutError: where it took too long.
+    :param source: gives them.
+    :param latest: when the answer's head has to be complete, on the steady clock; None for no matter when.
     """
-    # By now urllib3 has set the read timeout there.
-    sock, silence = connection.sock, connection.timeout
-    if not isinstance(silence, int | float):
-        yield
-        return
-    over = threading.Event()
 
-    def end() -> None:
-        over.set()
-        with suppress(OSError):
-            # Not the method of a TLS socket, which would leave the reader without its state.
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    def __init__(self, source: io.RawIOBase, latest: float | None) -> None:
+        self._source = source
+        self.latest = latest
 
-    watch = threading.Timer(SLOWEST * silence, end)
-    watch.daemon = True
-    watch.start()
-    try:
-        yield
-    except (OSError, http.client.HTTPException):
-        if not over.is_set():
-            raise
-    finally:
-        watch.cancel()
-    # A head that is cut off may have been taken for a whole one.
-    if over.is_set():
-        raise TimeoutError("the answer didn't begin in time")
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        if self.latest is not None and time.monotonic() > self.latest:
+            raise TimeoutError("the answer didn't begin in time")
+        return self._source.readinto(buffer)
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """Bounds the time until its head is complete: one that trickles in is never silent."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **given: Any) -> None:
+        super().__init__(sock, *args, **given)
+        # By now urllib3 has set the read timeout there.
+        silence = sock.gettimeout()
+        latest = None if silence is None else time.monotonic() + SLOWEST * silence
+        self._arriving = _Arriving(self.fp.detach(), latest)
+        self.fp = io.BufferedReader(self._arriving)
+
+    def begin(self) -> None:
+        super().begin()
+        self._arriving.latest = None
 
 
 class _HTTPConnection(urllib3.connection.HTTPConnection):
+    response_class = _Answer
+
     def connect(self) -> None:
         with _connecting(self):
             super().connect()
-
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
-        with _beginning(self):
-            return super().getresponse()
 
 
 class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Answer
+
     def connect(self) -> None:
         with _connecting(self):
             super().connect()
-
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
-        with _beginning(self):
-            return super().getresponse()
 
 
 class _HTTPPool(urllib3.HTTPConnectionPool):
