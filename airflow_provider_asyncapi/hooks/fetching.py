@@ -19,7 +19,6 @@ from airflow_provider_asyncapi.core.errors import (
     ArchiveError,
     AsyncApiError,
     ConfigurationError,
-    PartialResultError,
     ResponseError,
     ResultTooLargeError,
 )
@@ -34,6 +33,7 @@ from airflow_provider_asyncapi.core.streaming import stream_rows
 from airflow_provider_asyncapi.core.values import as_text, shorten
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks import archives
+from airflow_provider_asyncapi.hooks.failures import Failures
 from airflow_provider_asyncapi.hooks.rows import RowWriter, json_bytes, open_rows
 from airflow_provider_asyncapi.hooks.storage import Account, Destination, DraftFile, Stored
 
@@ -51,8 +51,6 @@ Placed = tuple[tuple[str, ...], Stored]
 log = logging.getLogger(__name__)
 #: A value of XCom may be selected from an answer that is so many times larger, or that has at least so many bytes.
 _SELECTED, _LEAST_LIMIT = 100, 1024 * 1024
-#: What is read as a whole: a document that has no rows, or a member of an archive that says what failed.
-_LARGEST_WHOLE = 64 * 1024 * 1024
 _PIECE = 256 * 1024
 
 
@@ -96,7 +94,8 @@ def fetch(
     try:
         target = None if destination is None else Destination(destination, owner)
         with contextlib.closing(target) if target else contextlib.nullcontext():
-            run = _Run(hook, Fetching(hook.api, plan, handle), target, limits)
+            fetching = Fetching(hook.api, plan, handle)
+            run = _Run(hook, fetching, target, limits, Failures(fetching))
             result = run.result()
             if plan.cleanup is not None:
                 save(result)
@@ -104,7 +103,7 @@ def fetch(
                 target.settle()
     except AsyncApiError as error:
         raise to_airflow(error) from error
-    hook.run(run.fetching.clean_up())
+    hook.run(fetching.clean_up())
     return result
 
 
@@ -116,8 +115,7 @@ class _Run:
     fetching: Fetching
     target: Destination | None
     limits: Limits
-    failed: int = 0
-    records: int = 0
+    failures: Failures
     began: float = field(default_factory=time.monotonic)
 
     def result(self) -> JsonValue:
@@ -164,8 +162,8 @@ class _Run:
 
     def _value(self, value: JsonValue, responses: list[Response]) -> JsonValue:
         for response in responses:
-            self._count(response)
-        self._judge_failures()
+            self.failures.count(response)
+        self.failures.judge()
         text = json_bytes(value)
         if self.target is None:
             if len(text) > self.limits.max_xcom_bytes:
@@ -186,7 +184,7 @@ class _Run:
 
         def collect(page: list[JsonValue], response: Response) -> None:
             nonlocal size, count
-            self._count(response)
+            self.failures.count(response)
             count += len(page)
             for row in page:
                 if writer is not None:
@@ -198,7 +196,7 @@ class _Run:
                 rows.append(row)
 
         pages = self._walk(paging, inline, collect)
-        self._judge_failures()
+        self.failures.judge()
         if writer is None or self.target is None:
             return rows
         return self._committed_rows(self.target, writer, "pages", pages=pages, rows=count)
@@ -210,7 +208,7 @@ class _Run:
 
         def collect(page: list[JsonValue], response: Response) -> None:
             nonlocal count
-            self._count(response)
+            self.failures.count(response)
             count += len(page)
             draft = self._draft(target)
             # The page that the job's answers held has no body of its own.
@@ -219,7 +217,7 @@ class _Run:
             types[:] = types or [response]
 
         pages = self._walk(paging, inline, collect)
-        self._judge_failures()
+        self.failures.judge()
         return self._committed(target, files, _content_type(types), pages=pages, rows=count)
 
     def _walk(self, paging: Paging, inline: JsonValue, collect: Callable[[list[JsonValue], Response], None]) -> int:
@@ -244,12 +242,7 @@ class _Run:
             return self._rows(target, itertools.chain.from_iterable(streams))
         values = []
         for stored, response in downloads:
-            if stored.size > _LARGEST_WHOLE:
-                raise ResultTooLargeError(
-                    f"result_path: a document of {stored.size} bytes is read only where it leads to the rows of an"
-                    " array (rows[*]), without failed_records, and with write_as where it selects among them"
-                )
-            response.body = stored.path.read_bytes()
+            response.body = stored.read(*_as_a_whole(plan))
             with self._reading(stored, response):
                 values.append(decoding.decode(response, plan.format, plan.result_path, self.fetching.scope))
         value = values if self.fetching.has_list or len(values) != 1 else values[0]
@@ -278,7 +271,7 @@ class _Run:
             yield from rows
 
     def _rows(self, target: Destination, rows: Iterable[JsonValue]) -> JsonValue:
-        self._judge_failures()
+        self.failures.judge()
         writer, count = self._writer(target, WriteAs.JSON), 0
         for row in rows:
             writer.write(row)
@@ -336,8 +329,8 @@ class _Run:
             archive.path.unlink()
             # Of several archives each gets a folder of its own, for members of the same name.
             files += [((str(number), *path) if len(downloads) > 1 else path, stored) for path, stored in members]
-        self._count_members(files)
-        self._judge_failures()
+        self.failures.count_members(files)
+        self.failures.judge()
         content_type = _content_type([response for _, response in downloads])
         return self._committed(target, files, content_type, members=len(files))
 
@@ -391,7 +384,7 @@ class _Run:
         seconds = time.monotonic() - self.began
         log.info("Wrote to %s: %d bytes, number of files: %d, in %.1f s", target.target, size, len(files), seconds)
         if self.fetching.plan.partial is not None:
-            counts["failed_records"] = self.failed
+            counts["failed_records"] = self.failures.failed
         return {
             "paths": paths,
             "bytes": size,
@@ -400,46 +393,6 @@ class _Run:
             "seconds": round(seconds, 3),
             **counts,
         }
-
-    def _count(self, response: Response) -> None:
-        plan = self.fetching.plan
-        if plan.partial is not None:
-            self._add(plan.partial.count(decoding.selectable(response, plan.format), self.fetching.scope))
-
-    def _count_members(self, files: list[Placed]) -> None:
-        partial_result = self.fetching.plan.partial
-        if partial_result is None:
-            return
-        reports = [stored for path, stored in files if partial_result.is_in(path)]
-        if not reports:
-            names = ", ".join("/".join(path) for path, _ in files[:10]) or "no files"
-            raise ArchiveError(f"failed_records: the archive has no member {partial_result.member!r}; it has {names}")
-        for stored in reports:
-            if stored.size > _LARGEST_WHOLE:
-                raise ResultTooLargeError(
-                    f"failed_records: {partial_result.member!r} has {stored.size} bytes, too many to count in"
-                )
-            self._add(partial_result.count(Response(200, body=stored.path.read_bytes()), self.fetching.scope))
-
-    def _add(self, counted: tuple[int, int]) -> None:
-        self.failed += counted[0]
-        self.records += counted[1]
-
-    def _judge_failures(self) -> None:
-        """Fail, warn or skip where records failed."""
-        partial_result = self.fetching.plan.partial
-        if partial_result is None:
-            return
-        if not self.records:
-            log.warning("failed_records: found no records at %s, failed or not", partial_result.condition.selection)
-        if not self.failed:
-            return
-        message = f"{self.failed} of {self.records} records of job {self.fetching.handle.identifier} failed"
-        if partial_result.action == "fail":
-            raise PartialResultError(f"{message}; set on_partial to 'warn' or 'skip' to go on without them")
-        if partial_result.action == "skip":
-            raise AirflowSkipException(message)
-        log.warning("%s", message)
 
     def _too_large(self, size: int) -> ResultTooLargeError:
         return ResultTooLargeError(
@@ -452,6 +405,17 @@ def _pieces(stored: Stored) -> Iterator[bytes]:
     with stored.path.open("rb") as file:
         while piece := file.read(_PIECE):
             yield piece
+
+
+def _as_a_whole(plan: FetchPlan) -> tuple[str, str]:
+    """Say for what a document is read as a whole, and how it needn't be."""
+    if plan.partial is not None:
+        return "failed_records: the document", "leave failed_records out, and count in a next task"
+    instead = (
+        "JSON is read row by row where the path leads to an array or to something of each of its items, as in rows[*]"
+        " or rows[?(@.ok == true)], and write_as is set; output='file' keeps a document as it is"
+    )
+    return f"result_path: the document in which to look for {plan.result_path}", instead
 
 
 def _content_type(responses: list[Response]) -> str:

@@ -20,6 +20,8 @@ from airflow_provider_asyncapi.core.meter import Meter
 from airflow_provider_asyncapi.hooks.places import place_of
 
 log = logging.getLogger(__name__)
+#: What is read into memory: a document that has no rows, or a member of an archive that says what failed.
+_LARGEST_WHOLE = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,20 @@ class Stored:
     path: Path
     size: int
     sha256: str
+
+    def read(self, what: str, instead: str) -> bytes:
+        """
+        Give all of its bytes.
+
+        :param what: it is, and which parameter wants to read it, for the message.
+        :param instead: what to do where it is too large.
+        :raises ResultTooLargeError: where it is.
+        """
+        if self.size > _LARGEST_WHOLE:
+            raise ResultTooLargeError(
+                f"{what} has {self.size} bytes, and at most {_LARGEST_WHOLE} are read as a whole; {instead}"
+            )
+        return self.path.read_bytes()
 
 
 class Account:

@@ -509,8 +509,11 @@ def test_a_member_that_should_say_what_failed_has_to_be_there(fetched, tmp_path)
 
 
 def test_a_member_that_should_say_what_failed_may_not_be_huge(fetched, tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_provider_asyncapi.hooks.fetching._LARGEST_WHOLE", 10)
-    with pytest.raises(exceptions.AsyncApiResultFailed, match="has 28 bytes, too many to count in"):
+    monkeypatch.setattr("airflow_provider_asyncapi.hooks.storage._LARGEST_WHOLE", 10)
+    with pytest.raises(
+        exceptions.AsyncApiResultFailed,
+        match=r"failed_records: 'result.json' has 28 bytes, and at most 10 are .* leave failed_records out",
+    ):
         fetched(
             reply(zipped(result_json=json.dumps(states("ok")).encode() + b" ")),
             output="zip",
@@ -806,9 +809,13 @@ def test_what_has_no_rows_is_read_as_a_whole(fetched, tmp_path, path, kept):
 
 
 def test_a_large_document_without_rows_says_what_to_do(fetched, tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_provider_asyncapi.hooks.fetching._LARGEST_WHOLE", 10)
-    with pytest.raises(exceptions.AsyncApiResultFailed, match=r"is read only where it leads to the rows of an array"):
+    monkeypatch.setattr("airflow_provider_asyncapi.hooks.storage._LARGEST_WHOLE", 10)
+    with pytest.raises(
+        exceptions.AsyncApiResultFailed, match=r"^result_path: .*'\$\.\.id' has \d+ bytes, .*write_as is set"
+    ):
         fetched(reply({"rows": ROWS}), result_path="$..id", destination=f"{tmp_path}/a/x")
+    with pytest.raises(exceptions.AsyncApiResultFailed, match=r"^failed_records: the document has \d+ bytes, "):
+        fetched(reply(states("ok")), failed_records=FAILED, destination=f"{tmp_path}/a/x")
     assert fetched(reply({"rows": ROWS}), result_path="rows", destination=f"{tmp_path}/x")["rows"] == 2
     assert everything_in(tmp_path) == ["x"]
 
