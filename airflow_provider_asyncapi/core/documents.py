@@ -13,6 +13,8 @@ from airflow_provider_asyncapi.core.values import JsonValue
 if TYPE_CHECKING:
     from lxml import etree
 
+#: Of a form.
+_MOST_FIELDS = 1000
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
 
@@ -83,6 +85,21 @@ def parse_json(body: bytes, content_type: str) -> JsonValue:
     # A ValueError is undecodable, or a number of more digits than Python reads.
     except (ValueError, RecursionError) as error:
         raise ContentError(f"expected JSON, got {_what_it_is(body, content_type)}: {error}") from None
+
+
+def parse_form(body: bytes, content_type: str) -> dict[str, JsonValue]:
+    """
+    Read a form body (``application/x-www-form-urlencoded``); a field that is repeated is a list.
+
+    :raises ContentError: where its bytes aren't valid, or it has more than a thousand fields.
+    """
+    from urllib.parse import parse_qs
+
+    try:
+        fields = parse_qs(decode_text(body, content_type), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise ContentError(f"expected a form, got {_what_it_is(body, content_type)}: {error}") from None
+    return {name: values[0] if len(values) == 1 else values for name, values in fields.items()}
 
 
 def parse_xml(body: bytes, content_type: str) -> etree._Element:

@@ -156,8 +156,19 @@ class Gather:
         return 2 * self.concurrency
 
 
-#: What the flow wants nothing for.
-News: TypeAlias = Log | Polled | Keep
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """
+    Look whether the job has called back; answered with the calls as :class:`~.messages.Response`, or None.
+
+    :param heard: how many calls have been taken notice of; only those after them are wanted.
+    """
+
+    heard: int
+
+
+#: What isn't done with a request: whoever runs the flow sees to it.
+News: TypeAlias = Log | Polled | Keep | Listen
 Effect: TypeAlias = Send | Ask | Sleep | Authorize | Call | Gather | News
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, Any, T]

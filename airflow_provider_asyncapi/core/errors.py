@@ -96,6 +96,10 @@ class AmbiguousSubmitError(AsyncApiError):
     """The job may or may not have been submitted, and submitting again could make two."""
 
 
+class ForgedCallError(AsyncApiError):
+    """A callback that nobody was asked for: forged, too old, malformed, or about a job that isn't known."""
+
+
 class JobFailedError(AsyncApiError):
     """The remote job failed, or its status can't be anything but a failure."""
 

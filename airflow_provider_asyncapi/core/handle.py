@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.values import JsonValue, shorten
 VERSION = 1
 #: The longest JSON text of a captured variable, in characters; larger things belong to the fetch operator.
 MAX_VARIABLE = 48 * 1024
-_KEYS = ("version", "identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables", "task")
+_KEYS = ("version", "identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables", "task", "call")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class JobHandle:
     :param urls: where the job was submitted (``submit``) and polled (``status``), without queries.
     :param variables: what was captured, by name and by selector.
     :param task: which task instance submitted it: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
+    :param call: which of its callbacks ended the wait, counted from 0; None where a poll did.
     """
 
     identifier: str | int | None
@@ -43,6 +44,7 @@ class JobHandle:
     urls: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     task: Mapping[str, JsonValue] = field(default_factory=dict)
+    call: int | None = None
 
     @classmethod
     def parse(cls, given: Any) -> JobHandle:
@@ -91,6 +93,7 @@ class JobHandle:
                 urls=dict(given.get("urls") or {}),
                 variables=dict(given.get("variables") or {}),
                 task=dict(given.get("task") or {}),
+                call=None if given.get("call") is None else int(given["call"]),
             )
         except (KeyError, ValueError, TypeError, OverflowError, MissingValueError) as error:
             raise HandleError(f"job: broken job handle: {type(error).__name__}: {error}") from None
@@ -108,6 +111,7 @@ class JobHandle:
             "urls": dict(self.urls),
             "variables": dict(self.variables),
             "task": dict(self.task),
+            "call": self.call,
         }
 
     def scope(self) -> dict[str, JsonValue]:

@@ -6,6 +6,7 @@ import enum
 
 #: Variables of a request.
 IDEMPOTENCY_KEY = "idempotency_key"
+CALLBACK_URL = "callback_url"
 RESULT_IDENTIFIER = "result_identifier"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_asyncapi.core.auth import AUTH_KINDS, Auth, TokenStore, items, mapping
+from airflow_provider_asyncapi.core.callbacks import CallbackSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.messages import header_field, origin
 from airflow_provider_asyncapi.core.redaction import Redactor, is_sensitive_name
@@ -51,6 +52,8 @@ EXTRA_KEYS = frozenset(
         "trusted_hosts",
         "profile",
         "test_endpoint",
+        "callback",
+        "callback_secret",
     }
 )
 _OWN_FIELDS = ("host", "port", "schema", "login", "password")
@@ -88,6 +91,7 @@ class ConnectionSettings:
     :param trusted_hosts: further hosts that may see the credentials, ``host`` or ``host:port``.
     :param profile: the profile that operators use where they name none.
     :param test_endpoint: what the Test button asks for.
+    :param callback: how the API's callbacks are signed.
     """
 
     base_url: str
@@ -108,6 +112,7 @@ class ConnectionSettings:
     trusted_hosts: frozenset[str] = frozenset()
     profile: str | None = None
     test_endpoint: str = ""
+    callback: CallbackSettings = field(default_factory=CallbackSettings)
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> ConnectionSettings:
@@ -163,6 +168,7 @@ class ConnectionSettings:
             trusted_hosts=frozenset(map(_trusted_host, items(fields, "trusted_hosts"))),
             profile=fields.get("profile") or None,
             test_endpoint=fields.get("test_endpoint") or "",
+            callback=CallbackSettings.parse(fields),
         )
 
     def trusts(self, url: str) -> bool:
@@ -185,7 +191,7 @@ class ConnectionSettings:
         found |= {text.rpartition(" ")[2] for text in credentials} | set(credentials) | set(self.auth.params.values())
         if self.proxy and (password := urlsplit(self.proxy).password):
             found |= {password, unquote(password)}
-        return found
+        return found | set(self.callback.secrets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class Submission:
     :param sent: whether the next one may have been sent.
     :param sent_at: when the first was, in seconds since the epoch.
     :param handle: the job, once it has an identifier.
+    :param callbacks: the digests of the callback URLs that were given away, one for each try that sent something.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Submission:
     sent: bool = False
     sent_at: float | None = None
     handle: JobHandle | None = None
+    callbacks: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, given: Any) -> Submission | None:
@@ -63,6 +65,7 @@ class Submission:
                 sent=bool(fields["sent"]),
                 sent_at=None if fields["sent_at"] is None else float(fields["sent_at"]),
                 handle=None if fields["handle"] is None else JobHandle.parse(fields["handle"]),
+                callbacks=tuple(map(str, fields.get("callbacks", ()))),
             )
         except (KeyError, TypeError, ValueError, AsyncApiError):
             return doubtful
@@ -78,6 +81,7 @@ class Submission:
             "sent": self.sent,
             "sent_at": self.sent_at,
             "handle": None if self.handle is None else self.handle.dump(),
+            "callbacks": list(self.callbacks),
         }
 
     def of_another_request(self) -> Submission:

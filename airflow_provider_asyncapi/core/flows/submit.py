@@ -25,7 +25,7 @@ from airflow_provider_asyncapi.core.flows.perform import ambiguous, captured, mi
 from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.handle import JobHandle, check_identifier
 from airflow_provider_asyncapi.core.messages import Request, Response
-from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY, Outcome
+from airflow_provider_asyncapi.core.names import CALLBACK_URL, IDEMPOTENCY_KEY, Outcome
 from airflow_provider_asyncapi.core.plans.submit import Lookup, SubmitPlan
 from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.selectors import Selection
@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 #: These redirects say where to send the request instead; the Location of any other may be the job.
 _MOVED = frozenset({301, 307, 308})
+#: What is another one with each try, or each Clear, and makes no other request.
+_OF_EACH_TRY = {IDEMPOTENCY_KEY: "key", CALLBACK_URL: "https://callback.invalid"}
 #: The API has seen the request, and made nothing of it.
 _REFUSED = (RequestRejectedError, RedirectError, JobFailedError)
 
@@ -60,7 +62,7 @@ def submit(
     :raises RequestRejectedError: where the API refused it.
     """
     scope = {**api.scope, **plan.variables, **(variables or {})}
-    request = plan.submit.request.render({**scope, IDEMPOTENCY_KEY: "key"}, api.settings.base_url)
+    request = plan.submit.request.render({**scope, **_OF_EACH_TRY}, api.settings.base_url)
     new = dataclasses.replace(new, fingerprint=fingerprint(api, request))
     record = yield from _resumed(api, plan, new, kept, scope, request)
     scope[IDEMPOTENCY_KEY] = record.key
@@ -86,6 +88,8 @@ def _resumed(
     if kept.fingerprint not in ("", new.fingerprint):
         yield Log(logging.WARNING, f"Submitting a new job, for the request isn't that of the earlier try{before}")
         return new.of_another_request()
+    # An earlier try may have given away its callback URL; from now on this one's counts too.
+    kept = dataclasses.replace(kept, callbacks=kept.callbacks + new.callbacks)
     if kept.handle is not None:
         yield Log(
             logging.INFO,

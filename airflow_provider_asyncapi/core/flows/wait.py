@@ -65,14 +65,14 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
     """
     handle = state.handle
     if handle.outcome is Outcome.FAILURE:
-        raise JobFailedError(f"{_described(api, handle)}: it has failed already")
+        raise JobFailedError(f"{described(api, handle)}: it has failed already")
     if handle.outcome.is_final:
         return handle
     patience = Patience(plan.schedule, state.errors)
     polls, doubted, is_first = state.polls, set[str | None](), state.polls == 0
     poll = _Poll.of(api, plan, handle)
     if (delay := _first_delay(api, plan, state, spread=spread)) > 0:
-        yield Sleep(_until_deadline(delay, state, api.clock()))
+        yield Sleep(until_deadline(delay, state, api.clock()))
     while True:
         poll = poll.renewed(api, plan, handle)
         request, response, found = yield from _asked(api, plan, poll, state)
@@ -81,11 +81,11 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
         problem = found if isinstance(found, AsyncApiError) else None
         if isinstance(found, Verdict) and response is not None:
             patience.errors = 0
-            handle = _updated(handle, plan, found, response, poll)
+            handle = _told(handle, plan, found, response, poll)
             if found.outcome.is_final:
                 yield Polled(handle, polls, 0, changed=True)
-                return (yield from _ended(api, plan, handle, found, request, response))
-            yield from _doubt(api, plan, request, response, found, doubted)
+                return (yield from ended(api, plan, handle, found, request, response))
+            yield from doubt(api, plan, request, response, found, doubted)
             poll.remember(plan, response, found)
         is_new = (handle.status, handle.progress) != seen
         now = api.clock()
@@ -94,13 +94,13 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
             never = handle.status is None and doubted == {None}
             raise (yield from _expired(api, plan, handle, state, polls, problem, never_found=never))
         if problem is not None:
-            pause = _until_deadline(patience.wait(api, problem, response), state, now)
+            pause = until_deadline(patience.wait(api, problem, response), state, now)
             yield Log(logging.WARNING, f"{problem}; polling again in {pause:.3g} s")
         else:
-            pause = _until_deadline(_interval(api, plan, polls, response), state, now)
+            pause = until_deadline(_interval(api, plan, polls, response), state, now)
             if is_new or is_first:
                 is_first = False
-                yield Log(logging.INFO, f"{_described(api, handle)}; next poll in {pause:.3g} s")
+                yield Log(logging.INFO, f"{described(api, handle)}; next poll in {pause:.3g} s")
         yield Polled(handle, polls, patience.errors, changed=is_new)
         yield Sleep(pause)
 
@@ -163,7 +163,7 @@ def _asked(
         except HeldError as held:
             # Those who held back don't all come again at the same moment.
             pause = held.seconds + api.rng() * plan.schedule.interval
-            yield Sleep(_until_deadline(pause, state, api.clock()))
+            yield Sleep(until_deadline(pause, state, api.clock()))
         except (TransportError, ContentError) as error:
             return poll.request, None, error
 
@@ -216,11 +216,18 @@ def _may_be_invisible(plan: WaitPlan, submitted: JobHandle, now: float) -> bool:
     return submitted.submitted_at is not None and now - submitted.submitted_at < plan.schedule.visible_after
 
 
-def _updated(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, poll: _Poll) -> JobHandle:
-    """Put into the handle what a poll has told."""
+def _told(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, poll: _Poll) -> JobHandle:
+    """Put into the handle what a poll has told, and where it was asked."""
     if verdict is poll.said or (not response.ok and not verdict.outcome.is_final):
         return handle
-    scope = poll.scope
+    url = shown_url(response.url.partition("?")[0])
+    if handle.urls.get("status") != url:
+        handle = dataclasses.replace(handle, urls={**handle.urls, "status": url})
+    return updated(handle, plan, verdict, response, poll.scope)
+
+
+def updated(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, scope: Variables) -> JobHandle:
+    """Put into the handle what a poll or a callback has told."""
     progress = plan.progress.fraction(response, scope) if plan.progress else None
     if verdict.outcome is Outcome.SUCCESS:
         progress = 1.0
@@ -230,9 +237,6 @@ def _updated(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Resp
         "status": shorten(status, 200) if isinstance(status, str) else status,
         "progress": handle.progress if progress is None else progress,
     }
-    url = shown_url(response.url.partition("?")[0])
-    if handle.urls.get("status") != url:
-        changes["urls"] = {**handle.urls, "status": url}
     # Most polls find nothing new: then the handle stays the same, and with it the request that was made of it.
     if any(getattr(handle, name) != value for name, value in changes.items()):
         handle = dataclasses.replace(handle, **changes)
@@ -243,23 +247,23 @@ def _updated(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Resp
     return handle.with_variables(news)
 
 
-def _ended(
+def ended(
     api: Api, plan: WaitPlan, handle: JobHandle, verdict: Verdict, request: Request, response: Response
 ) -> Flow[JobHandle]:
     """Return the handle of a job that ended well; raise for one that didn't."""
     if verdict.outcome is Outcome.FAILURE:
         said = said_in(api, response, plan.error_message, {**api.scope, **handle.scope()})
         unknown = "" if verdict.known else ", which is none of the values given (running_value closes the list)"
-        raise JobFailedError(f"{_described(api, handle)}{unknown}: {said} ({request} answered {response.status})")
+        raise JobFailedError(f"{described(api, handle)}{unknown}: {said} ({request} answered {response.status})")
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
         problem = MissingValueError(f"nothing found at {place}")
         raise MissingValueError(
-            f"{_described(api, handle)}, but no {RESULT_IDENTIFIER}: {unusable(api, request, response, problem)}"
+            f"{described(api, handle)}, but no {RESULT_IDENTIFIER}: {unusable(api, request, response, problem)}"
         )
     if verdict.outcome is Outcome.SUCCESS:
         yield from missing(plan.captures, handle.variables, request)
-    yield Log(logging.INFO, f"{_described(api, handle)}: {handle.outcome}")
+    yield Log(logging.INFO, f"{described(api, handle)}: {handle.outcome}")
     return handle
 
 
@@ -288,7 +292,7 @@ def _expired(
         last += f"; no answer held a status{_where(plan)}, so that may be the wrong selector"
     if plan.cancel is not None:
         yield from cancel(api, plan.cancel, handle, "it wasn't done in time")
-    return DeadlineError(f"{_described(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}")
+    return DeadlineError(f"{described(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}")
 
 
 def _first_delay(api: Api, plan: WaitPlan, state: Wait, *, spread: bool) -> float:
@@ -305,12 +309,12 @@ def _interval(api: Api, plan: WaitPlan, polls: int, response: Response | None) -
     return plan.schedule.after_poll(polls, said, api.rng)
 
 
-def _until_deadline(pause: float, state: Wait, now: float) -> float:
+def until_deadline(pause: float, state: Wait, now: float) -> float:
     """Shorten a pause so that the last poll is made at the deadline; but a moment always passes."""
     return pause if state.deadline is None else min(pause, max(SHORTEST_WAIT, state.deadline - now))
 
 
-def _doubt(
+def doubt(
     api: Api, plan: WaitPlan, request: Request, response: Response, verdict: Verdict, doubted: set[str | None]
 ) -> Flow[None]:
     """Say that a status isn't known, once for each."""
@@ -333,7 +337,7 @@ def _where(plan: WaitPlan) -> str:
     return "" if plan.policy.key is None else f" at {plan.policy.key}"
 
 
-def _described(api: Api, handle: JobHandle) -> str:
+def described(api: Api, handle: JobHandle) -> str:
     """Say which job, its status and its progress."""
     status = "has no status yet" if handle.status is None else f"has status {api.redact(as_text(handle.status))}"
     progress = "" if handle.progress is None else f", {handle.progress:.0%}"

@@ -23,6 +23,7 @@ SUBMIT_PARAMETERS = (
     "lookup",
     "start",
     "variables",
+    "callback",
     "max_consecutive_errors",
     "error_waits",
 )
@@ -74,6 +75,7 @@ class SubmitPlan:
     :param variables: what the author calls by name in this and all later requests.
     :param schedule: how many transient errors to bear, and how long to wait after each.
     :param lookup: how to find the job where nobody knows whether it was submitted.
+    :param callback: whether the API calls back when the job is over.
     """
 
     parameters: ClassVar[tuple[str, ...]] = SUBMIT_PARAMETERS
@@ -84,6 +86,7 @@ class SubmitPlan:
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     schedule: PollSchedule = _PATIENCE
     lookup: Lookup | None = None
+    callback: bool = False
 
     @property
     def is_repeatable(self) -> bool:
@@ -117,6 +120,7 @@ class SubmitPlan:
             _checked_variables(given.get("variables") or {}),
             schedule,
             Lookup.parse(given.get("lookup"), given.get("identifier")),
+            _flag(given, "callback"),
         )
 
 
@@ -124,3 +128,10 @@ def _checked_variables(given: Any) -> Mapping[str, JsonValue]:
     if not isinstance(given, Mapping):
         raise ConfigurationError(f"variables: has to be a mapping of names to values, not {type(given).__name__}")
     return given
+
+
+def _flag(given: Mapping[str, Any], name: str) -> bool:
+    value = given.get(name) or False
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name}: has to be True or False, not {value!r}")
+    return value

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from airflow_provider_asyncapi.core.batch import Batch
+from airflow_provider_asyncapi.core.callbacks import Callback
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER
@@ -18,6 +19,8 @@ from airflow_provider_asyncapi.core.schedule import SCHEDULE_PARAMETERS, PollSch
 from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
 from airflow_provider_asyncapi.core.status import STATUS_PARAMETERS, StatusPolicy
 
+#: Seconds between polls where the job calls back, and none is said: they are the net below the callback.
+_BESIDE_CALLBACKS = 300
 WAIT_PARAMETERS = (
     *REQUEST_PARAMETERS,
     *STATUS_PARAMETERS,
@@ -28,6 +31,7 @@ WAIT_PARAMETERS = (
     "progress",
     "cancel",
     "batch",
+    "callback",
 )
 
 
@@ -44,6 +48,7 @@ class WaitPlan:
     :param progress: where it says how far the job is.
     :param cancel: the request that stops the job.
     :param batch: how many jobs are asked for with one request, where that is possible.
+    :param callback: what a callback means; None where none comes.
     """
 
     parameters: ClassVar[tuple[str, ...]] = WAIT_PARAMETERS
@@ -56,6 +61,7 @@ class WaitPlan:
     progress: Progress | None = None
     cancel: Step | None = None
     batch: Batch | None = None
+    callback: Callback | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> WaitPlan:
@@ -67,7 +73,16 @@ class WaitPlan:
         :raises ConfigurationError: naming the parameter that is wrong.
         """
         policy = StatusPolicy.parse(given, complete=complete)
-        if complete and policy.is_empty:
+        batch, callback = given.get("batch"), Callback.parse(given.get("callback"))
+        polls = given.get("endpoint") is not None or batch is not None
+        if complete and callback is Callback.HINT and not polls:
+            raise ConfigurationError(
+                "callback: a hint says when to ask for the status, so endpoint has to say where; callback=True takes"
+                " the callback's own word"
+            )
+        if callback is not None and given.get("poke_interval") is None:
+            given = {**given, "poke_interval": _BESIDE_CALLBACKS}
+        if complete and policy.is_empty and (polls or callback is None):
             raise ConfigurationError(
                 "completion_key: is missing; it is the selector of the job's status in the answer, such as"
                 " 'data.status'"
@@ -77,9 +92,8 @@ class WaitPlan:
         if given.get(RESULT_IDENTIFIER) is not None:
             captures[RESULT_IDENTIFIER] = Selection.parse(given[RESULT_IDENTIFIER], RESULT_IDENTIFIER)
         request = {name: given[name] for name in REQUEST_PARAMETERS if given.get(name) is not None}
-        batch = given.get("batch")
         return cls(
-            RequestTemplate.parse(request, "status request", complete=complete and batch is None),
+            RequestTemplate.parse(request, "status request", complete=complete and batch is None and callback is None),
             policy,
             PollSchedule.parse(given),
             captures,
@@ -88,7 +102,13 @@ class WaitPlan:
             Step.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
             # A profile may still add the endpoint.
             Batch.parse(batch, singly=given.get("endpoint") is not None or not complete),
+            callback,
         )
+
+    @property
+    def polls(self) -> bool:
+        """Whether there is a request for the status."""
+        return bool(self.request.endpoint) or self.batch is not None
 
     @property
     def reads_headers(self) -> bool:
@@ -113,6 +133,7 @@ class Wait:
     :param polls: how many polls have been made.
     :param errors: how many of the last ones failed, in a row.
     :param next_poll: when the next one is due, in seconds since the epoch; None for as soon as the schedule allows.
+    :param heard: how many callbacks have been taken notice of.
     """
 
     handle: JobHandle
@@ -121,6 +142,7 @@ class Wait:
     polls: int = 0
     errors: int = 0
     next_poll: float | None = None
+    heard: int = 0
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Wait:

@@ -22,6 +22,7 @@ HANDLE = JobHandle(
     {"submit": "https://h/jobs"},
     {"pages": 3, "data.pages": 3},
     {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 2},
+    1,
 )
 DUMP = {
     "version": 1,
@@ -33,6 +34,7 @@ DUMP = {
     "urls": {"submit": "https://h/jobs"},
     "variables": {"pages": 3, "data.pages": 3},
     "task": {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 2},
+    "call": 1,
 }
 
 

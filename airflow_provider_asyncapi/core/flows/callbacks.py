@@ -1,0 +1,95 @@
+"""Wait for a job that calls back; beside that, poll it where there is a request for its status."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+from airflow_provider_asyncapi.core.callbacks import Callback
+from airflow_provider_asyncapi.core.effects import Flow, Listen, Log, Polled, Sleep
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, DeadlineError
+from airflow_provider_asyncapi.core.flows.cancel import cancel
+from airflow_provider_asyncapi.core.flows.stepping import Steps
+from airflow_provider_asyncapi.core.flows.wait import described, doubt, ended, until_deadline, updated, wait
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.messages import Request, Response
+from airflow_provider_asyncapi.core.names import Outcome
+from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
+from airflow_provider_asyncapi.core.settings import Api
+from airflow_provider_asyncapi.core.status import Verdict
+
+#: What was asked, in messages about what a callback holds.
+_CALL = Request("POST", "the job's callback")
+#: What a callback means where nothing says what it does.
+_CALLED = Verdict(Outcome.SUCCESS, "called back")
+
+
+def wait_or_hear(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow[JobHandle]:
+    """
+    Wait until a callback or a poll says that the job is over.
+
+    Whether there was a call is asked before the first poll and after each pause.
+
+    :param spread: as for :func:`~.wait.wait`, which raises what this does.
+    """
+    calls = yield Listen(state.heard)
+    while not state.handle.outcome.is_final:
+        for call in calls or ():
+            state = yield from _heard(api, plan, state, call)
+            if state.handle.outcome.is_final:
+                return state.handle
+        flow = wait(api, plan, state, spread=spread) if plan.polls else _silence(api, plan, state)
+        with Steps(flow) as steps:
+            for effect in steps:
+                if isinstance(effect, Polled):
+                    state = dataclasses.replace(
+                        state, handle=effect.handle, polls=effect.polls, errors=effect.errors, next_poll=None
+                    )
+                try:
+                    steps.reply = yield effect
+                except AsyncApiError as error:
+                    steps.error = error
+                if isinstance(effect, Sleep) and (calls := (yield Listen(state.heard))):
+                    break
+            else:
+                yield Log(logging.INFO, "A poll has ended the wait, no callback")
+                return steps.result
+    return state.handle
+
+
+def _heard(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
+    """Judge a callback as a poll is judged, or take it for a hint to poll at once."""
+    number, handle = state.heard, state.handle
+    state = dataclasses.replace(state, heard=number + 1)
+    if plan.callback is Callback.HINT:
+        yield Log(logging.INFO, f"{described(api, handle)} and has called back: asking for its status")
+        return dataclasses.replace(state, next_poll=api.clock())
+    scope = {**api.scope, **handle.scope()}
+    try:
+        verdict = _CALLED if plan.policy.is_empty else plan.policy.judge(call, scope)
+    except ContentError as error:
+        yield Log(logging.WARNING, f"A callback of job {handle.identifier} can't be read, and is passed over: {error}")
+        return state
+    yield from doubt(api, plan, _CALL, call, verdict, set())
+    handle = updated(handle, plan, verdict, call, scope)
+    if verdict.outcome.is_final:
+        handle = dataclasses.replace(handle, call=number)
+        yield Log(logging.INFO, f"{described(api, handle)}: its callback has ended the wait")
+        return dataclasses.replace(state, handle=(yield from ended(api, plan, handle, verdict, _CALL, call)))
+    yield Log(logging.INFO, f"{described(api, handle)}, says a callback; waiting on")
+    yield Polled(handle, state.polls, state.errors, changed=True)
+    return dataclasses.replace(state, handle=handle)
+
+
+def _silence(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
+    """
+    Wait where there is nothing to ask.
+
+    :raises DeadlineError: once the time is over; the job has been cancelled then, if there is a request for that.
+    """
+    while state.deadline is None or api.clock() < state.deadline:
+        yield Sleep(until_deadline(plan.schedule.interval, state, api.clock()))
+    if plan.cancel is not None:
+        yield from cancel(api, plan.cancel, state.handle, "it hasn't called back in time")
+    waited = api.clock() - state.started_at
+    raise DeadlineError(f"{described(api, state.handle)} and hasn't called back by the deadline, after {waited:.0f} s")
