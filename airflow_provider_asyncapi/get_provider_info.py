@@ -55,7 +55,33 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "/opt/airflow/asyncapi_profiles",
                         "default": "",
-                    }
+                    },
+                    "callback_base_url": {
+                        "description": (
+                            "Where APIs that call back reach Airflow's API server; [api] base_url where empty."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "https://airflow.example.com",
+                        "default": "",
+                    },
+                    "callback_max_bytes": {
+                        "description": "The largest body of a callback that is taken, in bytes.",
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": None,
+                        "default": "1048576",
+                    },
+                    "callback_folder": {
+                        "description": (
+                            "Where bodies of callbacks above 48 KiB are put, anything that ObjectStoragePath takes: the"
+                            " API server writes there, and workers read. Where empty they go to the database."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://aws_default@bucket/callbacks/",
+                        "default": "",
+                    },
                 },
             }
         },

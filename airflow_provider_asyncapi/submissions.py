@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.effects import Keep
 from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.xcoms import CALLS_KEY, SUBMISSION_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -15,24 +16,31 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.plans import SubmitPlan
     from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 
-#: Under which the task state store (Airflow 3.3) holds the record; a retry finds it there, and so does a Clear.
-SUBMISSION_KEY = "asyncapi_submission"
-
 
 class SubmissionLedger:
     """
     The record of one task instance's submission.
 
+    The task state store of Airflow 3.3 holds it; a retry finds it there, and so does a Clear.
+
     :param context: of the task.
     :param hook: takes the log lines.
+    :param callback: the digest of the callback URL that this try may give away.
     :ivar new: the record of a new submission.
+    :ivar record: the latest one.
     """
 
-    def __init__(self, context: Context, hook: AsyncApiHook) -> None:
+    def __init__(self, context: Context, hook: AsyncApiHook, callback: str | None = None) -> None:
         self._context = context
         self._hook = hook
         self._store: Any = context.get("task_state_store")
-        self.new = Submission(idempotency_key(context), generation(context))
+        self.new = Submission(
+            idempotency_key(context),
+            generation(context),
+            callbacks=(callback,) if callback else (),
+            connection=hook.asyncapi_conn_id if callback else "",
+        )
+        self.record = self.new
 
     def kept(self, plan: SubmitPlan) -> Submission | None:
         """
@@ -41,7 +49,9 @@ class SubmissionLedger:
         Before Airflow 3.3 no try keeps anything, so of an earlier one everything is possible; only the API can tell.
         """
         if self._store is not None:
-            return Submission.parse(self._store.get(SUBMISSION_KEY))
+            kept = Submission.parse(self._store.get(SUBMISSION_KEY))
+            self.record = kept or self.new
+            return kept
         if not self._is_retry():
             return None
         if plan.lookup is not None:
@@ -57,13 +67,37 @@ class SubmissionLedger:
         """Store what has to be kept, and log the rest."""
         if not isinstance(event, Keep):
             self._hook.log_events(event)
-        elif self._store is not None:
-            self._store.set(SUBMISSION_KEY, event.submission.dump())
+            return
+        self.record = event.submission
+        if self._store is not None:
+            self._store.set(SUBMISSION_KEY, self.record.dump())
+        elif self.record.callbacks:
+            self._context["ti"].xcom_push(SUBMISSION_KEY, self.record.dump())
+
+    def keep_calls(self) -> None:
+        """
+        Give the callbacks that an earlier try was called with to those who wait.
+
+        Airflow removes a task's XComs when it is tried again. One may come in meanwhile, so it is looked again.
+        """
+        kept = None
+        while self._store is not None and (latest := self._store.get(calls_key(self.record.key))) != kept:
+            kept = latest
+            self._context["ti"].xcom_push(CALLS_KEY, kept)
 
     def _is_retry(self) -> bool:
         ti: Any = self._context["ti"]
         retries = self._context["task"].retries or 0
         return bool(ti.try_number > ti.max_tries - retries + 1)
+
+
+def calls_key(submission: str) -> str:
+    """
+    Give the key under which the task state store holds the callbacks of a submission.
+
+    :param submission: its idempotency key, which is another one after a Clear.
+    """
+    return f"{CALLS_KEY}_{submission}"
 
 
 def generation(context: Context) -> int:

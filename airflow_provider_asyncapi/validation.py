@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import XComArg
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.bodies import BODY_PARAMETERS
 from airflow_provider_asyncapi.core.errors import UnknownVariableError
-from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY
+from airflow_provider_asyncapi.core.names import CALLBACK_URL, IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.request_templates import strict_parts
 from airflow_provider_asyncapi.core.values import as_list, frozen, thawed
 
@@ -38,6 +38,7 @@ _COUNTS = ("pages", "last_page")
 #: What is named where it can't be known, and who has it.
 _OWNERS = {
     IDEMPOTENCY_KEY: "only the requests of the trigger operator have it",
+    CALLBACK_URL: "only the requests of a trigger operator with callback=True have it",
     "page": "only requests for numbered pages have it (output='pages')",
     "offset": "only requests for numbered pages have it (output='pages')",
     "cursor": "only requests for pages have it, where cursor says where the next one is",

@@ -6,8 +6,9 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_asyncapi.callbacks import await_call, calls_of, response_of
 from airflow_provider_asyncapi.core import plans
-from airflow_provider_asyncapi.core.effects import Polled
+from airflow_provider_asyncapi.core.effects import Listen, Polled
 from airflow_provider_asyncapi.submissions import generation
 from airflow_provider_asyncapi.tasks import JobTask
 from airflow_provider_asyncapi.xcoms import JOB_KEY
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_asyncapi.core.effects import News
     from airflow_provider_asyncapi.core.handle import JobHandle
+    from airflow_provider_asyncapi.core.messages import Response
     from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
     from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 
@@ -60,13 +62,32 @@ class WaitLedger:
                 self._store.set(_BEGAN_KEY, began)
         return plans.Wait(handle, began["at"], began["at"] + timeout)
 
-    def observe(self, event: News) -> None:
-        """Keep what a poll has told, and log the rest."""
+    def handed_on(self, plan: WaitPlan, pause: float) -> Wait:
+        """
+        Give the state for somebody else to go on with, and let callbacks find the task.
+
+        :param pause: seconds until the next poll.
+        """
+        if plan.callback is not None:
+            await_call(self._context, self.state.handle, self.state.heard)
+        return dataclasses.replace(self.state, next_poll=time.time() + pause)
+
+    def observe(self, event: News) -> Any:
+        """Keep what a poll has told, look for callbacks, and log the rest."""
         self._hook.log_events(event)
+        if isinstance(event, Listen):
+            return self._calls(event.heard)
         if isinstance(event, Polled):
             self.state = dataclasses.replace(self.state, handle=event.handle, polls=event.polls, errors=event.errors)
             if not event.handle.outcome.is_final:
                 self._keep(event)
+        return None
+
+    def _calls(self, heard: int) -> list[Response]:
+        """Give the callbacks that nobody has taken notice of yet."""
+        calls = calls_of(self._context, self.state.handle)[heard:]
+        self.state = dataclasses.replace(self.state, heard=heard + len(calls))
+        return [response_of(call) for call in calls]
 
     def _keep(self, poll: Polled) -> None:
         """Show the job as it is now."""

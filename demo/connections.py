@@ -14,7 +14,19 @@ def connections(server_url: str) -> dict[str, dict[str, Any]]:
     systems: dict[str, dict[str, Any]] = {
         "celigo": {"password": "celigo-token", "extra": {"auth": "bearer", "test_endpoint": "/v1/flows/orders"}},
         "cloud_elements": {
-            "extra": {"auth": "none", "secret_headers": {"Authorization": "User user-secret, Element element-secret"}}
+            "extra": {
+                "auth": "none",
+                "secret_headers": {"Authorization": "User user-secret, Element element-secret"},
+                "callback": {
+                    "signature": {
+                        "header": "Elements-Webhook-Signature",
+                        "encoding": "base64",
+                        "prefix": "sha256=",
+                    },
+                    "identifier": "eventId",
+                },
+                "callback_secret": "MySecretEventSignatureKey",
+            }
         },
         "panoply": {
             "extra": {

@@ -16,11 +16,13 @@ from typing import Any
 from airflow_provider_asyncapi.core.auth import mapping
 from airflow_provider_asyncapi.core.documents import parse_form
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError
-from airflow_provider_asyncapi.core.messages import Headers, Response
+from airflow_provider_asyncapi.core.messages import Headers, Request, Response
 from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.signatures import Signature
 from airflow_provider_asyncapi.core.values import JsonValue
 
+#: What was asked, in messages about what a callback holds.
+CALL = Request("POST", "the job's callback")
 #: Below the address of Airflow's API server.
 PATH = "/asyncapi/callbacks"
 #: Of a callback's URL, in bytes: of the task instance's id, and of what nobody can guess.

@@ -32,6 +32,7 @@ class Submission:
     :param sent_at: when the first was, in seconds since the epoch.
     :param handle: the job, once it has an identifier.
     :param callbacks: the digests of the callback URLs that were given away, one for each try that sent something.
+    :param connection: the connection that says how callbacks are signed.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Submission:
     sent_at: float | None = None
     handle: JobHandle | None = None
     callbacks: tuple[str, ...] = ()
+    connection: str = ""
 
     @classmethod
     def parse(cls, given: Any) -> Submission | None:
@@ -66,6 +68,7 @@ class Submission:
                 sent_at=None if fields["sent_at"] is None else float(fields["sent_at"]),
                 handle=None if fields["handle"] is None else JobHandle.parse(fields["handle"]),
                 callbacks=tuple(map(str, fields.get("callbacks", ()))),
+                connection=str(fields.get("connection", "")),
             )
         except (KeyError, TypeError, ValueError, AsyncApiError):
             return doubtful
@@ -82,6 +85,7 @@ class Submission:
             "sent_at": self.sent_at,
             "handle": None if self.handle is None else self.handle.dump(),
             "callbacks": list(self.callbacks),
+            "connection": self.connection,
         }
 
     def of_another_request(self) -> Submission:

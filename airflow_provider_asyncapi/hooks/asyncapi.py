@@ -180,12 +180,14 @@ def _mask(fields: Mapping[str, Any]) -> None:
     from airflow.sdk.log import mask_secret
 
     from airflow_provider_asyncapi.core.auth import mapping
+    from airflow_provider_asyncapi.core.callbacks import callback_secrets
 
     secrets: list[Any] = [
         fields.get("password"),
         fields.get("proxy"),
         mapping(fields, "secrets"),
         mapping(fields, "secret_headers"),
+        callback_secrets(fields.get("callback_secret")),
     ]
     # Airflow warns of shorter ones, and doesn't mask them.
     texts: list[JsonValue] = [text for text in strings_in(secrets) if len(text) >= _LEAST_MASKED]

@@ -98,6 +98,15 @@ FIELDS: dict[str, dict[str, Any]] = {
         "Trusted hosts",
         "Further hosts that may see credentials and headers, separated by commas: host, or host:port.",
     ),
+    "callback": _json(
+        "Callbacks",
+        'How the API signs its callbacks, e.g. {"signature": {"header": "X-Signature", "encoding": "hex", "prefix":'
+        ' "sha256="}} or {"signature": {"scheme": "standard"}}; and where they name their job if one URL is called for'
+        ' all: "identifier".',
+    ),
+    "callback_secret": _text(
+        "Callbacks: key", "What they are signed with; several as a JSON list while a key is replaced.", secret=True
+    ),
     "verify": _field("boolean", "TLS: verify", "Whether the server's certificate is checked.", default=True),
     "ca_cert": _text("TLS: CA certificates", "Path of a PEM file, on workers and triggerers."),
     "client_cert": _text("TLS: client certificate", "Path of a PEM file, on workers and triggerers."),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_asyncapi.core import decoding
+from airflow_provider_asyncapi.core.callbacks import CALL
 from airflow_provider_asyncapi.core.errors import (
     ArchiveError,
     AsyncApiError,
@@ -23,7 +24,7 @@ from airflow_provider_asyncapi.core.errors import (
     ResultTooLargeError,
 )
 from airflow_provider_asyncapi.core.filenames import collision_key, file_name, page_name
-from airflow_provider_asyncapi.core.flows.fetch import Fetching, NoDataError
+from airflow_provider_asyncapi.core.flows.fetch import Answer, Fetching, NoDataError
 from airflow_provider_asyncapi.core.flows.pages import fetch_pages
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.meter import Meter
@@ -81,6 +82,7 @@ def fetch(
     limits: Limits,
     save: Callable[[JsonValue], object] = lambda _: None,
     owner: str | None = None,
+    called: Response | None = None,
 ) -> JsonValue:
     """
     Fetch a result, and put it where it belongs; complete, or not at all.
@@ -88,6 +90,7 @@ def fetch(
     :param destination: a file, or a folder with a slash at its end; None for XCom.
     :param save: makes the value or the manifest safe, before the cleanup request removes the job.
     :param owner: the same for all tries of a task: one replaces what another has left.
+    :param called: the job's callback, where that holds the result.
     :return: the value, or a manifest of what was written.
     :raises AirflowException: what went wrong, as Airflow understands it.
     """
@@ -95,7 +98,7 @@ def fetch(
         target = None if destination is None else Destination(destination, owner)
         with contextlib.closing(target) if target else contextlib.nullcontext():
             fetching = Fetching(hook.api, plan, handle)
-            run = _Run(hook, fetching, target, limits, Failures(fetching))
+            run = _Run(hook, fetching, target, limits, Failures(fetching), called)
             result = run.result()
             if plan.cleanup is not None:
                 save(result)
@@ -116,6 +119,7 @@ class _Run:
     target: Destination | None
     limits: Limits
     failures: Failures
+    called: Response | None = None
     began: float = field(default_factory=time.monotonic)
 
     def result(self) -> JsonValue:
@@ -124,6 +128,9 @@ class _Run:
         if self.target is not None:
             self.target.undo_earlier()
         plan = self.fetching.plan
+        if self.called is not None:
+            answer = Answer(CALL, self.called, self.fetching.scope)
+            return self._value(self.fetching.decoded(decoding.decode, answer), [self.called])
         inline = self.fetching.inline_value()
         if inline is None:
             self._ask(self.fetching.locate())

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, BaseOperator
 
 from airflow_provider_asyncapi.core import plans
-from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY, RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.names import CALLBACK_URL, IDEMPOTENCY_KEY, RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.values import as_list
+from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after
 
@@ -47,6 +49,8 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     :param lookup: the request that finds the job where the answer to its submission was lost: a mapping with the keys
         of a request, which names ``{idempotency_key}`` or whatever else tells the job from all others, ``identifier``
         (by default the same selector) and ``capture``. (templated)
+    :param callback: whether the API calls back when the job is over: then the request may name ``{callback_url}``,
+        which nobody can guess, and which Airflow's API server answers.
     :param capture: variables for the next requests: name to selector.
     :param error_message: the selector of the message in an answer that reports a failure.
     :param max_consecutive_errors: how many transient errors in a row are too many; 5 by default.
@@ -96,6 +100,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         rules: list[dict[str, Any]] | None = None,
         start: dict[str, Any] | list[dict[str, Any]] | None = None,
         lookup: dict[str, Any] | None = None,
+        callback: bool | None = None,
         capture: dict[str, str | list[str]] | None = None,
         error_message: str | list[str] | None = None,
         max_consecutive_errors: int | None = None,
@@ -117,7 +122,8 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     def variables_in(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
         """Give the author's own variables and the key; what starts the job may name what the submit has captured."""
         known = self.variables_after(described) if part == "start" else _own_variables(described)
-        return None if known is None else {IDEMPOTENCY_KEY, *known}
+        own = {IDEMPOTENCY_KEY, CALLBACK_URL} if described.get("callback") else {IDEMPOTENCY_KEY}
+        return None if known is None else own | known
 
     def variables_after(self, described: Mapping[str, Any]) -> set[str] | None:
         """Give the variables that the job handle will hold; None where only the connection's profile knows."""
@@ -129,17 +135,26 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
 
     def execute(self, context: Context) -> str | int | None:
         """Submit the job."""
+        from airflow_provider_asyncapi import callbacks
         from airflow_provider_asyncapi.core.flows.submit import submit
         from airflow_provider_asyncapi.submissions import SubmissionLedger, task_reference
 
         plan: SubmitPlan = self.parsed()
-        ledger = SubmissionLedger(context, self.hook)
+        reference = callbacks.new_reference(context) if plan.callback else None
+        ledger = SubmissionLedger(context, self.hook, reference.digest if reference else None)
         try:
-            flow = submit(self.hook.api, plan, ledger.new, ledger.kept(plan))
+            variables = {CALLBACK_URL: callbacks.url_of(reference, self.hook.api)} if reference else {}
+            flow = submit(self.hook.api, plan, ledger.new, ledger.kept(plan), variables)
             handle = self.hook.run(flow, observe=ledger.observe)
+        except AsyncApiError as error:
+            raise to_airflow(error) from error
         finally:
             self.hook.close()
-        self.push_handle(context, dataclasses.replace(handle, task=task_reference(context)))
+        handle = dataclasses.replace(handle, task=task_reference(context))
+        self.push_handle(context, handle)
+        if reference:
+            callbacks.make_known(context, self.asyncapi_conn_id, handle)
+            ledger.keep_calls()
         return handle.identifier
 
 
@@ -181,6 +196,8 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         ``md5=…``, hexadecimal or base64. Those of the answer's headers are compared anyway.
     :param inline: the name of a variable that holds the result already where the job was fast; no request is sent then.
         Of pages it is the first one, where it is known that there are more.
+    :param callback: whether the callback that ended the wait holds the result; no request is sent then. Where a poll
+        ended it, the result is fetched from ``endpoint``.
     :param first_page: the number of the first page; 1 by default.
     :param page_step: from one page number to the next; 1 by default.
     :param pages: how many pages there are: a number, or a variable such as ``"{pages}"``.
@@ -262,6 +279,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         write_as: str | None = None,
         checksum: str | None = None,
         inline: str | None = None,
+        callback: bool | None = None,
         first_page: int | None = None,
         page_step: int | None = None,
         pages: int | str | None = None,
@@ -321,6 +339,8 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         """Fetch the result."""
         from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
 
+        from airflow_provider_asyncapi.callbacks import result_of
+
         handle = self.handle_of(self.from_job)
         if handle.outcome is Outcome.NO_DATA:
             raise AirflowSkipException(f"Job {handle.identifier} ended with no data: there is nothing to fetch")
@@ -331,7 +351,14 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         self.is_fetching = True
         try:
             result = fetch(
-                self.hook, plan, handle, self.destination, limits, partial(ti.xcom_push, "return_value"), owner
+                self.hook,
+                plan,
+                handle,
+                self.destination,
+                limits,
+                partial(ti.xcom_push, "return_value"),
+                owner,
+                result_of(context, plan, handle),
             )
         finally:
             self.is_fetching = False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_asyncapi.core.handle import JobHandle
-    from airflow_provider_asyncapi.core.plans import WaitPlan
+    from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
     from airflow_provider_asyncapi.waits import WaitLedger
 
 #: Airflow's own parameters that this sensor has others for, or no use.
@@ -96,6 +94,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         that is repeated) and ``absent`` (what it means that a job isn't in the answer: ``running``, ``success``,
         ``failure``, ``retry`` or ``poll``, which asks for it singly and is the default where there is an endpoint).
         All other selectors and rules then look at one job's item. (templated)
+    :param callback: whether the job calls back (``callback`` of the trigger operator): True, and the callback is judged
+        as a poll is (without ``completion_key`` and ``rules`` it means that the job is done), or ``"hint"``, and it
+        only says when to ask. Where there is an ``endpoint``, polls go on beside it, every five minutes by default.
     :param deferrable: wait in the triggerer; by default as ``[operators] default_deferrable`` says.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
     :param profile: the profile that fills in what is left out; by default the connection's.
@@ -163,6 +164,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         visible_after: float | timedelta | None = None,
         cancel: dict[str, Any] | None = None,
         batch: dict[str, Any] | None = None,
+        callback: bool | str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         job_url: str | None = None,
         profile: str | None = None,
@@ -230,10 +232,11 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         with self._forgiving():
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
 
-    def execute_complete(self, context: Context, event: Any) -> Any:
+    def execute_complete(self, context: Context, event: Any, wait: dict[str, Any] | None = None) -> Any:
         """
-        Go on with what the triggerer found out.
+        Go on with what the triggerer found out, or with what the job has called back.
 
+        :param wait: where a wait for a callback stood when it was deferred.
         :raises AirflowException: where the wait ended badly, or the event isn't one of ours.
         """
         match event:
@@ -241,6 +244,11 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
                 raise to_airflow(error_of_kind(kind, message))
             case {"handle": handle}:
                 return self._finish(context, self.handle_of(handle))
+            case {"called": True}:
+                plan: WaitPlan = self.parsed()
+                began = None if wait is None else plans.Wait.parse(wait)
+                handle = self.handle_of(self.from_job) if began is None else began.handle
+                return self._finish(context, self._wait(context, plan, handle, began))
         raise AsyncApiException(f"The trigger's event can't be understood: {type(event).__name__}")
 
     def on_kill(self) -> None:
@@ -274,19 +282,23 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
         if plan.cancel is not None and not hasattr(BaseTrigger, "on_kill"):
             self.log.info("Before Airflow 3.3 no trigger learns of a kill: only the deadline cancels the job")
-        state = dataclasses.replace(ledger.state, next_poll=time.time() + pause)
+        state = ledger.handed_on(plan, pause)
         self.defer(
             trigger=AsyncApiJobTrigger(asyncapi_conn_id=self.asyncapi_conn_id, spec=spec, wait=state.dump()),
             method_name=self.execute_complete.__name__,
+            kwargs=None if plan.callback is None else {"wait": state.dump()},
         )
         raise AssertionError("defer() raises")
 
-    def _wait(self, context: Context, plan: WaitPlan, handle: JobHandle) -> JobHandle:
+    def _wait(self, context: Context, plan: WaitPlan, handle: JobHandle, began: Wait | None = None) -> JobHandle:
         """
         Wait on this worker: until the job is over, or until the first pause where somebody else can wait.
 
         Deferred waits begin here too: a job that is over already needs no triggerer, and mistakes are told at once.
+
+        :param began: where the wait stands, if it goes on.
         """
+        from airflow_provider_asyncapi.core.flows.callbacks import wait_or_hear
         from airflow_provider_asyncapi.core.flows.pausing import ended_by_pause
         from airflow_provider_asyncapi.core.flows.wait import wait
         from airflow_provider_asyncapi.waits import PokeLedger, WaitLedger
@@ -295,7 +307,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         ledger = (PokeLedger if pokes else WaitLedger)(context, self.hook, plan, handle, self.timeout)
         self._ledger = ledger
         try:
-            flow = wait(self.hook.api, plan, ledger.state)
+            if began is not None:
+                ledger.state = began
+            flow = (wait if plan.callback is None else wait_or_hear)(self.hook.api, plan, ledger.state)
             if self.deferrable:
                 flow = ended_by_pause(flow, partial(self._defer, plan, self._storable(), ledger))
             elif pokes:

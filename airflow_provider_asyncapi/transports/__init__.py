@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from airflow_provider_asyncapi.core.effects import Log, News
 
-#: Told of each log line, each poll, and what has to be kept.
-Observer: TypeAlias = Callable[[News], None]
+#: Told of each log line, each poll, and what has to be kept; asked for callbacks.
+Observer: TypeAlias = Callable[[News], Any]
 
 
 def log_only(event: News) -> None:

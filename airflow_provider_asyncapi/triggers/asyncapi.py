@@ -7,33 +7,40 @@ import dataclasses
 import json
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 from airflow.providers.common.compat.sdk import conf, redact
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_asyncapi.core.callbacks import Call
 from airflow_provider_asyncapi.core.effects import Log, News, Polled
 from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
 from airflow_provider_asyncapi.core.flows.abandon import abandon
+from airflow_provider_asyncapi.core.flows.callbacks import wait_or_hear
 from airflow_provider_asyncapi.core.flows.wait import wait
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.redaction import holds_secret, masked_in
 from airflow_provider_asyncapi.core.request_templates import WHY_NO_SECRETS, refuse_secrets
 from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.hooks.clients import SupersededError, is_superseded, shared_client
-from airflow_provider_asyncapi.xcoms import JOB_KEY
+from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.handle import JobHandle
     from airflow_provider_asyncapi.core.settings import Api
 
+T = TypeVar("T")
 #: Progress goes to XCom at most this often, in seconds: each is a request to the API server.
 _PROGRESS_EVERY = 2.0
 #: A trigger's event comes no sooner than this after its start, in seconds. Until the process that deferred the task has
 #: ended, and the executor noticed (its supervisor looks every ``min_heartbeat_interval``), Airflow may take the end of
 #: that process for the end of the task that has just been resumed, and fail it.
-_SHORTEST_DEFERRAL = conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1
+SHORTEST_DEFERRAL = conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1
+#: Seconds after that in which a callback may still be on its way into the database.
+_MARGIN = 1.0
+#: Seconds between attempts to ask Airflow something, at most.
+_LONGEST_PAUSE = 60.0
 #: States of a task that waits for nothing any more.
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 #: Cancels that outlive their trigger; the event loop itself holds its tasks only weakly.
@@ -99,11 +106,16 @@ class AsyncApiJobTrigger(BaseTrigger):
         return f"<AsyncApiJobTrigger {self.asyncapi_conn_id} job={self._latest.identifier}>"
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield one event: ``{"handle": …}``, after a failure with ``"error": {"kind": …, "message": …}``."""
+        """
+        Wait, and yield one event.
+
+        It is ``{"handle": …}``, after a failure with ``"error": {"kind": …, "message": …}``, or ``{"called": True}``
+        where there is a callback for the sensor to read.
+        """
         began = time.monotonic()
         try:
-            handle = await self._wait()
-            event: dict[str, Any] = {"handle": handle.dump()}
+            handle = await self._wait_or_hear()
+            event: dict[str, Any] = {"called": True} if handle is None else {"handle": handle.dump()}
         except AsyncApiError as error:
             event = {
                 "handle": self._latest.dump(),
@@ -114,17 +126,52 @@ class AsyncApiJobTrigger(BaseTrigger):
             if self._pushing is not None:
                 self._pushing.cancel()
                 await asyncio.wait({self._pushing})
-        await asyncio.sleep(began + _SHORTEST_DEFERRAL - time.monotonic())
+        await asyncio.sleep(began + SHORTEST_DEFERRAL - time.monotonic())
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def _wait_or_hear(self) -> JobHandle | None:
+        """
+        Wait; give None where the job called back while the task was on its way from the worker to here.
+
+        Any later callback resumes the task by itself. Those until then don't, for the time of the shortest deferral.
+        """
+        if not self.spec.get("callback"):
+            return await self._wait()
+        waiting = asyncio.create_task(self._wait())
+        try:
+            await asyncio.wait({waiting}, timeout=SHORTEST_DEFERRAL + _MARGIN)
+            return None if not waiting.done() and await self._has_called() else await waiting
+        finally:
+            waiting.cancel()
+            await asyncio.wait({waiting})
+
+    async def _has_called(self) -> bool:
+        """Tell whether there are callbacks that the sensor doesn't know of; tried until Airflow can tell."""
+        from airflow.providers.common.compat.sdk import XCom
+
+        state, pause = Wait.parse(self.wait), 1.0
+        task: Any = state.handle.task
+        # Before Airflow 3.2 a trigger can't ask.
+        while hasattr(XCom, "aget_one"):
+            try:
+                kept: Any = await _uninterrupted(XCom.aget_one(key=CALLS_KEY, **task))
+            except Exception as error:  # noqa: BLE001 - the API server may be away for a while
+                self.log.warning("Can't tell yet whether job %s has called back: %s", state.handle.identifier, error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                return len(Call.parse_all(kept)) > state.heard
+        return False
 
     async def _wait(self) -> JobHandle:
         self._description = await _Description.of(self.spec)
         self.spec, plan = self._description.spec, self._description.plan
         state = Wait.parse(self.wait).resumed(plan.schedule, time.time())
+        flow = wait if plan.callback is None else wait_or_hear
         while True:
             async with shared_client(self.asyncapi_conn_id) as (api, driver):
                 try:
-                    return await driver.run(wait(api, plan, state, spread=plan.batch is None), observe=self._observe)
+                    return await driver.run(flow(api, plan, state, spread=plan.batch is None), observe=self._observe)
                 except SupersededError:
                     self.log.info("The connection has changed: going on with what it is now")
                 except AuthenticationError:
@@ -216,7 +263,7 @@ class AsyncApiJobTrigger(BaseTrigger):
                 self.log.debug("Progress could not be shown: %s", error)
 
 
-async def _uninterrupted(talk: Coroutine[Any, Any, None]) -> None:
+async def _uninterrupted(talk: Coroutine[Any, Any, T]) -> T:
     """
     Talk to Airflow to the end, even when cancelled meanwhile.
 
@@ -224,7 +271,7 @@ async def _uninterrupted(talk: Coroutine[Any, Any, None]) -> None:
     """
     task = asyncio.create_task(talk)
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait({task})
         raise

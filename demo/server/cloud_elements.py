@@ -12,8 +12,9 @@ results as CSV or JSON; the error shape. Seen (C): ``PUT /bulk/{id}/cancel`` and
 The queried object chooses the outcome: see :data:`OBJECTS`. The secrets are ``user-secret`` and
 ``element-secret``.
 
-Callbacks are not delivered yet: an accepted request becomes an :class:`Event` in
-:attr:`CloudElements.outbox`, which has all that a deliverer needs.
+An accepted request is called back once its job is over (D: the body, the signature ``Elements-Webhook-Signature``,
+nine more tries 4^x s apart); the event is in :attr:`CloudElements.outbox` too. The signature's key is
+:data:`SIGNATURE_KEY`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from demo.server.deliveries import Deliveries
 from demo.server.jobs import Job, JobStore, Phase
 from demo.server.web import JSON, JsonObject, RefusedError, accepted, read_json, read_number
 
@@ -53,6 +55,8 @@ RECORDS = 6
 ERRORS = 3
 FIRST_EVENT, FIRST_BULK, INSTANCE = 1028, 1234, 30
 CANCELLATION_SECONDS = 1.0
+SIGNATURE_KEY = "MySecretEventSignatureKey"
+FIRST_NOTIFICATION = 1084
 
 
 def refuse(status: int, message: str, provider_message: str = "") -> RefusedError:
@@ -96,6 +100,9 @@ class CloudElements:
 
     def __init__(self, settings: Settings) -> None:
         self.outbox: list[Event] = []
+        self.deliveries = Deliveries(SIGNATURE_KEY, settings.callback_retry_seconds)
+        self._job_seconds = settings.job_seconds
+        self._notification_ids = itertools.count(FIRST_NOTIFICATION)
         self._clock = settings.clock
         self._callback_url = settings.elements_callback_url
         self._event_ids = itertools.count(FIRST_EVENT)
@@ -125,7 +132,20 @@ class CloudElements:
             return web.json_response(rows if request.method == "GET" else rows[0])
         event = Event(next(self._event_ids), self._callback(request), rows)
         self.outbox.append(event)
+        self.deliveries.deliver(event.callback_url, self._notification(event), self._job_seconds)
         return web.json_response({"eventId": event.event_id, "eventStatus": "dispatched"})
+
+    def _notification(self, event: Event) -> JsonObject:
+        return {
+            "eventId": event.event_id,
+            "instanceId": INSTANCE,
+            "response": {"events": event.response},
+            "notificationId": next(self._notification_ids),
+        }
+
+    async def close(self) -> None:
+        """Give up what hasn't been called back."""
+        await self.deliveries.close()
 
     async def query(self, request: web.Request) -> web.Response:
         """Start a bulk query."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +13,7 @@ from aiohttp import web
 
 from demo.server.celigo import Celigo
 from demo.server.cloud_elements import CloudElements
+from demo.server.deliveries import RETRY_SECONDS
 from demo.server.journal import Journal, Record, without_secrets
 from demo.server.panoply import Panoply
 from demo.server.phixflow import PhixFlow
@@ -41,6 +42,7 @@ class DemoServer:
     :param panoply_token_seconds: Lifetime of a Panoply access token.
     :param vayana_token_seconds: Longest lifetime of a Vayana token.
     :param elements_callback_url: The callback URL configured in the Cloud Elements account; empty for none.
+    :param callback_retry_seconds: The pauses before each further try to call back.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class DemoServer:
         panoply_token_seconds: float = 20.0,
         vayana_token_seconds: float = 15.0,
         elements_callback_url: str = "",
+        callback_retry_seconds: Sequence[float] = RETRY_SECONDS,
     ) -> None:
         settings = Settings(
             clock=clock,
@@ -62,6 +65,7 @@ class DemoServer:
             panoply_token_seconds=panoply_token_seconds,
             vayana_token_seconds=vayana_token_seconds,
             elements_callback_url=elements_callback_url,
+            callback_retry_seconds=callback_retry_seconds,
         )
         self.host = host
         self.port = port
@@ -135,6 +139,7 @@ class DemoServer:
             ready.set_result(int(runner.addresses[0][1]))
             await self._stop.wait()
         finally:
+            await self.cloud_elements.close()
             await runner.cleanup()
 
     @web.middleware

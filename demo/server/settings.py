@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from demo.server.deliveries import RETRY_SECONDS
 
 Clock = Callable[[], float]
 
@@ -20,6 +22,7 @@ class Settings:
     :param panoply_token_seconds: Lifetime of a Panoply access token.
     :param vayana_token_seconds: Longest lifetime of a Vayana token, whatever the login asks for.
     :param elements_callback_url: The callback URL configured "in the Cloud Elements account"; empty for none.
+    :param callback_retry_seconds: The pauses before each further try to call back.
     """
 
     clock: Clock = time.time
@@ -28,3 +31,4 @@ class Settings:
     panoply_token_seconds: float = 20.0
     vayana_token_seconds: float = 15.0
     elements_callback_url: str = ""
+    callback_retry_seconds: Sequence[float] = RETRY_SECONDS

@@ -31,6 +31,8 @@ def abandon(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) -> Flow[bo
     """
     if plan.cancel is None:
         return False
+    if not plan.polls:
+        return (yield from cancel(api, plan.cancel, handle, reason))
     poll = wait(api, dataclasses.replace(plan, cancel=None), Wait(handle, started_at=0.0))
     try:
         yield from ended_by_pause(poll, _run_on)

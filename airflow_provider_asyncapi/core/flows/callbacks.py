@@ -5,21 +5,19 @@ from __future__ import annotations
 import dataclasses
 import logging
 
-from airflow_provider_asyncapi.core.callbacks import Callback
+from airflow_provider_asyncapi.core.callbacks import CALL, Callback
 from airflow_provider_asyncapi.core.effects import Flow, Listen, Log, Polled, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, DeadlineError
 from airflow_provider_asyncapi.core.flows.cancel import cancel
 from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.flows.wait import described, doubt, ended, until_deadline, updated, wait
 from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.messages import Request, Response
+from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.status import Verdict
 
-#: What was asked, in messages about what a callback holds.
-_CALL = Request("POST", "the job's callback")
 #: What a callback means where nothing says what it does.
 _CALLED = Verdict(Outcome.SUCCESS, "called back")
 
@@ -70,12 +68,12 @@ def _heard(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
     except ContentError as error:
         yield Log(logging.WARNING, f"A callback of job {handle.identifier} can't be read, and is passed over: {error}")
         return state
-    yield from doubt(api, plan, _CALL, call, verdict, set())
+    yield from doubt(api, plan, CALL, call, verdict, set())
     handle = updated(handle, plan, verdict, call, scope)
     if verdict.outcome.is_final:
         handle = dataclasses.replace(handle, call=number)
         yield Log(logging.INFO, f"{described(api, handle)}: its callback has ended the wait")
-        return dataclasses.replace(state, handle=(yield from ended(api, plan, handle, verdict, _CALL, call)))
+        return dataclasses.replace(state, handle=(yield from ended(api, plan, handle, verdict, CALL, call)))
     yield Log(logging.INFO, f"{described(api, handle)}, says a callback; waiting on")
     yield Polled(handle, state.polls, state.errors, changed=True)
     return dataclasses.replace(state, handle=handle)

@@ -89,7 +89,7 @@ def _resumed(
         yield Log(logging.WARNING, f"Submitting a new job, for the request isn't that of the earlier try{before}")
         return new.of_another_request()
     # An earlier try may have given away its callback URL; from now on this one's counts too.
-    kept = dataclasses.replace(kept, callbacks=kept.callbacks + new.callbacks)
+    kept = dataclasses.replace(kept, callbacks=kept.callbacks + new.callbacks, connection=new.connection)
     if kept.handle is not None:
         yield Log(
             logging.INFO,

@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.formats import Format
 from airflow_provider_asyncapi.core.paging import PAGE_VARIABLES, PAGING_PARAMETERS, Paging
 from airflow_provider_asyncapi.core.partial import Partial
-from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step
+from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step, flag
 from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.schedule import PollSchedule
 from airflow_provider_asyncapi.core.selectors import Selection
@@ -27,6 +27,7 @@ FETCH_PARAMETERS = (
     "write_as",
     "checksum",
     "inline",
+    "callback",
     "locate",
     "failed_records",
     "on_partial",
@@ -86,6 +87,7 @@ class FetchPlan:
         pages as NDJSON.
     :param checksum: a template of the checksum that the file should have, or of a list of them for a list of URLs.
     :param inline: the variable that holds the result already, if the job gave it one.
+    :param callback: whether the job's callback holds the result, where one ended the wait.
     :param partial: how failed records are counted.
     :param concurrency: how many pages are fetched at a time.
     """
@@ -103,6 +105,7 @@ class FetchPlan:
     write_as: WriteAs | None = None
     checksum: str | None = None
     inline: str | None = None
+    callback: bool = False
     partial: Partial | None = None
     concurrency: int = _CONCURRENCY
 
@@ -121,7 +124,7 @@ class FetchPlan:
         whole = complete or "endpoint" in set_
         request = {name: set_[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in set_}
         # A result that the job has given already needs no request.
-        step = Step.parse(request, "fetch", complete=complete and "inline" not in set_)
+        step = Step.parse(request, "fetch", complete=complete and not {"inline", "callback"} & set_.keys())
         patience = {name: set_[name] for name in _PATIENCE_PARAMETERS if name in set_}
         plan = cls(
             output,
@@ -135,6 +138,7 @@ class FetchPlan:
             _write_as(set_.get("write_as")),
             _text(set_.get("checksum"), "checksum: has to be a template such as '{sha256}'"),
             _text(set_.get("inline"), "inline: has to be the name of a variable"),
+            flag(set_, "callback"),
             Partial.parse(set_.get("failed_records"), set_.get("on_partial")),
             _concurrency(set_.get("concurrency", _CONCURRENCY)),
         )
@@ -152,6 +156,8 @@ class FetchPlan:
         output = str(self.output)
         if self.inline is not None and self.output.is_file:
             raise ConfigurationError(f"inline: a variable holds a value, and output={output!r} makes files")
+        if self.callback and self.output is not Output.RESULT:
+            raise ConfigurationError(f"callback: what a job calls back with is one value, and output={output!r} isn't")
         if self.write_as is not None and self.output.is_file:
             raise ConfigurationError(f"write_as: is for values and rows, and output={output!r} keeps files as they are")
         if self.write_as is WriteAs.FILES and self.output is not Output.PAGES:

@@ -56,3 +56,15 @@ class Step:
             parse_captures(given.get("capture"), "capture"),
             Selection.parse_optional(given.get("error_message"), "error_message"),
         )
+
+
+def flag(given: Mapping[str, Any], name: str) -> bool:
+    """
+    Read a parameter that is a yes or no; no where it isn't given.
+
+    :raises ConfigurationError: on anything else.
+    """
+    value = given.get(name) or False
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name}: has to be True or False, not {value!r}")
+    return value

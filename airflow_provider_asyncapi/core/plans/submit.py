@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step
+from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step, flag
 from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.schedule import PollSchedule, parse_error_waits
 from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
@@ -120,7 +120,7 @@ class SubmitPlan:
             _checked_variables(given.get("variables") or {}),
             schedule,
             Lookup.parse(given.get("lookup"), given.get("identifier")),
-            _flag(given, "callback"),
+            flag(given, "callback"),
         )
 
 
@@ -128,10 +128,3 @@ def _checked_variables(given: Any) -> Mapping[str, JsonValue]:
     if not isinstance(given, Mapping):
         raise ConfigurationError(f"variables: has to be a mapping of names to values, not {type(given).__name__}")
     return given
-
-
-def _flag(given: Mapping[str, Any], name: str) -> bool:
-    value = given.get(name) or False
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name}: has to be True or False, not {value!r}")
-    return value

@@ -1,0 +1,1 @@
+"""What Airflow's API server runs for this provider."""

@@ -1,0 +1,115 @@
+"""Where callbacks come in."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Annotated, Any, Final, NoReturn
+
+from fastapi import APIRouter, HTTPException, Path, Request
+from starlette.concurrency import run_in_threadpool
+
+from airflow_provider_asyncapi.core.callbacks import Reference
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.messages import Headers
+from airflow_provider_asyncapi.plugins import receipts
+from airflow_provider_asyncapi.plugins.receipts import Incoming, TooManyCallsError
+
+router = APIRouter(prefix="/callbacks", tags=["Callbacks"])
+log = logging.getLogger(__name__)
+
+#: Seconds between two log lines about calls that are refused.
+_LOG_EVERY = 10.0
+#: What a part of a path may be at most.
+_LONGEST_ID = 250
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"description": "It isn't expected, or can't be genuine. Nothing has changed."},
+    413: {"description": "Its body is too large. Nothing has changed."},
+    429: {"description": "The job has called more often than anybody can want. Nothing has changed."},
+}
+
+
+class _Refusals:
+    """Writes down refused calls, however many there are."""
+
+    def __init__(self) -> None:
+        self._since = -_LOG_EVERY
+        self._unsaid = 0
+
+    def note(self, why: object) -> None:
+        """Log one, or count it where one was just logged."""
+        self._unsaid += 1
+        if (now := time.monotonic()) - self._since >= _LOG_EVERY:
+            more = f" ({self._unsaid} since the last such line)" if self._unsaid > 1 else ""
+            log.warning("Refused a callback: %s%s", why, more)
+            self._since, self._unsaid = now, 0
+
+
+_refusals = _Refusals()
+
+
+@router.post("/{reference}", responses=_ANSWERS, status_code=200)
+async def call_of_one_job(
+    request: Request,
+    reference: Annotated[str, Path(description="What the trigger operator has given away as {callback_url}.")],
+) -> dict[str, str]:
+    """Take the callback of the job that was given this URL."""
+    _hide(request)
+    try:
+        # What can't be genuine is refused before anything is read of it.
+        place = await run_in_threadpool(receipts.place_of, Reference.parse(reference))
+        incoming = await _read(request)
+        await run_in_threadpool(receipts.take, place, incoming)
+    except AsyncApiError as error:
+        _refuse(error)
+    return {}
+
+
+@router.post("/connections/{conn_id}", responses=_ANSWERS, status_code=200)
+async def call_of_any_job(
+    request: Request,
+    conn_id: Annotated[str, Path(max_length=_LONGEST_ID, description="The connection of the API that calls.")],
+) -> dict[str, str]:
+    """Take a signed callback that names its job, for APIs that call one URL for all jobs."""
+    try:
+        incoming = await _read(request)
+        await run_in_threadpool(receipts.take_by_identifier, conn_id, incoming)
+    except AsyncApiError as error:
+        _refuse(error)
+    return {}
+
+
+def _hide(request: Request) -> None:
+    """Keep the URL, which is a secret, out of the server's access log, which reads it once all is done."""
+    head = request.scope["path"].rpartition("/")[0]
+    request.scope["path"] = f"{head}/***"
+
+
+async def _read(request: Request) -> Incoming:
+    """
+    Read a call, but not more of it than is allowed.
+
+    :raises HTTPException: 413 where there is more.
+    """
+    limit = receipts.largest_body()
+    body = bytearray()
+    declared = request.headers.get("content-length", "0")
+    too_large = declared.isdecimal() and int(declared) > limit
+    if not too_large:
+        async for piece in request.stream():
+            body += piece
+            if too_large := len(body) > limit:
+                break
+    if too_large:
+        _refusals.note(f"its body has more than {limit} bytes ([asyncapi] callback_max_bytes)")
+        raise HTTPException(413, headers={"Connection": "close"})
+    fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+    return Incoming(Headers(fields), bytes(body), time.time())
+
+
+def _refuse(error: AsyncApiError) -> NoReturn:
+    """Say no, the same to all, so that nobody learns what is right and what is wrong."""
+    _refusals.note(error)
+    if isinstance(error, TooManyCallsError):
+        raise HTTPException(429)
+    raise HTTPException(404)

@@ -1,0 +1,286 @@
+"""
+What Airflow's database keeps of callbacks, and how one resumes the task that waits for it.
+
+The only module about callbacks that knows Airflow's insides. It needs no index of its own: task instances are found by
+their id, XComs by their key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hmac
+import json
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from uuid import UUID
+
+from airflow.models.connection import Connection
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.taskinstancehistory import TaskInstanceHistory
+from airflow.models.trigger import handle_event_submit
+from airflow.models.xcom import XComModel
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, conf
+from airflow.sdk import ObjectStoragePath
+from airflow.triggers.base import TriggerEvent
+from airflow.utils.session import create_session
+from airflow.utils.state import TaskInstanceState
+from sqlalchemy import select
+
+from airflow_provider_asyncapi.core.callbacks import (
+    Call,
+    CallbackSettings,
+    Reference,
+    by_identifier,
+    by_task,
+    dump_all,
+    identifier_of,
+)
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError, ResponseError
+from airflow_provider_asyncapi.core.messages import Headers
+from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.hooks.asyncapi import make_api
+from airflow_provider_asyncapi.submissions import calls_key
+from airflow_provider_asyncapi.triggers.asyncapi import SHORTEST_DEFERRAL
+from airflow_provider_asyncapi.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
+
+try:
+    from airflow.state import TaskScope, get_state_backend
+except ImportError:  # before Airflow 3.3
+    TaskScope = None  # type: ignore[assignment,misc]
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+#: So many callbacks are kept of one job, and so many bytes of them in the database.
+_MOST_CALLS, _MOST_BYTES = 100, 8 * 1024 * 1024
+#: Larger bodies go to the folder that is set for them, where one is. Bytes.
+_LARGE = 48 * 1024
+#: A connection is looked up again after so many seconds; after so many where a signature doesn't fit, for its key may
+#: have been replaced.
+_STALE, _FRESH = 60.0, 5.0
+
+
+class TooManyCallsError(AsyncApiError):
+    """One job has called back more often, or said more, than anybody can want."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """
+    A call as it comes in.
+
+    :param headers: the header fields.
+    :param body: the bytes.
+    :param received_at: seconds since the epoch.
+    """
+
+    headers: Headers = field(repr=False)
+    body: bytes = field(repr=False)
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where the callbacks of one job are kept.
+
+    :param task: the task instance that has submitted it: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
+    :param submission: what that has kept.
+    """
+
+    task: dict[str, Any]
+    submission: Submission
+
+
+def largest_body() -> int:
+    """Give the size of the largest body that is taken, in bytes."""
+    return int(conf.getint("asyncapi", "callback_max_bytes", fallback=1024 * 1024))
+
+
+def place_of(reference: Reference) -> Place:
+    """
+    Find the job whose submission has given away a URL.
+
+    :raises ForgedCallError: where there is none, or it was cleared since.
+    """
+    with create_session() as session:
+        for ids in (TaskInstance.id, TaskInstanceHistory.task_instance_id):
+            model = ids.class_
+            columns = (model.dag_id, model.run_id, model.task_id, model.map_index)
+            found = session.execute(select(*columns).where(ids == reference.task_instance)).mappings().first()
+            if found is not None:
+                break
+        else:
+            raise ForgedCallError("there is no such task instance")
+        place = _place(session, dict(found))
+    if not any(hmac.compare_digest(reference.digest, digest) for digest in place.submission.callbacks):
+        raise ForgedCallError("its URL is that of another submission")
+    return place
+
+
+def take(place: Place, incoming: Incoming) -> None:
+    """
+    Keep a call, and resume the task that waits for it.
+
+    :raises ForgedCallError: where it isn't genuine, or can't be read.
+    :raises TooManyCallsError: where there are too many of them.
+    """
+    settings = _verified(place.submission.connection, incoming)
+    _keep(place, settings, incoming)
+
+
+def take_by_identifier(conn_id: str, incoming: Incoming) -> None:
+    """
+    Keep a call that names its job, likewise.
+
+    :raises ForgedCallError: where it isn't genuine, or nobody has submitted that job: it may come again a little later.
+    :raises TooManyCallsError: where there are too many of them.
+    """
+    settings = _verified(conn_id, incoming)
+    identifier = identifier_of(settings, _call(settings, incoming).response())
+    key = JOB_OF_KEY + by_identifier(conn_id, identifier)
+    with create_session() as session:
+        columns = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
+        latest = select(*columns).where(XComModel.key == key).order_by(XComModel.timestamp.desc()).limit(1)
+        found = session.execute(latest).mappings().first()
+        if found is None:
+            raise ForgedCallError(f"connection {conn_id!r}: nobody has submitted the job that it names")
+        place = _place(session, dict(found))
+    _keep(place, settings, incoming)
+
+
+def _keep(place: Place, settings: CallbackSettings, incoming: Incoming) -> None:
+    call = _call(settings, incoming)
+    _refuse_unreadable(call)
+    if len(call.body) > _LARGE and (folder := conf.get("asyncapi", "callback_folder", fallback="")):
+        call = _in_file(folder, place, call)
+    with create_session() as session:
+        count = _added(session, place, call)
+        is_awaited = _resume(session, place.task, count)
+    if not is_awaited:
+        # A task that has begun to wait meanwhile may not have seen what wasn't there yet.
+        with create_session() as session:
+            _resume(session, place.task, count)
+
+
+def _added(session: Session, place: Place, call: Call) -> int:
+    """Add a call to those of its job, unless it is one of them; give how many there are."""
+    submitter = select(TaskInstance.id).filter_by(**place.task).with_for_update()
+    if session.execute(submitter).first() is None:
+        raise ForgedCallError("its task instance is gone")
+    key = calls_key(place.submission.key)
+    calls = Call.parse_all(_read(session, place.task, key, CALLS_KEY))
+    if call.identity in {each.identity for each in calls}:
+        return len(calls)
+    calls.append(call)
+    if len(calls) > _MOST_CALLS or sum(len(each.body) for each in calls) > _MOST_BYTES:
+        raise TooManyCallsError(f"the job has called back {len(calls)} times")
+    kept = dump_all(calls)
+    if TaskScope is not None:
+        get_state_backend().set(TaskScope(**place.task), key, json.dumps(kept), session=session)
+    XComModel.set(CALLS_KEY, kept, **place.task, serialize=False, session=session)
+    return len(calls)
+
+
+def _resume(session: Session, submitter: dict[str, Any], count: int) -> bool:
+    """
+    Resume the tasks that wait for a call of a job, and don't know of all yet.
+
+    :param count: how many there have been.
+    :return: whether a task has said that it waits.
+    """
+    rows = session.scalars(select(XComModel.value).where(XComModel.key == AWAITED_KEY + by_task(submitter))).all()
+    settled = datetime.now(UTC) - timedelta(seconds=SHORTEST_DEFERRAL)
+    for row in rows:
+        waiting = session.get(TaskInstance, UUID(row["task_instance"]), with_for_update={"of": TaskInstance})
+        if waiting is None or waiting.state != TaskInstanceState.DEFERRED or row["heard"] >= count:
+            continue
+        # One that was deferred just now is resumed by its trigger, for the executor may not know of its pause yet.
+        if waiting.updated_at is None or waiting.updated_at < settled:
+            event = TriggerEvent({"called": True})  # type: ignore[no-untyped-call]
+            handle_event_submit(event, task_instance=waiting, session=session)
+    return bool(rows)
+
+
+def _place(session: Session, task: dict[str, Any]) -> Place:
+    submission = Submission.parse(_read(session, task, SUBMISSION_KEY, SUBMISSION_KEY))
+    if submission is None:
+        raise ForgedCallError("the task has submitted nothing")
+    return Place(task, submission)
+
+
+def _read(session: Session, task: dict[str, Any], key: str, xcom_key: str) -> Any:
+    """Read what the task state store has, or XCom before Airflow 3.3."""
+    if TaskScope is not None:
+        text = get_state_backend().get(TaskScope(**task), key, session=session)
+        return None if text is None else json.loads(text)
+    return session.scalar(select(XComModel.value).filter_by(**task, key=xcom_key))
+
+
+def _call(settings: CallbackSettings, incoming: Incoming) -> Call:
+    identity = settings.identity(incoming.headers, incoming.body)
+    return Call(identity, incoming.received_at, incoming.headers.get("content-type", ""), incoming.body)
+
+
+def _refuse_unreadable(call: Call) -> None:
+    """
+    Refuse what says that it is JSON, XML or a form, and isn't.
+
+    :raises ForgedCallError: saying what is wrong.
+    """
+    try:
+        answer = call.response()
+        if answer.content_type.endswith("json"):
+            _ = answer.json
+        elif answer.content_type.endswith("xml"):
+            _ = answer.xml
+    except ResponseError as error:
+        raise ForgedCallError(f"its body can't be read: {error}") from None
+
+
+def _in_file(folder: str, place: Place, call: Call) -> Call:
+    """Put a large body where it is found by the task."""
+    parts = [quote(str(part), safe="") for part in (*place.task.values(), place.submission.key, call.identity)]
+    path = ObjectStoragePath(folder).joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(call.body)
+    return dataclasses.replace(call, body=b"", path=str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    settings: CallbackSettings
+    since: float
+
+
+_known: dict[str, _Known] = {}
+
+
+def _verified(conn_id: str, incoming: Incoming) -> CallbackSettings:
+    """Give what a connection says of callbacks, if the call is signed as it says."""
+    known = _settings(conn_id, _STALE)
+    try:
+        known.settings.verify(incoming.headers, incoming.body, incoming.received_at)
+    except ForgedCallError:
+        again = _settings(conn_id, _FRESH)
+        if again is known:
+            raise
+        again.settings.verify(incoming.headers, incoming.body, incoming.received_at)
+        return again.settings
+    return known.settings
+
+
+def _settings(conn_id: str, max_age: float) -> _Known:
+    """Look a connection up, unless that was done not so many seconds ago."""
+    known = _known.get(conn_id)
+    if known is None or time.monotonic() - known.since > max_age:
+        try:
+            connection = Connection.get_connection_from_secrets(conn_id)
+            settings = make_api(connection, mask=False).settings.callback
+        except (AirflowNotFoundException, ConfigurationError) as error:
+            raise ForgedCallError(f"connection {conn_id!r}: {error}") from None
+        known = _known[conn_id] = _Known(settings, time.monotonic())
+    return known
