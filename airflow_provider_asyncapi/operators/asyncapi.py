@@ -337,9 +337,8 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Fetch the result."""
-        from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
-
         from airflow_provider_asyncapi.callbacks import result_of
+        from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
 
         handle = self.handle_of(self.from_job)
         if handle.outcome is Outcome.NO_DATA:

@@ -16,7 +16,7 @@ class AsyncApiPlugin(AirflowPlugin):
     name = "asyncapi"
 
     @cached_property
-    def fastapi_apps(self) -> list[dict[str, Any]]:
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The application behind the page."""
         from airflow_provider_asyncapi.plugins.app import make_app
 
