@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from demo.airflow.configuration import environment, free_port
 from demo.airflow.processes import Processes
+from tests.cluster.callers import SIGNING_KEY
 from tests.cluster.cluster import Cluster
 from tests.cluster.control import Control
 from tests.cluster.runs import Run
@@ -51,6 +53,13 @@ def cluster(
         "jobs": {"port": ports[0]},
         "flaky": {"port": ports[1]},
         "impatient": {"port": ports[0], "extra": {"read_timeout": 2}},
+        "signing": {
+            "port": ports[0],
+            "extra": {
+                "callback": {"signature": {"scheme": "standard"}, "identifier": "id"},
+                "callback_secret": f"whsec_{base64.b64encode(SIGNING_KEY).decode()}",
+            },
+        },
         "unresolved": {"host": "http://jobs.test", "port": ports[1]},
         # Each logs in at an address of its own, so that one can be held up.
         **{

@@ -50,6 +50,7 @@ class RemoteJob:
     starts: int
     cancels: int
     fetches: int
+    callback: str | None
     state: str
 
     @property

@@ -43,6 +43,7 @@ class Job:
     starts: int = 0
     cancels: int = 0
     fetches: int = 0
+    callback: str | None = None
     finished: bool = False
 
     def state(self) -> str:
@@ -76,7 +77,14 @@ class JobApi:
             job = next((job for job in self.jobs.values() if key and job.key == key), None)
             if job is None:
                 identifier, known_by = f"j-{next(self._numbers)}", key or body.get("reference")
-                job = Job(name, identifier, known_by, float(body["seconds"]), created=time.time())
+                job = Job(
+                    name,
+                    identifier,
+                    known_by,
+                    float(body["seconds"]),
+                    created=time.time(),
+                    callback=body.get("callback"),
+                )
                 self.jobs[identifier] = job
             return web.json_response({"id": job.identifier}, status=201)
 

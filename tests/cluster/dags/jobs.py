@@ -15,6 +15,23 @@ from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 JOB = {"name": "{{ run_id }}/{{ ti.map_index }}", "seconds": "{{ params.seconds }}"}
 WITH_KEY = {"headers": {"Idempotency-Key": "{idempotency_key}"}}
 
+#: How jobs are waited for.
+POLLED = {
+    "endpoint": "/jobs/{identifier}",
+    "poke_interval": 2,
+    "completion_key": "state",
+    "completion_value": "done",
+    "failure_value": ["failed", "cancelled"],
+    "cancel": {"method": "DELETE", "endpoint": "/jobs/{identifier}"},
+    "timeout": 900,
+}
+#: How those are that call back: nothing can be asked.
+CALLED = {**POLLED, "endpoint": None, "callback": True}
+#: How they are submitted.
+CALLING = {"json": {**JOB, "callback": "{callback_url}"}, "callback": True, **WITH_KEY}
+#: What they made came with the callback.
+FROM_CALLBACK = {"callback": True, "result_path": "result"}
+
 # How a job is submitted:
 #: neither the API nor the request knows a key,
 PLAIN = {"json": JOB}
@@ -34,12 +51,14 @@ class Jobs:
 
     :param submit: the trigger operator's arguments.
     :param wait: the sensor's arguments.
+    :param fetch: the fetch operator's arguments.
     :param count: how many jobs.
     :param retry_delay: seconds.
     """
 
     submit: dict[str, Any]
-    wait: dict[str, Any] = field(default_factory=dict)
+    wait: dict[str, Any] = field(default_factory=lambda: POLLED)
+    fetch: dict[str, Any] = field(default_factory=lambda: {"endpoint": "/jobs/{identifier}/result"})
     count: int = 1
     retry_delay: int = 2
 
@@ -50,8 +69,11 @@ DAGS = {
     "keyed": Jobs(KEYED),
     "lookup": Jobs(FINDABLE),
     "started": Jobs({**KEYED, "start": {"endpoint": "/jobs/{identifier}/start", **WITH_KEY}}),
-    "deadline": Jobs(PLAIN, {"timeout": 20}, count=2),
-    "closed": Jobs(PLAIN, {"running_value": ["queued", "running"]}),
+    "deadline": Jobs(PLAIN, {**POLLED, "timeout": 20}, count=2),
+    "calling": Jobs(CALLING, CALLED, FROM_CALLBACK),
+    "calling-briefly": Jobs(CALLING, {**CALLED, "timeout": 20}, FROM_CALLBACK),
+    "hinting": Jobs(CALLING, {**POLLED, "callback": "hint", "poke_interval": 600}),
+    "closed": Jobs(PLAIN, {**POLLED, "running_value": ["queued", "running"]}),
     # Three retries that outlast the minute in which the API server is away.
     "plain-patient": Jobs(PLAIN, retry_delay=40),
     "keyed-patient": Jobs(KEYED, retry_delay=40),
@@ -61,19 +83,8 @@ DAGS = {
 
 def three_tasks(jobs: Jobs) -> None:
     submit = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifier="id", **jobs.submit)
-    wait = AsyncApiSensor(
-        task_id="wait",
-        job=submit.job,
-        endpoint="/jobs/{identifier}",
-        completion_key="state",
-        completion_value="done",
-        failure_value=["failed", "cancelled"],
-        poke_interval=2,
-        cancel={"method": "DELETE", "endpoint": "/jobs/{identifier}"},
-        deferrable=True,
-        **{"timeout": 900, **jobs.wait},
-    )
-    submit >> wait >> AsyncApiFetchOperator(task_id="fetch", job=wait.job, endpoint="/jobs/{identifier}/result")
+    wait = AsyncApiSensor(task_id="wait", job=submit.job, deferrable=True, **jobs.wait)
+    submit >> wait >> AsyncApiFetchOperator(task_id="fetch", job=wait.job, **jobs.fetch)
 
 
 for dag_id, jobs in DAGS.items():
