@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
@@ -17,10 +17,20 @@ class RemoteJobLink(BaseOperatorLink):
 
     name = "Remote job"
 
+    @property
+    def xcom_key(self) -> str:
+        """Where the UI finds the address: what the task pushes while it runs, not what is made of it when it ends."""
+        return JOB_URL_KEY
+
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Give the address; empty while there is none. It is asked after each leg of a task, and never raises."""
         try:
             url = XCom.get_value(ti_key=ti_key, key=JOB_URL_KEY)
         except Exception:  # noqa: BLE001 - a link is no reason to fail a task
             return ""
-        return url if isinstance(url, str) and url.startswith(("http://", "https://")) else ""
+        return url if is_web_address(url) else ""
+
+
+def is_web_address(url: Any) -> TypeGuard[str]:
+    """Tell whether a link may lead there; what an API says may be a script."""
+    return isinstance(url, str) and url.startswith(("http://", "https://"))

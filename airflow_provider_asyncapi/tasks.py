@@ -12,11 +12,11 @@ from airflow.providers.common.compat.sdk import AirflowException, XComArg
 
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
-from airflow_provider_asyncapi.core.values import as_list, frozen
+from airflow_provider_asyncapi.core.values import as_list, frozen, shorten
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.profiles import load_profile
-from airflow_provider_asyncapi.links import RemoteJobLink
+from airflow_provider_asyncapi.links import RemoteJobLink, is_web_address
 from airflow_provider_asyncapi.xcoms import JOB_KEY, JOB_URL_KEY
 
 if TYPE_CHECKING:
@@ -230,8 +230,13 @@ class JobTask:
 
         try:
             job_url = self.job_url or self.describe().get("job_url")
-            if job_url:
-                context["ti"].xcom_push(JOB_URL_KEY, render_text(job_url, handle.scope(), "job_url"))
+            if not job_url:
+                return
+            url = render_text(job_url, handle.scope(), "job_url")
+            if is_web_address(url):
+                context["ti"].xcom_push(JOB_URL_KEY, url)
+            else:
+                self.hook.log.warning("No link to the remote job: job_url isn't an http(s) address: %s", shorten(url))
         except (AsyncApiError, AirflowException) as error:
             # The link is a convenience; the job is what matters.
             self.hook.log.warning("No link to the remote job: %s", error)

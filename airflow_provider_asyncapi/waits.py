@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_asyncapi.callbacks import await_call, calls_of, response_of
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import Listen, Polled
+from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.submissions import generation
 from airflow_provider_asyncapi.tasks import JobTask
-from airflow_provider_asyncapi.xcoms import JOB_KEY
+from airflow_provider_asyncapi.xcoms import JOB_KEY, Showing
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -45,6 +46,7 @@ class WaitLedger:
         self._ti: Any = context["ti"]
         self._store: Any = context.get("task_state_store")
         self._hook = hook
+        self._showing = Showing()
         self.state = self._begun(plan, handle, timeout)
 
     def _begun(self, _plan: WaitPlan, handle: JobHandle, timeout: float) -> Wait:
@@ -72,6 +74,12 @@ class WaitLedger:
             await_call(self._context, self.state.handle, self.state.heard)
         return dataclasses.replace(self.state, next_poll=time.time() + pause)
 
+    def take_back(self, plan: WaitPlan, state: Wait) -> None:
+        """Go on with a wait that was handed on; others may have polled meanwhile, perhaps just now."""
+        now = time.time()
+        state = state.resumed(plan.schedule, now)
+        self.state = dataclasses.replace(state, next_poll=max(state.next_poll or 0.0, now + plan.schedule.interval))
+
     def observe(self, event: News) -> Any:
         """Keep what a poll has told, look for callbacks, and log the rest."""
         self._hook.log_events(event)
@@ -81,6 +89,9 @@ class WaitLedger:
             self.state = dataclasses.replace(self.state, handle=event.handle, polls=event.polls, errors=event.errors)
             if not event.handle.outcome.is_final:
                 self._keep(event)
+            elif event.handle.outcome is Outcome.FAILURE:
+                # Nobody else will show how the job ended.
+                self._ti.xcom_push(JOB_KEY, event.handle.dump())
         return None
 
     def _calls(self, heard: int) -> list[Response]:
@@ -90,9 +101,9 @@ class WaitLedger:
         return [response_of(call) for call in calls]
 
     def _keep(self, poll: Polled) -> None:
-        """Show the job as it is now."""
-        if poll.changed:
-            self._ti.xcom_push(JOB_KEY, poll.handle.dump())
+        """Show what is new."""
+        for key, value in self._showing.after(poll).items():
+            self._ti.xcom_push(key, value)
 
 
 class PokeLedger(WaitLedger):
@@ -123,7 +134,6 @@ class PokeLedger(WaitLedger):
 
     def _keep(self, poll: Polled) -> None:
         """Show the job as it is now, after each poke, for Airflow clears a task's XComs before; and tell the next."""
-        handle = poll.handle.dump()
-        self._ti.xcom_push(JOB_KEY, handle)
+        super()._keep(dataclasses.replace(poll, changed=True))
         if self._store is not None:
-            self._store.set(_POKE_KEY, {"errors": poll.errors, "handle": handle})
+            self._store.set(_POKE_KEY, {"errors": poll.errors, "handle": poll.handle.dump()})

@@ -1,8 +1,13 @@
-"""The keys of the XComs that tasks push beside what they return."""
+"""The XComs that tasks push beside what they return."""
 
 from __future__ import annotations
 
-from typing import Final
+import dataclasses
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.effects import Polled
+    from airflow_provider_asyncapi.core.showing import ShownPoll
 
 #: The job handle.
 JOB_KEY: Final = "job"
@@ -16,3 +21,36 @@ SUBMISSION_KEY: Final = "asyncapi_submission"
 AWAITED_KEY: Final = "asyncapi_awaited_"
 #: On the task that has submitted a job which calls back: the key ends in its connection and identifier.
 JOB_OF_KEY: Final = "asyncapi_job_"
+#: What people are shown of a wait that stays the same: the connection, when it began, when it ends at the latest.
+WAIT_KEY: Final = "job_wait"
+#: What people are shown of the polls: the last error, and how long lies between them.
+POLL_KEY: Final = "job_poll"
+
+
+class Showing:
+    """
+    What is new to people after each poll, as XComs.
+
+    :param shown: what they see of the polls so far; None where that isn't known.
+    """
+
+    def __init__(self, shown: ShownPoll | None = None) -> None:
+        self._shown = shown
+
+    def after(self, polled: Polled) -> dict[str, Any]:
+        """Give the XComs to push: of most polls none."""
+        from airflow.providers.common.compat.sdk import redact
+
+        from airflow_provider_asyncapi.core.showing import ShownPoll
+
+        if polled.error is not None:
+            # As in the task's log.
+            polled = dataclasses.replace(polled, error=str(redact(polled.error)))
+        news: dict[str, Any] = {}
+        if polled.changed:
+            news[JOB_KEY] = polled.handle.dump()
+        poll = ShownPoll.of(polled)
+        if poll.is_news(self._shown, changed=polled.changed):
+            self._shown = poll
+            news[POLL_KEY] = poll.dump()
+        return news

@@ -119,12 +119,18 @@ class Polled:
     :param polls: how many polls have been made.
     :param errors: how many of the last ones failed, in a row.
     :param changed: whether status or progress are new.
+    :param at: when it was over, in seconds since the epoch.
+    :param pause: seconds until the next; None where none follows.
+    :param error: what went wrong with it.
     """
 
     handle: JobHandle
     polls: int
     errors: int
     changed: bool
+    at: float
+    pause: float | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

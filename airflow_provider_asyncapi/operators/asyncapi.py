@@ -347,6 +347,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
         ti = context["ti"]
         owner = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index)))
+        self.push_link(context, handle)
         self.is_fetching = True
         try:
             result = fetch(
@@ -366,7 +367,6 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
             for outlet in self.outlets:
                 if isinstance(outlet, Asset):
                     context["outlet_events"][outlet].extra.update(result)
-        self.push_link(context, handle)
         return result
 
     def on_kill(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
     DownstreamTasksSkipped,
     conf,
+    redact,
     timezone,
 )
 
@@ -27,6 +29,7 @@ from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after, naming
+from airflow_provider_asyncapi.xcoms import POLL_KEY, WAIT_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -217,9 +220,11 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         if not handle.outcome.is_final:
             # While waiting, the XCom shows the job to people, and to the trigger which job the task waits for.
             self.push_handle(context, handle)
-        with self._forgiving():
+        with self._forgiving(context):
             if not handle.outcome.is_final:
                 handle = self._wait(context, plan, handle)
+            else:
+                self._show_wait(context, plans.Wait(handle, started_at=time.time()))
             return self._finish(context, handle)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -229,7 +234,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         Airflow's own method for sensors forgives in another way from version to version, and takes the skipping of what
         comes after for a failure of the sensor.
         """
-        with self._forgiving():
+        with self._forgiving(context):
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
 
     def execute_complete(self, context: Context, event: Any, wait: dict[str, Any] | None = None) -> Any:
@@ -240,7 +245,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         :raises AirflowException: where the wait ended badly, or the event isn't one of ours.
         """
         match event:
-            case {"error": {"kind": kind, "message": message}}:
+            case {"handle": handle, "error": {"kind": kind, "message": message}}:
+                self.push_handle(context, self.handle_of(handle))
                 raise to_airflow(error_of_kind(kind, message))
             case {"handle": handle}:
                 return self._finish(context, self.handle_of(handle))
@@ -305,10 +311,12 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
         pokes = self.reschedule and not self.deferrable
         ledger = (PokeLedger if pokes else WaitLedger)(context, self.hook, plan, handle, self.timeout)
+        if began is None:
+            self._show_wait(context, ledger.state)
+        else:
+            ledger.take_back(plan, began)
         self._ledger = ledger
         try:
-            if began is not None:
-                ledger.state = began
             flow = (wait if plan.callback is None else wait_or_hear)(self.hook.api, plan, ledger.state)
             if self.deferrable:
                 flow = ended_by_pause(flow, partial(self._defer, plan, self._storable(), ledger))
@@ -320,9 +328,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def _finish(self, context: Context, handle: JobHandle) -> Any:
         """Hand the job on; what depends on it is skipped where there is no data."""
+        self.push_handle(context, handle)
         if handle.outcome is Outcome.FAILURE:
             raise to_airflow(JobFailedError(f"Job {handle.identifier} failed when it was submitted"))
-        self.push_handle(context, handle)
         result = handle.variables.get(RESULT_IDENTIFIER, handle.identifier)
         if handle.outcome is Outcome.NO_DATA:
             waiting = [task for task in self.get_direct_relatives() if task.trigger_rule in _RULES_THAT_NEED_SUCCESS]
@@ -335,14 +343,29 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
                 self.skip(ti=ti, tasks=waiting)
         return result
 
+    def _show_wait(self, context: Context, state: Wait) -> None:
+        from airflow_provider_asyncapi.core.showing import shown_wait
+
+        context["ti"].xcom_push(WAIT_KEY, shown_wait(self.asyncapi_conn_id, state))
+
+    def _show_error(self, context: Context, error: AirflowException) -> None:
+        from airflow_provider_asyncapi.core.showing import ShownPoll
+
+        try:
+            ending = ShownPoll.ending(time.time(), str(redact(str(error))))
+            context["ti"].xcom_push(POLL_KEY, ending.dump())
+        except Exception:
+            self.log.warning("What ended the wait can't be shown on the page of jobs", exc_info=True)
+
     @contextmanager
-    def _forgiving(self) -> Iterator[None]:
-        """Turn what ended the wait into a skip where the author asked for that, alike in all modes."""
+    def _forgiving(self, context: Context) -> Iterator[None]:
+        """Show what ended the wait, and turn it into a skip where the author asked for that, alike in all modes."""
         try:
             yield
         except (AirflowSkipException, AirflowRescheduleException, DownstreamTasksSkipped):
             raise
         except AirflowException as error:
+            self._show_error(context, error)
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(f"Skipping, since soft_fail or never_fail is set: {error}") from error
             raise

@@ -19,20 +19,21 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationE
 from airflow_provider_asyncapi.core.flows.abandon import abandon
 from airflow_provider_asyncapi.core.flows.callbacks import wait_or_hear
 from airflow_provider_asyncapi.core.flows.wait import wait
+from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.redaction import holds_secret, masked_in
 from airflow_provider_asyncapi.core.request_templates import WHY_NO_SECRETS, refuse_secrets
+from airflow_provider_asyncapi.core.showing import ShownPoll
 from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.hooks.clients import SupersededError, is_superseded, shared_client
-from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY
+from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, Showing
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.handle import JobHandle
     from airflow_provider_asyncapi.core.settings import Api
 
 T = TypeVar("T")
-#: Progress goes to XCom at most this often, in seconds: each is a request to the API server.
-_PROGRESS_EVERY = 2.0
+#: News go to XCom at most this often, in seconds: each is a request to the API server.
+_NEWS_EVERY = 2.0
 #: A trigger's event comes no sooner than this after its start, in seconds. Until the process that deferred the task has
 #: ended, and the executor noticed (its supervisor looks every ``min_heartbeat_interval``), Airflow may take the end of
 #: that process for the end of the task that has just been resumed, and fail it.
@@ -91,7 +92,8 @@ class AsyncApiJobTrigger(BaseTrigger):
         self.spec = spec
         self.wait = wait
         self._latest = Wait.parse(wait).handle
-        self._pushed = self._latest
+        self._showing = Showing()
+        self._unpushed: dict[str, Any] = {}
         self._pushed_at = 0.0
         self._pushing: asyncio.Task[None] | None = None
         self._description: _Description | None = None
@@ -166,7 +168,11 @@ class AsyncApiJobTrigger(BaseTrigger):
     async def _wait(self) -> JobHandle:
         self._description = await _Description.of(self.spec)
         self.spec, plan = self._description.spec, self._description.plan
-        state = Wait.parse(self.wait).resumed(plan.schedule, time.time())
+        now = time.time()
+        state = Wait.parse(self.wait).resumed(plan.schedule, now)
+        if state.polls and not state.errors and state.next_poll and state.next_poll > now:
+            # The sensor has shown its first poll, and nobody has polled since.
+            self._showing = Showing(ShownPoll(now, state.next_poll - now))
         flow = wait if plan.callback is None else wait_or_hear
         while True:
             async with shared_client(self.asyncapi_conn_id) as (api, driver):
@@ -201,6 +207,9 @@ class AsyncApiJobTrigger(BaseTrigger):
         job = self._latest.identifier
         try:
             reason = await self._unwanted()
+            if reason is not None and plan.callback is not None and await self._has_ended():
+                self.log.info("Job %s is over, as its callback said, so it isn't cancelled", job)
+                return
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known, and a lost cancel does less harm
             self.log.warning("Can't tell whether job %s is still wanted, so it isn't cancelled: %s", job, error)
             return
@@ -222,8 +231,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         ti = self.task_instance
         if ti is None:
             return None
-        mine = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": _map_index(ti)}
-        state = await _state_of(mine)
+        state = await _state_of(_place_of(ti))
         if state is None or state in _OVER:
             return f"the task is {state or 'gone'}"
         submitter: Any = self._latest.task
@@ -235,6 +243,13 @@ class AsyncApiJobTrigger(BaseTrigger):
                 return None
         return "the task was cleared"
 
+    async def _has_ended(self) -> bool:
+        """Tell whether the sensor has gone on without this trigger, and has written down the job's end."""
+        from airflow.providers.common.compat.sdk import XCom
+
+        handle: Any = await XCom.aget_one(key=JOB_KEY, **_place_of(self.task_instance))
+        return isinstance(handle, dict) and JobHandle.parse(handle).outcome.is_final
+
     def _observe(self, event: News) -> None:
         if isinstance(event, Log):
             self.log.log(event.level, "%s", event.message)
@@ -243,24 +258,29 @@ class AsyncApiJobTrigger(BaseTrigger):
 
     def _watch(self, event: Polled) -> None:
         self._latest, self._polled = event.handle, event
-        if event.changed and (self._pushing is None or self._pushing.done()):
-            self._pushing = asyncio.get_running_loop().create_task(self._push_progress())
+        if event.handle.outcome.is_final:
+            return
+        news = self._showing.after(event)
+        self._unpushed |= news
+        if news and (self._pushing is None or self._pushing.done()):
+            self._pushing = asyncio.get_running_loop().create_task(self._push_news())
 
-    async def _push_progress(self) -> None:
-        """Show status and progress while waiting: the handle in XCom, which a trigger can write from Airflow 3.2 on."""
+    async def _push_news(self) -> None:
+        """Show status, progress and errors while waiting: in XCom, which a trigger can write from Airflow 3.2 on."""
         from airflow.providers.common.compat.sdk import XCom
 
         ti = self.task_instance
         if ti is None or not hasattr(XCom, "aset"):
             return
-        where = {"dag_id": ti.dag_id, "task_id": ti.task_id, "run_id": ti.run_id, "map_index": _map_index(ti)}
-        while self._pushed != self._latest:
-            await asyncio.sleep(max(0.0, self._pushed_at + _PROGRESS_EVERY - time.monotonic()))
-            self._pushed, self._pushed_at = self._latest, time.monotonic()
+        where = _place_of(ti)
+        while self._unpushed:
+            await asyncio.sleep(max(0.0, self._pushed_at + _NEWS_EVERY - time.monotonic()))
+            news, self._unpushed, self._pushed_at = self._unpushed, {}, time.monotonic()
             try:
-                await _uninterrupted(XCom.aset(JOB_KEY, self._pushed.dump(), **where))
-            except Exception as error:  # noqa: BLE001 - progress is shown where possible; that is no reason to stop
-                self.log.debug("Progress could not be shown: %s", error)
+                for key, value in news.items():
+                    await _uninterrupted(XCom.aset(key, value, **where))
+            except Exception as error:  # noqa: BLE001 - news are shown where possible; that is no reason to stop
+                self.log.debug("News of the job could not be shown: %s", error)
 
 
 async def _uninterrupted(talk: Coroutine[Any, Any, T]) -> T:
@@ -294,8 +314,10 @@ async def _state_of(task: Mapping[str, Any]) -> str | None:
     return states[0] if states else None
 
 
-def _map_index(ti: Any) -> int:
-    return -1 if ti.map_index is None else ti.map_index
+def _place_of(ti: Any) -> dict[str, Any]:
+    """Give what tells a task instance from all others."""
+    map_index = -1 if ti.map_index is None else ti.map_index
+    return {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": map_index}
 
 
 def check_storable(spec: Mapping[str, Any], api: Api) -> None:

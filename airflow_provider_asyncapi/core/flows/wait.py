@@ -79,18 +79,20 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
         polls += 1
         seen = (handle.status, handle.progress)
         problem = found if isinstance(found, AsyncApiError) else None
+        error = None if problem is None else str(problem)
+        now = api.clock()
         if isinstance(found, Verdict) and response is not None:
             patience.errors = 0
             handle = _told(handle, plan, found, response, poll)
             if found.outcome.is_final:
-                yield Polled(handle, polls, 0, changed=True)
+                yield Polled(handle, polls, 0, changed=True, at=now)
                 return (yield from ended(api, plan, handle, found, request, response))
             yield from doubt(api, plan, request, response, found, doubted)
             poll.remember(plan, response, found)
         is_new = (handle.status, handle.progress) != seen
-        now = api.clock()
         if _is_last(plan, state, polls, now):
-            yield Polled(handle, polls, patience.errors + (problem is not None), changed=is_new)
+            errors = patience.errors + (problem is not None)
+            yield Polled(handle, polls, errors, changed=is_new, at=now, error=error)
             never = handle.status is None and doubted == {None}
             raise (yield from _expired(api, plan, handle, state, polls, problem, never_found=never))
         if problem is not None:
@@ -101,7 +103,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
             if is_new or is_first:
                 is_first = False
                 yield Log(logging.INFO, f"{described(api, handle)}; next poll in {pause:.3g} s")
-        yield Polled(handle, polls, patience.errors, changed=is_new)
+        yield Polled(handle, polls, patience.errors, changed=is_new, at=now, pause=pause, error=error)
         yield Sleep(pause)
 
 

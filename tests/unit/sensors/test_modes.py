@@ -25,7 +25,10 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 
 from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.core.showing import ShownPoll, seconds_of
+from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.xcoms import POLL_KEY, WAIT_KEY
 from tests.unit.worlds import TI, ApiServer, Store, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
@@ -48,7 +51,9 @@ class Outcome:
         said = re.sub(r"after \d+ s", "after … s", str(self.error or ""))
         # What is in XCom after a failure is how far the job had come, for people to look at.
         is_good = self.error is None or isinstance(self.error, DownstreamTasksSkipped)
-        return self.returned, self.error and type(self.error), said, self.xcoms if is_good else {}
+        # What people are shown of the polls goes by the clock, and by how each mode makes them.
+        handed_on = {key: value for key, value in self.xcoms.items() if key not in (WAIT_KEY, POLL_KEY)}
+        return self.returned, self.error and type(self.error), said, handed_on if is_good else {}
 
 
 def make_sensor(mode: str, **given: Any) -> AsyncApiSensor:
@@ -389,10 +394,56 @@ def test_a_deferred_wait_begins_on_the_worker_and_goes_on_where_that_stopped(api
 def test_status_and_progress_are_in_xcom_while_a_worker_waits(api: ApiServer) -> None:
     ti, seen = TI(), []
     push = ti.xcom_push
-    ti.xcom_push = lambda key, value: (seen.append((value["status"], value["progress"])), push(key, value))  # type: ignore[method-assign]
+    ti.xcom_push = lambda key, value: (seen.append((key, value)), push(key, value))  # type: ignore[method-assign]
     api.says(POLL, running(percent=10), running(percent=10), running(percent=60), reply({"status": "done"}))
     wait("poke", ti, progress="percent")
-    assert seen == [(None, None), ("running", 0.1), ("running", 0.6), ("done", 1.0)]
+    handles = [(value["status"], value["progress"]) for key, value in seen if key == "job"]
+    assert handles == [(None, None), ("running", 0.1), ("running", 0.6), ("done", 1.0)]
+    assert [key for key, _ in seen].count(POLL_KEY) == 1, "polls without errors are told of once"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_people_are_shown_of_a_wait_is_in_xcom(api: ApiServer, mode: str) -> None:
+    api.says(POLL, running(), reply({"status": "failed"}))
+    began = time.time()
+    outcome = wait(mode, error_message="no.such")
+    shown = outcome.xcoms[WAIT_KEY]
+    assert shown["asyncapi_conn_id"] == "asyncapi_default"
+    started, deadline = seconds_of(shown["started_at"]), seconds_of(shown["deadline"])
+    assert started is not None
+    assert deadline is not None
+    assert began - 1 <= started <= time.time()
+    assert deadline - started == pytest.approx(20)
+    poll = ShownPoll.parse(outcome.xcoms[POLL_KEY])
+    assert poll is not None
+    assert (poll.error, poll.pause) == (str(outcome.error), None)
+    assert "has status failed" in poll.error
+    assert outcome.xcoms["job"]["status"] == "failed"
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_an_error_on_the_way_is_shown_until_a_poll_is_answered(api: ApiServer, mode: str) -> None:
+    ti, seen = TI(), []
+    push = ti.xcom_push
+    ti.xcom_push = lambda key, value: (seen.append((key, value)), push(key, value))  # type: ignore[method-assign]
+    api.says(POLL, running(), reply(status=503), running(), reply({"status": "done"}))
+    wait(mode, ti)
+    errors = [value["error"] for key, value in seen if key == POLL_KEY]
+    assert [error and "503" in error for error in errors] == [None, True, None]
+
+
+def test_that_nothing_can_be_shown_changes_no_outcome(api: ApiServer) -> None:
+    ti = TI()
+    push = ti.xcom_push
+
+    def broken(key: str, value: Any) -> None:
+        if key == POLL_KEY and value["pause"] is None:
+            raise RuntimeError("the API server is away")
+        push(key, value)
+
+    ti.xcom_push = broken  # type: ignore[method-assign]
+    api.says(POLL, reply({"status": "failed"}))
+    assert isinstance(wait("poke", ti).error, AsyncApiJobFailed)
 
 
 def test_the_link_to_the_job_is_there_while_it_is_waited_for(api: ApiServer) -> None:
@@ -410,6 +461,14 @@ def test_a_link_that_cannot_be_made_is_no_reason_to_fail(api: ApiServer) -> None
     )
     assert outcome.returned == "j-1"
     assert "job_url" not in outcome.xcoms
+
+
+def test_a_link_leads_to_web_pages_and_nowhere_else(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
+    api.says(POLL, reply({"status": "done"}))
+    outcome = wait("poke", job_url="javascript:alert(1)")
+    assert outcome.returned == "j-1"
+    assert "job_url" not in outcome.xcoms
+    assert "isn't an http(s) address: javascript:alert(1)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("secret", [{"headers": {"X-Org-Key": "hunter2hunter2"}}, {"json": {"token": "{{ abc }}"}}])

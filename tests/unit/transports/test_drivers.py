@@ -658,7 +658,7 @@ def test_what_goes_wrong_is_told_to_each(many):
 
 
 def test_lines_and_polls_are_told_in_order(driver):
-    polled = Polled(JobHandle("7"), 1, 0, changed=True)
+    polled = Polled(JobHandle("7"), 1, 0, changed=True, at=0)
     api = make_api("http://127.0.0.1")
 
     def flow() -> Flow[None]:
@@ -672,7 +672,7 @@ def test_lines_and_polls_are_told_in_order(driver):
 def test_by_default_lines_are_logged(caplog):
     with caplog.at_level(logging.INFO):
         log_only(Log(logging.INFO, "100 % done"))
-        log_only(Polled(JobHandle("7"), 1, 0, changed=True))
+        log_only(Polled(JobHandle("7"), 1, 0, changed=True, at=0))
     assert caplog.messages == ["100 % done"]
 
 

@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.hooks import clients
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
+from airflow_provider_asyncapi.xcoms import POLL_KEY
 from tests.unit.worlds import ApiServer, Supervisor, reply
 
 POLL = "GET /jobs/j-1"
@@ -165,16 +166,18 @@ def test_after_a_restart_the_initial_delay_does_not_begin_again(api: ApiServer, 
 def test_status_and_progress_are_pushed_when_they_change_and_not_too_often(
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triggers, "_PROGRESS_EVERY", 0.5)
+    monkeypatch.setattr(triggers, "_NEWS_EVERY", 0.5)
     answers = [reply({"status": "running", "percent": percent}) for percent in (10, 10, 20, 30, 40, 40, 50, 60, 70)]
     api.says(POLL, *answers, reply({"status": "done"}))
     asyncio.run(event_of(trigger()))
-    pushed = supervisor.of_kind("SetXCom")
+    every = supervisor.of_kind("SetXCom")
     if not SHOWS_PROGRESS:
-        assert pushed == []
+        assert every == []
         return
+    assert {(each.dag_id, each.task_id, each.run_id) for each in every} == {("dag", "wait", "run")}
+    assert [each.key for each in every].count(POLL_KEY) == 1, "the polls are told of once"
+    pushed = [each for each in every if each.key == "job"]
     assert 2 <= len(pushed) <= 3
-    assert {(each.key, each.dag_id, each.task_id, each.run_id) for each in pushed} == {("job", "dag", "wait", "run")}
     assert pushed[0].value["progress"] == 0.1
     assert pushed[-1].value["outcome"] == "running"
 
@@ -189,11 +192,37 @@ def test_no_push_of_progress_is_left_half_done_or_comes_after_the_event(
         supervisor.delay = 0.4
         await event_of(trigger())
         taken = len(supervisor.of_kind("SetXCom"))
-        assert taken == int(SHOWS_PROGRESS)
+        assert taken == int(SHOWS_PROGRESS), "the first of two"
         await asyncio.sleep(0.6)
         assert len(supervisor.of_kind("SetXCom")) == taken
 
     asyncio.run(scenario())
+
+
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger can't write XComs")
+def test_errors_are_shown_when_they_come_and_go_and_not_with_each_poll(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "_NEWS_EVERY", 0)
+    running, broken = reply({"status": "running"}), reply(status=503)
+    answers = [running, running, broken, broken, running, running, running]
+    api.says(POLL, *answers, reply({"status": "done"}))
+    asyncio.run(event_of(trigger()))
+    told = [each.value["error"] for each in supervisor.of_kind("SetXCom") if each.key == POLL_KEY]
+    assert [error and "503" in error for error in told] == [None, True, None]
+
+
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger can't write XComs")
+def test_a_trigger_that_goes_on_in_time_says_nothing_that_the_sensor_has_said(
+    api: ApiServer, connection: None, supervisor: Supervisor
+) -> None:
+    api.says(POLL, reply({"status": "running"}), reply({"status": "running"}), reply({"status": "done"}))
+    now = time.time()
+    seen = JobHandle("j-1", status="running", urls={"status": f"{api.url}/jobs/j-1"})
+    waiting = trigger(job=seen)
+    waiting.wait = Wait(seen, now, now + 20, polls=1, next_poll=now + 0.5).dump()
+    asyncio.run(event_of(waiting))
+    assert supervisor.of_kind("SetXCom") == []
 
 
 AWAY = RuntimeError("the API server is away")
