@@ -1,1 +1,1 @@
-"""What Airflow's API server runs for this provider."""
+"""What the provider adds to Airflow's API server."""

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 
 from airflow_provider_asyncapi import __version__
-from airflow_provider_asyncapi.plugins import callbacks
+from airflow_provider_asyncapi.plugins import callbacks, jobs
 
 
 def make_app() -> FastAPI:
     """Put the application together."""
-    app = FastAPI(title="Async API jobs", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Async API jobs",
+        description="The remote jobs that the tasks of airflow-provider-asyncapi wait for, and their callbacks.",
+        version=__version__,
+        # Its pages are made of scripts from elsewhere; the description itself is at openapi.json.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(jobs.router)
     app.include_router(callbacks.router)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     return app

@@ -1,0 +1,230 @@
+"""What Airflow's database knows of jobs, and who may see it: the only module here that knows Airflow's insides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep  # noqa: TC002 - FastAPI looks at it
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from fastapi import Depends, HTTPException
+from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy.orm import aliased
+
+from airflow_provider_asyncapi.core.showing import ShownPoll, seconds_of
+from airflow_provider_asyncapi.core.values import as_number
+from airflow_provider_asyncapi.links import is_web_address
+from airflow_provider_asyncapi.xcoms import JOB_KEY, JOB_URL_KEY, POLL_KEY, WAIT_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy.sql import ColumnElement, Select
+
+Session: TypeAlias = SessionDep
+Group: TypeAlias = Literal["waiting", "failed", "done"]
+#: The states of tasks that wait for nothing any more. In all others, that of a cleared task too, one will wait again.
+_OVER: Final[dict[Group, frozenset[str]]] = {
+    "failed": frozenset({"failed", "upstream_failed"}),
+    "done": frozenset({"success", "skipped", "removed"}),
+}
+#: The states in which polls are made.
+_POLLING: Final = frozenset({"running", "deferred", "up_for_reschedule"})
+
+_wait, _job, _poll, _url = (aliased(XComModel, name=name) for name in ("wait", "job", "poll", "url"))
+_ti = TaskInstance
+#: What jobs can be sorted by.
+ORDERS: Final[dict[str, Any]] = {
+    "dag_id": _ti.dag_id,
+    "run_id": _ti.run_id,
+    "task_id": _ti.task_id,
+    "state": _ti.state,
+    "conn_id": _wait.value["asyncapi_conn_id"].as_string(),
+    "identifier": _job.value["identifier"].as_string(),
+    "status": _job.value["status"].as_string(),
+    # As text these sort as they should: a fraction from 0 to 1, and times of one zone.
+    "progress": _job.value["progress"].as_string(),
+    "started_at": _wait.value["started_at"].as_string(),
+    "deadline": _wait.value["deadline"].as_string(),
+}
+
+
+def _readable_dags(user: GetUserDep, session: SessionDep) -> frozenset[str]:
+    """
+    Give the DAGs whose jobs the user may see.
+
+    :raises HTTPException: 403 where the user may see no tasks or XComs at all, for that is what jobs are shown from.
+    """
+    manager = get_auth_manager()
+    for entity in (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM):
+        if not manager.is_authorized_dag(method="GET", access_entity=entity, user=user):
+            raise HTTPException(403, "You may not read task instances and XComs")
+    return frozenset(manager.get_authorized_dag_ids(user=user, method="GET", session=session))
+
+
+#: The DAGs whose jobs the user may see; 401 without a login.
+ReadableDags: TypeAlias = Annotated[frozenset[str], Depends(_readable_dags)]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """
+    Which jobs are looked for.
+
+    :param readable: the DAGs that the user may read; no other is looked at.
+    :param now: seconds since the epoch.
+    :param hours: how old a run may be that is over; one that is asked for by its id may be older.
+    """
+
+    readable: Collection[str]
+    now: float
+    hours: int
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    map_index: int | None = None
+    group: Group | None = None
+    search: str | None = None
+
+    def of(self, *columns: Any) -> Select[Any]:
+        """
+        Select columns of the jobs, of whatever group.
+
+        The keys of the joins are primary keys and unique ones; runs are found by their state and their age, which have
+        indexes.
+        """
+        dags = self.readable if self.dag_id is None else {self.dag_id}.intersection(self.readable)
+        found = (
+            select(*columns)
+            .select_from(_wait)
+            .join(DagRun, DagRun.id == _wait.dag_run_id)
+            .join(
+                _ti,
+                and_(
+                    _ti.dag_id == _wait.dag_id,
+                    _ti.task_id == _wait.task_id,
+                    _ti.run_id == _wait.run_id,
+                    _ti.map_index == _wait.map_index,
+                ),
+            )
+            .outerjoin(_job, _beside(_job, JOB_KEY))
+            .where(_wait.key == WAIT_KEY, _wait.dag_id.in_(dags))
+        )
+        if self.run_id is None:
+            since = datetime.fromtimestamp(self.now, UTC) - timedelta(hours=self.hours)
+            found = found.where(or_(DagRun.run_after >= since, DagRun.state.in_(("queued", "running"))))
+        for column, value in (
+            (_wait.run_id, self.run_id),
+            (_wait.task_id, self.task_id),
+            (_wait.map_index, self.map_index),
+        ):
+            if value is not None:
+                found = found.where(column == value)
+        if self.search:
+            searched = (_ti.dag_id, _ti.run_id, _ti.task_id, ORDERS["conn_id"], ORDERS["identifier"])
+            found = found.where(or_(*(column.icontains(self.search, autoescape=True) for column in searched)))
+        return found
+
+
+def count_by_state(session: SessionDep, wanted: Selection) -> dict[Group, int]:
+    """Count the jobs of each group."""
+    groups: dict[Group, int] = {"waiting": 0, "failed": 0, "done": 0}
+    for state, count in session.execute(wanted.of(_ti.state, func.count()).group_by(_ti.state)):
+        groups[_group_of(state)] += count
+    return groups
+
+
+def find(session: SessionDep, wanted: Selection, order_by: str, limit: int, offset: int) -> list[dict[str, Any]]:
+    """
+    Find a page of jobs.
+
+    :param order_by: one of :data:`ORDERS`, with a minus before it for the other way round.
+    """
+    statement = (
+        wanted.of(
+            _ti.dag_id,
+            _ti.run_id,
+            _ti.task_id,
+            _ti.map_index,
+            _ti.try_number,
+            _ti.state,
+            _ti.end_date.label("ended_at"),
+            # Nothing else of the handle: what it captured may be large, and is nobody's business here.
+            *(
+                ORDERS[name].label(name)
+                for name in ("conn_id", "identifier", "status", "progress", "started_at", "deadline")
+            ),
+            _job.value["submitted_at"].as_string().label("submitted_at"),
+            _job.timestamp.label("told_at"),
+            _poll.value.label("poll"),
+            _url.value.label("url"),
+        )
+        .outerjoin(_poll, _beside(_poll, POLL_KEY))
+        .outerjoin(_url, _beside(_url, JOB_URL_KEY))
+        .order_by(*_sorted_by(order_by))
+        .limit(limit)
+        .offset(offset)
+    )
+    if wanted.group == "waiting":
+        over = frozenset[str]().union(*_OVER.values())
+        statement = statement.where(or_(_ti.state.is_(None), _ti.state.not_in(over)))
+    elif wanted.group is not None:
+        statement = statement.where(_ti.state.in_(_OVER[wanted.group]))
+    return [_described(row, wanted.now) for row in session.execute(statement)]
+
+
+def _beside(other: Any, key: str) -> ColumnElement[bool]:
+    """Join another XCom of the same task instance."""
+    return and_(
+        other.dag_run_id == _wait.dag_run_id,
+        other.task_id == _wait.task_id,
+        other.map_index == _wait.map_index,
+        other.key == key,
+    )
+
+
+def _sorted_by(order_by: str) -> list[ColumnElement[Any]]:
+    column: ColumnElement[Any] = ORDERS[order_by.removeprefix("-")]
+    # Databases don't agree where nothing goes, and MySQL can't be told in standard words.
+    nothing_last = case((column.is_(None), 1), else_=0)
+    ties: tuple[Any, ...] = (_ti.dag_id, _ti.run_id, _ti.task_id, _ti.map_index)
+    return [nothing_last, column.desc() if order_by.startswith("-") else column.asc(), *ties]
+
+
+def _group_of(state: str | None) -> Group:
+    return next((group for group, states in _OVER.items() if state in states), "waiting")
+
+
+def _described(row: Any, now: float) -> dict[str, Any]:
+    """Say what is known of a job. All of it may have been pushed by anyone, so nothing is taken for granted."""
+    group = _group_of(row.state)
+    poll = ShownPoll.parse(row.poll)
+    told_at = row.told_at.timestamp() if row.told_at else 0.0
+    next_poll = poll.next_poll(told_at, now) if poll is not None and row.state in _POLLING else None
+    progress = as_number(row.progress)
+    return {
+        **{name: getattr(row, name) for name in ("dag_id", "run_id", "task_id", "map_index", "try_number", "state")},
+        **{name: _text(getattr(row, name)) for name in ("conn_id", "identifier", "status")},
+        **{name: _moment(seconds_of(getattr(row, name))) for name in ("submitted_at", "started_at", "deadline")},
+        "group": group,
+        "ended_at": None if group == "waiting" else row.ended_at,
+        "progress": None if progress is None else min(1.0, max(0.0, progress)),
+        "next_poll": _moment(next_poll),
+        # An error on the way is of no interest once the job has succeeded.
+        "error": poll.error if poll is not None and row.state != "success" else None,
+        "url": row.url if is_web_address(row.url) else None,
+    }
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
