@@ -92,8 +92,9 @@ format: $(VENV)/.ready ## put the code into shape
 	@$(BIN)/ruff check --fix --exit-zero --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/.bench ## measure this provider beside a plain one
+bench: $(VENV)/.bench $(VENV)/.cluster ## measure this provider beside a plain one
 	$(SAY) "Running the benchmarks"
+	@scripts/cluster-services
 	@$(BIN)/python -m benchmarks
 
 build: $(TOOLS)/.ready ## wheel and sdist, into dist/

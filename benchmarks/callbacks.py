@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import json
 import random
 import secrets
@@ -21,6 +20,8 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,14 @@ import psycopg2
 from psycopg2.extras import execute_values
 
 from airflow_provider_asyncapi.core.callbacks import PATH, Reference, by_task
-from airflow_provider_asyncapi.xcoms import AWAITED_KEY
+from airflow_provider_asyncapi.xcoms import AWAITED_KEY, SUBMISSION_KEY
 from benchmarks.measure import table
 from demo.airflow import LocalAirflow
 from tests.cluster.services import Services, running_services
 
 _HERE = Path(__file__).parent
-_DAG = "callbacks"
+_DAG, _FLOOD = "callbacks", "flood"
+_SUBMIT, _WAIT = "jobs.called.submit", "jobs.called.wait"
 #: Seconds after which a deferred task may be resumed from outside.
 _SETTLED = 10.0
 
@@ -58,14 +60,35 @@ class _Database:
         sql = "SELECT map_index, state FROM task_instance WHERE run_id = %s AND task_id = %s"
         return dict(self.query(sql, run_id, task_id))
 
+    def wait_until_deferred(self, run_id: str, task_id: str, count: int) -> None:
+        while list(self.states(run_id, task_id).values()).count("deferred") < count:
+            time.sleep(0.5)
+
+    def multiply(self, table_: str, new: dict[str, str], where: str, rows: list[tuple[Any, ...]]) -> None:
+        """
+        Copy a row many times.
+
+        :param new: column → its value, in SQL; ``c0`` and so on are the values of a row of ``rows``.
+        :param where: which row.
+        """
+        sql = "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND NOT is_identity = 'YES'"
+        # The task state store numbers its rows itself.
+        own = [name for (name,) in self.query(sql, table_) if name not in new and name != "id"]
+        into = ", ".join([*new, *own])
+        values = ", ".join([*new.values(), *(f"old.{name}" for name in own)])
+        names = ", ".join(f"c{number}" for number in range(len(rows[0])))
+        source = f"(VALUES %s) AS new({names}), {table_} AS old"
+        sql = f"INSERT INTO {table_} ({into}) SELECT {values} FROM {source} WHERE old.run_id = '{_FLOOD}' AND {where}"
+        execute_values(self.cursor, sql, rows, page_size=1000)
+
 
 async def _latencies(airflow: LocalAirflow, database: _Database, server: str, jobs: int) -> dict[str, list[float]]:
     """Let each job be done at a moment of its own, and measure when its task goes on."""
     run_id = "latency"
-    airflow.client.trigger(_DAG, {"jobs": jobs, "server": server}, run_id)
-    tasks = {"callback": "called.wait", "polling": "polled.wait"}
-    while any(list(database.states(run_id, task).values()).count("deferred") < jobs for task in tasks.values()):
-        await asyncio.sleep(0.5)
+    airflow.client.trigger(_DAG, {"jobs": jobs}, run_id)
+    tasks = {"callback": "jobs.called.wait", "polling": "jobs.polled.wait"}
+    for task in tasks.values():
+        await asyncio.to_thread(database.wait_until_deferred, run_id, task, jobs)
     await asyncio.sleep(_SETTLED)
     began = time.monotonic()
     moments = {(way, number): random.uniform(0, 30) for way in tasks for number in range(jobs)}
@@ -91,56 +114,35 @@ async def _latencies(airflow: LocalAirflow, database: _Database, server: str, jo
 
 
 def _wait_alike(database: _Database, count: int) -> list[str]:
-    """Make so many waiting tasks in the database, like the first of a real run; give their callback URLs' ends."""
-    run_id = "flood"
+    """Make so many waiting tasks in the database, like the one of a real run; give their callback URLs' ends."""
     references = [Reference.make(uuid.uuid4(), secrets.token_bytes(32)) for _ in range(count)]
-    waits = [uuid.uuid4() for _ in range(count)]
-    columns = {
-        name: [row[0] for row in database.query("SELECT column_name FROM information_schema.columns WHERE table_name = %s", name)]
-        for name in ("task_instance", "task_state_store", "xcom")
-    }
-
-    def copies(name: str, new: dict[str, str], where: str, rows: list[tuple[Any, ...]]) -> None:
-        own = [column for column in columns[name] if (column not in new and column != "id") or (name == "task_instance" and column == "id" and "id" not in new)]
-        into = ", ".join([*new, *own])
-        values = ", ".join([*new.values(), *(f"old.{column}" for column in own)])
-        names = ", ".join(f"c{number}" for number in range(len(rows[0])))
-        sql = f"INSERT INTO {name} ({into}) SELECT {values} FROM (VALUES %s) AS new({names}), {name} AS old WHERE {where}"
-        execute_values(database.cursor, sql, rows, page_size=1000)
-
-    numbers = range(1, count + 1)
-    own = "old.run_id = 'flood' AND old.map_index = 0 AND old.task_id = "
-    for task, ids in (("called.submit", [each.task_instance for each in references]), ("called.wait", waits)):
-        rows = [(str(one), number) for one, number in zip(ids, numbers, strict=True)]
-        copies("task_instance", {"id": "c0::uuid", "map_index": "c1"}, f"{own} '{task}'", rows)
-    ((record,),) = database.query(
-        "SELECT value FROM task_state_store WHERE run_id = %s AND task_id = 'called.submit' AND key = 'asyncapi_submission'"
-        " AND map_index = 0",
-        run_id,
-    )
-    kept = json.loads(record)
+    waits = [str(uuid.uuid4()) for _ in range(count)]
+    submits = [str(each.task_instance) for each in references]
+    for task, ids in ((_SUBMIT, submits), (_WAIT, waits)):
+        new = {"id": "c1::uuid", "map_index": "c0"}
+        where = f"old.map_index = 0 AND old.task_id = '{task}'"
+        database.multiply("task_instance", new, where, list(enumerate(ids, 1)))
+    submission = f"old.task_id = '{_SUBMIT}' AND old.key = '{SUBMISSION_KEY}'"
+    sql = f"SELECT value FROM task_state_store AS old WHERE run_id = %s AND map_index = 0 AND {submission}"
+    kept = json.loads(database.query(sql, _FLOOD)[0][0])
+    records = [{**kept, "key": each.text, "callbacks": [each.digest]} for each in references]
+    where = f"old.map_index = 0 AND {submission}"
+    rows: list[tuple[Any, ...]] = [(number, json.dumps(record)) for number, record in enumerate(records, 1)]
+    database.multiply("task_state_store", {"map_index": "c0", "value": "c1"}, where, rows)
+    task = {"dag_id": _DAG, "run_id": _FLOOD, "task_id": _SUBMIT}
     rows = [
-        (number, json.dumps({**kept, "key": str(number), "callbacks": [hashlib.sha256(each.token).hexdigest()]}))
-        for number, each in zip(numbers, references, strict=True)
+        (number, AWAITED_KEY + by_task({**task, "map_index": number}), json.dumps({"task_instance": one, "heard": 0}))
+        for number, one in enumerate(waits, 1)
     ]
-    copies("task_state_store", {"map_index": "c0", "value": "c1"}, f"{own} 'called.submit' AND key = 'asyncapi_submission'", rows)
-    keys = [
-        AWAITED_KEY + by_task({"dag_id": _DAG, "run_id": run_id, "task_id": "called.submit", "map_index": number})
-        for number in numbers
-    ]
-    waiting = [
-        (number, key, json.dumps({"task_instance": str(one), "heard": 0}))
-        for number, key, one in zip(numbers, keys, waits, strict=True)
-    ]
-    copies("xcom", {"map_index": "c0", "key": "c1", "value": "c2::jsonb"}, f"{own} 'called.wait' AND key LIKE 'asyncapi_awaited%%'", waiting)
+    where = f"old.map_index = 0 AND old.task_id = '{_WAIT}' AND old.key LIKE '{AWAITED_KEY}%%'"
+    database.multiply("xcom", {"map_index": "c0", "key": "c1", "value": "c2::jsonb"}, where, rows)
     return [each.text for each in references]
 
 
-async def _flood(airflow: LocalAirflow, database: _Database, server: str, rate: int, seconds: int) -> dict[str, Any]:
+async def _flood(airflow: LocalAirflow, database: _Database, rate: int, seconds: int) -> dict[str, Any]:
     """Call back at a steady rate, whether or not the answers keep up."""
-    airflow.client.trigger(_DAG, {"jobs": 1, "server": server}, "flood")
-    while list(database.states("flood", "called.wait").values()) != ["deferred"]:
-        await asyncio.sleep(0.5)
+    airflow.client.trigger(_DAG, {"jobs": 1}, _FLOOD)
+    await asyncio.to_thread(database.wait_until_deferred, _FLOOD, _WAIT, 1)
     # Nobody else may move the tasks on, or lack the two cores.
     for name in ("scheduler", "triggerer", "dag-processor"):
         airflow.processes.kill(name)
@@ -151,8 +153,6 @@ async def _flood(airflow: LocalAirflow, database: _Database, server: str, rate: 
     took: list[float] = []
     pages: list[float] = []
     over = asyncio.Event()
-    token = airflow.client.call("GET", "/api/v2/monitor/health")
-    del token
 
     async def look() -> None:
         while not over.is_set():
@@ -178,7 +178,7 @@ async def _flood(airflow: LocalAirflow, database: _Database, server: str, rate: 
         elapsed = time.monotonic() - began
         over.set()
         await looking
-    states = list(database.states("flood", "called.wait").values())
+    states = list(database.states(_FLOOD, _WAIT).values())
     return {
         "sent": count,
         "taken": statuses.count(200),
@@ -192,14 +192,19 @@ async def _flood(airflow: LocalAirflow, database: _Database, server: str, rate: 
     }
 
 
-async def _measure(arguments: argparse.Namespace) -> None:
-    with (
-        running_services() as services,
-        tempfile.TemporaryDirectory() as home,
-        subprocess.Popen([sys.executable, str(_HERE / "callbacks_server.py")], stdout=subprocess.PIPE) as api,
-    ):
-        assert api.stdout is not None
-        server = f"http://127.0.0.1:{int(api.stdout.readline())}"
+@contextmanager
+def _job_api() -> Iterator[str]:
+    """Run the API, and give its address."""
+    with subprocess.Popen([sys.executable, str(_HERE / "callbacks_server.py")], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.kill()
+
+
+def _measure(arguments: argparse.Namespace) -> None:
+    with running_services() as services, tempfile.TemporaryDirectory() as home, _job_api() as server:
         database_config = {
             "sql_alchemy_conn": services.postgres_url("psycopg2"),
             "sql_alchemy_conn_async": services.postgres_url("asyncpg"),
@@ -208,15 +213,12 @@ async def _measure(arguments: argparse.Namespace) -> None:
             Path(home),
             _HERE / "dags",
             connections={"calling": {"conn_type": "asyncapi", "host": server}},
-            config={"database": database_config, "triggerer": {"capacity": "2000"}},
+            config={"database": database_config},
         )
-        try:
-            with airflow:
-                database = _Database(services)
-                found = await _latencies(airflow, database, server, arguments.jobs)
-                flood = await _flood(airflow, database, server, arguments.rate, arguments.seconds)
-        finally:
-            api.kill()
+        with airflow:
+            database = _Database(services)
+            found = asyncio.run(_latencies(airflow, database, server, arguments.jobs))
+            flood = asyncio.run(_flood(airflow, database, arguments.rate, arguments.seconds))
     rows: list[tuple[str, ...]] = [(f"{arguments.jobs} jobs each", "p50 s", "p90 s", "max s")]
     rows += [
         (
@@ -245,7 +247,7 @@ def main(given: list[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=20, help="how many jobs call back, and how many are polled")
     parser.add_argument("--rate", type=int, default=200, help="callbacks a second")
     parser.add_argument("--seconds", type=int, default=30, help="for so long")
-    asyncio.run(_measure(parser.parse_args(given or [])))
+    _measure(parser.parse_args(given or []))
 
 
 if __name__ == "__main__":

@@ -2,56 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG, task, task_group
 
-from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator
-from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.job import async_api_job
+
+POLLING = {"completion_key": "state", "completion_value": "done", "deferrable": True}
+CALLING = {"name": "callback-{{ ti.map_index }}", "callback": "{callback_url}"}
+POLLED = {"name": "polling-{{ ti.map_index }}"}
 
 with DAG(
     "callbacks",
     schedule=None,
-    params={"jobs": 1, "server": ""},
+    params={"jobs": 1},
     default_args={"asyncapi_conn_id": "calling"},
     max_active_tasks=64,
 ):
 
     @task
-    def numbers(params: dict[str, int] | None = None) -> list[int]:
+    def numbers(params: dict[str, Any] | None = None) -> list[int]:
+        """Give each job of a kind a number."""
         return list(range((params or {})["jobs"]))
 
     @task_group
-    def called(number: int) -> None:
-        submit = AsyncApiTriggerOperator(
-            task_id="submit",
-            endpoint="/jobs",
-            json={"name": "callback-{{ ti.map_index }}", "callback": "{callback_url}"},
-            callback=True,
-            identifier="id",
+    def jobs(number: int) -> None:  # noqa: ARG001 - the map index says it too
+        """Submit a job of each kind, and wait for them."""
+        submit = {"endpoint": "/jobs", "identifier": "id"}
+        async_api_job(
+            "called", trigger={**submit, "json": CALLING, "callback": True}, status={**POLLING, "callback": True}
         )
-        AsyncApiSensor(
-            task_id="wait",
-            job=submit.job,
-            callback=True,
-            completion_key="state",
-            completion_value="done",
-            deferrable=True,
-        )
+        status = {**POLLING, "endpoint": "/jobs/{identifier}", "poke_interval": 30}
+        async_api_job("polled", trigger={**submit, "json": POLLED}, status=status)
 
-    @task_group
-    def polled(number: int) -> None:
-        submit = AsyncApiTriggerOperator(
-            task_id="submit", endpoint="/jobs", json={"name": "polling-{{ ti.map_index }}"}, identifier="id"
-        )
-        AsyncApiSensor(
-            task_id="wait",
-            job=submit.job,
-            endpoint="/jobs/{identifier}",
-            completion_key="state",
-            completion_value="done",
-            poke_interval=30,
-            deferrable=True,
-        )
-
-    count = numbers()
-    called.expand(number=count)
-    polled.expand(number=count)
+    jobs.expand(number=numbers())

@@ -21,12 +21,14 @@ def call(url: str, body: Any, **headers: str) -> int:
     """Call back; give the status code of the answer."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, content, {"Content-Type": "application/json", **headers})
+    answer: Any
     try:
-        with _opener.open(request, timeout=60) as answer:
-            return int(answer.status)
+        answer = _opener.open(request, timeout=60)
     except urllib.error.HTTPError as error:
-        assert error.read() == b'{"detail":"Not Found"}'
-        return error.code
+        answer = error
+    with answer:
+        assert answer.read() == (b"{}" if answer.status == 200 else b'{"detail":"Not Found"}')
+        return int(answer.status)
 
 
 def call_at_once(urls: list[str], body: Any) -> list[int]:
