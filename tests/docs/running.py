@@ -163,7 +163,7 @@ class Run:
             trigger = AsyncApiJobTrigger(**json.loads(json.dumps(stored)))
             trigger.task_instance = None
             # There is no scheduler here that could mix up who has ended.
-            with mock.patch.object(triggers, "_SHORTEST_DEFERRAL", 0.0):
+            with mock.patch.object(triggers, "SHORTEST_DEFERRAL", 0.0):
                 event = asyncio.run(_first_event(trigger))
             return task.execute_complete(context, event.payload)
 

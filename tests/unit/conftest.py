@@ -36,7 +36,7 @@ def connect(
     from airflow_provider_asyncapi.triggers import asyncapi as triggers
 
     # There is no scheduler here that could mix up who has ended.
-    monkeypatch.setattr(triggers, "_SHORTEST_DEFERRAL", 0.0)
+    monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.0)
     # Where the host keeps login tokens: those of another test may be for a server that had the same port.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 

@@ -82,7 +82,7 @@ def test_a_job_that_is_done_gives_its_handle(api: ApiServer, connection: None) -
 def test_an_event_comes_late_enough_for_airflow_to_tell_it_from_the_deferral(
     api: ApiServer, connection: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triggers, "_SHORTEST_DEFERRAL", 0.5)
+    monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.5)
     api.says(POLL, reply({"status": "done"}))
     began = time.monotonic()
     asyncio.run(event_of(trigger()))
@@ -100,7 +100,7 @@ def test_a_job_that_failed_gives_the_error_and_what_is_known_of_it(api: ApiServe
 def test_a_connection_that_is_gone_is_an_event_and_no_crash(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triggers, "_SHORTEST_DEFERRAL", 0.0)
+    monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.0)
     event = asyncio.run(event_of(trigger()))
     assert event["error"]["kind"] == "ConfigurationError"
     assert "asyncapi_default" in event["error"]["message"]
