@@ -7,12 +7,14 @@ import re
 import unicodedata
 from urllib.parse import unquote, urlsplit
 
-from airflow_provider_asyncapi.core.errors import ArchiveError
+from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.values import shorten
 
-#: What file systems allow in a name, in bytes.
-_MAX_LENGTH = 255
+#: How names of our own begin, at a destination and for a while: no file that comes from outside may take one.
+OWN_NAMES = ".asyncapi-"
+#: What file systems allow in a name, and object stores in a path, in bytes.
+_MAX_LENGTH, _MAX_PATH = 255, 1024
 #: A name of our own choice leaves room for a number before it.
 _LONGEST_NAME, _LONGEST_SUFFIX = 200, 20
 #: What one system or another doesn't allow in a name.
@@ -68,22 +70,31 @@ def check_member(name: str) -> tuple[str, ...]:
     Check the name of an archive's member, and take it apart.
 
     :return: the segments of its path below the destination.
-    :raises ArchiveError: on an absolute path, a drive letter, ``..``, a control character, or a name that is too long.
+    :raises ArchiveError: on an absolute path, a drive letter, ``..``, a control character, a name that is too long, or
+        one of our own.
     """
     segments = tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
     if not segments or name.startswith(("/", "\\")) or _DRIVE.match(name) or ".." in segments:
         raise ArchiveError(f"the archive's member {shown_member(name)} would leave the destination; nothing was kept")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name) or any(
-        len(part.encode()) > _MAX_LENGTH for part in segments
+    if (
+        any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+        or any(len(part.encode()) > _MAX_LENGTH for part in segments)
+        or len("/".join(segments).encode()) > _MAX_PATH
+        or collision_key(segments).startswith(OWN_NAMES)
     ):
         raise ArchiveError(f"the archive's member {shown_member(name)} can't be the name of a file; nothing was kept")
     return segments
 
 
 class MemberNames:
-    """The names of an archive's members, none of which may be another's."""
+    """
+    The names of an archive's members, none of which may be another's.
 
-    def __init__(self) -> None:
+    :param max_folders: how many folders they may be in.
+    """
+
+    def __init__(self, max_folders: int) -> None:
+        self._max_folders = max_folders
         self._files: dict[str, str] = {}
         self._folders: dict[str, str] = {}
 
@@ -94,6 +105,7 @@ class MemberNames:
         :return: the segments of its path below the destination.
         :raises ArchiveError: where it isn't one (:func:`check_member`), or it would be one file with another, or a
             folder in its way.
+        :raises ResultTooLargeError: where there are too many folders.
         """
         segments = check_member(name)
         key = collision_key(segments)
@@ -112,6 +124,10 @@ class MemberNames:
                 )
         self._files[key] = name
         self._folders |= dict.fromkeys(above[1:], name)
+        if len(self._folders) > self._max_folders:
+            raise ResultTooLargeError(
+                f"max_members: the archive's files are in more than {self._max_folders} folders; nothing was kept"
+            )
         return segments
 
 

@@ -222,7 +222,7 @@ def _zip_members(path: Path, max_members: int, password: bytes | None) -> Iterat
     with opened:
         members = [member for member in opened.infolist() if not member.is_dir()]
         _check_count(len(members), max_members)
-        names = MemberNames()
+        names = MemberNames(max_members)
         checked = []
         for member in members:
             # As it stands in the archive: zipfile's own has been cut at a NUL.
@@ -230,6 +230,7 @@ def _zip_members(path: Path, max_members: int, password: bytes | None) -> Iterat
             if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
                 raise ArchiveError(f"{_shown(name)} is a link or a device, which isn't unpacked")
             _check_encryption(member, password)
+            _check_compression(member)
             checked.append(_Member(_shown(name), names.add(name), member.file_size, _opener(opened, member, password)))
         yield from checked
 
@@ -250,6 +251,16 @@ def _check_encryption(member: zipfile.ZipInfo, password: bytes | None) -> None:
         raise ArchiveError(
             f"{_shown(member.orig_filename)} is encrypted; put archive_password into the connection's secrets, or fetch"
             " the archive whole with unpack=False"
+        )
+
+
+def _check_compression(member: zipfile.ZipInfo) -> None:
+    # Of these alone zipfile undoes a piece at a time: a kilobyte of bzip2 may become gigabytes in memory at once.
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        name = zipfile.compressor_names.get(member.compress_type, f"method {member.compress_type}")  # type: ignore[attr-defined]
+        raise ArchiveError(
+            f"{_shown(member.orig_filename)} is packed by {name}, which isn't undone here; fetch the archive whole with"
+            " unpack=False"
         )
 
 
@@ -340,7 +351,7 @@ def _unzipped(path: Path) -> BinaryIO | gzip.GzipFile:
 
 def _tar_members(path: Path, max_members: int, _password: bytes | None) -> Iterator[_Member]:
     """Give the members as they come, each checked before it is unpacked: a tar archive has no directory."""
-    names, count = MemberNames(), 0
+    names, count = MemberNames(max_members), 0
     with _unzipped(path) as source:
         bounded = _Bounded(source)
         with _reading("the archive"):

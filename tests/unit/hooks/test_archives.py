@@ -59,7 +59,7 @@ def unpacked(tmp_path):
     return unpacking
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_members_are_unpacked_with_their_digests(unpacked, compression):
     members = unpacked(archive(("a.csv", b"1,2"), ("sub/b.csv", b""), compression=compression))
     assert [(path, stored.size, stored.path.read_bytes()) for path, stored in members] == [
@@ -143,6 +143,19 @@ def test_a_file_may_not_be_a_folder_too(unpacked, names):
         unpacked(archive(*((name, b"1") for name in names)))
 
 
+def test_a_bomb_of_folders_is_stopped_by_the_limit_of_members(unpacked):
+    deep = ["/".join(str(number + level) for level in range(0, 1000, 10)) for number in range(10)]
+    with pytest.raises(ResultTooLargeError, match="max_members: the archive's files are in more than 100 folders"):
+        unpacked(archive(*((name, b"") for name in deep)))
+
+
+def test_a_member_may_not_be_taken_for_what_this_provider_leaves(unpacked):
+    """A later try would undo what such a record says."""
+    for name in (".asyncapi-0123.json", "./.AsyncAPI-0123.part/0.former"):
+        with pytest.raises(ArchiveError, match="can't be the name of a file"):
+            unpacked(archive((name, b"[]")))
+
+
 def test_a_bomb_is_stopped_by_its_ratio(unpacked, tmp_path):
     with pytest.raises(ResultTooLargeError, match=r"max_bytes, max_ratio: .* \(at the archive's member 'bomb'\)"):
         unpacked(archive(("bomb", b"\0" * 20 * MIB)), max_ratio=100)
@@ -177,7 +190,7 @@ def test_a_truncated_archive_is_broken(unpacked, kept):
 
 
 @pytest.mark.parametrize("says", [1, 2999, 3001, 10**6])
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_size_that_lies_is_found_out(unpacked, compression, says):
     content = bytearray(archive(("a.csv", random.Random(1).randbytes(3000)), compression=compression))
     directory = content.rindex(b"PK\1\2")
@@ -195,14 +208,20 @@ def test_a_wrong_checksum_is_found_out(unpacked):
 def test_a_compression_that_nobody_knows_is_an_error(unpacked):
     content = bytearray(archive(("a", b"1")))
     directory = content.index(b"PK\1\2")
-    content[8:10] = content[directory + 10 : directory + 12] = struct.pack("<H", 99)
-    with pytest.raises(ArchiveError, match="member 'a' is broken: That compression method is not supported"):
+    content[8:10] = content[directory + 10 : directory + 12] = struct.pack("<H", 77)
+    with pytest.raises(ArchiveError, match="member 'a' is packed by method 77, which isn't undone here"):
         unpacked(bytes(content))
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_no_damage_leads_to_another_error(unpacked, compression):
-    whole = archive(("a.csv", b"1,2,3" * 50), ("b/ü.csv", b"4"), compression=compression)
+@pytest.mark.parametrize(("compression", "name"), [(zipfile.ZIP_BZIP2, "bzip2"), (zipfile.ZIP_LZMA, "lzma")])
+def test_a_compression_that_can_only_be_undone_at_once_is_refused(unpacked, compression, name):
+    """Of bzip2 850 bytes unpack to a gigabyte, and zipfile would have it all in memory before it could be counted."""
+    with pytest.raises(ArchiveError, match=f"member 'a' is packed by {name}, .* unpack=False"):
+        unpacked(archive(("a", bytes(MIB)), compression=compression))
+
+
+def test_no_damage_leads_to_another_error(unpacked):
+    whole = archive(("a.csv", b"1,2,3" * 50), ("b/ü.csv", b"4"))
     dice = random.Random(7)
     for _ in range(500):
         content = bytearray(whole)
