@@ -83,6 +83,8 @@ def fetch(
     save: Callable[[JsonValue], object] = lambda _: None,
     owner: str | None = None,
     called: Response | None = None,
+    *,
+    is_retry: bool = False,
 ) -> JsonValue:
     """
     Fetch a result, and put it where it belongs; complete, or not at all.
@@ -91,11 +93,12 @@ def fetch(
     :param save: makes the value or the manifest safe, before the cleanup request removes the job.
     :param owner: the same for all tries of a task: one replaces what another has left.
     :param called: the job's callback, where that holds the result.
+    :param is_retry: whether there was a try before this one.
     :return: the value, or a manifest of what was written.
     :raises AirflowException: what went wrong, as Airflow understands it.
     """
     try:
-        target = None if destination is None else Destination(destination, owner)
+        target = None if destination is None else Destination(destination, owner, is_retry=is_retry)
         with contextlib.closing(target) if target else contextlib.nullcontext():
             fetching = Fetching(hook.api, plan, handle)
             run = _Run(hook, fetching, target, limits, Failures(fetching), called)

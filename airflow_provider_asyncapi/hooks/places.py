@@ -5,26 +5,31 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
+import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.filenames import OWN_NAMES
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+log = logging.getLogger(__name__)
 A = TypeVar("A")
 B = TypeVar("B")
 
 #: There an object appears when its upload is complete, and moving it would be another copy.
-_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "oss"})
+_S3 = frozenset({"s3", "s3a"})
+_OBJECT_STORES = _S3 | frozenset({"gs", "gcs", "abfs", "abfss", "adl", "az", "oss"})
 _CHUNK = 1024 * 1024
 #: The smallest part of a multipart upload that S3 takes, and how many there may be (10,000 at most).
 _LEAST_PART, _MOST_PARTS = 5 * 1024 * 1024, 9000
@@ -64,6 +69,9 @@ class Place(Protocol):
 
     def sweep(self, prefix: str) -> None:
         """Remove staging folders whose name begins so."""
+
+    def abort_uploads(self, names: Collection[str]) -> None:
+        """Abort uploads of these files that were begun and never ended."""
 
     def close(self, *, keep: list[str]) -> None:
         """Remove the staging folder, where it holds nothing to keep, and folders that were made for nothing."""
@@ -131,6 +139,9 @@ class LocalPlace:
         if self._folder.is_dir():
             for each in self._folder.glob(f"{prefix}*"):
                 shutil.rmtree(each, ignore_errors=True)
+
+    def abort_uploads(self, names: Collection[str]) -> None:
+        """Do nothing: a file is moved, not uploaded."""
 
     def close(self, *, keep: list[str]) -> None:
         if self._staging is not None and not keep:
@@ -218,16 +229,41 @@ class RemotePlace:
     def sweep(self, prefix: str) -> None:
         """Do nothing: drafts were on a machine that may not be this one."""
 
+    def abort_uploads(self, names: Collection[str]) -> None:
+        """Abort them in S3; other stores forget uploads by themselves, and ask no money for them."""
+        if self._folder.protocol not in _S3:
+            return
+        keys = {self._store.split_path(self._path(name))[1] for name in names}
+        bucket = self._store.split_path(self._folder.path)[0]
+        try:
+            for upload in list(self._uploads(bucket, os.path.commonprefix(list(keys)))):  # noqa: RUF071 - so keys begin
+                if upload["Key"] in keys:
+                    chosen = {name: upload[name] for name in ("Key", "UploadId")}
+                    self._store.call_s3("abort_multipart_upload", Bucket=bucket, **chosen)
+        except OSError as error:
+            # Not every role may do that; nothing but the money for some parts is lost.
+            log.warning("What an earlier try has uploaded to %s in part stays there: %s", self._folder, error)
+
     def close(self, *, keep: list[str]) -> None:
         if self._staging is not None:
             shutil.rmtree(self._staging, ignore_errors=True)
+
+    def _uploads(self, bucket: str, prefix: str) -> Iterator[dict[str, str]]:
+        """Give all uploads to keys that begin so and that were begun and never ended (``ListMultipartUploads``)."""
+        begin: dict[str, str] = {}
+        while True:
+            found = self._store.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix, **begin)
+            yield from found.get("Uploads", ())
+            if not found.get("IsTruncated"):
+                return
+            begin = {"KeyMarker": found["NextKeyMarker"], "UploadIdMarker": found["NextUploadIdMarker"]}
 
     def _path(self, name: str) -> str:
         path: str = self._folder.joinpath(*name.split("/")).path
         return path
 
     def _upload_beside(self, source: Path, path: str, unwanted: Event) -> None:
-        beside = f"{path.rpartition('/')[0]}/.asyncapi-{uuid.uuid4().hex}.part"
+        beside = f"{path.rpartition('/')[0]}/{OWN_NAMES}{uuid.uuid4().hex}.part"
         try:
             self._upload(source, beside, unwanted)
             self._store.mv(beside, path)

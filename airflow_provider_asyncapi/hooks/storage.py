@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooLargeError
+from airflow_provider_asyncapi.core.filenames import OWN_NAMES
 from airflow_provider_asyncapi.core.meter import Meter
 from airflow_provider_asyncapi.hooks.places import place_of
 
@@ -170,14 +171,16 @@ class Destination:
 
     :param target: a path or URL that ``ObjectStoragePath`` takes; with a slash at its end a folder.
     :param owner: the same for all tries of a task, so that one finds what another has left; None for nobody.
+    :param is_retry: whether there was a try before this one.
     :raises ConfigurationError: on a target that can't be one.
     """
 
-    def __init__(self, target: str, owner: str | None = None) -> None:
+    def __init__(self, target: str, owner: str | None = None, *, is_retry: bool = False) -> None:
         self.target = target
+        self._is_retry = is_retry
         self._place, self._name = place_of(target)
         key = hashlib.sha256(owner.encode()).hexdigest()[:16] if owner else uuid.uuid4().hex[:16]
-        self._prefix = f".asyncapi-{key}"
+        self._prefix = f"{OWN_NAMES}{key}"
         self._aside = f"{self._prefix}-{uuid.uuid4().hex[:8]}.part"
         self._drafts: list[DraftFile] = []
         # Drafts are begun by several threads.
@@ -199,8 +202,12 @@ class Destination:
         if (content := self._place.read(self._record)) is not None:
             log.warning("An earlier try of this task has left files at %s; they are removed", self.target)
             self._committed = [(name, former) for name, former in json.loads(content)]
+            self._place.abort_uploads({name for pair in self._committed for name in pair if name})
             self._undo(self._committed)
             self.settle()
+        elif self._is_retry and not self.is_folder:
+            # One file needs no record: the store has one of uploads that were begun.
+            self._place.abort_uploads({self._name})
         self._place.sweep(f"{self._prefix}-")
 
     def draft(self, account: Account, make: Callable[[Path, Account], DraftFile] = DraftFile) -> DraftFile:

@@ -359,6 +359,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
                 partial(ti.xcom_push, "return_value"),
                 owner,
                 result_of(context, plan, handle),
+                is_retry=ti.try_number > 1,
             )
         finally:
             self.is_fetching = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -11,17 +12,22 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+import psutil
 import pytest
+from moto.s3.models import S3Backend
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
+from demo.airflow import AirflowApiError
+from tests.integration.conftest import DagRunner
 from tests.unit.transports.loopback import Server, reply
 
 pytestmark = [
@@ -45,6 +51,19 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit("killed"))
 plan = FetchPlan.parse({"endpoint": "/x", "output": "file"})
 fetch(AsyncApiHook("api"), plan, JobHandle("7"), sys.argv[1], Limits(2**30, 9, 9, 9), owner="dag/run/task/-1")
 """
+
+
+@dataclass
+class Store:
+    """
+    What the store does and has done.
+
+    :param is_slow: whether it takes its time for each part of an upload.
+    :param completed: the keys of uploads that were completed.
+    """
+
+    is_slow: bool = False
+    completed: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +101,65 @@ def bucket(s3: Any, api: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[An
     monkeypatch.setenv("AIRFLOW_CONN_AWS_S3", json.dumps(connection))
     monkeypatch.setenv("AIRFLOW_CONN_API", json.dumps({"conn_type": "asyncapi", "host": api.url}))
     yield s3
+    for upload in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []):
+        s3.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
     for key in contents(s3):
         s3.delete_object(Bucket=BUCKET, Key=key)
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+    store = Store()
+    upload_part, complete = S3Backend.upload_part, S3Backend.complete_multipart_upload
+
+    def slow_part(*args: Any, **given: Any) -> Any:
+        time.sleep(0.5 * store.is_slow)
+        return upload_part(*args, **given)
+
+    def complete_once(*args: Any, **given: Any) -> Any:
+        key = complete(*args, **given)
+        store.completed.append(key.name)
+        return key
+
+    monkeypatch.setattr(S3Backend, "upload_part", slow_part)
+    monkeypatch.setattr(S3Backend, "complete_multipart_upload", complete_once)
+    return store
+
+
+@pytest.fixture
+def uploading(
+    bucket: Any, api: Server, store: Store, run_dag: DagRunner
+) -> Callable[[str, bytes, str], tuple[str, psutil.Process]]:
+    """Give what starts a task of the running Airflow, and gives its run and process when it is amid its upload."""
+    client = run_dag.airflow.client
+    for conn_id, name in (("aws_s3", "AIRFLOW_CONN_AWS_S3"), ("s3_api", "AIRFLOW_CONN_API")):
+        with contextlib.suppress(AirflowApiError):
+            client.call("DELETE", f"/api/v2/connections/{conn_id}")
+        client.add_connection(conn_id, json.loads(os.environ[name]))
+
+    def start(output: str, body: bytes, target: str) -> tuple[str, psutil.Process]:
+        store.is_slow = True
+        api.plays(*[reply(body)] * 2)
+        run_id = run_dag.start(f"fetch_to_s3_{output}", {"destination": target})
+        deadline = time.monotonic() + 120
+        port = int(bucket.meta.endpoint_url.rpartition(":")[2])
+        while not (tasks := talking_to(run_dag, port)) or not uploads(bucket):
+            run_dag.airflow.check()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        return run_id, tasks[0]
+
+    return start
+
+
+def talking_to(run_dag: DagRunner, port: int) -> list[psutil.Process]:
+    """Find the processes of tasks by the server that they are connected to."""
+    found = []
+    for process in run_dag.airflow.processes.family("scheduler"):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if any(each.raddr and each.raddr.port == port for each in process.net_connections("tcp")):
+                found.append(process)
+    return found
 
 
 def contents(s3: Any) -> dict[str, bytes]:
@@ -190,3 +266,49 @@ def test_what_a_task_has_left_that_was_killed_for_good_is_removed_by_the_next_tr
     assert "jobs/7/first" in contents(bucket)
     fetched(api, zipped(second=b"2"), output="zip")
     assert contents(bucket) == {"jobs/7/second": b"2"}
+
+
+LARGE = random.Random(1).randbytes(40 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("output", "body", "target", "expected"),
+    [
+        ("file", LARGE, f"s3://aws_s3@{BUCKET}/large.bin", {"large.bin": LARGE}),
+        ("zip", zipped(a=b"1", b=LARGE), FOLDER, {"jobs/7/a": b"1", "jobs/7/b": LARGE}),
+    ],
+    ids=["file", "archive"],
+)
+def test_a_running_task_that_is_killed_for_good_amid_its_upload_leaves_nothing_to_its_next_try(
+    bucket: Any,
+    store: Store,
+    uploading: Any,
+    run_dag: DagRunner,
+    output: str,
+    body: bytes,
+    target: str,
+    expected: dict[str, bytes],
+) -> None:
+    run_id, task = uploading(output, body, target)
+    task.kill()
+    assert len(uploads(bucket)) == 1, "there is nobody left to abort it"
+    store.is_slow = False
+    result = run_dag.finish(f"fetch_to_s3_{output}", run_id)
+    assert result.state == "success", result.failures()
+    assert result.task("fetch").try_number > 1
+    assert contents(bucket) == expected
+    assert uploads(bucket) == []
+    assert store.completed == [next(key for key, content in expected.items() if content is LARGE)]
+    assert result.xcom("fetch")["bytes"] == sum(map(len, expected.values()))
+
+
+def test_a_running_task_that_is_marked_as_failed_amid_its_upload_leaves_nothing(
+    bucket: Any, store: Store, uploading: Any, run_dag: DagRunner
+) -> None:
+    run_id, task = uploading("zip", zipped(a=b"1", b=LARGE), FOLDER)
+    run_dag.airflow.client.mark("fetch_to_s3_zip", run_id, "fetch", "failed")
+    task.wait(timeout=60)
+    assert run_dag.finish("fetch_to_s3_zip", run_id).state == "failed"
+    assert contents(bucket) == {}
+    assert uploads(bucket) == []
+    assert store.completed == []
