@@ -13,7 +13,6 @@ from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.redaction import shown_url
-from airflow_provider_asyncapi.core.values import as_number
 
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 #: RFC 9110, section 14.4.
@@ -52,6 +51,8 @@ class Download:
         self._can_resume = True
         self._received = 0
         self._total: int | None = None
+        #: How many bytes there may be when the answer that comes has ended.
+        self._until: int | None = None
         self._inflater: Inflater | None = None
         self._declared: Checksum | None = None
         #: What has come, while it is small, for rules to look into: an answer that says no is never large.
@@ -78,14 +79,14 @@ class Download:
         """
         Take the head of an answer.
 
-        :raises TransportError: on a part of the body that wasn't asked for.
+        :raises TransportError: on a part of the body that wasn't asked for, or a length that is none.
         """
         if head.status == _PARTIAL_CONTENT:
             self._go_on(head)
             return
         self._draft.restart()
         self._received, self._head, self.head, self._is_large = 0, head, b"", False
-        self._total = _size(head)
+        self._total = self._until = self._size(head)
         self._inflater = inflater_of(head.content_coding)
         self._declared = declared(head.headers)
         if self._stated is not None:
@@ -118,6 +119,8 @@ class Download:
         """
         if self._total is not None and self._received < self._total:
             raise TransportError(f"{self._shown()}, but only {self._received} of {self._total} bytes came")
+        if self._until is not None and self._received > self._until:
+            raise self._spoiled(f"with more than the {self._until} bytes that it should have")
         if self._inflater is not None and self._inflater.is_open:
             raise self._spoiled("but its content coding ends too early")
         for checksum in (self._declared, self._stated):
@@ -137,15 +140,26 @@ class Download:
             self._can_resume = False
             raise self._spoiled("with another part of the body than was asked for", head)
         self._total = self._total if match[3] == "*" else int(match[3])
+        self._until = int(match[2]) + 1
 
     def _fits(self, kept: Response, head: Response, match: re.Match[str]) -> bool:
         first, last, total = int(match[1]), int(match[2]), match[3]
-        same_size = total == "*" or self._total is None or int(total) == self._total
+        same_size = total == "*" or (last < int(total) and self._total in (None, int(total)))
         same_coding = head.content_coding == kept.content_coding
         changed = any(
             name in head.headers and head.headers[name] != kept.headers.get(name) for name in ("etag", "last-modified")
         )
         return first == self._received and first <= last and same_size and same_coding and not changed
+
+    def _size(self, head: Response) -> int | None:
+        """Give the length that an answer states; the same number several times is one (RFC 9112, section 6.3)."""
+        stated = head.headers.get("content-length")
+        if stated is None or head.headers.get("transfer-encoding"):
+            return None
+        number, *others = {each.strip() for each in stated.split(",")}
+        if others or not (number.isascii() and number.isdecimal()):
+            raise self._spoiled("with a Content-Length that is no number", head)
+        return int(number)
 
     def _put(self, data: bytes) -> None:
         self._draft.write(data)
@@ -163,11 +177,6 @@ class Download:
     def _shown(self, head: Response | None = None) -> str:
         answer = head or self._head
         return f"{shown_url(answer.url)} answered {answer.status}" if answer else "the transfer"
-
-
-def _size(head: Response) -> int | None:
-    size = as_number(head.headers.get("content-length"))
-    return None if size is None or head.headers.get("transfer-encoding") else int(size)
 
 
 def _validator(head: Response) -> str | None:

@@ -93,7 +93,9 @@ def test_a_member_that_would_leave_the_destination_is_refused(member):
         check_member(member)
 
 
-@pytest.mark.parametrize("member", ["a\0.csv", "a\nb", "\x7f", "a/\x85", "ü" * 128, "a\ud800", "ab/" * 341 + "ab", ".asyncapi-x"])
+@pytest.mark.parametrize(
+    "member", ["a\0.csv", "a\nb", "\x7f", "a/\x85", "ü" * 128, "a\ud800", "ab/" * 341 + "ab", ".asyncapi-x"]
+)
 def test_a_member_that_can_not_be_a_file_is_refused(member):
     with pytest.raises(ArchiveError, match="can't be the name of a file; nothing was kept"):
         check_member(member)
