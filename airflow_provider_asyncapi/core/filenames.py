@@ -21,6 +21,7 @@ _LONGEST_NAME, _LONGEST_SUFFIX = 200, 20
 _UNSAFE = re.compile(r"[<>:\"|?*]")
 #: What is in a content type, and the suffix of its files; the first that fits.
 _SUFFIXES = {"ndjson": "ndjson", "jsonl": "ndjson", "json": "json", "xml": "xml", "csv": "csv", "html": "html"}
+_S3_VERSION = "?versionId="
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -81,6 +82,8 @@ def check_member(name: str) -> tuple[str, ...]:
         or any(len(part.encode()) > _MAX_LENGTH for part in segments)
         or len("/".join(segments).encode()) > _MAX_PATH
         or collision_key(segments).startswith(OWN_NAMES)
+        # Of such a name S3's file system takes the end for a version, and the rest for another member's name.
+        or _S3_VERSION in name
     ):
         raise ArchiveError(f"the archive's member {shown_member(name)} can't be the name of a file; nothing was kept")
     return segments

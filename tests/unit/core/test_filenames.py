@@ -94,7 +94,8 @@ def test_a_member_that_would_leave_the_destination_is_refused(member):
 
 
 @pytest.mark.parametrize(
-    "member", ["a\0.csv", "a\nb", "\x7f", "a/\x85", "ü" * 128, "a\ud800", "ab/" * 341 + "ab", ".asyncapi-x"]
+    "member",
+    ["a\0.csv", "a\nb", "\x7f", "a/\x85", "ü" * 128, "a\ud800", "ab/" * 341 + "ab", ".asyncapi-x", "a?versionId=b"],
 )
 def test_a_member_that_can_not_be_a_file_is_refused(member):
     with pytest.raises(ArchiveError, match="can't be the name of a file; nothing was kept"):
