@@ -51,6 +51,9 @@ class Store(MemoryFileSystem):
         self.breaks: set[int] = set()
         self.uploads: list[str] = []
         self.discarded: list[str] = []
+        #: Keys of uploads that were begun and never ended, as S3 lists them; and whether it does.
+        self.begun: set[str] = set()
+        self.may_list = True
         self._lock = threading.Lock()
 
     def _open(self, path: str, mode: str = "rb", **given: Any) -> Any:
@@ -59,6 +62,25 @@ class Store(MemoryFileSystem):
         with self._lock:
             self.uploads.append(path)
             return Upload(self, path, breaks=len(self.uploads) in self.breaks)
+
+    def split_path(self, path: str) -> tuple[str, str, str | None]:
+        bucket, _, key = path.lstrip("/").partition("/")
+        return bucket, key, None
+
+    def call_s3(self, method: str, **given: str) -> dict[str, Any]:
+        assert given["Bucket"] == "bucket"
+        if method == "abort_multipart_upload":
+            assert given["UploadId"] == f"id of {given['Key']}"
+            self.begun.remove(given["Key"])
+            return {}
+        assert method == "list_multipart_uploads"
+        if not self.may_list:
+            raise PermissionError("Access Denied")
+        keys = sorted(key for key in self.begun if key.startswith(given["Prefix"]) and key > given.get("KeyMarker", ""))
+        # A page holds one.
+        page = [{"Key": key, "UploadId": f"id of {key}"} for key in keys[:1]]
+        markers = {"NextKeyMarker": keys[0], "NextUploadIdMarker": f"id of {keys[0]}"} if keys else {}
+        return {"Uploads": page, "IsTruncated": len(keys) > 1, **markers}
 
     def contents(self) -> dict[str, bytes]:
         return {name: self.cat_file(name) for name in self.find("/")}

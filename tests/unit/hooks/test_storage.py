@@ -342,6 +342,30 @@ def test_a_try_replaces_what_an_earlier_one_has_left(folder):
     assert contents() == {"old": b"0", "kept": b"0", "other": b"2"}
 
 
+@pytest.mark.parametrize(("is_retry", "left"), [(True, {"a/xy", "b"}), (False, {"a/x", "a/xy", "b"})])
+def test_a_retry_aborts_the_uploads_of_its_file_and_no_others(is_retry, left):
+    store = fresh_store("s3")
+    store.begun = {"a/x", "a/xy", "b"}
+    Destination("s3://bucket/a/x", "dag/run/task/-1", is_retry=is_retry).undo_earlier()
+    assert store.begun == left
+
+
+def test_the_uploads_of_a_folder_are_those_that_its_record_names():
+    store = fresh_store("s3")
+    destination, stored = begun("s3://bucket/a/", x=b"1", y=b"2")
+    destination.commit(stored)
+    store.begun = {"a/x", "a/y", "a/z", "x"}
+    Destination("s3://bucket/a/", "dag/run/task/-1").undo_earlier()
+    assert store.begun == {"a/z", "x"}
+
+
+def test_a_role_that_may_not_list_uploads_can_fetch_anyway(caplog):
+    store = fresh_store("s3")
+    store.may_list = False
+    Destination("s3://bucket/a/x", "dag/run/task/-1", is_retry=True).undo_earlier()
+    assert "in part stays there: Access Denied" in caplog.text
+
+
 def test_a_try_that_was_killed_half_way_is_undone(folder, monkeypatch):
     target, contents = folder
     put(target, old=b"0")
