@@ -20,6 +20,8 @@ IDENTIFIERS = "identifiers"
 #: The same, where it stays a list; an author can't write this name, for it has a space too many.
 _AS_LIST = " identifiers"
 _SIZE = 500
+#: Made once: `json.dumps` makes an encoder for each of thousands of items.
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 _OWN_PARAMETERS = ("items", "id", "size", "separator", "absent")
 
 
@@ -121,7 +123,7 @@ class Batch:
             answer = Response(response.status, response.headers, url=response.url)
             # It has been read already; the text of it is for messages, and for telling whether anything is new.
             answer.__dict__["json"] = item
-            answer.body = json.dumps(item, ensure_ascii=False).encode("utf-8", "replace")
+            answer.body = _as_json(item).encode("utf-8", "replace")
             identifier = self.id.value(answer, variables)
             if identifier is not None:
                 split[as_text(identifier)] = answer

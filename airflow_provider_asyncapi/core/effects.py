@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.auth import Token
-    from airflow_provider_asyncapi.core.batch import Batch
+    from airflow_provider_asyncapi.core.batch import Answers, Batch
     from airflow_provider_asyncapi.core.handle import JobHandle
     from airflow_provider_asyncapi.core.messages import Request, Response
     from airflow_provider_asyncapi.core.submission import Submission
@@ -61,12 +61,15 @@ class Ask:
     :param identifier: which job.
     :param interval: seconds between two requests for the same job.
     :param patient: whether it can wait for the others, and while the API wants no requests.
+    :param passed: is given what was answered, and gives the poll that was made where the flow needn't be woken for it;
+        then the driver may tell of that poll, and ask again an interval later.
     """
 
     batch: Batch
     identifier: str | int
     interval: float
     patient: bool
+    passed: Callable[[Answers], Polled | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,11 @@ class PollSchedule:
             visible_after=_seconds(given, "visible_after", 0.0),
         )
 
+    @property
+    def is_even(self) -> bool:
+        """Whether polls follow each other at the interval, where the API doesn't say otherwise."""
+        return self.backoff == 1 and self.jitter == 0
+
     def after_poll(self, polls: int, said: float | None, rng: Callable[[], float]) -> float:
         """
         Give the wait after a poll that was answered.

@@ -111,7 +111,7 @@ class AiohttpDriver:
             case Sleep(seconds):
                 return await self._sleep(seconds)
             case Ask():
-                return await self._in_a_round(effect)
+                return await self._in_a_round(effect, observe)
             case Authorize(rejected):
                 return await self._authorize(rejected, observe)
             case Call(work):
@@ -146,7 +146,7 @@ class AiohttpDriver:
                 task.cancel()
             await asyncio.gather(*begun, return_exceptions=True)
 
-    async def _in_a_round(self, effect: Ask) -> Answers:
+    async def _in_a_round(self, effect: Ask, observe: Observer) -> Answers:
         """Ask for a job together with all who ask alike; alone where that can't wait."""
         batch = effect.batch
         if not effect.patient:
@@ -161,7 +161,7 @@ class AiohttpDriver:
                 sleep=self._sleep,
                 ended=lambda: self._rounds.pop(key, None),
             )
-        return await rounds.answers(effect.identifier)
+        return await rounds.answers(effect, observe)
 
     async def _authorize(self, rejected: Token | None, observe: Observer) -> Token:
         asked_at = self._api.clock()

@@ -6,13 +6,23 @@ import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
+from dataclasses import dataclass
 
 from airflow_provider_asyncapi.core.batch import Answers
+from airflow_provider_asyncapi.core.effects import Ask
+from airflow_provider_asyncapi.transports import Observer
 
 #: How long the first who asks waits for others: a fraction of the interval, and at most so many seconds.
 _GATHER, _LONGEST_GATHER = 0.05, 0.5
 
-Identifier = str | int
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Somebody who asks."""
+
+    ask: Ask
+    observe: Observer
+    answers: asyncio.Future[Answers]
 
 
 class Rounds:
@@ -20,7 +30,8 @@ class Rounds:
     Asks for many jobs again and again, as long as somebody waits for them.
 
     A round begins an interval after the answers of the one before, when those who were told then ask again; whoever
-    comes between two rounds is in the next one. So each job is asked for at most once in an interval.
+    comes between two rounds is in the next one. So each job is asked for at most once in an interval. Who is not to be
+    woken for what was answered is in the next round too.
 
     :param ask: asks for so many jobs as fit into one request.
     :param size: how many that are.
@@ -31,7 +42,7 @@ class Rounds:
 
     def __init__(
         self,
-        ask: Callable[[Sequence[Identifier]], Awaitable[Answers]],
+        ask: Callable[[Sequence[str | int]], Awaitable[Answers]],
         *,
         size: int,
         interval: float,
@@ -40,15 +51,19 @@ class Rounds:
     ) -> None:
         self._ask, self._size, self._interval, self._sleep, self._ended = ask, size, interval, sleep, ended
         self._gather = min(_GATHER * interval, _LONGEST_GATHER)
-        self._waiting: list[tuple[Identifier, asyncio.Future[Answers]]] = []
+        self._waiting: list[_Asking] = []
         # In a context of its own, for its log lines aren't those of the trigger that happened to be first.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
 
-    async def answers(self, identifier: Identifier) -> Answers:
-        """Wait for the next round; give what it was answered, or raise what went wrong."""
-        future: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
-        self._waiting.append((identifier, future))
-        return await future
+    async def answers(self, ask: Ask, observe: Observer) -> Answers:
+        """
+        Wait for the next round that has something new; give what it was answered, or raise what went wrong.
+
+        :param observe: told of each poll that was passed.
+        """
+        answers: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Asking(ask, observe, answers))
+        return await answers
 
     def close(self) -> None:
         """Ask no more."""
@@ -58,27 +73,38 @@ class Rounds:
         try:
             await self._sleep(self._gather)
             while self._waiting:
-                asking, self._waiting = self._waiting, []
                 # Who has been cancelled meanwhile needs no answer.
-                asking = [(identifier, future) for identifier, future in asking if not future.done()]
+                asking = [each for each in self._waiting if not each.answers.done()]
+                self._waiting = []
                 parts = [asking[start : start + self._size] for start in range(0, len(asking), self._size)]
-                await asyncio.gather(*map(self._round, parts))
+                await asyncio.gather(
+                    *(self._round(part, n * self._gather / len(parts)) for n, part in enumerate(parts))
+                )
                 # Those who were answered go to sleep first, so that they are awake when the next round begins.
                 await asyncio.sleep(0)
                 await self._sleep(self._interval + self._gather)
         finally:
             self._ended()
 
-    async def _round(self, asking: Sequence[tuple[Identifier, asyncio.Future[Answers]]]) -> None:
+    async def _round(self, asking: Sequence[_Asking], after: float) -> None:
+        # Reading the answers of thousands of jobs in one go would hold up the loop.
+        await self._sleep(after)
         try:
             # A job that two wait for is asked for once.
-            answers = await self._ask(list(dict.fromkeys(identifier for identifier, _ in asking)))
+            answers = await self._ask(list(dict.fromkeys(each.ask.identifier for each in asking)))
+            for each in asking:
+                self._tell(each, answers)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is for those who wait
-            for _, future in asking:
-                if not future.done():
+            for each in asking:
+                if not each.answers.done():
                     # A copy for each, for tracebacks are added to it.
-                    future.set_exception(copy(error))
+                    each.answers.set_exception(copy(error))
+
+    def _tell(self, each: _Asking, answers: Answers) -> None:
+        if each.answers.done():
             return
-        for _, future in asking:
-            if not future.done():
-                future.set_result(answers)
+        if (polled := each.ask.passed(answers)) is None:
+            each.answers.set_result(answers)
+        else:
+            each.observe(polled)
+            self._waiting.append(each)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from airflow_provider_asyncapi.core.batch import Absent, Answers, Batch
@@ -69,14 +68,14 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
     if handle.outcome.is_final:
         return handle
     patience = Patience(plan.schedule, state.errors)
-    polls, doubted, is_first = state.polls, set[str | None](), state.polls == 0
-    poll = _Poll.of(api, plan, handle)
+    doubted, is_first = set[str | None](), state.polls == 0
+    poll = _Poll.of(api, plan, state, handle, state.polls)
     if (delay := _first_delay(api, plan, state, spread=spread)) > 0:
         yield Sleep(until_deadline(delay, state, api.clock()))
     while True:
-        poll = poll.renewed(api, plan, handle)
+        poll = poll.renewed(handle)
         request, response, found = yield from _asked(api, plan, poll, state)
-        polls += 1
+        poll.polls = polls = poll.polls + 1
         seen = (handle.status, handle.progress)
         problem = found if isinstance(found, AsyncApiError) else None
         error = None if problem is None else str(problem)
@@ -88,7 +87,10 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
                 yield Polled(handle, polls, 0, changed=True, at=now)
                 return (yield from ended(api, plan, handle, found, request, response))
             yield from doubt(api, plan, request, response, found, doubted)
-            poll.remember(plan, response, found)
+            poll.remember(response, found)
+        else:
+            # After an error even an answer as before is news: that it is over.
+            poll.forget()
         is_new = (handle.status, handle.progress) != seen
         if _is_last(plan, state, polls, now):
             errors = patience.errors + (problem is not None)
@@ -114,7 +116,9 @@ class _Poll:
 
     Most polls are answered as the one before, byte for byte. Such an answer means what it meant, and isn't read again.
 
-    :param variables: the job's, of which it was made.
+    :param state: where the wait began.
+    :param handle: the job, of whose variables the request was made.
+    :param polls: how many have been made.
     :param scope: all that selectors may name.
     :param request: the request.
     :param envelope: what it is sent in.
@@ -122,7 +126,11 @@ class _Poll:
     :param said: what that meant.
     """
 
-    variables: Variables
+    api: Api
+    plan: WaitPlan
+    state: Wait
+    handle: JobHandle
+    polls: int
     scope: Variables
     request: Request
     envelope: Envelope
@@ -130,26 +138,50 @@ class _Poll:
     said: Verdict | None = None
 
     @classmethod
-    def of(cls, api: Api, plan: WaitPlan, handle: JobHandle) -> _Poll:
+    def of(cls, api: Api, plan: WaitPlan, state: Wait, handle: JobHandle, polls: int) -> _Poll:
         """Render the status request of a job."""
         scope = {**api.scope, **handle.scope()}
         request = plan.request.render(scope, api.settings.base_url, reference_base=handle.urls.get("submit"))
-        return cls(handle.variables, scope, request, Envelope(api))
+        return cls(api, plan, state, handle, polls, scope, request, Envelope(api))
 
-    def renewed(self, api: Api, plan: WaitPlan, handle: JobHandle) -> _Poll:
+    def renewed(self, handle: JobHandle) -> _Poll:
         """Give the poll that fits the job as it is known now."""
-        return self if self.variables is handle.variables else _Poll.of(api, plan, handle)
+        if self.handle.variables is not handle.variables:
+            return _Poll.of(self.api, self.plan, self.state, handle, self.polls)
+        self.handle = handle
+        return self
 
-    def is_answer(self, plan: WaitPlan, response: Response) -> bool:
+    def is_answer(self, response: Response) -> bool:
         """Tell whether the plan knows what a status code means, so that it is neither an error nor a redirect."""
-        return speaks_of_status(plan.policy.rules, response, self.scope)
+        return speaks_of_status(self.plan.policy.rules, response, self.scope)
 
-    def remember(self, plan: WaitPlan, response: Response, verdict: Verdict) -> None:
+    def remember(self, response: Response, verdict: Verdict) -> None:
         """Remember an answer, where all that it says stands in its body, and that isn't large."""
         if verdict is self.said:
             return
-        if response.ok and not plan.reads_headers and len(response.body) <= _REMEMBERED:
+        if response.ok and not self.plan.reads_headers and len(response.body) <= _REMEMBERED:
             self.answer, self.said = (response.status, response.body), verdict
+
+    def forget(self) -> None:
+        """Forget what was remembered."""
+        self.answer = self.said = None
+
+    def remembered(self, response: Response) -> Verdict | None:
+        """Give what an answer means that was remembered; None where it is another one."""
+        return self.said if self.answer == (response.status, response.body) else None
+
+    def passed(self, answers: Answers) -> Polled | None:
+        """Count a poll that the flow needn't be woken for: it found nothing new, and others may follow; else None."""
+        schedule, response = self.plan.schedule, answers.about(self.handle.identifier)
+        if response is None or self.remembered(response) is None or not schedule.is_even:
+            return None
+        # Two intervals, for a round takes a little longer than one.
+        now = self.api.clock()
+        soon = now + 2 * schedule.interval
+        if "retry-after" in response.headers or _is_last(self.plan, self.state, self.polls + 1, soon):
+            return None
+        self.polls += 1
+        return Polled(self.handle, self.polls, 0, changed=False, at=now, pause=schedule.interval)
 
 
 def _asked(
@@ -175,7 +207,7 @@ def _answered(
 ) -> Flow[tuple[Request, Response, Verdict | AsyncApiError | None]]:
     """Ask for the job, among others where that is possible; where it isn't among them, say what that means."""
     if plan.batch is not None and job.identifier is not None:
-        answers: Answers = yield Ask(plan.batch, job.identifier, plan.schedule.interval, patient)
+        answers: Answers = yield Ask(plan.batch, job.identifier, plan.schedule.interval, patient, poll.passed)
         request, response = answers.request, answers.about(job.identifier)
         if response is not None:
             return request, response, None
@@ -183,7 +215,7 @@ def _answered(
             nothing = Response(answers.response.status, answers.response.headers, url=answers.response.url)
             nothing.__dict__["json"] = None
             return request, nothing, _absent(api, plan.batch, request, job)
-    stop = partial(poll.is_answer, plan) if plan.policy.rules else None
+    stop = poll.is_answer if plan.policy.rules else None
     response = yield from send(api, poll.request, stop=stop, patient=patient, envelope=poll.envelope)
     return poll.request, response, None
 
@@ -199,9 +231,9 @@ def _judged(
     api: Api, plan: WaitPlan, poll: _Poll, state: Wait, request: Request, response: Response
 ) -> Verdict | AsyncApiError:
     """Say what an answer means, or what went wrong in passing."""
-    if poll.said is not None and poll.answer == (response.status, response.body):
-        return poll.said
-    if response.ok or poll.is_answer(plan, response):
+    if (said := poll.remembered(response)) is not None:
+        return said
+    if response.ok or poll.is_answer(response):
         try:
             verdict = plan.policy.judge(response, poll.scope)
         except ContentError as error:

@@ -17,11 +17,17 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 
-from airflow_provider_asyncapi.core.batch import Batch
+from airflow_provider_asyncapi.core.batch import Answers, Batch
 from airflow_provider_asyncapi.core.compression import PIECE
 from airflow_provider_asyncapi.core.downloads import Download
 from airflow_provider_asyncapi.core.effects import Ask, Authorize, Flow, Gather, Log, Polled, Send, Sleep
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, HeldError, TransportError
+from airflow_provider_asyncapi.core.errors import (
+    AsyncApiError,
+    ConfigurationError,
+    ContentError,
+    HeldError,
+    TransportError,
+)
 from airflow_provider_asyncapi.core.flows.exchange import send
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Request, Response
@@ -541,9 +547,16 @@ def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
 BATCH = {"endpoint": "/jobs", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
 
 
-def asking(identifier: str | int, *, interval: float = 0.3, patient: bool = True, **given: Any) -> Flow[Any]:
+def asking(
+    identifier: str | int,
+    *,
+    interval: float = 0.3,
+    patient: bool = True,
+    passed: Callable[[Answers], Polled | None] = lambda _: None,
+    **given: Any,
+) -> Flow[Any]:
     batch = Batch.parse({**BATCH, **given}, singly=True)
-    answers = yield Ask(batch, identifier, interval, patient)
+    answers = yield Ask(batch, identifier, interval, patient, passed)
     return answers.about(identifier).json["state"]
 
 
@@ -650,6 +663,49 @@ def test_what_goes_wrong_is_told_to_each(many):
         told = await asyncio.gather(*[client.run(asking(number)) for number in (1, 2)], return_exceptions=True)
         assert [type(error).__name__ for error in told] == ["TransportError"] * 2
         assert told[0] is not told[1]
+
+    assert rounds(many, scenario) == ["1,2"]
+
+
+def test_who_is_not_to_be_woken_is_asked_for_again_and_its_observer_is_told(many):
+    polled = [Polled(JobHandle(1), number, 0, changed=False) for number in (1, 2)]
+    left = list(polled)
+    told: list[Any] = []
+
+    async def scenario(client: AiohttpDriver) -> None:
+        asked = asking(1, interval=0.02, passed=lambda _: left.pop(0) if left else None)
+        waits = [client.run(asked, observe=told.append), client.run(asking(2, interval=0.02))]
+        assert await asyncio.gather(*waits) == ["state of 1", "state of 2"]
+
+    assert rounds(many, scenario) == ["1,2", "1", "1"]
+    assert told == polled
+
+
+def test_who_is_not_to_be_woken_and_goes_is_not_asked_for_again(many):
+    async def scenario(client: AiohttpDriver) -> None:
+        seen = asyncio.Event()
+
+        def passed(_: Answers) -> Polled:
+            seen.set()
+            return Polled(JobHandle(1), 1, 0, changed=False)
+
+        wait = asyncio.create_task(client.run(asking(1, interval=0.02, passed=passed)))
+        await seen.wait()
+        wait.cancel()
+        while client._rounds:  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.01)
+
+    assert rounds(many, scenario) == ["1"]
+
+
+def test_an_answer_that_one_cannot_judge_holds_up_nobody(many):
+    def passed(_: Answers) -> None:
+        raise ContentError("no such item")
+
+    async def scenario(client: AiohttpDriver) -> None:
+        waits = [client.run(asking(1, passed=passed)), client.run(asking(2))]
+        told = await asyncio.wait_for(asyncio.gather(*waits, return_exceptions=True), 10)
+        assert isinstance(told[0], ContentError)
 
     assert rounds(many, scenario) == ["1,2"]
 

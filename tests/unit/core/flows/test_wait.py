@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_asyncapi.core.effects import Ask
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     AuthenticationError,
@@ -769,3 +770,103 @@ def test_a_batch_counts_against_the_polls_and_the_deadline():
         in_a_batch(*[among(status="running")] * 2, max_iterations=2)
     with pytest.raises(DeadlineError, match="the deadline"):
         in_a_batch(*[among(status="running")] * 3, at=state(deadline=START + 15))
+
+
+def passing(*replies: Any, at: Wait | None = None, **given: Any) -> tuple[list[Any], Script]:
+    """Run a wait whose driver asks again by itself as long as it may; give what came of it, and the script."""
+    api = make_api(Clock())
+    script = Passing(api, *replies)
+    outcome: list[Any] = []
+    try:
+        outcome.append(script.run(wait(api, WaitPlan.parse(plan_fields(batch=BATCH, **given)), at or state())))
+    except AsyncApiError as error:
+        outcome.append(error)
+    return outcome, script
+
+
+class Passing(Script):
+    """Does what the driver of the triggerer does with a poll that needn't wake the flow."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.woken = 0
+
+    def perform(self, effect: Any) -> Any:
+        answers = super().perform(effect)
+        if isinstance(effect, Ask):
+            while (polled := effect.passed(answers)) is not None:
+                self.perform(polled)
+                self.api.clock.now += effect.interval
+                answers = super().perform(effect)
+            self.woken += 1
+        return answers
+
+
+def test_a_job_whose_item_stays_the_same_is_not_woken_and_its_polls_are_counted():
+    again = [among(status="running")] * 4
+    (handle,), script = passing(*again, among(status="running", percent=3), among(status="done"))
+    assert handle.outcome is Outcome.SUCCESS
+    assert (len(script.requests), script.woken) == (6, 3)
+    assert [(poll.polls, poll.changed) for poll in script.polls] == [
+        (1, True), (2, False), (3, False), (4, False), (5, False), (6, True),
+    ]  # fmt: skip
+
+
+def test_what_is_news_of_other_jobs_wakes_nobody_else():
+    others = [answer({"jobs": [{"id": 7, "status": "running"}, {"id": 8, "at": at}]}) for at in range(4)]
+    _, script = passing(*others, among(status="done"))
+    assert script.woken == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"ready": 0}, {"ready": False}),
+        ({"ready": 1}, {"ready": True}),
+        ({"ready": 1}, {"ready": 1.0}),
+        ({"ready": "1"}, {"ready": 1}),
+    ],
+)
+def test_equal_for_python_is_not_the_same(first, then):
+    _, script = passing(among(status="running", **first), among(status="running", **then), among(status="done"))
+    assert script.woken == 3
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        lost(),
+        answer({}, 503),
+        answer({"jobs": []}),
+        answer({"jobs": [{"id": 7, "status": "running"}]}, retry_after="30"),
+    ],
+)
+def test_an_error_an_absence_and_a_retry_after_wake_the_flow(news):
+    single = [DONE] if news.__class__ is Response and b"[]" in news.body else []
+    _, script = passing(among(status="running"), among(status="running"), news, *single, among(status="done"))
+    assert script.woken == (2 if isinstance(news, AsyncApiError) or single else 3)
+    assert script.polls[1].polls == 2
+    assert script.polls[-1].polls == (3 if single else 4)
+
+
+def test_after_an_error_the_first_good_answer_is_seen_by_the_flow():
+    replies = [among(status="running"), lost(), among(status="running"), lost(), among(status="done")]
+    (handle,), script = passing(*replies, max_consecutive_errors=2)
+    assert handle.outcome is Outcome.SUCCESS
+    assert [poll.errors for poll in script.polls] == [0, 1, 0, 1, 0]
+
+
+def test_jobs_that_are_not_woken_end_by_the_polls_allowed_and_by_the_deadline():
+    (error,), script = passing(*[among(status="running")] * 5, max_iterations=5)
+    assert isinstance(error, DeadlineError)
+    assert (len(script.requests), script.woken) == (5, 2)
+    (error,), script = passing(*[among(status="running")] * 6, at=state(deadline=START + 45))
+    assert "the deadline" in str(error)
+    # Woken in time to make the last poll at the deadline, not some time after it.
+    assert script.times[-1] == 45
+
+
+@pytest.mark.parametrize("given", [{"backoff": 2}, {"jitter": 0.1}, {"capture": {"at": "header:X-At"}}])
+def test_where_each_poll_may_mean_something_each_wakes_the_flow(given):
+    _, script = passing(*[among(status="running")] * 3, among(status="done"), **given)
+    assert script.woken == 4
