@@ -6,6 +6,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_asyncapi import metrics
 from airflow_provider_asyncapi.callbacks import await_call, calls_of, response_of
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import Listen, Polled
@@ -86,6 +87,7 @@ class WaitLedger:
         if isinstance(event, Listen):
             return self._calls(event.heard)
         if isinstance(event, Polled):
+            metrics.poll_made(self._hook.asyncapi_conn_id, event, self.state.started_at)
             self.state = dataclasses.replace(self.state, handle=event.handle, polls=event.polls, errors=event.errors)
             if not event.handle.outcome.is_final:
                 self._keep(event)

@@ -39,6 +39,8 @@ class Showing:
 
     def after(self, polled: Polled) -> dict[str, Any]:
         """Give the XComs to push: of most polls none."""
+        if not polled.changed and polled.error is None and self._shown is not None and self._shown.error is None:
+            return {}
         from airflow.providers.common.compat.sdk import redact
 
         from airflow_provider_asyncapi.core.showing import ShownPoll

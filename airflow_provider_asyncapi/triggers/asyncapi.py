@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from airflow.providers.common.compat.sdk import conf, redact
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_asyncapi import metrics
 from airflow_provider_asyncapi.core.callbacks import Call
 from airflow_provider_asyncapi.core.effects import Log, News, Polled
 from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
@@ -257,6 +258,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             self._watch(event)
 
     def _watch(self, event: Polled) -> None:
+        metrics.poll_made(self.asyncapi_conn_id, event, self.wait["started_at"])
         self._latest, self._polled = event.handle, event
         if event.handle.outcome.is_final:
             return

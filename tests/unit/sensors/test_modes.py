@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 
-from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi import exceptions, metrics
 from airflow_provider_asyncapi.core.showing import ShownPoll, seconds_of
 from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
@@ -524,6 +525,17 @@ def test_a_job_in_a_batch_ends_alike_in_all_modes(api: ApiServer, mode: str) -> 
     assert outcome.error is None
     assert (outcome.returned, outcome.xcoms["job"]["status"]) == ("j-1", "done")
     assert (api.count(asked), api.count(POLL)) == (4, 1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_polls_are_counted_alike_in_all_modes(api: ApiServer, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(metrics, "count", lambda name, conn_id: counted.append(f"{name} of {conn_id}"))
+    api.says(POLL, running(), reply({}, 503), reply({"status": "done"}))
+    outcome = wait(mode)
+    assert outcome.error is None
+    name = make_sensor(mode).asyncapi_conn_id
+    assert Counter(counted) == {f"asyncapi.polls of {name}": 3, f"asyncapi.poll_errors of {name}": 1}
 
 
 def test_a_killed_sensor_cancels_the_job_that_it_waits_for_here(api: ApiServer) -> None:
