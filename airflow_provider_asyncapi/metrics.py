@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 #: Counters: the polls made, and those of them that failed in passing.
 POLLS = "asyncapi.polls"
 POLL_ERRORS = "asyncapi.poll_errors"
-#: A timer: from the beginning of a wait until a poll found the job over, in seconds.
+#: A timer: from the beginning of a wait until a poll or a callback said that the job is over, in seconds.
 WAIT_SECONDS = "asyncapi.wait_seconds"
+#: A counter: the callbacks that were taken, repetitions included.
+CALLBACKS = "asyncapi.callbacks"
 
 #: The tag that all of them have.
 _TAG = "asyncapi_conn_id"
@@ -35,7 +37,8 @@ def poll_made(conn_id: str, polled: Polled, began: float) -> None:
 
     :param began: when the wait did, in seconds since the epoch.
     """
-    count(POLLS, conn_id)
+    if not polled.called:
+        count(POLLS, conn_id)
     if polled.errors:
         count(POLL_ERRORS, conn_id)
     if polled.handle.outcome.is_final and _are_wanted():

@@ -125,6 +125,7 @@ class Polled:
     :param at: when it was over, in seconds since the epoch.
     :param pause: seconds until the next; None where none follows.
     :param error: what went wrong with it.
+    :param called: whether it was no poll, but the job called back.
     """
 
     handle: JobHandle
@@ -134,6 +135,7 @@ class Polled:
     at: float
     pause: float | None = None
     error: str | None = None
+    called: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
 from sqlalchemy import select
 
+from airflow_provider_asyncapi import metrics
 from airflow_provider_asyncapi.core.callbacks import (
     Call,
     CallbackSettings,
@@ -130,6 +131,7 @@ def take(place: Place, incoming: Incoming) -> None:
     """
     settings = _verified(place.submission.connection, incoming)
     _keep(place, settings, incoming)
+    metrics.count(metrics.CALLBACKS, place.submission.connection)
 
 
 def take_by_identifier(conn_id: str, incoming: Incoming) -> None:
@@ -150,6 +152,7 @@ def take_by_identifier(conn_id: str, incoming: Incoming) -> None:
             raise ForgedCallError(f"connection {conn_id!r}: nobody has submitted the job that it names")
         place = _place(session, dict(found))
     _keep(place, settings, incoming)
+    metrics.count(metrics.CALLBACKS, conn_id)
 
 
 def _keep(place: Place, settings: CallbackSettings, incoming: Incoming) -> None:

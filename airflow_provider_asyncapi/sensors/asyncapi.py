@@ -23,7 +23,6 @@ from airflow.providers.common.compat.sdk import (
 # Neither the oldest common-compat that we take has it, nor the SDK of Airflow 3.1.
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
-from airflow_provider_asyncapi import metrics
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import ConfigurationError, JobFailedError, error_of_kind
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome

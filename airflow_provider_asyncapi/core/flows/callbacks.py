@@ -75,12 +75,12 @@ def _heard(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
     handle = updated(handle, plan, verdict, call, scope)
     if verdict.outcome.is_final:
         handle = dataclasses.replace(handle, call=number)
-        yield Polled(handle, state.polls, 0, changed=True, at=api.clock())
+        yield Polled(handle, state.polls, 0, changed=True, at=api.clock(), called=True)
         yield Log(logging.INFO, f"{described(api, handle)}: its callback has ended the wait")
         return dataclasses.replace(state, handle=(yield from ended(api, plan, handle, verdict, CALL, call)))
     yield Log(logging.INFO, f"{described(api, handle)}, says a callback; waiting on")
     pause = None if state.next_poll is None else state.next_poll - api.clock()
-    yield Polled(handle, state.polls, state.errors, changed=True, at=api.clock(), pause=pause)
+    yield Polled(handle, state.polls, state.errors, changed=True, at=api.clock(), pause=pause, called=True)
     return dataclasses.replace(state, handle=handle)
 
 
