@@ -120,10 +120,3 @@ def idempotency_key(context: Context) -> str:
     ti: Any = context["ti"]
     name = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index, generation(context))))
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"airflow://{name}"))
-
-
-def task_reference(context: Context) -> dict[str, Any]:
-    """Give what tells this task instance from all others, whichever its try."""
-    ti: Any = context["ti"]
-    map_index = -1 if ti.map_index is None else ti.map_index
-    return {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": map_index}

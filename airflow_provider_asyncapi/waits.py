@@ -6,6 +6,9 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import XCom
+from airflow.providers.standard.utils.skipmixin import XCOM_SKIPMIXIN_KEY
+
 from airflow_provider_asyncapi import metrics
 from airflow_provider_asyncapi.callbacks import await_call, calls_of, response_of
 from airflow_provider_asyncapi.core import plans
@@ -13,7 +16,7 @@ from airflow_provider_asyncapi.core.effects import Listen, Polled
 from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.submissions import generation
 from airflow_provider_asyncapi.tasks import JobTask
-from airflow_provider_asyncapi.xcoms import JOB_KEY, Showing
+from airflow_provider_asyncapi.xcoms import JOB_KEY, JOB_URL_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, Showing, reference
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -28,6 +31,12 @@ if TYPE_CHECKING:
 _BEGAN_KEY = "asyncapi_began"
 #: Where it holds what the last poke in reschedule mode learnt.
 _POKE_KEY = "asyncapi_poke"
+
+
+def forget(context: Context) -> None:
+    """Delete the XComs of an earlier try, as Airflow does where a try begins on a worker."""
+    for key in (JOB_KEY, JOB_URL_KEY, WAIT_KEY, POLL_KEY, RETURN_KEY, XCOM_SKIPMIXIN_KEY):
+        XCom.delete(key=key, **reference(context["ti"]))
 
 
 class WaitLedger:

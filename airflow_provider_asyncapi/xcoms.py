@@ -1,4 +1,4 @@
-"""The XComs that tasks push beside what they return."""
+"""The XComs that tasks push: their keys, whose they are, and what is news."""
 
 from __future__ import annotations
 
@@ -56,3 +56,13 @@ class Showing:
             self._shown = poll
             news[POLL_KEY] = poll.dump()
         return news
+
+
+#: What the task returns; Airflow's own.
+RETURN_KEY: Final = "return_value"
+
+
+def reference(ti: Any) -> dict[str, Any]:
+    """Give what tells a task instance, and its XComs, from all others, whichever its try."""
+    map_index = -1 if ti.map_index is None else ti.map_index
+    return {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": map_index}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import HandleError, MissingValueError, ResultTooLargeError
-from airflow_provider_asyncapi.core.names import Outcome
+from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.templates import CONTROL
 from airflow_provider_asyncapi.core.values import JsonValue, shorten
 
@@ -114,13 +114,14 @@ class JobHandle:
             "call": self.call,
         }
 
-    def scope(self) -> dict[str, JsonValue]:
-        """
-        Give all variables that the job brings.
+    @property
+    def result_identifier(self) -> JsonValue:
+        """What the result is fetched by; a job without one of its own has its identifier for it."""
+        return self.variables.get(RESULT_IDENTIFIER, self.identifier)
 
-        A job without a result identifier of its own has its identifier for one.
-        """
-        return {"result_identifier": self.identifier, **self.variables, "identifier": self.identifier}
+    def scope(self) -> dict[str, JsonValue]:
+        """Give all variables that the job brings."""
+        return {**self.variables, RESULT_IDENTIFIER: self.result_identifier, "identifier": self.identifier}
 
     def with_variables(self, captured: Mapping[str, JsonValue]) -> JobHandle:
         """

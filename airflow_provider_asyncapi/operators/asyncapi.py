@@ -16,6 +16,7 @@ from airflow_provider_asyncapi.core.values import as_list
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after
+from airflow_provider_asyncapi.xcoms import reference
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -137,22 +138,22 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         """Submit the job."""
         from airflow_provider_asyncapi import callbacks
         from airflow_provider_asyncapi.core.flows.submit import submit
-        from airflow_provider_asyncapi.submissions import SubmissionLedger, task_reference
+        from airflow_provider_asyncapi.submissions import SubmissionLedger
 
         plan: SubmitPlan = self.parsed()
-        reference = callbacks.new_reference(context) if plan.callback else None
-        ledger = SubmissionLedger(context, self.hook, reference.digest if reference else None)
+        promised = callbacks.new_reference(context) if plan.callback else None
+        ledger = SubmissionLedger(context, self.hook, promised.digest if promised else None)
         try:
-            variables = {CALLBACK_URL: callbacks.url_of(reference, self.hook.api)} if reference else {}
+            variables = {CALLBACK_URL: callbacks.url_of(promised, self.hook.api)} if promised else {}
             flow = submit(self.hook.api, plan, ledger.new, ledger.kept(plan), variables)
             handle = self.hook.run(flow, observe=ledger.observe)
         except AsyncApiError as error:
             raise to_airflow(error) from error
         finally:
             self.hook.close()
-        handle = dataclasses.replace(handle, task=task_reference(context))
+        handle = dataclasses.replace(handle, task=reference(context["ti"]))
         self.push_handle(context, handle)
-        if reference:
+        if promised:
             callbacks.make_known(context, self.asyncapi_conn_id, handle)
             ledger.keep_calls()
         return handle.identifier

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.exceptions import AirflowRescheduleException
@@ -29,7 +30,7 @@ from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after, naming
-from airflow_provider_asyncapi.xcoms import POLL_KEY, WAIT_KEY
+from airflow_provider_asyncapi.xcoms import POLL_KEY, RETURN_KEY, WAIT_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -48,6 +49,8 @@ _REFUSED = {
 _RULES_THAT_NEED_SUCCESS = frozenset(
     {"all_success", "one_success", "none_failed_min_one_success", "all_done_min_one_success", "none_skipped"}
 )
+
+_WORKER_NEEDED = "%s is set, and yet a worker is needed: %s"
 
 
 class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
@@ -101,6 +104,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         as a poll is (without ``completion_key`` and ``rules`` it means that the job is done), or ``"hint"``, and it
         only says when to ask. Where there is an ``endpoint``, polls go on beside it, every five minutes by default.
     :param deferrable: wait in the triggerer; by default as ``[operators] default_deferrable`` says.
+    :param start_from_trigger: begin in the triggerer, without a worker, where Airflow carries that (3.3); else the
+        task's log says why not.
+    :param end_from_trigger: end a wait that ends well in the triggerer, without a worker, likewise.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
     :param profile: the profile that fills in what is left out; by default the connection's.
     :param asyncapi_conn_id: the connection. (templated)
@@ -131,7 +137,10 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     inherits_from_skipmixin = True
     table = "status"
     deferrable: bool
+    end_from_trigger: bool
     _ledger: WaitLedger | None = None
+    #: What of starting and ending in the triggerer was asked for and isn't carried, and why.
+    _not_carried: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -169,6 +178,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         batch: dict[str, Any] | None = None,
         callback: bool | str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        start_from_trigger: bool = False,
+        end_from_trigger: bool = False,
         job_url: str | None = None,
         profile: str | None = None,
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
@@ -185,6 +196,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             interval = schedule.poke_interval({"poke_interval": poke_interval})
         super().__init__(poke_interval=interval, timeout=timeout, **kwargs)
         self.validate(alike)
+        if start_from_trigger or end_from_trigger:
+            self._hand_over()
 
     @property
     def plan_type(self) -> type[WaitPlan]:
@@ -207,14 +220,38 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         return before | captured_names(described, RESULT_IDENTIFIER)
 
     def check_together(self, described: Mapping[str, Any]) -> None:
-        """Check that nothing secret would be stored with the trigger."""
+        """Check that there is a trigger to start or end from, and that nothing secret would be stored with it."""
         from airflow_provider_asyncapi.core.request_templates import refuse_secrets
 
         if self.deferrable:
             refuse_secrets(described)
+        for name in ("start_from_trigger", "end_from_trigger"):
+            if getattr(self, name) and not self.deferrable:
+                raise ConfigurationError(f"{name}: needs deferrable=True, for else no trigger waits")
+
+    def _hand_over(self) -> None:
+        """Keep of what the triggerer is asked to begin and to end what Airflow carries."""
+        from airflow_provider_asyncapi import handover
+
+        needed = {"end_from_trigger": handover.needed_to_end, "start_from_trigger": handover.needed_to_begin}
+        self._not_carried = {
+            name: why for name, reason in needed.items() if getattr(self, name) and (why := reason(self))
+        }
+        for name in self._not_carried:
+            setattr(self, name, False)
+        if self.start_from_trigger:
+            self.start_trigger_args = handover.start_args(self)
 
     def execute(self, context: Context) -> Any:
         """Wait: in the triggerer, or here."""
+        ti: Any = context["ti"]
+        # Of a mapped task Airflow leaves out the start, and says nothing.
+        mapped = {"start_from_trigger": "it is mapped"} if self.start_from_trigger and ti.map_index >= 0 else {}
+        for name, why in {**self._not_carried, **mapped}.items():
+            self.log.info(_WORKER_NEEDED, name, why)
+        return self._begin(context)
+
+    def _begin(self, context: Context) -> Any:
         handle = self.handle_of(self.from_job)
         plan: WaitPlan = self.parsed()
         if not handle.outcome.is_final:
@@ -244,6 +281,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         :param wait: where a wait for a callback stood when it was deferred.
         :raises AirflowException: where the wait ended badly, or the event isn't one of ours.
         """
+        from airflow_provider_asyncapi.waits import forget
+
         match event:
             case {"handle": handle, "error": {"kind": kind, "message": message}}:
                 self.push_handle(context, self.handle_of(handle))
@@ -255,6 +294,10 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
                 began = None if wait is None else plans.Wait.parse(wait)
                 handle = self.handle_of(self.from_job) if began is None else began.handle
                 return self._finish(context, self._wait(context, plan, handle, began))
+            case {"begin": str(why)}:
+                self.log.info(_WORKER_NEEDED, "start_from_trigger", why)
+                forget(context)
+                return self._begin(context)
         raise AsyncApiException(f"The trigger's event can't be understood: {type(event).__name__}")
 
     def on_kill(self) -> None:
@@ -290,7 +333,12 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             self.log.info("Before Airflow 3.3 no trigger learns of a kill: only the deadline cancels the job")
         state = ledger.handed_on(plan, pause)
         self.defer(
-            trigger=AsyncApiJobTrigger(asyncapi_conn_id=self.asyncapi_conn_id, spec=spec, wait=state.dump()),
+            trigger=AsyncApiJobTrigger(
+                asyncapi_conn_id=self.asyncapi_conn_id,
+                spec=spec,
+                wait=state.dump(),
+                end_from_trigger=self.end_from_trigger,
+            ),
             method_name=self.execute_complete.__name__,
             kwargs=None if plan.callback is None else {"wait": state.dump()},
         )
@@ -331,7 +379,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         self.push_handle(context, handle)
         if handle.outcome is Outcome.FAILURE:
             raise to_airflow(JobFailedError(f"Job {handle.identifier} failed when it was submitted"))
-        result = handle.variables.get(RESULT_IDENTIFIER, handle.identifier)
+        result = handle.result_identifier
         if handle.outcome is Outcome.NO_DATA:
             waiting = [task for task in self.get_direct_relatives() if task.trigger_rule in _RULES_THAT_NEED_SUCCESS]
             ti: Any = context["ti"]
@@ -339,7 +387,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             if waiting and ti.map_index < 0:
                 self.log.info("Job %s ended with no data: skipping %s", handle.identifier, [t.task_id for t in waiting])
                 # Skipping ends the task before Airflow pushes what it returns.
-                ti.xcom_push("return_value", result)
+                ti.xcom_push(RETURN_KEY, result)
                 self.skip(ti=ti, tasks=waiting)
         return result
 

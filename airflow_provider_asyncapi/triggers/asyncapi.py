@@ -7,13 +7,15 @@ import dataclasses
 import json
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 from airflow.providers.common.compat.sdk import conf, redact
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_asyncapi import metrics
+from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.callbacks import Call
 from airflow_provider_asyncapi.core.effects import Log, News, Polled
 from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
@@ -21,13 +23,15 @@ from airflow_provider_asyncapi.core.flows.abandon import abandon
 from airflow_provider_asyncapi.core.flows.callbacks import wait_or_hear
 from airflow_provider_asyncapi.core.flows.wait import wait
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.redaction import holds_secret, masked_in
 from airflow_provider_asyncapi.core.request_templates import WHY_NO_SECRETS, refuse_secrets
-from airflow_provider_asyncapi.core.showing import ShownPoll
+from airflow_provider_asyncapi.core.showing import ShownPoll, shown_wait
 from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.hooks.clients import SupersededError, is_superseded, shared_client
-from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, Showing
+from airflow_provider_asyncapi.hooks.profiles import load_profile
+from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, RETURN_KEY, WAIT_KEY, Showing, reference
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.settings import Api
@@ -83,16 +87,33 @@ class AsyncApiJobTrigger(BaseTrigger):
     the sensor says how. Its arguments stand in the metadata database as plain text: no secret is among them.
 
     :param asyncapi_conn_id: the connection.
-    :param spec: the parameters of the sensor, complete.
-    :param wait: where the wait stands, as :meth:`~..core.flows.wait.Wait.dump` gives it.
+    :param spec: the parameters of the sensor; complete, unless the wait begins here.
+    :param wait: where the wait stands, as :meth:`~..core.plans.wait.Wait.dump` gives it; left out where it begins here.
+    :param begin: how it begins here: the ``job``, or ``task_id`` and ``key`` of its XCom; ``timeout``, and
+        ``airflow_timeout`` after which Airflow ends it, in seconds; and ``names_profile``, whether the sensor does, so
+        that the connection's doesn't count.
+    :param end_from_trigger: whether a wait that ends well ends here, without a worker.
     """
 
-    def __init__(self, *, asyncapi_conn_id: str, spec: dict[str, Any], wait: dict[str, Any]) -> None:
+    #: Airflow's, from the row of the task instance: it stays the same across restarts.
+    timeout_after: datetime | None = None
+
+    def __init__(
+        self,
+        *,
+        asyncapi_conn_id: str,
+        spec: dict[str, Any],
+        wait: dict[str, Any] | None = None,
+        begin: dict[str, Any] | None = None,
+        end_from_trigger: bool = False,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.asyncapi_conn_id = asyncapi_conn_id
         self.spec = spec
-        self.wait = wait
-        self._latest = Wait.parse(wait).handle
+        self.wait = wait or {}
+        self.begin = begin
+        self.end_from_trigger = end_from_trigger
+        self._latest = Wait.parse(wait).handle if wait else None
         self._showing = Showing()
         self._unpushed: dict[str, Any] = {}
         self._pushed_at = 0.0
@@ -103,34 +124,43 @@ class AsyncApiJobTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give the class path and the arguments."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {"asyncapi_conn_id": self.asyncapi_conn_id, "spec": self.spec, "wait": self.wait}
+        names = ("asyncapi_conn_id", "spec", "wait", "begin", "end_from_trigger")
+        return path, {name: getattr(self, name) for name in names}
 
     def __repr__(self) -> str:
-        return f"<AsyncApiJobTrigger {self.asyncapi_conn_id} job={self._latest.identifier}>"
+        job = None if self._latest is None else self._latest.identifier
+        return f"<AsyncApiJobTrigger {self.asyncapi_conn_id} job={job}>"
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """
         Wait, and yield one event.
 
-        It is ``{"handle": …}``, after a failure with ``"error": {"kind": …, "message": …}``, or ``{"called": True}``
-        where there is a callback for the sensor to read.
+        It is ``{"handle": …}``; after a failure with ``"error": {"kind": …, "message": …}``; ``{"called": True}`` where
+        there is a callback for the sensor to read; or ``{"begin": why}`` where a worker has to begin the wait. A wait
+        that ends here yields the task's success.
         """
-        began = time.monotonic()
+        if self.begin is not None and (why := await self._why_not_here(self.begin)):
+            yield TriggerEvent({"begin": why})  # type: ignore[no-untyped-call]
+            return
+        began, handle = time.monotonic(), None
         try:
             handle = await self._wait_or_hear()
             event: dict[str, Any] = {"called": True} if handle is None else {"handle": handle.dump()}
         except AsyncApiError as error:
-            event = {
-                "handle": self._latest.dump(),
-                "error": {"kind": type(error).__name__, "message": str(error)},
-            }
+            event = {"error": {"kind": type(error).__name__, "message": str(error)}}
+            if self._latest is not None:
+                event["handle"] = self._latest.dump()
         finally:
-            # The sensor pushes the last handle itself; a late push of ours must not come after it.
+            # The last handle is pushed after the end; a late push of progress must not come after it.
             if self._pushing is not None:
                 self._pushing.cancel()
                 await asyncio.wait({self._pushing})
-        await asyncio.sleep(began + SHORTEST_DEFERRAL - time.monotonic())
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+        if self.begin is None:
+            await asyncio.sleep(began + SHORTEST_DEFERRAL - time.monotonic())
+        if handle is not None and await self._has_pushed_result(handle):
+            yield TaskSuccessEvent()
+        else:
+            yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _wait_or_hear(self) -> JobHandle | None:
         """
@@ -167,17 +197,13 @@ class AsyncApiJobTrigger(BaseTrigger):
         return False
 
     async def _wait(self) -> JobHandle:
-        self._description = await _Description.of(self.spec)
-        self.spec, plan = self._description.spec, self._description.plan
         now = time.time()
-        state = Wait.parse(self.wait).resumed(plan.schedule, now)
-        if state.polls and not state.errors and state.next_poll and state.next_poll > now:
-            # The sensor has shown its first poll, and nobody has polled since.
-            self._showing = Showing(ShownPoll(now, state.next_poll - now))
-        flow = wait if plan.callback is None else wait_or_hear
+        begun: tuple[WaitPlan, Wait] | None = None
         while True:
             async with shared_client(self.asyncapi_conn_id) as (api, driver):
+                plan, state = begun = begun or await self._begun(api, now)
                 try:
+                    flow = wait if plan.callback is None else wait_or_hear
                     return await driver.run(flow(api, plan, state, spread=plan.batch is None), observe=self._observe)
                 except SupersededError:
                     self.log.info("The connection has changed: going on with what it is now")
@@ -188,6 +214,71 @@ class AsyncApiJobTrigger(BaseTrigger):
             if self._polled is not None:
                 at = self._polled
                 state = dataclasses.replace(state, handle=at.handle, polls=at.polls, errors=at.errors, next_poll=None)
+                begun = plan, state
+
+    async def _begun(self, api: Api, now: float) -> tuple[WaitPlan, Wait]:
+        """Read how to wait, and where the wait stood when this process took it up."""
+        if self.begin is not None:
+            if not self.begin["names_profile"] and api.settings.profile is not None:
+                profile = await asyncio.to_thread(load_profile, api.settings.profile)
+                self.spec = plans.merged("status", profile, self.spec)
+            check_storable(self.spec, api)
+        self._description = await _Description.of(self.spec)
+        self.spec, plan = self._description.spec, self._description.plan
+        state = Wait.parse(self.wait).resumed(plan.schedule, now)
+        if state.polls and not state.errors and state.next_poll and state.next_poll > now:
+            # The sensor has shown its first poll, and nobody has polled since.
+            self._showing = Showing(ShownPoll(now, state.next_poll - now))
+        if self.begin is not None:
+            if plan.callback is not None:
+                raise ConfigurationError("callback: needs a worker to begin the wait; leave start_from_trigger out")
+            self._show({JOB_KEY: state.handle.dump(), WAIT_KEY: shown_wait(self.asyncapi_conn_id, state)})
+        return plan, state
+
+    async def _why_not_here(self, begin: Mapping[str, Any]) -> str | None:
+        """Find the job whose wait begins here, or say why a worker has to begin it after all."""
+        from airflow.providers.common.compat.sdk import XCom
+
+        ti: Any = self.task_instance
+        if ti.try_number > 1:
+            # Airflow deletes what earlier tries have pushed, and corrects the task's times, on workers only.
+            return f"this is try {ti.try_number}"
+        job: Any = begin.get("job")
+        try:
+            if "task_id" in begin:
+                upstream = {**reference(ti), "task_id": begin["task_id"], "map_index": -1}
+                job = await XCom.aget_one(key=begin["key"], **upstream)
+            handle = JobHandle.parse(job)
+        except Exception as error:  # noqa: BLE001 - Airflow's line, an XCom backend, a task that has pushed nothing
+            return f"the job can't be read from here: {error}"
+        # The trigger may have been started before, in a triggerer that has stopped since.
+        started_at = (
+            time.time() if self.timeout_after is None else _epoch(self.timeout_after) - begin["airflow_timeout"]
+        )
+        self._latest, self.wait = handle, Wait(handle, started_at, started_at + begin["timeout"]).dump()
+        return None
+
+    async def _has_pushed_result(self, handle: JobHandle) -> bool:
+        """Push what the sensor would, where the task can end here."""
+        from airflow.providers.common.compat.sdk import XCom
+
+        result = handle.result_identifier
+        # A list or mapping may have tasks mapped over it, of which Airflow learns on a worker only.
+        if not self.end_from_trigger or handle.outcome is not Outcome.SUCCESS or isinstance(result, list | Mapping):
+            return False
+        ti = self.task_instance
+        # There is none in dag.test(), which can't end a task so.
+        if ti is None:
+            return False
+        where = reference(ti)
+        try:
+            await XCom.aset(JOB_KEY, handle.dump(), **where)
+            if result is not None:
+                await XCom.aset(RETURN_KEY, result, **where)
+        except Exception as error:  # noqa: BLE001 - whatever it is, a worker may yet do it
+            self.log.warning("The result can't be pushed from here, so a worker ends the task: %s", error)
+            return False
+        return True
 
     async def on_kill(self) -> None:
         """
@@ -196,18 +287,20 @@ class AsyncApiJobTrigger(BaseTrigger):
         Airflow gives this about a second, and calls it too when the trigger moves to another triggerer, or when the
         task is resumed from outside. So the cancel is a task of its own, and it looks first whether the job is wanted.
         """
+        if self._latest is None:
+            return
         plan = WaitPlan.parse(self.spec)
         if plan.cancel is None:
             return
-        task = asyncio.create_task(self._abandon(plan))
+        task = asyncio.create_task(self._abandon(plan, self._latest))
         _cancels.add(task)
         task.add_done_callback(_cancels.discard)
         await asyncio.shield(task)
 
-    async def _abandon(self, plan: WaitPlan) -> None:
-        job = self._latest.identifier
+    async def _abandon(self, plan: WaitPlan, handle: JobHandle) -> None:
+        job = handle.identifier
         try:
-            reason = await self._unwanted()
+            reason = await self._unwanted(handle)
             if reason is not None and plan.callback is not None and await self._has_ended():
                 self.log.info("Job %s is over, as its callback said, so it isn't cancelled", job)
                 return
@@ -218,9 +311,9 @@ class AsyncApiJobTrigger(BaseTrigger):
             self.log.info("Job %s is still wanted, so it isn't cancelled", job)
             return
         async with shared_client(self.asyncapi_conn_id) as (api, driver):
-            await driver.run(abandon(api, plan, self._latest, reason), observe=self._observe)
+            await driver.run(abandon(api, plan, handle, reason), observe=self._observe)
 
-    async def _unwanted(self) -> str | None:
+    async def _unwanted(self, job: JobHandle) -> str | None:
         """
         Say why nobody wants the job any more; None where somebody does.
 
@@ -232,15 +325,15 @@ class AsyncApiJobTrigger(BaseTrigger):
         ti = self.task_instance
         if ti is None:
             return None
-        state = await _state_of(_place_of(ti))
+        state = await _state_of(reference(ti))
         if state is None or state in _OVER:
             return f"the task is {state or 'gone'}"
-        submitter: Any = self._latest.task
+        submitter: Any = job.task
         if not submitter:
             return None
         if await _state_of(submitter) == "success":
             handle: Any = await XCom.aget_one(key=JOB_KEY, **submitter)
-            if not isinstance(handle, dict) or handle.get("identifier") == self._latest.identifier:
+            if not isinstance(handle, dict) or handle.get("identifier") == job.identifier:
                 return None
         return "the task was cleared"
 
@@ -248,7 +341,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         """Tell whether the sensor has gone on without this trigger, and has written down the job's end."""
         from airflow.providers.common.compat.sdk import XCom
 
-        handle: Any = await XCom.aget_one(key=JOB_KEY, **_place_of(self.task_instance))
+        handle: Any = await XCom.aget_one(key=JOB_KEY, **reference(self.task_instance))
         return isinstance(handle, dict) and JobHandle.parse(handle).outcome.is_final
 
     def _observe(self, event: News) -> None:
@@ -262,7 +355,9 @@ class AsyncApiJobTrigger(BaseTrigger):
         self._latest, self._polled = event.handle, event
         if event.handle.outcome.is_final:
             return
-        news = self._showing.after(event)
+        self._show(self._showing.after(event))
+
+    def _show(self, news: Mapping[str, Any]) -> None:
         self._unpushed |= news
         if news and (self._pushing is None or self._pushing.done()):
             self._pushing = asyncio.get_running_loop().create_task(self._push_news())
@@ -274,13 +369,12 @@ class AsyncApiJobTrigger(BaseTrigger):
         ti = self.task_instance
         if ti is None or not hasattr(XCom, "aset"):
             return
-        where = _place_of(ti)
         while self._unpushed:
             await asyncio.sleep(max(0.0, self._pushed_at + _NEWS_EVERY - time.monotonic()))
             news, self._unpushed, self._pushed_at = self._unpushed, {}, time.monotonic()
             try:
                 for key, value in news.items():
-                    await _uninterrupted(XCom.aset(key, value, **where))
+                    await _uninterrupted(XCom.aset(key, value, **reference(ti)))
             except Exception as error:  # noqa: BLE001 - news are shown where possible; that is no reason to stop
                 self.log.debug("News of the job could not be shown: %s", error)
 
@@ -316,10 +410,9 @@ async def _state_of(task: Mapping[str, Any]) -> str | None:
     return states[0] if states else None
 
 
-def _place_of(ti: Any) -> dict[str, Any]:
-    """Give what tells a task instance from all others."""
-    map_index = -1 if ti.map_index is None else ti.map_index
-    return {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": map_index}
+def _epoch(moment: datetime) -> float:
+    """Give a moment in seconds since the epoch; Airflow's are UTC, also where they don't say so."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def check_storable(spec: Mapping[str, Any], api: Api) -> None:

@@ -328,7 +328,7 @@ def test_templated_fields_exist_and_are_rendered(make: Any) -> None:
 
 #: Arguments that say how the task works; all others describe the API.
 OF_THE_TASK = {"task_id", "job", "job_url", "profile", "asyncapi_conn_id", "kwargs"}
-OF_THE_SENSOR = {"timeout", "deferrable"}
+OF_THE_SENSOR = {"timeout", "deferrable", "start_from_trigger", "end_from_trigger"}
 OF_THE_FETCH = {"destination", "unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes"}
 
 

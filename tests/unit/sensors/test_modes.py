@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,9 +29,10 @@ from airflow.sdk import DAG
 from airflow_provider_asyncapi import exceptions, metrics
 from airflow_provider_asyncapi.core.showing import ShownPoll, seconds_of
 from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
+from airflow_provider_asyncapi.handover import IS_CARRIED
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.xcoms import POLL_KEY, WAIT_KEY
-from tests.unit.worlds import TI, ApiServer, Store, context_of, reply
+from tests.unit.worlds import TI, ApiServer, Store, Supervisor, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
 
@@ -572,3 +574,38 @@ def test_connections_are_closed_whatever_the_outcome(api: ApiServer, answer: Any
     with contextlib.suppress(AirflowException):
         sensor.execute(context_of(TI()))
     assert closed == [driver]
+
+
+@pytest.mark.skipif(not IS_CARRIED, reason="needs Airflow 3.3")
+def test_what_the_triggerer_could_not_begin_begins_on_a_worker_without_what_an_earlier_try_has_pushed(
+    api: ApiServer, supervisor: Supervisor
+) -> None:
+    api.says(POLL, running())
+    sensor = make_sensor("deferred", start_from_trigger=True, end_from_trigger=True)
+    ti = TI()
+    event = {"begin": "this is try 2"}
+    with pytest.raises(TaskDeferred) as deferral:
+        sensor.resume_execution("execute_complete", {"event": event}, context_of(ti))
+    deleted = {(each.task_id, each.key) for each in supervisor.of_kind("DeleteXCom")}
+    assert deleted == {("wait", key) for key in ("job", "job_url", "return_value", "skipmixin_key")}
+    assert ti.xcoms["job"]["status"] == "running"
+    assert deferral.value.trigger.end_from_trigger is True
+
+
+@pytest.mark.skipif(not IS_CARRIED, reason="needs Airflow 3.3")
+@pytest.mark.parametrize(
+    ("given", "map_index", "said"),
+    [
+        ({"execution_timeout": timedelta(hours=1)}, -1, "it has an execution_timeout"),
+        ({}, 0, "it is mapped"),
+    ],
+)
+def test_a_worker_says_why_it_is_needed_to_begin(
+    api: ApiServer, given: dict[str, Any], map_index: int, said: str
+) -> None:
+    api.says(POLL, reply({"status": "done"}))
+    sensor = make_sensor("deferred", start_from_trigger=True, **given)
+    lines: list[str] = []
+    sensor.log.info = lambda text, *parts: lines.append(text % parts)  # type: ignore[method-assign]
+    sensor.execute(context_of(TI(map_index)))
+    assert lines == [f"start_from_trigger is set, and yet a worker is needed: {said}"]
