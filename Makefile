@@ -24,7 +24,7 @@ CHECKED := airflow_provider_asyncapi $(wildcard demo)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo ui test test-unit test-docs test-lowest test-integration test-cluster lint format bench build constraints clean
+.PHONY: help setup demo ui test test-unit test-docs test-lowest test-integration test-cluster test-ui screenshots lint format bench build constraints clean
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -75,6 +75,15 @@ test-cluster: $(VENV)/.cluster ## a cluster whose parts are killed, against an A
 	@mkdir -p reports
 	@$(BIN)/python -m pytest tests/cluster --junitxml=reports/$@.xml $(ARGS)
 
+test-ui: $(VENV)/.ui ## the page and the connection form in a real browser, against a real Airflow
+	$(SAY) "Browser tests on Airflow $(AIRFLOW_NEWEST)"
+	@scripts/browser
+	@mkdir -p reports
+	@$(BIN)/python -m pytest tests/ui --timeout=600 --junitxml=reports/$@.xml $(ARGS)
+
+screenshots: ## take the README's pictures of the page anew, with the browser tests
+	@$(MAKE) --no-print-directory test-ui SCREENSHOTS=docs/images
+
 lint: $(VENV)/.ready ## style, format, types, direction of imports, spelling
 	$(SAY) "ruff check"
 	@$(BIN)/ruff check .
@@ -105,7 +114,7 @@ build: $(TOOLS)/.ready ## wheel and sdist, into dist/
 
 constraints: $(TOOLS)/.ready ## resolve anew the versions both environments are pinned to
 	$(SAY) "Pinning the newest versions with Airflow $(AIRFLOW_NEWEST)"
-	@scripts/pin "$(TOOLS)" constraints/airflow-3.3 --group test --group lint --group bench --group cluster --group s3
+	@scripts/pin "$(TOOLS)" constraints/airflow-3.3 --group test --group lint --group bench --group cluster --group s3 --group ui
 	$(SAY) "Pinning the lowest versions with Airflow $(AIRFLOW_LOWEST), as of $(LOWEST_AS_OF)"
 	@scripts/pin "$(TOOLS)" constraints/lowest --group test --resolution lowest-direct --exclude-newer $(LOWEST_AS_OF)
 
@@ -133,6 +142,11 @@ $(VENV_LOWEST)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constra
 $(VENV)/.s3: $(VENV)/.ready
 	$(SAY) "Adding S3's API and what talks to it to $(VENV)"
 	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV) constraints/airflow-3.3.txt s3
+	@touch $@
+
+$(VENV)/.ui: $(VENV)/.ready
+	$(SAY) "Adding what drives a browser to $(VENV)"
+	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV) constraints/airflow-3.3.txt ui
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.ready

@@ -49,6 +49,7 @@ SUITES = (
     Suite("documentation", "test-docs"),
     Suite("unit, lowest versions", "test-lowest"),
     Suite("integration, newest Airflow", "test-integration"),
+    Suite("browser, newest Airflow", "test-ui"),
     Suite("cluster, newest Airflow", "test-cluster"),
 )
 

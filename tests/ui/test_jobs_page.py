@@ -1,0 +1,275 @@
+"""The page "Async API jobs" as people use it, and the links to the remote job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from demo.airflow import LocalAirflow
+from tests.ui.conftest import Jobs
+
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
+
+PAGE = "/plugin/async-api-jobs"
+HOSTILE = "<img src=x onerror=alert(1)>"
+OpenAs = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def runs(jobs: Jobs) -> dict[str, str]:
+    """Jobs that go on for as long as the tests run, all at once, and one that fails; the runs' ids by job."""
+    started = {
+        "e-1": jobs.start("open_exports", "e-1", "RUNNING", percent=40),
+        "r-1": jobs.start("open_reports", "r-1"),
+        "locked": jobs.start("open_exports", "locked", "FAILED", reason="The source is locked."),
+        "salaries": jobs.start("closed_salaries", "salaries", "RUNNING", percent=75),
+        "modes": jobs.start("open_modes", "modes", "RUNNING", percent=10),
+        "hostile": jobs.start("open_reports", "hostile", "RUNNING", identifier=HOSTILE, percent=10),
+    }
+    for number in range(3):
+        jobs.says(f"part-{number}", "RUNNING", percent=10 * number)
+    started["mapped"] = jobs.airflow.client.trigger("open_mapped")
+    return started
+
+
+def row(page: Page, *texts: str) -> Locator:
+    found = page.get_by_role("row")
+    for text in texts:
+        found = found.filter(has_text=text)
+    return found
+
+
+def jobs_of(page: Page) -> list[str]:
+    """List the identifiers in the table, from the top."""
+    return [text.removesuffix(" ↗") for text in page.locator("tbody tr td:nth-child(2)").all_inner_texts()]
+
+
+def column(page: Page, name: str) -> Locator:
+    return page.get_by_role("columnheader", name=re.compile(f"^{name}"))
+
+
+def task_page(dag_id: str, run_id: str, task_id: str) -> str:
+    return f"/dags/{dag_id}/runs/{run_id}/tasks/{task_id}"
+
+
+def test_a_job_is_seen_to_wait_to_go_on_and_to_finish(jobs: Jobs, open_as: OpenAs) -> None:
+    page = open_as("admin", "/")
+    page.get_by_role("button", name="Browse").click()
+    page.get_by_role("menuitem", name="Async API jobs").click()
+    expect(page.get_by_role("heading", name="Async API jobs")).to_be_visible()
+    jobs.start("open_exports", "e-2")
+    mine = row(page, "e-2")
+    expect(mine).to_contain_text("deferred")
+    expect(mine).to_contain_text("QUEUED")
+    expect(mine).to_contain_text("59 min")
+    expect(mine.get_by_role("progressbar")).to_have_count(0)
+    for percent in (40, 80):
+        jobs.says("e-2", "RUNNING", percent=percent)
+        expect(mine).to_contain_text(f"RUNNING{percent}%", use_inner_text=False)
+        expect(mine.get_by_role("progressbar")).to_have_attribute("aria-valuenow", str(percent / 100))
+    jobs.says("e-2", "FINISHED", percent=100)
+    expect(mine).to_contain_text("success")
+    expect(mine).to_contain_text("100%")
+
+
+def test_a_job_that_failed_says_why(runs: dict[str, str], open_as: OpenAs) -> None:
+    page = open_as("admin", PAGE)
+    mine = row(page, "locked")
+    expect(mine).to_contain_text("failed")
+    expect(mine).to_contain_text("Job locked has status FAILED: The source is locked.")
+    message = mine.get_by_role("button")
+    expect(message).to_have_attribute("aria-expanded", "false")
+    message.press("Enter")
+    expect(message).to_have_attribute("aria-expanded", "true")
+
+
+def test_an_error_on_the_way_is_shown_while_it_lasts(jobs: Jobs, runs: dict[str, str], open_as: OpenAs) -> None:
+    page = open_as("admin", PAGE)
+    expect(row(page, "r-1")).to_contain_text("QUEUED")
+    jobs.breaks("/jobs/r-1")
+    expect(row(page, "r-1")).to_contain_text("answered 503: maintenance")
+    jobs.says("r-1", "QUEUED")
+    expect(row(page, "r-1")).not_to_contain_text("503")
+
+
+def test_waits_that_hold_a_worker_or_come_back_to_one_are_there_too(runs: dict[str, str], open_as: OpenAs) -> None:
+    page = open_as("admin", f"{PAGE}?jobs_search=modes")
+    expect(row(page, "modes", "poke")).to_contain_text("running")
+    expect(row(page, "modes", "reschedule")).to_contain_text("up_for_reschedule")
+    expect(row(page, "modes", "reschedule")).to_contain_text("10%")
+
+
+def test_mapped_tasks_have_a_row_each(runs: dict[str, str], open_as: OpenAs) -> None:
+    page = open_as("admin", f"{PAGE}?jobs_search=open_mapped")
+    for number in range(3):
+        expect(row(page, f"part-{number}")).to_contain_text(f"wait [{number}]")
+    page.get_by_role("link", name="wait [2]").click()
+    expect(page).to_have_url(re.compile(r"/tasks/wait/mapped/2$"))
+
+
+def test_jobs_are_found_filtered_and_sorted_and_the_address_keeps_it(runs: dict[str, str], open_as: OpenAs) -> None:
+    page = open_as("admin", PAGE)
+    expect(row(page, "part-2")).to_contain_text("20%")
+    page.get_by_label("Search jobs").fill("PART-")
+    expect(row(page, "e-1")).to_have_count(0)
+    column(page, "Progress").get_by_role("button").click()
+    expect(column(page, "Progress")).to_have_attribute("aria-sort", "ascending")
+    expect(page.locator("tbody tr")).to_contain_text(["part-0", "part-1", "part-2"])
+    column(page, "Progress").get_by_role("button").press("Enter")
+    expect(column(page, "Progress")).to_have_attribute("aria-sort", "descending")
+    expect(page.locator("tbody tr")).to_contain_text(["part-2", "part-1", "part-0"])
+    page.reload()
+    expect(page.locator("tbody tr")).to_contain_text(["part-2", "part-1", "part-0"])
+    expect(page.get_by_label("Search jobs")).to_have_value("PART-")
+
+    page.get_by_role("button", name=re.compile("^Failed")).click()
+    expect(page.get_by_text("No job matches.")).to_be_visible()
+    page.get_by_label("Search jobs").fill("")
+    expect(row(page, "locked")).to_be_visible()
+    expect(row(page, "e-1")).to_have_count(0)
+    page.get_by_role("button", name=re.compile("^Waiting")).click()
+    expect(row(page, "e-1")).to_be_visible()
+    expect(row(page, "locked")).to_have_count(0)
+
+
+def test_the_links_lead_to_the_task_its_log_its_run_and_the_job(runs: dict[str, str], open_as: OpenAs) -> None:
+    page = open_as("admin", f"{PAGE}?jobs_search=e-1")
+    mine = row(page, "e-1")
+    with page.expect_popup() as popup:
+        mine.get_by_role("link", name="e-1, opens").click()
+    expect(popup.value.get_by_text("The vendor's own page")).to_be_visible()
+    assert popup.value.evaluate("window.opener") is None
+
+    mine.get_by_role("link", name="Log of").click()
+    expect(page.get_by_text("Job e-1 has status RUNNING, 40%").first).to_be_visible()
+    page.go_back()
+    mine.get_by_role("link", name=runs["e-1"]).click()
+    expect(page).to_have_url(re.compile(r"/dags/open_exports/runs/[^/]+$"))
+    page.go_back()
+    mine.get_by_role("link", name="open_exports").click()
+    expect(page).to_have_url(re.compile("/dags/open_exports$"))
+
+
+def test_a_dag_and_a_task_have_the_page_as_a_tab_with_their_jobs_only(runs: dict[str, str], open_as: OpenAs) -> None:
+    page = open_as("admin", "/dags/open_exports")
+    page.get_by_role("link", name="Async API jobs").click()
+    expect(row(page, "e-1")).to_contain_text("40%")
+    assert {"e-1", "locked"} <= set(jobs_of(page))
+    assert "r-1" not in jobs_of(page)
+    page.goto(task_page("open_exports", runs["e-1"], "export.wait"))
+    page.get_by_role("link", name="Async API jobs").click()
+    expect(row(page, "e-1")).to_contain_text("40%")
+    assert jobs_of(page) == ["e-1"]
+
+
+def test_the_tab_of_one_mapped_task_shows_its_own_job(runs: dict[str, str], open_as: OpenAs) -> None:
+    page = open_as("admin", f"{task_page('open_mapped', runs['mapped'], 'wait')}/mapped/1")
+    page.get_by_role("link", name="Async API jobs").click()
+    expect(row(page, "part-1")).to_contain_text("10%")
+    assert jobs_of(page) == ["part-1"]
+
+
+def test_who_may_not_read_a_dag_sees_nothing_of_its_jobs(
+    airflow: LocalAirflow, runs: dict[str, str], open_as: OpenAs
+) -> None:
+    expect(row(open_as("admin", PAGE), "salaries")).to_contain_text("75%")
+    page = open_as("reader", PAGE)
+    expect(row(page, "e-1")).to_be_visible()
+    expect(page.locator("body")).not_to_contain_text("salaries")
+    page.get_by_label("Search jobs").fill("salaries")
+    expect(page.get_by_text("No job matches.")).to_be_visible()
+    expect(page.get_by_role("button", name="All")).to_contain_text("0")
+    for asked in ("search=salaries", "dag_id=closed_salaries", f"run_id={runs['salaries']}"):
+        answer = page.request.get(f"/asyncapi/jobs?{asked}")
+        assert answer.ok
+        assert (answer.json()["total"], answer.json()["jobs"]) == (0, [])
+        assert set(answer.json()["groups"].values()) == {0}
+
+
+def test_what_an_api_says_stays_text(runs: dict[str, str], open_as: OpenAs) -> None:
+    page = open_as("admin", f"{PAGE}?jobs_search=onerror")
+    expect(row(page, HOSTILE)).to_contain_text("10%")
+    assert page.locator("tbody img").count() == 0
+    page.goto(f"{PAGE}?jobs_search={HOSTILE.replace('<', '%3C')}")
+    expect(row(page, HOSTILE)).to_be_visible()
+
+
+def test_nothing_comes_from_outside(airflow: LocalAirflow, runs: dict[str, str], open_as: OpenAs) -> None:
+    page = open_as("admin", "/")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(PAGE)
+    expect(row(page, "e-1")).to_be_visible()
+    assert {urlsplit(url).netloc for url in asked if not url.startswith(("data:", "blob:"))} == {
+        urlsplit(airflow.url).netloc
+    }
+
+
+def test_the_page_says_that_the_server_is_away_and_keeps_what_it_has(runs: dict[str, str], open_as: OpenAs) -> None:
+    page = open_as("admin", PAGE)
+    expect(row(page, "e-1")).to_be_visible()
+    page.route("**/asyncapi/jobs?*", lambda route: route.fulfill(status=503, body="away"))
+    expect(page.get_by_role("alert")).to_contain_text("answered 503")
+    expect(row(page, "e-1")).to_be_visible()
+    page.unroute("**/asyncapi/jobs?*")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_has_the_colours_of_airflow(runs: dict[str, str], open_as: OpenAs, scheme: str) -> None:
+    page = open_as("admin", PAGE, color_scheme=scheme)
+    page.evaluate(f"localStorage.setItem('theme', '{scheme}')")
+    page.reload()
+    expect(row(page, "e-1")).to_be_visible()
+    text, ground = page.evaluate(
+        """() => [getComputedStyle(document.querySelector("tbody td")).color,
+                  getComputedStyle(document.body).backgroundColor].map(colour => {
+            const context = document.createElement("canvas").getContext("2d");
+            context.fillStyle = colour;
+            context.fillRect(0, 0, 1, 1);
+            return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3).reduce((sum, each) => sum + each);
+        })"""
+    )
+    assert (text < ground) is (scheme == "light")
+    assert abs(text - ground) > 400
+
+
+def test_a_narrow_window_scrolls_the_table_and_not_the_page(runs: dict[str, str], open_as: OpenAs) -> None:
+    page = open_as("admin", PAGE, viewport={"width": 700, "height": 800})
+    expect(row(page, "e-1")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    row(page, "e-1").get_by_role("link", name="Log of").focus()
+    expect(row(page, "e-1").get_by_role("link", name="Log of")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize(
+    ("task", "job"),
+    [("export.submit", "e-1"), ("export.wait", "e-1"), ("poke", "modes")],
+)
+def test_a_task_has_a_link_to_the_job_while_that_goes_on(
+    jobs: Jobs, runs: dict[str, str], open_as: OpenAs, task: str, job: str
+) -> None:
+    dag_id = "open_modes" if job == "modes" else "open_exports"
+    expect(row(open_as("admin", f"{PAGE}?jobs_search={job}"), job).first).to_contain_text(
+        "10%" if job == "modes" else "40%"
+    )
+    page = open_as("admin", task_page(dag_id, runs[job], task))
+    link = page.get_by_role("link", name="Remote job")
+    expect(link).to_have_attribute("href", f"{jobs.server.url}/page/{job}")
+
+
+def test_the_task_that_fetches_has_the_link_while_it_runs(jobs: Jobs, open_as: OpenAs) -> None:
+    run_id = jobs.start("open_exports", "e-3")
+    page = open_as("admin", f"{PAGE}?jobs_search=e-3")
+    expect(row(page, "e-3")).to_contain_text("QUEUED")
+    jobs.says("e-3", "FINISHED")
+    jobs.breaks("/jobs/e-3/rows")
+    expect(row(page, "e-3")).to_contain_text("success")
+    page.goto(task_page("open_exports", run_id, "export.fetch"))
+    expect(page.get_by_test_id("state-badge").filter(has_text="Running").first).to_be_visible()
+    expect(page.get_by_role("link", name="Remote job")).to_have_attribute("href", f"{jobs.server.url}/page/e-3")
+    jobs.says("e-3", "FINISHED")
