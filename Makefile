@@ -81,8 +81,9 @@ test-ui: $(VENV)/.ui ## the page and the connection form in a real browser, agai
 	@mkdir -p reports
 	@$(BIN)/python -m pytest tests/ui --timeout=600 --junitxml=reports/$@.xml $(ARGS)
 
-screenshots: ## take the README's pictures of the page anew, with the browser tests
-	@$(MAKE) --no-print-directory test-ui SCREENSHOTS=docs/images
+screenshots: $(VENV)/.ui ## take the documentation's pictures of the page anew
+	@scripts/browser
+	@SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/ui/test_appearance.py --timeout=600
 
 lint: $(VENV)/.ready ## style, format, types, direction of imports, spelling
 	$(SAY) "ruff check"

@@ -96,33 +96,34 @@ class Selection:
         """
         Select columns of the jobs, of whatever group.
 
-        The keys of the joins are primary keys and unique ones; runs are found by their state and their age, which have
-        indexes.
+        Runs are found by their state and age, their tasks by the run, and each XCom by its primary key. The product
+        with zero changes nothing, but that databases look in this order: they guess that few tasks of a run share an
+        id, and the other way they would go through ten thousand mapped tasks for each of ten thousand XComs.
         """
         dags = self.readable if self.dag_id is None else {self.dag_id}.intersection(self.readable)
         found = (
             select(*columns)
-            .select_from(_wait)
-            .join(DagRun, DagRun.id == _wait.dag_run_id)
+            .select_from(DagRun)
+            .join(_ti, and_(_ti.dag_id == DagRun.dag_id, _ti.run_id == DagRun.run_id))
             .join(
-                _ti,
+                _wait,
                 and_(
-                    _ti.dag_id == _wait.dag_id,
-                    _ti.task_id == _wait.task_id,
-                    _ti.run_id == _wait.run_id,
-                    _ti.map_index == _wait.map_index,
+                    _wait.dag_run_id == DagRun.id + 0 * _ti.map_index,
+                    _wait.task_id == _ti.task_id,
+                    _wait.map_index == _ti.map_index,
+                    _wait.key == WAIT_KEY,
                 ),
             )
             .outerjoin(_job, _beside(_job, JOB_KEY))
-            .where(_wait.key == WAIT_KEY, _wait.dag_id.in_(dags))
+            .where(DagRun.dag_id.in_(dags))
         )
         if self.run_id is None:
             since = datetime.fromtimestamp(self.now, UTC) - timedelta(hours=self.hours)
             found = found.where(or_(DagRun.run_after >= since, DagRun.state.in_(("queued", "running"))))
         for column, value in (
-            (_wait.run_id, self.run_id),
-            (_wait.task_id, self.task_id),
-            (_wait.map_index, self.map_index),
+            (DagRun.run_id, self.run_id),
+            (_ti.task_id, self.task_id),
+            (_ti.map_index, self.map_index),
         ):
             if value is not None:
                 found = found.where(column == value)

@@ -9,10 +9,10 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from demo.airflow import LocalAirflow
 from tests.unit.worlds import ApiServer, reply
@@ -21,8 +21,18 @@ HERE = Path(__file__).resolve().parent
 #: Milliseconds that a slow machine may take to show something: a leg of a task, a poll, and a refresh of the page.
 PATIENCE = 60_000
 WINDOW = {"width": 1500, "height": 800}
+PAGE = "/plugin/async-api-jobs"
+OpenAs: TypeAlias = Callable[..., Page]
 
 expect.set_options(timeout=PATIENCE)
+
+
+def row(page: Page, *texts: str) -> Locator:
+    """Find the row of the table that holds all of these."""
+    found = page.get_by_role("row")
+    for text in texts:
+        found = found.filter(has_text=text)
+    return found
 
 
 @dataclass(frozen=True)
@@ -32,12 +42,21 @@ class Jobs:
     server: ApiServer
     airflow: LocalAirflow
 
-    def start(self, dag_id: str, name: str, state: str = "QUEUED", *, identifier: str = "", **more: Any) -> str:
+    def start(
+        self,
+        dag_id: str,
+        name: str,
+        state: str = "QUEUED",
+        *,
+        identifier: str | None = None,
+        connection: str = "vendor",
+        **more: Any,
+    ) -> str:
         """Start a run whose job has this name, and this identifier if that is another; give the run's id."""
         identifier = identifier or name
         self.server.says(f"POST /submit/{name}", reply({"id": identifier}, 201))
         self.says(identifier, state, **more)
-        conf = {"name": name, "page": f"{self.server.url}/page"}
+        conf = {"name": name, "page": f"{self.server.url}/page", "connection": connection}
         return self.airflow.client.trigger(dag_id, conf)
 
     def says(self, identifier: str, state: str, **more: Any) -> None:
@@ -110,7 +129,7 @@ def logins(airflow: LocalAirflow, browser: Browser) -> dict[str, Any]:
 
 
 @pytest.fixture
-def open_as(airflow: LocalAirflow, browser: Browser, logins: dict[str, Any]) -> Iterator[Callable[..., Page]]:
+def open_as(airflow: LocalAirflow, browser: Browser, logins: dict[str, Any]) -> Iterator[OpenAs]:
     """Open a page of Airflow's as a user; what its script complains of fails the test."""
     contexts, complaints = [], []
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from demo.airflow import LocalAirflow
-from tests.ui.conftest import Jobs
+from tests.ui.conftest import PAGE, Jobs, OpenAs, row
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 
-PAGE = "/plugin/async-api-jobs"
 HOSTILE = "<img src=x onerror=alert(1)>"
-OpenAs = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +31,6 @@ def runs(jobs: Jobs) -> dict[str, str]:
         jobs.says(f"part-{number}", "RUNNING", percent=10 * number)
     started["mapped"] = jobs.airflow.client.trigger("open_mapped")
     return started
-
-
-def row(page: Page, *texts: str) -> Locator:
-    found = page.get_by_role("row")
-    for text in texts:
-        found = found.filter(has_text=text)
-    return found
 
 
 def jobs_of(page: Page) -> list[str]:
@@ -219,33 +209,6 @@ def test_the_page_says_that_the_server_is_away_and_keeps_what_it_has(runs: dict[
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_has_the_colours_of_airflow(runs: dict[str, str], open_as: OpenAs, scheme: str) -> None:
-    page = open_as("admin", PAGE, color_scheme=scheme)
-    page.evaluate(f"localStorage.setItem('theme', '{scheme}')")
-    page.reload()
-    expect(row(page, "e-1")).to_be_visible()
-    text, ground = page.evaluate(
-        """() => [getComputedStyle(document.querySelector("tbody td")).color,
-                  getComputedStyle(document.body).backgroundColor].map(colour => {
-            const context = document.createElement("canvas").getContext("2d");
-            context.fillStyle = colour;
-            context.fillRect(0, 0, 1, 1);
-            return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3).reduce((sum, each) => sum + each);
-        })"""
-    )
-    assert (text < ground) is (scheme == "light")
-    assert abs(text - ground) > 400
-
-
-def test_a_narrow_window_scrolls_the_table_and_not_the_page(runs: dict[str, str], open_as: OpenAs) -> None:
-    page = open_as("admin", PAGE, viewport={"width": 700, "height": 800})
-    expect(row(page, "e-1")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    row(page, "e-1").get_by_role("link", name="Log of").focus()
-    expect(row(page, "e-1").get_by_role("link", name="Log of")).to_be_in_viewport()
-
-
 @pytest.mark.parametrize(
     ("task", "job"),
     [("export.submit", "e-1"), ("export.wait", "e-1"), ("poke", "modes")],
@@ -257,7 +220,7 @@ def test_a_task_has_a_link_to_the_job_while_that_goes_on(
     expect(row(open_as("admin", f"{PAGE}?jobs_search={job}"), job).first).to_contain_text(
         "10%" if job == "modes" else "40%"
     )
-    page = open_as("admin", task_page(dag_id, runs[job], task))
+    page = open_as("admin", f"{task_page(dag_id, runs[job], task)}/details")
     link = page.get_by_role("link", name="Remote job")
     expect(link).to_have_attribute("href", f"{jobs.server.url}/page/{job}")
 
@@ -269,7 +232,7 @@ def test_the_task_that_fetches_has_the_link_while_it_runs(jobs: Jobs, open_as: O
     jobs.says("e-3", "FINISHED")
     jobs.breaks("/jobs/e-3/rows")
     expect(row(page, "e-3")).to_contain_text("success")
-    page.goto(task_page("open_exports", run_id, "export.fetch"))
+    page.goto(f"{task_page('open_exports', run_id, 'export.fetch')}/details")
     expect(page.get_by_test_id("state-badge").filter(has_text="Running").first).to_be_visible()
     expect(page.get_by_role("link", name="Remote job")).to_have_attribute("href", f"{jobs.server.url}/page/e-3")
     jobs.says("e-3", "FINISHED")

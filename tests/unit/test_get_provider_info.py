@@ -125,11 +125,13 @@ def test_the_wheel_holds_what_is_needed_and_no_more(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         points = next(name for name in names if name.endswith("entry_points.txt"))
-        assert "get_provider_info:get_provider_info" in archive.read(points).decode()
+        named = archive.read(points).decode()
+        assert "get_provider_info:get_provider_info" in named
+        assert "plugins.asyncapi:AsyncApiPlugin" in named
     package = {name for name in names if ".dist-info/" not in name}
     assert all(name.startswith("airflow_provider_asyncapi/") for name in package)
     assert not [name for name in names if "test" in name or "__pycache__" in name]
-    assert "airflow_provider_asyncapi/py.typed" in names
+    assert {f"airflow_provider_asyncapi/{name}" for name in ("py.typed", "plugins/static/jobs.js")} <= names
     shipped = {path.name for path in (ROOT / "airflow_provider_asyncapi/profiles").glob("*.toml")}
     assert shipped
     assert {f"airflow_provider_asyncapi/profiles/{name}" for name in shipped} <= names

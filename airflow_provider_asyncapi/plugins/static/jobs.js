@@ -202,7 +202,7 @@ const Folded = ({ children, ...props }) => {
       display: "block",
       fontWeight: "normal",
       h: "auto",
-      minW: "16rem",
+      minW: "14rem",
       onClick: () => setIsOpen(!isOpen),
       p: 0,
       textAlign: "start",
@@ -235,7 +235,7 @@ const Header = ({ children, column, onSort, order }) => {
     { "aria-sort": direction },
     h(
       Button,
-      { fontWeight: "inherit", gap: 2, h: "auto", onClick: () => onSort(next), p: 0, size: "sm", variant: "plain" },
+      { fontWeight: "inherit", gap: 1, h: "auto", onClick: () => onSort(next), p: 0, size: "sm", variant: "plain" },
       children,
       h(SortMark, { direction }),
     ),
@@ -257,7 +257,7 @@ const COLUMNS = [
       h(
         Wrapped,
         // A long one gets some width before other columns take it.
-        { fontFamily: "mono", minW: `min(${(identifier ?? "").length}ch, 14rem)` },
+        { fontFamily: "mono", fontSize: "xs", minW: `min(${(identifier ?? "").length}ch, 11rem)` },
         url === null
           ? identifier ?? "–"
           : h(OuterLink, { "aria-label": `${identifier}, opens the job's own page`, href: url }, identifier, " ↗"),

@@ -22,9 +22,9 @@ STATUS = {
     "deferrable": True,
 }
 # Who starts a run says which job it is about.
-PARAMS = {"name": "", "page": "https://vendor.example/jobs"}
+PARAMS = {"name": "", "page": "", "connection": "vendor"}
 SUBMIT = {"endpoint": "/submit/{{ params.name }}", "identifier": "id", "job_url": STATUS["job_url"]}
-ARGUMENTS = {"asyncapi_conn_id": "{{ params.get('connection', 'vendor') }}"}
+ARGUMENTS = {"asyncapi_conn_id": "{{ params.connection }}"}
 
 for name in ("open_exports", "open_reports", "closed_salaries"):
     with DAG(name, schedule=None, params=PARAMS, default_args=ARGUMENTS):

@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.api_fastapi.common.db.common import _get_session
+from airflow.api_fastapi.core_api.security import get_user
+from fastapi.testclient import TestClient
+from sqlalchemy import create_engine
+from sqlalchemy.pool import StaticPool
+
+from airflow_provider_asyncapi.plugins import database as module
+from airflow_provider_asyncapi.plugins import jobs
+from airflow_provider_asyncapi.plugins.app import make_app
+from tests.ui.auth.restricted import RestrictedAuthManager
+from tests.unit.plugins.airflow_database import NOW, Database, moment, xcoms
+
+
+@pytest.fixture(scope="module")
+def tables() -> Database:
+    # One connection, for each would have a memory of its own.
+    return Database(create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}))
+
+
+@pytest.fixture
+def database(tables: Database) -> Database:
+    tables.clear()
+    return tables
+
+
+@pytest.fixture
+def client_of(database: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[..., TestClient]:
+    app = make_app()
+
+    def session() -> Iterator[Any]:
+        with database.session() as opened:
+            yield opened
+
+    app.dependency_overrides[_get_session] = session
+    monkeypatch.setattr(module, "get_auth_manager", RestrictedAuthManager)
+    monkeypatch.setattr(jobs.time, "time", NOW.timestamp)
+
+    def client(user: str | None = "admin", role: str = "viewer") -> TestClient:
+        if user is not None:
+            app.dependency_overrides[get_user] = lambda: SimpleAuthManagerUser(username=user, role=role)
+        return TestClient(app)
+
+    return client
+
+
+@pytest.fixture
+def ask(client_of: Callable[..., TestClient]) -> Callable[..., Any]:
+    """Ask for jobs as somebody who may see all, and give their identifiers."""
+
+    def asked(**query: Any) -> list[str]:
+        answer = client_of().get("/jobs", params=query)
+        assert answer.status_code == 200, answer.text
+        return [job["identifier"] for job in answer.json()["jobs"]]
+
+    return asked
+
+
+def test_a_job_is_shown_with_all_that_people_want_to_know(database: Database, client_of: Any) -> None:
+    run = database.add_run("exports", "manual__1")
+    made = xcoms(
+        "e-7",
+        progress=0.4,
+        error="GET /jobs/e-7 answered 503",
+        url="https://vendor.example/e-7",
+        deadline=moment(minutes=-30),
+    )
+    database.add_tasks(run, [{"task_id": "export.wait", "map_index": 3, "try_number": 2, "xcoms": made}])
+    answer = client_of().get("/jobs")
+    assert answer.json() == {
+        "jobs": [
+            {
+                "dag_id": "exports",
+                "run_id": "manual__1",
+                "task_id": "export.wait",
+                "map_index": 3,
+                "try_number": 2,
+                "state": "deferred",
+                "group": "waiting",
+                "conn_id": "vendor",
+                "identifier": "e-7",
+                "status": "RUNNING",
+                "progress": 0.4,
+                "submitted_at": "2026-01-31T11:49:00Z",
+                "started_at": "2026-01-31T11:50:00Z",
+                "ended_at": None,
+                "deadline": "2026-01-31T12:30:00Z",
+                # The handle was pushed now, after a poll that was answered.
+                "next_poll": "2026-01-31T12:00:30Z",
+                "error": "GET /jobs/e-7 answered 503",
+                "url": "https://vendor.example/e-7",
+            }
+        ],
+        "total": 1,
+        "groups": {"waiting": 1, "failed": 0, "done": 0},
+        "now": "2026-01-31T12:00:00Z",
+    }
+    assert answer.headers["cache-control"] == "no-store"
+    assert "planted" not in answer.text
+
+
+def test_what_has_ended_shows_its_end_and_no_next_poll(database: Database, client_of: Any) -> None:
+    run = database.add_run("exports", state="failed")
+    ended = NOW - dt.timedelta(minutes=2)
+    database.add_tasks(
+        run,
+        [
+            {"task_id": "bad", "state": "failed", "end_date": ended, "xcoms": xcoms("bad", error="locked", minutes=2)},
+            {"task_id": "good", "state": "success", "end_date": ended, "xcoms": xcoms("good", error="503")},
+        ],
+    )
+    bad, good = client_of().get("/jobs").json()["jobs"]
+    assert (bad["group"], bad["error"], bad["ended_at"]) == ("failed", "locked", "2026-01-31T11:58:00Z")
+    assert (good["group"], good["error"], good["next_poll"], bad["next_poll"]) == ("done", None, None, None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"job": None},
+        {"job": "e-7"},
+        {"job": [1]},
+        {"job": {"identifier": {"no": "text"}, "progress": "far", "submitted_at": 7}},
+        {"job_poll": "text"},
+        {"job_poll": {"at": "yesterday"}},
+        {"job_url": {"no": "text"}},
+        {"job_wait": {}},
+        {"job_wait": "text"},
+        {"job_wait": {"started_at": 5, "deadline": "soon", "asyncapi_conn_id": 7}},
+    ],
+    ids=str,
+)
+def test_what_else_was_pushed_under_the_same_names_breaks_nothing(
+    database: Database, client_of: Any, changes: dict[str, Any]
+) -> None:
+    made = {**xcoms(), **changes}
+    database.add_tasks(database.add_run("exports"), [{"xcoms": made}])
+    (job,) = client_of().get("/jobs").json()["jobs"]
+    assert (job["dag_id"], job["task_id"]) == ("exports", "wait")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://vendor.example/7", True),
+        ("http://vendor.example/7", True),
+        ("javascript:alert(1)", False),
+        ("data:text/html,x", False),
+        ("//vendor.example", False),
+        ("", False),
+    ],
+)
+def test_a_link_leads_to_web_pages_and_nowhere_else(database: Database, client_of: Any, url: str, shown: bool) -> None:
+    database.add_tasks(database.add_run("exports"), [{"xcoms": xcoms(url=url)}])
+    (job,) = client_of().get("/jobs").json()["jobs"]
+    assert job["url"] == (url if shown else None)
+
+
+def test_jobs_of_unfinished_runs_are_there_and_of_those_that_are_over_the_recent_ones(
+    database: Database, ask: Any
+) -> None:
+    for name, state, hours in (("old", "running", 100), ("new", "success", 5), ("gone", "success", 30)):
+        database.add_tasks(database.add_run("exports", name, state=state, hours=hours), [{"xcoms": xcoms(name)}])
+    assert set(ask()) == {"old", "new"}
+    assert set(ask(hours=48)) == {"old", "new", "gone"}
+    assert ask(run_id="gone") == ["gone"]
+
+
+def test_tasks_without_a_wait_are_no_jobs(database: Database, ask: Any) -> None:
+    submit = {"task_id": "submit", "xcoms": {"job": xcoms()["job"], "return_value": "j-1"}}
+    database.add_tasks(database.add_run("exports"), [submit, {"xcoms": xcoms()}])
+    assert ask() == ["j-1"]
+
+
+@pytest.fixture
+def three(database: Database) -> Database:
+    database.add_tasks(
+        database.add_run("a", "first"),
+        [
+            {"task_id": "x", "xcoms": xcoms("beta", progress=0.5, minutes=3, deadline=moment(minutes=-5))},
+            {"task_id": "y", "state": "failed", "xcoms": xcoms("alpha", status="FAILED", minutes=2, conn_id="other")},
+        ],
+    )
+    database.add_tasks(
+        database.add_run("b", "second"),
+        [{"task_id": "x", "map_index": 4, "state": "success", "xcoms": xcoms(99, status="50%_done", progress=0.25)}],
+    )
+    database.statements.clear()
+    return database
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ["alpha", "beta", "99"]),
+        ({"dag_id": "a"}, ["alpha", "beta"]),
+        ({"dag_id": "no such"}, []),
+        ({"run_id": "second"}, ["99"]),
+        ({"task_id": "x"}, ["beta", "99"]),
+        ({"task_id": "x", "map_index": -1}, ["beta"]),
+        ({"map_index": 4}, ["99"]),
+        ({"group": "waiting"}, ["beta"]),
+        ({"group": "failed"}, ["alpha"]),
+        ({"group": "done"}, ["99"]),
+        ({"search": "ALPH"}, ["alpha"]),
+        ({"search": "other"}, ["alpha"]),
+        ({"search": "seco"}, ["99"]),
+        ({"search": "9"}, ["99"]),
+        # Neither is a wildcard.
+        ({"search": "%"}, []),
+        ({"search": "_"}, []),
+        ({"limit": 2}, ["alpha", "beta"]),
+        ({"limit": 2, "offset": 2}, ["99"]),
+        ({"offset": 3}, []),
+        ({"order_by": "started_at"}, ["99", "beta", "alpha"]),
+        ({"order_by": "identifier"}, ["99", "alpha", "beta"]),
+        ({"order_by": "-identifier"}, ["beta", "alpha", "99"]),
+        # What has none comes last, whichever way.
+        ({"order_by": "progress"}, ["99", "beta", "alpha"]),
+        ({"order_by": "-progress"}, ["beta", "99", "alpha"]),
+        ({"order_by": "deadline"}, ["beta", "alpha", "99"]),
+        ({"order_by": "-state"}, ["99", "alpha", "beta"]),
+        ({"order_by": "dag_id"}, ["beta", "alpha", "99"]),
+        ({"order_by": "-run_id"}, ["99", "beta", "alpha"]),
+        ({"order_by": "task_id"}, ["beta", "99", "alpha"]),
+        ({"order_by": "conn_id"}, ["alpha", "beta", "99"]),
+        ({"order_by": "status"}, ["99", "alpha", "beta"]),
+    ],
+    ids=str,
+)
+def test_jobs_are_selected_and_sorted(three: Database, ask: Any, query: dict[str, Any], found: list[str]) -> None:
+    assert ask(**query) == found
+
+
+def test_the_counts_are_of_all_pages_and_the_groups_of_all_groups(three: Database, client_of: Any) -> None:
+    answer = client_of().get("/jobs", params={"group": "failed", "limit": 1}).json()
+    assert (answer["total"], answer["groups"]) == (1, {"waiting": 1, "failed": 1, "done": 1})
+    answer = client_of().get("/jobs", params={"limit": 1}).json()
+    assert (answer["total"], len(answer["jobs"])) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": 0},
+        {"limit": 201},
+        {"limit": "many"},
+        {"offset": -1},
+        {"hours": 0},
+        {"hours": 10**9},
+        {"order_by": "value"},
+        {"order_by": "--state"},
+        {"group": "lost"},
+        {"search": "x" * 201},
+        {"map_index": 2**40},
+        {"serach": "typo"},
+    ],
+    ids=str,
+)
+def test_what_cant_be_meant_is_refused_by_its_name(three: Database, client_of: Any, query: dict[str, Any]) -> None:
+    answer = client_of().get("/jobs", params=query)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["query", *query]
+    assert not any("xcom" in statement for statement in three.statements)
+
+
+def test_without_a_login_nothing_is_answered(three: Database, client_of: Any) -> None:
+    answer = client_of(None).get("/jobs")
+    assert answer.status_code == 401
+    assert three.statements == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{}, {"dag_id": "closed"}, {"search": "planted"}, {"run_id": "planted"}, {"group": "waiting"}, {"hours": 999}],
+    ids=str,
+)
+def test_who_may_not_read_a_dag_learns_nothing_of_its_jobs(
+    database: Database, client_of: Any, query: dict[str, Any]
+) -> None:
+    database.add_tasks(database.add_run("closed", "planted"), [{"xcoms": xcoms("planted")}])
+    asked = {"params": query}
+    assert client_of("admin").get("/jobs", **asked).json()["total"] == 1
+    answer = client_of("reader").get("/jobs", **asked)
+    assert answer.status_code == 200
+    assert (answer.json()["total"], answer.json()["jobs"]) == (0, [])
+    assert set(answer.json()["groups"].values()) == {0}
+    assert "planted" not in answer.text
+
+
+def test_who_may_read_no_xcoms_at_all_is_told_so(
+    three: Database, client_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoXComs(RestrictedAuthManager):
+        def is_authorized_dag(self, *, access_entity: Any = None, **given: Any) -> bool:
+            return access_entity != module.DagAccessEntity.XCOM
+
+    monkeypatch.setattr(module, "get_auth_manager", NoXComs)
+    answer = client_of().get("/jobs")
+    assert answer.status_code == 403
+    assert "alpha" not in answer.text
+
+
+def test_ten_thousand_jobs_cost_three_queries(database: Database, client_of: Any) -> None:
+    tasks = ({"map_index": number, "xcoms": xcoms(f"j-{number}", progress=number / 10_000)} for number in range(10_000))
+    database.add_tasks(database.add_run("exports"), tasks)
+    database.statements.clear()
+    answer = client_of().get("/jobs", params={"order_by": "-progress", "search": "J-", "limit": 200}).json()
+    assert (answer["total"], len(answer["jobs"]), answer["jobs"][0]["identifier"]) == (10_000, 200, "j-9999")
+    # The DAGs that may be read, the counts, the page.
+    assert len(database.statements) == 3
+
+
+def test_the_api_is_documented(client_of: Any) -> None:
+    described = client_of().get("/openapi.json").json()
+    job = described["components"]["schemas"]["Job"]["properties"]
+    parameters = described["paths"]["/jobs"]["get"]["parameters"]
+    assert all(each.get("description") for each in parameters), parameters
+    assert set(job) >= {"identifier", "status", "progress", "error", "url"}
+    for name in set(job) - {"dag_id", "run_id", "task_id", "try_number"}:
+        assert job[name]["description"].endswith("."), name
+
+
+def test_the_script_is_served(client_of: Any) -> None:
+    answer = client_of(None).get("/static/jobs.js")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
