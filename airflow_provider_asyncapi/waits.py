@@ -16,7 +16,16 @@ from airflow_provider_asyncapi.core.effects import Listen, Polled
 from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.submissions import generation
 from airflow_provider_asyncapi.tasks import JobTask
-from airflow_provider_asyncapi.xcoms import JOB_KEY, JOB_URL_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, Showing, reference
+from airflow_provider_asyncapi.xcoms import (
+    JOB_KEY,
+    JOB_URL_KEY,
+    POLL_KEY,
+    RETURN_KEY,
+    WAIT_KEY,
+    Showing,
+    reference,
+    show,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -102,7 +111,7 @@ class WaitLedger:
                 self._keep(event)
             elif event.handle.outcome is Outcome.FAILURE:
                 # Nobody else will show how the job ended.
-                self._ti.xcom_push(JOB_KEY, event.handle.dump())
+                show(self._context, JOB_KEY, event.handle.dump())
         return None
 
     def _calls(self, heard: int) -> list[Response]:
@@ -114,7 +123,7 @@ class WaitLedger:
     def _keep(self, poll: Polled) -> None:
         """Show what is new."""
         for key, value in self._showing.after(poll).items():
-            self._ti.xcom_push(key, value)
+            show(self._context, key, value)
 
 
 class PokeLedger(WaitLedger):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_asyncapi.core.effects import Polled
     from airflow_provider_asyncapi.core.showing import ShownPoll
+
+log = logging.getLogger(__name__)
 
 #: The job handle.
 JOB_KEY: Final = "job"
@@ -25,6 +30,15 @@ JOB_OF_KEY: Final = "asyncapi_job_"
 WAIT_KEY: Final = "job_wait"
 #: What people are shown of the polls: the last error, and how long lies between them.
 POLL_KEY: Final = "job_poll"
+
+
+def show(context: Context, key: str, value: Any) -> None:
+    """Push an XCom that people look at, and no task needs: how a task ends doesn't hang on it."""
+    ti: Any = context["ti"]
+    try:
+        ti.xcom_push(key, value)
+    except Exception:
+        log.warning("XCom %s can't be pushed; people won't see it", key, exc_info=True)
 
 
 class Showing:

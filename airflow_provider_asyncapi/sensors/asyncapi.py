@@ -30,7 +30,7 @@ from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after, naming
-from airflow_provider_asyncapi.xcoms import POLL_KEY, RETURN_KEY, WAIT_KEY
+from airflow_provider_asyncapi.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, show
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -285,7 +285,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
         match event:
             case {"handle": handle, "error": {"kind": kind, "message": message}}:
-                self.push_handle(context, self.handle_of(handle))
+                show(context, JOB_KEY, handle)
                 raise to_airflow(error_of_kind(kind, message))
             case {"handle": handle}:
                 return self._finish(context, self.handle_of(handle))
@@ -376,9 +376,10 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def _finish(self, context: Context, handle: JobHandle) -> Any:
         """Hand the job on; what depends on it is skipped where there is no data."""
-        self.push_handle(context, handle)
         if handle.outcome is Outcome.FAILURE:
+            show(context, JOB_KEY, handle.dump())
             raise to_airflow(JobFailedError(f"Job {handle.identifier} failed when it was submitted"))
+        self.push_handle(context, handle)
         result = handle.result_identifier
         if handle.outcome is Outcome.NO_DATA:
             waiting = [task for task in self.get_direct_relatives() if task.trigger_rule in _RULES_THAT_NEED_SUCCESS]
@@ -394,16 +395,12 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     def _show_wait(self, context: Context, state: Wait) -> None:
         from airflow_provider_asyncapi.core.showing import shown_wait
 
-        context["ti"].xcom_push(WAIT_KEY, shown_wait(self.asyncapi_conn_id, state))
+        show(context, WAIT_KEY, shown_wait(self.asyncapi_conn_id, state))
 
     def _show_error(self, context: Context, error: AirflowException) -> None:
         from airflow_provider_asyncapi.core.showing import ShownPoll
 
-        try:
-            ending = ShownPoll.ending(time.time(), str(redact(str(error))))
-            context["ti"].xcom_push(POLL_KEY, ending.dump())
-        except Exception:
-            self.log.warning("What ended the wait can't be shown on the page of jobs", exc_info=True)
+        show(context, POLL_KEY, ShownPoll.ending(time.time(), str(redact(str(error)))).dump())
 
     @contextmanager
     def _forgiving(self, context: Context) -> Iterator[None]:

@@ -19,7 +19,7 @@ from tests.unit.worlds import ApiServer, reply
 
 HERE = Path(__file__).resolve().parent
 #: Milliseconds that a slow machine may take to show something: a leg of a task, a poll, and a refresh of the page.
-PATIENCE = 60_000
+PATIENCE = 120_000
 WINDOW = {"width": 1500, "height": 800}
 PAGE = "/plugin/async-api-jobs"
 OpenAs: TypeAlias = Callable[..., Page]

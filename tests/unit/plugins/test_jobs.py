@@ -209,7 +209,7 @@ def three(database: Database) -> Database:
         ({"group": "waiting"}, ["beta"]),
         ({"group": "failed"}, ["alpha"]),
         ({"group": "done"}, ["99"]),
-        ({"search": "ALPH"}, ["alpha"]),
+        ({"search": "LPHA"}, ["alpha"]),
         ({"search": "other"}, ["alpha"]),
         ({"search": "seco"}, ["99"]),
         ({"search": "9"}, ["99"]),
@@ -260,7 +260,7 @@ def test_the_counts_are_of_all_pages_and_the_groups_of_all_groups(three: Databas
         {"group": "lost"},
         {"search": "x" * 201},
         {"map_index": 2**40},
-        {"serach": "typo"},
+        {"find": "typo"},
     ],
     ids=str,
 )

@@ -100,6 +100,24 @@ def test_a_state_that_is_taken_up_again_counts_the_polls_that_there_was_time_for
     assert state(polls=4, next_poll=START + 10).resumed(schedule, START + 1000).polls == 5
 
 
+def test_each_poll_tells_when_it_was_how_long_until_the_next_and_what_went_wrong():
+    _, script = waited(RUNNING, answer({"title": "maintenance"}, 503), DONE)
+    assert [(poll.at - START, poll.pause) for poll in script.polls] == [(0, 10), (10, 10), (20, None)]
+    errors = [poll.error for poll in script.polls]
+    assert errors[0] is None
+    assert "answered 503: maintenance" in errors[1]
+    assert errors[2] is None
+
+
+def test_the_last_poll_tells_what_went_wrong_with_it():
+    script = Script(make_api(), answer({}, 503))
+    with pytest.raises(DeadlineError):
+        run(script, max_iterations=1)
+    (poll,) = script.polls
+    assert poll.pause is None
+    assert "503" in poll.error
+
+
 def test_a_job_is_polled_until_it_is_done():
     handle, script = waited(RUNNING, RUNNING, DONE, progress="percent")
     assert (handle.outcome, handle.status, handle.progress) == (Outcome.SUCCESS, "done", 1.0)
