@@ -248,8 +248,9 @@ def identifier_of(settings: CallbackSettings, answer: Response) -> str | int:
         raise ForgedCallError("the connection doesn't say where a callback names its job (callback.identifier)")
     try:
         return check_identifier(settings.identifier.value(answer, {}))
-    except AsyncApiError as error:
-        raise ForgedCallError(f"it doesn't name its job: {error}") from None
+    except AsyncApiError:
+        # What is wrong would be told in words of the body, which have no place in the log.
+        raise ForgedCallError(f"it doesn't name its job at {settings.identifier}") from None
 
 
 def dump_all(calls: list[Call]) -> dict[str, JsonValue]:

@@ -17,7 +17,6 @@ Vendors differ in the header, the hash, its encoding and what is signed, so all 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import re
@@ -100,14 +99,23 @@ class Signature:
         if "header" not in fields:
             raise ConfigurationError(f"{where}.header: is missing; it is the header that holds the signature")
         signature = cls(**{**fields, "tolerance": _tolerance(fields, where)}, standard=scheme == "standard")
-        _one_of(signature.algorithm, ALGORITHMS, f"{where}.algorithm")
-        _one_of(signature.encoding, ENCODINGS, f"{where}.encoding")
-        for name in (signature.header, signature.timestamp or signature.header, *signature.signed_headers):
+        signature._check(where)
+        return signature
+
+    def _check(self, where: str) -> None:
+        _one_of(self.algorithm, ALGORITHMS, f"{where}.algorithm")
+        _one_of(self.encoding, ENCODINGS, f"{where}.encoding")
+        for name in (self.header, self.timestamp or self.header, *self.signed_headers):
             if not HEADER_NAME.fullmatch(name):
                 raise ConfigurationError(f"{where}: {name!r} can't be the name of a header")
-        if "{body}" not in signature.signed:
-            raise ConfigurationError(f"{where}.signed: {signature.signed!r} leaves out the {{body}}")
-        return signature
+        if "{body}" not in self.signed:
+            raise ConfigurationError(f"{where}.signed: {self.signed!r} leaves out the {{body}}")
+        timestamp = self.timestamp
+        if timestamp is not None and timestamp.lower() not in map(str.lower, self.signed_headers):
+            raise ConfigurationError(
+                f"{where}.timestamp: anybody could change it, for {self.signed!r} leaves it out; put"
+                f" {{header:{timestamp}}} into signed, as the API does"
+            )
 
     @property
     def signed_headers(self) -> list[str]:
@@ -118,17 +126,20 @@ class Signature:
         """
         Read a key as people paste it.
 
-        :raises ConfigurationError: where it should be Base64, and isn't; the key isn't shown.
+        :raises ConfigurationError: where it should be Base64, and isn't, or is empty; the key isn't shown.
         """
         if not self.standard:
             return text.encode()
         try:
-            return base64.b64decode(text.removeprefix(_STANDARD_KEY), validate=True)
-        except (binascii.Error, ValueError):
+            key = _from_base64(text.removeprefix(_STANDARD_KEY))
+        except ValueError:
+            key = b""
+        if not key:
             raise ConfigurationError(
                 f"connection: callback_secret: a key of Standard Webhooks is Base64, with {_STANDARD_KEY} before it or"
                 " without"
-            ) from None
+            )
+        return key
 
     def verify(self, headers: Headers, body: bytes, keys: Iterable[bytes], now: float) -> None:
         """
@@ -161,9 +172,8 @@ class Signature:
         text = headers.get(self.header, "").strip()
         found = []
         for each in text.split() if self.standard else [text]:
-            if each.startswith(self.prefix):
+            if each.startswith(self.prefix) and (code := each[len(self.prefix) :]):
                 try:
-                    code = each[len(self.prefix) :]
                     found.append(bytes.fromhex(code) if self.encoding == "hex" else _from_base64(code))
                 except ValueError:
                     continue

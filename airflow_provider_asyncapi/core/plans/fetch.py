@@ -123,8 +123,9 @@ class FetchPlan:
         # What a connection's profile says fits its own request; whoever writes another one says the rest too.
         whole = complete or "endpoint" in set_
         request = {name: set_[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in set_}
+        callback = flag(set_, "callback")
         # A result that the job has given already needs no request.
-        step = Step.parse(request, "fetch", complete=complete and not {"inline", "callback"} & set_.keys())
+        step = Step.parse(request, "fetch", complete=complete and "inline" not in set_ and not callback)
         patience = {name: set_[name] for name in _PATIENCE_PARAMETERS if name in set_}
         plan = cls(
             output,
@@ -138,7 +139,7 @@ class FetchPlan:
             _write_as(set_.get("write_as")),
             _text(set_.get("checksum"), "checksum: has to be a template such as '{sha256}'"),
             _text(set_.get("inline"), "inline: has to be the name of a variable"),
-            flag(set_, "callback"),
+            callback,
             Partial.parse(set_.get("failed_records"), set_.get("on_partial")),
             _concurrency(set_.get("concurrency", _CONCURRENCY)),
         )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.documents import decode_text, parse_json, parse_xml
+from airflow_provider_asyncapi.core.documents import decode_text, parse_form, parse_json, parse_xml
 from airflow_provider_asyncapi.core.errors import ContentError, RefusedContentError, ResponseError
 
 
@@ -145,3 +145,22 @@ def test_any_bytes_are_json_or_a_content_error(body, content_type):
 def test_any_bytes_are_xml_or_a_response_error(body):
     with contextlib.suppress(ResponseError):
         assert parse_xml(body, "") is not None
+
+
+def test_a_form_is_read_and_a_field_that_is_repeated_is_a_list():
+    body = b"a=1&b=%C3%A4+x&c=&a=2"
+    assert parse_form(body, "application/x-www-form-urlencoded") == {"a": ["1", "2"], "b": "ä x", "c": ""}
+    assert parse_form(b"", "") == {}
+
+
+@pytest.mark.parametrize("body", [b"a=\xff", b"a=1&" * 1001])
+def test_what_is_no_form_is_an_error_that_does_not_show_it(body):
+    with pytest.raises(ContentError, match=r"expected a form, got|isn't valid utf-8") as caught:
+        parse_form(body, "application/x-www-form-urlencoded")
+    assert "a=" not in str(caught.value)
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_a_form_or_a_content_error(body):
+    with contextlib.suppress(ContentError):
+        assert all(isinstance(name, str) for name in parse_form(body, ""))

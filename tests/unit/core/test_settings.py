@@ -235,3 +235,11 @@ def test_secret_headers_and_secrets_are_used_as_the_others_are():
     settings = parse(headers={"X-A": "1"}, secret_headers={"X-B": SECRET}, variables={"c": "d"}, secrets={"k": SECRET})
     assert settings.headers == {"X-A": "1", "X-B": SECRET}
     assert settings.variables == {"connection.c": "d", "connection.k": SECRET}
+
+
+def test_what_is_said_of_callbacks_is_read_and_their_keys_are_secret():
+    described = '{"signature": {"header": "X-Signature"}, "identifier": "id"}'
+    settings = parse(callback=described, callback_secret=f'["next-key", "{SECRET}"]')
+    assert settings.callback.signature.header == "X-Signature"
+    assert settings.secrets() == {"next-key", SECRET}
+    assert SECRET not in repr(settings)

@@ -63,6 +63,13 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
         (submit, {"rules": {"selector": "a"}}, ConfigurationError, "rules"),
         (submit, {"rules": [{"selector": "a", "equals": 1, "outcome": "failure"}]}, ConfigurationError, r"rules\[0\]"),
         (submit, {"start": "/start"}, ConfigurationError, "start"),
+        (submit, {"callback": "hint"}, ConfigurationError, "callback: has to be True or False"),
+        (
+            submit,
+            {"headers": {"X": "{callback_url}"}},
+            UnknownVariableError,
+            "of a trigger operator with callback=True",
+        ),
         (submit, {"start": {"url": "/start"}}, ConfigurationError, "url"),
         (submit, {"profile": "no_such"}, ConfigurationError, "no_such.*celigo"),
         (submit, {"profile": "../x"}, ConfigurationError, "name"),
@@ -94,6 +101,8 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
         (sensor, {"cancel": {"endpoint": "/", "query_params": {}, "params": {}}}, ConfigurationError, "two names"),
         (sensor, {"poke_interval": "30 s"}, ConfigurationError, "poke_interval"),
         (sensor, {"silent_fail": True}, ConfigurationError, "silent_fail"),
+        (sensor, {"callback": "yes"}, ConfigurationError, "callback: has to be True"),
+        (fetch, {"callback": True, "output": "file", "destination": "/x"}, ConfigurationError, "callback: what a job"),
         (sensor, {"deferrable": True, "headers": {"X-API-Key": "abc"}}, ConfigurationError, "X-API-Key.*connection"),
         (sensor, {"deferrable": True, "query_params": {"token": "abc"}}, ConfigurationError, "query_params: 'token'"),
         (fetch, {"output": "file"}, ConfigurationError, "destination: output='file' needs one"),
@@ -173,6 +182,19 @@ def test_variables_that_something_sets_are_accepted() -> None:
             cleanup={"endpoint": "/jobs/{identifier}"},
             result_path="rows",
         )
+
+
+def test_what_calls_back_may_name_the_url_and_need_no_endpoint_after_it() -> None:
+    with DAG("dag", schedule=None):
+        before = submit(
+            callback=True,
+            headers={"X-Callback": "{callback_url}"},
+            json={"url": "{callback_url}"},
+            query_params={"callback": "{callback_url}"},
+            start={"endpoint": "/jobs/{identifier}/run", "json": {"url": "{callback_url}"}},
+        )
+        waiting = AsyncApiSensor(task_id="wait", job=before.job, callback=True, deferrable=True)
+        fetch(job=waiting.job, endpoint=None, callback=True, result_path="rows")
 
 
 def test_a_typing_error_further_down_the_chain_is_found() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
 
-from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Gather, Keep, Log, Polled, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Gather, Keep, Listen, Log, Polled, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
 from airflow_provider_asyncapi.core.flows.batch import ask
 from airflow_provider_asyncapi.core.flows.login import authorize
@@ -53,12 +53,16 @@ class Script:
 
     :param api: its clock has to be a :class:`Clock`.
     :param replies: what each request gets, in order; the last one for ever if `forever`.
+    :param calls: the callbacks that come in: after so many seconds, what they say.
     """
 
-    def __init__(self, api: Api, *replies: Reply, forever: bool = False) -> None:
+    def __init__(
+        self, api: Api, *replies: Reply, forever: bool = False, calls: Sequence[tuple[float, Response]] = ()
+    ) -> None:
         self.api = api
         self.replies = list(replies)
         self.forever = forever
+        self.calls = calls
         self.requests: list[Request] = []
         self.times: list[float] = []
         self.sleeps: list[float] = []
@@ -109,6 +113,8 @@ class Script:
                 self.logs.append((level, message))
             case Polled():
                 self.polls.append(effect)
+            case Listen(heard):
+                return [call for after, call in self.calls if START + after <= self.api.clock()][heard:]
             case Keep(submission):
                 self.kept.append(submission)
             case Gather(flows, _, take):

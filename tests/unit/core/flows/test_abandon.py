@@ -48,3 +48,9 @@ def test_without_a_request_for_it_nothing_is_asked():
     agreed, script = abandoned(cancel=None)
     assert not agreed
     assert script.requests == []
+
+
+def test_a_job_that_cannot_be_asked_is_cancelled_without_a_poll():
+    agreed, script = abandoned(answer(None, 204), endpoint=None, callback=True)
+    assert agreed
+    assert script.paths == [CANCELLED]

@@ -143,3 +143,22 @@ def test_only_the_variables_of_the_way_of_paging_are_known(given, names):
 def test_files_need_a_place_to_go(output, destination, unpack, message):
     with pytest.raises(ConfigurationError, match=message) if message else contextlib.nullcontext():
         check_destination(output, destination, unpack=unpack)
+
+
+def test_what_a_callback_holds_needs_no_request():
+    assert FetchPlan.parse({"callback": True}).callback is True
+    assert FetchPlan.parse({"callback": True, "endpoint": "/x"}).callback is True
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"callback": "hint"}, "callback: has to be True or False, not 'hint'"),
+        ({"callback": True, "output": "file"}, "callback: what a job calls back with is one value, and output='file'"),
+        ({"callback": True, "cursor": "next", "params": {"c": "{cursor}"}}, "output='pages' isn't"),
+        ({"callback": False}, "endpoint is missing"),
+    ],
+)
+def test_a_callback_is_one_value(given, message):
+    with pytest.raises(ConfigurationError, match=message):
+        FetchPlan.parse(given)

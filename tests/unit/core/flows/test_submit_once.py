@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -340,3 +341,58 @@ def test_further_variables_may_be_named():
     plan = SubmitPlan.parse({**FIELDS, "json": {"to": "{callback_url}"}})
     script.run(submit(script.api, plan, NEW, None, {"callback_url": "https://af/cb"}))
     assert json.loads(script.requests[0].body) == {"to": "https://af/cb"}
+
+
+# Callbacks
+
+CALLED_BACK = {**FIELDS, "headers": {"X-Callback": "{callback_url}"}, "callback": True}
+
+
+def called_back(kept: Submission | None, number: int, *replies: Any, **fields: Any) -> Script:
+    """Run a try that gives away a callback URL of its own."""
+    script = Script(make_api(), *replies)
+    new = Submission("key-1", 3, callbacks=(f"digest-{number}",), connection="vendor")
+    plan = SubmitPlan.parse({**CALLED_BACK, **fields})
+    variables = {"callback_url": f"https://airflow.example.com/{number}"}
+    with contextlib.suppress(KilledError):
+        script.run(submit(script.api, plan, new, kept, variables))
+    return script
+
+
+def stored(script: Script) -> Submission | None:
+    return Submission.parse(json.loads(json.dumps(script.kept[-1].dump())))
+
+
+def test_the_digest_of_the_callback_url_is_kept_before_the_url_is_given_away():
+    script = called_back(None, 1, killed)
+    assert [(kept.sent, kept.callbacks, kept.connection) for kept in script.kept] == [(True, ("digest-1",), "vendor")]
+    assert script.header("X-Callback") == "https://airflow.example.com/1"
+    assert "airflow.example.com" not in json.dumps(script.kept[-1].dump())
+
+
+def test_the_url_that_an_earlier_try_gave_away_counts_on():
+    keyed = {"params": {"key": "{idempotency_key}"}}
+    first = called_back(None, 1, killed, **keyed)
+    second = called_back(stored(first), 2, CREATED, **keyed)
+    assert stored(second).callbacks == ("digest-1", "digest-2")
+    assert second.header("X-Callback") == "https://airflow.example.com/2"
+    assert "isn't that of the earlier try" not in second.said
+
+
+def test_a_callback_url_makes_no_other_request_of_it():
+    first = called_back(None, 1, CREATED)
+    second = called_back(stored(first), 2)
+    assert second.requests == []
+    assert "j-1" in second.said
+
+
+def test_a_url_that_was_given_away_for_another_request_counts_no_more():
+    first = called_back(None, 1, CREATED)
+    second = called_back(stored(first), 2, CREATED, json={"gstin": "y"})
+    assert stored(second).callbacks == ("digest-2",)
+    assert stored(second).key != stored(first).key
+
+
+def test_what_was_kept_before_there_were_callbacks_can_be_read():
+    kept = {name: value for name, value in NEW.dump().items() if name not in ("callbacks", "connection")}
+    assert Submission.parse(kept) == NEW
