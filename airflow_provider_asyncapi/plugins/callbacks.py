@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
+from collections.abc import Callable
 from typing import Annotated, Any, Final, NoReturn
 
 from fastapi import APIRouter, HTTPException, Path, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from airflow_provider_asyncapi.core.callbacks import Reference
-from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallError
 from airflow_provider_asyncapi.core.messages import Headers
 from airflow_provider_asyncapi.plugins import receipts
 from airflow_provider_asyncapi.plugins.receipts import Incoming, TooManyCallsError
@@ -20,8 +23,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two log lines about calls that are refused.
 _LOG_EVERY = 10.0
-#: What a part of a path may be at most.
-_LONGEST_ID = 250
+#: What a connection may be called here; Airflow takes slashes too, but such a name could lead elsewhere.
+_CONN_ID = re.compile(r"\w[\w#!()\-.:]{0,249}", re.ASCII)
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "It isn't expected, or can't be genuine. Nothing has changed."},
     413: {"description": "Its body is too large. Nothing has changed."},
@@ -30,16 +34,21 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 class _Refusals:
-    """Writes down refused calls, however many there are."""
+    """
+    Writes down refused calls, however many there are.
 
-    def __init__(self) -> None:
+    :param clock: seconds that only go forward.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._since = -_LOG_EVERY
         self._unsaid = 0
 
     def note(self, why: object) -> None:
         """Log one, or count it where one was just logged."""
         self._unsaid += 1
-        if (now := time.monotonic()) - self._since >= _LOG_EVERY:
+        if (now := self._clock()) - self._since >= _LOG_EVERY:
             more = f" ({self._unsaid} since the last such line)" if self._unsaid > 1 else ""
             log.warning("Refused a callback: %s%s", why, more)
             self._since, self._unsaid = now, 0
@@ -68,10 +77,12 @@ async def call_of_one_job(
 @router.post("/connections/{conn_id}", responses=_ANSWERS, status_code=200)
 async def call_of_any_job(
     request: Request,
-    conn_id: Annotated[str, Path(max_length=_LONGEST_ID, description="The connection of the API that calls.")],
+    conn_id: Annotated[str, Path(description="The connection of the API that calls.")],
 ) -> dict[str, str]:
     """Take a signed callback that names its job, for APIs that call one URL for all jobs."""
     try:
+        if not _CONN_ID.fullmatch(conn_id):
+            raise ForgedCallError("no connection is called so")
         incoming = await _read(request)
         await run_in_threadpool(receipts.take_by_identifier, conn_id, incoming)
     except AsyncApiError as error:
@@ -79,10 +90,17 @@ async def call_of_any_job(
     return {}
 
 
+@router.api_route("/{rest:path}", methods=list(_METHODS), include_in_schema=False)
+async def anything_else(request: Request) -> None:
+    """Refuse what is no callback as if it were a forged one: to ask in another way is to learn nothing either."""
+    _hide(request)
+    _refuse(ForgedCallError("it isn't a POST to such a URL"))
+
+
 def _hide(request: Request) -> None:
     """Keep the URL, which is a secret, out of the server's access log, which reads it once all is done."""
-    head = request.scope["path"].rpartition("/")[0]
-    request.scope["path"] = f"{head}/***"
+    head, prefix, _ = request.scope["path"].partition(f"{router.prefix}/")
+    request.scope["path"] = f"{head}{prefix}hidden"
 
 
 async def _read(request: Request) -> Incoming:
@@ -90,19 +108,23 @@ async def _read(request: Request) -> Incoming:
     Read a call, but not more of it than is allowed.
 
     :raises HTTPException: 413 where there is more.
+    :raises ForgedCallError: where it breaks off.
     """
     limit = receipts.largest_body()
     body = bytearray()
     declared = request.headers.get("content-length", "0")
     too_large = declared.isdecimal() and int(declared) > limit
     if not too_large:
-        async for piece in request.stream():
-            body += piece
-            if too_large := len(body) > limit:
-                break
+        try:
+            async for piece in request.stream():
+                body += piece
+                if too_large := len(body) > limit:
+                    break
+        except ClientDisconnect:
+            raise ForgedCallError("it broke off") from None
     if too_large:
         _refusals.note(f"its body has more than {limit} bytes ([asyncapi] callback_max_bytes)")
-        raise HTTPException(413, headers={"Connection": "close"})
+        _hang_up(413)
     fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
     return Incoming(Headers(fields), bytes(body), time.time())
 
@@ -110,6 +132,9 @@ async def _read(request: Request) -> Incoming:
 def _refuse(error: AsyncApiError) -> NoReturn:
     """Say no, the same to all, so that nobody learns what is right and what is wrong."""
     _refusals.note(error)
-    if isinstance(error, TooManyCallsError):
-        raise HTTPException(429)
-    raise HTTPException(404)
+    _hang_up(429 if isinstance(error, TooManyCallsError) else 404)
+
+
+def _hang_up(status: int) -> NoReturn:
+    """Answer, and read no more of what is sent, be it a hundred megabytes."""
+    raise HTTPException(status, headers={"Connection": "close"})

@@ -1,0 +1,516 @@
+"""The door that callbacks come in by: what may be in, what is turned away, and what that costs and tells."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import logging
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from airflow_provider_asyncapi.core.callbacks import Call, Reference
+from airflow_provider_asyncapi.core.errors import ForgedCallError
+from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.plugins import callbacks, receipts
+from airflow_provider_asyncapi.plugins.app import make_app
+
+LIMIT = 50_000
+KEY = "callback-key"
+REFERENCE = Reference.make(uuid.uuid4(), bytes(range(32)))
+UNKNOWN = Reference.make(uuid.uuid4(), bytes(32))
+PREFIX = "/asyncapi/callbacks"
+URL = f"{PREFIX}/{REFERENCE.text}"
+FOR_ALL = f"{PREFIX}/connections/vendor"
+#: What a refusal looks like, whatever was wrong.
+REFUSED = (
+    404,
+    {"detail": "Not Found"},
+    {"connection": "close", "content-length": "22", "content-type": "application/json"},
+)
+
+
+class Database:
+    """Be what Airflow's database knows: one job, and what has been called back about it."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.resumed = 0
+        self.place = receipts.Place(
+            {"dag_id": "d"}, Submission("key", callbacks=(REFERENCE.digest,), connection="vendor")
+        )
+
+    def place_of(self, reference: Reference) -> receipts.Place:
+        if reference != REFERENCE:
+            raise ForgedCallError("there is no such task instance")
+        return self.place
+
+    def added(self, _session: object, place: receipts.Place, call: Call) -> int:
+        assert place is self.place
+        if len(self.calls) >= 3:
+            raise receipts.TooManyCallsError("the job has called back 3 times")
+        self.calls.append(call)
+        return len(self.calls)
+
+    def resume(self, *_: object) -> bool:
+        self.resumed += 1
+        return True
+
+    def execute(self, _statement: object) -> Any:
+        """Find the job by its identifier: the database knows one only."""
+        return SimpleNamespace(mappings=lambda: SimpleNamespace(first=lambda: {"dag_id": "d"}))
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let the connection say so and so of callbacks."""
+
+    def say(callback: Any = None, secret: Any = None) -> None:
+        extra = {"callback": callback, "callback_secret": secret}
+        stored = {"conn_type": "asyncapi", "host": "https://api.example.com", "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_VENDOR", json.dumps(stored))
+
+    say()
+    return say
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch, connected: Any) -> Database:
+    database = Database()
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_MAX_BYTES", str(LIMIT))
+    monkeypatch.setattr(receipts, "_known", {})
+    monkeypatch.setattr(receipts, "create_session", lambda: contextlib.nullcontext(database))
+    monkeypatch.setattr(receipts, "place_of", database.place_of)
+    monkeypatch.setattr(receipts, "_place", lambda _session, _task: database.place)
+    monkeypatch.setattr(receipts, "_added", database.added)
+    monkeypatch.setattr(receipts, "_resume", database.resume)
+    return database
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect what is logged of refusals, each of them."""
+    lines: list[str] = []
+    log = SimpleNamespace(warning=lambda text, *values: lines.append(text % values))
+    monkeypatch.setattr(callbacks, "log", log)
+    monkeypatch.setattr(callbacks, "_refusals", callbacks._Refusals(iter(range(0, 10**6, 100)).__next__))
+    return lines
+
+
+@pytest.fixture
+def root() -> FastAPI:
+    """Mount the application as Airflow does."""
+    app = FastAPI()
+    app.mount("/asyncapi", make_app())
+    return app
+
+
+@pytest.fixture
+def client(root: FastAPI, database: Database) -> Iterator[TestClient]:
+    with TestClient(root, follow_redirects=False) as client:
+        yield client
+
+
+def signed(body: bytes, key: str = KEY) -> dict[str, str]:
+    return {"X-Signature": hmac.digest(key.encode(), body, "sha256").hex(), "Content-Type": "application/json"}
+
+
+def told(answer: Any) -> tuple[int, Any, dict[str, str]]:
+    return answer.status_code, answer.json(), dict(answer.headers)
+
+
+# What is taken
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b'{"state": "done"}'),
+        ("application/vnd.api+json; charset=utf-8", b"[]"),
+        ("application/xml", b"<job/>"),
+        ("application/x-www-form-urlencoded", b"state=done"),
+        ("application/octet-stream", b"\x00\xff"),
+        ("", b""),
+    ],
+)
+def test_a_callback_is_answered_at_once_and_kept_as_it_came(
+    client: TestClient, database: Database, said: list[str], content_type: str, body: bytes
+) -> None:
+    began = time.time()
+    answer = client.post(URL, content=body, headers={"Content-Type": content_type})
+    assert (answer.status_code, answer.json()) == (200, {})
+    (call,) = database.calls
+    assert (call.content_type, call.body, call.path) == (content_type, body, None)
+    assert began <= call.received_at <= time.time()
+    assert database.resumed == 1
+    assert said == []
+
+
+def test_a_body_of_just_the_limit_is_taken(client: TestClient, database: Database) -> None:
+    assert client.post(URL, content=b"x" * LIMIT).status_code == 200
+    assert client.post(URL, content=iter([b"x"] * 10)).status_code == 200
+    assert [len(call.body) for call in database.calls] == [LIMIT, 10]
+
+
+def test_a_large_body_is_put_into_the_folder_that_is_set_for_it(
+    client: TestClient, database: Database, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_FOLDER", tmp_path.as_uri())
+    body = b'{"rows": "' + b"x" * 49_500 + b'"}'
+    assert client.post(URL, content=body).status_code == 200
+    (call,) = database.calls
+    assert call.body == b""
+    (stored,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert call.path is not None
+    assert call.path.endswith(str(stored))
+    assert stored.read_bytes() == body
+
+
+def test_one_url_for_all_jobs_takes_what_is_signed_and_names_its_job(
+    client: TestClient, database: Database, connected: Any
+) -> None:
+    connected({"signature": {"header": "X-Signature"}, "identifier": "id"}, KEY)
+    body = b'{"id": 7}'
+    assert client.post(FOR_ALL, content=body, headers=signed(body)).status_code == 200
+    assert [call.body for call in database.calls] == [body]
+
+
+def test_one_key_is_replaced_by_the_next_without_a_gap(
+    client: TestClient, database: Database, connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = {"signature": {"header": "X-Signature"}}
+    connected(described, ["old", "new"])
+    assert client.post(URL, content=b"{}", headers=signed(b"{}", "old")).status_code == 200
+    assert client.post(URL, content=b"[]", headers=signed(b"[]", "new")).status_code == 200
+    # What is known of a connection is looked up again where a signature doesn't fit.
+    connected(described, "next")
+    monkeypatch.setattr(receipts, "_FRESH", 0.0)
+    assert client.post(URL, content=b"1", headers=signed(b"1", "next")).status_code == 200
+    assert client.post(URL, content=b"2", headers=signed(b"2", "old")).status_code == 404
+
+
+# What isn't
+
+SIGNED = {"signature": {"header": "X-Signature"}, "identifier": "id"}
+TIMED = {
+    "signature": {
+        "header": "X-Signature",
+        "signed": "{header:X-Time}.{body}",
+        "timestamp": "X-Time",
+    }
+}
+ENTITIES = b'<!DOCTYPE a [<!ENTITY b "planted-words">]><a>&b;</a>'
+BOMB = (
+    b'<!DOCTYPE a [<!ENTITY l0 "planted-words">'
+    + b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10))
+    + b"]><a>&l9;</a>"
+)
+OUTSIDE = b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>'
+
+
+@pytest.mark.parametrize("text", [UNKNOWN.text, REFERENCE.text[:-1] + "A", REFERENCE.text.swapcase()])
+def test_a_url_that_was_not_given_away_is_refused_before_the_body_is_read(
+    client: TestClient, database: Database, said: list[str], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(_request: object) -> Any:
+        raise AssertionError("the body isn't read")
+
+    monkeypatch.setattr(callbacks, "_read", never)
+    assert told(client.post(f"{PREFIX}/{text}", content=b"{}")) == REFUSED
+    assert database.calls == []
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b'{"planted-words"'),
+        ("application/json", b"<html>planted-words"),
+        ("application/json", b""),
+        ("application/json", b"[" * 40_000),
+        ("application/json", b"1" * 5000),
+        ("application/json; charset=klingon", b'"\xff"'),
+        ("application/problem+json", b"planted-words"),
+        ("text/xml", b"<planted-words>"),
+        ("text/xml", b"<a></planted-words>"),
+        ("application/xml", ENTITIES),
+        ("application/xml", BOMB),
+        ("application/soap+xml", OUTSIDE),
+        ("application/xml; charset=x", b""),
+        ("application/x-www-form-urlencoded", b"planted-words=1&" * 1001),
+        ("application/x-www-form-urlencoded; charset=planted-words", b"a"),
+    ],
+)
+def test_a_body_that_is_not_what_it_says_changes_nothing_and_is_not_shown(
+    client: TestClient, database: Database, said: list[str], content_type: str, body: bytes
+) -> None:
+    began = time.monotonic()
+    assert told(client.post(URL, content=body, headers={"Content-Type": content_type})) == REFUSED
+    assert time.monotonic() - began < 5
+    assert (database.calls, database.resumed) == ([], 0)
+    assert said == ["Refused a callback: its body isn't what its content type says"]
+
+
+@pytest.mark.parametrize(
+    ("described", "url", "headers", "body"),
+    [
+        (SIGNED, URL, {}, b"{}"),
+        (SIGNED, URL, {"X-Signature": ""}, b"{}"),
+        (SIGNED, URL, signed(b"{} "), b"{}"),
+        (SIGNED, URL, signed(b"{}", "another key"), b"{}"),
+        (SIGNED, URL, {"X-Signature": "é" * 64}, b"{}"),
+        (TIMED, URL, {"X-Signature": signed(b"1000.{}")["X-Signature"], "X-Time": "1000"}, b"{}"),
+        # What only the connection's own URL takes has to be signed, too, and names a job.
+        (SIGNED, FOR_ALL, {}, b'{"id": 7}'),
+        (SIGNED, FOR_ALL, signed(b"{}"), b"{}"),
+        (SIGNED, FOR_ALL, signed(b'{"id": "planted\\nwords"}'), b'{"id": "planted\\nwords"}'),
+        (SIGNED, FOR_ALL, signed(b"{"), b"{"),
+        ({"signature": {"header": "X-Signature"}}, FOR_ALL, signed(b'{"id": 7}'), b'{"id": 7}'),
+        (SIGNED, f"{PREFIX}/connections/nobody", signed(b'{"id": 7}'), b'{"id": 7}'),
+        # Names that lead elsewhere.
+        (SIGNED, f"{PREFIX}/connections/%2e%2e", signed(b'{"id": 7}'), b'{"id": 7}'),
+        (SIGNED, f"{PREFIX}/connections/..%2fvendor", signed(b'{"id": 7}'), b'{"id": 7}'),
+        (SIGNED, f"{PREFIX}/connections/..%5cvendor", signed(b'{"id": 7}'), b'{"id": 7}'),
+        (SIGNED, f"{PREFIX}/connections/vendor%00", signed(b'{"id": 7}'), b'{"id": 7}'),
+        (SIGNED, f"{PREFIX}/connections/%C3%BC", signed(b'{"id": 7}'), b'{"id": 7}'),
+        (SIGNED, f"{PREFIX}/connections/{'v' * 251}", signed(b'{"id": 7}'), b'{"id": 7}'),
+    ],
+)
+def test_what_is_not_genuine_gets_the_same_answer_and_changes_nothing(
+    client: TestClient,
+    database: Database,
+    connected: Any,
+    said: list[str],
+    described: Any,
+    url: str,
+    headers: Any,
+    body: bytes,
+) -> None:
+    connected(described, KEY)
+    fields = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    assert told(client.post(url, content=body, headers=fields)) == REFUSED
+    assert (database.calls, database.resumed) == ([], 0)
+    (line,) = said
+    assert "planted" not in line
+
+
+def test_a_signature_that_is_given_twice_is_none(client: TestClient, database: Database, connected: Any) -> None:
+    connected(SIGNED, KEY)
+    field = ("X-Signature", signed(b"{}")["X-Signature"])
+    assert client.post(URL, content=b"{}", headers=[field]).status_code == 200
+    assert told(client.post(URL, content=b"{}", headers=[field, field])) == REFUSED
+    assert told(client.post(URL, content=b"{}", headers=[("X-Signature", "0" * 64), field])) == REFUSED
+
+
+def test_an_unsigned_connection_takes_no_calls_for_all_jobs(client: TestClient, database: Database) -> None:
+    assert told(client.post(FOR_ALL, content=b'{"id": 7}')) == REFUSED
+    assert database.calls == []
+
+
+def test_a_connection_that_is_gone_or_half_filled_takes_none(
+    client: TestClient, database: Database, connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected({"signature": {"header": "X-Signature"}})
+    assert told(client.post(URL, content=b"{}")) == REFUSED
+    monkeypatch.delenv("AIRFLOW_CONN_VENDOR")
+    monkeypatch.setattr(receipts.Connection, "get_connection_from_secrets", classmethod(gone))
+    assert told(client.post(URL, content=b"{}")) == REFUSED
+
+
+def gone(_cls: type, conn_id: str) -> Any:
+    raise receipts.AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", URL),
+        ("HEAD", URL),
+        ("PUT", URL),
+        ("OPTIONS", URL),
+        ("DELETE", FOR_ALL),
+        ("POST", f"{URL}/"),
+        ("POST", f"{URL}/more"),
+        ("POST", f"{PREFIX}/..%2f{REFERENCE.text}"),
+        ("POST", f"{PREFIX}//{REFERENCE.text}"),
+        ("POST", f"{PREFIX}/{REFERENCE.text}%2f..%2fx"),
+        ("POST", f"{PREFIX}/{REFERENCE.text}%00"),
+        ("POST", f"{PREFIX}/{'A' * 10_000}"),
+        ("POST", f"{PREFIX}/%C3%BC"),
+        ("POST", f"{PREFIX}/%FF"),
+        ("POST", f"{PREFIX}/connections"),
+        ("POST", f"{FOR_ALL}/"),
+        ("POST", f"{PREFIX}/"),
+    ],
+)
+def test_another_method_or_path_is_refused_alike(
+    client: TestClient, database: Database, said: list[str], method: str, path: str
+) -> None:
+    status, headers = REFUSED[0], REFUSED[2]
+    answer = client.request(method, path)
+    assert (answer.status_code, dict(answer.headers)) == (status, headers)
+    assert method == "HEAD" or answer.json() == REFUSED[1]
+    assert database.calls == []
+    assert REFERENCE.text not in str(said)
+
+
+def test_a_job_that_calls_back_without_end_is_stopped(client: TestClient, database: Database) -> None:
+    codes = [client.post(URL, content=str(number).encode()).status_code for number in range(5)]
+    assert codes == [200, 200, 200, 429, 429]
+    assert len(database.calls) == 3
+
+
+def test_a_flood_of_refusals_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(callbacks, "log", SimpleNamespace(warning=lambda text, *values: lines.append(text % values)))
+    now = [0.0]
+    refusals = callbacks._Refusals(lambda: now[0])
+    for number in range(1000):
+        now[0] = number / 50
+        refusals.note(f"reason {number}")
+    assert lines == ["Refused a callback: reason 0", "Refused a callback: reason 500 (500 since the last such line)"]
+
+
+# Over the wire
+
+
+class Counting:
+    """An application that counts the bytes that it is given of bodies."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.read = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def counting() -> Any:
+            message = await receive()
+            self.read += len(message.get("body", b""))
+            return message
+
+        await self._app(scope, counting, send)
+
+
+@pytest.fixture
+def counting(root: FastAPI) -> Counting:
+    return Counting(root)
+
+
+@pytest.fixture
+def access_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    log = logging.getLogger("uvicorn.access")
+    monkeypatch.setattr(log, "handlers", [handler])
+    monkeypatch.setattr(log, "propagate", False)
+    log.setLevel(logging.INFO)
+    return lines
+
+
+@pytest.fixture
+def address(counting: Counting, database: Database, access_log: list[str]) -> Iterator[tuple[str, int]]:
+    """Serve as Airflow's API server does."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(counting, log_config=None, lifespan="off", access_log=True))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    assert server.started
+    yield listening.getsockname()
+    server.should_exit = True
+    thread.join(10)
+    listening.close()
+
+
+def head(target: str, *fields: str) -> bytes:
+    return "\r\n".join([f"POST {target} HTTP/1.1", "Host: airflow", *fields, "", ""]).encode()
+
+
+def exchange(address: tuple[str, int], *pieces: bytes) -> tuple[bytes, int]:
+    """Send until nobody listens any more; give the answer, and how many bytes could be sent."""
+    sent = 0
+    with socket.create_connection(address, timeout=20) as connection:
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                connection.sendall(piece)
+                sent += len(piece)
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while received := connection.recv(65536):
+                answer += received
+    return answer, sent
+
+
+HUNDRED_MB = 100 * 1024 * 1024
+PIECE = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+
+
+@pytest.mark.parametrize("target", [URL, FOR_ALL])
+def test_a_body_that_is_declared_too_large_is_refused_unread(
+    address: tuple[str, int], counting: Counting, database: Database, target: str
+) -> None:
+    answer, _ = exchange(address, head(target, f"Content-Length: {HUNDRED_MB}"))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer.lower()
+    assert counting.read == 0
+    assert database.calls == []
+
+
+@pytest.mark.parametrize("target", [URL, FOR_ALL])
+def test_of_a_body_of_unknown_length_no_more_than_allowed_is_read(
+    address: tuple[str, int], counting: Counting, database: Database, target: str
+) -> None:
+    answer, _ = exchange(address, head(target, "Transfer-Encoding: chunked"), PIECE)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer.lower()
+    assert counting.read <= LIMIT + 0x10000
+    assert database.calls == []
+
+
+@pytest.mark.parametrize("target", [URL, FOR_ALL, f"{PREFIX}/{UNKNOWN.text}"])
+def test_who_sends_a_hundred_megabytes_is_hung_up_on(address: tuple[str, int], counting: Counting, target: str) -> None:
+    pieces = [PIECE] * (HUNDRED_MB // len(PIECE))
+    _, sent = exchange(address, head(target, "Transfer-Encoding: chunked"), *pieces)
+    # What isn't read stands in the system's buffers.
+    assert sent < HUNDRED_MB / 4
+    assert counting.read <= LIMIT + 0x10000
+
+
+def test_a_call_that_breaks_off_is_refused_and_no_error_of_the_server(
+    address: tuple[str, int], database: Database, said: list[str]
+) -> None:
+    with socket.create_connection(address) as connection:
+        connection.sendall(head(URL, "Content-Length: 100") + b"{")
+    deadline = time.monotonic() + 10
+    while not said and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert said == ["Refused a callback: it broke off"]
+    assert database.calls == []
+
+
+def test_a_url_that_was_given_away_is_in_no_access_log(address: tuple[str, int], access_log: list[str]) -> None:
+    for request in (
+        head(URL, "Content-Length: 2") + b"{}",
+        head(URL, f"Content-Length: {HUNDRED_MB}"),
+        head(f"{URL}/"),
+        head(f"{PREFIX}/..%2f{REFERENCE.text}"),
+        head(URL).replace(b"POST", b"GET", 1),
+        head(f"{PREFIX}/{UNKNOWN.text}"),
+    ):
+        exchange(address, request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+    assert len(access_log) == 6
+    assert access_log[0].endswith(f'"POST {PREFIX}/hidden HTTP/1.1" 200')
+    for line in access_log:
+        assert REFERENCE.text not in line
+        assert UNKNOWN.text not in line
