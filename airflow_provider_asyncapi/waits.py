@@ -149,11 +149,12 @@ class PokeLedger(WaitLedger):
         learnt: Any = self._store.get(_POKE_KEY) if self._store is not None and polls else None
         if learnt:
             handle = JobTask.handle_of(learnt["handle"])
-        errors = learnt["errors"] if learnt else 0
-        return plans.Wait(handle, started, started + timeout, polls, errors)
+        errors, heard = (learnt["errors"], learnt.get("heard", 0)) if learnt else (0, 0)
+        return plans.Wait(handle, started, started + timeout, polls, errors, heard=heard)
 
     def _keep(self, poll: Polled) -> None:
         """Show the job as it is now, after each poke, for Airflow clears a task's XComs before; and tell the next."""
         super()._keep(dataclasses.replace(poll, changed=True))
         if self._store is not None:
-            self._store.set(_POKE_KEY, {"errors": poll.errors, "handle": poll.handle.dump()})
+            learnt = {"errors": poll.errors, "handle": poll.handle.dump(), "heard": self.state.heard}
+            self._store.set(_POKE_KEY, learnt)

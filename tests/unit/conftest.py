@@ -37,6 +37,7 @@ def connect(
 
     # There is no scheduler here that could mix up who has ended.
     monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.0)
+    monkeypatch.setattr(triggers, "_MARGIN", 0.05)
     # Where the host keeps login tokens: those of another test may be for a server that had the same port.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 

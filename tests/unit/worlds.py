@@ -139,15 +139,21 @@ class TI:
     """Be the task instance as far as tasks ask for it."""
 
     dag_id, run_id, task_id, try_number, max_tries = "dag", "run", "wait", 1, 0
+    id = "01936f1c-7cde-7a52-9d3a-0b2f6f3c1a11"
 
     def __init__(self, map_index: int = -1) -> None:
         self.map_index = map_index
         self.xcoms: dict[str, Any] = {}
+        #: What other tasks have pushed.
+        self.pulled: dict[str, Any] = {}
         self.first_poke: float | None = None
         self.pauses: list[float] = []
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, *, key: str, **_: Any) -> Any:
+        return self.pulled.get(key)
 
     def get_first_reschedule_date(self, context: Mapping[str, Any]) -> datetime | None:
         return None if self.first_poke is None else datetime.fromtimestamp(self.first_poke, UTC)

@@ -197,6 +197,7 @@ def test_each_shipped_profile_describes_what_can_be_run(name: str) -> None:
 #: What these leave to the author, for it is the author's API.
 NEEDED: dict[tuple[str, str], dict[str, Any]] = {
     ("http_202", "trigger"): {"endpoint": "/exports"},
+    ("cloud_elements_async", "trigger"): {"endpoint": "/hubs/crm/contacts"},
     ("panoply", "trigger"): {"endpoint": "/exports"},
     ("vayana", "trigger"): {"endpoint": "/download"},
     ("panoply", "status"): {"endpoint": "/exports/{identifier}", "completion_value": "done"},

@@ -57,7 +57,7 @@ def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_pat
     api.says("GET /jobs/7", reply({}))
     owners = []
     monkeypatch.setattr(
-        "airflow_provider_asyncapi.hooks.fetching.fetch", lambda *arguments: owners.append(arguments[-1])
+        "airflow_provider_asyncapi.hooks.fetching.fetch", lambda *arguments: owners.append(arguments[-2])
     )
     for index in (-1, 3):
         fetching().execute(context_of(TI(index)))

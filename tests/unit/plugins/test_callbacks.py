@@ -25,6 +25,8 @@ from airflow_provider_asyncapi.core.submission import Submission
 from airflow_provider_asyncapi.plugins import callbacks, receipts
 from airflow_provider_asyncapi.plugins.app import make_app
 
+pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:PendingDeprecationWarning")
+
 LIMIT = 50_000
 KEY = "callback-key"
 REFERENCE = Reference.make(uuid.uuid4(), bytes(range(32)))
