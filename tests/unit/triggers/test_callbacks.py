@@ -1,0 +1,145 @@
+"""A callback that came while the task was on its way to the triggerer is seen there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import XCom
+
+from airflow_provider_asyncapi.core.callbacks import Call, dump_all
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.plans.wait import Wait
+from airflow_provider_asyncapi.triggers import asyncapi as triggers
+from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
+from airflow_provider_asyncapi.xcoms import CALLS_KEY
+from tests.unit.triggers.test_trigger import POLL, SPEC, SUBMITTER, event_of, trigger, until
+from tests.unit.worlds import ApiServer, Supervisor, reply
+
+CALLED = dump_all([Call("a", 0.0, "application/json", b'{"status": "done"}')])
+CAN_ASK = pytest.mark.skipif(not hasattr(XCom, "aget_one"), reason="before Airflow 3.2 a trigger can't ask")
+
+
+def waiting_for_calls(*, heard: int = 0, seconds: float = 20, **spec: Any) -> AsyncApiJobTrigger:
+    """Make a trigger that polls seldom."""
+    now = time.time()
+    made = trigger(callback=True, **{"poke_interval": 500, **spec})
+    made.wait = Wait(
+        JobHandle("j-1", task=SUBMITTER), now, now + seconds, polls=1, next_poll=now + 500, heard=heard
+    ).dump()
+    return made
+
+
+def alone(**given: Any) -> AsyncApiJobTrigger:
+    made = waiting_for_calls(**given)
+    made.spec = {"callback": True, "poke_interval": 500}
+    return made
+
+
+@CAN_ASK
+@pytest.mark.parametrize("make", [waiting_for_calls, alone])
+def test_a_callback_that_came_before_the_trigger_began_is_seen(
+    api: ApiServer, connection: None, supervisor: Supervisor, make: Any
+) -> None:
+    supervisor.xcoms[CALLS_KEY] = CALLED
+    assert asyncio.run(event_of(make())) == {"called": True}
+    (asked,) = supervisor.of_kind("GetXCom")
+    assert {name: getattr(asked, name) for name in SUBMITTER} == SUBMITTER
+    assert not api.requests
+
+
+@CAN_ASK
+def test_a_callback_comes_no_sooner_than_airflow_can_tell_it_from_the_deferral(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.5)
+    supervisor.xcoms[CALLS_KEY] = CALLED
+    began = time.monotonic()
+    assert asyncio.run(event_of(waiting_for_calls())) == {"called": True}
+    assert time.monotonic() - began >= 0.5
+
+
+@CAN_ASK
+def test_a_callback_that_the_sensor_has_heard_is_not_seen_again(
+    api: ApiServer, connection: None, supervisor: Supervisor
+) -> None:
+    supervisor.xcoms[CALLS_KEY] = CALLED
+    event = asyncio.run(event_of(alone(heard=1, seconds=0.5)))
+    assert event["error"]["kind"] == "DeadlineError"
+    assert "hasn't called back by the deadline" in event["error"]["message"]
+    assert not api.requests
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3])
+def test_a_poll_ends_the_wait_before_or_after_the_look_for_callbacks(
+    api: ApiServer, connection: None, supervisor: Supervisor, seconds: float
+) -> None:
+    api.says(POLL, reply({"status": "done"}))
+    waiting = waiting_for_calls()
+    waiting.wait = {**waiting.wait, "next_poll": time.time() + seconds}
+    event = asyncio.run(event_of(waiting))
+    assert (event["handle"]["outcome"], event["handle"]["call"]) == ("success", None)
+
+
+@CAN_ASK
+def test_while_airflow_is_away_it_is_asked_again_and_polls_go_on(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    async def away_at_first(**_: Any) -> Any:
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            raise RuntimeError("the API server is away")
+        return CALLED
+
+    monkeypatch.setattr(XCom, "aget_one", away_at_first)
+    api.says(POLL, reply({"status": "running"}))
+    waiting = waiting_for_calls(poke_interval=0.1)
+    waiting.wait = {**waiting.wait, "next_poll": None}
+    assert asyncio.run(event_of(waiting)) == {"called": True}
+    assert asked[1] - asked[0] >= 1
+    assert api.count(POLL) > 1
+
+
+@CAN_ASK
+def test_what_another_version_has_kept_is_an_event_and_no_crash(
+    api: ApiServer, connection: None, supervisor: Supervisor
+) -> None:
+    supervisor.xcoms[CALLS_KEY] = {"calls": [{"from": "the future"}]}
+    event = asyncio.run(event_of(waiting_for_calls()))
+    assert event["error"]["kind"] == "ConfigurationError"
+
+
+def test_a_trigger_that_awaits_no_callback_does_not_ask(
+    api: ApiServer, connection: None, supervisor: Supervisor
+) -> None:
+    supervisor.xcoms[CALLS_KEY] = CALLED
+    api.says(POLL, reply({"status": "running"}), reply({"status": "running"}), reply({"status": "done"}))
+    assert asyncio.run(event_of(trigger()))["handle"]["outcome"] == "success"
+    assert supervisor.of_kind("GetXCom") == []
+
+
+def test_a_trigger_that_is_ended_leaves_no_poll_behind(api: ApiServer, connection: None) -> None:
+    api.says(POLL, reply({"status": "running"}))
+
+    async def scenario() -> None:
+        waiting = waiting_for_calls(poke_interval=0.1)
+        waiting.wait = {**waiting.wait, "next_poll": None}
+        task = asyncio.create_task(event_of(waiting))
+        await until(lambda: api.count(POLL) > 1)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(scenario())
+
+
+def test_its_arguments_tell_how_many_were_heard_and_no_url() -> None:
+    path, arguments = waiting_for_calls(heard=2).serialize()
+    assert path.endswith(".AsyncApiJobTrigger")
+    assert arguments["wait"]["heard"] == 2
+    assert arguments["spec"] == {**SPEC, "callback": True, "poke_interval": 500}
