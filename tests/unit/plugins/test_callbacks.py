@@ -29,8 +29,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:Pen
 
 LIMIT = 50_000
 KEY = "callback-key"
-REFERENCE = Reference.make(uuid.uuid4(), bytes(range(32)))
-UNKNOWN = Reference.make(uuid.uuid4(), bytes(32))
+REFERENCE = Reference.make(uuid.UUID(int=7), bytes(range(32)))
+UNKNOWN = Reference.make(uuid.UUID(int=8), bytes(32))
 PREFIX = "/asyncapi/callbacks"
 URL = f"{PREFIX}/{REFERENCE.text}"
 FOR_ALL = f"{PREFIX}/connections/vendor"
@@ -423,7 +423,7 @@ def access_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def address(counting: Counting, database: Database, access_log: list[str]) -> Iterator[tuple[str, int]]:
     """Serve as Airflow's API server does."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(counting, log_config=None, lifespan="off", access_log=True))
+    server = uvicorn.Server(uvicorn.Config(counting, log_config=None, lifespan="off", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started and thread.is_alive():

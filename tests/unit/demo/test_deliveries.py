@@ -1,0 +1,122 @@
+"""The demo server calls back as the vendor says it does."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_provider_asyncapi.core.messages import Headers
+from airflow_provider_asyncapi.core.settings import ConnectionSettings
+from demo.connections import connections
+from demo.server import DemoServer
+from demo.server.deliveries import RETRY_SECONDS, signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+AUTH = {"Authorization": "User user-secret, Element element-secret", "Elements-Async-Request": "True"}
+
+
+class Receiver:
+    """Take callbacks, and answer them with these codes, the last one for ever."""
+
+    def __init__(self) -> None:
+        self.codes = [200]
+        self.calls: list[tuple[Headers, bytes]] = []
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                owner.calls.append((Headers(self.headers.items()), body))
+                self.send_response(owner.codes.pop(0) if len(owner.codes) > 1 else owner.codes[0])
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+
+    def until(self, count: int) -> None:
+        deadline = time.monotonic() + 10
+        while len(self.calls) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    thread = threading.Thread(target=receiver.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[DemoServer]:
+    with DemoServer(job_seconds=0, rate_limit_every=0, callback_retry_seconds=[0.0] * 3) as server:
+        yield server
+
+
+def dispatch(call: Callable[..., Any], receiver: Receiver) -> int:
+    headers = {**AUTH, "Elements-Async-Callback-Url": receiver.url}
+    return int(call("GET", "/hubs/crm/contacts", headers=headers).json()["eventId"])
+
+
+def test_the_signature_is_the_one_that_the_vendor_documents() -> None:
+    body = b"<INSERT_EVENT_NOTIFICATION_RESPONSE_BODY>"
+    assert signature("MySecretEventSignatureKey", body) == "sha256=jHdbRx5EZAsOfTwAPJOGkNUzQMVVdu5VJlxcsk+G6jQ="
+
+
+def test_it_tries_again_after_4_to_the_power_of_x_seconds() -> None:
+    assert RETRY_SECONDS == (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)
+
+
+def test_a_callback_has_the_result_and_is_genuine_to_the_connection_of_the_demo(
+    receiver: Receiver, call: Callable[..., Any], server: DemoServer
+) -> None:
+    event = dispatch(call, receiver)
+    receiver.until(1)
+    headers, body = receiver.calls[0]
+    connection = connections(server.url)["cloud_elements"]
+    settings = ConnectionSettings.parse({"host": server.url, **connection["extra"]}).callback
+    settings.verify(headers, body, time.time())
+    document = json.loads(body)
+    assert (document["eventId"], len(document["response"]["events"])) == (event, 6)
+    assert headers["content-type"] == "application/json"
+
+
+def test_a_callback_that_nobody_takes_is_repeated_byte_for_byte_until_somebody_does(
+    receiver: Receiver, call: Callable[..., Any], server: DemoServer
+) -> None:
+    receiver.codes = [404, 500, 204]
+    dispatch(call, receiver)
+    receiver.until(3)
+    time.sleep(0.1)
+    assert len({body for _, body in receiver.calls}) == 1
+    assert [attempt.status for attempt in server.cloud_elements.deliveries.attempts] == [404, 500, 204]
+
+
+def test_after_the_last_try_it_gives_up(receiver: Receiver, call: Callable[..., Any], server: DemoServer) -> None:
+    receiver.codes = [503]
+    dispatch(call, receiver)
+    receiver.until(4)
+    time.sleep(0.1)
+    assert [attempt.status for attempt in server.cloud_elements.deliveries.attempts] == [503] * 4
+
+
+def test_a_receiver_that_is_not_there_is_tried_again_too(call: Callable[..., Any], server: DemoServer) -> None:
+    headers = {**AUTH, "Elements-Async-Callback-Url": "http://127.0.0.1:9/hook"}
+    call("GET", "/hubs/crm/contacts", headers=headers)
+    deadline = time.monotonic() + 10
+    while len(server.cloud_elements.deliveries.attempts) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [attempt.status for attempt in server.cloud_elements.deliveries.attempts] == [0] * 4
