@@ -6,9 +6,9 @@ import asyncio
 import dataclasses
 import json
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from airflow.providers.common.compat.sdk import conf, redact
@@ -16,7 +16,6 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_asyncapi import metrics
 from airflow_provider_asyncapi.core import plans
-from airflow_provider_asyncapi.core.callbacks import Call
 from airflow_provider_asyncapi.core.effects import Log, News, Polled
 from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
 from airflow_provider_asyncapi.core.flows.abandon import abandon
@@ -31,24 +30,18 @@ from airflow_provider_asyncapi.core.showing import ShownPoll, shown_wait
 from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.hooks.clients import SupersededError, is_superseded, shared_client
 from airflow_provider_asyncapi.hooks.profiles import load_profile
-from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, RETURN_KEY, WAIT_KEY, Showing, reference
+from airflow_provider_asyncapi.triggers.supervisor import Board, has_called, has_ended, why_unwanted
+from airflow_provider_asyncapi.xcoms import JOB_KEY, RETURN_KEY, WAIT_KEY, Showing, reference
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.settings import Api
 
-T = TypeVar("T")
-#: News go to XCom at most this often, in seconds: each is a request to the API server.
-_NEWS_EVERY = 2.0
 #: A trigger's event comes no sooner than this after its start, in seconds. Until the process that deferred the task has
 #: ended, and the executor noticed (its supervisor looks every ``min_heartbeat_interval``), Airflow may take the end of
 #: that process for the end of the task that has just been resumed, and fail it.
 SHORTEST_DEFERRAL = conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1
 #: Seconds after that in which a callback may still be on its way into the database.
 _MARGIN = 1.0
-#: Seconds between attempts to ask Airflow something, at most.
-_LONGEST_PAUSE = 60.0
-#: States of a task that waits for nothing any more.
-_OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 #: Cancels that outlive their trigger; the event loop itself holds its tasks only weakly.
 _cancels: set[asyncio.Task[None]] = set()
 
@@ -115,9 +108,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         self.end_from_trigger = end_from_trigger
         self._latest = Wait.parse(wait).handle if wait else None
         self._showing = Showing()
-        self._unpushed: dict[str, Any] = {}
-        self._pushed_at = 0.0
-        self._pushing: asyncio.Task[None] | None = None
+        self._shown_on: Board | None = None
         self._description: _Description | None = None
         self._polled: Polled | None = None
 
@@ -152,9 +143,7 @@ class AsyncApiJobTrigger(BaseTrigger):
                 event["handle"] = self._latest.dump()
         finally:
             # The last handle is pushed after the end; a late push of progress must not come after it.
-            if self._pushing is not None:
-                self._pushing.cancel()
-                await asyncio.wait({self._pushing})
+            await self._board().close()
         if self.begin is None:
             await asyncio.sleep(began + SHORTEST_DEFERRAL - time.monotonic())
         if handle is not None and await self._has_pushed_result(handle):
@@ -170,31 +159,14 @@ class AsyncApiJobTrigger(BaseTrigger):
         """
         if not self.spec.get("callback"):
             return await self._wait()
+        state = Wait.parse(self.wait)
         waiting = asyncio.create_task(self._wait())
         try:
             await asyncio.wait({waiting}, timeout=SHORTEST_DEFERRAL + _MARGIN)
-            return None if not waiting.done() and await self._has_called() else await waiting
+            return None if not waiting.done() and await has_called(state.handle, state.heard) else await waiting
         finally:
             waiting.cancel()
             await asyncio.wait({waiting})
-
-    async def _has_called(self) -> bool:
-        """Tell whether there are callbacks that the sensor doesn't know of; tried until Airflow can tell."""
-        from airflow.providers.common.compat.sdk import XCom
-
-        state, pause = Wait.parse(self.wait), 1.0
-        task: Any = state.handle.task
-        # Before Airflow 3.2 a trigger can't ask.
-        while hasattr(XCom, "aget_one"):
-            try:
-                kept: Any = await _uninterrupted(XCom.aget_one(key=CALLS_KEY, **task))
-            except Exception as error:  # noqa: BLE001 - the API server may be away for a while
-                self.log.warning("Can't tell yet whether job %s has called back: %s", state.handle.identifier, error)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            else:
-                return len(Call.parse_all(kept)) > state.heard
-        return False
 
     async def _wait(self) -> JobHandle:
         now = time.time()
@@ -232,7 +204,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         if self.begin is not None:
             if plan.callback is not None:
                 raise ConfigurationError("callback: needs a worker to begin the wait; leave start_from_trigger out")
-            self._show({JOB_KEY: state.handle.dump(), WAIT_KEY: shown_wait(self.asyncapi_conn_id, state)})
+            self._board().show({JOB_KEY: state.handle.dump(), WAIT_KEY: shown_wait(self.asyncapi_conn_id, state)})
         return plan, state
 
     async def _why_not_here(self, begin: Mapping[str, Any]) -> str | None:
@@ -287,7 +259,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         Airflow gives this about a second, and calls it too when the trigger moves to another triggerer, or when the
         task is resumed from outside. So the cancel is a task of its own, and it looks first whether the job is wanted.
         """
-        if self._latest is None:
+        if self._latest is None or self.task_instance is None:
             return
         plan = WaitPlan.parse(self.spec)
         if plan.cancel is None:
@@ -300,8 +272,8 @@ class AsyncApiJobTrigger(BaseTrigger):
     async def _abandon(self, plan: WaitPlan, handle: JobHandle) -> None:
         job = handle.identifier
         try:
-            reason = await self._unwanted(handle)
-            if reason is not None and plan.callback is not None and await self._has_ended():
+            reason = await why_unwanted(self.task_instance, handle)
+            if reason is not None and plan.callback is not None and await has_ended(self.task_instance):
                 self.log.info("Job %s is over, as its callback said, so it isn't cancelled", job)
                 return
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known, and a lost cancel does less harm
@@ -313,101 +285,23 @@ class AsyncApiJobTrigger(BaseTrigger):
         async with shared_client(self.asyncapi_conn_id) as (api, driver):
             await driver.run(abandon(api, plan, handle, reason), observe=self._observe)
 
-    async def _unwanted(self, job: JobHandle) -> str | None:
-        """
-        Say why nobody wants the job any more; None where somebody does.
-
-        A task that is over has no use for it. One that is not may wait elsewhere, may have been resumed, or may have
-        been cleared: then it waits for this job again, unless the task that submitted it was cleared too.
-        """
-        from airflow.providers.common.compat.sdk import XCom
-
-        ti = self.task_instance
-        if ti is None:
-            return None
-        state = await _state_of(reference(ti))
-        if state is None or state in _OVER:
-            return f"the task is {state or 'gone'}"
-        submitter: Any = job.task
-        if not submitter:
-            return None
-        if await _state_of(submitter) == "success":
-            handle: Any = await XCom.aget_one(key=JOB_KEY, **submitter)
-            if not isinstance(handle, dict) or handle.get("identifier") == job.identifier:
-                return None
-        return "the task was cleared"
-
-    async def _has_ended(self) -> bool:
-        """Tell whether the sensor has gone on without this trigger, and has written down the job's end."""
-        from airflow.providers.common.compat.sdk import XCom
-
-        handle: Any = await XCom.aget_one(key=JOB_KEY, **reference(self.task_instance))
-        return isinstance(handle, dict) and JobHandle.parse(handle).outcome.is_final
-
     def _observe(self, event: News) -> None:
         if isinstance(event, Log):
             self.log.log(event.level, "%s", event.message)
         elif isinstance(event, Polled):
             self._watch(event)
 
+    def _board(self) -> Board:
+        # Airflow gives the trigger its task instance once it is made.
+        if self._shown_on is None:
+            self._shown_on = Board(self.task_instance)
+        return self._shown_on
+
     def _watch(self, event: Polled) -> None:
         metrics.poll_made(self.asyncapi_conn_id, event, self.wait["started_at"])
         self._latest, self._polled = event.handle, event
-        if event.handle.outcome.is_final:
-            return
-        self._show(self._showing.after(event))
-
-    def _show(self, news: Mapping[str, Any]) -> None:
-        self._unpushed |= news
-        if news and (self._pushing is None or self._pushing.done()):
-            self._pushing = asyncio.get_running_loop().create_task(self._push_news())
-
-    async def _push_news(self) -> None:
-        """Show status, progress and errors while waiting: in XCom, which a trigger can write from Airflow 3.2 on."""
-        from airflow.providers.common.compat.sdk import XCom
-
-        ti = self.task_instance
-        if ti is None or not hasattr(XCom, "aset"):
-            return
-        while self._unpushed:
-            await asyncio.sleep(max(0.0, self._pushed_at + _NEWS_EVERY - time.monotonic()))
-            news, self._unpushed, self._pushed_at = self._unpushed, {}, time.monotonic()
-            try:
-                for key, value in news.items():
-                    await _uninterrupted(XCom.aset(key, value, **reference(ti)))
-            except Exception as error:  # noqa: BLE001 - news are shown where possible; that is no reason to stop
-                self.log.debug("News of the job could not be shown: %s", error)
-
-
-async def _uninterrupted(talk: Coroutine[Any, Any, T]) -> T:
-    """
-    Talk to Airflow to the end, even when cancelled meanwhile.
-
-    Up to Airflow 3.2 all triggers share one line to their supervisor, and an answer that is left unread breaks it.
-    """
-    task = asyncio.create_task(talk)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
-
-
-async def _state_of(task: Mapping[str, Any]) -> str | None:
-    """Ask Airflow for the state of a task instance: "none" before it is scheduled, None where there is no such."""
-    from airflow.sdk.execution_time.comms import GetTaskStates
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
-
-    answer: Any = await SUPERVISOR_COMMS.asend(  # codespell:ignore asend
-        GetTaskStates(
-            dag_id=task["dag_id"],
-            task_ids=[task["task_id"]],
-            run_ids=[task["run_id"]],
-            map_index=task["map_index"],
-        )
-    )
-    states = [str(state).lower() for run in answer.task_states.values() for state in run.values()]
-    return states[0] if states else None
+        if not event.handle.outcome.is_final:
+            self._board().show(self._showing.after(event))
 
 
 def _epoch(moment: datetime) -> float:

@@ -16,6 +16,7 @@ from airflow_provider_asyncapi.core.plans.wait import Wait
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.hooks import clients
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
+from airflow_provider_asyncapi.triggers import supervisor as line
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
 from airflow_provider_asyncapi.xcoms import POLL_KEY
 from tests.unit.worlds import ApiServer, Supervisor, reply
@@ -166,7 +167,7 @@ def test_after_a_restart_the_initial_delay_does_not_begin_again(api: ApiServer, 
 def test_status_and_progress_are_pushed_when_they_change_and_not_too_often(
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triggers, "_NEWS_EVERY", 0.5)
+    monkeypatch.setattr(line, "_NEWS_EVERY", 0.5)
     answers = [reply({"status": "running", "percent": percent}) for percent in (10, 10, 20, 30, 40, 40, 50, 60, 70)]
     api.says(POLL, *answers, reply({"status": "done"}))
     asyncio.run(event_of(trigger()))
@@ -203,7 +204,7 @@ def test_no_push_of_progress_is_left_half_done_or_comes_after_the_event(
 def test_errors_are_shown_when_they_come_and_go_and_not_with_each_poll(
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triggers, "_NEWS_EVERY", 0)
+    monkeypatch.setattr(line, "_NEWS_EVERY", 0)
     running, broken = reply({"status": "running"}), reply(status=503)
     answers = [running, running, broken, broken, running, running, running]
     api.says(POLL, *answers, reply({"status": "done"}))

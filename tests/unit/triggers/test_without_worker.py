@@ -98,7 +98,7 @@ def test_no_late_push_of_progress_replaces_the_end(api: ApiServer, supervisor: S
 def test_a_task_that_has_just_been_deferred_does_not_end_too_soon(
     api: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triggers, "_SHORTEST_DEFERRAL", 0.5)
+    monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.5)
     api.says(POLL, DONE)
     began = time.monotonic()
     event_of(trigger())
@@ -168,7 +168,7 @@ def test_a_wait_that_begins_here_takes_the_job_from_the_xcom(api: ApiServer, sup
 def test_a_wait_that_begins_here_need_not_wait_for_a_worker_to_be_gone(
     api: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triggers, "_SHORTEST_DEFERRAL", 60.0)
+    monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 60.0)
     api.says(POLL, DONE)
     began = time.monotonic()
     event_of(trigger(begin={"job": "j-1"}))

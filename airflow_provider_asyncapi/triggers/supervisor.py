@@ -1,0 +1,148 @@
+"""What a trigger asks of Airflow and tells it, over the line to its supervisor; each message costs that a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+from airflow_provider_asyncapi.core.callbacks import Call
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, reference
+
+T = TypeVar("T")
+#: News go to XCom at most this often, in seconds.
+_NEWS_EVERY = 2.0
+#: Seconds between attempts to ask Airflow something, at most.
+_LONGEST_PAUSE = 60.0
+#: States of a task that waits for nothing any more.
+_OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
+log = logging.getLogger(__name__)
+
+
+class Board:
+    """
+    Shows people status, progress and errors while a task waits: in XCom, which a trigger can write from Airflow 3.2 on.
+
+    :param ti: the task instance; None outside of Airflow's triggerer, where nobody looks.
+    """
+
+    def __init__(self, ti: Any) -> None:
+        self._ti = ti
+        self._unpushed: dict[str, Any] = {}
+        self._pushed_at = 0.0
+        self._pushing: asyncio.Task[None] | None = None
+
+    def show(self, news: Mapping[str, Any]) -> None:
+        """Push XComs, soon."""
+        self._unpushed |= news
+        if news and (self._pushing is None or self._pushing.done()):
+            self._pushing = asyncio.get_running_loop().create_task(self._push())
+
+    async def close(self) -> None:
+        """Push nothing any more; what has been pushed afterwards stands."""
+        if self._pushing is not None:
+            self._pushing.cancel()
+            await asyncio.wait({self._pushing})
+
+    async def _push(self) -> None:
+        from airflow.providers.common.compat.sdk import XCom
+
+        if self._ti is None or not hasattr(XCom, "aset"):
+            return
+        while self._unpushed:
+            await asyncio.sleep(max(0.0, self._pushed_at + _NEWS_EVERY - time.monotonic()))
+            news, self._unpushed, self._pushed_at = self._unpushed, {}, time.monotonic()
+            try:
+                for key, value in news.items():
+                    await _uninterrupted(XCom.aset(key, value, **reference(self._ti)))
+            except Exception as error:  # noqa: BLE001 - news are shown where possible; that is no reason to stop
+                log.debug("News of the job could not be shown: %s", error)
+
+
+async def has_called(job: JobHandle, heard: int) -> bool:
+    """
+    Tell whether a job has called back since a worker has looked; tried until Airflow can tell.
+
+    :param heard: how many calls there were then.
+    """
+    from airflow.providers.common.compat.sdk import XCom
+
+    pause, task = 1.0, dict[str, Any](job.task)
+    # Before Airflow 3.2 a trigger can't ask.
+    while hasattr(XCom, "aget_one"):
+        try:
+            kept: Any = await _uninterrupted(XCom.aget_one(key=CALLS_KEY, **task))
+        except Exception as error:  # noqa: BLE001 - the API server may be away for a while
+            log.warning("Can't tell yet whether job %s has called back: %s", job.identifier, error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        else:
+            return len(Call.parse_all(kept)) > heard
+    return False
+
+
+async def why_unwanted(ti: Any, job: JobHandle) -> str | None:
+    """
+    Say why nobody wants a job any more; None where somebody does.
+
+    A task that is over has no use for it. One that is not may wait elsewhere, may have been resumed, or may have been
+    cleared: then it waits for this job again, unless the task that submitted it was cleared too.
+
+    :param ti: the task instance that waited for it.
+    """
+    from airflow.providers.common.compat.sdk import XCom
+
+    state = await _state_of(reference(ti))
+    if state is None or state in _OVER:
+        return f"the task is {state or 'gone'}"
+    submitter = dict[str, Any](job.task)
+    if not submitter:
+        return None
+    if await _state_of(submitter) == "success":
+        handle: Any = await XCom.aget_one(key=JOB_KEY, **submitter)
+        if not isinstance(handle, dict) or handle.get("identifier") == job.identifier:
+            return None
+    return "the task was cleared"
+
+
+async def has_ended(ti: Any) -> bool:
+    """Tell whether the task has gone on without its trigger, and has written down the job's end."""
+    from airflow.providers.common.compat.sdk import XCom
+
+    handle: Any = await XCom.aget_one(key=JOB_KEY, **reference(ti))
+    return isinstance(handle, dict) and JobHandle.parse(handle).outcome.is_final
+
+
+async def _uninterrupted(talk: Coroutine[Any, Any, T]) -> T:
+    """
+    Talk to Airflow to the end, even when cancelled meanwhile.
+
+    Up to Airflow 3.2 all triggers share one line to their supervisor, and an answer that is left unread breaks it.
+    """
+    task = asyncio.create_task(talk)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
+
+
+async def _state_of(task: Mapping[str, Any]) -> str | None:
+    """Ask Airflow for the state of a task instance: "none" before it is scheduled, None where there is no such."""
+    from airflow.sdk.execution_time.comms import GetTaskStates
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    answer: Any = await SUPERVISOR_COMMS.asend(  # codespell:ignore asend
+        GetTaskStates(
+            dag_id=task["dag_id"],
+            task_ids=[task["task_id"]],
+            run_ids=[task["run_id"]],
+            map_index=task["map_index"],
+        )
+    )
+    states = [str(state).lower() for run in answer.task_states.values() for state in run.values()]
+    return states[0] if states else None
