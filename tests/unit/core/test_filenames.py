@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.errors import ArchiveError
+from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
 from airflow_provider_asyncapi.core.filenames import MemberNames, check_member, collision_key, file_name, page_name
 from airflow_provider_asyncapi.core.messages import Headers, Response
 
@@ -135,6 +135,12 @@ def test_two_members_may_not_be_one_file(names):
 def test_a_member_may_not_be_a_file_and_a_folder(names):
     with pytest.raises(ArchiveError, match=r"member '[^']*' would be a file and the folder of '[^']*/[^']*'"):
         added(*names)
+
+
+def test_there_may_be_too_many_folders():
+    added(*(f"{number}/x" for number in range(100)))
+    with pytest.raises(ResultTooLargeError, match="max_members: the archive's files are in more than 100 folders"):
+        added(*(f"{number}/x" for number in range(101)))
 
 
 @given(st.lists(st.text(alphabet="aAb/.\\:\u00df", max_size=8), max_size=6))

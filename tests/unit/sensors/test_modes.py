@@ -589,7 +589,9 @@ def test_what_the_triggerer_could_not_begin_begins_on_a_worker_without_what_an_e
     with pytest.raises(TaskDeferred) as deferral:
         sensor.resume_execution("execute_complete", {"event": event}, context_of(ti))
     deleted = {(each.task_id, each.key) for each in supervisor.of_kind("DeleteXCom")}
-    assert deleted == {("wait", key) for key in ("job", "job_url", "return_value", "skipmixin_key")}
+    assert deleted == {
+        ("wait", key) for key in ("job", "job_url", "job_wait", "job_poll", "return_value", "skipmixin_key")
+    }
     assert ti.xcoms["job"]["status"] == "running"
     assert deferral.value.trigger.end_from_trigger is True
 
