@@ -117,6 +117,7 @@ def logins(airflow: LocalAirflow, browser: Browser) -> dict[str, Any]:
     states = {}
     for user in ("admin", "reader"):
         context = browser.new_context()
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.goto(airflow.url)
         page.fill("input[name=username]", user)
@@ -137,6 +138,7 @@ def open_as(airflow: LocalAirflow, browser: Browser, logins: dict[str, Any]) -> 
         context = browser.new_context(
             base_url=airflow.url, storage_state=logins[user], **{"viewport": WINDOW, **options}
         )
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -18,7 +18,7 @@ def shown(jobs: Jobs) -> None:
     """One job of each kind; this file comes first, so there are no others."""
     jobs.start("open_reports", "stock-2026-01-31", "FINISHED", percent=100)
     jobs.start("open_reports", "refunds-2026-01-31", "RUNNING", percent=8)
-    jobs.start("open_exports", "invoices-2026-01-31", "FAILED", percent=71, reason="The source is locked.")
+    jobs.start("open_exports", "invoices-2026-01-31", "FAILED", percent=71, reason="The period is closed.")
     jobs.start("open_exports", "8f14e45f-ceea-467f-9d3a-6d3a1e2b7c55", "RUNNING", percent=62)
     jobs.start("open_exports", "customers-2026-01-31")
 
@@ -40,7 +40,7 @@ def test_the_page_has_the_colours_of_airflow(
     expect(row(page, "stock")).to_contain_text("success")
     expect(row(page, "8f14e45f")).to_contain_text("62%")
     expect(row(page, "refunds")).to_contain_text("8%")
-    expect(row(page, "invoices")).to_contain_text("The source is locked.")
+    expect(row(page, "invoices")).to_contain_text("The period is closed.")
     jobs.breaks("/jobs/refunds-2026-01-31")
     expect(row(page, "refunds")).to_contain_text("answered 503")
     # However a browser writes colours down: as a canvas has painted them.

@@ -28,19 +28,24 @@ def test_a_connection_is_made_tested_and_used(jobs: Jobs, open_as: OpenAs) -> No
     form.get_by_role("textbox", name="Password, token or key").fill("planted-token")
     form.get_by_label("Port").fill(port)
     form.get_by_role("button", name="Extra Fields", exact=True).click()
+    form.get_by_role("combobox", name="Authentication").fill("bearer")
+    page.get_by_role("option", name="bearer").click()
     field(form, "What the Test button asks for").fill("/me")
     form.get_by_role("button", name="Save").click()
     mine = row(page, "made_here")
     expect(mine).to_contain_text("asyncapi")
 
-    jobs.server.says("GET /me", reply({"title": "who are you?"}, 401))
-    mine.get_by_role("button", name="Test Connection").click()
-    expect(page.get_by_text("/me answered 401")).to_be_visible()
-    jobs.server.says("GET /me", reply({"name": "me"}))
-    mine.get_by_role("button", name="Test Connection").click()
-    expect(page.get_by_text("/me answered 200")).to_be_visible()
+    for status, said in ((401, "Test Connection Failed"), (200, "Test Connection Successful")):
+        jobs.server.says("GET /me", reply({}, status))
+        with page.expect_response("**/connections/test") as answer:
+            mine.get_by_role("button", name="Test Connection").click()
+        expect(page.get_by_text(said)).to_be_visible()
+        told = answer.value.json()["message"]
+        assert f"GET {jobs.server.url}/me answered {status}" in told
     assert "planted-token" not in page.content()
 
     jobs.start("open_exports", "with-it", "RUNNING", percent=20, connection="made_here")
     page.goto(f"{PAGE}?jobs_search=made_here")
     expect(row(page, "with-it")).to_contain_text("20%")
+    used = {request.headers.get("Authorization") for request in jobs.server.requests if "with-it" in request.path}
+    assert used == {"Bearer planted-token"}

@@ -191,7 +191,7 @@ const ProgressBar = ({ label, value }) =>
         ),
       );
 
-/** Long text in little room: two lines, and all of it for those who press it. */
+/** Long text in little room: three lines, and all of it for those who press it. */
 const Folded = ({ children, ...props }) => {
   const [isOpen, setIsOpen] = useState(false);
   return h(
@@ -211,7 +211,7 @@ const Folded = ({ children, ...props }) => {
       whiteSpace: "normal",
       ...props,
     },
-    h(Text, { as: "span", fontSize: "sm", lineClamp: isOpen ? undefined : 2, overflowWrap: "anywhere" }, children),
+    h(Text, { as: "span", fontSize: "sm", lineClamp: isOpen ? undefined : 3, overflowWrap: "anywhere" }, children),
   );
 };
 
