@@ -106,6 +106,8 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
                 is_first = False
                 yield Log(logging.INFO, f"{described(api, handle)}; next poll in {pause:.3g} s")
         yield Polled(handle, polls, patience.errors, changed=is_new, at=now, pause=pause, error=error)
+        # Thousands may sleep, and none needs what it was answered.
+        del response, found, problem
         yield Sleep(pause)
 
 
