@@ -58,6 +58,8 @@ _NAMES = {
 #: All triggers are there, and what the start has piled up is done, after so many seconds and this per trigger.
 _SETTLE, _SETTLE_EACH = 5.0, 0.001
 _WARM = 20
+#: So long all of them have for beginning, in seconds.
+_PATIENCE = 120.0
 
 
 def _trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]]:
@@ -174,6 +176,7 @@ def measure(contender: str, triggers: int, seconds: float, profile: str = "") ->
         spec = {
             "warm": _WARM,
             "triggers": triggers,
+            "patience": _PATIENCE,
             "settle": _SETTLE + _SETTLE_EACH * triggers,
             "seconds": seconds,
             "port": port,
@@ -190,7 +193,7 @@ def measure(contender: str, triggers: int, seconds: float, profile: str = "") ->
         answering = threading.Thread(target=supervisor.run)
         answering.start()
         try:
-            said, _ = process.communicate(timeout=300 + seconds)
+            said, _ = process.communicate(timeout=600 + seconds)
         finally:
             process.kill()
             answering.join()
@@ -209,6 +212,7 @@ def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int) -> list[
             "polls/s",
             "requests/s",
             "polls due",
+            "running",
             "lag p50 ms",
             "p99 ms",
             "KB/trigger",
@@ -229,6 +233,7 @@ def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int) -> list[
                 f"{polls / median(contender, 'elapsed'):.0f}",
                 f"{median(contender, 'requests') / median(contender, 'elapsed'):.0f}",
                 f"{due}",
+                f"{median(contender, 'running'):.0f}",
                 f"{median(contender, 'lag_p50') * 1000:.1f}",
                 f"{median(contender, 'lag_p99') * 1000:.1f}",
                 f"{(median(contender, 'memory') - median('sleep', 'memory')) / 1024:.1f}",
