@@ -134,13 +134,20 @@ def _end(group: Sequence[_Child]) -> None:
         deadline = time.monotonic() + patience
         while (alive := [child for child in group if child.poll() is None]) and time.monotonic() < deadline:
             for child in alive:
-                if any(part.status() != psutil.STATUS_ZOMBIE for part in _descendants([child])):
+                if any(map(_is_alive, _descendants([child]))):
                     busy_at[child.pid] = time.monotonic()
                 elif time.monotonic() - busy_at[child.pid] > 1:
                     # Nothing of worth is left: Python's teardown takes 3 s, and the triggerer may sleep 10 s before
                     # it sees that its runner has ended.
                     child.kill()
             time.sleep(0.1)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _kill(family: Iterable[psutil.Process]) -> None:
