@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -112,7 +113,7 @@ class Run:
 
     def _run(self, task: Any, index: int) -> None:
         ti = Ti(dag_id=self.dag.dag_id, run_id="run 1", task_id=task.task_id, map_index=index, run=self, task=task)
-        ti.try_number, ti.max_tries = 1, 0
+        ti.try_number, ti.max_tries, ti.id = 1, 0, str(uuid.uuid4())
         context = {
             "ti": ti,
             "task": task,

@@ -10,10 +10,13 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import hmac
 import io
 import json
 import tarfile
 import threading
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -141,6 +144,7 @@ class Spec:
     :param connection: what the connection has where the recipe shows none.
     :param counted: how often things have to have happened.
     :param states: of tasks that don't end as a success.
+    :param calls_back: whether it calls back, so that Airflow's side of that is needed.
     """
 
     handler: Handler
@@ -148,6 +152,7 @@ class Spec:
     connection: Mapping[str, Any]
     counted: Mapping[str, int]
     states: Mapping[str, str]
+    calls_back: bool = False
 
 
 SERVERS: dict[str, Spec] = {}
@@ -161,6 +166,7 @@ def server(
     connection: Mapping[str, Any] = BEARER,
     counted: Mapping[str, int] | None = None,
     states: Mapping[str, str] | None = None,
+    calls_back: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register a server; with the usual connection it wants its bearer token in each request."""
 
@@ -171,7 +177,7 @@ def server(
                 need(call.headers.get("authorization") == f"Bearer {TOKEN}", "no valid token", 401)
             return handler(state, call)
 
-        SERVERS[name] = Spec(checked, expected, connection, counted or {}, states or {})
+        SERVERS[name] = Spec(checked, expected, connection, counted or {}, states or {}, calls_back)
         return handler
 
     return register
@@ -970,3 +976,27 @@ def cookie(state: State, call: Call) -> Reply:
         return Reply(204, headers={"Set-Cookie": "sid=abc123; Path=/; HttpOnly"})
     need(SimpleCookie(call.headers.get("cookie", ""))["sid"].value == "abc123", "who?", 401)
     return _plain_job(state, call)
+
+
+def _call_back(url: str, body: bytes, key: str) -> int:
+    """Call back, signed with a key; give the code of the answer."""
+    signature = hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+    headers = {"Content-Type": "application/json", "X-Signature-256": f"sha256={signature}"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+@server("calls_back", [1, 2, 3], counted={"called": 1}, calls_back=True)
+def calls_back(state: State, call: Call) -> Reply:
+    need(str(call) == "POST /exports", "a job that calls back isn't asked for")
+    need(call.json["table"] == "orders", "which table?")
+    body = json.dumps({"id": "e-5", "state": "done", "rows": [1, 2, 3]}).encode()
+    # Some jobs are over before the answer to the submit is read.
+    need(_call_back(call.json["notify"], body, "another key") == 404, "Airflow takes what somebody else has signed")
+    need(_call_back(call.json["notify"], body, "s3cret-key") == 200, "Airflow doesn't take the callback")
+    state.nth("called")
+    return Reply(202, {"id": "e-5"})

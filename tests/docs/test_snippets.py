@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import tempfile
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseHook, Connection
+from receiver import receiving
 from running import Returned, Run, load, serialized
 from servers import SERVERS, RunningServer
 from snippets import ROOT, Snippet, snippets
@@ -97,9 +99,14 @@ def run_recipe(
     spec = SERVERS[name]
     bucket = tmp_path / "bucket"
     (dag,) = load(source.replace(BUCKET, f"{bucket.as_uri()}/"), tmp_path)
-    with RunningServer(spec) as server:
+    with contextlib.ExitStack() as running:
+        server = running.enter_context(RunningServer(spec))
         monkeypatch.setenv("AIRFLOW_CONN_VENDOR", json.dumps(connection_for(snippet, server.state.url)))
         run = Run(dag, deferred=deferred)
+        if spec.calls_back:
+            monkeypatch.setenv(
+                "AIRFLOW__ASYNCAPI__CALLBACK_BASE_URL", running.enter_context(receiving(run, monkeypatch))
+            )
         if isinstance(spec.expected, type):
             with pytest.raises(spec.expected):
                 run.all()

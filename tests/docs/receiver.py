@@ -1,0 +1,59 @@
+"""Airflow's side of callbacks: the real receiver, before a run that has no database."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from airflow_provider_asyncapi.core.callbacks import Call, Reference, dump_all
+from airflow_provider_asyncapi.core.errors import ForgedCallError
+from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.plugins import callbacks, receipts
+from airflow_provider_asyncapi.plugins.asyncapi import URL_PREFIX
+from airflow_provider_asyncapi.xcoms import CALLS_KEY, SUBMISSION_KEY
+
+if TYPE_CHECKING:
+    import pytest
+    from running import Run
+
+
+@contextlib.contextmanager
+def receiving(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Serve at an address while a DAG is run; what comes in is kept with the run's XComs."""
+
+    def place_of(reference: Reference) -> receipts.Place:
+        for (task_id, index, key), value in list(run.xcoms.items()):
+            record = Submission.parse(value) if key == SUBMISSION_KEY else None
+            if record is not None and reference.digest in record.callbacks:
+                return receipts.Place({"task_id": task_id, "map_index": index}, record)
+        raise ForgedCallError("its URL is that of another submission")
+
+    def added(_session: Any, place: receipts.Place, call: Call) -> int:
+        where = place.task["task_id"], place.task["map_index"], CALLS_KEY
+        calls = [*Call.parse_all(run.xcoms.get(where)), call]
+        run.xcoms[where] = dump_all(calls)
+        return len(calls)
+
+    monkeypatch.setattr(receipts, "_known", {})
+    monkeypatch.setattr(receipts, "create_session", contextlib.nullcontext)
+    monkeypatch.setattr(receipts, "place_of", place_of)
+    monkeypatch.setattr(receipts, "_added", added)
+    monkeypatch.setattr(receipts, "_resume", lambda *_: True)
+    app = FastAPI()
+    app.include_router(callbacks.router, prefix=URL_PREFIX)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
