@@ -170,6 +170,9 @@ class Signature:
     def _given(self, headers: Headers) -> list[bytes]:
         """Give the signatures that the header holds, decoded."""
         text = headers.get(self.header, "").strip()
+        if ", " in text:
+            # The header came twice: nobody can tell which of the two is meant.
+            text = ""
         found = []
         for each in text.split() if self.standard else [text]:
             if each.startswith(self.prefix) and (code := each[len(self.prefix) :]):

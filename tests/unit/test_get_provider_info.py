@@ -108,7 +108,8 @@ def test_airflow_loads_the_link_and_the_option() -> None:
 
     manager = ProvidersManager()
     assert "airflow_provider_asyncapi.links.RemoteJobLink" in manager.extra_links_class_names
-    assert "asyncapi" in dict(manager.provider_configs)["airflow-provider-asyncapi"]
+    options = dict(manager.provider_configs)["airflow-provider-asyncapi"]["asyncapi"]["options"]
+    assert {"profiles_folder", "callback_base_url", "callback_max_bytes", "callback_folder"} <= set(options)
 
 
 def test_the_wheel_holds_what_is_needed_and_no_more(tmp_path: Path) -> None:

@@ -148,6 +148,13 @@ def test_a_signature_that_is_given_twice_is_none(again):
         verified(signature(), [("X-Signature", signed()), ("x-signature", again)])
 
 
+def test_a_header_of_standard_webhooks_that_is_given_twice_is_none():
+    how = standard()
+    fields = [*STANDARD.items(), ("webhook-signature", STANDARD["webhook-signature"])]
+    with pytest.raises(ForgedCallError, match="webhook-signature is missing, or isn't"):
+        verified(how, fields, STANDARD_BODY, [how.key(STANDARD_KEY)], STANDARD_AT)
+
+
 @pytest.mark.parametrize(("away", "is_taken"), [(0, True), (300, True), (-300, True), (301, False), (-301, False)])
 def test_a_call_may_be_five_minutes_old_or_early(away, is_taken):
     how = signature(**SLACK)
@@ -204,7 +211,7 @@ def test_a_description_needs_little():
 @pytest.mark.parametrize(
     ("described", "message"),
     [
-        ({"algoritm": "sha1"}, "signature: unknown key 'algoritm'; it has scheme, header, algorithm, "),
+        ({"algo": "sha1"}, "signature: unknown key 'algo'; it has scheme, header, algorithm, "),
         ({"scheme": "jwt"}, "signature.scheme: 'jwt' isn't one of hmac, standard"),
         ({"scheme": ["standard"]}, r"signature.scheme: \['standard'\] isn't one of"),
         ({"scheme": "standard"}, "signature: Standard Webhooks says what header is; leave it out"),

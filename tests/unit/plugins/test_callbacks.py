@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from airflow_provider_asyncapi.core.callbacks import Call, Reference
+from airflow_provider_asyncapi.core.callbacks import PATH, Call, Reference
 from airflow_provider_asyncapi.core.errors import ForgedCallError
 from airflow_provider_asyncapi.core.submission import Submission
 from airflow_provider_asyncapi.plugins import callbacks, receipts
@@ -129,6 +130,13 @@ def signed(body: bytes, key: str = KEY) -> dict[str, str]:
 
 def told(answer: Any) -> tuple[int, Any, dict[str, str]]:
     return answer.status_code, answer.json(), dict(answer.headers)
+
+
+def test_airflow_finds_the_receiver_where_the_urls_that_are_given_away_lead() -> None:
+    (point,) = (each for each in entry_points(group="airflow.plugins") if each.name == "asyncapi")
+    (app,) = point.load()().fastapi_apps
+    assert app["url_prefix"] + callbacks.router.prefix == PATH == PREFIX
+    assert {f"{callbacks.router.prefix}/{{reference}}"} <= set(app["app"].openapi()["paths"])
 
 
 # What is taken
