@@ -21,7 +21,8 @@ from airflow_provider_asyncapi.core.names import Outcome
 metrics._SEND_EVERY = 0.3
 
 def poll(conn_id="api", errors=0, outcome=Outcome.RUNNING):
-    metrics.poll_made(conn_id, Polled(JobHandle("7", outcome), 1, errors, changed=False, at=time.time()), time.time() - 100)
+    polled = Polled(JobHandle("7", outcome), 1, errors, changed=False, at=time.time())
+    metrics.poll_made(conn_id, polled, time.time() - 100)
 """
 _ON = {"STATSD_ON": "True", "STATSD_INFLUXDB_ENABLED": "True"}
 
