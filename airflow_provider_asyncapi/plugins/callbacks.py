@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two log lines about calls that are refused.
 _LOG_EVERY = 10.0
+#: Seconds in which a body has to come in.
+_SLOWEST = 30.0
 #: What a connection may be called here; Airflow takes slashes too, but such a name could lead elsewhere.
 _CONN_ID = re.compile(r"\w[\w#!()\-.:]{0,249}", re.ASCII)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -83,6 +86,7 @@ async def call_of_any_job(
     try:
         if not _CONN_ID.fullmatch(conn_id):
             raise ForgedCallError("no connection is called so")
+        await run_in_threadpool(receipts.expect, conn_id)
         incoming = await _read(request)
         await run_in_threadpool(receipts.take_by_identifier, conn_id, incoming)
     except AsyncApiError as error:
@@ -108,7 +112,7 @@ async def _read(request: Request) -> Incoming:
     Read a call, but not more of it than is allowed.
 
     :raises HTTPException: 413 where there is more.
-    :raises ForgedCallError: where it breaks off.
+    :raises ForgedCallError: where it breaks off, or trickles in.
     """
     limit = receipts.largest_body()
     body = bytearray()
@@ -116,12 +120,13 @@ async def _read(request: Request) -> Incoming:
     too_large = declared.isdecimal() and int(declared) > limit
     if not too_large:
         try:
-            async for piece in request.stream():
-                body += piece
-                if too_large := len(body) > limit:
-                    break
-        except ClientDisconnect:
-            raise ForgedCallError("it broke off") from None
+            async with asyncio.timeout(_SLOWEST):
+                async for piece in request.stream():
+                    body += piece
+                    if too_large := len(body) > limit:
+                        break
+        except (ClientDisconnect, TimeoutError):
+            raise ForgedCallError(f"it broke off, or took more than {_SLOWEST:g} s to come in") from None
     if too_large:
         _refusals.note(f"its body has more than {limit} bytes ([asyncapi] callback_max_bytes)")
         _hang_up(413)

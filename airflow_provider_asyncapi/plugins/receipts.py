@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 from uuid import UUID
 
 from airflow.models.connection import Connection
@@ -62,6 +61,7 @@ _LARGE = 48 * 1024
 #: A connection is looked up again after so many seconds; after so many where a signature doesn't fit, for its key may
 #: have been replaced.
 _STALE, _FRESH = 60.0, 5.0
+_MOST_KNOWN = 1000
 
 
 class TooManyCallsError(AsyncApiError):
@@ -132,6 +132,17 @@ def take(place: Place, incoming: Incoming) -> None:
     settings = _verified(place.submission.connection, incoming)
     _keep(place, settings, incoming)
     metrics.count(metrics.CALLBACKS, place.submission.connection)
+
+
+def expect(conn_id: str) -> None:
+    """
+    Refuse calls that can't name their job, before anything is read of them.
+
+    :raises ForgedCallError: where there is no such connection, or it doesn't say where they would.
+    """
+    settings = _look_up(conn_id, _STALE).settings
+    if isinstance(settings, str) or settings.identifier is None:
+        raise ForgedCallError(f"connection {conn_id!r} takes no calls that name their job")
 
 
 def take_by_identifier(conn_id: str, incoming: Incoming) -> None:
@@ -246,8 +257,7 @@ def _refuse_unreadable(call: Call) -> None:
 
 def _in_file(folder: str, place: Place, call: Call) -> Call:
     """Put a large body where it is found by the task."""
-    parts = [quote(str(part), safe="") for part in (*place.task.values(), place.submission.key, call.identity)]
-    path = ObjectStoragePath(folder).joinpath(*parts)
+    path = ObjectStoragePath(folder).joinpath(place.submission.key, call.identity)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(call.body)
     return dataclasses.replace(call, body=b"", path=str(path))
@@ -255,8 +265,16 @@ def _in_file(folder: str, place: Place, call: Call) -> Call:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    settings: CallbackSettings
+    """What was found when a connection was looked up: its settings, or what is wrong with it."""
+
+    settings: CallbackSettings | str
     since: float
+
+    def verify(self, incoming: Incoming) -> CallbackSettings:
+        if isinstance(self.settings, str):
+            raise ForgedCallError(self.settings)
+        self.settings.verify(incoming.headers, incoming.body, incoming.received_at)
+        return self.settings
 
 
 _known: dict[str, _Known] = {}
@@ -264,26 +282,28 @@ _known: dict[str, _Known] = {}
 
 def _verified(conn_id: str, incoming: Incoming) -> CallbackSettings:
     """Give what a connection says of callbacks, if the call is signed as it says."""
-    known = _settings(conn_id, _STALE)
+    known = _look_up(conn_id, _STALE)
     try:
-        known.settings.verify(incoming.headers, incoming.body, incoming.received_at)
+        return known.verify(incoming)
     except ForgedCallError:
-        again = _settings(conn_id, _FRESH)
+        again = _look_up(conn_id, _FRESH)
         if again is known:
             raise
-        again.settings.verify(incoming.headers, incoming.body, incoming.received_at)
-        return again.settings
-    return known.settings
+        return again.verify(incoming)
 
 
-def _settings(conn_id: str, max_age: float) -> _Known:
+def _look_up(conn_id: str, max_age: float) -> _Known:
     """Look a connection up, unless that was done not so many seconds ago."""
     known = _known.get(conn_id)
     if known is None or time.monotonic() - known.since > max_age:
+        settings: CallbackSettings | str
         try:
             connection = Connection.get_connection_from_secrets(conn_id)
             settings = make_api(connection, mask=False).settings.callback
         except (AirflowNotFoundException, ConfigurationError) as error:
-            raise ForgedCallError(f"connection {conn_id!r}: {error}") from None
+            settings = f"connection {conn_id!r}: {error}"
+        if len(_known) >= _MOST_KNOWN:
+            # Whoever makes up names may cost us look-ups, but not the memory.
+            _known.clear()
         known = _known[conn_id] = _Known(settings, time.monotonic())
     return known
