@@ -74,7 +74,8 @@ class Database:
                 }
                 given = {
                     **place,
-                    "id": uuid.uuid4(),
+                    # Airflow 3.1 keeps it as text.
+                    "id": TaskInstance.__table__.c.id.type.python_type(str(uuid.uuid4())),
                     "state": task.get("state", "deferred"),
                     "try_number": task.get("try_number", 1),
                     "end_date": task.get("end_date"),
