@@ -470,8 +470,9 @@ PIECE = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
 
 @pytest.mark.parametrize("target", [URL, FOR_ALL])
 def test_a_body_that_is_declared_too_large_is_refused_unread(
-    address: tuple[str, int], counting: Counting, database: Database, target: str
+    address: tuple[str, int], counting: Counting, database: Database, connected: Any, target: str
 ) -> None:
+    connected({"signature": {"header": "X-Signature"}, "identifier": "id"}, KEY)
     answer, _ = exchange(address, head(target, f"Content-Length: {HUNDRED_MB}"))
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"connection: close" in answer.lower()
@@ -481,8 +482,9 @@ def test_a_body_that_is_declared_too_large_is_refused_unread(
 
 @pytest.mark.parametrize("target", [URL, FOR_ALL])
 def test_of_a_body_of_unknown_length_no_more_than_allowed_is_read(
-    address: tuple[str, int], counting: Counting, database: Database, target: str
+    address: tuple[str, int], counting: Counting, database: Database, connected: Any, target: str
 ) -> None:
+    connected({"signature": {"header": "X-Signature"}, "identifier": "id"}, KEY)
     answer, _ = exchange(address, head(target, "Transfer-Encoding: chunked"), PIECE)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"connection: close" in answer.lower()
@@ -507,7 +509,7 @@ def test_a_call_that_breaks_off_is_refused_and_no_error_of_the_server(
     deadline = time.monotonic() + 10
     while not said and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert said == ["Refused a callback: it broke off"]
+    assert said == ["Refused a callback: it broke off, or took more than 30 s to come in"]
     assert database.calls == []
 
 
@@ -526,3 +528,23 @@ def test_a_url_that_was_given_away_is_in_no_access_log(address: tuple[str, int],
     for line in access_log:
         assert REFERENCE.text not in line
         assert UNKNOWN.text not in line
+
+
+def test_a_call_that_trickles_in_is_given_up(
+    address: tuple[str, int], database: Database, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks, "_SLOWEST", 0.2)
+    with socket.create_connection(address) as connection:
+        connection.sendall(head(URL, "Content-Length: 100") + b"{")
+        assert connection.recv(100).startswith(b"HTTP/1.1 404 ")
+    assert said == ["Refused a callback: it broke off, or took more than 0.2 s to come in"]
+    assert database.calls == []
+
+
+def test_calls_that_name_their_job_are_refused_unread_where_none_are_expected(
+    address: tuple[str, int], counting: Counting, database: Database, said: list[str]
+) -> None:
+    answer, _ = exchange(address, head(FOR_ALL, "Content-Length: 1000"))
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert counting.read == 0
+    assert said == ["Refused a callback: connection 'vendor' takes no calls that name their job"]

@@ -668,7 +668,7 @@ def test_what_goes_wrong_is_told_to_each(many):
 
 
 def test_who_is_not_to_be_woken_is_asked_for_again_and_its_observer_is_told(many):
-    polled = [Polled(JobHandle(1), number, 0, changed=False) for number in (1, 2)]
+    polled = [Polled(JobHandle(1), number, 0, changed=False, at=0.0) for number in (1, 2)]
     left = list(polled)
     told: list[Any] = []
 
@@ -687,7 +687,7 @@ def test_who_is_not_to_be_woken_and_goes_is_not_asked_for_again(many):
 
         def passed(_: Answers) -> Polled:
             seen.set()
-            return Polled(JobHandle(1), 1, 0, changed=False)
+            return Polled(JobHandle(1), 1, 0, changed=False, at=0.0)
 
         wait = asyncio.create_task(client.run(asking(1, interval=0.02, passed=passed)))
         await seen.wait()
