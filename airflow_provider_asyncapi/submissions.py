@@ -76,11 +76,13 @@ class SubmissionLedger:
 
     def keep_calls(self) -> None:
         """
-        Give the callbacks that an earlier try was called with to those who wait.
+        Give the callbacks of this submission to those who wait, and no others.
 
-        Airflow removes a task's XComs when it is tried again. One may come in meanwhile, so it is looked again.
+        Airflow removes a task's XComs when it is tried again, and with them what an earlier try was called with; after
+        a Clear, a call of the old job may have come in just before this submission was kept. Another one may come in
+        now, so it is looked again.
         """
-        kept = None
+        kept: Any = ()
         while self._store is not None and (latest := self._store.get(calls_key(self.record.key))) != kept:
             kept = latest
             self._context["ti"].xcom_push(CALLS_KEY, kept)

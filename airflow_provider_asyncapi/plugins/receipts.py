@@ -14,9 +14,9 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from airflow.models.connection import Connection
+from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.models.trigger import handle_event_submit
@@ -26,7 +26,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow.triggers.base import TriggerEvent
 from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from airflow_provider_asyncapi import metrics
 from airflow_provider_asyncapi.core.callbacks import (
@@ -111,7 +111,7 @@ def place_of(reference: Reference) -> Place:
         for ids in (TaskInstance.id, TaskInstanceHistory.task_instance_id):
             model = ids.class_
             columns = (model.dag_id, model.run_id, model.task_id, model.map_index)
-            found = session.execute(select(*columns).where(ids == reference.task_instance)).mappings().first()
+            found = session.execute(select(*columns).where(ids == _id(reference.task_instance))).mappings().first()
             if found is not None:
                 break
         else:
@@ -185,6 +185,8 @@ def _added(session: Session, place: Place, call: Call) -> int:
     submitter = select(TaskInstance.id).filter_by(**place.task).with_for_update()
     if session.execute(submitter).first() is None:
         raise ForgedCallError("its task instance is gone")
+    if _place(session, place.task).submission.key != place.submission.key:
+        raise ForgedCallError("its task was cleared while it came in")
     key = calls_key(place.submission.key)
     calls = Call.parse_all(_read(session, place.task, key, CALLS_KEY))
     if call.identity in {each.identity for each in calls}:
@@ -195,8 +197,15 @@ def _added(session: Session, place: Place, call: Call) -> int:
     kept = dump_all(calls)
     if TaskScope is not None:
         get_state_backend().set(TaskScope(**place.task), key, json.dumps(kept), session=session)
-    XComModel.set(CALLS_KEY, kept, **place.task, serialize=False, session=session)
+    _push(session, place.task, CALLS_KEY, kept)
     return len(calls)
+
+
+def _push(session: Session, task: dict[str, Any], key: str, value: Any) -> None:
+    """Write an XCom as the Execution API does for a task: plain data, in the place of what was there."""
+    run = select(DagRun.id).filter_by(dag_id=task["dag_id"], run_id=task["run_id"])
+    session.execute(delete(XComModel).filter_by(**task, key=key))
+    session.add(XComModel(dag_run_id=session.scalar(run), **task, key=key, value=value))
 
 
 def _resume(session: Session, submitter: dict[str, Any], count: int) -> bool:
@@ -209,7 +218,7 @@ def _resume(session: Session, submitter: dict[str, Any], count: int) -> bool:
     rows = session.scalars(select(XComModel.value).where(XComModel.key == AWAITED_KEY + by_task(submitter))).all()
     settled = datetime.now(UTC) - timedelta(seconds=SHORTEST_DEFERRAL)
     for row in rows:
-        waiting = session.get(TaskInstance, UUID(row["task_instance"]), with_for_update={"of": TaskInstance})
+        waiting = session.get(TaskInstance, _id(row["task_instance"]), with_for_update={"of": TaskInstance})
         if waiting is None or waiting.state != TaskInstanceState.DEFERRED or row["heard"] >= count:
             continue
         # One that was deferred just now is resumed by its trigger, for the executor may not know of its pause yet.
@@ -217,6 +226,11 @@ def _resume(session: Session, submitter: dict[str, Any], count: int) -> bool:
             event = TriggerEvent({"called": True})  # type: ignore[no-untyped-call]
             handle_event_submit(event, task_instance=waiting, session=session)
     return bool(rows)
+
+
+def _id(text: object) -> Any:
+    """Give a task instance's id as the database has it: Airflow 3.1 keeps it as text."""
+    return TaskInstance.__table__.c.id.type.python_type(str(text))
 
 
 def _place(session: Session, task: dict[str, Any]) -> Place:

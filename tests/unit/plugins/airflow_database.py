@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from airflow.models import import_all_models
 from airflow.models.base import Base
 from airflow.models.dag import DagModel
 from airflow.models.dagbundle import DagBundleModel
@@ -30,6 +31,7 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.statements: list[str] = []
+        import_all_models()
         Base.metadata.create_all(engine)
         with engine.begin() as connection:
             connection.execute(insert(DagBundleModel.__table__).values(name="bundle", active=True))
@@ -75,10 +77,11 @@ class Database:
                 given = {
                     **place,
                     # Airflow 3.1 keeps it as text.
-                    "id": TaskInstance.__table__.c.id.type.python_type(str(uuid.uuid4())),
+                    "id": TaskInstance.__table__.c.id.type.python_type(task.get("id") or str(uuid.uuid4())),
                     "state": task.get("state", "deferred"),
                     "try_number": task.get("try_number", 1),
                     "end_date": task.get("end_date"),
+                    "updated_at": NOW,
                     "pool": "default_pool",
                     "pool_slots": 1,
                 }
