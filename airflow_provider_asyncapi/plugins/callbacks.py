@@ -7,10 +7,11 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Final, NoReturn
+from functools import cache
+from typing import Annotated, Any, Final, NoReturn, TypeVar
 
+import anyio.to_thread
 from fastapi import APIRouter, HTTPException, Path, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from airflow_provider_asyncapi.core.callbacks import Reference
@@ -19,11 +20,14 @@ from airflow_provider_asyncapi.core.messages import Headers
 from airflow_provider_asyncapi.plugins import receipts
 from airflow_provider_asyncapi.plugins.receipts import Incoming, TooManyCallsError
 
+T = TypeVar("T")
 router = APIRouter(prefix="/callbacks", tags=["Callbacks"])
 log = logging.getLogger(__name__)
 
 #: Seconds between two log lines about calls that are refused.
 _LOG_EVERY = 10.0
+#: So many calls are dealt with at the same time; the others wait.
+_AT_ONCE = 3
 #: Seconds in which a body has to come in.
 _SLOWEST = 30.0
 #: What a connection may be called here; Airflow takes slashes too, but such a name could lead elsewhere.
@@ -69,9 +73,9 @@ async def call_of_one_job(
     _hide(request)
     try:
         # What can't be genuine is refused before anything is read of it.
-        place = await run_in_threadpool(receipts.place_of, Reference.parse(reference))
+        place = await _in_turn(receipts.place_of, Reference.parse(reference))
         incoming = await _read(request)
-        await run_in_threadpool(receipts.take, place, incoming)
+        await _in_turn(receipts.take, place, incoming)
     except AsyncApiError as error:
         _refuse(error)
     return {}
@@ -86,9 +90,9 @@ async def call_of_any_job(
     try:
         if not _CONN_ID.fullmatch(conn_id):
             raise ForgedCallError("no connection is called so")
-        await run_in_threadpool(receipts.expect, conn_id)
+        await _in_turn(receipts.expect, conn_id)
         incoming = await _read(request)
-        await run_in_threadpool(receipts.take_by_identifier, conn_id, incoming)
+        await _in_turn(receipts.take_by_identifier, conn_id, incoming)
     except AsyncApiError as error:
         _refuse(error)
     return {}
@@ -99,6 +103,16 @@ async def anything_else(request: Request) -> None:
     """Refuse what is no callback as if it were a forged one: to ask in another way is to learn nothing either."""
     _hide(request)
     _refuse(ForgedCallError("it isn't a POST to such a URL"))
+
+
+async def _in_turn(work: Callable[..., T], *arguments: Any) -> T:
+    """Talk to the database on a thread, a few calls at a time: a flood of them may not hold up Airflow's own pages."""
+    return await anyio.to_thread.run_sync(work, *arguments, limiter=_turns())
+
+
+@cache
+def _turns() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(_AT_ONCE)
 
 
 def _hide(request: Request) -> None:
