@@ -14,14 +14,15 @@ import anyio.to_thread
 from fastapi import APIRouter, HTTPException, Path, Request
 from starlette.requests import ClientDisconnect
 
-from airflow_provider_asyncapi.core.callbacks import Reference
+from airflow_provider_asyncapi.core.callbacks import PATH, Reference
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallError
 from airflow_provider_asyncapi.core.messages import Headers
 from airflow_provider_asyncapi.plugins import receipts
+from airflow_provider_asyncapi.plugins.asyncapi import URL_PREFIX
 from airflow_provider_asyncapi.plugins.receipts import Incoming, TooManyCallsError
 
 T = TypeVar("T")
-router = APIRouter(prefix="/callbacks", tags=["Callbacks"])
+router = APIRouter(prefix=PATH.removeprefix(URL_PREFIX), tags=["Callbacks"])
 log = logging.getLogger(__name__)
 
 #: Seconds between two log lines about calls that are refused.

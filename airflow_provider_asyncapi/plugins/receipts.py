@@ -131,7 +131,6 @@ def take(place: Place, incoming: Incoming) -> None:
     """
     settings = _verified(place.submission.connection, incoming)
     _keep(place, settings, incoming)
-    metrics.count(metrics.CALLBACKS, place.submission.connection)
 
 
 def expect(conn_id: str) -> None:
@@ -162,8 +161,10 @@ def take_by_identifier(conn_id: str, incoming: Incoming) -> None:
         if found is None:
             raise ForgedCallError(f"connection {conn_id!r}: nobody has submitted the job that it names")
         place = _place(session, dict(found))
+    if place.submission.connection != conn_id:
+        # XComs are what tasks say, and none may claim the jobs of a connection that it hasn't used.
+        raise ForgedCallError(f"connection {conn_id!r}: the job that it names was submitted with another one")
     _keep(place, settings, incoming)
-    metrics.count(metrics.CALLBACKS, conn_id)
 
 
 def _keep(place: Place, settings: CallbackSettings, incoming: Incoming) -> None:
@@ -178,6 +179,7 @@ def _keep(place: Place, settings: CallbackSettings, incoming: Incoming) -> None:
         # A task that has begun to wait meanwhile may not have seen what wasn't there yet.
         with create_session() as session:
             _resume(session, place.task, count)
+    metrics.count(metrics.CALLBACKS, place.submission.connection)
 
 
 def _added(session: Session, place: Place, call: Call) -> int:
@@ -215,11 +217,15 @@ def _resume(session: Session, submitter: dict[str, Any], count: int) -> bool:
     :param count: how many there have been.
     :return: whether a task has said that it waits.
     """
-    rows = session.scalars(select(XComModel.value).where(XComModel.key == AWAITED_KEY + by_task(submitter))).all()
+    columns = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index, XComModel.value)
+    rows = session.execute(select(*columns).where(XComModel.key == AWAITED_KEY + by_task(submitter))).all()
     settled = datetime.now(UTC) - timedelta(seconds=SHORTEST_DEFERRAL)
-    for row in rows:
-        waiting = session.get(TaskInstance, _id(row["task_instance"]), with_for_update={"of": TaskInstance})
-        if waiting is None or waiting.state != TaskInstanceState.DEFERRED or row["heard"] >= count:
+    for *task, awaited in rows:
+        waiting = session.get(TaskInstance, _id(awaited["task_instance"]), with_for_update={"of": TaskInstance})
+        if waiting is None or waiting.state != TaskInstanceState.DEFERRED or awaited["heard"] >= count:
+            continue
+        if [waiting.dag_id, waiting.run_id, waiting.task_id, waiting.map_index] != task:
+            # A task speaks for itself: its XCom may not have another one resumed.
             continue
         # One that was deferred just now is resumed by its trigger, for the executor may not know of its pause yet.
         if waiting.updated_at is None or waiting.updated_at < settled:

@@ -228,3 +228,24 @@ def test_made_up_connections_are_looked_up_once_in_a_while_and_forgotten(
         with pytest.raises(ForgedCallError):
             receipts.expect(f"made-up-{number % 2}-{number}")
     assert len(receipts._known) <= 3
+
+
+def test_a_task_cannot_have_another_one_resumed(world: World) -> None:
+    with world.database.session() as session:
+        row = session.scalar(select(XComModel).where(XComModel.key.startswith(AWAITED_KEY)))
+        row.task_id = "submit"
+        session.commit()
+    take(call())
+    assert world.waiting().state == "deferred"
+    assert len(world.calls()) == 1
+
+
+def test_a_job_of_another_connection_is_not_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts, "_verified", lambda *_: receipts.CallbackSettings())
+    monkeypatch.setattr(receipts, "identifier_of", lambda *_: 7)
+    with pytest.raises(ForgedCallError, match="nobody has submitted"):
+        receipts.take_by_identifier("tenant-2", call())
+    world.keep(receipts.dataclasses.replace(world.submission, connection="tenant-2"))
+    with pytest.raises(ForgedCallError, match="another one"):
+        receipts.take_by_identifier("vendor", call())
+    assert world.calls() == []
