@@ -162,6 +162,12 @@ def test_a_bomb_is_stopped_by_its_ratio(unpacked, tmp_path):
     assert sum(path.stat().st_size for path in (tmp_path / "into").iterdir()) < 4 * MIB
 
 
+def test_an_archive_in_an_archive_stays_a_file_so_that_a_nested_bomb_does_not_go_off(unpacked):
+    bomb = archive(("zeros", bytes(50 * MIB)))
+    members = unpacked(archive(("inner.zip", bomb), compression=zipfile.ZIP_STORED), max_bytes=MIB)
+    assert [(path, stored.path.read_bytes()) for path, stored in members] == [(("inner.zip",), bomb)]
+
+
 def test_a_bomb_of_many_members_is_stopped_by_their_sum(unpacked):
     with pytest.raises(ResultTooLargeError, match="max_ratio"):
         unpacked(archive(*((str(number), b"\0" * MIB) for number in range(50))), max_ratio=100)
