@@ -44,12 +44,15 @@ class Send:
     :param sink: takes the body of a 2xx answer instead of the response.
     :param limit: the largest body that is read into memory, in bytes.
     :param patient: whether it can wait while the API wants no requests; then a :class:`~.errors.HeldError` is thrown.
+    :param passed: is given the answer, and gives the poll that was made where the flow needn't be woken for it; then
+        the driver may tell of that poll, and send the request again after its pause.
     """
 
     request: Request
     sink: Sink | None = None
     limit: int = MAX_BODY
     patient: bool = False
+    passed: Callable[[Response], Polled | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

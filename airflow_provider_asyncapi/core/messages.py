@@ -82,7 +82,7 @@ def origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", port or _DEFAULT_PORTS.get(parts.scheme)
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """
     One request, ready to send.

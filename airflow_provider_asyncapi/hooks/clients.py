@@ -147,9 +147,9 @@ async def _open(conn_id: str) -> tuple[Api, AiohttpDriver]:
         tls = await asyncio.to_thread(_tls_context, api)
     except AsyncApiError as error:
         raise named(conn_id, error) from error
-    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_pool
+    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 
-    return api, AiohttpDriver(api, open_pool(api.settings, tls))
+    return api, AiohttpDriver(api, open_connector(api.settings, tls))
 
 
 async def _prepared(conn_id: str) -> Api:

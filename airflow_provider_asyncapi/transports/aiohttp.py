@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
@@ -27,14 +26,16 @@ from airflow_provider_asyncapi.core.pacing import OVERLOADED, Pacer
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import fault
+from airflow_provider_asyncapi.transports.pool import Pool
 from airflow_provider_asyncapi.transports.rounds import Rounds
 from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import LONGEST_LINE, SLOWEST, Receiver, wire_head, wire_url
 
 if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
-__all__ = ["AiohttpDriver", "open_pool", "tls_context"]
+__all__ = ["AiohttpDriver", "open_connector", "tls_context"]
 
 T = TypeVar("T")
 #: Answers before the answer (RFC 9110, section 15.2).
@@ -46,7 +47,7 @@ class AiohttpDriver:
     Runs flows on the running event loop, any number at the same time, over one pool of connections.
 
     :param api: the connection.
-    :param pool: the connections, made by :func:`open_pool`.
+    :param connector: opens connections, made by :func:`open_connector`.
     :param sleep: waits so many seconds.
     :param steady: a clock that is never put back, in seconds.
     """
@@ -54,21 +55,18 @@ class AiohttpDriver:
     def __init__(
         self,
         api: Api,
-        pool: aiohttp.TCPConnector,
+        connector: aiohttp.TCPConnector,
         *,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
-        self._pool = pool
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=api.settings.connect_timeout)
+        self._pool = Pool(connector, timeout)
         self._proxy = URL(api.settings.proxy) if api.settings.proxy else None
         self._routes: dict[str, aiohttp.ClientRequest] = {}
-        self._heads: WeakKeyDictionary[Request, tuple[aiohttp.ClientRequest, bytes]] = WeakKeyDictionary()
         self._sleep = sleep
         self._steady = steady
-        self._timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=api.settings.connect_timeout, sock_read=api.settings.read_timeout
-        )
         self._pacer = Pacer(api.settings.requests_per_second)
         self._keyring = Keyring()
         self._retired: Exception | None = None
@@ -107,7 +105,7 @@ class AiohttpDriver:
     async def _perform(self, effect: Effect, observe: Observer) -> Any:
         match effect:
             case Send():
-                return await self._send(effect)
+                return await self._send_until_new(effect, observe)
             case Sleep(seconds):
                 return await self._sleep(seconds)
             case Ask():
@@ -168,18 +166,30 @@ class AiohttpDriver:
         async with self._token_lock:
             return await self.run(authorize_in_turn(self._api, self._keyring, rejected, asked_at), observe=observe)
 
-    async def _send(self, effect: Send) -> Response:
+    async def _send_until_new(self, effect: Send, observe: Observer) -> Response:
+        """Send a request, again and again as long as the flow needn't be woken for the answer."""
+        route, head = self._on_wire(effect.request)
+        while True:
+            response = await self._send(effect, route, head)
+            polled = None if effect.passed is None else effect.passed(response)
+            if polled is None or polled.pause is None:
+                return response
+            # Thousands may sleep, and none needs what it was answered.
+            del response
+            observe(polled)
+            await self._sleep(polled.pause)
+
+    async def _send(self, effect: Send, route: aiohttp.ClientRequest, head: bytes) -> Response:
         request, clock = effect.request, self._api.clock
         if self._retired is not None:
             raise copy(self._retired)
         if effect.patient and (held := self._pacer.held(clock())):
             raise HeldError(f"{request}: not sent, for the API wants no requests for {held:.3g} s", held)
-        route, head = self._on_wire(request)
         if pause := self._pacer.reserve(self._steady()):
             await self._sleep(pause)
         # What is raised has no cause, for Airflow logs it, and the library's own text holds the URL with its query.
         try:
-            connection = await self._pool.connect(route, traces=[], timeout=self._timeout)
+            connection = await self._pool.connect(route)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise fault(self._api.settings, request, error, connecting=True) from None
         try:
@@ -190,7 +200,7 @@ class AiohttpDriver:
         except BaseException:
             connection.close()
             raise
-        connection.release()
+        self._pool.release(route, connection)
         if response.status in OVERLOADED and self._api.settings.trusts(request.url):
             self._pacer.heed(response, clock())
         return response
@@ -215,37 +225,31 @@ class AiohttpDriver:
         )
         transport.write(head + request.body if request.body else head)
         protocol.start_timeout()
-        # A head that trickles in is never silent, and would hold up its job for as long as it likes.
-        patience = SLOWEST * self._api.settings.read_timeout
-        limit = asyncio.timeout(patience)
+        # A head that trickles in is never silent, and would hold up its job for as long as it likes. (asyncio.timeout()
+        # would do, but costs as much as reading the answer.)
+        latest = SLOWEST * self._api.settings.read_timeout
+        slow = asyncio.get_running_loop().call_later(latest, _give_up, protocol, request, latest)
         try:
-            async with limit:
+            answer, body = await protocol.read()
+            while answer.code in _INTERIM:
                 answer, body = await protocol.read()
-                while answer.code in _INTERIM:
-                    answer, body = await protocol.read()
-        except TimeoutError:
-            if limit.expired():
-                raise TransportError(f"{request}: the answer hadn't begun after {patience:g} s") from None
-            raise
+        finally:
+            slow.cancel()
         receiver = Receiver(effect, answer.code, answer.raw_headers, self._steady, self._api.settings.read_timeout)
         while not body.at_eof():
             receiver.feed(await body.readany())
         return receiver.finish()
 
     def _on_wire(self, request: Request) -> tuple[aiohttp.ClientRequest, bytes]:
-        """Say where a request goes, and give its head; remembered while a flow keeps the request to send it again."""
-        known = self._heads.get(request)
-        if known is None:
-            url = wire_url(request)
-            # Through a proxy without TLS it is the proxy that reads the head.
-            proxy = self._proxy if url.startswith("http:") else None
-            headers = request.headers
-            if proxy is not None and proxy.raw_user is not None:
-                login = base64.b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
-                headers += (("Proxy-Authorization", f"Basic {login}"),)
-            head = wire_head(request.method, url, headers, request.body, to_proxy=proxy is not None)
-            known = self._heads[request] = (self._route(url), head)
-        return known
+        """Say where a request goes, and give its head."""
+        url = wire_url(request)
+        # Through a proxy without TLS it is the proxy that reads the head.
+        proxy = self._proxy if url.startswith("http:") else None
+        headers = request.headers
+        if proxy is not None and proxy.raw_user is not None:
+            login = base64.b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
+            headers += (("Proxy-Authorization", f"Basic {login}"),)
+        return self._route(url), wire_head(request.method, url, headers, request.body, to_proxy=proxy is not None)
 
     def _route(self, url: str) -> aiohttp.ClientRequest:
         """Give what the connector wants to know to find a connection, made once for each server."""
@@ -259,6 +263,10 @@ class AiohttpDriver:
         return route
 
 
-def open_pool(settings: ConnectionSettings, tls: ssl.SSLContext) -> aiohttp.TCPConnector:
-    """Open the pool of connections of one connection on the running loop."""
+def _give_up(protocol: ResponseHandler, request: Request, seconds: float) -> None:
+    protocol.set_exception(TransportError(f"{request}: the answer hadn't begun after {seconds:g} s"))
+
+
+def open_connector(settings: ConnectionSettings, tls: ssl.SSLContext) -> aiohttp.TCPConnector:
+    """Make what opens the TCP connections of one Airflow connection, on the running loop."""
     return aiohttp.TCPConnector(ssl=tls, limit=0, limit_per_host=settings.connections_per_host)

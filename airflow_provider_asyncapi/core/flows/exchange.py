@@ -10,7 +10,7 @@ from urllib.parse import urldefrag, urljoin
 
 from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.downloads import Download
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Send, Sink, Sleep
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Polled, Send, Sink, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     AuthenticationError,
@@ -87,6 +87,10 @@ class Envelope:
             self._trusted = self.api.settings.trusts(request.url)
         return self._trusted and self.api.settings.auth.login is not None
 
+    def is_good_at(self, moment: float) -> bool:
+        """Tell whether what was sealed may still be sent then, in seconds since the epoch."""
+        return self._token is None or self._token.is_fresh(moment)
+
     def seal(self, request: Request, token: Token | None) -> Request:
         """
         Give the request as it may be sent: to another origin without anything secret.
@@ -112,6 +116,7 @@ def send(
     sink: Sink | None = None,
     limit: int = MAX_BODY,
     patient: bool = False,
+    passed: Callable[[Response], Polled | None] | None = None,
     envelope: Envelope | None = None,
 ) -> Flow[Response]:
     """
@@ -120,6 +125,7 @@ def send(
     :param stop: tells that an answer is final although its status code says redirect, or refused credentials.
     :param sink: takes the body of a 2xx answer.
     :param patient: whether it can wait while the API wants no requests.
+    :param passed: says which answers tell nothing new, as in :class:`~..effects.Send`.
     :param envelope: what the same request was sent in before, if it was.
     :return: the last answer, whatever its status code.
     :raises TransportError: where there was none.
@@ -133,7 +139,9 @@ def send(
         try:
             if envelope.needs_token(request):
                 token = yield Authorize(rejected)
-            response: Response = yield Send(envelope.seal(request, token), sink, limit, patient)
+            sealed = envelope.seal(request, token)
+            # Where one was redirected, the next poll begins with what was asked at first.
+            response: Response = yield Send(sealed, sink, limit, patient, None if visited else passed)
         except TransportError as error:
             # What was redirected has reached a server, whatever became of the rest.
             error.sent = error.sent or bool(visited)

@@ -172,18 +172,25 @@ class _Poll:
         """Give what an answer means that was remembered; None where it is another one."""
         return self.said if self.answer == (response.status, response.body) else None
 
-    def passed(self, answers: Answers) -> Polled | None:
+    def passed(self, response: Response) -> Polled | None:
         """Count a poll that the flow needn't be woken for: it found nothing new, and others may follow; else None."""
-        schedule, response = self.plan.schedule, answers.about(self.handle.identifier)
-        if response is None or self.remembered(response) is None or not schedule.is_even:
+        if self.remembered(response) is None:
             return None
-        # Two intervals, for a round takes a little longer than one.
         now = self.api.clock()
-        soon = now + 2 * schedule.interval
-        if "retry-after" in response.headers or _is_last(self.plan, self.state, self.polls + 1, soon):
+        pause = _interval(self.api, self.plan, self.polls + 1, response)
+        # Two of them, for the next poll, too, takes a moment.
+        soon = now + 2 * pause
+        if _is_last(self.plan, self.state, self.polls + 1, soon) or not self.envelope.is_good_at(soon):
             return None
         self.polls += 1
-        return Polled(self.handle, self.polls, 0, changed=False, at=now, pause=schedule.interval)
+        return Polled(self.handle, self.polls, 0, changed=False, at=now, pause=pause)
+
+    def passed_in(self, answers: Answers) -> Polled | None:
+        """Do the same with what the job was answered among others, who all wait the same time."""
+        response = answers.about(self.handle.identifier)
+        if response is None or not self.plan.schedule.is_even or "retry-after" in response.headers:
+            return None
+        return self.passed(response)
 
 
 def _asked(
@@ -209,7 +216,7 @@ def _answered(
 ) -> Flow[tuple[Request, Response, Verdict | AsyncApiError | None]]:
     """Ask for the job, among others where that is possible; where it isn't among them, say what that means."""
     if plan.batch is not None and job.identifier is not None:
-        answers: Answers = yield Ask(plan.batch, job.identifier, plan.schedule.interval, patient, poll.passed)
+        answers: Answers = yield Ask(plan.batch, job.identifier, plan.schedule.interval, patient, poll.passed_in)
         request, response = answers.request, answers.about(job.identifier)
         if response is not None:
             return request, response, None
@@ -218,7 +225,9 @@ def _answered(
             nothing.__dict__["json"] = None
             return request, nothing, _absent(api, plan.batch, request, job)
     stop = poll.is_answer if plan.policy.rules else None
-    response = yield from send(api, poll.request, stop=stop, patient=patient, envelope=poll.envelope)
+    response = yield from send(
+        api, poll.request, stop=stop, patient=patient, passed=poll.passed, envelope=poll.envelope
+    )
     return poll.request, response, None
 
 

@@ -12,7 +12,7 @@ from airflow_provider_asyncapi.core.effects import Flow, Log, Polled, Send
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
-from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_pool
+from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
 
@@ -79,12 +79,14 @@ def run_all(
         return outcomes
 
     async def main() -> None:
-        pool = open_pool(api.settings, tls_context(api.settings))
-        async with pool:
-            client = AiohttpDriver(api, pool, sleep=asleep, **clocks)
+        connector = open_connector(api.settings, tls_context(api.settings))
+        client = AiohttpDriver(api, connector, sleep=asleep, **clocks)
+        try:
             for flow, current[0] in running:
                 with noting(current[0]):
                     current[0].result = await client.run(flow, observe=current[0].events.append)
+        finally:
+            await client.close()
 
     asyncio.run(main())
     return outcomes

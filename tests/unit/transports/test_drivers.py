@@ -32,7 +32,7 @@ from airflow_provider_asyncapi.core.flows.exchange import send
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.transports import log_only
-from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_pool
+from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
 from tests.unit.drafts import MemoryDraft
@@ -83,7 +83,7 @@ def together(driver: str, api: Any, flows: list[Flow[Any]], **given: Any) -> lis
             client.close()
 
     async def main() -> list[Any]:
-        client = AiohttpDriver(api, open_pool(api.settings, tls_context(api.settings)), **given)
+        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)), **given)
         try:
             return await asyncio.gather(*map(client.run, flows), return_exceptions=True)
         finally:
@@ -406,7 +406,7 @@ def test_a_driver_that_is_retired_sends_nothing_any_more(serve, why):
     api = make_api(server.url)
 
     async def main() -> None:
-        client = AiohttpDriver(api, open_pool(api.settings, tls_context(api.settings)))
+        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
         client.retire(why)
         with pytest.raises(type(why)) as caught:
             await client.run(sending(Request("GET", f"{server.url}/x")))
@@ -542,6 +542,61 @@ def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
     assert len(begun) < 5
 
 
+# Again and again
+
+
+def repeating(request: Request, passed: Callable[[Response], Polled | None], **given: Any) -> Flow[Response]:
+    return (yield Send(request, passed=passed, **given))
+
+
+def test_a_request_is_sent_again_until_its_answer_is_news(serve):
+    server = serve(reply(b"old"), reply(b"old"), reply(b"new"))
+    polled = [Polled(JobHandle(1), number, 0, changed=False, at=0.0, pause=number) for number in (7, 8)]
+    left = list(polled)
+
+    def passed(response: Response) -> Polled | None:
+        return left.pop(0) if response.body == b"old" else None
+
+    outcome = run("aiohttp", make_api(server.url), repeating(Request("GET", f"{server.url}/x"), passed))
+    assert outcome.result.body == b"new"
+    assert (outcome.events, outcome.sleeps) == (polled, [7, 8])
+    assert {asked.connection for asked in server.asked} == {1}
+
+
+def test_what_goes_wrong_on_the_way_is_told_to_the_flow(serve):
+    server = serve(reply(b"old"), reset)
+    polled = Polled(JobHandle(1), 1, 0, changed=False, at=0.0, pause=1)
+    outcome = run("aiohttp", make_api(server.url), repeating(Request("GET", f"{server.url}/x"), lambda _: polled))
+    assert outcome.error[0] == "TransportError"
+    assert outcome.events == [polled]
+
+
+def test_a_hold_that_another_was_told_of_is_heeded_between_two_sends(serve):
+    server = serve(reply(b"old"), reply(b"", 503, retry_after="30"))
+    request = Request("GET", f"{server.url}/x")
+    api = make_api(server.url)
+
+    async def main() -> None:
+        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
+        polled, seen = Polled(JobHandle(1), 1, 0, changed=False, at=0.0, pause=0.05), asyncio.Event()
+
+        def passed(_: Response) -> Polled:
+            seen.set()
+            return polled
+
+        try:
+            waiting = asyncio.create_task(client.run(repeating(request, passed, patient=True)))
+            await seen.wait()
+            await client.run(sending(request))
+            with pytest.raises(HeldError):
+                await waiting
+        finally:
+            await client.close()
+
+    asyncio.run(main())
+    assert len(server.asked) == 2
+
+
 # In rounds
 
 BATCH = {"endpoint": "/jobs", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
@@ -571,7 +626,7 @@ def rounds(server: Any, flows: Callable[[AiohttpDriver], Any]) -> list[str]:
     api = make_api(server.url)
 
     async def main() -> None:
-        client = AiohttpDriver(api, open_pool(api.settings, tls_context(api.settings)))
+        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
         try:
             await flows(client)
         finally:
@@ -774,7 +829,7 @@ def test_a_task_that_is_cancelled_leaves_nothing_behind(serve, what):
         yield Gather([lambda: closing_flow(ended, api, f"{server.url}/x")] * 4, 2, ended.append)
 
     async def main() -> int:
-        client = AiohttpDriver(api, open_pool(api.settings, tls_context(api.settings)))
+        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
         try:
             flow = gathering() if what == "gather" else closing_flow(ended, api, f"{server.url}/x")
             task = asyncio.create_task(client.run(flow))
@@ -805,7 +860,7 @@ def test_whoever_is_cancelled_while_logging_in_does_not_take_the_others_along(se
     api = make_api(server.url, **LOGIN)
 
     async def main() -> int:
-        client = AiohttpDriver(api, open_pool(api.settings, tls_context(api.settings)))
+        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
         try:
             request = Request("GET", f"{server.url}/x")
             first = asyncio.create_task(client.run(send(api, request)))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.effects import Ask
+from airflow_provider_asyncapi.core.effects import Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     AuthenticationError,
@@ -790,18 +790,6 @@ def test_a_batch_counts_against_the_polls_and_the_deadline():
         in_a_batch(*[among(status="running")] * 3, at=state(deadline=START + 15))
 
 
-def passing(*replies: Any, at: Wait | None = None, **given: Any) -> tuple[list[Any], Script]:
-    """Run a wait whose driver asks again by itself as long as it may; give what came of it, and the script."""
-    api = make_api(Clock())
-    script = Passing(api, *replies)
-    outcome: list[Any] = []
-    try:
-        outcome.append(script.run(wait(api, WaitPlan.parse(plan_fields(batch=BATCH, **given)), at or state())))
-    except AsyncApiError as error:
-        outcome.append(error)
-    return outcome, script
-
-
 class Passing(Script):
     """Does what the driver of the triggerer does with a poll that needn't wake the flow."""
 
@@ -810,19 +798,33 @@ class Passing(Script):
         self.woken = 0
 
     def perform(self, effect: Any) -> Any:
-        answers = super().perform(effect)
-        if isinstance(effect, Ask):
-            while (polled := effect.passed(answers)) is not None:
+        passed = getattr(effect, "passed", None)
+        reply = super().perform(effect)
+        if passed is not None:
+            while (polled := passed(reply)) is not None:
                 self.perform(polled)
-                self.api.clock.now += effect.interval
-                answers = super().perform(effect)
+                self.perform(Sleep(polled.pause))
+                reply = super().perform(effect)
             self.woken += 1
-        return answers
+        return reply
+
+
+def played(script: Script, at: Wait | None = None, **given: Any) -> tuple[JobHandle | AsyncApiError, Script]:
+    """Run a wait; give what came of it, and the script."""
+    try:
+        return run(script, at, **given), script
+    except AsyncApiError as error:
+        return error, script
+
+
+def passing(*replies: Any, at: Wait | None = None, **given: Any) -> tuple[JobHandle | AsyncApiError, Any]:
+    """Run a wait among others whose driver asks again by itself as long as it may."""
+    return played(Passing(make_api(), *replies), at, batch=BATCH, **given)
 
 
 def test_a_job_whose_item_stays_the_same_is_not_woken_and_its_polls_are_counted():
     again = [among(status="running")] * 4
-    (handle,), script = passing(*again, among(status="running", percent=3), among(status="done"))
+    handle, script = passing(*again, among(status="running", percent=3), among(status="done"))
     assert handle.outcome is Outcome.SUCCESS
     assert (len(script.requests), script.woken) == (6, 3)
     assert [(poll.polls, poll.changed) for poll in script.polls] == [
@@ -862,23 +864,23 @@ def test_equal_for_python_is_not_the_same(first, then):
 def test_an_error_an_absence_and_a_retry_after_wake_the_flow(news):
     single = [DONE] if news.__class__ is Response and b"[]" in news.body else []
     _, script = passing(among(status="running"), among(status="running"), news, *single, among(status="done"))
-    assert script.woken == (2 if isinstance(news, AsyncApiError) or single else 3)
+    assert script.woken == (2 if isinstance(news, AsyncApiError) else 3)
     assert script.polls[1].polls == 2
     assert script.polls[-1].polls == (3 if single else 4)
 
 
 def test_after_an_error_the_first_good_answer_is_seen_by_the_flow():
     replies = [among(status="running"), lost(), among(status="running"), lost(), among(status="done")]
-    (handle,), script = passing(*replies, max_consecutive_errors=2)
+    handle, script = passing(*replies, max_consecutive_errors=2)
     assert handle.outcome is Outcome.SUCCESS
     assert [poll.errors for poll in script.polls] == [0, 1, 0, 1, 0]
 
 
 def test_jobs_that_are_not_woken_end_by_the_polls_allowed_and_by_the_deadline():
-    (error,), script = passing(*[among(status="running")] * 5, max_iterations=5)
+    error, script = passing(*[among(status="running")] * 5, max_iterations=5)
     assert isinstance(error, DeadlineError)
     assert (len(script.requests), script.woken) == (5, 2)
-    (error,), script = passing(*[among(status="running")] * 6, at=state(deadline=START + 45))
+    error, script = passing(*[among(status="running")] * 6, at=state(deadline=START + 45))
     assert "the deadline" in str(error)
     # Woken in time to make the last poll at the deadline, not some time after it.
     assert script.times[-1] == 45
@@ -888,3 +890,71 @@ def test_jobs_that_are_not_woken_end_by_the_polls_allowed_and_by_the_deadline():
 def test_where_each_poll_may_mean_something_each_wakes_the_flow(given):
     _, script = passing(*[among(status="running")] * 3, among(status="done"), **given)
     assert script.woken == 4
+
+
+# Of a poll of its own, too, the flow needn't know
+
+
+REPLIES = [
+    RUNNING,
+    answer({"status": "running", "percent": 10}),
+    answer({"status": "running"}, retry_after="30"),
+    answer({"status": "queued"}),
+    answer({}, 503),
+    answer(b"<html>"),
+    lost(),
+    DONE,
+    answer({"status": "failed"}),
+]
+
+
+@given(
+    replies=st.lists(st.sampled_from(REPLIES), min_size=1, max_size=12).flatmap(st.permutations),
+    options=st.fixed_dictionaries(
+        {},
+        optional={
+            "backoff": st.just(1.5),
+            "jitter": st.just(0.1),
+            "max_iterations": st.integers(1, 9),
+            "max_consecutive_errors": st.integers(1, 3),
+            "progress": st.just("percent"),
+            "capture": st.just({"percent": "percent"}),
+            "rules": st.just([{"status_code": [503], "outcome": "running"}]),
+        },
+    ),
+    deadline=st.none() | st.integers(5, 120),
+)
+def test_it_makes_no_difference_whether_a_driver_passes_polls(replies, options, deadline):
+    at = state(deadline=None if deadline is None else START + deadline)
+    ends = [*replies, RUNNING, RUNNING, DONE]
+    outcome, script = played(Script(make_api(), *ends), at, **options)
+    same, other = played(Passing(make_api(), *ends), at, **options)
+    assert repr(same) == repr(outcome)
+    assert other.times == script.times
+    assert other.sleeps == script.sleeps
+    assert other.polls == script.polls
+    assert other.logs == script.logs
+
+
+def test_a_job_whose_answer_stays_the_same_is_not_woken():
+    handle, script = played(Passing(make_api(), *[RUNNING] * 5, DONE))
+    assert handle.outcome is Outcome.SUCCESS
+    assert (len(script.requests), script.woken) == (6, 2)
+
+
+def test_a_token_is_renewed_in_time_although_the_flow_is_not_woken():
+    login = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
+    tokens = [answer({"token": f"token-{number}", "in": 100}) for number in range(2)]
+    api = make_api(**login, login_expiry="in")
+    # It is renewed 10 s before its end.
+    handle, script = played(Passing(api, tokens[0], *[RUNNING] * 9, tokens[1], RUNNING, DONE))
+    assert handle.outcome is Outcome.SUCCESS
+    assert [number for number, path in enumerate(script.paths) if path.endswith("/login")] == [0, 10]
+    assert script.times[10] == 90
+    assert script.woken == 4
+
+
+def test_after_a_redirect_each_poll_asks_at_the_first_place_again():
+    there = answer(None, 302, location="/elsewhere")
+    _, script = played(Passing(make_api(), there, RUNNING, there, RUNNING, there, DONE))
+    assert script.paths == ["GET /jobs/7", f"GET {BASE.replace('/v1', '')}/elsewhere"] * 3
