@@ -57,12 +57,13 @@ class WaitLedger:
     :param plan: how the job is waited for.
     :param handle: the job, as the task was given it.
     :param timeout: seconds that the wait may take.
+    :ivar ti: the task instance.
     :ivar state: where the wait stands.
     """
 
     def __init__(self, context: Context, hook: AsyncApiHook, plan: WaitPlan, handle: JobHandle, timeout: float) -> None:
         self._context = context
-        self._ti: Any = context["ti"]
+        self.ti: Any = context["ti"]
         self._store: Any = context.get("task_state_store")
         self._hook = hook
         self._showing = Showing()
@@ -141,7 +142,7 @@ class PokeLedger(WaitLedger):
         pokes = self._context.get("task_reschedule_count") or 0
         if not pokes:
             return plans.Wait(handle, started_at=now, deadline=now + timeout)
-        first = self._ti.get_first_reschedule_date(self._context)
+        first = self.ti.get_first_reschedule_date(self._context)
         started = first.timestamp() if first else now
         # The first poke only waited for the initial delay to pass.
         polls = pokes - bool(plan.schedule.initial_delay)

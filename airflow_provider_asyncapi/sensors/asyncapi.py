@@ -301,16 +301,25 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         raise AsyncApiException(f"The trigger's event can't be understood: {type(event).__name__}")
 
     def on_kill(self) -> None:
-        """Stop the remote job of a sensor that is killed while it waits on a worker."""
-        from airflow_provider_asyncapi.core.flows.abandon import abandon
+        """
+        Stop the remote job of a sensor that is killed while it waits on a worker, if nobody wants the job any more.
 
-        if self._ledger is None:
-            return
+        Airflow also kills a task whose heartbeats it has missed, and workers are stopped; its next try waits on.
+        """
+        from airflow_provider_asyncapi.core.flows.abandon import abandon
+        from airflow_provider_asyncapi.triggers.supervisor import why_unwanted_here
+
         plan: WaitPlan = self.parsed()
+        if self._ledger is None or plan.cancel is None:
+            return
+        handle = self._ledger.state.handle
+        reason = why_unwanted_here(self._ledger.ti, handle)
+        if reason is None:
+            return
         # The signal may have come in the middle of a request, whose locks and connections are better not touched.
         hook = AsyncApiHook(self.asyncapi_conn_id)
         hook.api = self.hook.api
-        hook.run(abandon(hook.api, plan, self._ledger.state.handle, "the task was killed"))
+        hook.run(abandon(hook.api, plan, handle, reason))
 
     def _storable(self) -> dict[str, Any]:
         """Give the description that the triggerer is handed; it is stored in the metadata database."""

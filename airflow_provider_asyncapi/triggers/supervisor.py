@@ -1,9 +1,10 @@
-"""What a trigger asks of Airflow and tells it, over the line to its supervisor; each message costs that a moment."""
+"""What a wait asks of Airflow and tells it, over the line to its supervisor; each message costs that a moment."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ T = TypeVar("T")
 _NEWS_EVERY = 2.0
 #: Seconds between attempts to ask Airflow something, at most.
 _LONGEST_PAUSE = 60.0
+#: Seconds in which Airflow has to answer a task that it is killing: it has five in all.
+_SOON = 2.0
 #: States of a task that waits for nothing any more.
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
@@ -38,8 +41,12 @@ class Board:
 
     def show(self, news: Mapping[str, Any]) -> None:
         """Push XComs, soon."""
+        from airflow.providers.common.compat.sdk import XCom
+
+        if not news or self._ti is None or not hasattr(XCom, "aset"):
+            return
         self._unpushed |= news
-        if news and (self._pushing is None or self._pushing.done()):
+        if self._pushing is None:
             self._pushing = asyncio.get_running_loop().create_task(self._push())
 
     async def close(self) -> None:
@@ -51,8 +58,6 @@ class Board:
     async def _push(self) -> None:
         from airflow.providers.common.compat.sdk import XCom
 
-        if self._ti is None or not hasattr(XCom, "aset"):
-            return
         while self._unpushed:
             await asyncio.sleep(max(0.0, self._pushed_at + _NEWS_EVERY - time.monotonic()))
             news, self._unpushed, self._pushed_at = self._unpushed, {}, time.monotonic()
@@ -61,6 +66,8 @@ class Board:
                     await _uninterrupted(XCom.aset(key, value, **reference(self._ti)))
             except Exception as error:  # noqa: BLE001 - news are shown where possible; that is no reason to stop
                 log.debug("News of the job could not be shown: %s", error)
+        # Of thousands of tasks that are over nothing should be left.
+        self._pushing = None
 
 
 async def has_called(job: JobHandle, heard: int) -> bool:
@@ -85,20 +92,24 @@ async def has_called(job: JobHandle, heard: int) -> bool:
     return False
 
 
-async def why_unwanted(ti: Any, job: JobHandle) -> str | None:
+async def why_unwanted(ti: Any, job: JobHandle, *, is_last_try: bool = False) -> str | None:
     """
     Say why nobody wants a job any more; None where somebody does.
 
-    A task that is over has no use for it. One that is not may wait elsewhere, may have been resumed, or may have been
-    cleared: then it waits for this job again, unless the task that submitted it was cleared too.
+    A task that is over has no use for it. One that is not may wait elsewhere, may have been resumed, may be tried
+    again, or may have been cleared: then it waits for this job again, unless the task that submitted it was cleared
+    too.
 
     :param ti: the task instance that waited for it.
+    :param is_last_try: whether a process is being ended after which there is no other try.
     """
     from airflow.providers.common.compat.sdk import XCom
 
     state = await _state_of(reference(ti))
     if state is None or state in _OVER:
         return f"the task is {state or 'gone'}"
+    if state == "running" and is_last_try:
+        return "the task was killed in its last try"
     submitter = dict[str, Any](job.task)
     if not submitter:
         return None
@@ -107,6 +118,31 @@ async def why_unwanted(ti: Any, job: JobHandle) -> str | None:
         if not isinstance(handle, dict) or handle.get("identifier") == job.identifier:
             return None
     return "the task was cleared"
+
+
+def why_unwanted_here(ti: Any, job: JobHandle) -> str | None:
+    """
+    Say the same of a task that is being killed on a worker; None, too, where Airflow can't tell soon.
+
+    It is asked on another thread: the signal may have come while this one was talking to it.
+    """
+    found: list[str | None] = []
+
+    def ask() -> None:
+        try:
+            found.append(asyncio.run(why_unwanted(ti, job, is_last_try=ti.try_number > ti.max_tries)))
+        except Exception as error:  # noqa: BLE001 - its API server may be away: a reason to kill tasks
+            log.debug("Airflow can't be asked: %s", error)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_SOON)
+    if not found:
+        log.warning("Can't tell whether job %s is still wanted, so it isn't cancelled", job.identifier)
+        return None
+    if found[0] is None:
+        log.info("Job %s is still wanted, so it isn't cancelled", job.identifier)
+    return found[0]
 
 
 async def has_ended(ti: Any) -> bool:

@@ -362,7 +362,7 @@ def test_the_deadline_is_fixed_once_for_all_tries_of_one_wait(api: ApiServer) ->
             make_sensor("deferred", job=job).execute(
                 context_of(ti, **({} if store is None else {"task_state_store": store}))
             )
-        return float(deferral.value.trigger.wait["deadline"])
+        return float(deferral.value.trigger.wait.deadline)
 
     store = Store()
     first = deadline(store)
@@ -381,7 +381,7 @@ def test_a_deferred_wait_begins_on_the_worker_and_goes_on_where_that_stopped(api
     before = time.time()
     with pytest.raises(TaskDeferred) as deferral:
         make_sensor("deferred", progress="percent", poke_interval=30, timeout=600).execute(context_of(ti))
-    state = deferral.value.trigger.wait
+    state = deferral.value.trigger.wait.dump()
     assert (state["polls"], state["errors"], state["handle"]["progress"]) == (1, 0, 0.2)
     assert 30 <= state["next_poll"] - before < 60
     assert ti.xcoms["job"]["progress"] == 0.2
@@ -390,7 +390,7 @@ def test_a_deferred_wait_begins_on_the_worker_and_goes_on_where_that_stopped(api
     asked = api.count(POLL)
     with pytest.raises(TaskDeferred) as deferral:
         make_sensor("deferred", initial_delay=30).execute(context_of(ti))
-    assert deferral.value.trigger.wait["polls"] == 0
+    assert deferral.value.trigger.wait.polls == 0
     assert api.count(POLL) == asked
 
 
@@ -542,13 +542,17 @@ def test_polls_are_counted_alike_in_all_modes(api: ApiServer, mode: str, monkeyp
     assert Counter(counted) == {f"asyncapi.polls of {name}": 3, f"asyncapi.poll_errors of {name}": 1}
 
 
-def test_a_killed_sensor_cancels_the_job_that_it_waits_for_here(api: ApiServer) -> None:
+class Killed(BaseException):
+    """Ends a task as Airflow does."""
+
+
+def killed(api: ApiServer, *, last_try: bool = False) -> int:
+    """Kill a sensor while it waits here; give how often its job was cancelled."""
+    ti = TI()
+    ti.try_number, ti.max_tries = 2, 1 if last_try else 2
     api.says(POLL, running())
     api.says("POST /jobs/j-1/cancel", reply(status=202))
     sensor = make_sensor("poke", cancel={"endpoint": "/jobs/{identifier}/cancel"})
-
-    class Killed(BaseException):
-        pass
 
     def kill(_: object) -> None:
         sensor.on_kill()
@@ -556,8 +560,37 @@ def test_a_killed_sensor_cancels_the_job_that_it_waits_for_here(api: ApiServer) 
 
     sensor.hook.get_conn()._sleep = kill
     with pytest.raises(Killed):
-        sensor.execute(context_of(TI()))
-    assert api.count("POST /jobs/j-1/cancel") == 1
+        sensor.execute(context_of(ti))
+    return api.count("POST /jobs/j-1/cancel")
+
+
+@pytest.mark.parametrize(
+    ("state", "last_try", "cancels"),
+    [
+        ("failed", False, 1),
+        ("success", False, 1),
+        # The worker is stopped, or Airflow has heard no heartbeats.
+        ("running", False, 0),
+        ("running", True, 1),
+        # It was cleared alone.
+        ("restarting", True, 0),
+        (RuntimeError("the API server is away"), True, 0),
+    ],
+)
+def test_a_killed_sensor_cancels_the_job_that_it_waits_for_here_unless_another_try_wants_it(
+    api: ApiServer, supervisor: Supervisor, state: Any, last_try: bool, cancels: int
+) -> None:
+    supervisor.task_states = {"run": {"wait": state}} if isinstance(state, str) else state
+    assert killed(api, last_try=last_try) == cancels
+
+
+def test_a_killed_sensor_whose_airflow_does_not_answer_cancels_nothing(
+    api: ApiServer, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor.task_states = {"run": {"wait": "failed"}}
+    supervisor.delay = 0.5
+    monkeypatch.setattr("airflow_provider_asyncapi.triggers.supervisor._SOON", 0.05)
+    assert killed(api) == 0
 
 
 @pytest.mark.parametrize("mode", ["deferred", "poke"])
