@@ -16,7 +16,7 @@ from yarl import URL
 
 from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.batch import Answers
-from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Effect, Flow, Gather, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Flow, Gather, News, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, HeldError, TransportError
 from airflow_provider_asyncapi.core.flows.batch import ask
 from airflow_provider_asyncapi.core.flows.login import Keyring, authorize_in_turn
@@ -97,27 +97,28 @@ class AiohttpDriver:
         with Steps(flow) as steps:
             for effect in steps:
                 try:
-                    steps.reply = await self._perform(effect, observe)
+                    if isinstance(effect, News):
+                        steps.reply = observe(effect)
+                    else:
+                        steps.reply = await self._perform(effect, observe)
                 except AsyncApiError as error:
                     steps.error = error
         return steps.result
 
-    async def _perform(self, effect: Effect, observe: Observer) -> Any:
+    def _perform(self, effect: Send | Ask | Sleep | Authorize | Call | Gather, observe: Observer) -> Awaitable[Any]:
         match effect:
             case Send():
-                return await self._send_until_new(effect, observe)
+                return self._send_until_new(effect, observe)
             case Sleep(seconds):
-                return await self._sleep(seconds)
+                return self._sleep(seconds)
             case Ask():
-                return await self._in_a_round(effect, observe)
+                return self._in_a_round(effect, observe)
             case Authorize(rejected):
-                return await self._authorize(rejected, observe)
+                return self._authorize(rejected, observe)
             case Call(work):
-                return await asyncio.to_thread(work)
+                return asyncio.to_thread(work)
             case Gather():
-                return await self._gather(effect, observe)
-            case _:
-                return observe(effect)
+                return self._gather(effect, observe)
 
     async def _gather(self, effect: Gather, observe: Observer) -> None:
         slots = asyncio.Semaphore(effect.concurrency)

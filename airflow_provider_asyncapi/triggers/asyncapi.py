@@ -103,10 +103,10 @@ class AsyncApiJobTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.asyncapi_conn_id = asyncapi_conn_id
         self.spec = spec
-        self.wait = wait or {}
+        self.wait = Wait.parse(wait) if wait else None
         self.begin = begin
         self.end_from_trigger = end_from_trigger
-        self._latest = Wait.parse(wait).handle if wait else None
+        self._latest = self.wait.handle if self.wait else None
         self._showing = Showing()
         self._shown_on: Board | None = None
         self._description: _Description | None = None
@@ -115,8 +115,8 @@ class AsyncApiJobTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give the class path and the arguments."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        names = ("asyncapi_conn_id", "spec", "wait", "begin", "end_from_trigger")
-        return path, {name: getattr(self, name) for name in names}
+        given = {name: getattr(self, name) for name in ("asyncapi_conn_id", "spec", "begin", "end_from_trigger")}
+        return path, {**given, "wait": self.wait and self.wait.dump()}
 
     def __repr__(self) -> str:
         job = None if self._latest is None else self._latest.identifier
@@ -135,7 +135,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             return
         began, handle = time.monotonic(), None
         try:
-            handle = await self._wait_or_hear()
+            handle = await (self._wait_or_hear() if self.spec.get("callback") else self._wait())
             event: dict[str, Any] = {"called": True} if handle is None else {"handle": handle.dump()}
         except AsyncApiError as error:
             event = {"error": {"kind": type(error).__name__, "message": str(error)}}
@@ -157,10 +157,7 @@ class AsyncApiJobTrigger(BaseTrigger):
 
         Any later callback resumes the task by itself. Those until then don't, for the time of the shortest deferral.
         """
-        if not self.spec.get("callback"):
-            return await self._wait()
-        state = Wait.parse(self.wait)
-        waiting = asyncio.create_task(self._wait())
+        waiting, state = asyncio.create_task(self._wait()), self._standing()
         try:
             await asyncio.wait({waiting}, timeout=SHORTEST_DEFERRAL + _MARGIN)
             return None if not waiting.done() and await has_called(state.handle, state.heard) else await waiting
@@ -197,7 +194,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             check_storable(self.spec, api)
         self._description = await _Description.of(self.spec)
         self.spec, plan = self._description.spec, self._description.plan
-        state = Wait.parse(self.wait).resumed(plan.schedule, now)
+        state = self._standing().resumed(plan.schedule, now)
         if state.polls and not state.errors and state.next_poll and state.next_poll > now:
             # The sensor has shown its first poll, and nobody has polled since.
             self._showing = Showing(ShownPoll(now, state.next_poll - now))
@@ -206,6 +203,11 @@ class AsyncApiJobTrigger(BaseTrigger):
                 raise ConfigurationError("callback: needs a worker to begin the wait; leave start_from_trigger out")
             self._board().show({JOB_KEY: state.handle.dump(), WAIT_KEY: shown_wait(self.asyncapi_conn_id, state)})
         return plan, state
+
+    def _standing(self) -> Wait:
+        """Give where the wait stood when it was handed over, or began here."""
+        assert self.wait is not None, "what begins here is told by whoever looks why it can't"  # noqa: S101 - for mypy
+        return self.wait
 
     async def _why_not_here(self, begin: Mapping[str, Any]) -> str | None:
         """Find the job whose wait begins here, or say why a worker has to begin it after all."""
@@ -227,7 +229,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         started_at = (
             time.time() if self.timeout_after is None else _epoch(self.timeout_after) - begin["airflow_timeout"]
         )
-        self._latest, self.wait = handle, Wait(handle, started_at, started_at + begin["timeout"]).dump()
+        self._latest, self.wait = handle, Wait(handle, started_at, started_at + begin["timeout"])
         return None
 
     async def _has_pushed_result(self, handle: JobHandle) -> bool:
@@ -287,7 +289,8 @@ class AsyncApiJobTrigger(BaseTrigger):
 
     def _observe(self, event: News) -> None:
         if isinstance(event, Log):
-            self.log.log(event.level, "%s", event.message)
+            # Not self.log, which makes a logger for each trigger.
+            self.logger().log(event.level, "%s", event.message)
         elif isinstance(event, Polled):
             self._watch(event)
 
@@ -298,7 +301,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         return self._shown_on
 
     def _watch(self, event: Polled) -> None:
-        metrics.poll_made(self.asyncapi_conn_id, event, self.wait["started_at"])
+        metrics.poll_made(self.asyncapi_conn_id, event, self._standing().started_at)
         self._latest, self._polled = event.handle, event
         if not event.handle.outcome.is_final:
             self._board().show(self._showing.after(event))

@@ -71,7 +71,7 @@ def _heard(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
     if plan.policy.key is None:
         # A rule alone has decided, and gives the code of an answer for a status; this was none.
         verdict = dataclasses.replace(verdict, value="called back")
-    yield from doubt(api, plan, CALL, call, verdict, set())
+    yield from doubt(api, plan, CALL, call, verdict)
     handle = updated(handle, plan, verdict, call, scope)
     if verdict.outcome.is_final:
         handle = dataclasses.replace(handle, call=number)

@@ -68,7 +68,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
     if handle.outcome.is_final:
         return handle
     patience = Patience(plan.schedule, state.errors)
-    doubted, is_first = set[str | None](), state.polls == 0
+    doubted, is_first = frozenset[str | None](), state.polls == 0
     poll = _Poll.of(api, plan, state, handle, state.polls)
     if (delay := _first_delay(api, plan, state, spread=spread)) > 0:
         yield Sleep(until_deadline(delay, state, api.clock()))
@@ -86,7 +86,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
             if found.outcome.is_final:
                 yield Polled(handle, polls, 0, changed=True, at=now)
                 return (yield from ended(api, plan, handle, found, request, response))
-            yield from doubt(api, plan, request, response, found, doubted)
+            doubted = yield from doubt(api, plan, request, response, found, doubted)
             poll.remember(response, found)
         else:
             # After an error even an answer as before is news: that it is over.
@@ -360,13 +360,17 @@ def until_deadline(pause: float, state: Wait, now: float) -> float:
 
 
 def doubt(
-    api: Api, plan: WaitPlan, request: Request, response: Response, verdict: Verdict, doubted: set[str | None]
-) -> Flow[None]:
-    """Say that a status isn't known, once for each."""
+    api: Api,
+    plan: WaitPlan,
+    request: Request,
+    response: Response,
+    verdict: Verdict,
+    doubted: frozenset[str | None] = frozenset(),
+) -> Flow[frozenset[str | None]]:
+    """Say that a status isn't known, once for each; give ``doubted``, with the new one."""
     status = None if verdict.value is None else as_text(verdict.value)
     if verdict.known or status in doubted:
-        return
-    doubted.add(status)
+        return doubted
     if status is None:
         problem = MissingValueError(f"there is no status{_where(plan)}, so the job is taken for running")
         yield Log(logging.WARNING, unusable(api, request, response, problem))
@@ -376,6 +380,7 @@ def doubt(
             logging.WARNING,
             f"{request}: the answer says {shown!r}, which none of the given values or rules knows; taken for running",
         )
+    return doubted | {status}
 
 
 def _where(plan: WaitPlan) -> str:

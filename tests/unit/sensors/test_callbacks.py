@@ -54,7 +54,7 @@ def resumed(ti: TI, deferral: TaskDeferred, *, keeps_kwargs: bool = True, **give
 
 
 def state_of(deferral: TaskDeferred) -> Any:
-    return rebuilt(deferral.trigger).wait
+    return rebuilt(deferral.trigger).wait.dump()
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,9 +27,7 @@ def waiting_for_calls(*, heard: int = 0, seconds: float = 20, **spec: Any) -> As
     """Make a trigger that polls seldom."""
     now = time.time()
     made = trigger(callback=True, **{"poke_interval": 500, **spec})
-    made.wait = Wait(
-        JobHandle("j-1", task=SUBMITTER), now, now + seconds, polls=1, next_poll=now + 500, heard=heard
-    ).dump()
+    made.wait = Wait(JobHandle("j-1", task=SUBMITTER), now, now + seconds, polls=1, next_poll=now + 500, heard=heard)
     return made
 
 
@@ -78,7 +77,7 @@ def test_a_poll_ends_the_wait_before_or_after_the_look_for_callbacks(
 ) -> None:
     api.says(POLL, reply({"status": "done"}))
     waiting = waiting_for_calls()
-    waiting.wait = {**waiting.wait, "next_poll": time.time() + seconds}
+    waiting.wait = replace(waiting.wait, next_poll=time.time() + seconds)
     event = asyncio.run(event_of(waiting))
     assert (event["handle"]["outcome"], event["handle"]["call"]) == ("success", None)
 
@@ -98,7 +97,7 @@ def test_while_airflow_is_away_it_is_asked_again_and_polls_go_on(
     monkeypatch.setattr(XCom, "aget_one", away_at_first)
     api.says(POLL, reply({"status": "running"}))
     waiting = waiting_for_calls(poke_interval=0.1)
-    waiting.wait = {**waiting.wait, "next_poll": None}
+    waiting.wait = replace(waiting.wait, next_poll=None)
     assert asyncio.run(event_of(waiting)) == {"called": True}
     assert asked[1] - asked[0] >= 1
     assert api.count(POLL) > 1
@@ -127,7 +126,7 @@ def test_a_trigger_that_is_ended_leaves_no_poll_behind(api: ApiServer, connectio
 
     async def scenario() -> None:
         waiting = waiting_for_calls(poke_interval=0.1)
-        waiting.wait = {**waiting.wait, "next_poll": None}
+        waiting.wait = replace(waiting.wait, next_poll=None)
         task = asyncio.create_task(event_of(waiting))
         await until(lambda: api.count(POLL) > 1)
         task.cancel()

@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import json
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -221,7 +222,7 @@ def test_a_trigger_that_goes_on_in_time_says_nothing_that_the_sensor_has_said(
     now = time.time()
     seen = JobHandle("j-1", status="running", urls={"status": f"{api.url}/jobs/j-1"})
     waiting = trigger(job=seen)
-    waiting.wait = Wait(seen, now, now + 20, polls=1, next_poll=now + 0.5).dump()
+    waiting.wait = Wait(seen, now, now + 20, polls=1, next_poll=now + 0.5)
     asyncio.run(event_of(waiting))
     assert supervisor.of_kind("SetXCom") == []
 
@@ -348,7 +349,7 @@ def test_all_triggers_of_a_loop_share_one_look_up_and_one_session(
         pool = client.driver._pool
         waits.pop().cancel()
         await asyncio.gather(*waits)
-        assert pool.closed
+        assert pool._connector.closed
         assert not clients._clients[asyncio.get_running_loop()]
 
     asyncio.run(scenario())
@@ -365,7 +366,7 @@ def test_the_session_is_closed_when_all_are_cancelled(api: ApiServer, connection
         for task in waits:
             task.cancel()
         await asyncio.wait(waits)
-        assert pool.closed
+        assert pool._connector.closed
 
     asyncio.run(scenario())
 
@@ -490,7 +491,7 @@ def test_triggers_that_wait_alike_ask_together(api: ApiServer, connection: None,
 
     async def scenario() -> list[dict[str, Any]]:
         waits = [trigger(batch=batch), trigger(batch=batch)]
-        waits[1].wait["handle"]["identifier"] = "j-2"
+        waits[1].wait = replace(waits[1].wait, handle=JobHandle("j-2"))
         return await asyncio.gather(*map(event_of, waits))
 
     events = asyncio.run(scenario())
