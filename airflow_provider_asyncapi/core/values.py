@@ -59,7 +59,8 @@ def as_text(value: JsonValue) -> str:
 
     What JSON has no form for (a date that a DAG author gives) is written as ``str`` does.
     """
-    if not (value is None or isinstance(value, int | float | list | tuple | Mapping)):
+    # Mostly it is a text, and whether something is a mapping takes long to find out.
+    if isinstance(value, str) or not (value is None or isinstance(value, int | float | list | tuple | Mapping)):
         return str(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 

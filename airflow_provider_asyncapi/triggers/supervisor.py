@@ -41,9 +41,7 @@ class Board:
 
     def show(self, news: Mapping[str, Any]) -> None:
         """Push XComs, soon."""
-        from airflow.providers.common.compat.sdk import XCom
-
-        if not news or self._ti is None or not hasattr(XCom, "aset"):
+        if not news or self._ti is None:
             return
         self._unpushed |= news
         if self._pushing is None:
@@ -58,7 +56,7 @@ class Board:
     async def _push(self) -> None:
         from airflow.providers.common.compat.sdk import XCom
 
-        while self._unpushed:
+        while self._unpushed and hasattr(XCom, "aset"):
             await asyncio.sleep(max(0.0, self._pushed_at + _NEWS_EVERY - time.monotonic()))
             news, self._unpushed, self._pushed_at = self._unpushed, {}, time.monotonic()
             try:

@@ -176,21 +176,23 @@ class _Poll:
         """Count a poll that the flow needn't be woken for: it found nothing new, and others may follow; else None."""
         if self.remembered(response) is None:
             return None
+        return self._counted(_interval(self.api, self.plan, self.polls + 1, response))
+
+    def passed_in(self, answers: Answers) -> Polled | None:
+        """Do the same with what the job was answered among others, who all wait the same time."""
+        response, schedule = answers.about(self.handle.identifier), self.plan.schedule
+        if response is None or self.remembered(response) is None or not schedule.is_even:
+            return None
+        return None if "retry-after" in response.headers else self._counted(schedule.interval)
+
+    def _counted(self, pause: float) -> Polled | None:
         now = self.api.clock()
-        pause = _interval(self.api, self.plan, self.polls + 1, response)
         # Two of them, for the next poll, too, takes a moment.
         soon = now + 2 * pause
         if _is_last(self.plan, self.state, self.polls + 1, soon) or not self.envelope.is_good_at(soon):
             return None
         self.polls += 1
         return Polled(self.handle, self.polls, 0, changed=False, at=now, pause=pause)
-
-    def passed_in(self, answers: Answers) -> Polled | None:
-        """Do the same with what the job was answered among others, who all wait the same time."""
-        response = answers.about(self.handle.identifier)
-        if response is None or not self.plan.schedule.is_even or "retry-after" in response.headers:
-            return None
-        return self.passed(response)
 
 
 def _asked(
