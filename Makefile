@@ -69,7 +69,7 @@ test-integration: $(VENV)/.s3 ## integration tests: a real Airflow against real 
 	@mkdir -p reports
 	@$(BIN)/python -m pytest tests/integration -m 'integration or not integration' --timeout=600 --junitxml=reports/$@.xml $(ARGS)
 
-test-cluster: $(VENV)/.cluster ## a cluster whose parts are killed, against an API that misbehaves (CLUSTER_JOBS=2000 for a full size)
+test-cluster: $(VENV)/.cluster ## a cluster whose parts are killed, against an API that misbehaves (CLUSTER_JOBS=2000 CLUSTER_MINUTES=30 for endurance)
 	$(SAY) "Cluster tests on Airflow $(AIRFLOW_NEWEST), CeleryExecutor, Postgres and Redis"
 	@scripts/cluster-services
 	@mkdir -p reports

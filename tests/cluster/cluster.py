@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,19 +25,29 @@ from tests.cluster.services import Services
 HERE = Path(__file__).resolve().parent
 WORKERS = ("worker-1", "worker-2")
 TRIGGERERS = ("triggerer-1", "triggerer-2")
+#: How many jobs the DAG ``many`` has.
+JOBS = 20
+#: How many jobs the runs of the DAG ``endurance`` have together. Runs of fifty: for each task that waits for another,
+#: Airflow's scheduler looks at all tasks of its run that have ended, and one run of thousands would crawl.
+ENDURING_JOBS = int(os.environ.get("CLUSTER_JOBS", "20"))
+ENDURING_RUNS = math.ceil(ENDURING_JOBS / 50)
+ENDURING_JOBS_PER_RUN = math.ceil(ENDURING_JOBS / ENDURING_RUNS)
+#: Seconds between two polls of one of them: a hundred a second in all, beside which Airflow has the two cores.
+ENDURING_INTERVAL = max(5, ENDURING_JOBS // 100)
+#: Seconds; long enough for a busy machine. A job has four legs on a worker, of which two cores manage some four a
+#: second when they have nothing else to do.
+PATIENCE = 240.0 + 4 * ENDURING_JOBS
+#: How many tasks of a run that went wrong are told of, with their logs.
+_MOST_TOLD = 12
 _ONLY_HERE = ("--without-gossip", "--without-mingle")
 COMPONENTS: dict[str, tuple[str, ...]] = {
     "api-server": ("api-server", "--workers", "1"),
     "scheduler": ("scheduler",),
     "dag-processor": ("dag-processor",),
-    **dict.fromkeys(TRIGGERERS, ("triggerer", "--capacity", "2000")),
+    **dict.fromkeys(TRIGGERERS, ("triggerer", "--capacity", str(max(2000, ENDURING_JOBS)))),
     # Throughput is bound by the two cores; the processes beyond those are for tasks that are held up.
     **{name: ("celery", "worker", "-H", name, "-c", "6", "--pid", f"{name}.pid", *_ONLY_HERE) for name in WORKERS},
 }
-#: Seconds; long enough for a busy machine.
-PATIENCE = 240.0
-#: How many jobs the DAG ``many`` has.
-JOBS = int(os.environ.get("CLUSTER_JOBS", "20"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +77,11 @@ class Cluster(LocalAirflow):
             components=COMPONENTS,
             connections=connections,
             config=_configuration(services),
+            start_timeout=PATIENCE,
             env={
-                "CLUSTER_JOBS": str(JOBS),
+                "JOBS": str(JOBS),
+                "ENDURING_JOBS_PER_RUN": str(ENDURING_JOBS_PER_RUN),
+                "ENDURING_INTERVAL": str(ENDURING_INTERVAL),
                 "PYTHONPATH": str(HERE / "names"),
                 "FAILING_NAMES": str(self.failing_names),
             },
@@ -104,14 +118,39 @@ class Cluster(LocalAirflow):
         wait_until(lambda: self.run_state(run_id) in RUN_OVER, lambda: self.story(run_id), timeout)
         return str(self.run_state(run_id))
 
-    def story(self, run_id: str) -> str:
-        """Tell how the tasks of a run are, and what their logs say: for the message of a failed test."""
-        tasks = self.tasks(run_id).values()
-        lines = [f"{run_id}: {self.run_state(run_id)}", *map(str, tasks)]
-        for path in sorted((self.home / "logs").glob(f"dag_id=*/run_id={run_id}/**/*.log*")):
-            told = [_told(line) for line in path.read_text(errors="replace").splitlines() if "::" not in line]
-            lines += [f"--- {path.relative_to(self.home / 'logs')}", *told[-12:]]
+    def story(self, run_id: str, indices: Collection[int] = ()) -> str:
+        """
+        Tell how the tasks of a run are, and what their logs say: for the message of a failed test.
+
+        :param indices: the map indices of the tasks to tell of; all by default. Of many some are told, those that went
+            well last
+        """
+        tasks = [task for task in self.tasks(run_id).values() if not indices or task.map_index in indices]
+        tasks.sort(key=lambda task: (task.state == "success", task.state in {None, "deferred"}))
+        lines = [f"{run_id}: {self.run_state(run_id)}, {Counter(task.state for task in tasks)}"]
+        for task in tasks[:_MOST_TOLD]:
+            lines.append(str(task))
+            of_task = f"dag_id=*/run_id={run_id}/task_id={task.task_id}/map_index={task.map_index}/*.log*"
+            for path in sorted((self.home / "logs").glob(of_task)):
+                told = [_told(line) for line in path.read_text(errors="replace").splitlines() if "::" not in line]
+                lines += [f"--- {path.relative_to(self.home / 'logs')}", *told[-12:]]
         return "\n".join(lines)
+
+    def legs(self) -> int:
+        """Count what was sent to workers: each task at least once, and once more for each resumption and retry."""
+        logs = [(self.home / f"{name}.log").read_text(errors="replace") for name in WORKERS]
+        return sum(log.count("] received") for log in logs)
+
+    def waiting(self, dag_id: str) -> dict[str, set[int]]:
+        """Give by run the map indices of a DAG's jobs that are waited for in a triggerer."""
+        sql = """
+            SELECT run_id, map_index FROM task_instance
+            WHERE dag_id = %s AND task_id = 'job.wait' AND state = 'deferred'
+        """
+        found: dict[str, set[int]] = defaultdict(set)
+        for run_id, index in self.query(sql, dag_id):
+            found[run_id].add(index)
+        return found
 
     def waiting_at(self) -> dict[int, int]:
         """Count the waiting jobs by the triggerer that holds them."""
@@ -176,6 +215,7 @@ def _configuration(services: Services) -> dict[str, dict[str, str]]:
             "parallelism": "32",
             "max_active_tasks_per_dag": "2000",
             "default_pool_task_slot_count": "2000",
+            "max_active_runs_per_dag": str(max(16, ENDURING_RUNS)),
         },
         "database": {
             "sql_alchemy_conn": services.postgres_url("psycopg2"),
@@ -194,13 +234,16 @@ def _configuration(services: Services) -> dict[str, dict[str, str]]:
             "task_instance_heartbeat_timeout_detection_interval": "2",
             "scheduler_health_check_threshold": "15",
             "orphaned_tasks_check_interval": "5",
+            # What a killed worker had taken, but not begun, is found only by this.
+            "task_queued_timeout": "120",
+            "task_queued_timeout_check_interval": "10",
         },
         "triggerer": {
             "job_heartbeat_sec": "1",
             # Of one that has been silent for so long, another takes over the work.
             "triggerer_health_check_threshold": "8",
-            # So that none takes all.
-            "max_trigger_to_select_per_loop": "4",
+            # So that none takes all, and all are taken soon.
+            "max_trigger_to_select_per_loop": str(max(4, ENDURING_JOBS // 10)),
         },
         "workers": {"min_heartbeat_interval": "2"},
     }

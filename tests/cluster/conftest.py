@@ -60,6 +60,16 @@ def cluster(
                 "callback_secret": f"whsec_{base64.b64encode(SIGNING_KEY).decode()}",
             },
         },
+        "endurance": {
+            "port": ports[1],
+            "extra": {
+                **login,
+                "login_request": {"method": "POST", "endpoint": "/login/endurance"},
+                # So that what trickles in is given up after a minute, and holds up nobody else until then.
+                "read_timeout": 6,
+                "connections_per_host": 100,
+            },
+        },
         "unresolved": {"host": "http://jobs.test", "port": ports[1]},
         # Each logs in at an address of its own, so that one can be held up.
         **{

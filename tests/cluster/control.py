@@ -62,9 +62,9 @@ class RemoteJob:
         """Give the seconds between each two polls."""
         return [round(after - before, 2) for before, after in pairwise(self.polls)]
 
-    def gaps_below(self, seconds: float) -> int:
-        """Count the polls that came too soon after the one before."""
-        return sum(gap < seconds for gap in self.gaps())
+    def polls_beyond(self, seconds: float) -> float:
+        """Count the polls beyond one each so many seconds; one that came early by half of that counts half."""
+        return sum(1 - gap / seconds for gap in self.gaps() if gap < seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,10 @@ class Control:
     def finish(self, name: str) -> None:
         """Let a job be done, or all jobs of a run."""
         self._call("finish", {"run": name})
+
+    def expire(self) -> None:
+        """Let all tokens given so far be void."""
+        self._call("expire", {})
 
     def refuse(self, seconds: float) -> None:
         """Let the flaky port refuse connections."""

@@ -16,7 +16,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -201,12 +201,16 @@ class JobApi:
         names = [name for name in self.submits if name.startswith(f"{run}/")]
         return web.json_response(
             {
-                "jobs": [{**asdict(job), "state": job.state()} for job in self._of(run)],
+                "jobs": [{**vars(job), "state": job.state()} for job in self._of(run)],
                 "submits": {name: self.submits[name] for name in names},
                 "lookups": {name: self.lookups[name] for name in names},
                 "logins": self.logins,
             }
         )
+
+    async def expire(self, request: web.Request) -> web.Response:
+        self.tokens.clear()
+        return web.json_response({})
 
     async def refuse(self, request: web.Request) -> web.Response:
         """Close the flaky port, for as long as said."""
@@ -246,6 +250,7 @@ class JobApi:
                 web.get("/control/holding", self.holding),
                 web.post("/control/finish", self.finish),
                 web.get("/control/report", self.report),
+                web.post("/control/expire", self.expire),
                 web.post("/control/refuse", self.refuse),
             ]
         )

@@ -53,6 +53,7 @@ class Jobs:
     :param wait: the sensor's arguments.
     :param fetch: the fetch operator's arguments.
     :param count: how many jobs.
+    :param retries: of each task.
     :param retry_delay: seconds.
     """
 
@@ -60,11 +61,12 @@ class Jobs:
     wait: dict[str, Any] = field(default_factory=lambda: POLLED)
     fetch: dict[str, Any] = field(default_factory=lambda: {"endpoint": "/jobs/{identifier}/result"})
     count: int = 1
+    retries: int = 3
     retry_delay: int = 2
 
 
 DAGS = {
-    "many": Jobs(PLAIN, count=int(os.environ["CLUSTER_JOBS"])),
+    "many": Jobs(PLAIN, count=int(os.environ["JOBS"])),
     "plain": Jobs(PLAIN),
     "keyed": Jobs(KEYED),
     "lookup": Jobs(FINDABLE),
@@ -78,6 +80,15 @@ DAGS = {
     "plain-patient": Jobs(PLAIN, retry_delay=40),
     "keyed-patient": Jobs(KEYED, retry_delay=40),
     "lookup-patient": Jobs(FINDABLE, retry_delay=40),
+    # Workers are killed while they submit. A request with a key would then be sent again; with a look-up the API has to
+    # count one for each job, whatever happens.
+    "endurance": Jobs(
+        FINDABLE,
+        {**POLLED, "poke_interval": int(os.environ["ENDURING_INTERVAL"]), "timeout": 24 * 3600},
+        count=int(os.environ["ENDURING_JOBS_PER_RUN"]),
+        retries=30,
+        retry_delay=20,
+    ),
 }
 
 
@@ -94,8 +105,10 @@ for dag_id, jobs in DAGS.items():
         params={"conn": "jobs", "seconds": 8},
         default_args={
             "asyncapi_conn_id": "{{ params.conn }}",
-            "retries": 3,
+            "retries": jobs.retries,
             "retry_delay": timedelta(seconds=jobs.retry_delay),
+            # A job that was submitted is waited for before others are submitted.
+            "weight_rule": "upstream",
         },
     ):
 
