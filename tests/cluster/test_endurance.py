@@ -104,6 +104,7 @@ class Endurance:
         self.cluster.wait_until_healthy()
         self.cluster.wait_for_triggerers()
         self.cluster.check()
+        self.check()
         self.until_polled()
         took = time.monotonic() - began
         self.recoveries[name].append(took)
@@ -121,8 +122,15 @@ class Endurance:
         waiting = [(run, index) for run in self.runs for index in sorted(self.waiting[run.run_id])]
         return self.dice.sample(waiting, max(1, math.ceil(share * len(waiting))))
 
+    def check(self) -> None:
+        """Fail at once where a task has, in spite of its many retries: its job would be waited for in vain."""
+        sql = "SELECT run_id, map_index FROM task_instance WHERE dag_id = %s AND state = 'failed'"
+        failed = self.cluster.query(sql, DAG_ID)
+        assert not failed, f"{failed}\n{self.cluster.story(failed[0][0], [failed[0][1]])}"
+
     def are_waiting(self, jobs: float) -> bool:
         """Tell whether so many jobs wait, or were skipped."""
+        self.check()
         found = (self.cluster.waiting(DAG_ID), self.skipped)
         return sum(len(indices) for by_run in found for indices in by_run.values()) >= jobs
 
@@ -187,6 +195,7 @@ def expire(endurance: Endurance) -> None:
 def clear(endurance: Endurance) -> None:
     """Clear a few waits: they go on with the same jobs."""
     for run, index in endurance.some(FEW):
+        # Airflow takes one instance of a mapped task as a pair.
         endurance.cluster.client.clear(run.dag_id, run.run_id, ("job.wait", index))
 
 
