@@ -1,4 +1,4 @@
-"""Processes on a worker that are killed around the one moment that counts: the request to submit."""
+"""Processes on a worker that are killed: around the one moment that counts, the request to submit, or while they poll."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
+from psutil import Process
 
 from tests.cluster.cluster import process_at
 from tests.cluster.control import HOLD_AFTER, HOLD_BEFORE
-from tests.cluster.runs import Run
+from tests.cluster.runs import FOR_LONG, Run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -97,3 +98,30 @@ def test_a_task_that_is_killed_submits_its_job_once(name, killed):
     if scenario.error:
         assert scenario.error in run.log("job.submit"), run.story()
     run.check(jobs=scenario.jobs, submits=scenario.submits)
+
+
+def polling(api, start, name: str, seconds: float) -> tuple[Run, Process]:
+    """Start a run whose sensor polls on a worker; give its process as well, in the middle of a poll."""
+    api.plan(f"{name}/0", "status", HOLD_BEFORE)
+    run = start("poking", name, seconds=seconds)
+    run.until(lambda: api.held_at(f"{name}/0", "status"))
+    return run, process_at(api.held_at(f"{name}/0", "status"))
+
+
+def test_a_wait_on_a_worker_that_is_stopped_goes_on_in_the_next_try(api, start):
+    run, task = polling(api, start, "stopped", seconds=8)
+    task.terminate()
+    run.until(lambda: "is still wanted, so it isn't cancelled" in run.log("job.wait"))
+    task.kill()
+    api.release("stopped/0", "status")
+    assert run.finish() == "success", run.story()
+    assert run.tries("job.wait") == 2, run.story()
+    run.check()
+
+
+def test_a_wait_on_a_worker_that_is_marked_as_failed_cancels_its_job(api, start):
+    run, _ = polling(api, start, "poking-marked", seconds=FOR_LONG)
+    run.cluster.client.mark("poking", "poking-marked", "job.wait", "failed", map_index=0)
+    run.until(lambda: "was cancelled (the task is failed)" in run.log("job.wait"))
+    api.release("poking-marked/0", "status")
+    run.check(cancels=1)

@@ -24,6 +24,7 @@ POLLED = {
     "failure_value": ["failed", "cancelled"],
     "cancel": {"method": "DELETE", "endpoint": "/jobs/{identifier}"},
     "timeout": 900,
+    "deferrable": True,
 }
 #: How those are that call back: nothing can be asked.
 CALLED = {**POLLED, "endpoint": None, "callback": True}
@@ -70,6 +71,7 @@ DAGS = {
     "plain": Jobs(PLAIN),
     "keyed": Jobs(KEYED),
     "lookup": Jobs(FINDABLE),
+    "poking": Jobs(KEYED, {**POLLED, "deferrable": False}),
     "started": Jobs({**KEYED, "start": {"endpoint": "/jobs/{identifier}/start", **WITH_KEY}}),
     "deadline": Jobs(PLAIN, {**POLLED, "timeout": 20}, count=2),
     "calling": Jobs(CALLING, CALLED, FROM_CALLBACK),
@@ -94,7 +96,7 @@ DAGS = {
 
 def three_tasks(jobs: Jobs) -> None:
     submit = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifier="id", **jobs.submit)
-    wait = AsyncApiSensor(task_id="wait", job=submit.job, deferrable=True, **jobs.wait)
+    wait = AsyncApiSensor(task_id="wait", job=submit.job, **jobs.wait)
     submit >> wait >> AsyncApiFetchOperator(task_id="fetch", job=wait.job, **jobs.fetch)
 
 
