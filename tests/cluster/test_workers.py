@@ -1,16 +1,19 @@
-"""Processes on a worker that are killed: around the one moment that counts, the request to submit, or while they poll."""
+"""Processes on a worker that are killed: around the request to submit, the one moment that counts, or as they poll."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
-from psutil import Process
 
 from tests.cluster.cluster import process_at
 from tests.cluster.control import HOLD_AFTER, HOLD_BEFORE
 from tests.cluster.runs import FOR_LONG, Run
+
+if TYPE_CHECKING:
+    from psutil import Process
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
