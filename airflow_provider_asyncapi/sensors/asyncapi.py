@@ -309,12 +309,12 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         from airflow_provider_asyncapi.core.flows.abandon import abandon
         from airflow_provider_asyncapi.triggers.supervisor import why_unwanted_here
 
-        plan: WaitPlan = self.parsed()
-        if self._ledger is None or plan.cancel is None:
+        # Before the wait begins, the parameters may not have been rendered yet.
+        if self._ledger is None:
             return
+        plan: WaitPlan = self.parsed()
         handle = self._ledger.state.handle
-        reason = why_unwanted_here(self._ledger.ti, handle)
-        if reason is None:
+        if plan.cancel is None or (reason := why_unwanted_here(self._ledger.ti, handle)) is None:
             return
         # The signal may have come in the middle of a request, whose locks and connections are better not touched.
         hook = AsyncApiHook(self.asyncapi_conn_id)

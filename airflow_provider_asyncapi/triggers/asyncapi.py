@@ -206,7 +206,7 @@ class AsyncApiJobTrigger(BaseTrigger):
 
     def _standing(self) -> Wait:
         """Give where the wait stood when it was handed over, or began here."""
-        assert self.wait is not None, "what begins here is told by whoever looks why it can't"  # noqa: S101 - for mypy
+        assert self.wait is not None, "a wait that begins here has begun once its job is known"  # noqa: S101 - for mypy
         return self.wait
 
     async def _why_not_here(self, begin: Mapping[str, Any]) -> str | None:

@@ -243,7 +243,7 @@ def say(capsys):
 
     def say_now(line: str) -> None:
         with capsys.disabled():
-            print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)  # noqa: T201
+            print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)  # noqa: T201 - for whoever runs it
 
     return say_now
 

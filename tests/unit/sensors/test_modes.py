@@ -599,6 +599,10 @@ def test_a_killed_sensor_that_does_not_wait_cancels_nothing(api: ApiServer, mode
     assert not api.requests
 
 
+def test_a_sensor_that_is_killed_before_its_parameters_are_rendered_says_nothing() -> None:
+    make_sensor("poke", cancel="{{ params.cancel }}").on_kill()
+
+
 @pytest.mark.parametrize("answer", [reply({"status": "done"}), reply({"status": "failed"})])
 def test_connections_are_closed_whatever_the_outcome(api: ApiServer, answer: Any, monkeypatch: Any) -> None:
     api.says(POLL, answer)
