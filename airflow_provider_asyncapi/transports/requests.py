@@ -272,6 +272,10 @@ class _Adapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
+    def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
+        """Leave it to the context: requests would have its own authorities added to those that are trusted."""
+        conn.cert_reqs = self._context.verify_mode
+
 
 def _open_session(api: Api) -> requests.Session:
     settings = api.settings
@@ -280,7 +284,6 @@ def _open_session(api: Api) -> requests.Session:
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()
-    session.verify = settings.verify
     if settings.proxy:
         session.proxies = {"http": settings.proxy, "https": settings.proxy}
     adapter = _Adapter(tls_context(settings), settings.connections_per_host)

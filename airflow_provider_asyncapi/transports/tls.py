@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import cache
 
 import certifi
 
@@ -12,16 +13,16 @@ from airflow_provider_asyncapi.core.settings import ConnectionSettings
 
 def tls_context(settings: ConnectionSettings) -> ssl.SSLContext:
     """
-    Make the TLS context of a connection; it reads files and takes some milliseconds, so not on the event loop.
+    Give the TLS context of a connection; it reads files and takes a while, so not on the event loop.
 
     Without ``ca_cert`` the authorities of the system are trusted, and those that requests brings along.
 
     :raises ConfigurationError: where a certificate can't be read.
     """
+    if settings.verify and not (settings.ca_cert or settings.client_cert):
+        return usual_context()
     try:
-        context = ssl.create_default_context(cafile=settings.ca_cert)
-        if settings.ca_cert is None:
-            context.load_verify_locations(certifi.where())
+        context = _trusting(settings.ca_cert)
         if not settings.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -32,4 +33,17 @@ def tls_context(settings: ConnectionSettings) -> ssl.SSLContext:
         raise ConfigurationError(
             f"connection: ca_cert, client_cert or client_key can't be read here: {error.strerror or error}"
         ) from None
+    return context
+
+
+@cache
+def usual_context() -> ssl.SSLContext:
+    """Give the one context of all connections that say nothing of certificates; nobody may change it."""
+    return _trusting(None)
+
+
+def _trusting(ca_cert: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_cert)
+    if ca_cert is None:
+        context.load_verify_locations(certifi.where())
     return context

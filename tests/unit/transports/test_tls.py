@@ -5,11 +5,12 @@ import warnings
 from pathlib import Path
 
 import pytest
+import requests
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.messages import Request
 from airflow_provider_asyncapi.transports.tls import tls_context
-from tests.unit.transports.driving import DRIVERS, fetch, make_api
+from tests.unit.transports.driving import DRIVERS, fetch, make_api, run_all, sending
 from tests.unit.transports.loopback import reply
 
 
@@ -35,6 +36,15 @@ def test_a_certificate_of_a_stranger_is_not(serve, authority, stranger, trusting
     assert said.startswith(f"POST {server.url}/x: couldn't connect: the server's certificate isn't trusted (")
     assert "ca_cert" in said
     assert server.asked == []
+
+
+def test_where_an_authority_is_given_those_of_requests_are_not_trusted(driver, serve, authority, stranger, monkeypatch):
+    monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", stranger.path)
+    ours, theirs = (serve(reply(b"fine"), tls=who.server_context()) for who in (authority, stranger))
+    api = make_api(ours.url, ca_cert=authority.path)
+    fine, refused = run_all(driver, api, [sending(post(ours.url)), sending(post(theirs.url))])
+    assert fine.result.body == b"fine"
+    assert "the server's certificate isn't trusted" in refused.error[1]
 
 
 def test_a_certificate_for_another_host_is_not(serve, authority):
@@ -101,6 +111,8 @@ def test_without_an_authority_the_usual_ones_are_trusted():
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.cert_store_stats()["x509_ca"] > 50
+    # It is read once, however many connections there are.
+    assert tls_context(make_api("https://localhost").settings) is context
 
 
 def test_an_authority_that_is_given_is_the_only_one(authority):
