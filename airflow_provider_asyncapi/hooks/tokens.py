@@ -11,6 +11,7 @@ import base64
 import errno
 import fcntl
 import hashlib
+import hmac
 import io
 import json
 import logging
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 
 #: To be changed with the content of a file, so that no version finds what it can't read.
 _PURPOSE = b"airflow-provider-asyncapi token 1"
-#: A tenth of a second, once in a process: what guessing a weak password from a stolen file costs for each guess.
+#: Some 0.05 s of CPU, once in a process: what guessing a weak password from a stolen file costs for each guess.
 _ITERATIONS = 100_000
 
 
@@ -96,18 +97,19 @@ class HostTokens:
             self._complain(problem)
 
     @cached_property
-    def _derived(self) -> bytes:
-        return hashlib.pbkdf2_hmac("sha256", self._credentials, _PURPOSE, _ITERATIONS, dklen=48)
+    def _key(self) -> bytes:
+        # As long as the hash: what is longer takes as many iterations once more.
+        return hashlib.pbkdf2_hmac("sha256", self._credentials, _PURPOSE, _ITERATIONS)
 
     @cached_property
     def _fernet(self) -> Fernet:
         from cryptography.fernet import Fernet
 
-        return Fernet(base64.urlsafe_b64encode(self._derived[:32]))
+        return Fernet(base64.urlsafe_b64encode(self._key))
 
     @cached_property
     def _name(self) -> str:
-        return self._derived[32:].hex()
+        return hmac.digest(self._key, b"name", "sha256")[:16].hex()
 
     def _complain(self, problem: Exception) -> None:
         if not self._has_complained:
