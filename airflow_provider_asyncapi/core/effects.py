@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.messages import Request, Response
     from airflow_provider_asyncapi.core.submission import Submission
 
+#: Only reading (RFC 9110, section 9.2.1).
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 #: A status document is never this large; one that is would only fill the memory of the triggerer.
 MAX_BODY = 1024 * 1024
 
@@ -53,6 +55,16 @@ class Send:
     limit: int = MAX_BODY
     patient: bool = False
     passed: Callable[[Response], Polled | None] | None = None
+
+    @property
+    def is_repeatable(self) -> bool:
+        """
+        Whether it may be sent again where the server may have read it: a request that only reads, or a poll.
+
+        Servers hang up on connections that nobody uses, and may do so just as one is used again; then the request has
+        to be sent once more over another (RFC 9112, section 9.3.1).
+        """
+        return self.passed is not None or self.request.method in _SAFE
 
 
 @dataclass(frozen=True, slots=True)

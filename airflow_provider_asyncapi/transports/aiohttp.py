@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.core.pacing import OVERLOADED, Pacer
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import fault
-from airflow_provider_asyncapi.transports.pool import Pool
+from airflow_provider_asyncapi.transports.pool import Pool, has_been_used
 from airflow_provider_asyncapi.transports.rounds import Rounds
 from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import LONGEST_LINE, SLOWEST, Receiver, wire_head, wire_url
@@ -40,6 +40,10 @@ __all__ = ["AiohttpDriver", "open_connector", "tls_context"]
 T = TypeVar("T")
 #: Answers before the answer (RFC 9110, section 15.2).
 _INTERIM = range(100, 200)
+
+
+class _HungUpError(aiohttp.ClientError):
+    """The server has hung up instead of answering."""
 
 
 class AiohttpDriver:
@@ -188,23 +192,34 @@ class AiohttpDriver:
             raise HeldError(f"{request}: not sent, for the API wants no requests for {held:.3g} s", held)
         if pause := self._pacer.reserve(self._steady()):
             await self._sleep(pause)
-        # What is raised has no cause, for Airflow logs it, and the library's own text holds the URL with its query.
-        try:
-            connection = await self._pool.connect(route)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise fault(self._api.settings, request, error, connecting=True) from None
-        try:
-            response = await self._exchange(effect, connection, head)
-        except (aiohttp.ClientError, aiohttp.http.HttpProcessingError) as error:
-            connection.close()
-            raise fault(self._api.settings, request, error, connecting=False) from None
-        except BaseException:
-            connection.close()
-            raise
-        self._pool.release(route, connection)
+        response = await self._over_a_connection(effect, route, head)
         if response.status in OVERLOADED and self._api.settings.trusts(request.url):
             self._pacer.heed(response, clock())
         return response
+
+    async def _over_a_connection(self, effect: Send, route: aiohttp.ClientRequest, head: bytes) -> Response:
+        """Send a request; once more where the server has hung up on the connection of one before."""
+        settings, request, new = self._api.settings, effect.request, not effect.is_repeatable
+        while True:
+            # What is raised has no cause, for Airflow logs it, and the library's own text holds the URL with its query.
+            try:
+                connection = await self._pool.connect(route, new=new)
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise fault(settings, request, error, connecting=True) from None
+            was_used = has_been_used(connection)
+            try:
+                response = await self._exchange(effect, connection, head)
+            except (aiohttp.ClientError, aiohttp.http.HttpProcessingError) as error:
+                connection.close()
+                if new or not was_used or not isinstance(error, _HungUpError):
+                    raise fault(settings, request, error, connecting=False) from None
+                new = True
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                self._pool.release(route, connection)
+                return response
 
     async def _exchange(self, effect: Send, connection: Connection, head: bytes) -> Response:
         """
@@ -215,7 +230,7 @@ class AiohttpDriver:
         """
         request, protocol, transport = effect.request, connection.protocol, connection.transport
         if protocol is None or transport is None:
-            raise aiohttp.ServerDisconnectedError
+            raise _HungUpError
         protocol.set_response_params(
             skip_payload=request.method == "HEAD",
             read_until_eof=True,
@@ -234,6 +249,8 @@ class AiohttpDriver:
             answer, body = await protocol.read()
             while answer.code in _INTERIM:
                 answer, body = await protocol.read()
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            raise _HungUpError from error
         finally:
             slow.cancel()
         receiver = Receiver(effect, answer.code, answer.raw_headers, self._steady, self._api.settings.read_timeout)

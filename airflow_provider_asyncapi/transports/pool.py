@@ -38,15 +38,19 @@ class Pool:
         self._waiting = 0
         self._sweeping: asyncio.TimerHandle | None = None
 
-    async def connect(self, route: aiohttp.ClientRequest) -> Connection:
+    async def connect(self, route: aiohttp.ClientRequest, *, new: bool = False) -> Connection:
         """
         Give a connection to a server.
 
         :param route: the server, the same object each time.
+        :param new: whether it has to be one that nobody has used.
         :raises aiohttp.ClientError: where there is none to be had.
         """
         idle = self._idle[route]
-        while idle:
+        if new and idle:
+            # It makes room where their number is limited.
+            idle.popleft()[0].close()
+        while idle and not new:
             # The one used last, so that those that aren't needed grow old.
             connection, since = idle.pop()
             if self._loop.time() - since < self._kept_for and _is_usable(connection):
@@ -54,7 +58,11 @@ class Pool:
             connection.close()
         self._waiting += 1
         try:
-            return await self._connector.connect(route, traces=[], timeout=self._timeout)
+            while True:
+                connection = await self._connector.connect(route, traces=[], timeout=self._timeout)
+                if not new or not has_been_used(connection):
+                    return connection
+                connection.close()
         finally:
             self._waiting -= 1
 
@@ -93,3 +101,9 @@ def _is_usable(connection: Connection) -> bool:
     """Tell whether the next answer on a connection can be that of the next request."""
     protocol = connection.protocol
     return protocol is not None and protocol.is_connected() and not protocol.should_close
+
+
+def has_been_used(connection: Connection) -> bool:
+    """Tell whether another request was sent over a connection."""
+    # Each request sets it.
+    return connection.protocol is not None and connection.protocol.read_timeout is not None

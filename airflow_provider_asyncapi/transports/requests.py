@@ -153,21 +153,25 @@ class RequestsDriver:
         # Not by the session, which has ideas of its own about what has to be escaped, and costs as much as sending.
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = request.method, url
-        try:
-            prepared.prepare_headers(wire_headers(request.headers))
-            prepared.prepare_cookies({})
-            prepared.prepare_body(request.body, None)
-            with self._session.send(
-                prepared,
-                timeout=(settings.connect_timeout, settings.read_timeout),
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                return self._receive(effect, answer.raw, is_unwanted)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            connecting = any(isinstance(cause, NewConnectionError) for cause in causes(error))
-            # Airflow logs what an error was raised from, and the library's own text holds the URL with its query.
-            raise fault(settings, request, error, connecting=connecting) from None
+        while True:
+            try:
+                prepared.prepare_headers(wire_headers(request.headers))
+                prepared.prepare_cookies({})
+                prepared.prepare_body(request.body, None)
+                with self._session.send(
+                    prepared,
+                    timeout=(settings.connect_timeout, settings.read_timeout),
+                    allow_redirects=False,
+                    stream=True,
+                ) as answer:
+                    return self._receive(effect, answer.raw, is_unwanted)
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                found = list(causes(error))
+                if effect.is_repeatable and any(isinstance(cause, _HungUpError) for cause in found):
+                    continue
+                connecting = any(isinstance(cause, NewConnectionError) for cause in found)
+                # Airflow logs what an error was raised from, and the library's own text holds the URL with its query.
+                raise fault(settings, request, error, connecting=connecting) from None
 
     def _receive(self, effect: Send, answer: urllib3.BaseHTTPResponse, is_unwanted: Callable[[], bool]) -> Response:
         fields = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items())
@@ -229,20 +233,32 @@ class _Answer(http.client.HTTPResponse):
         self._arriving.latest = None
 
 
+class _HungUpError(http.client.HTTPException):
+    """The server has hung up instead of answering, on a connection that it had answered on before."""
+
+
 class _HTTPConnection(urllib3.connection.HTTPConnection):
     response_class = _Answer
+    _has_answered = False
 
     def connect(self) -> None:
+        self._has_answered = False
         with _connecting(self):
             super().connect()
 
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3
+        try:
+            response = super().getresponse()
+        except ConnectionError as error:
+            if self._has_answered:
+                raise _HungUpError from error
+            raise
+        self._has_answered = True
+        return response
 
-class _HTTPSConnection(urllib3.connection.HTTPSConnection):
-    response_class = _Answer
 
-    def connect(self) -> None:
-        with _connecting(self):
-            super().connect()
+class _HTTPSConnection(_HTTPConnection, urllib3.connection.HTTPSConnection):
+    pass
 
 
 class _HTTPPool(urllib3.HTTPConnectionPool):

@@ -231,6 +231,7 @@ class JobApi:
     async def _close_flaky(self, request: web.Request, response: web.StreamResponse) -> None:
         # A connection that is kept would go on working while the port is closed.
         if request.transport is not None and request.transport.get_extra_info("sockname")[1] == self._flaky_port:
+            response.headers["Connection"] = "close"
             response.force_close()
 
     async def serve(self, port: int) -> None:

@@ -104,6 +104,7 @@ class Run:
         cancels: int = 0,
         cancelled: Collection[int] | None = None,
         shortest_gap: float = SHORTEST_GAP,
+        repeats: int = 0,
     ) -> None:
         """
         Check what the API has counted for each of the run's jobs.
@@ -113,6 +114,7 @@ class Run:
         :param cancels: how many requests to cancel
         :param cancelled: the map indices of the jobs that are to be cancelled so often, and no other; all by default
         :param shortest_gap: seconds between two polls
+        :param repeats: how many polls may be made once more at once, for they met a connection that was hung up
         """
         report = self.report()
         assert len({job.name for job in report.jobs}) == len(report.jobs) == jobs, self.story()
@@ -122,5 +124,5 @@ class Run:
             assert job.cancels == wanted, self.story(job)
             # The first poll of a triggerer that takes over may be early by an interval; and the one that has lost the
             # job may poll it once more until it learns of it. Before a cancel the job is looked at, too.
-            too_soon = 2 * max(0, self.starts(job) - 1) + wanted
+            too_soon = 2 * max(0, self.starts(job) - 1) + wanted + repeats
             assert job.polls_beyond(shortest_gap) <= too_soon, self.story(job)

@@ -35,6 +35,7 @@ class Scenario:
     :param jobs: how many jobs there have to be.
     :param submits: how many requests to submit the API has to count.
     :param shortest_gap: seconds between two polls.
+    :param repeats: how many polls may be repeated at once: those that met a used connection that was hung up.
     :param seconds: how long the job takes.
     :param error: the exception with which the run has to fail; None for a run that succeeds.
     """
@@ -45,6 +46,7 @@ class Scenario:
     jobs: int = 1
     submits: int = 1
     shortest_gap: float = SHORTEST_GAP
+    repeats: int = 0
     seconds: float = 10
     error: str | None = None
 
@@ -60,8 +62,8 @@ SCENARIOS: dict[str, Scenario] = {
     "submit-lost-keyed": Scenario({"submit": [LOSE, LOSE]}, dag="keyed", submits=3),
     "submit-lost-lookup": Scenario({"submit": [LOSE]}, dag="lookup"),
     # The wait: whatever comes, it goes on at its pace.
-    "status-reset": Scenario({"status": [RESET, RESET]}),
-    "status-half-closed": Scenario({"status": [HALF_CLOSE, HALF_CLOSE]}),
+    "status-reset": Scenario({"status": [RESET, RESET]}, repeats=2),
+    "status-half-closed": Scenario({"status": [HALF_CLOSE, HALF_CLOSE]}, repeats=2),
     "status-truncated": Scenario({"status": [TRUNCATE, TRUNCATE]}),
     # The first poll is made on the worker; it is the triggerer that mustn't be held up.
     "status-slow-head": Scenario({"status": [say("running"), DRIP_HEAD]}, conn="impatient"),
@@ -119,7 +121,12 @@ def test_each_run_ends_as_it_should_with_one_job(name, run):
     assert found.finish() == ("failed" if scenario.error else "success"), found.story()
     if scenario.error:
         assert scenario.error in found.log("job.submit") + found.log("job.wait")
-    found.check(jobs=scenario.jobs, submits=scenario.submits, shortest_gap=scenario.shortest_gap)
+    found.check(
+        jobs=scenario.jobs,
+        submits=scenario.submits,
+        shortest_gap=scenario.shortest_gap,
+        repeats=scenario.repeats,
+    )
 
 
 def test_what_the_api_asks_for_is_waited_for(run):

@@ -37,8 +37,9 @@ from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
 from tests.unit.drafts import MemoryDraft
 from tests.unit.transports.driving import Clock, fetch, make_api, run, run_all, sending
-from tests.unit.transports.loopback import chunked, raw, reply, reset
+from tests.unit.transports.loopback import chunked, hang_up, raw, reply, reset
 
+BROKE = "the connection broke before the answer was complete"
 LOGIN = {"auth": "login", "login_request": {"endpoint": "/login", "method": "POST"}, "login_selector": "token"}
 
 
@@ -151,6 +152,49 @@ def test_no_library_writes_a_query_into_the_log(driver, serve, caplog):
     assert server.asked[0].target == "/x?k=planted"
     assert "planted" not in caplog.text
     assert ("GET /x?… HTTP/1.1" in caplog.text) is (driver == "requests")
+
+
+GET, POST = "GET", "POST"
+A_POLL = Polled(JobHandle(1), 1, 0, changed=False, at=0.0)
+
+
+@pytest.mark.parametrize("how", [hang_up, reset])
+@pytest.mark.parametrize(
+    "sent_twice",
+    [{"method": GET}, {"method": POST, "passed": lambda response: A_POLL if response.body == b"1" else None}],
+    ids=["a GET", "a poll by POST"],
+)
+def test_where_the_server_has_hung_up_on_a_used_connection_a_new_one_is_used(driver, serve, how, sent_twice):
+    server = serve(reply(b"0"), how, reply(b"2"))
+    method, given = sent_twice["method"], {name: value for name, value in sent_twice.items() if name != "method"}
+    api, first, second = make_api(server.url), Request(GET, f"{server.url}/0"), Request(method, f"{server.url}/1")
+    outcomes = run_all(driver, api, [sending(first), sending(second, **given)])
+    assert [outcome.result.body for outcome in outcomes] == [b"0", b"2"]
+    assert [(asked.target, asked.connection) for asked in server.asked] == [("/0", 1), ("/1", 1), ("/1", 2)]
+
+
+@pytest.mark.parametrize("how", [hang_up, reset])
+def test_but_nothing_is_sent_twice_that_might_be_done_twice(driver, serve, how):
+    server = serve(reply(b"0"), how, reply(b"2"))
+    flows = [sending(Request(method, f"{server.url}/{method}")) for method in (GET, POST)]
+    _, outcome = run_all(driver, make_api(server.url), flows)
+    assert outcome.error == ("TransportError", f"POST {server.url}/POST: {BROKE}", True)
+    assert [asked.target for asked in server.asked] == ["/GET", "/POST"]
+
+
+def test_in_the_triggerer_it_is_sent_over_a_connection_on_which_nobody_can_have_hung_up(serve):
+    server = serve(reply(), reply(), reply())
+    flows = [sending(Request(method, server.url)) for method in (GET, POST, GET)]
+    run_all("aiohttp", make_api(server.url), flows)
+    assert [asked.connection for asked in server.asked] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("broken", [[hang_up], [reply(), raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")]])
+def test_nor_is_anything_else_that_breaks_sent_again(driver, serve, broken):
+    server = serve(*broken, reply())
+    outcomes = run_all(driver, make_api(server.url), [sending(Request(GET, server.url)) for _ in broken])
+    assert BROKE in outcomes[-1].error[1]
+    assert len(server.asked) == len(broken)
 
 
 @pytest.mark.parametrize("through", ["nothing", "a closed port", "a proxy that says no"])

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from airflow_provider_asyncapi.transports.pool import Pool
+from airflow_provider_asyncapi.transports.pool import Pool, has_been_used
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -131,3 +131,32 @@ def test_one_that_the_server_has_spoken_on_or_closed_is_not_used(said):
         pool.release(route, second)
 
     pooling(scenario)
+
+
+def test_where_a_new_one_is_wanted_an_idle_one_makes_room():
+    async def scenario(pool: Pool, route: Any, listener: Listener) -> None:
+        first = await pool.connect(route)
+        pool.release(route, first)
+        second = await pool.connect(route, new=True)
+        assert first.closed
+        assert not has_been_used(second)
+        pool.release(route, second)
+        assert len(listener.writers) == 2
+
+    pooling(scenario, limit=1)
+
+
+def test_where_a_new_one_is_wanted_nobody_gets_what_another_gives_back():
+    async def scenario(pool: Pool, route: Any, listener: Listener) -> None:
+        first = await pool.connect(route)
+        first.protocol.set_response_params(read_timeout=1)
+        assert has_been_used(first)
+        waiting = asyncio.create_task(pool.connect(route, new=True))
+        await asyncio.sleep(0)
+        pool.release(route, first)
+        second = await waiting
+        assert not has_been_used(second)
+        pool.release(route, second)
+        assert len(listener.writers) == 2
+
+    pooling(scenario, limit=1)

@@ -173,7 +173,7 @@ TALKS: dict[str, Talk] = {
     "wait, an error packed as nobody asked": Talk(waiting(), [reply(b"x", 503, content_encoding="br"), DONE]),
     "wait, packed and empty": Talk(waiting(), [reply(b"", content_encoding="gzip"), DONE]),
     "wait, a bomb": Talk(waiting(), [BOMB], error="UnavailableError"),
-    "wait, too large": Talk(waiting(), [reply(b" " * (1024 * 1024 + 1))], error="UnavailableError"),
+    "wait, too large": Talk(waiting(), [reply(b" " * (1024 * 1024 + 1))] * 9, error="RefusedContentError"),
     "wait, redirected": Talk(waiting(), [reply(b"", 302, location="/else?a=%2f%7e b"), DONE]),
     "wait, redirected in a circle": Talk(waiting(), [reply(b"", 302, location="/jobs/7")], error="RedirectError"),
     "wait, deadline": Talk(
