@@ -30,7 +30,7 @@ from airflow_provider_asyncapi.core.showing import ShownPoll, shown_wait
 from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.hooks.clients import SupersededError, is_superseded, shared_client
 from airflow_provider_asyncapi.hooks.profiles import load_profile
-from airflow_provider_asyncapi.triggers.supervisor import Board, has_called, has_ended, why_unwanted
+from airflow_provider_asyncapi.triggers.supervisor import Board, has_called, why_unwanted
 from airflow_provider_asyncapi.xcoms import JOB_KEY, RETURN_KEY, WAIT_KEY, Showing, reference
 
 if TYPE_CHECKING:
@@ -272,20 +272,10 @@ class AsyncApiJobTrigger(BaseTrigger):
         await asyncio.shield(task)
 
     async def _abandon(self, plan: WaitPlan, handle: JobHandle) -> None:
-        job = handle.identifier
-        try:
-            reason = await why_unwanted(self.task_instance, handle)
-            if reason is not None and plan.callback is not None and await has_ended(self.task_instance):
-                self.log.info("Job %s is over, as its callback said, so it isn't cancelled", job)
-                return
-        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known, and a lost cancel does less harm
-            self.log.warning("Can't tell whether job %s is still wanted, so it isn't cancelled: %s", job, error)
-            return
-        if reason is None:
-            self.log.info("Job %s is still wanted, so it isn't cancelled", job)
-            return
-        async with shared_client(self.asyncapi_conn_id) as (api, driver):
-            await driver.run(abandon(api, plan, handle, reason), observe=self._observe)
+        reason = await why_unwanted(self.task_instance, handle, calls=plan.callback is not None)
+        if reason is not None:
+            async with shared_client(self.asyncapi_conn_id) as (api, driver):
+                await driver.run(abandon(api, plan, handle, reason), observe=self._observe)
 
     def _observe(self, event: News) -> None:
         if isinstance(event, Log):

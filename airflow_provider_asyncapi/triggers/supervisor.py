@@ -90,20 +90,55 @@ async def has_called(job: JobHandle, heard: int) -> bool:
     return False
 
 
-async def why_unwanted(ti: Any, job: JobHandle, *, is_last_try: bool = False) -> str | None:
+async def why_unwanted(ti: Any, job: JobHandle, *, is_last_try: bool = False, calls: bool = False) -> str | None:
     """
-    Say why nobody wants a job any more; None where somebody does.
+    Say why nobody wants a job any more; None where somebody does, or Airflow can't tell: a lost cancel does less harm.
 
     A task that is over has no use for it. One that is not may wait elsewhere, may have been resumed, may be tried
     again, or may have been cleared: then it waits for this job again, unless the task that submitted it was cleared
-    too.
+    too. Why a job is left alone is logged.
 
     :param ti: the task instance that waited for it.
     :param is_last_try: whether a process is being ended after which there is no other try.
+    :param calls: whether the job calls back; then it may be over, and nobody here has heard of it.
     """
+    try:
+        reason = await _why_unwanted(reference(ti), job, is_last_try=is_last_try)
+        if reason is not None and calls and await _has_ended(ti):
+            log.info("Job %s is over, as its callback said, so it isn't cancelled", job.identifier)
+            return None
+    except Exception as error:  # noqa: BLE001 - its API server may be away: a reason to kill tasks
+        log.warning("Can't tell whether job %s is still wanted, so it isn't cancelled: %s", job.identifier, error)
+        return None
+    if reason is None:
+        log.info("Job %s is still wanted, so it isn't cancelled", job.identifier)
+    return reason
+
+
+def why_unwanted_here(ti: Any, job: JobHandle) -> str | None:
+    """
+    Say the same of a task that is being killed on a worker.
+
+    Airflow is asked on another thread: the signal may have come while this one was talking to it.
+    """
+    found: list[str | None] = []
+
+    def ask() -> None:
+        found.append(asyncio.run(why_unwanted(ti, job, is_last_try=ti.try_number > ti.max_tries)))
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_SOON)
+    if not found:
+        log.warning("Can't tell whether job %s is still wanted, so it isn't cancelled: no answer", job.identifier)
+        return None
+    return found[0]
+
+
+async def _why_unwanted(task: Mapping[str, Any], job: JobHandle, *, is_last_try: bool) -> str | None:
     from airflow.providers.common.compat.sdk import XCom
 
-    state = await _state_of(reference(ti))
+    state = await _state_of(task)
     if state is None or state in _OVER:
         return f"the task is {state or 'gone'}"
     if state == "running" and is_last_try:
@@ -118,32 +153,7 @@ async def why_unwanted(ti: Any, job: JobHandle, *, is_last_try: bool = False) ->
     return "the task was cleared"
 
 
-def why_unwanted_here(ti: Any, job: JobHandle) -> str | None:
-    """
-    Say the same of a task that is being killed on a worker; None, too, where Airflow can't tell soon.
-
-    It is asked on another thread: the signal may have come while this one was talking to it.
-    """
-    found: list[str | None] = []
-
-    def ask() -> None:
-        try:
-            found.append(asyncio.run(why_unwanted(ti, job, is_last_try=ti.try_number > ti.max_tries)))
-        except Exception as error:  # noqa: BLE001 - its API server may be away: a reason to kill tasks
-            log.debug("Airflow can't be asked: %s", error)
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(_SOON)
-    if not found:
-        log.warning("Can't tell whether job %s is still wanted, so it isn't cancelled", job.identifier)
-        return None
-    if found[0] is None:
-        log.info("Job %s is still wanted, so it isn't cancelled", job.identifier)
-    return found[0]
-
-
-async def has_ended(ti: Any) -> bool:
+async def _has_ended(ti: Any) -> bool:
     """Tell whether the task has gone on without its trigger, and has written down the job's end."""
     from airflow.providers.common.compat.sdk import XCom
 
