@@ -1,8 +1,9 @@
 """
 What a waiting job costs in workers, beside the http provider's sensor: slots, seconds in them, and CPU.
 
-A real Airflow (LocalExecutor, SQLite) runs one DAG after the other, each with as many sensors as there are jobs. Each
-job is over so many seconds after it was first asked for. What the executor's processes do is read from their titles
+A real Airflow (LocalExecutor, SQLite) runs one DAG after the other, each with as many sensors as there are jobs; then
+another does, whose workers have imported :mod:`airflow_provider_asyncapi.preload`. Each job is over so many seconds
+after it was first asked for. What the executor's processes do is read from their titles
 and the system's accounts. Run alone, it takes arguments: ``python -m benchmarks.slots -h``.
 """
 
@@ -226,16 +227,19 @@ def main(given: list[str] | None = None) -> None:
             "slots": {"conn_type": "asyncapi", "host": f"http://127.0.0.1:{port}"},
             "slots_http": {"conn_type": "http", "host": "127.0.0.1", "port": port},
         }
+        Path(folder, "airflow_local_settings.py").write_text("import airflow_provider_asyncapi.preload\n")
         # A slot for each job, so that none has to wait for one.
         config = {"core": {"parallelism": str(jobs + 2)}}
-        with LocalAirflow(Path(folder, "home"), dags, connections=connections, config=config) as airflow:
-            # The first tasks of all load, compile and fork what the others find.
-            _run(airflow, f"slots_{next(iter(contenders))}")
-            for name, (label, _) in contenders.items():
-                with _Meter(airflow) as meter:
-                    took = _run(airflow, f"slots_{name}")
-                figures = (meter.slot_seconds / jobs, meter.peak, meter.worker_cpu / jobs, meter.other_cpu / jobs)
-                rows.append((label, *(f"{figure:.3g}" for figure in figures), f"{took:.0f}"))
+        for ahead, env in (("", {}), (", preloaded", {"PYTHONPATH": folder})):
+            home = Path(folder, "preloaded" if env else "plain")
+            with LocalAirflow(home, dags, connections=connections, config=config, env=env) as airflow:
+                # The first tasks of all load, compile and fork what the others find.
+                _run(airflow, f"slots_{next(iter(contenders))}")
+                for name, (label, _) in contenders.items():
+                    with _Meter(airflow) as meter:
+                        took = _run(airflow, f"slots_{name}")
+                    figures = (meter.slot_seconds / jobs, meter.peak, meter.worker_cpu / jobs, meter.other_cpu / jobs)
+                    rows.append((label + ahead, *(f"{figure:.3g}" for figure in figures), f"{took:.0f}"))
     table("Waiting in Airflow", rows)
 
 

@@ -1,0 +1,78 @@
+"""Nothing is left to be imported by a task of which the worker could have spared it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import airflow_provider_asyncapi
+
+HERE = Path(airflow_provider_asyncapi.__file__).parent
+#: Where the code of tasks begins.
+ENTRANCES = {f"airflow_provider_asyncapi.{name}.asyncapi" for name in ("operators", "sensors")}
+#: What only some tasks need: a test of a connection, Parquet files; and what only a triggerer does.
+SPARED = {
+    f"airflow_provider_asyncapi.{name}"
+    for name in (
+        "core.flows.probe",
+        "hooks.parquet",
+        "transports.aiohttp",
+        "transports.pool",
+        "transports.rounds",
+    )
+}
+
+
+def imported_by(module: str) -> Iterator[str]:
+    """Give the modules of ours that a module imports, at once or later, but for those that only types need."""
+    path = HERE.parent / Path(*module.split("."))
+    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    pending: list[ast.AST] = [ast.parse(source.read_text())]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending += node.orelse
+            continue
+        pending += ast.iter_child_nodes(node)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("airflow_provider_asyncapi"):
+            yield node.module
+            yield from (name for alias in node.names if is_module(name := f"{node.module}.{alias.name}"))
+
+
+def is_module(name: str) -> bool:
+    path = HERE.parent / Path(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").exists()
+
+
+def reachable(entrances: set[str]) -> set[str]:
+    found: set[str] = set()
+    pending = set(entrances)
+    while pending:
+        found |= pending
+        pending = {name for module in pending for name in imported_by(module)} - found - SPARED
+    return found
+
+
+def test_all_that_tasks_import_is_there_and_nothing_else():
+    listed = "import json, sys, airflow_provider_asyncapi.preload; print(json.dumps(list(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", listed], stdout=subprocess.PIPE, check=True)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert reachable(ENTRANCES) <= loaded
+    assert not SPARED & loaded
+    assert {"requests", "cryptography.fernet"} <= loaded
+    assert {"airflow.dag_processing.dagbag", "airflow.models.dagbag"} & loaded
+
+
+def test_airflow_takes_it_in_its_local_settings(tmp_path):
+    """It is imported while Airflow is being set up, so only what is sound by then may be in it."""
+    (tmp_path / "airflow_local_settings.py").write_text("import airflow_provider_asyncapi.preload\n")
+    script = (
+        "import sys, airflow.settings as own; own.initialize(); print('airflow_provider_asyncapi.waits' in sys.modules)"
+    )
+    env = {"PYTHONPATH": str(tmp_path), "AIRFLOW_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=env, stdout=subprocess.PIPE, check=True)
+    assert done.stdout.splitlines()[-1] == b"True"
