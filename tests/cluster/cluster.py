@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 WORKERS = ("worker-1", "worker-2")
 TRIGGERERS = ("triggerer-1", "triggerer-2")
 #: How many jobs the DAG ``many`` has.
-JOBS = 20
+JOBS = 100
 #: How many jobs the runs of the DAG ``endurance`` have together. Runs of fifty: for each task that waits for another,
 #: Airflow's scheduler looks at all tasks of its run that have ended, and one run of thousands would crawl.
 ENDURING_JOBS = int(os.environ.get("CLUSTER_JOBS", "20"))
@@ -243,7 +243,7 @@ def _configuration(services: Services) -> dict[str, dict[str, str]]:
             # Of one that has been silent for so long, another takes over the work.
             "triggerer_health_check_threshold": "8",
             # So that none takes all, and all are taken soon.
-            "max_trigger_to_select_per_loop": str(max(4, ENDURING_JOBS // 10)),
+            "max_trigger_to_select_per_loop": str(max(JOBS, ENDURING_JOBS) // 10),
         },
         "workers": {"min_heartbeat_interval": "2"},
     }
