@@ -26,14 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psycopg2
-from psycopg2.extras import execute_values
 
 from airflow_provider_asyncapi.core.callbacks import PATH, Reference, by_task
 from airflow_provider_asyncapi.xcoms import AWAITED_KEY, SUBMISSION_KEY
+from benchmarks.database import Database
 from benchmarks.measure import table
 from demo.airflow import LocalAirflow
-from tests.cluster.services import Services, running_services
+from tests.cluster.services import running_services
 
 _HERE = Path(__file__).parent
 _DAG, _FLOOD = "callbacks", "flood"
@@ -42,47 +41,7 @@ _SUBMIT, _WAIT = "jobs.called.submit", "jobs.called.wait"
 _SETTLED = 10.0
 
 
-class _Database:
-    """Airflow's database, asked directly."""
-
-    def __init__(self, services: Services) -> None:
-        self._connection = psycopg2.connect(
-            host="127.0.0.1", port=services.postgres_port, user="airflow", dbname="postgres"
-        )
-        self._connection.autocommit = True
-        self.cursor = self._connection.cursor()
-
-    def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        self.cursor.execute(sql, values)
-        return self.cursor.fetchall()
-
-    def states(self, run_id: str, task_id: str) -> dict[int, str]:
-        sql = "SELECT map_index, state FROM task_instance WHERE run_id = %s AND task_id = %s"
-        return dict(self.query(sql, run_id, task_id))
-
-    def wait_until_deferred(self, run_id: str, task_id: str, count: int) -> None:
-        while list(self.states(run_id, task_id).values()).count("deferred") < count:
-            time.sleep(0.5)
-
-    def multiply(self, table_: str, new: dict[str, str], where: str, rows: list[tuple[Any, ...]]) -> None:
-        """
-        Copy a row many times.
-
-        :param new: column → its value, in SQL; ``c0`` and so on are the values of a row of ``rows``.
-        :param where: which row.
-        """
-        sql = "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND NOT is_identity = 'YES'"
-        # The task state store numbers its rows itself.
-        own = [name for (name,) in self.query(sql, table_) if name not in new and name != "id"]
-        into = ", ".join([*new, *own])
-        values = ", ".join([*new.values(), *(f"old.{name}" for name in own)])
-        names = ", ".join(f"c{number}" for number in range(len(rows[0])))
-        source = f"(VALUES %s) AS new({names}), {table_} AS old"
-        sql = f"INSERT INTO {table_} ({into}) SELECT {values} FROM {source} WHERE old.run_id = '{_FLOOD}' AND {where}"
-        execute_values(self.cursor, sql, rows, page_size=1000)
-
-
-async def _latencies(airflow: LocalAirflow, database: _Database, server: str, jobs: int) -> dict[str, list[float]]:
+async def _latencies(airflow: LocalAirflow, database: Database, server: str, jobs: int) -> dict[str, list[float]]:
     """Let each job be done at a moment of its own, and measure when its task goes on."""
     run_id = "latency"
     airflow.client.trigger(_DAG, {"jobs": jobs}, run_id)
@@ -113,7 +72,7 @@ async def _latencies(airflow: LocalAirflow, database: _Database, server: str, jo
     return found
 
 
-def _wait_alike(database: _Database, count: int) -> list[str]:
+def _wait_alike(database: Database, count: int) -> list[str]:
     """Make so many waiting tasks in the database, like the one of a real run; give their callback URLs' ends."""
     references = [Reference.make(uuid.uuid4(), secrets.token_bytes(32)) for _ in range(count)]
     waits = [str(uuid.uuid4()) for _ in range(count)]
@@ -121,25 +80,25 @@ def _wait_alike(database: _Database, count: int) -> list[str]:
     for task, ids in ((_SUBMIT, submits), (_WAIT, waits)):
         new = {"id": "c1::uuid", "map_index": "c0"}
         where = f"old.map_index = 0 AND old.task_id = '{task}'"
-        database.multiply("task_instance", new, where, list(enumerate(ids, 1)))
+        database.multiply(_FLOOD, "task_instance", new, where, list(enumerate(ids, 1)))
     submission = f"old.task_id = '{_SUBMIT}' AND old.key = '{SUBMISSION_KEY}'"
     sql = f"SELECT value FROM task_state_store AS old WHERE run_id = %s AND map_index = 0 AND {submission}"
     kept = json.loads(database.query(sql, _FLOOD)[0][0])
     records = [{**kept, "key": each.text, "callbacks": [each.digest]} for each in references]
     where = f"old.map_index = 0 AND {submission}"
     rows: list[tuple[Any, ...]] = [(number, json.dumps(record)) for number, record in enumerate(records, 1)]
-    database.multiply("task_state_store", {"map_index": "c0", "value": "c1"}, where, rows)
+    database.multiply(_FLOOD, "task_state_store", {"map_index": "c0", "value": "c1"}, where, rows)
     task = {"dag_id": _DAG, "run_id": _FLOOD, "task_id": _SUBMIT}
     rows = [
         (number, AWAITED_KEY + by_task({**task, "map_index": number}), json.dumps({"task_instance": one, "heard": 0}))
         for number, one in enumerate(waits, 1)
     ]
     where = f"old.map_index = 0 AND old.task_id = '{_WAIT}' AND old.key LIKE '{AWAITED_KEY}%%'"
-    database.multiply("xcom", {"map_index": "c0", "key": "c1", "value": "c2::jsonb"}, where, rows)
+    database.multiply(_FLOOD, "xcom", {"map_index": "c0", "key": "c1", "value": "c2::jsonb"}, where, rows)
     return [each.text for each in references]
 
 
-async def _flood(airflow: LocalAirflow, database: _Database, rate: int, seconds: int) -> dict[str, Any]:
+async def _flood(airflow: LocalAirflow, database: Database, rate: int, seconds: int) -> dict[str, Any]:
     """Call back at a steady rate, whether or not the answers keep up."""
     airflow.client.trigger(_DAG, {"jobs": 1}, _FLOOD)
     await asyncio.to_thread(database.wait_until_deferred, _FLOOD, _WAIT, 1)
@@ -216,7 +175,7 @@ def _measure(arguments: argparse.Namespace) -> None:
             config={"database": database_config},
         )
         with airflow:
-            database = _Database(services)
+            database = Database(services)
             found = asyncio.run(_latencies(airflow, database, server, arguments.jobs))
             flood = asyncio.run(_flood(airflow, database, arguments.rate, arguments.seconds))
     rows: list[tuple[str, ...]] = [(f"{arguments.jobs} jobs each", "p50 s", "p90 s", "max s")]

@@ -48,7 +48,7 @@ _BATCH_SPEC = {
     "progress": "task.progress",
     "batch": _BATCH,
 }
-_NAMES = {
+NAMES = {
     "sleep": "a trigger that sleeps",
     "ours": "ours",
     "batch": "ours, in batches",
@@ -62,7 +62,7 @@ _WARM = 20
 _PATIENCE = 120.0
 
 
-def _trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]]:
+def trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]]:
     """Give class path and arguments of a trigger."""
     now = time.time()
     handle = {"version": 1, "identifier": f"j-{number}", "outcome": "running"}
@@ -137,7 +137,7 @@ class Supervisor:
         }
 
     def _workload(self, number: int) -> dict[str, Any]:
-        classpath, kwargs = _trigger(self.contender, number, f"http://127.0.0.1:{self.port}")
+        classpath, kwargs = trigger(self.contender, number, f"http://127.0.0.1:{self.port}")
         ti = {
             "id": str(uuid4()),
             "dag_version_id": str(uuid4()),
@@ -155,7 +155,7 @@ class Supervisor:
 
 
 @contextmanager
-def _server() -> Iterator[int]:
+def serving() -> Iterator[int]:
     """Run the server, and give its port."""
     with subprocess.Popen([sys.executable, "-m", "benchmarks.polling_server"], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -172,7 +172,7 @@ def measure(contender: str, triggers: int, seconds: float, profile: str = "") ->
     :param profile: the file that a profile of the triggerer is written to, if any.
     """
     ours, theirs = socket.socketpair()
-    with tempfile.TemporaryDirectory() as home, _server() as port, ours:
+    with tempfile.TemporaryDirectory() as home, serving() as port, ours:
         spec = {
             "warm": _WARM,
             "triggers": triggers,
@@ -208,7 +208,8 @@ def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int) -> list[
     rows: list[tuple[str, ...]] = [
         (
             f"{triggers} triggers, each polls every second",
-            "CPU ms/poll",
+            "CPU s/s",
+            "ms/poll",
             "polls/s",
             "requests/s",
             "polls due",
@@ -228,7 +229,8 @@ def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int) -> list[
         per_poll = [f"{median(contender, name) / polls:.4f}" if polls else "-" for name in ("connections", "lines")]
         rows.append(
             (
-                _NAMES[contender],
+                NAMES[contender],
+                f"{median(contender, 'cpu') / median(contender, 'elapsed'):.3f}",
                 f"{median(contender, 'cpu') * 1000 / polls:.3f}" if polls else "-",
                 f"{polls / median(contender, 'elapsed'):.0f}",
                 f"{median(contender, 'requests') / median(contender, 'elapsed'):.0f}",
@@ -251,9 +253,9 @@ def main(given: list[str] | None = None) -> None:
     parser.add_argument("--triggers", type=int, nargs="+", default=[1000, 5000], help="how many triggers")
     parser.add_argument("--seconds", type=float, default=15, help="how long each contender is measured")
     parser.add_argument("--rounds", type=int, default=1, help="how often; the medians are shown")
-    parser.add_argument("--only", nargs="+", default=list(_NAMES), choices=list(_NAMES), help="some contenders only")
+    parser.add_argument("--only", nargs="+", default=list(NAMES), choices=list(NAMES), help="some contenders only")
     arguments = parser.parse_args(given or [])
-    contenders = [name for name in _NAMES if name in arguments.only or name == "sleep"]
+    contenders = [name for name in NAMES if name in arguments.only or name == "sleep"]
     for triggers in arguments.triggers:
         results: dict[str, list[dict[str, float]]] = {contender: [] for contender in contenders}
         for _ in range(arguments.rounds):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import uvloop
@@ -29,6 +29,8 @@ class Server(asyncio.Protocol):
     requests = 0
     #: Jobs that were asked for beyond one per request.
     jobs = 0
+    #: What was asked for, until that is forgotten.
+    paths: ClassVar[set[bytes]] = set()
 
     def connection_made(self, transport: Any) -> None:
         """Count the connection."""
@@ -44,7 +46,13 @@ class Server(asyncio.Protocol):
             if path == b"/counts":
                 self._transport.write(_ok([Server.requests, Server.jobs, Server.connections]))
                 continue
+            if path in {b"/paths", b"/forget"}:
+                self._transport.write(_ok(len(Server.paths)))
+                if path == b"/forget":
+                    Server.paths.clear()
+                continue
             Server.requests += 1
+            Server.paths.add(path)
             if path.startswith(b"/http/"):
                 self._transport.write(_NOT_YET)
             elif path.startswith(b"/v1/batch?"):

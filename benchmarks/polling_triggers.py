@@ -12,16 +12,15 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 
 class SleepingTrigger(BaseTrigger):
-    """Does nothing: what any trigger costs."""
+    """Does nothing: what Airflow itself costs."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give the class path and the arguments."""
         return "benchmarks.polling_triggers.SleepingTrigger", {}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Sleep."""
-        while True:  # noqa: ASYNC110 - it waits for nothing
-            await asyncio.sleep(1)
+        """Sleep for longer than is measured."""
+        await asyncio.sleep(3600)
         yield TriggerEvent(None)
 
 

@@ -1,0 +1,119 @@
+"""
+How soon a triggerer that starts has polled for all tasks that wait, beside the http provider's trigger.
+
+A real ``airflow triggerer`` on Postgres, as it is configured by default but for its capacity, finds as many triggers
+as there are in the database, each of a task that waits. Measured is the time from the start of its process until the
+server was asked for each. Run alone, it takes arguments: ``python -m benchmarks.starting -h``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from benchmarks.database import Database
+from benchmarks.measure import table
+from benchmarks.polling import NAMES, serving, trigger
+from demo.airflow import LocalAirflow
+from demo.airflow.local import COMPONENTS
+from tests.cluster.services import running_services
+
+_DAG, _RUN = "starting", "starting"
+_CONTENDERS = ("ours", "bare", "http")
+_PATIENCE = 300.0
+#: Stores triggers as Airflow does, each in place of the one that a task has waited with.
+_FILL = """
+import json, sys
+from airflow.models import TaskInstance
+from airflow.models.trigger import Trigger
+from airflow.utils.session import create_session
+
+with create_session() as session, open(sys.argv[1]) as file:
+    session.query(TaskInstance).update({"trigger_id": None})
+    session.query(Trigger).delete()
+    triggers = [Trigger(classpath, kwargs) for classpath, kwargs in json.load(file)]
+    session.add_all(triggers)
+    session.flush()
+    tasks = session.query(TaskInstance).where(TaskInstance.map_index >= 0)
+    for task, trigger in zip(tasks, triggers, strict=True):
+        task.trigger_id = trigger.id
+"""
+
+
+def _ask(url: str) -> int:
+    """Ask the server for a number."""
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return int(json.load(answer))
+
+
+def _measure(airflow: LocalAirflow, contender: str, triggers: int, url: str) -> tuple[float, float, float]:
+    """Give after how many seconds the first, half and all of them were polled."""
+    file = airflow.home / f"{contender}.json"
+    file.write_text(json.dumps([trigger(contender, number, url) for number in range(triggers)]))
+    airflow.processes.run("fill", (sys.executable, "-c", _FILL, str(file)), _PATIENCE)
+    _ask(f"{url}/forget")
+    began = time.monotonic()
+    airflow.start_component("triggerer")
+    moments: list[float] = []
+    while len(moments) < triggers:
+        airflow.check()
+        now = time.monotonic() - began
+        if now > _PATIENCE:
+            raise TimeoutError(f"{contender}: {len(moments)} of {triggers} were polled within {now:.0f} s")
+        moments += [now] * (_ask(f"{url}/paths") - len(moments))
+        time.sleep(0.1)
+    airflow.processes.kill("triggerer")
+    return moments[0], moments[triggers // 2], moments[-1]
+
+
+def main(given: list[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.starting", description=__doc__)
+    parser.add_argument("--triggers", type=int, default=1000, help="how many triggers")
+    parser.add_argument("--only", nargs="+", default=list(_CONTENDERS), choices=list(_CONTENDERS))
+    arguments = parser.parse_args(given or [])
+    triggers = arguments.triggers
+    rows: list[tuple[str, ...]] = [
+        (f"{triggers} triggers, seconds from the triggerer's start until", "the first", "half", "all were polled")
+    ]
+    with running_services() as services, tempfile.TemporaryDirectory() as home, serving() as port:
+        url = f"http://127.0.0.1:{port}"
+        shared = {"host": "http://127.0.0.1", "port": port}
+        airflow = LocalAirflow(
+            Path(home),
+            Path(__file__).parent / "dags",
+            components={**COMPONENTS, "triggerer": ("triggerer", "--capacity", str(2 * triggers))},
+            connections={
+                "asyncapi": {"conn_type": "asyncapi", **shared},
+                "http": {"conn_type": "http", "schema": "http", "host": "127.0.0.1", "port": port},
+            },
+            env={"PYTHONPATH": str(Path(__file__).parents[1])},
+            config={
+                "database": {
+                    "sql_alchemy_conn": services.postgres_url("psycopg2"),
+                    "sql_alchemy_conn_async": services.postgres_url("asyncpg"),
+                }
+            },
+        )
+        with airflow:
+            database = Database(services)
+            airflow.client.trigger(_DAG, {}, _RUN)
+            database.wait_until_deferred(_RUN, "wait", 1)
+            # Nobody else may move the tasks on, or lack the two cores.
+            for name in ("scheduler", "triggerer", "dag-processor"):
+                airflow.processes.kill(name)
+            new = {"id": "gen_random_uuid()", "map_index": "c0"}
+            database.multiply(_RUN, "task_instance", new, "old.map_index = -1", [(each,) for each in range(triggers)])
+            for contender in arguments.only:
+                found = _measure(airflow, contender, triggers, url)
+                rows.append((NAMES[contender], *(f"{seconds:.1f}" for seconds in found)))
+    table("Starting", rows)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
