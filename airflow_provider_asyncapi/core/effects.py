@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.messages import Request, Response
     from airflow_provider_asyncapi.core.submission import Submission
 
-#: Only reading (RFC 9110, section 9.2.1).
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 #: A status document is never this large; one that is would only fill the memory of the triggerer.
 MAX_BODY = 1024 * 1024
 
@@ -48,6 +46,8 @@ class Send:
     :param patient: whether it can wait while the API wants no requests; then a :class:`~.errors.HeldError` is thrown.
     :param passed: is given the answer, and gives the poll that was made where the flow needn't be woken for it; then
         the driver may tell of that poll, and send the request again after its pause.
+    :param repeatable: whether doing it twice does no harm. Servers hang up on connections that nobody uses, and may do
+        so just as one is used again; then the driver sends the request once more (RFC 9112, section 9.3.1).
     """
 
     request: Request
@@ -55,16 +55,7 @@ class Send:
     limit: int = MAX_BODY
     patient: bool = False
     passed: Callable[[Response], Polled | None] | None = None
-
-    @property
-    def is_repeatable(self) -> bool:
-        """
-        Whether it may be sent again where the server may have read it: a request that only reads, or a poll.
-
-        Servers hang up on connections that nobody uses, and may do so just as one is used again; then the request has
-        to be sent once more over another (RFC 9112, section 9.3.1).
-        """
-        return self.passed is not None or self.request.method in _SAFE
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,7 @@ class AiohttpDriver:
 
     async def _over_a_connection(self, effect: Send, route: aiohttp.ClientRequest, head: bytes) -> Response:
         """Send a request; once more where the server has hung up on the connection of one before."""
-        settings, request, new = self._api.settings, effect.request, not effect.is_repeatable
+        settings, request, new = self._api.settings, effect.request, not effect.repeatable
         while True:
             # What is raised has no cause, for Airflow logs it, and the library's own text holds the URL with its query.
             try:

@@ -167,7 +167,7 @@ class RequestsDriver:
                     return self._receive(effect, answer.raw, is_unwanted)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 found = list(causes(error))
-                if effect.is_repeatable and any(isinstance(cause, _HungUpError) for cause in found):
+                if effect.repeatable and any(isinstance(cause, _HungUpError) for cause in found):
                     continue
                 connecting = any(isinstance(cause, NewConnectionError) for cause in found)
                 # Airflow logs what an error was raised from, and the library's own text holds the URL with its query.

@@ -117,6 +117,7 @@ def send(
     limit: int = MAX_BODY,
     patient: bool = False,
     passed: Callable[[Response], Polled | None] | None = None,
+    repeatable: bool = True,
     envelope: Envelope | None = None,
 ) -> Flow[Response]:
     """
@@ -126,6 +127,7 @@ def send(
     :param sink: takes the body of a 2xx answer.
     :param patient: whether it can wait while the API wants no requests.
     :param passed: says which answers tell nothing new, as in :class:`~..effects.Send`.
+    :param repeatable: whether doing it twice does no harm.
     :param envelope: what the same request was sent in before, if it was.
     :return: the last answer, whatever its status code.
     :raises TransportError: where there was none.
@@ -141,7 +143,7 @@ def send(
                 token = yield Authorize(rejected)
             sealed = envelope.seal(request, token)
             # Where one was redirected, the next poll begins with what was asked at first.
-            response: Response = yield Send(sealed, sink, limit, patient, None if visited else passed)
+            response: Response = yield Send(sealed, sink, limit, patient, None if visited else passed, repeatable)
         except TransportError as error:
             # What was redirected has reached a server, whatever became of the rest.
             error.sent = error.sent or bool(visited)

@@ -68,7 +68,7 @@ def perform(
         response: Response | None = None
         problem: AsyncApiError
         try:
-            response = yield from send(api, request, stop=is_answer)
+            response = yield from send(api, request, stop=is_answer, repeatable=repeatable)
         except TransportError as error:
             if error.sent and not repeatable:
                 raise ambiguous(step, request, error) from error

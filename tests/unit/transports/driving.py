@@ -101,9 +101,9 @@ def noting(outcome: Outcome) -> Iterator[None]:
         outcome.error = (type(error).__name__, str(error), sent)
 
 
-def sending(request: Request, **given: Any) -> Flow[Response]:
+def sending(request: Request, *, repeatable: bool = True, **given: Any) -> Flow[Response]:
     """Send one request, as it is."""
-    response: Response = yield Send(request, **given)
+    response: Response = yield Send(request, repeatable=repeatable, **given)
     return response
 
 

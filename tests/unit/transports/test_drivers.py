@@ -124,7 +124,7 @@ def test_an_answer_that_is_refused_does_not_spoil_the_next(driver, serve):
 def test_a_connection_that_broke_does_not_spoil_the_next(driver, serve):
     server = serve(reply(b"fine"), reset, reply(b"fine"))
     request = Request("POST", f"{server.url}/x")
-    outcomes = run_all(driver, make_api(server.url), [sending(request) for _ in range(3)])
+    outcomes = run_all(driver, make_api(server.url), [sending(request, repeatable=False) for _ in range(3)])
     assert [outcome.error and outcome.error[2] for outcome in outcomes] == [None, True, None]
 
 
@@ -154,37 +154,29 @@ def test_no_library_writes_a_query_into_the_log(driver, serve, caplog):
     assert ("GET /x?… HTTP/1.1" in caplog.text) is (driver == "requests")
 
 
-GET, POST = "GET", "POST"
-A_POLL = Polled(JobHandle(1), 1, 0, changed=False, at=0.0)
-
-
+@pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("how", [hang_up, reset])
-@pytest.mark.parametrize(
-    "sent_twice",
-    [{"method": GET}, {"method": POST, "passed": lambda response: A_POLL if response.body == b"1" else None}],
-    ids=["a GET", "a poll by POST"],
-)
-def test_where_the_server_has_hung_up_on_a_used_connection_a_new_one_is_used(driver, serve, how, sent_twice):
+def test_where_the_server_has_hung_up_on_a_used_connection_a_new_one_is_used(driver, serve, how, method):
     server = serve(reply(b"0"), how, reply(b"2"))
-    method, given = sent_twice["method"], {name: value for name, value in sent_twice.items() if name != "method"}
-    api, first, second = make_api(server.url), Request(GET, f"{server.url}/0"), Request(method, f"{server.url}/1")
-    outcomes = run_all(driver, api, [sending(first), sending(second, **given)])
+    flows = [sending(Request(method, f"{server.url}/{number}")) for number in range(2)]
+    outcomes = run_all(driver, make_api(server.url), flows)
     assert [outcome.result.body for outcome in outcomes] == [b"0", b"2"]
     assert [(asked.target, asked.connection) for asked in server.asked] == [("/0", 1), ("/1", 1), ("/1", 2)]
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("how", [hang_up, reset])
-def test_but_nothing_is_sent_twice_that_might_be_done_twice(driver, serve, how):
+def test_but_nothing_is_sent_twice_that_would_be_done_twice(driver, serve, how, method):
     server = serve(reply(b"0"), how, reply(b"2"))
-    flows = [sending(Request(method, f"{server.url}/{method}")) for method in (GET, POST)]
+    flows = [sending(Request(method, f"{server.url}/{number}"), repeatable=False) for number in range(2)]
     _, outcome = run_all(driver, make_api(server.url), flows)
-    assert outcome.error == ("TransportError", f"POST {server.url}/POST: {BROKE}", True)
-    assert [asked.target for asked in server.asked] == ["/GET", "/POST"]
+    assert outcome.error == ("TransportError", f"{method} {server.url}/1: {BROKE}", True)
+    assert [asked.target for asked in server.asked] == ["/0", "/1"]
 
 
 def test_in_the_triggerer_it_is_sent_over_a_connection_on_which_nobody_can_have_hung_up(serve):
     server = serve(reply(), reply(), reply())
-    flows = [sending(Request(method, server.url)) for method in (GET, POST, GET)]
+    flows = [sending(Request("GET", server.url), repeatable=repeatable) for repeatable in (True, False, True)]
     run_all("aiohttp", make_api(server.url), flows)
     assert [asked.connection for asked in server.asked] == [1, 2, 2]
 
@@ -192,7 +184,7 @@ def test_in_the_triggerer_it_is_sent_over_a_connection_on_which_nobody_can_have_
 @pytest.mark.parametrize("broken", [[hang_up], [reply(), raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")]])
 def test_nor_is_anything_else_that_breaks_sent_again(driver, serve, broken):
     server = serve(*broken, reply())
-    outcomes = run_all(driver, make_api(server.url), [sending(Request(GET, server.url)) for _ in broken])
+    outcomes = run_all(driver, make_api(server.url), [sending(Request("GET", server.url)) for _ in broken])
     assert BROKE in outcomes[-1].error[1]
     assert len(server.asked) == len(broken)
 
@@ -590,7 +582,7 @@ def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
 
 
 def repeating(request: Request, passed: Callable[[Response], Polled | None], **given: Any) -> Flow[Response]:
-    return (yield Send(request, passed=passed, **given))
+    return (yield Send(request, passed=passed, repeatable=True, **given))
 
 
 def test_a_request_is_sent_again_until_its_answer_is_news(serve):
