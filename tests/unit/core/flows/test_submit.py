@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_asyncapi.core.effects import Send
 from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,
     AuthenticationError,
@@ -427,3 +428,15 @@ def test_a_worker_does_not_wait_for_a_day():
     with pytest.raises(UnavailableError, match="come again in 86400 s, it says: too long for a worker to wait"):
         run(script)
     assert script.paths == ["POST /jobs"]
+
+
+@pytest.mark.parametrize(
+    ("given", "repeatable"), [({}, False), ({"method": "GET", "json": None}, False), (KEYED, True)], ids=str
+)
+def test_the_driver_is_told_whether_a_request_may_be_sent_twice(given, repeatable):
+    flow = submit(make_api(), SubmitPlan.parse({**FIELDS, **given}), NEW)
+    effect = next(flow)
+    while not isinstance(effect, Send):
+        effect = flow.send(None)
+    flow.close()
+    assert effect.repeatable is repeatable
