@@ -8,14 +8,18 @@ import threading
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from airflow_provider_asyncapi.core.callbacks import Call
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, reference
 
 T = TypeVar("T")
-#: News go to XCom at most this often, in seconds.
+#: News of a task go to XCom at most this often, in seconds.
 _NEWS_EVERY = 2.0
+#: Seconds from the news of one task to those of another. The supervisor takes some milliseconds for each XCom, in which
+#: it starts no triggers; after a restart there are news of all tasks at once.
+_NEXT_TASK = 0.05
 #: Seconds between attempts to ask Airflow something, at most.
 _LONGEST_PAUSE = 60.0
 #: Seconds in which Airflow has to answer a task that it is killing: it has five in all.
@@ -24,6 +28,7 @@ _SOON = 2.0
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 log = logging.getLogger(__name__)
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 class Board:
@@ -58,14 +63,21 @@ class Board:
 
         while self._unpushed and hasattr(XCom, "aset"):
             await asyncio.sleep(max(0.0, self._pushed_at + _NEWS_EVERY - time.monotonic()))
-            news, self._unpushed, self._pushed_at = self._unpushed, {}, time.monotonic()
-            try:
-                for key, value in news.items():
-                    await _uninterrupted(XCom.aset(key, value, **reference(self._ti)))
-            except Exception as error:  # noqa: BLE001 - news are shown where possible; that is no reason to stop
-                log.debug("News of the job could not be shown: %s", error)
+            async with _turn():
+                news, self._unpushed, self._pushed_at = self._unpushed, {}, time.monotonic()
+                try:
+                    for key, value in news.items():
+                        await _uninterrupted(XCom.aset(key, value, **reference(self._ti)))
+                except Exception as error:  # noqa: BLE001 - news are shown where possible; that is no reason to stop
+                    log.debug("News of the job could not be shown: %s", error)
+                await asyncio.sleep(_NEXT_TASK)
         # Of thousands of tasks that are over nothing should be left.
         self._pushing = None
+
+
+def _turn() -> asyncio.Lock:
+    """Give what only one board at a time has, of all in this process."""
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 async def has_called(job: JobHandle, heard: int) -> bool:

@@ -5,6 +5,7 @@ import importlib
 import json
 import time
 from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -206,12 +207,45 @@ def test_errors_are_shown_when_they_come_and_go_and_not_with_each_poll(
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(line, "_NEWS_EVERY", 0)
+    monkeypatch.setattr(line, "_NEXT_TASK", 0)
     running, broken = reply({"status": "running"}), reply(status=503)
     answers = [running, running, broken, broken, running, running, running]
     api.says(POLL, *answers, reply({"status": "done"}))
     asyncio.run(event_of(trigger()))
     told = [each.value["error"] for each in supervisor.of_kind("SetXCom") if each.key == POLL_KEY]
     assert [error and "503" in error for error in told] == [None, True, None]
+
+
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger can't write XComs")
+def test_news_of_many_tasks_are_told_one_after_another_and_are_the_latest_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[float, int]] = []
+    telling = 0
+
+    async def aset(_key: str, value: int, **_where: object) -> None:
+        nonlocal telling
+        telling += 1
+        assert telling == 1
+        await asyncio.sleep(0.01)
+        told.append((time.monotonic(), value))
+        telling -= 1
+
+    async def scenario() -> None:
+        boards = [line.Board(trigger().task_instance) for _ in range(5)]
+        for number, board in enumerate(boards):
+            board.show({"news": number})
+        await asyncio.sleep(0)
+        boards[1].show({"news": 11})
+        # Whoever leaves the row holds nobody up.
+        await boards[3].close()
+        while len(told) < 4:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*(board.close() for board in boards))
+
+    monkeypatch.setattr(XCom, "aset", aset)
+    monkeypatch.setattr(line, "_NEXT_TASK", 0.03)
+    asyncio.run(scenario())
+    assert [value for _, value in told] == [0, 11, 2, 4]
+    assert min(after - before for (before, _), (after, _) in pairwise(told)) >= 0.03
 
 
 @pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger can't write XComs")
