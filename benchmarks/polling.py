@@ -65,8 +65,16 @@ _PATIENCE = 120.0
 def trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]]:
     """Give class path and arguments of a trigger."""
     now = time.time()
-    handle = {"version": 1, "identifier": f"j-{number}", "outcome": "running"}
-    wait = {"handle": handle, "started_at": now, "deadline": now + 86400, "polls": 0, "errors": 0}
+    # The sensor has made the first poll, and has shown what it found.
+    handle = {"version": 1, "identifier": f"j-{number}", "outcome": "running", "status": "running", "progress": 0.4}
+    wait = {
+        "handle": handle,
+        "started_at": now,
+        "deadline": now + 86400,
+        "polls": 1,
+        "errors": 0,
+        "next_poll": now + _SPEC["poke_interval"],
+    }
     http = {"endpoint": f"http/{number}", "http_conn_id": "http", "poke_interval": 1.0}
     ours = "airflow_provider_asyncapi.triggers.asyncapi.AsyncApiJobTrigger"
     return {
