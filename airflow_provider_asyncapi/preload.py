@@ -11,7 +11,7 @@ from __future__ import annotations
 try:
     import airflow.dag_processing.dagbag
 except ImportError:
-    # Airflow 3.1, by its lowest version, has it here.
+    # Airflow 3.1.0 has it here.
     import airflow.models.dagbag
 
 import cryptography.fernet
@@ -37,5 +37,5 @@ import airflow_provider_asyncapi.validation
 import airflow_provider_asyncapi.waits
 from airflow_provider_asyncapi.transports.tls import usual_context
 
-# Reading the certificates of some three hundred authorities takes as long as importing all of the above.
+# Reading the certificates of all authorities takes some 0.09 s of CPU.
 usual_context()

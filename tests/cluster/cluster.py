@@ -34,8 +34,8 @@ ENDURING_RUNS = math.ceil(ENDURING_JOBS / 50)
 ENDURING_JOBS_PER_RUN = math.ceil(ENDURING_JOBS / ENDURING_RUNS)
 #: Seconds between two polls of one of them: a hundred a second in all, beside which Airflow has the two cores.
 ENDURING_INTERVAL = max(5, ENDURING_JOBS // 100)
-#: Seconds; long enough for a busy machine. A job has four legs on a worker, of which two cores manage some four a
-#: second when they have nothing else to do.
+#: Seconds; long enough for a busy machine. A job has four legs on a worker, of which two cores manage two to three
+#: a second.
 PATIENCE = 240.0 + 4 * ENDURING_JOBS
 #: How many tasks of a run that went wrong are told of, with their logs.
 _MOST_TOLD = 12
