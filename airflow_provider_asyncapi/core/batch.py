@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.messages import Request, Response
+from airflow_provider_asyncapi.core.messages import Part, Request, Response
 from airflow_provider_asyncapi.core.request_templates import RequestTemplate
 from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.settings import Api
@@ -20,8 +20,6 @@ IDENTIFIERS = "identifiers"
 #: The same, where it stays a list; an author can't write this name, for it has a space too many.
 _AS_LIST = " identifiers"
 _SIZE = 500
-#: Made once: `json.dumps` makes an encoder for each of thousands of items.
-_as_json = json.JSONEncoder(ensure_ascii=False).encode
 _OWN_PARAMETERS = ("items", "id", "size", "separator", "absent")
 
 
@@ -118,12 +116,9 @@ class Batch:
 
         :raises ContentError: where the body can't be read.
         """
-        split = {}
+        split: dict[str, Response] = {}
         for item in as_list(self.items.value(response, variables)):
-            answer = Response(response.status, response.headers, url=response.url)
-            # It has been read already; the text of it is for messages, and for telling whether anything is new.
-            answer.__dict__["json"] = item
-            answer.body = _as_json(item).encode("utf-8", "replace")
+            answer = Part(response, item)
             identifier = self.id.value(answer, variables)
             if identifier is not None:
                 split[as_text(identifier)] = answer

@@ -1,7 +1,7 @@
 """
 JSONPath: plain paths read here, everything else by jsonpath-ng.
 
-Nine of ten selectors are plain (``data.task.id``, ``jobs[0]."sub-state"``). These are read here with jsonpath-ng's
+Nine of ten selectors are plain (``data.task.id``, ``jobs[0]."sub-state"``, ``jobs[*]``). These are read here with jsonpath-ng's
 meaning, so that parsing a DAG and polling in the triggerer need neither its import nor its grammar; a property test
 holds the two together.
 """
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from jsonpath_ng import JSONPath
 
 _STEP = re.compile(
-    r"""\.(?:(?P<name>[A-Za-z_][\w-]*)|"(?P<double>[^"\\]+)"|'(?P<single>[^'\\]+)')|\[(?P<index>\d{1,9})\]""", re.ASCII
+    r"""\.(?:(?P<name>[A-Za-z_][\w-]*)|"(?P<double>[^"\\]+)"|'(?P<single>[^'\\]+)')|\[(?P<index>\d{1,9})\]|\[\*\]\Z""",
+    re.ASCII,
 )
 #: Words that jsonpath-ng's grammar reads as operators.
 _RESERVED = frozenset({"where", "wherenot"})
 
-Steps = tuple[str | int, ...]
+#: None is each item of a list; only the last one may be.
+Steps = tuple[str | int | None, ...]
 
 
 def check(path: str) -> None:
@@ -44,20 +46,28 @@ def find(path: str, document: JsonValue) -> list[JsonValue]:
     """Give all values that the path finds; in a document that it doesn't fit (an index of a number) it finds none."""
     steps = _plain(path)
     if steps is None:
-        compiled = _compiled(path)
-        try:
-            return [match.value for match in compiled.find(document)]
-        except Exception:  # noqa: BLE001 - it raises whatever Python does, and differs from version to version
-            return []
+        return _searched(path, document)
     value = document
     for step in steps:
         if isinstance(step, str):
             if not isinstance(value, dict) or step not in value:
                 return []
+        elif step is None:
+            # Of anything but a list jsonpath-ng makes one, each version in its own way.
+            return value[:] if isinstance(value, list) else _searched(path, document)
         elif not isinstance(value, list) or step >= len(value):
             return []
         value = value[step]
     return [value]
+
+
+def _searched(path: str, document: JsonValue) -> list[JsonValue]:
+    """Give all values that jsonpath-ng finds."""
+    compiled = _compiled(path)
+    try:
+        return [match.value for match in compiled.find(document)]
+    except Exception:  # noqa: BLE001 - it raises whatever Python does, and differs from version to version
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +135,7 @@ def _steps(path: JSONPath) -> Iterator[JSONPath]:
 
 @lru_cache(maxsize=1024)
 def _plain(path: str) -> Steps | None:
-    """Read a path of names and indexes only; None for any other."""
+    """Read a path of names and indexes only, perhaps with ``[*]`` at its end; None for any other."""
     text = path.strip(" \t")
     if text.startswith("$"):
         text = text[1:]
@@ -133,7 +143,7 @@ def _plain(path: str) -> Steps | None:
         return None
     elif not text.startswith("["):
         text = f".{text}"
-    steps: list[str | int] = []
+    steps: list[str | int | None] = []
     position = 0
     while position < len(text):
         match = _STEP.match(text, position)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 from airflow_provider_asyncapi.core import documents
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.redaction import shown_url
-from airflow_provider_asyncapi.core.values import JsonValue
+from airflow_provider_asyncapi.core.values import JsonValue, frozen
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -152,6 +153,11 @@ class Response:
         """How the body is packed (``Content-Encoding``), lower case; empty where it isn't."""
         return self.headers.get("content-encoding", "").strip().lower().removeprefix("identity")
 
+    @property
+    def fingerprint(self) -> bytes | None:
+        """Bytes that are the same for another answer with the same content; None where there are none."""
+        return self.body
+
     @cached_property
     def json(self) -> JsonValue:
         """
@@ -175,3 +181,28 @@ class Response:
     def text(self) -> str:
         """The body as text, in its declared charset, undecodable bytes replaced."""
         return documents.decode_text(self.body, self.headers.get("content-type", ""), errors="replace")
+
+
+class Part(Response):
+    """
+    A part of a JSON answer, as if it were an answer of its own.
+
+    Thousands are made and compared; few are ever asked for their text.
+
+    :param whole: the answer that it is a part of.
+    :param value: what stands there; None for nothing.
+    """
+
+    def __init__(self, whole: Response, value: JsonValue) -> None:
+        self.status, self.headers, self.url = whole.status, whole.headers, whole.url
+        self.json = value
+
+    @cached_property
+    def body(self) -> bytes:  # type: ignore[override]  # as writable as the whole's
+        """The value as JSON text."""
+        return b"" if self.json is None else json.dumps(self.json, ensure_ascii=False).encode("utf-8", "replace")
+
+    @property
+    def fingerprint(self) -> bytes | None:
+        """As above; None for what is nested too deeply."""
+        return frozen(self.json)

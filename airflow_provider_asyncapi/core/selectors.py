@@ -90,7 +90,9 @@ class Selector:
         :raises UnsafeValueError: where a variable's value would change what the selector means.
         """
         parts, pattern = _split(self.text)
-        outer, *inner = (self._rendered(part, variables) for part in parts)
+        if "{" in self.text:
+            parts = tuple(self._rendered(part, variables) for part in parts)
+        outer, *inner = parts
         try:
             values = _find_outer(outer, response, elements.as_text if inner or pattern else read_element)
             for path in inner:

@@ -33,7 +33,7 @@ from airflow_provider_asyncapi.core.flows.exchange import (
 )
 from airflow_provider_asyncapi.core.flows.perform import captured, missing
 from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.messages import Request, Response
+from airflow_provider_asyncapi.core.messages import Part, Request, Response
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.redaction import shown_url
@@ -116,7 +116,7 @@ class _Poll:
     """
     The status request, made once for as long as the job's variables stay the same; and what it was answered last.
 
-    Most polls are answered as the one before, byte for byte. Such an answer means what it meant, and isn't read again.
+    Most polls are answered as the one before. Such an answer means what it meant, and isn't read again.
 
     :param state: where the wait began.
     :param handle: the job, of whose variables the request was made.
@@ -124,7 +124,7 @@ class _Poll:
     :param scope: all that selectors may name.
     :param request: the request.
     :param envelope: what it is sent in.
-    :param answer: status code and body of the last answer that the job is running.
+    :param answer: status code and fingerprint of the last answer that the job is running.
     :param said: what that meant.
     """
 
@@ -161,8 +161,9 @@ class _Poll:
         """Remember an answer, where all that it says stands in its body, and that isn't large."""
         if verdict is self.said:
             return
-        if response.ok and not self.plan.reads_headers and len(response.body) <= _REMEMBERED:
-            self.answer, self.said = (response.status, response.body), verdict
+        content = response.fingerprint
+        if response.ok and not self.plan.reads_headers and content is not None and len(content) <= _REMEMBERED:
+            self.answer, self.said = (response.status, content), verdict
 
     def forget(self) -> None:
         """Forget what was remembered."""
@@ -170,7 +171,7 @@ class _Poll:
 
     def remembered(self, response: Response) -> Verdict | None:
         """Give what an answer means that was remembered; None where it is another one."""
-        return self.said if self.answer == (response.status, response.body) else None
+        return self.said if self.answer == (response.status, response.fingerprint) else None
 
     def passed(self, response: Response) -> Polled | None:
         """Count a poll that the flow needn't be woken for: it found nothing new, and others may follow; else None."""
@@ -223,9 +224,7 @@ def _answered(
         if response is not None:
             return request, response, None
         if plan.batch.absent is not Absent.POLL:
-            nothing = Response(answers.response.status, answers.response.headers, url=answers.response.url)
-            nothing.__dict__["json"] = None
-            return request, nothing, _absent(api, plan.batch, request, job)
+            return request, Part(answers.response, None), _absent(api, plan.batch, request, job)
     stop = poll.is_answer if plan.policy.rules else None
     response = yield from send(
         api, poll.request, stop=stop, patient=patient, passed=poll.passed, envelope=poll.envelope

@@ -32,6 +32,7 @@ DOCUMENT = {
         ("data[0]", []),
         ("data.task.id.x", []),
         ("nothing", []),
+        ("jobs[*]", DOCUMENT["jobs"]),
         # From here on it is jsonpath-ng that reads.
         ("$.jobs[*].state", ["done", "running"]),
         ('$.jobs[?(@.id == "8")].state', ["running"]),
@@ -82,7 +83,14 @@ def test_a_document_may_be_a_list():
 
 def test_a_plain_path_is_read_without_jsonpath_ng():
     assert jsonpath._plain('$.a[0]."b c".d-e') == ("a", 0, "b c", "d-e")
-    assert jsonpath._plain("$.a[*]") is None
+    assert jsonpath._plain("$.a[*]") == ("a", None)
+    assert jsonpath._plain("$.a[*].b") is None
+
+
+def test_the_items_of_a_list_are_found_in_a_list_of_their_own():
+    document = {"jobs": [1, 2]}
+    jsonpath.find("jobs[*]", document).append(3)
+    assert document == {"jobs": [1, 2]}
 
 
 NAMES = st.sampled_from(["a", "b", "a-b", "_x1", "where2", "Null"])
@@ -108,6 +116,8 @@ def paths(draw):
             name = draw(QUOTED)
             quote = '"' if '"' not in name else "'"
             steps.append("." + quote + name.replace(quote, "") + quote if name.replace(quote, "") else ".a")
+    if draw(st.booleans()):
+        steps.append("[*]")
     path = "".join(steps)
     return path.removeprefix(".") if path and draw(st.booleans()) else "$" + path
 
@@ -131,7 +141,7 @@ def test_whatever_is_read_here_jsonpath_ng_reads_too(path):
     if steps is not None and "true" not in path and "*" not in steps:
         document = [7]
         for step in reversed(steps):
-            document = {step: document} if isinstance(step, str) else [None] * step + [document]
+            document = {step: document} if isinstance(step, str) else [None] * (step or 0) + [document]
         assert by_jsonpath_ng(path, document) == jsonpath.find(path, document) == [[7]]
 
 
