@@ -1,9 +1,9 @@
 """
 JSONPath: plain paths read here, everything else by jsonpath-ng.
 
-Nine of ten selectors are plain (``data.task.id``, ``jobs[0]."sub-state"``, ``jobs[*]``). These are read here with jsonpath-ng's
-meaning, so that parsing a DAG and polling in the triggerer need neither its import nor its grammar; a property test
-holds the two together.
+Nine of ten selectors are plain (``data.task.id``, ``jobs[0]."sub-state"``, ``jobs[*]``). These are read here with
+jsonpath-ng's meaning, so that parsing a DAG and polling in the triggerer need neither its import nor its grammar; a
+property test holds the two together.
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ _NEWS_EVERY = 2.0
 #: Seconds from the news of one task to those of another. The supervisor takes some milliseconds for each XCom, in which
 #: it starts no triggers; after a restart there are news of all tasks at once.
 _NEXT_TASK = 0.05
+#: For so many seconds after the first trigger of this process the supervisor is told nothing: it hands out triggers,
+#: and takes some seconds for the first thing that it is told.
+_STARTING = 8.0
 #: Seconds between attempts to ask Airflow something, at most.
 _LONGEST_PAUSE = 60.0
 #: Seconds in which Airflow has to answer a task that it is killing: it has five in all.
@@ -28,6 +31,7 @@ _SOON = 2.0
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 log = logging.getLogger(__name__)
+_loaded_at = time.monotonic()
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
@@ -62,7 +66,8 @@ class Board:
         from airflow.providers.common.compat.sdk import XCom
 
         while self._unpushed and hasattr(XCom, "aset"):
-            await asyncio.sleep(max(0.0, self._pushed_at + _NEWS_EVERY - time.monotonic()))
+            soonest = max(self._pushed_at + _NEWS_EVERY, _loaded_at + _STARTING)
+            await asyncio.sleep(max(0.0, soonest - time.monotonic()))
             async with _turn():
                 news, self._unpushed, self._pushed_at = self._unpushed, {}, time.monotonic()
                 try:

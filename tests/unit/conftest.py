@@ -34,10 +34,13 @@ def connect(
 ) -> Callable[..., None]:
     """Store an Airflow connection to the server; called again, another one."""
     from airflow_provider_asyncapi.triggers import asyncapi as triggers
+    from airflow_provider_asyncapi.triggers import supervisor as line
 
     # There is no scheduler here that could mix up who has ended.
     monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.0)
     monkeypatch.setattr(triggers, "_MARGIN", 0.05)
+    # Nor are other triggers started here.
+    monkeypatch.setattr(line, "_STARTING", 0.0)
     # Where the host keeps login tokens: those of another test may be for a server that had the same port.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 

@@ -217,7 +217,9 @@ def test_errors_are_shown_when_they_come_and_go_and_not_with_each_poll(
 
 
 @pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger can't write XComs")
-def test_news_of_many_tasks_are_told_one_after_another_and_are_the_latest_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_news_of_tasks_are_told_after_the_start_one_by_one_and_are_the_latest_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     told: list[tuple[float, int]] = []
     telling = 0
 
@@ -243,8 +245,11 @@ def test_news_of_many_tasks_are_told_one_after_another_and_are_the_latest_then(m
 
     monkeypatch.setattr(XCom, "aset", aset)
     monkeypatch.setattr(line, "_NEXT_TASK", 0.03)
+    monkeypatch.setattr(line, "_STARTING", 0.3)
+    monkeypatch.setattr(line, "_loaded_at", began := time.monotonic())
     asyncio.run(scenario())
-    assert [value for _, value in told] == [0, 11, 2, 4]
+    assert told[0][0] >= began + 0.3
+    assert sorted(value for _, value in told) == [0, 2, 4, 11]
     assert min(after - before for (before, _), (after, _) in pairwise(told)) >= 0.03
 
 
