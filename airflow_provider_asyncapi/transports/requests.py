@@ -150,6 +150,9 @@ class RequestsDriver:
             pause = self._pacer.reserve(self._steady())
         if pause:
             self._sleep(pause)
+        if not effect.repeatable:
+            # On a connection that is new nobody can have hung up; on another nobody could tell whether it was done.
+            self._session.close()
         # Not by the session, which has ideas of its own about what has to be escaped, and costs as much as sending.
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = request.method, url
