@@ -12,9 +12,9 @@ import pytest
 from demo.airflow.configuration import environment, free_port
 from demo.airflow.processes import Processes
 from tests.cluster.callers import SIGNING_KEY
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import JOBS, Cluster
 from tests.cluster.control import Control
-from tests.cluster.runs import Run
+from tests.cluster.runs import FOR_LONG, SUBMITS, Many, Run
 from tests.cluster.services import Services, running_services
 
 HERE = Path(__file__).resolve().parent
@@ -70,6 +70,15 @@ def cluster(
                 "connections_per_host": 100,
             },
         },
+        "many": {
+            "port": ports[1],
+            "extra": {
+                **login,
+                "login_request": {"method": "POST", "endpoint": "/login/many"},
+                "read_timeout": 2,
+                "connections_per_host": 100,
+            },
+        },
         "unresolved": {"host": "http://jobs.test", "port": ports[1]},
         # Each logs in at an address of its own, so that one can be held up.
         **{
@@ -105,3 +114,21 @@ def start(cluster: Cluster, api: Control) -> Callable[..., Run]:
         return Run(cluster, api, dag_id, run_id)
 
     return start_run
+
+
+@pytest.fixture(scope="session")
+def many(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Many:
+    """
+    Many jobs that are waited for all the while, submitted through faults of the API, and the kill of a worker.
+
+    The last of them are still being submitted: what the worker had taken but not begun is found after two minutes.
+    """
+    for index in range(JOBS):
+        api.plan(f"many/{index}", "submit", *SUBMITS[index % len(SUBMITS)])
+    start("many", "many", conn="many", seconds=FOR_LONG)
+    run = Many(cluster, api, "many", "many")
+    run.until(lambda: len(run.jobs()) > JOBS / 4)
+    cluster.processes.kill("worker-1")
+    cluster.start_component("worker-1")
+    run.until(lambda: len(cluster.waiting("many")["many"]) > JOBS / 2)
+    return run

@@ -92,6 +92,10 @@ class Control:
         """Let so many requests of a job go wrong: of the step submit, status, start, result, cancel or login."""
         self._call("plan", {"name": name, "step": step, "faults": faults})
 
+    def planned(self, run_id: str) -> int:
+        """Count the faults that a run's jobs have yet to meet."""
+        return int(self._call(f"planned?run={urllib.parse.quote(run_id)}"))
+
     def held_at(self, name: str, step: str) -> int | None:
         """Give the client's port of a request that is held; None where none is."""
         return next((one["port"] for one in self._call("holding") if (one["name"], one["step"]) == (name, step)), None)

@@ -181,6 +181,10 @@ class JobApi:
         self.plans[body["name"], body["step"]] = body["faults"]
         return web.json_response({})
 
+    async def planned(self, request: web.Request) -> web.Response:
+        plans = self.plans.items()
+        return web.json_response(sum(len(plan) for (name, _), plan in plans if _is_of(name, request.query["run"])))
+
     async def release(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.released[body["name"], body["step"]].set()
@@ -213,10 +217,16 @@ class JobApi:
         return web.json_response({})
 
     async def refuse(self, request: web.Request) -> web.Response:
-        """Close the flaky port, for as long as said."""
+        """Close the flaky port, and the connections to it, for as long as said."""
         seconds = (await request.json())["seconds"]
         assert self._flaky is not None
+        assert self._runner is not None
+        assert self._runner.server is not None
         await self._flaky.stop()
+        for connection in self._runner.server.connections:
+            transport = connection.transport
+            if transport is not None and transport.get_extra_info("sockname")[1] == self._flaky_port:
+                transport.abort()
         asyncio.get_running_loop().call_later(seconds, lambda: asyncio.ensure_future(self.listen_again()))
         return web.json_response({})
 
@@ -226,17 +236,10 @@ class JobApi:
 
     def _of(self, run: str) -> Iterable[Job]:
         """Give the jobs of a run, or the one of this name."""
-        return [job for job in self.jobs.values() if job.name == run or job.name.startswith(f"{run}/")]
-
-    async def _close_flaky(self, request: web.Request, response: web.StreamResponse) -> None:
-        # A connection that is kept would go on working while the port is closed.
-        if request.transport is not None and request.transport.get_extra_info("sockname")[1] == self._flaky_port:
-            response.headers["Connection"] = "close"
-            response.force_close()
+        return [job for job in self.jobs.values() if _is_of(job.name, run)]
 
     async def serve(self, port: int) -> None:
         app = web.Application()
-        app.on_response_prepare.append(self._close_flaky)
         app.add_routes(
             [
                 web.post("/jobs", self.submit),
@@ -247,6 +250,7 @@ class JobApi:
                 web.get("/jobs/{id}/result", self.result),
                 web.post("/login/{name}", self.login),
                 web.post("/control/plan", self.plan),
+                web.get("/control/planned", self.planned),
                 web.post("/control/release", self.release),
                 web.get("/control/holding", self.holding),
                 web.post("/control/finish", self.finish),
@@ -260,6 +264,10 @@ class JobApi:
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
         await self.listen_again()
         await asyncio.Event().wait()
+
+
+def _is_of(name: str, run: str) -> bool:
+    return name == run or name.startswith(f"{run}/")
 
 
 def _transport(request: web.Request) -> Any:

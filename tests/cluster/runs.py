@@ -7,13 +7,17 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from tests.cluster.cluster import PATIENCE, Cluster, wait_until
-from tests.cluster.control import Control, RemoteJob, Report
+from tests.cluster.cluster import JOBS, PATIENCE, Cluster, wait_until
+from tests.cluster.control import LOSE, RESET, Control, Fault, RemoteJob, Report, answer
 
-#: The DAGs' poke_interval, in seconds, less what a busy machine may delay the first of two polls on its way.
-SHORTEST_GAP = 1.5
+#: The DAGs' poke_interval, in seconds.
+POLLED_EVERY = 2
+#: The same, less what a busy machine may delay the first of two polls on its way.
+SHORTEST_GAP = 0.75 * POLLED_EVERY
 #: Seconds that a job takes which goes on until it is told to be done.
 FOR_LONG = 100_000
+#: What befalls the requests to submit many jobs, in turn.
+SUBMITS: tuple[list[Fault], ...] = ([], [LOSE], [answer(503)], [], [RESET], [answer(429, "1")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class Run:
         self,
         *,
         jobs: int = 1,
-        submits: int = 1,
+        submits: int | None = 1,
         cancels: int = 0,
         cancelled: Collection[int] | None = None,
         shortest_gap: float = SHORTEST_GAP,
@@ -110,7 +114,7 @@ class Run:
         Check what the API has counted for each of the run's jobs.
 
         :param jobs: how many there have to be, each with another name
-        :param submits: how many requests to submit there were for each
+        :param submits: how many requests to submit there were for each; None where that differs
         :param cancels: how many requests to cancel
         :param cancelled: the map indices of the jobs that are to be cancelled so often, and no other; all by default
         :param shortest_gap: seconds between two polls
@@ -118,7 +122,7 @@ class Run:
         """
         report = self.report()
         assert len({job.name for job in report.jobs}) == len(report.jobs) == jobs, self.story()
-        assert set(report.submits.values()) <= {submits}, self.story()
+        assert submits is None or set(report.submits.values()) <= {submits}, self.story()
         for job in report.jobs:
             wanted = cancels if cancelled is None or job.index in cancelled else 0
             assert job.cancels == wanted, self.story(job)
@@ -126,3 +130,17 @@ class Run:
             # job may poll it once more until it learns of it. Before a cancel the job is looked at, too.
             too_soon = 2 * max(0, self.starts(job) - 1) + wanted + repeats
             assert job.polls_beyond(shortest_gap) <= too_soon, self.story(job)
+
+
+class Many(Run):
+    """A run of a hundred jobs at once, for what one job alone wouldn't show."""
+
+    def check_all(self, cancelled: Collection[int] = ()) -> None:
+        """
+        Check what the API has counted, whatever the jobs have met until now.
+
+        :param cancelled: the map indices of the jobs that are to be cancelled, once
+        """
+        # Reset, half-closed, the port closed: on a used connection each of them makes a poll be made once more, and so
+        # does a token that has expired.
+        self.check(jobs=JOBS, submits=None, cancels=1, cancelled=cancelled, repeats=4)

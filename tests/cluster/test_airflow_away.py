@@ -7,8 +7,9 @@ from functools import partial
 
 import pytest
 
+from tests.cluster.cluster import JOBS
 from tests.cluster.control import HOLD_AFTER
-from tests.cluster.runs import FOR_LONG
+from tests.cluster.runs import FOR_LONG, POLLED_EVERY
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -17,7 +18,7 @@ API_SERVER_AWAY = 60
 
 
 @pytest.fixture(scope="module")
-def survivors(cluster, api, start):
+def survivors(cluster, api, start, many):
     """Runs at several points of their course while the API server is away."""
     waiting, done_meanwhile = (start("plain-patient", name, seconds=FOR_LONG) for name in ("waiting", "done-meanwhile"))
     for run in (waiting, done_meanwhile):
@@ -29,15 +30,18 @@ def survivors(cluster, api, start):
     for run in lost.values():
         run.until(partial(api.held_at, f"{run.run_id}/0", "submit"))
     queued = [start("keyed-patient", f"queued-{number}") for number in range(3)]
+    waited = cluster.waiting("many")["many"]
     cluster.processes.kill("api-server")
+    away_since = time.time()
     api.finish(done_meanwhile.run_id)
     for run in lost.values():
         api.release(f"{run.run_id}/0", "submit")
     time.sleep(API_SERVER_AWAY)
+    meanwhile = [sum(poll > away_since for poll in job.polls) for job in many.jobs(waited)]
     cluster.start_component("api-server")
     cluster.wait_until_healthy()
     api.finish(waiting.run_id)
-    return {"waiting": waiting, "done-meanwhile": done_meanwhile, "queued": queued, **lost}
+    return {"meanwhile": meanwhile, "waiting": waiting, "done-meanwhile": done_meanwhile, "queued": queued, **lost}
 
 
 @pytest.mark.parametrize("name", ["waiting", "done-meanwhile"])
@@ -46,6 +50,13 @@ def test_a_job_is_waited_for_while_the_api_server_is_away(name, survivors):
     assert run.finish() == "success", run.story()
     run.check()
     assert run.job().fetches == 1
+
+
+def test_many_are_polled_as_ever_while_the_api_server_is_away(survivors, many):
+    assert len(survivors["meanwhile"]) > JOBS / 2
+    assert min(survivors["meanwhile"]) > API_SERVER_AWAY / POLLED_EVERY / 2
+    many.until_waiting(JOBS)
+    many.check_all()
 
 
 def test_tasks_that_were_queued_submit_once(survivors):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.cluster.cluster import JOBS, TRIGGERERS
 from tests.cluster.control import (
     DRIP_BODY,
     DRIP_HEAD,
@@ -19,9 +20,27 @@ from tests.cluster.control import (
     answer,
     say,
 )
-from tests.cluster.runs import FOR_LONG, SHORTEST_GAP, Run
+from tests.cluster.runs import FOR_LONG, SHORTEST_GAP, SUBMITS, Run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+#: Seconds for which the port refuses connections.
+AWAY = 60
+#: What many jobs meet, each another of these at first; between two of them they are told that they are running.
+STORM: list[Fault] = [
+    RESET,
+    answer(500),
+    HALF_CLOSE,
+    answer(429),
+    TRUNCATE,
+    answer(502),
+    say("odd"),
+    OVERLONG,
+    answer(503),
+    say("queued"),
+]
+#: What every tenth meets besides: of a hundred that trickle at once, most would wait for a connection.
+TRICKLES: list[Fault] = [DRIP_HEAD, DRIP_BODY]
 
 NO_NAME = "the host's name can't be resolved"
 
@@ -88,8 +107,9 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 @pytest.fixture(scope="module")
-def started(cluster, api, start) -> dict[str, Run]:
+def started(cluster, api, start, many) -> dict[str, Run]:
     """All runs at once: one after the other, most of the time would be waiting."""
+    many.until_waiting(JOBS)
     cluster.failing_names.touch()
     started = {}
     for name, scenario in SCENARIOS.items():
@@ -102,7 +122,8 @@ def started(cluster, api, start) -> dict[str, Run]:
     for run in (refused, unresolved):
         run.until_waiting()
     cluster.failing_names.touch()
-    api.refuse(5)
+    # Many are refused for the whole minute, while the other runs go on.
+    api.refuse(AWAY)
     unresolved.until(lambda: NO_NAME in unresolved.log("job.wait"))
     cluster.failing_names.unlink()
     for run in (refused, unresolved):
@@ -152,3 +173,51 @@ def test_a_port_that_refuses_is_asked_again_later(run):
     found = run("refused")
     assert found.finish() == "success", found.story()
     assert "couldn't connect" in found.log("job.wait")
+
+
+def test_each_of_many_is_submitted_once_whatever_the_requests_meet(many):
+    many.until_waiting(JOBS)
+    refused = {index for index in range(JOBS) if SUBMITS[index % len(SUBMITS)] not in ([], [LOSE])}
+    assert many.report().submits == {f"many/{index}": 1 + (index in refused) for index in range(JOBS)}
+    many.check_all()
+
+
+def test_many_are_polled_again_after_a_minute_without_the_api(many, started):
+    assert started["refused"].finish() == "success"
+    many.until_polled()
+    assert all(max(job.gaps()) > AWAY / 2 for job in many.jobs())
+    many.check_all()
+
+
+def test_many_are_polled_on_through_a_storm_of_errors(many, api):
+    """Resets, half-closed, cut, overlong and trickling answers, status 429 and 5xx, unknown statuses, steps back."""
+    many.until_polled()
+    for index in range(JOBS):
+        first = index % len(STORM)
+        faults = STORM[first:] + STORM[:first] + TRICKLES * (first == 0)
+        api.plan(f"many/{index}", "status", *(each for fault in faults for each in (fault, say("running"))))
+    many.until(lambda: not api.planned("many"))
+    many.until_polled()
+    many.check_all()
+
+
+def test_one_retry_after_holds_for_many(many, api):
+    many.until_polled()
+    api.plan("many/0", "status", answer(429, "8"))
+    many.until(lambda: not api.planned("many"))
+    asked = many.jobs([0])[0].polls[-1]
+    many.until_polled(times=2)
+    # Of those who are waited for in the same triggerer; of two, the other hasn't heard of it.
+    held = [job for job in many.jobs() if not any(asked + 1 < poll < asked + 8 for poll in job.polls)]
+    assert len(held) > JOBS / len(TRIGGERERS) / 2, many.story(*held[:1])
+    many.check_all()
+
+
+def test_a_token_that_expires_for_many_is_renewed_once_for_all(many, api):
+    many.until_polled()
+    before = many.report().logins
+    api.expire()
+    many.until_polled(times=2)
+    # Triggerers on the same host share it, but two that are refused at the same moment both log in.
+    assert before < many.report().logins <= before + len(TRIGGERERS)
+    many.check_all()

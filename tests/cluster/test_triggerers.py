@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.cluster.cluster import JOBS, TRIGGERERS, Cluster
-from tests.cluster.runs import FOR_LONG, Run
+from tests.cluster.runs import FOR_LONG, Many
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -16,14 +16,13 @@ SPARED = "is still wanted, so it isn't cancelled"
 
 
 @pytest.fixture(scope="module")
-def batch(start):
+def batch(many):
     """Many jobs at once, that are waited for all the while."""
-    run = start("many", "batch", seconds=FOR_LONG)
-    run.until_waiting(JOBS)
-    return run
+    many.until_waiting(JOBS)
+    return many
 
 
-def spared(batch: Run, cluster: Cluster) -> int:
+def spared(batch: Many, cluster: Cluster) -> int:
     """Count how often that was said; where the trigger's own log is closed by then, the triggerer's has it."""
     logs = [batch.log("job.wait"), *((cluster.home / f"{name}.log").read_text() for name in TRIGGERERS)]
     return sum(log.count(SPARED) for log in logs)
@@ -31,12 +30,12 @@ def spared(batch: Run, cluster: Cluster) -> int:
 
 def test_the_jobs_of_a_killed_triggerer_are_waited_for_by_another(batch, cluster, ports):
     # It holds at least half of them: a triggerer that has work asks Airflow for more of it sooner than an idle one.
-    killed = cluster.holder(ports[0])
+    killed = cluster.holder(ports[1])
     cluster.processes.kill(killed)
     batch.until_polled(times=2)
     cluster.start_component(killed)
     cluster.wait_for_triggerers()
-    batch.check(jobs=JOBS)
+    batch.check_all()
 
 
 def test_a_rolling_restart_cancels_nothing(batch, cluster):
@@ -46,11 +45,11 @@ def test_a_rolling_restart_cancels_nothing(batch, cluster):
         cluster.start_component(name)
         cluster.wait_for_triggerers()
     batch.until_polled()
-    batch.check(jobs=JOBS)
+    batch.check_all()
 
 
 def test_a_triggerer_that_was_frozen_cancels_nothing_that_waits_elsewhere(batch, cluster, ports):
-    frozen, holders = cluster.holder(ports[0]), cluster.waiting_at()
+    frozen, holders = cluster.holder(ports[1]), cluster.waiting_at()
     before = spared(batch, cluster)
     cluster.freeze(frozen)
     batch.until(lambda: len(cluster.waiting_at()) == 1 and cluster.waiting_at() != holders)
@@ -59,7 +58,7 @@ def test_a_triggerer_that_was_frozen_cancels_nothing_that_waits_elsewhere(batch,
     batch.until(lambda: spared(batch, cluster) >= before + max(holders.values()))
     batch.until_polled()
     cluster.wait_for_triggerers()
-    batch.check(jobs=JOBS)
+    batch.check_all()
 
 
 def test_a_triggerer_that_comes_back_after_the_deadline_looks_once_more(batch, cluster, api, start):
@@ -83,11 +82,3 @@ def test_a_triggerer_that_comes_back_after_the_deadline_looks_once_more(batch, c
     assert [tasks["job.wait", index].state for index in range(2)] == ["success", "failed"]
     assert tasks["job.fetch", 0].state == "success"
     assert "AsyncApiTimeout" in run.log("job.wait")
-
-
-def test_after_all_of_this_each_job_was_made_once_and_is_fetched_once(batch, api):
-    batch.until_polled()
-    api.finish(batch.run_id)
-    assert batch.finish() == "success", batch.story()
-    batch.check(jobs=JOBS)
-    assert {job.fetches for job in batch.report().jobs} == {1}

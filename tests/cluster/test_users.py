@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
+from tests.cluster.cluster import JOBS
 from tests.cluster.runs import FOR_LONG, Run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -52,3 +55,33 @@ def test_a_clear_of_all_cancels_the_old_job_and_not_the_new(done):
     run.until_settled()
     old, new = run.report().jobs
     assert (old.cancels, new.cancels) == (1, 0), run.story()
+
+
+def test_a_clear_of_many_waits_for_the_same_jobs_again(many, cluster):
+    many.until_waiting(JOBS)
+    before = many.tries("job.wait")
+    cluster.client.clear("many", "many", "job.wait")
+    many.until(partial(many.has_been_tried, "job.wait", before + 1))
+    many.until_waiting(JOBS)
+    many.check_all()
+
+
+def test_of_many_those_are_cancelled_that_are_marked_as_failed_and_the_others_are_fetched(many, cluster, api):
+    """In the end the run is deleted, and with it go those that are still waited for."""
+    many.until_waiting(JOBS)
+    marked, fetched = range(JOBS // 4), range(JOBS // 4, 3 * JOBS // 4)
+    for index in marked:
+        cluster.client.mark("many", "many", "job.wait", "failed", map_index=index)
+    for index in fetched:
+        api.finish(f"many/{index}")
+    many.until(lambda: all(job.cancels for job in many.jobs(marked)))
+    many.until(lambda: cluster.states("many", "job.fetch").count("success") == len(fetched))
+    many.check_all(cancelled=marked)
+    cluster.client.mark_run("many", "many", "failed")
+    cluster.client.delete_run("many", "many")
+    deleted = range(3 * JOBS // 4, JOBS)
+    many.until(lambda: all(job.cancels for job in many.jobs(deleted)))
+    many.until_settled()
+    many.check_all(cancelled=[*marked, *deleted])
+    assert [job.index for job in many.jobs() if job.fetches] == [job.index for job in many.jobs(fetched)]
+    assert {job.fetches for job in many.jobs(fetched)} == {1}

@@ -23,7 +23,7 @@ POLLED = {
     "completion_value": "done",
     "failure_value": ["failed", "cancelled"],
     "cancel": {"method": "DELETE", "endpoint": "/jobs/{identifier}"},
-    "timeout": 900,
+    "timeout": 3600,
     "deferrable": True,
 }
 #: How those are that call back: nothing can be asked.
@@ -67,7 +67,8 @@ class Jobs:
 
 
 DAGS = {
-    "many": Jobs(PLAIN, count=int(os.environ["JOBS"])),
+    # A worker is killed while they are submitted, and of what it had taken some is lost again and again.
+    "many": Jobs(FINDABLE, count=int(os.environ["JOBS"]), retries=30),
     "plain": Jobs(PLAIN),
     "keyed": Jobs(KEYED),
     "lookup": Jobs(FINDABLE),
