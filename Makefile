@@ -69,11 +69,11 @@ test-integration: $(VENV)/.s3 ## integration tests: a real Airflow against real 
 	@mkdir -p reports
 	@$(BIN)/python -m pytest tests/integration -m 'integration or not integration' --timeout=600 --junitxml=reports/$@.xml $(ARGS)
 
-test-cluster: $(VENV)/.cluster ## a cluster whose parts are killed, against an API that misbehaves (CLUSTER_JOBS=2000 CLUSTER_MINUTES=30 for endurance)
+test-cluster: $(VENV)/.cluster ## a cluster whose parts are killed, against an API that misbehaves (CLUSTER_JOBS=2000 CLUSTER_MINUTES=30: endurance instead)
 	$(SAY) "Cluster tests on Airflow $(AIRFLOW_NEWEST), CeleryExecutor, Postgres and Redis"
 	@scripts/cluster-services
 	@mkdir -p reports
-	@$(BIN)/python -m pytest tests/cluster --junitxml=reports/$@.xml $(ARGS)
+	@$(BIN)/python -m pytest tests/cluster$(if $(CLUSTER_MINUTES),/test_endurance.py) --junitxml=reports/$@.xml $(ARGS)
 
 test-ui: $(VENV)/.ui ## the page and the connection form in a real browser, against a real Airflow
 	$(SAY) "Browser tests on Airflow $(AIRFLOW_NEWEST)"

@@ -47,7 +47,8 @@ class Send:
     :param passed: is given the answer, and gives the poll that was made where the flow needn't be woken for it; then
         the driver may tell of that poll, and send the request again after its pause.
     :param repeatable: whether doing it twice does no harm. Servers hang up on connections that nobody uses, and may do
-        so just as one is used again; then the driver sends the request once more (RFC 9112, section 9.3.1).
+        so just as one is used again; then the driver sends the request once more (RFC 9112, section 9.3.1). What isn't
+        repeatable it sends over a new connection, so that it meets none of these.
     """
 
     request: Request

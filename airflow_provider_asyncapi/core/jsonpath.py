@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from jsonpath_ng import JSONPath
 
 _STEP = re.compile(
-    r"""\.(?:(?P<name>[A-Za-z_][\w-]*)|"(?P<double>[^"\\]+)"|'(?P<single>[^'\\]+)')|\[(?P<index>\d{1,9})\]|\[\*\]\Z""",
+    r"""\.(?:(?P<name>[A-Za-z_][\w-]*)|"(?P<double>[^"\\]+)"|'(?P<single>[^'\\]+)')"""
+    r"""|\[(?P<index>\d{1,9})\]|\[(?P<each>\*)\]\Z""",
     re.ASCII,
 )
 #: Words that jsonpath-ng's grammar reads as operators.
 _RESERVED = frozenset({"where", "wherenot"})
 
-#: None is each item of a list; only the last one may be.
+#: None, only at the end, stands for each item of a list.
 Steps = tuple[str | int | None, ...]
 
 
@@ -149,8 +150,12 @@ def _plain(path: str) -> Steps | None:
         match = _STEP.match(text, position)
         if match is None or match["name"] in _RESERVED:
             return None
-        index = match["index"]
-        steps.append(int(index) if index is not None else match["name"] or match["double"] or match["single"])
+        if match["each"]:
+            steps.append(None)
+        elif match["index"] is not None:
+            steps.append(int(match["index"]))
+        else:
+            steps.append(match["name"] or match["double"] or match["single"])
         position = match.end()
     return tuple(steps)
 

@@ -155,7 +155,7 @@ class Response:
 
     @property
     def fingerprint(self) -> bytes | None:
-        """Bytes that are the same for another answer with the same content; None where there are none."""
+        """Bytes that are the same for another answer with the same content; None where it can't be compared."""
         return self.body
 
     @cached_property
@@ -198,11 +198,16 @@ class Part(Response):
         self.json = value
 
     @cached_property
-    def body(self) -> bytes:  # type: ignore[override]  # as writable as the whole's
+    def text(self) -> str:
         """The value as JSON text."""
-        return b"" if self.json is None else json.dumps(self.json, ensure_ascii=False).encode("utf-8", "replace")
+        return "" if self.json is None else json.dumps(self.json, ensure_ascii=False)
 
-    @property
+    @cached_property
+    def body(self) -> bytes:  # type: ignore[override]  # as writable as the whole's
+        """The same as UTF-8."""
+        return self.text.encode("utf-8", "replace")
+
+    @cached_property
     def fingerprint(self) -> bytes | None:
-        """As above; None for what is nested too deeply."""
+        """Bytes that are the same for another part of the same value; None for what is nested too deeply."""
         return frozen(self.json)

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 T = TypeVar("T")
+#: Whether what is being sent on this thread mustn't meet a connection that the server is just closing.
+_has_to_be_new: ContextVar[bool] = ContextVar("_has_to_be_new", default=False)
 
 
 def _without_query(record: logging.LogRecord) -> bool:
@@ -150,9 +153,6 @@ class RequestsDriver:
             pause = self._pacer.reserve(self._steady())
         if pause:
             self._sleep(pause)
-        if not effect.repeatable:
-            # On a connection that is new nobody can have hung up; on another nobody could tell whether it was done.
-            self._session.close()
         # Not by the session, which has ideas of its own about what has to be escaped, and costs as much as sending.
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = request.method, url
@@ -161,12 +161,14 @@ class RequestsDriver:
                 prepared.prepare_headers(wire_headers(request.headers))
                 prepared.prepare_cookies({})
                 prepared.prepare_body(request.body, None)
-                with self._session.send(
-                    prepared,
-                    timeout=(settings.connect_timeout, settings.read_timeout),
-                    allow_redirects=False,
-                    stream=True,
-                ) as answer:
+                with _sending(effect):
+                    answer = self._session.send(
+                        prepared,
+                        timeout=(settings.connect_timeout, settings.read_timeout),
+                        allow_redirects=False,
+                        stream=True,
+                    )
+                with answer:
                     return self._receive(effect, answer.raw, is_unwanted)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 found = list(causes(error))
@@ -184,6 +186,16 @@ class RequestsDriver:
                 raise CancelledError
             receiver.feed(chunk)
         return receiver.finish()
+
+
+@contextmanager
+def _sending(effect: Send) -> Iterator[None]:
+    """Say to the pool whether a connection has to be new."""
+    token = _has_to_be_new.set(not effect.repeatable)
+    try:
+        yield
+    finally:
+        _has_to_be_new.reset(token)
 
 
 @contextmanager
@@ -267,8 +279,15 @@ class _HTTPSConnection(_HTTPConnection, urllib3.connection.HTTPSConnection):
 class _HTTPPool(urllib3.HTTPConnectionPool):
     ConnectionCls = _HTTPConnection
 
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection = super()._get_conn(timeout)
+        if _has_to_be_new.get():
+            # It connects again when it is used.
+            connection.close()
+        return connection
 
-class _HTTPSPool(urllib3.HTTPSConnectionPool):
+
+class _HTTPSPool(_HTTPPool, urllib3.HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 

@@ -20,8 +20,8 @@ _NEWS_EVERY = 2.0
 #: Seconds from the news of one task to those of another. The supervisor takes some milliseconds for each XCom, in which
 #: it starts no triggers; after a restart there are news of all tasks at once.
 _NEXT_TASK = 0.05
-#: For so many seconds after the first trigger of this process the supervisor is told nothing: it hands out triggers,
-#: and takes some seconds for the first thing that it is told.
+#: Nothing is told for so many seconds after the first job is waited for. A triggerer that starts is still being handed
+#: triggers then, by a supervisor that the first XCom holds up for some seconds.
 _STARTING = 8.0
 #: Seconds between attempts to ask Airflow something, at most.
 _LONGEST_PAUSE = 60.0
@@ -31,8 +31,20 @@ _SOON = 2.0
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 log = logging.getLogger(__name__)
-_loaded_at = time.monotonic()
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+_rows: WeakKeyDictionary[asyncio.AbstractEventLoop, _Row] = WeakKeyDictionary()
+
+
+class _Row:
+    """
+    What all boards of a process share.
+
+    :ivar began: when the first of them had something to show, on the monotonic clock.
+    :ivar turn: held by the one that is telling its news.
+    """
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.turn = asyncio.Lock()
 
 
 class Board:
@@ -65,10 +77,11 @@ class Board:
     async def _push(self) -> None:
         from airflow.providers.common.compat.sdk import XCom
 
+        row = _rows.setdefault(asyncio.get_running_loop(), _Row())
         while self._unpushed and hasattr(XCom, "aset"):
-            soonest = max(self._pushed_at + _NEWS_EVERY, _loaded_at + _STARTING)
+            soonest = max(self._pushed_at + _NEWS_EVERY, row.began + _STARTING)
             await asyncio.sleep(max(0.0, soonest - time.monotonic()))
-            async with _turn():
+            async with row.turn:
                 news, self._unpushed, self._pushed_at = self._unpushed, {}, time.monotonic()
                 try:
                     for key, value in news.items():
@@ -78,11 +91,6 @@ class Board:
                 await asyncio.sleep(_NEXT_TASK)
         # Of thousands of tasks that are over nothing should be left.
         self._pushing = None
-
-
-def _turn() -> asyncio.Lock:
-    """Give what only one board at a time has, of all in this process."""
-    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 async def has_called(job: JobHandle, heard: int) -> bool:

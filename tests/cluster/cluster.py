@@ -157,6 +157,16 @@ class Cluster(LocalAirflow):
         sql = "SELECT triggerer_id, count(*) FROM trigger WHERE triggerer_id IS NOT NULL GROUP BY triggerer_id"
         return dict(self.query(sql))
 
+    def waiting_with(self, run_id: str, index: int) -> set[int]:
+        """Give the map indices of the jobs that are waited for in the same triggerer as this one, itself among them."""
+        sql = """
+            SELECT task_instance.map_index, trigger.triggerer_id
+            FROM task_instance JOIN trigger ON trigger.id = task_instance.trigger_id
+            WHERE task_instance.run_id = %s AND task_instance.task_id = 'job.wait'
+        """
+        holders: dict[int, int] = dict(self.query(sql, run_id))
+        return {other for other, holder in holders.items() if holder == holders[index]}
+
     def holder(self, port: int) -> str:
         """Give the triggerer that asks the API at this port about most of its jobs."""
         asking = Counter(

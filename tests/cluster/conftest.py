@@ -117,9 +117,9 @@ def start(cluster: Cluster, api: Control) -> Callable[..., Run]:
 
 
 @pytest.fixture(scope="session")
-def many(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Many:
+def many_begun(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Many:
     """
-    Many jobs that are waited for all the while, submitted through faults of the API, and the kill of a worker.
+    Many jobs, submitted through faults of the API and the kill of a worker.
 
     The last of them are still being submitted: what the worker had taken but not begun is found after two minutes.
     """
@@ -132,3 +132,10 @@ def many(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Many:
     cluster.start_component("worker-1")
     run.until(lambda: len(cluster.waiting("many")["many"]) > JOBS / 2)
     return run
+
+
+@pytest.fixture
+def many(many_begun: Many) -> Many:
+    """The same jobs, all of which are waited for; until the last test of users ends them."""
+    many_begun.until_waiting(JOBS)
+    return many_begun

@@ -69,12 +69,16 @@ class RemoteJob:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the API has counted for one DAG run: its jobs, and requests to submit by the job's name."""
+    """
+    What the API has counted for one DAG run: its jobs, and requests to submit by the job's name.
+
+    Logins are those of all runs, by the name in their address.
+    """
 
     jobs: tuple[RemoteJob, ...]
     submits: dict[str, int]
     lookups: dict[str, int]
-    logins: int
+    logins: dict[str, int]
 
 
 class Control:

@@ -61,7 +61,8 @@ class JobApi:
         self.held: dict[tuple[str, str], int] = {}
         self.released: dict[tuple[str, str], asyncio.Event] = defaultdict(asyncio.Event)
         self.tokens: set[str] = set()
-        self.logins = 0
+        #: By the name in the address that they were made at.
+        self.logins: dict[str, int] = defaultdict(int)
         self._numbers = itertools.count(1)
         self._flaky_port = flaky_port
         self._flaky: web.TCPSite | None = None
@@ -120,13 +121,15 @@ class JobApi:
         return await self._answer(request, job.name, "result", lambda: web.json_response({"name": job.name}))
 
     async def login(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+
         def carry_out() -> web.Response:
-            self.logins += 1
-            token = f"token-{self.logins}"
+            self.logins[name] += 1
+            token = f"token-{name}-{self.logins[name]}"
             self.tokens.add(token)
             return web.json_response({"token": token})
 
-        return await self._answer(request, request.match_info["name"], "login", carry_out)
+        return await self._answer(request, name, "login", carry_out)
 
     def _job(self, request: web.Request) -> Job:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")

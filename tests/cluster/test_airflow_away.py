@@ -18,7 +18,7 @@ API_SERVER_AWAY = 60
 
 
 @pytest.fixture(scope="module")
-def survivors(cluster, api, start, many):
+def survivors(cluster, api, start, many_begun):
     """Runs at several points of their course while the API server is away."""
     waiting, done_meanwhile = (start("plain-patient", name, seconds=FOR_LONG) for name in ("waiting", "done-meanwhile"))
     for run in (waiting, done_meanwhile):
@@ -37,7 +37,7 @@ def survivors(cluster, api, start, many):
     for run in lost.values():
         api.release(f"{run.run_id}/0", "submit")
     time.sleep(API_SERVER_AWAY)
-    meanwhile = [sum(poll > away_since for poll in job.polls) for job in many.jobs(waited)]
+    meanwhile = [sum(poll > away_since for poll in job.polls) for job in many_begun.jobs(waited)]
     cluster.start_component("api-server")
     cluster.wait_until_healthy()
     api.finish(waiting.run_id)
@@ -55,7 +55,6 @@ def test_a_job_is_waited_for_while_the_api_server_is_away(name, survivors):
 def test_many_are_polled_as_ever_while_the_api_server_is_away(survivors, many):
     assert len(survivors["meanwhile"]) > JOBS / 2
     assert min(survivors["meanwhile"]) > API_SERVER_AWAY / POLLED_EVERY / 2
-    many.until_waiting(JOBS)
     many.check_all()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.cluster.cluster import JOBS, TRIGGERERS
+from tests.cluster.cluster import JOBS
 from tests.cluster.control import (
     DRIP_BODY,
     DRIP_HEAD,
@@ -107,9 +107,9 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 @pytest.fixture(scope="module")
-def started(cluster, api, start, many) -> dict[str, Run]:
+def started(cluster, api, start, many_begun) -> dict[str, Run]:
     """All runs at once: one after the other, most of the time would be waiting."""
-    many.until_waiting(JOBS)
+    many_begun.until_waiting(JOBS)
     cluster.failing_names.touch()
     started = {}
     for name, scenario in SCENARIOS.items():
@@ -166,7 +166,7 @@ def test_an_answer_that_trickles_holds_nothing_up_for_long(run):
 def test_an_expired_token_is_renewed(run):
     found = run("status-token-expired")
     found.finish()
-    assert found.report().logins >= 2
+    assert found.report().logins["shared"] >= 2
 
 
 def test_a_port_that_refuses_is_asked_again_later(run):
@@ -176,22 +176,23 @@ def test_a_port_that_refuses_is_asked_again_later(run):
 
 
 def test_each_of_many_is_submitted_once_whatever_the_requests_meet(many):
-    many.until_waiting(JOBS)
-    refused = {index for index in range(JOBS) if SUBMITS[index % len(SUBMITS)] not in ([], [LOSE])}
-    assert many.report().submits == {f"many/{index}": 1 + (index in refused) for index in range(JOBS)}
+    met = [SUBMITS[index % len(SUBMITS)] for index in range(JOBS)]
+    report = many.report()
+    # What was lost has been carried out; all else that went wrong was not.
+    assert report.submits == {f"many/{index}": len(met[index]) + (LOSE not in met[index]) for index in range(JOBS)}
+    assert all(report.lookups[f"many/{index}"] for index in range(JOBS) if LOSE in met[index])
+    assert many.tries("job.submit") > 1, "the worker that was killed had nothing to do"
     many.check_all()
 
 
 def test_many_are_polled_again_after_a_minute_without_the_api(many, started):
     assert started["refused"].finish() == "success"
-    many.until_polled()
-    assert all(max(job.gaps()) > AWAY / 2 for job in many.jobs())
+    many.until_polled(times=2)
     many.check_all()
 
 
 def test_many_are_polled_on_through_a_storm_of_errors(many, api):
     """Resets, half-closed, cut, overlong and trickling answers, status 429 and 5xx, unknown statuses, steps back."""
-    many.until_polled()
     for index in range(JOBS):
         first = index % len(STORM)
         faults = STORM[first:] + STORM[:first] + TRICKLES * (first == 0)
@@ -202,22 +203,21 @@ def test_many_are_polled_on_through_a_storm_of_errors(many, api):
 
 
 def test_one_retry_after_holds_for_many(many, api):
-    many.until_polled()
+    held = many.cluster.waiting_with("many", 0)
+    assert 0 in held
     api.plan("many/0", "status", answer(429, "8"))
     many.until(lambda: not api.planned("many"))
     asked = many.jobs([0])[0].polls[-1]
     many.until_polled(times=2)
-    # Of those who are waited for in the same triggerer; of two, the other hasn't heard of it.
-    held = [job for job in many.jobs() if not any(asked + 1 < poll < asked + 8 for poll in job.polls)]
-    assert len(held) > JOBS / len(TRIGGERERS) / 2, many.story(*held[:1])
+    hasty = [job for job in many.jobs(held) if any(asked + 1 < poll < asked + 8 for poll in job.polls)]
+    assert hasty == [], many.story(*hasty)
     many.check_all()
 
 
 def test_a_token_that_expires_for_many_is_renewed_once_for_all(many, api):
-    many.until_polled()
-    before = many.report().logins
+    before = many.report().logins["many"]
     api.expire()
     many.until_polled(times=2)
-    # Triggerers on the same host share it, but two that are refused at the same moment both log in.
-    assert before < many.report().logins <= before + len(TRIGGERERS)
+    # Triggerers on the same host share it.
+    assert many.report().logins["many"] == before + 1
     many.check_all()

@@ -1,8 +1,7 @@
 """
 Many jobs that are submitted and waited for while one fault follows another, for as long as one likes.
 
-By hand: ``make test-cluster CLUSTER_JOBS=2000 CLUSTER_MINUTES=30 ARGS="-k endurance"``. ``CLUSTER_SEED`` repeats an
-order.
+By hand: ``make test-cluster CLUSTER_JOBS=2000 CLUSTER_MINUTES=30``. ``CLUSTER_SEED`` repeats an order.
 """
 
 from __future__ import annotations

@@ -58,7 +58,6 @@ def test_a_clear_of_all_cancels_the_old_job_and_not_the_new(done):
 
 
 def test_a_clear_of_many_waits_for_the_same_jobs_again(many, cluster):
-    many.until_waiting(JOBS)
     before = many.tries("job.wait")
     cluster.client.clear("many", "many", "job.wait")
     many.until(partial(many.has_been_tried, "job.wait", before + 1))
@@ -67,8 +66,7 @@ def test_a_clear_of_many_waits_for_the_same_jobs_again(many, cluster):
 
 
 def test_of_many_those_are_cancelled_that_are_marked_as_failed_and_the_others_are_fetched(many, cluster, api):
-    """In the end the run is deleted, and with it go those that are still waited for."""
-    many.until_waiting(JOBS)
+    """In the end the run is deleted, and with it go those that are still waited for: the last test of them."""
     marked, fetched = range(JOBS // 4), range(JOBS // 4, 3 * JOBS // 4)
     for index in marked:
         cluster.client.mark("many", "many", "job.wait", "failed", map_index=index)

@@ -171,7 +171,8 @@ class _Poll:
 
     def remembered(self, response: Response) -> Verdict | None:
         """Give what an answer means that was remembered; None where it is another one."""
-        return self.said if self.answer == (response.status, response.fingerprint) else None
+        is_known = self.answer is not None and self.answer == (response.status, response.fingerprint)
+        return self.said if is_known else None
 
     def passed(self, response: Response) -> Polled | None:
         """Count a poll that the flow needn't be woken for: it found nothing new, and others may follow; else None."""

@@ -23,7 +23,7 @@ POLLED = {
     "completion_value": "done",
     "failure_value": ["failed", "cancelled"],
     "cancel": {"method": "DELETE", "endpoint": "/jobs/{identifier}"},
-    "timeout": 3600,
+    "timeout": 900,
     "deferrable": True,
 }
 #: How those are that call back: nothing can be asked.
@@ -68,7 +68,7 @@ class Jobs:
 
 DAGS = {
     # A worker is killed while they are submitted, and of what it had taken some is lost again and again.
-    "many": Jobs(FINDABLE, count=int(os.environ["JOBS"]), retries=30),
+    "many": Jobs(FINDABLE, {**POLLED, "timeout": 24 * 3600}, count=int(os.environ["JOBS"]), retries=30),
     "plain": Jobs(PLAIN),
     "keyed": Jobs(KEYED),
     "lookup": Jobs(FINDABLE),

@@ -1,7 +1,7 @@
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, UnsafeValueError
-from airflow_provider_asyncapi.core.messages import Headers, Request, Response, header_field, origin
+from airflow_provider_asyncapi.core.messages import Headers, Part, Request, Response, header_field, origin
 
 
 def test_headers_are_found_in_any_case_and_repeated_ones_joined():
@@ -92,3 +92,31 @@ def test_a_header_with_a_line_break_is_an_error_that_does_not_show_it(value):
     with pytest.raises(ConfigurationError, match="headers: the header 'X' holds a line break") as caught:
         header_field("X", value, "headers")
     assert "geheim" not in str(caught.value)
+
+
+def part(value: object, body: bytes = b"{}") -> Part:
+    return Part(Response(200, Headers([("Content-Type", "application/json; charset=iso-8859-1")]), body, "u"), value)
+
+
+def test_a_part_of_an_answer_is_an_answer_of_its_own():
+    one = part({"id": "ä"})
+    assert (one.status, one.content_type, one.url, one.ok) == (200, "application/json", "u", True)
+    assert one.json == {"id": "ä"}
+    # Whatever the charset of the whole.
+    assert one.text == '{"id": "ä"}'
+    assert one.body == '{"id": "ä"}'.encode()
+    assert (part(None).json, part(None).text, part(None).body) == (None, "", b"")
+    assert part("\ud800").body == b'"?"'
+
+
+def test_parts_are_compared_by_their_values():
+    assert part({"id": 1, "n": [None, 0.5]}, b"1").fingerprint == part({"id": 1, "n": [None, 0.5]}, b"2").fingerprint
+    different = [part(value).fingerprint for value in (1, True, 1.0, "1", [1], None, {"id": 1}, {"id": "1"})]
+    assert len(set(different)) == len(different)
+
+
+def test_what_is_nested_too_deeply_can_not_be_compared():
+    value: list[object] = []
+    for _ in range(5000):
+        value = [value]
+    assert part(value).fingerprint is None

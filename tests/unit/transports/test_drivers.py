@@ -174,10 +174,11 @@ def test_but_nothing_is_sent_twice_that_would_be_done_twice(driver, serve, how, 
     assert [asked.target for asked in server.asked] == ["/0", "/1"]
 
 
-def test_it_is_sent_over_a_connection_on_which_nobody_can_have_hung_up(driver, serve):
+@pytest.mark.parametrize("connections", [1, 10])
+def test_it_is_sent_over_a_connection_on_which_nobody_can_have_hung_up(driver, serve, connections):
     server = serve(reply(), reply(), reply())
     flows = [sending(Request("GET", server.url), repeatable=repeatable) for repeatable in (True, False, True)]
-    run_all(driver, make_api(server.url), flows)
+    run_all(driver, make_api(server.url, connections_per_host=connections), flows)
     assert [asked.connection for asked in server.asked] == [1, 2, 2]
 
 

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from airflow_provider_asyncapi.core.messages import Request
-from tests.unit.transports.driving import DRIVERS, fetch, make_api
+from tests.unit.transports.driving import DRIVERS, fetch, make_api, run_all, sending
 from tests.unit.transports.loopback import reply, tunnel_to
 from tests.unit.transports.test_same_trace import free_port
 
@@ -37,6 +37,16 @@ def test_tls_goes_through_a_tunnel_of_the_proxy(driver, serve, authority):
     assert (proxy.asked[0].method, proxy.asked[0].target) == ("CONNECT", f"127.0.0.1:{server.port}")
     assert proxy.asked[0].headers["proxy-authorization"] == BASIC
     assert "proxy-authorization" not in server.asked[0].headers
+
+
+def test_what_is_not_to_be_sent_twice_has_a_new_tunnel(driver, serve, authority):
+    server = serve(reply(b"fine"), reply(b"again"), tls=authority.server_context())
+    proxy = serve(tunnel_to(server.port), tunnel_to(server.port))
+    api = make_api(server.url, ca_cert=authority.path, proxy=proxy.url)
+    request = Request("POST", f"{server.url}/x")
+    outcomes = run_all(driver, api, [sending(request, repeatable=repeatable) for repeatable in (True, False)])
+    assert [outcome.result and outcome.result.body for outcome in outcomes] == [b"fine", b"again"]
+    assert len(proxy.asked) == 2
 
 
 def errors(request: Request, make_proxy, **fields) -> list:

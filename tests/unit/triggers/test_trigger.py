@@ -246,7 +246,7 @@ def test_news_of_tasks_are_told_after_the_start_one_by_one_and_are_the_latest_th
     monkeypatch.setattr(XCom, "aset", aset)
     monkeypatch.setattr(line, "_NEXT_TASK", 0.03)
     monkeypatch.setattr(line, "_STARTING", 0.3)
-    monkeypatch.setattr(line, "_loaded_at", began := time.monotonic())
+    began = time.monotonic()
     asyncio.run(scenario())
     assert told[0][0] >= began + 0.3
     assert sorted(value for _, value in told) == [0, 2, 4, 11]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_asyncapi.core import messages
 from airflow_provider_asyncapi.core.effects import Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
@@ -31,6 +32,7 @@ from airflow_provider_asyncapi.core.messages import Headers, Response
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.schedule import SHORTEST_WAIT, PollSchedule
+from airflow_provider_asyncapi.core.status import StatusPolicy
 from tests.unit.core.flows.script import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
 
 JOB = JobHandle("7", submitted_at=START)
@@ -727,6 +729,17 @@ def test_each_job_is_told_its_own_item():
     assert (handle.outcome, handle.progress, handle.variables["file"]) == (Outcome.SUCCESS, 1.0, "f-1")
     assert script.paths == ["GET /jobs?ids=7"] * 2
     assert handle.urls == {"status": f"{BASE}/jobs"}
+
+
+@pytest.mark.parametrize("fingerprint", [None, b"x" * 5000], ids=["nested too deeply", "large"])
+def test_an_item_that_is_not_kept_for_comparing_is_read_each_time(fingerprint, monkeypatch):
+    judged = []
+    judge = StatusPolicy.judge
+    monkeypatch.setattr(messages, "frozen", lambda _: fingerprint)
+    monkeypatch.setattr(StatusPolicy, "judge", lambda *given: judged.append(given) or judge(*given))
+    handle, _ = in_a_batch(among(status="running"), among(status="running"), among(status="done"))
+    assert handle.outcome is Outcome.SUCCESS
+    assert len(judged) == 3
 
 
 def test_an_item_can_say_why_its_job_failed():
