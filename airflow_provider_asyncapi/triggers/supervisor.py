@@ -31,10 +31,10 @@ _SOON = 2.0
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 log = logging.getLogger(__name__)
-_rows: WeakKeyDictionary[asyncio.AbstractEventLoop, _Row] = WeakKeyDictionary()
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
 
 
-class _Row:
+class _Shared:
     """
     What all boards of a process share.
 
@@ -77,11 +77,11 @@ class Board:
     async def _push(self) -> None:
         from airflow.providers.common.compat.sdk import XCom
 
-        row = _rows.setdefault(asyncio.get_running_loop(), _Row())
+        shared = _shared.setdefault(asyncio.get_running_loop(), _Shared())
         while self._unpushed and hasattr(XCom, "aset"):
-            soonest = max(self._pushed_at + _NEWS_EVERY, row.began + _STARTING)
+            soonest = max(self._pushed_at + _NEWS_EVERY, shared.began + _STARTING)
             await asyncio.sleep(max(0.0, soonest - time.monotonic()))
-            async with row.turn:
+            async with shared.turn:
                 news, self._unpushed, self._pushed_at = self._unpushed, {}, time.monotonic()
                 try:
                     for key, value in news.items():
