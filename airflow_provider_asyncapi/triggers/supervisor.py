@@ -20,8 +20,8 @@ _NEWS_EVERY = 2.0
 #: Seconds from the news of one task to those of another. The supervisor takes some milliseconds for each XCom, in which
 #: it starts no triggers; after a restart there are news of all tasks at once.
 _NEXT_TASK = 0.05
-#: Nothing is told for so many seconds after the first job is waited for. A triggerer that starts is still being handed
-#: triggers then, by a supervisor that the first XCom holds up for some seconds.
+#: The first news of a process wait so many seconds. A triggerer that starts is still being handed triggers, by a
+#: supervisor that the first XCom holds up for some seconds.
 _STARTING = 8.0
 #: Seconds between attempts to ask Airflow something, at most.
 _LONGEST_PAUSE = 60.0

@@ -46,10 +46,11 @@ def test_a_triggerer_that_was_frozen_cancels_nothing_that_waits_elsewhere(many, 
     before = spared(many, cluster)
     cluster.freeze(frozen)
     many.until(lambda: len(cluster.waiting_at()) == 1 and cluster.waiting_at() != holders)
-    cluster.thaw(frozen)
-    # It fires on_kill for all that it held.
     still = cluster.waiting_at()
     held = sum(count for holder, count in holders.items() if holder not in still)
+    assert held
+    cluster.thaw(frozen)
+    # It fires on_kill for all that it held.
     many.until(lambda: spared(many, cluster) >= before + held)
     many.until_polled()
     cluster.wait_for_triggerers()
