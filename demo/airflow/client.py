@@ -191,8 +191,12 @@ class AirflowClient:
         events = self.call("GET", path, map_index=map_index, full_content="true")["content"]
         return "\n".join(log_line(event) for event in events)
 
-    def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
-        """Clear task instances, as the button in the UI does; of a mapped task all."""
+    def clear(self, dag_id: str, run_id: str, *task_ids: str | tuple[str, int]) -> None:
+        """
+        Clear task instances, as the button in the UI does.
+
+        :param task_ids: the tasks; of a mapped one all, or a pair with the map index of one
+        """
         body = {"dry_run": False, "only_failed": False, "dag_run_id": run_id, "task_ids": task_ids}
         self.call("POST", f"/api/v2/dags/{_quote(dag_id)}/clearTaskInstances", body)
 

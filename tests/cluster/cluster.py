@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ WORKERS = ("worker-1", "worker-2")
 TRIGGERERS = ("triggerer-1", "triggerer-2")
 #: How many jobs the DAG ``many`` has.
 JOBS = 100
+#: How many the DAG ``deadline`` has, and its timeout in seconds, before which all of them are deferred.
+LATE_JOBS, DEADLINE = 20, 45
 #: How many jobs the runs of the DAG ``endurance`` have together. Runs of fifty: for each task that waits for another,
 #: Airflow's scheduler looks at all tasks of its run that have ended, and one run of thousands would crawl.
 ENDURING_JOBS = int(os.environ.get("CLUSTER_JOBS", "20"))
@@ -70,7 +72,7 @@ class Cluster(LocalAirflow):
     """
 
     def __init__(self, home: Path, services: Services, connections: dict[str, dict[str, Any]]) -> None:
-        self.failing_names = home / "names-fail"
+        self._failing_names = home / "names-fail"
         super().__init__(
             home,
             HERE / "dags",
@@ -80,10 +82,12 @@ class Cluster(LocalAirflow):
             start_timeout=PATIENCE,
             env={
                 "JOBS": str(JOBS),
+                "LATE_JOBS": str(LATE_JOBS),
+                "DEADLINE": str(DEADLINE),
                 "ENDURING_JOBS_PER_RUN": str(ENDURING_JOBS_PER_RUN),
                 "ENDURING_INTERVAL": str(ENDURING_INTERVAL),
                 "PYTHONPATH": str(HERE / "names"),
-                "FAILING_NAMES": str(self.failing_names),
+                "FAILING_NAMES": str(self._failing_names),
             },
         )
         self._database = psycopg2.connect(
@@ -185,6 +189,17 @@ class Cluster(LocalAirflow):
             AND latest_heartbeat > now() - interval '3 seconds'
         """
         wait_until(lambda: self.query(sql)[0][0] >= count, self.processes.tails)
+
+    @contextlib.contextmanager
+    def without_name(self, host: str) -> Iterator[None]:
+        """Let a host's name be unknown for a while: one that ends in ``.test``."""
+        failing = self._failing_names / host
+        failing.parent.mkdir(exist_ok=True)
+        failing.touch()
+        try:
+            yield
+        finally:
+            failing.unlink()
 
     def freeze(self, name: str) -> None:
         """Stop a component, as a machine does that hangs."""

@@ -14,10 +14,14 @@ from demo.airflow.processes import Processes
 from tests.cluster.callers import SIGNING_KEY
 from tests.cluster.cluster import JOBS, Cluster
 from tests.cluster.control import Control
-from tests.cluster.runs import FOR_LONG, SUBMITS, Many, Run
+from tests.cluster.runs import FOR_LONG, NO_NAME, SUBMITS, UNRESOLVED, Many, Run, storm_of
 from tests.cluster.services import Services, running_services
 
 HERE = Path(__file__).resolve().parent
+#: The host of many jobs.
+MANY_HOST = "many.test"
+#: Seconds for which the flaky port refuses connections.
+AWAY = 60
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +55,6 @@ def cluster(
     login = {"auth": "login", "login_selector": "token"}
     connections = {
         "jobs": {"port": ports[0]},
-        "flaky": {"port": ports[1]},
         "impatient": {"port": ports[0], "extra": {"read_timeout": 2}},
         "signing": {
             "port": ports[0],
@@ -71,6 +74,7 @@ def cluster(
             },
         },
         "many": {
+            "host": f"http://{MANY_HOST}",
             "port": ports[1],
             "extra": {
                 **login,
@@ -79,7 +83,7 @@ def cluster(
                 "connections_per_host": 100,
             },
         },
-        "unresolved": {"host": "http://jobs.test", "port": ports[1]},
+        "unresolved": {"host": f"http://{UNRESOLVED}", "port": ports[0]},
         # Each logs in at an address of its own, so that one can be held up.
         **{
             f"login-{name}": {
@@ -119,7 +123,7 @@ def start(cluster: Cluster, api: Control) -> Callable[..., Run]:
 @pytest.fixture(scope="session")
 def many_begun(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Many:
     """
-    Many jobs, submitted through faults of the API and the kill of a worker.
+    Many jobs, submitted through faults of the API and the kill of a worker and of the scheduler.
 
     The last of them are still being submitted: what the worker had taken but not begun is found after two minutes.
     """
@@ -128,14 +132,35 @@ def many_begun(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Man
     start("many", "many", conn="many", seconds=FOR_LONG)
     run = Many(cluster, api, "many", "many")
     run.until(lambda: len(run.jobs()) > JOBS / 4)
-    cluster.processes.kill("worker-1")
-    cluster.start_component("worker-1")
+    run.until(lambda: {"queued", "running"} <= set(cluster.states("many", "job.submit")))
+    for name in ("worker-1", "scheduler"):
+        cluster.processes.kill(name)
+        cluster.start_component(name)
+    # What the worker had begun was lost.
+    run.until(lambda: run.tries("job.submit") > 1)
     run.until(lambda: len(cluster.waiting("many")["many"]) > JOBS / 2)
     return run
 
 
 @pytest.fixture
 def many(many_begun: Many) -> Many:
-    """The same jobs, all of which are waited for; until the last test of users ends them."""
-    many_begun.until_waiting(JOBS)
+    """The same jobs, of which all that go on are waited for; until the last test of users ends them."""
+    many_begun.until_all_wait()
     return many_begun
+
+
+@pytest.fixture(scope="session")
+def storm(cluster: Cluster, api: Control, many_begun: Many) -> None:
+    """
+    What many jobs meet while other tests go on: for a minute their API is away, then it answers badly.
+
+    At first its host has no name, then it refuses connections.
+    """
+    many_begun.until_all_wait()
+    going_on = many_begun.going_on()
+    with cluster.without_name(MANY_HOST):
+        # Connections that are open would need no name.
+        api.refuse(AWAY)
+        many_begun.until(lambda: all(NO_NAME in many_begun.log("job.wait", index) for index in going_on))
+    for position, index in enumerate(going_on):
+        api.plan(f"many/{index}", "status", *storm_of(position))

@@ -8,7 +8,21 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from tests.cluster.cluster import JOBS, PATIENCE, Cluster, wait_until
-from tests.cluster.control import LOSE, RESET, Control, Fault, RemoteJob, Report, answer
+from tests.cluster.control import (
+    DRIP_BODY,
+    DRIP_HEAD,
+    HALF_CLOSE,
+    LOSE,
+    OVERLONG,
+    RESET,
+    TRUNCATE,
+    Control,
+    Fault,
+    RemoteJob,
+    Report,
+    answer,
+    say,
+)
 
 #: The DAGs' poke_interval, in seconds.
 POLLED_EVERY = 2
@@ -16,8 +30,34 @@ POLLED_EVERY = 2
 SHORTEST_GAP = 0.75 * POLLED_EVERY
 #: Seconds that a job takes which goes on until it is told to be done.
 FOR_LONG = 100_000
+#: What a task's log says where its API can't be found, and where it refuses connections.
+NO_NAME, REFUSED = "the host's name can't be resolved", "Connection refused"
+#: A host without a name for a while.
+UNRESOLVED = "jobs.test"
 #: What befalls the requests to submit many jobs, in turn.
 SUBMITS: tuple[list[Fault], ...] = ([], [LOSE], [answer(503)], [], [RESET], [answer(429, "1")])
+#: What befalls their polls in a storm.
+STORM: tuple[Fault, ...] = (
+    RESET,
+    answer(500),
+    HALF_CLOSE,
+    answer(429),
+    TRUNCATE,
+    answer(502),
+    say("odd"),
+    OVERLONG,
+    answer(503),
+    say("queued"),
+)
+#: What befalls every tenth besides: of a hundred that trickle at once, most would wait for a connection.
+TRICKLES: tuple[Fault, ...] = (DRIP_HEAD, DRIP_BODY)
+
+
+def storm_of(position: int) -> list[Fault]:
+    """Give what the polls of one of many jobs meet: another fault first than its neighbour's, and rest after each."""
+    first = position % len(STORM)
+    faults = STORM[first:] + STORM[:first] + TRICKLES * (first == 0)
+    return [each for fault in faults for each in (fault, say("running"))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +173,37 @@ class Run:
 
 
 class Many(Run):
-    """A run of a hundred jobs at once, for what one job alone wouldn't show."""
+    """A run of a hundred jobs at once, for what one job alone wouldn't show. Some are over before others."""
+
+    def going_on(self) -> list[int]:
+        """Give the map indices of the jobs that aren't over."""
+        return [job.index for job in self.jobs() if job.state == "running"]
+
+    def until_all_wait(self) -> None:
+        """Wait until each job that goes on is waited for in a triggerer, and has been polled."""
+        self.until(lambda: len(self.jobs()) == JOBS)
+        self.until(lambda: self.cluster.waiting(self.dag_id)[self.run_id] == set(self.going_on()))
+        self.until_polled()
+
+    def until_polled(
+        self,
+        times: int = 1,
+        *,
+        since: float | None = None,
+        among: Collection[int] | None = None,
+        timeout: float = PATIENCE,
+    ) -> None:
+        """Wait until each job that goes on has been polled so often."""
+        super().until_polled(times, since=since, among=self.going_on() if among is None else among, timeout=timeout)
+
+    def until_fetched(self, among: Collection[int]) -> None:
+        """Wait until the results of these jobs have been fetched, and their tasks are done."""
+
+        def are_fetched() -> bool:
+            tasks = self.cluster.tasks(self.run_id)
+            return all(tasks["job.fetch", index].state == "success" for index in among)
+
+        self.until(are_fetched)
 
     def check_all(self, cancelled: Collection[int] = ()) -> None:
         """

@@ -30,18 +30,27 @@ def survivors(cluster, api, start, many_begun):
     for run in lost.values():
         run.until(partial(api.held_at, f"{run.run_id}/0", "submit"))
     queued = [start("keyed-patient", f"queued-{number}") for number in range(3)]
-    waited = cluster.waiting("many")["many"]
+    waited = sorted(cluster.waiting("many")["many"])
+    many_done_meanwhile, many_waiting = waited[: JOBS // 4], waited[JOBS // 4 :]
     cluster.processes.kill("api-server")
     away_since = time.time()
-    api.finish(done_meanwhile.run_id)
+    for name in (done_meanwhile.run_id, *(f"many/{index}" for index in many_done_meanwhile)):
+        api.finish(name)
     for run in lost.values():
         api.release(f"{run.run_id}/0", "submit")
     time.sleep(API_SERVER_AWAY)
-    meanwhile = [sum(poll > away_since for poll in job.polls) for job in many_begun.jobs(waited)]
+    meanwhile = [sum(poll > away_since for poll in job.polls) for job in many_begun.jobs(many_waiting)]
     cluster.start_component("api-server")
     cluster.wait_until_healthy()
     api.finish(waiting.run_id)
-    return {"meanwhile": meanwhile, "waiting": waiting, "done-meanwhile": done_meanwhile, "queued": queued, **lost}
+    return {
+        "meanwhile": meanwhile,
+        "waiting": waiting,
+        "done-meanwhile": done_meanwhile,
+        "many-done-meanwhile": many_done_meanwhile,
+        "queued": queued,
+        **lost,
+    }
 
 
 @pytest.mark.parametrize("name", ["waiting", "done-meanwhile"])
@@ -53,9 +62,17 @@ def test_a_job_is_waited_for_while_the_api_server_is_away(name, survivors):
 
 
 def test_many_are_polled_as_ever_while_the_api_server_is_away(survivors, many):
-    assert len(survivors["meanwhile"]) > JOBS / 2
+    assert len(survivors["meanwhile"]) > JOBS / 4
     assert min(survivors["meanwhile"]) > API_SERVER_AWAY / POLLED_EVERY / 2
     many.check_all()
+
+
+def test_many_that_are_done_while_the_api_server_is_away_are_fetched_once(survivors, many):
+    done = survivors["many-done-meanwhile"]
+    assert len(done) == JOBS // 4
+    many.until_fetched(done)
+    many.check_all()
+    assert {job.fetches for job in many.jobs(done)} == {1}
 
 
 def test_tasks_that_were_queued_submit_once(survivors):

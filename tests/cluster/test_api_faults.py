@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.cluster.cluster import JOBS
 from tests.cluster.control import (
     DRIP_BODY,
     DRIP_HEAD,
@@ -20,29 +19,9 @@ from tests.cluster.control import (
     answer,
     say,
 )
-from tests.cluster.runs import FOR_LONG, SHORTEST_GAP, SUBMITS, Run
+from tests.cluster.runs import NO_NAME, SHORTEST_GAP, UNRESOLVED, Run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
-
-#: Seconds for which the port refuses connections.
-AWAY = 60
-#: What many jobs meet, each another of these at first; between two of them they are told that they are running.
-STORM: list[Fault] = [
-    RESET,
-    answer(500),
-    HALF_CLOSE,
-    answer(429),
-    TRUNCATE,
-    answer(502),
-    say("odd"),
-    OVERLONG,
-    answer(503),
-    say("queued"),
-]
-#: What every tenth meets besides: of a hundred that trickle at once, most would wait for a connection.
-TRICKLES: list[Fault] = [DRIP_HEAD, DRIP_BODY]
-
-NO_NAME = "the host's name can't be resolved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +34,6 @@ class Scenario:
     :param submits: how many requests to submit the API has to count.
     :param shortest_gap: seconds between two polls.
     :param repeats: how many polls may be repeated at once: those that met a used connection that was hung up.
-    :param seconds: how long the job takes.
     :param error: the exception with which the run has to fail; None for a run that succeeds.
     """
 
@@ -66,7 +44,6 @@ class Scenario:
     submits: int = 1
     shortest_gap: float = SHORTEST_GAP
     repeats: int = 0
-    seconds: float = 10
     error: str | None = None
 
 
@@ -101,33 +78,21 @@ SCENARIOS: dict[str, Scenario] = {
     # The fetch.
     "result-broken": Scenario({"result": [RESET, TRUNCATE, answer(503, "1")]}),
     # What the API doesn't see: see below.
-    "refused": Scenario({}, conn="flaky", seconds=FOR_LONG),
-    "unresolved": Scenario({}, conn="unresolved", seconds=FOR_LONG),
+    "unresolved": Scenario({}, conn="unresolved"),
 }
 
 
 @pytest.fixture(scope="module")
-def started(cluster, api, start, many_begun) -> dict[str, Run]:
-    """All runs at once: one after the other, most of the time would be waiting."""
-    many_begun.until_waiting(JOBS)
-    cluster.failing_names.touch()
+def started(cluster, api, start, storm) -> dict[str, Run]:
+    """All runs at once, beside many that meet a storm: one after the other, most of the time would be waiting."""
     started = {}
-    for name, scenario in SCENARIOS.items():
-        for step, faults in scenario.faults.items():
-            api.plan(f"{name}/0", step, *faults)
-        started[name] = start(scenario.dag, name, conn=scenario.conn, seconds=scenario.seconds)
-    unresolved, refused = started["unresolved"], started["refused"]
-    unresolved.until(lambda: NO_NAME in unresolved.log("job.submit"))
-    cluster.failing_names.unlink()
-    for run in (refused, unresolved):
-        run.until_waiting()
-    cluster.failing_names.touch()
-    # Many are refused for the whole minute, while the other runs go on.
-    api.refuse(AWAY)
-    unresolved.until(lambda: NO_NAME in unresolved.log("job.wait"))
-    cluster.failing_names.unlink()
-    for run in (refused, unresolved):
-        api.finish(run.run_id)
+    with cluster.without_name(UNRESOLVED):
+        for name, scenario in SCENARIOS.items():
+            for step, faults in scenario.faults.items():
+                api.plan(f"{name}/0", step, *faults)
+            started[name] = start(scenario.dag, name, conn=scenario.conn, seconds=10)
+        unresolved = started["unresolved"]
+        unresolved.until(lambda: NO_NAME in unresolved.log("job.submit"))
     return started
 
 
@@ -167,57 +132,3 @@ def test_an_expired_token_is_renewed(run):
     found = run("status-token-expired")
     found.finish()
     assert found.report().logins["shared"] >= 2
-
-
-def test_a_port_that_refuses_is_asked_again_later(run):
-    found = run("refused")
-    assert found.finish() == "success", found.story()
-    assert "couldn't connect" in found.log("job.wait")
-
-
-def test_each_of_many_is_submitted_once_whatever_the_requests_meet(many):
-    met = [SUBMITS[index % len(SUBMITS)] for index in range(JOBS)]
-    report = many.report()
-    # What was lost has been carried out; all else that went wrong was not.
-    assert report.submits == {f"many/{index}": len(met[index]) + (LOSE not in met[index]) for index in range(JOBS)}
-    assert all(report.lookups[f"many/{index}"] for index in range(JOBS) if LOSE in met[index])
-    assert many.tries("job.submit") > 1, "the worker that was killed had nothing to do"
-    many.check_all()
-
-
-def test_many_are_polled_again_after_a_minute_without_the_api(many, started):
-    assert started["refused"].finish() == "success"
-    many.until_polled(times=2)
-    many.check_all()
-
-
-def test_many_are_polled_on_through_a_storm_of_errors(many, api):
-    """Resets, half-closed, cut, overlong and trickling answers, status 429 and 5xx, unknown statuses, steps back."""
-    for index in range(JOBS):
-        first = index % len(STORM)
-        faults = STORM[first:] + STORM[:first] + TRICKLES * (first == 0)
-        api.plan(f"many/{index}", "status", *(each for fault in faults for each in (fault, say("running"))))
-    many.until(lambda: not api.planned("many"))
-    many.until_polled()
-    many.check_all()
-
-
-def test_one_retry_after_holds_for_many(many, api):
-    held = many.cluster.waiting_with("many", 0)
-    assert 0 in held
-    api.plan("many/0", "status", answer(429, "8"))
-    many.until(lambda: not api.planned("many"))
-    asked = many.jobs([0])[0].polls[-1]
-    many.until_polled(times=2)
-    hasty = [job for job in many.jobs(held) if any(asked + 1 < poll < asked + 8 for poll in job.polls)]
-    assert hasty == [], many.story(*hasty)
-    many.check_all()
-
-
-def test_a_token_that_expires_for_many_is_renewed_once_for_all(many, api):
-    before = many.report().logins["many"]
-    api.expire()
-    many.until_polled(times=2)
-    # Triggerers on the same host share it.
-    assert many.report().logins["many"] == before + 1
-    many.check_all()

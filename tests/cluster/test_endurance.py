@@ -194,7 +194,6 @@ def expire(endurance: Endurance) -> None:
 def clear(endurance: Endurance) -> None:
     """Clear a few waits: they go on with the same jobs."""
     for run, index in endurance.some(FEW):
-        # Airflow takes one instance of a mapped task as a pair.
         endurance.cluster.client.clear(run.dag_id, run.run_id, ("job.wait", index))
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.cluster.cluster import TRIGGERERS, Cluster
+from tests.cluster.cluster import DEADLINE, LATE_JOBS, TRIGGERERS, Cluster
 from tests.cluster.runs import FOR_LONG, Many
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -59,22 +59,24 @@ def test_a_triggerer_that_was_frozen_cancels_nothing_that_waits_elsewhere(many, 
 
 def test_a_triggerer_that_comes_back_after_the_deadline_looks_once_more(many, cluster, api, start):
     run = start("deadline", "deadline", seconds=FOR_LONG)
-    run.until_waiting(2)
+    run.until_waiting(LATE_JOBS)
     for name in TRIGGERERS:
         cluster.processes.kill(name)
-    # The DAG's timeout.
-    time.sleep(20)
-    polls = {job.name: len(job.polls) for job in run.report().jobs}
-    api.finish("deadline/0")
+    time.sleep(DEADLINE)
+    polls = {job.name: len(job.polls) for job in run.jobs()}
+    done, late = range(LATE_JOBS // 2), range(LATE_JOBS // 2, LATE_JOBS)
+    for index in done:
+        api.finish(f"deadline/{index}")
     # Of two that start at once, Airflow may give a job to both.
     cluster.start_component("triggerer-1")
     assert run.finish() == "failed", run.story()
     cluster.start_component("triggerer-2")
     cluster.wait_for_triggerers()
-    done, late = sorted(run.report().jobs, key=lambda job: job.name)
-    assert (done.cancels, late.cancels) == (0, 1), run.story()
-    assert [len(job.polls) - polls[job.name] for job in (done, late)] == [1, 1], run.story()
+    run.check(jobs=LATE_JOBS, cancels=1, cancelled=late)
+    assert {len(job.polls) - polls[job.name] for job in run.jobs()} == {1}, run.story()
     tasks = cluster.tasks(run.run_id)
-    assert [tasks["job.wait", index].state for index in range(2)] == ["success", "failed"]
-    assert tasks["job.fetch", 0].state == "success"
-    assert "AsyncApiTimeout" in run.log("job.wait")
+    for index in done:
+        assert (tasks["job.wait", index].state, tasks["job.fetch", index].state) == ("success", "success")
+    for index in late:
+        assert tasks["job.wait", index].state == "failed"
+        assert "AsyncApiTimeout" in run.log("job.wait", index)

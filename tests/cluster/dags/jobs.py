@@ -74,7 +74,7 @@ DAGS = {
     "lookup": Jobs(FINDABLE),
     "poking": Jobs(KEYED, {**POLLED, "deferrable": False}),
     "started": Jobs({**KEYED, "start": {"endpoint": "/jobs/{identifier}/start", **WITH_KEY}}),
-    "deadline": Jobs(PLAIN, {**POLLED, "timeout": 20}, count=2),
+    "deadline": Jobs(PLAIN, {**POLLED, "timeout": int(os.environ["DEADLINE"])}, count=int(os.environ["LATE_JOBS"])),
     "calling": Jobs(CALLING, CALLED, FROM_CALLBACK),
     "calling-briefly": Jobs(CALLING, {**CALLED, "timeout": 20}, FROM_CALLBACK),
     "hinting": Jobs(CALLING, {**POLLED, "callback": "hint", "poke_interval": 600}),

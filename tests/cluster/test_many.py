@@ -1,0 +1,57 @@
+"""A hundred jobs at once, which one API fails; in a run of all tests the storm comes while others are run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.cluster import JOBS
+from tests.cluster.control import LOSE, answer
+from tests.cluster.runs import NO_NAME, REFUSED, SUBMITS
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+
+def test_each_of_many_is_submitted_once_whatever_the_requests_meet(many):
+    met = [SUBMITS[index % len(SUBMITS)] for index in range(JOBS)]
+    report = many.report()
+    # What was lost has been carried out; all else that went wrong was not.
+    assert report.submits == {f"many/{index}": len(met[index]) + (LOSE not in met[index]) for index in range(JOBS)}
+    assert all(report.lookups[f"many/{index}"] for index in range(JOBS) if LOSE in met[index])
+    many.check_all()
+
+
+def test_many_are_polled_again_after_a_minute_without_the_api(storm, many):
+    for job in many.jobs(many.going_on()):
+        log = many.log("job.wait", job.index)
+        assert NO_NAME in log, many.story(job)
+        assert REFUSED in log, many.story(job)
+    many.check_all()
+
+
+def test_many_are_polled_on_through_a_storm_of_errors(storm, many, api):
+    """Resets, half-closed, cut, overlong and trickling answers, status 429 and 5xx, unknown statuses, steps back."""
+    many.until(lambda: not api.planned("many"))
+    many.until_polled()
+    many.check_all()
+
+
+def test_one_retry_after_holds_for_many(many, api):
+    first = min(many.going_on())
+    held = many.cluster.waiting_with("many", first)
+    assert len(held) > 1
+    api.plan(f"many/{first}", "status", answer(429, "8"))
+    many.until(lambda: not api.planned("many"))
+    asked = many.jobs([first])[0].polls[-1]
+    many.until_polled(times=2)
+    hasty = [job for job in many.jobs(held) if any(asked + 1 < poll < asked + 8 for poll in job.polls)]
+    assert hasty == [], many.story(*hasty)
+    many.check_all()
+
+
+def test_a_token_that_expires_for_many_is_renewed_once_for_all(many, api):
+    before = many.report().logins["many"]
+    api.expire()
+    many.until_polled(times=2)
+    # Triggerers on the same host share it.
+    assert many.report().logins["many"] == before + 1
+    many.check_all()
