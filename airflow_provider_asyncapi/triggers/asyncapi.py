@@ -30,8 +30,8 @@ from airflow_provider_asyncapi.core.showing import ShownPoll, shown_wait
 from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.hooks.clients import SupersededError, is_superseded, shared_client
 from airflow_provider_asyncapi.hooks.profiles import load_profile
-from airflow_provider_asyncapi.triggers.supervisor import Board, has_called, why_unwanted
-from airflow_provider_asyncapi.xcoms import JOB_KEY, RETURN_KEY, WAIT_KEY, Showing, reference
+from airflow_provider_asyncapi.triggers.supervisor import Board, has_called, push_result, why_unwanted
+from airflow_provider_asyncapi.xcoms import JOB_KEY, WAIT_KEY, Showing, reference
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.settings import Api
@@ -146,7 +146,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             await self._board().close()
         if self.begin is None:
             await asyncio.sleep(began + SHORTEST_DEFERRAL - time.monotonic())
-        if handle is not None and await self._has_pushed_result(handle):
+        if handle is not None and self._may_end_here(handle) and await push_result(self.task_instance, handle):
             yield TaskSuccessEvent()
         else:
             yield TriggerEvent(event)  # type: ignore[no-untyped-call]
@@ -232,27 +232,13 @@ class AsyncApiJobTrigger(BaseTrigger):
         self._latest, self.wait = handle, Wait(handle, started_at, started_at + begin["timeout"])
         return None
 
-    async def _has_pushed_result(self, handle: JobHandle) -> bool:
-        """Push what the sensor would, where the task can end here."""
-        from airflow.providers.common.compat.sdk import XCom
-
-        result = handle.result_identifier
+    def _may_end_here(self, handle: JobHandle) -> bool:
+        """Tell whether a wait that is over needs no worker to end its task."""
         # A list or mapping may have tasks mapped over it, of which Airflow learns on a worker only.
-        if not self.end_from_trigger or handle.outcome is not Outcome.SUCCESS or isinstance(result, list | Mapping):
-            return False
-        ti = self.task_instance
-        # There is none in dag.test(), which can't end a task so.
-        if ti is None:
-            return False
-        where = reference(ti)
-        try:
-            await XCom.aset(JOB_KEY, handle.dump(), **where)
-            if result is not None:
-                await XCom.aset(RETURN_KEY, result, **where)
-        except Exception as error:  # noqa: BLE001 - whatever it is, a worker may yet do it
-            self.log.warning("The result can't be pushed from here, so a worker ends the task: %s", error)
-            return False
-        return True
+        is_plain = not isinstance(handle.result_identifier, list | Mapping)
+        # There is no task instance in dag.test(), which can't end a task so.
+        is_in_triggerer = self.task_instance is not None
+        return self.end_from_trigger and handle.outcome is Outcome.SUCCESS and is_plain and is_in_triggerer
 
     async def on_kill(self) -> None:
         """

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_asyncapi.core.callbacks import Call
 from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, reference
+from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, RETURN_KEY, reference
 
 T = TypeVar("T")
 #: News of a task go to XCom at most this often, in seconds.
@@ -91,6 +91,21 @@ class Board:
                 await asyncio.sleep(_NEXT_TASK)
         # Of thousands of tasks that are over nothing should be left.
         self._pushing = None
+
+
+async def push_result(ti: Any, handle: JobHandle) -> bool:
+    """Push what the sensor would, so that its task can end without a worker; tell whether that has been done."""
+    from airflow.providers.common.compat.sdk import XCom
+
+    where, result = reference(ti), handle.result_identifier
+    try:
+        await XCom.aset(JOB_KEY, handle.dump(), **where)
+        if result is not None:
+            await XCom.aset(RETURN_KEY, result, **where)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a worker may yet do it
+        log.warning("The result can't be pushed from here, so a worker ends the task: %s", error)
+        return False
+    return True
 
 
 async def has_called(job: JobHandle, heard: int) -> bool:
