@@ -156,6 +156,15 @@ class Cluster(LocalAirflow):
             found[run_id].add(index)
         return found
 
+    def running_at(self, worker: str, run_id: str, task_id: str) -> set[int]:
+        """Give the map indices of a task's instances that a worker is running."""
+        sql = """
+            SELECT map_index FROM task_instance
+            WHERE run_id = %s AND task_id = %s AND state = 'running' AND pid = ANY(%s)
+        """
+        pids = [process.pid for process in self.processes.family(worker)]
+        return {index for (index,) in self.query(sql, run_id, task_id, pids)}
+
     def waiting_at(self) -> dict[int, int]:
         """Count the waiting jobs by the triggerer that holds them."""
         sql = "SELECT triggerer_id, count(*) FROM trigger WHERE triggerer_id IS NOT NULL GROUP BY triggerer_id"
@@ -260,7 +269,7 @@ def _configuration(services: Services) -> dict[str, dict[str, str]]:
             "scheduler_health_check_threshold": "15",
             "orphaned_tasks_check_interval": "5",
             # What a killed worker had taken, but not begun, is found only by this.
-            "task_queued_timeout": "120",
+            "task_queued_timeout": "60",
             "task_queued_timeout_check_interval": "10",
         },
         "triggerer": {

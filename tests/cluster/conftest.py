@@ -12,9 +12,19 @@ import pytest
 from demo.airflow.configuration import environment, free_port
 from demo.airflow.processes import Processes
 from tests.cluster.callers import SIGNING_KEY
-from tests.cluster.cluster import JOBS, Cluster
+from tests.cluster.cluster import JOBS, WORKERS, Cluster
 from tests.cluster.control import Control
-from tests.cluster.runs import FOR_LONG, NO_NAME, SUBMITS, UNRESOLVED, Many, Run, storm_of
+from tests.cluster.runs import (
+    FOR_LONG,
+    HELD,
+    MOMENTS,
+    NO_NAME,
+    UNRESOLVED,
+    Many,
+    Run,
+    storm_of,
+    submit_of,
+)
 from tests.cluster.services import Services, running_services
 
 HERE = Path(__file__).resolve().parent
@@ -123,23 +133,49 @@ def start(cluster: Cluster, api: Control) -> Callable[..., Run]:
 @pytest.fixture(scope="session")
 def many_begun(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Many:
     """
-    Many jobs, submitted through faults of the API and the kill of a worker and of the scheduler.
+    Many jobs, submitted through faults of the API, and kills of workers and of the scheduler.
 
-    The last of them are still being submitted: what the worker had taken but not begun is found after two minutes.
+    The last of them are still being submitted: what a worker had taken but not begun is found after a minute.
     """
     for index in range(JOBS):
-        api.plan(f"many/{index}", "submit", *SUBMITS[index % len(SUBMITS)])
+        api.plan(f"many/{index}", "submit", *submit_of(index))
+    for moment, (step, how) in MOMENTS.items():
+        for name in _held_names(moment):
+            api.plan(name, step, how)
     start("many", "many", conn="many", seconds=FOR_LONG)
     run = Many(cluster, api, "many", "many")
-    run.until(lambda: len(run.jobs()) > JOBS / 4)
+    for moment in MOMENTS:
+        run.killed[moment] = _kill_a_worker(run, moment)
+    run.until(lambda: len(run.jobs()) > JOBS / 2)
     run.until(lambda: {"queued", "running"} <= set(cluster.states("many", "job.submit")))
-    for name in ("worker-1", "scheduler"):
-        cluster.processes.kill(name)
-        cluster.start_component(name)
-    # What the worker had begun was lost.
-    run.until(lambda: run.tries("job.submit") > 1)
+    cluster.processes.kill("scheduler")
+    cluster.start_component("scheduler")
     run.until(lambda: len(cluster.waiting("many")["many"]) > JOBS / 2)
     return run
+
+
+def _held_names(moment: str) -> list[str]:
+    """Give the names under which requests are held: a login is none of a job, but of the connection."""
+    return ["many"] if moment == "before" else [f"many/{index}" for index in HELD[moment]]
+
+
+def _kill_a_worker(run: Many, moment: str) -> set[int]:
+    """Kill a worker with all its tasks; give the map indices of those that were at this moment."""
+    cluster, api, (step, _) = run.cluster, run.api, MOMENTS[moment]
+
+    def at_it(worker: str) -> set[int]:
+        held = api.held(step)
+        running = cluster.running_at(worker, run.run_id, "job.submit")
+        return running if "many" in held else {index for index in running if f"many/{index}" in held}
+
+    run.until(lambda: any(len(at_it(worker)) > 3 for worker in WORKERS))
+    worker = max(WORKERS, key=lambda name: len(at_it(name)))
+    killed = at_it(worker)
+    cluster.processes.kill(worker)
+    cluster.start_component(worker)
+    for name in _held_names(moment):
+        api.release(name, step)
+    return killed
 
 
 @pytest.fixture

@@ -104,6 +104,10 @@ class Control:
         """Give the client's port of a request that is held; None where none is."""
         return next((one["port"] for one in self._call("holding") if (one["name"], one["step"]) == (name, step)), None)
 
+    def held(self, step: str) -> set[str]:
+        """Give under which names requests of a step are held."""
+        return {one["name"] for one in self._call("holding") if one["step"] == step}
+
     def release(self, name: str, step: str) -> None:
         self._call("release", {"name": name, "step": step})
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.cluster.cluster import JOBS, PATIENCE, Cluster, wait_until
 from tests.cluster.control import (
     DRIP_BODY,
     DRIP_HEAD,
     HALF_CLOSE,
+    HOLD_AFTER,
+    HOLD_BEFORE,
     LOSE,
     OVERLONG,
     RESET,
@@ -34,8 +36,17 @@ FOR_LONG = 100_000
 NO_NAME, REFUSED = "the host's name can't be resolved", "Connection refused"
 #: A host without a name for a while.
 UNRESOLVED = "jobs.test"
-#: What befalls the requests to submit many jobs, in turn.
-SUBMITS: tuple[list[Fault], ...] = ([], [LOSE], [answer(503)], [], [RESET], [answer(429, "1")])
+#: A moment at which processes are killed → the step whose request is held at that moment, and how: before the request
+#: to submit is sent; when the API has carried it out, but not answered; when the answer was read, but no XCom is there.
+MOMENTS: dict[str, tuple[str, Fault]] = {
+    "before": ("login", HOLD_BEFORE),
+    "during": ("submit", HOLD_AFTER),
+    "after": ("start", HOLD_AFTER),
+}
+#: Which of many jobs a worker is killed with at such a moment, some of them; those of the first log in together.
+HELD = {"before": range(12), "during": range(12, 24), "after": range(24, 36)}
+#: What befalls the requests to submit the others of many jobs, in turn.
+SUBMITS: tuple[list[Fault], ...] = ([LOSE], [answer(503)], [RESET], [answer(429, "1")], [])
 #: What befalls their polls in a storm.
 STORM: tuple[Fault, ...] = (
     RESET,
@@ -51,6 +62,11 @@ STORM: tuple[Fault, ...] = (
 )
 #: What befalls every tenth besides: of a hundred that trickle at once, most would wait for a connection.
 TRICKLES: tuple[Fault, ...] = (DRIP_HEAD, DRIP_BODY)
+
+
+def submit_of(index: int) -> list[Fault]:
+    """Give what the requests to submit one of many jobs meet."""
+    return [] if any(index in held for held in HELD.values()) else SUBMITS[index % len(SUBMITS)]
 
 
 def storm_of(position: int) -> list[Fault]:
@@ -172,8 +188,15 @@ class Run:
             assert job.polls_beyond(shortest_gap) <= too_soon, self.story(job)
 
 
+@dataclass(frozen=True)
 class Many(Run):
-    """A run of a hundred jobs at once, for what one job alone wouldn't show. Some are over before others."""
+    """
+    A run of a hundred jobs at once, for what one job alone wouldn't show. Some are over before others.
+
+    :param killed: moment → the map indices of those that were being submitted by a worker that was killed then.
+    """
+
+    killed: dict[str, set[int]] = field(default_factory=dict)
 
     def going_on(self) -> list[int]:
         """Give the map indices of the jobs that aren't over."""

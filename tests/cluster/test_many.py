@@ -6,13 +6,23 @@ import pytest
 
 from tests.cluster.cluster import JOBS
 from tests.cluster.control import LOSE, answer
-from tests.cluster.runs import NO_NAME, REFUSED, SUBMITS
+from tests.cluster.runs import MOMENTS, NO_NAME, REFUSED, submit_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_of_many_those_are_submitted_once_whose_worker_is_killed(moment, many):
+    tasks, report = many.cluster.tasks("many"), many.report()
+    for index in many.killed[moment]:
+        assert tasks["job.submit", index].try_number > 1, many.story()
+        assert report.submits[f"many/{index}"] == 1, many.story()
+        assert bool(report.lookups.get(f"many/{index}")) == (moment == "during"), many.story()
+    many.check_all()
+
+
 def test_each_of_many_is_submitted_once_whatever_the_requests_meet(many):
-    met = [SUBMITS[index % len(SUBMITS)] for index in range(JOBS)]
+    met = [submit_of(index) for index in range(JOBS)]
     report = many.report()
     # What was lost has been carried out; all else that went wrong was not.
     assert report.submits == {f"many/{index}": len(met[index]) + (LOSE not in met[index]) for index in range(JOBS)}

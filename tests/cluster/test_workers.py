@@ -9,20 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cluster.cluster import process_at
-from tests.cluster.control import HOLD_AFTER, HOLD_BEFORE
-from tests.cluster.runs import FOR_LONG, Run
+from tests.cluster.control import HOLD_BEFORE
+from tests.cluster.runs import FOR_LONG, MOMENTS, Run
 
 if TYPE_CHECKING:
     from psutil import Process
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
-
-#: moment → the step whose request is held at that moment, and how.
-MOMENTS = {
-    "before": ("login", HOLD_BEFORE),
-    "during": ("submit", HOLD_AFTER),
-    "after": ("start", HOLD_AFTER),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +23,7 @@ class Scenario:
     """
     A kill.
 
-    :param moment: before the request to submit is sent; when the API has carried it out, but not answered; when the
-        answer was read, but no XCom is written.
+    :param moment: one of those around the request to submit.
     :param victims: the process of the task, that which supervises it, or both.
     :param jobs: how many jobs there have to be.
     :param submits: how many requests to submit the API has to count.

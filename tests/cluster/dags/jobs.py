@@ -66,14 +66,19 @@ class Jobs:
     retry_delay: int = 2
 
 
+#: A request of its own lets a job begin; it may be sent again.
+START = {"endpoint": "/jobs/{identifier}/start", **WITH_KEY}
+
 DAGS = {
-    # A worker is killed while they are submitted, and of what it had taken some is lost again and again.
-    "many": Jobs(FINDABLE, {**POLLED, "timeout": 24 * 3600}, count=int(os.environ["JOBS"]), retries=30),
+    # Workers are killed while they are submitted, and of what they had taken some is lost again and again.
+    "many": Jobs(
+        {**FINDABLE, "start": START}, {**POLLED, "timeout": 24 * 3600}, count=int(os.environ["JOBS"]), retries=30
+    ),
     "plain": Jobs(PLAIN),
     "keyed": Jobs(KEYED),
     "lookup": Jobs(FINDABLE),
     "poking": Jobs(KEYED, {**POLLED, "deferrable": False}),
-    "started": Jobs({**KEYED, "start": {"endpoint": "/jobs/{identifier}/start", **WITH_KEY}}),
+    "started": Jobs({**KEYED, "start": START}),
     "deadline": Jobs(PLAIN, {**POLLED, "timeout": int(os.environ["DEADLINE"])}, count=int(os.environ["LATE_JOBS"])),
     "calling": Jobs(CALLING, CALLED, FROM_CALLBACK),
     "calling-briefly": Jobs(CALLING, {**CALLED, "timeout": 20}, FROM_CALLBACK),
