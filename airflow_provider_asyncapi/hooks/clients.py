@@ -6,8 +6,6 @@ import asyncio
 import contextvars
 import logging
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -61,34 +59,49 @@ class Client:
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Client]] = WeakKeyDictionary()
 
 
-@asynccontextmanager
-async def shared_client(conn_id: str) -> AsyncIterator[tuple[Api, AiohttpDriver]]:
+class SharedClient:
     """
-    Use the shared driver of a connection.
+    Use the shared driver of a connection, as long as this context lasts; it gives the API's settings and the driver.
+
+    A generator would keep half a kilobyte for each of the thousands that wait in such a context.
 
     :param conn_id: the connection; looked up by whoever comes first, and again from time to time.
     :raises ConfigurationError: where the connection is missing or can't be used.
     :raises SupersededError: from the driver, once the connection has changed.
     """
-    clients = _clients_here()
-    client = clients.setdefault(conn_id, Client())
-    client.users += 1
-    try:
-        if client.api is None or client.driver is None:
-            async with client.looking:
-                if client.api is None or client.driver is None:
-                    client.api, client.driver = await _open(conn_id)
-                    client.looked_up_at = _now()
-                    # In a context of its own, for its log lines aren't those of the trigger that happened to be first.
-                    client.refreshing = asyncio.create_task(
-                        _keep_fresh(conn_id, client.api), context=contextvars.Context()
-                    )
-        yield client.api, client.driver
-    finally:
+
+    __slots__ = ("_client", "_conn_id")
+
+    def __init__(self, conn_id: str) -> None:
+        self._conn_id = conn_id
+
+    async def __aenter__(self) -> tuple[Api, AiohttpDriver]:
+        self._client = client = _clients_here().setdefault(self._conn_id, Client())
+        client.users += 1
+        try:
+            if client.api is None or client.driver is None:
+                async with client.looking:
+                    if client.api is None or client.driver is None:
+                        client.api, client.driver = await _open(self._conn_id)
+                        client.looked_up_at = _now()
+                        # In a context of its own: its log lines aren't those of the trigger that happened to be first.
+                        client.refreshing = asyncio.create_task(
+                            _keep_fresh(self._conn_id, client.api), context=contextvars.Context()
+                        )
+        except BaseException:
+            await self._leave()
+            raise
+        return client.api, client.driver
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._leave()
+
+    async def _leave(self) -> None:
+        client, clients = self._client, _clients_here()
         client.users -= 1
         if client.users == 0:
-            if clients.get(conn_id) is client:
-                del clients[conn_id]
+            if clients.get(self._conn_id) is client:
+                del clients[self._conn_id]
             if client.refreshing is not None:
                 client.refreshing.cancel()
             if client.driver is not None:

@@ -28,7 +28,7 @@ from airflow_provider_asyncapi.core.redaction import holds_secret, masked_in
 from airflow_provider_asyncapi.core.request_templates import WHY_NO_SECRETS, refuse_secrets
 from airflow_provider_asyncapi.core.showing import ShownPoll, shown_wait
 from airflow_provider_asyncapi.core.templates import strings_in
-from airflow_provider_asyncapi.hooks.clients import SupersededError, is_superseded, shared_client
+from airflow_provider_asyncapi.hooks.clients import SharedClient, SupersededError, is_superseded
 from airflow_provider_asyncapi.hooks.profiles import load_profile
 from airflow_provider_asyncapi.triggers.supervisor import Board, has_called, push_result, why_unwanted
 from airflow_provider_asyncapi.xcoms import JOB_KEY, WAIT_KEY, Showing, reference
@@ -169,7 +169,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         now = time.time()
         begun: tuple[WaitPlan, Wait] | None = None
         while True:
-            async with shared_client(self.asyncapi_conn_id) as (api, driver):
+            async with SharedClient(self.asyncapi_conn_id) as (api, driver):
                 plan, state = begun = begun or await self._begun(api, now)
                 try:
                     flow = wait if plan.callback is None else wait_or_hear
@@ -260,7 +260,7 @@ class AsyncApiJobTrigger(BaseTrigger):
     async def _abandon(self, plan: WaitPlan, handle: JobHandle) -> None:
         reason = await why_unwanted(self.task_instance, handle, calls=plan.callback is not None)
         if reason is not None:
-            async with shared_client(self.asyncapi_conn_id) as (api, driver):
+            async with SharedClient(self.asyncapi_conn_id) as (api, driver):
                 await driver.run(abandon(api, plan, handle, reason), observe=self._observe)
 
     def _observe(self, event: News) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.hooks import clients
-from airflow_provider_asyncapi.hooks.clients import shared_client
+from airflow_provider_asyncapi.hooks.clients import SharedClient
 from tests.unit.triggers.test_trigger import POLL, event_of, trigger, until
 from tests.unit.worlds import ApiServer, Supervisor, reply
 
@@ -133,7 +133,7 @@ def test_a_connection_that_the_task_may_not_see_is_an_error_that_says_so(
     monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", refuse)
 
     async def scenario() -> None:
-        async with shared_client("asyncapi_default"):
+        async with SharedClient("asyncapi_default"):
             pass
 
     with pytest.raises(ConfigurationError, match="doesn't let this task read it"):

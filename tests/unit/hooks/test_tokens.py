@@ -23,7 +23,7 @@ from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.flows.exchange import send
 from airflow_provider_asyncapi.core.messages import Request
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, make_api
-from airflow_provider_asyncapi.hooks.clients import shared_client
+from airflow_provider_asyncapi.hooks.clients import SharedClient
 from airflow_provider_asyncapi.hooks.tokens import HostTokens
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from tests.unit.worlds import ApiServer, reply
@@ -263,7 +263,7 @@ def ask_once(api: ApiServer) -> int:
 
 
 async def ask_in_the_triggerer(api: ApiServer) -> int:
-    async with shared_client("asyncapi_default") as (settings, driver):
+    async with SharedClient("asyncapi_default") as (settings, driver):
         return (await driver.run(send(settings, Request("GET", f"{api.url}/x")))).status
 
 
