@@ -63,20 +63,21 @@ class SharedClient:
     """
     Use the shared driver of a connection, as long as this context lasts; it gives the API's settings and the driver.
 
-    A generator would keep half a kilobyte for each of the thousands that wait in such a context.
+    A generator would keep its frame for each of the thousands that wait in such a context.
 
     :param conn_id: the connection; looked up by whoever comes first, and again from time to time.
     :raises ConfigurationError: where the connection is missing or can't be used.
     :raises SupersededError: from the driver, once the connection has changed.
     """
 
-    __slots__ = ("_client", "_conn_id")
+    __slots__ = ("_client", "_clients", "_conn_id")
 
     def __init__(self, conn_id: str) -> None:
         self._conn_id = conn_id
 
     async def __aenter__(self) -> tuple[Api, AiohttpDriver]:
-        self._client = client = _clients_here().setdefault(self._conn_id, Client())
+        self._clients = _clients_here()
+        self._client = client = self._clients.setdefault(self._conn_id, Client())
         client.users += 1
         try:
             if client.api is None or client.driver is None:
@@ -97,7 +98,7 @@ class SharedClient:
         await self._leave()
 
     async def _leave(self) -> None:
-        client, clients = self._client, _clients_here()
+        client, clients = self._client, self._clients
         client.users -= 1
         if client.users == 0:
             if clients.get(self._conn_id) is client:

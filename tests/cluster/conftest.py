@@ -28,8 +28,8 @@ from tests.cluster.runs import (
 from tests.cluster.services import Services, running_services
 
 HERE = Path(__file__).resolve().parent
-#: The host of many jobs.
-MANY_HOST = "many.test"
+#: The host of many jobs, and the name under which those log in who submit them.
+MANY_HOST, SUBMIT_LOGIN = "many.test", "many-submit"
 #: Seconds for which the flaky port refuses connections.
 AWAY = 60
 
@@ -92,6 +92,12 @@ def cluster(
                 "read_timeout": 2,
                 "connections_per_host": 100,
             },
+        },
+        # For long enough that what is held isn't given up.
+        "many-submit": {
+            "host": f"http://{MANY_HOST}",
+            "port": ports[1],
+            "extra": {**login, "login_request": {"method": "POST", "endpoint": f"/login/{SUBMIT_LOGIN}"}},
         },
         "unresolved": {"host": f"http://{UNRESOLVED}", "port": ports[0]},
         # Each logs in at an address of its own, so that one can be held up.
@@ -156,26 +162,31 @@ def many_begun(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Man
 
 def _held_names(moment: str) -> list[str]:
     """Give the names under which requests are held: a login is none of a job, but of the connection."""
-    return ["many"] if moment == "before" else [f"many/{index}" for index in HELD[moment]]
+    return [SUBMIT_LOGIN] if moment == "before" else [f"many/{index}" for index in HELD[moment]]
 
 
 def _kill_a_worker(run: Many, moment: str) -> set[int]:
     """Kill a worker with all its tasks; give the map indices of those that were at this moment."""
     cluster, api, (step, _) = run.cluster, run.api, MOMENTS[moment]
 
-    def at_it(worker: str) -> set[int]:
-        held = api.held(step)
-        running = cluster.running_at(worker, run.run_id, "job.submit")
-        return running if "many" in held else {index for index in running if f"many/{index}" in held}
+    at_it: dict[str, set[int]] = {}
 
-    run.until(lambda: any(len(at_it(worker)) > 3 for worker in WORKERS))
-    worker = max(WORKERS, key=lambda name: len(at_it(name)))
-    killed = at_it(worker)
-    cluster.processes.kill(worker)
-    cluster.start_component(worker)
-    for name in _held_names(moment):
-        api.release(name, step)
-    return killed
+    def are_some_at_it() -> bool:
+        held = api.held(step)
+        for worker in WORKERS:
+            running = cluster.running_at(worker, run.run_id, "job.submit").intersection(HELD[moment])
+            at_it[worker] = {index for index in running if held & {SUBMIT_LOGIN, f"many/{index}"}}
+        return any(len(indices) > 3 for indices in at_it.values())
+
+    try:
+        run.until(are_some_at_it)
+        worker = max(WORKERS, key=lambda name: len(at_it[name]))
+        cluster.processes.kill(worker)
+        cluster.start_component(worker)
+    finally:
+        for name in _held_names(moment):
+            api.release(name, step)
+    return at_it[worker]
 
 
 @pytest.fixture

@@ -72,7 +72,10 @@ START = {"endpoint": "/jobs/{identifier}/start", **WITH_KEY}
 DAGS = {
     # Workers are killed while they are submitted, and of what they had taken some is lost again and again.
     "many": Jobs(
-        {**FINDABLE, "start": START}, {**POLLED, "timeout": 24 * 3600}, count=int(os.environ["JOBS"]), retries=30
+        {**FINDABLE, "start": START, "asyncapi_conn_id": "many-submit"},
+        {**POLLED, "timeout": 24 * 3600},
+        count=int(os.environ["JOBS"]),
+        retries=30,
     ),
     "plain": Jobs(PLAIN),
     "keyed": Jobs(KEYED),

@@ -138,3 +138,35 @@ def test_a_connection_that_the_task_may_not_see_is_an_error_that_says_so(
 
     with pytest.raises(ConfigurationError, match="doesn't let this task read it"):
         asyncio.run(scenario())
+
+
+def test_whoever_is_cancelled_as_he_looks_a_connection_up_leaves_that_to_the_next(
+    connection: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = clients._open
+    begun: list[str] = []
+
+    async def open_slowly(conn_id: str) -> Any:
+        begun.append(conn_id)
+        if len(begun) == 1:
+            await asyncio.sleep(1000)
+        return await opened(conn_id)
+
+    monkeypatch.setattr(clients, "_open", open_slowly)
+
+    async def use() -> Any:
+        async with SharedClient("asyncapi_default") as (_, driver):
+            return driver
+
+    async def scenario() -> None:
+        first = asyncio.create_task(use())
+        await until(lambda: begun)
+        second = asyncio.create_task(use())
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await second is not None
+        assert first.cancelled()
+        assert not clients._clients[asyncio.get_running_loop()]
+
+    asyncio.run(scenario())
+    assert len(begun) == 2
