@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import math
 import os
@@ -33,6 +34,10 @@ _OBJECT_STORES = _S3 | frozenset({"gs", "gcs", "abfs", "abfss", "adl", "az", "os
 _CHUNK = 1024 * 1024
 #: The smallest part of a multipart upload that S3 takes, and how many there may be (10,000 at most).
 _LEAST_PART, _MOST_PARTS = 5 * 1024 * 1024, 9000
+#: What a file system answers that can't write down the names in a folder when it is told to.
+_NO_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
+#: What a file system without hard links answers, or one that has given a file as many names as it can.
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 #: Uploads at a time; each holds a part or two in memory.
 _UPLOADS = 4
 
@@ -50,7 +55,7 @@ class Place(Protocol):
         """Put drafts into their places; what is there is replaced at once, by the whole file."""
 
     def keep(self, pairs: list[tuple[str, str]]) -> None:
-        """Put each file aside, under the second name."""
+        """Keep each file under the second name too; readers find it under the first until it is replaced."""
 
     def bring_back(self, aside: str, name: str) -> None:
         """Put back what was put aside; nothing where nothing was."""
@@ -103,17 +108,23 @@ class LocalPlace:
         return [(self._folder / name).exists() for name in names]
 
     def put(self, files: list[tuple[Path, str]]) -> None:
+        # A file system may write down the new name before the content; after a power cut the file would be empty.
+        for _ in _at_once(lambda file, _: _flush_to_disk(file[0]), files):
+            pass
         for path, name in files:
             self._make_folder((self._folder / name).parent)
             path.replace(self._folder / name)
+        for folder in {(self._folder / name).parent for _, name in files}:
+            _flush_to_disk(folder)
 
     def keep(self, pairs: list[tuple[str, str]]) -> None:
         for name, aside in pairs:
             self._make_folder((self._folder / aside).parent)
-            (self._folder / name).replace(self._folder / aside)
+            _link_or_copy(self._folder / name, self._folder / aside)
 
     def bring_back(self, aside: str, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
+            # Two names of one file stay as they are.
             (self._folder / aside).replace(self._folder / name)
 
     def remove(self, name: str) -> None:
@@ -124,7 +135,9 @@ class LocalPlace:
         self._make_folder(self._folder)
         beside = self._folder / f"{name}.part"
         beside.write_bytes(content)
+        _flush_to_disk(beside)
         beside.replace(self._folder / name)
+        _flush_to_disk(self._folder)
 
     def read(self, name: str) -> bytes | None:
         try:
@@ -202,12 +215,12 @@ class RemotePlace:
             pass
 
     def keep(self, pairs: list[tuple[str, str]]) -> None:
-        for _ in _at_once(lambda pair, _: self._store.cp_file(self._path(pair[0]), self._path(pair[1])), pairs):
+        for _ in _at_once(lambda pair, _: self._copy(*pair), pairs):
             pass
 
     def bring_back(self, aside: str, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            self._store.cp_file(self._path(aside), self._path(name))
+            self._copy(aside, name)
 
     def remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -262,10 +275,22 @@ class RemotePlace:
         path: str = self._folder.joinpath(*name.split("/")).path
         return path
 
+    def _copy(self, name: str, other: str) -> None:
+        """Copy a file within the store; the copy appears when it is complete."""
+        source, target = self._path(name), self._path(other)
+        if self._appears_whole:
+            self._store.cp_file(source, target)
+        else:
+            self._by_way_of(target, lambda beside: self._store.cp_file(source, beside))
+
     def _upload_beside(self, source: Path, path: str, unwanted: Event) -> None:
+        self._by_way_of(path, lambda beside: self._upload(source, beside, unwanted))
+
+    def _by_way_of(self, path: str, write: Callable[[str], object]) -> None:
+        """Write a file under another name, and move it when it is complete: half of it could be seen."""
         beside = f"{path.rpartition('/')[0]}/{OWN_NAMES}{uuid.uuid4().hex}.part"
         try:
-            self._upload(source, beside, unwanted)
+            write(beside)
             self._store.mv(beside, path)
         except BaseException:
             with contextlib.suppress(Exception):
@@ -319,6 +344,36 @@ def place_of(target: str) -> tuple[Place, str]:
     if local.is_dir():
         raise ConfigurationError(f"destination: {target!r} is a folder; end it with a slash")
     return LocalPlace(local.parent), local.name
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Wait until the operating system has written a file, or the names in a folder, to the disk."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        # A folder that may be written to, and not listed.
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems can't do it for folders.
+        if error.errno not in _NO_FLUSH:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name; copy it if the file system has no hard links."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        # Half a copy must not be taken for the file.
+        beside = target.with_name(f"{target.name}.copy")
+        shutil.copy2(source, beside, follow_symlinks=False)
+        beside.replace(target)
 
 
 def _at_once(do: Callable[[A, Event], B], items: Iterable[A]) -> Iterator[B]:

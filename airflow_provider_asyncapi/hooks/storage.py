@@ -11,7 +11,6 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -183,7 +182,9 @@ class Destination:
         self._prefix = f"{OWN_NAMES}{key}"
         self._aside = f"{self._prefix}-{uuid.uuid4().hex[:8]}.part"
         self._drafts: list[DraftFile] = []
-        # Drafts are begun by several threads.
+        # Drafts are begun by several threads, and cached_property has no lock from Python 3.12 on.
+        self._staging: Path | None = None
+        self._staging_lock = threading.Lock()
         self._numbers = itertools.count()
         self._committed: list[tuple[str, str | None]] = []
 
@@ -192,10 +193,13 @@ class Destination:
         """Whether it takes several files."""
         return not self._name
 
-    @cached_property
+    @property
     def staging(self) -> Path:
-        """The folder for what isn't complete."""
-        return self._place.staging(self._aside)
+        """The folder for what isn't complete; the first who asks has it made."""
+        with self._staging_lock:
+            if self._staging is None:
+                self._staging = self._place.staging(self._aside)
+            return self._staging
 
     def undo_earlier(self) -> None:
         """Remove what an earlier try of the same task has left."""

@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
+import itertools
+import os
+import shutil
+import stat
 import threading
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -174,6 +182,134 @@ def test_a_commit_that_can_not_be_undone_fails_with_its_own_error(tmp_path, monk
         put(f"{tmp_path}/", x=b"new", clash=b"new")
 
 
+def seen_while_replacing(monkeypatch, folder: Path) -> list[dict[str, bytes]]:
+    """Give what a reader sees in the folder just before and after each step by which a file gets its name."""
+    seen: list[dict[str, bytes]] = []
+
+    def look() -> None:
+        files = (path for path in folder.rglob("*") if path.is_file())
+        seen.append(
+            {path.name: path.read_bytes() for path in files if not str(path.relative_to(folder)).startswith(".")}
+        )
+
+    for owner, name in ((os, "link"), (Path, "replace"), (shutil, "copy2")):
+        real = getattr(owner, name)
+
+        def step(*args, real=real, **given):
+            look()
+            made = real(*args, **given)
+            look()
+            return made
+
+        monkeypatch.setattr(owner, name, step)
+    return seen
+
+
+@pytest.fixture(params=["hard links", "no hard links"])
+def _linking(request, monkeypatch):
+    def refuse(*_args, **_given):
+        raise OSError(errno.EOPNOTSUPP, "no hard links here")
+
+    if request.param == "no hard links":
+        monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("_linking")
+def test_a_reader_finds_the_old_file_or_the_new_one_and_never_a_gap(tmp_path, monkeypatch):
+    put(f"{tmp_path}/", x=b"old x", y=b"old y")
+    seen = seen_while_replacing(monkeypatch, tmp_path)
+    put(f"{tmp_path}/", x=b"new x", y=b"new y")
+    assert all(each.keys() == {"x", "y"} for each in seen)
+    assert {content for each in seen for content in each.values()} == {b"old x", b"old y", b"new x", b"new y"}
+    assert everything_in(tmp_path) == ["x", "y"]
+
+
+@pytest.mark.usefixtures("_linking")
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_an_undone_commit_leaves_the_old_files_and_nothing_beside_them(tmp_path, monkeypatch, failing):
+    put(f"{tmp_path}/", x=b"old x", y=b"old y")
+    destination = Destination(f"{tmp_path}/")
+    files = [((name,), write(destination, b"new")) for name in "xyz"]
+    steps = iter(range(10))
+    real = Path.replace
+
+    def replace(path, target):
+        if Path(target).parent == tmp_path and Path(target).name in "xyz" and next(steps) == failing:
+            raise OSError(errno.EIO, "the disk is broken")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(OSError, match="broken"):
+        destination.commit(files)
+    destination.close()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"x": b"old x", "y": b"old y"}
+
+
+def test_a_link_that_is_refused_for_another_reason_fails_the_commit(tmp_path, monkeypatch):
+    put(f"{tmp_path}/", x=b"old")
+
+    def refuse(*_args, **_given):
+        raise OSError(errno.ENOSPC, "no room for a name")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(OSError, match="no room"):
+        put(f"{tmp_path}/", x=b"new")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"x": b"old"}
+
+
+def test_files_and_their_names_are_on_the_disk_before_an_earlier_result_is_given_up(tmp_path, monkeypatch):
+    put(f"{tmp_path}/", x=b"old")
+    steps: list[str] = []
+    real_sync, real_replace = os.fsync, Path.replace
+
+    def fsync(descriptor):
+        steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        real_sync(descriptor)
+
+    def replace(path, target):
+        steps.append("name")
+        return real_replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    put(f"{tmp_path}/", x=b"new")
+    # First the record by which it can be undone, then the file.
+    assert steps == ["file", "name", "folder"] * 2
+
+
+@pytest.mark.parametrize(("answer", "matters"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_folder_whose_names_cannot_be_flushed_is_no_reason_to_fail_and_a_broken_disk_is(
+    tmp_path, monkeypatch, answer, matters
+):
+    def refuse(_descriptor):
+        raise OSError(answer, "can't")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="can't") if matters else contextlib.nullcontext():
+        put(f"{tmp_path}/x", x=b"new")
+
+
+def test_threads_that_begin_files_together_share_one_staging_folder(tmp_path, monkeypatch):
+    destination = Destination(f"{tmp_path}/a/")
+    asked = itertools.count(1)
+    another_is_here = threading.Event()
+
+    def staging(_name):
+        if next(asked) == 2:
+            another_is_here.set()
+        another_is_here.wait(0.2)
+        folder = tmp_path / str(uuid.uuid4())
+        folder.mkdir()
+        return folder
+
+    monkeypatch.setattr(destination._place, "staging", staging)
+    with ThreadPoolExecutor(8) as pool:
+        drafts = list(pool.map(lambda _: destination.draft(Account(LIMIT)), range(8)))
+    for draft in drafts:
+        draft.close()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_several_files_do_not_become_one(tmp_path):
     with pytest.raises(ConfigurationError, match="is one file, and there are several; end it with a slash"):
         put(f"{tmp_path}/x.csv", a=b"1", b=b"2")
@@ -272,6 +408,22 @@ def test_what_was_there_is_back_after_an_upload_that_breaks(scheme, store, broke
     assert store.discarded
 
 
+def test_half_a_copy_is_never_put_back(scheme, store, monkeypatch):
+    put(f"{scheme}://bucket/a/", x=b"old")
+    real = store.cp_file
+
+    def break_half_way(source, target, **given):
+        monkeypatch.setattr(store, "cp_file", real)
+        if not store.appears_whole:
+            store.pipe_file(target, b"o")
+        raise ConnectionResetError("the network is down")
+
+    monkeypatch.setattr(store, "cp_file", break_half_way)
+    with pytest.raises(ConnectionResetError):
+        put(f"{scheme}://bucket/a/", x=b"new")
+    assert list(store.contents().values()) == [b"old"]
+
+
 def test_an_upload_that_is_given_up_is_discarded(scheme, store, monkeypatch):
     together = threading.Barrier(2, timeout=10)
 
@@ -294,7 +446,13 @@ def test_an_old_file_that_can_not_be_put_back_is_kept_beside(scheme, store, monk
     put(f"{scheme}://bucket/a/", x=b"old")
     store.breaks = {2}
     real = store.cp_file
-    monkeypatch.setattr(store, "cp_file", lambda source, target: real(source, target) if ".former" in target else 1 / 0)
+
+    def copy(source, target, **given):
+        if ".former" in source:
+            raise ZeroDivisionError
+        real(source, target, **given)
+
+    monkeypatch.setattr(store, "cp_file", copy)
     with pytest.raises(ConnectionResetError):
         put(f"{scheme}://bucket/a/", x=b"new")
     assert "couldn't be put back as it was" in caplog.text
