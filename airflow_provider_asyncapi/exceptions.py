@@ -11,7 +11,21 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_provider_asyncapi.core import errors
 
 
-class AsyncApiException(AirflowException):
+class _AboutExchange:
+    """
+    What each exception holds about the exchange in which it happened.
+
+    :ivar method: the method of the request; None if the exception isn't about a request.
+    :ivar url: the URL that answered, or was asked, without its query.
+    :ivar http_status: the status code of the answer; None if there was none.
+    """
+
+    method: str | None = None
+    url: str | None = None
+    http_status: int | None = None
+
+
+class AsyncApiException(_AboutExchange, AirflowException):
     """Any failure that a later try may mend."""
 
 
@@ -19,7 +33,7 @@ class AsyncApiUnavailable(AsyncApiException):
     """No answer, or too many transient errors in a row."""
 
 
-class AsyncApiFailure(AirflowFailException):
+class AsyncApiFailure(_AboutExchange, AirflowFailException):
     """Any failure that a retry can't mend."""
 
 
@@ -47,7 +61,7 @@ class AsyncApiJobFailed(AsyncApiFailure):
     """The remote job failed."""
 
 
-class AsyncApiTimeout(AirflowSensorTimeout):
+class AsyncApiTimeout(_AboutExchange, AirflowSensorTimeout):
     """The remote job wasn't done in time, or in as many polls as allowed."""
 
 
@@ -71,8 +85,8 @@ _RAISED: tuple[tuple[type[errors.AsyncApiError], type[AirflowException]], ...] =
 
 
 def to_airflow(error: errors.AsyncApiError) -> AirflowException:
-    """Give the exception that Airflow understands for an error of the core."""
-    for kind, raised in _RAISED:
-        if isinstance(error, kind):
-            return raised(str(error))
-    return AsyncApiException(str(error))
+    """Return the exception that Airflow understands for an error of the core, with the same fields."""
+    raised = next((raised for kind, raised in _RAISED if isinstance(error, kind)), AsyncApiException)(str(error))
+    for name in errors.EXCHANGE_FIELDS:
+        setattr(raised, name, getattr(error, name))
+    return raised

@@ -46,7 +46,7 @@ def naming(task_id: str | None) -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        raise type(error)(f"task {task_id!r}: {error}") from None
+        raise error.with_message(f"task {task_id!r}: {error}") from None
 
 
 class JobTask:

@@ -7,9 +7,43 @@ What a retry can't mend is told apart by the class alone, so nobody has to read 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Self, TypeVar
+
+#: What an error holds about the exchange in which it happened, beside its message.
+EXCHANGE_FIELDS = ("method", "url", "http_status")
+E = TypeVar("E", bound="AsyncApiError")
+
 
 class AsyncApiError(Exception):
-    """Base of all errors of this package."""
+    """
+    Base of all errors of this package.
+
+    :ivar method: the method of the request; None if the error isn't about a request.
+    :ivar url: the URL that answered, or was asked, without its query.
+    :ivar http_status: the status code of the answer; None if there was none.
+    """
+
+    method: str | None = None
+    url: str | None = None
+    http_status: int | None = None
+
+    def with_message(self, message: str) -> Self:
+        """Return the same error, of the same class and with the same fields, under another message."""
+        changed = _make(type(self), message)
+        vars(changed).update(vars(self))
+        return changed
+
+    def with_fields_of(self, error: AsyncApiError) -> Self:
+        """Set what this error holds about the exchange to what another error holds; return this error."""
+        for name in EXCHANGE_FIELDS:
+            setattr(self, name, getattr(error, name))
+        return self
+
+    def dump(self) -> dict[str, Any]:
+        """Return the error as plain data, which :func:`read_error` reads."""
+        fields = {name: value for name in EXCHANGE_FIELDS if (value := getattr(self, name)) is not None}
+        return {"kind": type(self).__name__, "message": str(self), **fields}
 
 
 class ConfigurationError(AsyncApiError, ValueError):
@@ -39,6 +73,8 @@ class TransportError(AsyncApiError):
     :param sent: whether the request may have reached the server.
     """
 
+    sent: bool = True
+
     def __init__(self, message: str, *, sent: bool = True) -> None:
         super().__init__(message)
         self.sent = sent
@@ -50,6 +86,8 @@ class HeldError(TransportError):
 
     :param seconds: for how long.
     """
+
+    seconds: float = 0.0
 
     def __init__(self, message: str, seconds: float = 0.0) -> None:
         super().__init__(message, sent=False)
@@ -135,11 +173,20 @@ def _subclasses(cls: type[AsyncApiError]) -> dict[str, type[AsyncApiError]]:
     return found
 
 
-def error_of_kind(kind: str, message: str) -> AsyncApiError:
-    """
-    Build the error that was once serialized as its class name and message.
+def _make(cls: type[E], message: str) -> E:
+    """Return an error of a class without its constructor, which may need more than a message."""
+    error = cls.__new__(cls)
+    error.args = (message,)
+    return error
 
-    :param kind: the class name; an unknown one gives the base class.
-    :param message: the text.
+
+def read_error(given: Mapping[str, Any]) -> AsyncApiError:
     """
-    return _subclasses(AsyncApiError).get(kind, AsyncApiError)(message)
+    Return the error that :meth:`AsyncApiError.dump` wrote; one of an unknown class as the base class.
+
+    :param given: a mapping with ``kind`` and ``message``; unknown keys are ignored.
+    """
+    error = _make(_subclasses(AsyncApiError).get(given["kind"], AsyncApiError), given["message"])
+    for name in EXCHANGE_FIELDS:
+        setattr(error, name, given.get(name))
+    return error

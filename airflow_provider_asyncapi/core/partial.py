@@ -54,7 +54,7 @@ class Partial:
         try:
             values = self.condition.values(response, variables)
         except ResponseError as error:
-            raise type(error)(f"failed_records: {error}") from None
+            raise error.with_message(f"failed_records: {error}") from None
         return sum(map(self.condition.passes, values)), len(values)
 
     def is_in(self, path: tuple[str, ...]) -> bool:

@@ -160,7 +160,7 @@ def make_api(connection: Connection, extra: Mapping[str, Any] | None = None, *, 
 
 def named(conn_id: str, error: AsyncApiError) -> AsyncApiError:
     """Give the error with the connection's id in its message."""
-    return type(error)(f"connection {conn_id!r}: {str(error).removeprefix('connection: ')}")
+    return error.with_message(f"connection {conn_id!r}: {str(error).removeprefix('connection: ')}")
 
 
 def _extra(connection: Connection) -> dict[str, Any]:

@@ -361,7 +361,7 @@ class _Run:
         try:
             yield
         except ResponseError as error:
-            raise type(error)(
+            raise error.with_message(
                 f"{shown_url(response.url)} answered {response.status}: {self.hook.api.redact(str(error))}; the body"
                 f" begins: {self._beginning(stored)}"
             ) from None

@@ -25,7 +25,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 from airflow_provider_asyncapi.core import plans
-from airflow_provider_asyncapi.core.errors import ConfigurationError, JobFailedError, error_of_kind
+from airflow_provider_asyncapi.core.errors import ConfigurationError, JobFailedError, read_error
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
@@ -284,9 +284,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         from airflow_provider_asyncapi.waits import forget
 
         match event:
-            case {"handle": handle, "error": {"kind": kind, "message": message}}:
+            case {"handle": handle, "error": {"kind": str(), "message": str()} as error}:
                 show(context, JOB_KEY, handle)
-                raise to_airflow(error_of_kind(kind, message))
+                raise to_airflow(read_error(error))
             case {"handle": handle}:
                 return self._finish(context, self.handle_of(handle))
             case {"called": True}:

@@ -126,9 +126,9 @@ class AsyncApiJobTrigger(BaseTrigger):
         """
         Wait, and yield one event.
 
-        It is ``{"handle": …}``; after a failure with ``"error": {"kind": …, "message": …}``; ``{"called": True}`` where
-        there is a callback for the sensor to read; or ``{"begin": why}`` where a worker has to begin the wait. A wait
-        that ends here yields the task's success.
+        It is ``{"handle": …}``; after a failure with ``"error"``, as :meth:`~..core.errors.AsyncApiError.dump` gives
+        it; ``{"called": True}`` where there is a callback for the sensor to read; or ``{"begin": why}`` where a worker
+        has to begin the wait. A wait that ends here yields the task's success.
         """
         if self.begin is not None and (why := await self._why_not_here(self.begin)):
             yield TriggerEvent({"begin": why})  # type: ignore[no-untyped-call]
@@ -138,7 +138,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             handle = await (self._wait_or_hear() if self.spec.get("callback") else self._wait())
             event: dict[str, Any] = {"called": True} if handle is None else {"handle": handle.dump()}
         except AsyncApiError as error:
-            event = {"error": {"kind": type(error).__name__, "message": str(error)}}
+            event = {"error": error.dump()}
             if self._latest is not None:
                 event["handle"] = self._latest.dump()
         finally:

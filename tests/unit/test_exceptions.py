@@ -5,7 +5,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.core import errors
-from airflow_provider_asyncapi.core.errors import AsyncApiError, error_of_kind
+from airflow_provider_asyncapi.core.errors import AsyncApiError, RequestRejectedError, read_error
 from airflow_provider_asyncapi.core.flows import fetch  # noqa: F401 - its errors are mapped too
 from airflow_provider_asyncapi.exceptions import to_airflow
 
@@ -65,8 +65,18 @@ def test_an_error_that_nobody_foresaw_may_be_retried() -> None:
 
 @pytest.mark.parametrize("kind", sorted(EXPECTED))
 def test_an_error_survives_the_way_through_the_triggerer(kind: str) -> None:
-    assert type(error_of_kind(kind, "it is so")).__name__ == kind
-    assert type(to_airflow(error_of_kind(kind, "it is so"))) is EXPECTED[kind]
+    error = read_error({"kind": kind, "message": "it is so"})
+    assert type(error).__name__ == kind
+    assert type(to_airflow(error)) is EXPECTED[kind]
+
+
+def test_an_exception_tells_which_request_was_answered_how() -> None:
+    error = RequestRejectedError("no")
+    error.method, error.url, error.http_status = "POST", "https://api.example.com/jobs", 422
+    raised = to_airflow(error)
+    assert isinstance(raised, exceptions.AsyncApiRejected)
+    assert (raised.method, raised.url, raised.http_status) == ("POST", "https://api.example.com/jobs", 422)
+    assert exceptions.AsyncApiTimeout("late").http_status is None
 
 
 @pytest.mark.parametrize(

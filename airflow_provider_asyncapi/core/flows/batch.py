@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from airflow_provider_asyncapi.core.batch import Answers, Batch
 from airflow_provider_asyncapi.core.effects import Flow
 from airflow_provider_asyncapi.core.errors import ContentError
-from airflow_provider_asyncapi.core.flows.exchange import send, unusable
+from airflow_provider_asyncapi.core.flows.exchange import as_unusable, send
 from airflow_provider_asyncapi.core.settings import Api
 
 
@@ -27,4 +27,4 @@ def ask(api: Api, batch: Batch, identifiers: Sequence[str | int], *, patient: bo
     try:
         return Answers(request, response, batch.split(response, api.scope))
     except ContentError as error:
-        raise type(error)(unusable(api, request, response, error)) from None
+        raise as_unusable(api, request, response, error) from None

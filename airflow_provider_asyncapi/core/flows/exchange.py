@@ -6,6 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urldefrag, urljoin
 
 from airflow_provider_asyncapi.core.auth import Token
@@ -36,17 +37,21 @@ from airflow_provider_asyncapi.core.values import shorten
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 10
 _TRANSIENT = frozenset({408, 425, 429})
+#: Server errors that say that the server can't do this at all (RFC 9110, sections 15.6.2 and 15.6.6).
+_NEVER_SUPPORTED = frozenset({501, 505})
 #: The server says that it has not taken the request, so that repeating it can't do anything twice.
 _NOT_TAKEN = frozenset({408, 425, 429, 503})
 _GONE = frozenset({404, 410})
 _REFUSED = frozenset({401, 403})
 
 Stop = Callable[[Response], bool]
+E = TypeVar("E", bound=AsyncApiError)
+R = TypeVar("R", bound=ResponseError)
 
 
 def is_transient(status: int) -> bool:
     """Tell whether a later try may get a better answer."""
-    return status in _TRANSIENT or status >= 500  # noqa: PLR2004 - the class of server errors
+    return status in _TRANSIENT or (status >= 500 and status not in _NEVER_SUPPORTED)  # noqa: PLR2004 - server errors
 
 
 def was_not_taken(status: int) -> bool:
@@ -147,6 +152,8 @@ def send(
         except TransportError as error:
             # What was redirected has reached a server, whatever became of the rest.
             error.sent = error.sent or bool(visited)
+            if error.method is None:
+                about(error, request)
             raise
         # Credentials in the query aren't for the handle, nor for messages.
         response.url = request.url
@@ -163,9 +170,8 @@ def send(
         visited.append((request.method, request.url))
         request = _redirected(api, request, response)
         if (request.method, request.url) in visited or len(visited) > _MAX_REDIRECTS:
-            raise RedirectError(
-                f"{request}: redirected {len(visited)} times without an end, from {shown_url(visited[0][1])} on"
-            )
+            endless = f"{request}: redirected {len(visited)} times without an end, from {shown_url(visited[0][1])} on"
+            raise about(RedirectError(endless), request, response)
 
 
 def _without_secrets(api: Api, request: Request) -> tuple[tuple[str, str], ...]:
@@ -183,9 +189,11 @@ def _redirected(api: Api, request: Request, response: Response) -> Request:
     except (ValueError, UnsafeValueError):
         scheme = host = target = ""
     if scheme not in ("http", "https") or not host:
-        raise RedirectError(f"{request}: answered {response.status} with a Location that is no http address")
+        problem = f"{request}: answered {response.status} with a Location that is no http address"
+        raise about(RedirectError(problem), request, response)
     if origin(request.url)[0] == "https" and scheme == "http":
-        raise RedirectError(f"{request}: redirected from https to http ({shown_url(target)}), which isn't followed")
+        problem = f"{request}: redirected from https to http ({shown_url(target)}), which isn't followed"
+        raise about(RedirectError(problem), request, response)
     # https://fetch.spec.whatwg.org/#http-redirect-fetch, step 12
     if (response.status in (301, 302) and request.method == "POST") or (
         response.status == 303 and request.method not in ("GET", "HEAD")  # noqa: PLR2004 - See Other
@@ -193,10 +201,11 @@ def _redirected(api: Api, request: Request, response: Response) -> Request:
         headers = tuple(pair for pair in request.headers if not pair[0].lower().startswith("content-"))
         return Request("GET", target, headers)
     if request.body is not None and origin(target) != origin(request.url) and not api.settings.trusts(target):
-        raise RedirectError(
+        problem = (
             f"{request}: redirected with its body to another origin ({shown_url(target)}), which isn't followed;"
             " list the host in the connection's trusted_hosts if it may see it"
         )
+        raise about(RedirectError(problem), request, response)
     return dataclasses.replace(request, url=target)
 
 
@@ -218,10 +227,9 @@ def rejection(
             how = "after the token was renewed"
         else:
             how = "check the connection's credentials"
-        return AuthenticationError(f"{text} ({how})")
-    if response.status in _GONE:
-        return JobNotFoundError(text)
-    return RequestRejectedError(text)
+        return about(AuthenticationError(f"{text} ({how})"), request, response)
+    kind = JobNotFoundError if response.status in _GONE else RequestRejectedError
+    return about(kind(text), request, response)
 
 
 def said_in(api: Api, response: Response, message: Selection | None = None, variables: Variables | None = None) -> str:
@@ -237,7 +245,8 @@ def said_in(api: Api, response: Response, message: Selection | None = None, vari
 
 def transient(api: Api, request: Request, response: Response) -> UnavailableError:
     """Make the error of an answer whose status code, or a rule, says to come again."""
-    return UnavailableError(f"{request} answered {response.status}: {said_in(api, response)}")
+    problem = UnavailableError(f"{request} answered {response.status}: {said_in(api, response)}")
+    return about(problem, request, response)
 
 
 def unusable(api: Api, request: Request, response: Response, problem: ResponseError) -> str:
@@ -245,6 +254,19 @@ def unusable(api: Api, request: Request, response: Response, problem: ResponseEr
     body = shorten(api.redact(response.text))
     begins = f"; the body begins: {body}" if body else ""
     return f"{request} answered {response.status}: {api.redact(str(problem))}{begins}"
+
+
+def as_unusable(api: Api, request: Request, response: Response, problem: R) -> R:
+    """Return an error about an answer that doesn't hold what it should, with the answer described in its message."""
+    return about(problem.with_message(unusable(api, request, response, problem)), request, response)
+
+
+def about(error: E, request: Request, response: Response | None = None) -> E:
+    """Set what an error holds about the exchange in which it happened; return the error."""
+    error.method = request.method
+    error.url = shown_url((response and response.url) or request.url).removesuffix("?…")
+    error.http_status = None if response is None else response.status
+    return error
 
 
 @dataclass(slots=True)
@@ -272,7 +294,8 @@ class Patience:
         if self.errors >= self.schedule.max_errors:
             if isinstance(problem, ContentError):
                 raise problem
-            raise UnavailableError(f"{problem} ({self.errors} error{'s in a row' * (self.errors != 1)})") from problem
+            count = f"{self.errors} error{'s in a row' * (self.errors != 1)}"
+            raise UnavailableError(f"{problem} ({count})").with_fields_of(problem) from problem
         if response is None:
             return self.schedule.after_error(self.errors, None, None, api.rng)
         said = retry_after(response.headers.get("retry-after"), api.clock())
@@ -286,7 +309,8 @@ class Patience:
         """
         wait = self.wait(api, problem, response)
         if wait > self.schedule.longest_pause:
-            raise UnavailableError(f"{problem}; come again in {wait:.0f} s, it says: too long for a worker to wait")
+            advice = f"come again in {wait:.0f} s, it says: too long for a worker to wait"
+            raise UnavailableError(f"{problem}; {advice}").with_fields_of(problem)
         yield Log(logging.WARNING, f"{problem}; trying again in {wait:.3g} s")
         yield Sleep(wait)
 

@@ -26,11 +26,12 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.flows.exchange import (
     Patience,
+    about,
+    as_unusable,
     persist,
     rejection,
     said_in,
     speaks_of_status,
-    unusable,
 )
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Request, Response
@@ -208,7 +209,7 @@ class Fetching:
         try:
             return read()
         except ResponseError as error:
-            raise type(error)(unusable(self.api, answer.request, answer.response, error)) from None
+            raise as_unusable(self.api, answer.request, answer.response, error) from None
 
     def answer(
         self,
@@ -248,7 +249,7 @@ class Fetching:
                     self.api, request, self.plan.schedule, stop=is_answer, download=download, limit=limit
                 )
             except RefusedContentError as error:
-                raise RefusedContentError(f"{error}; a large result can be streamed: output='file'") from error
+                raise error.with_message(f"{error}; a large result can be streamed: output='file'") from error
             seen = dataclasses.replace(response, body=download.head) if download and response.ok else response
             outcome = _outcome(step.rules, seen, variables)
             if outcome is Outcome.SUCCESS or (outcome is None and (response.ok or response.status in also)):
@@ -265,10 +266,11 @@ class Fetching:
             if outcome is None:
                 raise self._rejection(step, request, response)
             if outcome is Outcome.NO_DATA:
-                raise NoDataError(f"{said} no data", response)
+                raise about(NoDataError(f"{said} no data", response), request, response)
             if outcome is Outcome.FAILURE:
-                raise ResultError(f"{said} a failure: {said_in(self.api, seen, step.error_message, variables)}")
-            yield from patience.pause(self.api, UnavailableError(f"{said} not yet"), response)
+                failure = ResultError(f"{said} a failure: {said_in(self.api, seen, step.error_message, variables)}")
+                raise about(failure, request, response)
+            yield from patience.pause(self.api, about(UnavailableError(f"{said} not yet"), request, response), response)
 
     def _request(self, step: Step, variables: Variables) -> Request:
         base = self.location.base or self.handle.urls.get("status") or self.handle.urls.get("submit")
@@ -282,7 +284,8 @@ class Fetching:
     def _rejection(self, step: Step, request: Request, response: Response) -> AsyncApiError:
         error = rejection(self.api, request, response, message=step.error_message)
         if isinstance(error, JobNotFoundError):
-            return ResultExpiredError(f"the result isn't there (any more): {error}{self._age()}")
+            gone = ResultExpiredError(f"the result isn't there (any more): {error}{self._age()}")
+            return gone.with_fields_of(error)
         return error
 
     def _age(self) -> str:

@@ -19,7 +19,7 @@ from airflow_provider_asyncapi.core.errors import (
     ResponseError,
     TransportError,
 )
-from airflow_provider_asyncapi.core.flows.exchange import is_transient, said_in
+from airflow_provider_asyncapi.core.flows.exchange import about, is_transient, said_in
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.request_templates import RequestTemplate
 from airflow_provider_asyncapi.core.selectors import capture
@@ -147,14 +147,16 @@ def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | 
     try:
         response: Response = yield Send(request)
     except TransportError as error:
-        raise TransportError(f"login: {error}", sent=False) from error
+        raise about(TransportError(f"login: {error}", sent=False), request) from error
     if is_transient(response.status):
-        raise TransportError(f"login: {request} answered {response.status}: {said_in(api, response)}", sent=False)
+        problem = f"login: {request} answered {response.status}: {said_in(api, response)}"
+        raise about(TransportError(problem, sent=False), request, response)
     if not response.ok:
-        raise AuthenticationError(
+        refused = AuthenticationError(
             f"login: {request} answered {response.status}, expected 2xx: {said_in(api, response)}; check the"
             " connection's login, password and login request"
         )
+        raise about(refused, request, response)
     try:
         value = login.token.value(response, scope)
         captured = capture(login.captures, response, scope)

@@ -117,7 +117,7 @@ class _Ledger:
         try:
             total = as_number(self.paging.total.value(page.response, self.fetching.scope))
         except AsyncApiError as error:
-            raise type(error)(f"{page.name}: total: {self.fetching.api.redact(str(error))}") from None
+            raise error.with_message(f"{page.name}: total: {self.fetching.api.redact(str(error))}") from None
         if total is not None and self.total not in (None, total):
             raise ResultError(
                 f"{page.name}: says that there are {total:g} rows, and the pages before said {self.total:g}: the result"
@@ -222,7 +222,7 @@ def _page(
             raise
         return Page(name, error.response, [], is_no_data=True)
     except AsyncApiError as error:
-        raise type(error)(f"{name}: {error}") from error
+        raise error.with_message(f"{name}: {error}") from error
 
 
 def _without_cursor(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,4 +233,4 @@ def _next_pointer(fetching: Fetching, paging: Paging, page: Page, variables: Map
     try:
         return paging.next_pointer(page.response, {**fetching.scope, **variables})
     except AsyncApiError as error:
-        raise type(error)(f"{page.name}: {fetching.api.redact(str(error))}") from error
+        raise error.with_message(f"{page.name}: {fetching.api.redact(str(error))}") from error

@@ -19,13 +19,14 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.flows.exchange import (
     Patience,
     Stop,
+    about,
+    as_unusable,
     is_transient,
     rejection,
     said_in,
     send,
     speaks_of_status,
     transient,
-    unusable,
     was_not_taken,
 )
 from airflow_provider_asyncapi.core.messages import Request, Response
@@ -96,24 +97,24 @@ def _outcome(api: Api, step: Step, request: Request, response: Response, scope: 
     try:
         rule = rules.first_match(step.rules, response, scope)
     except ResponseError as error:
-        problem = unusable(api, request, response, error)
-        raise type(error)(f"{step.name}: the rules can't be asked: {problem}") from None
+        problem = as_unusable(api, request, response, error)
+        raise problem.with_message(f"{step.name}: the rules can't be asked: {problem}") from None
     if rule is not None and rule.outcome is Outcome.FAILURE:
-        raise JobFailedError(
-            f"{step.name}: {request} answered {response.status}, and a rule takes it for a failure:"
-            f" {said_in(api, response, step.error_message, scope)}"
-        )
+        said = said_in(api, response, step.error_message, scope)
+        failure = f"{step.name}: {request} answered {response.status}, and a rule takes it for a failure: {said}"
+        raise about(JobFailedError(failure), request, response)
     return None if rule is None else rule.outcome
 
 
 def ambiguous(step: Step, request: Request, problem: AsyncApiError | str) -> AmbiguousSubmitError:
     """Make the error of a request that may have been carried out, and can't be repeated."""
-    return AmbiguousSubmitError(
+    error = AmbiguousSubmitError(
         f"{step.name}: {problem}. {request} may have been carried out, so it isn't repeated: look in the remote"
         " system, and clear the task if there is no job. Where the API takes an idempotency key, put"
         f" {{{IDEMPOTENCY_KEY}}} into the request (a header, a parameter or the body), and it is repeated safely; where"
         " it can be asked for the job, lookup says how"
     )
+    return error.with_fields_of(problem) if isinstance(problem, AsyncApiError) else about(error, request)
 
 
 def missing(captures: Mapping[str, Selection], found: Container[str], request: Request) -> Flow[None]:

@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.core.errors import (
     ResultTooLargeError,
     UnavailableError,
 )
-from airflow_provider_asyncapi.core.flows.exchange import persist, rejection, unusable
+from airflow_provider_asyncapi.core.flows.exchange import about, persist, rejection, unusable
 from airflow_provider_asyncapi.core.flows.perform import ambiguous, captured, missing, perform
 from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.handle import JobHandle, check_identifier
@@ -139,7 +139,7 @@ def _submitted(api: Api, plan: SubmitPlan, record: Submission, scope: Variables)
         yield from _forget(record, error, repeatable=plan.is_repeatable)
         if isinstance(error, JobNotFoundError):
             # What wasn't found is the address: no job was asked for.
-            raise RequestRejectedError(str(error)) from None
+            raise RequestRejectedError(str(error)).with_fields_of(error) from None
         raise
     address = shown_url(response.url.partition("?")[0])
     handle = JobHandle(None, outcome or Outcome.RUNNING, submitted_at=record.sent_at, urls={"submit": address})
@@ -211,7 +211,8 @@ def _looked_up(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission, s
             found = lookup.identifier.find(response, variables) if response.ok else None
             identifier = None if found is None or found[1] is None else check_identifier(found[1])
         except (ContentError, MissingValueError) as error:
-            raise MissingValueError(f"lookup: {unusable(api, request, response, error)}") from None
+            missing_one = MissingValueError(f"lookup: {unusable(api, request, response, error)}")
+            raise about(missing_one, request, response) from None
         if found is not None and identifier is not None:
             yield Log(logging.INFO, f"The job was submitted: it is {api.redact(str(identifier))}")
             submitted = plan.submit.request.render(variables, api.settings.base_url)
@@ -262,7 +263,7 @@ def _identified(api: Api, plan: SubmitPlan, response: Response, scope: Variables
         if handle.outcome.is_final:
             return handle
         request = Request(plan.submit.request.method, response.url)
-        raise MissingValueError(
-            f"submit: there is no job identifier at {plan.identifier}: {unusable(api, request, response, error)}"
-        ) from None
+        answer = unusable(api, request, response, error)
+        problem = MissingValueError(f"submit: there is no job identifier at {plan.identifier}: {answer}")
+        raise about(problem, request, response) from None
     return dataclasses.replace(handle.with_variables({selector.text: identifier}), identifier=identifier)

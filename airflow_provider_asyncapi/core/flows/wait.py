@@ -23,6 +23,8 @@ from airflow_provider_asyncapi.core.flows.cancel import cancel
 from airflow_provider_asyncapi.core.flows.exchange import (
     Envelope,
     Patience,
+    about,
+    as_unusable,
     is_transient,
     rejection,
     said_in,
@@ -250,7 +252,7 @@ def _judged(
         try:
             verdict = plan.policy.judge(response, poll.scope)
         except ContentError as error:
-            return type(error)(unusable(api, request, response, error))
+            return as_unusable(api, request, response, error)
         return transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
     if response.status == _NOT_FOUND and _may_be_invisible(plan, state.handle, api.clock()):
         return Verdict(Outcome.RUNNING)
@@ -301,13 +303,12 @@ def ended(
     if verdict.outcome is Outcome.FAILURE:
         said = said_in(api, response, plan.error_message, {**api.scope, **handle.scope()})
         unknown = "" if verdict.known else ", which is none of the values given (running_value closes the list)"
-        raise JobFailedError(f"{described(api, handle)}{unknown}: {said} ({request} answered {response.status})")
+        failure = JobFailedError(f"{described(api, handle)}{unknown}: {said} ({request} answered {response.status})")
+        raise about(failure, request, response)
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
-        problem = MissingValueError(f"nothing found at {place}")
-        raise MissingValueError(
-            f"{described(api, handle)}, but no {RESULT_IDENTIFIER}: {unusable(api, request, response, problem)}"
-        )
+        problem = as_unusable(api, request, response, MissingValueError(f"nothing found at {place}"))
+        raise problem.with_message(f"{described(api, handle)}, but no {RESULT_IDENTIFIER}: {problem}")
     if verdict.outcome is Outcome.SUCCESS:
         yield from missing(plan.captures, handle.variables, request)
     yield Log(logging.INFO, f"{described(api, handle)}: {handle.outcome}")

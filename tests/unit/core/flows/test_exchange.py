@@ -12,6 +12,7 @@ from airflow_provider_asyncapi.core.errors import (
     JobNotFoundError,
     RedirectError,
     RequestRejectedError,
+    TransportError,
     UnavailableError,
     UnsafeValueError,
 )
@@ -329,10 +330,24 @@ def test_lost_answers_are_repeated_until_there_are_too_many():
     assert script.sleeps == [2.0, 4.0]
 
 
-@pytest.mark.parametrize("status", [200, 204, 400, 401, 404])
+@pytest.mark.parametrize("status", [200, 204, 400, 401, 404, 501, 505])
 def test_any_other_answer_ends_the_patience(status):
     script = Script(make_api(), answer({}, status))
     assert script.run(persist(script.api, get(), SCHEDULE)).status == status
+
+
+def test_an_error_tells_which_request_was_answered_how():
+    script = Script(make_api(), answer({}, 503), answer({}, 502), answer({}, 500))
+    with pytest.raises(UnavailableError) as raised:
+        script.run(persist(script.api, get("/jobs?key=planted"), SCHEDULE))
+    assert (raised.value.method, raised.value.url, raised.value.http_status) == ("GET", f"{BASE}/jobs", 500)
+
+
+def test_an_error_without_an_answer_tells_which_request_it_was():
+    script = Script(make_api(), lost())
+    with pytest.raises(TransportError) as raised:
+        script.run(send(script.api, get("/jobs?key=planted")))
+    assert (raised.value.method, raised.value.url, raised.value.http_status) == ("GET", f"{BASE}/jobs", None)
 
 
 def test_a_stop_makes_an_answer_of_a_transient_error():

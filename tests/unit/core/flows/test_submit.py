@@ -164,8 +164,10 @@ def test_a_303_is_followed_where_the_identifier_is_in_the_body():
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(404, RequestRejectedError), (401, AuthenticationError), (400, RequestRejectedError)]
-)
+    ("status", "kind"),
+    [(404, RequestRejectedError), (401, AuthenticationError), (400, RequestRejectedError),
+     (501, RequestRejectedError), (505, RequestRejectedError)],
+)  # fmt: skip
 def test_a_location_makes_no_success_of_a_refusal(status, kind):
     with pytest.raises(kind):
         submitted(answer(None, status, location="/v1/jobs/7"), identifier="header:Location")

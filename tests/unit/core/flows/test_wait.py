@@ -462,11 +462,19 @@ def test_a_body_that_is_not_read_is_transient_like_one_that_cannot_be_read(refus
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(401, AuthenticationError), (403, AuthenticationError), (404, JobNotFoundError), (410, JobNotFoundError),
-     (400, RequestRejectedError), (304, RequestRejectedError)],
+     (400, RequestRejectedError), (304, RequestRejectedError), (501, RequestRejectedError),
+     (505, RequestRejectedError)],
 )  # fmt: skip
 def test_final_errors_end_the_wait(status, kind):
-    with pytest.raises(kind, match="no such thing"):
+    with pytest.raises(kind, match="no such thing") as raised:
         waited(answer({"mine": "no such thing"}, status), error_message="mine")
+    assert (raised.value.url, raised.value.http_status) == (f"{BASE}/jobs/7", status)
+
+
+def test_an_answer_that_cannot_be_read_ends_with_an_error_that_tells_its_status_code():
+    with pytest.raises(ContentError) as raised:
+        waited(answer(b"<html>"), max_consecutive_errors=1)
+    assert (raised.value.method, raised.value.http_status) == ("GET", 200)
 
 
 def test_a_token_is_renewed_on_the_way():
