@@ -81,7 +81,8 @@ def check_member(name: str) -> tuple[str, ...]:
         any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
         or any(len(part.encode()) > _MAX_LENGTH for part in segments)
         or len("/".join(segments).encode()) > _MAX_PATH
-        or collision_key(segments).startswith(OWN_NAMES)
+        # In any folder: for another task, a folder of this destination may be its own.
+        or any(collision_key((part,)).startswith(OWN_NAMES) for part in segments)
         # Of such a name S3's file system takes the end for a version, and the rest for another member's name.
         or _S3_VERSION in name
     ):

@@ -36,7 +36,7 @@ from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks import archives
 from airflow_provider_asyncapi.hooks.failures import Failures
 from airflow_provider_asyncapi.hooks.rows import RowWriter, json_bytes, open_rows
-from airflow_provider_asyncapi.hooks.storage import Account, Destination, DraftFile, Stored
+from airflow_provider_asyncapi.hooks.storage import Account, Destination, DraftFile, Owner, Stored
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Flow
@@ -81,24 +81,21 @@ def fetch(
     destination: str | None,
     limits: Limits,
     save: Callable[[JsonValue], object] = lambda _: None,
-    owner: str | None = None,
+    owner: Owner | None = None,
     called: Response | None = None,
-    *,
-    is_retry: bool = False,
 ) -> JsonValue:
     """
     Fetch a result, and put it where it belongs; complete, or not at all.
 
     :param destination: a file, or a folder with a slash at its end; None for XCom.
     :param save: makes the value or the manifest safe, before the cleanup request removes the job.
-    :param owner: the same for all tries of a task: one replaces what another has left.
+    :param owner: the task: one try replaces what another has left.
     :param called: the job's callback, where that holds the result.
-    :param is_retry: whether there was a try before this one.
     :return: the value, or a manifest of what was written.
     :raises AirflowException: what went wrong, as Airflow understands it.
     """
     try:
-        target = None if destination is None else Destination(destination, owner, is_retry=is_retry)
+        target = None if destination is None else Destination(destination, owner)
         with contextlib.closing(target) if target else contextlib.nullcontext():
             fetching = Fetching(hook.api, plan, handle)
             run = _Run(hook, fetching, target, limits, Failures(fetching), called)

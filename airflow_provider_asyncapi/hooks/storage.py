@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import json
 import logging
+import secrets
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooL
 from airflow_provider_asyncapi.core.filenames import OWN_NAMES
 from airflow_provider_asyncapi.core.meter import Meter
 from airflow_provider_asyncapi.hooks.places import place_of
+from airflow_provider_asyncapi.hooks.undo import Pair, UndoRecord, UnverifiedRecordError
 
 log = logging.getLogger(__name__)
 #: What is read into memory: a document that has no rows, or a member of an archive that says what failed.
@@ -161,6 +162,22 @@ class DraftFile:
             self._file.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """
+    The task that writes to a destination.
+
+    :param name: the same for all tries of a task, so that one finds what another has left.
+    :param is_retry: whether there was a try before this one.
+    :param secret: returns what signs the record that undoes a commit, the same for all tries; None if Airflow has
+        none, and then no try undoes what another has left.
+    """
+
+    name: str
+    is_retry: bool = False
+    secret: Callable[[], bytes | None] = lambda: None
+
+
 class Destination:
     """
     Where a result goes. Nothing is there before :meth:`commit`, and nothing is left of what wasn't committed.
@@ -169,16 +186,15 @@ class Destination:
     the former files are: it undoes a commit that fails, and one of an earlier try that was killed or lost its result.
 
     :param target: a path or URL that ``ObjectStoragePath`` takes; with a slash at its end a folder.
-    :param owner: the same for all tries of a task, so that one finds what another has left; None for nobody.
-    :param is_retry: whether there was a try before this one.
+    :param owner: the task, whose next try finds what this one has left; None for nobody.
     :raises ConfigurationError: on a target that can't be one.
     """
 
-    def __init__(self, target: str, owner: str | None = None, *, is_retry: bool = False) -> None:
+    def __init__(self, target: str, owner: Owner | None = None) -> None:
         self.target = target
-        self._is_retry = is_retry
+        self._owner = owner or Owner(uuid.uuid4().hex)
         self._place, self._name = place_of(target)
-        key = hashlib.sha256(owner.encode()).hexdigest()[:16] if owner else uuid.uuid4().hex[:16]
+        key = hashlib.sha256(self._owner.name.encode()).hexdigest()[:16]
         self._prefix = f"{OWN_NAMES}{key}"
         self._aside = f"{self._prefix}-{uuid.uuid4().hex[:8]}.part"
         self._drafts: list[DraftFile] = []
@@ -186,7 +202,7 @@ class Destination:
         self._staging: Path | None = None
         self._staging_lock = threading.Lock()
         self._numbers = itertools.count()
-        self._committed: list[tuple[str, str | None]] = []
+        self._committed: list[Pair] = []
 
     @property
     def is_folder(self) -> bool:
@@ -201,15 +217,19 @@ class Destination:
                 self._staging = self._place.staging(self._aside)
             return self._staging
 
+    @property
+    def _undo_record(self) -> UndoRecord:
+        return UndoRecord(self._prefix, self._owner.secret() or secrets.token_bytes(32))
+
     def undo_earlier(self) -> None:
         """Remove what an earlier try of the same task has left."""
-        if (content := self._place.read(self._record)) is not None:
+        if earlier := self._read_record():
             log.warning("An earlier try of this task has left files at %s; they are removed", self.target)
-            self._committed = [(name, former) for name, former in json.loads(content)]
+            self._committed = earlier
             self._place.abort_uploads({name for pair in self._committed for name in pair if name})
             self._undo(self._committed)
             self.settle()
-        elif self._is_retry and not self.is_folder:
+        elif self._owner.is_retry and not self.is_folder:
             # One file needs no record: the store has one of uploads that were begun.
             self._place.abort_uploads({self._name})
         self._place.sweep(f"{self._prefix}-")
@@ -252,7 +272,7 @@ class Destination:
             formers = [f"{self._aside}/{number}.former" if there else None for number, there in enumerate(present)]
             self._committed = list(zip(names, formers, strict=True))
             try:
-                self._place.write(self._record, json.dumps(self._committed).encode())
+                self._place.write(self._record, self._undo_record.dump(self._committed))
                 self._place.keep([(name, former) for name, former in self._committed if former])
                 self._place.put(puts)
             except BaseException:
@@ -281,7 +301,24 @@ class Destination:
     def _record(self) -> str:
         return f"{self._prefix}.json"
 
-    def _undo(self, committed: list[tuple[str, str | None]]) -> bool:
+    def _read_record(self) -> list[Pair]:
+        """Return what an earlier try says to undo; nothing if it isn't certain that a try of this task says it."""
+        content = self._place.read(self._record) if self.is_folder else None
+        if content is None:
+            return []
+        try:
+            return self._undo_record.parse(content)
+        except UnverifiedRecordError as problem:
+            log.warning(
+                "%s looks like what an earlier try of this task left, but %s: nothing is undone. Former files may be in"
+                " folders %s-….part beside it; delete the record once you have looked",
+                self._place.shown(self._record),
+                problem,
+                self._prefix,
+            )
+        return []
+
+    def _undo(self, committed: list[Pair]) -> bool:
         """Put everything back, also where the commit had only begun; tell whether that worked."""
         worked = True
         for name, former in reversed(committed):

@@ -340,6 +340,8 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         """Fetch the result."""
         from airflow_provider_asyncapi.callbacks import result_of
         from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
+        from airflow_provider_asyncapi.hooks.storage import Owner
+        from airflow_provider_asyncapi.task_secrets import secret_of
 
         handle = self.handle_of(self.from_job)
         if handle.outcome is Outcome.NO_DATA:
@@ -347,7 +349,8 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         plan = self.parsed()
         limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
         ti = context["ti"]
-        owner = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index)))
+        name = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index)))
+        owner = Owner(name, is_retry=ti.try_number > 1, secret=partial(secret_of, context))
         self.push_link(context, handle)
         self.is_fetching = True
         try:
@@ -360,7 +363,6 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
                 partial(ti.xcom_push, "return_value"),
                 owner,
                 result_of(context, plan, handle),
-                is_retry=ti.try_number > 1,
             )
         finally:
             self.is_fetching = False

@@ -26,6 +26,7 @@ from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
+from airflow_provider_asyncapi.hooks.storage import Owner
 from demo.airflow import AirflowApiError
 from tests.integration.conftest import DagRunner
 from tests.unit.transports.loopback import Server, reply
@@ -38,6 +39,7 @@ pytestmark = [
 MIB = 1024 * 1024
 BUCKET = "results"
 FOLDER = f"s3://aws_s3@{BUCKET}/jobs/7/"
+TASK = Owner("dag/run/task/-1", secret=lambda: b"key")
 LIMITS = Limits(100 * MIB, 1000, 200, 1000)
 #: Fetches as a task does, and ends when it is killed as the operator does.
 CHILD = """
@@ -46,10 +48,12 @@ from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
+from airflow_provider_asyncapi.hooks.storage import Owner
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("killed"))
 plan = FetchPlan.parse({"endpoint": "/x", "output": "file"})
-fetch(AsyncApiHook("api"), plan, JobHandle("7"), sys.argv[1], Limits(2**30, 9, 9, 9), owner="dag/run/task/-1")
+task = Owner("dag/run/task/-1", secret=lambda: b"key")
+fetch(AsyncApiHook("api"), plan, JobHandle("7"), sys.argv[1], Limits(2**30, 9, 9, 9), owner=task)
 """
 
 
@@ -185,7 +189,7 @@ def fetched(api: Server, body: bytes, target: str = FOLDER, **given: Any) -> Any
     hook = AsyncApiHook("api")
     try:
         plan = FetchPlan.parse({"endpoint": "/x", **given})
-        return fetch(hook, plan, JobHandle("7"), target, LIMITS, owner="dag/run/task/-1")
+        return fetch(hook, plan, JobHandle("7"), target, LIMITS, owner=TASK)
     finally:
         hook.close()
 

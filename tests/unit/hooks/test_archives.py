@@ -151,7 +151,7 @@ def test_a_bomb_of_folders_is_stopped_by_the_limit_of_members(unpacked):
 
 def test_a_member_may_not_be_taken_for_what_this_provider_leaves(unpacked):
     """A later try would undo what such a record says."""
-    for name in (".asyncapi-0123.json", "./.AsyncAPI-0123.part/0.former"):
+    for name in (".asyncapi-0123.json", "./.AsyncAPI-0123.part/0.former", "sub/.asyncapi-0123.json", "a/.ASYNCAPI-1/x"):
         with pytest.raises(ArchiveError, match="can't be the name of a file"):
             unpacked(archive((name, b"[]")))
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import itertools
+import json
 import os
 import shutil
 import stat
@@ -17,12 +18,14 @@ import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooLargeError
 from airflow_provider_asyncapi.core.meter import Meter
-from airflow_provider_asyncapi.hooks.storage import Account, Destination, DraftFile
+from airflow_provider_asyncapi.hooks.storage import Account, Destination, DraftFile, Owner
+from airflow_provider_asyncapi.hooks.undo import UndoRecord, UnverifiedRecordError
 from tests.unit.hooks.stores import Upload, fresh_store, plain
 
 pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:PendingDeprecationWarning")
 
 LIMIT = 1000
+TASK = Owner("dag/run/task/-1", secret=lambda: b"key")
 
 
 def everything_in(folder: Path) -> list[str]:
@@ -478,7 +481,7 @@ def folder(request, tmp_path):
 
 
 def begun(target, **files):
-    destination = Destination(target, "dag/run/task/-1")
+    destination = Destination(target, TASK)
     destination.undo_earlier()
     stored = [((name,), write(destination, content)) for name, content in files.items()]
     return destination, stored
@@ -504,7 +507,7 @@ def test_a_try_replaces_what_an_earlier_one_has_left(folder):
 def test_a_retry_aborts_the_uploads_of_its_file_and_no_others(is_retry, left):
     store = fresh_store("s3")
     store.begun = {"a/x", "a/xy", "b"}
-    Destination("s3://bucket/a/x", "dag/run/task/-1", is_retry=is_retry).undo_earlier()
+    Destination("s3://bucket/a/x", Owner("dag/run/task/-1", is_retry=is_retry)).undo_earlier()
     assert store.begun == left
 
 
@@ -513,14 +516,14 @@ def test_the_uploads_of_a_folder_are_those_that_its_record_names():
     destination, stored = begun("s3://bucket/a/", x=b"1", y=b"2")
     destination.commit(stored)
     store.begun = {"a/x", "a/y", "a/z", "x"}
-    Destination("s3://bucket/a/", "dag/run/task/-1").undo_earlier()
+    Destination("s3://bucket/a/", TASK).undo_earlier()
     assert store.begun == {"a/z", "x"}
 
 
 def test_a_role_that_may_not_list_uploads_can_fetch_anyway(caplog):
     store = fresh_store("s3")
     store.may_list = False
-    Destination("s3://bucket/a/x", "dag/run/task/-1", is_retry=True).undo_earlier()
+    Destination("s3://bucket/a/x", Owner("dag/run/task/-1", is_retry=True)).undo_earlier()
     assert "in part stays there: Access Denied" in caplog.text
 
 
@@ -557,11 +560,59 @@ def test_a_result_that_was_not_settled_can_still_be_undone(folder):
     assert contents() == {"old": b"0"}
 
 
+def names_in_record_of(destination: Destination) -> str:
+    return f"{destination._prefix}.json"
+
+
+@pytest.mark.parametrize("secret", [lambda: b"key", lambda: None])
+def test_a_record_that_the_task_did_not_write_is_not_believed(tmp_path, caplog, secret):
+    """An archive that another task unpacked into a folder above may have brought it."""
+    (tmp_path / "a").mkdir()
+    victim, code = tmp_path / "victim", tmp_path / "a" / "code"
+    victim.write_bytes(b"1")
+    code.write_bytes(b"2")
+    destination = Destination(f"{tmp_path}/a/", Owner("dag/run/task/-1", secret=secret))
+    record = tmp_path / "a" / names_in_record_of(destination)
+    pairs = [["../victim", None], ["../dags/evil.py", "code"], [str(victim), None], ["code", None]]
+    for forged in (
+        json.dumps(pairs),
+        json.dumps({"files": json.dumps(pairs), "signature": "0" * 64}),
+        json.dumps({"files": json.dumps(pairs), "signature": "\ud83d"}),
+        json.dumps({"files": pairs}),
+        "[" * 100_000,
+        "",
+    ):
+        record.write_text(forged)
+        destination.undo_earlier()
+        assert everything_in(tmp_path) == ["a", record.relative_to(tmp_path).as_posix(), "a/code", "victim"]
+        assert "nothing is undone" in caplog.text
+        caplog.clear()
+    destination.close()
+
+
+@pytest.mark.parametrize(
+    "pair", [("../victim", None), ("/victim", None), ("a/../../victim", None), (".asyncapi-x", None), ("a", "code")]
+)
+def test_even_a_signed_record_names_nothing_outside_the_destination(pair):
+    record = UndoRecord(".asyncapi-0123", b"key")
+    with pytest.raises(UnverifiedRecordError, match="a file that isn't the task's"):
+        record.parse(record.dump([pair]))
+    good = [("a/b..c", None), ("x", ".asyncapi-0123-01234567.part/3.former")]
+    assert record.parse(record.dump(good)) == good
+
+
+def test_the_record_of_another_task_is_not_believed():
+    content = UndoRecord(".asyncapi-0123", b"key").dump([("a", None)])
+    for other in (UndoRecord(".asyncapi-4567", b"key"), UndoRecord(".asyncapi-0123", b"other")):
+        with pytest.raises(UnverifiedRecordError, match="signature doesn't fit"):
+            other.parse(content)
+
+
 def test_another_task_undoes_nothing(folder):
     target, contents = folder
     destination, stored = begun(target, a=b"1")
     destination.commit(stored)
-    other = Destination(target, "dag/run/other/-1")
+    other = Destination(target, Owner("dag/run/other/-1", secret=lambda: b"another key"))
     other.undo_earlier()
     other.close()
     assert contents()["a"] == b"1"

@@ -58,13 +58,13 @@ def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_pat
     owners = []
     monkeypatch.setattr(
         "airflow_provider_asyncapi.hooks.fetching.fetch",
-        lambda *arguments, is_retry: owners.append((arguments[-2], is_retry)),
+        lambda *arguments: owners.append(arguments[-2]),
     )
     for index, number in ((-1, 1), (3, 2)):
         ti = TI(index)
         ti.try_number = number
         fetching().execute(context_of(ti))
-    assert owners == [("dag/run/wait/-1", False), ("dag/run/wait/3", True)]
+    assert [(owner.name, owner.is_retry) for owner in owners] == [("dag/run/wait/-1", False), ("dag/run/wait/3", True)]
 
 
 def test_a_task_that_is_killed_leaves_nothing(api: ApiServer, tmp_path: Any, monkeypatch: Any) -> None:
