@@ -7,14 +7,17 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from airflow_provider_asyncapi.core.charsets import codec_of
 from airflow_provider_asyncapi.core.errors import ContentError, RefusedContentError
-from airflow_provider_asyncapi.core.values import JsonValue
+from airflow_provider_asyncapi.core.values import JsonValue, shorten
 
 if TYPE_CHECKING:
     from lxml import etree
 
 #: Of a form.
 _MOST_FIELDS = 1000
+#: Bytes that are decoded at a time.
+_PIECE = 16 * 1024
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
 
@@ -22,32 +25,58 @@ def decode_text(body: bytes, content_type: str, *, errors: str = "strict") -> st
     """
     Decode a text body: a byte order mark first, then the declared charset, then UTF-8.
 
-    :param errors: what to do with bytes that aren't valid in it, as for ``bytes.decode``.
+    :param errors: what to do with bytes that aren't valid in it, as for ``bytes.decode``. Unless it is strict, a body
+        in an unknown charset is read as UTF-8.
     :raises ContentError: on bytes that aren't valid in that charset, or an unknown charset, if ``errors`` is strict.
     """
+    if errors != "strict":
+        return _decode_leniently(body, content_type, errors)
     charset = charset_of(body, content_type)
     try:
-        return body.decode(charset, errors)
-    except (LookupError, UnicodeError) as error:
-        if errors != "strict":
-            return body.decode("utf-8", errors)
-        if isinstance(error, UnicodeDecodeError):
-            raise ContentError(f"the body isn't valid {charset}: {error.reason} at byte {error.start}") from None
-        raise ContentError(f"the body declares an unknown charset {charset!r}") from None
+        return body.decode(charset)
+    except UnicodeError as error:
+        raise ContentError(f"the body isn't valid {charset}: {_reason(error)}") from None
+
+
+def _decode_leniently(body: bytes, content_type: str, errors: str) -> str:
+    try:
+        charset = charset_of(body, content_type)
+    except ContentError:
+        charset = "utf-8"
+    # Replacing is slow in some codecs, and lets no other thread run meanwhile: not for longer than for one piece.
+    pieces = (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
+    return "".join(codecs.iterdecode(pieces, charset, errors))
+
+
+def _reason(error: UnicodeError) -> str:
+    # Python's codec of UTF-16 raises a bare UnicodeError, too.
+    return f"{error.reason} at byte {error.start}" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
 def charset_of(begins: bytes, content_type: str) -> str:
     """
-    Give the charset of a text: as its byte order mark says, else as declared, else UTF-8.
+    Return the codec of a text: as its byte order mark says, else as declared, else UTF-8.
 
     :param begins: its first bytes.
+    :raises ContentError: if the declared charset is unknown.
     """
     declared = _CHARSET.search(content_type)
     if begins.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
+    if begins.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
     if begins.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    return declared[1] if declared else "utf-8"
+    if declared is None:
+        return "utf-8"
+    codec = codec_of(declared[1])
+    if codec is None:
+        raise ContentError(
+            f"the body declares an unknown charset {shorten(declared[1], 40)!r}; set result_format's charset to the"
+            " right one"
+        )
+    # Without a byte order mark, as browsers read it.
+    return f"{codec}-le" if codec in ("utf-16", "utf-32") else codec
 
 
 def json_charset_of(begins: bytes, content_type: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import email.message
 import re
 import unicodedata
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
+from airflow_provider_asyncapi.core.charsets import codec_of
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.values import shorten
@@ -22,6 +22,9 @@ _UNSAFE = re.compile(r"[<>:\"|?*]")
 #: What is in a content type, and the suffix of its files; the first that fits.
 _SUFFIXES = {"ndjson": "ndjson", "jsonl": "ndjson", "json": "json", "xml": "xml", "csv": "csv", "html": "html"}
 _S3_VERSION = "?versionId="
+#: A parameter of `Content-Disposition` (RFC 6266, section 4.1); matching takes time linear in the header's length.
+_PARAMETER = re.compile(r';\s*(?P<name>[\w!#$&+.^`|~*-]+)\s*=\s*(?P<value>"(?:[^"\\]|\\.)*"|[^;]*)', re.ASCII)
+_ESCAPED = re.compile(r"\\(.)")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -46,17 +49,23 @@ def page_name(number: int, response: Response) -> str:
 
 
 def _given_name(response: Response) -> str:
-    # The extended form stands for itself where both are given (RFC 6266, section 4.3).
     header = response.headers.get("content-disposition", "")
-    if re.search(r";\s*filename\*\s*=", header, re.IGNORECASE):
-        header = re.sub(r";\s*filename\s*=\s*(?:\"(?:[^\"\\]|\\.)*\"|[^;]*)", "", header, flags=re.IGNORECASE)
-    message = email.message.Message()
-    message["content-disposition"] = header
-    return message.get_filename("")
+    given = {match["name"].lower(): match["value"].strip() for match in _PARAMETER.finditer(header)}
+    # The extended form stands for itself where both are given (RFC 6266, section 4.3).
+    if "filename*" in given:
+        # Charset, language and value between apostrophes (RFC 8187, section 3.2).
+        charset, _, value = given["filename*"].strip('"').rpartition("'")
+        return unquote_to_bytes(value).decode(codec_of(charset.partition("'")[0]) or "utf-8", "replace")
+    value = given.get("filename", "")
+    return _ESCAPED.sub(r"\1", value[1:].removesuffix('"')) if value.startswith('"') else value
 
 
 def _safe(name: str) -> str:
-    base = unicodedata.normalize("NFC", re.split(r"[/\\]", name)[-1])
+    base = name.replace("\\", "/").rpartition("/")[2]
+    if len(base) > _MAX_PATH:
+        # Before it is looked at: putting many combining characters in order takes time that grows with their square.
+        base = base[:_MAX_LENGTH] + base[-_LONGEST_SUFFIX:]
+    base = unicodedata.normalize("NFC", base)
     shown = "".join(character if character.isprintable() else "_" for character in base)
     shown = _UNSAFE.sub("_", shown).strip(" .")
     suffix = shown[shown.rfind(".") :] if "." in shown else ""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_asyncapi.core.charsets import codec_of
 from airflow_provider_asyncapi.core.elements import READERS
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
 from airflow_provider_asyncapi.core.messages import Response
@@ -67,11 +68,8 @@ class Format:
                 raise ConfigurationError(
                     f"result_format: {key!r} can't be {value!r}; there are charset, columns and {', '.join(_DIALECT)}"
                 )
-        if charset is not None:
-            try:
-                "".encode(charset)
-            except (LookupError, TypeError):
-                raise ConfigurationError(f"result_format: {charset!r} isn't a charset") from None
+        if charset is not None and (not isinstance(charset, str) or codec_of(charset) is None):
+            raise ConfigurationError(f"result_format: {charset!r} isn't a charset; it is like 'windows-1252'")
         try:
             csv.reader((), **fields)
         except (TypeError, ValueError) as error:

@@ -158,15 +158,12 @@ def _file(read: Read) -> io.BufferedReader:
 
 
 def _text(read: Read, charset: str) -> io.TextIOWrapper:
-    try:
-        return io.TextIOWrapper(_file(read), charset, newline="")
-    except LookupError:
-        raise ContentError(f"the body declares an unknown charset {charset!r}") from None
+    return io.TextIOWrapper(_file(read), charset, newline="")
 
 
 def _utf8(read: Read, charset: str) -> io.BufferedReader:
     """Give a JSON text as ijson wants it: in UTF-8, without a byte order mark."""
-    if charset.lower().replace("_", "-") in ("utf-8", "utf8", "us-ascii"):
+    if charset in ("utf-8", "ascii"):
         return _file(read)
     text = _text(read, charset)
     pieces = _decoding(lambda: text.read(_PIECE), charset)

@@ -20,6 +20,9 @@ from airflow_provider_asyncapi.core.errors import ContentError, RefusedContentEr
         (codecs.BOM_UTF8 + "ä".encode(), "text/plain; charset=latin-1", "ä"),
         ("ä".encode("utf-16"), "", "ä"),
         (codecs.BOM_UTF16_BE + "ä".encode("utf-16-be"), "text/plain; charset=utf-8", "ä"),
+        ("ä".encode("utf-32"), "text/plain; charset=utf-8", "ä"),
+        ("ä".encode("utf-16-le"), "text/plain; charset=UTF-16", "ä"),
+        (b"\x80", "text/plain; charset=x-cp1252", "€"),
     ],
 )
 def test_text_is_decoded_by_byte_order_mark_then_charset_then_utf8(body, content_type, text):
@@ -31,7 +34,7 @@ def test_text_in_another_encoding_than_declared_is_an_error_that_says_where():
         decode_text(b"abc\xe4def", "text/plain; charset=utf-8")
 
 
-@pytest.mark.parametrize("charset", ["klingon", "hex", "undefined"])
+@pytest.mark.parametrize("charset", ["klingon", "hex", "undefined", "punycode", "unicode_escape", "utf-7"])
 def test_a_charset_that_is_none_is_an_error_that_names_it(charset):
     with pytest.raises(ContentError, match=f"charset '{charset}'"):
         decode_text(b"\xff" * 100, f"text/plain; charset={charset}")
@@ -40,6 +43,13 @@ def test_a_charset_that_is_none_is_an_error_that_names_it(charset):
 @pytest.mark.parametrize("charset", ["klingon", "hex", "undefined", "idna", "utf-8"])
 def test_text_that_is_only_shown_is_decoded_as_well_as_can_be(charset):
     assert decode_text(b"ab\xff", f"text/plain; charset={charset}", errors="replace") == "ab\ufffd"
+
+
+def test_text_that_is_only_shown_is_decoded_in_pieces_that_may_cut_a_character():
+    text = "aä€" * 20_000
+    for charset in ("utf-8", "utf-16-le", "shift_jis"):
+        body = text.replace("ä", "").replace("€", "語").encode(charset)
+        assert decode_text(body, f"text/plain; charset={charset}", errors="replace").count("語") == 20_000
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])

@@ -1,4 +1,6 @@
 import contextlib
+import sys
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -38,6 +40,41 @@ def name(disposition="", url="https://x/files/report.csv?sig=1", fallback="job-7
 )
 def test_the_api_may_name_a_file_but_not_its_folder(disposition, chosen):
     assert name(disposition) == chosen
+
+
+@pytest.mark.parametrize(
+    ("disposition", "chosen"),
+    [
+        ("attachment; filename*=iso-8859-1'en'b%FCrg.zip", "bürg.zip"),
+        ("attachment; filename*=punycode''b%C3%BCrg.zip", "bürg.zip"),
+        ("attachment; filename*=\"UTF-8''a.zip\"", "a.zip"),
+        ("attachment; filename*=a.zip", "a.zip"),
+        (r'attachment; filename="a\"; filename=b.zip"; x="', "a_; filename=b.zip"),
+        ('attachment; x="; filename=b.zip"; filename=a.zip', "a.zip"),
+        ('attachment; filename="a.zip', "a.zip"),
+    ],
+)
+def test_the_name_is_read_as_the_standards_say(disposition, chosen):
+    assert name(disposition) == chosen
+
+
+@pytest.mark.parametrize("part", [";", "; ", ";a", "=;", '"', "\\"])
+def test_reading_a_name_takes_the_same_few_calls_however_long_the_header(part):
+    calls = []
+    sys.setprofile(lambda _frame, event, _arg: calls.append(event))
+    try:
+        name("attachment" + part * (65536 // len(part)))
+    finally:
+        sys.setprofile(None)
+    assert len(calls) < 200
+
+
+def test_a_name_is_cut_before_its_combining_characters_are_put_in_order(monkeypatch):
+    looked_at = []
+    normalize = unicodedata.normalize
+    monkeypatch.setattr(unicodedata, "normalize", lambda form, text: looked_at.append(text) or normalize(form, text))
+    assert name(url="https://x/", fallback="a" + "\u0316\u0301" * 30_000 + ".csv").endswith(".csv")
+    assert len(looked_at[0]) < 1024
 
 
 @pytest.mark.parametrize(
