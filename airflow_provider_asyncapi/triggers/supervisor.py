@@ -30,6 +30,13 @@ _SOON = 2.0
 #: States of a task that waits for nothing any more.
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
+#: States of a task that waits; its own XCom then tells for which job.
+_WAITING = frozenset({"deferred", "running"})
+#: States of a task right after a Clear, before what it depends on has run again.
+_JUST_CLEARED = frozenset({"none", "restarting"})
+#: States of the task that submitted the job, once it has been cleared too.
+_BEGINS_ANEW = frozenset({"none", "scheduled", "queued", "running", "restarting"})
+
 log = logging.getLogger(__name__)
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, _Shared] = WeakKeyDictionary()
 
@@ -136,7 +143,7 @@ async def why_unwanted(ti: Any, job: JobHandle, *, is_last_try: bool = False, ca
 
     A task that is over has no use for it. One that is not may wait elsewhere, may have been resumed, may be tried
     again, or may have been cleared: then it waits for this job again, unless the task that submitted it was cleared
-    too. Why a job is left alone is logged.
+    too, which only a job of its own or its beginning anew shows. Why a job is left alone is logged.
 
     :param ti: the task instance that waited for it.
     :param is_last_try: whether a process is being ended after which there is no other try.
@@ -176,21 +183,31 @@ def why_unwanted_here(ti: Any, job: JobHandle) -> str | None:
 
 
 async def _why_unwanted(task: Mapping[str, Any], job: JobHandle, *, is_last_try: bool) -> str | None:
-    from airflow.providers.common.compat.sdk import XCom
-
     state = await _state_of(task)
     if state is None or state in _OVER:
         return f"the task is {state or 'gone'}"
     if state == "running" and is_last_try:
         return "the task was killed in its last try"
+    if state in _WAITING and (waits_for := await _job_of(task)) is not None:
+        return None if waits_for == job.identifier else "the task was cleared, and waits for another job"
     submitter = dict[str, Any](job.task)
     if not submitter:
         return None
-    if await _state_of(submitter) == "success":
-        handle: Any = await XCom.aget_one(key=JOB_KEY, **submitter)
-        if not isinstance(handle, dict) or handle.get("identifier") == job.identifier:
-            return None
-    return "the task was cleared"
+    submitter_state = await _state_of(submitter)
+    if submitter_state == "success":
+        is_another = await _job_of(submitter) not in (None, job.identifier)
+    else:
+        # A task that submits begins anew only if it was cleared. Any other state tells nothing of the job.
+        is_another = state in _JUST_CLEARED and submitter_state in _BEGINS_ANEW
+    return "the task was cleared, and so was the one that submitted the job" if is_another else None
+
+
+async def _job_of(task: Mapping[str, Any]) -> Any:
+    """Return the identifier of the job that a task has pushed; None if there is none."""
+    from airflow.providers.common.compat.sdk import XCom
+
+    handle: Any = await XCom.aget_one(key=JOB_KEY, **task)
+    return handle.get("identifier") if isinstance(handle, dict) else None
 
 
 async def _has_ended(ti: Any) -> bool:

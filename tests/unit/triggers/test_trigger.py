@@ -284,8 +284,19 @@ SUBMITTER = {"dag_id": "dag", "run_id": "run", "task_id": "submit", "map_index":
         # Cleared together with the task that submits.
         ({"wait": None, "submit": None}, "j-1", 1),
         ({"wait": None, "submit": "running"}, "j-1", 1),
+        ({"wait": "restarting", "submit": "queued"}, "j-1", 1),
         ({"wait": "deferred", "submit": "success"}, "j-2", 1),
-        ({"wait": None}, "j-1", 1),
+        ({"wait": "queued", "submit": "success"}, "j-2", 1),
+        # The task that submits was cleared alone: who waits goes on.
+        ({"wait": "deferred", "submit": "running"}, "j-1", 0),
+        ({"wait": "queued", "submit": "running"}, "j-1", 0),
+        # These tell nothing of the job.
+        ({"wait": None}, "j-1", 0),
+        ({"wait": None, "submit": "failed"}, "j-1", 0),
+        ({"wait": None, "submit": "skipped"}, "j-1", 0),
+        ({"wait": None, "submit": "removed"}, "j-1", 0),
+        ({"wait": None, "submit": "upstream_failed"}, "j-1", 0),
+        ({"wait": None, "submit": "up_for_retry"}, "j-1", 0),
     ],
 )
 def test_a_kill_cancels_the_job_only_if_nobody_wants_it(
@@ -306,6 +317,34 @@ def test_a_kill_cancels_the_job_only_if_nobody_wants_it(
         await kill(waiting, task)
 
     asyncio.run(scenario())
+    assert api.count(CANCEL) == cancels
+
+
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="where triggers can't read XCom they have no on_kill either")
+@pytest.mark.parametrize(
+    ("own", "submitted", "cancels"),
+    [("j-1", "j-2", 0), ("j-2", "j-2", 1), ("j-2", "j-1", 1), (None, "j-1", 0), (None, "j-2", 1), (None, None, 0)],
+)
+def test_while_a_task_waits_its_own_xcom_tells_for_which_job(
+    api: ApiServer,
+    connection: None,
+    supervisor: Supervisor,
+    monkeypatch: pytest.MonkeyPatch,
+    own: str | None,
+    submitted: str | None,
+    cancels: int,
+) -> None:
+    pushed = {"wait": own, "submit": submitted}
+
+    async def read(*, key: str, task_id: str, **_: Any) -> Any:
+        identifier = pushed[task_id]
+        return None if identifier is None else {"version": 1, "identifier": identifier}
+
+    monkeypatch.setattr(XCom, "aget_one", read)
+    api.says(POLL, reply({"status": "running"}))
+    api.says(CANCEL, reply(status=202))
+    supervisor.task_states = {"run": {"wait": "deferred", "submit": "success"}}
+    asyncio.run(trigger(cancel=CANCELLED_BY, job=JobHandle("j-1", task=SUBMITTER)).on_kill())
     assert api.count(CANCEL) == cancels
 
 
