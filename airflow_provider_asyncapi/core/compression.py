@@ -9,6 +9,10 @@ from airflow_provider_asyncapi.core.errors import RefusedContentError
 
 #: Bytes that are unpacked and handed on at a time.
 PIECE = 256 * 1024
+#: Bytes in a row that may unpack to nothing. A server can send empty members or blocks without end.
+LONGEST_NOTHING = 1024 * 1024
+#: Bytes that zlib is given at a time: at the end of each member it copies what is left of them.
+_SLICE = 4096
 GZIP_MAGIC = b"\x1f\x8b"
 #: Content codings (RFC 9110, section 8.4.1) that :class:`Inflater` undoes.
 CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
@@ -24,14 +28,25 @@ class Inflater:
     def __init__(self, *, is_gzip: bool = True) -> None:
         self._is_gzip = is_gzip
         self._inflater = zlib.decompressobj()
+        self._nothing = 0
         self.is_open = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """
-        Give what the next bytes unpack to, in pieces that are never large.
+        Yield what the next bytes unpack to, in pieces that are never large and never empty.
 
-        :raises zlib.error: where the data is broken.
+        :raises zlib.error: if the data is broken, or too much of it unpacks to nothing.
         """
+        for start in range(0, len(data), _SLICE):
+            part = data[start : start + _SLICE]
+            self._nothing += len(part)
+            for piece in filter(None, self._unpack(part)):
+                self._nothing = 0
+                yield piece
+            if self._nothing > LONGEST_NOTHING:
+                raise zlib.error(f"more than {LONGEST_NOTHING} bytes unpack to nothing")
+
+    def _unpack(self, data: bytes) -> Iterator[bytes]:
         while data:
             if not self.is_open:
                 # Zeros after the end are padding.

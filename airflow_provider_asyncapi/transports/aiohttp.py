@@ -40,6 +40,8 @@ __all__ = ["AiohttpDriver", "open_connector", "tls_context"]
 T = TypeVar("T")
 #: Answers before the answer (RFC 9110, section 15.2).
 _INTERIM = range(100, 200)
+#: Bytes of a body that are read before others have their turn on the loop.
+_AT_A_TIME = 64 * 1024
 
 
 class _HungUpError(aiohttp.ClientError):
@@ -255,7 +257,12 @@ class AiohttpDriver:
             slow.cancel()
         receiver = Receiver(effect, answer.code, answer.raw_headers, self._steady, self._api.settings.read_timeout)
         while not body.at_eof():
-            receiver.feed(await body.readany())
+            chunk = await body.readany()
+            receiver.feed(chunk[:_AT_A_TIME])
+            for start in range(_AT_A_TIME, len(chunk), _AT_A_TIME):
+                # Unpacking a chunk can take long; others have their turn in between.
+                await asyncio.sleep(0)
+                receiver.feed(chunk[start : start + _AT_A_TIME])
         return receiver.finish()
 
     def _on_wire(self, request: Request) -> tuple[aiohttp.ClientRequest, bytes]:

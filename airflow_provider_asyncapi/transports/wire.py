@@ -24,6 +24,8 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 CHUNK = 256 * 1024
 #: Longest line of a response's head. aiohttp's own limit of 8190 is too short for the Location of some signed URLs.
 LONGEST_LINE = 65536
+#: A body in a content coding may be this many bytes longer than the limit of what it unpacks to: its head and trailer.
+_CODING_OVERHEAD = 64 * 1024
 #: What trickles in is never silent; a body that is read into memory has to be complete in so many read timeouts.
 SLOWEST = 10
 
@@ -108,6 +110,7 @@ class Receiver:
         self._send = send
         self._sink = send.sink if self._response.ok else None
         self._body = bytearray()
+        self._received = 0
         coding = self._response.content_coding
         if coding and coding not in CODINGS and self._response.ok:
             raise RefusedContentError(
@@ -130,13 +133,14 @@ class Receiver:
             return
         if self._steady() > self._latest:
             raise TransportError(f"{self._send.request}: the body wasn't complete after {self._patience:g} s")
+        self._received += len(chunk)
+        # What unpacks to little or nothing could go on for ever.
+        if self._received > self._send.limit + _CODING_OVERHEAD:
+            raise self._too_large()
         for piece in (chunk,) if self._inflater is None else self._decoded(self._inflater, chunk):
             self._body += piece
             if len(self._body) > self._send.limit:
-                raise RefusedContentError(
-                    f"{self._send.request} answered {self._response.status} with a body of more than"
-                    f" {self._send.limit} bytes, which isn't read"
-                )
+                raise self._too_large()
 
     def finish(self) -> Response:
         """
@@ -155,7 +159,13 @@ class Receiver:
         try:
             yield from inflater.feed(chunk)
         except zlib.error as error:
-            raise self._broken("is broken") from error
+            raise self._broken(f"is broken ({error})") from error
+
+    def _too_large(self) -> RefusedContentError:
+        return RefusedContentError(
+            f"{self._send.request} answered {self._response.status} with a body of more than {self._send.limit} bytes,"
+            " which isn't read"
+        )
 
     def _broken(self, how: str) -> TransportError:
         coding = self._response.content_coding

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.compression import PIECE, Inflater, gunzipped, inflater_of
+from airflow_provider_asyncapi.core.compression import LONGEST_NOTHING, PIECE, Inflater, gunzipped, inflater_of
 from airflow_provider_asyncapi.core.errors import RefusedContentError
 
 
@@ -36,6 +36,43 @@ def test_several_members_are_one_file_and_zeros_are_padding():
     inflater = Inflater()
     assert inflated(inflater, gzip.compress(b"abc") + gzip.compress(b"def") + bytes(20), 5) == b"abcdef"
     assert not inflater.is_open
+
+
+def empty_members() -> bytes:
+    return gzip.compress(b"") * (LONGEST_NOTHING // len(gzip.compress(b"")) + 1)
+
+
+def empty_blocks() -> bytes:
+    """Make one member of stored blocks that hold nothing (RFC 1951, section 3.2.4)."""
+    return gzip.compress(b"")[:10] + b"\x00\x00\x00\xff\xff" * (LONGEST_NOTHING // 5 + 1)
+
+
+@pytest.mark.parametrize(
+    "packed", [empty_members(), empty_blocks(), gzip.compress(b"abc") + bytes(LONGEST_NOTHING + 8192)]
+)
+@pytest.mark.parametrize("size", [4000, 65536])
+def test_what_unpacks_to_nothing_without_end_is_refused(packed, size):
+    with pytest.raises(zlib.error, match="bytes unpack to nothing"):
+        inflated(Inflater(), packed, size)
+
+
+def test_an_empty_member_among_others_does_no_harm():
+    assert inflated(Inflater(), (gzip.compress(b"") * 1000 + gzip.compress(b"x")) * 80, 65536) == b"x" * 80
+
+
+def test_no_empty_piece_is_handed_on():
+    assert list(Inflater().feed(gzip.compress(b"") * 10)) == []
+
+
+def test_zlib_is_never_given_much_at_a_time(monkeypatch):
+    """At the end of each member it copies the rest: with many members that would be quadratic."""
+    given = []
+    inflater = Inflater()
+    unpack = inflater._unpack
+    monkeypatch.setattr(Inflater, "_unpack", lambda self, data: given.append(len(data)) or unpack(data))
+    list(inflater.feed(gzip.compress(b"") * 10_000))
+    assert max(given) <= 4096
+    assert sum(given) == len(gzip.compress(b"")) * 10_000
 
 
 def test_what_has_not_ended_is_open():

@@ -242,6 +242,29 @@ def test_the_limit_counts_what_was_unpacked(driver, serve):
     assert "more than 1999 bytes" in above.error[1]
 
 
+@pytest.mark.parametrize(
+    ("head", "nothing"),
+    [(b"", gzip.compress(b"") * 3000), (gzip.compress(b"")[:10], b"\x00\x00\x00\xff\xff" * 12_000)],
+)
+def test_a_coded_body_that_never_holds_anything_is_not_read_on(driver, serve, head, nothing):
+    sent = 0
+
+    def endless(connection: Any, _asked: Any) -> bool:
+        nonlocal sent
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n" + head)
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                connection.sendall(nothing)
+                sent += len(nothing)
+        return False
+
+    server = serve(endless)
+    outcome = fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"), limit=1000)
+    assert outcome.error[0] == "RefusedContentError"
+    assert "more than 1000 bytes" in outcome.error[1]
+    assert sent < 20_000_000, "what the machine buffers, and no more"
+
+
 def test_a_sink_gets_the_body_of_a_good_answer_as_it_came(driver, serve):
     packed = gzip.compress(bytes(range(256)) * 20_000)
     server = serve(reply(packed, content_encoding="gzip"))
