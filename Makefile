@@ -6,12 +6,14 @@ COVERAGE ?= on
 # More arguments for pytest, such as ARGS="-k backoff -x"; T narrows the unit tests to a file or folder.
 ARGS ?=
 T ?= tests/unit
+# Unit tests share nothing, so all cores run them. PARALLEL= runs them one after the other, for a debugger.
+PARALLEL ?= --numprocesses=auto
 
 AIRFLOW_NEWEST := $(shell sed -n 's/^apache-airflow==//p' constraints/airflow-3.3.in)
 AIRFLOW_LOWEST := $(shell sed -n 's/^apache-airflow==//p' constraints/lowest.in)
 # Airflow 3.1.0 sets no upper bound on most of what it needs, so all that is taken as of this day, by which the newest
 # of our lower bounds was out.
-LOWEST_AS_OF := 2026-02-01
+LOWEST_AS_OF := 2026-05-01
 PIP_VERSION := 26.3
 UV_VERSION := 0.13.9
 
@@ -47,11 +49,11 @@ test-unit: $(VENV)/.ready ## unit tests on the newest Airflow, with the coverage
 	$(SAY) "Unit tests on Airflow $(AIRFLOW_NEWEST)"
 	@mkdir -p reports && rm -f .coverage .coverage.*
 ifeq ($(COVERAGE)$(T)$(ARGS),ontests/unit)
-	@$(BIN)/python -m pytest $(T) --junitxml=reports/$@.xml --cov --cov-report=
+	@$(BIN)/python -m pytest $(T) $(PARALLEL) --junitxml=reports/$@.xml --cov --cov-report=
 	$(SAY) "Coverage of core/ has to be 100 % of lines and branches (COVERAGE=off passes over it)"
 	@$(BIN)/python -m coverage report --include='airflow_provider_asyncapi/core/*' --fail-under=100
 else
-	@$(BIN)/python -m pytest $(T) --junitxml=reports/$@.xml $(ARGS)
+	@$(BIN)/python -m pytest $(T) $(PARALLEL) --junitxml=reports/$@.xml $(ARGS)
 endif
 
 test-docs: $(VENV)/.ready ## each snippet and recipe of the documentation, against a server of its shape
@@ -62,7 +64,7 @@ test-docs: $(VENV)/.ready ## each snippet and recipe of the documentation, again
 test-lowest: $(VENV_LOWEST)/.ready ## unit tests on the lowest versions that pyproject.toml allows
 	$(SAY) "Unit tests on Airflow $(AIRFLOW_LOWEST) and the lowest versions of all else we name"
 	@mkdir -p reports
-	@$(VENV_LOWEST)/bin/python -m pytest $(T) --junitxml=reports/$@.xml $(ARGS)
+	@$(VENV_LOWEST)/bin/python -m pytest $(T) $(PARALLEL) --junitxml=reports/$@.xml $(ARGS)
 
 test-integration: $(VENV)/.s3 ## integration tests: a real Airflow against real servers
 	$(SAY) "Integration tests on Airflow $(AIRFLOW_NEWEST)"

@@ -13,6 +13,11 @@ import pytest
 from tests.unit.worlds import ApiServer, Supervisor
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name binary parameters by their argument: gzip and zip hold the time, and parallel workers need the same ids."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
     with ApiServer() as server:
