@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
+from airflow_provider_asyncapi.core import urls
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVariableError, UnsafeValueError
 from airflow_provider_asyncapi.core.redaction import MASK, is_sensitive_name
 from airflow_provider_asyncapi.core.values import JsonValue, as_text, shorten
@@ -23,7 +24,7 @@ _RESERVED = "/:?#[]@!$&'()*+,;=~"
 #: Line breaks, other control characters, and halves of characters, which nothing can encode.
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _QUOTE_OR_VARIABLE = re.compile(r"\{(?P<name>[^{}\r\n]+)\}|[\"']")
-_ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
+_LONE_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 _REFERENCE = re.compile(r"https?://|/", re.IGNORECASE)
 
 
@@ -171,7 +172,7 @@ def render_url(template: str, variables: Variables, base_url: str, *, reference_
     Make an absolute URL of an endpoint.
 
     A variable's value is percent-encoded; ``{+name}`` keeps slashes and the other reserved characters. A template that
-    is one variable and nothing else is a URL reference that the API gave: it is taken as it is, and resolved
+    is one variable and nothing else is a URL reference that the API gave: it is taken byte for byte, and resolved
     against the URL that gave it (RFC 9110, section 10.2.2). One that begins with a variable that holds an absolute
     URL or path continues that.
 
@@ -190,9 +191,9 @@ def render_url(template: str, variables: Variables, base_url: str, *, reference_
             url = _resolve(_not_empty(given, variables, where), base_url, reference_base)
         elif head and _REFERENCE.match(start := _not_empty(head[1], variables, where)):
             rest = _encode_variables(template[head.end() :], variables, where)
-            url = _continue(_resolve(start, base_url, reference_base), rest)
+            url = _continue(_resolve(start, base_url, reference_base), _escape(rest))
         else:
-            url = _join(base_url, _encode_variables(template, variables, where))
+            url = _escape_url(_join(base_url, _encode_variables(template, variables, where)))
         parts = urlsplit(url)
         is_http = parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
     except ConfigurationError:
@@ -203,24 +204,34 @@ def render_url(template: str, variables: Variables, base_url: str, *, reference_
         raise ConfigurationError(
             f"{where}: gives no http or https URL; set the connection's host or begin the endpoint with https://"
         )
-    path, query = (quote(part, safe=_RESERVED + "%") for part in (parts.path, parts.query))
-    return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
+    return url
 
 
 def _resolve(reference: str, base_url: str, reference_base: str | None) -> str:
-    return urljoin(reference_base or base_url.rstrip("/") + "/", reference)
+    return urls.resolve(reference_base or base_url.rstrip("/") + "/", reference)
+
+
+def _escape_url(url: str) -> str:
+    """Return a URL that an author has written with path and query encoded."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc, _escape(parts.path), _escape(parts.query), ""))
+
+
+def _escape(text: str) -> str:
+    """Return a path or query with all percent-encoded that has to be (RFC 3986), and nothing encoded twice."""
+    return quote(_LONE_PERCENT.sub("%25", text), safe=_RESERVED + "%")
 
 
 def _continue(url: str, rest: str) -> str:
     """Extend a URL by a further path and query, before and after the query that it may have."""
     parts = urlsplit(url)
-    path, _, query = rest.partition("?")
+    path, _, query = rest.partition("#")[0].partition("?")
     path = (parts.path.rstrip("/") if path.startswith("/") else parts.path) + path
     return urlunsplit((parts.scheme, parts.netloc, path, "&".join(filter(None, (parts.query, query))), ""))
 
 
 def _join(base_url: str, endpoint: str) -> str:
-    if _ABSOLUTE.match(endpoint):
+    if urls.ABSOLUTE.match(endpoint):
         return endpoint
     if not endpoint or endpoint.startswith("?"):
         return base_url + endpoint

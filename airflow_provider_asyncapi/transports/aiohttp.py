@@ -29,7 +29,7 @@ from airflow_provider_asyncapi.transports.faults import fault
 from airflow_provider_asyncapi.transports.pool import Pool, has_been_used
 from airflow_provider_asyncapi.transports.rounds import Rounds
 from airflow_provider_asyncapi.transports.tls import tls_context
-from airflow_provider_asyncapi.transports.wire import LONGEST_LINE, SLOWEST, Receiver, wire_head, wire_url
+from airflow_provider_asyncapi.transports.wire import INTERIM, LONGEST_LINE, SLOWEST, Receiver, wire_head, wire_url
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["AiohttpDriver", "open_connector", "tls_context"]
 
 T = TypeVar("T")
-#: Answers before the answer (RFC 9110, section 15.2).
-_INTERIM = range(100, 200)
 #: Bytes of a body that are read before others have their turn on the loop.
 _AT_A_TIME = 64 * 1024
 
@@ -249,7 +247,7 @@ class AiohttpDriver:
         slow = asyncio.get_running_loop().call_later(latest, _give_up, protocol, request, latest)
         try:
             answer, body = await protocol.read()
-            while answer.code in _INTERIM:
+            while answer.code in INTERIM:
                 answer, body = await protocol.read()
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             raise _HungUpError from error

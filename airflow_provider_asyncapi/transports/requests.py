@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import io
-import logging
 import socket
 import ssl
 import threading
@@ -30,12 +29,19 @@ from airflow_provider_asyncapi.core.flows.login import Keyring, authorize_in_tur
 from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.pacing import Pacer
-from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import causes, fault
 from airflow_provider_asyncapi.transports.tls import tls_context
-from airflow_provider_asyncapi.transports.wire import CHUNK, SLOWEST, Receiver, wire_headers, wire_url
+from airflow_provider_asyncapi.transports.wire import (
+    CHUNK,
+    INTERIM,
+    SLOWEST,
+    Receiver,
+    request_target,
+    wire_headers,
+    wire_url,
+)
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -43,16 +49,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: Whether what is being sent on this thread mustn't meet a connection that the server is just closing.
 _has_to_be_new: ContextVar[bool] = ContextVar("_has_to_be_new", default=False)
-
-
-def _without_query(record: logging.LogRecord) -> bool:
-    if isinstance(record.args, tuple):
-        record.args = tuple(shown_url(value) if isinstance(value, str) else value for value in record.args)
-    return True
-
-
-# At level DEBUG it writes the target of each request, query included, which may hold a key or be a signature.
-logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
+#: The URL of what is being sent on this thread, byte for byte.
+_exact_url: ContextVar[str] = ContextVar("_exact_url")
 
 
 class RequestsDriver:
@@ -153,15 +151,16 @@ class RequestsDriver:
             pause = self._pacer.reserve(self._steady())
         if pause:
             self._sleep(pause)
-        # Not by the session, which has ideas of its own about what has to be escaped, and costs as much as sending.
+        # Not by the session, which has ideas of its own about what has to be escaped, and costs as much as sending. The
+        # query is left out, for the libraries write the URL into the log, and it may hold a key or be a signature.
         prepared = requests.PreparedRequest()
-        prepared.method, prepared.url = request.method, url
+        prepared.method, prepared.url = request.method, url.partition("?")[0]
         while True:
             try:
                 prepared.prepare_headers(wire_headers(request.headers))
                 prepared.prepare_cookies({})
                 prepared.prepare_body(request.body, None)
-                with _sending(effect):
+                with _sending(url, new=not effect.repeatable):
                     answer = self._session.send(
                         prepared,
                         timeout=(settings.connect_timeout, settings.read_timeout),
@@ -189,13 +188,14 @@ class RequestsDriver:
 
 
 @contextmanager
-def _sending(effect: Send) -> Iterator[None]:
-    """Say to the pool whether a connection has to be new."""
-    token = _has_to_be_new.set(not effect.repeatable)
+def _sending(url: str, *, new: bool) -> Iterator[None]:
+    """Tell the pool which URL is sent, and whether the connection has to be new."""
+    url_token, new_token = _exact_url.set(url), _has_to_be_new.set(new)
     try:
         yield
     finally:
-        _has_to_be_new.reset(token)
+        _has_to_be_new.reset(new_token)
+        _exact_url.reset(url_token)
 
 
 @contextmanager
@@ -245,6 +245,10 @@ class _Answer(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
+        # The library itself passes over 100 only, and begins anew as long as there are no headers.
+        while self.status in INTERIM:
+            self.headers = None  # type: ignore[assignment]
+            super().begin()
         self._arriving.latest = None
 
 
@@ -260,6 +264,12 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
         self._has_answered = False
         with _connecting(self):
             super().connect()
+
+    def putrequest(self, method: str, url: str, *args: Any, **given: Any) -> None:
+        """Begin a request for the exact URL: requests and urllib3 have written its escapes anew."""
+        exact = _exact_url.get()
+        # A proxy without TLS is told the whole URL.
+        super().putrequest(method, request_target(exact) if url.startswith("/") else exact, *args, **given)
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3
         try:

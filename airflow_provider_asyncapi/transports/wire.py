@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from airflow_provider_asyncapi.core.compression import CODINGS, Inflater, inflater_of
 from airflow_provider_asyncapi.core.effects import Send
 from airflow_provider_asyncapi.core.errors import RefusedContentError, TransportError, UnsafeValueError
 from airflow_provider_asyncapi.core.messages import Headers, Request, Response
 from airflow_provider_asyncapi.core.redaction import shown_url
+from airflow_provider_asyncapi.core.urls import escape_unsendable
 
 #: The codings are those that we undo; the libraries don't, for each has other limits and other faults.
 _HEADERS = {
@@ -29,30 +29,31 @@ _CODING_OVERHEAD = 64 * 1024
 #: What trickles in is never silent; a body that is read into memory has to be complete in so many read timeouts.
 SLOWEST = 10
 
-_ESCAPE = re.compile(r"%([0-9a-fA-F]{2})?")
 _HOST = re.compile(r"[\w.~%!$&'()*+,;=:\[\]-]+", re.ASCII)
-_PATH = "/:@!$&'()*+,;=~"
+_URL = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#]*)(?P<rest>[^#]*)", re.IGNORECASE)
+#: Answers before the answer (RFC 9110, section 15.2); 101 is one that nobody has asked for.
+INTERIM = frozenset(range(100, 200)) - {101}
 
 
 def wire_url(request: Request) -> str:
     """
-    Give the URL in a form that neither library changes: escaped where RFC 3986 says so, and escaped only once.
+    Return the URL as it goes over the wire: byte for byte, save what can't be sent.
 
     :raises UnsafeValueError: where it holds credentials, or its host can't be one.
     """
-    parts = urlsplit(request.url)
-    if "@" in parts.netloc:
+    parts = _URL.match(request.url)
+    host = parts["host"] if parts else ""
+    if "@" in host:
         raise UnsafeValueError(f"{request}: the URL holds a user name or a password; they belong into the connection")
-    if not _HOST.fullmatch(parts.netloc):
-        raise UnsafeValueError(f"{request}: {shown_url(parts.netloc)!r} isn't a host; write it in ASCII (xn--…)")
-    return urlunsplit(
-        (parts.scheme, parts.netloc, _escaped(parts.path, _PATH) or "/", _escaped(parts.query, _PATH + "?"), "")
-    )
+    if parts is None or not _HOST.fullmatch(host):
+        raise UnsafeValueError(f"{request}: {shown_url(host)!r} isn't a host; write it in ASCII (xn--…)")
+    slash = "" if parts["rest"].startswith("/") else "/"
+    return f"{parts['scheme'].lower()}://{host}{slash}{escape_unsendable(parts['rest'])}"
 
 
-def _escaped(text: str, safe: str) -> str:
-    escapes = _ESCAPE.sub(lambda match: match[0].upper() if match[1] else "%25", text)
-    return quote(escapes, safe=safe + "%", errors="replace")
+def request_target(url: str) -> str:
+    """Return the path and the query of a URL that :func:`wire_url` gave (RFC 9112, section 3.2.1)."""
+    return "/" + url.partition("://")[2].partition("/")[2]
 
 
 def wire_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urldefrag, urljoin
 
+from airflow_provider_asyncapi.core import urls
 from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.downloads import Download
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Polled, Send, Sink, Sleep
@@ -184,7 +184,7 @@ def _without_secrets(api: Api, request: Request) -> tuple[tuple[str, str], ...]:
 def _redirected(api: Api, request: Request, response: Response) -> Request:
     """Follow a redirect as RFC 9110, section 15.4, and browsers do."""
     try:
-        target = urldefrag(urljoin(request.url, response.headers["location"].strip())).url
+        target = urls.resolve(request.url, response.headers["location"])
         scheme, host, _ = origin(target)
     except (ValueError, UnsafeValueError):
         scheme = host = target = ""

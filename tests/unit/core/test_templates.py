@@ -164,12 +164,28 @@ def test_an_endpoint_extends_the_connection(endpoint, url):
         ("?page=2", "https://api.example.com/v1/?page=2"),
         ("../x", "https://api.example.com/x"),
         ("/a b#c", "https://api.example.com/a%20b"),
+        (
+            "https://s3.example.com/a%2fb?X-Sig=ab%2bc%3d&e=%zz|[1]",
+            "https://s3.example.com/a%2fb?X-Sig=ab%2bc%3d&e=%zz|[1]",
+        ),
+        ("https://h/a/../b?", "https://h/a/../b?"),
+        (" https://h/ä b ", "https://h/%C3%A4%20b"),
         (77, "https://api.example.com/v1/77"),
     ],
 )
 def test_a_lone_variable_is_a_url_that_the_api_gave(reference, url):
     assert render_url("{header:Location}", {"header:Location": reference}, BASE) == url
     assert render_url("{+header:Location}", {"header:Location": reference}, BASE) == url
+
+
+def test_a_url_from_the_api_that_is_continued_stays_as_it_is():
+    variables = {"url": "https://h/a%2fb?sig=%3d", "id": "a/b"}
+    assert render_url("{url}?part={id}", variables, BASE) == "https://h/a%2fb?sig=%3d&part=a%2Fb"
+    assert render_url("{url}/part?id={id}%", variables, BASE) == "https://h/a%2fb/part?sig=%3d&id=a%2Fb%25"
+
+
+def test_a_percent_sign_that_an_author_writes_by_itself_is_encoded():
+    assert render_url("/a%2fb?c=50%", {}, BASE) == BASE + "/a%2fb?c=50%25"
 
 
 def test_a_relative_url_from_the_api_is_resolved_against_the_url_that_gave_it():

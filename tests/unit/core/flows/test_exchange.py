@@ -61,6 +61,13 @@ def test_credentials_and_the_connections_headers_go_to_the_api():
     assert script.header("X-Tenant") == "seven"
 
 
+def test_a_signed_location_is_followed_byte_for_byte():
+    signed = "https://s3.example.com/a%2fb?X-Sig=ab%2bc%3d&d=/../x"
+    script = Script(make_api(), redirect(signed), answer({}))
+    script.run(send(script.api, get()))
+    assert script.requests[1].url == signed
+
+
 def test_a_header_of_the_request_wins_over_the_connections():
     script = Script(make_api(headers={"X-Tenant": "seven"}), answer({}))
     script.run(send(script.api, get(x_tenant="eight")))
