@@ -134,8 +134,10 @@ def _s3_md5(headers: Headers) -> bytes | None:
     count behind a hyphen), and are encrypted with keys of S3's own, if at all.
     """
     match = _S3_ETAG.fullmatch(headers.get("etag", "").strip())
+    # Other stores speak S3's protocol, and make ETags of their own that only look like an MD5.
+    is_s3 = "x-amz-request-id" in headers and headers.get("server", "").strip() == "AmazonS3"
     is_plain = headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
-    if match is None or "x-amz-request-id" not in headers or not is_plain:
+    if match is None or not is_s3 or not is_plain:
         return None
     return None if "x-amz-server-side-encryption-customer-algorithm" in headers else bytes.fromhex(match[1])
 

@@ -16,6 +16,11 @@ _SLICE = 4096
 GZIP_MAGIC = b"\x1f\x8b"
 #: Content codings (RFC 9110, section 8.4.1) that :class:`Inflater` undoes.
 CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+#: The other registered ones (https://www.iana.org/assignments/http-parameters), and some that stores use without.
+_OTHER_CODINGS = frozenset(
+    {"aes128gcm", "br", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip", "zstd"}
+    | {"bzip2", "x-bzip2", "lz4", "lzma", "sdch", "snappy", "xz"}
+)
 
 
 class Inflater:
@@ -66,6 +71,17 @@ class Inflater:
         bits = 31 if self._is_gzip else 15 if data[0] & 0x0F == zlib.DEFLATED else -15
         self._inflater = zlib.decompressobj(bits)
         self.is_open = True
+
+
+def content_codings(header: str) -> str:
+    """
+    Return the codings that a ``Content-Encoding`` names, lower case and joined by a comma; empty if there are none.
+
+    What isn't a content coding says nothing about how the body is packed: servers name a charset (``UTF-8``), a MIME
+    encoding (``binary``), ``none``, or with ``aws-chunked`` how an object of Amazon S3 was uploaded.
+    """
+    named = (each.strip().lower() for each in header.split(","))
+    return ", ".join(each for each in named if each in CODINGS or each in _OTHER_CODINGS)
 
 
 def inflater_of(coding: str) -> Inflater | None:

@@ -41,10 +41,12 @@ class Download:
 
     :param draft: where the file goes, content codings undone.
     :param checksum: that the file should have, as the API states it elsewhere than in a header.
+    :param trusts_headers: whether the checksums that the answer's headers state are compared.
     """
 
-    def __init__(self, draft: Draft, checksum: Checksum | None = None) -> None:
+    def __init__(self, draft: Draft, checksum: Checksum | None = None, *, trusts_headers: bool = True) -> None:
         self._draft = draft
+        self._trusts_headers = trusts_headers
         self._stated = checksum
         #: The first answer of the transfer that may go on; None where all was there, or nothing can be kept.
         self._head: Response | None = None
@@ -88,7 +90,7 @@ class Download:
         self._received, self._head, self.head, self._is_large = 0, head, b"", False
         self._total = self._until = self._size(head)
         self._inflater = inflater_of(head.content_coding)
-        self._declared = declared(head.headers)
+        self._declared = declared(head.headers) if self._trusts_headers else None
         if self._stated is not None:
             self._stated.restart()
         self._draft.expect(None if self._inflater else self._total)
@@ -125,7 +127,7 @@ class Download:
             raise self._spoiled("but its content coding ends too early")
         for checksum in (self._declared, self._stated):
             if checksum is not None and (problem := checksum.problem()):
-                raise self._spoiled(f"but {problem}")
+                raise self._spoiled(f"but {problem} (checksum=False compares none)")
         self._head = None
 
     def take(self, response: Response) -> None:

@@ -106,6 +106,10 @@ class RefusedContentError(ContentError):
     """The body isn't read, for that is dangerous: XML with entities, or larger than allowed."""
 
 
+class BodyTooLargeError(RefusedContentError):
+    """The body has more bytes than are read into memory."""
+
+
 class RedirectError(ResponseError):
     """A redirect that isn't followed: a loop, from https to http, or with a body to another origin."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_asyncapi.core import documents
+from airflow_provider_asyncapi.core.compression import content_codings
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.values import JsonValue, frozen
@@ -151,7 +152,8 @@ class Response:
     @property
     def content_coding(self) -> str:
         """How the body is packed (``Content-Encoding``), lower case; empty where it isn't."""
-        return self.headers.get("content-encoding", "").strip().lower().removeprefix("identity")
+        named = self.headers.get("content-encoding")
+        return content_codings(named) if named else ""
 
     @property
     def fingerprint(self) -> bytes | None:

@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from airflow_provider_asyncapi.core.compression import CODINGS, Inflater, inflater_of
 from airflow_provider_asyncapi.core.effects import Send
-from airflow_provider_asyncapi.core.errors import RefusedContentError, TransportError, UnsafeValueError
+from airflow_provider_asyncapi.core.errors import (
+    BodyTooLargeError,
+    RefusedContentError,
+    TransportError,
+    UnsafeValueError,
+)
 from airflow_provider_asyncapi.core.messages import Headers, Request, Response
 from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.urls import escape_unsendable
@@ -115,7 +120,8 @@ class Receiver:
         coding = self._response.content_coding
         if coding and coding not in CODINGS and self._response.ok:
             raise RefusedContentError(
-                f"{send.request} answered {status} with the content coding {coding!r}, which wasn't asked for"
+                f"{send.request} answered {status} with the content coding {coding!r}, which wasn't asked for and can't"
+                " be undone: ask for none, with headers={'Accept-Encoding': 'identity'}"
             )
         self._inflater = inflater_of(coding)
         if self._sink is not None:
@@ -125,7 +131,7 @@ class Receiver:
         """
         Take the next bytes.
 
-        :raises RefusedContentError: where the body is larger than allowed.
+        :raises BodyTooLargeError: if the body is larger than allowed.
         :raises TransportError: where its content coding is broken, or it trickles in for too long.
         """
         if self._sink is not None:
@@ -162,8 +168,8 @@ class Receiver:
         except zlib.error as error:
             raise self._broken(f"is broken ({error})") from error
 
-    def _too_large(self) -> RefusedContentError:
-        return RefusedContentError(
+    def _too_large(self) -> BodyTooLargeError:
+        return BodyTooLargeError(
             f"{self._send.request} answered {self._response.status} with a body of more than {self._send.limit} bytes,"
             " which isn't read"
         )

@@ -31,6 +31,7 @@ EXPECTED = {
     "UnavailableError": exceptions.AsyncApiUnavailable,
     "ResponseError": exceptions.AsyncApiRejected,
     "ContentError": exceptions.AsyncApiRejected,
+    "BodyTooLargeError": exceptions.AsyncApiRejected,
     "RefusedContentError": exceptions.AsyncApiRejected,
     "RedirectError": exceptions.AsyncApiRejected,
     "MissingValueError": exceptions.AsyncApiRejected,

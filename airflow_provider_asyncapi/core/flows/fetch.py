@@ -16,9 +16,9 @@ from airflow_provider_asyncapi.core.downloads import Download, Draft
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Gather, Log
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
+    BodyTooLargeError,
     JobNotFoundError,
     MissingValueError,
-    RefusedContentError,
     ResponseError,
     ResultError,
     ResultExpiredError,
@@ -173,7 +173,8 @@ class Fetching:
         responses: list[Response] = []
 
         def one(number: int, scope: Scope) -> Flow[Response]:
-            download = Download(open_draft(number), self._checksum(number))
+            trusts_headers = self.plan.checksum is not False
+            download = Download(open_draft(number), self._checksum(number), trusts_headers=trusts_headers)
             return (yield from self.answer(self.plan.step, scope, download=download)).response
 
         flows = [partial(one, number, scope) for number, scope in enumerate(self._targets())]
@@ -248,7 +249,7 @@ class Fetching:
                 response = yield from persist(
                     self.api, request, self.plan.schedule, stop=is_answer, download=download, limit=limit
                 )
-            except RefusedContentError as error:
+            except BodyTooLargeError as error:
                 raise error.with_message(f"{error}; a large result can be streamed: output='file'") from error
             seen = dataclasses.replace(response, body=download.head) if download and response.ok else response
             outcome = _outcome(step.rules, seen, variables)
@@ -298,7 +299,7 @@ class Fetching:
 
     def _checksum(self, number: int) -> Checksum | None:
         """Give the checksum that the API has stated for the file of this number."""
-        if self.plan.checksum is None:
+        if not self.plan.checksum:
             return None
         stated = templates.render_json(self.plan.checksum, self.scope)
         if isinstance(stated, list):

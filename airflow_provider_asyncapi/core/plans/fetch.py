@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.formats import Format
@@ -85,7 +85,8 @@ class FetchPlan:
     :param result_path: what of it to keep.
     :param write_as: how rows are written to a destination; None for the value as one JSON text, and for the rows of
         pages as NDJSON.
-    :param checksum: a template of the checksum that the file should have, or of a list of them for a list of URLs.
+    :param checksum: a template of the checksum that the file should have, or of a list of them for a list of URLs;
+        False to compare no checksum at all, not even one that the answer's headers state.
     :param inline: the variable that holds the result already, if the job gave it one.
     :param callback: whether the job's callback holds the result, where one ended the wait.
     :param partial: how failed records are counted.
@@ -103,7 +104,7 @@ class FetchPlan:
     format: Format = field(default_factory=Format)
     result_path: Selection | None = None
     write_as: WriteAs | None = None
-    checksum: str | None = None
+    checksum: str | Literal[False] | None = None
     inline: str | None = None
     callback: bool = False
     partial: Partial | None = None
@@ -137,7 +138,7 @@ class FetchPlan:
             Format.parse(set_.get("result_format")),
             Selection.parse_optional(set_.get("result_path"), "result_path"),
             _write_as(set_.get("write_as")),
-            _text(set_.get("checksum"), "checksum: has to be a template such as '{sha256}'"),
+            _checksum(set_.get("checksum")),
             _text(set_.get("inline"), "inline: has to be the name of a variable"),
             callback,
             Partial.parse(set_.get("failed_records"), set_.get("on_partial")),
@@ -163,7 +164,7 @@ class FetchPlan:
             raise ConfigurationError(f"write_as: is for values and rows, and output={output!r} keeps files as they are")
         if self.write_as is WriteAs.FILES and self.output is not Output.PAGES:
             raise ConfigurationError("write_as: 'files' makes a file of each page, so output has to be 'pages'")
-        if self.checksum is not None and not self.output.is_file:
+        if self.checksum and not self.output.is_file:
             raise ConfigurationError(f"checksum: is for files, and output={output!r} is read")
         if self.partial is None:
             return
@@ -226,6 +227,10 @@ def check_destination(output: Output, destination: str | None, *, unpack: bool) 
             f"destination: an archive is unpacked into a folder; end {destination!r} with a slash (or set unpack=False"
             " to keep the archive whole)"
         )
+
+
+def _checksum(given: Any) -> str | Literal[False] | None:
+    return False if given is False else _text(given, "checksum: has to be a template such as '{sha256}', or False")
 
 
 def _concurrency(given: Any) -> int:

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.compression import LONGEST_NOTHING, PIECE, Inflater, gunzipped, inflater_of
+from airflow_provider_asyncapi.core.compression import (
+    LONGEST_NOTHING,
+    PIECE,
+    Inflater,
+    content_codings,
+    gunzipped,
+    inflater_of,
+)
 from airflow_provider_asyncapi.core.errors import RefusedContentError
 
 
@@ -20,6 +27,27 @@ def inflated(inflater: Inflater, packed: bytes, size: int) -> bytes:
 def bare(content: bytes) -> bytes:
     packer = zlib.compressobj(wbits=-15)
     return packer.compress(content) + packer.flush()
+
+
+@pytest.mark.parametrize("named", ["", "identity", "UTF-8", "aws-chunked", "none", "binary", "8bit", "text/csv", ","])
+def test_what_is_no_content_coding_leaves_a_body_as_it_is(named):
+    assert content_codings(named) == ""
+    assert inflater_of(content_codings(named)) is None
+
+
+@pytest.mark.parametrize(
+    ("named", "codings"),
+    [
+        ("GZIP", "gzip"),
+        ("aws-chunked,gzip", "gzip"),
+        (" deflate , identity", "deflate"),
+        ("br", "br"),
+        ("gzip, gzip", "gzip, gzip"),
+        ("x-compress", "x-compress"),
+    ],
+)
+def test_registered_content_codings_are_told_apart(named, codings):
+    assert content_codings(named) == codings
 
 
 @given(st.binary(max_size=2000), st.integers(1, 50))

@@ -263,6 +263,14 @@ def test_a_checksum_of_the_headers_is_of_the_packed_file_and_a_stated_one_of_the
     assert draft.content == b"abc"
 
 
+def test_checksums_of_the_headers_can_be_left_uncompared(draft):
+    download = Download(draft, trusts_headers=False)
+    download.begin(head(content_md5=b64encode(hashlib.md5(b"xyz").digest()).decode()))
+    download.write(b"abc")
+    download.finish()
+    assert draft.content == b"abc"
+
+
 def test_a_stated_checksum_is_compared(draft):
     download = Download(draft, parse_checksum(SHA.hexdigest(), "checksum"))
     download.begin(head())

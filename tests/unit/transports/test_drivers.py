@@ -117,7 +117,7 @@ def test_an_answer_that_is_refused_does_not_spoil_the_next(driver, serve):
     server = serve(reply(b"x" * 5000), reply(b"fine"))
     request = Request("GET", f"{server.url}/x")
     refused, fine = run_all(driver, make_api(server.url), [sending(request, limit=10), sending(request)])
-    assert refused.error[0] == "RefusedContentError"
+    assert refused.error[0] == "BodyTooLargeError"
     assert fine.result.body == b"fine"
 
 
@@ -242,7 +242,7 @@ def test_the_limit_counts_what_was_unpacked(driver, serve):
     request = Request("GET", f"{server.url}/x")
     at, above = run_all(driver, make_api(server.url), [sending(request, limit=2000), sending(request, limit=1999)])
     assert len(at.result.body) == 2000
-    assert above.error[0] == "RefusedContentError"
+    assert above.error[0] == "BodyTooLargeError"
     assert "more than 1999 bytes" in above.error[1]
 
 

@@ -171,9 +171,13 @@ TALKS: dict[str, Talk] = {
     "wait, badly packed": Talk(waiting(), [reply(b"nonsense", content_encoding="gzip"), CUT_GZIP, DONE]),
     "wait, packed as nobody asked": Talk(waiting(), [reply(b"x", content_encoding="br")], error="UnavailableError"),
     "wait, an error packed as nobody asked": Talk(waiting(), [reply(b"x", 503, content_encoding="br"), DONE]),
+    "wait, not packed although it says so": Talk(
+        waiting(),
+        [reply({"status": "a"}, content_encoding="UTF-8"), reply({"status": "done"}, content_encoding="none")],
+    ),
     "wait, packed and empty": Talk(waiting(), [reply(b"", content_encoding="gzip"), DONE]),
     "wait, a bomb": Talk(waiting(), [BOMB], error="UnavailableError"),
-    "wait, too large": Talk(waiting(), [reply(b" " * (1024 * 1024 + 1))] * 9, error="RefusedContentError"),
+    "wait, too large": Talk(waiting(), [reply(b" " * (1024 * 1024 + 1))] * 9, error="BodyTooLargeError"),
     "wait, redirected": Talk(waiting(), [reply(b"", 302, location="/else?a=%2f%7e b"), DONE]),
     "submit, answered early": Talk(
         submitting(),

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
+    BodyTooLargeError,
     ContentError,
     MissingValueError,
     RefusedContentError,
@@ -158,8 +159,14 @@ def test_a_refusal_is_final_and_says_why(status, error):
 
 
 def test_a_result_too_large_for_memory_is_refused_with_advice():
-    with pytest.raises(RefusedContentError, match="which isn't read; a large result can be streamed: output='file'"):
-        value(RefusedContentError("GET … answered 200 with a body of more than 5 bytes, which isn't read"))
+    with pytest.raises(BodyTooLargeError, match="which isn't read; a large result can be streamed: output='file'"):
+        value(BodyTooLargeError("GET … answered 200 with a body of more than 5 bytes, which isn't read"))
+
+
+def test_a_coding_that_is_not_undone_is_refused_without_advice_about_size():
+    with pytest.raises(RefusedContentError) as caught:
+        value(RefusedContentError("GET … answered 200 with the content coding 'br'"))
+    assert "output='file'" not in str(caught.value)
 
 
 # Rules
@@ -416,6 +423,13 @@ def test_a_stated_checksum_is_looked_up_for_each_file():
     assert files(*replies, **given)[0] == [b"A", b"B", b"C"]
     assert files(answer(b"X"), answer(b"A"), handle=handle, checksum="{sum}")[0] == [b"A"]
     assert files(answer(b"X"), handle=handle, checksum="{no}")[0] == [b"X"]
+
+
+def test_no_checksum_is_compared_where_the_author_says_so():
+    lie = answer(b"X", content_md5="YWJjZGVmZ2hpamtsbW5vcA==")
+    assert files(lie, checksum=False)[0] == [b"X"]
+    with pytest.raises(UnavailableError, match=r"content-md5 states md5 .* \(checksum=False compares none\)"):
+        files(*[lie] * 5)
 
 
 # A located URL that has expired
