@@ -6,9 +6,10 @@ import io
 
 from airflow_provider_asyncapi.core import documents, elements, jsonpath
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, MissingValueError
-from airflow_provider_asyncapi.core.formats import Format, ndjson_rows, tabular
+from airflow_provider_asyncapi.core.formats import ROW_FORMATS, Format, ndjson_rows, tabular
 from airflow_provider_asyncapi.core.messages import Headers, Response
 from airflow_provider_asyncapi.core.selectors import ALL_ITEMS, Selection, Selector
+from airflow_provider_asyncapi.core.tables import TABLES
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import JsonValue
 
@@ -70,7 +71,7 @@ def rows_of(value: JsonValue) -> list[JsonValue]:
 def selectable(response: Response, chosen: Format) -> Response:
     """Give an answer as selectors can read it: the rows of NDJSON and CSV as a JSON list."""
     kind = chosen.name or tabular(response)
-    return json_response(_document(response, chosen, kind)) if kind in ("ndjson", "csv") else response
+    return json_response(_document(response, chosen, kind)) if kind in ROW_FORMATS else response
 
 
 def json_response(value: JsonValue) -> Response:
@@ -99,7 +100,7 @@ def _document(response: Response, chosen: Format, kind: str) -> JsonValue:
         return text
     if response.content_type == "text/html":
         raise ContentError(f"expected {kind.upper()}, got an HTML page")
-    if kind == "csv":
-        return list(chosen.csv_rows(io.StringIO(text, newline="")))
+    if kind in TABLES:
+        return list(chosen.table.rows(io.StringIO(text, newline=""), kind))
     # Not splitlines: JSON strings may hold what it takes for line breaks (U+2028, for one).
     return list(ndjson_rows(text.split("\n")))

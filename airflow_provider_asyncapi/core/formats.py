@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,19 +11,22 @@ from airflow_provider_asyncapi.core.charsets import codec_of
 from airflow_provider_asyncapi.core.elements import READERS
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
 from airflow_provider_asyncapi.core.messages import Response
+from airflow_provider_asyncapi.core.tables import TABLES, Table
 from airflow_provider_asyncapi.core.values import JsonValue
 
-FORMATS = ("json", "xml", "ndjson", "csv", "text")
+FORMATS = ("json", "xml", "ndjson", "csv", "tsv", "text")
+#: Those of them whose lines are rows.
+ROW_FORMATS = frozenset({"ndjson", *TABLES})
 _ELEMENTS = "objects"
-_NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"})
-#: What may be said about CSV (RFC 4180 has none of it), as :mod:`csv` calls it, and the type of each.
-_DIALECT: dict[str, type] = {
-    "delimiter": str,
-    "quotechar": str,
-    "escapechar": str,
-    "doublequote": bool,
-    "skipinitialspace": bool,
-}
+#: No media type is registered; these are the names that servers use. ``+ndjson`` is that of FHIR's bulk data
+#: (https://hl7.org/fhir/uv/bulkdata/export.html).
+_NDJSON_SUBTYPES = frozenset(
+    {"ndjson", "x-ndjson", "jsonl", "x-jsonl", "jsonlines", "x-jsonlines", "json-lines", "x-json-lines"}
+    | {"jsonlines+json", "stream+json", "x-json-stream"}
+)
+_CSV_SUBTYPES = frozenset({"csv", "x-csv", "comma-separated-values", "x-comma-separated-values"})
+_TSV_SUBTYPES = frozenset({"tab-separated-values", "tsv", "x-tsv"})
+_TEXT_TREES = frozenset({"application", "text"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +36,13 @@ class Format:
 
     :param name: one of :data:`FORMATS`; None to go by the content type.
     :param charset: of the text, where the API states a wrong one; a byte order mark still comes first.
-    :param dialect: of CSV: arguments of :func:`csv.reader`.
-    :param columns: of CSV without a head: the columns' names.
+    :param table: how CSV or TSV is written.
     :param elements: what elements of XML become: one of :data:`~.elements.READERS`.
     """
 
     name: str | None = None
     charset: str | None = None
-    dialect: Mapping[str, Any] = field(default_factory=dict)
-    columns: tuple[str, ...] = ()
+    table: Table = field(default_factory=Table)
     elements: str = _ELEMENTS
 
     @classmethod
@@ -53,7 +53,7 @@ class Format:
         :raises ConfigurationError: naming what isn't known.
         """
         fields = dict(given) if isinstance(given, Mapping) else {"format": given}
-        name, charset, columns = (fields.pop(key, None) for key in ("format", "charset", "columns"))
+        name, charset = (fields.pop(key, None) for key in ("format", "charset"))
         elements = fields.pop("elements", _ELEMENTS)
         if name is not None and name not in FORMATS:
             raise ConfigurationError(f"result_format: {name!r} isn't one of {', '.join(FORMATS)}")
@@ -61,20 +61,13 @@ class Format:
             raise ConfigurationError(f"result_format: elements can't be {elements!r}; there are {', '.join(READERS)}")
         if elements != _ELEMENTS and name != "xml":
             raise ConfigurationError("result_format: 'elements' may be said of 'xml' only")
-        if (fields or columns) and name != "csv":
-            raise ConfigurationError(f"result_format: {next(iter(fields), 'columns')!r} may be said of 'csv' only")
-        for key, value in fields.items():
-            if not isinstance(value, _DIALECT.get(key, ())):
-                raise ConfigurationError(
-                    f"result_format: {key!r} can't be {value!r}; there are charset, columns and {', '.join(_DIALECT)}"
-                )
+        if fields and name not in TABLES:
+            raise ConfigurationError(
+                f"result_format: {next(iter(fields))!r} may be said of {' and '.join(map(repr, TABLES))} only"
+            )
         if charset is not None and (not isinstance(charset, str) or codec_of(charset) is None):
             raise ConfigurationError(f"result_format: {charset!r} isn't a charset; it is like 'windows-1252'")
-        try:
-            csv.reader((), **fields)
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"result_format: {error}") from None
-        return cls(name, charset, fields, tuple(columns or ()), elements)
+        return cls(name, charset, Table.parse(fields, name) if name in TABLES else Table(), elements)
 
     def kind_of(self, response: Response) -> str:
         """
@@ -106,32 +99,17 @@ class Format:
         declared = response.headers.get("content-type", "")
         return declared if self.charset is None else f"{response.content_type}; charset={self.charset}"
 
-    def csv_rows(self, lines: Iterable[str]) -> Iterator[dict[str, str]]:
-        """
-        Read CSV, line by line; the first names the columns, where nothing else does.
-
-        :raises ContentError: naming the line that is none.
-        """
-        reader = csv.reader(iter(lines), strict=True, **self.dialect)
-        names = list(self.columns)
-        try:
-            for row in reader:
-                if not names:
-                    names = _column_names(row)
-                elif len(row) > len(names):
-                    raise ContentError(f"expected CSV, but line {reader.line_num} has more fields than the head")
-                elif row:
-                    # A row that is too short has nothing in its last columns.
-                    yield dict(zip(names, row + [None] * (len(names) - len(row)), strict=True))  # type: ignore[list-item]
-        except csv.Error as error:
-            raise ContentError(f"expected CSV, but line {reader.line_num} isn't: {error}") from None
-
 
 def tabular(response: Response) -> str | None:
     """Give the format of an answer that holds rows as such."""
-    if response.content_type in _NDJSON_TYPES:
+    tree, _, subtype = response.content_type.partition("/")
+    if tree not in _TEXT_TREES:
+        return None
+    if subtype in _NDJSON_SUBTYPES or subtype.endswith("+ndjson"):
         return "ndjson"
-    return "csv" if response.content_type in ("text/csv", "application/csv") else None
+    if subtype in _TSV_SUBTYPES:
+        return "tsv"
+    return "csv" if subtype in _CSV_SUBTYPES else None
 
 
 def ndjson_rows(lines: Iterable[str]) -> Iterator[JsonValue]:
@@ -147,10 +125,3 @@ def ndjson_rows(lines: Iterable[str]) -> Iterator[JsonValue]:
             except (ValueError, RecursionError) as error:
                 raise ContentError(f"expected NDJSON, but line {number} isn't JSON: {error}") from None
             yield row
-
-
-def _column_names(row: list[str]) -> list[str]:
-    if len(set(row)) < len(row):
-        twice = next(name for name in row if row.count(name) > 1)
-        raise ContentError(f"expected CSV, but two of its columns are called {twice!r}")
-    return row

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_asyncapi.core import documents
 from airflow_provider_asyncapi.core.compression import GZIP_MAGIC, Inflater
 from airflow_provider_asyncapi.core.errors import ContentError, MissingValueError
-from airflow_provider_asyncapi.core.formats import Format, ndjson_rows, tabular
+from airflow_provider_asyncapi.core.formats import ROW_FORMATS, Format, ndjson_rows, tabular
 from airflow_provider_asyncapi.core.jsonpath import ItemPath
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.selectors import Selection
@@ -57,9 +57,9 @@ def stream_rows(
     if kind == "json":
         charset = documents.json_charset_of(begins, content_type)
         rows = _json_items(lambda: _utf8(read, charset), items.prefix, str(path))
-    elif kind in ("ndjson", "csv") and not items.prefix:
+    elif kind in ROW_FORMATS and not items.prefix:
         lines = _lines(_text(read, documents.charset_of(begins, content_type)))
-        rows = chosen.csv_rows(lines) if kind == "csv" else ndjson_rows(lines)
+        rows = ndjson_rows(lines) if kind == "ndjson" else chosen.table.rows(lines, kind)
     else:
         return None
     return None if rows is None else (found for row in rows for found in items.select(row))

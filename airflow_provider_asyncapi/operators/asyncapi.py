@@ -187,14 +187,15 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param data: a form body as a mapping, or a text body as a string. (templated)
     :param files: multipart parts. (templated)
     :param result_path: the selector of what to keep; of each page's rows where the output is ``pages``.
-    :param result_format: ``json``, ``xml``, ``ndjson``, ``csv`` or ``text``; by default as the answer's content type
-        says. Or a mapping: ``format``, ``charset``, and of CSV ``delimiter``, ``quotechar``, ``escapechar``,
-        ``doublequote``, ``skipinitialspace`` and the names of its ``columns`` where it has no head; of XML
-        ``elements``: ``objects`` or ``markup``.
+    :param result_format: ``json``, ``xml``, ``ndjson``, ``csv``, ``tsv`` or ``text``; by default as the answer's
+        content type says. Or a mapping: ``format``, ``charset``, and of CSV and TSV ``delimiter``, ``quotechar``
+        (None for no quotes), ``escapechar``, ``doublequote``, ``skipinitialspace``, the names of its ``columns`` if no
+        line names them, the number of lines before and after the table (``skip_first``, ``skip_last``), and the
+        beginning of lines that are a ``comment``; of XML ``elements``: ``objects`` or ``markup``.
     :param write_as: how rows are written to a ``destination``: ``ndjson`` (default of pages), ``json`` (one array, the
         default of a value), ``parquet`` (needs the extra of this name), or of pages ``files``: each as it came.
     :param checksum: what a file's digest should be, such as ``"{sha256}"`` for a captured variable: ``sha256:…``,
-        ``md5=…``, hexadecimal or base64. Those of the answer's headers are compared anyway.
+        ``md5=…``, hexadecimal or base64. Those of the answer's headers are compared anyway; False compares none.
     :param inline: the name of a variable that holds the result already where the job was fast; no request is sent then.
         Of pages it is the first one, where it is known that there are more.
     :param callback: whether the callback that ended the wait holds the result; no request is sent then. Where a poll
@@ -278,7 +279,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         result_path: str | list[str] | None = None,
         result_format: str | dict[str, Any] | None = None,
         write_as: str | None = None,
-        checksum: str | None = None,
+        checksum: str | bool | None = None,
         inline: str | None = None,
         callback: bool | None = None,
         first_page: int | None = None,

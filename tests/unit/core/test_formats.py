@@ -3,18 +3,20 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.formats import Format
+from airflow_provider_asyncapi.core.formats import Format, tabular
 from airflow_provider_asyncapi.core.messages import Headers, Response
+from airflow_provider_asyncapi.core.tables import Table
 
 
 def rows(text: str, **given):
-    return list(Format.parse({"format": "csv", **given}).csv_rows(text.splitlines(keepends=True)))
+    chosen = Format.parse({"format": "csv", **given})
+    return list(chosen.table.rows(text.splitlines(keepends=True), chosen.name))
 
 
 def test_a_format_is_a_name_or_says_more():
     assert Format.parse(None) == Format()
     assert Format.parse("csv") == Format("csv")
-    assert Format.parse({"format": "csv", "delimiter": ";"}) == Format("csv", dialect={"delimiter": ";"})
+    assert Format.parse({"format": "csv", "delimiter": ";"}) == Format("csv", table=Table({"delimiter": ";"}))
     assert Format.parse({"format": "xml", "elements": "markup"}) == Format("xml", elements="markup")
     assert Format.parse({"charset": "latin-1"}) == Format(charset="latin-1")
 
@@ -22,11 +24,16 @@ def test_a_format_is_a_name_or_says_more():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("yaml", "result_format: 'yaml' isn't one of json, xml, ndjson, csv, text"),
+        ("yaml", "result_format: 'yaml' isn't one of json, xml, ndjson, csv, tsv, text"),
         (["csv"], "isn't one of json"),
-        ({"format": "json", "delimiter": ";"}, "'delimiter' may be said of 'csv' only"),
-        ({"columns": ["a"]}, "'columns' may be said of 'csv' only"),
-        ({"format": "csv", "separator": ";"}, "'separator' can't be ';'; there are charset, columns and delimiter"),
+        ({"format": "json", "delimiter": ";"}, "'delimiter' may be said of 'csv' and 'tsv' only"),
+        ({"columns": ["a"]}, "'columns' may be said of 'csv' and 'tsv' only"),
+        ({"format": "csv", "separator": ";"}, "'separator' can't be ';'; there are charset, columns, delimiter"),
+        ({"format": "csv", "columns": "a,b"}, "'columns' has to be a list of names, not 'a,b'"),
+        ({"format": "csv", "columns": [1]}, "'columns' has to be a list of names"),
+        ({"format": "csv", "skip_first": -1}, "'skip_first' has to be a number of lines, not -1"),
+        ({"format": "tsv", "skip_last": True}, "'skip_last' has to be a number of lines, not True"),
+        ({"format": "csv", "comment": ""}, "'comment' has to be the beginning of a line, not ''"),
         ({"format": "csv", "delimiter": 1}, "'delimiter' can't be 1"),
         ({"format": "csv", "delimiter": ";;"}, "delimiter"),
         ({"charset": "utf-9"}, "'utf-9' isn't a charset"),
@@ -53,6 +60,29 @@ def test_what_can_not_be_a_format_is_an_error(given, message):
 )
 def test_csv_has_dialects(text, given, expected):
     assert rows(text, **given) == expected
+
+
+@pytest.mark.parametrize(
+    ("content_type", "kind"),
+    [
+        ("application/fhir+ndjson", "ndjson"),
+        ("application/x-ndjson; charset=utf-8", "ndjson"),
+        ("application/jsonlines", "ndjson"),
+        ("application/jsonl", "ndjson"),
+        ("application/x-jsonlines", "ndjson"),
+        ("application/jsonlines+json", "ndjson"),
+        ("application/stream+json", "ndjson"),
+        ("text/jsonl", "ndjson"),
+        ("text/tab-separated-values", "tsv"),
+        ("text/tsv", "tsv"),
+        ("text/x-csv", "csv"),
+        ("image/csv", None),
+        ("application/json", None),
+        ("", None),
+    ],
+)
+def test_content_types_of_rows_are_known(content_type, kind):
+    assert tabular(Response(200, Headers([("content-type", content_type)]))) == kind
 
 
 def test_a_charset_of_the_authors_own_overrules_the_answers():

@@ -1,0 +1,200 @@
+"""Tables as text (CSV and TSV): which lines belong to the table, and how they become rows."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
+
+#: The keys of :mod:`csv` that an author may set (RFC 4180 has none of them), and the type of each.
+_DIALECT: dict[str, type] = {
+    "delimiter": str,
+    "quotechar": str,
+    "escapechar": str,
+    "doublequote": bool,
+    "skipinitialspace": bool,
+}
+#: Which lines of the body aren't lines of the table.
+_LINES = ("skip_first", "skip_last", "comment")
+TABLE_KEYS = ("columns", *_DIALECT, *_LINES)
+#: TSV has no quotes (https://www.iana.org/assignments/media-types/text/tab-separated-values).
+_DEFAULTS: dict[str, dict[str, Any]] = {"csv": {}, "tsv": {"delimiter": "\t", "quotechar": None}}
+TABLES = tuple(_DEFAULTS)
+#: Characters of a field. Python's limit of 131,072 is too small for a document or a geometry in a field.
+_LONGEST_FIELD = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """
+    How a table is written.
+
+    :param dialect: arguments of :func:`csv.reader`, as far as they differ from the format's own.
+    :param columns: the names of the columns, if no line of the table names them.
+    :param skip_first: the number of lines before the table.
+    :param skip_last: the number of lines after the table.
+    :param comment: the beginning of lines that are comments.
+    """
+
+    dialect: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    skip_first: int = 0
+    skip_last: int = 0
+    comment: str | None = None
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], kind: str) -> Table:
+        """
+        Read the keys of ``result_format`` that describe a table.
+
+        :param given: a mapping with keys of :data:`TABLE_KEYS`.
+        :param kind: one of :data:`TABLES`.
+        :raises ConfigurationError: naming the key that is wrong.
+        """
+        dialect: dict[str, Any] = {}
+        for key, value in given.items():
+            if key == "quotechar" and value in (None, ""):
+                dialect[key] = None
+            elif key in _DIALECT:
+                if not isinstance(value, _DIALECT[key]):
+                    raise _wrong(key, value)
+                dialect[key] = value
+            elif key not in TABLE_KEYS:
+                raise _wrong(key, value)
+        columns = given.get("columns") or ()
+        if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
+            raise ConfigurationError(f"result_format: 'columns' has to be a list of names, not {columns!r}")
+        first, last = (_count(key, given.get(key, 0)) for key in ("skip_first", "skip_last"))
+        comment = given.get("comment")
+        if comment is not None and (not isinstance(comment, str) or not comment):
+            raise ConfigurationError(f"result_format: 'comment' has to be the beginning of a line, not {comment!r}")
+        table = cls(dialect, tuple(columns), first, last, comment)
+        try:
+            table._reader((), kind)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"result_format: {error}") from None
+        return table
+
+    def rows(self, lines: Iterable[str], kind: str) -> Iterator[dict[str, str]]:
+        """
+        Read a table line by line; unless the columns are given, its first line names them.
+
+        :param kind: one of :data:`TABLES`.
+        :raises ContentError: naming the line that isn't one of such a table.
+        """
+        # The limit is one of the whole process, so it is only ever raised.
+        csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
+        source = _Lines(self._without_edges(lines), self.skip_first, self.comment)
+        reader = self._reader(source, kind)
+        names = list(self.columns)
+        while True:
+            source.begin_record()
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                raise ContentError(
+                    f"expected {kind.upper()}, but line {source.number} isn't: {error}; result_format says how the"
+                    " table is written: delimiter, quotechar (None if it has no quotes), skip_first, skip_last, comment"
+                ) from None
+            if row is None:
+                return
+            if not names:
+                names = _column_names(row)
+            elif row:
+                if len(row) != len(names):
+                    row = _fitted(row, len(names), kind, source.number)
+                yield dict(zip(names, row, strict=True))
+
+    def _without_edges(self, lines: Iterable[str]) -> Iterator[str]:
+        lines = itertools.islice(lines, self.skip_first, None)
+        held: deque[str] = deque()
+        for line in lines:
+            held.append(line)
+            if len(held) > self.skip_last:
+                yield held.popleft()
+
+    def _reader(self, lines: Iterable[str], kind: str) -> Iterator[list[str]]:
+        dialect = {**_DEFAULTS[kind], **self.dialect}
+        if "quotechar" in dialect and dialect["quotechar"] is None:
+            dialect["quoting"] = csv.QUOTE_NONE
+        return csv.reader(lines, strict=True, **dialect)
+
+
+class _Lines:
+    """
+    The lines of a table, without comments; a line within quotes is never a comment.
+
+    :param number: the number of the line that was read last.
+    """
+
+    def __init__(self, lines: Iterator[str], number: int, comment: str | None) -> None:
+        self._lines = lines
+        self._comment = comment
+        self._is_first = True
+        self.number = number
+
+    def begin_record(self) -> None:
+        """Take the next line for the first one of a record."""
+        self._is_first = True
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        for line in self._lines:
+            self.number += 1
+            if self._is_first and self._comment is not None and line.startswith(self._comment):
+                continue
+            self._is_first = False
+            return line
+        raise StopIteration
+
+
+def _column_names(row: list[str]) -> list[str]:
+    """
+    Return a name for each column: blank ones are called by their position, repeated ones are numbered.
+
+    Blank names at the end name nothing: some exports end each line with a delimiter.
+    """
+    heads = list(row)
+    while heads and not heads[-1].strip():
+        heads.pop()
+    names: dict[str, None] = {}
+    stated = set(heads)
+    numbers: dict[str, int] = {}
+    for position, head in enumerate(heads, start=1):
+        name = base = head if head.strip() else f"column_{position}"
+        while name in names or (name != head and name in stated):
+            numbers[base] = numbers.get(base, 1) + 1
+            name = f"{base}_{numbers[base]}"
+        names[name] = None
+    return list(names)
+
+
+def _fitted(row: list[str], width: int, kind: str, number: int) -> list[Any]:
+    """
+    Return a row with as many fields as there are columns: null for those that it lacks, without blank ones too many.
+
+    :raises ContentError: if there is something in a field that has no column.
+    """
+    if any(extra.strip() for extra in row[width:]):
+        raise ContentError(
+            f"expected {kind.upper()}, but line {number} has {len(row)} fields, and there are {width} columns;"
+            " result_format says how the table is written: columns, delimiter, skip_first, skip_last"
+        )
+    return [*row[:width], *[None] * (width - len(row))]
+
+
+def _wrong(key: str, value: Any) -> ConfigurationError:
+    return ConfigurationError(f"result_format: {key!r} can't be {value!r}; there are charset, {', '.join(TABLE_KEYS)}")
+
+
+def _count(key: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError(f"result_format: {key!r} has to be a number of lines, not {value!r}")
+    return value
