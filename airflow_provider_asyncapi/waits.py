@@ -28,6 +28,8 @@ from airflow_provider_asyncapi.xcoms import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_asyncapi.core.effects import News
@@ -67,6 +69,7 @@ class WaitLedger:
         self._store: Any = context.get("task_state_store")
         self._hook = hook
         self._showing = Showing()
+        self._unshown: dict[str, Any] = {}
         self.state = self._begun(plan, handle, timeout)
 
     def _begun(self, _plan: WaitPlan, handle: JobHandle, timeout: float) -> Wait:
@@ -123,8 +126,12 @@ class WaitLedger:
 
     def _keep(self, poll: Polled) -> None:
         """Show what is new."""
-        for key, value in self._showing.after(poll).items():
-            show(self._context, key, value)
+        self.show(self._showing.after(poll))
+
+    def show(self, news: Mapping[str, Any]) -> None:
+        """Push XComs that people look at, and before them those that couldn't be pushed until now."""
+        news = {**self._unshown, **news}
+        self._unshown = {key: value for key, value in news.items() if not show(self._context, key, value)}
 
 
 class PokeLedger(WaitLedger):

@@ -32,13 +32,19 @@ WAIT_KEY: Final = "job_wait"
 POLL_KEY: Final = "job_poll"
 
 
-def show(context: Context, key: str, value: Any) -> None:
-    """Push an XCom that people look at, and no task needs: how a task ends doesn't hang on it."""
+def show(context: Context, key: str, value: Any) -> bool:
+    """
+    Push an XCom that people look at, and no task needs: how a task ends doesn't hang on it.
+
+    :return: whether it could be pushed.
+    """
     ti: Any = context["ti"]
     try:
         ti.xcom_push(key, value)
     except Exception:
         log.warning("XCom %s can't be pushed; people won't see it", key, exc_info=True)
+        return False
+    return True
 
 
 class Showing:

@@ -261,7 +261,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             if not handle.outcome.is_final:
                 handle = self._wait(context, plan, handle)
             else:
-                self._show_wait(context, plans.Wait(handle, started_at=time.time()))
+                show(context, WAIT_KEY, self._shown_wait(plans.Wait(handle, started_at=time.time())))
             return self._finish(context, handle)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -369,7 +369,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         pokes = self.reschedule and not self.deferrable
         ledger = (PokeLedger if pokes else WaitLedger)(context, self.hook, plan, handle, self.timeout)
         if began is None:
-            self._show_wait(context, ledger.state)
+            ledger.show({WAIT_KEY: self._shown_wait(ledger.state)})
         else:
             ledger.take_back(plan, began)
         self._ledger = ledger
@@ -401,10 +401,10 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
                 self.skip(ti=ti, tasks=waiting)
         return result
 
-    def _show_wait(self, context: Context, state: Wait) -> None:
+    def _shown_wait(self, state: Wait) -> dict[str, Any]:
         from airflow_provider_asyncapi.core.showing import shown_wait
 
-        show(context, WAIT_KEY, shown_wait(self.asyncapi_conn_id, state))
+        return shown_wait(self.asyncapi_conn_id, state)
 
     def _show_error(self, context: Context, error: AirflowException) -> None:
         from airflow_provider_asyncapi.core.showing import ShownPoll

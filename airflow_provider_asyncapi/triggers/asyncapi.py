@@ -261,14 +261,18 @@ class AsyncApiJobTrigger(BaseTrigger):
         reason = await why_unwanted(self.task_instance, handle, calls=plan.callback is not None)
         if reason is not None:
             async with SharedClient(self.asyncapi_conn_id) as (api, driver):
-                await driver.run(abandon(api, plan, handle, reason), observe=self._observe)
+                # Its poll is none of the wait: what people see by now may be of the next try.
+                await driver.run(abandon(api, plan, handle, reason), observe=self._log_event)
 
     def _observe(self, event: News) -> None:
+        self._log_event(event)
+        if isinstance(event, Polled):
+            self._watch(event)
+
+    def _log_event(self, event: News) -> None:
         if isinstance(event, Log):
             # Not self.log, which makes a logger for each trigger.
             self.logger().log(event.level, "%s", event.message)
-        elif isinstance(event, Polled):
-            self._watch(event)
 
     def _board(self) -> Board:
         # Airflow gives the trigger its task instance once it is made.

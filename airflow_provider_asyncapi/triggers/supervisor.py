@@ -23,7 +23,7 @@ _NEXT_TASK = 0.05
 #: The first news of a process wait so many seconds. A triggerer that starts is still being handed triggers, by a
 #: supervisor that the first XCom holds up for some seconds.
 _STARTING = 8.0
-#: Seconds between attempts to ask Airflow something, at most.
+#: Seconds between attempts to ask Airflow something, or to tell it, at most.
 _LONGEST_PAUSE = 60.0
 #: Seconds in which Airflow has to answer a task that it is killing: it has five in all.
 _SOON = 2.0
@@ -58,18 +58,21 @@ class Board:
     """
     Shows people status, progress and errors while a task waits: in XCom, which a trigger can write from Airflow 3.2 on.
 
+    What couldn't be written, because Airflow's API server was away, is written later, or something newer in its place.
+
     :param ti: the task instance; None outside of Airflow's triggerer, where nobody looks.
     """
 
     def __init__(self, ti: Any) -> None:
         self._ti = ti
         self._unpushed: dict[str, Any] = {}
-        self._pushed_at = 0.0
+        self._next_push = 0.0
         self._pushing: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     def show(self, news: Mapping[str, Any]) -> None:
-        """Push XComs, soon."""
-        if not news or self._ti is None:
+        """Push XComs, soon; none once the board is closed."""
+        if not news or self._ti is None or self._is_closed:
             return
         self._unpushed |= news
         if self._pushing is None:
@@ -77,6 +80,7 @@ class Board:
 
     async def close(self) -> None:
         """Push nothing any more; what has been pushed afterwards stands."""
+        self._is_closed = True
         if self._pushing is not None:
             self._pushing.cancel()
             await asyncio.wait({self._pushing})
@@ -85,16 +89,22 @@ class Board:
         from airflow.providers.common.compat.sdk import XCom
 
         shared = _shared.setdefault(asyncio.get_running_loop(), _Shared())
+        pause = _NEWS_EVERY
         while self._unpushed and hasattr(XCom, "aset"):
-            soonest = max(self._pushed_at + _NEWS_EVERY, shared.began + _STARTING)
+            soonest = max(self._next_push, shared.began + _STARTING)
             await asyncio.sleep(max(0.0, soonest - time.monotonic()))
             async with shared.turn:
-                news, self._unpushed, self._pushed_at = self._unpushed, {}, time.monotonic()
+                news, self._unpushed = self._unpushed, {}
                 try:
-                    for key, value in news.items():
+                    for key, value in list(news.items()):
                         await _uninterrupted(XCom.aset(key, value, **reference(self._ti)))
+                        del news[key]
+                    pause = _NEWS_EVERY
                 except Exception as error:  # noqa: BLE001 - news are shown where possible; that is no reason to stop
-                    log.debug("News of the job could not be shown: %s", error)
+                    log.debug("News of the job could not be shown yet: %s", error)
+                    self._unpushed = {**news, **self._unpushed}
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                self._next_push = time.monotonic() + pause
                 await asyncio.sleep(_NEXT_TASK)
         # Of thousands of tasks that are over nothing should be left.
         self._pushing = None

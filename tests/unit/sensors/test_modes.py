@@ -448,7 +448,28 @@ def test_that_nothing_can_be_shown_changes_no_outcome(api: ApiServer) -> None:
     ti.xcom_push = broken  # type: ignore[method-assign]
     api.says(POLL, running(), reply({"status": "failed"}))
     assert isinstance(wait("poke", ti).error, AsyncApiJobFailed)
-    assert refused == [WAIT_KEY, "job", POLL_KEY, "job", POLL_KEY]
+    assert refused == [WAIT_KEY, WAIT_KEY, "job", POLL_KEY, "job", POLL_KEY]
+
+
+def test_what_could_not_be_shown_while_airflow_was_away_is_shown_with_the_next_poll(api: ApiServer) -> None:
+    ti, seen = TI(), []
+    push = ti.xcom_push
+
+    def away_at_times(key: str, value: Any) -> None:
+        # The wait itself, and the end of the error, are told in vain at first.
+        seen.append(key)
+        if seen.count(key) == {WAIT_KEY: 1, POLL_KEY: 3}.get(key):
+            raise RuntimeError("the API server is away")
+        push(key, value)
+        if key == POLL_KEY:
+            errors.append(value["error"] and "503" in value["error"])
+
+    errors: list[Any] = []
+    ti.xcom_push = away_at_times  # type: ignore[method-assign]
+    api.says(POLL, running(), reply(status=503), running(), running(), reply({"status": "done"}))
+    wait("poke", ti)
+    assert errors == [None, True, None]
+    assert ti.xcoms[WAIT_KEY]["deadline"]
 
 
 def test_the_link_to_the_job_is_there_while_it_is_waited_for(api: ApiServer) -> None:

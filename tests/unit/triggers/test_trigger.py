@@ -254,6 +254,51 @@ def test_news_of_tasks_are_told_after_the_start_one_by_one_and_are_the_latest_th
 
 
 @pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger can't write XComs")
+def test_news_that_could_not_be_told_are_told_once_airflow_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, str] = {}
+    asked: list[str] = []
+
+    async def aset(key: str, value: str, **_where: object) -> None:
+        asked.append(key)
+        if 2 <= len(asked) <= 4:
+            raise RuntimeError("the API server is away")
+        told[key] = value
+
+    async def scenario() -> None:
+        board = line.Board(trigger().task_instance)
+        board.show({"job": "old", "poll": "error"})
+        await until(lambda: len(asked) == 3)
+        board.show({"job": "new"})
+        await until(lambda: len(told) == 2 and board._pushing is None)
+
+    monkeypatch.setattr(XCom, "aset", aset)
+    monkeypatch.setattr(line, "_STARTING", 0)
+    monkeypatch.setattr(line, "_NEWS_EVERY", 0.01)
+    monkeypatch.setattr(line, "_NEXT_TASK", 0)
+    asyncio.run(scenario())
+    assert told == {"job": "new", "poll": "error"}
+    assert len(asked) == 6, "each that failed is told again, and none that was told"
+
+
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger can't write XComs")
+def test_a_board_that_is_closed_shows_nothing_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    async def aset(key: str, _value: str, **_where: object) -> None:
+        told.append(key)
+
+    async def scenario() -> None:
+        board = line.Board(trigger().task_instance)
+        await board.close()
+        board.show({"job": "of an earlier try"})
+        assert board._pushing is None
+
+    monkeypatch.setattr(XCom, "aset", aset)
+    asyncio.run(scenario())
+    assert not told
+
+
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger can't write XComs")
 def test_a_trigger_that_goes_on_in_time_says_nothing_that_the_sensor_has_said(
     api: ApiServer, connection: None, supervisor: Supervisor
 ) -> None:
@@ -368,6 +413,29 @@ def test_a_job_that_is_over_is_not_cancelled(
     asyncio.run(trigger(cancel=CANCELLED_BY).on_kill())
     assert api.count(POLL) == 1
     assert api.count(CANCEL) == 0
+
+
+def test_the_poll_before_a_cancel_is_none_of_the_wait_and_shows_nothing(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[Any] = []
+    monkeypatch.setattr("airflow_provider_asyncapi.metrics.poll_made", lambda *args: counted.append(args))
+    monkeypatch.setattr(line, "_NEWS_EVERY", 0)
+    api.says(POLL, reply({"status": "running", "percent": 10}), reply({"status": "running", "percent": 20}))
+    api.says(CANCEL, reply(status=202))
+    supervisor.task_states = {"run": {"wait": "failed"}}
+
+    async def scenario() -> None:
+        waiting = trigger(cancel=CANCELLED_BY, poke_interval=1)
+        task = asyncio.create_task(event_of(waiting))
+        await until(lambda: counted)
+        await kill(waiting, task)
+        # What it might have begun to show would be on its way.
+        await asyncio.sleep(0.1)
+
+    asyncio.run(scenario())
+    assert (api.count(POLL), api.count(CANCEL), len(counted)) == (2, 1, 1)
+    assert not [each for each in supervisor.of_kind("SetXCom") if each.key == "job" and each.value["progress"] == 0.2]
 
 
 def test_a_kill_asks_for_the_state_of_the_very_task_instance(api: ApiServer, supervisor: Supervisor) -> None:
