@@ -5,20 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_asyncapi.core import documents
 from airflow_provider_asyncapi.core.compression import content_codings
-from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ResponseError, UnsafeValueError
 from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.values import JsonValue, frozen
 
 if TYPE_CHECKING:
     from lxml import etree
+
+T = TypeVar("T")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 #: RFC 9110, section 5.6.2.
@@ -167,7 +170,7 @@ class Response:
 
         :raises ContentError: where it isn't.
         """
-        return documents.parse_json(self.body, self.headers.get("content-type", ""))
+        return self._parse_once(documents.parse_json)
 
     @cached_property
     def xml(self) -> etree._Element:
@@ -177,7 +180,19 @@ class Response:
         :raises ContentError: where it isn't XML.
         :raises RefusedContentError: where it declares entities or refers to something outside.
         """
-        return documents.parse_xml(self.body, self.headers.get("content-type", ""))
+        return self._parse_once(documents.parse_xml)
+
+    def _parse_once(self, parse: Callable[[bytes, str], T]) -> T:
+        """Parse the body; one that can't be parsed isn't tried again by each selector that looks into it."""
+        errors: dict[object, ResponseError] = self.__dict__.setdefault("_errors", {})
+        if parse in errors:
+            # A copy, for a traceback is added to each that is raised.
+            raise copy(errors[parse])
+        try:
+            return parse(self.body, self.headers.get("content-type", ""))
+        except ResponseError as error:
+            errors[parse] = copy(error)
+            raise
 
     @cached_property
     def text(self) -> str:

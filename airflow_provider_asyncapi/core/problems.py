@@ -6,7 +6,7 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.templates import Variables
-from airflow_provider_asyncapi.core.values import JsonValue, as_text, shorten
+from airflow_provider_asyncapi.core.values import JsonValue, as_text
 
 #: Where APIs put their messages, most telling first. `title` and `detail` are RFC 9457's.
 _USUAL_PLACES = (
@@ -45,10 +45,10 @@ def error_message(response: Response, selection: Selection | None, variables: Va
     Find the message of an answer that reports a failure.
 
     :param selection: where the author says it is; the usual places are tried after it.
-    :return: the message, shortened; of a body in another format its beginning; None for an empty one. Not redacted.
+    :return: the message; of a body in another format all of it; None for an empty one. Neither redacted nor shortened.
     """
     if selection is not None and (found := _text_at(selection, response, variables)):
-        return shorten(found)
+        return found
     if not response.body.strip():
         return None
     is_xml = response.body.lstrip()[:1] == b"<" and "html" not in response.content_type
@@ -57,8 +57,8 @@ def error_message(response: Response, selection: Selection | None, variables: Va
         if text and place == "detail" and (title := _text_at(Selection.parse("title", ""), response, variables)):
             text = f"{title}: {text}"
         if text:
-            return shorten(text)
-    return shorten(response.text)
+            return text
+    return response.text
 
 
 def _text_at(selection: Selection, response: Response, variables: Variables) -> str | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
-from airflow_provider_asyncapi.core.values import escape_xml
+from airflow_provider_asyncapi.core.values import escape_xml, shorten
 
 MASK = "***"
 
@@ -17,10 +18,11 @@ _SENSITIVE = (
 )
 _SENSITIVE_NAME = re.compile(_SENSITIVE, re.IGNORECASE)
 # All repetitions are bounded: a body may be a megabyte of Base64, and this runs in the triggerer.
-#: `"access_token": "…"` in JSON (also inside a string), `token=…` in forms and queries, `Authorization: Bearer …`.
+#: `"access_token": "…"` in JSON (also inside a string), `token=…` in forms and queries, `Authorization: Bearer …`. A
+#: text may have been cut inside such a value.
 _SENSITIVE_FIELD = re.compile(
     rf"""(?P<head>{_SENSITIVE}[\w.-]{{0,40}}\\{{0,3}}["']?\s{{0,9}}[:=]\s{{0,9}})"""
-    r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|\[[^\[\]]*\]|\{[^{}]*\}"""
+    r"""(?:"(?:[^"\\]|\\.)*(?:"|\\?\Z)|'[^']*(?:'|\Z)|\[[^\[\]]*(?:\]|\Z)|\{[^{}]*(?:\}|\Z)"""
     r"""|(?:(?:basic|bearer|digest|token)\s+)?[^\s,;&<}\]]+)""",
     re.IGNORECASE,
 )
@@ -29,6 +31,12 @@ _SENSITIVE_ELEMENT = re.compile(
     rf"(?P<head><[\w:.-]{{0,40}}{_SENSITIVE}[\w:.-]{{0,40}}(?:\s[^<>]{{0,200}})?>)[^<]+", re.IGNORECASE
 )
 _URL = re.compile(r"(?P<scheme>[^/?#]*//)?(?:[^/?#]*@)?(?P<rest>[^?#]*)(?P<query>\?[^#]+)?")
+#: Characters of a text that are looked at to show its beginning.
+_LOOKED_AT = 8 * 1024
+#: The last tokens that are known at a time: the one in use, and those before it, which an answer may still repeat.
+_LAST_TOKENS = 4
+#: Strings that are masked of one token: itself, and what the login's answer holds beside it.
+_STRINGS_OF_A_TOKEN = 32
 #: Shorter secrets would mask half of every message.
 _SHORTEST_SECRET = 4
 #: No word has so many letters; keys of letters alone have more.
@@ -80,27 +88,61 @@ class Redactor:
     :param secrets: the values that may never be shown; their forms in URLs, JSON and XML are masked too.
     """
 
-    __slots__ = ("_forms", "_known")
+    __slots__ = ("_forms", "_static", "_tokens")
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._forms: set[str] = set()
-        self._known: re.Pattern[str] | None = None
+        self._static: frozenset[str] = frozenset()
+        self._tokens: deque[frozenset[str]] = deque(maxlen=_LAST_TOKENS)
+        #: Of all of them, the longest first, so that none is masked in part.
+        self._forms: tuple[str, ...] = ()
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
-        """Learn further secrets, such as a token that a login has given."""
-        for secret in secrets:
-            if len(secret) >= _SHORTEST_SECRET:
-                in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-                in_url = {quote(secret, safe=""), quote_plus(secret)}
-                in_xml = {escape_xml(secret), escape_xml(secret, quotes=False)}
-                self._forms |= {secret} | in_json | in_url | in_xml
-        alternatives = "|".join(re.escape(form) for form in sorted(self._forms, key=len, reverse=True))
-        self._known = re.compile(alternatives) if alternatives else None
+        """Learn further secrets that stay valid, such as a callback's URL."""
+        self._static |= _forms_of(secrets)
+        self._sort()
+
+    def add_token(self, *secrets: str) -> None:
+        """
+        Learn the secrets of a token that replaces an earlier one; only those of the last few tokens are kept.
+
+        :param secrets: the token, and what the login's answer holds beside it.
+        """
+        forms = _forms_of(secrets[:_STRINGS_OF_A_TOKEN])
+        if forms not in self._tokens:
+            self._tokens.append(forms)
+            self._sort()
+
+    def _sort(self) -> None:
+        self._forms = tuple(sorted(self._static.union(*self._tokens), key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
         """Give the text with every secret replaced by ``***``."""
-        if self._known is not None:
-            text = self._known.sub(MASK, text)
+        for form in self._forms:
+            text = text.replace(form, MASK)
         text = _SENSITIVE_ELEMENT.sub(lambda match: match["head"] + MASK, text)
         return _SENSITIVE_FIELD.sub(lambda match: match["head"] + MASK, text)
+
+    def excerpt(self, text: str, limit: int = 300) -> str:
+        """
+        Return the beginning of a text for a message, without secrets, folded and shortened as by :func:`shorten`.
+
+        However long the text, only its beginning is looked at.
+        """
+        if len(text) <= _LOOKED_AT:
+            return shorten(self(text), limit)
+        # A secret that is cut would not be found: what comes last is looked at, and not shown.
+        margin = len(self._forms[0]) if self._forms else 1
+        return shorten(self(text[: _LOOKED_AT + margin])[:-margin], limit, length=len(text))
+
+
+def _forms_of(secrets: Iterable[str]) -> frozenset[str]:
+    """Return the secrets and their forms in URLs, JSON and XML."""
+    forms: set[str] = set()
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+            in_url = {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
+            in_xml = {escape_xml(secret), escape_xml(secret, quotes=False)}
+            forms |= {secret} | in_json | in_url | in_xml
+    return frozenset(forms)

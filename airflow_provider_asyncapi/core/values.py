@@ -65,13 +65,19 @@ def as_text(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
-def shorten(text: str, limit: int = 300) -> str:
-    """Fold white space, cut a text for a message, and take out what would confuse a terminal or a database."""
+def shorten(text: str, limit: int = 300, *, length: int | None = None) -> str:
+    """
+    Fold white space, cut a text for a message, and take out what would confuse a terminal or a database.
+
+    :param length: the number of characters of the whole text, of which this is the beginning.
+    """
     folded = " ".join(text.split())
     shown = "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in folded[:limit]
     )
-    return shown if len(folded) <= limit else f"{shown}… ({len(text)} characters)"
+    if len(folded) <= limit and length is None:
+        return shown
+    return f"{shown}… ({len(text) if length is None else length} characters)"
 
 
 def escape_xml(text: str, *, quotes: bool = True) -> str:

@@ -31,7 +31,7 @@ from airflow_provider_asyncapi.core.meter import Meter
 from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output, WriteAs, check_destination
 from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.streaming import stream_rows
-from airflow_provider_asyncapi.core.values import as_text, shorten
+from airflow_provider_asyncapi.core.values import as_text
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks import archives
 from airflow_provider_asyncapi.hooks.failures import Failures
@@ -350,7 +350,7 @@ class _Run:
 
     def _beginning(self, stored: Stored) -> str:
         with stored.path.open("rb") as file:
-            return shorten(self.hook.api.redact(file.read(1000).decode(errors="replace")))
+            return self.hook.api.redact.excerpt(file.read(4000).decode(errors="replace"))
 
     @contextlib.contextmanager
     def _reading(self, stored: Stored, response: Response) -> Iterator[None]:

@@ -32,7 +32,6 @@ from airflow_provider_asyncapi.core.schedule import PollSchedule, retry_after
 from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.templates import Variables
-from airflow_provider_asyncapi.core.values import shorten
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 10
@@ -240,7 +239,7 @@ def said_in(api: Api, response: Response, message: Selection | None = None, vari
     :param variables: what that selector may name; the connection's where not given.
     """
     said = error_message(response, message, api.scope if variables is None else variables)
-    return api.redact(said) if said else "no message in the body"
+    return api.redact.excerpt(said) if said else "no message in the body"
 
 
 def transient(api: Api, request: Request, response: Response) -> UnavailableError:
@@ -251,7 +250,7 @@ def transient(api: Api, request: Request, response: Response) -> UnavailableErro
 
 def unusable(api: Api, request: Request, response: Response, problem: ResponseError) -> str:
     """Describe an answer that doesn't hold what it should."""
-    body = shorten(api.redact(response.text))
+    body = api.redact.excerpt(response.text)
     begins = f"; the body begins: {body}" if body else ""
     return f"{request} answered {response.status}: {api.redact(str(problem))}{begins}"
 

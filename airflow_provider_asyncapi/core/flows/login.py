@@ -102,7 +102,7 @@ def authorize(api: Api, known: Token | None, rejected: Token | None) -> Flow[Tok
         try:
             stored: Token | None = yield Call(tokens.read)
             if _is_usable(stored, rejected, api.clock()):
-                api.redact.add(stored.value, *strings_in(stored.variables))
+                api.redact.add_token(stored.value, *strings_in(stored.variables))
                 return replace(stored, was_found=True)
             if lock is not None:
                 token = yield from log_in(api, login, stored or known)
@@ -169,7 +169,7 @@ def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | 
             f"login: {request} answered {response.status}, but {login.token} found no token in it"
             f" (content type {response.content_type or 'none'})"
         )
-    api.redact.add(as_text(value), *strings_in(captured))
+    api.redact.add_token(as_text(value), *strings_in(captured))
     expires_at = _moment(expiry, api.clock())
     if expires_at is None and login.lifetime is not None:
         expires_at = api.clock() + login.lifetime

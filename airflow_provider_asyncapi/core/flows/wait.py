@@ -378,7 +378,7 @@ def doubt(
         problem = MissingValueError(f"there is no status{_where(plan)}, so the job is taken for running")
         yield Log(logging.WARNING, unusable(api, request, response, problem))
     else:
-        shown = api.redact(shorten(status, 200))
+        shown = api.redact.excerpt(status, 200)
         yield Log(
             logging.WARNING,
             f"{request}: the answer says {shown!r}, which none of the given values or rules knows; taken for running",

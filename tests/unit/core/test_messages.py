@@ -1,5 +1,6 @@
 import pytest
 
+from airflow_provider_asyncapi.core import documents
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, UnsafeValueError
 from airflow_provider_asyncapi.core.messages import Headers, Part, Request, Response, header_field, origin
 
@@ -120,3 +121,18 @@ def test_what_is_nested_too_deeply_can_not_be_compared():
     for _ in range(5000):
         value = [value]
     assert part(value).fingerprint is None
+
+
+@pytest.mark.parametrize("kind", ["json", "xml"])
+def test_a_body_that_cannot_be_read_is_parsed_once_however_many_selectors_look_into_it(kind, monkeypatch):
+    parsed = []
+    parse = getattr(documents, f"parse_{kind}")
+    monkeypatch.setattr(documents, f"parse_{kind}", lambda body, declared: parsed.append(body) or parse(body, declared))
+    response = Response(200, Headers([("content-type", "text/x")]), b"<a")
+    errors = set()
+    for _ in range(20):
+        with pytest.raises(ContentError) as caught:
+            getattr(response, kind)
+        errors.add(caught.value)
+    assert len(parsed) == 1
+    assert len(errors) == 20

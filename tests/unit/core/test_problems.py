@@ -4,13 +4,15 @@ import pytest
 
 from airflow_provider_asyncapi.core.messages import Headers, Response
 from airflow_provider_asyncapi.core.problems import error_message
+from airflow_provider_asyncapi.core.redaction import Redactor
 from airflow_provider_asyncapi.core.selectors import Selection
 
 
 def said(body, selector=None, content_type=""):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     selection = None if selector is None else Selection.parse(selector, "error_message")
-    return error_message(Response(400, Headers([("content-type", content_type)]), raw), selection, {})
+    message = error_message(Response(400, Headers([("content-type", content_type)]), raw), selection, {})
+    return message and Redactor().excerpt(message)
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,56 @@ def test_a_secret_can_be_learnt_later():
     assert redact("first-one second-one") == "*** ***"
 
 
+def test_of_renewed_tokens_the_last_few_are_masked_and_no_more_are_kept():
+    redact = Redactor(["static-secret"])
+    kept = set()
+    for number in range(1000):
+        redact.add_token(f"token-{number}", f"refresh-{number}")
+        redact.add_token(f"token-{number}", f"refresh-{number}")
+        kept.add(len(redact._forms))
+    assert max(kept) <= 9
+    for number in (996, 999):
+        assert redact(f"static-secret token-{number} refresh-{number}") == "*** *** ***"
+    assert redact("token-1 static-secret") == "token-1 ***"
+
+
+def test_of_a_login_that_answers_with_very_many_strings_the_first_are_masked():
+    redact = Redactor()
+    redact.add_token(*(f"string-{number:05}" for number in range(100_000)))
+    assert redact("string-00000 string-99999") == "*** string-99999"
+    assert len(redact._forms) <= 100
+
+
+class CountingRedactor(Redactor):
+    """Counts the characters that it looks at."""
+
+    __slots__ = ("looked_at",)
+
+    def __call__(self, text):
+        self.looked_at = len(text)
+        return super().__call__(text)
+
+
+def test_of_a_megabyte_that_is_shown_in_part_only_the_beginning_is_looked_at():
+    redact = CountingRedactor(["a-secret"])
+    shown = redact.excerpt("a-secret and " + "x" * 1_000_000)
+    assert shown.startswith("*** and xxx")
+    assert shown.endswith("x… (1000013 characters)")
+    assert redact.looked_at < 20_000
+    assert redact.excerpt("a  short\ntext") == "a short text"
+    assert redact.excerpt("a" * 400) == "a" * 300 + "… (400 characters)"
+    assert Redactor().excerpt("a" * 10_000).endswith("a… (10000 characters)")
+
+
+@pytest.mark.parametrize("at", range(8180, 8195))
+def test_no_part_of_a_secret_is_shown_although_the_text_was_cut_in_it(at):
+    secret = "geheimnis-geheimnis"
+    # All before it is masked, so that the end of what is looked at would be shown.
+    shown = Redactor([secret]).excerpt('token="' + "x" * (at - 8) + '" ' + secret * 200)
+    assert "geheim" not in shown
+    assert "xxx" not in Redactor().excerpt('{"password": "' + "x x" * 100_000)
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -116,6 +166,12 @@ def test_a_secret_can_be_learnt_later():
         ),
         ('<ns:Token type="jwt">abc</ns:Token>', '<ns:Token type="jwt">***</ns:Token>'),
         ("the token has expired", "the token has expired"),
+        # Cut inside the value.
+        ('{"token": "abc def', '{"token": ***'),
+        ('{"token": "abc de\\\\', '{"token": ***'),
+        ("{'token': 'abc def", "{'token': ***"),
+        ('{"tokens": ["abc", "de', '{"tokens": ***'),
+        ('{"credentials": {"user": "u', '{"credentials": ***'),
     ],
 )
 def test_what_stands_under_a_telling_name_is_masked(text, shown):
