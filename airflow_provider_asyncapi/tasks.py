@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -201,6 +201,19 @@ class JobTask:
                 f"params: Airflow keeps this name for the params of a DAG, so {sorted(own)} would not be sent; the"
                 " query's parameters are query_params"
             )
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        """Render the job so that a handle stays one, and the rest as Airflow does."""
+        names = list(template_fields)
+        # Values that were mapped over are complete: what an API gave is never rendered.
+        if "from_job" in names and isinstance(self.from_job, str) and id(self.from_job) not in seen_oids:
+            from airflow_provider_asyncapi.job_templates import render_job
+
+            names.remove("from_job")
+            self.from_job = render_job(self.from_job, context, jinja_env)
+        super()._do_render_template_fields(parent, names, context, jinja_env, seen_oids)  # type: ignore[misc]
 
     def _is_templated(self, name: str) -> bool:
         return _ATTRIBUTES.get(name, name) in self.template_fields

@@ -51,16 +51,22 @@ class JobHandle:
         """
         Read a handle, or make one of a bare identifier.
 
-        :param given: a handle's dict, its JSON text, a string or an integer.
+        :param given: a handle's dict, a string or an integer. Text is always an identifier, whatever it says: an API
+            gave it, and what a handle says is believed.
         :raises HandleError: on anything else, an empty identifier, or a handle of another version.
         """
         if isinstance(given, JobHandle):
             return given
         if given == "None":
             raise HandleError("job: the template gave None, so the task that it takes the job from has pushed nothing")
-        read = _read_text(given) if isinstance(given, str) else given
-        if isinstance(read, Mapping):
-            return cls._parse_dict(read)
+        if isinstance(given, Mapping):
+            return cls._parse_dict(given)
+        if isinstance(given, str) and _looks_like_handle(given):
+            raise HandleError(
+                f"job: this is the text of a job handle, or of what looks like one, and only a handle itself is taken"
+                f" for one: {shorten(given, 80)!r}; give submit.job or wait.job, or a template that is nothing but"
+                " {{ ti.xcom_pull(task_ids='…', key='job') }}"
+            )
         try:
             return cls(check_identifier(given))
         except MissingValueError as error:
@@ -158,18 +164,6 @@ def check_identifier(value: JsonValue) -> str | int:
     return value
 
 
-def _read_text(text: str) -> Any:
-    """Read a handle that a template has turned into text, as JSON or as Python's repr of a dict; else give the text."""
-    import ast
-
-    if not text.lstrip().startswith("{"):
-        return text
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            continue
-    if "version" in text:
-        raise HandleError(f"job: this text begins like a job handle, but isn't one: {shorten(text, 80)!r}")
-    # Microsoft's APIs write their identifiers in braces.
-    return text
+def _looks_like_handle(text: str) -> bool:
+    """Return whether a text is what a filter, or another text around it, makes of a handle."""
+    return text.lstrip().startswith("{") and all(key in text for key in ("version", "identifier", "outcome"))
