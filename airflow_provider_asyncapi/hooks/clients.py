@@ -6,12 +6,15 @@ import asyncio
 import contextvars
 import logging
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
+from airflow_provider_asyncapi.comms import AirflowAwayError, can_ask_asynchronously, find_connection
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.hooks.asyncapi import make_api, named
 
@@ -29,8 +32,11 @@ log = logging.getLogger(__name__)
 _REFRESH_EVERY = 300.0
 #: What was looked up in the last so many seconds is still so.
 _FRESH = 5.0
-#: Waits between look-ups that fail: from, to. Seconds.
+#: Waits between look-ups while Airflow is away: from, to. Seconds.
 _SOONEST, _LATEST = 1.0, 60.0
+#: Seconds that a look-up has at least, also when the deadline has passed while no triggerer ran: then there is one last
+#: poll.
+_LEAST_PATIENCE = 10.0
 
 
 class SupersededError(Exception):
@@ -66,14 +72,16 @@ class SharedClient:
     A generator would keep its frame for each of the thousands that wait in such a context.
 
     :param conn_id: the connection; looked up by whoever comes first, and again from time to time.
+    :param patience: seconds within which Airflow has to tell what the connection is; None for no limit.
+    :raises AirflowAwayError: if it can't.
     :raises ConfigurationError: where the connection is missing or can't be used.
     :raises SupersededError: from the driver, once the connection has changed.
     """
 
-    __slots__ = ("_client", "_clients", "_conn_id")
+    __slots__ = ("_client", "_clients", "_conn_id", "_patience")
 
-    def __init__(self, conn_id: str) -> None:
-        self._conn_id = conn_id
+    def __init__(self, conn_id: str, *, patience: float | None = None) -> None:
+        self._conn_id, self._patience = conn_id, patience
 
     async def __aenter__(self) -> tuple[Api, AiohttpDriver]:
         self._clients = _clients_here()
@@ -81,7 +89,7 @@ class SharedClient:
         client.users += 1
         try:
             if client.api is None or client.driver is None:
-                async with client.looking:
+                async with _limit(self._conn_id, self._patience), client.looking:
                     if client.api is None or client.driver is None:
                         client.api, client.driver = await _open(self._conn_id)
                         client.looked_up_at = _now()
@@ -109,20 +117,22 @@ class SharedClient:
                 await client.driver.close()
 
 
-async def is_superseded(conn_id: str, api: Api) -> bool:
+async def is_superseded(conn_id: str, api: Api, *, patience: float | None = None) -> bool:
     """
     Look a connection up anew, and tell whether it is another one now.
 
     Then all who use it are told so when they want to send something, and the last who leaves closes the pool.
 
     :param api: the connection as it was.
+    :param patience: seconds within which Airflow has to tell what the connection is; None for no limit.
+    :raises AirflowAwayError: if it can't.
     :raises ConfigurationError: where it is gone, or can't be used any more.
     """
     clients = _clients_here()
     client = clients.get(conn_id)
     if client is None or client.api is not api or client.driver is None:
         return True
-    async with client.looking:
+    async with _limit(conn_id, patience), client.looking:
         if clients.get(conn_id) is not client:
             return True
         if _now() - client.looked_up_at < _FRESH:
@@ -152,6 +162,9 @@ async def _keep_fresh(conn_id: str, api: Api) -> None:
         except ConfigurationError as error:
             log.warning("%s", error)
             return
+        except Exception:
+            # Those who wait have a connection that works: this is no reason to end them.
+            log.exception("Connection %r can't be looked up; going on with what it was", conn_id)
 
 
 async def _open(conn_id: str) -> tuple[Api, AiohttpDriver]:
@@ -164,6 +177,23 @@ async def _open(conn_id: str) -> tuple[Api, AiohttpDriver]:
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 
     return api, AiohttpDriver(api, open_connector(api.settings, tls))
+
+
+@asynccontextmanager
+async def _limit(conn_id: str, patience: float | None) -> AsyncIterator[None]:
+    """Raise :class:`AirflowAwayError` if a look-up, or the wait for somebody else's, takes longer than this."""
+    seconds = None if patience is None else max(patience, _LEAST_PATIENCE)
+    scope = asyncio.timeout(seconds)
+    try:
+        async with scope:
+            yield
+    except TimeoutError:
+        if not scope.expired():
+            raise
+        raise AirflowAwayError(
+            f"connection {conn_id!r}: Airflow couldn't tell what it is in the {seconds:.0f} s until the deadline; look"
+            " whether its API server, its database and its secrets backend can be reached"
+        ) from None
 
 
 async def _prepared(conn_id: str) -> Api:
@@ -179,47 +209,26 @@ async def _prepared(conn_id: str) -> Api:
             return await asyncio.to_thread(_read, connection)
         except AsyncApiError as error:
             raise named(conn_id, error) from error
-        except Exception as error:  # noqa: BLE001 - Airflow's line, its API server, a secrets backend: whatever is away
-            log.warning(
-                "Connection %r can't be looked up (%s); trying again in %g s", conn_id, type(error).__name__, pause
-            )
+        except AirflowAwayError as error:
+            log.warning("Connection %r can't be looked up (%s); trying again in %g s", conn_id, error, pause)
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LATEST)
 
 
 async def _look_up(conn_id: str) -> Connection:
     from airflow.providers.common.compat.connection import get_async_connection
+    from airflow.sdk.exceptions import AirflowRuntimeError
 
     try:
-        return await get_async_connection(conn_id)
+        if can_ask_asynchronously():
+            # Airflow 3.1 has the second for what newer ones call "not found".
+            with suppress(AirflowNotFoundException, AirflowRuntimeError):
+                return await get_async_connection(conn_id)
+        if (connection := await find_connection(conn_id)) is not None:
+            return connection
     except PermissionError as error:
         raise ConfigurationError("connection: Airflow doesn't let this task read it") from error
-    except AirflowNotFoundException as error:
-        if not await _is_missing(conn_id):
-            raise
-        raise ConfigurationError("connection: there is none of this name (any more)") from error
-
-
-async def _is_missing(conn_id: str) -> bool:
-    """
-    Tell whether there is no such connection.
-
-    Up to Airflow 3.3 at least, a look-up that failed for any reason ends in "not found"; only the supervisor's own
-    answer tells the two apart.
-    """
-    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
-    from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
-
-    try:
-        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
-    except ImportError:
-        # Where there is no supervisor, nobody could have been away.
-        return True
-    try:
-        answer: Any = await SUPERVISOR_COMMS.asend(GetConnection(conn_id=conn_id))  # codespell:ignore asend
-    except AirflowRuntimeError as error:
-        answer = error.error
-    return isinstance(answer, ErrorResponse) and answer.error == ErrorType.CONNECTION_NOT_FOUND
+    raise ConfigurationError("connection: there is none of this name (any more)")
 
 
 def _read(connection: Connection) -> Api:

@@ -15,9 +15,15 @@ from airflow.providers.common.compat.sdk import conf, redact
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_asyncapi import metrics
+from airflow_provider_asyncapi.comms import AirflowAwayError, read_xcom
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import Log, News, Polled
-from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
+from airflow_provider_asyncapi.core.errors import (
+    AsyncApiError,
+    AuthenticationError,
+    ConfigurationError,
+    DeadlineError,
+)
 from airflow_provider_asyncapi.core.flows.abandon import abandon
 from airflow_provider_asyncapi.core.flows.callbacks import wait_or_hear
 from airflow_provider_asyncapi.core.flows.wait import wait
@@ -42,6 +48,8 @@ if TYPE_CHECKING:
 SHORTEST_DEFERRAL = conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1
 #: Seconds after that in which a callback may still be on its way into the database.
 _MARGIN = 1.0
+#: Seconds within which Airflow has to tell what the connection is when a job is to be cancelled.
+_CANCEL_PATIENCE = 60.0
 #: Cancels that outlive their trigger; the event loop itself holds its tasks only weakly.
 _cancels: set[asyncio.Task[None]] = set()
 
@@ -137,14 +145,16 @@ class AsyncApiJobTrigger(BaseTrigger):
         try:
             handle = await (self._wait_or_hear() if self.spec.get("callback") else self._wait())
             event: dict[str, Any] = {"called": True} if handle is None else {"handle": handle.dump()}
-        except AsyncApiError as error:
-            event = {"error": error.dump()}
+        except (AsyncApiError, AirflowAwayError) as error:
+            # An Airflow that is away is waited for until the deadline.
+            event = {"error": (DeadlineError(str(error)) if isinstance(error, AirflowAwayError) else error).dump()}
             if self._latest is not None:
                 event["handle"] = self._latest.dump()
         finally:
             # The last handle is pushed after the end; a late push of progress must not come after it.
             await self._board().close()
-        if self.begin is None:
+        if self.begin is None and self.task_instance is not None:
+            # In ``airflow dags test`` there is no task instance, and no other process that has to end first.
             await asyncio.sleep(began + SHORTEST_DEFERRAL - time.monotonic())
         if handle is not None and self._may_end_here(handle) and await push_result(self.task_instance, handle):
             yield TaskSuccessEvent()
@@ -157,19 +167,30 @@ class AsyncApiJobTrigger(BaseTrigger):
 
         Any later callback resumes the task by itself. Those until then don't, for the time of the shortest deferral.
         """
-        waiting, state = asyncio.create_task(self._wait()), self._standing()
+        state = self._standing()
+        waiting = asyncio.create_task(self._wait())
+        asking = asyncio.create_task(self._ask_for_calls(state))
         try:
-            await asyncio.wait({waiting}, timeout=SHORTEST_DEFERRAL + _MARGIN)
-            return None if not waiting.done() and await has_called(state.handle, state.heard) else await waiting
+            # The wait ends by its deadline at the latest, however long Airflow can't tell of calls.
+            await asyncio.wait({waiting, asking}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done() and await asking:
+                return None
+            return await waiting
         finally:
-            waiting.cancel()
-            await asyncio.wait({waiting})
+            for task in (waiting, asking):
+                task.cancel()
+            await asyncio.wait({waiting, asking})
+
+    async def _ask_for_calls(self, state: Wait) -> bool:
+        """Return whether the job called back while the task was on its way from the worker to here."""
+        await asyncio.sleep(SHORTEST_DEFERRAL + _MARGIN)
+        return await has_called(state.handle, state.heard)
 
     async def _wait(self) -> JobHandle:
         now = time.time()
         begun: tuple[WaitPlan, Wait] | None = None
         while True:
-            async with SharedClient(self.asyncapi_conn_id) as (api, driver):
+            async with SharedClient(self.asyncapi_conn_id, patience=self._patience()) as (api, driver):
                 plan, state = begun = begun or await self._begun(api, now)
                 try:
                     flow = wait if plan.callback is None else wait_or_hear
@@ -178,7 +199,7 @@ class AsyncApiJobTrigger(BaseTrigger):
                     self.log.info("The connection has changed: going on with what it is now")
                 except AuthenticationError:
                     # The credentials may have been rotated since the connection was looked up.
-                    if not await is_superseded(self.asyncapi_conn_id, api):
+                    if not await is_superseded(self.asyncapi_conn_id, api, patience=self._patience()):
                         raise
             if self._polled is not None:
                 at = self._polled
@@ -204,6 +225,11 @@ class AsyncApiJobTrigger(BaseTrigger):
             self._board().show({JOB_KEY: state.handle.dump(), WAIT_KEY: shown_wait(self.asyncapi_conn_id, state)})
         return plan, state
 
+    def _patience(self) -> float | None:
+        """Return the seconds until the deadline; None if there is no deadline."""
+        deadline = self._standing().deadline
+        return None if deadline is None else deadline - time.time()
+
     def _standing(self) -> Wait:
         """Give where the wait stood when it was handed over, or began here."""
         assert self.wait is not None, "a wait that begins here has begun once its job is known"  # noqa: S101 - for mypy
@@ -211,8 +237,6 @@ class AsyncApiJobTrigger(BaseTrigger):
 
     async def _why_not_here(self, begin: Mapping[str, Any]) -> str | None:
         """Find the job whose wait begins here, or say why a worker has to begin it after all."""
-        from airflow.providers.common.compat.sdk import XCom
-
         ti: Any = self.task_instance
         if ti.try_number > 1:
             # Airflow deletes what earlier tries have pushed, and corrects the task's times, on workers only.
@@ -221,7 +245,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         try:
             if "task_id" in begin:
                 upstream = {**reference(ti), "task_id": begin["task_id"], "map_index": -1}
-                job = await XCom.aget_one(key=begin["key"], **upstream)
+                job = await read_xcom(begin["key"], upstream)
             handle = JobHandle.parse(job)
         except Exception as error:  # noqa: BLE001 - Airflow's line, an XCom backend, a task that has pushed nothing
             return f"the job can't be read from here: {error}"
@@ -260,7 +284,7 @@ class AsyncApiJobTrigger(BaseTrigger):
     async def _abandon(self, plan: WaitPlan, handle: JobHandle) -> None:
         reason = await why_unwanted(self.task_instance, handle, calls=plan.callback is not None)
         if reason is not None:
-            async with SharedClient(self.asyncapi_conn_id) as (api, driver):
+            async with SharedClient(self.asyncapi_conn_id, patience=_CANCEL_PATIENCE) as (api, driver):
                 # Its poll is none of the wait: what people see by now may be of the next try.
                 await driver.run(abandon(api, plan, handle, reason), observe=self._log_event)
 

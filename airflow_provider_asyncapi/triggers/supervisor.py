@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from airflow_provider_asyncapi.comms import AirflowAwayError, ask, can_use_xcoms, read_xcom, write_xcom
 from airflow_provider_asyncapi.core.callbacks import Call
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, RETURN_KEY, reference
@@ -86,18 +87,16 @@ class Board:
             await asyncio.wait({self._pushing})
 
     async def _push(self) -> None:
-        from airflow.providers.common.compat.sdk import XCom
-
         shared = _shared.setdefault(asyncio.get_running_loop(), _Shared())
         pause = _NEWS_EVERY
-        while self._unpushed and hasattr(XCom, "aset"):
+        while self._unpushed and can_use_xcoms():
             soonest = max(self._next_push, shared.began + _STARTING)
             await asyncio.sleep(max(0.0, soonest - time.monotonic()))
             async with shared.turn:
                 news, self._unpushed = self._unpushed, {}
                 try:
                     for key, value in list(news.items()):
-                        await _uninterrupted(XCom.aset(key, value, **reference(self._ti)))
+                        await _uninterrupted(write_xcom(key, value, reference(self._ti)))
                         del news[key]
                     pause = _NEWS_EVERY
                 except Exception as error:  # noqa: BLE001 - news are shown where possible; that is no reason to stop
@@ -112,13 +111,11 @@ class Board:
 
 async def push_result(ti: Any, handle: JobHandle) -> bool:
     """Push what the sensor would, so that its task can end without a worker; tell whether that has been done."""
-    from airflow.providers.common.compat.sdk import XCom
-
     where, result = reference(ti), handle.result_identifier
     try:
-        await XCom.aset(JOB_KEY, handle.dump(), **where)
+        await write_xcom(JOB_KEY, handle.dump(), where)
         if result is not None:
-            await XCom.aset(RETURN_KEY, result, **where)
+            await write_xcom(RETURN_KEY, result, where)
     except Exception as error:  # noqa: BLE001 - whatever it is, a worker may yet do it
         log.warning("The result can't be pushed from here, so a worker ends the task: %s", error)
         return False
@@ -131,14 +128,11 @@ async def has_called(job: JobHandle, heard: int) -> bool:
 
     :param heard: how many calls there were then.
     """
-    from airflow.providers.common.compat.sdk import XCom
-
     pause, task = 1.0, dict[str, Any](job.task)
-    # Before Airflow 3.2 a trigger can't ask.
-    while hasattr(XCom, "aget_one"):
+    while can_use_xcoms():
         try:
-            kept: Any = await _uninterrupted(XCom.aget_one(key=CALLS_KEY, **task))
-        except Exception as error:  # noqa: BLE001 - the API server may be away for a while
+            kept: Any = await _uninterrupted(read_xcom(CALLS_KEY, task))
+        except AirflowAwayError as error:
             log.warning("Can't tell yet whether job %s has called back: %s", job.identifier, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -214,17 +208,13 @@ async def _why_unwanted(task: Mapping[str, Any], job: JobHandle, *, is_last_try:
 
 async def _job_of(task: Mapping[str, Any]) -> Any:
     """Return the identifier of the job that a task has pushed; None if there is none."""
-    from airflow.providers.common.compat.sdk import XCom
-
-    handle: Any = await XCom.aget_one(key=JOB_KEY, **task)
+    handle: Any = await read_xcom(JOB_KEY, task)
     return handle.get("identifier") if isinstance(handle, dict) else None
 
 
 async def _has_ended(ti: Any) -> bool:
     """Tell whether the task has gone on without its trigger, and has written down the job's end."""
-    from airflow.providers.common.compat.sdk import XCom
-
-    handle: Any = await XCom.aget_one(key=JOB_KEY, **reference(ti))
+    handle: Any = await read_xcom(JOB_KEY, reference(ti))
     return isinstance(handle, dict) and JobHandle.parse(handle).outcome.is_final
 
 
@@ -245,9 +235,8 @@ async def _uninterrupted(talk: Coroutine[Any, Any, T]) -> T:
 async def _state_of(task: Mapping[str, Any]) -> str | None:
     """Ask Airflow for the state of a task instance: "none" before it is scheduled, None where there is no such."""
     from airflow.sdk.execution_time.comms import GetTaskStates
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
-    answer: Any = await SUPERVISOR_COMMS.asend(  # codespell:ignore asend
+    answer: Any = await ask(
         GetTaskStates(
             dag_id=task["dag_id"],
             task_ids=[task["task_id"]],

@@ -128,6 +128,30 @@ class Supervisor:
         return None
 
 
+class InProcessSupervisor:
+    """
+    Be the supervisor of ``airflow dags test``, which has no asynchronous side, in place of another.
+
+    As Airflow's own does, it takes itself away while it answers.
+    """
+
+    def __init__(self, answers: Supervisor, monkeypatch: Any) -> None:
+        from airflow.sdk.execution_time import task_runner
+
+        self._module, self._answers = task_runner, answers
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", self)
+
+    def send(self, msg: Any) -> Any:
+        del self._module.SUPERVISOR_COMMS
+        try:
+            return self._answers.send(msg)
+        finally:
+            self._module.SUPERVISOR_COMMS = self
+
+    def kinds(self) -> list[str]:
+        return [type(message).__name__ for message in self._answers.messages]
+
+
 class Store(dict[str, Any]):
     """Be the task state store of Airflow 3.3: only JSON goes in."""
 

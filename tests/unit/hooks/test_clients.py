@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.hooks import clients
 from airflow_provider_asyncapi.hooks.clients import SharedClient
 from tests.unit.triggers.test_trigger import POLL, event_of, trigger, until
-from tests.unit.worlds import ApiServer, Supervisor, reply
+from tests.unit.worlds import ApiServer, InProcessSupervisor, Supervisor, reply
 
 RUNNING, DONE = reply({"status": "running"}), reply({"status": "done"})
 
@@ -122,6 +123,78 @@ def test_while_airflow_is_away_the_wait_goes_on(
     api.says(POLL, DONE)
     assert asyncio.run(event_of(trigger()))["handle"]["outcome"] == "success"
     assert "Connection 'asyncapi_default' can't be looked up" in caplog.text
+
+
+def test_while_airflow_is_away_the_deadline_ends_the_wait_and_the_error_says_why(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "_LEAST_PATIENCE", 0.0)
+    supervisor.away = 1_000_000
+    error = asyncio.run(event_of(trigger(deadline=time.time() + 0.3)))["error"]
+    assert error["kind"] == "DeadlineError"
+    assert "connection 'asyncapi_default': Airflow couldn't tell what it is" in error["message"]
+    assert not api.requests
+
+
+def test_after_the_deadline_too_there_is_time_for_a_look_up_and_a_last_poll(api: ApiServer, connection: None) -> None:
+    api.says(POLL, DONE)
+    now = time.time()
+    assert asyncio.run(event_of(trigger(started_at=now - 20, deadline=now - 10)))["handle"]["outcome"] == "success"
+
+
+def test_a_mistake_in_the_look_up_ends_the_wait_and_is_not_repeated(
+    connection: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def fail(conn_id: str) -> Any:
+        asked.append(conn_id)
+        raise AttributeError("no such method")
+
+    monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", fail)
+    with pytest.raises(AttributeError, match="no such method"):
+        asyncio.run(event_of(trigger()))
+    assert len(asked) == 1
+
+
+def test_a_mistake_in_a_later_look_up_leaves_the_waits_alone_and_is_logged(
+    api: ApiServer, connection: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(clients, "_REFRESH_EVERY", 0.05)
+    api.says(POLL, RUNNING)
+
+    async def fail(conn_id: str) -> Any:
+        raise AttributeError("no such method")
+
+    async def scenario() -> dict[str, Any]:
+        waiting = asyncio.create_task(event_of(trigger()))
+        await until(lambda: api.count(POLL))
+        monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", fail)
+        await until(lambda: "going on with what it was" in caplog.text)
+        api.says(POLL, DONE)
+        return await waiting
+
+    assert asyncio.run(scenario())["handle"]["outcome"] == "success"
+
+
+def test_in_a_test_of_the_dag_the_connection_is_asked_of_the_synchronous_supervisor(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_process = InProcessSupervisor(supervisor, monkeypatch)
+    api.says(POLL, RUNNING, DONE)
+    waiting = trigger()
+    waiting.task_instance = None
+    assert asyncio.run(event_of(waiting))["handle"]["outcome"] == "success"
+    assert "GetConnection" in in_process.kinds()
+
+
+def test_in_a_test_of_the_dag_a_connection_that_is_missing_is_an_error_that_says_so(
+    api: ApiServer, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    InProcessSupervisor(supervisor, monkeypatch)
+    waiting = trigger()
+    waiting.task_instance = None
+    assert "there is none of this name" in asyncio.run(event_of(waiting))["error"]["message"]
 
 
 def test_a_connection_that_the_task_may_not_see_is_an_error_that_says_so(

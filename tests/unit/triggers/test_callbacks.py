@@ -8,19 +8,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import XCom
 
+from airflow_provider_asyncapi.comms import AirflowAwayError, can_use_xcoms
 from airflow_provider_asyncapi.core.callbacks import Call, dump_all
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.plans.wait import Wait
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
+from airflow_provider_asyncapi.triggers import supervisor as line
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.xcoms import CALLS_KEY
 from tests.unit.triggers.test_trigger import POLL, SPEC, SUBMITTER, event_of, trigger, until
-from tests.unit.worlds import ApiServer, Supervisor, reply
+from tests.unit.worlds import ApiServer, InProcessSupervisor, Supervisor, reply
 
 CALLED = dump_all([Call("a", 0.0, "application/json", b'{"status": "done"}')])
-CAN_ASK = pytest.mark.skipif(not hasattr(XCom, "aget_one"), reason="before Airflow 3.2 a trigger can't ask")
+CAN_ASK = pytest.mark.skipif(not can_use_xcoms(), reason="before Airflow 3.2 a trigger can't ask")
 
 
 def waiting_for_calls(*, heard: int = 0, seconds: float = 20, **spec: Any) -> AsyncApiJobTrigger:
@@ -88,19 +89,76 @@ def test_while_airflow_is_away_it_is_asked_again_and_polls_go_on(
 ) -> None:
     asked: list[float] = []
 
-    async def away_at_first(**_: Any) -> Any:
+    async def away_at_first(*_: Any) -> Any:
         asked.append(time.monotonic())
         if len(asked) == 1:
-            raise RuntimeError("the API server is away")
+            raise AirflowAwayError("the API server is away")
         return CALLED
 
-    monkeypatch.setattr(XCom, "aget_one", away_at_first)
+    monkeypatch.setattr(line, "read_xcom", away_at_first)
     api.says(POLL, reply({"status": "running"}))
     waiting = waiting_for_calls(poke_interval=0.1)
     waiting.wait = replace(waiting.wait, next_poll=None)
     assert asyncio.run(event_of(waiting)) == {"called": True}
     assert asked[1] - asked[0] >= 1
     assert api.count(POLL) > 1
+
+
+@CAN_ASK
+def test_a_poll_ends_the_wait_while_airflow_cannot_tell_of_callbacks(
+    api: ApiServer, connection: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def away(key: str, _: Any) -> Any:
+        asked.append(key)
+        raise AirflowAwayError("the API server is away")
+
+    monkeypatch.setattr(line, "read_xcom", away)
+    api.says(POLL, *[reply({"status": "running"})] * 3, reply({"status": "done"}))
+    waiting = waiting_for_calls(poke_interval=0.1)
+    waiting.wait = replace(waiting.wait, next_poll=None)
+    assert asyncio.run(event_of(waiting))["handle"]["outcome"] == "success"
+    assert asked
+
+
+@CAN_ASK
+def test_the_deadline_ends_the_wait_while_airflow_cannot_tell_of_callbacks(
+    api: ApiServer, connection: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any) -> Any:
+        raise AirflowAwayError("the API server is away")
+
+    monkeypatch.setattr(line, "read_xcom", away)
+    assert asyncio.run(event_of(alone(seconds=0.3)))["error"]["kind"] == "DeadlineError"
+
+
+@CAN_ASK
+def test_a_mistake_in_reading_callbacks_ends_the_wait_and_is_not_repeated(
+    api: ApiServer, connection: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def fail(key: str, _: Any) -> Any:
+        asked.append(key)
+        raise AttributeError("no such method")
+
+    monkeypatch.setattr(line, "read_xcom", fail)
+    with pytest.raises(AttributeError, match="no such method"):
+        asyncio.run(event_of(waiting_for_calls()))
+    assert len(asked) == 1
+
+
+@CAN_ASK
+def test_in_a_test_of_the_dag_a_callback_is_read_through_the_synchronous_supervisor(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor.xcoms[CALLS_KEY] = CALLED
+    in_process = InProcessSupervisor(supervisor, monkeypatch)
+    waiting = waiting_for_calls()
+    waiting.task_instance = None
+    assert asyncio.run(event_of(waiting)) == {"called": True}
+    assert in_process.kinds().count("GetXCom") == 1
 
 
 @CAN_ASK

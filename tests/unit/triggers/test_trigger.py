@@ -4,14 +4,15 @@ import asyncio
 import importlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import XCom
 
+from airflow_provider_asyncapi.comms import can_use_xcoms
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.plans.wait import Wait
@@ -36,7 +37,7 @@ SPEC: dict[str, Any] = {
 }
 CANCELLED_BY = {"endpoint": "/jobs/{identifier}/cancel"}
 #: Airflow 3.2 and newer let a trigger write XComs.
-SHOWS_PROGRESS = hasattr(XCom, "aset")
+SHOWS_PROGRESS = can_use_xcoms()
 
 
 def trigger(
@@ -223,7 +224,7 @@ def test_news_of_tasks_are_told_after_the_start_one_by_one_and_are_the_latest_th
     told: list[tuple[float, int]] = []
     telling = 0
 
-    async def aset(_key: str, value: int, **_where: object) -> None:
+    async def write_xcom(_key: str, value: int, _where: object) -> None:
         nonlocal telling
         telling += 1
         assert telling == 1
@@ -243,7 +244,7 @@ def test_news_of_tasks_are_told_after_the_start_one_by_one_and_are_the_latest_th
             await asyncio.sleep(0.01)
         await asyncio.gather(*(board.close() for board in boards))
 
-    monkeypatch.setattr(XCom, "aset", aset)
+    monkeypatch.setattr(line, "write_xcom", write_xcom)
     monkeypatch.setattr(line, "_NEXT_TASK", 0.03)
     monkeypatch.setattr(line, "_STARTING", 0.3)
     began = time.monotonic()
@@ -258,7 +259,7 @@ def test_news_that_could_not_be_told_are_told_once_airflow_is_back(monkeypatch: 
     told: dict[str, str] = {}
     asked: list[str] = []
 
-    async def aset(key: str, value: str, **_where: object) -> None:
+    async def write_xcom(key: str, value: str, _where: object) -> None:
         asked.append(key)
         if 2 <= len(asked) <= 4:
             raise RuntimeError("the API server is away")
@@ -271,7 +272,7 @@ def test_news_that_could_not_be_told_are_told_once_airflow_is_back(monkeypatch: 
         board.show({"job": "new"})
         await until(lambda: len(told) == 2 and board._pushing is None)
 
-    monkeypatch.setattr(XCom, "aset", aset)
+    monkeypatch.setattr(line, "write_xcom", write_xcom)
     monkeypatch.setattr(line, "_STARTING", 0)
     monkeypatch.setattr(line, "_NEWS_EVERY", 0.01)
     monkeypatch.setattr(line, "_NEXT_TASK", 0)
@@ -284,7 +285,7 @@ def test_news_that_could_not_be_told_are_told_once_airflow_is_back(monkeypatch: 
 def test_a_board_that_is_closed_shows_nothing_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
 
-    async def aset(key: str, _value: str, **_where: object) -> None:
+    async def write_xcom(key: str, _value: str, _where: object) -> None:
         told.append(key)
 
     async def scenario() -> None:
@@ -293,7 +294,7 @@ def test_a_board_that_is_closed_shows_nothing_any_more(monkeypatch: pytest.Monke
         board.show({"job": "of an earlier try"})
         assert board._pushing is None
 
-    monkeypatch.setattr(XCom, "aset", aset)
+    monkeypatch.setattr(line, "write_xcom", write_xcom)
     asyncio.run(scenario())
     assert not told
 
@@ -348,9 +349,6 @@ def test_a_kill_cancels_the_job_only_if_nobody_wants_it(
     api: ApiServer, connection: None, supervisor: Supervisor, states: Any, submitted: str, cancels: int
 ) -> None:
     supervisor.xcoms["job"] = {"version": 1, "identifier": submitted}
-    if submitted == "j-2" and not SHOWS_PROGRESS:
-        # Where triggers can't read XCom they have no on_kill either.
-        cancels = 0
     api.says(POLL, reply({"status": "running"}))
     api.says(CANCEL, reply(status=202))
     supervisor.task_states = states if states is AWAY else {"run": states}
@@ -381,11 +379,11 @@ def test_while_a_task_waits_its_own_xcom_tells_for_which_job(
 ) -> None:
     pushed = {"wait": own, "submit": submitted}
 
-    async def read(*, key: str, task_id: str, **_: Any) -> Any:
-        identifier = pushed[task_id]
+    async def read(_key: str, task: Mapping[str, Any]) -> Any:
+        identifier = pushed[task["task_id"]]
         return None if identifier is None else {"version": 1, "identifier": identifier}
 
-    monkeypatch.setattr(XCom, "aget_one", read)
+    monkeypatch.setattr(line, "read_xcom", read)
     api.says(POLL, reply({"status": "running"}))
     api.says(CANCEL, reply(status=202))
     supervisor.task_states = {"run": {"wait": "deferred", "submit": "success"}}

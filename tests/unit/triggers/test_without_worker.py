@@ -136,12 +136,10 @@ def test_in_a_test_of_the_dag_a_worker_ends_the_task(api: ApiServer) -> None:
 def test_where_the_result_cannot_be_pushed_a_worker_ends_the_task(
     api: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow.providers.common.compat.sdk import XCom
-
-    async def away(*_: Any, **__: Any) -> None:
+    async def away(*_: Any) -> None:
         raise RuntimeError("the API server is away")
 
-    monkeypatch.setattr(XCom, "aset", away)
+    monkeypatch.setattr("airflow_provider_asyncapi.triggers.supervisor.write_xcom", away)
     api.says(POLL, DONE)
     assert event_of(trigger()).payload["handle"]["outcome"] == "success"
 
@@ -183,12 +181,10 @@ def test_a_worker_tells_what_is_wrong_with_the_job(api: ApiServer, given: dict[s
 
 
 def test_while_airflow_cannot_say_which_job_it_is_a_worker_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow.providers.common.compat.sdk import XCom
-
-    async def away(**_: Any) -> None:
+    async def away(*_: Any) -> None:
         raise RuntimeError("the API server is away")
 
-    monkeypatch.setattr(XCom, "aget_one", away)
+    monkeypatch.setattr(triggers, "read_xcom", away)
     event = event_of(trigger(begin={"task_id": "submit", "key": "job"}))
     assert event.payload == {"begin": "the job can't be read from here: the API server is away"}
 

@@ -1,0 +1,177 @@
+"""
+Send messages to Airflow's supervisor from an event loop, and tell an Airflow that is away from a mistake.
+
+In the triggerer the supervisor answers asynchronously. In ``airflow dags test``, ``airflow tasks test`` and
+``dag.test()`` it is an object of the same process that has a synchronous ``send`` only; one trigger runs there at a
+time, so that a call on the loop holds up nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import http
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+#: Exceptions of a program that is wrong, which no service that is away raises.
+MISTAKES: Final = (
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    SyntaxError,
+    TypeError,
+)
+_CONNECTION_FIELDS: Final = ("conn_id", "conn_type", "host", "login", "password", "port", "extra")
+#: Those below 500 that a repeated request may mend.
+_TRANSIENT: Final = frozenset({http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS})
+
+
+class AirflowAwayError(Exception):
+    """Airflow can't answer now, and may later: its API server, its database or a secrets backend is away."""
+
+
+async def ask(message: Any) -> Any:
+    """
+    Send a message to the supervisor and return its answer, which may be an ``ErrorResponse``.
+
+    :raises AirflowAwayError: if Airflow can't answer now.
+    :raises ImportError: if there is no supervisor, for no task runs here.
+    """
+    import httpx
+    from airflow.sdk.exceptions import AirflowRuntimeError
+    from airflow.sdk.execution_time.comms import ErrorResponse
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    comms: Any = SUPERVISOR_COMMS
+    try:
+        answer = await comms.asend(message) if can_ask_asynchronously() else comms.send(message)
+    except AirflowRuntimeError as error:
+        answer = error.error
+        if not _is_away(answer):
+            raise
+    except httpx.HTTPStatusError as error:
+        # Of the API that runs in the process of ``airflow dags test``.
+        if not _is_away_status(error.response.status_code):
+            raise
+        raise AirflowAwayError(str(error)) from error
+    except (httpx.TransportError, OSError, EOFError) as error:
+        raise AirflowAwayError(f"{type(error).__name__}: {error}") from error
+    if isinstance(answer, ErrorResponse) and _is_away(answer):
+        detail = answer.detail or {}
+        raise AirflowAwayError(f"{answer.error.value}: {detail.get('message') or 'Airflow gives no reason'}")
+    return answer
+
+
+def can_ask_asynchronously() -> bool:
+    """Return whether Airflow's own asynchronous functions work here: not so in ``airflow dags test`` and its like."""
+    from airflow.sdk.execution_time import task_runner
+
+    comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    return comms is None or hasattr(comms, "asend")
+
+
+async def find_connection(conn_id: str) -> Connection | None:
+    """
+    Return a connection that Airflow's own look-up doesn't find; None if it really isn't defined.
+
+    Airflow's look-up takes each backend that fails for one that doesn't know the connection (up to 3.3 at least), and
+    can't ask the supervisor of ``airflow dags test``. So this asks the secrets backends and the supervisor itself.
+
+    :raises AirflowAwayError: if one of them can't answer now.
+    """
+    from airflow.providers.common.compat.sdk import Connection
+    from airflow.sdk.execution_time.comms import ConnectionResult, ErrorResponse, GetConnection
+
+    if (connection := await _find_in_backends(conn_id)) is not None:
+        return connection
+    try:
+        answer = await ask(GetConnection(conn_id=conn_id))
+    except ImportError:
+        # Without a supervisor there is nobody who could have been away.
+        return None
+    if isinstance(answer, ConnectionResult):
+        return Connection(schema=answer.schema_, **{name: getattr(answer, name) for name in _CONNECTION_FIELDS})
+    if isinstance(answer, ErrorResponse) and answer.error.value == "PERMISSION_DENIED":
+        raise PermissionError(conn_id)
+    return None
+
+
+async def read_xcom(key: str, task: Mapping[str, Any]) -> Any:
+    """
+    Return an XCom of a task; None if there is none.
+
+    :param task: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
+    :raises AirflowAwayError: if Airflow can't answer now.
+    """
+    from airflow.providers.common.compat.sdk import XCom
+    from airflow.sdk.execution_time.comms import GetXCom
+
+    # What Airflow 3.3 has as XCom.aget_one; 3.2 takes the same message and lacks the method.
+    answer = await ask(GetXCom(key=key, **task))
+    return None if answer is None or answer.value is None else XCom.deserialize_value(answer)
+
+
+async def write_xcom(key: str, value: Any, task: Mapping[str, Any]) -> None:
+    """
+    Push an XCom of a task.
+
+    :param task: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
+    :raises AirflowAwayError: if Airflow can't take it now.
+    """
+    from airflow.providers.common.compat.sdk import XCom
+    from airflow.sdk.execution_time.comms import SetXCom
+
+    # What Airflow 3.3 has as XCom.aset; 3.2 takes the same message and lacks the method.
+    await ask(SetXCom(key=key, value=XCom.serialize_value(value, key=key, **task), **task))
+
+
+def can_use_xcoms() -> bool:
+    """
+    Return whether a trigger can read and write XComs: from Airflow 3.2 on.
+
+    In 3.1 all triggers share one line to the supervisor that a single unfinished or failed message breaks.
+    """
+    from airflow import __version__
+
+    return not __version__.startswith("3.1.")
+
+
+async def _find_in_backends(conn_id: str) -> Connection | None:
+    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
+
+    for backend in ensure_secrets_backend_loaded():
+        if type(backend).__module__.startswith("airflow.sdk."):
+            # That one asks the supervisor, and hides what it answers.
+            continue
+        try:
+            connection: Any = await asyncio.to_thread(backend.get_connection, conn_id)
+        except (*MISTAKES, PermissionError):
+            raise
+        except Exception as error:
+            # Each backend has exceptions of its own for a server that doesn't answer.
+            raise AirflowAwayError(f"{type(backend).__name__}: {type(error).__name__}") from error
+        if connection is not None:
+            return connection  # type: ignore[no-any-return]
+    return None
+
+
+def _is_away(answer: Any) -> bool:
+    """Return whether an ``ErrorResponse`` says that a later try may succeed."""
+    if answer.error.value not in ("API_SERVER_ERROR", "GENERIC_ERROR"):
+        return False
+    detail = answer.detail or {}
+    cause = getattr(builtins, str(detail.get("exception_type")), None)
+    is_mistake = isinstance(cause, type) and issubclass(cause, MISTAKES)
+    status = detail.get("status_code")
+    return not is_mistake and (status is None or _is_away_status(status))
+
+
+def _is_away_status(status: int) -> bool:
+    return status >= http.HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT
