@@ -86,7 +86,7 @@ class ConnectionSettings:
     :param proxy: URL of an HTTP proxy.
     :param connect_timeout: seconds until a connection has to stand.
     :param read_timeout: seconds that the server may stay silent.
-    :param connections_per_host: how many connections at the same time.
+    :param connections_per_host: how many connections at the same time; None for as many as are needed.
     :param requests_per_second: how many requests are begun per second at most; None for no limit.
     :param trusted_hosts: further hosts that may see the credentials, ``host`` or ``host:port``.
     :param profile: the profile that operators use where they name none.
@@ -107,7 +107,7 @@ class ConnectionSettings:
     proxy: str | None = field(default=None, repr=False)
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
-    connections_per_host: int = 20
+    connections_per_host: int | None = None
     requests_per_second: float | None = None
     trusted_hosts: frozenset[str] = frozenset()
     profile: str | None = None
@@ -163,7 +163,7 @@ class ConnectionSettings:
             proxy=_proxy(fields.get("proxy")),
             connect_timeout=_positive(fields, "connect_timeout", 10.0),
             read_timeout=_positive(fields, "read_timeout", 60.0),
-            connections_per_host=int(_positive(fields, "connections_per_host", 20, least=1)),
+            connections_per_host=int(_positive(fields, "connections_per_host", 0.0, least=1)) or None,
             requests_per_second=_positive(fields, "requests_per_second", 0.0) or None,
             trusted_hosts=frozenset(map(_trusted_host, items(fields, "trusted_hosts"))),
             profile=fields.get("profile") or None,

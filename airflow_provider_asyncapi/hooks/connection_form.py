@@ -114,7 +114,9 @@ FIELDS: dict[str, dict[str, Any]] = {
     "proxy": _text("Proxy", "URL of an HTTP proxy, with user and password if it needs them.", secret=True),
     "connect_timeout": _number("Connect timeout", "Seconds until a connection has to stand; 10 where empty."),
     "read_timeout": _number("Read timeout", "Seconds that the API may stay silent; 60 where empty."),
-    "connections_per_host": _number("Connections per host", "At the same time, from one process; 20 where empty."),
+    "connections_per_host": _number(
+        "Connections per host", "At the same time, from one process; if empty, as many as are needed."
+    ),
     "requests_per_second": _number("Requests per second", "From one process; no limit where empty."),
 }
 

@@ -26,7 +26,8 @@ from airflow_provider_asyncapi.core.pacing import OVERLOADED, Pacer
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import fault
-from airflow_provider_asyncapi.transports.pool import Pool, has_been_used
+from airflow_provider_asyncapi.transports.pool import Pool, has_been_used, most_connections
+from airflow_provider_asyncapi.transports.resolver import Resolver
 from airflow_provider_asyncapi.transports.rounds import Rounds
 from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import INTERIM, LONGEST_LINE, SLOWEST, Receiver, wire_head, wire_url
@@ -65,10 +66,13 @@ class AiohttpDriver:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=api.settings.connect_timeout)
-        self._pool = Pool(connector, timeout)
         self._proxy = URL(api.settings.proxy) if api.settings.proxy else None
-        self._routes: dict[str, aiohttp.ClientRequest] = {}
+        self._pool = Pool(
+            connector,
+            self._make_route,
+            timeout=api.settings.connect_timeout,
+            limit=api.settings.connections_per_host or most_connections(),
+        )
         self._sleep = sleep
         self._steady = steady
         self._pacer = Pacer(api.settings.requests_per_second)
@@ -173,9 +177,9 @@ class AiohttpDriver:
 
     async def _send_until_new(self, effect: Send, observe: Observer) -> Response:
         """Send a request, again and again as long as the flow needn't be woken for the answer."""
-        route, head = self._on_wire(effect.request)
+        server, head = self._on_wire(effect.request)
         while True:
-            response = await self._send(effect, route, head)
+            response = await self._send(effect, server, head)
             polled = None if effect.passed is None else effect.passed(response)
             if polled is None or polled.pause is None:
                 return response
@@ -184,7 +188,7 @@ class AiohttpDriver:
             observe(polled)
             await self._sleep(polled.pause)
 
-    async def _send(self, effect: Send, route: aiohttp.ClientRequest, head: bytes) -> Response:
+    async def _send(self, effect: Send, server: str, head: bytes) -> Response:
         request, clock = effect.request, self._api.clock
         if self._retired is not None:
             raise copy(self._retired)
@@ -192,33 +196,33 @@ class AiohttpDriver:
             raise HeldError(f"{request}: not sent, for the API wants no requests for {held:.3g} s", held)
         if pause := self._pacer.reserve(self._steady()):
             await self._sleep(pause)
-        response = await self._over_a_connection(effect, route, head)
+        response = await self._over_a_connection(effect, server, head)
         if response.status in OVERLOADED and self._api.settings.trusts(request.url):
             self._pacer.heed(response, clock())
         return response
 
-    async def _over_a_connection(self, effect: Send, route: aiohttp.ClientRequest, head: bytes) -> Response:
+    async def _over_a_connection(self, effect: Send, server: str, head: bytes) -> Response:
         """Send a request; once more where the server has hung up on the connection of one before."""
         settings, request, new = self._api.settings, effect.request, not effect.repeatable
         while True:
             # What is raised has no cause, for Airflow logs it, and the library's own text holds the URL with its query.
             try:
-                connection = await self._pool.connect(route, new=new)
+                connection, _ = await self._pool.connect(server, new=new)
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise fault(settings, request, error, connecting=True) from None
             was_used = has_been_used(connection)
             try:
                 response = await self._exchange(effect, connection, head)
             except (aiohttp.ClientError, aiohttp.http.HttpProcessingError) as error:
-                connection.close()
+                self._pool.discard(server, connection)
                 if new or not was_used or not isinstance(error, _HungUpError):
                     raise fault(settings, request, error, connecting=False) from None
                 new = True
             except BaseException:
-                connection.close()
+                self._pool.discard(server, connection)
                 raise
             else:
-                self._pool.release(route, connection)
+                self._pool.release(server, connection)
                 return response
 
     async def _exchange(self, effect: Send, connection: Connection, head: bytes) -> Response:
@@ -263,8 +267,8 @@ class AiohttpDriver:
                 receiver.feed(chunk[start : start + _AT_A_TIME])
         return receiver.finish()
 
-    def _on_wire(self, request: Request) -> tuple[aiohttp.ClientRequest, bytes]:
-        """Say where a request goes, and give its head."""
+    def _on_wire(self, request: Request) -> tuple[str, bytes]:
+        """Return the server that a request goes to, as scheme, host and port, and the request's head."""
         url = wire_url(request)
         # Through a proxy without TLS it is the proxy that reads the head.
         proxy = self._proxy if url.startswith("http:") else None
@@ -272,18 +276,14 @@ class AiohttpDriver:
         if proxy is not None and proxy.raw_user is not None:
             login = base64.b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()
             headers += (("Proxy-Authorization", f"Basic {login}"),)
-        return self._route(url), wire_head(request.method, url, headers, request.body, to_proxy=proxy is not None)
-
-    def _route(self, url: str) -> aiohttp.ClientRequest:
-        """Give what the connector wants to know to find a connection, made once for each server."""
         scheme, _, rest = url.partition("://")
         server = f"{scheme}://{rest.partition('/')[0]}"
-        route = self._routes.get(server)
-        if route is None:
-            loop = asyncio.get_running_loop()
-            route = aiohttp.ClientRequest("GET", URL(server, encoded=True), loop=loop, proxy=self._proxy)
-            self._routes[server] = route
-        return route
+        return server, wire_head(request.method, url, headers, request.body, to_proxy=proxy is not None)
+
+    def _make_route(self, server: str) -> aiohttp.ClientRequest:
+        """Make what the connector wants to know to open a connection."""
+        loop = asyncio.get_running_loop()
+        return aiohttp.ClientRequest("GET", URL(server, encoded=True), loop=loop, proxy=self._proxy)
 
 
 def _give_up(protocol: ResponseHandler, request: Request, seconds: float) -> None:
@@ -292,4 +292,5 @@ def _give_up(protocol: ResponseHandler, request: Request, seconds: float) -> Non
 
 def open_connector(settings: ConnectionSettings, tls: ssl.SSLContext) -> aiohttp.TCPConnector:
     """Make what opens the TCP connections of one Airflow connection, on the running loop."""
-    return aiohttp.TCPConnector(ssl=tls, limit=0, limit_per_host=settings.connections_per_host)
+    # The pool counts them, and the resolver keeps the addresses: aiohttp would keep those of each host for ever.
+    return aiohttp.TCPConnector(ssl=tls, limit=0, use_dns_cache=False, resolver=Resolver(settings.connect_timeout))

@@ -12,6 +12,14 @@ from airflow_provider_asyncapi.core.messages import Request
 from airflow_provider_asyncapi.core.settings import ConnectionSettings
 
 
+class SlowLookUpError(TimeoutError):
+    """The name server hasn't answered in time."""
+
+
+class PoolFullError(TimeoutError):
+    """No connection became free in time."""
+
+
 def fault(settings: ConnectionSettings, request: Request, error: BaseException, *, connecting: bool) -> TransportError:
     """
     Translate an exception of a library.
@@ -44,6 +52,10 @@ def _reason(settings: ConnectionSettings, request: Request, found: list[BaseExce
                 f"the server's certificate isn't trusted ({cause.verify_message}); the connection's ca_cert names the"
                 " authorities that are"
             )
+    if any(isinstance(cause, PoolFullError) for cause in found):
+        return "none of the connections became free in time; connections_per_host limits their number"
+    if any(isinstance(cause, SlowLookUpError) for cause in found):
+        return f"the host's name wasn't resolved within {settings.connect_timeout:g} s"
     if any(isinstance(cause, socket.gaierror) for cause in found):
         return "the host's name can't be resolved"
     if any(isinstance(cause, TimeoutError) for cause in found):

@@ -1,100 +1,211 @@
-"""In the triggerer: connections that stay open from one request to the next."""
+"""In the triggerer: connections that stay open from one request to the next, as many as are needed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
-from collections.abc import Iterator
+import math
+import resource
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import aiohttp
+
+from airflow_provider_asyncapi.transports.faults import PoolFullError
+
 if TYPE_CHECKING:
-    import aiohttp
     from aiohttp.connector import Connection
 
 #: Seconds for which a connection is kept that nobody uses, as by aiohttp.
 _KEPT_FOR = 15.0
+#: More connections than anybody needs.
+_MANY = 1_000_000
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """
+    Somebody who waits for a connection.
+
+    :param turn: the connection; None for the permission to open one.
+    :param new: whether it has to be one that nobody has used.
+    """
+
+    turn: asyncio.Future[Connection | None]
+    new: bool
+
+
+@dataclass(slots=True, eq=False)
+class _Server:
+    """
+    A server that there are connections to.
+
+    :param route: what the connector wants to know to open one.
+    :param taken: how many are in use, or being opened.
+    :param idle: those that nobody uses, each with when it was used last, the oldest first.
+    :param waiting: who waits for one, in the order in which they came.
+    """
+
+    route: aiohttp.ClientRequest
+    taken: int = 0
+    idle: deque[tuple[Connection, float]] = field(default_factory=deque)
+    waiting: deque[_Waiting] = field(default_factory=deque)
 
 
 class Pool:
     """
     Connections that are handed from one request straight to the next to the same server.
 
-    aiohttp's connector opens, limits and counts them. But to give one back and to ask for it again, with each poll,
-    costs a tenth of the poll; so the connector gets it back only where somebody waits there.
+    aiohttp's connector only opens them. To give one back to it and to ask for it again, with each poll, costs a tenth
+    of the poll. Nothing is kept of a server that there is no connection to: redirects may lead to any number of them.
 
-    :param connector: opens them.
-    :param timeout: how long that may take.
+    :param connector: opens connections, without a limit of its own.
+    :param make_route: makes what the connector wants to know of a server, given its scheme, host and port.
+    :param timeout: seconds that opening one may take.
+    :param limit: how many there may be to one server.
     :param kept_for: how long one is kept that nobody uses, in seconds.
     """
 
     def __init__(
-        self, connector: aiohttp.TCPConnector, timeout: aiohttp.ClientTimeout, kept_for: float = _KEPT_FOR
+        self,
+        connector: aiohttp.TCPConnector,
+        make_route: Callable[[str], aiohttp.ClientRequest],
+        *,
+        timeout: float,
+        limit: int,
+        kept_for: float = _KEPT_FOR,
     ) -> None:
-        self._connector = connector
-        self._timeout = timeout
-        self._kept_for = kept_for
+        self._connector, self._make_route = connector, make_route
+        self._timeout, self._limit, self._kept_for = timeout, limit, kept_for
+        self._untimed = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
         self._loop = asyncio.get_running_loop()
-        self._idle: defaultdict[aiohttp.ClientRequest, deque[tuple[Connection, float]]] = defaultdict(deque)
-        self._waiting = 0
+        self._servers: dict[str, _Server] = {}
         self._sweeping: asyncio.TimerHandle | None = None
 
-    async def connect(self, route: aiohttp.ClientRequest, *, new: bool = False) -> Connection:
+    async def connect(self, name: str, *, new: bool = False, within: float = math.inf) -> tuple[Connection, float]:
         """
-        Give a connection to a server.
+        Return a connection to a server, and the seconds for which one more wasn't allowed.
 
-        :param route: the server, the same object each time.
+        :param name: scheme, host and port of the server.
         :param new: whether it has to be one that nobody has used.
-        :raises aiohttp.ClientError: where there is none to be had.
+        :param within: seconds that it may take in all.
+        :raises PoolFullError: if none became free in time.
+        :raises TimeoutError: if opening one takes too long.
+        :raises aiohttp.ClientError: if there is none to be had.
         """
-        idle = self._idle[route]
-        if new and idle:
-            # It makes room where their number is limited.
-            idle.popleft()[0].close()
-        while idle and not new:
-            # The one used last, so that those that aren't needed grow old.
-            connection, since = idle.pop()
-            if self._loop.time() - since < self._kept_for and _is_usable(connection):
-                return connection
-            connection.close()
-        self._waiting += 1
-        try:
-            while True:
-                connection = await self._connector.connect(route, traces=[], timeout=self._timeout)
-                if not new or not has_been_used(connection):
-                    return connection
-                connection.close()
-        finally:
-            self._waiting -= 1
+        server = self._servers.get(name)
+        if server is None:
+            server = self._servers[name] = _Server(self._make_route(name))
+        if not new and (connection := self._take(server)) is not None:
+            return connection, 0.0
+        waited = 0.0
+        if server.taken + len(server.idle) < self._limit:
+            server.taken += 1
+        elif server.idle:
+            # It makes room for a new one.
+            server.idle.popleft()[0].close()
+            server.taken += 1
+        else:
+            began = self._loop.time()
+            free = await self._wait_for_turn(name, server, new=new, within=within)
+            waited = self._loop.time() - began
+            if free is not None:
+                return free, waited
+        return await self._open(name, server, within - waited), waited
 
-    def release(self, route: aiohttp.ClientRequest, connection: Connection) -> None:
+    def release(self, name: str, connection: Connection) -> None:
         """Take back a connection whose answer has been read."""
-        if self._waiting or not _is_usable(connection):
-            connection.release()
+        server = self._servers[name]
+        if not _is_usable(connection):
+            self.discard(name, connection)
             return
-        self._idle[route].append((connection, self._loop.time()))
+        while server.waiting:
+            first = server.waiting.popleft()
+            if first.turn.done():
+                continue
+            if first.new:
+                connection.close()
+                first.turn.set_result(None)
+            else:
+                first.turn.set_result(connection)
+            return
+        server.taken -= 1
+        server.idle.append((connection, self._loop.time()))
         if self._sweeping is None:
             self._sweeping = self._loop.call_later(self._kept_for, self._sweep)
+
+    def discard(self, name: str, connection: Connection) -> None:
+        """Close a connection that can't be used again."""
+        connection.close()
+        self._free(name, self._servers[name])
 
     async def close(self) -> None:
         """Close all connections."""
         if self._sweeping is not None:
             self._sweeping.cancel()
-        for connection in self._older_than(0):
-            # The connector waits for their end.
-            connection.release()
+        for server in self._servers.values():
+            while server.idle:
+                # The connector waits for their end.
+                server.idle.popleft()[0].release()
         await self._connector.close()
 
-    def _sweep(self) -> None:
-        for connection in self._older_than(self._kept_for):
+    def _take(self, server: _Server) -> Connection | None:
+        while server.idle:
+            # The one used last, so that those that aren't needed grow old.
+            connection, since = server.idle.pop()
+            if self._loop.time() - since < self._kept_for and _is_usable(connection):
+                server.taken += 1
+                return connection
             connection.close()
-        some_are_left = any(self._idle.values())
-        self._sweeping = self._loop.call_later(self._kept_for, self._sweep) if some_are_left else None
+        return None
 
-    def _older_than(self, seconds: float) -> Iterator[Connection]:
-        latest = self._loop.time() - seconds
-        for idle in self._idle.values():
-            while idle and idle[0][1] <= latest:
-                yield idle.popleft()[0]
+    async def _open(self, name: str, server: _Server, within: float) -> Connection:
+        try:
+            async with asyncio.timeout(min(self._timeout, within)):
+                return await self._connector.connect(server.route, traces=[], timeout=self._untimed)
+        except BaseException:
+            self._free(name, server)
+            raise
+
+    async def _wait_for_turn(self, name: str, server: _Server, *, new: bool, within: float) -> Connection | None:
+        """Wait for a connection that becomes free, or, for which None stands, for the permission to open one."""
+        waiting = _Waiting(self._loop.create_future(), new)
+        server.waiting.append(waiting)
+        try:
+            async with asyncio.timeout(None if within == math.inf else within):
+                return await waiting.turn
+        except (asyncio.CancelledError, TimeoutError) as error:
+            if not waiting.turn.cancelled():
+                # The turn came as this one was cancelled: it is the next one's.
+                connection = waiting.turn.result()
+                self._free(name, server) if connection is None else self.release(name, connection)
+            if isinstance(error, TimeoutError):
+                raise PoolFullError from None
+            raise
+
+    def _free(self, name: str, server: _Server) -> None:
+        """Let another connection be opened in the place of one that is gone."""
+        while server.waiting:
+            first = server.waiting.popleft()
+            if not first.turn.done():
+                first.turn.set_result(None)
+                return
+        server.taken -= 1
+        self._forget_if_unused(name, server)
+
+    def _forget_if_unused(self, name: str, server: _Server) -> None:
+        if not server.taken and not server.idle and self._servers.get(name) is server:
+            del self._servers[name]
+
+    def _sweep(self) -> None:
+        latest = self._loop.time() - self._kept_for
+        for name, server in list(self._servers.items()):
+            while server.idle and server.idle[0][1] <= latest:
+                server.idle.popleft()[0].close()
+            self._forget_if_unused(name, server)
+        some_are_left = any(server.idle for server in self._servers.values())
+        self._sweeping = self._loop.call_later(self._kept_for, self._sweep) if some_are_left else None
 
 
 def _is_usable(connection: Connection) -> bool:
@@ -107,3 +218,9 @@ def has_been_used(connection: Connection) -> bool:
     """Tell whether another request was sent over a connection."""
     # Each request sets it.
     return connection.protocol is not None and connection.protocol.read_timeout is not None
+
+
+def most_connections() -> int:
+    """Return how many connections to a server this process can afford: half of the files that it may open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MANY if files == resource.RLIM_INFINITY else max(1, files // 2)

@@ -32,6 +32,7 @@ from airflow_provider_asyncapi.core.pacing import Pacer
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import causes, fault
+from airflow_provider_asyncapi.transports.names import find_addresses_within
 from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import (
     CHUNK,
@@ -47,6 +48,10 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 T = TypeVar("T")
+#: Connections that are kept where their number isn't limited; a fetch has seldom more pages under way.
+_KEPT = 1000
+#: Seconds until a connection has to stand for which nobody has said how long it may take.
+_LONGEST_CONNECT = 60.0
 #: Whether what is being sent on this thread mustn't meet a connection that the server is just closing.
 _has_to_be_new: ContextVar[bool] = ContextVar("_has_to_be_new", default=False)
 #: The URL of what is being sent on this thread, byte for byte.
@@ -271,6 +276,27 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
         # A proxy without TLS is told the whole URL.
         super().putrequest(method, request_target(exact) if url.startswith("/") else exact, *args, **given)
 
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first address of the host that takes it, within the time for all of them."""
+        seconds = self.timeout or _LONGEST_CONNECT
+        latest = time.monotonic() + seconds
+        problem: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
+        for family, kind, protocol, _, address in find_addresses_within(self.host, self.port, seconds):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                _set_timeout(sock, latest)
+                sock.connect(address)
+                # What is left is for TLS, and for a proxy.
+                _set_timeout(sock, latest)
+            except OSError as error:
+                sock.close()
+                problem = error
+            else:
+                return sock
+        raise problem
+
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3
         try:
             response = super().getresponse()
@@ -280,6 +306,18 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
             raise
         self._has_answered = True
         return response
+
+
+def _set_timeout(sock: socket.socket, latest: float) -> None:
+    """
+    Let a socket wait until a moment.
+
+    :param latest: the moment, on the monotonic clock.
+    :raises TimeoutError: if it is over.
+    """
+    if (left := latest - time.monotonic()) <= 0:
+        raise TimeoutError("there is no time left to connect")
+    sock.settimeout(left)
 
 
 class _HTTPSConnection(_HTTPConnection, urllib3.connection.HTTPSConnection):
@@ -307,9 +345,10 @@ _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 class _Adapter(HTTPAdapter):
     """Gives our TLS context and connections to all pools, those through a proxy included."""
 
-    def __init__(self, context: ssl.SSLContext, connections: int) -> None:
+    def __init__(self, context: ssl.SSLContext, connections: int | None) -> None:
         self._context = context
-        super().__init__(pool_maxsize=connections, pool_block=True)
+        # Without a limit, one that is more than the pool keeps is closed once it was used.
+        super().__init__(pool_maxsize=connections or _KEPT, pool_block=connections is not None)
 
     def init_poolmanager(self, *args: Any, **given: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **given)

@@ -264,7 +264,7 @@ def test_a_coded_body_that_never_holds_anything_is_not_read_on(driver, serve, he
 
     server = serve(endless)
     outcome = fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"), limit=1000)
-    assert outcome.error[0] == "RefusedContentError"
+    assert outcome.error[0] == "BodyTooLargeError"
     assert "more than 1000 bytes" in outcome.error[1]
     assert sent < 20_000_000, "what the machine buffers, and no more"
 

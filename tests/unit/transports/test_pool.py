@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,7 +11,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from airflow_provider_asyncapi.transports.pool import Pool, has_been_used
+from airflow_provider_asyncapi.transports.faults import PoolFullError
+from airflow_provider_asyncapi.transports.pool import Pool, has_been_used, most_connections
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -32,23 +34,31 @@ class Listener:
 
 
 def pooling(
-    scenario: Callable[[Pool, Any, Listener], Awaitable[None]], *, limit: int = 0, kept_for: float = 60
+    scenario: Callable[[Pool, str, Listener], Awaitable[None]], *, limit: int = 9, kept_for: float = 60
 ) -> None:
     """Run a scenario with a pool of connections, and what it connects to."""
 
     async def main() -> None:
         listener = Listener()
         async with await asyncio.start_server(listener.taken, "127.0.0.1", 0) as server:
-            url = URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-            route = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
-            pool = Pool(aiohttp.TCPConnector(limit_per_host=limit), aiohttp.ClientTimeout(), kept_for)
+            name = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            pool = Pool(aiohttp.TCPConnector(limit=0), make_route, timeout=10, limit=limit, kept_for=kept_for)
             try:
-                await scenario(pool, route, listener)
+                await scenario(pool, name, listener)
             finally:
                 await pool.close()
             await until(lambda: listener.open == 0)
 
     asyncio.run(main())
+
+
+def make_route(name: str) -> aiohttp.ClientRequest:
+    return aiohttp.ClientRequest("GET", URL(name), loop=asyncio.get_running_loop())
+
+
+async def connected(pool: Pool, name: str, **given: Any) -> Any:
+    connection, _ = await pool.connect(name, **given)
+    return connection
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -57,42 +67,42 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def test_a_connection_is_handed_on():
-    async def scenario(pool: Pool, route: Any, listener: Listener) -> None:
-        first = await pool.connect(route)
-        pool.release(route, first)
-        assert await pool.connect(route) is first
-        other = await pool.connect(route)
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        first = await connected(pool, name)
+        pool.release(name, first)
+        assert await connected(pool, name) is first
+        other = await connected(pool, name)
         assert other is not first
-        pool.release(route, first)
-        pool.release(route, other)
-        assert await pool.connect(route) is other, "those that aren't needed have to grow old"
-        pool.release(route, other)
+        pool.release(name, first)
+        pool.release(name, other)
+        assert await connected(pool, name) is other, "those that aren't needed have to grow old"
+        pool.release(name, other)
 
     pooling(scenario)
 
 
 def test_whoever_waits_for_one_gets_it():
-    async def scenario(pool: Pool, route: Any, listener: Listener) -> None:
-        first = await pool.connect(route)
-        waiting = [asyncio.create_task(pool.connect(route)) for _ in range(2)]
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        first = await connected(pool, name)
+        waiting = [asyncio.create_task(connected(pool, name)) for _ in range(2)]
         await asyncio.sleep(0)
-        pool.release(route, first)
+        pool.release(name, first)
         second = await waiting[0]
         assert not waiting[1].done()
-        pool.release(route, second)
-        pool.release(route, await waiting[1])
+        pool.release(name, second)
+        pool.release(name, await waiting[1])
         assert len(listener.writers) == 1
 
     pooling(scenario, limit=1)
 
 
 def test_one_that_nobody_uses_is_closed():
-    async def scenario(pool: Pool, route: Any, listener: Listener) -> None:
-        pool.release(route, await pool.connect(route))
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        pool.release(name, await connected(pool, name))
         await until(lambda: listener.open == 1)
         await until(lambda: listener.open == 0)
         # Once more, for the sweeping ends where nothing is left.
-        pool.release(route, await pool.connect(route))
+        pool.release(name, await connected(pool, name))
         await until(lambda: len(listener.writers) == 2)
         await until(lambda: listener.open == 0)
 
@@ -100,63 +110,160 @@ def test_one_that_nobody_uses_is_closed():
 
 
 def test_one_that_is_too_old_is_not_used(monkeypatch):
-    async def scenario(pool: Pool, route: Any, listener: Listener) -> None:
-        first = await pool.connect(route)
-        pool.release(route, first)
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        first = await connected(pool, name)
+        pool.release(name, first)
         loop = asyncio.get_running_loop()
         later = loop.time() + 61
         with monkeypatch.context() as patched:
             patched.setattr(loop, "time", lambda: later)
-            second = await pool.connect(route)
+            second = await connected(pool, name)
         assert first.closed
-        pool.release(route, second)
+        pool.release(name, second)
 
     pooling(scenario)
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n"])
 def test_one_that_the_server_has_spoken_on_or_closed_is_not_used(said):
-    async def scenario(pool: Pool, route: Any, listener: Listener) -> None:
-        first = await pool.connect(route)
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        first = await connected(pool, name)
         first.protocol.set_response_params()
-        pool.release(route, first)
+        pool.release(name, first)
         await until(lambda: listener.open == 1)
         if said:
             listener.writers[0].write(said)
         else:
             listener.writers[0].close()
         await until(lambda: first.protocol is None or first.protocol.should_close)
-        second = await pool.connect(route)
+        second = await connected(pool, name)
         assert second is not first
-        pool.release(route, second)
+        pool.release(name, second)
 
     pooling(scenario)
 
 
 def test_where_a_new_one_is_wanted_an_idle_one_makes_room():
-    async def scenario(pool: Pool, route: Any, listener: Listener) -> None:
-        first = await pool.connect(route)
-        pool.release(route, first)
-        second = await pool.connect(route, new=True)
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        first = await connected(pool, name)
+        pool.release(name, first)
+        second = await connected(pool, name, new=True)
         assert first.closed
         assert not has_been_used(second)
-        pool.release(route, second)
+        pool.release(name, second)
         assert len(listener.writers) == 2
 
     pooling(scenario, limit=1)
 
 
 def test_where_a_new_one_is_wanted_nobody_gets_what_another_gives_back():
-    async def scenario(pool: Pool, route: Any, listener: Listener) -> None:
-        first = await pool.connect(route)
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        first = await connected(pool, name)
         first.protocol.set_response_params(read_timeout=1)
         assert has_been_used(first)
-        waiting = asyncio.create_task(pool.connect(route, new=True))
+        waiting = asyncio.create_task(connected(pool, name, new=True))
         await asyncio.sleep(0)
-        pool.release(route, first)
+        pool.release(name, first)
         second = await waiting
         assert not has_been_used(second)
-        pool.release(route, second)
+        pool.release(name, second)
         assert len(listener.writers) == 2
 
     pooling(scenario, limit=1)
+
+
+def test_a_limit_holds_and_whoever_gives_up_waiting_says_why():
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        first = await connected(pool, name)
+        with pytest.raises(PoolFullError):
+            await pool.connect(name, within=0.01)
+        waiting = asyncio.create_task(pool.connect(name))
+        await asyncio.sleep(0.02)
+        pool.release(name, first)
+        same, waited = await waiting
+        assert same is first
+        assert waited > 0
+        pool.release(name, first)
+
+    pooling(scenario, limit=1)
+
+
+def test_without_a_limit_nobody_waits():
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        got = await asyncio.gather(*[pool.connect(name) for _ in range(50)])
+        assert {waited for _, waited in got} == {0.0}
+        for connection, _ in got:
+            pool.release(name, connection)
+
+    pooling(scenario, limit=most_connections())
+
+
+def test_a_broken_connection_makes_room_for_another():
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        first = await connected(pool, name)
+        waiting = asyncio.create_task(connected(pool, name))
+        await asyncio.sleep(0)
+        pool.discard(name, first)
+        second = await waiting
+        assert second is not first
+        pool.release(name, second)
+
+    pooling(scenario, limit=1)
+
+
+def test_a_connection_that_can_not_be_opened_takes_no_room():
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        for _ in range(3):
+            with pytest.raises(aiohttp.ClientError):
+                await pool.connect("http://127.0.0.1:9")
+        assert not pool._servers
+
+    pooling(scenario, limit=1)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_turn_that_comes_as_its_owner_is_cancelled_is_the_next_ones(is_open):
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        first = await connected(pool, name)
+        waiting = [asyncio.create_task(connected(pool, name)) for _ in range(2)]
+        await asyncio.sleep(0)
+        if is_open:
+            pool.release(name, first)
+        else:
+            pool.discard(name, first)
+        waiting[0].cancel()
+        pool.release(name, await waiting[1])
+        assert waiting[0].cancelled()
+
+    pooling(scenario, limit=1)
+
+
+def test_whoever_is_cancelled_before_his_turn_takes_none():
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        first = await connected(pool, name)
+        waiting = [asyncio.create_task(connected(pool, name)) for _ in range(2)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        await asyncio.sleep(0)
+        pool.release(name, first)
+        assert await waiting[1] is first
+        pool.discard(name, first)
+
+    pooling(scenario, limit=1)
+
+
+def test_nothing_is_kept_of_a_server_that_there_is_no_connection_to():
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        pool.discard(name, await connected(pool, name))
+        assert not pool._servers
+        pool.release(name, await connected(pool, name))
+        assert list(pool._servers) == [name]
+        await until(lambda: not pool._servers)
+
+    pooling(scenario, kept_for=0.05)
+
+
+def test_half_of_the_files_that_the_process_may_open_are_for_connections(monkeypatch):
+    for files, most in [(1024, 512), (1, 1), (resource.RLIM_INFINITY, 1_000_000)]:
+        monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
+        assert most_connections() == most

@@ -1,0 +1,75 @@
+"""
+Host names: looked up within a given time, and never on a thread that others need.
+
+The system's look-up can't be interrupted, and with a name server that doesn't answer it takes as long as
+``/etc/resolv.conf`` says, often half a minute. So each look-up has a thread of its own, which is left behind when the
+time is up; as a daemon it doesn't hold up the end of the process either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, TypeAlias
+
+from airflow_provider_asyncapi.transports.faults import SlowLookUpError
+
+#: Family, kind, protocol, canonical name and socket address, as :func:`socket.getaddrinfo` gives them.
+Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
+#: The share of the time for connecting that a look-up may take: a little less, so that its error says what took long.
+SHARE = 0.98
+
+
+def find_addresses(host: str, port: int, family: int = socket.AF_UNSPEC, flags: int = 0) -> Sequence[Address]:
+    """
+    Return the addresses of a host; it takes as long as the system takes.
+
+    :raises OSError: if it has none.
+    """
+    try:
+        return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG | flags)
+    except UnicodeError:
+        raise socket.gaierror(socket.EAI_NONAME, "not a host name") from None
+
+
+def find_addresses_within(host: str, port: int, seconds: float) -> Sequence[Address]:
+    """
+    Return the addresses of a host, waiting on this thread for a given time at most.
+
+    :raises SlowLookUpError: if the name server hasn't answered by then.
+    :raises OSError: if the host has no address.
+    """
+    # What is an address already needs no name server, and no thread.
+    with contextlib.suppress(socket.gaierror):
+        return find_addresses(host, port, flags=socket.AI_NUMERICHOST)
+    found: Future[Sequence[Address]] = Future()
+    on_thread(lambda: find_addresses(host, port), found.set_result, found.set_exception)
+    try:
+        return found.result(seconds * SHARE)
+    except FutureTimeoutError:
+        if found.done():
+            raise
+        raise SlowLookUpError from None
+
+
+def on_thread(work: Callable[[], Any], take: Callable[[Any], object], fail: Callable[[Any], object]) -> None:
+    """
+    Do something on a thread of its own.
+
+    :param take: is given the result, on that thread.
+    :param fail: is given what was raised.
+    """
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is for whoever waits
+            fail(error)
+        else:
+            take(result)
+
+    threading.Thread(target=run, name="asyncapi-look-up", daemon=True).start()
