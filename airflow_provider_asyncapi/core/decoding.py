@@ -95,7 +95,7 @@ def _document(response: Response, chosen: Format, kind: str) -> JsonValue:
     if kind == "xml":
         # Written anew, since a str can't keep the encoding that the document declares.
         return elements.as_markup(response.xml)
-    text = documents.decode_text(response.body, chosen.content_type(response))
+    text = documents.decode_text(response.body, response.declared_type)
     if kind == "text":
         return text
     if response.content_type == "text/html":

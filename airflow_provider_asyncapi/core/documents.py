@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import re
-from typing import TYPE_CHECKING
 
 from airflow_provider_asyncapi.core.charsets import codec_of
-from airflow_provider_asyncapi.core.errors import ContentError, RefusedContentError
+from airflow_provider_asyncapi.core.errors import ContentError
 from airflow_provider_asyncapi.core.values import JsonValue, shorten
-
-if TYPE_CHECKING:
-    from lxml import etree
 
 #: Of a form.
 _MOST_FIELDS = 1000
@@ -60,7 +57,7 @@ def charset_of(begins: bytes, content_type: str) -> str:
     :param begins: its first bytes.
     :raises ContentError: if the declared charset is unknown.
     """
-    declared = _CHARSET.search(content_type)
+    declared = declared_charset(content_type)
     if begins.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if begins.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
@@ -69,23 +66,38 @@ def charset_of(begins: bytes, content_type: str) -> str:
         return "utf-16"
     if declared is None:
         return "utf-8"
-    codec = codec_of(declared[1])
+    codec = codec_of(declared)
     if codec is None:
         raise ContentError(
-            f"the body declares an unknown charset {shorten(declared[1], 40)!r}; set result_format's charset to the"
+            f"the body declares an unknown charset {shorten(declared, 40)!r}; set result_format's charset to the"
             " right one"
         )
     # Without a byte order mark, as browsers read it.
     return f"{codec}-le" if codec in ("utf-16", "utf-32") else codec
 
 
+def declared_charset(content_type: str) -> str | None:
+    """Return the charset that a content type names, as it is written there."""
+    found = _CHARSET.search(content_type)
+    return None if found is None else found[1]
+
+
 def json_charset_of(begins: bytes, content_type: str) -> str:
-    """Give the charset of a JSON text: UTF-16 and UTF-32 are told from the first bytes (RFC 4627, section 3)."""
-    return json.detect_encoding(begins) if b"\0" in begins[:4] else charset_of(begins, content_type)
+    """
+    Return the codec of a JSON text: UTF-16 and UTF-32 are told from the first bytes (RFC 4627, section 3).
+
+    An unknown charset counts as UTF-8, the only one that JSON may have (RFC 8259, section 8.1).
+    """
+    if b"\0" in begins[:4]:
+        return json.detect_encoding(begins)
+    try:
+        return charset_of(begins, content_type)
+    except ContentError:
+        return "utf-8"
 
 
-def _what_it_is(body: bytes, content_type: str) -> str:
-    """Say in a few words what came instead of what was promised."""
+def describe_body(body: bytes, content_type: str) -> str:
+    """Return in a few words what a body is that isn't what was promised."""
     declared = content_type.partition(";")[0].strip() or "no content type"
     if not body.strip():
         return f"an empty body ({declared})"
@@ -102,18 +114,29 @@ def parse_json(body: bytes, content_type: str) -> JsonValue:
     :raises ContentError: naming what came instead, with the position of the first mistake.
     """
     if not body.strip():
-        raise ContentError(f"expected JSON, got {_what_it_is(body, content_type)}")
+        raise ContentError(f"expected JSON, got {describe_body(body, content_type)}")
     try:
-        text = decode_text(body, content_type) if b"\0" not in body[:4] else body.decode(json.detect_encoding(body))
-        return json.loads(text)
+        return json.loads(_decode_json(body, content_type))
     except json.JSONDecodeError as error:
         raise ContentError(
-            f"expected JSON, got {_what_it_is(body, content_type)}:"
+            f"expected JSON, got {describe_body(body, content_type)}:"
             f" {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
     # A ValueError is undecodable, or a number of more digits than Python reads.
     except (ValueError, RecursionError) as error:
-        raise ContentError(f"expected JSON, got {_what_it_is(body, content_type)}: {error}") from None
+        raise ContentError(f"expected JSON, got {describe_body(body, content_type)}: {error}") from None
+
+
+def _decode_json(body: bytes, content_type: str) -> str:
+    if b"\0" in body[:4]:
+        return body.decode(json.detect_encoding(body))
+    try:
+        return decode_text(body, content_type)
+    except ContentError:
+        # RFC 8259, sections 8.1 and 11: JSON is UTF-8, and a charset of its media type says nothing.
+        with contextlib.suppress(UnicodeError):
+            return body.decode()
+        raise
 
 
 def parse_form(body: bytes, content_type: str) -> dict[str, JsonValue]:
@@ -127,32 +150,5 @@ def parse_form(body: bytes, content_type: str) -> dict[str, JsonValue]:
     try:
         fields = parse_qs(decode_text(body, content_type), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError as error:
-        raise ContentError(f"expected a form, got {_what_it_is(body, content_type)}: {error}") from None
+        raise ContentError(f"expected a form, got {describe_body(body, content_type)}: {error}") from None
     return {name: values[0] if len(values) == 1 else values for name, values in fields.items()}
-
-
-def parse_xml(body: bytes, content_type: str) -> etree._Element:
-    """
-    Read an XML body without resolving anything outside of it.
-
-    :raises ContentError: naming what came instead.
-    :raises RefusedContentError: where the document type declares entities or refers to a file or address.
-    """
-    from lxml import etree
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
-    try:
-        root = etree.fromstring(body, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise ContentError(f"expected XML, got {_what_it_is(body, content_type)}: {error}") from None
-    info = root.getroottree().docinfo
-    if info.doctype and (info.system_url or info.public_id or _declares_entities(info)):
-        raise RefusedContentError(
-            "the XML declares entities or refers to an external document type, which is never resolved:"
-            " ask the API for plain XML"
-        )
-    return root
-
-
-def _declares_entities(info: etree.DocInfo) -> bool:
-    return info.internalDTD is not None and any(True for _ in info.internalDTD.iterentities())

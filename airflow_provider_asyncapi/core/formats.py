@@ -35,7 +35,8 @@ class Format:
     How a body is read.
 
     :param name: one of :data:`FORMATS`; None to go by the content type.
-    :param charset: of the text, where the API states a wrong one; a byte order mark still comes first.
+    :param charset: the charset of the text, if the API states a wrong one: what is read is read as this
+        (:meth:`~.messages.Response.read_as`). A byte order mark still comes first.
     :param table: how CSV or TSV is written.
     :param elements: what elements of XML become: one of :data:`~.elements.READERS`.
     """
@@ -93,11 +94,6 @@ class Format:
             f"the answer is {kind}, which is no text: set result_format to one of {', '.join(FORMATS)}, or"
             " output='file' with a destination"
         )
-
-    def content_type(self, response: Response) -> str:
-        """Give the content type that says how the text is encoded."""
-        declared = response.headers.get("content-type", "")
-        return declared if self.charset is None else f"{response.content_type}; charset={self.charset}"
 
 
 def tabular(response: Response) -> str | None:

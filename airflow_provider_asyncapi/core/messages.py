@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from airflow_provider_asyncapi.core import documents
+from airflow_provider_asyncapi.core import documents, xml_documents
 from airflow_provider_asyncapi.core.compression import content_codings
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResponseError, UnsafeValueError
 from airflow_provider_asyncapi.core.redaction import shown_url
@@ -130,6 +130,7 @@ class Response:
     :param headers: the header fields.
     :param body: the decoded bytes (content codings undone).
     :param url: the URL that answered.
+    :param charset: the charset of the text, if the author says it; what the answer says about it doesn't count then.
     :param streamed: bytes that went to a sink instead of the body, content codings not undone.
     """
 
@@ -138,6 +139,7 @@ class Response:
     body: bytes = b""
     url: str = ""
     streamed: int = 0
+    charset: str | None = None
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {shown_url(self.url)}>"
@@ -151,6 +153,16 @@ class Response:
     def content_type(self) -> str:
         """The media type without parameters, lower case; empty where there is none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def declared_type(self) -> str:
+        """The content type with its parameters, the charset as the author says it; empty if there is none."""
+        declared = self.headers.get("content-type", "")
+        return declared if self.charset is None else f"{self.content_type}; charset={self.charset}"
+
+    def read_as(self, charset: str | None) -> Response:
+        """Return the same answer, its text in this charset if there is one."""
+        return self if charset in (None, self.charset) else dataclasses.replace(self, charset=charset)
 
     @property
     def content_coding(self) -> str:
@@ -170,7 +182,7 @@ class Response:
 
         :raises ContentError: where it isn't.
         """
-        return self._parse_once(documents.parse_json)
+        return self._parse_once("json", lambda: documents.parse_json(self.body, self.declared_type))
 
     @cached_property
     def xml(self) -> etree._Element:
@@ -178,26 +190,26 @@ class Response:
         The root element of the body read as XML.
 
         :raises ContentError: where it isn't XML.
-        :raises RefusedContentError: where it declares entities or refers to something outside.
+        :raises RefusedContentError: if it needs entities, or is nested too deeply.
         """
-        return self._parse_once(documents.parse_xml)
+        return self._parse_once("xml", lambda: xml_documents.parse_xml(self.body, self.declared_type, self.charset))
 
-    def _parse_once(self, parse: Callable[[bytes, str], T]) -> T:
+    def _parse_once(self, kind: str, parse: Callable[[], T]) -> T:
         """Parse the body; one that can't be parsed isn't tried again by each selector that looks into it."""
-        errors: dict[object, ResponseError] = self.__dict__.setdefault("_errors", {})
-        if parse in errors:
+        errors: dict[str, ResponseError] = self.__dict__.setdefault("_errors", {})
+        if kind in errors:
             # A copy, for a traceback is added to each that is raised.
-            raise copy(errors[parse])
+            raise copy(errors[kind])
         try:
-            return parse(self.body, self.headers.get("content-type", ""))
+            return parse()
         except ResponseError as error:
-            errors[parse] = copy(error)
+            errors[kind] = copy(error)
             raise
 
     @cached_property
     def text(self) -> str:
         """The body as text, in its declared charset, undecodable bytes replaced."""
-        return documents.decode_text(self.body, self.headers.get("content-type", ""), errors="replace")
+        return documents.decode_text(self.body, self.declared_type, errors="replace")
 
 
 class Part(Response):

@@ -53,7 +53,7 @@ def stream_rows(
     begins = b"".join(itertools.islice(_unpacked(read()), 1))[:_BEGINNING]
     whole = dataclasses.replace(head, body=begins)
     kind = chosen.name or tabular(head) or ("json" if path else chosen.kind_of(whole))
-    content_type = chosen.content_type(head)
+    content_type = head.declared_type
     if kind == "json":
         charset = documents.json_charset_of(begins, content_type)
         rows = _json_items(lambda: _utf8(read, charset), items.prefix, str(path))

@@ -53,7 +53,7 @@ class Failures:
             content = stored.read(
                 f"failed_records: {self._partial.member!r}", "leave failed_records out, and count in a next task"
             )
-            self.count(Response(200, body=content))
+            self.count(Response(200, body=content, charset=self._fetching.plan.format.charset))
 
     def judge(self) -> None:
         """

@@ -129,8 +129,9 @@ class _Run:
             self.target.undo_earlier()
         plan = self.fetching.plan
         if self.called is not None:
-            answer = Answer(CALL, self.called, self.fetching.scope)
-            return self._value(self.fetching.decoded(decoding.decode, answer), [self.called])
+            called = self.called.read_as(plan.format.charset)
+            answer = Answer(CALL, called, self.fetching.scope)
+            return self._value(self.fetching.decoded(decoding.decode, answer), [called])
         inline = self.fetching.inline_value()
         if inline is None:
             self._ask(self.fetching.locate())

@@ -238,12 +238,13 @@ class Fetching:
         patience = Patience(self.plan.schedule)
         # How much was here when the result was last located: an expired URL may not send us in a circle.
         located_at = -1
+        charset = self.plan.format.charset if self._is_result(step) else None
         while True:
             variables = scope()
             request = self._request(step, variables)
 
             def is_answer(response: Response, variables: Variables = variables) -> bool:
-                return speaks_of_status(step.rules, response, variables)
+                return speaks_of_status(step.rules, response.read_as(charset), variables)
 
             try:
                 response = yield from persist(
@@ -251,6 +252,7 @@ class Fetching:
                 )
             except BodyTooLargeError as error:
                 raise error.with_message(f"{error}; a large result can be streamed: output='file'") from error
+            response = response.read_as(charset)
             seen = dataclasses.replace(response, body=download.head) if download and response.ok else response
             outcome = _outcome(step.rules, seen, variables)
             if outcome is Outcome.SUCCESS or (outcome is None and (response.ok or response.status in also)):
@@ -279,8 +281,11 @@ class Fetching:
 
     def _has_expired(self, step: Step, response: Response) -> bool:
         """Tell whether a located URL may not be good any more."""
-        is_located = self.plan.locate is not None and step is not self.plan.locate and step is not self.plan.cleanup
-        return is_located and response.status in _EXPIRED
+        return self.plan.locate is not None and self._is_result(step) and response.status in _EXPIRED
+
+    def _is_result(self, step: Step) -> bool:
+        """Tell whether a request asks for the result itself."""
+        return step is not self.plan.locate and step is not self.plan.cleanup
 
     def _rejection(self, step: Step, request: Request, response: Response) -> AsyncApiError:
         error = rejection(self.api, request, response, message=step.error_message)

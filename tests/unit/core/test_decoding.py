@@ -18,7 +18,10 @@ def answer(body, kind="application/json"):
 
 
 def decode(body, kind="application/json", *, chosen=None, path=None, read=decoding.decode):
-    return read(answer(body, kind), Format.parse(chosen), Selection.parse_optional(path, "result_path"), {"id": 7})
+    chosen = Format.parse(chosen)
+    return read(
+        answer(body, kind).read_as(chosen.charset), chosen, Selection.parse_optional(path, "result_path"), {"id": 7}
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,25 @@ def test_the_content_type_says_how_a_body_is_read(body, kind, value):
 )
 def test_the_author_knows_better_than_the_content_type(chosen, body, value):
     assert decode(body, "application/octet-stream", chosen=chosen) == value
+
+
+@pytest.mark.parametrize(
+    ("chosen", "body", "kind", "value"),
+    [
+        ("json", b'["\xe4"]', "application/json", ["ä"]),
+        ("json", b'["\xe4"]', "application/json; charset=utf8mb4", ["ä"]),
+        ("json", '["ä"]'.encode(), "application/json; charset=latin-1", ["Ã¤"]),
+        ("xml", b"<?xml version='1.0' encoding='utf-8'?><a>\xe4</a>", "text/xml; charset=utf-8", "<a>ä</a>"),
+        ("text", b"\xe4", "text/plain; charset=utf-8", "ä"),
+        ("csv", b"\xe4\n1", "text/csv; charset=utf8mb4", [{"ä": "1"}]),
+        ("ndjson", b'"\xe4"', NDJSON, ["ä"]),
+    ],
+)
+def test_the_charset_of_the_author_overrules_all_that_the_answer_says(chosen, body, kind, value):
+    assert decode(body, kind, chosen={"format": chosen, "charset": "latin-1"}) == value
+    if chosen in ("json", "xml"):
+        path = "$[0]" if chosen == "json" else "xpath:/a"
+        assert decode(body, kind, chosen={"charset": "latin-1"}, path=path) in value
 
 
 def test_an_html_page_may_be_wanted():
@@ -141,7 +163,7 @@ def test_elements_can_stay_markup():
     ("body", "error"),
     [
         ('<!DOCTYPE a [<!ENTITY e "x">]><a><b>&e;</b></a>', RefusedContentError),
-        ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><a><b/></a>', RefusedContentError),
+        ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><a><b>&e;</b></a>', RefusedContentError),
         ("<b>" * 1000 + "</b>" * 1000, ContentError),
     ],
     ids=["entities", "external", "depth"],

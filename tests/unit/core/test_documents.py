@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.documents import decode_text, parse_form, parse_json, parse_xml
-from airflow_provider_asyncapi.core.errors import ContentError, RefusedContentError, ResponseError
+from airflow_provider_asyncapi.core.documents import decode_text, json_charset_of, parse_form, parse_json
+from airflow_provider_asyncapi.core.errors import ContentError
 
 
 @pytest.mark.parametrize(
@@ -92,53 +92,13 @@ def test_what_is_no_json_is_an_error_that_says_what_came_instead(body, content_t
         parse_json(body, content_type)
 
 
-def test_xml_is_read_with_comments_left_out():
-    root = parse_xml(b"<?xml version='1.0' encoding='iso-8859-1'?><a>\xe4<!-- x --><b/></a>", "application/xml")
-    assert (root.tag, root.text, len(root)) == ("a", "ä", 1)
-
-
 @pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        (b"", r"expected XML, got an empty body \(text/xml\)"),
-        (b"<html><br></html>", r"got an HTML page \(text/xml\): .*line 1"),
-        (b'{"a": 1}', r"got 8 bytes of text/xml: Start tag expected"),
-        (b"<a>", r"expected XML"),
-        (b"<a>&nbsp;</a>", "nbsp"),
-        (b"<a>\xe4</a>", "expected XML"),
-        (b"<?xml version='1.0' encoding='klingon'?><a/>", "expected XML"),
-    ],
+    "content_type",
+    ["application/json; charset=utf8mb4", "application/json; charset=binary", "application/json; charset=us-ascii"],
 )
-def test_what_is_no_xml_is_an_error_that_says_what_came_instead(body, message):
-    with pytest.raises(ContentError, match=message):
-        parse_xml(body, "text/xml")
-
-
-@pytest.mark.parametrize(
-    "doctype",
-    [
-        '<!DOCTYPE a [<!ENTITY x "y">]>',
-        '<!DOCTYPE a [<!ENTITY % p "y">]>',
-        '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
-        '<!DOCTYPE a SYSTEM "http://example.com/a.dtd">',
-        '<!DOCTYPE a PUBLIC "-//X//Y" "http://example.com/a.dtd">',
-        '<!DOCTYPE a [<!ENTITY x0 "ha"><!ENTITY x1 "&x0;&x0;">]>',
-    ],
-)
-def test_xml_with_entities_or_external_references_is_refused(doctype):
-    with pytest.raises(RefusedContentError, match="entities or refers to an external") as caught:
-        parse_xml(f"{doctype}<a>1</a>".encode(), "application/xml")
-    assert "passwd" not in str(caught.value)
-
-
-def test_an_entity_in_use_gives_nothing_away():
-    with pytest.raises(ResponseError):
-        parse_xml(b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>', "application/xml")
-
-
-@pytest.mark.parametrize("doctype", ["<!DOCTYPE a>", "<!DOCTYPE a [<!ELEMENT a ANY>]>"])
-def test_a_document_type_that_refers_to_nothing_is_harmless(doctype):
-    assert parse_xml(f"{doctype}<a/>".encode(), "").tag == "a"
+def test_a_charset_that_json_does_not_have_is_passed_over(content_type):
+    assert parse_json('{"a": "ü"}'.encode(), content_type) == {"a": "ü"}
+    assert json_charset_of(b"{", content_type) in ("utf-8", "ascii")
 
 
 @given(
@@ -149,12 +109,6 @@ def test_any_bytes_are_json_or_a_content_error(body, content_type):
     with contextlib.suppress(ContentError):
         json.dumps(parse_json(body, content_type))
     assert isinstance(decode_text(body, content_type, errors="replace"), str)
-
-
-@given(st.binary() | st.text("<a/>!DOCTYPE&x;[]", max_size=60).map(str.encode))
-def test_any_bytes_are_xml_or_a_response_error(body):
-    with contextlib.suppress(ResponseError):
-        assert parse_xml(body, "") is not None
 
 
 def test_a_form_is_read_and_a_field_that_is_repeated_is_a_list():

@@ -83,9 +83,3 @@ def test_csv_has_dialects(text, given, expected):
 )
 def test_content_types_of_rows_are_known(content_type, kind):
     assert tabular(Response(200, Headers([("content-type", content_type)]))) == kind
-
-
-def test_a_charset_of_the_authors_own_overrules_the_answers():
-    response = Response(200, Headers([("content-type", "text/csv; charset=utf-8")]))
-    assert Format(charset="latin-1").content_type(response) == "text/csv; charset=latin-1"
-    assert Format().content_type(response) == "text/csv; charset=utf-8"

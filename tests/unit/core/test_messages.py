@@ -1,6 +1,6 @@
 import pytest
 
-from airflow_provider_asyncapi.core import documents
+from airflow_provider_asyncapi.core import documents, xml_documents
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, UnsafeValueError
 from airflow_provider_asyncapi.core.messages import Headers, Part, Request, Response, header_field, origin
 
@@ -123,11 +123,11 @@ def test_what_is_nested_too_deeply_can_not_be_compared():
     assert part(value).fingerprint is None
 
 
-@pytest.mark.parametrize("kind", ["json", "xml"])
-def test_a_body_that_cannot_be_read_is_parsed_once_however_many_selectors_look_into_it(kind, monkeypatch):
+@pytest.mark.parametrize(("kind", "module"), [("json", documents), ("xml", xml_documents)])
+def test_a_body_that_cannot_be_read_is_parsed_once_however_many_selectors_look_into_it(kind, module, monkeypatch):
     parsed = []
-    parse = getattr(documents, f"parse_{kind}")
-    monkeypatch.setattr(documents, f"parse_{kind}", lambda body, declared: parsed.append(body) or parse(body, declared))
+    parse = getattr(module, f"parse_{kind}")
+    monkeypatch.setattr(module, f"parse_{kind}", lambda body, *given: parsed.append(body) or parse(body, *given))
     response = Response(200, Headers([("content-type", "text/x")]), b"<a")
     errors = set()
     for _ in range(20):

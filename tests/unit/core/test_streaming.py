@@ -25,10 +25,11 @@ def stream(body, path=None, *, kind=JSON, chosen=None, size=7):
     def read():
         return (content[at : at + size] for at in range(0, len(content), size))
 
+    chosen = Format.parse(chosen)
     rows = streaming.stream_rows(
         read,
-        Response(200, Headers([("content-type", kind)] if kind else [])),
-        Format.parse(chosen),
+        Response(200, Headers([("content-type", kind)] if kind else [])).read_as(chosen.charset),
+        chosen,
         Selection.parse_optional(path, "result_path"),
         {"id": 7},
     )

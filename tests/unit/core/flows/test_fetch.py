@@ -268,6 +268,17 @@ def test_a_locate_answer_that_can_not_be_read_says_what_was_asked():
         locating(answer(b"<html>"))
 
 
+def test_the_authors_charset_is_that_of_the_result_and_of_what_rules_find_in_it_but_not_of_other_answers():
+    located, script = locating(
+        answer('{"result": {"link": "/ü"}}'.encode()),
+        rules=[{"selector": "state", "in": "fällig", "outcome": "retry"}],
+        result_format={"format": "json", "charset": "latin-1"},
+    )
+    script.replies = [answer(b'{"state": "%s"}' % each) for each in (b"f\xe4llig", b"\xfc")]
+    assert script.run(located.value(MIB))[0] == {"state": "ü"}
+    assert script.requests[1].url == "https://api.example.com/%C3%BC"
+
+
 def test_without_locate_nothing_is_asked():
     script = Script(make_api())
     flow = fetching(script.api)
