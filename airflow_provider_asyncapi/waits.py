@@ -69,6 +69,8 @@ class WaitLedger:
         self._store: Any = context.get("task_state_store")
         self._hook = hook
         self._showing = Showing()
+        #: When the next poll is due, in seconds since the epoch; 0 if no poll has been made here.
+        self._due = 0.0
         self._unshown: dict[str, Any] = {}
         self.state = self._begun(plan, handle, timeout)
 
@@ -95,7 +97,7 @@ class WaitLedger:
         """
         if plan.callback is not None:
             await_call(self._context, self.state.handle, self.state.heard)
-        return dataclasses.replace(self.state, next_poll=time.time() + pause)
+        return dataclasses.replace(self.state, next_poll=max(time.time() + pause, self._due))
 
     def take_back(self, plan: WaitPlan, state: Wait) -> None:
         """Go on with a wait that was handed on; others may have polled meanwhile, perhaps just now."""
@@ -109,6 +111,7 @@ class WaitLedger:
         if isinstance(event, Listen):
             return self._calls(event.heard)
         if isinstance(event, Polled):
+            self._due = event.at + (event.pause or 0.0)
             metrics.poll_made(self._hook.asyncapi_conn_id, event, self.state.started_at)
             self.state = dataclasses.replace(self.state, handle=event.handle, polls=event.polls, errors=event.errors)
             if not event.handle.outcome.is_final:

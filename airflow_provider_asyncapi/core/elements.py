@@ -19,9 +19,9 @@ _SCHEMA_INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
 _XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
 
 
-def as_text(element: etree._Element) -> str:
-    """Give all text in an element and below it, without white space around it."""
-    return "".join(str(text) for text in element.itertext()).strip()
+def as_text(element: etree._Element) -> str | None:
+    """Return all text in an element and below it, without white space around it; None for one declared as nil."""
+    return None if _is_nil(element) else "".join(str(text) for text in element.itertext()).strip()
 
 
 def as_object(element: etree._Element) -> JsonValue:
@@ -33,7 +33,7 @@ def as_object(element: etree._Element) -> JsonValue:
     """
     from lxml import etree
 
-    if element.get(f"{_SCHEMA_INSTANCE}nil") in ("true", "1"):
+    if _is_nil(element):
         return None
     found: dict[str, JsonValue] = {}
     repeated: dict[str, list[JsonValue]] = {}
@@ -56,6 +56,11 @@ def as_object(element: etree._Element) -> JsonValue:
     if not found:
         return text
     return {**found, _TEXT: text} if text else found
+
+
+def _is_nil(element: etree._Element) -> bool:
+    """Return whether an element is declared as nil, which is XML's null."""
+    return element.get(f"{_SCHEMA_INSTANCE}nil") in ("true", "1")
 
 
 def as_markup(element: etree._Element) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_asyncapi.core.messages import Response
-from airflow_provider_asyncapi.core.schedule import retry_after
+from airflow_provider_asyncapi.core.schedule import LONGEST_RETRY_AFTER, retry_after
 
 #: What a server answers that wants no requests from anybody for a while (RFC 6585, section 4; RFC 9110, 15.6.4).
 OVERLOADED = frozenset({429, 503})
@@ -44,7 +44,7 @@ class Pacer:
         """
         said = retry_after(response.headers.get("retry-after"), now)
         if said and response.status in OVERLOADED:
-            self._held_until = max(self._held_until, now + said)
+            self._held_until = max(self._held_until, now + min(said, LONGEST_RETRY_AFTER))
 
     def held(self, now: float) -> float:
         """Give the seconds for which nobody may send who can wait."""

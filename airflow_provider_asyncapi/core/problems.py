@@ -6,7 +6,7 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.templates import Variables
-from airflow_provider_asyncapi.core.values import JsonValue, as_text
+from airflow_provider_asyncapi.core.values import JsonValue, as_text, is_blank
 
 #: Where APIs put their messages, most telling first. `title` and `detail` are RFC 9457's.
 _USUAL_PLACES = (
@@ -47,8 +47,9 @@ def error_message(response: Response, selection: Selection | None, variables: Va
     :param selection: where the author says it is; the usual places are tried after it.
     :return: the message; of a body in another format all of it; None for an empty one. Neither redacted nor shortened.
     """
-    if selection is not None and (found := _text_at(selection, response, variables)):
-        return found
+    for selector in selection.selectors if selection is not None else ():
+        if found := _text_at(Selection((selector,)), response, variables):
+            return found
     if not response.body.strip():
         return None
     is_xml = response.body.lstrip()[:1] == b"<" and "html" not in response.content_type
@@ -66,4 +67,4 @@ def _text_at(selection: Selection, response: Response, variables: Variables) -> 
         value: JsonValue = selection.value(response, variables)
     except AsyncApiError:
         return None
-    return as_text(value) if value not in (None, "", [], {}, False) else None
+    return as_text(value) if value not in (None, [], {}, False) and not is_blank(value) else None

@@ -135,6 +135,23 @@ class Redactor:
         margin = len(self._forms[0]) if self._forms else 1
         return shorten(self(text[: _LOOKED_AT + margin])[:-margin], limit, length=len(text))
 
+    def excerpt_with_end(self, text: str, limit: int = 1000) -> str:
+        """
+        Return the beginning and the end of a text for a message, as :meth:`excerpt` does.
+
+        The last lines of an error output say most. However long the text, only its two ends are looked at.
+        """
+        if len(text) <= 2 * _LOOKED_AT:
+            begins = ends = " ".join(self(text).split())
+            if len(ends) <= limit:
+                return shorten(ends, limit)
+        else:
+            margin = len(self._forms[0]) if self._forms else 1
+            begins = " ".join(self(text[: _LOOKED_AT + margin])[:-margin].split())
+            ends = " ".join(self(text[-_LOOKED_AT - margin :])[margin:].split())
+        head = limit // 3
+        return f"{shorten(begins[:head], head)} … {shorten(ends[head - limit :], limit)} ({len(text)} characters)"
+
 
 def _forms_of(secrets: Iterable[str]) -> frozenset[str]:
     """Return the secrets and their forms in URLs, JSON and XML."""

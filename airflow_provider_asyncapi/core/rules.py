@@ -40,7 +40,8 @@ class Condition:
     :param selection: where the values are.
     :param operator: a key of :data:`OPERATORS`.
     :param operand: what to compare with.
-    :param over: ``any`` or ``all`` of the values found have to pass; none found never passes, except ``exists: False``.
+    :param over: ``any`` or ``all`` of the values found have to pass; if none is found, only ``exists: False`` passes,
+        and ``not_in`` doesn't either.
     :param ignore_case: compare strings without regard to case.
     """
 

@@ -23,8 +23,12 @@ _SOONEST = 1.0
 _LONGEST_ERROR_WAIT = 300.0
 
 _SECONDS = re.compile(r"\d{1,300}(?:\.\d{1,9})?", re.ASCII)
-#: No wait is longer than this, whatever an API says: a year, in seconds. The deadline usually comes first.
+#: A year in seconds: a larger number can't be meant.
 _LONGEST_SAID = 366 * 86400.0
+#: Some APIs give a moment where seconds belong: a number above these is one, in seconds or in milliseconds.
+_EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e11
+#: The longest wait that a ``Retry-After`` can ask for, in seconds, unless ``max_interval`` is longer.
+LONGEST_RETRY_AFTER = 3600.0
 
 SCHEDULE_PARAMETERS = (
     "poke_interval",
@@ -43,15 +47,20 @@ def retry_after(value: str | None, now: float) -> float | None:
     """
     Read a ``Retry-After`` header (RFC 9110, section 10.2.3).
 
-    :param value: seconds, or an HTTP date.
+    :param value: seconds, or an HTTP date. A number that is too large for seconds is read as a moment since the epoch.
     :param now: seconds since the epoch.
-    :return: seconds from now, at least 0; None where the header is missing or malformed.
+    :return: seconds from now, at least 0; None if the header is missing or malformed, or a moment since the epoch that
+        is over.
     """
     if value is None:
         return None
     text = value.strip()
     if _SECONDS.fullmatch(text):
-        return min(float(text), _LONGEST_SAID)
+        number = float(text)
+        if number > _EPOCH_SECONDS:
+            until = (number / 1000 if number > _EPOCH_MILLISECONDS else number) - now
+            return min(until, _LONGEST_SAID) if until > 0 else None
+        return min(number, _LONGEST_SAID)
     try:
         # Few APIs send dates, and DAG files needn't pay for reading them.
         from email.utils import parsedate_to_datetime
@@ -122,6 +131,21 @@ class PollSchedule:
         """Whether polls follow each other at the interval, where the API doesn't say otherwise."""
         return self.backoff == 1 and self.jitter == 0
 
+    @property
+    def longest_retry_after(self) -> float:
+        """The longest wait that a ``Retry-After`` can ask for, in seconds."""
+        return max(self.max_interval, LONGEST_RETRY_AFTER)
+
+    def shortest_pause(self, said: float | None) -> float:
+        """
+        Return how many seconds have to lie between a poll and the next one, the last poll at the deadline included.
+
+        :param said: what ``Retry-After`` said, if anything.
+        """
+        if said is not None:
+            return min(max(said, min(self.interval, _SOONEST)), self.longest_retry_after)
+        return max(SHORTEST_WAIT, self.interval * (1 - self.jitter))
+
     def after_poll(self, polls: int, said: float | None, rng: Callable[[], float]) -> float:
         """
         Give the wait after a poll that was answered.
@@ -131,7 +155,7 @@ class PollSchedule:
         :param rng: gives numbers in [0, 1).
         """
         if said is not None:
-            return max(said, min(self.interval, _SOONEST))
+            return self.shortest_pause(said)
         longest = max(self.interval, self.max_interval)
         grown = self.interval
         if self.backoff > 1:
@@ -147,7 +171,7 @@ class PollSchedule:
         :param status: the status code; None where there was no answer.
         """
         if said is not None:
-            return max(said, min(self.interval, _SOONEST))
+            return self.shortest_pause(said)
         if status is not None and status in self.error_waits:
             return max(self.error_waits[status], SHORTEST_WAIT)
         grown = self.interval * 2.0 ** min(errors - 1, 20)

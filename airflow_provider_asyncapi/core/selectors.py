@@ -28,7 +28,7 @@ from airflow_provider_asyncapi.core import documents, elements, jsonpath, templa
 from airflow_provider_asyncapi.core.elements import ReadElement
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError, UnsafeValueError
 from airflow_provider_asyncapi.core.messages import HEADER_NAME, Response
-from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_text
+from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_text, is_blank
 
 STATUS_CODE = "status_code"
 RESPONSE_URL = "response_url"
@@ -212,21 +212,26 @@ class Selection:
         """
         Give the first selector that finds something, and what it found (:meth:`Selector.value`).
 
+        An empty text counts only if none of the others finds more.
+
         :param read_element: makes a value of an element of XML.
         :raises ContentError: where the body can't be read and none of the others found anything.
         """
         unreadable: ContentError | None = None
+        blank: tuple[Selector, JsonValue] | None = None
         for selector in self.selectors:
             try:
                 value = selector.value(response, variables, read_element)
             except ContentError as error:
                 unreadable = unreadable or error
                 continue
-            if value is not None:
+            if value is not None and not is_blank(value):
                 return selector, value
-        if unreadable is not None:
+            if value is not None:
+                blank = blank or (selector, value)
+        if unreadable is not None and blank is None:
             raise unreadable
-        return None
+        return blank
 
     def value(self, response: Response, variables: templates.Variables) -> JsonValue:
         """Give the value of the first selector that finds something, None where none does."""

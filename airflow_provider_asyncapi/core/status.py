@@ -39,7 +39,7 @@ class Verdict:
     What an answer means.
 
     :param outcome: the meaning.
-    :param value: the status value found; None where there is none.
+    :param value: the status value found; the outcome if a rule alone has decided; None if there is none.
     :param known: whether a rule or a value said so; otherwise the job is taken to be running still.
     """
 
@@ -122,10 +122,10 @@ class StatusPolicy:
         rule = rules.first_match(self.rules, response, variables)
         if rule is not None and rule.outcome.is_final and response.status >= 400:  # noqa: PLR2004 - the errors
             # An error page needn't hold a status; that it is one was decided by its code.
-            return Verdict(rule.outcome, response.status)
+            return Verdict(rule.outcome, str(rule.outcome))
         value = self._status(response, variables, lenient=rule is not None)
         if rule is not None:
-            return Verdict(rule.outcome, response.status if value is None else value)
+            return Verdict(rule.outcome, str(rule.outcome) if value is None else value)
         meanings = self.meanings or {}
         # Nothing found is no status, even where one is called "null".
         outcome = None if value is None else meanings.get(comparable(value, ignore_case=self.ignore_case))

@@ -42,6 +42,11 @@ def as_list(value: JsonValue) -> list[JsonValue]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
+def is_blank(value: JsonValue) -> bool:
+    """Return whether a value is a text without anything in it."""
+    return isinstance(value, str) and not value.strip()
+
+
 def as_number(value: JsonValue) -> float | None:
     """Read a number, also from a string; ``None`` where there is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):

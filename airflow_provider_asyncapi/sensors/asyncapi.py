@@ -80,7 +80,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     :param json: a JSON body. (templated)
     :param xml: an XML body, as text. (templated)
     :param data: a form body as a mapping, or a text body as a string. (templated)
-    :param poke_interval: seconds, or a timedelta, from one poll to the next; a ``Retry-After`` goes before it.
+    :param poke_interval: seconds, or a timedelta, from one poll to the next; a ``Retry-After`` goes before it, up
+        to an hour, or to ``max_interval`` if that is longer.
     :param initial_delay: seconds before the first poll.
     :param backoff: the factor by which the interval grows with each poll; 1 by default.
     :param max_interval: seconds to which it grows at most; an hour by default.
@@ -90,7 +91,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         default as ``[sensors] default_timeout`` says.
     :param max_consecutive_errors: how many transient errors in a row are too many; 10 by default.
     :param error_waits: seconds to wait after an error, by status code, where the API doesn't say: ``{429: 60}``.
-    :param visible_after: seconds after the submission in which a 404 means that the job can't be seen yet.
+    :param visible_after: seconds after the submission (after the begin of the wait if ``job`` is a bare identifier) in
+        which a 404 means that the job can't be seen yet.
     :param cancel: the request that stops the remote job, sent when the sensor times out or is killed: a mapping with
         the keys of a request. (templated)
     :param batch: a request that asks for many jobs at once, sent by the triggerer for all sensors that wait alike: a

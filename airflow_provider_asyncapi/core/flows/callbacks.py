@@ -19,7 +19,7 @@ from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.status import Verdict
 
 #: What a callback means where nothing says what it does.
-_CALLED = Verdict(Outcome.SUCCESS)
+_CALLED = Verdict(Outcome.SUCCESS, "called back")
 
 
 def wait_or_hear(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow[JobHandle]:
@@ -68,9 +68,6 @@ def _heard(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
     except ContentError as error:
         yield Log(logging.WARNING, f"A callback of job {handle.identifier} can't be read, and is passed over: {error}")
         return state
-    if plan.policy.key is None:
-        # A rule alone has decided, and gives the code of an answer for a status; this was none.
-        verdict = dataclasses.replace(verdict, value="called back")
     yield from doubt(api, plan, CALL, call, verdict)
     handle = updated(handle, plan, verdict, call, scope)
     if verdict.outcome.is_final:

@@ -239,7 +239,7 @@ def said_in(api: Api, response: Response, message: Selection | None = None, vari
     :param variables: what that selector may name; the connection's where not given.
     """
     said = error_message(response, message, api.scope if variables is None else variables)
-    return api.redact.excerpt(said) if said else "no message in the body"
+    return api.redact.excerpt_with_end(said) if said else "no message in the body"
 
 
 def transient(api: Api, request: Request, response: Response) -> UnavailableError:

@@ -43,7 +43,7 @@ from airflow_provider_asyncapi.core.schedule import SHORTEST_WAIT, retry_after
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.status import Verdict
 from airflow_provider_asyncapi.core.templates import Variables
-from airflow_provider_asyncapi.core.values import as_text, shorten
+from airflow_provider_asyncapi.core.values import as_text, is_blank, shorten
 
 _NOT_FOUND = 404
 #: Longer answers aren't kept from poll to poll, for there may be thousands of waits. Bytes.
@@ -70,13 +70,16 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
     if handle.outcome.is_final:
         return handle
     patience = Patience(plan.schedule, state.errors)
-    doubted, is_first = frozenset[str | None](), state.polls == 0
+    doubted, is_first = _warned_before(state), state.polls == 0
     poll = _Poll.of(api, plan, state, handle, state.polls)
-    if (delay := _first_delay(api, plan, state, spread=spread)) > 0:
-        yield Sleep(until_deadline(delay, state, api.clock()))
+    pause = _first_delay(api, plan, state, spread=spread)
     while True:
+        if not (yield from _sleep_until_next(api, state, poll.polls, pause)):
+            raise (yield from _expired(api, plan, handle, state, poll.polls, None, doubted))
         poll = poll.renewed(handle)
         request, response, found = yield from _asked(api, plan, poll, state)
+        if isinstance(found, HeldError):
+            raise (yield from _expired(api, plan, handle, state, poll.polls, found, doubted))
         poll.polls = polls = poll.polls + 1
         seen = (handle.status, handle.progress)
         problem = found if isinstance(found, AsyncApiError) else None
@@ -97,20 +100,14 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
         if _is_last(plan, state, polls, now):
             errors = patience.errors + (problem is not None)
             yield Polled(handle, polls, errors, changed=is_new, at=now, error=error)
-            never = handle.status is None and doubted == {None}
-            raise (yield from _expired(api, plan, handle, state, polls, problem, never_found=never))
-        if problem is not None:
-            pause = until_deadline(patience.wait(api, problem, response), state, now)
-            yield Log(logging.WARNING, f"{problem}; polling again in {pause:.3g} s")
-        else:
-            pause = until_deadline(_interval(api, plan, polls, response), state, now)
-            if is_new or is_first:
-                is_first = False
-                yield Log(logging.INFO, f"{described(api, handle)}; next poll in {pause:.3g} s")
+            raise (yield from _expired(api, plan, handle, state, polls, problem, doubted))
+        pause = yield from _pause_after(api, plan, state, patience, polls, request, response, problem)
+        if problem is None and (is_new or is_first):
+            is_first = False
+            yield Log(logging.INFO, f"{described(api, handle)}; {_announced('next poll', pause, state, now)}")
         yield Polled(handle, polls, patience.errors, changed=is_new, at=now, pause=pause, error=error)
         # Thousands may sleep, and none needs what it was answered.
         del response, found, problem
-        yield Sleep(pause)
 
 
 @dataclass(slots=True)
@@ -178,9 +175,10 @@ class _Poll:
 
     def passed(self, response: Response) -> Polled | None:
         """Count a poll that the flow needn't be woken for: it found nothing new, and others may follow; else None."""
-        if self.remembered(response) is None:
+        schedule, said = self.plan.schedule, _retry_after(self.api, response)
+        if self.remembered(response) is None or (said is not None and said > schedule.longest_retry_after):
             return None
-        return self._counted(_interval(self.api, self.plan, self.polls + 1, response))
+        return self._counted(schedule.after_poll(self.polls + 1, said, self.api.rng))
 
     def passed_in(self, answers: Answers) -> Polled | None:
         """Do the same with what the job was answered among others, who all wait the same time."""
@@ -202,14 +200,18 @@ class _Poll:
 def _asked(
     api: Api, plan: WaitPlan, poll: _Poll, state: Wait
 ) -> Flow[tuple[Request, Response | None, Verdict | AsyncApiError]]:
-    """Poll once: give what was asked, the answer, and either what it means or what went wrong in passing."""
+    """
+    Poll once: give what was asked, the answer, and either what it means or what went wrong in passing.
+
+    That is a :class:`HeldError` if no request may be sent until after the deadline.
+    """
     while True:
-        # The last poll, at the deadline, is made in any case.
-        patient = state.deadline is None or api.clock() < state.deadline
         try:
-            request, response, absent = yield from _answered(api, plan, poll, state.handle, patient=patient)
+            request, response, absent = yield from _answered(api, plan, poll, state)
             return request, response, absent or _judged(api, plan, poll, state, request, response)
         except HeldError as held:
+            if state.deadline is not None and api.clock() >= state.deadline:
+                return poll.request, None, held
             # Those who held back don't all come again at the same moment.
             pause = held.seconds + api.rng() * plan.schedule.interval
             yield Sleep(until_deadline(pause, state, api.clock()))
@@ -218,10 +220,13 @@ def _asked(
 
 
 def _answered(
-    api: Api, plan: WaitPlan, poll: _Poll, job: JobHandle, *, patient: bool
+    api: Api, plan: WaitPlan, poll: _Poll, state: Wait
 ) -> Flow[tuple[Request, Response, Verdict | AsyncApiError | None]]:
     """Ask for the job, among others where that is possible; where it isn't among them, say what that means."""
+    job = state.handle
     if plan.batch is not None and job.identifier is not None:
+        # At the deadline there is no time to wait for others.
+        patient = state.deadline is None or api.clock() < state.deadline
         answers: Answers = yield Ask(plan.batch, job.identifier, plan.schedule.interval, patient, poll.passed_in)
         request, response = answers.request, answers.about(job.identifier)
         if response is not None:
@@ -229,9 +234,7 @@ def _answered(
         if plan.batch.absent is not Absent.POLL:
             return request, Part(answers.response, None), _absent(api, plan.batch, request, job)
     stop = poll.is_answer if plan.policy.rules else None
-    response = yield from send(
-        api, poll.request, stop=stop, patient=patient, passed=poll.passed, envelope=poll.envelope
-    )
+    response = yield from send(api, poll.request, stop=stop, patient=True, passed=poll.passed, envelope=poll.envelope)
     return poll.request, response, None
 
 
@@ -254,15 +257,17 @@ def _judged(
         except ContentError as error:
             return as_unusable(api, request, response, error)
         return transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
-    if response.status == _NOT_FOUND and _may_be_invisible(plan, state.handle, api.clock()):
+    if response.status == _NOT_FOUND and _may_be_invisible(plan, state, api.clock()):
         return Verdict(Outcome.RUNNING)
     if is_transient(response.status):
         return transient(api, request, response)
     raise rejection(api, request, response, message=plan.error_message)
 
 
-def _may_be_invisible(plan: WaitPlan, submitted: JobHandle, now: float) -> bool:
-    return submitted.submitted_at is not None and now - submitted.submitted_at < plan.schedule.visible_after
+def _may_be_invisible(plan: WaitPlan, state: Wait, now: float) -> bool:
+    """Return whether the job is so new that the API may not know it yet; of a bare identifier the wait is as old."""
+    submitted_at = state.handle.submitted_at
+    return now - (state.started_at if submitted_at is None else submitted_at) < plan.schedule.visible_after
 
 
 def _told(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, poll: _Poll) -> JobHandle:
@@ -290,6 +295,9 @@ def updated(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Respo
     if any(getattr(handle, name) != value for name, value in changes.items()):
         handle = dataclasses.replace(handle, **changes)
     found = captured(plan.captures, response, scope)
+    if is_blank(found.get(RESULT_IDENTIFIER)):
+        # Some APIs have the field from the start, and fill it at the end.
+        del found[RESULT_IDENTIFIER]
     news = {
         name: value for name, value in found.items() if name not in handle.variables or handle.variables[name] != value
     }
@@ -302,8 +310,8 @@ def ended(
     """Return the handle of a job that ended well; raise for one that didn't."""
     if verdict.outcome is Outcome.FAILURE:
         said = said_in(api, response, plan.error_message, {**api.scope, **handle.scope()})
-        unknown = "" if verdict.known else ", which is none of the values given (running_value closes the list)"
-        failure = JobFailedError(f"{described(api, handle)}{unknown}: {said} ({request} answered {response.status})")
+        what = described(api, handle) if verdict.known else _unlisted(api, plan, handle, verdict)
+        failure = JobFailedError(f"{what}: {said} ({request} answered {response.status})")
         raise about(failure, request, response)
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
@@ -313,6 +321,15 @@ def ended(
         yield from missing(plan.captures, handle.variables, request)
     yield Log(logging.INFO, f"{described(api, handle)}: {handle.outcome}")
     return handle
+
+
+def _unlisted(api: Api, plan: WaitPlan, handle: JobHandle, verdict: Verdict) -> str:
+    """Describe a status that is none of the values given, where these are all that there may be."""
+    found = "nothing" if verdict.value is None else repr(api.redact.excerpt(as_text(verdict.value), 200))
+    return (
+        f"Job {api.redact(str(handle.identifier))}: the answer holds {found}{_where(plan)}, which is none of the values"
+        " given (running_value closes the list)"
+    )
 
 
 def _is_last(plan: WaitPlan, state: Wait, polls: int, now: float) -> bool:
@@ -327,16 +344,20 @@ def _expired(
     state: Wait,
     polls: int,
     problem: AsyncApiError | None,
-    *,
-    never_found: bool,
+    doubted: frozenset[str | None],
 ) -> Flow[DeadlineError]:
-    """Give the error of a wait that took too long, the job being cancelled."""
+    """
+    Give the error of a wait that took too long, the job being cancelled.
+
+    :param problem: what went wrong with the last poll, if anything.
+    :param doubted: the statuses that nobody knew.
+    """
     waited = api.clock() - state.started_at
     by_count = plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls
     made = f"{polls} poll{'s' * (polls != 1)}"
     limit = "as many polls as allowed (max_iterations)" if by_count else "the deadline"
     last = f"; the last poll failed: {problem}" if problem else ""
-    if never_found:
+    if handle.status is None and doubted == {None}:
         last += f"; no answer held a status{_where(plan)}, so that may be the wrong selector"
     if plan.cancel is not None:
         yield from cancel(api, plan.cancel, handle, "it wasn't done in time")
@@ -344,17 +365,89 @@ def _expired(
 
 
 def _first_delay(api: Api, plan: WaitPlan, state: Wait, *, spread: bool) -> float:
-    """Give the time until the first poll that is made here."""
-    delay = state.due(plan.schedule) - api.clock()
+    """Return the seconds until the first poll that is made here."""
+    now = api.clock()
+    delay = state.due(plan.schedule) - now
     if spread and delay <= 0:
-        return api.rng() * min(plan.schedule.interval, _LONGEST_SPREAD)
+        delay = api.rng() * min(plan.schedule.interval, _LONGEST_SPREAD)
+        # An overdue poll that was allowed before the deadline is allowed at the deadline.
+        return delay if state.deadline is None else min(delay, max(0.0, state.deadline - now))
     return delay
 
 
-def _interval(api: Api, plan: WaitPlan, polls: int, response: Response | None) -> float:
-    """Give the wait after a poll that was answered."""
-    said = retry_after(response.headers.get("retry-after"), api.clock()) if response is not None else None
-    return plan.schedule.after_poll(polls, said, api.rng)
+def _sleep_until_next(api: Api, state: Wait, polls: int, pause: float) -> Flow[bool]:
+    """
+    Wait for the next poll, or until the deadline.
+
+    :param polls: how many polls have been made.
+    :param pause: seconds until the next poll.
+    :return: whether the poll may be made now: not if it is due after the deadline only.
+    """
+    now = api.clock()
+    due = now + pause
+    if pause > 0:
+        yield Sleep(until_deadline(pause, state, now))
+    is_too_late = state.deadline is not None and due > state.deadline + SHORTEST_WAIT
+    return polls == 0 or not is_too_late or api.clock() > due - SHORTEST_WAIT
+
+
+def _pause_after(
+    api: Api,
+    plan: WaitPlan,
+    state: Wait,
+    patience: Patience,
+    polls: int,
+    request: Request,
+    response: Response | None,
+    problem: AsyncApiError | None,
+) -> Flow[float]:
+    """
+    Return the seconds from a poll to the next one, and log what went wrong.
+
+    :raises UnavailableError: after too many transient errors in a row.
+    """
+    said, now = _retry_after(api, response), api.clock()
+    if said is not None and said > (limit := plan.schedule.longest_retry_after):
+        asked = f"Retry-After asks for a wait of {said:.0f} s"
+        yield Log(logging.WARNING, f"{request}: {asked}; waiting {limit:.0f} s at most (max_interval)")
+    if problem is None:
+        return _fit(plan.schedule.after_poll(polls, said, api.rng), plan, state, said, now)
+    pause = _fit(patience.wait(api, problem, response), plan, state, said, now)
+    yield Log(logging.WARNING, f"{problem}; {_announced('polling again', pause, state, now)}")
+    return pause
+
+
+def _retry_after(api: Api, response: Response | None) -> float | None:
+    """Return the seconds for which an answer asks for no other request; None if it doesn't."""
+    return None if response is None else retry_after(response.headers.get("retry-after"), api.clock())
+
+
+def _fit(pause: float, plan: WaitPlan, state: Wait, said: float | None, now: float) -> float:
+    """
+    Return the pause after a poll such that the last one can be made at the deadline, and no sooner than allowed.
+
+    :param pause: seconds, as the schedule gives them.
+    :param said: what ``Retry-After`` said, if anything.
+    :return: seconds; beyond the deadline if no other poll is allowed before.
+    """
+    if state.deadline is None:
+        return pause
+    shortest, left = plan.schedule.shortest_pause(said), state.deadline - now
+    # Another poll in between would leave too little time to the last one.
+    return left if shortest <= left < pause + shortest else pause
+
+
+def _announced(what: str, pause: float, state: Wait, now: float) -> str:
+    is_possible = state.deadline is None or now + pause < state.deadline + SHORTEST_WAIT
+    return f"{what} in {pause:.3g} s" if is_possible else "no other poll is allowed before the deadline"
+
+
+def _warned_before(state: Wait) -> frozenset[str | None]:
+    """Return the status of which another process has said that it isn't known, if it is unknown."""
+    if not state.polls or "status" not in state.handle.urls:
+        return frozenset()
+    status = state.handle.status
+    return frozenset({None if status is None else as_text(status)})
 
 
 def until_deadline(pause: float, state: Wait, now: float) -> float:

@@ -24,7 +24,15 @@ def test_slots_that_passed_unused_are_not_saved_up():
 
 @pytest.mark.parametrize(
     ("status", "said", "held"),
-    [(429, "30", 30), (503, "30", 30), (429, None, 0), (503, "0", 0), (500, "30", 0), (200, "30", 0)],
+    [
+        (429, "30", 30),
+        (503, "30", 30),
+        (429, None, 0),
+        (503, "0", 0),
+        (500, "30", 0),
+        (200, "30", 0),
+        (429, "1764342000", 3600),
+    ],
 )
 def test_only_an_answer_that_asks_for_a_pause_holds_the_others(status, said, held):
     pacer = Pacer(None)

@@ -58,5 +58,12 @@ def test_the_authors_place_comes_first_and_the_usual_ones_after_it():
     assert said({"why": {"a": 1}}, "why") == '{"a":1}'
 
 
+def test_of_several_places_the_first_counts_that_says_something():
+    assert said({"details": "", "description": "too late"}, ["details", "description"]) == "too late"
+    assert said({"details": " ", "description": "too late"}, ["details", "description"]) == "too late"
+    assert said({"details": [], "description": "too late"}, ["details", "description"]) == "too late"
+    assert said({"details": False, "message": "usual"}, ["details", "description"]) == "usual"
+
+
 def test_a_long_message_is_cut():
     assert said({"message": "x" * 400}) == "x" * 300 + "… (400 characters)"

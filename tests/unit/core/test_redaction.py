@@ -240,3 +240,31 @@ def test_a_word_inside_another_gives_no_secret_away(text, secret, holds):
 )
 def test_what_was_masked_can_be_told(text, redacted, masked):
     assert masked_in(text, redacted) == masked
+
+
+@pytest.mark.parametrize("lines", [100, 6_000], ids=["looked at whole", "looked at in part"])
+def test_of_a_long_message_the_end_is_shown_too(lines):
+    shown = Redactor().excerpt_with_end("begins\n" + "a line of stderr\n" * lines + "KeyError: 'gstin'")
+    assert shown.startswith("begins a line of stderr")
+    assert "KeyError: 'gstin' (" in shown
+    assert " … " in shown
+    assert len(shown) < 1100
+
+
+def test_a_message_that_fits_is_shown_whole():
+    assert Redactor().excerpt_with_end("a\n b" + "c" * 990) == "a b" + "c" * 990
+
+
+@pytest.mark.parametrize("size", [2_000, 100_000])
+def test_no_secret_is_at_the_end_of_a_long_message(size):
+    redact = Redactor(["planted-secret"])
+    shown = redact.excerpt_with_end("x " * size + "planted-secret token=planted-other the end")
+    assert "planted" not in shown
+    assert shown.endswith(f"the end ({2 * size + 42} characters)")
+
+
+@pytest.mark.parametrize("offset", range(0, 40, 5))
+def test_a_secret_that_is_cut_at_the_begin_of_the_end_is_not_shown(offset):
+    secret = "planted" * 5
+    text = "x " * 20_000 + secret + "y" * (8 * 1024 - offset)
+    assert "planted" not in Redactor([secret]).excerpt_with_end(text)

@@ -79,15 +79,15 @@ ACCEPTED = [
 ]
 
 
-def test_a_status_code_may_be_all_there_is():
-    assert judge({"rules": ACCEPTED}, None, 202) == Verdict(Outcome.RUNNING, 202)
-    assert judge({"rules": ACCEPTED}, None, 200) == Verdict(Outcome.SUCCESS, 200)
-    assert judge({"rules": ACCEPTED}, None, 404) == Verdict(Outcome.SUCCESS, 404)
+def test_a_job_that_is_judged_by_rules_alone_has_the_outcome_for_its_status():
+    assert judge({"rules": ACCEPTED}, None, 202) == Verdict(Outcome.RUNNING, "running")
+    assert judge({"rules": ACCEPTED}, None, 200) == Verdict(Outcome.SUCCESS, "success")
+    assert judge({"rules": ACCEPTED}, None, 404) == Verdict(Outcome.SUCCESS, "success")
     assert judge({"rules": ACCEPTED}, None, 201) == Verdict(Outcome.RUNNING, None, known=False)
 
 
 def test_an_empty_202_is_no_error_where_a_rule_has_decided():
-    assert judge({**GIVEN, "rules": ACCEPTED}, None, 202) == Verdict(Outcome.RUNNING, 202)
+    assert judge({**GIVEN, "rules": ACCEPTED}, None, 202) == Verdict(Outcome.RUNNING, "running")
 
 
 def test_a_body_that_can_not_be_read_is_an_error_where_no_rule_has_decided():

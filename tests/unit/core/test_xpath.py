@@ -79,3 +79,19 @@ def test_any_text_is_a_path_or_a_selector_error(path):
         assert isinstance(xpath.find(path, JOB), list)
     except SelectorError:
         pass
+
+
+def test_the_local_name_is_found_whatever_the_namespace():
+    path = "local-name(//*[local-name()='Status']/*)"
+    for text in (
+        "<r><Status><ProcessSucceeded/></Status></r>",
+        "<r xmlns='urn:wps'><Status><ProcessSucceeded/></Status></r>",
+        "<w:r xmlns:w='urn:wps'><w:Status><w:ProcessSucceeded/></w:Status></w:r>",
+    ):
+        assert xpath.find(path, etree.fromstring(text)) == ["ProcessSucceeded"]
+
+
+def test_an_element_that_is_declared_as_nil_is_null():
+    root = etree.fromstring("<r xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'><a xsi:nil='1'/><b/></r>")
+    assert xpath.find("//a", root) == [None]
+    assert xpath.find("//b", root) == [""]

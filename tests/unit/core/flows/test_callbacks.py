@@ -122,7 +122,7 @@ def test_a_rule_decides_too_and_form_fields_are_found():
     form = Response(200, Headers({"content-type": "application/x-www-form-urlencoded"}.items()), b"")
     form.__dict__["json"] = {"ok": "1"}
     handle, _ = waited(calls=[(0, form)], **ALONE, rules=[{"selector": "ok", "in": "1", "outcome": "no_data"}])
-    assert (handle.outcome, handle.status, handle.call) == (Outcome.NO_DATA, "called back", 0)
+    assert (handle.outcome, handle.status, handle.call) == (Outcome.NO_DATA, "no_data", 0)
 
 
 def test_a_callback_between_two_polls_is_heard_after_the_pause():

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -194,8 +195,10 @@ def test_a_poll_that_was_held_back_is_made_later_and_is_no_poll_and_no_error_unt
 
 
 def test_a_hold_does_not_outlast_the_deadline():
-    with pytest.raises(DeadlineError):
-        waited(RUNNING, held(1000), RUNNING, at=state(deadline=START + 60))
+    script = Script(make_api(), RUNNING, held(1000), held(950))
+    with pytest.raises(DeadlineError, match=r"after 60 s and 1 poll; the last poll failed: .*not sent"):
+        run(script, state(deadline=START + 60))
+    assert script.sleeps == [10, 50]
 
 
 def test_an_unknown_status_runs_on_and_is_logged_once():
@@ -236,9 +239,55 @@ def test_a_capture_that_has_found_nothing_by_the_end_is_told_once():
     assert "capture" not in script.said
 
 
+@pytest.mark.parametrize(
+    ("body", "status"), [({"status": "odd"}, "odd"), ({"status": 7}, 7), ({}, None)], ids=["text", "number", "none"]
+)
+def test_an_unknown_status_is_logged_once_though_another_process_goes_on(body, status):
+    handle = JobHandle("7", submitted_at=START, status=status, urls={"status": f"{BASE}/jobs/7"})
+    _, script = waited(answer(body), answer({"status": "new"}), DONE, at=state(handle, polls=1))
+    warnings = [message for level, message in script.logs if level == logging.WARNING]
+    assert len(warnings) == 1
+    assert "'new'" in warnings[0]
+
+
+def test_an_unknown_status_is_logged_where_no_poll_before_has_found_one():
+    _, script = waited(answer({}), DONE, at=state(polls=3, errors=3))
+    assert "there is no status at 'status'" in script.said
+
+
 def test_an_unknown_status_fails_where_the_running_ones_are_given():
-    with pytest.raises(JobFailedError, match=r"has status odd, which is none of the values given \(running_value"):
+    with pytest.raises(JobFailedError, match=r"holds 'odd' at 'status', which is none of the values given \(r"):
         waited(RUNNING, answer({"status": "odd"}), running_value=["running"])
+
+
+@pytest.mark.parametrize(
+    ("body", "found"), [({}, "nothing"), ({"status": None}, "nothing"), ({"status": {"a": 1}}, """'{"a":1}'""")]
+)
+def test_a_status_that_is_not_among_all_there_are_names_its_place_and_what_was_found(body, found):
+    with pytest.raises(JobFailedError) as raised:
+        waited(answer({**body, "message": "see there"}), running_value=["running"])
+    assert f"Job 7: the answer holds {found} at 'status', which is none of the values given" in str(raised.value)
+    assert "has no status yet" not in str(raised.value)
+
+
+@pytest.mark.parametrize("blank", ["", "  ", None])
+def test_a_result_identifier_that_is_empty_is_not_there_yet(blank):
+    running, done = {"status": "running", "file": blank}, {"status": "done", "file": "f-1"}
+    handle, _ = waited(answer(running), answer(done), result_identifier="file")
+    assert handle.result_identifier == "f-1"
+    with pytest.raises(MissingValueError, match=r"but no result_identifier: .*nothing found at 'file'"):
+        waited(answer({**done, "file": blank}), result_identifier="file")
+
+
+def test_a_result_identifier_that_was_found_outlives_an_empty_one():
+    early, late = {"status": "running", "file": "f-1"}, {"status": "done", "file": ""}
+    assert waited(answer(early), answer(late), result_identifier="file")[0].result_identifier == "f-1"
+
+
+def test_a_result_identifier_that_xml_declares_as_nil_is_not_there():
+    nil = b'<j xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><s>done</s><f xsi:nil="true"/></j>'
+    with pytest.raises(MissingValueError, match="no result_identifier"):
+        waited(answer(nil), completion_key="xpath://s", result_identifier="xpath://f")
 
 
 def test_no_data_ends_well():
@@ -307,7 +356,15 @@ def test_rules_alone_are_enough():
     plan = WaitPlan.parse({"endpoint": "/x", "rules": rules, "poke_interval": 1})
     script = Script(make_api(), answer(None, 202), answer(None, 200))
     handle = script.run(wait(script.api, plan, state()))
-    assert (handle.outcome, handle.status) == (Outcome.SUCCESS, None) or handle.status == 200
+    assert (handle.outcome, handle.status) == (Outcome.SUCCESS, "success")
+    assert "Job 7 has status running; next poll in 1 s" in script.said
+
+
+def test_a_job_that_a_rule_takes_for_failed_has_no_status_code_for_a_status():
+    rules = [{"selector": "status_code", "in": 422, "outcome": "failure"}]
+    with pytest.raises(JobFailedError, match=r"Job 7 has status failure: too large \(GET .* answered 422\)"):
+        waited(answer({"detail": "too large"}, 422), rules=rules, completion_key=None, completion_value=None,
+               failure_value=None)  # fmt: skip
 
 
 def test_a_redirect_without_a_rule_is_followed():
@@ -421,12 +478,33 @@ def test_errors_before_a_restart_count_too():
 
 
 @pytest.mark.parametrize(
-    ("said", "wait_for"), [("5", 5), ("0", 1), ("Tue, 14 Nov 2023 22:14:20 GMT", 60), ("100000", 100000), ("x", 10)]
+    ("said", "wait_for"),
+    [
+        ("5", 5),
+        ("0", 1),
+        ("Tue, 14 Nov 2023 22:14:20 GMT", 60),
+        ("3000", 3000),
+        ("x", 10),
+        (str(int(START) + 90), 90),
+        (f"{int(START) + 90}000", 90),
+        (str(int(START) - 90), 10),
+    ],
 )
 @pytest.mark.parametrize("status", [200, 503])
 def test_retry_after_is_obeyed(said, wait_for, status):
     _, script = waited(answer({"status": "running"}, status, retry_after=said), DONE)
     assert script.sleeps == [wait_for]
+    assert "Retry-After" not in script.said
+
+
+@pytest.mark.parametrize("status", [200, 429])
+@pytest.mark.parametrize("said", ["100000", "1764342000", "1764342000000", "Sat, 28 Nov 2026 15:00:00 GMT"])
+def test_a_retry_after_beyond_all_measure_is_shortened_and_that_is_said(said, status):
+    _, script = waited(answer({"status": "running"}, status, retry_after=said), DONE)
+    assert script.sleeps == [3600]
+    assert "waiting 3600 s at most (max_interval)" in script.said
+    _, script = waited(answer({"status": "running"}, status, retry_after=said), DONE, max_interval=7200)
+    assert script.sleeps == [7200]
 
 
 @pytest.mark.parametrize(
@@ -500,9 +578,12 @@ def test_a_job_that_cannot_be_seen_yet_is_waited_for():
         waited(gone, gone, gone, gone, visible_after=25)
 
 
-def test_a_job_of_unknown_age_has_to_be_there():
+def test_a_job_of_unknown_age_is_taken_for_as_old_as_the_wait():
+    handle, script = waited(answer({}, 404), answer({}, 404), DONE, at=state(JobHandle("7")), visible_after=25)
+    assert handle.outcome is Outcome.SUCCESS
+    assert script.sleeps == [10, 10]
     with pytest.raises(JobNotFoundError):
-        waited(answer({}, 404), at=state(JobHandle("7")), visible_after=25)
+        waited(*[answer({}, 404)] * 4, at=state(JobHandle("7")), visible_after=25)
 
 
 # When
@@ -557,13 +638,57 @@ def test_the_last_poll_is_made_exactly_at_the_deadline(deadline):
 
 
 def test_a_job_that_is_done_at_the_deadline_is_done():
-    handle, _ = waited(RUNNING, RUNNING, DONE, at=state(deadline=START + 15))
+    handle, script = waited(RUNNING, DONE, at=state(deadline=START + 15))
     assert handle.outcome is Outcome.SUCCESS
+    assert script.times == [0, 15]
 
 
-def test_retry_after_ends_at_the_deadline():
-    _, script = waited(answer({"status": "running"}, retry_after="86400"), DONE, at=state(deadline=START + 60))
-    assert script.sleeps == [60]
+@pytest.mark.parametrize("deadline", [10.1, 19.9, 20, 20.19, 29.9, 300.19])
+def test_the_last_poll_comes_no_sooner_than_the_interval_allows(deadline):
+    script = Script(make_api(), RUNNING, forever=True)
+    with pytest.raises(DeadlineError):
+        run(script, state(deadline=START + deadline))
+    assert script.times[-1] == pytest.approx(deadline)
+    gaps = [later - earlier for earlier, later in pairwise(script.times)]
+    assert all(9.999 <= gap < 20 for gap in gaps)
+
+
+def test_a_wait_that_is_shorter_than_the_interval_polls_once():
+    script = Script(make_api(), RUNNING, forever=True)
+    with pytest.raises(DeadlineError, match=r"wasn't done by the deadline, after 4 s and 1 poll$"):
+        run(script, state(deadline=START + 4))
+    assert script.times == [0]
+    assert "no other poll is allowed before the deadline" in script.said
+
+
+@pytest.mark.parametrize("status", [200, 429])
+def test_no_last_poll_is_made_that_retry_after_forbids(status):
+    script = Script(make_api(), RUNNING, answer({"status": "running"}, status, retry_after="600"))
+    with pytest.raises(DeadlineError, match="after 60 s and 2 polls"):
+        run(script, state(deadline=START + 60))
+    assert script.times == [0, 10]
+    assert script.sleeps == [10, 50]
+    # The page shows when another would be allowed.
+    assert script.polls[-1].pause == 600
+
+
+def test_a_last_poll_that_another_process_may_not_make_is_not_made_after_a_hand_over():
+    script = Script(make_api(), DONE)
+    with pytest.raises(DeadlineError):
+        run(script, state(deadline=START + 60, polls=1, next_poll=START + 600))
+    assert script.requests == []
+    # Whoever takes the wait up after that moment may look.
+    api = make_api(Clock(START + 601))
+    script = Script(api, DONE)
+    assert run(script, state(deadline=START + 60, polls=1, next_poll=START + 600)).outcome is Outcome.SUCCESS
+
+
+@pytest.mark.parametrize("pause", [0.5, 20])
+def test_after_an_error_the_last_poll_is_made_at_the_deadline(pause):
+    errors = [answer({}, 503)] * 2
+    handle, script = waited(*errors, DONE, at=state(deadline=START + 22), error_waits={503: pause}, poke_interval=1)
+    assert handle.outcome is Outcome.SUCCESS
+    assert script.times[-1] <= 22
 
 
 def test_the_initial_delay_ends_at_the_deadline():
@@ -591,7 +716,8 @@ def test_a_clock_that_is_a_little_behind_does_not_make_it_spin():
     script = Script(make_api(clock), RUNNING, forever=True)
     with pytest.raises(DeadlineError):
         run(script, state(deadline=START + 10 + 1e-6))
-    assert script.sleeps == [10, SHORTEST_WAIT]
+    assert script.sleeps == [pytest.approx(10)]
+    assert len(script.requests) == 2
 
 
 # Cancelling
