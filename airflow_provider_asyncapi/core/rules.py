@@ -17,14 +17,14 @@ so that the body of a gateway's 503 can't be taken for the job's own answer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.names import Outcome
+from airflow_provider_asyncapi.core.patterns import parse_pattern
 from airflow_provider_asyncapi.core.selectors import STATUS_CODE, Selection
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_number, as_text, comparable, is_scalar
@@ -201,7 +201,7 @@ def _less(value: JsonValue, operand: float, _ignore_case: bool) -> bool:
 
 
 def _matches(value: JsonValue, operand: str, ignore_case: bool) -> bool:
-    return re.search(operand, as_text(value), re.IGNORECASE if ignore_case else 0) is not None
+    return parse_pattern(operand, ignore_case=ignore_case).matches(as_text(value))
 
 
 #: operator → test of (value, operand, ignore_case).
@@ -242,9 +242,9 @@ def _pattern_operand(given: Any, where: str, operator: str) -> str:
     if not isinstance(given, str):
         raise ConfigurationError(f"{where}: {operator} needs a regular expression, not {given!r}")
     try:
-        re.compile(given)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ConfigurationError(f"{where}: {operator} needs a regular expression, not {given!r}: {error}") from None
+        parse_pattern(given)
+    except SelectorError as error:
+        raise ConfigurationError(f"{where}: {operator} needs a regular expression: {error}") from None
     return given
 
 

@@ -28,6 +28,7 @@ from airflow_provider_asyncapi.core import documents, elements, jsonpath, templa
 from airflow_provider_asyncapi.core.elements import ReadElement
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError, UnsafeValueError
 from airflow_provider_asyncapi.core.messages import HEADER_NAME, Response
+from airflow_provider_asyncapi.core.patterns import Pattern, parse_pattern
 from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_text, is_blank
 
 STATUS_CODE = "status_code"
@@ -281,7 +282,7 @@ def parse_captures(given: Any, where: str) -> dict[str, Selection]:
 
 
 @lru_cache(maxsize=1024)
-def _split(text: str) -> tuple[tuple[str, ...], re.Pattern[str] | None]:
+def _split(text: str) -> tuple[tuple[str, ...], Pattern | None]:
     """
     Take a selector apart.
 
@@ -293,10 +294,7 @@ def _split(text: str) -> tuple[tuple[str, ...], re.Pattern[str] | None]:
         if match["regex"]:
             expression = text[match.end() :]
             text = text[: match.start()]
-            try:
-                pattern = re.compile(expression)
-            except re.error as error:
-                raise SelectorError(f"regex {expression!r}: {error}") from None
+            pattern = parse_pattern(expression)
             break
     parts, start = [], 0
     for match in _NESTED.finditer(text):
@@ -306,10 +304,10 @@ def _split(text: str) -> tuple[tuple[str, ...], re.Pattern[str] | None]:
     return (*parts, text[start:]), pattern
 
 
-def _matched(pattern: re.Pattern[str], values: Iterable[JsonValue]) -> list[JsonValue]:
+def _matched(pattern: Pattern, values: Iterable[JsonValue]) -> list[JsonValue]:
     """Give of each value what the pattern's first group matches, or all that matches where it has none."""
-    matches = (pattern.search(as_text(value)) for value in values)
-    return [match[1] if pattern.groups else match[0] for match in matches if match]
+    matches = (pattern.extract(as_text(value)) for value in values)
+    return [match for match in matches if match is not None]
 
 
 def _is_step(before: str, after: str) -> bool:

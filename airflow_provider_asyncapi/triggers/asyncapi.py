@@ -72,12 +72,19 @@ class _Description:
         known = _descriptions.get(text)
         if known is None:
             # The first plan imports what reads selectors, which takes longer than the loop should be held up.
-            plan = await asyncio.to_thread(WaitPlan.parse, spec)
+            plan = await asyncio.to_thread(_read_plan, spec, text)
             known = _descriptions.setdefault(text, cls(spec, plan))
         return known
 
 
 _descriptions: WeakValueDictionary[str, _Description] = WeakValueDictionary()
+
+
+def _read_plan(spec: dict[str, Any], text: str) -> WaitPlan:
+    """Read the parameters, and import what searches for regular expressions if they seem to hold one."""
+    if "regex:" in text or "matches" in text:
+        import re2  # noqa: F401
+    return WaitPlan.parse(spec)
 
 
 class AsyncApiJobTrigger(BaseTrigger):

@@ -198,7 +198,7 @@ def test_some_outcomes_end_the_job(outcome, final):
         ({"selector": "a", "exists": "yes", "outcome": "success"}, "exists has to be True or False, not 'yes'"),
         (
             {"selector": "a", "matches": "(", "outcome": "success"},
-            r"matches needs a regular expression, not '\(': missing \)",
+            r"matches needs a regular expression: regex '\(': missing \)",
         ),
         ({"selector": "a", "matches": 7, "outcome": "success"}, "matches needs a regular expression, not 7"),
         ({"selector": "a", "matches": b"x", "outcome": "success"}, "matches needs a regular expression, not b'x'"),

@@ -28,6 +28,7 @@ HEAVY = (
     "aiohttp",
     "lxml",
     "jsonpath_ng",
+    "re2",
     "urllib3",
     "wtforms",
     "airflow_provider_asyncapi.transports.wire",
@@ -475,6 +476,8 @@ def test_parsing_imports_nothing_heavy(file: str) -> None:
         "import airflow_provider_asyncapi.job\n"
         "from airflow_provider_asyncapi.get_provider_info import get_provider_info\n"
         "get_provider_info()\n"
+        "from airflow_provider_asyncapi.core.patterns import parse_pattern\n"
+        "parse_pattern('a+')\n"
         f"{file and f'runpy.run_path({file!r})'}\n"
         f"print([name for name in {HEAVY!r} if name in set(sys.modules) - before])"
     )

@@ -1,0 +1,214 @@
+r"""
+Regular expressions in Python's syntax, searched in linear time by RE2.
+
+Python's own engine backtracks: ``(\d+)/(\d+)`` on 58 KiB of digits takes 37 s, and no other thread runs meanwhile. RE2
+takes time that is linear in the text, whatever the pattern, and lets other threads run. A pattern is read by Python's
+parser, so that its syntax and its mistakes are Python's, and is written anew for RE2 without importing RE2. What can't
+be searched in linear time is refused: looking ahead or behind, back-references, atomic groups.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+# The parser has no public name.
+from re import _constants as sre  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_asyncapi.core.errors import SelectorError
+
+if TYPE_CHECKING:
+    import re2
+
+#: RE2 refuses more repetitions, nested ones multiplied (https://github.com/google/re2/wiki/Syntax).
+_MOST_REPETITIONS = 1000
+_WORD = (r"\p{L}", r"\p{Nd}", r"\p{Nl}\p{No}", "_")
+#: What a category matches in a text, and what with the flag for ASCII, inside of brackets.
+_CATEGORIES = {
+    sre.CATEGORY_DIGIT: (r"\p{Nd}", "0-9"),
+    sre.CATEGORY_SPACE: (r"\t-\r\x1c-\x1f\x{85}\p{Z}", r"\t-\r "),
+    sre.CATEGORY_WORD: ("".join(_WORD), "0-9A-Za-z_"),
+}
+_NEGATED_CATEGORIES = {
+    sre.CATEGORY_NOT_DIGIT: sre.CATEGORY_DIGIT,
+    sre.CATEGORY_NOT_SPACE: sre.CATEGORY_SPACE,
+    sre.CATEGORY_NOT_WORD: sre.CATEGORY_WORD,
+}
+_ANCHORS = {
+    sre.AT_BEGINNING: r"\A",
+    sre.AT_BEGINNING_STRING: r"\A",
+    # Before a line break at the very end, too.
+    sre.AT_END: r"\n?\z",
+    sre.AT_END_STRING: r"\z",
+    sre.AT_BOUNDARY: r"\b",
+    sre.AT_NON_BOUNDARY: r"\B",
+}
+_ANCHORS_OF_LINES = {sre.AT_BEGINNING: "(?m:^)", sre.AT_END: "(?m:$)"}
+_UNSUPPORTED = {
+    sre.ASSERT: "looking ahead or behind",
+    sre.ASSERT_NOT: "looking ahead or behind",
+    sre.FAILURE: "looking ahead or behind",
+    sre.GROUPREF: "a back-reference",
+    sre.GROUPREF_EXISTS: "a condition on a group",
+    sre.ATOMIC_GROUP: "an atomic group",
+    sre.POSSESSIVE_REPEAT: "a possessive quantifier",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """
+    A regular expression.
+
+    :param text: as the author wrote it.
+    :param translated: the same for RE2.
+    :param groups: how many groups it has.
+    """
+
+    text: str
+    translated: str
+    groups: int
+
+    def matches(self, text: str) -> bool:
+        """Tell whether the pattern matches somewhere in a text."""
+        return self._search(text) is not None
+
+    def extract(self, text: str) -> str | None:
+        """Return what the first group matches in a text, or the whole pattern if it has no group; None for no match."""
+        match = self._search(text)
+        if match is None:
+            return None
+        found: str | None = match[1] if self.groups else match[0]
+        return found
+
+    def _search(self, text: str) -> re2._Match | None:
+        # Half a character has no bytes, which RE2 searches.
+        text = text if text.isascii() else text.encode("utf-8", "replace").decode()
+        return _compiled(self.translated).search(text)
+
+
+@lru_cache(maxsize=1024)
+def parse_pattern(text: str, *, ignore_case: bool = False) -> Pattern:
+    """
+    Read a regular expression in Python's syntax.
+
+    :raises SelectorError: on a mistake, or what can't be searched in linear time.
+    """
+    try:
+        parsed = parser.parse(text, re.IGNORECASE if ignore_case else 0)
+        translated = _sequence(parsed, parsed.state.flags, 1)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise SelectorError(f"regex {text!r}: {error}") from None
+    except _UnsupportedError as error:
+        raise SelectorError(
+            f"regex {text!r}: {error} isn't supported by RE2, which searches in linear time; put what is to be kept"
+            r" into a group, as in 'regex:/jobs/(\w+)'"
+        ) from None
+    is_caseless = parsed.state.flags & re.IGNORECASE
+    return Pattern(text, f"(?i:{translated})" if is_caseless else translated, parsed.state.groups - 1)
+
+
+class _UnsupportedError(Exception):
+    """A part of a pattern that RE2 can't search for."""
+
+
+@lru_cache(maxsize=256)
+def _compiled(translated: str) -> re2._Regexp:
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(translated, options)
+    except re2.error as error:
+        raise SelectorError(f"regex: RE2 can't search for it ({error})") from None
+
+
+def _sequence(items: Iterable[tuple[Any, Any]], flags: int, copies: int) -> str:
+    """
+    Write parts of a pattern that follow each other.
+
+    :param flags: those that hold there.
+    :param copies: how many times it is repeated by what is around it.
+    """
+    return "".join(_part(kind, argument, flags, copies) for kind, argument in items)
+
+
+def _part(kind: Any, argument: Any, flags: int, copies: int) -> str:
+    match kind:
+        case sre.LITERAL:
+            return _literal(argument)
+        case sre.NOT_LITERAL:
+            return f"[^{_literal(argument)}]"
+        case sre.ANY:
+            return "(?s:.)" if flags & re.DOTALL else r"[^\n]"
+        case sre.AT:
+            lines = _ANCHORS_OF_LINES if flags & re.MULTILINE else {}
+            return lines.get(argument) or _ANCHORS[argument]
+        case sre.IN:
+            return _brackets(argument, flags)
+        case sre.BRANCH:
+            return f"(?:{'|'.join(_sequence(each, flags, copies) for each in argument[1])})"
+        case sre.SUBPATTERN:
+            group, added, removed, inner = argument
+            written = _sequence(inner, (flags | added) & ~removed, copies)
+            if (added | removed) & re.IGNORECASE:
+                written = f"(?{'i' if added & re.IGNORECASE else '-i'}:{written})"
+            return f"(?:{written})" if group is None else f"({written})"
+        case sre.MAX_REPEAT | sre.MIN_REPEAT:
+            least, most, inner = argument
+            lazy = "?" * (kind is sre.MIN_REPEAT)
+            return f"(?:{_sequence(inner, flags, _copies(least, most, copies))}){_count(least, most)}{lazy}"
+    raise _UnsupportedError(_UNSUPPORTED.get(kind, str(kind)))
+
+
+def _copies(least: int, most: int, copies: int) -> int:
+    """Return how many times a part is repeated, together with what is around it."""
+    copies *= max(1, least if most == sre.MAXREPEAT else most)
+    if copies > _MOST_REPETITIONS:
+        raise _UnsupportedError(f"repeating a part more than {_MOST_REPETITIONS} times")
+    return copies
+
+
+def _count(least: int, most: int) -> str:
+    return f"{{{least},}}" if most == sre.MAXREPEAT else f"{{{least},{most}}}"
+
+
+def _brackets(items: list[tuple[Any, Any]], flags: int) -> str:
+    """Write a set of characters; RE2's brackets take no category that is negated."""
+    is_negated = items[0][0] is sre.NEGATE
+    items = items[is_negated:]
+    negated = [
+        _NEGATED_CATEGORIES[value] for kind, value in items if kind is sre.CATEGORY and value in _NEGATED_CATEGORIES
+    ]
+    others = [(kind, value) for kind, value in items if kind is not sre.CATEGORY or value not in _NEGATED_CATEGORIES]
+    if not negated:
+        return f"[{'^' * is_negated}{''.join(_in_brackets(kind, value, flags) for kind, value in others)}]"
+    if not is_negated:
+        parts = [f"[^{_in_brackets(sre.CATEGORY, each, flags)}]" for each in negated]
+        return f"(?:{'|'.join([*parts, _brackets(others, flags)] if others else parts)})"
+    if not others and len(negated) == 1:
+        return f"[{_in_brackets(sre.CATEGORY, negated[0], flags)}]"
+    excluded = [_in_brackets(kind, value, 0) for kind, value in others]
+    kept = [each for each in _WORD if each not in excluded]
+    if negated != [sre.CATEGORY_WORD] or len(kept) + len(excluded) != len(_WORD) or flags & re.ASCII:
+        raise _UnsupportedError(r"a set such as [^\W…] or [^\S…]")
+    return f"[{''.join(kept)}]"
+
+
+def _in_brackets(kind: Any, value: Any, flags: int) -> str:
+    if kind is sre.LITERAL:
+        return _literal(value)
+    if kind is sre.RANGE:
+        return "-".join(map(_literal, value))
+    in_unicode, in_ascii = _CATEGORIES[value]
+    return in_ascii if flags & re.ASCII else in_unicode
+
+
+def _literal(code: int) -> str:
+    character = chr(code)
+    return character if (character.isalnum() and character.isascii()) or character == "_" else f"\\x{{{code:x}}}"
