@@ -90,7 +90,7 @@ class SubmissionLedger:
     def _is_retry(self) -> bool:
         ti: Any = self._context["ti"]
         retries = self._context["task"].retries or 0
-        return bool(ti.try_number > ti.max_tries - retries + 1)
+        return bool(ti.max_tries - retries + 1 < ti.try_number <= ti.max_tries + 1)
 
 
 def calls_key(submission: str) -> str:
@@ -106,11 +106,11 @@ def generation(context: Context) -> int:
     """
     Give a number that a Clear of the task raises, and a retry doesn't.
 
-    A Clear adds the tries made so far to ``max_tries``. The ``clear_number`` of the DAG run would count the Clears of
-    its other tasks too.
+    A Clear adds the tries made so far to ``max_tries``; one of a task that is running doesn't, but then the task has
+    more tries than it has retries. The ``clear_number`` of the DAG run would count the Clears of its other tasks too.
     """
     ti: Any = context["ti"]
-    return int(ti.max_tries)
+    return max(int(ti.max_tries), int(ti.try_number) - 1)
 
 
 def idempotency_key(context: Context) -> str:

@@ -26,6 +26,7 @@ class Submission:
 
     :param key: the idempotency key, fixed before the first request.
     :param generation: a number that rises when a user clears the task; what is known of an earlier one doesn't count.
+        None if the record can't be read.
     :param fingerprint: tells whether the request is still the same; empty where nobody kept it.
     :param answered: how many of the requests (the submit, then each ``start``) the API has answered.
     :param sent: whether the next one may have been sent.
@@ -36,7 +37,7 @@ class Submission:
     """
 
     key: str
-    generation: int = 0
+    generation: int | None = 0
     fingerprint: str = ""
     answered: int = 0
     sent: bool = False
@@ -56,7 +57,7 @@ class Submission:
             return None
         fields: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
         key, generation = str(fields.get("key", "")), fields.get("generation")
-        doubtful = cls(key, generation if isinstance(generation, int) else 0, sent=True)
+        doubtful = cls(key, generation if isinstance(generation, int) else None, sent=True)
         if fields.get("version") != VERSION:
             return doubtful
         try:

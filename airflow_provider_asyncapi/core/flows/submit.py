@@ -82,7 +82,7 @@ def _resumed(
     if kept is None:
         return new
     before = "" if kept.handle is None else f"; the one before is {api.redact(str(kept.handle.identifier))}"
-    if kept.generation != new.generation:
+    if kept.generation not in (None, new.generation):
         yield Log(logging.INFO, f"Submitting a new job, for the task was cleared{before}")
         return new
     if kept.fingerprint not in ("", new.fingerprint):
@@ -96,7 +96,11 @@ def _resumed(
             f"Going on with job {api.redact(str(kept.handle.identifier))}, which an earlier try has submitted",
         )
         return kept
-    record = dataclasses.replace(kept, key=kept.key or new.key, fingerprint=new.fingerprint)
+    record = dataclasses.replace(kept, key=kept.key or new.key, fingerprint=new.fingerprint, generation=new.generation)
+    if kept.generation is None:
+        # It counts for this Clear of the task, whichever it was made for; the next Clear makes a new job.
+        yield Log(logging.WARNING, "What an earlier try has kept can't be read: it may have submitted the job")
+        yield Keep(record)
     if not record.sent:
         return record
     if plan.lookup is not None:

@@ -58,6 +58,20 @@ def test_a_clear_submits_a_new_job(api: ApiServer, said: list[str]) -> None:
     assert "Submitting a new job, for the task was cleared; the one before is j-1" in said
 
 
+def test_a_clear_of_a_running_task_is_told_from_a_retry_once_it_has_more_tries_than_retries(
+    api: ApiServer, said: list[str]
+) -> None:
+    api.says(POST, *(reply({"id": f"j-{number}"}) for number in (1, 2, 3)))
+    store = Store()
+    attempt(1, store, retries=0)
+    # Airflow raises max_tries by a Clear of a task that isn't running, and only then.
+    assert attempt(2, store, retries=0).xcoms["job"]["identifier"] == "j-2"
+    assert "Submitting a new job, for the task was cleared; the one before is j-1" in said
+    assert attempt(3, store, retries=0).xcoms["job"]["identifier"] == "j-3"
+    attempt(2, None, retries=0)
+    assert "two jobs" not in str(said)
+
+
 def test_what_is_kept_holds_no_secret(api: ApiServer, connect: Any) -> None:
     connect(extra={"auth": "bearer"}, password="planted-token")
     api.says(POST, reply({"id": "j-1"}))

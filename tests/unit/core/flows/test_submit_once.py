@@ -319,8 +319,25 @@ def test_a_record_that_cannot_be_read_may_be_of_a_job(kept):
 
 
 def test_a_broken_record_belongs_to_no_generation():
-    assert Submission.parse("?") == Submission("", 0, sent=True)
+    assert Submission.parse("?") == Submission("", None, sent=True)
     assert Submission.parse(None) is None
+
+
+def test_a_broken_record_is_not_taken_for_one_of_a_cleared_task_and_makes_no_second_job():
+    tries = Tries(FIELDS)
+    tries.stored = '"?"'
+    with pytest.raises(AmbiguousSubmitError):
+        tries.run()
+    assert tries.paths == []
+    # Whoever has looked into it clears the task.
+    tries.generation += 1
+    assert tries.run(CREATED).identifier == "j-1"
+
+
+def test_a_broken_record_is_no_obstacle_where_the_api_knows_the_job():
+    tries = Tries(LOOKED_UP)
+    tries.stored = '"?"'
+    assert tries.run(answer({"jobs": [{"id": 9}]})).identifier == 9
 
 
 def test_where_nothing_is_kept_the_look_up_alone_tells():
