@@ -50,6 +50,24 @@ def forget(context: Context) -> None:
         XCom.delete(key=key, **reference(context["ti"]))
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """
+    How long a wait may take.
+
+    :param all_tries: seconds for all tries together, until the task is cleared.
+    :param one_try: seconds for each try; None for no limit of its own.
+    """
+
+    all_tries: float
+    one_try: float | None = None
+
+    def deadline(self, wait_began: float, try_began: float) -> float:
+        """Return the moment at which a try has to end; all moments in seconds since the epoch."""
+        latest = wait_began + self.all_tries
+        return latest if self.one_try is None else min(latest, try_began + self.one_try)
+
+
 class WaitLedger:
     """
     The record of one task instance's wait, as the process keeps it that waits, or begins to.
@@ -58,36 +76,45 @@ class WaitLedger:
     :param hook: takes the log lines.
     :param plan: how the job is waited for.
     :param handle: the job, as the task was given it.
-    :param timeout: seconds that the wait may take.
+    :param limits: how long the wait may take.
     :ivar ti: the task instance.
     :ivar state: where the wait stands.
     """
 
-    def __init__(self, context: Context, hook: AsyncApiHook, plan: WaitPlan, handle: JobHandle, timeout: float) -> None:
+    def __init__(
+        self, context: Context, hook: AsyncApiHook, plan: WaitPlan, handle: JobHandle, limits: TimeLimits
+    ) -> None:
         self._context = context
         self.ti: Any = context["ti"]
         self._store: Any = context.get("task_state_store")
         self._hook = hook
+        self._limits = limits
         self._showing = Showing()
         #: When the next poll is due, in seconds since the epoch; 0 if no poll has been made here.
         self._due = 0.0
         self._unshown: dict[str, Any] = {}
-        self.state = self._begun(plan, handle, timeout)
+        self.state = self._begun(plan, handle)
 
-    def _begun(self, _plan: WaitPlan, handle: JobHandle, timeout: float) -> Wait:
+    def _begun(self, _plan: WaitPlan, handle: JobHandle) -> Wait:
+        """Return the state of a wait that begins, or begins again in another try."""
+        try_began = time.time()
+        began = self._remember_begin(handle, try_began)
+        return plans.Wait(handle, began, self._limits.deadline(began, try_began))
+
+    def _remember_begin(self, handle: JobHandle, try_began: float) -> float:
         """
-        Say when the wait began, and so when it ends: once for all tries, until the task is cleared.
+        Return the moment at which the wait began: the same for all tries, until the task is cleared.
 
         The task state store of Airflow 3.3 remembers it; before that, each try begins anew.
         """
-        began: Any = {"identifier": handle.identifier, "generation": generation(self._context), "at": time.time()}
+        began: Any = {"identifier": handle.identifier, "generation": generation(self._context), "at": try_began}
         if self._store is not None:
             kept: Any = self._store.get(_BEGAN_KEY)
             if isinstance(kept, dict) and {**kept, "at": 0} == {**began, "at": 0}:
                 began = kept
             else:
                 self._store.set(_BEGAN_KEY, began)
-        return plans.Wait(handle, began["at"], began["at"] + timeout)
+        return float(began["at"])
 
     def handed_on(self, plan: WaitPlan, pause: float) -> Wait:
         """
@@ -146,14 +173,15 @@ class PokeLedger(WaitLedger):
     in the last answer.
     """
 
-    def _begun(self, plan: WaitPlan, handle: JobHandle, timeout: float) -> Wait:
+    def _begun(self, plan: WaitPlan, handle: JobHandle) -> Wait:
         """Say where the wait stands at this poke."""
-        now = time.time()
         pokes = self._context.get("task_reschedule_count") or 0
+        first = self.ti.get_first_reschedule_date(self._context) if pokes else None
+        try_began = first.timestamp() if first else time.time()
+        began = self._remember_begin(handle, try_began)
+        deadline = self._limits.deadline(began, try_began)
         if not pokes:
-            return plans.Wait(handle, started_at=now, deadline=now + timeout)
-        first = self.ti.get_first_reschedule_date(self._context)
-        started = first.timestamp() if first else now
+            return plans.Wait(handle, try_began, deadline)
         # The first poke only waited for the initial delay to pass.
         polls = pokes - bool(plan.schedule.initial_delay)
         # What is stored before the first poll of a try is of an earlier one.
@@ -161,7 +189,7 @@ class PokeLedger(WaitLedger):
         if learnt:
             handle = JobTask.handle_of(learnt["handle"])
         errors, heard = (learnt["errors"], learnt.get("heard", 0)) if learnt else (0, 0)
-        return plans.Wait(handle, started, started + timeout, polls, errors, heard=heard)
+        return plans.Wait(handle, began, deadline, polls, errors, heard=heard)
 
     def _keep(self, poll: Polled) -> None:
         """Show the job as it is now, after each poke, for Airflow clears a task's XComs before; and tell the next."""

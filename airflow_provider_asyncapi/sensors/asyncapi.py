@@ -88,7 +88,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     :param jitter: the fraction of each interval that is left to chance; 0 by default.
     :param max_iterations: how many polls at most; then the sensor fails even if the job is still running.
     :param timeout: seconds, or a timedelta, that the wait may take; fixed once as a moment, with a last poll at it; by
-        default as ``[sensors] default_timeout`` says.
+        default as ``[sensors] default_timeout`` says. A shorter ``execution_timeout`` ends each try of a deferred wait
+        in the same way.
     :param max_consecutive_errors: how many transient errors in a row are too many; 10 by default.
     :param error_waits: seconds to wait after an error, by status code, where the API doesn't say: ``{429: 60}``.
     :param visible_after: seconds after the submission (after the begin of the wait if ``job`` is a bare identifier) in
@@ -366,10 +367,13 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         from airflow_provider_asyncapi.core.flows.callbacks import wait_or_hear
         from airflow_provider_asyncapi.core.flows.pausing import ended_by_pause
         from airflow_provider_asyncapi.core.flows.wait import wait
-        from airflow_provider_asyncapi.waits import PokeLedger, WaitLedger
+        from airflow_provider_asyncapi.waits import PokeLedger, TimeLimits, WaitLedger
 
         pokes = self.reschedule and not self.deferrable
-        ledger = (PokeLedger if pokes else WaitLedger)(context, self.hook, plan, handle, self.timeout)
+        # Airflow doesn't enforce the execution_timeout of a deferred task; in reschedule mode it is that of each poke.
+        one_try = None if pokes or self.execution_timeout is None else self.execution_timeout.total_seconds()
+        limits = TimeLimits(self.timeout, one_try)
+        ledger = (PokeLedger if pokes else WaitLedger)(context, self.hook, plan, handle, limits)
         if began is None:
             ledger.show({WAIT_KEY: self._shown_wait(ledger.state)})
         else:

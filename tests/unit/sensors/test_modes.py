@@ -375,6 +375,80 @@ def test_the_deadline_is_fixed_once_for_all_tries_of_one_wait(api: ApiServer) ->
     assert deadline(None) < deadline(None)
 
 
+def deadline_of_poke(store: Store, ti: TI, pokes: int = 0, **given: Any) -> float:
+    with contextlib.suppress(AirflowRescheduleException):
+        make_sensor("reschedule", **given).execute(
+            context_of(ti, task_reschedule_count=pokes, task_state_store=store, retries=2)
+        )
+    return seconds_of(ti.xcoms[WAIT_KEY]["deadline"]) or 0.0
+
+
+def test_in_reschedule_mode_too_the_deadline_is_the_same_for_all_pokes_and_tries_until_a_clear(api: ApiServer) -> None:
+    api.says(POLL, running())
+    store, ti = Store(), TI()
+    ti.max_tries = 2
+    first = deadline_of_poke(store, ti)
+    ti.first_poke = first - 20
+    assert deadline_of_poke(store, ti, pokes=1) == first
+    # Airflow knows no pokes of an earlier try.
+    ti.try_number, ti.first_poke = 2, None
+    assert deadline_of_poke(store, ti) == first
+    ti.first_poke = time.time()
+    assert deadline_of_poke(store, ti, pokes=1) == first
+    ti.max_tries = 4
+    assert deadline_of_poke(store, ti) > first
+
+
+@pytest.mark.parametrize("mode", ["deferred", "poke", "reschedule"])
+def test_a_retry_after_the_deadline_polls_once_more_and_ends(api: ApiServer, mode: str) -> None:
+    api.says(POLL, running())
+    store, ti = Store(), TI()
+    store["asyncapi_began"] = {"identifier": "j-1", "generation": 0, "at": time.time() - 30}
+    sensor = make_sensor(mode)
+    with pytest.raises((exceptions.AsyncApiTimeout, TaskDeferred)) as ended:
+        sensor.execute(context_of(ti, task_state_store=store))
+    if isinstance(ended.value, TaskDeferred):
+        event = asyncio.run(_run(rebuilt(ended.value.trigger)))
+        assert event["error"]["kind"] == "DeadlineError"
+    assert api.count(POLL) == 1
+
+
+@pytest.mark.parametrize("mode", ["deferred", "poke"])
+def test_an_execution_timeout_ends_each_try_like_the_deadline_of_the_wait(api: ApiServer, mode: str) -> None:
+    api.says(POLL, running())
+    api.says("POST /jobs/j-1/cancel", reply(status=202))
+    outcome = wait(
+        mode, execution_timeout=timedelta(seconds=0.5), cancel={"endpoint": "/jobs/{identifier}/cancel"}, timeout=20
+    )
+    assert isinstance(outcome.error, exceptions.AsyncApiTimeout)
+    assert api.count("POST /jobs/j-1/cancel") == 1
+    assert api.count(POLL) <= 10, "of some two hundred until the timeout"
+
+
+def test_an_execution_timeout_begins_anew_with_each_try_and_never_comes_after_the_deadline(api: ApiServer) -> None:
+    api.says(POLL, running())
+
+    def deadline(began: float, execution_timeout: float | None) -> float:
+        store = Store(asyncapi_began={"identifier": "j-1", "generation": 0, "at": began})
+        limit = None if execution_timeout is None else timedelta(seconds=execution_timeout)
+        with pytest.raises(TaskDeferred) as deferral:
+            make_sensor("deferred", execution_timeout=limit, timeout=100).execute(
+                context_of(TI(), task_state_store=store)
+            )
+        return float(deferral.value.trigger.wait.deadline)
+
+    now = time.time()
+    assert deadline(now - 50, None) == pytest.approx(now + 50)
+    assert now + 10 <= deadline(now - 50, 10) < now + 50
+    assert deadline(now - 50, 90) == pytest.approx(now + 50)
+
+
+def test_in_reschedule_mode_an_execution_timeout_is_that_of_a_poke(api: ApiServer) -> None:
+    api.says(POLL, running())
+    shorter = deadline_of_poke(Store(), TI(), execution_timeout=timedelta(seconds=1))
+    assert shorter > time.time() + 15
+
+
 def test_a_deferred_wait_begins_on_the_worker_and_goes_on_where_that_stopped(api: ApiServer) -> None:
     api.says(POLL, running(percent=20))
     ti = TI()
