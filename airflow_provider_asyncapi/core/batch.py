@@ -108,7 +108,7 @@ class Batch:
         known: dict[str, JsonValue] = {_AS_LIST: list(identifiers)}
         if self.separator is not None:
             known[IDENTIFIERS] = self.separator.join(map(as_text, identifiers))
-        return self.request.render({**api.scope, **known}, api.settings.base_url)
+        return api.request(self.request, {**api.scope, **known})
 
     def split(self, response: Response, variables: Variables) -> dict[str, Response]:
         """

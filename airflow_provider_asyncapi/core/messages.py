@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 #: RFC 9110, section 5.6.2.
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: ASCII only (RFC 9110, section 5.5): beyond it each HTTP library has an encoding of its own.
@@ -84,7 +84,7 @@ def origin(url: str) -> tuple[str, str, int | None]:
         port = parts.port
     except ValueError:
         raise UnsafeValueError(f"{shown_url(url)!r} isn't the address of a server") from None
-    return parts.scheme, parts.hostname or "", port or _DEFAULT_PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", port or DEFAULT_PORTS.get(parts.scheme)
 
 
 @dataclass(frozen=True, slots=True)

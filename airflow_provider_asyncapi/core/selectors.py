@@ -278,6 +278,8 @@ def parse_captures(given: Any, where: str) -> dict[str, Selection]:
     for name in given:
         if not isinstance(name, str) or templates.whole_variable(f"{{{name}}}") != name:
             raise SelectorError(f"{where}: {name!r} can't be the name of a variable")
+        if name.startswith(templates.CONNECTION):
+            raise SelectorError(f"{where}: {name!r} can't be captured, for only the connection sets what begins so")
     return {name: Selection.parse(selector, f"{where}[{name!r}]") for name, selector in given.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,10 +11,12 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_provider_asyncapi.core.auth import AUTH_KINDS, Auth, TokenStore, items, mapping
 from airflow_provider_asyncapi.core.callbacks import CallbackSettings
-from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.messages import header_field, origin
+from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
+from airflow_provider_asyncapi.core.hosts import OtherHosts, is_link_local, is_listed, parse_hosts
+from airflow_provider_asyncapi.core.messages import DEFAULT_PORTS, Request, header_field, origin
 from airflow_provider_asyncapi.core.redaction import Redactor, is_sensitive_name
-from airflow_provider_asyncapi.core.templates import strings_in
+from airflow_provider_asyncapi.core.request_templates import RequestTemplate
+from airflow_provider_asyncapi.core.templates import CONNECTION, render_body, strings_in
 from airflow_provider_asyncapi.core.values import JsonValue, as_number, as_text
 
 #: The keys that a connection's extra may have, and what each is for. The connection form shows the same.
@@ -50,6 +53,8 @@ EXTRA_KEYS = frozenset(
         "connections_per_host",
         "requests_per_second",
         "trusted_hosts",
+        "other_hosts",
+        "allowed_hosts",
         "profile",
         "test_endpoint",
         "callback",
@@ -60,12 +65,11 @@ _OWN_FIELDS = ("host", "port", "schema", "login", "password")
 _TEXT_FIELDS = (
     *("host", "schema", "login", "password", "auth", "key_name", "key_in", "oauth2_url", "scope", "client_auth"),
     *("login_header", "login_format", "login_cache", "ca_cert", "client_cert", "client_key", "proxy", "profile"),
-    "test_endpoint",
+    *("test_endpoint", "other_hosts"),
 )
 #: Headers of a connection that hold no secret.
 _PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 _HOST = re.compile(r"[^\s/\\]+")
-_TRUSTED_HOST = re.compile(r"[\w.-]+(:\d+)?|\[[\da-fA-F:.]+\](:\d+)?|[\da-fA-F:.]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,8 @@ class ConnectionSettings:
     :param shares_tokens: whether the processes of one host share what a login gives.
     :param headers: sent with each request to the API's own hosts.
     :param variables: what requests may name as ``{connection.<name>}``, login and password among them.
+    :param confidential: the names of those that only the API and trusted hosts may see: all but what stands in the
+        connection's ``variables``.
     :param shown: the values of the two that Airflow's pages show, for no name says that they are secret.
     :param verify: whether certificates are checked.
     :param ca_cert: path of a bundle of certificate authorities, PEM.
@@ -89,6 +95,9 @@ class ConnectionSettings:
     :param connections_per_host: how many connections at the same time; None for as many as are needed.
     :param requests_per_second: how many requests are begun per second at most; None for no limit.
     :param trusted_hosts: further hosts that may see the credentials, ``host`` or ``host:port``.
+    :param allowed_hosts: hosts that requests may go to without the credentials, also below a domain: ``*.example.com``.
+    :param other_hosts: which hosts requests may go to beside the connection's own.
+    :param login_hosts: the hosts and ports of the login's requests.
     :param profile: the profile that operators use where they name none.
     :param test_endpoint: what the Test button asks for.
     :param callback: how the API's callbacks are signed.
@@ -99,6 +108,7 @@ class ConnectionSettings:
     shares_tokens: bool = True
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+    confidential: frozenset[str] = frozenset()
     shown: frozenset[str] = field(default=frozenset(), repr=False)
     verify: bool = True
     ca_cert: str | None = None
@@ -110,6 +120,9 @@ class ConnectionSettings:
     connections_per_host: int | None = None
     requests_per_second: float | None = None
     trusted_hosts: frozenset[str] = frozenset()
+    allowed_hosts: frozenset[str] = frozenset()
+    other_hosts: OtherHosts = OtherHosts.ANY
+    login_hosts: frozenset[str] = frozenset()
     profile: str | None = None
     test_endpoint: str = ""
     callback: CallbackSettings = field(default_factory=CallbackSettings)
@@ -142,10 +155,18 @@ class ConnectionSettings:
         if fields.get("client_key") and not fields.get("client_cert"):
             raise ConfigurationError("connection: client_key needs client_cert, the certificate that it belongs to")
         own = {name: fields[name] for name in ("login", "password") if fields.get(name)}
-        variables = {**own, **_both(fields, "variables", "secrets")}
+        given = {**own, **_both(fields, "variables", "secrets")}
+        variables = {f"{CONNECTION}{name}": value for name, value in given.items()}
         auth = AUTH_KINDS[kind](fields)
         for name, value in auth.headers.items():
             header_field(name, value, "connection: auth")
+        trusted_hosts = parse_hosts(items(fields, "trusted_hosts"), "trusted_hosts")
+        allowed_hosts = parse_hosts(items(fields, "allowed_hosts"), "allowed_hosts", wildcards=True)
+        other_hosts = OtherHosts.parse(fields.get("other_hosts"))
+        if other_hosts is OtherHosts.NONE and (trusted_hosts or allowed_hosts):
+            raise ConfigurationError(
+                "connection: other_hosts is 'none', and trusted_hosts or allowed_hosts lists some; 'listed' allows them"
+            )
         return cls(
             base_url=_base_url(fields),
             auth=auth,
@@ -154,7 +175,8 @@ class ConnectionSettings:
                 header_field(name, as_text(value), "connection: headers")
                 for name, value in _both(fields, "headers", "secret_headers").items()
             ),
-            variables={f"connection.{name}": value for name, value in variables.items()},
+            variables=variables,
+            confidential=frozenset(variables) - _shown_variables(fields),
             shown=_shown(fields),
             verify=_flag(fields, "verify", default=True),
             ca_cert=fields.get("ca_cert") or None,
@@ -165,7 +187,10 @@ class ConnectionSettings:
             read_timeout=_positive(fields, "read_timeout", 60.0),
             connections_per_host=int(_positive(fields, "connections_per_host", 0.0, least=1)) or None,
             requests_per_second=_positive(fields, "requests_per_second", 0.0) or None,
-            trusted_hosts=frozenset(map(_trusted_host, items(fields, "trusted_hosts"))),
+            trusted_hosts=trusted_hosts,
+            allowed_hosts=allowed_hosts,
+            other_hosts=other_hosts,
+            login_hosts=_login_hosts(auth, variables),
             profile=fields.get("profile") or None,
             test_endpoint=fields.get("test_endpoint") or "",
             callback=CallbackSettings.parse(fields),
@@ -177,8 +202,33 @@ class ConnectionSettings:
         own_scheme, own_host, own_port = origin(self.base_url)
         if (scheme, host, port) == (own_scheme, own_host, own_port):
             return True
-        named = host in self.trusted_hosts or f"{host}:{port}" in self.trusted_hosts
+        named = is_listed(host, port, self.trusted_hosts, {DEFAULT_PORTS.get(scheme), own_port})
         return named and (scheme == "https" or own_scheme == "http")
+
+    def names(self, url: str) -> bool:
+        """Return whether the connection names the host of a URL: as its own, in one of its lists, or for its login."""
+        _, host, port = origin(url)
+        _, own_host, own_port = origin(self.base_url)
+        hosts = {own_host} | self.trusted_hosts | self.allowed_hosts | self.login_hosts
+        return is_listed(host, port, hosts, {*DEFAULT_PORTS.values(), own_port})
+
+    def check_host(self, request: Request) -> None:
+        """
+        Check that a request may go where it goes, with or without credentials.
+
+        :raises UnsafeValueError: if the host is another one than the connection allows.
+        """
+        host = origin(request.url)[1]
+        is_any = self.other_hosts is OtherHosts.ANY
+        if (is_any and not is_link_local(host)) or self.names(request.url):
+            return
+        if is_any:
+            raise link_local(request, host)
+        advice = "change that" if self.other_hosts is OtherHosts.NONE else "list the host in allowed_hosts"
+        raise UnsafeValueError(
+            f"{request}: not sent, for the host is another one, and the connection's other_hosts is"
+            f" {str(self.other_hosts)!r}; {advice} if requests may go there"
+        )
 
     def secrets(self) -> set[str]:
         """Give everything that may never be in a message; what isn't :attr:`shown` is kept out of the database too."""
@@ -192,6 +242,14 @@ class ConnectionSettings:
         if self.proxy and (password := urlsplit(self.proxy).password):
             found |= {password, unquote(password)}
         return found | set(self.callback.secrets)
+
+
+def link_local(request: Request, address: str) -> UnsafeValueError:
+    """Return the error of a request to an address where clouds give out the credentials of the machine."""
+    return UnsafeValueError(
+        f"{request}: not sent, for it leads to {address}, a link-local address, where clouds keep the credentials of"
+        " the machine; list the host in the connection's allowed_hosts if requests may go there"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +286,37 @@ class Api:
     def scope(self) -> Mapping[str, JsonValue]:
         """The variables that the connection brings to every template."""
         return self.settings.variables
+
+    def variables(self, *brought: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+        """
+        Return all variables that a request may name; nothing replaces those of the connection, or adds to them.
+
+        :param brought: what the job, its answers and the task bring; later ones replace earlier ones.
+        """
+        known = {name: value for each in brought for name, value in each.items()}
+        for name in [name for name in known if name.startswith(CONNECTION)]:
+            del known[name]
+        return {**known, **self.settings.variables}
+
+    def request(
+        self, template: RequestTemplate, variables: Mapping[str, JsonValue], *, reference_base: str | None = None
+    ) -> Request:
+        """
+        Make a request of its template.
+
+        :param variables: what :meth:`variables` returns.
+        :param reference_base: the URL against which a relative reference from the API is resolved.
+        :raises UnsafeValueError: if it would take a credential to a host that may not see it.
+        :raises ConfigurationError: as :meth:`~.request_templates.RequestTemplate.render` does.
+        """
+        settings = self.settings
+        request = template.render(variables, settings.base_url, reference_base=reference_base)
+        if not settings.trusts(request.url) and (named := settings.confidential & template.names()):
+            raise UnsafeValueError(
+                f"{request}: not sent, for the request names {{{min(named)}}}, and another host gets no credentials;"
+                " list the host in the connection's trusted_hosts if it may see them, or leave the variable out"
+            )
+        return request
 
 
 def _both(fields: Mapping[str, Any], shown: str, secret: str) -> dict[str, Any]:
@@ -295,13 +384,23 @@ def _proxy(value: Any) -> str | None:
     return str(value)
 
 
-def _trusted_host(given: Any) -> str:
-    if not isinstance(given, str) or not _TRUSTED_HOST.fullmatch(given.strip()):
-        raise ConfigurationError(
-            f"connection: trusted_hosts has to be a list of host names, each with a port where it isn't the usual one;"
-            f" {given!r} isn't one"
-        )
-    return given.strip().lower()
+def _shown_variables(fields: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of the variables that anybody may see."""
+    return frozenset(f"{CONNECTION}{name}" for name in mapping(fields, "variables") if not is_sensitive_name(name))
+
+
+def _login_hosts(auth: Auth, variables: Mapping[str, JsonValue]) -> frozenset[str]:
+    """Return the hosts that the connection's login leads to, with their ports."""
+    if auth.login is None:
+        return frozenset()
+    hosts = set()
+    for template in (auth.login.request, auth.login.refresh):
+        endpoint = "" if template is None else render_body(template.endpoint.strip(), variables)
+        # One that can't be read is an error of the login, which says more.
+        with contextlib.suppress(UnsafeValueError):
+            _, host, port = origin(endpoint)
+            hosts |= {f"[{host}]:{port}" if ":" in host else f"{host}:{port}"} if host else set()
+    return frozenset(hosts)
 
 
 def _flag(fields: Mapping[str, Any], name: str, *, default: bool) -> bool:

@@ -16,6 +16,8 @@ from airflow_provider_asyncapi.core.redaction import MASK, is_sensitive_name
 from airflow_provider_asyncapi.core.values import JsonValue, as_text, shorten
 
 Variables = Mapping[str, JsonValue]
+#: How the names of the connection's variables begin; nothing else may bring one of them.
+CONNECTION = "connection."
 
 #: A variable's name is anything between braces that isn't a brace or a line break: selectors are names too.
 _VARIABLE = re.compile(r"\{([^{}\r\n]+)\}")
@@ -64,7 +66,7 @@ def look_up(name: str, variables: Variables, where: str) -> JsonValue:
         known = ", ".join(f"{{{key}}}" for key in sorted(variables)) or "none"
         advice = (
             "the connection's variables and secrets set those that begin with connection."
-            if name.startswith("connection.")
+            if name.startswith(CONNECTION)
             else "a capture of a task before sets it, and that task's log says where one has found nothing"
         )
         raise UnknownVariableError(
@@ -268,6 +270,6 @@ def _held(template: str, variables: Variables) -> str:
 def _shown(name: str, variables: Variables) -> str:
     """Show what a variable holds in a message; those of the connection may be secrets."""
     plain = name.removeprefix("+")
-    if plain.startswith("connection.") or is_sensitive_name(plain):
+    if plain.startswith(CONNECTION) or is_sensitive_name(plain):
         return MASK
     return repr(shorten(as_text(variables[plain]), 80))

@@ -96,7 +96,17 @@ FIELDS: dict[str, dict[str, Any]] = {
     ),
     "trusted_hosts": _text(
         "Trusted hosts",
-        "Further hosts that may see credentials and headers, separated by commas: host, or host:port.",
+        "Further hosts that may see credentials and headers, separated by commas: host (usual port), or host:port.",
+    ),
+    "other_hosts": _choice(
+        "Other hosts",
+        "Which hosts links and redirects may lead to, without credentials. any where empty. listed: those of the two"
+        " lists. none: only the API's own.",
+        ["any", "listed", "none"],
+    ),
+    "allowed_hosts": _text(
+        "Allowed hosts",
+        "Hosts that requests may go to without credentials, separated by commas: host, host:port, or *.example.com.",
     ),
     "callback": _json(
         "Callbacks",

@@ -30,7 +30,15 @@ from airflow_provider_asyncapi.transports.pool import Pool, has_been_used, most_
 from airflow_provider_asyncapi.transports.resolver import Resolver
 from airflow_provider_asyncapi.transports.rounds import Rounds
 from airflow_provider_asyncapi.transports.tls import tls_context
-from airflow_provider_asyncapi.transports.wire import INTERIM, LONGEST_LINE, SLOWEST, Receiver, wire_head, wire_url
+from airflow_provider_asyncapi.transports.wire import (
+    INTERIM,
+    LONGEST_LINE,
+    SLOWEST,
+    Receiver,
+    check_peer,
+    wire_head,
+    wire_url,
+)
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -212,6 +220,8 @@ class AiohttpDriver:
                 raise fault(settings, request, error, connecting=True) from None
             was_used = has_been_used(connection)
             try:
+                if not was_used and self._proxy is None:
+                    check_peer(settings, request, _address_of(connection))
                 response = await self._exchange(effect, connection, head)
             except (aiohttp.ClientError, aiohttp.http.HttpProcessingError) as error:
                 self._pool.discard(server, connection)
@@ -284,6 +294,11 @@ class AiohttpDriver:
         """Make what the connector wants to know to open a connection."""
         loop = asyncio.get_running_loop()
         return aiohttp.ClientRequest("GET", URL(server, encoded=True), loop=loop, proxy=self._proxy)
+
+
+def _address_of(connection: Connection) -> str:
+    peer = None if connection.transport is None else connection.transport.get_extra_info("peername")
+    return str(peer[0]) if peer else ""
 
 
 def _give_up(protocol: ResponseHandler, request: Request, seconds: float) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,6 +40,7 @@ from airflow_provider_asyncapi.transports.wire import (
     INTERIM,
     SLOWEST,
     Receiver,
+    check_peer,
     request_target,
     wire_headers,
     wire_url,
@@ -56,6 +58,8 @@ _LONGEST_CONNECT = 60.0
 _has_to_be_new: ContextVar[bool] = ContextVar("_has_to_be_new", default=False)
 #: The URL of what is being sent on this thread, byte for byte.
 _exact_url: ContextVar[str] = ContextVar("_exact_url")
+#: Checks the address that a new connection of this thread leads to.
+_check_address: ContextVar[Callable[[str], None]] = ContextVar("_check_address")
 
 
 class RequestsDriver:
@@ -165,7 +169,7 @@ class RequestsDriver:
                 prepared.prepare_headers(wire_headers(request.headers))
                 prepared.prepare_cookies({})
                 prepared.prepare_body(request.body, None)
-                with _sending(url, new=not effect.repeatable):
+                with _sending(url, partial(check_peer, settings, request), new=not effect.repeatable):
                     answer = self._session.send(
                         prepared,
                         timeout=(settings.connect_timeout, settings.read_timeout),
@@ -193,12 +197,14 @@ class RequestsDriver:
 
 
 @contextmanager
-def _sending(url: str, *, new: bool) -> Iterator[None]:
-    """Tell the pool which URL is sent, and whether the connection has to be new."""
+def _sending(url: str, check_address: Callable[[str], None], *, new: bool) -> Iterator[None]:
+    """Tell the pool which URL is sent, which addresses it may lead to, and whether the connection has to be new."""
     url_token, new_token = _exact_url.set(url), _has_to_be_new.set(new)
+    address_token = _check_address.set(check_address)
     try:
         yield
     finally:
+        _check_address.reset(address_token)
         _has_to_be_new.reset(new_token)
         _exact_url.reset(url_token)
 
@@ -282,6 +288,9 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
         latest = time.monotonic() + seconds
         problem: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
         for family, kind, protocol, _, address in find_addresses_within(self.host, self.port, seconds):
+            # A proxy's address is the connection's own affair.
+            if self.proxy is None:
+                _check_address.get()(str(address[0]))
             sock = socket.socket(family, kind, protocol)
             try:
                 for option in self.socket_options or ():

@@ -14,8 +14,10 @@ from airflow_provider_asyncapi.core.errors import (
     TransportError,
     UnsafeValueError,
 )
+from airflow_provider_asyncapi.core.hosts import is_link_local
 from airflow_provider_asyncapi.core.messages import Headers, Request, Response
 from airflow_provider_asyncapi.core.redaction import shown_url
+from airflow_provider_asyncapi.core.settings import ConnectionSettings, link_local
 from airflow_provider_asyncapi.core.urls import escape_unsendable
 
 #: The codings are those that we undo; the libraries don't, for each has other limits and other faults.
@@ -87,6 +89,16 @@ def wire_head(
     if any("\r" in line or "\n" in line for line in lines):
         raise UnsafeValueError(f"{method} {shown_url(url)}: a header holds a line break")
     return "\r\n".join((f"{method} {url if to_proxy else slash + path} HTTP/1.1", *lines, "", "")).encode()
+
+
+def check_peer(settings: ConnectionSettings, request: Request, address: str) -> None:
+    """
+    Check the address that a name led to, before anything is sent there.
+
+    :raises UnsafeValueError: if it is a link-local one, and the connection doesn't name the host.
+    """
+    if is_link_local(address) and not settings.names(request.url):
+        raise link_local(request, address)
 
 
 class Receiver:

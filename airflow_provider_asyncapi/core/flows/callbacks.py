@@ -62,7 +62,7 @@ def _heard(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
     if plan.callback is Callback.HINT:
         yield Log(logging.INFO, f"{described(api, handle)} and has called back: asking for its status")
         return dataclasses.replace(state, next_poll=api.clock())
-    scope = {**api.scope, **handle.scope()}
+    scope = api.variables(handle.scope())
     try:
         verdict = _CALLED if plan.policy.is_empty else plan.policy.judge(call, scope)
     except ContentError as error:

@@ -27,7 +27,7 @@ def cancel(api: Api, step: Step, handle: JobHandle, reason: str) -> Flow[bool]:
     if handle.outcome.is_final:
         return False
     job = f"Job {api.redact(str(handle.identifier))}"
-    scope = {**api.scope, **handle.scope()}
+    scope = api.variables(handle.scope())
     try:
         yield from perform(api, step, scope, _PATIENCE, base=handle.urls.get("submit"), repeatable=True)
     except AsyncApiError as error:

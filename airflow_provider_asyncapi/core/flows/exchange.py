@@ -85,8 +85,13 @@ class Envelope:
     _sealed: Request | None = None
 
     def needs_token(self, request: Request) -> bool:
-        """Tell whether a token has to be asked for before the request can be sealed."""
+        """
+        Tell whether a token has to be asked for before the request can be sealed.
+
+        :raises UnsafeValueError: if it goes to a host where the connection lets nothing go.
+        """
         if self._request is not request:
+            self.api.settings.check_host(request)
             self._request, self._sealed = request, None
             self._trusted = self.api.settings.trusts(request.url)
         return self._trusted and self.api.settings.auth.login is not None
@@ -193,6 +198,11 @@ def _redirected(api: Api, request: Request, response: Response) -> Request:
     if origin(request.url)[0] == "https" and scheme == "http":
         problem = f"{request}: redirected from https to http ({shown_url(target)}), which isn't followed"
         raise about(RedirectError(problem), request, response)
+    try:
+        api.settings.check_host(dataclasses.replace(request, url=target))
+    except UnsafeValueError as error:
+        problem = f"{request}: answered {response.status} with a Location that isn't followed: {error}"
+        raise RedirectError(problem) from None
     # https://fetch.spec.whatwg.org/#http-redirect-fetch, step 12
     if (response.status in (301, 302) and request.method == "POST") or (
         response.status == 303 and request.method not in ("GET", "HEAD")  # noqa: PLR2004 - See Other

@@ -111,7 +111,7 @@ class Fetching:
     @property
     def scope(self) -> dict[str, JsonValue]:
         """All variables that the requests may name."""
-        return {**self.api.scope, **self.handle.scope(), **self.location.found}
+        return self.api.variables(self.handle.scope(), self.location.found)
 
     @property
     def has_list(self) -> bool:
@@ -277,7 +277,7 @@ class Fetching:
 
     def _request(self, step: Step, variables: Variables) -> Request:
         base = self.location.base or self.handle.urls.get("status") or self.handle.urls.get("submit")
-        return step.request.render(variables, self.api.settings.base_url, reference_base=base)
+        return self.api.request(step.request, variables, reference_base=base)
 
     def _has_expired(self, step: Step, response: Response) -> bool:
         """Tell whether a located URL may not be good any more."""

@@ -18,6 +18,7 @@ from airflow_provider_asyncapi.core.errors import (
     MissingValueError,
     ResponseError,
     TransportError,
+    UnsafeValueError,
 )
 from airflow_provider_asyncapi.core.flows.exchange import about, is_transient, said_in
 from airflow_provider_asyncapi.core.messages import Response
@@ -139,8 +140,11 @@ def log_in(api: Api, login: Login, previous: Token | None) -> Flow[Token]:
 
 def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | None) -> Flow[Token]:
     known = previous.variables if previous else {}
-    scope = {**api.scope, **known}
+    scope = api.variables(known)
     request = template.render(scope, api.settings.base_url)
+    if not api.settings.names(request.url):
+        # Only what the API has said can have led there, and the request is made of credentials.
+        raise UnsafeValueError(f"login: {request}: not sent, for the connection doesn't name this host")
     if api.settings.trusts(request.url):
         own = api.settings.headers.items()
         request = request.with_headers((name, value) for name, value in own if not request.has_header(name))

@@ -58,7 +58,7 @@ def perform(
     :return: a good answer, and the outcome where a rule gave one.
     :raises AsyncApiError: as :func:`submit` does.
     """
-    request = step.request.render(scope, api.settings.base_url, reference_base=base)
+    request = api.request(step.request, scope, reference_base=base)
     repeatable = step.is_repeatable if repeatable is None else repeatable
     patience = Patience(schedule)
 

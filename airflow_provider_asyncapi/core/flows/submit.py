@@ -61,8 +61,8 @@ def submit(
     :raises JobFailedError: where a rule says that the answer is a failure.
     :raises RequestRejectedError: where the API refused it.
     """
-    scope = {**api.scope, **plan.variables, **(variables or {})}
-    request = plan.submit.request.render({**scope, **_OF_EACH_TRY}, api.settings.base_url)
+    scope = api.variables(plan.variables, variables or {})
+    request = api.request(plan.submit.request, {**scope, **_OF_EACH_TRY})
     new = dataclasses.replace(new, fingerprint=fingerprint(api, request))
     record = yield from _resumed(api, plan, new, kept, scope, request)
     scope[IDEMPOTENCY_KEY] = record.key
@@ -206,7 +206,7 @@ def _looked_up(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission, s
     :return: the record with the job, or as one of a job that wasn't submitted.
     """
     variables = {**scope, IDEMPOTENCY_KEY: record.key}
-    request = lookup.request.render(variables, api.settings.base_url)
+    request = api.request(lookup.request, variables)
     for attempt in range(1, plan.schedule.max_errors + 1):
         response = yield from persist(api, request, plan.schedule)
         if not response.ok and response.status != 404:  # noqa: PLR2004 - not found
@@ -219,7 +219,7 @@ def _looked_up(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission, s
             raise about(missing_one, request, response) from None
         if found is not None and identifier is not None:
             yield Log(logging.INFO, f"The job was submitted: it is {api.redact(str(identifier))}")
-            submitted = plan.submit.request.render(variables, api.settings.base_url)
+            submitted = api.request(plan.submit.request, variables)
             address = shown_url(submitted.url.partition("?")[0])
             handle = JobHandle(identifier, submitted_at=record.sent_at, urls={"submit": address})
             handle = handle.with_variables({**plan.variables, found[0].text: identifier})
@@ -237,10 +237,10 @@ def _started(api: Api, plan: SubmitPlan, record: Submission, scope: Variables) -
         assert handle is not None, "what is started was submitted"  # noqa: S101 - for the type checker
         if handle.outcome.is_final:
             break
-        scope = {**scope, **handle.scope()}
+        scope = api.variables(scope, handle.scope())
         base = handle.urls.get("submit")
         if record.sent and not step.is_repeatable:
-            request = step.request.render(scope, api.settings.base_url, reference_base=base)
+            request = api.request(step.request, scope, reference_base=base)
             raise ambiguous(step, request, "an earlier try was cut off while it started the job")
         record = dataclasses.replace(record, sent=False)
         try:

@@ -141,8 +141,8 @@ class _Poll:
     @classmethod
     def of(cls, api: Api, plan: WaitPlan, state: Wait, handle: JobHandle, polls: int) -> _Poll:
         """Render the status request of a job."""
-        scope = {**api.scope, **handle.scope()}
-        request = plan.request.render(scope, api.settings.base_url, reference_base=handle.urls.get("submit"))
+        scope = api.variables(handle.scope())
+        request = api.request(plan.request, scope, reference_base=handle.urls.get("submit"))
         return cls(api, plan, state, handle, polls, scope, request, Envelope(api))
 
     def renewed(self, handle: JobHandle) -> _Poll:
@@ -309,7 +309,7 @@ def ended(
 ) -> Flow[JobHandle]:
     """Return the handle of a job that ended well; raise for one that didn't."""
     if verdict.outcome is Outcome.FAILURE:
-        said = said_in(api, response, plan.error_message, {**api.scope, **handle.scope()})
+        said = said_in(api, response, plan.error_message, api.variables(handle.scope()))
         what = described(api, handle) if verdict.known else _unlisted(api, plan, handle, verdict)
         failure = JobFailedError(f"{what}: {said} ({request} answered {response.status})")
         raise about(failure, request, response)

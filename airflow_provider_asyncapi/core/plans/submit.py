@@ -11,6 +11,7 @@ from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step, fla
 from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.schedule import PollSchedule, parse_error_waits
 from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
+from airflow_provider_asyncapi.core.templates import CONNECTION
 from airflow_provider_asyncapi.core.values import JsonValue, as_list
 
 #: A worker waits while submitting, so its patience is short: 1, 2, 4, 8 s.
@@ -127,4 +128,9 @@ class SubmitPlan:
 def _checked_variables(given: Any) -> Mapping[str, JsonValue]:
     if not isinstance(given, Mapping):
         raise ConfigurationError(f"variables: has to be a mapping of names to values, not {type(given).__name__}")
+    for name in given:
+        if str(name).startswith(CONNECTION):
+            raise ConfigurationError(
+                f"variables: {name!r} can't be set here, for only the connection sets what begins so"
+            )
     return given

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
+from airflow_provider_asyncapi.core.messages import Request
 from airflow_provider_asyncapi.core.settings import EXTRA_KEYS, Api, ConnectionSettings
 
 SECRET = "geheimnis"
@@ -101,7 +102,7 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ({"variables": {"k": "a"}, "secrets": {"k": SECRET}}, "'k' is in both variables and secrets"),
         (
             {"api_key": SECRET},
-            "unknown key 'api_key' in extra; known are auth, .* Headers belong under 'headers'",
+            "unknown key 'api_key' in extra; known are allowed_hosts, auth, .* Headers belong under 'headers'",
         ),
         ({7: SECRET, "b": 1}, "unknown key 7 in extra"),
         ({"auth": "digest"}, "auth 'digest' isn't one of none, basic, bearer, api_key, oauth2, login"),
@@ -134,6 +135,10 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ),
         ({"trusted_hosts": ["*.example.com"]}, "trusted_hosts has to be"),
         ({"trusted_hosts": [7]}, "trusted_hosts has to be"),
+        ({"allowed_hosts": ["*"]}, "allowed_hosts has to be"),
+        ({"allowed_hosts": ["a.*.example.com"]}, "allowed_hosts has to be"),
+        ({"other_hosts": "few"}, "other_hosts has to be one of any, listed, none, not 'few'"),
+        ({"other_hosts": "none", "allowed_hosts": "h"}, "other_hosts is 'none', and trusted_hosts or allowed_hosts"),
     ],
 )
 def test_a_wrong_connection_is_an_error_that_names_the_field_and_shows_no_secret(fields, message):
@@ -153,14 +158,83 @@ def test_a_wrong_connection_is_an_error_that_names_the_field_and_shows_no_secret
         ("https://api.example.com.evil.com/", False),
         ("https://api.example.com@evil.com/", False),
         ("https://cdn.example.com/x", True),
-        ("https://cdn.example.com:444/x", True),
+        ("https://cdn.example.com:443/x", True),
+        ("https://cdn.example.com:444/x", False),
+        ("https://[::1]/x", True),
+        ("https://[::1]:444/x", False),
+        ("https://[::2]:444/x", True),
         ("http://cdn.example.com/x", False),
         ("https://other.example.com:8443/x", True),
         ("https://other.example.com/x", False),
     ],
 )
 def test_only_the_own_origin_and_trusted_hosts_may_see_the_credentials(url, trusted):
-    assert parse(trusted_hosts=["cdn.example.com", "other.example.com:8443"]).trusts(url) is trusted
+    assert parse(trusted_hosts="cdn.example.com, other.example.com:8443, [::1], [::2]:444").trusts(url) is trusted
+
+
+def test_a_trusted_host_may_have_the_connections_own_port():
+    settings = parse(port=8443, trusted_hosts="cdn.example.com")
+    assert [settings.trusts(f"https://cdn.example.com{port}/") for port in ("", ":8443", ":8444")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("other_hosts", ["none", "listed", "any"])
+def test_what_the_connection_names_may_always_be_asked(other_hosts):
+    listed = {"trusted_hosts": "cdn.example.com", "allowed_hosts": "*.s3.example.com, h:8443"}
+    settings = parse(
+        auth="oauth2",
+        login="u",
+        password=SECRET,
+        oauth2_url="https://{connection.tenant}.login.example.com:99/token",
+        variables={"tenant": "acme"},
+        other_hosts=other_hosts,
+        **({} if other_hosts == "none" else listed),
+    )
+    named = ["https://api.example.com/x", "http://api.example.com/x", "https://acme.login.example.com:99/"]
+    if other_hosts != "none":
+        named += [
+            "https://cdn.example.com/",
+            "https://a.s3.example.com/",
+            "https://a.b.s3.example.com/",
+            "https://h:8443",
+        ]
+    for url in named:
+        settings.check_host(Request("GET", url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://other.example.com/",
+        "https://api.example.com:8443/",
+        "https://api.example.com.evil.com/",
+        "https://s3.example.com/",
+        "https://as3.example.com/",
+        "https://a.s3.example.com:8443/",
+        "https://h/",
+    ],
+)
+def test_other_hosts_can_be_forbidden(url):
+    request = Request("GET", url)
+    with pytest.raises(UnsafeValueError, match=r"other_hosts is 'listed'; list the host in allowed_hosts if"):
+        parse(other_hosts="listed", allowed_hosts="*.s3.example.com, h:8443").check_host(request)
+    with pytest.raises(UnsafeValueError, match=r"other_hosts is 'none'; change that if requests may go there"):
+        parse(other_hosts="none").check_host(request)
+    parse().check_host(request)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/latest/", "https://[fe80::1]/", "http://[::ffff:169.254.1.1]/"]
+)
+def test_link_local_addresses_are_refused_unless_the_connection_names_them(url):
+    request = Request("GET", url)
+    for fields in ({}, {"other_hosts": "listed"}, {"other_hosts": "none"}):
+        with pytest.raises(UnsafeValueError, match=r"not sent, for"):
+            parse(**fields).check_host(request)
+    parse(allowed_hosts="169.254.169.254, [fe80::1], ::ffff:169.254.1.1").check_host(request)
 
 
 def test_a_plain_http_api_may_trust_a_plain_http_host():
