@@ -16,6 +16,7 @@ from typing import Any
 from airflow_provider_asyncapi.core.auth import mapping
 from airflow_provider_asyncapi.core.documents import parse_form
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError
+from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.messages import Headers, Request, Response
 from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.signatures import Signature
@@ -25,6 +26,8 @@ from airflow_provider_asyncapi.core.values import JsonValue
 CALL = Request("POST", "the job's callback")
 #: Below the address of Airflow's API server.
 PATH = "/asyncapi/callbacks"
+#: Of the layout in which callbacks are kept; see :mod:`~.layouts`.
+VERSION = 1
 #: Of a callback's URL, in bytes: of the task instance's id, and of what nobody can guess.
 _ID_BYTES, _TOKEN_BYTES = 16, 32
 #: Of both in Base64.
@@ -208,13 +211,14 @@ class Call:
         """
         Read the calls that were kept of one job.
 
-        :raises ConfigurationError: where they were kept by another version.
+        :raises ConfigurationError: where they can't be read.
+        :raises NewerLayoutError: if a newer version of this provider has kept them, and this one can't read them.
         """
+        names = [each.name for each in dataclasses.fields(cls)]
         try:
-            return [
-                cls(**{**each, "body": base64.b64decode(each["body"], validate=True)})
-                for each in (given or {"calls": []})["calls"]
-            ]
+            kept = read_fields(given or {"calls": []}, "the job's callback", version=VERSION, known=("calls",))["calls"]
+            known = ({name: each[name] for name in names if name in each} for each in kept)
+            return [cls(**{**each, "body": base64.b64decode(each["body"], validate=True)}) for each in known]
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"callback: what was kept of it can't be read ({type(error).__name__}); was it kept by another version?"
@@ -255,7 +259,7 @@ def identifier_of(settings: CallbackSettings, answer: Response) -> str | int:
 
 def dump_all(calls: list[Call]) -> dict[str, JsonValue]:
     """Give the calls of one job as plain data."""
-    return {"calls": [call.dump() for call in calls]}
+    return {"version": VERSION, "calls": [call.dump() for call in calls]}
 
 
 def by_identifier(conn_id: str, identifier: str | int) -> str:

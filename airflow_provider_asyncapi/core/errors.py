@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
+from airflow_provider_asyncapi.core.values import clean_text
+
 #: What an error holds about the exchange in which it happened, beside its message.
 EXCHANGE_FIELDS = ("method", "url", "http_status")
 E = TypeVar("E", bound="AsyncApiError")
@@ -17,7 +19,7 @@ E = TypeVar("E", bound="AsyncApiError")
 
 class AsyncApiError(Exception):
     """
-    Base of all errors of this package.
+    Base of all errors of this package. Its text can be logged and stored, whatever an API has put into it.
 
     :ivar method: the method of the request; None if the error isn't about a request.
     :ivar url: the URL that answered, or was asked, without its query.
@@ -27,6 +29,9 @@ class AsyncApiError(Exception):
     method: str | None = None
     url: str | None = None
     http_status: int | None = None
+
+    def __str__(self) -> str:
+        return clean_text(super().__str__())
 
     def with_message(self, message: str) -> Self:
         """Return the same error, of the same class and with the same fields, under another message."""
@@ -64,6 +69,10 @@ class UnsafeValueError(ConfigurationError):
 
 class HandleError(ConfigurationError):
     """A job handle is of another version, or isn't one."""
+
+
+class NewerLayoutError(AsyncApiError):
+    """Something that a newer version of this provider has stored, and this version can't read."""
 
 
 class TransportError(AsyncApiError):
@@ -116,6 +125,10 @@ class RedirectError(ResponseError):
 
 class MissingValueError(ResponseError):
     """A value that the next step needs isn't in the answer."""
+
+
+class UnstorableValueError(ResponseError):
+    """A value that Airflow can't store: NaN, half a character, NUL, nested too deeply."""
 
 
 class RequestRejectedError(ResponseError):

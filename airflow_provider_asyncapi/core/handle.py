@@ -9,15 +9,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_asyncapi.core.errors import HandleError, MissingValueError, ResultTooLargeError
+from airflow_provider_asyncapi.core.errors import (
+    HandleError,
+    MissingValueError,
+    ResultTooLargeError,
+    UnstorableValueError,
+)
+from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.storable import to_storable, to_storable_status
 from airflow_provider_asyncapi.core.templates import CONTROL
 from airflow_provider_asyncapi.core.values import JsonValue, shorten
 
+#: Of the layout; see :mod:`~.layouts`.
 VERSION = 1
-#: The longest JSON text of a captured variable, in characters; larger things belong to the fetch operator.
-MAX_VARIABLE = 48 * 1024
-_KEYS = ("version", "identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables", "task", "call")
+#: The longest JSON text of a variable, and of all of a job, in characters; larger things belong to the fetch operator.
+MAX_VARIABLE, MAX_VARIABLES = 48 * 1024, 192 * 1024
+#: The longest identifier, in characters: no server takes a longer URL.
+MAX_IDENTIFIER = 8 * 1024
+_KEYS = ("identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables", "task", "call")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,8 @@ class JobHandle:
 
         :param given: a handle's dict, a string or an integer. Text is always an identifier, whatever it says: an API
             gave it, and what a handle says is believed.
-        :raises HandleError: on anything else, an empty identifier, or a handle of another version.
+        :raises HandleError: on anything else, an empty identifier, or a broken handle.
+        :raises NewerLayoutError: if a newer version of this provider has made the handle, and this one can't read it.
         """
         if isinstance(given, JobHandle):
             return given
@@ -77,31 +88,26 @@ class JobHandle:
 
     @classmethod
     def _parse_dict(cls, given: Mapping[str, Any]) -> JobHandle:
-        version = given.get("version")
-        if version != VERSION:
+        if given.get("version") is None:
             raise HandleError(
-                f"job: this is a job handle of version {version!r}, and this provider reads version {VERSION};"
-                " run the task that made it again, or use the provider's version that made it"
-                if version is not None
-                else f"job: this isn't a job handle, it has no version; its keys are {sorted(map(str, given))[:10]}"
+                f"job: this isn't a job handle, it has no version; its keys are {sorted(map(str, given))[:10]}"
             )
-        unknown = [key for key in given if key not in _KEYS]
         try:
-            if unknown:
-                raise ValueError(f"unknown key {unknown[0]!r}")  # noqa: TRY301 - one message for all mistakes
-            identifier, submitted_at, progress = given["identifier"], given.get("submitted_at"), given.get("progress")
+            fields = read_fields(given, "job: the job handle", version=VERSION, known=_KEYS)
+            identifier = fields["identifier"]
+            submitted_at, progress = fields.get("submitted_at"), fields.get("progress")
             return cls(
                 identifier=None if identifier is None else check_identifier(identifier),
-                outcome=Outcome(given["outcome"]),
-                status=given.get("status"),
-                progress=None if progress is None else float(progress),
+                outcome=Outcome(fields["outcome"]),
+                status=to_storable_status(fields.get("status")),
+                progress=None if progress is None else min(1.0, max(0.0, float(progress))),
                 submitted_at=datetime.fromisoformat(submitted_at).timestamp() if submitted_at else None,
-                urls=dict(given.get("urls") or {}),
-                variables=dict(given.get("variables") or {}),
-                task=dict(given.get("task") or {}),
-                call=None if given.get("call") is None else int(given["call"]),
+                urls=_read_mapping(fields, "urls"),
+                variables=_read_mapping(fields, "variables"),
+                task=_read_mapping(fields, "task"),
+                call=None if fields.get("call") is None else int(fields["call"]),
             )
-        except (KeyError, ValueError, TypeError, OverflowError, MissingValueError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError, MissingValueError, UnstorableValueError) as error:
             raise HandleError(f"job: broken job handle: {type(error).__name__}: {error}") from None
 
     def dump(self) -> dict[str, JsonValue]:
@@ -129,27 +135,43 @@ class JobHandle:
         """Give all variables that the job brings."""
         return {**self.variables, RESULT_IDENTIFIER: self.result_identifier, "identifier": self.identifier}
 
-    def with_variables(self, captured: Mapping[str, JsonValue]) -> JobHandle:
+    def with_variables(self, captured: Mapping[str, JsonValue], where: str = "capture") -> JobHandle:
         """
-        Give the handle with these variables added.
+        Return the handle with these variables added.
 
-        :raises ResultTooLargeError: where one is larger than a variable should be.
+        :param where: the parameter that has set them, for messages.
+        :raises ResultTooLargeError: if one, or all of the job, are larger than variables should be.
+        :raises UnstorableValueError: if Airflow can't store one.
         """
+        if not captured:
+            return self
+        variables = {**self.variables}
         for name, value in captured.items():
-            size = len(json.dumps(value))
-            if size > MAX_VARIABLE:
-                raise ResultTooLargeError(
-                    f"capture: {name!r} found {size} characters, and a variable may have {MAX_VARIABLE};"
-                    " capture where the result is, and fetch it"
-                )
-        return dataclasses.replace(self, variables={**self.variables, **captured}) if captured else self
+            variables[name] = to_storable(value, f"{where} {shorten(name)!r}")
+            _check_size(f"{name!r} has", variables[name], MAX_VARIABLE, where)
+        _check_size("all variables of the job have", variables, MAX_VARIABLES, where)
+        return dataclasses.replace(self, variables=variables)
+
+
+def _read_mapping(fields: Mapping[str, Any], name: str) -> dict[str, JsonValue]:
+    return {key: to_storable(value, f"{name} {key!r}") for key, value in dict(fields.get(name) or {}).items()}
+
+
+def _check_size(what: str, value: JsonValue, limit: int, where: str) -> None:
+    size = len(json.dumps(value))
+    if size > limit:
+        raise ResultTooLargeError(
+            f"{where}: {what} {size} characters as JSON, and the limit is {limit}; capture where the result is, and"
+            " fetch it"
+        )
 
 
 def check_identifier(value: JsonValue) -> str | int:
     """
-    Check what may be an identifier.
+    Return an identifier as a job handle holds it: an integer beyond 64 bits as the text of its digits.
 
-    :raises MissingValueError: on null, an empty string, an object, a list, a boolean, a line break.
+    :raises MissingValueError: if it can't be one: null, an empty string, an object, a list, a boolean, a text with a
+        line break or half a character, or a text that is too long.
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
         kind = {dict: "an object", list: "a list", bool: "a boolean", type(None): "null"}.get(type(value))
@@ -159,9 +181,15 @@ def check_identifier(value: JsonValue) -> str | int:
             raise MissingValueError("an identifier can't be empty")
         if CONTROL.search(value):
             raise MissingValueError(
-                f"an identifier can't hold line breaks or control characters: {shorten(repr(value), 80)}"
+                "an identifier can't hold line breaks, control characters or half a character:"
+                f" {shorten(ascii(value), 80)}"
             )
-    return value
+        if len(value) > MAX_IDENTIFIER:
+            raise MissingValueError(
+                f"an identifier can't have {len(value)} characters, the limit is {MAX_IDENTIFIER}: {shorten(value, 80)}"
+            )
+    identifier: str | int = to_storable(value, "identifier")
+    return identifier
 
 
 def _looks_like_handle(text: str) -> bool:

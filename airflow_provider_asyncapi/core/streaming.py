@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.core.formats import ROW_FORMATS, Format, ndjson_r
 from airflow_provider_asyncapi.core.jsonpath import ItemPath
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.selectors import Selection
+from airflow_provider_asyncapi.core.surrogates import refuse_half_characters
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import JsonValue
 
@@ -164,10 +165,11 @@ def _text(read: Read, charset: str) -> io.TextIOWrapper:
 def _utf8(read: Read, charset: str) -> io.BufferedReader:
     """Give a JSON text as ijson wants it: in UTF-8, without a byte order mark."""
     if charset in ("utf-8", "ascii"):
-        return _file(read)
-    text = _text(read, charset)
-    pieces = _decoding(lambda: text.read(_PIECE), charset)
-    return io.BufferedReader(_Raw(piece.encode() for piece in pieces), _PIECE)
+        pieces = _unpacked(read())
+    else:
+        text = _text(read, charset)
+        pieces = (piece.encode() for piece in _decoding(lambda: text.read(_PIECE), charset))
+    return io.BufferedReader(_Raw(refuse_half_characters(pieces)), _PIECE)
 
 
 def _lines(text: io.TextIOWrapper) -> Iterator[str]:

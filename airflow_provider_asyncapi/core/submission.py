@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.errors import HandleError
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.messages import Request
 from airflow_provider_asyncapi.core.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.values import JsonValue
 
+#: Of the layout; see :mod:`~.layouts`.
 VERSION = 1
 
 
@@ -34,6 +36,7 @@ class Submission:
     :param handle: the job, once it has an identifier.
     :param callbacks: the digests of the callback URLs that were given away, one for each try that sent something.
     :param connection: the connection that says how callbacks are signed.
+    :param problem: why the answer to the submit holds no job that could be kept; empty if there was no such answer.
     """
 
     key: str
@@ -45,22 +48,25 @@ class Submission:
     handle: JobHandle | None = None
     callbacks: tuple[str, ...] = ()
     connection: str = ""
+    problem: str = ""
 
     @classmethod
     def parse(cls, given: Any) -> Submission | None:
         """
         Read what was kept.
 
-        A record that can't be read, of another version perhaps, counts as one of a job that may have been submitted.
+        A record that can't be read counts as one of a job that may have been submitted.
+
+        :raises NewerLayoutError: if a newer version of this provider has kept it, and this one can't read it.
         """
         if not given:
             return None
         fields: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
         key, generation = str(fields.get("key", "")), fields.get("generation")
         doubtful = cls(key, generation if isinstance(generation, int) else None, sent=True)
-        if fields.get("version") != VERSION:
-            return doubtful
+        names = [each.name for each in dataclasses.fields(cls)]
         try:
+            fields = read_fields(fields, "the record of the submission", version=VERSION, known=names)
             return dataclasses.replace(
                 doubtful,
                 fingerprint=str(fields["fingerprint"]),
@@ -70,8 +76,9 @@ class Submission:
                 handle=None if fields["handle"] is None else JobHandle.parse(fields["handle"]),
                 callbacks=tuple(map(str, fields.get("callbacks", ()))),
                 connection=str(fields.get("connection", "")),
+                problem=str(fields.get("problem", "")),
             )
-        except (KeyError, TypeError, ValueError, AsyncApiError):
+        except (KeyError, TypeError, ValueError, HandleError):
             return doubtful
 
     def dump(self) -> dict[str, JsonValue]:
@@ -87,6 +94,7 @@ class Submission:
             "handle": None if self.handle is None else self.handle.dump(),
             "callbacks": list(self.callbacks),
             "connection": self.connection,
+            "problem": self.problem,
         }
 
     def of_another_request(self) -> Submission:

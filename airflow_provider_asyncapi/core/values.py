@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import marshal
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 #: What a JSON document holds. `Any` stays at this edge: authors and APIs decide what is inside.
 JsonValue: TypeAlias = Any
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 #: The last one that writes equal values alike; later ones also tell which objects are the same.
 _MARSHAL_VERSION = 2
 #: xml.sax has the same, and costs each DAG file more to import than all else here.
@@ -83,6 +85,11 @@ def shorten(text: str, limit: int = 300, *, length: int | None = None) -> str:
     if len(folded) <= limit and length is None:
         return shown
     return f"{shown}… ({len(text) if length is None else length} characters)"
+
+
+def clean_text(text: str) -> str:
+    """Replace what UTF-8 or a database has no form for: halves of surrogate pairs, and NUL."""
+    return text if text.isascii() and "\0" not in text else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def escape_xml(text: str, *, quotes: bool = True) -> str:

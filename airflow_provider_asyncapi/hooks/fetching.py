@@ -30,6 +30,7 @@ from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.meter import Meter
 from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output, WriteAs, check_destination
 from airflow_provider_asyncapi.core.redaction import shown_url
+from airflow_provider_asyncapi.core.storable import to_storable
 from airflow_provider_asyncapi.core.streaming import stream_rows
 from airflow_provider_asyncapi.core.values import as_text
 from airflow_provider_asyncapi.exceptions import to_airflow
@@ -172,6 +173,8 @@ class _Run:
         for response in responses:
             self.failures.count(response)
         self.failures.judge()
+        if self.target is None:
+            value = to_storable(value, "result")
         text = json_bytes(value)
         if self.target is None:
             if len(text) > self.limits.max_xcom_bytes:
@@ -198,6 +201,7 @@ class _Run:
                 if writer is not None:
                     writer.write(row)
                     continue
+                row = to_storable(row, f"result: row {len(rows) + 1}")  # noqa: PLW2901 - the same row
                 size += len(json_bytes(row)) + 1
                 if size > self.limits.max_xcom_bytes:
                     raise self._too_large(size)

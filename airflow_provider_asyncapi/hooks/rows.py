@@ -8,11 +8,12 @@ from typing import Protocol
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.plans.fetch import WriteAs
+from airflow_provider_asyncapi.core.storable import check_json
 from airflow_provider_asyncapi.core.values import JsonValue
 from airflow_provider_asyncapi.hooks.storage import DraftFile, Stored
 
 _PIECE = 64 * 1024
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class RowWriter(Protocol):
@@ -65,10 +66,12 @@ class JsonArray:
     def __init__(self, draft: DraftFile) -> None:
         self._pieces = _Pieces(draft)
         self._before = b"["
+        self._rows = 0
 
     def write(self, row: JsonValue) -> None:
         """Take the next row."""
-        self._pieces.write(self._before + json_bytes(row))
+        self._rows += 1
+        self._pieces.write(self._before + json_bytes(row, self._rows))
         self._before = b", "
 
     def finish(self) -> Stored:
@@ -85,10 +88,12 @@ class Ndjson:
 
     def __init__(self, draft: DraftFile) -> None:
         self._pieces = _Pieces(draft)
+        self._rows = 0
 
     def write(self, row: JsonValue) -> None:
         """Take the next row."""
-        self._pieces.write(json_bytes(row) + b"\n")
+        self._rows += 1
+        self._pieces.write(json_bytes(row, self._rows) + b"\n")
 
     def finish(self) -> Stored:
         """Complete the file."""
@@ -113,10 +118,15 @@ def open_rows(kind: WriteAs, open_draft: Callable[..., DraftFile]) -> RowWriter:
     return JsonArray(open_draft()) if kind is WriteAs.JSON else Ndjson(open_draft())
 
 
-def json_bytes(value: JsonValue) -> bytes:
-    """Give a value's JSON text."""
+def json_bytes(value: JsonValue, row: int | None = None) -> bytes:
+    """
+    Return a value's JSON text.
+
+    :param row: the number of the row that it is, for messages; None for a whole result.
+    :raises ContentError: if the value has none that every reader takes, naming the place in it.
+    """
     try:
         return _encode(value).encode()
-    except UnicodeEncodeError:
-        # Half a character has no UTF-8; JSON can escape it.
-        return json.dumps(value).encode()
+    except ValueError:
+        check_json(value, "result" if row is None else f"result: row {row}")
+        raise

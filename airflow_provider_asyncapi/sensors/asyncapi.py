@@ -277,7 +277,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         with self._forgiving(context):
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
 
-    def execute_complete(self, context: Context, event: Any, wait: dict[str, Any] | None = None) -> Any:
+    def execute_complete(self, context: Context, event: Any, wait: dict[str, Any] | None = None, **_: Any) -> Any:
         """
         Go on with what the triggerer found out, or with what the job has called back.
 
@@ -287,8 +287,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         from airflow_provider_asyncapi.waits import forget
 
         match event:
-            case {"handle": handle, "error": {"kind": str(), "message": str()} as error}:
-                show(context, JOB_KEY, handle)
+            case {"error": {"kind": str(), "message": str()} as error}:
+                if handle := event.get("handle"):
+                    show(context, JOB_KEY, handle)
                 raise to_airflow(read_error(error))
             case {"handle": handle}:
                 return self._finish(context, self.handle_of(handle))

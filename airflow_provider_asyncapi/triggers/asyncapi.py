@@ -23,25 +23,33 @@ from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
     ConfigurationError,
     DeadlineError,
+    NewerLayoutError,
+    UnstorableValueError,
 )
 from airflow_provider_asyncapi.core.flows.abandon import abandon
 from airflow_provider_asyncapi.core.flows.callbacks import wait_or_hear
 from airflow_provider_asyncapi.core.flows.wait import wait
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.redaction import holds_secret, masked_in
 from airflow_provider_asyncapi.core.request_templates import WHY_NO_SECRETS, refuse_secrets
 from airflow_provider_asyncapi.core.showing import ShownPoll, shown_wait
+from airflow_provider_asyncapi.core.storable import to_storable
 from airflow_provider_asyncapi.core.templates import strings_in
+from airflow_provider_asyncapi.core.values import clean_text
 from airflow_provider_asyncapi.hooks.clients import SharedClient, SupersededError, is_superseded
 from airflow_provider_asyncapi.hooks.profiles import load_profile
+from airflow_provider_asyncapi.triggers.events import make_event, to_storable_error
 from airflow_provider_asyncapi.triggers.supervisor import Board, has_called, push_result, why_unwanted
 from airflow_provider_asyncapi.xcoms import JOB_KEY, WAIT_KEY, Showing, reference
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.settings import Api
 
+#: Of the layout of a trigger's arguments; see :mod:`~..core.layouts`.
+VERSION = 1
 #: A trigger's event comes no sooner than this after its start, in seconds. Until the process that deferred the task has
 #: ended, and the executor noticed (its supervisor looks every ``min_heartbeat_interval``), Airflow may take the end of
 #: that process for the end of the task that has just been resumed, and fail it.
@@ -101,6 +109,8 @@ class AsyncApiJobTrigger(BaseTrigger):
         ``airflow_timeout`` after which Airflow ends it, in seconds; and ``names_profile``, whether the sensor does, so
         that the connection's doesn't count.
     :param end_from_trigger: whether a wait that ends well ends here, without a worker.
+    :param version: of the layout of these arguments; see :mod:`~..core.layouts`.
+    :param unknown: what a newer version of this provider has stored beside them; it doesn't count here.
     """
 
     #: Airflow's, from the row of the task instance: it stays the same across restarts.
@@ -114,11 +124,20 @@ class AsyncApiJobTrigger(BaseTrigger):
         wait: dict[str, Any] | None = None,
         begin: dict[str, Any] | None = None,
         end_from_trigger: bool = False,
+        version: int = 1,
+        **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.asyncapi_conn_id = asyncapi_conn_id
         self.spec = spec
-        self.wait = Wait.parse(wait) if wait else None
+        self.wait: Wait | None = None
+        self._unreadable: AsyncApiError | None = None
+        try:
+            read_fields({**unknown, "version": version}, "the trigger of the wait", version=VERSION, known=())
+            self.wait = Wait.parse(wait) if wait else None
+        except AsyncApiError as error:
+            # Raised here, it would reach the task as a traceback.
+            self._unreadable = error
         self.begin = begin
         self.end_from_trigger = end_from_trigger
         self._latest = self.wait.handle if self.wait else None
@@ -131,7 +150,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         """Give the class path and the arguments."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         given = {name: getattr(self, name) for name in ("asyncapi_conn_id", "spec", "begin", "end_from_trigger")}
-        return path, {**given, "wait": self.wait and self.wait.dump()}
+        return path, {"version": VERSION, **given, "wait": self.wait and self.wait.dump()}
 
     def __repr__(self) -> str:
         job = None if self._latest is None else self._latest.identifier
@@ -145,8 +164,12 @@ class AsyncApiJobTrigger(BaseTrigger):
         it; ``{"called": True}`` where there is a callback for the sensor to read; or ``{"begin": why}`` where a worker
         has to begin the wait. A wait that ends here yields the task's success.
         """
+        if self._unreadable is not None:
+            await asyncio.sleep(SHORTEST_DEFERRAL)
+            yield make_event({"error": self._unreadable.dump()})
+            return
         if self.begin is not None and (why := await self._why_not_here(self.begin)):
-            yield TriggerEvent({"begin": why})  # type: ignore[no-untyped-call]
+            yield make_event({"begin": clean_text(why)})
             return
         began, handle = time.monotonic(), None
         try:
@@ -157,6 +180,8 @@ class AsyncApiJobTrigger(BaseTrigger):
             event = {"error": (DeadlineError(str(error)) if isinstance(error, AirflowAwayError) else error).dump()}
             if self._latest is not None:
                 event["handle"] = self._latest.dump()
+        except Exception as error:  # noqa: BLE001 - raised again, as Airflow can store it
+            raise to_storable_error(error) from None
         finally:
             # The last handle is pushed after the end; a late push of progress must not come after it.
             await self._board().close()
@@ -166,7 +191,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         if handle is not None and self._may_end_here(handle) and await push_result(self.task_instance, handle):
             yield TaskSuccessEvent()
         else:
-            yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+            yield make_event(event)
 
     async def _wait_or_hear(self) -> JobHandle | None:
         """
@@ -220,7 +245,16 @@ class AsyncApiJobTrigger(BaseTrigger):
                 profile = await asyncio.to_thread(load_profile, api.settings.profile)
                 self.spec = plans.merged("status", profile, self.spec)
             check_storable(self.spec, api)
-        self._description = await _Description.of(self.spec)
+        try:
+            self._description = await _Description.of(self.spec)
+        except ConfigurationError as error:
+            if self.begin is not None:
+                raise
+            # The worker that has stored them reads them.
+            raise NewerLayoutError(
+                "another version of airflow-provider-asyncapi has stored the sensor's parameters, and this process"
+                f" can't read them: {error}; have the same version on all workers and triggerers"
+            ) from None
         self.spec, plan = self._description.spec, self._description.plan
         state = self._standing().resumed(plan.schedule, now)
         if state.polls and not state.errors and state.next_poll and state.next_poll > now:
@@ -325,11 +359,19 @@ def _epoch(moment: datetime) -> float:
 
 def check_storable(spec: Mapping[str, Any], api: Api) -> None:
     """
-    Make sure that a description holds no secret before it is stored with the trigger.
+    Make sure that a description can be stored with the trigger, and holds no secret.
 
     :param spec: the sensor's parameters, complete.
-    :raises ConfigurationError: naming the parameter that holds one, and where secrets belong.
+    :raises ConfigurationError: naming the parameter that holds one, and where secrets belong; or the value that Airflow
+        can't store.
     """
+    # Airflow's serializer knows dates and more, which are no JSON.
+    plain = json.loads(json.dumps(spec, default=str))
+    try:
+        if to_storable(plain, "the sensor's parameters") != plain:
+            raise ConfigurationError("the sensor's parameters hold an integer beyond 64 bits; write it as a string")
+    except UnstorableValueError as error:
+        raise ConfigurationError(str(error)) from None
     # Shorter ones are words, or numbers.
     secrets = {secret for secret in api.settings.secrets() - api.settings.shown if len(secret) > 3}  # noqa: PLR2004
     refuse_secrets(spec)

@@ -12,7 +12,9 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_asyncapi.comms import AirflowAwayError, ask, can_use_xcoms, read_xcom, write_xcom
 from airflow_provider_asyncapi.core.callbacks import Call
+from airflow_provider_asyncapi.core.errors import UnstorableValueError
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.triggers.events import check_pushed
 from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, RETURN_KEY, reference
 
 T = TypeVar("T")
@@ -75,8 +77,12 @@ class Board:
         """Push XComs, soon; none once the board is closed."""
         if not news or self._ti is None or self._is_closed:
             return
-        self._unpushed |= news
-        if self._pushing is None:
+        for key, value in news.items():
+            try:
+                self._unpushed[key] = check_pushed(value, f"XCom {key}")
+            except UnstorableValueError as error:
+                log.warning("News of the job can't be shown: %s", error)
+        if self._unpushed and self._pushing is None:
             self._pushing = asyncio.get_running_loop().create_task(self._push())
 
     async def close(self) -> None:
@@ -111,9 +117,10 @@ class Board:
 
 async def push_result(ti: Any, handle: JobHandle) -> bool:
     """Push what the sensor would, so that its task can end without a worker; tell whether that has been done."""
-    where, result = reference(ti), handle.result_identifier
+    where = reference(ti)
     try:
-        await write_xcom(JOB_KEY, handle.dump(), where)
+        job, result = check_pushed(handle.dump(), JOB_KEY), check_pushed(handle.result_identifier, RETURN_KEY)
+        await write_xcom(JOB_KEY, job, where)
         if result is not None:
             await write_xcom(RETURN_KEY, result, where)
     except Exception as error:  # noqa: BLE001 - whatever it is, a worker may yet do it

@@ -11,6 +11,7 @@ from airflow_provider_asyncapi.core.effects import Flow, Keep, Log, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,
     AsyncApiError,
+    ConfigurationError,
     ContentError,
     JobFailedError,
     JobNotFoundError,
@@ -19,6 +20,7 @@ from airflow_provider_asyncapi.core.errors import (
     RequestRejectedError,
     ResultTooLargeError,
     UnavailableError,
+    UnstorableValueError,
 )
 from airflow_provider_asyncapi.core.flows.exchange import about, persist, rejection, unusable
 from airflow_provider_asyncapi.core.flows.perform import ambiguous, captured, missing, perform
@@ -61,6 +63,7 @@ def submit(
     :raises JobFailedError: where a rule says that the answer is a failure.
     :raises RequestRejectedError: where the API refused it.
     """
+    _check_variables(plan)
     scope = api.variables(plan.variables, variables or {})
     request = api.request(plan.submit.request, {**scope, **_OF_EACH_TRY})
     new = dataclasses.replace(new, fingerprint=fingerprint(api, request))
@@ -73,6 +76,14 @@ def submit(
     if record.handle.outcome.is_final:
         yield Log(logging.INFO, f"The job is over already: {record.handle.outcome}")
     return record.handle
+
+
+def _check_variables(plan: SubmitPlan) -> None:
+    """Raise before the job is made if its handle couldn't hold the author's variables."""
+    try:
+        JobHandle(None).with_variables(plan.variables, "variables")
+    except (ResultTooLargeError, UnstorableValueError) as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def _resumed(
@@ -111,7 +122,8 @@ def _resumed(
             logging.INFO, "Submitting again under the same idempotency key, for an earlier try may have submitted it"
         )
         return record
-    raise ambiguous(plan.submit, request, "an earlier try was cut off while it submitted the job")
+    problem = kept.problem or "an earlier try was cut off while it submitted the job"
+    raise ambiguous(plan.submit, request, problem)
 
 
 def _submitted(api: Api, plan: SubmitPlan, record: Submission, scope: Variables) -> Flow[Submission]:
@@ -147,7 +159,11 @@ def _submitted(api: Api, plan: SubmitPlan, record: Submission, scope: Variables)
         raise
     address = shown_url(response.url.partition("?")[0])
     handle = JobHandle(None, outcome or Outcome.RUNNING, submitted_at=record.sent_at, urls={"submit": address})
-    handle = _identified(api, plan, response, scope, handle.with_variables(plan.variables))
+    try:
+        handle = _identified(api, plan, response, scope, handle.with_variables(plan.variables))
+    except MissingValueError as error:
+        yield Keep(dataclasses.replace(record, sent=True, problem=f"an earlier try has submitted the job, but {error}"))
+        raise
     if handle.identifier is not None:
         yield Log(logging.INFO, f"Submitted job {api.redact(str(handle.identifier))} ({address})")
     request = Request(plan.submit.request.method, response.url)
@@ -179,11 +195,11 @@ def _with_handle(
     scope: Variables,
 ) -> Flow[Submission]:
     """Keep the job, with what the answer holds beside its identifier, before anything else happens."""
-    record = dataclasses.replace(record, answered=record.answered + 1, sent=False, handle=handle)
+    record = dataclasses.replace(record, answered=record.answered + 1, sent=False, handle=handle, problem="")
     found = captured(captures, response, scope)
     try:
         handle = handle.with_variables(found)
-    except ResultTooLargeError:
+    except (ResultTooLargeError, UnstorableValueError):
         yield Keep(record)
         raise
     record = dataclasses.replace(record, handle=handle)

@@ -42,8 +42,9 @@ from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.schedule import SHORTEST_WAIT, retry_after
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.status import Verdict
+from airflow_provider_asyncapi.core.storable import to_storable_status
 from airflow_provider_asyncapi.core.templates import Variables
-from airflow_provider_asyncapi.core.values import as_text, is_blank, shorten
+from airflow_provider_asyncapi.core.values import as_text, is_blank
 
 _NOT_FOUND = 404
 #: Longer answers aren't kept from poll to poll, for there may be thousands of waits. Bytes.
@@ -285,10 +286,9 @@ def updated(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Respo
     progress = plan.progress.fraction(response, scope) if plan.progress else None
     if verdict.outcome is Outcome.SUCCESS:
         progress = 1.0
-    status = verdict.value if isinstance(verdict.value, str | int | float | bool) else None
     changes: dict[str, Any] = {
         "outcome": verdict.outcome if verdict.outcome.is_final else Outcome.RUNNING,
-        "status": shorten(status, 200) if isinstance(status, str) else status,
+        "status": to_storable_status(verdict.value),
         "progress": handle.progress if progress is None else progress,
     }
     # Most polls find nothing new: then the handle stays the same, and with it the request that was made of it.

@@ -11,6 +11,7 @@ from airflow_provider_asyncapi.core.batch import Batch
 from airflow_provider_asyncapi.core.callbacks import Callback
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER
 from airflow_provider_asyncapi.core.plans.step import Step
 from airflow_provider_asyncapi.core.progress import Progress
@@ -19,6 +20,8 @@ from airflow_provider_asyncapi.core.schedule import SCHEDULE_PARAMETERS, PollSch
 from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
 from airflow_provider_asyncapi.core.status import STATUS_PARAMETERS, StatusPolicy
 
+#: Of the layout of a wait; see :mod:`~..layouts`.
+VERSION = 1
 #: Seconds between polls where the job calls back, and none is said: they are the net below the callback.
 _BESIDE_CALLBACKS = 300
 WAIT_PARAMETERS = (
@@ -146,8 +149,14 @@ class Wait:
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Wait:
-        """Read what :meth:`dump` gave."""
-        return cls(**{**given, "handle": JobHandle.parse(given["handle"])})
+        """
+        Read what :meth:`dump` gave, in this version or another.
+
+        :raises NewerLayoutError: if a newer version of this provider has stored it, and this one can't read it.
+        """
+        names = [each.name for each in dataclasses.fields(cls)]
+        fields = read_fields(given, "the state of the wait", version=VERSION, known=names)
+        return cls(**{**fields, "handle": JobHandle.parse(fields["handle"])})
 
     def due(self, schedule: PollSchedule) -> float:
         """Say when the next poll is due, in seconds since the epoch; in the past where nothing speaks against now."""
@@ -165,4 +174,5 @@ class Wait:
 
     def dump(self) -> dict[str, Any]:
         """Give the state as plain data."""
-        return {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "handle": self.handle.dump()}
+        fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return {"version": VERSION, **fields, "handle": self.handle.dump()}

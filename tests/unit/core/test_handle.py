@@ -8,9 +8,18 @@ from airflow_provider_asyncapi.core.errors import (
     ConfigurationError,
     HandleError,
     MissingValueError,
+    NewerLayoutError,
     ResultTooLargeError,
+    UnstorableValueError,
 )
-from airflow_provider_asyncapi.core.handle import MAX_VARIABLE, VERSION, JobHandle, check_identifier
+from airflow_provider_asyncapi.core.handle import (
+    MAX_IDENTIFIER,
+    MAX_VARIABLE,
+    MAX_VARIABLES,
+    VERSION,
+    JobHandle,
+    check_identifier,
+)
 from airflow_provider_asyncapi.core.names import Outcome
 
 HANDLE = JobHandle(
@@ -74,14 +83,12 @@ def test_a_job_that_was_over_at_once_may_have_no_identifier():
 @pytest.mark.parametrize(
     ("given_", "message"),
     [
-        (
-            {**DUMP, "version": 2},
-            "a job handle of version 2, and this provider reads version 1; run the task that made it",
-        ),
+        ({**DUMP, "version": "new"}, "broken job handle: ValueError: the version of .* can't be 'new'"),
+        ({**DUMP, "version": 0}, "can't be 0"),
+        ({**DUMP, "version": True}, "can't be True"),
+        ({**DUMP, "variables": {"x": "a\ud83d"}}, r"broken job handle: .*variables 'x': half a character in .* at \$"),
         ({"identifier": 7}, r"this isn't a job handle, it has no version; its keys are \['identifier'\]"),
         ({}, "has no version"),
-        ({**DUMP, "secret": 1}, "broken job handle: ValueError: unknown key 'secret'"),
-        ({**DUMP, 7: 1}, "unknown key 7"),
         ({"version": 1, "outcome": "success"}, "broken job handle: KeyError: 'identifier'"),
         ({**DUMP, "outcome": "done"}, "broken job handle: ValueError: 'done' is not a valid Outcome"),
         ({**DUMP, "identifier": {"a": 1}}, "broken job handle: MissingValueError: .* not an object"),
@@ -97,7 +104,8 @@ def test_a_job_that_was_over_at_once_may_have_no_identifier():
         ([1], "not a list; it takes a job handle .* and got list"),
         (True, "not a boolean"),
         (1.5, "not float"),
-        ("a\nb", r"can't hold line breaks or control characters: 'a\\nb'"),
+        ("a\nb", r"can't hold line breaks, control characters or half a character: 'a\\nb'"),
+        ("a" * (MAX_IDENTIFIER + 1), "an identifier can't have 8193 characters, the limit is 8192: a"),
     ],
 )
 def test_what_is_no_job_is_an_error_that_says_what_to_give(given_, message):
@@ -141,9 +149,40 @@ def test_captured_variables_are_added_and_the_identifier_stays():
 def test_a_variable_that_is_a_result_is_refused_with_advice():
     assert HANDLE.with_variables({"x": "y" * (MAX_VARIABLE - 2)})
     with pytest.raises(
-        ResultTooLargeError, match=r"capture: 'x' found 49153 characters, and a variable may have 49152; .* fetch it"
+        ResultTooLargeError, match=r"capture: 'x' has 49153 characters as JSON, and the limit is 49152; .* fetch it"
     ):
         HANDLE.with_variables({"x": "y" * (MAX_VARIABLE - 1)})
+
+
+def test_all_variables_of_a_job_have_a_limit_together():
+    handle = HANDLE
+    for number in range(MAX_VARIABLES // MAX_VARIABLE - 1):
+        handle = handle.with_variables({f"x{number}": "y" * (MAX_VARIABLE - 2)})
+    with pytest.raises(ResultTooLargeError, match=r"capture: all variables of the job have \d+ characters as JSON"):
+        handle.with_variables({"last": "y" * (MAX_VARIABLE - 2)})
+
+
+def test_a_captured_value_that_airflow_cannot_store_is_refused_by_name():
+    with pytest.raises(UnstorableValueError, match=r"capture 'note': half a character in 'a\\ud83d' at \$\[1\]"):
+        HANDLE.with_variables({"note": [1, "a\ud83d"]})
+
+
+def test_an_integer_beyond_64_bits_is_kept_as_the_text_of_its_digits():
+    assert check_identifier(2**64 - 1) == 2**64 - 1
+    assert check_identifier(2**64) == "18446744073709551616"
+    assert HANDLE.with_variables({"n": {"a": [2**64, -(2**63) - 1, 7]}}).variables["n"] == {
+        "a": ["18446744073709551616", "-9223372036854775809", 7]
+    }
+
+
+def test_a_handle_of_a_newer_writer_is_read_without_the_keys_that_nobody_knows():
+    assert JobHandle.parse({**DUMP, "priority": {"since": "1.1"}, 7: 1}) == HANDLE
+
+
+def test_a_handle_of_a_newer_layout_is_an_error_that_a_later_try_may_mend():
+    with pytest.raises(NewerLayoutError, match=r"job: the job handle was stored in layout 2 .* upgrade it") as caught:
+        JobHandle.parse({**DUMP, "version": 2})
+    assert not isinstance(caught.value, ConfigurationError)
 
 
 JSON = st.recursive(

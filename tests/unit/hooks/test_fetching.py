@@ -105,11 +105,11 @@ def test_a_small_value_may_be_selected_from_a_large_answer(fetched):
 
 
 def test_a_selected_value_may_go_to_a_destination(fetched, tmp_path):
-    manifest = fetched(reply({"row": {"a": ["ü", "\ud800"]}}), result_path="row", destination=f"{tmp_path}/a/")
+    manifest = fetched(reply({"row": {"a": ["ü", "a\0b"]}}), result_path="row", destination=f"{tmp_path}/a/")
     assert manifest["paths"] == [f"{tmp_path}/a/result.json"]
     assert manifest["content_type"] == "application/json"
     content = (tmp_path / "a/result.json").read_bytes()
-    assert json.loads(content) == {"a": ["ü", "\ud800"]}
+    assert json.loads(content) == {"a": ["ü", "a\0b"]}
     assert manifest["bytes"] == len(content)
     fetched(reply({"rows": ["ü"]}), result_path="rows", destination=f"{tmp_path}/b.json")
     assert (tmp_path / "b.json").read_bytes() == '["ü"]'.encode()
@@ -937,3 +937,58 @@ def test_a_try_replaces_what_an_earlier_one_has_left(fetched, server, tmp_path):
     assert (tmp_path / "first").exists()
     once("second", lambda _: None)
     assert everything_in(tmp_path) == ["second"]
+
+
+NO_JSON = [
+    (b"NaN", "NaN"),
+    (b"1E400", "too large for a double"),
+    (b'"x \\ud83d"', "half a character"),
+]
+
+
+@pytest.mark.parametrize(("value", "problem"), NO_JSON)
+@pytest.mark.parametrize("write_as", [None, "ndjson", "parquet"])
+def test_what_is_no_json_is_refused_by_each_output_alike(fetched, tmp_path, value, problem, write_as):
+    answer = reply(b'{"state": "done", "rows": [{"n": 1}, {"n": %s}]}' % value, content_type="application/json")
+    with pytest.raises(exceptions.AsyncApiRejected, match=problem):
+        fetched(answer, result_path="rows[1]")
+    for path in ("rows[1]", "rows"):
+        with pytest.raises(exceptions.AsyncApiRejected, match=problem):
+            fetched(answer, result_path=path, destination=f"{tmp_path}/a/", write_as=write_as)
+    assert everything_in(tmp_path) in ([], ["a"])
+
+
+@pytest.mark.parametrize(("value", "problem"), NO_JSON)
+def test_a_row_that_is_no_json_is_named_by_its_number_and_place(fetched, tmp_path, value, problem):
+    pages = reply(b'{"rows": [{"n": 1}, {"n": {"deep": %s}}]}' % value, content_type="application/json")
+    place = rf"result: row 2: .*{problem}.* at \$\.n\.deep"
+    with pytest.raises(exceptions.AsyncApiRejected, match=place):
+        fetched(pages, output="pages", result_path="rows[*]", endpoint="/a?page={page}", pages=1)
+    with pytest.raises(exceptions.AsyncApiRejected, match=place):
+        fetched(
+            pages,
+            output="pages",
+            result_path="rows[*]",
+            endpoint="/a?page={page}",
+            pages=1,
+            destination=f"{tmp_path}/a.ndjson",
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [(b'"a\\u0000b"', "NUL"), (b'{"__id__": 1}', "keeps for itself"), (b"[" * 99 + b"]" * 99, "levels")],
+)
+def test_a_result_that_airflow_cannot_store_is_refused_and_a_file_takes_it(fetched, tmp_path, value, problem):
+    answer = reply(b'{"n": [%s]}' % value, content_type="application/json")
+    with pytest.raises(exceptions.AsyncApiRejected, match=rf"result: .*{problem}.* at \$"):
+        fetched(answer)
+    fetched(answer, result_path="n", destination=f"{tmp_path}/a.json")
+    assert json.loads((tmp_path / "a.json").read_bytes()) == json.loads(b"[%s]" % value)
+
+
+def test_an_integer_beyond_64_bits_stays_exact(fetched, tmp_path):
+    answer = reply(b'{"n": 99999999999999999999}', content_type="application/json")
+    assert fetched(answer) == {"n": "99999999999999999999"}
+    fetched(answer, result_path="n", destination=f"{tmp_path}/a.json")
+    assert (tmp_path / "a.json").read_bytes() == b"99999999999999999999"

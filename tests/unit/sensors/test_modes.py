@@ -299,10 +299,10 @@ def test_a_job_that_had_failed_when_submitted_fails(api: ApiServer) -> None:
     assert not api.requests
 
 
-def test_a_handle_of_another_version_is_refused(api: ApiServer) -> None:
+def test_a_handle_of_a_newer_version_is_refused_until_this_one_is_upgraded(api: ApiServer) -> None:
     outcome = in_all_modes(lambda: None, job=handle("running") | {"version": 9})
-    assert type(outcome.error) is exceptions.AsyncApiConfigurationError
-    assert "version 9" in str(outcome.error)
+    assert type(outcome.error) is exceptions.AsyncApiException
+    assert "layout 9" in str(outcome.error)
     assert not api.requests
 
 

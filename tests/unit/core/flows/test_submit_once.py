@@ -14,8 +14,10 @@ from airflow_provider_asyncapi.core.errors import (
     ConfigurationError,
     JobFailedError,
     MissingValueError,
+    NewerLayoutError,
     RequestRejectedError,
     UnavailableError,
+    UnstorableValueError,
 )
 from airflow_provider_asyncapi.core.flows.submit import submit
 from airflow_provider_asyncapi.core.handle import JobHandle
@@ -308,7 +310,7 @@ def test_a_start_with_a_key_is_sent_again():
 
 
 @pytest.mark.parametrize(
-    "kept", [{"version": 2, "key": "k", "generation": 3}, {"version": 1, "key": "k", "generation": 3}]
+    "kept", [{"version": "?", "key": "k", "generation": 3}, {"version": 1, "key": "k", "generation": 3}]
 )
 def test_a_record_that_cannot_be_read_may_be_of_a_job(kept):
     record = Submission.parse(kept)
@@ -316,6 +318,11 @@ def test_a_record_that_cannot_be_read_may_be_of_a_job(kept):
     script = Script(make_api())
     with pytest.raises(AmbiguousSubmitError):
         script.run(submit(script.api, SubmitPlan.parse(FIELDS), NEW, record))
+
+
+def test_a_record_of_a_newer_layout_is_an_error_that_a_later_try_may_mend():
+    with pytest.raises(NewerLayoutError, match=r"the record of the submission was stored in layout 2 by a newer"):
+        Submission.parse({**Submission("k").dump(), "version": 2})
 
 
 def test_a_broken_record_belongs_to_no_generation():
@@ -413,3 +420,53 @@ def test_a_url_that_was_given_away_for_another_request_counts_no_more():
 def test_what_was_kept_before_there_were_callbacks_can_be_read():
     kept = {name: value for name, value in NEW.dump().items() if name not in ("callbacks", "connection")}
     assert Submission.parse(kept) == NEW
+
+
+# What a handle can't hold
+
+
+def test_an_identifier_beyond_64_bits_is_kept_as_its_digits():
+    script = Script(make_api(), answer(b'{"id": 99999999999999999999}'))
+    handle = script.run(submit(script.api, SubmitPlan.parse(FIELDS), NEW))
+    assert handle.identifier == "99999999999999999999"
+    assert script.kept[-1].handle == handle
+
+
+@pytest.mark.parametrize("identifier", [b'"x \\ud83d"', b'"a\\u0000b"', b"NaN", b"1e999", b'"%s"' % (b"x" * 9000)])
+def test_a_job_whose_identifier_cannot_be_kept_is_remembered_with_the_reason(identifier: bytes):
+    script = Script(make_api(), answer(b'{"id": %s}' % identifier))
+    with pytest.raises(
+        MissingValueError, match=r"submit: there is no job identifier at 'id': .* an identifier"
+    ) as first:
+        script.run(submit(script.api, SubmitPlan.parse(FIELDS), NEW))
+    kept = Submission.parse(json.loads(json.dumps(script.kept[-1].dump())))
+    retry = Script(make_api())
+    with pytest.raises(AmbiguousSubmitError) as second:
+        retry.run(submit(retry.api, SubmitPlan.parse(FIELDS), NEW, kept))
+    assert f"an earlier try has submitted the job, but {first.value}" in str(second.value)
+    assert "cut off" not in str(second.value)
+
+
+def test_a_capture_that_airflow_cannot_store_orphans_no_job():
+    plan = SubmitPlan.parse({**FIELDS, "capture": {"note": "note"}})
+    script = Script(make_api(), answer(b'{"id": "j-1", "note": "x \\ud83d"}'))
+    with pytest.raises(UnstorableValueError, match="capture 'note': half a character"):
+        script.run(submit(script.api, plan, NEW))
+    retry = Script(make_api())
+    assert retry.run(submit(retry.api, plan, NEW, script.kept[-1])).identifier == "j-1"
+    assert retry.requests == []
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (float("nan"), "variables 'x': NaN"),
+        ({1, 2}, "variables 'x': a value of type set"),
+        ("x" * 50_000, "variables: 'x' has 50002 characters"),
+    ],
+)
+def test_variables_that_a_handle_cannot_hold_are_refused_before_the_job_is_made(value: Any, message: str):
+    script = Script(make_api())
+    with pytest.raises(ConfigurationError, match=message):
+        script.run(submit(script.api, SubmitPlan.parse({**FIELDS, "variables": {"x": value}}), NEW))
+    assert script.requests == []

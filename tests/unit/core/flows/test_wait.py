@@ -26,6 +26,7 @@ from airflow_provider_asyncapi.core.errors import (
     RefusedContentError,
     RequestRejectedError,
     UnavailableError,
+    UnstorableValueError,
 )
 from airflow_provider_asyncapi.core.flows.wait import wait
 from airflow_provider_asyncapi.core.handle import JobHandle
@@ -1105,3 +1106,30 @@ def test_after_a_redirect_each_poll_asks_at_the_first_place_again():
     there = answer(None, 302, location="/elsewhere")
     _, script = played(Passing(make_api(), there, RUNNING, there, RUNNING, there, DONE))
     assert script.paths == ["GET /jobs/7", f"GET {BASE.replace('/v1', '')}/elsewhere"] * 3
+
+
+# What Airflow can't store
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        (b"99999999999999999999", "99999999999999999999"),
+        (b'"x \\ud83d"', "x �"),
+        (b'"a\\u0000b"', "a�b"),
+        (b"NaN", "NaN"),
+        (b"1e999", "Infinity"),
+        (b"[" * 200 + b"]" * 200, None),
+    ],
+)
+def test_a_status_that_airflow_cannot_store_is_shown_as_text(status: bytes, shown: str | None):
+    script = Script(make_api(), answer(b'{"status": %s}' % status), answer({"status": "done"}))
+    script.run(wait(script.api, WaitPlan.parse(plan_fields()), Wait(JobHandle(7), START)))
+    assert script.polls[0].handle.status == shown
+
+
+def test_a_captured_value_that_airflow_cannot_store_ends_the_wait_with_its_name():
+    plan = WaitPlan.parse(plan_fields(result_identifier="result.id"))
+    script = Script(make_api(), answer(b'{"status": "done", "result": {"id": ["x \\ud83d"]}}'))
+    with pytest.raises(UnstorableValueError, match=r"capture 'result_identifier': half a character in .* at \$\[0\]"):
+        script.run(wait(script.api, plan, Wait(JobHandle(7), START)))

@@ -1,0 +1,46 @@
+"""Find escapes of half a character in JSON that is read piece by piece, whatever the parser makes of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from airflow_provider_asyncapi.core.errors import ContentError
+
+#: One escape, two where they are a pair; the group is set where it is a code unit of its own.
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([0-9a-fA-F]{4})|.)", re.DOTALL)
+#: An escape that the next piece may continue; before it an even number of backslashes.
+_BEGUN = re.compile(
+    rb"(?<!\\)(?:\\\\)*(\\(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?))?)\Z"
+)
+_LONGEST_BEGUN = 11
+
+
+def refuse_half_characters(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """
+    Yield the pieces of a JSON text, and raise if it escapes half a character.
+
+    :raises ContentError: naming the escape. A parser may make a question mark of it, and nobody would know.
+    """
+    held = b""
+    for piece in pieces:
+        text = held + piece
+        begun = _BEGUN.search(text) if b"\\" in text[-_LONGEST_BEGUN:] else None
+        end = len(text) if begun is None else begun.start(1)
+        _check(text[:end])
+        held = text[end:]
+        yield text[:end]
+    _check(held)
+    if held:
+        yield held
+
+
+def _check(text: bytes) -> None:
+    if b"\\ud" not in text and b"\\uD" not in text:
+        return
+    for escape in _ESCAPE.finditer(text):
+        unit = escape[1]
+        if unit is not None and unit[:1] in b"dD" and unit[1:2] in b"89abcdefABCDEF":
+            raise ContentError(
+                f"half a character ({escape[0].decode()}) isn't JSON; output='file' keeps a document as it is"
+            )
