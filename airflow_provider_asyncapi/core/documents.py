@@ -101,10 +101,15 @@ def describe_body(body: bytes, content_type: str) -> str:
     declared = content_type.partition(";")[0].strip() or "no content type"
     if not body.strip():
         return f"an empty body ({declared})"
-    start = body.lstrip(codecs.BOM_UTF8).lstrip()[:15].lower()
-    if start.startswith((b"<!doctype html", b"<html")):
+    if is_html(body):
         return f"an HTML page ({declared})"
     return f"{len(body)} bytes of {declared}"
+
+
+def is_html(body: bytes) -> bool:
+    """Return whether a body is an HTML page, which no API means for an answer."""
+    start = body[:1024].lstrip(codecs.BOM_UTF8).lstrip()[:15].lower()
+    return start.startswith((b"<!doctype html", b"<html"))
 
 
 def parse_json(body: bytes, content_type: str) -> JsonValue:

@@ -11,8 +11,9 @@ A rule is plain data::
         "outcome": "failure",
     }
 
-The first rule that matches decides. On an error status (400 and above) only rules that test ``status_code`` are asked,
-so that the body of a gateway's 503 can't be taken for the job's own answer.
+The first rule that matches decides. On an error status (400 and above) rules that don't test ``status_code`` are asked
+too if they can read the answer, and find something in it that is no success; but not on the codes of
+:data:`NOT_ABOUT_THE_JOB`, whose body a gateway, a rate limiter or an authorization server has written.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_asyncapi.core import documents
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.names import Outcome
@@ -30,6 +32,8 @@ from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_number, as_text, comparable, is_scalar
 
 _ERROR_STATUS = 400
+#: Refused credentials, and "come again later" (RFC 9110, section 15.5 and 15.6; RFC 8470; RFC 6585).
+NOT_ABOUT_THE_JOB = frozenset({401, 403, 407, 408, 425, 429, 502, 503, 504, 511})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +141,29 @@ class Rule:
         """Whether the HTTP status code is among what is tested."""
         return any(condition.tests_status_code for condition in self.conditions)
 
+    @property
+    def may_read_errors(self) -> bool:
+        """Whether an error answer may match: not if that would be a success, or if nothing has to be found in it."""
+        finds = any(condition.operator != "exists" or condition.operand for condition in self.conditions)
+        return finds and self.outcome is not Outcome.SUCCESS
+
     def matches(self, response: Response, variables: Variables) -> bool:
-        """Tell whether all conditions hold; on an error status only rules that test it can."""
-        if response.status >= _ERROR_STATUS and not self.tests_status_code:
+        """
+        Return whether all conditions hold.
+
+        :raises ContentError: if the body can't be read; on an error status that only means that the rule doesn't match,
+            unless it tests the status code.
+        """
+        if response.status < _ERROR_STATUS or self.tests_status_code:
+            return self._holds(response, variables)
+        if response.status in NOT_ABOUT_THE_JOB or not self.may_read_errors or documents.is_html(response.body):
             return False
+        try:
+            return self._holds(response, variables)
+        except ContentError:
+            return False
+
+    def _holds(self, response: Response, variables: Variables) -> bool:
         # The status code is tested first: where it doesn't fit, the body isn't read.
         ordered = sorted(self.conditions, key=lambda condition: condition.selection.needs_body)
         return all(condition.holds(response, variables) for condition in ordered)

@@ -120,7 +120,8 @@ class StatusPolicy:
         :raises ContentError: where the body can't be read.
         """
         rule = rules.first_match(self.rules, response, variables)
-        if rule is not None and rule.outcome.is_final and response.status >= 400:  # noqa: PLR2004 - the errors
+        is_error = response.status >= 400  # noqa: PLR2004 - the errors
+        if rule is not None and rule.tests_status_code and rule.outcome.is_final and is_error:
             # An error page needn't hold a status; that it is one was decided by its code.
             return Verdict(rule.outcome, str(rule.outcome))
         value = self._status(response, variables, lenient=rule is not None)

@@ -29,7 +29,8 @@ def cancel(api: Api, step: Step, handle: JobHandle, reason: str) -> Flow[bool]:
     job = f"Job {api.redact(str(handle.identifier))}"
     scope = api.variables(handle.scope())
     try:
-        yield from perform(api, step, scope, _PATIENCE, base=handle.urls.get("submit"), repeatable=True)
+        base = handle.urls.get("submit")
+        yield from perform(api, step, scope, _PATIENCE, base=base, repeatable=True, redirect_accepts=True)
     except AsyncApiError as error:
         yield Log(logging.WARNING, f"{job} could not be cancelled ({reason}) and may go on: {error}")
         return False

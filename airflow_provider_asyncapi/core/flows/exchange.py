@@ -67,6 +67,13 @@ def speaks_of_status(rules: tuple[Rule, ...], response: Response, variables: Var
         return False
 
 
+def reads_error(rules: tuple[Rule, ...], response: Response, variables: Variables) -> bool:
+    """Return whether a rule says by its body what an error answer means, though none tests its status code."""
+    if response.status < 400:  # noqa: PLR2004 - the errors
+        return False
+    return any(not rule.tests_status_code and rule.matches(response, variables) for rule in rules)
+
+
 @dataclass(slots=True)
 class Envelope:
     """
@@ -318,7 +325,8 @@ class Patience:
         """
         wait = self.wait(api, problem, response)
         if wait > self.schedule.longest_pause:
-            advice = f"come again in {wait:.0f} s, it says: too long for a worker to wait"
+            said = None if response is None else retry_after(response.headers.get("retry-after"), api.clock())
+            advice = f"come again in {said or wait:.0f} s, it says: too long for a worker to wait"
             raise UnavailableError(f"{problem}; {advice}").with_fields_of(problem)
         yield Log(logging.WARNING, f"{problem}; trying again in {wait:.3g} s")
         yield Sleep(wait)
@@ -330,12 +338,14 @@ def persist(
     schedule: PollSchedule,
     *,
     stop: Stop | None = None,
+    is_readable: Stop | None = None,
     download: Download | None = None,
     limit: int = MAX_BODY,
 ) -> Flow[Response]:
     """
     Send a request that may be repeated, until it gets an answer that isn't transient.
 
+    :param is_readable: tells that an answer to this request is no transient error, though its status code says so.
     :param download: takes the body of a 2xx answer; a transfer that broke goes on where it can.
     :return: the answer; not necessarily a good one.
     :raises UnavailableError: after too many transient errors in a row. A transfer that gets on ends the row.
@@ -351,7 +361,7 @@ def persist(
             response = yield from send(api, asked, stop=stop, sink=download, limit=limit)
             if download is not None and download.refuses_range(response):
                 problem: AsyncApiError = transient(api, asked, response)
-            elif not is_transient(response.status) or (stop is not None and stop(response)):
+            elif not is_transient(response.status) or any(tell(response) for tell in (stop, is_readable) if tell):
                 return response
             else:
                 problem = transient(api, request, response)

@@ -29,6 +29,7 @@ from airflow_provider_asyncapi.core.flows.exchange import (
     about,
     as_unusable,
     persist,
+    reads_error,
     rejection,
     said_in,
     speaks_of_status,
@@ -248,13 +249,21 @@ class Fetching:
 
             try:
                 response = yield from persist(
-                    self.api, request, self.plan.schedule, stop=is_answer, download=download, limit=limit
+                    self.api,
+                    request,
+                    self.plan.schedule,
+                    stop=is_answer,
+                    is_readable=partial(_is_readable, step.rules, charset, variables),
+                    download=download,
+                    limit=limit,
                 )
             except BodyTooLargeError as error:
                 raise error.with_message(f"{error}; a large result can be streamed: output='file'") from error
             response = response.read_as(charset)
             seen = dataclasses.replace(response, body=download.head) if download and response.ok else response
-            outcome = _outcome(step.rules, seen, variables)
+            # What a status code means here goes before a rule that reads the body alone.
+            has_meaning = response.status in also or self._has_expired(step, response)
+            outcome = None if has_meaning and not is_answer(response) else _outcome(step.rules, seen, variables)
             if outcome is Outcome.SUCCESS or (outcome is None and (response.ok or response.status in also)):
                 if download is not None and not response.ok:
                     download.take(response)
@@ -330,6 +339,10 @@ class Fetching:
             return {**self.scope, name: found[number]}
 
         return [partial(scope_of, number) for number in range(len(urls))]
+
+
+def _is_readable(rules: tuple[Rule, ...], charset: str | None, variables: Variables, response: Response) -> bool:
+    return reads_error(rules, response.read_as(charset), variables)
 
 
 def _unpack(response: Response, limit: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Container, Mapping
+from functools import partial
 
 from airflow_provider_asyncapi.core import rules
 from airflow_provider_asyncapi.core.effects import Flow, Log
@@ -13,6 +14,7 @@ from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ContentError,
     JobFailedError,
+    RedirectError,
     ResponseError,
     TransportError,
 )
@@ -22,6 +24,7 @@ from airflow_provider_asyncapi.core.flows.exchange import (
     about,
     as_unusable,
     is_transient,
+    reads_error,
     rejection,
     said_in,
     send,
@@ -38,6 +41,9 @@ from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import JsonValue
 
+#: It leads to a page that is another question: what was asked for is done (RFC 9110, section 15.4.4).
+_SEE_OTHER = 303
+
 
 def perform(
     api: Api,
@@ -48,6 +54,7 @@ def perform(
     base: str | None = None,
     stop: Stop = lambda _: False,
     repeatable: bool | None = None,
+    redirect_accepts: bool = False,
 ) -> Flow[tuple[Response, Outcome | None]]:
     """
     Send a request that changes something.
@@ -55,6 +62,8 @@ def perform(
     :param base: the URL against which references from the API are resolved.
     :param stop: tells that an answer is final although its status code says redirect.
     :param repeatable: whether doing it twice does no harm; by default where the request names the idempotency key.
+    :param redirect_accepts: whether a redirect to another page (303) says that the request was carried out, however
+        that page is answered.
     :return: a good answer, and the outcome where a rule gave one.
     :raises AsyncApiError: as :func:`submit` does.
     """
@@ -69,7 +78,8 @@ def perform(
         response: Response | None = None
         problem: AsyncApiError
         try:
-            response = yield from send(api, request, stop=is_answer, repeatable=repeatable)
+            sending = send if not redirect_accepts else partial(_send_accepted, step)
+            response = yield from sending(api, request, stop=is_answer, repeatable=repeatable)
         except TransportError as error:
             if error.sent and not repeatable:
                 raise ambiguous(step, request, error) from error
@@ -77,7 +87,7 @@ def perform(
         else:
             outcome = _outcome(api, step, request, response, scope)
             if outcome is None and not is_transient(response.status):
-                if response.ok or stop(response):
+                if response.ok or stop(response) or (redirect_accepts and response.status == _SEE_OTHER):
                     return response, None
                 raise rejection(api, request, response, message=step.error_message)
             if outcome not in (None, Outcome.RETRY):
@@ -90,9 +100,41 @@ def perform(
         yield from patience.pause(api, problem, response)
 
 
+def _send_accepted(step: Step, api: Api, request: Request, *, stop: Stop, repeatable: bool) -> Flow[Response]:
+    """
+    Send a request that counts as carried out if it is answered with a redirect to another page (303).
+
+    :return: the page; the redirect if the page can't be had.
+    """
+    redirects: list[Response] = []
+
+    def is_answer(response: Response) -> bool:
+        is_final = stop(response)
+        if response.status == _SEE_OTHER and not is_final:
+            redirects.append(response)
+        return is_final
+
+    try:
+        response = yield from send(api, request, stop=is_answer, repeatable=repeatable)
+    except (TransportError, RedirectError) as error:
+        if not redirects:
+            raise
+        problem: AsyncApiError = error
+    else:
+        if not redirects or response.ok or stop(response):
+            return response
+        problem = rejection(api, Request("GET", response.url), response)
+    yield Log(
+        logging.WARNING,
+        f"{step.name}: {request} answered {_SEE_OTHER}, so it was carried out; the page after it: {problem}",
+    )
+    return redirects[-1]
+
+
 def _outcome(api: Api, step: Step, request: Request, response: Response, scope: Variables) -> Outcome | None:
     """Ask the rules; a failure is raised at once."""
-    if not response.ok and not speaks_of_status(step.rules, response, scope):
+    is_read = speaks_of_status(step.rules, response, scope) or reads_error(step.rules, response, scope)
+    if not response.ok and not is_read:
         return None
     try:
         rule = rules.first_match(step.rules, response, scope)

@@ -260,7 +260,8 @@ def _started(api: Api, plan: SubmitPlan, record: Submission, scope: Variables) -
             raise ambiguous(step, request, "an earlier try was cut off while it started the job")
         record = dataclasses.replace(record, sent=False)
         try:
-            response, outcome = yield from _kept_as_sent(record, perform(api, step, scope, plan.schedule, base=base))
+            sending = perform(api, step, scope, plan.schedule, base=base, redirect_accepts=True)
+            response, outcome = yield from _kept_as_sent(record, sending)
         except (*_REFUSED, UnavailableError) as error:
             yield from _forget(record, error, repeatable=step.is_repeatable)
             raise

@@ -26,6 +26,7 @@ from airflow_provider_asyncapi.core.flows.exchange import (
     about,
     as_unusable,
     is_transient,
+    reads_error,
     rejection,
     said_in,
     send,
@@ -260,6 +261,9 @@ def _judged(
         return transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
     if response.status == _NOT_FOUND and _may_be_invisible(plan, state, api.clock()):
         return Verdict(Outcome.RUNNING)
+    if reads_error(plan.policy.rules, response, poll.scope):
+        verdict = plan.policy.judge(response, poll.scope)
+        return transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
     if is_transient(response.status):
         return transient(api, request, response)
     raise rejection(api, request, response, message=plan.error_message)

@@ -130,7 +130,47 @@ def test_all_conditions_of_a_rule_have_to_hold():
     assert matching(rules, {"s": "running", "errors": [1]}) is None
 
 
-def test_an_error_status_is_judged_only_by_rules_that_test_it():
+@pytest.mark.parametrize("status", [400, 404, 409, 422, 500, 501])
+def test_an_error_answer_that_a_rule_can_read_is_read(status):
+    rules = [{"selector": "error", "exists": True, "outcome": "failure"}]
+    assert matching(rules, {"jsonrpc": "2.0", "error": {"code": -32000}}, status=status) is Outcome.FAILURE
+    assert matching(rules, {"message": "no"}, status=status) is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 408, 425, 429, 502, 503, 504])
+def test_the_body_of_a_gateway_or_of_a_refused_login_is_no_answer_about_the_job(status):
+    rules = [{"selector": "error", "exists": True, "outcome": "failure"}]
+    assert matching(rules, {"error": "busy"}, status=status) is None
+
+
+@pytest.mark.parametrize("body", [b"<html>Bad gateway error", b"", b"Bad gateway error"])
+def test_an_error_page_that_a_rule_can_not_read_is_no_answer(body):
+    rules = [
+        {"selector": "error", "exists": True, "outcome": "failure"},
+        {"selector": "xpath://error", "in": "x", "outcome": "failure"},
+    ]
+    assert first_match(parse_rules(rules), Response(500, body=body), {}) is None
+    text = [{"selector": "response_text", "matches": "error", "outcome": "failure"}]
+    assert (first_match(parse_rules(text), Response(500, body=body), {}) is None) is (body != b"Bad gateway error")
+
+
+def test_no_error_answer_is_a_success_by_its_body_alone():
+    assert (
+        matching([{"selector": "status", "in": "completed", "outcome": "success"}], {"status": "completed"}, 400)
+        is None
+    )
+    nothing = [{"selector": "code", "in": "NO_DATA", "outcome": "no_data"}]
+    assert matching(nothing, {"code": "NO_DATA"}, 404) is Outcome.NO_DATA
+
+
+def test_a_rule_for_what_is_missing_does_not_match_an_error_answer():
+    missing = {"selector": "result", "exists": False}
+    assert matching([{**missing, "outcome": "running"}], {"message": "bad id"}, status=400) is None
+    both = {"all": [missing, {"selector": "state", "in": "queued"}], "outcome": "running"}
+    assert matching([both], {"state": "queued"}, status=400) is Outcome.RUNNING
+
+
+def test_an_error_status_is_judged_by_rules_that_test_it():
     """The body of a gateway's 503 isn't the job's own answer."""
     assert matching(CELIGO, {"status": "completed"}, status=503) is None
     rules = [

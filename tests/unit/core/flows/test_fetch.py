@@ -443,6 +443,18 @@ def test_no_checksum_is_compared_where_the_author_says_so():
         files(*[lie] * 5)
 
 
+SAYS_NO = [{"selector": "error", "exists": True, "outcome": "failure"}]
+
+
+def test_an_error_body_under_500_is_read_by_a_rule():
+    with pytest.raises(ResultError, match=r"answered 500, and a rule takes it for a failure: no rows"):
+        value(answer({"error": {"message": "no rows"}}, 500), rules=SAYS_NO)
+    found, script = value(answer({"state": "late"}, 500), answer([1]),
+                          rules=[{"selector": "state", "in": "late", "outcome": "retry"}])  # fmt: skip
+    assert found == [1]
+    assert "a rule takes it for not yet" in script.said
+
+
 # A located URL that has expired
 
 
@@ -464,6 +476,15 @@ def test_an_expired_url_is_located_again(status):
     assert [request.url for request in script.requests][1::2] == ["https://store/1?sig=x", "https://store/2?sig=x"]
     assert "asking anew where the result is" in script.said
     assert "sig=x" not in script.said
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_an_expired_url_is_located_again_though_a_rule_could_read_the_answer(status):
+    script = Script(make_api(), located(1), answer({"error": "expired"}, status), located(2), answer([1]))
+    flow = fetching(script.api, rules=SAYS_NO, **LOCATED)
+    script.run(flow.locate())
+    assert script.run(flow.value(MIB))[0] == [1]
+    assert "asking anew where the result is" in script.said
 
 
 def test_a_transfer_goes_on_at_the_new_url():

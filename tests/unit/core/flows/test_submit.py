@@ -14,6 +14,7 @@ from airflow_provider_asyncapi.core.errors import (
     JobFailedError,
     JobNotFoundError,
     MissingValueError,
+    RedirectError,
     RefusedContentError,
     RequestRejectedError,
     ResultTooLargeError,
@@ -171,6 +172,56 @@ def test_a_303_is_followed_where_the_identifier_is_in_the_body():
 def test_a_location_makes_no_success_of_a_refusal(status, kind):
     with pytest.raises(kind):
         submitted(answer(None, status, location="/v1/jobs/7"), identifier="header:Location")
+
+
+SAYS_NO = [{"selector": "error", "exists": True, "outcome": "failure"}]
+
+
+def test_a_submit_that_is_refused_by_an_error_body_under_500_is_not_ambiguous():
+    body = {"jsonrpc": "2.0", "error": {"code": -32602, "message": "invalid params"}}
+    with pytest.raises(JobFailedError, match=r"answered 500, and a rule takes it for a failure: invalid params"):
+        submitted(answer(body, 500), rules=SAYS_NO)
+    with pytest.raises(AmbiguousSubmitError):
+        submitted(answer({"message": "oops"}, 500), rules=SAYS_NO)
+
+
+def test_a_gateway_that_is_busy_is_asked_again_whatever_its_body_holds():
+    handle, _ = submitted(answer({"error": "busy"}, 503), CREATED, rules=SAYS_NO)
+    assert handle.identifier is not None
+
+
+PAGE_AFTER = [
+    answer({"message": "busy"}, 503),
+    answer({"error": "gone"}, 404),
+    lost(),
+    answer(None, 303, location="//"),
+]
+
+
+@pytest.mark.parametrize("page", PAGE_AFTER, ids=["503", "404", "lost", "nowhere"])
+def test_a_start_that_is_answered_with_a_303_is_done_whatever_comes_of_the_next_page(page):
+    start = {"endpoint": "/jobs/{identifier}/phase", "rules": SAYS_NO}
+    handle, script = submitted(CREATED, answer(None, 303, location="/v1/jobs/7"), page, start=start)
+    assert handle.outcome is Outcome.RUNNING
+    assert script.paths[1:] == ["POST /jobs/job-7/phase", "GET /jobs/7"]
+    assert "answered 303, so it was carried out; the page after it: " in script.said
+
+
+def test_the_page_after_a_start_is_read_where_it_can_be():
+    start = {"endpoint": "/jobs/{identifier}/phase", "capture": {"file": "file"}, "rules": SAYS_NO}
+    handle, _ = submitted(CREATED, answer(None, 303, location="/v1/jobs/7"), answer({"file": "f-1"}), start=start)
+    assert handle.variables["file"] == "f-1"
+    with pytest.raises(JobFailedError, match="no stars"):
+        submitted(CREATED, answer(None, 303, location="/v1/jobs/7"), answer({"error": "no stars"}), start=start)
+
+
+def test_a_start_that_is_refused_is_refused():
+    with pytest.raises(RequestRejectedError):
+        submitted(CREATED, answer({}, 409), start={"endpoint": "/jobs/{identifier}/phase"})
+    with pytest.raises(RequestRejectedError):
+        submitted(CREATED, answer(None, 302, location="/login"), answer({}, 404), start={"endpoint": "/start"})
+    with pytest.raises(RedirectError):
+        submitted(CREATED, answer(None, 302, location="/v1/start"), start={"endpoint": "/start", "method": "GET"})
 
 
 def test_credentials_are_renewed_even_where_the_refusal_has_a_location():
