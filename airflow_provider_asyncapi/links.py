@@ -23,9 +23,17 @@ class RemoteJobLink(BaseOperatorLink):
         return JOB_URL_KEY
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Give the address; empty while there is none. It is asked after each leg of a task, and never raises."""
+        """
+        Give the address; empty while there is none. It is asked after each leg of a task, and never raises.
+
+        What is returned replaces the XCom, so that a leg that has pushed nothing returns what an earlier one pushed. An
+        XCom that isn't there is an error in the task's log (Airflow 3.3), so none is looked for that nobody pushes.
+        """
+        task: Any = operator
         try:
-            url = XCom.get_value(ti_key=ti_key, key=JOB_URL_KEY)
+            url = task.pushed_job_url
+            if url is None and task.find_job_url():
+                url = XCom.get_value(ti_key=ti_key, key=JOB_URL_KEY)
         except Exception:  # noqa: BLE001 - a link is no reason to fail a task
             return ""
         return url if is_web_address(url) else ""

@@ -58,6 +58,8 @@ class JobTask:
 
     table: ClassVar[str]
     operator_extra_links: Collection[BaseOperatorLink] = (RemoteJobLink(),)
+    #: The job's address as this process has pushed it; empty if the job has none, None if that isn't known here.
+    pushed_job_url: str | None = None
 
     if TYPE_CHECKING:
         task_id: str
@@ -237,17 +239,22 @@ class JobTask:
         context["ti"].xcom_push(JOB_KEY, handle.dump())
         self.push_link(context, handle)
 
+    def find_job_url(self) -> str | None:
+        """Return the template of the job's address, of the DAG or of a profile; None if there is none."""
+        return self.job_url or self.describe().get("job_url")
+
     def push_link(self, context: Context, handle: JobHandle) -> None:
         """Give the job's address to the UI."""
         from airflow_provider_asyncapi.core.templates import render_text
 
+        self.pushed_job_url = ""
         try:
-            job_url = self.job_url or self.describe().get("job_url")
-            if not job_url:
+            if not (job_url := self.find_job_url()):
                 return
             url = render_text(job_url, handle.scope(), "job_url")
             if is_web_address(url):
                 context["ti"].xcom_push(JOB_URL_KEY, url)
+                self.pushed_job_url = url
             else:
                 self.hook.log.warning("No link to the remote job: job_url isn't an http(s) address: %s", shorten(url))
         except (AsyncApiError, AirflowException) as error:
