@@ -7,6 +7,7 @@ To add a kind, write a function that reads it from the connection's fields, and 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -110,7 +111,7 @@ class Auth:
             return signed
         query = urlencode({name: text.replace("{token}", value) for name, text in self.params.items()})
         separator = "&" if "?" in request.url else "?"
-        return Request(signed.method, f"{signed.url}{separator}{query}", signed.headers, signed.body)
+        return dataclasses.replace(signed, url=f"{signed.url}{separator}{query}")
 
 
 def _need(fields: Mapping[str, Any], kind: str, **labels: str) -> None:
@@ -156,7 +157,8 @@ def _oauth2(fields: Mapping[str, Any]) -> Auth:
     if fields.get("scope"):
         form["scope"] = fields["scope"]
     form |= mapping(fields, "oauth2_params")
-    headers = {"Accept": "application/json"}
+    # Both as RFC 6749 says, whatever the connection's headers are for all other requests.
+    headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
     style = fields.get("client_auth") or "basic"
     if style == "body":
         form |= {"client_id": fields["login"], "client_secret": fields["password"]}
@@ -249,4 +251,17 @@ AUTH_KINDS: Mapping[str, Callable[[Mapping[str, Any]], Auth]] = {
     "api_key": _api_key,
     "oauth2": _oauth2,
     "login": _login,
+}
+
+#: The fields of a connection that one kind reads and no other, with this kind.
+AUTH_FIELDS: Mapping[str, str] = {
+    **dict.fromkeys(("key_name", "key_in"), "api_key"),
+    **dict.fromkeys(("oauth2_url", "scope", "oauth2_params", "client_auth"), "oauth2"),
+    **dict.fromkeys(
+        (
+            *("login_request", "login_selector", "login_header", "login_format", "login_expiry", "login_lifetime"),
+            *("login_capture", "refresh_request", "refresh_codes"),
+        ),
+        "login",
+    ),
 }

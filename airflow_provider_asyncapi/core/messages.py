@@ -28,6 +28,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: ASCII only (RFC 9110, section 5.5): beyond it each HTTP library has an encoding of its own.
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+#: They say how long a body is (RFC 9112, section 6): with others the server would read another body.
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
 
 
 class Headers(Mapping[str, str]):
@@ -64,6 +66,8 @@ def header_field(name: Any, value: str, where: str) -> tuple[str, str]:
     """
     if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
         raise ConfigurationError(f"{where}: {name!r} can't be the name of a header")
+    if name.lower() in _FRAMING:
+        raise ConfigurationError(f"{where}: the header {name!r} is made of the body, and of nothing else; take it out")
     stripped = value.strip()
     if not _HEADER_VALUE.fullmatch(stripped):
         raise ConfigurationError(
@@ -96,12 +100,14 @@ class Request:
     :param url: absolute, percent-encoded.
     :param headers: (name, value) pairs.
     :param body: the bytes, or None for no body.
+    :param default_headers: what is sent unless the task or the connection has a header of the same name.
     """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
     body: bytes | None = dataclasses.field(default=None, repr=False)
+    default_headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
 
     def __repr__(self) -> str:
         return f"<Request {self}>"
@@ -119,6 +125,15 @@ class Request:
         names = {name.lower() for name, _ in added}
         kept = tuple(pair for pair in self.headers if pair[0].lower() not in names)
         return dataclasses.replace(self, headers=kept + added)
+
+    def with_missing_headers(self, headers: Iterable[tuple[str, str]]) -> Request:
+        """Return the request with those of these headers that it hasn't."""
+        added = tuple((name, value) for name, value in headers if not self.has_header(name))
+        return dataclasses.replace(self, headers=self.headers + added)
+
+    def with_default_headers(self) -> Request:
+        """Return the request as it is sent: its default headers are there unless others stand in their place."""
+        return dataclasses.replace(self.with_missing_headers(self.default_headers), default_headers=())
 
 
 @dataclass(eq=False, repr=False)

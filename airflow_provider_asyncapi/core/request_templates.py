@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.bodies import BODY_PARAMETERS, Body
+from airflow_provider_asyncapi.core.connection_headers import check_multipart
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.messages import Request, header_field
 from airflow_provider_asyncapi.core.redaction import is_sensitive_name
@@ -119,17 +120,21 @@ class RequestTemplate:
             for name, value in self.headers.items()
             if value is not None
         )
-        lower = {name.lower() for name in headers}
-        content = None
+        content, defaults = None, {"Accept": _DEFAULT_ACCEPT}
         if self.body is not None:
             content, content_type = self.body.render(variables)
-            # Only we know a multipart body's boundary, so the author's content type can't stand there.
-            if "content-type" not in lower or self.body.kind == "files":
-                headers = {n: v for n, v in headers.items() if n.lower() != "content-type"}
+            defaults["Content-Type"] = content_type
+            if self.body.kind == "files" and (own := _take_content_type(headers)) is not None:
+                # Only we know a multipart body's boundary.
+                check_multipart(own, "headers['Content-Type']")
                 headers["Content-Type"] = content_type
-        if "accept" not in lower:
-            headers["Accept"] = _DEFAULT_ACCEPT
-        return Request(self.method, url, tuple(headers.items()), content)
+        return Request(self.method, url, tuple(headers.items()), content, tuple(defaults.items()))
+
+
+def _take_content_type(headers: dict[str, str]) -> str | None:
+    """Remove the Content-Type, in any case, from header fields and return it; None if there is none."""
+    names = [name for name in headers if name.lower() == "content-type"]
+    return [headers.pop(name) for name in names][-1] if names else None
 
 
 def query_params(request: Mapping[str, Any]) -> Any:

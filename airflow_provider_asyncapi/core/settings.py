@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from airflow_provider_asyncapi.core.auth import AUTH_KINDS, Auth, TokenStore, items, mapping
+from airflow_provider_asyncapi.core.auth import AUTH_FIELDS, AUTH_KINDS, Auth, TokenStore, items, mapping
 from airflow_provider_asyncapi.core.callbacks import CallbackSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.hosts import OtherHosts, is_link_local, is_listed, parse_hosts
@@ -77,7 +77,7 @@ class ConnectionSettings:
     """
     What a connection says. Nothing secret is in its repr.
 
-    :param base_url: what endpoints extend; no trailing slash.
+    :param base_url: what endpoints extend; with a slash at its end if the connection's host has one after a path.
     :param auth: how requests are authenticated.
     :param shares_tokens: whether the processes of one host share what a login gives.
     :param headers: sent with each request to the API's own hosts.
@@ -154,6 +154,7 @@ class ConnectionSettings:
             )
         if fields.get("client_key") and not fields.get("client_cert"):
             raise ConfigurationError("connection: client_key needs client_cert, the certificate that it belongs to")
+        _refuse_unused(fields, kind)
         own = {name: fields[name] for name in ("login", "password") if fields.get(name)}
         given = {**own, **_both(fields, "variables", "secrets")}
         variables = {f"{CONNECTION}{name}": value for name, value in given.items()}
@@ -171,10 +172,7 @@ class ConnectionSettings:
             base_url=_base_url(fields),
             auth=auth,
             shares_tokens=_shares_tokens(fields),
-            headers=dict(
-                header_field(name, as_text(value), "connection: headers")
-                for name, value in _both(fields, "headers", "secret_headers").items()
-            ),
+            headers=_headers(fields, auth, kind),
             variables=variables,
             confidential=frozenset(variables) - _shown_variables(fields),
             shown=_shown(fields),
@@ -327,6 +325,28 @@ def _both(fields: Mapping[str, Any], shown: str, secret: str) -> dict[str, Any]:
     return plain | masked
 
 
+def _headers(fields: Mapping[str, Any], auth: Auth, kind: str) -> dict[str, str]:
+    headers = dict(
+        header_field(name, as_text(value), "connection: headers")
+        for name, value in _both(fields, "headers", "secret_headers").items()
+    )
+    if twice := {name.lower() for name in auth.headers} & {name.lower() for name in headers}:
+        raise ConfigurationError(
+            f"connection: the header {min(twice)!r} is in headers or secret_headers, and auth {kind!r} sends it too;"
+            " take it out, or set auth to 'none'"
+        )
+    return headers
+
+
+def _refuse_unused(fields: Mapping[str, Any], kind: str) -> None:
+    """Refuse the fields of another kind of authentication, which nothing would read."""
+    for name, kind_of_name in AUTH_FIELDS.items():
+        if kind != kind_of_name and fields.get(name) not in (None, "", {}, []):
+            raise ConfigurationError(
+                f"connection: {name} is for auth {kind_of_name!r}, and auth is {kind!r}; set auth, or take {name} out"
+            )
+
+
 def _shown(fields: Mapping[str, Any]) -> frozenset[str]:
     plain = {**mapping(fields, "headers"), **mapping(fields, "variables")}
     return frozenset(strings_in([value for name, value in plain.items() if not is_sensitive_name(name)]))
@@ -355,12 +375,18 @@ def _base_url(fields: Mapping[str, Any]) -> str:
             "connection: host may hold a path, but no user, password, query or fragment; those have fields of their own"
         )
     # The Test button of Airflow 3.3 sends port 0 for an empty field.
-    port = port or fields.get("port") or None
-    if port is not None and as_number(port) not in range(1, 65536):
-        raise ConfigurationError(f"connection: port has to be a number from 1 to 65535, not {port!r}")
-    return (
-        f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
-    )
+    given = fields.get("port") or None
+    if given is not None and as_number(given) not in range(1, 65536):
+        raise ConfigurationError(f"connection: port has to be a number from 1 to 65535, not {given!r}")
+    if port and given and as_number(given) != port:
+        raise ConfigurationError(
+            f"connection: host has the port {port}, and the field port has {given}; leave one out, or make them equal"
+        )
+    port = port or given
+    path = parts.path.rstrip("/")
+    if path and parts.path.endswith("/"):
+        path += "/"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}{path}"
 
 
 def _shares_tokens(fields: Mapping[str, Any]) -> bool:

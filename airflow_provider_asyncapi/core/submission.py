@@ -104,6 +104,8 @@ class Submission:
 
 def fingerprint(api: Api, request: Request) -> str:
     """Give a text that is the same for the same request; secrets don't count, so nobody can guess one by it."""
-    headers = sorted((name.lower(), value) for name, value in request.headers if not is_sensitive_name(name))
+    headers = sorted(
+        (name.lower(), value) for name, value in request.with_default_headers().headers if not is_sensitive_name(name)
+    )
     shown = [request.method, request.url, repr(headers), (request.body or b"").decode("latin-1")]
     return hashlib.sha256("\0".join(map(api.redact, shown)).encode()).hexdigest()[:32]

@@ -178,7 +178,8 @@ def render_url(template: str, variables: Variables, base_url: str, *, reference_
     against the URL that gave it (RFC 9110, section 10.2.2). One that begins with a variable that holds an absolute
     URL or path continues that.
 
-    :param base_url: the connection's URL, which endpoints extend.
+    :param base_url: the connection's URL, which endpoints extend; the endpoints ``/`` and ``""`` are this URL itself,
+        with a slash at its end only if it has one.
     :param reference_base: the URL against which references from the API are resolved; ``base_url`` where not given.
     :raises UnknownVariableError: on a name that isn't known.
     :raises UnsafeValueError: on a value that would change the path's segments (``.``, ``..``), or has line breaks.
@@ -235,8 +236,9 @@ def _continue(url: str, rest: str) -> str:
 def _join(base_url: str, endpoint: str) -> str:
     if urls.ABSOLUTE.match(endpoint):
         return endpoint
-    if not endpoint or endpoint.startswith("?"):
-        return base_url + endpoint
+    path, mark, query = endpoint.partition("?")
+    if path in ("", "/"):
+        return f"{base_url}{mark}{query}"
     return f"{base_url.rstrip('/')}/{endpoint.lstrip('/')}"
 
 

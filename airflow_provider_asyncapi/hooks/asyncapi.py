@@ -135,11 +135,15 @@ def make_api(connection: Connection, extra: Mapping[str, Any] | None = None, *, 
     :param mask: whether Airflow is told what to mask in logs; that takes a call that can't be made in the triggerer.
     :raises ConfigurationError: where a field is missing or can't be meant.
     """
+    from airflow_provider_asyncapi.core.auth import AUTH_FIELDS
     from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
     from airflow_provider_asyncapi.hooks.tokens import HostTokens
 
     extra = _extra(connection) if extra is None else dict(extra)
     defaults = load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}
+    if extra.get("auth") not in (None, "", defaults.get("auth")):
+        # Another kind of authentication than the profile's has no use for what that one needs.
+        defaults = {name: value for name, value in defaults.items() if name not in AUTH_FIELDS}
     fields = {
         **defaults,
         # The connection form stores an empty field as null or "": that isn't an answer.

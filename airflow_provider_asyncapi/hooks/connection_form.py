@@ -39,7 +39,9 @@ FIELDS: dict[str, dict[str, Any]] = {
         ["none", "basic", "bearer", "api_key", "oauth2", "login"],
     ),
     "test_endpoint": _text(
-        "Test endpoint", "What the Test button asks for with GET, e.g. /me; below the API address, or absolute."
+        "Test endpoint",
+        "What the Test button asks for with GET, e.g. /me; below the API address, or absolute."
+        " The button needs the field Port: without it, Airflow answers Bad Request.",
     ),
     "profile": _text("Profile", "Taken by tasks that name none, e.g. celigo or http_202."),
     "key_name": _text("API key: name", "The header or query parameter that holds it; X-API-Key where empty."),
@@ -132,11 +134,16 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden-fields": ["schema"],
-    "relabeling": {"host": "API address", "login": "Login, user or client id", "password": "Password, token or key"},
+    "relabeling": {
+        "host": "API address",
+        "login": "Login, user or client id",
+        "password": "Password, token or key",
+        "port": "Port (the Test button needs it)",
+    },
     "placeholders": {
         "host": "https://api.example.com/v1",
         # Without one, the Test button of Airflow 3.3 sends port 0, which its server takes for another destination.
-        "port": "443; Airflow's Test button needs it",
+        "port": "443",
     },
 }
 

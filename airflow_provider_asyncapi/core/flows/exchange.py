@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from airflow_provider_asyncapi.core import urls
 from airflow_provider_asyncapi.core.auth import Token
+from airflow_provider_asyncapi.core.connection_headers import add_connection_headers
 from airflow_provider_asyncapi.core.downloads import Download
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Polled, Send, Sink, Sleep
 from airflow_provider_asyncapi.core.errors import (
@@ -116,10 +117,10 @@ class Envelope:
         if self._sealed is None or self._token is not token:
             settings = self.api.settings
             if self._trusted:
-                own = ((name, value) for name, value in settings.headers.items() if not request.has_header(name))
-                self._sealed = settings.auth.apply(request.with_headers(own), token)
+                self._sealed = settings.auth.apply(add_connection_headers(request, settings), token)
             else:
-                self._sealed = dataclasses.replace(request, headers=_without_secrets(self.api, request))
+                shown = dataclasses.replace(request, headers=_without_secrets(self.api, request))
+                self._sealed = shown.with_default_headers()
             self._token = token
         return self._sealed
 
@@ -214,8 +215,11 @@ def _redirected(api: Api, request: Request, response: Response) -> Request:
     if (response.status in (301, 302) and request.method == "POST") or (
         response.status == 303 and request.method not in ("GET", "HEAD")  # noqa: PLR2004 - See Other
     ):
-        headers = tuple(pair for pair in request.headers if not pair[0].lower().startswith("content-"))
-        return Request("GET", target, headers)
+        headers, defaults = (
+            tuple(pair for pair in pairs if not pair[0].lower().startswith("content-"))
+            for pairs in (request.headers, request.default_headers)
+        )
+        return Request("GET", target, headers, default_headers=defaults)
     if request.body is not None and origin(target) != origin(request.url) and not api.settings.trusts(target):
         problem = (
             f"{request}: redirected with its body to another origin ({shown_url(target)}), which isn't followed;"

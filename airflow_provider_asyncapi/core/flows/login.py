@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeGuard
 
 from airflow_provider_asyncapi.core.auth import Lock, Login, Token
+from airflow_provider_asyncapi.core.connection_headers import add_connection_headers
 from airflow_provider_asyncapi.core.effects import Call, Flow, Log, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
@@ -146,8 +147,9 @@ def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | 
         # Only what the API has said can have led there, and the request is made of credentials.
         raise UnsafeValueError(f"login: {request}: not sent, for the connection doesn't name this host")
     if api.settings.trusts(request.url):
-        own = api.settings.headers.items()
-        request = request.with_headers((name, value) for name, value in own if not request.has_header(name))
+        request = add_connection_headers(request, api.settings)
+    else:
+        request = request.with_default_headers()
     try:
         response: Response = yield Send(request)
     except TransportError as error:

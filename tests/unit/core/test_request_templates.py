@@ -10,7 +10,7 @@ ACCEPT = ("Accept", "application/json, */*;q=0.8")
 
 
 def render(variables=None, **given):
-    return RequestTemplate.parse(given, "status request").render(variables or {}, BASE)
+    return RequestTemplate.parse(given, "status request").render(variables or {}, BASE).with_default_headers()
 
 
 def test_nothing_given_is_a_get_of_the_connections_url():
@@ -36,6 +36,18 @@ def test_parameters_extend_the_query():
 def test_headers_are_rendered_and_an_accept_of_the_author_counts():
     request = render({"id": 7}, headers={"X-Id": "{id}", "accept": "text/csv", "X-None": None, "X-N": 1})
     assert request.headers == (("X-Id", "7"), ("accept", "text/csv"), ("X-N", "1"))
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding"])
+def test_headers_that_say_how_long_a_body_is_are_refused(name):
+    with pytest.raises(ConfigurationError, match=f"the header '{name}' is made of the body"):
+        render(headers={name: "7"})
+
+
+def test_a_content_type_that_cannot_be_that_of_files_is_refused():
+    refused = r"headers\['Content-Type'\]: 'application/json' can't be the Content-Type of files"
+    with pytest.raises(ConfigurationError, match=refused):
+        render(files={"a": "b"}, headers={"content-type": "application/json"})
 
 
 def test_a_content_type_of_the_author_counts_except_for_multipart():

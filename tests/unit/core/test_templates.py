@@ -130,6 +130,8 @@ def test_an_unknown_name_in_a_query_parameter_is_an_error():
     ("endpoint", "url"),
     [
         ("", BASE),
+        ("/", BASE),
+        ("/?a=1", BASE + "?a=1"),
         ("?a=1", BASE + "?a=1"),
         ("/jobs", BASE + "/jobs"),
         ("jobs/", BASE + "/jobs/"),
@@ -152,6 +154,13 @@ def test_an_unknown_name_in_a_query_parameter_is_an_error():
 def test_an_endpoint_extends_the_connection(endpoint, url):
     variables = {"id": 7, "odd": "a/b ?#&%", "name": "operations/ab", '$.jobs[?(@.id == "7")].name': "n"}
     assert render_url(endpoint, variables, BASE) == url
+
+
+@pytest.mark.parametrize("endpoint", ["/", ""])
+def test_the_connections_address_itself_has_a_slash_at_its_end_only_if_the_connection_has(endpoint):
+    assert render_url(endpoint, {}, "https://h/graphql") == "https://h/graphql"
+    assert render_url(endpoint, {}, "https://h/graphql/") == "https://h/graphql/"
+    assert render_url("/jobs", {}, "https://h/graphql/") == "https://h/graphql/jobs"
 
 
 @pytest.mark.parametrize(

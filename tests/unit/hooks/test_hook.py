@@ -12,7 +12,9 @@ from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.flows.exchange import send
 from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.core.settings import ConnectionSettings
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, make_api, named
+from airflow_provider_asyncapi.hooks.connection_form import FIELDS, UI_FIELD_BEHAVIOUR
 from tests.unit.worlds import ApiServer, Supervisor, reply
 
 
@@ -99,6 +101,12 @@ def test_a_profile_on_the_connection_says_how_to_log_in() -> None:
 def test_what_the_connection_says_goes_before_its_profile() -> None:
     read = settings(login="me", password="pass-word", extra={"profile": "vayana", "login_header": "X-Other"})
     assert read.auth.headers == {"X-Other": "{token}"}
+
+
+def test_a_connection_that_logs_in_otherwise_than_its_profile_leaves_out_what_that_login_needs() -> None:
+    read = settings(password="the-token", extra={"profile": "vayana", "auth": "bearer"})
+    assert read.auth.headers == {"Authorization": "Bearer the-token"}
+    assert read.auth.login is None
 
 
 @pytest.mark.parametrize(
@@ -243,3 +251,12 @@ class TestTheButton:
         works, said = AsyncApiHook().test_connection()
         assert not works
         assert "404" in said
+
+
+def test_the_form_says_that_airflows_test_button_needs_the_port() -> None:
+    """Airflow 3.3 sends port 0 for an empty field, and its API refuses that before it asks us."""
+    assert "Test button" in UI_FIELD_BEHAVIOUR["relabeling"]["port"]
+    assert "needs the field Port" in FIELDS["test_endpoint"]["description"]
+    # With the port in both places, as the form then has it.
+    read = ConnectionSettings.parse({"host": "https://api.example.com:8443/v1", "port": 8443})
+    assert read.base_url == "https://api.example.com:8443/v1"

@@ -8,6 +8,7 @@ import pytest
 from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
+    ConfigurationError,
     ContentError,
     JobNotFoundError,
     RedirectError,
@@ -26,6 +27,7 @@ from airflow_provider_asyncapi.core.flows.exchange import (
     unusable,
 )
 from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.core.request_templates import RequestTemplate
 from airflow_provider_asyncapi.core.rules import parse_rules
 from airflow_provider_asyncapi.core.schedule import PollSchedule
 from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make_api
@@ -59,6 +61,49 @@ def test_credentials_and_the_connections_headers_go_to_the_api():
     script.run(send(script.api, get()))
     assert script.header("Authorization") == "Bearer planted-token"
     assert script.header("X-Tenant") == "seven"
+
+
+def template(**given: Any) -> Request:
+    return RequestTemplate.parse({"endpoint": "/jobs", **given}, "").render({}, BASE)
+
+
+@pytest.mark.parametrize("body", [{"json": {}}, {"xml": "<a/>"}, {"data": "text"}, {}])
+def test_content_type_and_accept_of_the_connection_go_with_each_request(body):
+    script = Script(make_api(headers={"Content-Type": "application/vnd.x+json", "accept": "text/csv"}), answer({}))
+    script.run(send(script.api, template(**body)))
+    assert script.header("Content-Type") == "application/vnd.x+json"
+    assert script.header("Accept") == "text/csv"
+
+
+def test_content_type_and_accept_of_the_task_stand_in_place_of_the_connections():
+    script = Script(make_api(headers={"Content-Type": "application/vnd.x+json", "Accept": "text/csv"}), answer({}))
+    script.run(send(script.api, template(json={}, headers={"content-type": "text/x", "accept": "a/b"})))
+    assert script.requests[0].headers == (("content-type", "text/x"), ("accept", "a/b"))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [({"data": {"a": "b"}}, "application/x-www-form-urlencoded"), ({"files": {"a": "b"}}, "multipart/form-data")],
+)
+def test_a_content_type_of_the_connection_that_cannot_be_that_of_a_form_is_refused(body, kind):
+    script = Script(make_api(headers={"content-type": "application/json"}))
+    refused = f"'application/json' can't be that of POST .*/jobs, whose body is {kind}"
+    with pytest.raises(ConfigurationError, match=refused):
+        script.run(send(script.api, template(**body)))
+    # As the message says.
+    script = Script(make_api(headers={"content-type": "application/json"}), answer({}))
+    script.run(send(script.api, template(**body, headers={"Content-Type": kind})))
+    assert script.header("Content-Type").startswith(kind)
+    script = Script(make_api(headers={"content-type": kind}), answer({}))
+    script.run(send(script.api, template(**body)))
+    assert script.header("Content-Type").startswith(kind)
+    assert (kind == "multipart/form-data") is ("; boundary=" in script.header("Content-Type"))
+
+
+def test_what_a_request_has_by_default_goes_to_another_origin_too():
+    script = Script(make_api(headers={"Accept": "text/csv"}), answer({}))
+    script.run(send(script.api, template(endpoint="https://files.example.net/x")))
+    assert script.header("Accept") == "application/json, */*;q=0.8"
 
 
 def test_a_signed_location_is_followed_byte_for_byte():

@@ -46,11 +46,11 @@ def test_an_integer_is_a_token_too():
 
 def test_the_connections_headers_go_with_a_login_at_the_api():
     script = Script(
-        make_api(**FIELDS, headers={"X-Client": "c-planted", "Accept": "never"}), answer({"data": {"token": "t"}})
+        make_api(**FIELDS, headers={"X-Client": "c-planted", "Accept": "text/json"}), answer({"data": {"token": "t"}})
     )
     log_in_with(script)
     assert script.header("X-Client") == "c-planted"
-    assert script.header("Accept") == "application/json, */*;q=0.8"
+    assert script.header("Accept") == "text/json"
 
 
 def test_the_connections_headers_do_not_go_to_another_host():
@@ -58,6 +58,15 @@ def test_the_connections_headers_do_not_go_to_another_host():
     script = Script(make_api(**fields, headers={"X-Client": "c-planted"}), answer({"data": {"token": "t"}}))
     log_in_with(script)
     assert script.header("X-Client") is None
+    assert script.header("Accept") == "application/json, */*;q=0.8"
+
+
+def test_the_token_request_of_oauth_2_has_its_own_content_type_whatever_the_connections_is():
+    fields = {"auth": "oauth2", "login": "id", "password": "planted", "oauth2_url": "/token"}
+    script = Script(make_api(**fields, headers={"Content-Type": "application/json"}), answer({"access_token": "t"}))
+    log_in_with(script)
+    assert script.header("Content-Type") == "application/x-www-form-urlencoded"
+    assert script.header("Accept") == "application/json"
 
 
 @pytest.mark.parametrize(
