@@ -7,8 +7,9 @@ import io
 from airflow_provider_asyncapi.core import documents, elements, jsonpath
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, MissingValueError
 from airflow_provider_asyncapi.core.formats import ROW_FORMATS, Format, ndjson_rows, tabular
+from airflow_provider_asyncapi.core.jsonpath import Many
 from airflow_provider_asyncapi.core.messages import Headers, Response
-from airflow_provider_asyncapi.core.selectors import ALL_ITEMS, Selection, Selector
+from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.tables import TABLES
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import JsonValue
@@ -19,7 +20,8 @@ def decode(response: Response, chosen: Format, path: Selection | None, variables
     Read a body, and keep what the path selects.
 
     :param chosen: how the body is read; where that says nothing, the path and the content type do.
-    :param path: what to keep; None for all. One that ends in ``[*]`` gives a list, however many it finds.
+    :param path: what to keep; None for all. One that takes each item of something, or those that match a filter, gives
+        a list, however many it finds.
     :return: a JSON value; CSV gives a list of objects, XML what :mod:`.elements` says, without a path the whole
         document as text; None for no content at all.
     :raises ContentError: where the body isn't what was promised.
@@ -30,19 +32,9 @@ def decode(response: Response, chosen: Format, path: Selection | None, variables
             return None
         return _document(response, chosen, chosen.kind_of(response))
     response = selectable(response, chosen)
-    read_element = elements.READERS[chosen.elements]
-    found = path.find(response, variables, read_element)
+    found = path.collect(response, variables, elements.READERS[chosen.elements], least=Many.MATCHING)
     if found is not None:
-        selector, value = found
-        return selector.find(response, variables, read_element) if selector.text.endswith(ALL_ITEMS) else value
-    for selector in path.selectors:
-        if selector.is_xpath:
-            # XML has no empty list: where each item of it is wanted, its items are just not there.
-            is_empty = selector.text.endswith(ALL_ITEMS)
-        else:
-            is_empty = Selector(selector.text.removesuffix(ALL_ITEMS)).value(response, variables) == []
-        if is_empty:
-            return []
+        return found[1]
     raise MissingValueError(f"result_path: {path} found nothing")
 
 

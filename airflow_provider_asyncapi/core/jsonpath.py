@@ -8,6 +8,7 @@ property test holds the two together.
 
 from __future__ import annotations
 
+import enum
 import re
 import warnings
 from collections.abc import Iterator
@@ -26,8 +27,31 @@ _STEP = re.compile(
     r"""|\[(?P<index>\d{1,9})\]|\[(?P<each>\*)\]\Z""",
     re.ASCII,
 )
+#: Each item: a slice without bounds in older releases of jsonpath-ng, a wildcard in newer ones.
+_EACH = frozenset({"*", "[*]"})
 #: Words that jsonpath-ng's grammar reads as operators.
 _RESERVED = frozenset({"where", "wherenot"})
+
+#: What stands in quotes may be anything.
+_QUOTED = re.compile(r"""\"[^"]*\"|'[^']*'""")
+#: What jsonpath-ng reads, but never as it was meant: it finds nothing, whatever the document holds.
+_MEANINGLESS = (
+    (re.compile(r"[\w-]*@[\w-]+\.[\w.-]+"), "a key with a dot in its name stands in quotes: write '\"{0}\"' for {0}"),
+    (re.compile(r"[=<>!~]+\s*(?:True|False|None)\b"), "JSON has true, false and null, and not what is in '{0}'"),
+    (
+        re.compile(r"\?\(?\s*(?:[\d.]+|_+)\s*[=<>!]=?\s*[@$]"),
+        "in a filter the value stands on the right, not as in '{0}'",
+    ),
+)
+
+
+class Many(enum.IntEnum):
+    """How many values a path may find, whatever the document holds."""
+
+    ONE = 0
+    MATCHING = 1
+    EACH = 2
+
 
 #: None, only at the end, stands for each item of a list.
 Steps = tuple[str | int | None, ...]
@@ -39,8 +63,16 @@ def check(path: str) -> None:
 
     :raises SelectorError: with the position of the mistake.
     """
-    if _plain(path) is None:
-        _compiled(path)
+    if _plain(path) is not None:
+        return
+    for pattern, advice in _MEANINGLESS:
+        if found := pattern.search(_QUOTED.sub(_as_long, path)):
+            raise SelectorError(advice.format(path[found.start() : found.end()]))
+    for number, step in enumerate(_steps(_compiled(path))):
+        if number and str(step) == "$":
+            raise SelectorError("'$' is the whole document, so it stands at the beginning only")
+        if type(step).__name__.lstrip("_") == "Intersect":
+            raise SelectorError("'&' stands between conditions of a filter only, as in [?(@.a == 1 & @.b == 2)]")
 
 
 def find(path: str, document: JsonValue) -> list[JsonValue]:
@@ -64,11 +96,57 @@ def find(path: str, document: JsonValue) -> list[JsonValue]:
 
 def _searched(path: str, document: JsonValue) -> list[JsonValue]:
     """Give all values that jsonpath-ng finds."""
-    compiled = _compiled(path)
+    return _found(_compiled(path), document)
+
+
+def _found(path: JSONPath, document: JsonValue) -> list[JsonValue]:
     try:
-        return [match.value for match in compiled.find(document)]
+        return [match.value for match in path.find(document)]
     except Exception:  # noqa: BLE001 - it raises whatever Python does, and differs from version to version
         return []
+
+
+@lru_cache(maxsize=1024)
+def finds_many(path: str) -> Many:
+    """
+    Return whether a path may find several values: each item of something, or those that match a filter.
+
+    A slice counts as one value, since ``[-1:]`` is the last item.
+    """
+    steps = _plain(path)
+    if steps is not None:
+        return Many.EACH if steps[-1:] == (None,) else Many.ONE
+    return max(map(_is_many, _steps(_compiled(path))), default=Many.ONE)
+
+
+def is_empty(path: str, document: JsonValue) -> bool:
+    """Return whether a path finds nothing because what it takes the items of is there and has none that match."""
+    steps = list(_steps(_compiled(path)))
+    for number, step in enumerate(steps):
+        if many := _is_many(step):
+            holders = _found(_joined(steps[:number]), document)
+            return any(holder == [] or (many is Many.MATCHING and isinstance(holder, list)) for holder in holders)
+    return False
+
+
+def _is_many(step: JSONPath) -> Many:
+    from jsonpath_ng import Descendants, Fields
+    from jsonpath_ng.ext.filter import Filter
+
+    if isinstance(step, Filter):
+        return Many.MATCHING
+    if isinstance(step, Fields):
+        return Many.EACH if "*" in step.fields else Many.ONE
+    return Many.EACH if isinstance(step, Descendants) or str(step) in _EACH else Many.ONE
+
+
+def _joined(steps: list[JSONPath]) -> JSONPath:
+    from jsonpath_ng import Child, Root
+
+    path: JSONPath = Root()
+    for step in steps:
+        path = Child(path, step)
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +156,12 @@ class ItemPath:
 
     :param prefix: the names that lead to the array.
     :param rest: a path into a list of one item; None for the item itself.
+    :param is_filter: whether items may be left out.
     """
 
     prefix: tuple[str, ...]
     rest: JSONPath | None = None
+    is_filter: bool = False
 
     def select(self, item: JsonValue) -> list[JsonValue]:
         """Give what the path finds in one item of the array; null counts as nothing."""
@@ -96,7 +176,7 @@ def split_at_array(path: str) -> ItemPath | None:
     A path of names only leads to the array itself. None where items don't stand for themselves (an index, a slice with
     bounds, ``..``), or where they can't be told apart by names (a name that holds a dot).
     """
-    from jsonpath_ng import Child, Fields, Root
+    from jsonpath_ng import Fields, Root
     from jsonpath_ng.ext.filter import Filter
 
     if "`" in path:
@@ -110,18 +190,19 @@ def split_at_array(path: str) -> ItemPath | None:
         if isinstance(step, Fields) and len(step.fields) == 1 and step.fields[0] != "*" and "." not in step.fields[0]:
             prefix.append(step.fields[0])
             continue
-        # A slice without bounds in older releases, a wildcard in newer ones.
-        is_each = not isinstance(step, Fields) and str(step) in ("*", "[*]")
+        is_each = not isinstance(step, Fields) and str(step) in _EACH
         rest = steps[number:]
         if not (is_each or isinstance(step, Filter)) or any(isinstance(each, Root) for each in rest):
             return None
         if is_each and len(rest) == 1:
             return ItemPath(tuple(prefix))
-        of_item: JSONPath = Root()
-        for each in rest:
-            of_item = Child(of_item, each)
-        return ItemPath(tuple(prefix), of_item)
+        return ItemPath(tuple(prefix), _joined(rest), any(isinstance(each, Filter) for each in rest))
     return ItemPath(tuple(prefix))
+
+
+def _as_long(quoted: re.Match[str]) -> str:
+    """Return something as long as a text in quotes that means nothing."""
+    return "_" * len(quoted[0])
 
 
 def _steps(path: JSONPath) -> Iterator[JSONPath]:

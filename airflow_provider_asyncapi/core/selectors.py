@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -27,6 +27,7 @@ from typing import Any
 from airflow_provider_asyncapi.core import documents, elements, jsonpath, templates, xpath
 from airflow_provider_asyncapi.core.elements import ReadElement
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError, UnsafeValueError
+from airflow_provider_asyncapi.core.jsonpath import Many
 from airflow_provider_asyncapi.core.messages import HEADER_NAME, Response
 from airflow_provider_asyncapi.core.patterns import Pattern, parse_pattern
 from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_text, is_blank
@@ -34,6 +35,7 @@ from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_text, i
 STATUS_CODE = "status_code"
 RESPONSE_URL = "response_url"
 RESPONSE_TEXT = "response_text"
+_KEYWORDS = frozenset({STATUS_CODE, RESPONSE_URL, RESPONSE_TEXT})
 #: At the end of a path: what it finds is a list, however much it is.
 ALL_ITEMS = "[*]"
 _HEADER = "header:"
@@ -93,15 +95,19 @@ class Selector:
         parts, pattern = _split(self.text)
         if "{" in self.text:
             parts = tuple(self._rendered(part, variables) for part in parts)
+        values = self._read(parts, response, elements.as_text if parts[1:] or pattern else read_element)
+        found = [value for value in values if value is not None]
+        return found if pattern is None else _matched(pattern, found)
+
+    def _read(self, parts: Sequence[str], response: Response, read_element: ReadElement) -> Iterable[JsonValue]:
         outer, *inner = parts
         try:
-            values = _find_outer(outer, response, elements.as_text if inner or pattern else read_element)
+            values = _find_outer(outer, response, read_element)
             for path in inner:
                 values = [found for value in values for found in jsonpath.find(path, _as_document(value, self.text))]
         except SelectorError as error:
             raise SelectorError(f"selector {self.text!r}: {error}") from None
-        found = [value for value in values if value is not None]
-        return found if pattern is None else _matched(pattern, found)
+        return values
 
     def _rendered(self, part: str, variables: templates.Variables) -> str:
         if "{" not in part:
@@ -135,6 +141,38 @@ class Selector:
         """Give the value found: one as it is, several as a list, none as None."""
         found = self.find(response, variables, read_element)
         return found[0] if len(found) == 1 else found or None
+
+    def finds_many(self, variables: templates.Variables, least: Many) -> bool:
+        """
+        Return whether what it finds is a list, however much it is.
+
+        :param least: what makes it one: that it takes each item of something, or also that it has a filter.
+        """
+        if self.is_xpath and self.text.endswith(ALL_ITEMS):
+            return True
+        return any(jsonpath.finds_many(path) >= least for path in self._json_paths(variables))
+
+    def is_empty(self, response: Response, variables: templates.Variables) -> bool:
+        """Return whether it finds nothing because what it takes the items of is there, and has none that match."""
+        if self.is_xpath:
+            # XML has no empty list: if each item of one is wanted, its items just aren't there.
+            return self.text.endswith(ALL_ITEMS)
+        paths = self._json_paths(variables)
+        if not paths:
+            return False
+        parts, _ = _split(self.text)
+        before = [self._rendered(part, variables) for part in parts[:-1]]
+        documents = self._read(before, response, elements.as_text) if before else [response.json]
+        return any(
+            jsonpath.is_empty(paths[-1], _as_document(document, self.text) if before else document)
+            for document in documents
+        )
+
+    def _json_paths(self, variables: templates.Variables) -> list[str]:
+        """Return the parts of it that are JSONPath."""
+        (outer, *inner), _ = _split(self.text)
+        is_json = outer not in _KEYWORDS and not outer.startswith((_HEADER, _XPATH))
+        return [self._rendered(part, variables) for part in ([outer] * is_json + inner)]
 
     def item_path(self, variables: templates.Variables) -> jsonpath.ItemPath | None:
         """Give the path into an array whose items can be read one by one, where the selector is one."""
@@ -193,11 +231,6 @@ class Selection:
         return " or ".join(repr(selector.text) for selector in self.selectors)
 
     @property
-    def is_list(self) -> bool:
-        """Whether what they find is meant as a list, however much it is: each item of something, or a whole array."""
-        return all(selector.text.endswith(ALL_ITEMS) or "[" not in selector.text for selector in self.selectors)
-
-    @property
     def needs_body(self) -> bool:
         """Whether the body has to be read for any of them."""
         return any(selector.needs_body for selector in self.selectors)
@@ -234,6 +267,33 @@ class Selection:
             raise unreadable
         return blank
 
+    def collect(
+        self,
+        response: Response,
+        variables: templates.Variables,
+        read_element: ReadElement = elements.as_text,
+        *,
+        least: Many = Many.EACH,
+    ) -> tuple[Selector, JsonValue] | None:
+        """
+        Return the first selector that finds something, and what it found: a list if it is one of many.
+
+        Where none finds anything, the first whose items are just none, and an empty list.
+
+        :param least: what makes a selector one of many, as in :meth:`Selector.finds_many`.
+        :raises ContentError: if the body can't be read and none of the others found anything.
+        """
+        found = self.find(response, variables, read_element)
+        if found is not None:
+            selector, value = found
+            if selector.finds_many(variables, least):
+                return selector, selector.find(response, variables, read_element)
+            return selector, value
+        for selector in self.selectors:
+            if selector.finds_many(variables, least) and selector.is_empty(response, variables):
+                return selector, []
+        return None
+
     def value(self, response: Response, variables: templates.Variables) -> JsonValue:
         """Give the value of the first selector that finds something, None where none does."""
         found = self.find(response, variables)
@@ -259,7 +319,7 @@ def capture(
     """Give what the selections find, each under its name and under the selector that found it."""
     captured: dict[str, JsonValue] = {}
     for name, selection in selections.items():
-        if found := selection.find(response, variables):
+        if found := selection.collect(response, variables):
             selector, value = found
             captured[name] = captured[selector.text] = value
     return captured
@@ -343,7 +403,7 @@ def _check(text: str, *, inner: bool) -> None:
         xpath.check(text.removeprefix(_XPATH))
     elif text.startswith("/"):
         raise SelectorError("this looks like XPath, which begins with 'xpath:'")
-    elif text not in (STATUS_CODE, RESPONSE_URL, RESPONSE_TEXT):
+    elif text not in _KEYWORDS:
         jsonpath.check(text)
 
 

@@ -63,7 +63,22 @@ def stream_rows(
         rows = ndjson_rows(lines) if kind == "ndjson" else chosen.table.rows(lines, kind)
     else:
         return None
-    return None if rows is None else (found for row in rows for found in items.select(row))
+    return None if rows is None else _selected(rows, items, str(path))
+
+
+def _selected(rows: Iterator[JsonValue], items: ItemPath, shown: str) -> Iterator[JsonValue]:
+    """
+    Yield what the path finds in each row.
+
+    :raises MissingValueError: if there are rows, and the path finds nothing in any of them.
+    """
+    has_rows = has_found = False
+    for row in rows:
+        found = items.select(row)
+        has_rows, has_found = True, has_found or bool(found)
+        yield from found
+    if has_rows and not has_found and items.rest is not None and not items.is_filter:
+        raise MissingValueError(f"result_path: {shown} found nothing")
 
 
 def _item_path(path: Selection, variables: Variables) -> ItemPath | None:

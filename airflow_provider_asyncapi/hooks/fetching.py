@@ -264,9 +264,7 @@ class _Run:
     def _streams(self, downloads: list[tuple[Stored, Response]]) -> list[Iterator[JsonValue]] | None:
         """Give the rows of each document; None where one has to be read as a whole."""
         plan, streams = self.fetching.plan, []
-        # One JSON text of a selection is a list only where the path says so, whatever it finds.
-        is_list = plan.write_as is not None or plan.result_path is None or plan.result_path.is_list
-        if not is_list or (plan.write_as is None and self.fetching.has_list):
+        if plan.write_as is None and self.fetching.has_list:
             return None
         for stored, response in downloads:
             with self._reading(stored, response):

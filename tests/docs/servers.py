@@ -725,6 +725,32 @@ def cursor(state: State, call: Call) -> Reply:
     return _plain_job(state, call)
 
 
+@server("odata", [{"id": 1}, {"id": 2}, {"id": 3}])
+def odata(state: State, call: Call) -> Reply:
+    if call.path == "/jobs/5/rows":
+        if call.params == {"$skiptoken": "2"}:
+            return Reply(200, {"value": [{"id": 3}]})
+        need(call.params == {"$count": "true"}, "which count?")
+        first = {"@odata.count": 3, "value": [{"id": 1}, {"id": 2}]}
+        return Reply(200, {**first, "@odata.nextLink": f"{state.url}/jobs/5/rows?$skiptoken=2"})
+    return _plain_job(state, call)
+
+
+@server("null_cursor", [{"Id": "1"}, {"Id": "2"}])
+def null_cursor(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /jobs/query":
+            return Reply(200, {"id": 5, "state": "UploadComplete"})
+        case "GET /jobs/query/5":
+            return Reply(200, {"state": progress(state, ("InProgress", "JobComplete"))})
+        case "GET /jobs/query/5/results":
+            is_last = call.params == {"locator": "MTAwMDAw", "maxRecords": "50000"}
+            need(is_last or call.params == {"maxRecords": "50000"}, "which page?")
+            locator = "null" if is_last else "MTAwMDAw"
+            return Reply(200, f'"Id"\n"{2 if is_last else 1}"\n', {"Sforce-Locator": locator}, content_type="text/csv")
+    raise unknown(call)
+
+
 @server("offset", [1, 2, 3])
 def offset(state: State, call: Call) -> Reply:
     if call.path == "/jobs/5/rows":

@@ -5,6 +5,7 @@ from jsonpath_ng.ext import parse
 
 from airflow_provider_asyncapi.core import jsonpath
 from airflow_provider_asyncapi.core.errors import SelectorError
+from airflow_provider_asyncapi.core.jsonpath import Many
 
 DOCUMENT = {
     "data": {"task": {"id": 7}, "task-id": "u-1", "a.b": 1, "null": None},
@@ -70,11 +71,82 @@ def test_a_path_that_does_not_fit_the_document_finds_nothing(path):
         ("a.`klingon`", "klingon"),
         ("json:state", "1:4 near token :"),
         ("a.`sub(/(/, x)`", r"error: missing \)"),
+        ("@odata.nextLink", """write '"@odata.nextLink"' for @odata.nextLink"""),
+        ("$.@odata.nextLink", """write '"@odata.nextLink"'"""),
+        ("value@odata.count", """write '"value@odata.count"'"""),
+        ("a.@microsoft.graph.downloadUrl", """write '"@microsoft.graph.downloadUrl"'"""),
+        ("a[?(@.ok == True)].b", "JSON has true, false and null, and not what is in '== True'"),
+        ("a[?(@.b == None)]", "JSON has true"),
+        ('a[?("x" == @.b)].c', "in a filter the value stands on the right"),
+        ("a[?(7 == @.b)].c", "in a filter the value stands on the right"),
+        ("a.$.b", "the whole document, so it stands at the beginning only"),
+        ("a & b", "'&' stands between conditions of a filter only"),
     ],
 )
 def test_a_malformed_path_is_an_error_that_says_where(path, message):
     with pytest.raises(SelectorError, match=message):
         jsonpath.check(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ('"@odata.nextLink"', ["N"]),
+        ('$."@odata.nextLink"', ["N"]),
+        ("$['@odata.nextLink']", ["N"]),
+        ('"@odata".nextLink', ["other"]),
+        ("@id", [7]),
+        ('rows[?(@."@odata.type" == "x")].a', [1]),
+        ('rows[?(@.a == "True")].a', []),
+        ("rows[?(a == 1)].a", [1]),
+    ],
+)
+def test_a_key_with_an_at_sign_or_a_dot_is_found_where_it_stands_in_quotes(path, found):
+    document = {
+        "@odata.nextLink": "N",
+        "@odata": {"nextLink": "other"},
+        "@id": 7,
+        "rows": [{"@odata.type": "x", "a": 1}],
+    }
+    jsonpath.check(path)
+    assert jsonpath.find(path, document) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "many"),
+    [
+        ("a.b", Many.ONE),
+        ("a[0]", Many.ONE),
+        ("a[-1]", Many.ONE),
+        ("$.a[-1:].b", Many.ONE),
+        ("a[*]", Many.EACH),
+        ("a[*].b", Many.EACH),
+        ("$.a.*.b", Many.EACH),
+        ("$..b", Many.EACH),
+        ("a[?(@.b == 1)].c", Many.MATCHING),
+        ("a[?(@.b == 1)].c[*].d", Many.EACH),
+    ],
+)
+def test_it_is_known_whether_a_path_may_find_many(path, many):
+    assert jsonpath.finds_many(path) is many
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "empty"),
+    [
+        ("a[*]", {"a": []}, True),
+        ("a[*].b", {"a": []}, True),
+        ("$[*]", [], True),
+        ("a[*]", {"a": None}, False),
+        ("a[*]", {}, False),
+        ("a[*].b", {"a": [{"c": 1}]}, False),
+        ("a[?(@.b == 1)]", {"a": [{"b": 2}]}, True),
+        ("a[?(@.b == 1)]", {"a": {"b": 2}}, False),
+        ("a.b", {"a": []}, False),
+    ],
+)
+def test_no_items_are_told_from_no_list(path, document, empty):
+    assert jsonpath.is_empty(path, document) is empty
 
 
 def test_a_document_may_be_a_list():

@@ -279,6 +279,42 @@ def test_captures_are_known_by_name_and_by_the_selector_that_found_them():
 
 
 @pytest.mark.parametrize(
+    ("selector", "document", "captured"),
+    [
+        ("$.files[*]", {"files": ["a", "b"]}, ["a", "b"]),
+        ("$.files[*]", {"files": ["a"]}, ["a"]),
+        ("$.files[*]", {"files": []}, []),
+        ("$.files[*].url", {"files": [{"url": "a"}]}, ["a"]),
+        ("$.files[*].url", {"files": []}, []),
+        ("$..url", {"files": [{"url": "a"}]}, ["a"]),
+        ("text.json:files[*]", {"text": '{"files": ["a"]}'}, ["a"]),
+        ("text.json:files[*]", {"text": '{"files": []}'}, []),
+        (r"$.files[*] regex:\d", {"files": ["a1"]}, ["1"]),
+        (["$.parts[*]", "$.files[*]"], {"parts": [], "files": ["a"]}, ["a"]),
+        (["$.parts[*]", "$.files[*]"], {"files": []}, []),
+        ("$.links[?(@.rel == 'next')].href", {"links": [{"rel": "next", "href": "a"}]}, "a"),
+        ("$.files[-1:]", {"files": ["a", "b"]}, "b"),
+        ("files", {"files": []}, []),
+        ("$.files[*]", {"files": None}, None),
+        ("$.files[*]", {}, None),
+        ("response_text regex:no", {}, None),
+    ],
+)
+def test_a_selector_of_each_item_captures_a_list_whatever_their_number(selector, document, captured):
+    answer = Response(200, body=json.dumps(document).encode())
+    assert capture(parse_captures({"files": selector}, "capture"), answer, {}).get("files") == captured
+
+
+@pytest.mark.parametrize(
+    ("selector", "captured"),
+    [("xpath://part[*]", ["1"]), ("xpath://no[*]", []), ("xpath://part", "1"), ("xpath://no", None)],
+)
+def test_an_xpath_of_each_item_captures_a_list_whatever_their_number(selector, captured):
+    answer = Response(200, body=b"<parts><part><n>1</n></part></parts>")
+    assert capture(parse_captures({"parts": selector}, "capture"), answer, {}).get("parts") == captured
+
+
+@pytest.mark.parametrize(
     ("captures", "message"),
     [
         (["id"], "capture: has to map variable names to selectors, not be list"),
@@ -322,10 +358,3 @@ def test_whatever_a_selector_meets_it_raises_only_what_it_says(text, held):
             assert isinstance(selector.find(response, {"a": held, "b": held}), list)
     except (ConfigurationError, ContentError):
         pass
-
-
-@pytest.mark.parametrize(
-    ("given", "is_list"), [("rows", True), ("rows[*]", True), ("rows[?(@.a == 1)].b", False), (["rows", "a[0]"], False)]
-)
-def test_a_selection_is_a_list_where_the_path_says_so(given, is_list):
-    assert Selection.parse(given, "result_path").is_list is is_list

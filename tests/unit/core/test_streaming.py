@@ -84,6 +84,13 @@ def test_what_has_no_rows_is_left_to_be_read_as_a_whole(document, path):
     assert stream(document, path) is None
 
 
+def test_rows_that_have_nothing_at_the_path_are_an_error_and_rows_that_are_left_out_are_not():
+    with pytest.raises(MissingValueError, match=r"result_path: 'rows\[\*\].idd' found nothing"):
+        stream({"rows": ROWS}, "rows[*].idd")
+    assert stream({"rows": ROWS}, "rows[?(@.id == 9)].id") == []
+    assert stream({"rows": []}, "rows[*].idd") == []
+
+
 def test_a_path_that_leads_nowhere_is_an_error():
     with pytest.raises(MissingValueError, match=r"result_path: 'rows' found nothing"):
         stream({"data": ROWS}, "rows")
