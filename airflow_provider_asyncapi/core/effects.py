@@ -49,6 +49,8 @@ class Send:
     :param repeatable: whether doing it twice does no harm. Servers hang up on connections that nobody uses, and may do
         so just as one is used again; then the driver sends the request once more (RFC 9112, section 9.3.1). What isn't
         repeatable it sends over a new connection, so that it meets none of these.
+    :param until: when it is given up, in seconds since the epoch, whatever the server sends; then a
+        :class:`~.errors.TransportError` is thrown. None for no sooner than any other.
     """
 
     request: Request
@@ -57,6 +59,7 @@ class Send:
     patient: bool = False
     passed: Callable[[Response], Polled | None] | None = None
     repeatable: bool = False
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Ask:
     :param patient: whether it can wait for the others, and while the API wants no requests.
     :param passed: is given what was answered, and gives the poll that was made where the flow needn't be woken for it;
         then the driver may tell of that poll, and ask again an interval later.
+    :param until: as for :class:`Send`.
     """
 
     batch: Batch
@@ -77,6 +81,7 @@ class Ask:
     interval: float
     patient: bool
     passed: Callable[[Answers], Polled | None]
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +97,11 @@ class Authorize:
     Give a valid :class:`~.auth.Token`, logging in once for all who ask at the same time.
 
     :param rejected: the token that the API has just refused, if any.
+    :param until: as for :class:`Send`.
     """
 
     rejected: Token | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from airflow_provider_asyncapi.core.messages import Response
@@ -23,16 +24,19 @@ class Pacer:
     _next: float = 0.0
     _held_until: float = 0.0
 
-    def reserve(self, now: float) -> float:
+    def reserve(self, now: float, longest: float = math.inf) -> float:
         """
-        Take the next slot.
+        Take the next slot, unless it comes too late.
 
         :param now: seconds on any steady clock.
+        :param longest: seconds for which it is worth waiting.
         :return: seconds to wait until the slot.
         """
         if self.rate is None:
             return 0.0
         slot = max(now, self._next)
+        if slot - now >= longest:
+            return slot - now
         self._next = slot + 1 / self.rate
         return slot - now
 

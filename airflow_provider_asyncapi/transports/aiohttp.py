@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import math
 import ssl
 import time
 from collections import deque
@@ -19,13 +20,15 @@ from airflow_provider_asyncapi.core.batch import Answers
 from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Flow, Gather, News, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, HeldError, TransportError
 from airflow_provider_asyncapi.core.flows.batch import ask
+from airflow_provider_asyncapi.core.flows.limits import within
 from airflow_provider_asyncapi.core.flows.login import Keyring, authorize_in_turn
 from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.pacing import OVERLOADED, Pacer
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.transports import Observer, log_only
-from airflow_provider_asyncapi.transports.faults import fault
+from airflow_provider_asyncapi.transports.faults import PoolFullError, fault
+from airflow_provider_asyncapi.transports.limits import Limit
 from airflow_provider_asyncapi.transports.pool import Pool, has_been_used, most_connections
 from airflow_provider_asyncapi.transports.resolver import Resolver
 from airflow_provider_asyncapi.transports.rounds import Rounds
@@ -33,7 +36,6 @@ from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import (
     INTERIM,
     LONGEST_LINE,
-    SLOWEST,
     Receiver,
     check_peer,
     wire_head,
@@ -129,8 +131,8 @@ class AiohttpDriver:
                 return self._sleep(seconds)
             case Ask():
                 return self._in_a_round(effect, observe)
-            case Authorize(rejected):
-                return self._authorize(rejected, observe)
+            case Authorize():
+                return self._authorize(effect, observe)
             case Call(work):
                 return asyncio.to_thread(work)
             case Gather():
@@ -165,7 +167,7 @@ class AiohttpDriver:
         """Ask for a job together with all who ask alike; alone where that can't wait."""
         batch = effect.batch
         if not effect.patient:
-            return await self.run(ask(self._api, batch, [effect.identifier]))
+            return await self.run(within(ask(self._api, batch, [effect.identifier]), effect.until))
         key = (batch.key, effect.interval)
         rounds = self._rounds.get(key)
         if rounds is None:
@@ -176,12 +178,25 @@ class AiohttpDriver:
                 sleep=self._sleep,
                 ended=lambda: self._rounds.pop(key, None),
             )
-        return await rounds.answers(effect, observe)
+        try:
+            async with asyncio.timeout(self._left(effect.until)):
+                return await rounds.answers(effect, observe)
+        except TimeoutError:
+            raise TransportError("the jobs that are asked for together: no answer in time") from None
 
-    async def _authorize(self, rejected: Token | None, observe: Observer) -> Token:
+    async def _authorize(self, effect: Authorize, observe: Observer) -> Token:
         asked_at = self._api.clock()
-        async with self._token_lock:
-            return await self.run(authorize_in_turn(self._api, self._keyring, rejected, asked_at), observe=observe)
+        flow = authorize_in_turn(self._api, self._keyring, effect.rejected, asked_at)
+        try:
+            async with asyncio.timeout(self._left(effect.until)), self._token_lock:
+                return await self.run(flow, observe=observe)
+        except TimeoutError:
+            flow.close()
+            raise TransportError("the login wasn't over in time", sent=False) from None
+
+    def _left(self, until: float | None) -> float | None:
+        """Return the seconds until a moment; None for no moment."""
+        return None if until is None else until - self._api.clock()
 
     async def _send_until_new(self, effect: Send, observe: Observer) -> Response:
         """Send a request, again and again as long as the flow needn't be woken for the answer."""
@@ -202,27 +217,38 @@ class AiohttpDriver:
             raise copy(self._retired)
         if effect.patient and (held := self._pacer.held(clock())):
             raise HeldError(f"{request}: not sent, for the API wants no requests for {held:.3g} s", held)
-        if pause := self._pacer.reserve(self._steady()):
+        now, needed_for = self._steady(), math.inf if effect.until is None else effect.until - clock()
+        if pause := self._pacer.reserve(now, needed_for):
+            if pause >= needed_for:
+                raise Limit(request, self._api.settings.read_timeout, self._steady, now).error(sent=False)
             await self._sleep(pause)
-        response = await self._over_a_connection(effect, server, head)
+        response = await self._over_a_connection(effect, server, head, now + needed_for)
         if response.status in OVERLOADED and self._api.settings.trusts(request.url):
             self._pacer.heed(response, clock())
         return response
 
-    async def _over_a_connection(self, effect: Send, server: str, head: bytes) -> Response:
-        """Send a request; once more where the server has hung up on the connection of one before."""
+    async def _over_a_connection(self, effect: Send, server: str, head: bytes, needed_until: float) -> Response:
+        """
+        Send a request; once more where the server has hung up on the connection of one before.
+
+        :param needed_until: when nobody needs the answer any more, on the steady clock.
+        """
         settings, request, new = self._api.settings, effect.request, not effect.repeatable
         while True:
             # What is raised has no cause, for Airflow logs it, and the library's own text holds the URL with its query.
             try:
-                connection, _ = await self._pool.connect(server, new=new)
+                connection, _ = await self._pool.connect(server, new=new, within=needed_until - self._steady())
             except (aiohttp.ClientError, TimeoutError) as error:
+                limit = Limit(request, settings.read_timeout, self._steady, needed_until)
+                if limit.left() <= 0 and not isinstance(error, PoolFullError):
+                    raise limit.error(sent=False) from None
                 raise fault(settings, request, error, connecting=True) from None
             was_used = has_been_used(connection)
             try:
                 if not was_used and self._proxy is None:
                     check_peer(settings, request, _address_of(connection))
-                response = await self._exchange(effect, connection, head)
+                limit = Limit(request, settings.read_timeout, self._steady, needed_until)
+                response = await self._exchange(effect, connection, head, limit)
             except (aiohttp.ClientError, aiohttp.http.HttpProcessingError) as error:
                 self._pool.discard(server, connection)
                 if new or not was_used or not isinstance(error, _HungUpError):
@@ -235,7 +261,7 @@ class AiohttpDriver:
                 self._pool.release(server, connection)
                 return response
 
-    async def _exchange(self, effect: Send, connection: Connection, head: bytes) -> Response:
+    async def _exchange(self, effect: Send, connection: Connection, head: bytes, limit: Limit) -> Response:
         """
         Send a request over a connection, and read the answer.
 
@@ -255,26 +281,30 @@ class AiohttpDriver:
         )
         transport.write(head + request.body if request.body else head)
         protocol.start_timeout()
-        # A head that trickles in is never silent, and would hold up its job for as long as it likes. (asyncio.timeout()
-        # would do, but costs as much as reading the answer.)
-        latest = SLOWEST * self._api.settings.read_timeout
-        slow = asyncio.get_running_loop().call_later(latest, _give_up, protocol, request, latest)
+        # What trickles in is never silent, and would hold up its job for as long as it likes. (asyncio.timeout() would
+        # do, but costs as much as reading the answer.)
+        watch = _Watch(protocol, limit)
+        timer = asyncio.get_running_loop().call_later(limit.left(), watch.give_up)
         try:
-            answer, body = await protocol.read()
-            while answer.code in INTERIM:
+            try:
                 answer, body = await protocol.read()
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            raise _HungUpError from error
+                while answer.code in INTERIM:
+                    answer, body = await protocol.read()
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                raise _HungUpError from error
+            watch.body = body
+            receiver = Receiver(effect, answer.code, answer.raw_headers, limit)
+            if receiver.is_streamed:
+                timer.cancel()
+            while not body.at_eof():
+                chunk = await (_next_data(body, limit) if receiver.is_streamed else body.readany())
+                receiver.feed(chunk[:_AT_A_TIME])
+                for start in range(_AT_A_TIME, len(chunk), _AT_A_TIME):
+                    # Unpacking a chunk can take long; others have their turn in between.
+                    await asyncio.sleep(0)
+                    receiver.feed(chunk[start : start + _AT_A_TIME])
         finally:
-            slow.cancel()
-        receiver = Receiver(effect, answer.code, answer.raw_headers, self._steady, self._api.settings.read_timeout)
-        while not body.at_eof():
-            chunk = await body.readany()
-            receiver.feed(chunk[:_AT_A_TIME])
-            for start in range(_AT_A_TIME, len(chunk), _AT_A_TIME):
-                # Unpacking a chunk can take long; others have their turn in between.
-                await asyncio.sleep(0)
-                receiver.feed(chunk[start : start + _AT_A_TIME])
+            timer.cancel()
         return receiver.finish()
 
     def _on_wire(self, request: Request) -> tuple[str, bytes]:
@@ -301,8 +331,42 @@ def _address_of(connection: Connection) -> str:
     return str(peer[0]) if peer else ""
 
 
-def _give_up(protocol: ResponseHandler, request: Request, seconds: float) -> None:
-    protocol.set_exception(TransportError(f"{request}: the answer hadn't begun after {seconds:g} s"))
+class _Watch:
+    """
+    Gives an exchange up.
+
+    :param protocol: reads the head.
+    :param limit: says when and why.
+    :ivar body: the body, once there is one.
+    """
+
+    __slots__ = ("_limit", "_protocol", "body")
+
+    def __init__(self, protocol: ResponseHandler, limit: Limit) -> None:
+        self._protocol, self._limit = protocol, limit
+        self.body: aiohttp.StreamReader | None = None
+
+    def give_up(self) -> None:
+        """Tell whoever reads that there will be nothing more."""
+        error = self._limit.error()
+        self._protocol.set_exception(error)
+        if self.body is not None:
+            self.body.set_exception(error)
+
+
+async def _next_data(body: aiohttp.StreamReader, limit: Limit) -> bytes:
+    """
+    Wait for the next bytes of a body.
+
+    :raises TransportError: if none come in time.
+    """
+    try:
+        async with asyncio.timeout(limit.left()):
+            return await body.readany()
+    except TimeoutError as error:
+        if isinstance(error, aiohttp.ClientError):
+            raise
+        raise limit.error() from None
 
 
 def open_connector(settings: ConnectionSettings, tls: ssl.SSLContext) -> aiohttp.TCPConnector:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from airflow_provider_asyncapi.core.compression import CODINGS, Inflater, inflater_of
 from airflow_provider_asyncapi.core.effects import Send
@@ -19,6 +19,7 @@ from airflow_provider_asyncapi.core.messages import Headers, Request, Response
 from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.settings import ConnectionSettings, link_local
 from airflow_provider_asyncapi.core.urls import escape_unsendable
+from airflow_provider_asyncapi.transports.limits import Limit
 
 #: The codings are those that we undo; the libraries don't, for each has other limits and other faults.
 _HEADERS = {
@@ -33,8 +34,6 @@ CHUNK = 256 * 1024
 LONGEST_LINE = 65536
 #: A body in a content coding may be this many bytes longer than the limit of what it unpacks to: its head and trailer.
 _CODING_OVERHEAD = 64 * 1024
-#: What trickles in is never silent; a body that is read into memory has to be complete in so many read timeouts.
-SLOWEST = 10
 
 _HOST = re.compile(r"[\w.~%!$&'()*+,;=:\[\]-]+", re.ASCII)
 _URL = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#]*)(?P<rest>[^#]*)", re.IGNORECASE)
@@ -108,8 +107,7 @@ class Receiver:
     :param send: what was asked for.
     :param status: the status code.
     :param fields: the header fields as the bytes that came.
-    :param steady: a clock that is never put back, in seconds.
-    :param read_timeout: how long the server may be silent, in seconds.
+    :param limit: when the exchange is given up.
     """
 
     def __init__(
@@ -117,13 +115,10 @@ class Receiver:
         send: Send,
         status: int,
         fields: Iterable[tuple[bytes, bytes]],
-        steady: Callable[[], float],
-        read_timeout: float,
+        limit: Limit,
     ) -> None:
         headers = Headers((_header_text(name), _header_text(value)) for name, value in fields)
-        self._steady = steady
-        self._patience = SLOWEST * read_timeout
-        self._latest = steady() + self._patience
+        self._limit = limit
         self._response = Response(status, headers, url=send.request.url)
         self._send = send
         self._sink = send.sink if self._response.ok else None
@@ -138,6 +133,12 @@ class Receiver:
         self._inflater = inflater_of(coding)
         if self._sink is not None:
             self._sink.begin(self._response)
+            limit.expect_data()
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the body goes to a sink."""
+        return self._sink is not None
 
     def feed(self, chunk: bytes) -> None:
         """
@@ -149,9 +150,10 @@ class Receiver:
         if self._sink is not None:
             self._sink.write(chunk)
             self._response.streamed += len(chunk)
+            # The time that the sink took isn't the server's.
+            self._limit.expect_data()
             return
-        if self._steady() > self._latest:
-            raise TransportError(f"{self._send.request}: the body wasn't complete after {self._patience:g} s")
+        self._limit.check()
         self._received += len(chunk)
         # What unpacks to little or nothing could go on for ever.
         if self._received > self._send.limit + _CODING_OVERHEAD:

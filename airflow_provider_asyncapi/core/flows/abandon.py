@@ -8,7 +8,8 @@ from typing import NoReturn
 
 from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError, JobFailedError
-from airflow_provider_asyncapi.core.flows.cancel import cancel
+from airflow_provider_asyncapi.core.flows.cancel import LONGEST_CANCEL, cancel
+from airflow_provider_asyncapi.core.flows.limits import within
 from airflow_provider_asyncapi.core.flows.pausing import ended_by_pause
 from airflow_provider_asyncapi.core.flows.wait import wait
 from airflow_provider_asyncapi.core.handle import JobHandle
@@ -35,7 +36,7 @@ def abandon(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) -> Flow[bo
         return (yield from cancel(api, plan.cancel, handle, reason))
     poll = wait(api, dataclasses.replace(plan, cancel=None), Wait(handle, started_at=0.0))
     try:
-        yield from ended_by_pause(poll, _run_on)
+        yield from within(ended_by_pause(poll, _run_on), api.clock() + LONGEST_CANCEL)
     except JobFailedError:
         pass
     except (_RunningError, AsyncApiError):

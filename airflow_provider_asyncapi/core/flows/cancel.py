@@ -6,6 +6,7 @@ import logging
 
 from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.flows.limits import within
 from airflow_provider_asyncapi.core.flows.perform import perform
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.plans.step import Step
@@ -14,6 +15,8 @@ from airflow_provider_asyncapi.core.settings import Api
 
 #: Whoever cancels is about to end: a few quick tries, and no more.
 _PATIENCE = PollSchedule(interval=0.5, max_errors=3, longest_pause=5.0)
+#: Seconds that these may take together.
+LONGEST_CANCEL = 30.0
 
 
 def cancel(api: Api, step: Step, handle: JobHandle, reason: str) -> Flow[bool]:
@@ -30,7 +33,8 @@ def cancel(api: Api, step: Step, handle: JobHandle, reason: str) -> Flow[bool]:
     scope = api.variables(handle.scope())
     try:
         base = handle.urls.get("submit")
-        yield from perform(api, step, scope, _PATIENCE, base=base, repeatable=True, redirect_accepts=True)
+        flow = perform(api, step, scope, _PATIENCE, base=base, repeatable=True, redirect_accepts=True)
+        yield from within(flow, api.clock() + LONGEST_CANCEL)
     except AsyncApiError as error:
         yield Log(logging.WARNING, f"{job} could not be cancelled ({reason}) and may go on: {error}")
         return False

@@ -34,6 +34,7 @@ from airflow_provider_asyncapi.core.flows.exchange import (
     transient,
     unusable,
 )
+from airflow_provider_asyncapi.core.flows.limits import within
 from airflow_provider_asyncapi.core.flows.perform import captured, missing
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Part, Request, Response
@@ -52,6 +53,8 @@ _NOT_FOUND = 404
 _REMEMBERED = 4096
 #: Seconds over which polls that are overdue together are spread.
 _LONGEST_SPREAD = 60.0
+#: Seconds past the deadline that a poll may take.
+LAST_POLL = 5.0
 
 
 def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow[JobHandle]:
@@ -209,7 +212,8 @@ def _asked(
     """
     while True:
         try:
-            request, response, absent = yield from _answered(api, plan, poll, state)
+            answered = _answered(api, plan, poll, state)
+            request, response, absent = yield from within(answered, _latest_answer(api, state))
             return request, response, absent or _judged(api, plan, poll, state, request, response)
         except HeldError as held:
             if state.deadline is not None and api.clock() >= state.deadline:
@@ -219,6 +223,11 @@ def _asked(
             yield Sleep(until_deadline(pause, state, api.clock()))
         except (TransportError, ContentError) as error:
             return poll.request, None, error
+
+
+def _latest_answer(api: Api, state: Wait) -> float | None:
+    """Return when a poll is given up: the deadline holds whatever a server sends, but the last poll takes a moment."""
+    return None if state.deadline is None else max(state.deadline, api.clock()) + LAST_POLL
 
 
 def _answered(

@@ -16,6 +16,12 @@ def test_requests_that_come_together_get_a_slot_each():
     assert [pacer.reserve(1.0) for _ in range(3)] == [0, 0.25, 0.5]
 
 
+def test_a_slot_that_comes_too_late_is_left_to_others():
+    pacer = Pacer(0.1)
+    assert [pacer.reserve(1.0, longest) for longest in (5, 5, 10, 11)] == [0, 10, 10, 10]
+    assert pacer.reserve(1.0) == 20
+
+
 def test_slots_that_passed_unused_are_not_saved_up():
     pacer = Pacer(4)
     pacer.reserve(1.0)

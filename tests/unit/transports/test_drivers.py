@@ -36,7 +36,7 @@ from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_con
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
 from tests.unit.drafts import MemoryDraft
-from tests.unit.transports.driving import Clock, fetch, make_api, run, run_all, sending
+from tests.unit.transports.driving import START, Clock, fetch, make_api, run, run_all, sending
 from tests.unit.transports.loopback import chunked, hang_up, raw, reply, reset
 
 BROKE = "the connection broke before the answer was complete"
@@ -318,50 +318,6 @@ def test_what_goes_wrong_in_a_sink_is_no_fault_of_the_connection(driver, serve):
         fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"), sink=FullDisk())
 
 
-def test_a_body_that_trickles_in_is_given_up(driver, serve):
-    server = serve(drip)
-    clock = itertools.count(step=3).__next__
-    api = make_api(server.url, read_timeout=5)
-    outcome = run(driver, api, sending(Request("GET", f"{server.url}/x")), steady=clock)
-    assert outcome.error[0] == "TransportError"
-    assert "the body wasn't complete after 50 s" in outcome.error[1]
-    assert outcome.error[2] is True
-
-
-def drip(connection: Any, _asked: Any) -> bool:
-    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
-    for _ in range(1000):
-        connection.sendall(b"x")
-        time.sleep(0.002)
-    return True
-
-
-def test_a_head_that_trickles_in_is_given_up(driver, serve):
-    server = serve(drip_head)
-    began = time.monotonic()
-    outcome = run(driver, make_api(server.url, read_timeout=0.05), sending(Request("GET", f"{server.url}/x")))
-    assert outcome.error[0] == "TransportError"
-    assert time.monotonic() - began < 30, "the server would go on for a minute"
-
-
-def drip_head(connection: Any, _asked: Any) -> bool:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nx-pad: ")
-    # Whoever asked is gone before this is over.
-    with contextlib.suppress(OSError):
-        for _ in range(15_000):
-            connection.sendall(b"x")
-            time.sleep(0.004)
-    return False
-
-
-def test_a_stream_may_take_its_time(driver, serve):
-    server = serve(reply(b"x" * 1000))
-    clock = itertools.count(step=1000).__next__
-    request = Request("GET", f"{server.url}/x")
-    outcome = run(driver, make_api(server.url), sending(request, sink=Memory()), steady=clock)
-    assert outcome.result.streamed == 1000
-
-
 # Tokens
 
 
@@ -499,11 +455,38 @@ def test_a_slot_that_nobody_took_is_not_saved_up(driver, serve):
     server = serve()
     server.routes["/x"] = reply(b"")
     request = Request("GET", f"{server.url}/x")
-    times = iter([0.0, 0.0, 100.0, 100.0, 100.0, 100.0])
     api = make_api(server.url, requests_per_second=1)
-    # Two readings for each request: one for the pace, one for the patience with its body.
-    outcomes = run_all(driver, api, [sending(request, sink=Memory()) for _ in range(3)], steady=times.__next__)
+    now = iter([0.0, 100.0, 100.0])
+    clock = Moment()
+
+    def one() -> Flow[Response]:
+        clock.now = next(now)
+        return (yield Send(request, Memory()))
+
+    outcomes = run_all(driver, api, [one() for _ in range(3)], steady=clock)
     assert [outcome.sleeps for outcome in outcomes] == [[], [], [1.0]]
+
+
+def test_no_slot_is_waited_for_that_comes_too_late_and_none_is_lost(driver, serve):
+    server = serve()
+    server.routes["/x"] = reply(b"")
+    request = Request("GET", f"{server.url}/x")
+    api = make_api(server.url, requests_per_second=0.1)
+    flows = [sending(request), sending(request, until=START + 9), sending(request, until=START + 11)]
+    outcomes = run_all(driver, api, flows, steady=lambda: 7.0)
+    assert [outcome.sleeps for outcome in outcomes] == [[], [], [10.0]]
+    assert outcomes[1].error == (
+        "TransportError", f"GET {server.url}/x: given up, for the time for it is over", False
+    )  # fmt: skip
+
+
+class Moment:
+    """A clock that others set."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 # Several at a time

@@ -65,6 +65,8 @@ class Script:
         self.calls = calls
         self.requests: list[Request] = []
         self.times: list[float] = []
+        #: For each request when it is given up.
+        self.limits: list[float | None] = []
         self.sleeps: list[float] = []
         self.logs: list[tuple[int, str]] = []
         self.polls: list[Polled] = []
@@ -98,6 +100,7 @@ class Script:
     def perform(self, effect: Any) -> Any:  # noqa: C901 - a case for each effect
         match effect:
             case Send(request):
+                self.limits.append(None if effect.until is None else effect.until - START)
                 return self.send(request)
             case Ask(batch, identifier):
                 return self.run(ask(self.api, batch, [identifier]))

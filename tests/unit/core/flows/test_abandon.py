@@ -26,6 +26,7 @@ def test_a_job_that_runs_is_cancelled_after_one_poll(given):
     agreed, script = abandoned(answer({"status": "running"}), answer(None, 204), **given)
     assert agreed
     assert script.paths == [POLLED, CANCELLED]
+    assert script.limits == [30, 30]
     assert "Job 7 was cancelled (the task was killed)" in script.said
 
 

@@ -30,10 +30,11 @@ def test_a_job_that_is_over_is_not_cancelled():
     assert script.requests == []
 
 
-def test_cancelling_is_tried_a_few_times():
+def test_cancelling_is_tried_a_few_times_within_half_a_minute():
     script = Script(make_api(), lost(), answer({}, 500), answer({}))
     assert script.run(cancel(script.api, step(), HANDLE, "why")) is True
     assert script.sleeps == [0.5, 1.0]
+    assert script.limits == [30, 30, 30]
 
 
 @pytest.mark.parametrize(

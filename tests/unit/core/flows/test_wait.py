@@ -724,6 +724,15 @@ def test_a_clock_that_is_a_little_behind_does_not_make_it_spin():
 # Cancelling
 
 
+@pytest.mark.parametrize(("deadline", "limits"), [(None, [None, None]), (25, [30, 30]), (-60, [5, 15])])
+def test_no_poll_lasts_longer_than_a_moment_past_the_deadline(deadline, limits):
+    at = state(deadline=None if deadline is None else START + deadline)
+    script = Script(make_api(), RUNNING, DONE)
+    with contextlib.suppress(DeadlineError):
+        run(script, at)
+    assert script.limits == limits[: len(script.limits)]
+
+
 def test_on_the_deadline_the_job_is_cancelled():
     script = Script(make_api(), RUNNING, answer(None, 204))
     with pytest.raises(DeadlineError):

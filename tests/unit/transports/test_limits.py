@@ -1,0 +1,236 @@
+"""No exchange lasts longer than it may, whatever goes on arriving."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from airflow_provider_asyncapi.core.batch import Batch
+from airflow_provider_asyncapi.core.effects import Ask, Flow, Gather
+from airflow_provider_asyncapi.core.errors import TransportError
+from airflow_provider_asyncapi.core.flows import wait as waiting
+from airflow_provider_asyncapi.core.flows.exchange import send
+from airflow_provider_asyncapi.core.flows.limits import within
+from airflow_provider_asyncapi.core.flows.wait import wait
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.messages import Request, Response
+from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
+from airflow_provider_asyncapi.transports import limits
+from tests.unit.transports.driving import Outcome, make_api, run, sending
+from tests.unit.transports.loopback import Server, reply
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+#: What comes first, and what then comes again and again.
+TRICKLES = {
+    "head": (b"HTTP/1.1 200 OK\r\nx-pad: ", b"x"),
+    "interim answers": (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "body": (b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n", b"x"),
+    "body without a length": (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+    "chunk extension": (CHUNKED + b"1\r\nx\r\n1;", b"x"),
+    "zeros before a chunk size": (CHUNKED + b"1\r\nx\r\n", b"0"),
+    "trailers": (CHUNKED + b"1\r\nx\r\n0\r\n", b"x: y\r\n"),
+}
+NO_DATA = ("chunk extension", "zeros before a chunk size", "trailers")
+
+
+class Trickle:
+    """Sends a beginning, and then something small again and again, for half a minute if nobody hangs up."""
+
+    def __init__(self, beginning: bytes, more: bytes) -> None:
+        self._beginning, self._more = beginning, more
+        self.sent = 0
+
+    def __call__(self, connection: Any, _asked: Any) -> bool:
+        connection.sendall(self._beginning)
+        with contextlib.suppress(OSError):
+            while self.sent < 3000:
+                connection.sendall(self._more)
+                self.sent += 1
+                time.sleep(0.01)
+        return False
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.content = b""
+
+    def begin(self, head: Response) -> None:
+        pass
+
+    def write(self, chunk: bytes) -> None:
+        self.content += chunk
+
+    def finish(self) -> None:
+        pass
+
+
+def timed(driver: str, server: Server, flow: Flow[Any], **fields: Any) -> Outcome:
+    """Run a flow by the real clock."""
+    return run(driver, make_api(server.url, time.time, **fields), flow, steady=time.monotonic)
+
+
+@pytest.mark.parametrize("what", TRICKLES)
+def test_an_answer_that_trickles_in_is_given_up(driver, serve, what):
+    trickle = Trickle(*TRICKLES[what])
+    server = serve(trickle)
+    outcome = timed(driver, server, sending(Request("GET", f"{server.url}/x")), read_timeout=0.05)
+    why = "given up, for the answer wasn't complete after 0.5 s"
+    assert outcome.error == ("TransportError", f"GET {server.url}/x: {why}", True)
+    assert trickle.sent < 2500
+
+
+@pytest.mark.parametrize("what", TRICKLES)
+def test_an_answer_is_given_up_when_nobody_needs_it_any_more(driver, serve, what):
+    trickle = Trickle(*TRICKLES[what])
+    server = serve(trickle)
+    outcome = timed(driver, server, sending(Request("GET", f"{server.url}/x"), until=time.time() + 0.3))
+    assert outcome.error == ("TransportError", f"GET {server.url}/x: given up, for the time for it is over", True)
+    assert trickle.sent < 2500
+
+
+def test_nobody_waits_longer_for_a_connection_than_its_answer_is_needed(driver, serve):
+    server = serve()
+    server.routes["/x"] = server.hold
+    request = Request("GET", f"{server.url}/x")
+    errors: list[str] = []
+
+    def one(seconds: float) -> Flow[None]:
+        try:
+            yield from sending(request, until=time.time() + seconds)
+        except TransportError as error:
+            errors.append(str(error))
+
+    def flow() -> Flow[None]:
+        yield Gather([lambda: one(0.8), lambda: one(0.2)], 2, print)
+
+    timed(driver, server, flow(), connections_per_host=1)
+    full = "couldn't connect: none of the connections became free in time; connections_per_host limits their number"
+    over = "given up, for the time for it is over"
+    assert errors == [f"GET {server.url}/x: {full}", f"GET {server.url}/x: {over}"]
+
+
+@pytest.mark.parametrize("what", NO_DATA)
+def test_a_download_without_data_is_given_up(driver, serve, what):
+    trickle = Trickle(*TRICKLES[what])
+    server = serve(trickle)
+    sink = Sink()
+    flow = sending(Request("GET", f"{server.url}/x"), sink=sink)
+    outcome = timed(driver, server, flow, read_timeout=0.3)
+    assert outcome.error[1].endswith("given up, for no data of the body came for 0.3 s")
+    assert sink.content == b"x"
+    assert trickle.sent < 2500
+
+
+def test_a_download_may_take_its_time(driver, serve, monkeypatch):
+    monkeypatch.setattr(limits, "SLOWEST", 1)
+
+    def slowly(connection: Any, asked: Any) -> bool:
+        connection.sendall(CHUNKED)
+        for _ in range(40):
+            connection.sendall(b"1\r\nx\r\n")
+            time.sleep(0.02)
+        connection.sendall(b"0\r\n\r\n")
+        return True
+
+    server = serve(slowly)
+    sink = Sink()
+    # It takes longer than an answer that is read into memory may.
+    flow = sending(Request("GET", f"{server.url}/x"), sink=sink)
+    assert timed(driver, server, flow, read_timeout=0.6).error is None
+    assert sink.content == b"x" * 40
+
+
+def test_the_time_that_a_sink_takes_is_not_the_servers(driver, serve):
+    clock = [0.0]
+
+    class Slow(Sink):
+        def write(self, chunk: bytes) -> None:
+            clock[0] += 1000
+            super().write(chunk)
+
+    server = serve(reply(b"x" * 600_000))
+    sink = Slow()
+    flow = sending(Request("GET", f"{server.url}/x"), sink=sink)
+    assert run(driver, make_api(server.url), flow, steady=lambda: clock[0]).error is None
+    assert len(sink.content) == 600_000
+
+
+def test_what_nobody_wants_any_more_is_given_up_whatever_arrives(serve):
+    """A thread can't be ended from outside: without this the worker's process would wait for it."""
+    trickle = Trickle(*TRICKLES["chunk extension"])
+    server = serve()
+    server.routes |= {"/slow": trickle, "/broken": reply(b"", close=True)}
+    begun = threading.Event()
+
+    def slow() -> Flow[Any]:
+        return sending(Request("GET", f"{server.url}/slow"))
+
+    def broken() -> Flow[Any]:
+        yield from sending(Request("GET", f"{server.url}/broken"))
+        while not trickle.sent:
+            time.sleep(0.01)
+        begun.set()
+        raise RuntimeError
+
+    def flow() -> Flow[None]:
+        yield Gather([broken, slow], 2, print)
+
+    with pytest.raises(RuntimeError):
+        run("requests", make_api(server.url, time.time), flow())
+    server.close()
+    assert trickle.sent < 2500
+
+
+def test_a_wait_ends_at_its_deadline_whatever_the_wire_does(driver, serve, monkeypatch):
+    monkeypatch.setattr(waiting, "LAST_POLL", 0.2)
+    server = serve(Trickle(*TRICKLES["trailers"]))
+    plan = WaitPlan.parse({"endpoint": "/s", "completion_key": "state", "completion_value": "done"})
+    now = time.time()
+    api = make_api(server.url, time.time)
+    outcome = run(driver, api, wait(api, plan, Wait(JobHandle("7"), now, now + 0.3)), steady=time.monotonic)
+    assert outcome.error[0] == "DeadlineError"
+    assert "the last poll failed" in outcome.error[1]
+
+
+def test_a_login_is_given_up_when_nobody_needs_it_any_more(driver, serve):
+    trickle = Trickle(*TRICKLES["body"])
+    server = serve()
+    server.routes |= {"/login": trickle, "/x": reply(b"")}
+    login = {"auth": "login", "login_request": {"endpoint": "/login", "method": "POST"}, "login_selector": "token"}
+    api = make_api(server.url, time.time, **login)
+    flow = within(send(api, Request("GET", f"{server.url}/x")), time.time() + 0.3)
+    outcome = run(driver, api, flow, steady=time.monotonic)
+    assert outcome.error[0] == "TransportError"
+    assert trickle.sent < 2500
+
+
+def test_jobs_that_are_asked_for_together_hold_nobody_past_its_time(driver, serve):
+    trickle = Trickle(*TRICKLES["body"])
+    server = serve(trickle)
+    batch = Batch.parse(
+        {"endpoint": "/jobs", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}, singly=True
+    )
+
+    def asking(*, patient: bool) -> Flow[Any]:
+        return (yield Ask(batch, 7, 0.01, patient, lambda _: None, until=time.time() + 0.3))
+
+    outcome = timed(driver, server, asking(patient=True))
+    assert outcome.error[0] == "TransportError"
+    assert trickle.sent < 2500
+
+
+def test_a_proxy_that_trickles_is_given_up_as_a_connection_is(driver, serve):
+    trickle = Trickle(b"HTTP/1.1 200 OK\r\nx-pad: ", b"x")
+    proxy = serve(trickle)
+    api = make_api("https://api.example.com", time.time, proxy=proxy.url, connect_timeout=0.3)
+    outcome = run(driver, api, sending(Request("GET", "https://api.example.com/x")), steady=time.monotonic)
+    assert outcome.error == (
+        "TransportError",
+        "GET https://api.example.com/x: couldn't connect through the proxy: not possible within 0.3 s",
+        False,
+    )
+    assert trickle.sent < 2500
