@@ -117,4 +117,10 @@ def response_of(call: Call) -> Response:
         return call.response()
     from airflow.sdk import ObjectStoragePath
 
-    return call.response(ObjectStoragePath(call.path).read_bytes())
+    try:
+        return call.response(ObjectStoragePath(call.path).read_bytes())
+    except FileNotFoundError:
+        raise ResultExpiredError(
+            "callback: its body isn't in [asyncapi] callback_folder any more; callback_keep_days says how long it is"
+            " kept"
+        ) from None

@@ -82,6 +82,15 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "s3://aws_default@bucket/callbacks/",
                         "default": "",
                     },
+                    "callback_keep_days": {
+                        "description": (
+                            "Days after which the API server deletes the bodies in callback_folder; 0 for never."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "integer",
+                        "example": None,
+                        "default": "30",
+                    },
                 },
             }
         },

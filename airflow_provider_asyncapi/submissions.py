@@ -81,7 +81,12 @@ class SubmissionLedger:
         Airflow removes a task's XComs when it is tried again, and with them what an earlier try was called with; after
         a Clear, a call of the old job may have come in just before this submission was kept. Another one may come in
         now, so it is looked again.
+
+        The record itself becomes an XCom too: Airflow clears the task state store of a task that has succeeded, if
+        ``[state_store] clear_on_success`` is set, and the job calls back after that.
         """
+        if self._store is not None:
+            self._context["ti"].xcom_push(SUBMISSION_KEY, self.record.dump())
         kept: Any = ()
         while self._store is not None and (latest := self._store.get(calls_key(self.record.key))) != kept:
             kept = latest

@@ -91,7 +91,7 @@ async def call_of_any_job(
     try:
         if not _CONN_ID.fullmatch(conn_id):
             raise ForgedCallError("no connection is called so")
-        await _in_turn(receipts.expect, conn_id)
+        # Read whether or not there is such a connection: what is answered, and when, tells nobody which there are.
         incoming = await _read(request)
         await _in_turn(receipts.take_by_identifier, conn_id, incoming)
     except AsyncApiError as error:

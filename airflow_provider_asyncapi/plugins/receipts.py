@@ -7,22 +7,19 @@ their id, XComs by their key.
 
 from __future__ import annotations
 
-import dataclasses
 import hmac
 import json
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.models.connection import Connection
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.models.trigger import handle_event_submit
 from airflow.models.xcom import XComModel
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, conf
-from airflow.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import TriggerEvent
 from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
@@ -38,10 +35,11 @@ from airflow_provider_asyncapi.core.callbacks import (
     dump_all,
     identifier_of,
 )
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError, ResponseError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallError, ResponseError
 from airflow_provider_asyncapi.core.messages import Headers
 from airflow_provider_asyncapi.core.submission import Submission
-from airflow_provider_asyncapi.hooks.asyncapi import make_api
+from airflow_provider_asyncapi.plugins import bodies
+from airflow_provider_asyncapi.plugins.connections import CallbackConnections
 from airflow_provider_asyncapi.submissions import calls_key
 from airflow_provider_asyncapi.triggers.asyncapi import SHORTEST_DEFERRAL
 from airflow_provider_asyncapi.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
@@ -56,12 +54,7 @@ if TYPE_CHECKING:
 
 #: So many callbacks are kept of one job, and so many bytes of them in the database.
 _MOST_CALLS, _MOST_BYTES = 100, 8 * 1024 * 1024
-#: Larger bodies go to the folder that is set for them, where one is. Bytes.
-_LARGE = 48 * 1024
-#: A connection is looked up again after so many seconds; after so many where a signature doesn't fit, for its key may
-#: have been replaced.
-_STALE, _FRESH = 60.0, 5.0
-_MOST_KNOWN = 1000
+_connections = CallbackConnections()
 
 
 class TooManyCallsError(AsyncApiError):
@@ -90,10 +83,12 @@ class Place:
 
     :param task: the task instance that has submitted it: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
     :param submission: what that has kept.
+    :param in_store: whether that is in the task state store; else it is an XCom.
     """
 
     task: dict[str, Any]
     submission: Submission
+    in_store: bool = True
 
 
 def largest_body() -> int:
@@ -133,17 +128,6 @@ def take(place: Place, incoming: Incoming) -> None:
     _keep(place, settings, incoming)
 
 
-def expect(conn_id: str) -> None:
-    """
-    Refuse calls that can't name their job, before anything is read of them.
-
-    :raises ForgedCallError: where there is no such connection, or it doesn't say where they would.
-    """
-    settings = _look_up(conn_id, _STALE).settings
-    if isinstance(settings, str) or settings.identifier is None:
-        raise ForgedCallError(f"connection {conn_id!r} takes no calls that name their job")
-
-
 def take_by_identifier(conn_id: str, incoming: Incoming) -> None:
     """
     Keep a call that names its job, likewise.
@@ -152,6 +136,8 @@ def take_by_identifier(conn_id: str, incoming: Incoming) -> None:
     :raises TooManyCallsError: where there are too many of them.
     """
     settings = _verified(conn_id, incoming)
+    if settings.signature is None:
+        raise ForgedCallError(f"connection {conn_id!r} takes no calls that name their job, for it has no signature")
     identifier = identifier_of(settings, _call(settings, incoming).response())
     key = JOB_OF_KEY + by_identifier(conn_id, identifier)
     with create_session() as session:
@@ -162,7 +148,8 @@ def take_by_identifier(conn_id: str, incoming: Incoming) -> None:
             raise ForgedCallError(f"connection {conn_id!r}: nobody has submitted the job that it names")
         place = _place(session, dict(found))
     if place.submission.connection != conn_id:
-        # XComs are what tasks say, and none may claim the jobs of a connection that it hasn't used.
+        # Against mistakes only: a task says itself which connection it has used, and Airflow keeps nothing else about
+        # it. But who writes a DAG can read each connection that its tasks can, and so could sign a call too.
         raise ForgedCallError(f"connection {conn_id!r}: the job that it names was submitted with another one")
     _keep(place, settings, incoming)
 
@@ -170,8 +157,6 @@ def take_by_identifier(conn_id: str, incoming: Incoming) -> None:
 def _keep(place: Place, settings: CallbackSettings, incoming: Incoming) -> None:
     call = _call(settings, incoming)
     _refuse_unreadable(call)
-    if len(call.body) > _LARGE and (folder := conf.get("asyncapi", "callback_folder", fallback="")):
-        call = _in_file(folder, place, call)
     with create_session() as session:
         count = _added(session, place, call)
         is_awaited = _resume(session, place.task, count)
@@ -179,28 +164,63 @@ def _keep(place: Place, settings: CallbackSettings, incoming: Incoming) -> None:
         # A task that has begun to wait meanwhile may not have seen what wasn't there yet.
         with create_session() as session:
             _resume(session, place.task, count)
+    if bodies.is_for_folder(call):
+        bodies.sweep(incoming.received_at)
     metrics.count(metrics.CALLBACKS, place.submission.connection)
 
 
 def _added(session: Session, place: Place, call: Call) -> int:
     """Add a call to those of its job, unless it is one of them; give how many there are."""
+    calls = _lock_calls(session, place)
+    if call.identity in {each.identity for each in calls}:
+        return len(calls)
+    _check_room(calls, call)
+    # Only now: what isn't kept leaves no file.
+    written = bodies.write(place.submission.key, call) if bodies.is_for_folder(call) else call
+    try:
+        _write_calls(session, place, [*calls, written])
+        session.flush()
+    except BaseException:
+        bodies.remove(written)
+        raise
+    return len(calls) + 1
+
+
+def _lock_calls(session: Session, place: Place) -> list[Call]:
+    """
+    Return the calls that were kept of a job; nobody else adds one before the session ends.
+
+    :raises ForgedCallError: if the task was cleared meanwhile.
+    """
     submitter = select(TaskInstance.id).filter_by(**place.task).with_for_update()
     if session.execute(submitter).first() is None:
         raise ForgedCallError("its task instance is gone")
-    if _place(session, place.task).submission.key != place.submission.key:
+    latest = _place(session, place.task)
+    if latest.submission.key != place.submission.key:
         raise ForgedCallError("its task was cleared while it came in")
     key = calls_key(place.submission.key)
-    calls = Call.parse_all(_read(session, place.task, key, CALLS_KEY))
-    if call.identity in {each.identity for each in calls}:
-        return len(calls)
-    calls.append(call)
-    if len(calls) > _MOST_CALLS or sum(len(each.body) for each in calls) > _MOST_BYTES:
-        raise TooManyCallsError(f"the job has called back {len(calls)} times")
+    read = partial(_read_store, key=key) if latest.in_store else partial(_read_xcom, key=CALLS_KEY)
+    return Call.parse_all(read(session, place.task))
+
+
+def _check_room(calls: list[Call], call: Call) -> None:
+    """
+    Check that one more call may be kept.
+
+    :raises TooManyCallsError: if there are too many, or they are too large.
+    """
+    size = 0 if bodies.is_for_folder(call) else len(call.body)
+    if len(calls) >= _MOST_CALLS or size + sum(len(each.body) for each in calls) > _MOST_BYTES:
+        raise TooManyCallsError(f"the job has called back {len(calls) + 1} times")
+
+
+def _write_calls(session: Session, place: Place, calls: list[Call]) -> None:
+    """Write the calls where the task finds them, and where its next try does."""
     kept = dump_all(calls)
-    if TaskScope is not None:
+    if place.in_store and TaskScope is not None:
+        key = calls_key(place.submission.key)
         get_state_backend().set(TaskScope(**place.task), key, json.dumps(kept), session=session)
     _push(session, place.task, CALLS_KEY, kept)
-    return len(calls)
 
 
 def _push(session: Session, task: dict[str, Any], key: str, value: Any) -> None:
@@ -240,18 +260,34 @@ def _id(text: object) -> Any:
 
 
 def _place(session: Session, task: dict[str, Any]) -> Place:
-    submission = Submission.parse(_read(session, task, SUBMISSION_KEY, SUBMISSION_KEY))
+    """
+    Find what a task has kept of its submission.
+
+    The task state store has it, from try to try; XCom before Airflow 3.3, and once the task has succeeded with
+    ``[state_store] clear_on_success``.
+    """
+    kept = _read_store(session, task, SUBMISSION_KEY)
+    in_store = kept is not None
+    submission = Submission.parse(kept if in_store else _read_xcom(session, task, SUBMISSION_KEY))
     if submission is None:
         raise ForgedCallError("the task has submitted nothing")
-    return Place(task, submission)
+    return Place(task, submission, in_store)
 
 
-def _read(session: Session, task: dict[str, Any], key: str, xcom_key: str) -> Any:
-    """Read what the task state store has, or XCom before Airflow 3.3."""
-    if TaskScope is not None:
-        text = get_state_backend().get(TaskScope(**task), key, session=session)
-        return None if text is None else json.loads(text)
-    return session.scalar(select(XComModel.value).filter_by(**task, key=xcom_key))
+def _read_store(session: Session, task: dict[str, Any], key: str) -> Any:
+    if TaskScope is None:
+        return None
+    text = get_state_backend().get(TaskScope(**task), key, session=session)
+    return None if text is None else json.loads(text)
+
+
+def _read_xcom(session: Session, task: dict[str, Any], key: str) -> Any:
+    return session.scalar(select(XComModel.value).filter_by(**task, key=key))
+
+
+def _verified(conn_id: str, incoming: Incoming) -> CallbackSettings:
+    """Return what a connection says of callbacks, if the call is signed as it says."""
+    return _connections.verify(conn_id, incoming.headers, incoming.body, incoming.received_at)
 
 
 def _call(settings: CallbackSettings, incoming: Incoming) -> Call:
@@ -273,57 +309,3 @@ def _refuse_unreadable(call: Call) -> None:
             _ = answer.xml
     except ResponseError:
         raise ForgedCallError("its body isn't what its content type says") from None
-
-
-def _in_file(folder: str, place: Place, call: Call) -> Call:
-    """Put a large body where it is found by the task."""
-    path = ObjectStoragePath(folder).joinpath(place.submission.key, call.identity)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(call.body)
-    return dataclasses.replace(call, body=b"", path=str(path))
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What was found when a connection was looked up: its settings, or what is wrong with it."""
-
-    settings: CallbackSettings | str
-    since: float
-
-    def verify(self, incoming: Incoming) -> CallbackSettings:
-        if isinstance(self.settings, str):
-            raise ForgedCallError(self.settings)
-        self.settings.verify(incoming.headers, incoming.body, incoming.received_at)
-        return self.settings
-
-
-_known: dict[str, _Known] = {}
-
-
-def _verified(conn_id: str, incoming: Incoming) -> CallbackSettings:
-    """Give what a connection says of callbacks, if the call is signed as it says."""
-    known = _look_up(conn_id, _STALE)
-    try:
-        return known.verify(incoming)
-    except ForgedCallError:
-        again = _look_up(conn_id, _FRESH)
-        if again is known:
-            raise
-        return again.verify(incoming)
-
-
-def _look_up(conn_id: str, max_age: float) -> _Known:
-    """Look a connection up, unless that was done not so many seconds ago."""
-    known = _known.get(conn_id)
-    if known is None or time.monotonic() - known.since > max_age:
-        settings: CallbackSettings | str
-        try:
-            connection = Connection.get_connection_from_secrets(conn_id)
-            settings = make_api(connection, mask=False).settings.callback
-        except (AirflowNotFoundException, ConfigurationError) as error:
-            settings = f"connection {conn_id!r}: {error}"
-        if len(_known) >= _MOST_KNOWN:
-            # Whoever makes up names may cost us look-ups, but not the memory.
-            _known.clear()
-        known = _known[conn_id] = _Known(settings, time.monotonic())
-    return known

@@ -16,6 +16,7 @@ from airflow_provider_asyncapi.core.errors import ForgedCallError
 from airflow_provider_asyncapi.core.submission import Submission
 from airflow_provider_asyncapi.plugins import callbacks, receipts
 from airflow_provider_asyncapi.plugins.asyncapi import URL_PREFIX
+from airflow_provider_asyncapi.plugins.connections import CallbackConnections
 from airflow_provider_asyncapi.xcoms import CALLS_KEY, SUBMISSION_KEY
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def receiving(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         run.xcoms[where] = dump_all(calls)
         return len(calls)
 
-    monkeypatch.setattr(receipts, "_known", {})
+    monkeypatch.setattr(receipts, "_connections", CallbackConnections())
     monkeypatch.setattr(receipts, "create_session", contextlib.nullcontext)
     monkeypatch.setattr(receipts, "place_of", place_of)
     monkeypatch.setattr(receipts, "_added", added)

@@ -6,6 +6,7 @@ import contextlib
 import hmac
 import json
 import logging
+import os
 import socket
 import threading
 import time
@@ -23,7 +24,7 @@ from fastapi.testclient import TestClient
 from airflow_provider_asyncapi.core.callbacks import PATH, Call, Reference
 from airflow_provider_asyncapi.core.errors import ForgedCallError
 from airflow_provider_asyncapi.core.submission import Submission
-from airflow_provider_asyncapi.plugins import callbacks, receipts
+from airflow_provider_asyncapi.plugins import callbacks, connections, receipts
 from airflow_provider_asyncapi.plugins.app import make_app
 
 pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:PendingDeprecationWarning")
@@ -78,10 +79,10 @@ class Database:
 def connected(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let the connection say so and so of callbacks."""
 
-    def say(callback: Any = None, secret: Any = None) -> None:
+    def say(callback: Any = None, secret: Any = None, name: str = "VENDOR") -> None:
         extra = {"callback": callback, "callback_secret": secret}
         stored = {"conn_type": "asyncapi", "host": "https://api.example.com", "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_VENDOR", json.dumps(stored))
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(stored))
 
     say()
     return say
@@ -91,7 +92,7 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> Any:
 def database(monkeypatch: pytest.MonkeyPatch, connected: Any) -> Database:
     database = Database()
     monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_MAX_BYTES", str(LIMIT))
-    monkeypatch.setattr(receipts, "_known", {})
+    monkeypatch.setattr(receipts, "_connections", connections.CallbackConnections())
     monkeypatch.setattr(receipts, "create_session", lambda: contextlib.nullcontext(database))
     monkeypatch.setattr(receipts, "place_of", database.place_of)
     monkeypatch.setattr(receipts, "_place", lambda _session, _task: database.place)
@@ -172,20 +173,6 @@ def test_a_body_of_just_the_limit_is_taken(client: TestClient, database: Databas
     assert [len(call.body) for call in database.calls] == [LIMIT, 10]
 
 
-def test_a_large_body_is_put_into_the_folder_that_is_set_for_it(
-    client: TestClient, database: Database, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_FOLDER", tmp_path.as_uri())
-    body = b'{"rows": "' + b"x" * 49_500 + b'"}'
-    assert client.post(URL, content=body).status_code == 200
-    (call,) = database.calls
-    assert call.body == b""
-    (stored,) = (path for path in tmp_path.rglob("*") if path.is_file())
-    assert call.path is not None
-    assert call.path.endswith(str(stored))
-    assert stored.read_bytes() == body
-
-
 def test_one_url_for_all_jobs_takes_what_is_signed_and_names_its_job(
     client: TestClient, database: Database, connected: Any
 ) -> None:
@@ -204,7 +191,7 @@ def test_one_key_is_replaced_by_the_next_without_a_gap(
     assert client.post(URL, content=b"[]", headers=signed(b"[]", "new")).status_code == 200
     # What is known of a connection is looked up again where a signature doesn't fit.
     connected(described, "next")
-    monkeypatch.setattr(receipts, "_FRESH", 0.0)
+    monkeypatch.setattr(connections, "_FRESH", -1.0)
     assert client.post(URL, content=b"1", headers=signed(b"1", "next")).status_code == 200
     assert client.post(URL, content=b"2", headers=signed(b"2", "old")).status_code == 404
 
@@ -333,12 +320,18 @@ def test_a_connection_that_is_gone_or_half_filled_takes_none(
     connected({"signature": {"header": "X-Signature"}})
     assert told(client.post(URL, content=b"{}")) == REFUSED
     monkeypatch.delenv("AIRFLOW_CONN_VENDOR")
-    monkeypatch.setattr(receipts.Connection, "get_connection_from_secrets", classmethod(gone))
+    monkeypatch.setattr(connections.Connection, "get_connection_from_secrets", classmethod(gone))
     assert told(client.post(URL, content=b"{}")) == REFUSED
 
 
+def found_or_gone(cls: type, conn_id: str) -> Any:
+    if stored := os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}"):
+        return connections.Connection.from_json(stored, conn_id=conn_id)
+    return gone(cls, conn_id)
+
+
 def gone(_cls: type, conn_id: str) -> Any:
-    raise receipts.AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
+    raise connections.AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
 
 
 @pytest.mark.parametrize(
@@ -541,10 +534,29 @@ def test_a_call_that_trickles_in_is_given_up(
     assert database.calls == []
 
 
-def test_calls_that_name_their_job_are_refused_unread_where_none_are_expected(
-    address: tuple[str, int], counting: Counting, database: Database, said: list[str]
+@pytest.mark.parametrize("conn_id", ["vendor", "signing", "nobody"])
+@pytest.mark.parametrize(
+    ("framing", "body", "status"),
+    [
+        (f"Content-Length: {LIMIT + 1}", b"", 413),
+        ("Transfer-Encoding: chunked", b"%x\r\n%s\r\n0\r\n\r\n" % (LIMIT + 1, b"x" * (LIMIT + 1)), 413),
+        ("Content-Length: 2", b"{}", 404),
+    ],
+)
+def test_no_answer_tells_which_connections_take_calls(
+    address: tuple[str, int],
+    counting: Counting,
+    connected: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    conn_id: str,
+    framing: str,
+    body: bytes,
+    status: int,
 ) -> None:
-    answer, _ = exchange(address, head(FOR_ALL, "Content-Length: 1000"))
-    assert answer.startswith(b"HTTP/1.1 404 ")
-    assert counting.read == 0
-    assert said == ["Refused a callback: connection 'vendor' takes no calls that name their job"]
+    connected()
+    connected(SIGNED, KEY, name="SIGNING")
+    monkeypatch.setattr(connections.Connection, "get_connection_from_secrets", classmethod(found_or_gone))
+    answer, _ = exchange(address, head(f"{PREFIX}/connections/{conn_id}", framing) + body)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    # The body is read alike, whoever it is for.
+    assert (counting.read > 0) is (body != b"")

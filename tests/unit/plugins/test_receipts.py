@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,8 +17,10 @@ from sqlalchemy.pool import StaticPool
 from airflow_provider_asyncapi.core.callbacks import Call, Reference, by_identifier, by_task
 from airflow_provider_asyncapi.core.errors import ForgedCallError
 from airflow_provider_asyncapi.core.messages import Headers
+from airflow_provider_asyncapi.core.signatures import Signature
 from airflow_provider_asyncapi.core.submission import Submission
-from airflow_provider_asyncapi.plugins import receipts
+from airflow_provider_asyncapi.plugins import bodies, receipts
+from airflow_provider_asyncapi.plugins.connections import CallbackConnections
 from airflow_provider_asyncapi.plugins.receipts import Incoming, TooManyCallsError
 from airflow_provider_asyncapi.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from tests.unit.plugins.airflow_database import Database
@@ -99,7 +103,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
             session.commit()
 
     monkeypatch.setattr(receipts, "create_session", create_session)
-    monkeypatch.setattr(receipts, "_known", {})
+    monkeypatch.setattr(receipts, "_connections", CallbackConnections())
+    monkeypatch.setattr(bodies, "_swept", None)
     monkeypatch.setenv("AIRFLOW_CONN_VENDOR", json.dumps({"conn_type": "asyncapi", "host": "https://api.example.com"}))
     return World(database)
 
@@ -197,7 +202,7 @@ def test_a_large_body_goes_to_the_folder_that_is_set_for_it(
     take(call({"rows": "x"}))
     large, small = world.calls()
     assert (large.body, small.path) == (b"", None)
-    assert json.loads((tmp_path / "key-1" / large.identity).read_bytes()) == {"rows": "x" * 100_000}
+    assert json.loads((tmp_path / "1970-01-01" / "key-1" / large.identity).read_bytes()) == {"rows": "x" * 100_000}
 
 
 def test_a_call_finds_its_job_by_the_identifier(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +217,6 @@ def test_a_call_finds_its_job_by_the_identifier(world: World, monkeypatch: pytes
         code = hmac.digest(b"k" * 8, content, "sha256").hex()
         return Incoming(Headers([("content-type", "application/json"), ("x-signature", code)]), content, 1.0)
 
-    receipts.expect("vendor")
     with pytest.raises(ForgedCallError, match="nobody has submitted"):
         receipts.take_by_identifier("vendor", sign({"id": 8}))
     receipts.take_by_identifier("vendor", sign({"id": "7"}))
@@ -220,14 +224,74 @@ def test_a_call_finds_its_job_by_the_identifier(world: World, monkeypatch: pytes
     assert world.waiting().state == "scheduled"
 
 
-def test_made_up_connections_are_looked_up_once_in_a_while_and_forgotten(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(receipts, "_MOST_KNOWN", 3)
-    for number in range(10):
-        with pytest.raises(ForgedCallError):
-            receipts.expect(f"made-up-{number % 2}-{number}")
-    assert len(receipts._known) <= 3
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def large(number: int, *, day: int = 0) -> Incoming:
+    return Incoming(JSON, json.dumps({"n": number, "rows": "x" * 100_000}).encode(), day * 86400.0)
+
+
+def test_what_is_not_kept_leaves_no_file(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_FOLDER", tmp_path.as_uri())
+    monkeypatch.setattr(receipts, "_MOST_CALLS", 1)
+    take(large(1))
+    (kept,) = files_in(tmp_path)
+    # Repeated on another day, too many, after a Clear, and when the database fails.
+    take(large(1, day=1))
+    with pytest.raises(TooManyCallsError):
+        take(large(2))
+    place = receipts.place_of(REFERENCE)
+    world.keep(Submission("key-2", callbacks=(REFERENCE.digest,), connection="vendor"))
+    with pytest.raises(ForgedCallError):
+        receipts.take(place, large(3))
+    monkeypatch.setattr(receipts, "_push", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        take(large(4))
+    assert files_in(tmp_path) == [kept]
+
+
+def test_old_bodies_are_deleted_and_nothing_else(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_FOLDER", tmp_path.as_uri())
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_KEEP_DAYS", "7")
+    for name in ("else", "19700101", "1970-13-01"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    take(large(1))
+    take(large(2, day=6))
+    assert len(files_in(tmp_path)) == 5
+    take(large(3, day=7))
+    assert [name[:10] for name in files_in(tmp_path)] == [
+        *("1970-01-07", "1970-01-08", "1970-13-01", "19700101/f", "else/file"),
+    ]
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_KEEP_DAYS", "0")
+    take(large(4, day=1000))
+    assert len(files_in(tmp_path)) == 6
+
+
+@pytest.mark.skipif(receipts.TaskScope is None, reason="needs Airflow 3.3")
+def test_calls_find_their_job_after_airflow_has_cleared_the_store(world: World) -> None:
+    """`[state_store] clear_on_success` clears it when the submit succeeds; the jobs call back after that."""
+    take(call({"n": 1}))
+    with world.database.session() as session:
+        receipts.get_state_backend().clear(receipts.TaskScope(**TASK), session=session)
+        receipts._push(session, TASK, SUBMISSION_KEY, world.submission.dump())
+        session.commit()
+    take(call({"n": 1}))
+    take(call({"n": 2}))
+    assert [each.response().json for each in world.calls()] == [{"n": 1}, {"n": 2}]
+    assert world.waiting().state == "scheduled"
+
+
+@pytest.mark.skipif(receipts.TaskScope is None, reason="needs Airflow 3.3")
+def test_what_the_store_has_counts_before_an_older_xcom(world: World) -> None:
+    with world.database.session() as session:
+        old = Submission("key-0", callbacks=("another",), connection="vendor")
+        receipts._push(session, TASK, SUBMISSION_KEY, old.dump())
+        receipts._push(session, TASK, CALLS_KEY, receipts.dump_all([Call("old", 0.0)]))
+        session.commit()
+    take(call())
+    assert [each.response().json for each in world.calls()] == [{"state": "done"}]
 
 
 def test_a_task_cannot_have_another_one_resumed(world: World) -> None:
@@ -241,11 +305,11 @@ def test_a_task_cannot_have_another_one_resumed(world: World) -> None:
 
 
 def test_a_job_of_another_connection_is_not_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts, "_verified", lambda *_: receipts.CallbackSettings())
+    monkeypatch.setattr(receipts, "_verified", lambda *_: receipts.CallbackSettings(Signature("X-Signature")))
     monkeypatch.setattr(receipts, "identifier_of", lambda *_: 7)
     with pytest.raises(ForgedCallError, match="nobody has submitted"):
         receipts.take_by_identifier("tenant-2", call())
-    world.keep(receipts.dataclasses.replace(world.submission, connection="tenant-2"))
+    world.keep(dataclasses.replace(world.submission, connection="tenant-2"))
     with pytest.raises(ForgedCallError, match="another one"):
         receipts.take_by_identifier("vendor", call())
     assert world.calls() == []

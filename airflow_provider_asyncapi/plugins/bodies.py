@@ -1,0 +1,78 @@
+"""Large bodies of callbacks: files in a folder that the API server and the workers share."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+from datetime import UTC, date, datetime, timedelta
+
+from airflow.providers.common.compat.sdk import conf
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_asyncapi.core.callbacks import Call
+
+log = logging.getLogger(__name__)
+#: Larger bodies go to the folder, if one is set. Bytes.
+_LARGE = 48 * 1024
+#: The day on which old bodies were deleted last, by this process.
+_swept: date | None = None
+
+
+def is_for_folder(call: Call) -> bool:
+    """Return whether the body is kept in the folder instead of the database."""
+    return len(call.body) > _LARGE and bool(_folder())
+
+
+def write(key: str, call: Call) -> Call:
+    """
+    Write the body to the folder.
+
+    :param key: of the job's submission.
+    :return: the call, with the path in place of the body.
+    """
+    day = datetime.fromtimestamp(call.received_at, UTC).date()
+    path = ObjectStoragePath(_folder()).joinpath(day.isoformat(), key, call.identity)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(call.body)
+    return dataclasses.replace(call, body=b"", path=str(path))
+
+
+def remove(call: Call) -> None:
+    """Remove what was written of a call that isn't kept after all."""
+    if call.path is not None:
+        with contextlib.suppress(OSError):
+            ObjectStoragePath(call.path).unlink()
+
+
+def sweep(now: float) -> None:
+    """
+    Delete bodies that were written ``callback_keep_days`` ago or earlier; once a day is enough.
+
+    :param now: seconds since the epoch.
+    """
+    global _swept  # noqa: PLW0603 - each process sweeps by itself
+    today, keep = datetime.fromtimestamp(now, UTC).date(), conf.getint("asyncapi", "callback_keep_days", fallback=30)
+    if not keep or today == _swept:
+        return
+    _swept = today
+    try:
+        for folder in list(ObjectStoragePath(_folder()).iterdir()):
+            day = _day_of(folder.name)
+            if day is not None and today - day >= timedelta(days=keep):
+                folder.fs.rm(folder.path, recursive=True)
+    except Exception:
+        # The call itself is safe.
+        log.warning("Old bodies in [asyncapi] callback_folder can't be deleted", exc_info=True)
+
+
+def _folder() -> str:
+    return str(conf.get("asyncapi", "callback_folder", fallback=""))
+
+
+def _day_of(name: str) -> date | None:
+    """Return the day that a folder of bodies is named by; None for any other folder."""
+    try:
+        return date.fromisoformat(name) if len(name) == len("2026-01-31") else None
+    except ValueError:
+        return None

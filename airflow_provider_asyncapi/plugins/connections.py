@@ -1,0 +1,104 @@
+"""What connections say of callbacks, without asking Airflow's secrets backends for each call."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from airflow.models.connection import Connection
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+from airflow_provider_asyncapi.core.callbacks import CallbackSettings
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ForgedCallError
+from airflow_provider_asyncapi.core.messages import Headers
+from airflow_provider_asyncapi.hooks.asyncapi import make_api
+
+#: Seconds after which a connection is looked up again; after a signature that doesn't fit it may be sooner, for the key
+#: may have been replaced.
+_STALE, _FRESH = 60.0, 5.0
+#: Names that no connection has: how many are remembered, and how many are looked up within _STALE seconds. Anybody can
+#: make them up, and a secrets backend may ask money for each.
+_MOST_UNKNOWN, _MOST_LOOKUPS = 1000, 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a look-up found: the connection's settings, or why it takes no calls."""
+
+    settings: CallbackSettings | str
+    since: float
+
+    def verify(self, headers: Headers, body: bytes, now: float) -> CallbackSettings:
+        if isinstance(self.settings, str):
+            # As much work as for a connection that exists, so that the time of the answer tells nothing.
+            hmac.digest(b"nobody", body, "sha256")
+            raise ForgedCallError(self.settings)
+        self.settings.verify(headers, body, now)
+        return self.settings
+
+
+class CallbackConnections:
+    """
+    Remembers what connections say of callbacks.
+
+    :param clock: seconds that only go forward.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._found: dict[str, _Known] = {}
+        self._unknown: dict[str, _Known] = {}
+        self._lookups: deque[float] = deque()
+
+    def verify(self, conn_id: str, headers: Headers, body: bytes, now: float) -> CallbackSettings:
+        """
+        Return what a connection says of callbacks, if the call is signed as it says.
+
+        :param now: seconds since the epoch.
+        :raises ForgedCallError: if it isn't, or there is no such connection.
+        """
+        known = self._look_up(conn_id, _STALE)
+        try:
+            return known.verify(headers, body, now)
+        except ForgedCallError:
+            again = self._look_up(conn_id, _FRESH)
+            if again is known:
+                raise
+            return again.verify(headers, body, now)
+
+    def _look_up(self, conn_id: str, max_age: float) -> _Known:
+        """Look a connection up, unless that was done within so many seconds."""
+        now = self._clock()
+        known = self._found.get(conn_id) or self._unknown.get(conn_id)
+        if known is not None and now - known.since <= max_age:
+            return known
+        if conn_id not in self._found and not self._may_look_up(now):
+            return known or _Known(f"connection {conn_id!r}: not looked up, for many unknown names are tried", now)
+        try:
+            connection = Connection.get_connection_from_secrets(conn_id)
+        except AirflowNotFoundException as error:
+            self._found.pop(conn_id, None)
+            if len(self._unknown) >= _MOST_UNKNOWN:
+                self._unknown.clear()
+            known = self._unknown[conn_id] = _Known(f"connection {conn_id!r}: {error}", now)
+            return known
+        settings: CallbackSettings | str
+        try:
+            settings = make_api(connection, mask=False).settings.callback
+        except ConfigurationError as error:
+            settings = f"connection {conn_id!r}: {error}"
+        self._unknown.pop(conn_id, None)
+        known = self._found[conn_id] = _Known(settings, now)
+        return known
+
+    def _may_look_up(self, now: float) -> bool:
+        """Count a look-up of a name that isn't known to be a connection's; return whether there may be one more."""
+        while self._lookups and now - self._lookups[0] > _STALE:
+            self._lookups.popleft()
+        if len(self._lookups) >= _MOST_LOOKUPS:
+            return False
+        self._lookups.append(now)
+        return True
