@@ -26,11 +26,13 @@ CHECKED := airflow_provider_asyncapi $(wildcard demo)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# Made by a pattern, it would otherwise be taken for an intermediate file, and removed.
+.PRECIOUS: $(VENV)-python%/.ready
 .PHONY: help setup demo ui test test-unit test-docs test-lowest test-integration test-cluster test-ui screenshots lint format bench build constraints clean
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 setup: $(VENV)/.ready $(VENV_LOWEST)/.ready ## make both environments (the other targets do it when they need one)
 
@@ -65,6 +67,11 @@ test-lowest: $(VENV_LOWEST)/.ready ## unit tests on the lowest versions that pyp
 	$(SAY) "Unit tests on Airflow $(AIRFLOW_LOWEST) and the lowest versions of all else we name"
 	@mkdir -p reports
 	@$(VENV_LOWEST)/bin/python -m pytest $(T) $(PARALLEL) --junitxml=reports/$@.xml $(ARGS)
+
+test-python-%: $(VENV)-python%/.ready ## unit tests on another Python that the machine has, such as test-python-3.13
+	$(SAY) "Unit tests on Python $* and Airflow $(AIRFLOW_NEWEST)"
+	@mkdir -p reports
+	@$(VENV)-python$*/bin/python -m pytest $(T) $(PARALLEL) --junitxml=reports/$@.xml $(ARGS)
 
 test-integration: $(VENV)/.s3 ## integration tests: a real Airflow against real servers
 	$(SAY) "Integration tests on Airflow $(AIRFLOW_NEWEST)"
@@ -123,7 +130,7 @@ constraints: $(TOOLS)/.ready ## resolve anew the versions both environments are 
 
 clean: ## remove environments, caches and reports
 	$(SAY) "Removing what make has made"
-	@rm -rf $(TOOLS) $(VENV) $(VENV_LOWEST) build dist reports htmlcov .coverage .coverage.* \
+	@rm -rf $(TOOLS) $(VENV) $(VENV_LOWEST) $(VENV)-python* build dist reports htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
@@ -140,6 +147,11 @@ $(VENV)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/ai
 $(VENV_LOWEST)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/lowest.txt
 	$(SAY) "Setting up $(VENV_LOWEST): Airflow $(AIRFLOW_LOWEST) and the lowest versions (the first time takes a minute)"
 	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV_LOWEST) constraints/lowest.txt test
+	@touch $@
+
+$(VENV)-python%/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/airflow-3.3.txt
+	$(SAY) "Setting up $(@D): Python $*, Airflow $(AIRFLOW_NEWEST) (the first time takes a minute)"
+	@python=$$(scripts/find-pythons $*) && scripts/setup-venv "$$python" $(TOOLS) $(@D) constraints/airflow-3.3.txt test
 	@touch $@
 
 $(VENV)/.s3: $(VENV)/.ready

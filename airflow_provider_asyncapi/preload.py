@@ -28,9 +28,11 @@ import airflow_provider_asyncapi.core.showing
 import airflow_provider_asyncapi.handover
 import airflow_provider_asyncapi.hooks.fetching
 import airflow_provider_asyncapi.hooks.tokens
+import airflow_provider_asyncapi.job_templates
 import airflow_provider_asyncapi.operators.asyncapi
 import airflow_provider_asyncapi.sensors.asyncapi
 import airflow_provider_asyncapi.submissions
+import airflow_provider_asyncapi.task_secrets
 import airflow_provider_asyncapi.transports.requests
 import airflow_provider_asyncapi.triggers.asyncapi
 import airflow_provider_asyncapi.validation

@@ -15,6 +15,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 REPORTS = Path("reports")
+#: The Pythons that pyproject.toml's newest Airflow runs on.
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,23 @@ class Outcome:
         return "FAILED" if self.failed else f"FAILED (make exit {self.exit_code}, see above)"
 
 
-SUITES = (
-    Suite("unit, newest Airflow", "test-unit"),
+FIRST = (Suite("unit, newest Airflow", "test-unit"),)
+REST = (
     Suite("documentation", "test-docs"),
     Suite("unit, lowest versions", "test-lowest"),
     Suite("integration, newest Airflow", "test-integration"),
     Suite("browser, newest Airflow", "test-ui"),
     Suite("cluster, newest Airflow", "test-cluster"),
 )
+
+
+def find_other_pythons() -> tuple[list[str], list[str]]:
+    """Return which supported Pythons beside this one the machine has, and which it lacks, such as ``3.13``."""
+    this = "{}.{}".format(*sys.version_info)
+    listed = subprocess.run(["scripts/find-pythons"], check=True, capture_output=True, text=True).stdout
+    found = {line.split()[0] for line in listed.splitlines()}
+    others = [version for version in PYTHONS if version != this]
+    return [version for version in others if version in found], [version for version in others if version not in found]
 
 
 def run(suite: Suite) -> Outcome:
@@ -81,13 +92,17 @@ def run(suite: Suite) -> Outcome:
 def main() -> int:
     """Run all, print the table, and return the exit code."""
     outcomes = []
-    for suite in SUITES:
+    found, lacking = find_other_pythons()
+    pythons = [Suite(f"unit, Python {version}", f"test-python-{version}") for version in found]
+    for suite in (*FIRST, *pythons, *REST):
         print(f"\n==> {suite.name}: make {suite.target}", flush=True)
         outcomes.append(run(suite))
     print(f"\n{'suite':<30}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}  outcome")
     for one in outcomes:
         counts = f"{one.passed:>8}{one.failed:>8}{one.skipped:>9}{one.seconds:>9.1f}"
         print(f"{one.suite.name:<30}{counts}  {one.verdict}")
+    if lacking:
+        print(f"\nNot tested, for this machine has no Python {' and no Python '.join(lacking)}")
     # A suite that broke outside its tests counts as one failure, so that the sum can't look clean.
     failed = sum(max(one.failed, int(one.exit_code != 0)) for one in outcomes)
     print(f"\n{sum(one.passed for one in outcomes)} passed, {failed} failed", flush=True)

@@ -15,14 +15,25 @@ from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import Connection, Engine, delete, event, insert, select
+from sqlalchemy import Connection, Engine, create_engine, delete, event, insert, select
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
 
 NOW = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 
 
 def moment(**ago: float) -> str:
     return (NOW - dt.timedelta(**ago)).isoformat()
+
+
+@contextmanager
+def open_database() -> Iterator[Database]:
+    """Open a database in memory, over one connection, for each would have a memory of its own; close it in the end."""
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    try:
+        yield Database(engine)
+    finally:
+        engine.dispose()
 
 
 class Database:

@@ -9,20 +9,18 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.common.db.common import _get_session
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi.testclient import TestClient
-from sqlalchemy import create_engine
-from sqlalchemy.pool import StaticPool
 
 from airflow_provider_asyncapi.plugins import database as module
 from airflow_provider_asyncapi.plugins import jobs
 from airflow_provider_asyncapi.plugins.app import make_app
 from tests.ui.auth.restricted import RestrictedAuthManager
-from tests.unit.plugins.airflow_database import NOW, Database, moment, xcoms
+from tests.unit.plugins.airflow_database import NOW, Database, moment, open_database, xcoms
 
 
 @pytest.fixture(scope="module")
-def tables() -> Database:
-    # One connection, for each would have a memory of its own.
-    return Database(create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}))
+def tables() -> Iterator[Database]:
+    with open_database() as database:
+        yield database
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import create_engine, select
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import select
 
 from airflow_provider_asyncapi.core.callbacks import Call, Reference, by_identifier, by_task
 from airflow_provider_asyncapi.core.errors import ForgedCallError
@@ -23,7 +22,7 @@ from airflow_provider_asyncapi.plugins import bodies, receipts
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections
 from airflow_provider_asyncapi.plugins.receipts import Incoming, TooManyCallsError
 from airflow_provider_asyncapi.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
-from tests.unit.plugins.airflow_database import Database
+from tests.unit.plugins.airflow_database import Database, open_database
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -93,9 +92,13 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    database = Database(create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}))
+def database() -> Iterator[Database]:
+    with open_database() as database:
+        yield database
 
+
+@pytest.fixture
+def world(database: Database, monkeypatch: pytest.MonkeyPatch) -> World:
     @contextmanager
     def create_session() -> Iterator[Session]:
         with database.session() as session:
