@@ -22,6 +22,7 @@ from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
+from airflow_provider_asyncapi.hooks.storage import Owner
 from tests.unit.hooks.stores import fresh_store, plain
 from tests.unit.hooks.test_archives import ENCRYPTED
 from tests.unit.transports.loopback import Server, chunked, raw, reply, reset
@@ -923,19 +924,20 @@ def test_a_try_replaces_what_an_earlier_one_has_left(fetched, server, tmp_path):
     def kill(_: Any) -> None:
         raise Killed
 
-    def once(name: str, save: Any) -> None:
+    def once(name: str, save: Any, *, is_retry: bool = False) -> None:
+        owner = Owner("dag/run/task/-1", is_retry=is_retry, secret=lambda: b"key")
         server.plays(reply(zipped(**{name: b"1"})))
         plan = FetchPlan.parse({"endpoint": "/x", "output": "zip", "cleanup": {"endpoint": "/x"}})
         hook = AsyncApiHook("api")
         try:
-            fetch(hook, plan, JobHandle("7"), f"{tmp_path}/", Limits(MIB, 9, 200, 9), save, "dag/run/task/-1")
+            fetch(hook, plan, JobHandle("7"), f"{tmp_path}/", Limits(MIB, 9, 200, 9), save, owner)
         finally:
             hook.close()
 
     with pytest.raises(Killed):
         once("first", kill)
     assert (tmp_path / "first").exists()
-    once("second", lambda _: None)
+    once("second", lambda _: None, is_retry=True)
     assert everything_in(tmp_path) == ["second"]
 
 
