@@ -13,7 +13,10 @@ from airflow_provider_asyncapi import metrics
 from airflow_provider_asyncapi.callbacks import await_call, calls_of, response_of
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import Listen, Polled
+from airflow_provider_asyncapi.core.errors import NewerLayoutError
+from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.names import Outcome
+from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.submissions import generation
 from airflow_provider_asyncapi.tasks import JobTask
 from airflow_provider_asyncapi.xcoms import (
@@ -28,7 +31,7 @@ from airflow_provider_asyncapi.xcoms import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
     from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 
+#: Of the layout of both; see :mod:`~.core.layouts`.
+VERSION = 1
 #: Where the task state store (Airflow 3.3) holds when a task began to wait for which job.
 _BEGAN_KEY = "asyncapi_began"
 #: Where it holds what the last poke in reschedule mode learnt.
@@ -107,14 +112,14 @@ class WaitLedger:
 
         The task state store of Airflow 3.3 remembers it; before that, each try begins anew.
         """
-        began: Any = {"identifier": handle.identifier, "generation": generation(self._context), "at": try_began}
-        if self._store is not None:
-            kept: Any = self._store.get(_BEGAN_KEY)
-            if isinstance(kept, dict) and {**kept, "at": 0} == {**began, "at": 0}:
-                began = kept
-            else:
-                self._store.set(_BEGAN_KEY, began)
-        return float(began["at"])
+        of_this_wait: dict[str, Any] = {"identifier": handle.identifier, "generation": generation(self._context)}
+        if self._store is None:
+            return try_began
+        kept = _read_stored(self._store.get(_BEGAN_KEY), "the begin of the wait", (*of_this_wait, "at"))
+        if "at" in kept and of_this_wait.items() <= kept.items():
+            return float(kept["at"])
+        self._store.set(_BEGAN_KEY, {"version": VERSION, **of_this_wait, "at": try_began})
+        return try_began
 
     def handed_on(self, plan: WaitPlan, pause: float) -> Wait:
         """
@@ -185,15 +190,29 @@ class PokeLedger(WaitLedger):
         # The first poke only waited for the initial delay to pass.
         polls = pokes - bool(plan.schedule.initial_delay)
         # What is stored before the first poll of a try is of an earlier one.
-        learnt: Any = self._store.get(_POKE_KEY) if self._store is not None and polls else None
-        if learnt:
+        kept = self._store.get(_POKE_KEY) if self._store is not None and polls else None
+        learnt = _read_stored(kept, "what the last poke learnt", ("errors", "handle", "heard"))
+        if "handle" in learnt:
             handle = JobTask.handle_of(learnt["handle"])
-        errors, heard = (learnt["errors"], learnt.get("heard", 0)) if learnt else (0, 0)
-        return plans.Wait(handle, began, deadline, polls, errors, heard=heard)
+        return plans.Wait(handle, began, deadline, polls, learnt.get("errors", 0), heard=learnt.get("heard", 0))
 
     def _keep(self, poll: Polled) -> None:
         """Show the job as it is now, after each poke, for Airflow clears a task's XComs before; and tell the next."""
         super()._keep(dataclasses.replace(poll, changed=True))
         if self._store is not None:
             learnt = {"errors": poll.errors, "handle": poll.handle.dump(), "heard": self.state.heard}
-            self._store.set(_POKE_KEY, learnt)
+            self._store.set(_POKE_KEY, {"version": VERSION, **learnt})
+
+
+def _read_stored(kept: Any, what: str, known: Collection[str]) -> dict[str, Any]:
+    """
+    Return what the task state store holds; nothing if that can't be read.
+
+    :raises AsyncApiException: if a newer version of this provider has stored it, and this one can't read it.
+    """
+    try:
+        return read_fields(kept, what, version=VERSION, known=known)
+    except NewerLayoutError as error:
+        raise to_airflow(error) from error
+    except ValueError:
+        return {}

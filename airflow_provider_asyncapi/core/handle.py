@@ -19,7 +19,7 @@ from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.storable import to_storable, to_storable_status
 from airflow_provider_asyncapi.core.templates import CONTROL
-from airflow_provider_asyncapi.core.values import JsonValue, shorten
+from airflow_provider_asyncapi.core.values import JsonValue, clean_text, shorten
 
 #: Of the layout; see :mod:`~.layouts`.
 VERSION = 1
@@ -94,12 +94,13 @@ class JobHandle:
             )
         try:
             fields = read_fields(given, "job: the job handle", version=VERSION, known=_KEYS)
-            identifier = fields["identifier"]
+            identifier, status = fields["identifier"], fields.get("status")
             submitted_at, progress = fields.get("submitted_at"), fields.get("progress")
             return cls(
                 identifier=None if identifier is None else check_identifier(identifier),
                 outcome=Outcome(fields["outcome"]),
-                status=to_storable_status(fields.get("status")),
+                # A text was shortened when it was found.
+                status=clean_text(status) if isinstance(status, str) else to_storable_status(status),
                 progress=None if progress is None else min(1.0, max(0.0, float(progress))),
                 submitted_at=datetime.fromisoformat(submitted_at).timestamp() if submitted_at else None,
                 urls=_read_mapping(fields, "urls"),

@@ -124,6 +124,7 @@ def test_any_answer_to_a_submit_is_kept_or_refused_by_name(
 @given(state=TEXTS, percent=TEXTS, note=TEXTS, result=TEXTS)
 @example(state="99999999999999999999", percent="1e999", note="1", result="1")
 @example(state='"x \\ud83d"', percent="NaN", note="1", result='"r"')
+@example(state="1" + "0" * 400, percent="1", note="1", result="1")
 @example(state="NaN", percent="1", note="1", result="[1e999]")
 @example(state='"a\\u0000b"', percent="1", note="1", result='"a\\u0000b"')
 @example(state="1", percent="1", note="1", result="[" * 200 + "]" * 200)

@@ -1,0 +1,84 @@
+"""
+Record what this version stores: `python -m tests.unit.layouts.record NAME` writes the next file beside this one.
+
+Run it once a layout has a new key, so that later versions are tested with it. Files that are there are never changed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_asyncapi.core.callbacks import Call, dump_all
+from airflow_provider_asyncapi.core.errors import JobFailedError
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.names import Outcome
+from airflow_provider_asyncapi.core.plans.wait import Wait
+from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
+from airflow_provider_asyncapi.waits import VERSION
+
+FOLDER = Path(__file__).parent
+MOMENT = 1_795_000_000.0
+_TASK = {"dag_id": "dag", "run_id": "run", "task_id": "submit", "map_index": -1}
+_SPEC = {
+    "endpoint": "/jobs/{identifier}",
+    "completion_key": "status",
+    "completion_value": "done",
+    "failure_value": "failed",
+    "poke_interval": 0.1,
+    "capture": {"rows": "rows"},
+}
+
+
+def write_all() -> dict[str, Any]:
+    """Return everything that tasks, triggers and the API server store, as this version writes it."""
+    job = JobHandle(
+        "j-1",
+        Outcome.RUNNING,
+        "running",
+        0.25,
+        MOMENT,
+        {"submit": "http://127.0.0.1/jobs"},
+        {"pages": 3, "data.pages": 3},
+        _TASK,
+    )
+    done = JobHandle(
+        "j-1", Outcome.SUCCESS, "done", 1.0, MOMENT, {"submit": "http://127.0.0.1/jobs"}, job.variables, _TASK
+    )
+    wait = Wait(job, MOMENT + 1, MOMENT + 4e9, polls=2, errors=1, next_poll=MOMENT + 30).dump()
+    classpath, kwargs = AsyncApiJobTrigger(asyncapi_conn_id="asyncapi_default", spec=_SPEC, wait=wait).serialize()
+    failed = JobFailedError("Job j-1 has status failed: out of rows")
+    return {
+        "job": job.dump(),
+        "trigger": {"classpath": classpath, "kwargs": kwargs},
+        "next_kwargs": {"wait": wait},
+        "events": {"done": {"handle": done.dump()}, "failed": {"error": failed.dump(), "handle": job.dump()}},
+        "submission": Submission(
+            "k-1", answered=1, sent_at=MOMENT, handle=job, callbacks=("d",), connection="asyncapi_default"
+        ).dump(),
+        "calls": dump_all([Call("1", MOMENT + 5, "application/json", b'{"status": "done"}')]),
+        "store": {
+            "asyncapi_began": {"version": VERSION, "identifier": "j-1", "generation": 0, "at": MOMENT + 1},
+            "asyncapi_poke": {"version": VERSION, "errors": 1, "handle": job.dump(), "heard": 0},
+        },
+    }
+
+
+def recordings() -> list[Path]:
+    """Return the recordings, the oldest first."""
+    return sorted(FOLDER.glob("*.json"), key=lambda path: int(path.name.partition("-")[0]))
+
+
+def keys_of(value: Any) -> Any:
+    """Return the names of all fields in a recording."""
+    if isinstance(value, dict):
+        return {name: keys_of(item) for name, item in value.items()}
+    return [keys_of(item) for item in value] if isinstance(value, list) else None
+
+
+if __name__ == "__main__":
+    target = FOLDER / f"{len(recordings()) + 1}-{sys.argv[1]}.json"
+    target.write_text(json.dumps(write_all(), indent=2) + "\n")

@@ -1,0 +1,195 @@
+"""What another version of the provider has stored is gone on with."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import importlib
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.exceptions import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.core.flows.submit import submit
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.plans.submit import SubmitPlan
+from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY
+from tests.unit.airflow_storage import store_event, store_trigger, store_xcom
+from tests.unit.core.flows.script import Script, make_api
+from tests.unit.layouts.record import MOMENT, keys_of, recordings, write_all
+from tests.unit.worlds import TI, ApiServer, Store, context_of, reply
+
+POLL = "GET /jobs/j-1"
+GIVEN: dict[str, Any] = {
+    "endpoint": "/jobs/{identifier}",
+    "completion_key": "status",
+    "completion_value": "done",
+    "failure_value": "failed",
+    "poke_interval": 0.1,
+}
+
+
+def read(path: Path) -> dict[str, Any]:
+    recorded: dict[str, Any] = json.loads(path.read_text())
+    return recorded
+
+
+def with_unknown_keys(recorded: dict[str, Any]) -> dict[str, Any]:
+    """Return a recording as a newer version may write it that has more to tell, in the same layout."""
+
+    def extend(value: Any) -> None:
+        if isinstance(value, dict):
+            # What these hold is the author's, and all of it counts.
+            for item in [item for name, item in value.items() if name not in ("variables", "capture")]:
+                extend(item)
+            value["since_1_1"] = {"x": [1]}
+        elif isinstance(value, list):
+            for item in value:
+                extend(item)
+
+    newer = copy.deepcopy(recorded)
+    extend(newer)
+    return newer
+
+
+def with_newer_layout(recorded: dict[str, Any]) -> dict[str, Any]:
+    """Return a recording whose every layout is one that nobody knows yet."""
+    newer: dict[str, Any] = json.loads(json.dumps(recorded).replace('"version": 1', '"version": 2'))
+    return newer
+
+
+RECORDED = [pytest.param(read(path), id=path.stem) for path in recordings()]
+NEWEST = read(recordings()[-1])
+READABLE = pytest.mark.parametrize("recorded", [*RECORDED, pytest.param(with_unknown_keys(NEWEST), id="newer")])
+
+
+def sensor_of(job: Any, **given: Any) -> AsyncApiSensor:
+    return AsyncApiSensor(task_id="wait", job=job, **{**GIVEN, "timeout": 4e9, **given})
+
+
+def resume(recorded: dict[str, Any]) -> dict[str, Any]:
+    """Run the trigger as the triggerer makes it of what is stored."""
+    module, _, name = recorded["trigger"]["classpath"].rpartition(".")
+    trigger = getattr(importlib.import_module(module), name)(**store_trigger(recorded["trigger"]["kwargs"]))
+
+    async def run() -> list[Any]:
+        return [event.payload async for event in trigger.run()]
+
+    (payload,) = asyncio.run(run())
+    event: dict[str, Any] = store_event(payload)["event"]
+    return event
+
+
+def test_the_newest_recording_is_what_this_version_writes() -> None:
+    told = "record the layout: python -m tests.unit.layouts.record WHAT_IS_NEW"
+    assert keys_of(write_all()) == keys_of(NEWEST), told
+
+
+@READABLE
+def test_a_deferred_task_of_another_version_is_waited_for(
+    api: ApiServer, connection: None, recorded: dict[str, Any]
+) -> None:
+    api.says(POLL, reply({"status": "running"}), reply({"status": "done", "rows": 5}))
+    job = JobHandle.parse(resume(recorded)["handle"])
+    assert (job.identifier, job.outcome, job.submitted_at) == ("j-1", "success", MOMENT)
+    assert job.variables == {"pages": 3, "data.pages": 3, "rows": 5}
+
+
+@READABLE
+def test_a_task_resumes_from_the_event_of_another_version(
+    connection: None, run_outside_of_airflow: None, recorded: dict[str, Any]
+) -> None:
+    ti, events = TI(), recorded["events"]
+    assert sensor_of("j-1").execute_complete(context_of(ti), **store_event(events["done"])) == "j-1"
+    assert JobHandle.parse(ti.xcoms[JOB_KEY]).variables == {"pages": 3, "data.pages": 3}
+    with pytest.raises(exceptions.AsyncApiJobFailed, match="out of rows"):
+        sensor_of("j-1").execute_complete(context_of(TI()), **store_event(events["failed"]))
+
+
+@READABLE
+def test_a_task_waits_for_the_job_of_another_version(
+    api: ApiServer, connection: None, run_outside_of_airflow: None, recorded: dict[str, Any]
+) -> None:
+    api.says(POLL, reply({"status": "done"}))
+    assert sensor_of(store_xcom(recorded["job"])).execute(context_of(TI())) == "j-1"
+
+
+@READABLE
+def test_a_retry_goes_on_with_the_submission_of_another_version(recorded: dict[str, Any]) -> None:
+    if "submission" not in recorded:
+        pytest.skip("nothing was kept yet")
+    script = Script(make_api())
+    plan = SubmitPlan.parse({"endpoint": "/jobs", "identifier": "id"})
+    job = script.run(submit(script.api, plan, Submission("k-1"), Submission.parse(recorded["submission"])))
+    assert (job.identifier, script.requests) == ("j-1", [])
+
+
+@READABLE
+def test_a_callback_that_another_version_has_kept_ends_the_wait(
+    connection: None, run_outside_of_airflow: None, recorded: dict[str, Any]
+) -> None:
+    if "next_kwargs" not in recorded:
+        pytest.skip("nothing was kept yet")
+    ti = TI()
+    ti.pulled[CALLS_KEY] = store_xcom(recorded["calls"])
+    kwargs = store_event({"called": True}, recorded["next_kwargs"])
+    assert sensor_of("j-1", callback=True).execute_complete(context_of(ti), **kwargs) == "j-1"
+    assert ti.xcoms[JOB_KEY]["call"] == 0
+
+
+@READABLE
+def test_a_poke_goes_on_with_what_another_version_has_learnt(
+    api: ApiServer, connection: None, run_outside_of_airflow: None, recorded: dict[str, Any]
+) -> None:
+    if "store" not in recorded:
+        pytest.skip("nothing was kept yet")
+    api.says(POLL, reply(status=503))
+    store, ti = Store(recorded["store"]), TI()
+    ti.first_poke = time.time() - 1
+    with pytest.raises(AirflowRescheduleException):
+        sensor_of("j-1", mode="reschedule").execute(context_of(ti, task_reschedule_count=2, task_state_store=store))
+    assert store["asyncapi_poke"]["errors"] == 2
+    assert store["asyncapi_began"]["at"] == MOMENT + 1
+
+
+def upgrade_error(act: Callable[[], Any]) -> None:
+    """Check that a layout of the future is an error that a later try may mend."""
+    with pytest.raises(exceptions.AsyncApiException, match=r"layout 2 by a newer version .* upgrade it") as caught:
+        act()
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+def test_a_newer_layout_is_an_error_that_a_later_try_may_mend(
+    api: ApiServer, connection: None, run_outside_of_airflow: None
+) -> None:
+    newer = with_newer_layout(NEWEST)
+    event = resume(newer)
+    assert event["error"]["kind"] == "NewerLayoutError"
+    upgrade_error(lambda: sensor_of("j-1").execute_complete(context_of(TI()), event))
+    upgrade_error(lambda: sensor_of(newer["job"]).execute(context_of(TI())))
+    for key, stored in newer["store"].items():
+        ti = TI()
+        ti.first_poke = time.time() - 1
+        context = context_of(ti, task_reschedule_count=2, task_state_store=Store({key: stored}))
+        upgrade_error(partial(sensor_of("j-1", mode="reschedule").execute, context))
+    assert api.requests == []
+
+
+def test_parameters_that_another_version_understands_are_an_error_that_a_later_try_may_mend(
+    api: ApiServer, connection: None
+) -> None:
+    newer = copy.deepcopy(NEWEST)
+    newer["trigger"]["kwargs"]["spec"]["cancel"] = {"endpoint": "/jobs/{identifier}", "politely": True}
+    error = resume(newer)["error"]
+    assert error["kind"] == "NewerLayoutError"
+    assert "another version of airflow-provider-asyncapi has stored the sensor's parameters" in error["message"]
+    assert "politely" in error["message"]
