@@ -145,6 +145,7 @@ class Response:
     :param headers: the header fields.
     :param body: the decoded bytes (content codings undone).
     :param url: the URL that answered.
+    :param method: the method of the request that was answered; after a redirect it may be another than at first.
     :param charset: the charset of the text, if the author says it; what the answer says about it doesn't count then.
     :param streamed: bytes that went to a sink instead of the body, content codings not undone.
     """
@@ -155,9 +156,14 @@ class Response:
     url: str = ""
     streamed: int = 0
     charset: str | None = None
+    method: str = "GET"
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {shown_url(self.url)}>"
+
+    def is_redirected(self, request: Request) -> bool:
+        """Return whether another request than this one was answered, since redirects were followed."""
+        return self.url not in ("", request.url)
 
     @property
     def ok(self) -> bool:

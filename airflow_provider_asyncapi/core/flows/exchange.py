@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from airflow_provider_asyncapi.core import urls
 from airflow_provider_asyncapi.core.auth import Token
@@ -153,6 +154,7 @@ def send(
     envelope = envelope or Envelope(api)
     rejected = None
     visited: list[tuple[str, str]] = []
+    sets_cookies = False
     while True:
         token = None
         try:
@@ -168,7 +170,7 @@ def send(
                 about(error, request)
             raise
         # Credentials in the query aren't for the handle, nor for messages.
-        response.url = request.url
+        response.url, response.method = request.url, request.method
         if stop is not None and stop(response):
             return response
         # One that was found may be as old as the one before it; one that was asked for is not.
@@ -181,8 +183,14 @@ def send(
             return response
         visited.append((request.method, request.url))
         request = _redirected(api, request, response)
+        sets_cookies = sets_cookies or "set-cookie" in response.headers
         if (request.method, request.url) in visited or len(visited) > _MAX_REDIRECTS:
             endless = f"{request}: redirected {len(visited)} times without an end, from {shown_url(visited[0][1])} on"
+            if sets_cookies:
+                endless += (
+                    "; the redirects set cookies, which aren't kept: let the connection's login_request get them"
+                    " (login_selector='header:Set-Cookie', login_header='Cookie')"
+                )
             raise about(RedirectError(endless), request, response)
 
 
@@ -239,9 +247,13 @@ def rejection(
     :param message: where the API says what is wrong.
     """
     settings = api.settings
-    text = f"{request} answered {response.status}, expected {expected}: {said_in(api, response, message)}"
+    said = said_in(api, response, message)
+    text = f"{answered(request, response)} answered {response.status}, expected {expected}: {said}"
     if response.status in _REFUSED or (settings.auth.login and response.status in settings.auth.refresh_codes):
-        if not settings.trusts(response.url or request.url):
+        url = response.url or request.url
+        if not settings.trusts(url) and urlsplit(url).query:
+            how = "another host gets no credentials; if the link is signed, it may have expired"
+        elif not settings.trusts(url):
             how = "credentials aren't sent to another host, unless the connection's trusted_hosts lists it"
         elif settings.auth.login and response.status in settings.auth.refresh_codes:
             how = "after the token was renewed"
@@ -250,6 +262,13 @@ def rejection(
         return about(AuthenticationError(f"{text} ({how})"), request, response)
     kind = JobNotFoundError if response.status in _GONE else RequestRejectedError
     return about(kind(text), request, response)
+
+
+def answered(request: Request, response: Response) -> str:
+    """Return the request that was answered, and the one that was redirected to it."""
+    if not response.is_redirected(request):
+        return str(request)
+    return f"{response.method} {shown_url(response.url)} (redirected from {request})"
 
 
 def said_in(api: Api, response: Response, message: Selection | None = None, variables: Variables | None = None) -> str:
@@ -265,7 +284,7 @@ def said_in(api: Api, response: Response, message: Selection | None = None, vari
 
 def transient(api: Api, request: Request, response: Response) -> UnavailableError:
     """Make the error of an answer whose status code, or a rule, says to come again."""
-    problem = UnavailableError(f"{request} answered {response.status}: {said_in(api, response)}")
+    problem = UnavailableError(f"{answered(request, response)} answered {response.status}: {said_in(api, response)}")
     return about(problem, request, response)
 
 
@@ -273,7 +292,7 @@ def unusable(api: Api, request: Request, response: Response, problem: ResponseEr
     """Describe an answer that doesn't hold what it should."""
     body = api.redact.excerpt(response.text)
     begins = f"; the body begins: {body}" if body else ""
-    return f"{request} answered {response.status}: {api.redact(str(problem))}{begins}"
+    return f"{answered(request, response)} answered {response.status}: {api.redact(str(problem))}{begins}"
 
 
 def as_unusable(api: Api, request: Request, response: Response, problem: R) -> R:
@@ -283,7 +302,7 @@ def as_unusable(api: Api, request: Request, response: Response, problem: R) -> R
 
 def about(error: E, request: Request, response: Response | None = None) -> E:
     """Set what an error holds about the exchange in which it happened; return the error."""
-    error.method = request.method
+    error.method = response.method if response is not None and response.is_redirected(request) else request.method
     error.url = shown_url((response and response.url) or request.url).removesuffix("?…")
     error.http_status = None if response is None else response.status
     return error

@@ -27,6 +27,7 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.flows.exchange import (
     Patience,
     about,
+    answered,
     as_unusable,
     persist,
     reads_error,
@@ -49,6 +50,8 @@ T = TypeVar("T")
 #: Gives the variables of a request as they are now.
 Scope = Callable[[], Variables]
 _GONE = frozenset({404, 410})
+_SEE_OTHER = 303
+_SAFE = frozenset({"GET", "HEAD"})
 #: What storage answers about a signed URL that has expired, beside those.
 _EXPIRED = _GONE | {400, 401, 403}
 
@@ -189,12 +192,15 @@ class Fetching:
         if self.plan.cleanup is None:
             return
         try:
-            answer = yield from self.answer(self.plan.cleanup, lambda: self.scope, also=_GONE)
+            # What the redirect to another page leads to is another question (RFC 9110, section 15.4.4).
+            done = _GONE if self.plan.cleanup.request.method in _SAFE else _GONE | {_SEE_OTHER}
+            answer = yield from self.answer(self.plan.cleanup, lambda: self.scope, also=done)
         except AsyncApiError as error:
             what = "the result is kept, the job's remains may stay at the API"
             yield Log(logging.WARNING, f"cleanup: {error}; {what}")
         else:
-            yield Log(logging.INFO, f"cleanup: {answer.request} answered {answer.response.status}")
+            shown = answered(answer.request, answer.response)
+            yield Log(logging.INFO, f"cleanup: {shown} answered {answer.response.status}")
 
     def decoded(self, decode: Callable[..., T], answer: Answer) -> T:
         """
@@ -229,7 +235,7 @@ class Fetching:
         :param scope: gives the variables that it may name; asked again where the result had to be located again.
         :param download: takes its body.
         :param limit: bytes of a body without a download.
-        :param also: error status codes that are good answers too.
+        :param also: other status codes that are good answers, too; a redirect among them isn't followed.
         :raises NoDataError: where a rule says that there is nothing.
         :raises ResultExpiredError: on 404 and 410.
         :raises ResultError: where a rule takes the answer for a failure.
@@ -245,7 +251,8 @@ class Fetching:
             request = self._request(step, variables)
 
             def is_answer(response: Response, variables: Variables = variables) -> bool:
-                return speaks_of_status(step.rules, response.read_as(charset), variables)
+                is_meant = response.status in also
+                return is_meant or speaks_of_status(step.rules, response.read_as(charset), variables)
 
             try:
                 response = yield from persist(
@@ -262,17 +269,20 @@ class Fetching:
             response = response.read_as(charset)
             seen = dataclasses.replace(response, body=download.head) if download and response.ok else response
             # What a status code means here goes before a rule that reads the body alone.
-            has_meaning = response.status in also or self._has_expired(step, response)
-            outcome = None if has_meaning and not is_answer(response) else _outcome(step.rules, seen, variables)
+            has_expired = self._has_expired(step, request, response)
+            has_meaning = response.status in also or has_expired
+            is_ruled = speaks_of_status(step.rules, response, variables)
+            outcome = None if has_meaning and not is_ruled else _outcome(step.rules, seen, variables)
             if outcome is Outcome.SUCCESS or (outcome is None and (response.ok or response.status in also)):
                 if download is not None and not response.ok:
                     download.take(response)
                 return Answer(request, response, variables)
-            said = f"{request} answered {response.status}, and a rule takes it for"
+            said = f"{answered(request, response)} answered {response.status}, and a rule takes it for"
             reached = download.reached if download else 0
-            if outcome is None and self._has_expired(step, response) and reached > located_at:
+            if outcome is None and has_expired and reached > located_at:
                 located_at = reached
-                yield Log(logging.INFO, f"{request} answered {response.status}: asking anew where the result is")
+                shown = answered(request, response)
+                yield Log(logging.INFO, f"{shown} answered {response.status}: asking anew where the result is")
                 yield from self.locate()
                 continue
             if outcome is None:
@@ -288,9 +298,10 @@ class Fetching:
         base = self.location.base or self.handle.urls.get("status") or self.handle.urls.get("submit")
         return self.api.request(step.request, variables, reference_base=base)
 
-    def _has_expired(self, step: Step, response: Response) -> bool:
-        """Tell whether a located URL may not be good any more."""
-        return self.plan.locate is not None and self._is_result(step) and response.status in _EXPIRED
+    def _has_expired(self, step: Step, request: Request, response: Response) -> bool:
+        """Tell whether a URL that was located, or that the API has redirected to, may not be good any more."""
+        is_given = self.plan.locate is not None or response.is_redirected(request)
+        return is_given and self._is_result(step) and response.status in _EXPIRED
 
     def _is_result(self, step: Step) -> bool:
         """Tell whether a request asks for the result itself."""

@@ -22,6 +22,7 @@ from airflow_provider_asyncapi.core.flows.exchange import (
     Patience,
     Stop,
     about,
+    answered,
     as_unusable,
     is_transient,
     reads_error,
@@ -143,7 +144,8 @@ def _outcome(api: Api, step: Step, request: Request, response: Response, scope: 
         raise problem.with_message(f"{step.name}: the rules can't be asked: {problem}") from None
     if rule is not None and rule.outcome is Outcome.FAILURE:
         said = said_in(api, response, step.error_message, scope)
-        failure = f"{step.name}: {request} answered {response.status}, and a rule takes it for a failure: {said}"
+        shown = answered(request, response)
+        failure = f"{step.name}: {shown} answered {response.status}, and a rule takes it for a failure: {said}"
         raise about(JobFailedError(failure), request, response)
     return None if rule is None else rule.outcome
 

@@ -12,6 +12,7 @@ from airflow_provider_asyncapi.core.errors import (
     BodyTooLargeError,
     ContentError,
     MissingValueError,
+    RedirectError,
     RefusedContentError,
     RequestRejectedError,
     ResultError,
@@ -376,6 +377,18 @@ def test_a_cleanup_without_its_variable_is_only_logged():
     assert "the variable {identifier} is null" in script.said
 
 
+def test_a_cleanup_that_is_answered_with_another_page_is_done():
+    script = cleaning(answer({}, 303, location="/v1/jobs"))
+    assert script.logs == [(logging.INFO, f"cleanup: DELETE {BASE}/jobs/7 answered 303")]
+
+
+def test_a_cleanup_that_is_moved_is_followed_and_named():
+    script = cleaning(answer({}, 307, location="/v2/jobs/7"), answer({}, 405))
+    assert script.logs[0][1].startswith(
+        f"cleanup: DELETE https://api.example.com/v2/jobs/7 (redirected from DELETE {BASE}/jobs/7) answered 405"
+    )
+
+
 def test_a_cleanup_may_have_rules():
     script = cleaning(
         answer({}, 409), cleanup={"rules": [{"selector": "status_code", "in": 409, "outcome": "success"}]}
@@ -495,6 +508,51 @@ def test_a_transfer_goes_on_at_the_new_url():
     script.run(flow.locate())
     script.run(flow.files(lambda _: draft))
     assert (draft.content, draft.restarts) == (b"abcdefghi", 1)
+
+
+SIGNED = "https://store.example.com/7.csv?X-Amz-Signature=abc"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_a_link_that_has_expired_behind_a_redirect_is_asked_for_again(status):
+    def to_store(n):
+        return answer({}, 302, location=f"https://store.example.com/{n}?sig=x")
+
+    contents, _, script = files(to_store(1), answer({}, status), to_store(2), answer(b"abc"))
+    assert contents == [b"abc"]
+    assert [str(request) for request in script.requests] == [
+        f"GET {BASE}/jobs/7/result",
+        "GET https://store.example.com/1?…",
+        f"GET {BASE}/jobs/7/result",
+        "GET https://store.example.com/2?…",
+    ]
+    assert (
+        f"GET https://store.example.com/1?… (redirected from GET {BASE}/jobs/7/result) answered {status}" in script.said
+    )
+
+
+def test_a_refusal_behind_a_redirect_names_the_request_that_was_answered_and_does_not_want_credentials_sent_there():
+    redirects = [answer({}, 302, location=SIGNED), answer({}, 403)] * 2
+    with pytest.raises(AuthenticationError) as caught:
+        value(*redirects)
+    assert str(caught.value) == (
+        f"GET https://store.example.com/7.csv?… (redirected from GET {BASE}/jobs/7/result) answered 403, expected 2xx:"
+        " {} (another host gets no credentials; if the link is signed, it may have expired)"
+    )
+    assert (caught.value.method, caught.value.url) == ("GET", "https://store.example.com/7.csv")
+
+
+def test_an_error_behind_a_redirect_of_a_post_names_the_get():
+    with pytest.raises(
+        UnavailableError, match=r"GET https://api.example.com/v1/x \(redirected from POST .*\) answered 503"
+    ):
+        value(*[answer({}, 303, location="/v1/x"), answer({}, 503)] * 5, method="POST")
+
+
+def test_a_redirect_that_sets_a_cookie_and_leads_to_itself_says_how_cookies_are_had():
+    itself = answer({}, 302, location=f"{BASE}/jobs/7/result", set_cookie="a=1; Path=/")
+    with pytest.raises(RedirectError, match=r"without an end, from .* let the connection's login_request get them"):
+        value(itself)
 
 
 def test_a_url_that_is_no_good_anew_is_an_error():
