@@ -86,9 +86,15 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait so many seconds; answered with None."""
+    """
+    Wait so many seconds; answered with None.
+
+    :param stays_here: whether this process has to wait itself, because the flow is about to end: then the wait can't be
+        handed on to another process.
+    """
 
     seconds: float
+    stays_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)

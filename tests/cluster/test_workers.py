@@ -117,6 +117,6 @@ def test_a_wait_on_a_worker_that_is_stopped_goes_on_in_the_next_try(api, start):
 def test_a_wait_on_a_worker_that_is_marked_as_failed_cancels_its_job(api, start):
     run, _ = polling(api, start, "poking-marked", seconds=FOR_LONG)
     run.cluster.client.mark("poking", "poking-marked", "job.wait", "failed", map_index=0)
-    run.until(lambda: "was cancelled (the task is failed)" in run.log("job.wait"))
+    run.until(lambda: "accepted the cancel (the task is failed)" in run.log("job.wait"))
     api.release("poking-marked/0", "status")
     run.check(cancels=1)

@@ -646,10 +646,12 @@ def cancel(state: State, call: Call) -> Reply:
         case "POST /jobs":
             return Reply(201, {"id": 1})
         case "GET /jobs/1":
+            if "cancel" in state.counts:
+                return Reply(200, {"state": "cancelled"})
             return Reply(200, {"state": progress(state, ("running",))})
         case "DELETE /jobs/1":
             state.nth("cancel")
-            return Reply(204)
+            return Reply(202)
     raise unknown(call)
 
 

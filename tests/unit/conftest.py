@@ -44,6 +44,8 @@ def connect(
     # There is no scheduler here that could mix up who has ended.
     monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.0)
     monkeypatch.setattr(triggers, "_MARGIN", 0.05)
+    # No API takes its time to stop a job here.
+    monkeypatch.setattr("airflow_provider_asyncapi.core.flows.cancel._PAUSES", (0.0,))
     # Nor are other triggers started here.
     monkeypatch.setattr(line, "_STARTING", 0.0)
     # Where the host keeps login tokens: those of another test may be for a server that had the same port.

@@ -8,9 +8,8 @@ import logging
 from airflow_provider_asyncapi.core.callbacks import CALL, Callback
 from airflow_provider_asyncapi.core.effects import Flow, Listen, Log, Polled, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, DeadlineError
-from airflow_provider_asyncapi.core.flows.cancel import cancel
 from airflow_provider_asyncapi.core.flows.stepping import Steps
-from airflow_provider_asyncapi.core.flows.wait import described, doubt, ended, until_deadline, updated, wait
+from airflow_provider_asyncapi.core.flows.wait import described, doubt, ended, stop, until_deadline, updated, wait
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.names import Outcome
@@ -47,7 +46,8 @@ def wait_or_hear(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False)
                     steps.reply = yield effect
                 except AsyncApiError as error:
                     steps.error = error
-                if isinstance(effect, Sleep) and (calls := (yield Listen(state.heard))):
+                is_pause = isinstance(effect, Sleep) and not effect.stays_here
+                if is_pause and (calls := (yield Listen(state.heard))):
                     break
             else:
                 yield Log(logging.INFO, "A poll has ended the wait, no callback")
@@ -89,7 +89,10 @@ def _silence(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
     """
     while state.deadline is None or api.clock() < state.deadline:
         yield Sleep(until_deadline(plan.schedule.interval, state, api.clock()))
+    waited, became = api.clock() - state.started_at, ""
     if plan.cancel is not None:
-        yield from cancel(api, plan.cancel, state.handle, "it hasn't called back in time")
-    waited = api.clock() - state.started_at
-    raise DeadlineError(f"{described(api, state.handle)} and hasn't called back by the deadline, after {waited:.0f} s")
+        cancellation = yield from stop(api, plan, state.handle, "it hasn't called back in time")
+        became = f"; {cancellation.summary}"
+    raise DeadlineError(
+        f"{described(api, state.handle)} and hasn't called back by the deadline, after {waited:.0f} s{became}"
+    )

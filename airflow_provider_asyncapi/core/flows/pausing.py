@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 def ended_by_pause(flow: Flow[T], end: Callable[[float], NoReturn]) -> Flow[T]:
     """
-    Run a flow up to its first pause.
+    Run a flow up to its first pause that another process can wait for.
 
     :param flow: the flow.
     :param end: is given the length of the pause, in seconds, and raises.
@@ -22,10 +22,21 @@ def ended_by_pause(flow: Flow[T], end: Callable[[float], NoReturn]) -> Flow[T]:
     """
     with Steps(flow) as steps:
         for effect in steps:
-            if isinstance(effect, Sleep):
+            if isinstance(effect, Sleep) and not effect.stays_here:
                 end(effect.seconds)
             try:
                 steps.reply = yield effect
+            except AsyncApiError as error:
+                steps.error = error
+    return steps.result
+
+
+def stay_here(flow: Flow[T]) -> Flow[T]:
+    """Run a flow none of whose pauses can be handed on to another process."""
+    with Steps(flow) as steps:
+        for effect in steps:
+            try:
+                steps.reply = yield Sleep(effect.seconds, stays_here=True) if isinstance(effect, Sleep) else effect
             except AsyncApiError as error:
                 steps.error = error
     return steps.result

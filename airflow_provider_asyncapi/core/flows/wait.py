@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from airflow_provider_asyncapi.core.batch import Absent, Answers, Batch
@@ -19,7 +20,7 @@ from airflow_provider_asyncapi.core.errors import (
     TransportError,
     UnavailableError,
 )
-from airflow_provider_asyncapi.core.flows.cancel import cancel
+from airflow_provider_asyncapi.core.flows.cancel import Cancellation, cancel
 from airflow_provider_asyncapi.core.flows.exchange import (
     Envelope,
     Patience,
@@ -35,6 +36,7 @@ from airflow_provider_asyncapi.core.flows.exchange import (
     unusable,
 )
 from airflow_provider_asyncapi.core.flows.limits import within
+from airflow_provider_asyncapi.core.flows.pausing import stay_here
 from airflow_provider_asyncapi.core.flows.perform import captured, missing
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Part, Request, Response
@@ -373,8 +375,32 @@ def _expired(
     if handle.status is None and doubted == {None}:
         last += f"; no answer held a status{_where(plan)}, so that may be the wrong selector"
     if plan.cancel is not None:
-        yield from cancel(api, plan.cancel, handle, "it wasn't done in time")
+        cancellation = yield from stop(api, plan, handle, "it wasn't done in time")
+        last += f"; {cancellation.summary}"
     return DeadlineError(f"{described(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}")
+
+
+def stop(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) -> Flow[Cancellation]:
+    """Cancel a job as its plan says, and ask what became of it if there is a request for that."""
+    assert plan.cancel is not None, "whoever stops a job knows how"  # noqa: S101 - for the type checker
+    look = partial(ask_once, api, plan) if plan.polls else None
+    return (yield from stay_here(cancel(api, plan.cancel, handle, reason, look)))
+
+
+def ask_once(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[JobHandle]:
+    """
+    Ask for the status of a job once, waiting for nobody.
+
+    :return: the job as it is now; that it failed is no error here.
+    :raises AsyncApiError: if that can't be told.
+    """
+    at_once = Wait(handle, started_at=0.0, deadline=0.0)
+    poll = _Poll.of(api, plan, at_once, handle, 0)
+    _, response, found = yield from _asked(api, plan, poll, at_once)
+    if isinstance(found, AsyncApiError):
+        raise found
+    assert response is not None, "a verdict is on an answer"  # noqa: S101 - for the type checker
+    return _told(handle, plan, found, response, poll)
 
 
 def _first_delay(api: Api, plan: WaitPlan, state: Wait, *, spread: bool) -> float:

@@ -413,7 +413,7 @@ def test_a_job_that_is_over_is_not_cancelled(
     assert api.count(CANCEL) == 0
 
 
-def test_the_poll_before_a_cancel_is_none_of_the_wait_and_shows_nothing(
+def test_the_polls_before_and_after_a_cancel_are_none_of_the_wait_and_show_nothing(
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[Any] = []
@@ -432,7 +432,7 @@ def test_the_poll_before_a_cancel_is_none_of_the_wait_and_shows_nothing(
         await asyncio.sleep(0.1)
 
     asyncio.run(scenario())
-    assert (api.count(POLL), api.count(CANCEL), len(counted)) == (2, 1, 1)
+    assert (api.count(POLL), api.count(CANCEL), len(counted)) == (3, 1, 1)
     assert not [each for each in supervisor.of_kind("SetXCom") if each.key == "job" and each.value["progress"] == 0.2]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.flows.abandon import abandon
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.plans.wait import WaitPlan
 from tests.unit.core.flows.script import Script, answer, lost, make_api, plan_fields
 
@@ -23,11 +24,14 @@ def abandoned(*replies: Any, **given: Any) -> tuple[bool, Script]:
 
 @pytest.mark.parametrize("given", [{}, {"initial_delay": 3600}, {"max_iterations": 1}], ids=str)
 def test_a_job_that_runs_is_cancelled_after_one_poll(given):
-    agreed, script = abandoned(answer({"status": "running"}), answer(None, 204), **given)
+    agreed, script = abandoned(answer({"status": "running"}), answer(None, 204), answer({"status": "failed"}), **given)
     assert agreed
-    assert script.paths == [POLLED, CANCELLED]
-    assert script.limits == [30, 30]
-    assert "Job 7 was cancelled (the task was killed)" in script.said
+    assert script.paths == [POLLED, CANCELLED, POLLED]
+    assert script.limits == [5, 30, 5.5]
+    assert (
+        script.said
+        == "Job 7: the API has accepted the cancel (the task was killed), and the job has status 'failed' now"
+    )
 
 
 @pytest.mark.parametrize("status", ["done", "failed"])
@@ -40,15 +44,34 @@ def test_a_job_that_is_over_is_left_alone(status):
 
 @pytest.mark.parametrize("reply", [answer(None, 404), answer(None, 401), answer(b"<html>"), answer(None, 503), lost()])
 def test_a_job_whose_status_cannot_be_told_is_cancelled(reply):
-    agreed, script = abandoned(reply, answer(None, 204))
+    agreed, script = abandoned(reply, answer(None, 204), answer(None, 404))
     assert agreed
-    assert script.paths == [POLLED, CANCELLED]
+    assert script.paths == [POLLED, CANCELLED, POLLED]
 
 
 def test_without_a_request_for_it_nothing_is_asked():
     agreed, script = abandoned(cancel=None)
     assert not agreed
     assert script.requests == []
+
+
+def test_a_job_that_was_known_to_be_over_is_left_alone_without_a_poll():
+    script = Script(make_api())
+    plan = WaitPlan.parse(plan_fields(cancel=CANCEL))
+    assert not script.run(abandon(script.api, plan, JobHandle(7, Outcome.SUCCESS), "why"))
+    assert script.requests == []
+
+
+def test_the_cancel_may_name_what_the_poll_before_it_has_found():
+    agreed, script = abandoned(
+        answer({"status": "running", "lease": "l-9"}),
+        answer(None, 204),
+        answer(None, 404),
+        cancel={"endpoint": "/leases/{lease}"},
+        capture={"lease": "lease"},
+    )
+    assert agreed
+    assert script.paths == [POLLED, "POST /leases/l-9", POLLED]
 
 
 def test_a_job_that_cannot_be_asked_is_cancelled_without_a_poll():

@@ -236,11 +236,16 @@ def test_a_job_that_does_not_call_back_by_the_deadline_is_cancelled():
         answer(None, 204),
         **ALONE,
         **CANCEL,
-        said=r"Job 7 has no status yet and hasn't called back by the deadline, after 100 s",
+        said=r"Job 7 has no status yet and hasn't called back by the deadline, after 100 s; the API has accepted",
     )
     assert script.paths == ["DELETE /jobs/7"]
     assert script.sleeps == [10] * 10
-    assert "was cancelled (it hasn't called back in time)" in script.said
+    assert "the API has accepted the cancel (it hasn't called back in time)" in script.said
+
+
+def test_a_call_that_comes_while_the_job_is_being_cancelled_changes_nothing():
+    script = failing(DeadlineError, RUNNING, calls=[(100.2, DONE)], **CANCEL, said="the API has accepted the cancel")
+    assert script.paths.count("DELETE /jobs/7") == 1
 
 
 def test_a_job_that_cannot_be_cancelled_fails_at_the_deadline_too():

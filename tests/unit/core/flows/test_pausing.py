@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.effects import Flow, Send, Sleep
 from airflow_provider_asyncapi.core.errors import TransportError
-from airflow_provider_asyncapi.core.flows.pausing import ended_by_pause
+from airflow_provider_asyncapi.core.flows.pausing import ended_by_pause, stay_here
 from airflow_provider_asyncapi.core.messages import Request
 from tests.unit.core.flows.script import BASE, Script, answer, lost, make_api
 
@@ -65,3 +65,18 @@ def test_what_the_flow_raises_is_raised() -> None:
 
     with pytest.raises(ValueError):
         Script(make_api(), answer()).run(ended_by_pause(flow(), end))
+
+
+def test_a_pause_that_cannot_be_handed_on_ends_nothing() -> None:
+    def flow() -> Flow[int]:
+        yield Send(REQUEST)
+        yield Sleep(7)
+        try:
+            yield Send(REQUEST)
+        except TransportError:
+            yield Sleep(8)
+        return 9
+
+    script = Script(make_api(), answer(), lost())
+    assert script.run(ended_by_pause(stay_here(flow()), end)) == 9
+    assert script.sleeps == [7, 8]

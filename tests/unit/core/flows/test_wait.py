@@ -734,16 +734,29 @@ def test_no_poll_lasts_longer_than_a_moment_past_the_deadline(deadline, limits):
 
 
 def test_on_the_deadline_the_job_is_cancelled():
-    script = Script(make_api(), RUNNING, answer(None, 204))
-    with pytest.raises(DeadlineError):
+    script = Script(make_api(), RUNNING, answer(None, 204), answer({"status": "stopped"}), forever=True)
+    accepted = "after 0 s and 1 poll; the API has accepted the cancel, and the job has status 'stopped' now"
+    with pytest.raises(DeadlineError, match=accepted):
         run(script, state(deadline=START), **CANCEL)
-    assert script.paths == ["GET /jobs/7", "DELETE /jobs/7"]
-    assert "was cancelled" in script.said
+    assert script.paths == ["GET /jobs/7", "DELETE /jobs/7", *["GET /jobs/7"] * 3]
+
+
+def test_a_job_that_runs_on_though_the_api_has_accepted_the_cancel_is_said_to_run():
+    script = Script(make_api(), RUNNING, answer(None, 204), RUNNING, forever=True)
+    with pytest.raises(DeadlineError, match="accepted the cancel, but the job still has status 'running', 4 s later"):
+        run(script, state(deadline=START), **CANCEL)
+    assert script.logs[-1][0] == logging.WARNING
+
+
+def test_a_poll_after_the_cancel_that_fails_is_said():
+    script = Script(make_api(), RUNNING, answer(None, 204), answer(None, 503), forever=True)
+    with pytest.raises(DeadlineError, match=r"what became of the job can't be told, so it may go on: GET .* 503"):
+        run(script, state(deadline=START), **CANCEL)
 
 
 def test_a_cancel_that_fails_does_not_hide_the_reason():
     script = Script(make_api(), RUNNING, answer({}, 500), forever=True)
-    with pytest.raises(DeadlineError):
+    with pytest.raises(DeadlineError, match=r"and 1 poll; the cancel failed, so it may go on: DELETE .* answered 500"):
         run(script, state(), max_iterations=1, **CANCEL)
     assert "could not be cancelled" in script.said
 
