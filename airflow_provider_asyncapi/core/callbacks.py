@@ -69,12 +69,14 @@ class CallbackSettings:
 
     :param signature: how they are signed; None where they aren't, and only the URL tells them from others.
     :param secrets: the keys that they are signed with; several while one is replaced by the next.
-    :param identifier: where a callback says which job it is about, for APIs that call one URL for all jobs.
+    :param identifier: where a callback says which job it is about.
+    :param compares_identifier: whether one that names another job than was waited for is passed over.
     """
 
     signature: Signature | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     identifier: Selection | None = None
+    compares_identifier: bool = True
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> CallbackSettings:
@@ -97,12 +99,9 @@ class CallbackSettings:
             raise ConfigurationError(
                 f"{where}: signature, and callback_secret, the key that it is made with, need each other"
             )
-        identifier = Selection.parse_optional(given.get("identifier"), f"{where}.identifier")
-        if identifier is not None and signature is None:
-            raise ConfigurationError(
-                f"{where}.identifier: without a signature anybody could call, for the URL is the same for all jobs"
-            )
-        settings = cls(signature, tuple(secrets), identifier)
+        place = given.get("identifier")
+        identifier = None if place is False else Selection.parse_optional(place, f"{where}.identifier")
+        settings = cls(signature, tuple(secrets), identifier, place is not False)
         settings.keys()
         return settings
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 
+from airflow_provider_asyncapi.core.call_identity import find_other_job
 from airflow_provider_asyncapi.core.callbacks import CALL, Callback
 from airflow_provider_asyncapi.core.effects import Flow, Listen, Log, Polled, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, DeadlineError
@@ -16,6 +17,7 @@ from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.status import Verdict
+from airflow_provider_asyncapi.core.values import shorten
 
 #: What a callback means where nothing says what it does.
 _CALLED = Verdict(Outcome.SUCCESS, "called back")
@@ -59,10 +61,18 @@ def _heard(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
     """Judge a callback as a poll is judged, or take it for a hint to poll at once."""
     number, handle = state.heard, state.handle
     state = dataclasses.replace(state, heard=number + 1)
+    scope = api.variables(handle.scope())
+    if (other := find_other_job(api.settings.callback, handle, call, scope)) is not None:
+        yield Log(
+            logging.WARNING,
+            f"A callback is about job {api.redact(shorten(other, 80))}, not about job"
+            f" {api.redact(str(handle.identifier))}, and is passed over; if that is no job's identifier,"
+            " callback.identifier of the connection says where callbacks name their job (false: nowhere)",
+        )
+        return state
     if plan.callback is Callback.HINT:
         yield Log(logging.INFO, f"{described(api, handle)} and has called back: asking for its status")
         return dataclasses.replace(state, next_poll=api.clock())
-    scope = api.variables(handle.scope())
     try:
         verdict = _CALLED if plan.policy.is_empty else plan.policy.judge(call, scope)
     except ContentError as error:

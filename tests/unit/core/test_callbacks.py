@@ -80,7 +80,7 @@ def test_a_connection_may_say_everything():
         (SIGNED, [SECRET, ""], "callback_secret has to be text, or a JSON list"),
         (SIGNED, [], "need each other"),
         ({"signature": {"scheme": "standard"}}, SECRET, "callback_secret: a key of Standard Webhooks is Base64"),
-        ({"identifier": "id"}, None, "callback.identifier: without a signature anybody could call"),
+        ({"identifier": True}, None, "callback.identifier"),
         ({**SIGNED, "identifier": "a..["}, SECRET, "callback.identifier"),
         ("[]", SECRET, "callback"),
     ],
@@ -89,6 +89,12 @@ def test_what_cannot_be_meant_is_said_without_the_key(described, secret, message
     with pytest.raises(ConfigurationError, match=message) as caught:
         settings(described, secret)
     assert SECRET not in str(caught.value)
+
+
+def test_where_a_call_names_its_job_can_be_said_without_a_signature_and_be_switched_off():
+    assert settings(json.dumps({"identifier": "id"})).identifier is not None
+    off = settings(json.dumps({"identifier": False}))
+    assert (off.identifier, off.compares_identifier, settings().compares_identifier) == (None, False, True)
 
 
 def test_keys_are_one_text_or_several():

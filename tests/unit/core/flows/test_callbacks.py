@@ -114,6 +114,20 @@ def test_a_callback_that_says_that_the_job_failed_fails_with_its_reason():
     assert BY_CALLBACK in script.said
 
 
+@pytest.mark.parametrize("callback", [True, "hint"])
+def test_a_callback_of_another_job_is_passed_over(callback):
+    job = JobHandle("7", submitted_at=START, variables={"id": "7"})
+    other, own = answer({"id": "8", "status": "done"}), answer({"id": "7", "status": "done"})
+    replies = [RUNNING, RUNNING, DONE]
+    handle, script = waited(
+        *replies, calls=[(0, other), (15, own)], at=Wait(job, START, START + 100), callback=callback
+    )
+    assert handle.outcome is Outcome.SUCCESS
+    assert "A callback is about job 8, not about job 7, and is passed over" in script.said
+    assert handle.call == (None if callback == "hint" else 1)
+    assert script.said.count("asking for its status") == (callback == "hint")
+
+
 def test_a_callback_that_lacks_the_result_identifier_is_an_error():
     failing(MissingValueError, calls=[(0, DONE)], result_identifier="file", said="no result_identifier")
 

@@ -1,0 +1,52 @@
+"""Which job a callback is about: an API may call one URL for all jobs, whatever was asked of it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+from airflow_provider_asyncapi.core.callbacks import CallbackSettings
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.handle import JobHandle, check_identifier
+from airflow_provider_asyncapi.core.messages import Response
+from airflow_provider_asyncapi.core.selectors import Selection
+from airflow_provider_asyncapi.core.templates import Variables
+from airflow_provider_asyncapi.core.values import as_text
+
+#: Characters of an identifier that isn't found in a text by chance, as 7 is.
+_DISTINCTIVE = 6
+
+
+def find_other_job(settings: CallbackSettings, handle: JobHandle, call: Response, variables: Variables) -> str | None:
+    """
+    Return the identifier of the job that a callback is about, if that is another one than the handle's.
+
+    Where the connection says that callbacks name their job, there it is looked for. Otherwise it is looked for where
+    the answer to the submit had it; and a callback that holds the job's identifier anywhere else is about that job,
+    unless it is too short to tell.
+
+    :param variables: what selectors may name.
+    :return: None if the callback is about this job, or names none.
+    """
+    if handle.identifier is None or not settings.compares_identifier:
+        return None
+    expected = as_text(handle.identifier)
+    named = list(_named_by(settings, handle, call, variables))
+    if not named or expected in named:
+        return None
+    is_distinctive = settings.identifier is None and len(expected) >= _DISTINCTIVE
+    if is_distinctive and re.search(rf"(?<!\w){re.escape(expected)}(?!\w)", call.text):
+        return None
+    return named[0]
+
+
+def _named_by(settings: CallbackSettings, handle: JobHandle, call: Response, variables: Variables) -> Iterator[str]:
+    """Walk the identifiers in a callback, as text."""
+    # A capture is known by its selector too.
+    captured = [name for name, value in handle.variables.items() if value == handle.identifier]
+    for place in captured if settings.identifier is None else [settings.identifier]:
+        # What isn't there, can't be read, or can be no identifier, names no job.
+        with contextlib.suppress(AsyncApiError):
+            selection = Selection.parse(place, "callback") if isinstance(place, str) else place
+            yield as_text(check_identifier(selection.value(call, variables)))
