@@ -61,7 +61,7 @@ endif
 test-docs: $(VENV)/.ready ## each snippet and recipe of the documentation, against a server of its shape
 	$(SAY) "The documentation's snippets on Airflow $(AIRFLOW_NEWEST)"
 	@mkdir -p reports
-	@$(BIN)/python -m pytest tests/docs --junitxml=reports/$@.xml $(ARGS)
+	@$(BIN)/python -m pytest tests/docs $(PARALLEL) --junitxml=reports/$@.xml $(ARGS)
 
 test-lowest: $(VENV_LOWEST)/.ready ## unit tests on the lowest versions that pyproject.toml allows
 	$(SAY) "Unit tests on Airflow $(AIRFLOW_LOWEST) and the lowest versions of all else we name"
