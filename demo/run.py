@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -26,6 +27,8 @@ RESULTS: Final = HOME / "results"
 # A DAG with this tag shows how a failure looks; it has to end as failed.
 EXPECTED_FAILURE: Final = "expected-failure"
 RUNS_TIMEOUT: Final = 300.0
+#: The line of a task's log that says why the task has failed.
+_REASON: Final = re.compile(r"\bAsyncApi\w+: ")
 
 # Over within a blink; to show them doubles the lines and tells nothing.
 _UNTOLD: Final = frozenset({None, "scheduled", "queued", "removed"})
@@ -121,6 +124,8 @@ def _run(console: Console, *, keep_running: bool) -> int:
             for one in runs:
                 if states[one] != one.expected:
                     _print_failure(console, airflow.client, one, states[one])
+                elif one.expected == "failed":
+                    _print_expected_failure(console, airflow.client, one)
             if keep_running:
                 _tell_ui(console, airflow)
                 _wait_for_ctrl_c(airflow)
@@ -287,6 +292,16 @@ def _print_failure(console: Console, client: AirflowClient, one: Run, state: str
         if task.state == "failed":
             log = client.log(one.dag_id, one.run_id, task.task_id, task.try_number, map_index=task.map_index)
             print(f"--- the end of the log of {task.label}", *log.splitlines()[-12:], sep="\n    ", flush=True)
+
+
+def _print_expected_failure(console: Console, client: AirflowClient, one: Run) -> None:
+    """Show what the log of a task that was to fail says about the reason."""
+    console.line(f"{one.dag_id} has failed, as it should. This is what an error looks like in the log of its task:")
+    for task in client.tasks(one.dag_id, one.run_id):
+        if task.state == "failed":
+            log = client.log(one.dag_id, one.run_id, task.task_id, task.try_number, map_index=task.map_index)
+            reasons = [line for line in log.splitlines() if _REASON.search(line)]
+            print(f"--- {task.label}", *reasons[-1:], sep="\n    ", flush=True)
 
 
 def _tell_ui(console: Console, airflow: LocalAirflow) -> None:

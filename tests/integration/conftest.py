@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ DAG_FOLDERS = (HERE.parents[1] / "example_dags", HERE / "dags")
 #: Beside those of the demo.
 CONNECTIONS: dict[str, dict[str, Any]] = {
     "standard_plain": {"conn_type": "asyncapi"},
+    "in_database": {"conn_type": "asyncapi"},
     "half_filled": {"conn_type": "asyncapi", "extra": {"auth": "bearer"}},
 }
 RUN_TIMEOUT = 180.0
@@ -102,11 +104,22 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer, r
     # Temporary files go with the rest: login tokens among them, which the tests search like all else.
     (home / "tmp").mkdir()
     own = {name: {"host": demo_server.url, **fields} for name, fields in CONNECTIONS.items()}
+    elsewhere = json.dumps({"conn_type": "asyncapi", "host": demo_server.url})
+    (home / "connections.json").write_text(f'{{"in_backend": {elsewhere}}}')
+    backend = {
+        "backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "backend_kwargs": json.dumps({"connections_file_path": str(home / "connections.json")}),
+    }
     with LocalAirflow(
         home,
         dags,
         connections=connections(demo_server.url) | own,
-        env={"ASYNCAPI_DEMO_RESULTS": results.as_uri(), "TMPDIR": str(home / "tmp")},
+        config={"secrets": backend},
+        env={
+            "ASYNCAPI_DEMO_RESULTS": results.as_uri(),
+            "TMPDIR": str(home / "tmp"),
+            "AIRFLOW_CONN_IN_ENVIRONMENT": elsewhere,
+        },
     ) as running:
         yield running
 

@@ -1,0 +1,35 @@
+"""The same job with its connection in different places, for each way of running a DAG."""
+
+from __future__ import annotations
+
+import os
+
+from airflow.sdk import DAG
+
+from airflow_provider_asyncapi.job import async_api_job
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+
+REQUEST = {"endpoint": "/standard/jobs", "json": {"outcome": "ok"}}
+
+for place in ("database", "environment", "backend"):
+    with DAG(f"connection_in_{place}", schedule=None, default_args={"asyncapi_conn_id": f"in_{place}"}):
+        async_api_job("job", profile="http_202", trigger=REQUEST, status={"deferrable": True}, fetch={})
+
+# Nobody calls back: that the API could is no reason to wait for ever.
+with DAG("callback_without_a_caller", schedule=None, default_args={"asyncapi_conn_id": "in_database"}):
+    async_api_job(
+        "job",
+        profile="http_202",
+        trigger={**REQUEST, "headers": {"X-Callback": "{callback_url}"}, "callback": True},
+        status={"deferrable": True, "callback": True, "poke_interval": 1},
+        fetch={},
+    )
+
+# A single task can be tested alone, if nothing comes from another one.
+with DAG("single_wait", schedule=None, default_args={"asyncapi_conn_id": "in_environment"}):
+    AsyncApiSensor(
+        task_id="wait",
+        job=os.environ.get("ASYNCAPI_TEST_JOB", "/standard/jobs/none"),
+        profile="http_202",
+        deferrable=True,
+    )
