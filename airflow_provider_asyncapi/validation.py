@@ -18,7 +18,9 @@ from airflow_provider_asyncapi.core.request_templates import strict_parts
 from airflow_provider_asyncapi.core.values import as_list, frozen, thawed
 
 #: Requests within a request; what they hold beside templates can be checked when the DAG is parsed.
-SUBREQUESTS = frozenset({"start", "lookup", "cancel", "locate", "cleanup", "batch"})
+SUBREQUESTS = frozenset(
+    {"start", "lookup", "cancel", "locate", "cleanup", "batch", "status_details", "failure_details"}
+)
 #: The part of a description that isn't one of these.
 OWN = "request"
 #: Gives the variables that a part of a description may name; None where nobody can know.

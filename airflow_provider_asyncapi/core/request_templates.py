@@ -14,6 +14,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.messages import Request, header_field
 from airflow_provider_asyncapi.core.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.templates import Variables
+from airflow_provider_asyncapi.core.values import as_list
 
 #: The parameters that describe a request, on an operator or in a mapping such as ``cancel``.
 REQUEST_PARAMETERS = ("method", "endpoint", "params", "headers", *BODY_PARAMETERS)
@@ -169,8 +170,10 @@ def refuse_secrets(description: Mapping[str, Any]) -> None:
 
     :raises ConfigurationError: naming the parameter, and where secrets belong.
     """
-    requests = {f"{name}.": description.get(name) for name in ("cancel", "batch")}
-    for where, request in {"": description, **requests}.items():
+    requests: list[tuple[str, Any]] = [("", description)]
+    for name in ("cancel", "batch", "status_details", "failure_details"):
+        requests += [(f"{name}.", request) for request in as_list(description.get(name))]
+    for where, request in requests:
         if isinstance(request, Mapping) and (found := find_secret(request)):
             raise ConfigurationError(f"{where}{found} looks like a secret, and {WHY_NO_SECRETS}")
 

@@ -27,6 +27,7 @@ from airflow.providers.standard.utils.skipmixin import SkipMixin
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import ConfigurationError, JobFailedError, read_error
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.values import as_list
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after, naming
@@ -103,6 +104,12 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         that is repeated) and ``absent`` (what it means that a job isn't in the answer: ``running``, ``success``,
         ``failure``, ``retry`` or ``poll``, which asks for it singly and is the default where there is an endpoint).
         All other selectors and rules then look at one job's item. (templated)
+    :param status_details: the request that is sent when the status says success, and whose answer decides whether it is
+        one: a mapping with the keys of a request, ``completion_key``, ``completion_value`` and the other parameters of
+        a status, ``rules``, ``capture`` and ``error_message``. (templated)
+    :param failure_details: the request that finds out why the job failed, or a list of such requests, of which the last
+        one's answer holds the message: mappings with the keys of a request, ``capture`` and ``error_message``.
+        (templated)
     :param callback: whether the job calls back (``callback`` of the trigger operator): True, and the callback is judged
         as a poll is (without ``completion_key`` and ``rules`` it means that the job is done), or ``"hint"``, and it
         only says when to ask. Where there is an ``endpoint``, polls go on beside it, every five minutes by default.
@@ -126,6 +133,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         "data",
         "cancel",
         "batch",
+        "status_details",
+        "failure_details",
         "job_url",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -134,6 +143,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         "json": "json",
         "cancel": "json",
         "batch": "json",
+        "status_details": "json",
+        "failure_details": "json",
     }
     ui_color = "#f6eed2"
     # Airflow doesn't find out by itself; without it, a task that was skipped for want of data runs once it is cleared.
@@ -179,6 +190,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         visible_after: float | timedelta | None = None,
         cancel: dict[str, Any] | None = None,
         batch: dict[str, Any] | None = None,
+        status_details: dict[str, Any] | None = None,
+        failure_details: dict[str, Any] | list[dict[str, Any]] | None = None,
         callback: bool | str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
@@ -212,15 +225,23 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         if part == "batch":
             # It is of many jobs, so that it can't name what one of them brings.
             return {"identifiers"}
-        after_a_poll = part in ("cancel", "error_message")
-        return self.variables_after(described) if after_a_poll else known_after(self.from_job)
+        if part not in ("cancel", "error_message", "status_details", "failure_details"):
+            return known_after(self.from_job)
+        if part == "status_details":
+            # Its own captures are made of its answer.
+            return self.variables_after({**described, part: None})
+        known = self.variables_after(described)
+        if known is None or part != "failure_details":
+            return known
+        return known.union(*map(captured_names, as_list(described.get(part))))
 
     def variables_after(self, described: Mapping[str, Any]) -> set[str] | None:
         """Give the variables that the job handle will hold; None where nobody can know."""
         before = known_after(self.from_job)
         if before is None or described.get("completion_key") is None:
             return None
-        return before | captured_names(described, RESULT_IDENTIFIER)
+        details = captured_names(described.get("status_details"))
+        return before | captured_names(described, RESULT_IDENTIFIER) | details
 
     def check_together(self, described: Mapping[str, Any]) -> None:
         """Check that there is a trigger to start or end from, and that nothing secret would be stored with it."""

@@ -28,9 +28,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lxml import etree
 
-from airflow_provider_asyncapi.exceptions import AsyncApiTimeout
+from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed, AsyncApiTimeout
 
 TOKEN = "the-token"
+KNOWN_ARN = "arn:aws:states:eu-west-1:123:execution:nightly:5b0c"
 
 
 @dataclass
@@ -982,6 +983,55 @@ def exists_already(state: State, call: Call) -> Reply:
             return Reply(409, {"message": "there is one already", "existing": {"id": "e-3"}})
         case "GET /exports/e-3":
             return Reply(200, {"status": progress(state, ("BUSY", "READY"))})
+    raise unknown(call)
+
+
+@server("known_key", KNOWN_ARN, counted={"submit": 2})
+def known_key(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /executions":
+            key = call.json["name"]
+            if state.nth("submit") == 1:
+                state.seen["key"] = key
+                return Reply(504)
+            need(key == state.seen["key"], "there would be a second job")
+            message = f"Execution Already Exists: '{KNOWN_ARN}'"
+            return Reply(400, {"__type": "ExecutionAlreadyExists", "message": message})
+        case "POST /status":
+            need(call.json == {"executionArn": KNOWN_ARN}, "no such execution")
+            return Reply(200, {"status": progress(state, ("RUNNING", "SUCCEEDED"))})
+    raise unknown(call)
+
+
+@server("status_details", [{"id": 1}], counted={"result": 2, "poll": 3})
+def status_details(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /runs":
+            return Reply(201, {"id": "r-1"})
+        case "GET /runs/r-1":
+            return Reply(200, {"state": progress(state, ("RUNNING", "FINISHED"))})
+        case "GET /runs/r-1/result":
+            if state.nth("result") == 1:
+                return Reply(503)
+            return Reply(200, {"ok": True, "file": "/files/f-1"})
+        case "GET /files/f-1":
+            return Reply(200, [{"id": 1}])
+    raise unknown(call)
+
+
+@server("failure_details", AsyncApiJobFailed, counted={"error": 1, "log": 1})
+def failure_details(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /runs":
+            return Reply(201, {"id": "r-2"})
+        case "GET /runs/r-2":
+            return Reply(200, progress(state, ({"state": "RUNNING"}, {"state": "FAILED", "errorId": "e-9"})))
+        case "GET /errors/e-9":
+            state.nth("error")
+            return Reply(200, {"log": "/logs/77.txt"})
+        case "GET /logs/77.txt":
+            state.nth("log")
+            return Reply(200, "Traceback\nKeyError: 'x'", content_type="text/plain")
     raise unknown(call)
 
 

@@ -9,8 +9,19 @@ from airflow_provider_asyncapi.core.call_identity import find_other_job
 from airflow_provider_asyncapi.core.callbacks import CALL, Callback
 from airflow_provider_asyncapi.core.effects import Flow, Listen, Log, Polled, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, DeadlineError
+from airflow_provider_asyncapi.core.flows.details import Answered, confirm_success
+from airflow_provider_asyncapi.core.flows.limits import within
 from airflow_provider_asyncapi.core.flows.stepping import Steps
-from airflow_provider_asyncapi.core.flows.wait import described, doubt, ended, stop, until_deadline, updated, wait
+from airflow_provider_asyncapi.core.flows.wait import (
+    described,
+    doubt,
+    ended,
+    latest_answer,
+    stop,
+    until_deadline,
+    updated,
+    wait,
+)
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.names import Outcome
@@ -78,13 +89,23 @@ def _heard(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
     except ContentError as error:
         yield Log(logging.WARNING, f"A callback of job {handle.identifier} can't be read, and is passed over: {error}")
         return state
-    yield from doubt(api, plan, CALL, call, verdict)
-    handle = updated(handle, plan, verdict, call, scope)
-    if verdict.outcome.is_final:
+    answered = Answered(plan, updated(handle, plan, verdict, call, scope), CALL, call, verdict)
+    if plan.status_details is not None and verdict.outcome is Outcome.SUCCESS:
+        confirming = confirm_success(api, plan.status_details, answered, handle)
+        answered = yield from within(confirming, latest_answer(api, state))
+    handle, request, response, found = answered.handle, answered.request, answered.response, answered.found
+    if isinstance(found, AsyncApiError) or response is None:
+        if isinstance(found, AsyncApiError) and not plan.polls:
+            raise found
+        yield Log(logging.WARNING, f"{found}; asking for the status instead")
+        return dataclasses.replace(state, handle=handle, next_poll=api.clock())
+    yield from doubt(api, answered.plan, request, response, found)
+    if found.outcome.is_final:
         handle = dataclasses.replace(handle, call=number)
         yield Polled(handle, state.polls, 0, changed=True, at=api.clock(), called=True)
         yield Log(logging.INFO, f"{described(api, handle)}: its callback has ended the wait")
-        return dataclasses.replace(state, handle=(yield from ended(api, plan, handle, verdict, CALL, call)))
+        handle = yield from ended(api, answered.plan, handle, found, request, response)
+        return dataclasses.replace(state, handle=handle)
     yield Log(logging.INFO, f"{described(api, handle)}, says a callback; waiting on")
     pause = None if state.next_poll is None else state.next_poll - api.clock()
     yield Polled(handle, state.polls, state.errors, changed=True, at=api.clock(), pause=pause, called=True)

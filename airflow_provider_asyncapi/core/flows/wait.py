@@ -21,18 +21,15 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
 )
 from airflow_provider_asyncapi.core.flows.cancel import Cancellation, cancel
+from airflow_provider_asyncapi.core.flows.details import Answered, confirm_success, explain_failure, judge_answer
 from airflow_provider_asyncapi.core.flows.exchange import (
     Envelope,
     Patience,
     about,
     as_unusable,
-    is_transient,
-    reads_error,
-    rejection,
     said_in,
     send,
     speaks_of_status,
-    transient,
     unusable,
 )
 from airflow_provider_asyncapi.core.flows.limits import within
@@ -84,22 +81,22 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
         if not (yield from _sleep_until_next(api, state, poll.polls, pause)):
             raise (yield from _expired(api, plan, handle, state, poll.polls, None, doubted))
         poll = poll.renewed(handle)
-        request, response, found = yield from _asked(api, plan, poll, state)
+        seen = (handle.status, handle.progress)
+        answered = yield from _poll_once(api, plan, poll, state, handle)
+        handle, request, response, found = answered.handle, answered.request, answered.response, answered.found
         if isinstance(found, HeldError):
             raise (yield from _expired(api, plan, handle, state, poll.polls, found, doubted))
         poll.polls = polls = poll.polls + 1
-        seen = (handle.status, handle.progress)
         problem = found if isinstance(found, AsyncApiError) else None
         error = None if problem is None else str(problem)
         now = api.clock()
         if isinstance(found, Verdict) and response is not None:
             patience.errors = 0
-            handle = _told(handle, plan, found, response, poll)
             if found.outcome.is_final:
                 yield Polled(handle, polls, 0, changed=True, at=now)
-                return (yield from ended(api, plan, handle, found, request, response))
-            doubted = yield from doubt(api, plan, request, response, found, doubted)
-            poll.remember(response, found)
+                return (yield from ended(api, answered.plan, handle, found, request, response))
+            doubted = yield from doubt(api, answered.plan, request, response, found, doubted)
+            poll.remember(answered.plan, response, found)
         else:
             # After an error even an answer as before is news: that it is over.
             poll.forget()
@@ -114,7 +111,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
             yield Log(logging.INFO, f"{described(api, handle)}; {_announced('next poll', pause, state, now)}")
         yield Polled(handle, polls, patience.errors, changed=is_new, at=now, pause=pause, error=error)
         # Thousands may sleep, and none needs what it was answered.
-        del response, found, problem
+        del answered, response, found, problem
 
 
 @dataclass(slots=True)
@@ -163,9 +160,9 @@ class _Poll:
         """Tell whether the plan knows what a status code means, so that it is neither an error nor a redirect."""
         return speaks_of_status(self.plan.policy.rules, response, self.scope)
 
-    def remember(self, response: Response, verdict: Verdict) -> None:
-        """Remember an answer, where all that it says stands in its body, and that isn't large."""
-        if verdict is self.said:
+    def remember(self, plan: WaitPlan, response: Response, verdict: Verdict) -> None:
+        """Remember an answer to this request, where all that it says stands in its body, and that isn't large."""
+        if verdict is self.said or plan is not self.plan:
             return
         content = response.fingerprint
         if response.ok and not self.plan.reads_headers and content is not None and len(content) <= _REMEMBERED:
@@ -204,6 +201,18 @@ class _Poll:
         return Polled(self.handle, self.polls, 0, changed=False, at=now, pause=pause)
 
 
+def _poll_once(api: Api, plan: WaitPlan, poll: _Poll, state: Wait, handle: JobHandle) -> Flow[Answered]:
+    """Ask for the status, and for the details of one that says success if the plan says how."""
+    request, response, found = yield from _asked(api, plan, poll, state)
+    if not isinstance(found, Verdict) or response is None:
+        return Answered(plan, handle, request, response, found)
+    answered = Answered(plan, _told(handle, plan, found, response, poll), request, response, found)
+    if plan.status_details is None or found.outcome is not Outcome.SUCCESS:
+        return answered
+    confirming = confirm_success(api, plan.status_details, answered, handle)
+    return (yield from within(confirming, latest_answer(api, state)))
+
+
 def _asked(
     api: Api, plan: WaitPlan, poll: _Poll, state: Wait
 ) -> Flow[tuple[Request, Response | None, Verdict | AsyncApiError]]:
@@ -215,7 +224,7 @@ def _asked(
     while True:
         try:
             answered = _answered(api, plan, poll, state)
-            request, response, absent = yield from within(answered, _latest_answer(api, state))
+            request, response, absent = yield from within(answered, latest_answer(api, state))
             return request, response, absent or _judged(api, plan, poll, state, request, response)
         except HeldError as held:
             if state.deadline is not None and api.clock() >= state.deadline:
@@ -227,7 +236,7 @@ def _asked(
             return poll.request, None, error
 
 
-def _latest_answer(api: Api, state: Wait) -> float | None:
+def latest_answer(api: Api, state: Wait) -> float | None:
     """Return when a poll is given up: the deadline holds whatever a server sends, but the last poll takes a moment."""
     return None if state.deadline is None else max(state.deadline, api.clock()) + LAST_POLL
 
@@ -264,20 +273,8 @@ def _judged(
     """Say what an answer means, or what went wrong in passing."""
     if (said := poll.remembered(response)) is not None:
         return said
-    if response.ok or poll.is_answer(response):
-        try:
-            verdict = plan.policy.judge(response, poll.scope)
-        except ContentError as error:
-            return as_unusable(api, request, response, error)
-        return transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
-    if response.status == _NOT_FOUND and _may_be_invisible(plan, state, api.clock()):
-        return Verdict(Outcome.RUNNING)
-    if reads_error(plan.policy.rules, response, poll.scope):
-        verdict = plan.policy.judge(response, poll.scope)
-        return transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
-    if is_transient(response.status):
-        return transient(api, request, response)
-    raise rejection(api, request, response, message=plan.error_message)
+    may_be_hidden = _may_be_invisible(plan, state, api.clock())
+    return judge_answer(api, plan, request, response, poll.scope, may_be_hidden=may_be_hidden)
 
 
 def _may_be_invisible(plan: WaitPlan, state: Wait, now: float) -> bool:
@@ -324,9 +321,12 @@ def ended(
 ) -> Flow[JobHandle]:
     """Return the handle of a job that ended well; raise for one that didn't."""
     if verdict.outcome is Outcome.FAILURE:
-        said = said_in(api, response, plan.error_message, api.variables(handle.scope()))
+        said = yield from within(explain_failure(api, plan, handle), api.clock() + LAST_POLL)
+        if said is None:
+            text = said_in(api, response, plan.error_message, api.variables(handle.scope()))
+            said = f"{text} ({request} answered {response.status})"
         what = described(api, handle) if verdict.known else _unlisted(api, plan, handle, verdict)
-        failure = JobFailedError(f"{what}: {said} ({request} answered {response.status})")
+        failure = JobFailedError(f"{what}: {said}")
         raise about(failure, request, response)
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:

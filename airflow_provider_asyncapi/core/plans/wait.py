@@ -13,6 +13,12 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER
+from airflow_provider_asyncapi.core.plans.details import (
+    FAILURE_DETAILS,
+    STATUS_DETAILS,
+    StatusDetails,
+    parse_failure_details,
+)
 from airflow_provider_asyncapi.core.plans.step import Step
 from airflow_provider_asyncapi.core.progress import Progress
 from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS, RequestTemplate
@@ -35,6 +41,8 @@ WAIT_PARAMETERS = (
     "cancel",
     "batch",
     "callback",
+    STATUS_DETAILS,
+    FAILURE_DETAILS,
 )
 
 
@@ -52,6 +60,8 @@ class WaitPlan:
     :param cancel: the request that stops the job.
     :param batch: how many jobs are asked for with one request, where that is possible.
     :param callback: what a callback means; None where none comes.
+    :param status_details: the request whose answer decides when the status says success; None if the status decides.
+    :param failure_details: the requests that find out why the job failed.
     """
 
     parameters: ClassVar[tuple[str, ...]] = WAIT_PARAMETERS
@@ -65,6 +75,8 @@ class WaitPlan:
     cancel: Step | None = None
     batch: Batch | None = None
     callback: Callback | None = None
+    status_details: StatusDetails | None = None
+    failure_details: tuple[Step, ...] = ()
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> WaitPlan:
@@ -106,6 +118,8 @@ class WaitPlan:
             # A profile may still add the endpoint.
             Batch.parse(batch, singly=given.get("endpoint") is not None or not complete),
             callback,
+            StatusDetails.parse(given.get(STATUS_DETAILS)),
+            parse_failure_details(given.get(FAILURE_DETAILS)),
         )
 
     @property

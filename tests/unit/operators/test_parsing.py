@@ -351,6 +351,29 @@ def test_templated_fields_exist_and_are_rendered(make: Any) -> None:
 
 #: Arguments that say how the task works; all others describe the API.
 OF_THE_TASK = {"task_id", "job", "job_url", "profile", "asyncapi_conn_id", "kwargs"}
+
+
+def test_the_requests_for_details_may_name_what_was_captured_before_them() -> None:
+    with DAG("details", schedule=None):
+        before = submit()
+        waiting = sensor(
+            job=before.job,
+            capture={"error": "errorId"},
+            status_details={"endpoint": "/reports/{identifier}/{error}", "capture": {"file": "file"}},
+            failure_details=[
+                {"endpoint": "/errors/{error}/{file}", "capture": {"log": "log"}},
+                {"endpoint": "{log}"},
+            ],
+        )
+        fetch(job=waiting.job, endpoint="/files/{file}")
+        with pytest.raises(
+            UnknownVariableError, match=r"status_details.endpoint: .*nothing sets the variable \{file\}"
+        ):
+            sensor(task_id="one", job=before.job, status_details={"endpoint": "/{file}", "capture": {"file": "f"}})
+        with pytest.raises(UnknownVariableError, match=r"failure_details.endpoint: .*\{nothing\}"):
+            sensor(task_id="two", job=before.job, failure_details={"endpoint": "/{nothing}"})
+
+
 OF_THE_SENSOR = {"timeout", "deferrable", "start_from_trigger", "end_from_trigger"}
 OF_THE_FETCH = {"destination", "unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes"}
 
