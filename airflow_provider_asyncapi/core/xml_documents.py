@@ -50,6 +50,8 @@ def parse_xml(body: bytes, content_type: str, charset: str | None = None) -> etr
         no_network=True,
         load_dtd=False,
         remove_comments=True,
+        # lxml takes time that grows with the square of their number to pass over them.
+        remove_pis=True,
         huge_tree=is_huge,
     )
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_asyncapi.core.elements import ReadElement, as_text
 from airflow_provider_asyncapi.core.errors import SelectorError
@@ -42,12 +42,8 @@ def find(path: str, root: etree._Element, read: ReadElement = as_text) -> list[J
     """
     from lxml import etree
 
-    namespaces: dict[str, str] = {}
     needed = _prefixes(path)
-    if needed:
-        for element in root.iter():
-            for prefix, uri in element.nsmap.items():
-                namespaces.setdefault(prefix or DEFAULT_PREFIX, uri)
+    namespaces = _declared_namespaces(root, needed)
     if not needed <= set(namespaces):
         return []
     result = _evaluate(_compiled(path, tuple((prefix, namespaces[prefix]) for prefix in sorted(needed))), root)
@@ -58,6 +54,25 @@ def find(path: str, root: etree._Element, read: ReadElement = as_text) -> list[J
     if isinstance(result, float):
         return [int(result) if result.is_integer() else result] if math.isfinite(result) else []
     return [read(node) if isinstance(node, etree._Element) else str(node) for node in result]
+
+
+def _declared_namespaces(root: etree._Element, prefixes: set[str]) -> dict[str, str]:
+    """
+    Return the namespaces that a document declares for some prefixes, the first of each.
+
+    Each declaration is looked at once. An element's ``nsmap`` has all that hold there, so that looking at those of all
+    elements takes time that grows with the product of both numbers.
+    """
+    from lxml import etree
+
+    found: dict[str, str] = {}
+    if prefixes:
+        for _, declared in etree.iterwalk(root, events=("start-ns",)):
+            prefix, uri = cast("tuple[str, str]", declared)
+            found.setdefault(prefix or DEFAULT_PREFIX, uri)
+            if prefixes <= found.keys():
+                break
+    return found
 
 
 def _prefixes(path: str) -> set[str]:

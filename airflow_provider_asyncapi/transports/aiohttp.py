@@ -32,6 +32,7 @@ from airflow_provider_asyncapi.transports.limits import Limit
 from airflow_provider_asyncapi.transports.pool import Pool, has_been_used, most_connections
 from airflow_provider_asyncapi.transports.resolver import Resolver
 from airflow_provider_asyncapi.transports.rounds import Rounds
+from airflow_provider_asyncapi.transports.stepping import SteppingThread, costs_much
 from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import (
     INTERIM,
@@ -90,6 +91,7 @@ class AiohttpDriver:
         self._retired: Exception | None = None
         self._rounds: dict[tuple[str, float], Rounds] = {}
         self._token_lock = asyncio.Lock()
+        self._thread = SteppingThread()
 
     def retire(self, why: Exception) -> None:
         """
@@ -103,6 +105,7 @@ class AiohttpDriver:
         """Close all connections."""
         for rounds in list(self._rounds.values()):
             rounds.close()
+        self._thread.close()
         await self._pool.close()
 
     async def run(self, flow: Flow[T], *, observe: Observer = log_only) -> T:
@@ -112,13 +115,17 @@ class AiohttpDriver:
         :param observe: told of each log line and each poll.
         :raises AsyncApiError: what the flow raises.
         """
+        is_costly = False
         with Steps(flow) as steps:
-            for effect in steps:
+            while (effect := await self._thread.step(steps) if is_costly else next(steps, None)) is not None:
                 try:
                     if isinstance(effect, News):
                         steps.reply = observe(effect)
                     else:
+                        is_costly = False
                         steps.reply = await self._perform(effect, observe)
+                        # Until it asks for something else, the flow has this answer to look at.
+                        is_costly = costs_much(effect, steps.reply)
                 except AsyncApiError as error:
                     steps.error = error
         return steps.result

@@ -23,7 +23,8 @@ class Steps(Generic[T]):
                     steps.error = error
         return steps.result
 
-    On leaving, the flow is closed, wherever it is.
+    On leaving, the flow is closed, wherever it is; if another thread is just running a step of it, by whoever waits
+    for that thread.
 
     :param flow: the flow, not begun yet.
     """
@@ -42,6 +43,11 @@ class Steps(Generic[T]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if not getattr(self._flow, "gi_running", False):
+            self._flow.close()
+
+    def close(self) -> None:
+        """Close the flow, which no thread is running any more."""
         self._flow.close()
 
     def __iter__(self) -> Self:

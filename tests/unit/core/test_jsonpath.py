@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from jsonpath_ng.ext import parse
 
 from airflow_provider_asyncapi.core import jsonpath
-from airflow_provider_asyncapi.core.errors import SelectorError
+from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
 from airflow_provider_asyncapi.core.jsonpath import Many
 
 DOCUMENT = {
@@ -255,3 +255,26 @@ def test_a_path_into_an_array_is_applied_to_its_items(path, prefix, selected):
 @pytest.mark.parametrize("path", ["rows[0]", "rows[1:]", "$..id", "rows.`len`", "a|b", '$."a.b"', "rows[*].`parent`"])
 def test_other_paths_are_not_taken_apart(path):
     assert jsonpath.split_at_array(path) is None
+
+
+def nested(depth, leaf=1):
+    for _ in range(depth):
+        leaf = {"a": leaf}
+    return leaf
+
+
+@pytest.mark.parametrize("path", ["$..a..a", "$..*..*", "a..a..a", "$..a where $..b"])
+@pytest.mark.parametrize("document", [nested(400), [nested(100)] * 100])
+def test_a_path_that_descends_twice_is_refused_in_a_document_that_is_nested_for_it(path, document):
+    with pytest.raises(ContentError, match=r"nested too deeply for a selector with \d times"):
+        jsonpath.find(path, document)
+
+
+def test_a_path_that_descends_twice_finds_what_it_looks_for_in_any_usual_document():
+    rows = [{"jobs": {"list": [{"state": {"code": number}}]}} for number in range(500)]
+    assert jsonpath.find("$..jobs..code", {"data": rows}) == list(range(500))
+    assert len(jsonpath.find("$..a..a", nested(50))) > 50
+
+
+def test_a_path_that_descends_once_may_go_deep():
+    assert len(jsonpath.find("$..a", nested(300))) == 300
