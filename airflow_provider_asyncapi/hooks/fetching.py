@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import logging
 import math
@@ -16,6 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_asyncapi.core import decoding
 from airflow_provider_asyncapi.core.callbacks import CALL
+from airflow_provider_asyncapi.core.compression import gunzipped
 from airflow_provider_asyncapi.core.errors import (
     ArchiveError,
     AsyncApiError,
@@ -37,7 +39,7 @@ from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks import archives
 from airflow_provider_asyncapi.hooks.failures import Failures
 from airflow_provider_asyncapi.hooks.rows import RowWriter, json_bytes, open_rows
-from airflow_provider_asyncapi.hooks.storage import Account, Destination, DraftFile, Owner, Stored
+from airflow_provider_asyncapi.hooks.storage import LARGEST_WHOLE, Account, Destination, DraftFile, Owner, Stored
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Flow
@@ -132,6 +134,8 @@ class _Run:
         if self.called is not None:
             called = self.called.read_as(plan.format.charset)
             answer = Answer(CALL, called, self.fetching.scope)
+            if self.target is not None and called.body and not plan.selects_part:
+                return self._body(self.target, answer)
             return self._value(self.fetching.decoded(decoding.decode, answer), [called])
         inline = self.fetching.inline_value()
         if inline is None:
@@ -143,7 +147,7 @@ class _Run:
         if self.target is None:
             limit = max(self.limits.max_xcom_bytes * _SELECTED, _LEAST_LIMIT)
             return self._value(*self._ask(self.fetching.value(limit)))
-        if plan.output is Output.RESULT and (plan.result_path or plan.partial or plan.write_as):
+        if plan.output is Output.RESULT and plan.selects_part:
             return self._document(self.target)
         if plan.output.is_archive and self.limits.unpack:
             return self._members(self.target)
@@ -254,8 +258,8 @@ class _Run:
             return self._rows(target, itertools.chain.from_iterable(streams))
         values = []
         for stored, response in downloads:
-            response.body = stored.read(*_as_a_whole(plan))
             with self._reading(stored, response):
+                response.body = _whole(stored, plan)
                 values.append(decoding.decode(response, plan.format, plan.result_path, self.fetching.scope))
         value = values if self.fetching.has_list or len(values) != 1 else values[0]
         rows = itertools.chain.from_iterable(map(decoding.rows_of, values))
@@ -315,7 +319,26 @@ class _Run:
                 chosen = f"{number}-{name}"
             taken.add(collision_key((chosen,)))
             files.append(((chosen,), stored))
+        if plan.partial is not None:
+            self._count_documents(downloads)
         return self._committed(target, files, _content_type([response for _, response in downloads]))
+
+    def _count_documents(self, downloads: list[tuple[Stored, Response]]) -> None:
+        """Count the records that failed, and leave the files as they came."""
+        for stored, response in downloads:
+            with self._reading(stored, response):
+                self.failures.count(dataclasses.replace(response, body=_whole(stored, self.fetching.plan)))
+        self.failures.judge()
+
+    def _body(self, target: Destination, answer: Answer) -> JsonValue:
+        """Keep the body of the callback that holds the result as it came."""
+        self.fetching.readable(answer, lambda: self.failures.count(answer.response))
+        self.failures.judge()
+        draft = self._draft(target)
+        draft.write(answer.response.body)
+        identifier = self.fetching.handle.identifier
+        name = file_name(answer.response, "" if identifier is None else as_text(identifier))
+        return self._committed(target, [((name,), draft.finish())], answer.response.content_type)
 
     def _members(self, target: Destination) -> JsonValue:
         downloads = self._download(target, digest=False)
@@ -415,6 +438,11 @@ def _pieces(stored: Stored) -> Iterator[bytes]:
     with stored.path.open("rb") as file:
         while piece := file.read(_PIECE):
             yield piece
+
+
+def _whole(stored: Stored, plan: FetchPlan) -> bytes:
+    """Return a document that has to be read as a whole, unpacked if it is a gzip file."""
+    return gunzipped(stored.read(*_as_a_whole(plan)), LARGEST_WHOLE)
 
 
 def _as_a_whole(plan: FetchPlan) -> tuple[str, str]:

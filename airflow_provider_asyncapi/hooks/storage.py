@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.hooks.undo import Pair, UndoRecord, UnverifiedRec
 
 log = logging.getLogger(__name__)
 #: What is read into memory: a document that has no rows, or a member of an archive that says what failed.
-_LARGEST_WHOLE = 64 * 1024 * 1024
+LARGEST_WHOLE = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class Stored:
         :param instead: what to do where it is too large.
         :raises ResultTooLargeError: where it is.
         """
-        if self.size > _LARGEST_WHOLE:
+        if self.size > LARGEST_WHOLE:
             raise ResultTooLargeError(
-                f"{what} has {self.size} bytes, and at most {_LARGEST_WHOLE} are read as a whole; {instead}"
+                f"{what} has {self.size} bytes, and at most {LARGEST_WHOLE} are read as a whole; {instead}"
             )
         return self.path.read_bytes()
 

@@ -153,6 +153,11 @@ class FetchPlan:
             plan._check()
         return plan
 
+    @property
+    def selects_part(self) -> bool:
+        """Whether the result is more than its files as they came: a part of them, or rows in another form."""
+        return self.result_path is not None or self.write_as is not None
+
     def _check(self) -> None:
         """Check what goes together."""
         output = str(self.output)

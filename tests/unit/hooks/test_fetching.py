@@ -465,6 +465,35 @@ def test_failed_records_may_be_warned_of(fetched, caplog, tmp_path):
     assert manifest["failed_records"] == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "content_type", "selector"),
+    [
+        ("r.json", b'{"rows": [{"state": "failed", "price": 1.50}]}\n', "application/json", "rows[*].state"),
+        ("r.xml", b"<rows>\n<row><state>failed</state></row></rows>", "application/xml", "xpath://state"),
+        ("r.csv", b"state,price\r\nfailed,1.50\r\n", "text/csv", "$[*].state"),
+        ("r.gz", gzip.compress(b'{"rows": [{"state": "failed"}]}'), "application/json", "rows[*].state"),
+    ],
+)
+def test_a_file_whose_failed_records_are_counted_is_written_byte_for_byte(
+    fetched, tmp_path, name, content, content_type, selector
+):
+    manifest = fetched(
+        reply(content, content_type=content_type),
+        failed_records={"selector": selector, "in": "failed"},
+        on_partial="warn",
+        destination=f"{tmp_path}/{name}",
+    )
+    assert (tmp_path / name).read_bytes() == content
+    assert (manifest["failed_records"], manifest["bytes"]) == (1, len(content))
+    assert manifest["sha256"] == [hashlib.sha256(content).hexdigest()]
+
+
+def test_a_gzip_file_is_undone_where_a_part_of_it_is_kept(fetched, tmp_path):
+    packed = gzip.compress(b'{"rows": [{"a": 1}, {"a": 2}]}')
+    fetched(reply(packed, content_type="application/json"), result_path="rows[1].a", destination=f"{tmp_path}/x.json")
+    assert (tmp_path / "x.json").read_bytes() == b"2"
+
+
 def test_failed_records_may_skip_the_task(fetched, tmp_path):
     with pytest.raises(AirflowSkipException, match="1 of 1 records of job 7 failed"):
         fetched(reply(states("failed")), failed_records=FAILED, on_partial="skip", destination=f"{tmp_path}/a/")
@@ -510,7 +539,7 @@ def test_a_member_that_should_say_what_failed_has_to_be_there(fetched, tmp_path)
 
 
 def test_a_member_that_should_say_what_failed_may_not_be_huge(fetched, tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_provider_asyncapi.hooks.storage._LARGEST_WHOLE", 10)
+    monkeypatch.setattr("airflow_provider_asyncapi.hooks.storage.LARGEST_WHOLE", 10)
     with pytest.raises(
         exceptions.AsyncApiResultFailed,
         match=r"failed_records: 'result.json' has 28 bytes, and at most 10 are .* leave failed_records out",
@@ -798,7 +827,8 @@ def test_rows_of_several_urls_are_one_file(fetched, server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "kept"), [("$.rows[?(@.id == 1)].name", "ü"), ("$..id", [1, 2.5]), ("rows[0].tags", ["a"])]
+    ("path", "kept"),
+    [("$.rows[?(@.id == 1)].name", ["ü"]), ("$..id", [1, 2.5]), ("rows[0].tags", ["a"])],
 )
 def test_what_has_no_rows_is_read_as_a_whole(fetched, tmp_path, path, kept):
     fetched(reply({"rows": ROWS}), result_path=path, destination=f"{tmp_path}/x")
@@ -810,7 +840,7 @@ def test_what_has_no_rows_is_read_as_a_whole(fetched, tmp_path, path, kept):
 
 
 def test_a_large_document_without_rows_says_what_to_do(fetched, tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_provider_asyncapi.hooks.storage._LARGEST_WHOLE", 10)
+    monkeypatch.setattr("airflow_provider_asyncapi.hooks.storage.LARGEST_WHOLE", 10)
     with pytest.raises(
         exceptions.AsyncApiResultFailed, match=r"^result_path: .*'\$\.\.id' has \d+ bytes, .*write_as is set"
     ):

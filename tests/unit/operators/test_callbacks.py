@@ -214,6 +214,13 @@ def test_a_result_may_go_from_the_callback_to_a_destination(tmp_path: Path, writ
     assert [json.loads(line) for line in text.splitlines()] == (ROWS if write_as else [ROWS])
 
 
+def test_a_callback_that_goes_to_a_destination_as_a_whole_is_written_byte_for_byte(tmp_path: Path) -> None:
+    body = b'{"events":  [1.50]}\n'
+    manifest = fetched(Call("a", 0.0, "application/json", body), destination=f"{tmp_path}/x.json", result_path=None)
+    assert (tmp_path / "x.json").read_bytes() == body
+    assert manifest["content_type"] == "application/json"
+
+
 def test_a_result_that_is_too_large_for_xcom_says_what_to_do() -> None:
     with pytest.raises(exceptions.AsyncApiResultFailed, match=r"max_xcom_bytes: .*set destination"):
         fetched(CALL, max_xcom_bytes=10)
