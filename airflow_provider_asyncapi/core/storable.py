@@ -18,8 +18,9 @@ from airflow_provider_asyncapi.core.values import JsonValue, as_text, shorten
 
 #: Levels of lists and objects. Airflow's API reads some 200, and may need two for each level of an object.
 MAX_DEPTH = 64
-#: What msgpack carries.
+#: What msgpack carries. Postgres makes integers of large floats, and 2**64 as floats are written is too large by one.
 _LEAST_INTEGER, _LARGEST_INTEGER = -(2**63), 2**64 - 1
+_LARGEST_FLOAT = 2.0**63
 #: Airflow's serializer takes objects with these names for something that it has serialized, and makes that anew.
 _RESERVED = ("__classname__", "__id__")
 _RESERVED_TOGETHER = ("__type", "__var")
@@ -33,28 +34,28 @@ _Path = tuple[Any, str | int] | None
 
 def to_storable(value: JsonValue, where: str, *, max_depth: int = MAX_DEPTH) -> JsonValue:
     """
-    Return a value as Airflow can store it: an integer beyond 64 bits becomes the text of its digits.
+    Return a value as Airflow can store it: a number beyond 64 bits becomes its text, an integer that of all its digits.
 
     :param where: the field that the value is for, for messages.
     :param max_depth: levels of lists and objects.
     :raises UnstorableValueError: if Airflow can't store it, naming the place in the value.
     """
-    has_large_integer = False
+    has_large_number = False
     for path, depth, each in _walk(value):
         if problem := _why_not_stored(each, depth, max_depth):
             raise UnstorableValueError(
                 f"{where}: {problem} at {_show_path(path)}, which Airflow can't store in an XCom; select another value,"
                 " or fetch it into a file (destination, and output='file' to keep it as it is)"
             )
-        has_large_integer = has_large_integer or _is_large_integer(each)
-    return _with_integers_as_text(value) if has_large_integer else value
+        has_large_number = has_large_number or _is_large_number(each)
+    return _with_large_numbers_as_text(value) if has_large_number else value
 
 
 def to_storable_status(value: JsonValue) -> str | int | float | bool | None:
     """Return a status as it is shown: a text cleaned and shortened, a number that Airflow can't store as its text."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return value if isinstance(value, bool) else None
-    if isinstance(value, str) or _is_large_integer(value) or not math.isfinite(value):
+    if isinstance(value, str) or _is_large_number(value) or math.isnan(value):
         return shorten(as_text(value), _LONGEST_STATUS)
     return value
 
@@ -127,16 +128,18 @@ def _reserved_name(value: Mapping[Any, JsonValue]) -> str | None:
     return f"an object with the name {found!r}, which Airflow keeps for itself," if found else None
 
 
-def _is_large_integer(value: JsonValue) -> bool:
+def _is_large_number(value: JsonValue) -> bool:
+    if isinstance(value, float):
+        return abs(value) >= _LARGEST_FLOAT
     return isinstance(value, int) and not _LEAST_INTEGER <= value <= _LARGEST_INTEGER
 
 
-def _with_integers_as_text(value: JsonValue) -> JsonValue:
+def _with_large_numbers_as_text(value: JsonValue) -> JsonValue:
     if isinstance(value, Mapping):
-        return {name: _with_integers_as_text(item) for name, item in value.items()}
+        return {name: _with_large_numbers_as_text(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_with_integers_as_text(item) for item in value]
-    return str(value) if _is_large_integer(value) else value
+        return [_with_large_numbers_as_text(item) for item in value]
+    return as_text(value) if _is_large_number(value) else value
 
 
 def _show_path(path: _Path) -> str:

@@ -34,7 +34,7 @@ from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output, WriteA
 from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.storable import to_storable
 from airflow_provider_asyncapi.core.streaming import stream_rows
-from airflow_provider_asyncapi.core.values import as_text
+from airflow_provider_asyncapi.core.values import as_text, shorten
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks import archives
 from airflow_provider_asyncapi.hooks.failures import Failures
@@ -457,4 +457,5 @@ def _as_a_whole(plan: FetchPlan) -> tuple[str, str]:
 
 
 def _content_type(responses: list[Response]) -> str:
-    return responses[0].content_type if responses else ""
+    # A header may hold what no XCom can.
+    return shorten(responses[0].content_type) if responses else ""

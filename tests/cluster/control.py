@@ -39,6 +39,11 @@ def say(state: str) -> Fault:
     return {"state": state}
 
 
+def send_body(body: str) -> Fault:
+    """An answer with a body of its own."""
+    return {"body": body}
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteJob:
     """What the API has counted for one job; times in seconds since the epoch."""

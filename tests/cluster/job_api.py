@@ -153,6 +153,8 @@ class JobApi:
                 return web.json_response({"message": "planned"}, status=status, headers=headers)
             case {"state": state}:
                 return web.json_response({"state": state})
+            case {"body": body}:
+                return web.Response(text=body, content_type="application/json")
             case {"overlong": length}:
                 return web.json_response({"state": "running", "pad": "x" * length})
             case {"expired": True}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -31,6 +32,10 @@ def store_in_postgres(value: Any) -> Any:
     def refuse(constant: str) -> Any:
         raise RefusedError(f"token {constant} is invalid")
 
+    def keep(number: str) -> int | float:
+        # A number is kept exactly, and written with all its digits: 1e+20 is an integer from then on.
+        return int(Decimal(number)) if "e+" in number else float(number)
+
     text = json.dumps(value)
     json.loads(text, parse_constant=refuse)
     units = [int(found["unit"], 16) if found["unit"] else None for found in _ESCAPE.finditer(text)]
@@ -38,7 +43,7 @@ def store_in_postgres(value: Any) -> Any:
         raise RefusedError("\\u0000 cannot be converted to text")
     # A pair of surrogates is one character for Python, which writes it as two escapes.
     try:
-        value_again = json.loads(text)
+        value_again = json.loads(text, parse_float=keep)
         json.dumps(value_again, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise RefusedError("Unicode high surrogate must not follow, or low surrogate must follow") from None

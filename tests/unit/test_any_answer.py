@@ -81,14 +81,19 @@ def check_refusal(outcome: Outcome) -> None:
     assert store_event(make_event(event).payload)["event"] == event
 
 
+def alike(one: Any, other: Any) -> bool:
+    """Tell whether values are equal, as far as a database does that keeps the digits of numbers, not their bits."""
+    return bool(json.loads(json.dumps(one), parse_int=float) == json.loads(json.dumps(other), parse_int=float))
+
+
 def check_handle(handle: JobHandle) -> None:
     """Check that a job handle stays what it is on all ways through Airflow."""
     state = Wait(handle, 1_700_000_000.0)
     assert Wait.parse(store_trigger({"wait": state.dump()})["wait"]) == state
-    assert JobHandle.parse(store_xcom(handle.dump())) == handle
-    assert store_xcom(handle.result_identifier) == handle.result_identifier
+    assert alike(JobHandle.parse(store_xcom(handle.dump())).dump(), handle.dump())
+    assert alike(store_xcom(handle.result_identifier), handle.result_identifier)
     kwargs = store_event(make_event({"handle": handle.dump()}).payload, {"wait": state.dump()})
-    assert JobHandle.parse(kwargs["event"]["handle"]) == handle
+    assert alike(JobHandle.parse(kwargs["event"]["handle"]).dump(), handle.dump())
 
 
 def check_resumed(handle: JobHandle) -> None:
@@ -97,8 +102,8 @@ def check_resumed(handle: JobHandle) -> None:
     ti = TI()
     event = store_event(make_event({"handle": handle.dump()}).payload)["event"]
     result = sensor.execute_complete(context_of(ti), event)
-    assert JobHandle.parse(store_xcom(ti.xcoms[JOB_KEY])) == handle
-    assert store_xcom(result) == handle.result_identifier
+    assert alike(JobHandle.parse(store_xcom(ti.xcoms[JOB_KEY])).dump(), handle.dump())
+    assert alike(store_xcom(result), handle.result_identifier)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -125,6 +130,7 @@ def test_any_answer_to_a_submit_is_kept_or_refused_by_name(
 @example(state="99999999999999999999", percent="1e999", note="1", result="1")
 @example(state='"x \\ud83d"', percent="NaN", note="1", result='"r"')
 @example(state="1" + "0" * 400, percent="1", note="1", result="1")
+@example(state="1.2345678901234568e18", percent="1", note="1e300", result="-1e19")
 @example(state="NaN", percent="1", note="1", result="[1e999]")
 @example(state='"a\\u0000b"', percent="1", note="1", result='"a\\u0000b"')
 @example(state="1", percent="1", note="1", result="[" * 200 + "]" * 200)

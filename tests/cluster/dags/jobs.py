@@ -78,6 +78,7 @@ DAGS = {
         retries=30,
     ),
     "plain": Jobs(PLAIN),
+    "capturing": Jobs(PLAIN, {**POLLED, "capture": {"note": "note"}}),
     "keyed": Jobs(KEYED),
     "lookup": Jobs(FINDABLE),
     "poking": Jobs(KEYED, {**POLLED, "deferrable": False}),

@@ -39,7 +39,7 @@ def nested(levels: int) -> object:
         "é 😀",
         -(2**63),
         2**64 - 1,
-        1e308,
+        9e18,
         [],
         {},
         {"__type": "Fault", "__data__": 1},
@@ -88,6 +88,7 @@ def test_what_airflow_cannot_store_is_refused_by_its_place(value, message):
         (2**64, "18446744073709551616"),
         (math.nan, "NaN"),
         (-math.inf, "-Infinity"),
+        (1e300, "1e+300"),
         ({"a": 1}, None),
         (None, None),
     ],
@@ -132,3 +133,7 @@ def test_the_text_of_an_error_can_be_stored_whatever_an_api_has_put_into_it():
     assert (
         str(AsyncApiError("it says 'x \ud83d' and 'a\0b', \ud83d\udc00 and é")) == "it says 'x �' and 'a�b', �� and é"
     )
+
+
+def test_a_number_beyond_64_bits_becomes_text_for_postgres_makes_integers_of_large_floats():
+    assert to_storable([1e300, -(2.0**63), 2.0**62, 0.1], "x") == ["1e+300", "-9.223372036854776e+18", 2.0**62, 0.1]

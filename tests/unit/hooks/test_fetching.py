@@ -1024,3 +1024,8 @@ def test_an_integer_beyond_64_bits_stays_exact(fetched, tmp_path):
     assert fetched(answer) == {"n": "99999999999999999999"}
     fetched(answer, result_path="n", destination=f"{tmp_path}/a.json")
     assert (tmp_path / "a.json").read_bytes() == b"99999999999999999999"
+
+
+def test_the_content_type_of_a_manifest_can_be_stored_whatever_the_header_holds(fetched, tmp_path):
+    manifest = fetched(reply(b"a", content_type="text/x\0y"), output="file", destination=f"{tmp_path}/a")
+    assert manifest["content_type"] == "text/x�y"
