@@ -57,6 +57,10 @@ class AsyncApiSubmitAmbiguous(AsyncApiFailure):
     """The job may or may not have been submitted; a retry could make two."""
 
 
+class AsyncApiRequestChanged(AsyncApiSubmitAmbiguous):
+    """The request isn't that of an earlier try, which has submitted a job; another one would run beside it."""
+
+
 class AsyncApiJobFailed(AsyncApiFailure):
     """The remote job failed."""
 
@@ -75,6 +79,7 @@ _RAISED: tuple[tuple[type[errors.AsyncApiError], type[AirflowException]], ...] =
     (errors.AuthenticationError, AsyncApiUnauthorized),
     (errors.JobNotFoundError, AsyncApiJobNotFound),
     (errors.ResponseError, AsyncApiRejected),
+    (errors.ChangedRequestError, AsyncApiRequestChanged),
     (errors.AmbiguousSubmitError, AsyncApiSubmitAmbiguous),
     (errors.JobFailedError, AsyncApiJobFailed),
     (errors.DeadlineError, AsyncApiTimeout),

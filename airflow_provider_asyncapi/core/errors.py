@@ -151,6 +151,10 @@ class AmbiguousSubmitError(AsyncApiError):
     """The job may or may not have been submitted, and submitting again could make two."""
 
 
+class ChangedRequestError(AmbiguousSubmitError):
+    """The request isn't that of an earlier try, which has submitted a job, or may have."""
+
+
 class ForgedCallError(AsyncApiError):
     """A callback that nobody was asked for: forged, too old, malformed, or about a job that isn't known."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
+from urllib.parse import parse_qsl
 
 from airflow_provider_asyncapi.core.errors import HandleError
 from airflow_provider_asyncapi.core.handle import JobHandle
@@ -15,10 +18,12 @@ from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.messages import Request
 from airflow_provider_asyncapi.core.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.settings import Api
-from airflow_provider_asyncapi.core.values import JsonValue
+from airflow_provider_asyncapi.core.values import JsonValue, shorten
 
 #: Of the layout; see :mod:`~.layouts`.
 VERSION = 1
+#: Parts of a request that are told apart at most, and the longest name of one, in characters.
+_MOST_PARTS, _LONGEST_NAME = 100, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class Submission:
     :param handle: the job, once it has an identifier.
     :param callbacks: the digests of the callback URLs that were given away, one for each try that sent something.
     :param connection: the connection that says how callbacks are signed.
+    :param parts: tells which part of the request has changed, if any has: a short digest by the name of each part.
     :param problem: why the answer to the submit holds no job that could be kept; empty if there was no such answer.
     """
 
@@ -49,6 +55,7 @@ class Submission:
     callbacks: tuple[str, ...] = ()
     connection: str = ""
     problem: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, given: Any) -> Submission | None:
@@ -77,6 +84,7 @@ class Submission:
                 callbacks=tuple(map(str, fields.get("callbacks", ()))),
                 connection=str(fields.get("connection", "")),
                 problem=str(fields.get("problem", "")),
+                parts={str(name): str(digest) for name, digest in dict(fields.get("parts") or {}).items()},
             )
         except (KeyError, TypeError, ValueError, HandleError):
             return doubtful
@@ -95,7 +103,14 @@ class Submission:
             "callbacks": list(self.callbacks),
             "connection": self.connection,
             "problem": self.problem,
+            "parts": dict(self.parts),
         }
+
+    def differences(self, other: Submission) -> list[str]:
+        """Return the names of the parts in which two requests differ, as far as both records tell."""
+        if not self.parts or not other.parts:
+            return []
+        return sorted(name for name in {**self.parts, **other.parts} if self.parts.get(name) != other.parts.get(name))
 
     def of_another_request(self) -> Submission:
         """Give the record of a new job under a key of its own: an API takes one key for one request only."""
@@ -109,3 +124,35 @@ def fingerprint(api: Api, request: Request) -> str:
     )
     shown = [request.method, request.url, repr(headers), (request.body or b"").decode("latin-1")]
     return hashlib.sha256("\0".join(map(api.redact, shown)).encode()).hexdigest()[:32]
+
+
+def part_digests(api: Api, request: Request) -> dict[str, str]:
+    """
+    Return a short digest of each part of a request: of its address, parameters, header fields, and keys of its body.
+
+    A digest tells that a part has changed. It has 16 bits, too few to guess a value by.
+    """
+    address, _, query = request.url.partition("?")
+    headers = [(name, value) for name, value in request.headers if not is_sensitive_name(name)]
+    parts = [("method", request.method), ("endpoint", address)]
+    parts += [(f"query_params.{name}", value) for name, value in parse_qsl(query, keep_blank_values=True)]
+    parts += [(f"headers.{name.lower()}", value) for name, value in headers]
+    parts += _body_parts(request.body or b"")
+    values: dict[str, str] = {}
+    for name, value in parts:
+        shown = shorten(api.redact(name), _LONGEST_NAME)
+        values[shown] = f"{values.get(shown, '')}\0{value}"
+    return {
+        name: hashlib.sha256(api.redact(value).encode("utf-8", "surrogatepass")).hexdigest()[:4]
+        for name, value in islice(values.items(), _MOST_PARTS)
+    }
+
+
+def _body_parts(body: bytes) -> list[tuple[str, str]]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return [("body", body.decode("latin-1"))]
+    if not isinstance(content, dict):
+        return [("body", body.decode("latin-1"))]
+    return [(f"json.{name}", json.dumps(value)) for name, value in content.items()]

@@ -52,6 +52,11 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         (by default the same selector) and ``capture``. (templated)
     :param callback: whether the API calls back when the job is over: then the request may name ``{callback_url}``,
         which nobody can guess, and which Airflow's API server answers.
+    :param on_changed_request: what a retry does if a template has given another request than that of the earlier try,
+        which has submitted a job: ``fail`` (default), ``resume`` (go on with that job), or ``cancel`` (cancel it, and
+        submit another).
+    :param cancel: the request that stops the job, for ``on_changed_request="cancel"``: a mapping with the keys of a
+        request. (templated)
     :param capture: variables for the next requests: name to selector.
     :param error_message: the selector of the message in an answer that reports a failure.
     :param max_consecutive_errors: how many transient errors in a row are too many; 5 by default.
@@ -73,6 +78,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         "variables",
         "start",
         "lookup",
+        "cancel",
         "job_url",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -81,6 +87,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         "json": "json",
         "start": "json",
         "lookup": "json",
+        "cancel": "json",
     }
     ui_color = "#d7ebf5"
     table = "trigger"
@@ -102,6 +109,8 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         start: dict[str, Any] | list[dict[str, Any]] | None = None,
         lookup: dict[str, Any] | None = None,
         callback: bool | None = None,
+        on_changed_request: str | None = None,
+        cancel: dict[str, Any] | None = None,
         capture: dict[str, str | list[str]] | None = None,
         error_message: str | list[str] | None = None,
         max_consecutive_errors: int | None = None,
@@ -122,7 +131,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
 
     def variables_in(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
         """Give the author's own variables and the key; what starts the job may name what the submit has captured."""
-        known = self.variables_after(described) if part == "start" else _own_variables(described)
+        known = self.variables_after(described) if part in ("start", "cancel") else _own_variables(described)
         own = {IDEMPOTENCY_KEY, CALLBACK_URL} if described.get("callback") else {IDEMPOTENCY_KEY}
         return None if known is None else own | known
 

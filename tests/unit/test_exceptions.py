@@ -41,6 +41,7 @@ EXPECTED = {
     "AuthenticationError": exceptions.AsyncApiUnauthorized,
     "JobNotFoundError": exceptions.AsyncApiJobNotFound,
     "AmbiguousSubmitError": exceptions.AsyncApiSubmitAmbiguous,
+    "ChangedRequestError": exceptions.AsyncApiRequestChanged,
     "JobFailedError": exceptions.AsyncApiJobFailed,
     "DeadlineError": exceptions.AsyncApiTimeout,
 }
@@ -92,6 +93,7 @@ def test_an_exception_tells_which_request_was_answered_how() -> None:
         (exceptions.AsyncApiUnauthorized, False),
         (exceptions.AsyncApiJobNotFound, False),
         (exceptions.AsyncApiSubmitAmbiguous, False),
+        (exceptions.AsyncApiRequestChanged, False),
         (exceptions.AsyncApiJobFailed, False),
         (exceptions.AsyncApiTimeout, False),
         (exceptions.AsyncApiResultFailed, False),

@@ -22,6 +22,7 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
     UnstorableValueError,
 )
+from airflow_provider_asyncapi.core.flows.changed_request import settle_changed_request
 from airflow_provider_asyncapi.core.flows.exchange import about, persist, rejection, unusable
 from airflow_provider_asyncapi.core.flows.perform import ambiguous, captured, missing, perform
 from airflow_provider_asyncapi.core.flows.stepping import Steps
@@ -32,7 +33,7 @@ from airflow_provider_asyncapi.core.plans.submit import Lookup, SubmitPlan
 from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.settings import Api
-from airflow_provider_asyncapi.core.submission import Submission, fingerprint
+from airflow_provider_asyncapi.core.submission import Submission, fingerprint, part_digests
 from airflow_provider_asyncapi.core.templates import Variables
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ def submit(
     _check_variables(plan)
     scope = api.variables(plan.variables, variables or {})
     request = api.request(plan.submit.request, {**scope, **_OF_EACH_TRY})
-    new = dataclasses.replace(new, fingerprint=fingerprint(api, request))
+    new = dataclasses.replace(new, fingerprint=fingerprint(api, request), parts=part_digests(api, request))
     record = yield from _resumed(api, plan, new, kept, scope, request)
     scope[IDEMPOTENCY_KEY] = record.key
     if record.handle is None:
@@ -97,8 +98,10 @@ def _resumed(
         yield Log(logging.INFO, f"Submitting a new job, for the task was cleared{before}")
         return new
     if kept.fingerprint not in ("", new.fingerprint):
-        yield Log(logging.WARNING, f"Submitting a new job, for the request isn't that of the earlier try{before}")
-        return new.of_another_request()
+        settled = yield from settle_changed_request(api, plan, new, kept)
+        if settled.handle is None and not settled.sent:
+            return settled
+        kept = settled
     # An earlier try may have given away its callback URL; from now on this one's counts too.
     kept = dataclasses.replace(kept, callbacks=kept.callbacks + new.callbacks, connection=new.connection)
     if kept.handle is not None:
@@ -107,7 +110,13 @@ def _resumed(
             f"Going on with job {api.redact(str(kept.handle.identifier))}, which an earlier try has submitted",
         )
         return kept
-    record = dataclasses.replace(kept, key=kept.key or new.key, fingerprint=new.fingerprint, generation=new.generation)
+    record = dataclasses.replace(
+        kept,
+        key=kept.key or new.key,
+        fingerprint=new.fingerprint,
+        parts=new.parts,
+        generation=new.generation,
+    )
     if kept.generation is None:
         # It counts for this Clear of the task, whichever it was made for; the next Clear makes a new job.
         yield Log(logging.WARNING, "What an earlier try has kept can't be read: it may have submitted the job")

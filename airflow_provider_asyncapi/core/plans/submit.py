@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -25,11 +26,36 @@ SUBMIT_PARAMETERS = (
     "start",
     "variables",
     "callback",
+    "on_changed_request",
+    "cancel",
     "max_consecutive_errors",
     "error_waits",
 )
 #: What a look-up takes beside a request.
 _LOOKUP_PARAMETERS = ("identifier", "capture")
+
+
+class OnChange(enum.StrEnum):
+    """What to do if the request of a later try isn't that of the earlier one, which may have submitted a job."""
+
+    FAIL = "fail"
+    RESUME = "resume"
+    CANCEL = "cancel"
+
+    @classmethod
+    def parse(cls, given: Any) -> OnChange:
+        """
+        Read the parameter ``on_changed_request``; fail if it isn't given.
+
+        :raises ConfigurationError: on anything else.
+        """
+        if given is None:
+            return cls.FAIL
+        if not isinstance(given, str) or given not in list(cls):
+            raise ConfigurationError(
+                f"on_changed_request: has to be one of {[str(each) for each in cls]}, not {given!r}"
+            )
+        return cls(given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +103,8 @@ class SubmitPlan:
     :param schedule: how many transient errors to bear, and how long to wait after each.
     :param lookup: how to find the job where nobody knows whether it was submitted.
     :param callback: whether the API calls back when the job is over.
+    :param on_changed_request: what to do if the request isn't that of an earlier try.
+    :param cancel: the request that stops the job of that try.
     """
 
     parameters: ClassVar[tuple[str, ...]] = SUBMIT_PARAMETERS
@@ -88,6 +116,8 @@ class SubmitPlan:
     schedule: PollSchedule = _PATIENCE
     lookup: Lookup | None = None
     callback: bool = False
+    on_changed_request: OnChange = OnChange.FAIL
+    cancel: Step | None = None
 
     @property
     def is_repeatable(self) -> bool:
@@ -108,6 +138,11 @@ class SubmitPlan:
                 "identifier: is missing; it is the selector of the job's identifier in the answer, such as 'data.id' or"
                 " 'header:Location'"
             )
+        on_changed_request = OnChange.parse(given.get("on_changed_request"))
+        if complete and (on_changed_request is OnChange.CANCEL) != (given.get("cancel") is not None):
+            raise ConfigurationError(
+                "on_changed_request: 'cancel' and the parameter cancel, a request that stops the job, go together"
+            )
         schedule = PollSchedule(
             interval=_PATIENCE.interval,
             max_errors=given.get("max_consecutive_errors") or _PATIENCE.max_errors,
@@ -122,6 +157,8 @@ class SubmitPlan:
             schedule,
             Lookup.parse(given.get("lookup"), given.get("identifier")),
             flag(given, "callback"),
+            on_changed_request,
+            Step.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
         )
 
 

@@ -72,6 +72,27 @@ def test_a_clear_of_a_running_task_is_told_from_a_retry_once_it_has_more_tries_t
     assert "two jobs" not in str(said)
 
 
+def test_a_retry_with_another_request_fails_and_says_what_has_changed(api: ApiServer) -> None:
+    api.says(POST, reply({"id": "j-1"}))
+    store = Store()
+    attempt(1, store, json={"asked_at": "12:00:01", "table": "orders"})
+    with pytest.raises(
+        exceptions.AsyncApiRequestChanged, match=r"differ in json.asked_at\), which has submitted job j-1"
+    ):
+        attempt(2, store, json={"asked_at": "12:00:02", "table": "orders"})
+    assert api.count(POST) == 1
+
+
+def test_a_retry_with_another_request_may_cancel_the_first_job(api: ApiServer) -> None:
+    api.says(POST, reply({"id": "j-1"}), reply({"id": "j-2"}))
+    api.says("DELETE /jobs/j-1", reply(status=204))
+    store, switch = Store(), {"cancel": {"method": "DELETE", "endpoint": "/jobs/{identifier}"}}
+    attempt(1, store, json={"day": 1}, on_changed_request="cancel", **switch)
+    ti = attempt(2, store, json={"day": 2}, on_changed_request="cancel", **switch)
+    assert ti.xcoms["job"]["identifier"] == "j-2"
+    assert [f"{each.method} {each.path}" for each in api.requests] == [POST, "DELETE /jobs/j-1", POST]
+
+
 def test_what_is_kept_holds_no_secret(api: ApiServer, connect: Any) -> None:
     connect(extra={"auth": "bearer"}, password="planted-token")
     api.says(POST, reply({"id": "j-1"}))

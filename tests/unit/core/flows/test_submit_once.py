@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,
     AuthenticationError,
+    ChangedRequestError,
     ConfigurationError,
     JobFailedError,
     MissingValueError,
@@ -116,15 +117,143 @@ def test_a_cleared_task_submits_a_new_job_and_names_the_one_before():
     assert "Submitting a new job, for the task was cleared; the one before is j-1" in tries.said
 
 
-def test_another_request_is_another_job_under_another_key():
-    tries = Tries(KEYED)
+# Another request
+
+CHANGED = {"json": {"gstin": "y", "asked_at": "12:01"}, "params": {"day": "2"}, "headers": {"X-Run": "b"}}
+CANCEL = {"on_changed_request": "cancel", "cancel": {"endpoint": "/jobs/{identifier}/cancel"}}
+
+
+def test_a_request_that_differs_from_that_of_the_known_job_fails_and_submits_nothing():
+    tries = Tries({**FIELDS, "params": {"day": "1"}, "headers": {"X-Run": "a"}})
     tries.run(CREATED)
-    assert tries.run(answer({"id": "j-2"}), json={"gstin": "y"}).identifier == "j-2"
-    assert "the request isn't that of the earlier try; the one before is j-1" in tries.said
+    differ = r"differ in headers.x-run, json.asked_at, json.gstin, query_params.day\), which has submitted job j-1"
+    with pytest.raises(ChangedRequestError, match=differ):
+        tries.run(**CHANGED)
+    with pytest.raises(
+        ChangedRequestError, match=r"a second job would run beside it\. A value that is another one with"
+    ):
+        tries.run(**CHANGED)
+    assert tries.paths == ["POST /jobs?day=1"]
+    # Whoever wants another job clears the task.
+    tries.generation += 1
+    assert tries.run(answer({"id": "j-2"}), **CHANGED).identifier == "j-2"
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "names"),
+    [
+        ({"data": "a"}, {"data": "b"}, "body"),
+        ({"json": [1]}, {"json": [2]}, "body"),
+        ({"endpoint": "/jobs/a"}, {"endpoint": "/jobs/b"}, "endpoint"),
+        ({"method": "PUT"}, {"method": "POST"}, "method"),
+        ({"params": {"a": ["1", "2"]}}, {"params": {"a": ["1", "3"]}}, "query_params.a"),
+        ({"json": {"a": {"b": 1}}}, {"json": {"a": {"b": 2}}}, "json.a"),
+    ],
+)
+def test_what_has_changed_is_named(first, then, names):
+    fields = {name: value for name, value in FIELDS.items() if name != "json"}
+    tries = Tries(fields)
+    tries.run(CREATED, **first)
+    with pytest.raises(ChangedRequestError, match=rf"\(they differ in {names}\)"):
+        tries.run(**then)
+
+
+def test_what_an_earlier_version_kept_tells_that_a_request_has_changed_and_not_where():
+    tries = Tries(FIELDS)
+    tries.run(CREATED)
+    stored = json.loads(tries.stored or "")
+    del stored["parts"]
+    tries.stored = json.dumps(stored)
+    with pytest.raises(ChangedRequestError, match="isn't that of the earlier try, which has submitted job j-1"):
+        tries.run(**CHANGED)
+
+
+def test_of_a_long_request_some_parts_are_told_apart_and_no_value_is_kept():
+    tries = Tries({**FIELDS, "json": {f"key-{number}" * 20: f"planted-{number}" for number in range(500)}})
+    tries.run(CREATED)
+    parts = json.loads(tries.stored or "")["parts"]
+    assert len(parts) <= 100
+    assert "planted" not in (tries.stored or "")
+    assert {len(digest) for digest in parts.values()} == {4}
+
+
+def test_a_request_that_differs_is_no_matter_where_the_earlier_one_has_made_no_job():
+    tries = Tries(KEYED)
+    with pytest.raises(RequestRejectedError):
+        tries.run(answer({}, 422))
+    assert tries.run(CREATED, json={"gstin": "y"}).identifier == "j-1"
     keys = [script.header("Idempotency-Key") for script in tries.scripts]
     assert keys[0] == "key-1"
     assert keys[1] != "key-1"
+
+
+@pytest.mark.parametrize("fields", [FIELDS, KEYED, LOOKED_UP])
+def test_a_request_that_differs_from_one_whose_answer_was_lost_fails_too(fields):
+    tries = Tries(fields)
+    with contextlib.suppress(KilledError):
+        tries.run(killed)
+    with pytest.raises(ChangedRequestError, match="which may have submitted a job"):
+        tries.run(json={"gstin": "y"})
+
+
+def test_a_request_that_differs_may_go_on_with_the_known_job():
+    tries = Tries({**FIELDS, "on_changed_request": "resume"})
+    first = tries.run(CREATED)
+    assert tries.run(json={"gstin": "y"}) == first
+    assert "Going on all the same: the request isn't that of the earlier try (they differ in json.gstin)" in tries.said
+    assert "Going on with job j-1" in tries.said
+
+
+def test_a_request_that_differs_may_go_on_with_the_job_that_a_look_up_finds():
+    tries = Tries({**LOOKED_UP, "on_changed_request": "resume"})
+    with contextlib.suppress(KilledError):
+        tries.run(killed)
+    assert tries.run(answer({"jobs": [{"id": 9}]}), json={"gstin": "y"}).identifier == 9
+
+
+def test_a_request_that_differs_may_cancel_the_known_job_and_submit_another():
+    tries = Tries({**KEYED, **CANCEL})
+    tries.run(CREATED)
+    assert tries.run(answer(None, 202), answer({"id": "j-2"}), json={"gstin": "y"}).identifier == "j-2"
+    assert tries.paths == ["POST /jobs", "POST /jobs/j-1/cancel", "POST /jobs"]
+    assert "Job j-1: the API has accepted the cancel (the request has changed since)" in tries.said
+    assert "Submitting a new job: the request isn't that of the earlier try" in tries.said
+    keys = [script.header("Idempotency-Key") for script in tries.scripts]
+    assert keys[0] != keys[1]
     assert tries.run(json={"gstin": "y"}).identifier == "j-2"
+
+
+def test_no_second_job_is_submitted_where_the_first_cannot_be_cancelled():
+    tries = Tries({**FIELDS, **CANCEL})
+    tries.run(CREATED)
+    with pytest.raises(
+        ChangedRequestError, match=r"would run beside it: the cancel failed, so it may go on: POST .* 409"
+    ):
+        tries.run(answer({}, 409), json={"gstin": "y"})
+    assert tries.paths == ["POST /jobs", "POST /jobs/j-1/cancel"]
+
+
+def test_a_job_that_was_over_when_submitted_needs_no_cancel():
+    rules = [{"selector": "state", "in": "done", "outcome": "success"}]
+    tries = Tries({**FIELDS, **CANCEL, "rules": rules})
+    tries.run(answer({"id": "j-1", "state": "done"}))
+    assert tries.run(answer({"id": "j-2"}), json={"gstin": "y"}).identifier == "j-2"
+    assert tries.paths == ["POST /jobs"] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"on_changed_request": "submit"}, "on_changed_request: has to be one of"),
+        ({"on_changed_request": True}, "on_changed_request: has to be one of"),
+        ({"on_changed_request": "cancel"}, "go together"),
+        ({"cancel": {"endpoint": "/x"}}, "go together"),
+        ({**CANCEL, "cancel": {}}, "cancel: endpoint is missing"),
+    ],
+)
+def test_what_to_do_about_another_request_is_checked(given, message):
+    with pytest.raises(ConfigurationError, match=message):
+        SubmitPlan.parse({**FIELDS, **given})
 
 
 def test_a_secret_that_changes_makes_no_other_request():
@@ -412,7 +541,7 @@ def test_a_callback_url_makes_no_other_request_of_it():
 
 def test_a_url_that_was_given_away_for_another_request_counts_no_more():
     first = called_back(None, 1, CREATED)
-    second = called_back(stored(first), 2, CREATED, json={"gstin": "y"})
+    second = called_back(stored(first), 2, answer(None, 202), CREATED, json={"gstin": "y"}, **CANCEL)
     assert stored(second).callbacks == ("digest-2",)
     assert stored(second).key != stored(first).key
 
