@@ -84,7 +84,10 @@ class ShownPoll:
         if not self.pause or self.pause < 0:
             return None
         latest = max(self.at, since)
-        pauses = max(1, math.ceil((now - latest) / self.pause))
+        passed = (now - latest) / self.pause
+        if not math.isfinite(passed):
+            return None
+        pauses = max(1, math.ceil(passed))
         # After errors the pauses grow: of those to come nobody has told.
         return latest + self.pause * pauses if pauses == 1 or self.error is None else None
 

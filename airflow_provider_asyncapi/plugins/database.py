@@ -20,6 +20,7 @@ from sqlalchemy.orm import aliased
 from airflow_provider_asyncapi.core.showing import ShownPoll, seconds_of
 from airflow_provider_asyncapi.core.values import as_number
 from airflow_provider_asyncapi.links import is_web_address
+from airflow_provider_asyncapi.plugins.json_fields import Selected, TextField, as_json_text, as_text, load
 from airflow_provider_asyncapi.xcoms import JOB_KEY, JOB_URL_KEY, POLL_KEY, WAIT_KEY
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ ORDERS: Final[dict[str, Any]] = {
     "run_id": _ti.run_id,
     "task_id": _ti.task_id,
     "state": _ti.state,
-    "conn_id": _wait.value["asyncapi_conn_id"].as_string(),
-    "identifier": _job.value["identifier"].as_string(),
-    "status": _job.value["status"].as_string(),
+    "conn_id": TextField(_wait.value, "asyncapi_conn_id"),
+    "identifier": TextField(_job.value, "identifier"),
+    "status": TextField(_job.value, "status"),
     # As text these sort as they should: a fraction from 0 to 1, and times of one zone.
-    "progress": _job.value["progress"].as_string(),
-    "started_at": _wait.value["started_at"].as_string(),
-    "deadline": _wait.value["deadline"].as_string(),
+    "progress": TextField(_job.value, "progress"),
+    "started_at": TextField(_wait.value, "started_at"),
+    "deadline": TextField(_wait.value, "deadline"),
 }
 
 
@@ -158,13 +159,13 @@ def find(session: SessionDep, wanted: Selection, order_by: str, limit: int, offs
             _ti.end_date.label("ended_at"),
             # Nothing else of the handle: what it captured may be large, and is nobody's business here.
             *(
-                ORDERS[name].label(name)
+                Selected(ORDERS[name]).label(name)
                 for name in ("conn_id", "identifier", "status", "progress", "started_at", "deadline")
             ),
-            _job.value["submitted_at"].as_string().label("submitted_at"),
+            Selected(TextField(_job.value, "submitted_at")).label("submitted_at"),
             _job.timestamp.label("told_at"),
-            _poll.value.label("poll"),
-            _url.value.label("url"),
+            as_json_text(_poll.value).label("poll"),
+            as_json_text(_url.value).label("url"),
         )
         .outerjoin(_poll, _beside(_poll, POLL_KEY))
         .outerjoin(_url, _beside(_url, JOB_URL_KEY))
@@ -205,27 +206,30 @@ def _group_of(state: str | None) -> Group:
 def _described(row: Any, now: float) -> dict[str, Any]:
     """Say what is known of a job. All of it may have been pushed by anyone, so nothing is taken for granted."""
     group = _group_of(row.state)
-    poll = ShownPoll.parse(row.poll)
+    poll, url = ShownPoll.parse(load(row.poll)), load(row.url)
     told_at = row.told_at.timestamp() if row.told_at else 0.0
     next_poll = poll.next_poll(told_at, now) if poll is not None and row.state in _POLLING else None
-    progress = as_number(row.progress)
+    progress = as_number(as_text(row.progress))
     return {
         **{name: getattr(row, name) for name in ("dag_id", "run_id", "task_id", "map_index", "try_number", "state")},
-        **{name: _text(getattr(row, name)) for name in ("conn_id", "identifier", "status")},
-        **{name: _moment(seconds_of(getattr(row, name))) for name in ("submitted_at", "started_at", "deadline")},
+        **{name: as_text(getattr(row, name)) for name in ("conn_id", "identifier", "status")},
+        **{
+            name: _moment(seconds_of(as_text(getattr(row, name))))
+            for name in ("submitted_at", "started_at", "deadline")
+        },
         "group": group,
         "ended_at": None if group == "waiting" else row.ended_at,
         "progress": None if progress is None else min(1.0, max(0.0, progress)),
         "next_poll": _moment(next_poll),
         # An error on the way is of no interest once the job has succeeded.
-        "error": poll.error if poll is not None and row.state != "success" else None,
-        "url": row.url if is_web_address(row.url) else None,
+        "error": as_text(poll.error) if poll is not None and row.state != "success" else None,
+        "url": as_text(url) if is_web_address(url) else None,
     }
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
 def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        # Before the year 1, or after 9999.
+        return None

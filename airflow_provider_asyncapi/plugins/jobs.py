@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from airflow_provider_asyncapi.plugins.database import (
     ORDERS,
@@ -23,17 +23,21 @@ router = APIRouter()
 Order: TypeAlias = Literal[tuple(sign + name for name in ORDERS for sign in ("", "-"))]  # type: ignore[valid-type]
 
 
+#: NUL is in no name, and Postgres refuses to look for it.
+Name: TypeAlias = Annotated[str, StringConstraints(max_length=250, pattern=r"^[^\x00]*$")]
+
+
 class JobsQuery(BaseModel):
     """Which jobs, in which order."""
 
     model_config = ConfigDict(extra="forbid")
 
-    dag_id: str | None = Field(None, max_length=250, description="Only those of this DAG.")
-    run_id: str | None = Field(None, max_length=250, description="Only those of runs with this id, whatever their age.")
-    task_id: str | None = Field(None, max_length=250, description="Only those that tasks with this id wait for.")
+    dag_id: Name | None = Field(None, description="Only those of this DAG.")
+    run_id: Name | None = Field(None, description="Only those of runs with this id, whatever their age.")
+    task_id: Name | None = Field(None, description="Only those that tasks with this id wait for.")
     map_index: int | None = Field(None, ge=-1, le=2**31 - 1, description="Only those with this map index.")
     group: Group | None = Field(None, description="Only those that are waited for, have failed, or are done.")
-    search: str | None = Field(
+    search: Name | None = Field(
         None, max_length=200, description="Only those that hold this text: in DAG, run, task, connection or identifier."
     )
     hours: int = Field(24, ge=1, le=24 * 366, description="How old a run may be that is over, in hours.")

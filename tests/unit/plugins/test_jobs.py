@@ -144,6 +144,49 @@ def test_what_else_was_pushed_under_the_same_names_breaks_nothing(
     assert (job["dag_id"], job["task_id"]) == ("exports", "wait")
 
 
+EXTREMES: list[Any] = [
+    *("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "-271821-04-20", "\ud83d", "a\u0000b", "http://\udcff"),
+    *(
+        1e300,
+        -1e300,
+        5e-324,
+        float("nan"),
+        float("inf"),
+        10**400,
+        -(10**30),
+        1.5,
+        True,
+        None,
+        [],
+        {"a": [1]},
+        [[[[]]]],
+    ),
+]
+
+
+@pytest.mark.parametrize("extreme", EXTREMES, ids=lambda value: repr(value)[:30])
+def test_no_xcom_keeps_the_page_from_its_other_jobs(database: Database, client_of: Any, extreme: Any) -> None:
+    run = database.add_run("exports")
+    good = xcoms("good")
+    bad = []
+    for key, names in {
+        "job_wait": ("asyncapi_conn_id", "started_at", "deadline"),
+        "job": ("identifier", "status", "progress", "submitted_at"),
+        "job_poll": ("at", "pause", "error"),
+    }.items():
+        bad.append({**good, key: extreme})
+        bad += [{**good, key: {**good[key], name: extreme}} for name in names]
+    bad.append({**good, "job_url": extreme})
+    wait = {**good["job_wait"], "deadline": extreme}
+    bad.append({**good, "job_wait": wait, "job_poll": {"at": extreme, "pause": 1e300}})
+    tasks = [{"task_id": f"bad-{number}", "xcoms": each} for number, each in enumerate(bad)]
+    database.add_tasks(run, [*tasks, {"task_id": "good", "xcoms": good}])
+    for order in ("-deadline", "progress", "identifier"):
+        answer = client_of().get("/jobs", params={"order_by": order, "search": "o", "limit": 200})
+        assert answer.status_code == 200
+        assert "good" in [job["task_id"] for job in answer.json()["jobs"]]
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
@@ -257,6 +300,10 @@ def test_the_counts_are_of_all_pages_and_the_groups_of_all_groups(three: Databas
         {"order_by": "--state"},
         {"group": "lost"},
         {"search": "x" * 201},
+        {"search": "a\0"},
+        {"dag_id": "\0"},
+        {"run_id": "\0"},
+        {"task_id": "\0"},
         {"map_index": 2**40},
         {"find": "typo"},
     ],
