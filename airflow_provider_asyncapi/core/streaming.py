@@ -14,6 +14,7 @@ from airflow_provider_asyncapi.core import documents
 from airflow_provider_asyncapi.core.compression import GZIP_MAGIC, Inflater
 from airflow_provider_asyncapi.core.errors import ContentError, MissingValueError
 from airflow_provider_asyncapi.core.formats import ROW_FORMATS, Format, ndjson_rows, tabular
+from airflow_provider_asyncapi.core.json_guard import guard_json
 from airflow_provider_asyncapi.core.jsonpath import ItemPath
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.selectors import Selection
@@ -94,7 +95,7 @@ def _json_items(
     where = ".".join(prefix)
     try:
         found = next((event for name, event, _ in ijson.parse(read()) if name == where), None)
-    except ijson.JSONError as error:
+    except (ijson.JSONError, ArithmeticError) as error:
         raise _no_json(error) from None
     if found is None:
         raise MissingValueError(f"result_path: {shown} found nothing")
@@ -109,7 +110,7 @@ def _items(body: io.BufferedIOBase, prefix: str) -> Iterator[JsonValue]:
     try:
         for item in ijson.items(body, prefix):
             yield _without_decimals(item)
-    except ijson.JSONError as error:
+    except (ijson.JSONError, ArithmeticError) as error:
         raise _no_json(error) from None
 
 
@@ -184,7 +185,7 @@ def _utf8(read: Read, charset: str) -> io.BufferedReader:
     else:
         text = _text(read, charset)
         pieces = (piece.encode() for piece in _decoding(lambda: text.read(_PIECE), charset))
-    return io.BufferedReader(_Raw(refuse_half_characters(pieces)), _PIECE)
+    return io.BufferedReader(_Raw(guard_json(refuse_half_characters(pieces))), _PIECE)
 
 
 def _lines(text: io.TextIOWrapper) -> Iterator[str]:

@@ -271,6 +271,11 @@ def _check_count(count: int, max_members: int) -> None:
         )
 
 
+def _check_entries(files: int, folders: int, max_members: int) -> None:
+    """Count an archive's entries; folders count too, at some point: each takes memory, or time, like a file."""
+    _check_count(max(files, (files + folders) // 10), max_members)
+
+
 #: End of the central directory, its 64-bit form and that one's locator, and an entry (APPNOTE.TXT, section 4.3).
 _END, _END64_LOCATOR = struct.Struct("<4s4H2LH"), struct.Struct("<4sLQL")
 _END64, _ENTRY = struct.Struct("<4sQ2H2L4Q"), struct.Struct("<4s24x3H12x")
@@ -312,8 +317,7 @@ def _check_directory(path: Path, max_members: int) -> None:
             file.seek(sum(more), io.SEEK_CUR)
             count += 1
             folders += name.endswith(b"/")
-            # Folders count too, at some point: each takes memory like a file.
-            _check_count(max(count - folders, count // 10), max_members)
+            _check_entries(count - folders, folders, max_members)
 
 
 class _Bounded(io.RawIOBase):
@@ -351,7 +355,7 @@ def _unzipped(path: Path) -> BinaryIO | gzip.GzipFile:
 
 def _tar_members(path: Path, max_members: int, _password: bytes | None) -> Iterator[_Member]:
     """Give the members as they come, each checked before it is unpacked: a tar archive has no directory."""
-    names, count = MemberNames(max_members), 0
+    names, count, folders = MemberNames(max_members), 0, 0
     with _unzipped(path) as source:
         bounded = _Bounded(source)
         with _reading("the archive"):
@@ -366,6 +370,8 @@ def _tar_members(path: Path, max_members: int, _password: bytes | None) -> Itera
                 if member is None:
                     return
                 if member.isdir():
+                    folders += 1
+                    _check_entries(count, folders, max_members)
                     continue
                 if not member.isreg() or member.issparse():
                     raise ArchiveError(

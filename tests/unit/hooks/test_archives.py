@@ -355,6 +355,13 @@ def test_a_tar_archive_has_limits(unpacked):
         unpacked(tarred(("a", b""), ("b", b""), ("c", b"")), max_members=2)
 
 
+def test_folders_of_a_tar_archive_are_counted_as_those_of_a_zip_archive(unpacked):
+    folders = [(tar_info(f"f{number}", tarfile.DIRTYPE), b"") for number in range(1100)]
+    with pytest.raises(ResultTooLargeError, match=r"max_members: the archive holds \d+ files or more, and 100 are"):
+        unpacked(tarred(*folders))
+    assert unpacked(tarred(*folders[:900])) == []
+
+
 def test_headers_that_fill_the_memory_are_refused(unpacked):
     entry = tarfile.TarInfo("x")
     entry.pax_headers = {"comment": "x" * 8 * MIB}
