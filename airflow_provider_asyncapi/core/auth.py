@@ -16,10 +16,13 @@ from urllib.parse import urlencode
 
 from airflow_provider_asyncapi.core.errors import (
     ConfigurationError,
+    ContentError,
 )
-from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.request_templates import RequestTemplate
+from airflow_provider_asyncapi.core.rules import Condition
 from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
+from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_number
 
 _REFRESH_CODES = frozenset({401, 403})
@@ -96,12 +99,22 @@ class Auth:
     :param params: query parameters to add.
     :param login: how to get the token, where one is needed.
     :param refresh_codes: status codes that mean that the token isn't valid any more.
+    :param refresh_when: what an answer of another status code holds that means the same.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     login: Login | None = None
     refresh_codes: frozenset[int] = _REFRESH_CODES
+    refresh_when: Condition | None = None
+
+    def refuses_token(self, response: Response, variables: Variables) -> bool:
+        """Return whether an answer says by what it holds that the token isn't valid any more."""
+        try:
+            return self.refresh_when is not None and self.refresh_when.holds(response, variables)
+        except ContentError:
+            # An answer that can't be read says something else.
+            return False
 
     def apply(self, request: Request, token: Token | None) -> Request:
         """Give the request with the credentials in it."""
@@ -158,7 +171,10 @@ def _oauth2(fields: Mapping[str, Any]) -> Auth:
         form["scope"] = fields["scope"]
     form |= mapping(fields, "oauth2_params")
     # Both as RFC 6749 says, whatever the connection's headers are for all other requests.
-    headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+    headers = {"Accept": "application/json"}
+    method = (fields.get("oauth2_method") or "POST").upper()
+    if method not in ("POST", "GET"):
+        raise ConfigurationError(f"connection: oauth2_method has to be 'POST' or 'GET', not {method!r}")
     style = fields.get("client_auth") or "basic"
     if style == "body":
         form |= {"client_id": fields["login"], "client_secret": fields["password"]}
@@ -166,11 +182,15 @@ def _oauth2(fields: Mapping[str, Any]) -> Auth:
         headers |= _basic({"login": fields["login"].replace(":", "%3A"), "password": fields["password"]}).headers
     else:
         raise ConfigurationError(f"connection: client_auth has to be 'basic' or 'body', not {style!r}")
-    request = RequestTemplate.parse(
-        {"endpoint": fields["oauth2_url"], "data": form, "headers": headers}, "connection: token request"
-    )
+    described: dict[str, Any] = {"endpoint": fields["oauth2_url"], "method": method, "headers": headers}
+    if method == "GET":
+        described["params"] = form
+    else:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        described["data"] = form
+    request = RequestTemplate.parse(described, "connection: token request")
     login = Login(request, Selection.parse("access_token", "token"), expiry=Selection.parse("expires_in", "expiry"))
-    return Auth({"Authorization": "Bearer {token}"}, login=login)
+    return Auth({"Authorization": "Bearer {token}"}, login=login, refresh_when=_refresh_when(fields))
 
 
 def _login(fields: Mapping[str, Any]) -> Auth:
@@ -198,7 +218,13 @@ def _login(fields: Mapping[str, Any]) -> Auth:
     if "{token}" not in template:
         raise ConfigurationError(f"connection: login_format has to hold {{token}}; it is {template!r}")
     headers = {fields.get("login_header") or "Authorization": template}
-    return Auth(headers, login=login, refresh_codes=frozenset(int(code) for code in codes if code))
+    refresh_codes = frozenset(int(code) for code in codes if code)
+    return Auth(headers, login=login, refresh_codes=refresh_codes, refresh_when=_refresh_when(fields))
+
+
+def _refresh_when(fields: Mapping[str, Any]) -> Condition | None:
+    given = mapping(fields, "refresh_when")
+    return Condition.parse(given, "connection: refresh_when") if given else None
 
 
 def _request(fields: Mapping[str, Any], name: str) -> RequestTemplate:
@@ -207,6 +233,12 @@ def _request(fields: Mapping[str, Any], name: str) -> RequestTemplate:
         raise ConfigurationError(
             f"connection: {name} needs an endpoint, beside method, headers and a body as the API asks"
         )
+    how = given.pop("auth", None)
+    if how not in (None, "basic"):
+        raise ConfigurationError(f"connection: {name}: auth can only be 'basic', not {how!r}")
+    if how == "basic":
+        _need(fields, "basic", login=f"the user name that the {name} sends")
+        given["headers"] = {**(given.get("headers") or {}), **_basic(fields).headers}
     return RequestTemplate.parse(given, f"connection: {name}")
 
 
@@ -256,7 +288,7 @@ AUTH_KINDS: Mapping[str, Callable[[Mapping[str, Any]], Auth]] = {
 #: The fields of a connection that one kind reads and no other, with this kind.
 AUTH_FIELDS: Mapping[str, str] = {
     **dict.fromkeys(("key_name", "key_in"), "api_key"),
-    **dict.fromkeys(("oauth2_url", "scope", "oauth2_params", "client_auth"), "oauth2"),
+    **dict.fromkeys(("oauth2_url", "oauth2_method", "scope", "oauth2_params", "client_auth"), "oauth2"),
     **dict.fromkeys(
         (
             *("login_request", "login_selector", "login_header", "login_format", "login_expiry", "login_lifetime"),

@@ -26,6 +26,7 @@ EXTRA_KEYS = frozenset(
         "key_name",
         "key_in",
         "oauth2_url",
+        "oauth2_method",
         "scope",
         "oauth2_params",
         "client_auth",
@@ -39,6 +40,7 @@ EXTRA_KEYS = frozenset(
         "login_cache",
         "refresh_request",
         "refresh_codes",
+        "refresh_when",
         "headers",
         "secret_headers",
         "variables",
@@ -63,7 +65,8 @@ EXTRA_KEYS = frozenset(
 )
 _OWN_FIELDS = ("host", "port", "schema", "login", "password")
 _TEXT_FIELDS = (
-    *("host", "schema", "login", "password", "auth", "key_name", "key_in", "oauth2_url", "scope", "client_auth"),
+    *("host", "schema", "login", "password", "auth", "key_name", "key_in", "oauth2_url", "oauth2_method"),
+    *("scope", "client_auth"),
     *("login_header", "login_format", "login_cache", "ca_cert", "client_cert", "client_key", "proxy", "profile"),
     *("test_endpoint", "other_hosts"),
 )
@@ -159,6 +162,8 @@ class ConnectionSettings:
         given = {**own, **_both(fields, "variables", "secrets")}
         variables = {f"{CONNECTION}{name}": value for name, value in given.items()}
         auth = AUTH_KINDS[kind](fields)
+        if fields.get("refresh_when") and auth.login is None:
+            raise ConfigurationError("connection: refresh_when needs auth 'oauth2' or 'login', which get a token")
         for name, value in auth.headers.items():
             header_field(name, value, "connection: auth")
         trusted_hosts = parse_hosts(items(fields, "trusted_hosts"), "trusted_hosts")

@@ -47,10 +47,11 @@ FIELDS: dict[str, dict[str, Any]] = {
     "key_name": _text("API key: name", "The header or query parameter that holds it; X-API-Key where empty."),
     "key_in": _choice("API key: place", "Where the API looks for it; header where empty.", ["header", "query"]),
     "oauth2_url": _text("OAuth 2: token URL", "Below the API address, e.g. /oauth/token, or absolute."),
+    "oauth2_method": _choice("OAuth 2: method", "Of the token request; POST where empty.", ["POST", "GET"]),
     "scope": _text("OAuth 2: scope", "Separated by spaces."),
     "client_auth": _choice(
         "OAuth 2: client authentication",
-        "basic: id and secret in a header. body: in the form. basic where empty.",
+        "basic: id and secret in a header. body: in the form (of a GET: in the query). basic where empty.",
         ["basic", "body"],
     ),
     "oauth2_params": _json("OAuth 2: further parameters", 'Sent with the token request, e.g. {"audience": "…"}.'),
@@ -71,6 +72,11 @@ FIELDS: dict[str, dict[str, Any]] = {
     ),
     "login_lifetime": _number("Login: lifetime", "Seconds that a token lives, where the answer doesn't say."),
     "refresh_codes": _text("Login: refresh codes", "Status codes that ask for a new token; 401, 403 where empty."),
+    "refresh_when": _json(
+        "Login, OAuth 2: refresh when",
+        "What an answer holds that asks for a new token under another status code,"
+        ' e.g. {"selector": "code", "in": 602}.',
+    ),
     "login_capture": _json(
         "Login: capture", 'What the refresh request needs of the answer, e.g. {"refresh": "refresh_token"}.'
     ),

@@ -30,6 +30,8 @@ from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import is_scalar
 
 _NOT_FOUND = 404
+#: Seconds after which the requests for the reason of a failure are given up.
+LONGEST_EXPLANATION = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def confirm_success(api: Api, details: StatusDetails, answered: Answered, before
     )
     handle = answered.handle
     scope = api.variables(handle.scope())
-    request = details.step.request.render(scope, api.settings.base_url, reference_base=_base(handle))
+    request = api.request(details.step.request, scope, reference_base=_base(handle))
     try:
         response = yield from send(
             api, request, stop=lambda response: speaks_of_status(plan.policy.rules, response, scope)
@@ -132,10 +134,10 @@ def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[str | N
 
     :return: the message of the last answer; None if there is no request, or one of them failed.
     """
-    scope, base, said = dict(api.variables(handle.scope())), _base(handle), None
+    scope, base, said = api.variables(handle.scope()), _base(handle), None
     for step in plan.failure_details:
         try:
-            request = step.request.render(scope, api.settings.base_url, reference_base=base)
+            request = api.request(step.request, scope, reference_base=base)
             response = yield from send(api, request)
             if not response.ok:
                 raise rejection(api, request, response, message=step.error_message)
@@ -144,7 +146,7 @@ def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[str | N
             return None
         found = captured(step.captures, response, scope)
         yield from missing(step.captures, found, request)
-        scope, base = {**scope, **found}, response.url
+        scope, base = api.variables(scope, found), response.url
         said = f"{said_in(api, response, step.error_message, scope)} ({request} answered {response.status})"
     return said
 

@@ -171,14 +171,16 @@ def send(
             raise
         # Credentials in the query aren't for the handle, nor for messages.
         response.url, response.method = request.url, request.method
-        if stop is not None and stop(response):
+        is_refused = token is not None and api.settings.auth.refuses_token(response, api.scope)
+        if stop is not None and not is_refused and stop(response):
             return response
         # One that was found may be as old as the one before it; one that was asked for is not.
         is_renewable = token is not None and (rejected is None or token.was_found)
-        if is_renewable and response.status in api.settings.auth.refresh_codes:
+        if is_renewable and (is_refused or response.status in api.settings.auth.refresh_codes):
             rejected = token
             yield Log(logging.INFO, f"{request} answered {response.status}: renewing the token")
             continue
+        _check_token(api, request, response, is_refused=is_refused)
         if response.status not in _REDIRECTS or "location" not in response.headers:
             return response
         visited.append((request.method, request.url))
@@ -192,6 +194,14 @@ def send(
                     " (login_selector='header:Set-Cookie', login_header='Cookie')"
                 )
             raise about(RedirectError(endless), request, response)
+
+
+def _check_token(api: Api, request: Request, response: Response, *, is_refused: bool) -> None:
+    """Raise an error if an answer refuses a token that has just been renewed."""
+    if is_refused:
+        said = said_in(api, response)
+        problem = f"{request} answered {response.status}, and by refresh_when the token isn't accepted: {said}"
+        raise about(AuthenticationError(f"{problem} (after the token was renewed)"), request, response)
 
 
 def _without_secrets(api: Api, request: Request) -> tuple[tuple[str, str], ...]:

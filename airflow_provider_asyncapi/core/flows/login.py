@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
     ContentError,
     MissingValueError,
+    RequestRejectedError,
     ResponseError,
     TransportError,
     UnsafeValueError,
@@ -31,6 +32,8 @@ from airflow_provider_asyncapi.core.values import JsonValue, as_number, as_text
 
 #: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
 _RENEW_BEFORE = 30.0
+#: What says that the credentials are wrong.
+_REFUSED = frozenset({400, 401, 403, 422})
 #: For so many seconds a login that was refused isn't tried again.
 _REFUSED_FOR = 5.0
 #: Seconds between two looks at whether another process has logged in, and after which it is taken to hang.
@@ -158,11 +161,13 @@ def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | 
         problem = f"login: {request} answered {response.status}: {said_in(api, response)}"
         raise about(TransportError(problem, sent=False), request, response)
     if not response.ok:
-        refused = AuthenticationError(
-            f"login: {request} answered {response.status}, expected 2xx: {said_in(api, response)}; check the"
-            " connection's login, password and login request"
-        )
-        raise about(refused, request, response)
+        answer = f"login: {request} answered {response.status}, expected 2xx: {said_in(api, response)}"
+        # RFC 6749, section 5.2: what is wrong with the credentials is a 400 or a 401.
+        if response.status in _REFUSED:
+            advice = "check the connection's login and password, and what the token request holds"
+            raise about(AuthenticationError(f"{answer}; {advice}"), request, response)
+        advice = "check address and method of the token request (oauth2_url and oauth2_method, or login_request)"
+        raise about(RequestRejectedError(f"{answer}; {advice}"), request, response)
     try:
         value = login.token.value(response, scope)
         captured = capture(login.captures, response, scope)

@@ -21,7 +21,13 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
 )
 from airflow_provider_asyncapi.core.flows.cancel import Cancellation, cancel
-from airflow_provider_asyncapi.core.flows.details import Answered, confirm_success, explain_failure, judge_answer
+from airflow_provider_asyncapi.core.flows.details import (
+    LONGEST_EXPLANATION,
+    Answered,
+    confirm_success,
+    explain_failure,
+    judge_answer,
+)
 from airflow_provider_asyncapi.core.flows.exchange import (
     Envelope,
     Patience,
@@ -321,7 +327,7 @@ def ended(
 ) -> Flow[JobHandle]:
     """Return the handle of a job that ended well; raise for one that didn't."""
     if verdict.outcome is Outcome.FAILURE:
-        said = yield from within(explain_failure(api, plan, handle), api.clock() + LAST_POLL)
+        said = yield from within(explain_failure(api, plan, handle), api.clock() + LONGEST_EXPLANATION)
         if said is None:
             text = said_in(api, response, plan.error_message, api.variables(handle.scope()))
             said = f"{text} ({request} answered {response.status})"

@@ -46,6 +46,36 @@ def test_an_api_key_is_sent_in_a_header_or_the_query():
     assert in_query.apply(REQUEST, None).headers == REQUEST.headers
 
 
+def test_a_token_request_may_be_a_get_with_its_parameters_in_the_query():
+    fields = {"login": "id", "password": SECRET, "oauth2_url": "/token", "oauth2_method": "get", "scope": "jobs"}
+    request = auth("oauth2", **fields).login.request.render({}, "https://h")
+    assert (request.method, request.url, request.body) == (
+        "GET",
+        "https://h/token?grant_type=client_credentials&scope=jobs",
+        None,
+    )
+    assert dict(request.headers)["Authorization"].startswith("Basic ")
+    assert "Content-Type" not in dict(request.headers)
+    in_query = auth("oauth2", **fields, client_auth="body").login.request.render({}, "https://h")
+    assert in_query.url.endswith(f"&client_id=id&client_secret={SECRET}")
+    assert SECRET not in str(in_query)
+
+
+@pytest.mark.parametrize("name", ["login_request", "refresh_request"])
+def test_a_login_request_may_be_authenticated_with_basic(name):
+    fields = {"login_request": {"endpoint": "/login"}, "login_selector": "token", "login": "ann", "password": SECRET}
+    asked = {"endpoint": "/t", "method": "POST", "auth": "basic", "headers": {"X": "1"}}
+    made = auth("login", **{**fields, name: asked})
+    request = made.login.request if name == "login_request" else made.login.refresh
+    pair = base64.b64encode(f"ann:{SECRET}".encode()).decode()
+    assert request.headers == {"X": "1", "Authorization": f"Basic {pair}"}
+    assert SECRET not in repr(made)
+    with pytest.raises(ConfigurationError, match="auth can only be 'basic', not 'bearer'"):
+        auth("login", **{**fields, name: {"endpoint": "/t", "auth": "bearer"}})
+    with pytest.raises(ConfigurationError, match=rf"needs login \(the user name that the {name} sends\)"):
+        auth("login", **{**fields, "login": "", name: {"endpoint": "/t", "auth": "basic"}})
+
+
 def test_client_credentials_are_sent_in_a_header_or_the_body():
     fields = {
         "login": "id",
@@ -111,6 +141,16 @@ def test_a_login_may_expire_and_be_refreshed():
         ),
         ("oauth2", {"login": "x", "password": SECRET}, r"auth 'oauth2' needs oauth2_url \(the token endpoint\)"),
         ("oauth2", {"login": "x", "oauth2_url": "/t"}, "auth 'oauth2' needs password"),
+        (
+            "oauth2",
+            {"login": "x", "password": SECRET, "oauth2_url": "/t", "oauth2_method": "PUT"},
+            "oauth2_method has to be 'POST' or 'GET', not 'PUT'",
+        ),
+        (
+            "oauth2",
+            {"login": "x", "password": SECRET, "oauth2_url": "/t", "refresh_when": {"selector": "a"}},
+            "connection: refresh_when: has to have a selector and one of",
+        ),
         (
             "oauth2",
             {"login": "x", "password": SECRET, "oauth2_url": "/t", "client_auth": "jwt"},

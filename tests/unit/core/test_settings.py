@@ -113,6 +113,10 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ),
         ({"headers": {"Content-Length": 7}}, "connection: headers: the header 'Content-Length' is made of the body"),
         ({"oauth2_url": "/token"}, "oauth2_url is for auth 'oauth2', and auth is 'none'; set auth, or take oauth2_url"),
+        (
+            {"refresh_when": {"selector": "a", "in": 1}},
+            "refresh_when needs auth 'oauth2' or 'login'",
+        ),
         ({"login": "u", "login_request": {"endpoint": "/x"}}, "login_request is for auth 'login', and auth is 'basic'"),
         ({"headers": {"X-K": "a"}, "secret_headers": {"x-k": SECRET}}, "'x-k' is in both headers and secret_headers"),
         ({"variables": {"k": "a"}, "secrets": {"k": SECRET}}, "'k' is in both variables and secrets"),

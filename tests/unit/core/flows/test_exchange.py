@@ -129,6 +129,32 @@ def test_refused_credentials_are_renewed_once():
     assert script.logs == [(logging.INFO, f"GET {BASE}/jobs answered 401: renewing the token")]
 
 
+EXPIRING = {**LOGIN, "refresh_when": {"selector": "code", "in": [602]}}
+EXPIRED = answer({"code": 602, "message": "token expired"})
+
+
+def test_a_token_that_a_good_answer_calls_expired_is_renewed():
+    replies = [answer({"token": "old-token"}), EXPIRED, answer({"token": "new-token"}), answer({})]
+    script = Script(make_api(**EXPIRING), *replies)
+    # Whatever a rule of the task makes of the status code.
+    assert script.run(send(script.api, get(), stop=lambda _: True)).json == {}
+    assert script.paths == ["POST /login", "GET /jobs", "POST /login", "GET /jobs"]
+    assert script.header("Authorization") == "Bearer new-token"
+
+
+def test_a_token_that_is_called_expired_once_more_is_final():
+    script = Script(make_api(**EXPIRING), *[answer({"token": "t-1"}), EXPIRED, answer({"token": "t-2"}), EXPIRED])
+    with pytest.raises(AuthenticationError, match=r"answered 200, and by refresh_when .*: token expired \(after"):
+        script.run(send(script.api, get()))
+
+
+def test_an_answer_that_cannot_be_read_does_not_refuse_a_token():
+    script = Script(make_api(**EXPIRING), answer({"token": "t-1"}), answer(b"<html>"))
+    assert script.run(send(script.api, get())).ok
+    script = Script(make_api(**EXPIRING), EXPIRED)
+    assert script.run(send(script.api, Request("GET", "https://elsewhere.example.com/x"))).ok
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_credentials_refused_after_the_renewal_are_final(status):
     api = make_api(**LOGIN)

@@ -6,7 +6,12 @@ import logging
 import pytest
 
 from airflow_provider_asyncapi.core.auth import Token
-from airflow_provider_asyncapi.core.errors import AuthenticationError, MissingValueError, TransportError
+from airflow_provider_asyncapi.core.errors import (
+    AuthenticationError,
+    MissingValueError,
+    RequestRejectedError,
+    TransportError,
+)
 from airflow_provider_asyncapi.core.flows.exchange import send
 from airflow_provider_asyncapi.core.flows.login import Keyring, authorize, authorize_in_turn, log_in
 from airflow_provider_asyncapi.core.messages import Request
@@ -38,6 +43,20 @@ def test_a_login_sends_what_the_connection_says_and_takes_the_token():
     token = log_in_with(script)
     assert script.requests[0].body == b'{"user":"ann","password":"pw-planted"}'
     assert (token.value, token.renew_at) == ("t-one", None)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 422])
+def test_a_login_that_is_refused_says_to_check_the_credentials(status):
+    script = Script(make_api(**FIELDS), answer({"error_description": "invalid client"}, status))
+    with pytest.raises(AuthenticationError, match=f"answered {status}, .*: invalid client; check the connection"):
+        log_in_with(script)
+
+
+@pytest.mark.parametrize("status", [404, 405, 415, 501])
+def test_a_login_at_a_wrong_address_says_to_check_the_address_and_the_method(status):
+    with pytest.raises(RequestRejectedError, match="check address and method of the token request") as raised:
+        log_in_with(Script(make_api(**FIELDS), answer({}, status)))
+    assert not isinstance(raised.value, AuthenticationError)
 
 
 def test_an_integer_is_a_token_too():
