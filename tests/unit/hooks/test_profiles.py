@@ -54,6 +54,12 @@ def write(folder: Path, name: str, text: str) -> None:
     (folder / f"{name}.toml").write_text(text)
 
 
+def test_the_profiles_cancel_is_that_of_a_submit_whose_request_has_changed_only_if_it_is_wanted() -> None:
+    profile = {"trigger": {"endpoint": "/jobs"}, "cancel": {"endpoint": "/jobs/{identifier}"}}
+    assert "cancel" not in merged("trigger", profile, {"on_changed_request": "resume"})
+    assert merged("trigger", profile, {"on_changed_request": "cancel"})["cancel"] == profile["cancel"]
+
+
 def test_the_shipped_ones_are_found() -> None:
     assert {"celigo", "cloud_elements", "http_202", "panoply", "phixflow", "vayana"} <= set(SHIPPED)
     assert load_profile("celigo")["trigger"]["identifier"] == "_jobId"
