@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+from airflow_provider_asyncapi.core.values import displayable
+
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.auth import Token
     from airflow_provider_asyncapi.core.batch import Answers, Batch
@@ -131,6 +133,10 @@ class Log:
 
     level: int
     message: str
+
+    def __post_init__(self) -> None:
+        """Take out what an API has put there for a terminal."""
+        object.__setattr__(self, "message", displayable(self.message))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
-from airflow_provider_asyncapi.core.values import clean_text
+from airflow_provider_asyncapi.core.values import displayable
 
 #: What an error holds about the exchange in which it happened, beside its message.
 EXCHANGE_FIELDS = ("method", "url", "http_status")
@@ -19,7 +19,7 @@ E = TypeVar("E", bound="AsyncApiError")
 
 class AsyncApiError(Exception):
     """
-    Base of all errors of this package. Its text can be logged and stored, whatever an API has put into it.
+    Base of all errors of this package. Its text can be logged, shown and stored, whatever an API has put into it.
 
     :ivar method: the method of the request; None if the error isn't about a request.
     :ivar url: the URL that answered, or was asked, without its query.
@@ -31,7 +31,7 @@ class AsyncApiError(Exception):
     http_status: int | None = None
 
     def __str__(self) -> str:
-        return clean_text(super().__str__())
+        return displayable(super().__str__())
 
     def with_message(self, message: str) -> Self:
         """Return the same error, of the same class and with the same fields, under another message."""

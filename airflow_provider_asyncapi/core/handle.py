@@ -19,7 +19,7 @@ from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.storable import to_storable, to_storable_status
 from airflow_provider_asyncapi.core.templates import CONTROL
-from airflow_provider_asyncapi.core.values import JsonValue, clean_text, shorten
+from airflow_provider_asyncapi.core.values import JsonValue, clean_text, displayable, shorten
 
 #: Of the layout; see :mod:`~.layouts`.
 VERSION = 1
@@ -126,6 +126,11 @@ class JobHandle:
             "task": dict(self.task),
             "call": self.call,
         }
+
+    @property
+    def shown_identifier(self) -> str:
+        """The identifier as it stands in a log."""
+        return displayable(str(self.identifier))
 
     @property
     def result_identifier(self) -> JsonValue:

@@ -13,6 +13,9 @@ from typing import Any, TypeAlias
 JsonValue: TypeAlias = Any
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+#: What a terminal acts on, or what changes the order in which a text is read (https://trojansource.codes): the control
+#: characters but tab and line feed, line and paragraph separators, bidirectional marks and overrides.
+_UNDISPLAYABLE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 #: The last one that writes equal values alike; later ones also tell which objects are the same.
 _MARSHAL_VERSION = 2
 #: xml.sax has the same, and costs each DAG file more to import than all else here.
@@ -90,6 +93,11 @@ def shorten(text: str, limit: int = 300, *, length: int | None = None) -> str:
 def clean_text(text: str) -> str:
     """Replace what UTF-8 or a database has no form for: halves of surrogate pairs, and NUL."""
     return text if text.isascii() and "\0" not in text else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def displayable(text: str) -> str:
+    """Replace what can't be stored (:func:`clean_text`), and what a log must not show: escape sequences, for one."""
+    return text if text.isprintable() else _UNDISPLAYABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def escape_xml(text: str, *, quotes: bool = True) -> str:

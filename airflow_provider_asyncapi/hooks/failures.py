@@ -68,7 +68,7 @@ class Failures:
             log.warning("failed_records: found no records at %s, failed or not", self._partial.condition.selection)
         if not self.failed:
             return
-        message = f"{self.failed} of {self._records} records of job {self._fetching.handle.identifier} failed"
+        message = f"{self.failed} of {self._records} records of job {self._fetching.handle.shown_identifier} failed"
         if self._partial.action == "fail":
             raise PartialResultError(f"{message}; set on_partial to 'warn' or 'skip' to go on without them")
         if self._partial.action == "skip":

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooLargeError
 from airflow_provider_asyncapi.core.filenames import OWN_NAMES
 from airflow_provider_asyncapi.core.meter import Meter
+from airflow_provider_asyncapi.core.values import displayable
 from airflow_provider_asyncapi.hooks.places import place_of
 from airflow_provider_asyncapi.hooks.undo import Pair, UndoRecord, UnverifiedRecordError
 
@@ -329,6 +330,6 @@ class Destination:
                     self._place.bring_back(former, name)
             except Exception:
                 # The error that led here says more than this one.
-                log.warning("%s couldn't be put back as it was", self._place.shown(name), exc_info=True)
+                log.warning("%s couldn't be put back as it was", displayable(self._place.shown(name)), exc_info=True)
                 worked = False
         return worked

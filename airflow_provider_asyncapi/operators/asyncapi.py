@@ -355,7 +355,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
         handle = self.handle_of(self.from_job)
         if handle.outcome is Outcome.NO_DATA:
-            raise AirflowSkipException(f"Job {handle.identifier} ended with no data: there is nothing to fetch")
+            raise AirflowSkipException(f"Job {handle.shown_identifier} ended with no data: there is nothing to fetch")
         plan = self.parsed()
         limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
         ti = context["ti"]

@@ -415,7 +415,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         """Hand the job on; what depends on it is skipped where there is no data."""
         if handle.outcome is Outcome.FAILURE:
             show(context, JOB_KEY, handle.dump())
-            raise to_airflow(JobFailedError(f"Job {handle.identifier} failed when it was submitted"))
+            raise to_airflow(JobFailedError(f"Job {handle.shown_identifier} failed when it was submitted"))
         self.push_handle(context, handle)
         result = handle.result_identifier
         if handle.outcome is Outcome.NO_DATA:
@@ -423,7 +423,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             ti: Any = context["ti"]
             # Of a mapped task the skipped ones are told by their handle: the fetch operator skips itself.
             if waiting and ti.map_index < 0:
-                self.log.info("Job %s ended with no data: skipping %s", handle.identifier, [t.task_id for t in waiting])
+                self.log.info(
+                    "Job %s ended with no data: skipping %s", handle.shown_identifier, [t.task_id for t in waiting]
+                )
                 # Skipping ends the task before Airflow pushes what it returns.
                 ti.xcom_push(RETURN_KEY, result)
                 self.skip(ti=ti, tasks=waiting)

@@ -140,7 +140,7 @@ async def has_called(job: JobHandle, heard: int) -> bool:
         try:
             kept: Any = await _uninterrupted(read_xcom(CALLS_KEY, task))
         except AirflowAwayError as error:
-            log.warning("Can't tell yet whether job %s has called back: %s", job.identifier, error)
+            log.warning("Can't tell yet whether job %s has called back: %s", job.shown_identifier, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
         else:
@@ -163,13 +163,13 @@ async def why_unwanted(ti: Any, job: JobHandle, *, is_last_try: bool = False, ca
     try:
         reason = await _why_unwanted(reference(ti), job, is_last_try=is_last_try)
         if reason is not None and calls and await _has_ended(ti):
-            log.info("Job %s is over, as its callback said, so it isn't cancelled", job.identifier)
+            log.info("Job %s is over, as its callback said, so it isn't cancelled", job.shown_identifier)
             return None
     except Exception as error:  # noqa: BLE001 - its API server may be away: a reason to kill tasks
-        log.warning("Can't tell whether job %s is still wanted, so it isn't cancelled: %s", job.identifier, error)
+        log.warning("Can't tell whether job %s is still wanted, so it isn't cancelled: %s", job.shown_identifier, error)
         return None
     if reason is None:
-        log.info("Job %s is still wanted, so it isn't cancelled", job.identifier)
+        log.info("Job %s is still wanted, so it isn't cancelled", job.shown_identifier)
     return reason
 
 
@@ -188,7 +188,7 @@ def why_unwanted_here(ti: Any, job: JobHandle) -> str | None:
     asking.start()
     asking.join(_SOON)
     if not found:
-        log.warning("Can't tell whether job %s is still wanted, so it isn't cancelled: no answer", job.identifier)
+        log.warning("Can't tell whether job %s is still wanted, so it isn't cancelled: no answer", job.shown_identifier)
         return None
     return found[0]
 

@@ -9,6 +9,7 @@ from airflow_provider_asyncapi.core.values import (
     as_number,
     as_text,
     comparable,
+    displayable,
     frozen,
     is_scalar,
     shorten,
@@ -32,6 +33,18 @@ def test_values_compare_as_json(one, other):
 @pytest.mark.parametrize(("one", "other"), [("Done", "done"), (True, 1), (1, "1.0"), (True, "True"), ([1], 1)])
 def test_values_that_differ_in_json_do_not_compare(one, other):
     assert comparable(one) != comparable(other)
+
+
+#: ESC, a C1 control, overrides and isolates of the direction, marks, a line separator, half a character.
+NASTY = "\x1b[2J \x9b1m \x07 \r \u202e \u2066 \u2069 \u200f \u061c \u2028 \ud83d \x7f \0"
+
+
+def test_nothing_that_a_terminal_acts_on_is_displayed():
+    assert displayable(NASTY).replace("\N{REPLACEMENT CHARACTER}", "") == "[2J 1m" + " " * 11
+    assert (
+        displayable("tab\tand\nline, Größe, \u4f60, \U0001f600, \u05d0")
+        == "tab\tand\nline, Größe, \u4f60, \U0001f600, \u05d0"
+    )
 
 
 def test_case_is_ignored_on_request_only():

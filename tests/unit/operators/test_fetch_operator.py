@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Asset
+from airflow.providers.common.compat.sdk import AirflowSkipException, Asset
 
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator
 from tests.unit.worlds import TI, ApiServer, context_of, reply
@@ -80,3 +80,10 @@ def test_a_task_that_is_killed_leaves_nothing(api: ApiServer, tmp_path: Any, mon
         operator.execute(context_of(TI()))
     assert list(tmp_path.iterdir()) == []
     operator.on_kill()
+
+
+def test_what_the_task_says_of_a_job_holds_nothing_that_a_terminal_acts_on(api: ApiServer) -> None:
+    job = {"version": 1, "identifier": "a\x9b1m\u202eb", "outcome": "no_data"}
+    with pytest.raises(AirflowSkipException) as caught:
+        fetching(job=job).execute(context_of(TI()))
+    assert str(caught.value).startswith("Job a\N{REPLACEMENT CHARACTER}1m\N{REPLACEMENT CHARACTER}b ended with no data")
