@@ -15,7 +15,7 @@ from fastapi import APIRouter, HTTPException, Path, Request
 from starlette.requests import ClientDisconnect
 
 from airflow_provider_asyncapi.core.callbacks import PATH, Reference
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallError, NewerLayoutError
 from airflow_provider_asyncapi.core.messages import Headers
 from airflow_provider_asyncapi.plugins import receipts
 from airflow_provider_asyncapi.plugins.asyncapi import URL_PREFIX
@@ -150,9 +150,13 @@ async def _read(request: Request) -> Incoming:
 
 
 def _refuse(error: AsyncApiError) -> NoReturn:
-    """Say no, the same to all, so that nobody learns what is right and what is wrong."""
+    """
+    Say no, the same to all, so that nobody learns what is right and what is wrong.
+
+    Only a caller who may mend it by calling again learns that.
+    """
     _refusals.note(error)
-    _hang_up(429 if isinstance(error, TooManyCallsError) else 404)
+    _hang_up(429 if isinstance(error, TooManyCallsError) else 503 if isinstance(error, NewerLayoutError) else 404)
 
 
 def _hang_up(status: int) -> NoReturn:

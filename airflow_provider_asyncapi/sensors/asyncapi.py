@@ -25,7 +25,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 from airflow_provider_asyncapi.core import plans
-from airflow_provider_asyncapi.core.errors import ConfigurationError, JobFailedError, read_error
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError, read_error
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.values import as_list
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
@@ -316,7 +316,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
                 return self._finish(context, self.handle_of(handle))
             case {"called": True}:
                 plan: WaitPlan = self.parsed()
-                began = None if wait is None else plans.Wait.parse(wait)
+                began = None if wait is None else self._read_state(wait)
                 handle = self.handle_of(self.from_job) if began is None else began.handle
                 return self._finish(context, self._wait(context, plan, handle, began))
             case {"begin": str(why)}:
@@ -324,6 +324,14 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
                 forget(context)
                 return self._begin(context)
         raise AsyncApiException(f"The trigger's event can't be understood: {type(event).__name__}")
+
+    @staticmethod
+    def _read_state(stored: dict[str, Any]) -> Wait:
+        """Read where a wait stood that is gone on with, in our exceptions."""
+        try:
+            return plans.Wait.parse(stored)
+        except AsyncApiError as error:
+            raise to_airflow(error) from error
 
     def on_kill(self) -> None:
         """

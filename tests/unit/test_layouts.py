@@ -176,6 +176,8 @@ def test_a_newer_layout_is_an_error_that_a_later_try_may_mend(
     assert event["error"]["kind"] == "NewerLayoutError"
     upgrade_error(lambda: sensor_of("j-1").execute_complete(context_of(TI()), event))
     upgrade_error(lambda: sensor_of(newer["job"]).execute(context_of(TI())))
+    resuming = sensor_of("j-1", callback=True).execute_complete
+    upgrade_error(lambda: resuming(context_of(TI()), {"called": True}, **newer["next_kwargs"]))
     for key, stored in newer["store"].items():
         ti = TI()
         ti.first_poke = time.time() - 1

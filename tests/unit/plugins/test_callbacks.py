@@ -373,6 +373,14 @@ def test_a_job_that_calls_back_without_end_is_stopped(client: TestClient, databa
     assert len(database.calls) == 3
 
 
+def test_a_call_about_a_job_of_a_newer_layout_is_asked_to_come_again(
+    client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "place_of", lambda _: Submission.parse({"version": 99}))
+    assert client.post(URL, json={}).status_code == 503
+    assert database.calls == []
+
+
 def test_a_flood_of_refusals_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(callbacks, "log", SimpleNamespace(warning=lambda text, *values: lines.append(text % values)))
