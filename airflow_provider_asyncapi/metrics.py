@@ -12,12 +12,15 @@ from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Polled
+    from airflow_provider_asyncapi.core.lateness import Delay
 
 #: Counters: the polls made, and those of them that failed in passing.
 POLLS = "asyncapi.polls"
 POLL_ERRORS = "asyncapi.poll_errors"
 #: A timer: from the beginning of a wait until a poll or a callback said that the job is over, in seconds.
 WAIT_SECONDS = "asyncapi.wait_seconds"
+#: A timer: by how much the latest poll of some seconds was late, in seconds; nothing while polls are on time.
+POLL_LAG_SECONDS = "asyncapi.poll_lag_seconds"
 #: A counter: the callbacks that were taken, repetitions included.
 CALLBACKS = "asyncapi.callbacks"
 
@@ -28,6 +31,9 @@ _SWITCHES = ("statsd_on", "statsd_datadog_enabled", "otel_on")
 _SEND_EVERY = 5.0
 
 _Counts = Counter[tuple[str, str]]
+#: Connection and reason to the longest delay, in seconds.
+_Lags = dict[tuple[str, str], float]
+_lags: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lags] = WeakKeyDictionary()
 _sums: WeakKeyDictionary[asyncio.AbstractEventLoop, _Counts] = WeakKeyDictionary()
 
 
@@ -41,6 +47,8 @@ def poll_made(conn_id: str, polled: Polled, began: float) -> None:
         count(POLLS, conn_id)
     if polled.errors:
         count(POLL_ERRORS, conn_id)
+    if polled.delay is not None:
+        _poll_late(conn_id, polled.delay)
     if polled.handle.outcome.is_final and _are_wanted():
         _send(_loop(), partial(_send_time, WAIT_SECONDS, conn_id, time.time() - began))
 
@@ -58,6 +66,20 @@ def count(name: str, conn_id: str) -> None:
         sums = _sums[loop] = Counter()
         loop.call_later(_SEND_EVERY, _send_sums, loop)
     sums[name, conn_id] += 1
+
+
+def _poll_late(conn_id: str, delay: Delay) -> None:
+    if not _are_wanted():
+        return
+    loop, key = _loop(), (conn_id, delay.reason.replace(" ", "_"))
+    if loop is None:
+        _send_lags({key: delay.seconds})
+        return
+    lags = _lags.get(loop)
+    if lags is None:
+        lags = _lags[loop] = {}
+        loop.call_later(_SEND_EVERY, _send_longest, loop)
+    lags[key] = max(delay.seconds, lags.get(key, 0.0))
 
 
 @cache
@@ -82,6 +104,17 @@ def _send(loop: asyncio.AbstractEventLoop | None, send: Callable[[], None]) -> N
 
 def _send_sums(loop: asyncio.AbstractEventLoop) -> None:
     _send(loop, partial(_send_counts, _sums.pop(loop)))
+
+
+def _send_longest(loop: asyncio.AbstractEventLoop) -> None:
+    _send(loop, partial(_send_lags, _lags.pop(loop)))
+
+
+def _send_lags(lags: Mapping[tuple[str, str], float]) -> None:
+    from airflow.providers.common.compat.sdk import Stats
+
+    for (conn_id, reason), seconds in lags.items():
+        Stats.timing(POLL_LAG_SECONDS, seconds, tags={_TAG: conn_id, "reason": reason})
 
 
 def _send_counts(counts: Mapping[tuple[str, str], int]) -> None:

@@ -59,7 +59,8 @@ class Showing:
 
     def after(self, polled: Polled) -> dict[str, Any]:
         """Give the XComs to push: of most polls none."""
-        if not polled.changed and polled.error is None and self._shown is not None and self._shown.error is None:
+        is_plain = not polled.changed and polled.error is None and polled.delay is None
+        if is_plain and self._shown is not None and self._shown.error is None and self._shown.delay is None:
             return {}
         from airflow.providers.common.compat.sdk import redact
 

@@ -8,6 +8,7 @@ over the real protocol. The contenders take turns. Run alone, it takes arguments
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import socket
@@ -163,9 +164,14 @@ class Supervisor:
 
 
 @contextmanager
-def serving() -> Iterator[int]:
-    """Run the server, and give its port."""
-    with subprocess.Popen([sys.executable, "-m", "benchmarks.polling_server"], stdout=subprocess.PIPE) as process:
+def serving(latency: float = 0.0) -> Iterator[int]:
+    """
+    Run the server, and give its port.
+
+    :param latency: how long each answer takes, in seconds.
+    """
+    command = [sys.executable, "-m", "benchmarks.polling_server", str(latency)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
             yield int(process.stdout.readline())
@@ -173,14 +179,15 @@ def serving() -> Iterator[int]:
             process.kill()
 
 
-def measure(contender: str, triggers: int, seconds: float, profile: str = "") -> dict[str, float]:
+def measure(contender: str, triggers: int, seconds: float, profile: str = "", latency: float = 0.0) -> dict[str, float]:
     """
     Run triggers of one kind, and give the figures.
 
+    :param latency: how long each answer takes, in seconds.
     :param profile: the file that a profile of the triggerer is written to, if any.
     """
     ours, theirs = socket.socketpair()
-    with tempfile.TemporaryDirectory() as home, serving() as port, ours:
+    with tempfile.TemporaryDirectory() as home, serving(latency) as port, ours:
         spec = {
             "warm": _WARM,
             "triggers": triggers,
@@ -209,13 +216,13 @@ def measure(contender: str, triggers: int, seconds: float, profile: str = "") ->
     return {**measured, "look_ups": supervisor.asked["GetConnection"]}
 
 
-def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int) -> list[tuple[str, ...]]:
+def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int, latency: float) -> list[tuple[str, ...]]:
     def median(contender: str, name: str) -> float:
         return statistics.median(result[name] for result in results[contender])
 
     rows: list[tuple[str, ...]] = [
         (
-            f"{triggers} triggers, each polls every second",
+            f"{triggers} triggers, each polls a second after an answer, which takes {latency * 1000:g} ms",
             "CPU s/s",
             "ms/poll",
             "polls/s",
@@ -233,7 +240,7 @@ def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int) -> list[
     ]
     for contender in results:
         polls = median(contender, "polls")
-        due = triggers if contender != "sleep" else 0
+        due = triggers / (1 + latency) if contender != "sleep" else 0
         per_poll = [f"{median(contender, name) / polls:.4f}" if polls else "-" for name in ("connections", "lines")]
         rows.append(
             (
@@ -242,7 +249,7 @@ def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int) -> list[
                 f"{median(contender, 'cpu') * 1000 / polls:.3f}" if polls else "-",
                 f"{polls / median(contender, 'elapsed'):.0f}",
                 f"{median(contender, 'requests') / median(contender, 'elapsed'):.0f}",
-                f"{due}",
+                f"{due:.0f}",
                 f"{median(contender, 'running'):.0f}",
                 f"{median(contender, 'lag_p50') * 1000:.1f}",
                 f"{median(contender, 'lag_p99') * 1000:.1f}",
@@ -259,17 +266,18 @@ def main(given: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.polling", description=__doc__)
     parser.add_argument("--triggers", type=int, nargs="+", default=[1000, 5000], help="how many triggers")
+    parser.add_argument("--latency", type=float, nargs="+", default=[10, 200], help="how long an answer takes, in ms")
     parser.add_argument("--seconds", type=float, default=15, help="how long each contender is measured")
     parser.add_argument("--rounds", type=int, default=1, help="how often; the medians are shown")
     parser.add_argument("--only", nargs="+", default=list(NAMES), choices=list(NAMES), help="some contenders only")
     arguments = parser.parse_args(given or [])
     contenders = [name for name in NAMES if name in arguments.only or name == "sleep"]
-    for triggers in arguments.triggers:
+    for triggers, latency in itertools.product(arguments.triggers, [each / 1000 for each in arguments.latency]):
         results: dict[str, list[dict[str, float]]] = {contender: [] for contender in contenders}
         for _ in range(arguments.rounds):
             for contender in contenders:
-                results[contender].append(measure(contender, triggers, arguments.seconds))
-        table("Polling", _rows(results, triggers))
+                results[contender].append(measure(contender, triggers, arguments.seconds, latency=latency))
+        table("Polling", _rows(results, triggers, latency))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
-"""A server that answers at once from canned bytes, and counts; started as a module, it prints its port."""
+"""
+A server that answers from canned bytes, and counts: ``python -m benchmarks.polling_server [LATENCY]``.
+
+It prints its port. LATENCY is how long each answer takes, in seconds; 0 by default.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,6 +30,7 @@ _RUNNING = _ok({"data": _JOB})
 class Server(asyncio.Protocol):
     """One connection; requests have no body, and are answered by their path."""
 
+    latency = 0.0
     connections = 0
     requests = 0
     #: Jobs that were asked for beyond one per request.
@@ -54,14 +60,20 @@ class Server(asyncio.Protocol):
             Server.requests += 1
             Server.paths.add(path)
             if path.startswith(b"/http/"):
-                self._transport.write(_NOT_YET)
+                self._answer(_NOT_YET)
             elif path.startswith(b"/v1/batch?"):
                 (joined,) = parse_qs(urlsplit(path.decode()).query)["ids"]
                 identifiers = joined.split(",")
                 Server.jobs += len(identifiers) - 1
-                self._transport.write(_ok({"jobs": [{**_JOB, "id": each} for each in identifiers]}))
+                self._answer(_ok({"jobs": [{**_JOB, "id": each} for each in identifiers]}))
             else:
-                self._transport.write(_RUNNING)
+                self._answer(_RUNNING)
+
+    def _answer(self, data: bytes) -> None:
+        if Server.latency:
+            asyncio.get_running_loop().call_later(Server.latency, self._transport.write, data)
+        else:
+            self._transport.write(data)
 
 
 async def main() -> None:
@@ -72,4 +84,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    Server.latency = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
     uvloop.run(main())

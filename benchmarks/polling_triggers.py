@@ -26,7 +26,8 @@ class SleepingTrigger(BaseTrigger):
 
 @cache
 def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession()
+    # As many connections as are needed, as ours has.
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
 
 
 class BareTrigger(BaseTrigger):

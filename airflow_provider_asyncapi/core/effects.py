@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.auth import Token
     from airflow_provider_asyncapi.core.batch import Answers, Batch
     from airflow_provider_asyncapi.core.handle import JobHandle
+    from airflow_provider_asyncapi.core.lateness import Delay
     from airflow_provider_asyncapi.core.messages import Request, Response
     from airflow_provider_asyncapi.core.submission import Submission
 
@@ -152,6 +153,7 @@ class Polled:
     :param pause: seconds until the next; None where none follows.
     :param error: what went wrong with it.
     :param called: whether it was no poll, but the job called back.
+    :param delay: by how much it was late; None if it was on time.
     """
 
     handle: JobHandle
@@ -162,6 +164,7 @@ class Polled:
     pause: float | None = None
     error: str | None = None
     called: bool = False
+    delay: Delay | None = None
 
 
 @dataclass(frozen=True, slots=True)

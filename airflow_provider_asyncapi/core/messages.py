@@ -21,6 +21,8 @@ from airflow_provider_asyncapi.core.values import JsonValue, frozen
 if TYPE_CHECKING:
     from lxml import etree
 
+    from airflow_provider_asyncapi.core.lateness import Delay
+
 T = TypeVar("T")
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -148,6 +150,7 @@ class Response:
     :param method: the method of the request that was answered; after a redirect it may be another than at first.
     :param charset: the charset of the text, if the author says it; what the answer says about it doesn't count then.
     :param streamed: bytes that went to a sink instead of the body, content codings not undone.
+    :param delay: by how much the request was late; None if it was on time.
     """
 
     status: int
@@ -155,6 +158,7 @@ class Response:
     body: bytes = b""
     url: str = ""
     streamed: int = 0
+    delay: Delay | None = None
     charset: str | None = None
     method: str = "GET"
 
@@ -244,7 +248,7 @@ class Part(Response):
     """
 
     def __init__(self, whole: Response, value: JsonValue) -> None:
-        self.status, self.headers, self.url = whole.status, whole.headers, whole.url
+        self.status, self.headers, self.url, self.delay = whole.status, whole.headers, whole.url, whole.delay
         self.json = value
 
     @cached_property

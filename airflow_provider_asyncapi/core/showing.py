@@ -9,11 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_asyncapi.core.effects import Polled
+from airflow_provider_asyncapi.core.lateness import Delay
 from airflow_provider_asyncapi.core.plans.wait import Wait
 from airflow_provider_asyncapi.core.values import JsonValue, as_number, shorten
 
 #: The longest message that is shown, in characters; the task's log has it whole.
 _MAX_ERROR = 1000
+#: That polls have become late, or are on time again, is told at most once in so many seconds. It may change with each
+#: poll, and it is seldom one task's alone.
+_DELAY_EVERY = 60.0
 
 
 def shown_wait(conn_id: str, state: Wait) -> dict[str, JsonValue]:
@@ -33,16 +37,18 @@ class ShownPoll:
     :param at: when the poll was made that this tells of, in seconds since the epoch.
     :param pause: seconds from it to the next; None where none follows.
     :param error: what went wrong with it; None where it was answered.
+    :param delay: by how much it was late; None if it was on time.
     """
 
     at: float
     pause: float | None
     error: str | None = None
+    delay: Delay | None = None
 
     @classmethod
     def of(cls, polled: Polled) -> ShownPoll:
         """Give what a poll tells."""
-        return cls(polled.at, polled.pause, polled.error and shorten(polled.error, _MAX_ERROR))
+        return cls(polled.at, polled.pause, polled.error and shorten(polled.error, _MAX_ERROR), polled.delay)
 
     @classmethod
     def ending(cls, at: float, error: str) -> ShownPoll:
@@ -55,15 +61,17 @@ class ShownPoll:
         if not isinstance(given, Mapping) or (at := seconds_of(given.get("at"))) is None:
             return None
         error = given.get("error")
-        return cls(at, as_number(given.get("pause")), error if isinstance(error, str) else None)
+        delay = Delay.parse(given.get("delay"))
+        return cls(at, as_number(given.get("pause")), error if isinstance(error, str) else None, delay)
 
     def dump(self) -> dict[str, JsonValue]:
         """Give it as plain data."""
-        return {"at": _iso(self.at), "pause": self.pause and round(self.pause, 3), "error": self.error}
+        plain = {"at": _iso(self.at), "pause": self.pause and round(self.pause, 3), "error": self.error}
+        return plain if self.delay is None else {**plain, "delay": self.delay.dump()}
 
     def is_news(self, shown: ShownPoll | None, *, changed: bool) -> bool:
         """
-        Tell whether this should be shown: another error, or the end of one.
+        Tell whether this should be shown: another error, or the end of one; a delay, or the end of one.
 
         Most polls differ in their time alone, which people can work out. That the pauses have become much longer or
         shorter is told when there are other news of the job: each message costs Airflow a write to its database.
@@ -73,7 +81,14 @@ class ShownPoll:
         """
         if shown is None or self.error != shown.error:
             return True
+        if not self._is_as_late_as(shown) and self.at - shown.at >= _DELAY_EVERY:
+            return True
         return changed and not _alike(self.pause, shown.pause)
+
+    def _is_as_late_as(self, shown: ShownPoll) -> bool:
+        if self.delay is None or shown.delay is None:
+            return self.delay is shown.delay
+        return self.delay.reason is shown.delay.reason and _alike(self.delay.seconds, shown.delay.seconds)
 
     def next_poll(self, since: float, now: float) -> float | None:
         """
@@ -84,12 +99,14 @@ class ShownPoll:
         if not self.pause or self.pause < 0:
             return None
         latest = max(self.at, since)
-        passed = (now - latest) / self.pause
+        # Polls that are late are likely to go on being so.
+        pause = self.pause + (0.0 if self.delay is None else self.delay.seconds)
+        passed = (now - latest) / pause
         if not math.isfinite(passed):
             return None
         pauses = max(1, math.ceil(passed))
         # After errors the pauses grow: of those to come nobody has told.
-        return latest + self.pause * pauses if pauses == 1 or self.error is None else None
+        return latest + pause * pauses if pauses == 1 or self.error is None else None
 
 
 def seconds_of(given: Any) -> float | None:

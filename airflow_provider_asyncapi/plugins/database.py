@@ -221,6 +221,7 @@ def _described(row: Any, now: float) -> dict[str, Any]:
         "ended_at": None if group == "waiting" else row.ended_at,
         "progress": None if progress is None else min(1.0, max(0.0, progress)),
         "next_poll": _moment(next_poll),
+        "delay": poll.delay if poll is not None and next_poll is not None else None,
         # An error on the way is of no interest once the job has succeeded.
         "error": as_text(poll.error) if poll is not None and row.state != "success" else None,
         "url": as_text(url) if is_web_address(url) else None,

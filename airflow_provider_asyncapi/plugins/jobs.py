@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from airflow_provider_asyncapi.core.lateness import Reason
 from airflow_provider_asyncapi.plugins.database import (
     ORDERS,
     Group,
@@ -46,6 +47,15 @@ class JobsQuery(BaseModel):
     offset: int = Field(0, ge=0, le=10_000_000, description="How many to pass over.")
 
 
+class PollDelay(BaseModel):
+    """By how much polls are late."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    seconds: float
+    reason: Reason = Field(description="What they have to wait for.")
+
+
 class Job(BaseModel):
     """A remote job, and the task that waits for it."""
 
@@ -65,6 +75,7 @@ class Job(BaseModel):
     ended_at: datetime | None = Field(description="When the task ended.")
     deadline: datetime | None = Field(description="When the wait ends at the latest.")
     next_poll: datetime | None = Field(description="About when the next poll is made, worked out from the interval.")
+    delay: PollDelay | None = Field(description="By how much polls are late; none if they are on time.")
     error: str | None = Field(description="What went wrong with the last poll, or ended the wait.")
     url: str | None = Field(description="The job's page at the vendor.")
 

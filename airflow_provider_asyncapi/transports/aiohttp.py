@@ -23,6 +23,7 @@ from airflow_provider_asyncapi.core.flows.batch import ask
 from airflow_provider_asyncapi.core.flows.limits import within
 from airflow_provider_asyncapi.core.flows.login import Keyring, authorize_in_turn
 from airflow_provider_asyncapi.core.flows.stepping import Steps
+from airflow_provider_asyncapi.core.lateness import ON_TIME, Delay, Reason
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.pacing import OVERLOADED, Pacer
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
@@ -77,6 +78,7 @@ class AiohttpDriver:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
+        self._loop = asyncio.get_running_loop()
         self._proxy = URL(api.settings.proxy) if api.settings.proxy else None
         self._pool = Pool(
             connector,
@@ -108,11 +110,12 @@ class AiohttpDriver:
         self._thread.close()
         await self._pool.close()
 
-    async def run(self, flow: Flow[T], *, observe: Observer = log_only) -> T:
+    async def run(self, flow: Flow[T], *, observe: Observer = log_only, overslept: float = 0.0) -> T:
         """
         Run a flow to its end.
 
         :param observe: told of each log line and each poll.
+        :param overslept: by how many seconds the flow begins too late.
         :raises AsyncApiError: what the flow raises.
         """
         is_costly = False
@@ -121,6 +124,12 @@ class AiohttpDriver:
                 try:
                     if isinstance(effect, News):
                         steps.reply = observe(effect)
+                    elif isinstance(effect, Sleep):
+                        overslept = await self._pause(effect.seconds)
+                        steps.reply = None
+                    elif isinstance(effect, Send):
+                        steps.reply = await self._send_until_new(effect, observe, overslept)
+                        overslept = 0.0
                     else:
                         is_costly = False
                         steps.reply = await self._perform(effect, observe)
@@ -130,12 +139,14 @@ class AiohttpDriver:
                     steps.error = error
         return steps.result
 
-    def _perform(self, effect: Send | Ask | Sleep | Authorize | Call | Gather, observe: Observer) -> Awaitable[Any]:
+    async def _pause(self, seconds: float) -> float:
+        """Sleep; return by how many seconds it took longer, for the event loop was busy."""
+        due = self._loop.time() + seconds
+        await self._sleep(seconds)
+        return max(0.0, self._loop.time() - due)
+
+    def _perform(self, effect: Ask | Authorize | Call | Gather, observe: Observer) -> Awaitable[Any]:
         match effect:
-            case Send():
-                return self._send_until_new(effect, observe)
-            case Sleep(seconds):
-                return self._sleep(seconds)
             case Ask():
                 return self._in_a_round(effect, observe)
             case Authorize():
@@ -179,10 +190,10 @@ class AiohttpDriver:
         rounds = self._rounds.get(key)
         if rounds is None:
             rounds = self._rounds[key] = Rounds(
-                lambda identifiers: self.run(ask(self._api, batch, identifiers, patient=True)),
+                lambda identifiers, late: self.run(ask(self._api, batch, identifiers, patient=True), overslept=late),
                 size=batch.size,
                 interval=effect.interval,
-                sleep=self._sleep,
+                sleep=self._pause,
                 ended=lambda: self._rounds.pop(key, None),
             )
         try:
@@ -205,20 +216,20 @@ class AiohttpDriver:
         """Return the seconds until a moment; None for no moment."""
         return None if until is None else until - self._api.clock()
 
-    async def _send_until_new(self, effect: Send, observe: Observer) -> Response:
+    async def _send_until_new(self, effect: Send, observe: Observer, overslept: float) -> Response:
         """Send a request, again and again as long as the flow needn't be woken for the answer."""
         server, head = self._on_wire(effect.request)
         while True:
-            response = await self._send(effect, server, head)
+            response = await self._send(effect, server, head, overslept)
             polled = None if effect.passed is None else effect.passed(response)
             if polled is None or polled.pause is None:
                 return response
             # Thousands may sleep, and none needs what it was answered.
             del response
             observe(polled)
-            await self._sleep(polled.pause)
+            overslept = await self._pause(polled.pause)
 
-    async def _send(self, effect: Send, server: str, head: bytes) -> Response:
+    async def _send(self, effect: Send, server: str, head: bytes, overslept: float) -> Response:
         request, clock = effect.request, self._api.clock
         if self._retired is not None:
             raise copy(self._retired)
@@ -229,22 +240,29 @@ class AiohttpDriver:
             if pause >= needed_for:
                 raise Limit(request, self._api.settings.read_timeout, self._steady, now).error(sent=False)
             await self._sleep(pause)
-        response = await self._over_a_connection(effect, server, head, now + needed_for)
+        response, waited = await self._over_a_connection(effect, server, head, now + needed_for)
+        # Few are late, and most polls needn't make a mapping of it.
+        if overslept + pause + waited >= ON_TIME:
+            waits = {Reason.EVENT_LOOP: overslept, Reason.RATE: pause, Reason.CONNECTIONS: waited}
+            response.delay = Delay.of(waits)
         if response.status in OVERLOADED and self._api.settings.trusts(request.url):
             self._pacer.heed(response, clock())
         return response
 
-    async def _over_a_connection(self, effect: Send, server: str, head: bytes, needed_until: float) -> Response:
+    async def _over_a_connection(
+        self, effect: Send, server: str, head: bytes, needed_until: float
+    ) -> tuple[Response, float]:
         """
         Send a request; once more where the server has hung up on the connection of one before.
 
         :param needed_until: when nobody needs the answer any more, on the steady clock.
+        :return: the answer, and the seconds for which there was no connection to be had.
         """
         settings, request, new = self._api.settings, effect.request, not effect.repeatable
         while True:
             # What is raised has no cause, for Airflow logs it, and the library's own text holds the URL with its query.
             try:
-                connection, _ = await self._pool.connect(server, new=new, within=needed_until - self._steady())
+                connection, waited = await self._pool.connect(server, new=new, within=needed_until - self._steady())
             except (aiohttp.ClientError, TimeoutError) as error:
                 limit = Limit(request, settings.read_timeout, self._steady, needed_until)
                 if limit.left() <= 0 and not isinstance(error, PoolFullError):
@@ -266,7 +284,7 @@ class AiohttpDriver:
                 raise
             else:
                 self._pool.release(server, connection)
-                return response
+                return response, waited
 
     async def _exchange(self, effect: Send, connection: Connection, head: bytes, limit: Limit) -> Response:
         """

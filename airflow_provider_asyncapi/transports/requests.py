@@ -23,6 +23,7 @@ from airflow_provider_asyncapi.core.flows.batch import ask
 from airflow_provider_asyncapi.core.flows.limits import within
 from airflow_provider_asyncapi.core.flows.login import Keyring, authorize_in_turn
 from airflow_provider_asyncapi.core.flows.stepping import Steps
+from airflow_provider_asyncapi.core.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.pacing import Pacer
 from airflow_provider_asyncapi.core.settings import Api
@@ -167,7 +168,9 @@ class RequestsDriver:
                         stream=True,
                     )
                     with answer:
-                        return self._receive(effect, answer.raw, limit)
+                        response = self._receive(effect, answer.raw, limit)
+                    response.delay = Delay.of({Reason.RATE: pause})
+                    return response
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 found = list(causes(error))
                 if effect.repeatable and any(isinstance(cause, HungUpError) for cause in found):

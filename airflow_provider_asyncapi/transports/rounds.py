@@ -33,20 +33,20 @@ class Rounds:
     comes between two rounds is in the next one. So each job is asked for at most once in an interval. Who is not to be
     woken for what was answered is in the next round too.
 
-    :param ask: asks for so many jobs as fit into one request.
+    :param ask: asks for so many jobs as fit into one request; is given by how many seconds it is late, too.
     :param size: how many that are.
     :param interval: seconds from one round to the next.
-    :param sleep: waits so many seconds.
+    :param sleep: waits so many seconds; returns by how many it took longer.
     :param ended: called when nobody has waited for a whole interval.
     """
 
     def __init__(
         self,
-        ask: Callable[[Sequence[str | int]], Awaitable[Answers]],
+        ask: Callable[[Sequence[str | int], float], Awaitable[Answers]],
         *,
         size: int,
         interval: float,
-        sleep: Callable[[float], Awaitable[object]],
+        sleep: Callable[[float], Awaitable[float]],
         ended: Callable[[], object],
     ) -> None:
         self._ask, self._size, self._interval, self._sleep, self._ended = ask, size, interval, sleep, ended
@@ -71,27 +71,27 @@ class Rounds:
 
     async def _run(self) -> None:
         try:
-            await self._sleep(self._gather)
+            late = await self._sleep(self._gather)
             while self._waiting:
                 # Who has been cancelled meanwhile needs no answer.
                 asking = [each for each in self._waiting if not each.answers.done()]
                 self._waiting = []
                 parts = [asking[start : start + self._size] for start in range(0, len(asking), self._size)]
                 await asyncio.gather(
-                    *(self._round(part, n * self._gather / len(parts)) for n, part in enumerate(parts))
+                    *(self._round(part, n * self._gather / len(parts), late) for n, part in enumerate(parts))
                 )
                 # Those who were answered go to sleep first, so that they are awake when the next round begins.
                 await asyncio.sleep(0)
-                await self._sleep(self._interval + self._gather)
+                late = await self._sleep(self._interval + self._gather)
         finally:
             self._ended()
 
-    async def _round(self, asking: Sequence[_Asking], after: float) -> None:
+    async def _round(self, asking: Sequence[_Asking], after: float, late: float) -> None:
         # Reading the answers of thousands of jobs in one go would hold up the loop.
-        await self._sleep(after)
+        late += await self._sleep(after)
         try:
             # A job that two wait for is asked for once.
-            answers = await self._ask(list(dict.fromkeys(each.ask.identifier for each in asking)))
+            answers = await self._ask(list(dict.fromkeys(each.ask.identifier for each in asking)), late)
             for each in asking:
                 self._tell(each, answers)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is for those who wait

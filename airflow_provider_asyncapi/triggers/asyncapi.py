@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from airflow.providers.common.compat.sdk import conf, redact
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_asyncapi import metrics
+from airflow_provider_asyncapi import lateness, metrics
 from airflow_provider_asyncapi.comms import AirflowAwayError, read_xcom
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import Log, News, Polled
@@ -347,6 +347,8 @@ class AsyncApiJobTrigger(BaseTrigger):
 
     def _watch(self, event: Polled) -> None:
         metrics.poll_made(self.asyncapi_conn_id, event, self._standing().started_at)
+        if event.delay is not None:
+            lateness.note(self.asyncapi_conn_id, event.delay)
         self._latest, self._polled = event.handle, event
         if not event.handle.outcome.is_final:
             self._board().show(self._showing.after(event))

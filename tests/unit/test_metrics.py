@@ -17,11 +17,12 @@ import airflow_provider_asyncapi.triggers.asyncapi
 from airflow_provider_asyncapi import metrics
 from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.names import Outcome
 metrics._SEND_EVERY = 0.3
 
-def poll(conn_id="api", errors=0, outcome=Outcome.RUNNING):
-    polled = Polled(JobHandle("7", outcome), 1, errors, changed=False, at=time.time())
+def poll(conn_id="api", errors=0, outcome=Outcome.RUNNING, delay=None):
+    polled = Polled(JobHandle("7", outcome), 1, errors, changed=False, at=time.time(), delay=delay)
     metrics.poll_made(conn_id, polled, time.time() - 100)
 """
 _ON = {"STATSD_ON": "True", "STATSD_INFLUXDB_ENABLED": "True"}
@@ -100,6 +101,25 @@ async def main():
     name, value = told.split(":")
     assert name == "airflow.asyncapi.wait_seconds,asyncapi_conn_id=api"
     assert 100 <= float(value.removesuffix("|ms")) < 110
+
+
+def test_of_late_polls_the_latest_of_some_seconds_is_told_with_the_reason(listener: Listener) -> None:
+    script = """
+async def main():
+    for seconds in (2.0, 9.0, 4.0):
+        poll(delay=Delay(seconds, Reason.CONNECTIONS))
+    poll(delay=Delay(3.0, Reason.EVENT_LOOP))
+    await asyncio.sleep(0.6)
+
+asyncio.run(main())
+poll(delay=Delay(5.0, Reason.RATE))
+"""
+    told = sorted(line for line in listener.told_by(script) if "poll_lag_seconds" in line)
+    assert told == [
+        "airflow.asyncapi.poll_lag_seconds,asyncapi_conn_id=api,reason=connections:9.000000|ms",
+        "airflow.asyncapi.poll_lag_seconds,asyncapi_conn_id=api,reason=event_loop:3.000000|ms",
+        "airflow.asyncapi.poll_lag_seconds,asyncapi_conn_id=api,reason=rate:5.000000|ms",
+    ]
 
 
 def test_without_tags_the_names_stay(listener: Listener) -> None:

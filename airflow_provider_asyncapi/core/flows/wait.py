@@ -95,11 +95,12 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
         poll.polls = polls = poll.polls + 1
         problem = found if isinstance(found, AsyncApiError) else None
         error = None if problem is None else str(problem)
+        delay = None if response is None else response.delay
         now = api.clock()
         if isinstance(found, Verdict) and response is not None:
             patience.errors = 0
             if found.outcome.is_final:
-                yield Polled(handle, polls, 0, changed=True, at=now)
+                yield Polled(handle, polls, 0, changed=True, at=now, delay=delay)
                 return (yield from ended(api, answered.plan, handle, found, request, response))
             doubted = yield from doubt(api, answered.plan, request, response, found, doubted)
             poll.remember(answered.plan, response, found)
@@ -109,13 +110,13 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
         is_new = (handle.status, handle.progress) != seen
         if _is_last(plan, state, polls, now):
             errors = patience.errors + (problem is not None)
-            yield Polled(handle, polls, errors, changed=is_new, at=now, error=error)
+            yield Polled(handle, polls, errors, changed=is_new, at=now, error=error, delay=delay)
             raise (yield from _expired(api, plan, handle, state, polls, problem, doubted))
         pause = yield from _pause_after(api, plan, state, patience, polls, request, response, problem)
         if problem is None and (is_new or is_first):
             is_first = False
             yield Log(logging.INFO, f"{described(api, handle)}; {_announced('next poll', pause, state, now)}")
-        yield Polled(handle, polls, patience.errors, changed=is_new, at=now, pause=pause, error=error)
+        yield Polled(handle, polls, patience.errors, changed=is_new, at=now, pause=pause, error=error, delay=delay)
         # Thousands may sleep, and none needs what it was answered.
         del answered, response, found, problem
 
@@ -188,23 +189,23 @@ class _Poll:
         schedule, said = self.plan.schedule, _retry_after(self.api, response)
         if self.remembered(response) is None or (said is not None and said > schedule.longest_retry_after):
             return None
-        return self._counted(schedule.after_poll(self.polls + 1, said, self.api.rng))
+        return self._counted(schedule.after_poll(self.polls + 1, said, self.api.rng), response)
 
     def passed_in(self, answers: Answers) -> Polled | None:
         """Do the same with what the job was answered among others, who all wait the same time."""
         response, schedule = answers.about(self.handle.identifier), self.plan.schedule
         if response is None or self.remembered(response) is None or not schedule.is_even:
             return None
-        return None if "retry-after" in response.headers else self._counted(schedule.interval)
+        return None if "retry-after" in response.headers else self._counted(schedule.interval, response)
 
-    def _counted(self, pause: float) -> Polled | None:
+    def _counted(self, pause: float, response: Response) -> Polled | None:
         now = self.api.clock()
         # Two of them, for the next poll, too, takes a moment.
         soon = now + 2 * pause
         if _is_last(self.plan, self.state, self.polls + 1, soon) or not self.envelope.is_good_at(soon):
             return None
         self.polls += 1
-        return Polled(self.handle, self.polls, 0, changed=False, at=now, pause=pause)
+        return Polled(self.handle, self.polls, 0, changed=False, at=now, pause=pause, delay=response.delay)
 
 
 def _poll_once(api: Api, plan: WaitPlan, poll: _Poll, state: Wait, handle: JobHandle) -> Flow[Answered]:

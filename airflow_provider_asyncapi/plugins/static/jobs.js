@@ -316,8 +316,19 @@ const COLUMNS = [
   },
   {
     label: "Next poll",
-    show: ({ next_poll }, now) =>
-      h(Text, { title: exactly(next_poll), whiteSpace: "nowrap" }, until(next_poll, now, "now")),
+    show: ({ delay, next_poll }, now) =>
+      h(
+        Box,
+        { whiteSpace: "nowrap" },
+        h(Text, { title: exactly(next_poll) }, until(next_poll, now, "now")),
+        delay === null
+          ? null
+          : h(
+              Text,
+              { color: "fg.warning", fontSize: "sm", title: "Polls are made later than poke_interval says." },
+              `${duration(delay.seconds * 1000)} late (${delay.reason})`,
+            ),
+      ),
   },
   {
     label: "Log",

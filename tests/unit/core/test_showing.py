@@ -4,6 +4,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.plans.wait import Wait
 from airflow_provider_asyncapi.core.showing import ShownPoll, seconds_of, shown_wait
 
@@ -17,7 +18,15 @@ def test_a_wait_is_shown_with_its_connection_its_beginning_and_its_end():
     assert shown_wait("vendor", Wait(JobHandle("7"), started_at=0))["deadline"] is None
 
 
-@pytest.mark.parametrize("poll", [ShownPoll(1.5, 30.25), ShownPoll(2, None, "it broke"), ShownPoll(3, 0.1, "")])
+@pytest.mark.parametrize(
+    "poll",
+    [
+        ShownPoll(1.5, 30.25),
+        ShownPoll(2, None, "it broke"),
+        ShownPoll(3, 0.1, ""),
+        ShownPoll(4, 1, delay=Delay(9, Reason.RATE)),
+    ],
+)
 def test_what_is_dumped_is_read_again(poll):
     assert ShownPoll.parse(poll.dump()) == poll
 
@@ -44,6 +53,28 @@ def test_a_poll_is_told_with_its_error_in_one_line_and_cut():
 
 
 SEEN = ShownPoll(100, 30)
+LATE = Delay(9, Reason.CONNECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("poll", "shown", "is_news"),
+    [
+        (ShownPoll(130, 30, delay=LATE), SEEN, False),
+        (ShownPoll(160, 30, delay=LATE), SEEN, True),
+        (ShownPoll(159, 30), ShownPoll(100, 30, delay=LATE), False),
+        (ShownPoll(160, 30), ShownPoll(100, 30, delay=LATE), True),
+        (ShownPoll(500, 30, delay=Delay(17, Reason.CONNECTIONS)), ShownPoll(100, 30, delay=LATE), False),
+        (ShownPoll(500, 30, delay=Delay(19, Reason.CONNECTIONS)), ShownPoll(100, 30, delay=LATE), True),
+        (ShownPoll(500, 30, delay=Delay(9, Reason.RATE)), ShownPoll(100, 30, delay=LATE), True),
+    ],
+)
+def test_that_polls_have_become_late_is_shown_once_a_minute_at_most(poll, shown, is_news):
+    assert poll.is_news(shown, changed=False) is is_news
+
+
+def test_where_polls_are_late_the_next_one_is_too():
+    assert ShownPoll(100, 1, delay=Delay(9, Reason.RATE)).next_poll(0, 101) == 110
+    assert ShownPoll(100, 1, delay=Delay(9, Reason.RATE)).next_poll(0, 115) == 120
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def test_a_job_is_shown_with_all_that_people_want_to_know(database: Database, cl
                 "deadline": "2026-01-31T12:30:00Z",
                 # The handle was pushed now, after a poll that was answered.
                 "next_poll": "2026-01-31T12:00:30Z",
+                "delay": None,
                 "error": "GET /jobs/e-7 answered 503",
                 "url": "https://vendor.example/e-7",
             }
@@ -102,6 +103,17 @@ def test_a_job_is_shown_with_all_that_people_want_to_know(database: Database, cl
     }
     assert answer.headers["cache-control"] == "no-store"
     assert "planted" not in answer.text
+
+
+def test_polls_that_are_late_are_shown_with_the_reason_and_the_next_one_is_late_too(
+    database: Database, client_of: Any
+) -> None:
+    made = xcoms()
+    made["job_poll"] |= {"delay": {"seconds": 9.0, "reason": "connections"}}
+    database.add_tasks(database.add_run("exports"), [{"xcoms": made}])
+    (job,) = client_of().get("/jobs").json()["jobs"]
+    assert job["delay"] == {"seconds": 9.0, "reason": "connections"}
+    assert job["next_poll"] == "2026-01-31T12:00:39Z"
 
 
 def test_what_has_ended_shows_its_end_and_no_next_poll(database: Database, client_of: Any) -> None:
@@ -128,6 +140,7 @@ def test_what_has_ended_shows_its_end_and_no_next_poll(database: Database, clien
         {"job": {"identifier": {"no": "text"}, "progress": "far", "submitted_at": 7}},
         {"job_poll": "text"},
         {"job_poll": {"at": "yesterday"}},
+        {"job_poll": {"at": moment(), "pause": 30, "delay": {"seconds": 1e300, "reason": "rate"}}},
         {"job_url": {"no": "text"}},
         {"job_wait": {}},
         {"job_wait": "text"},

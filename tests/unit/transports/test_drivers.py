@@ -30,6 +30,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.flows.exchange import send
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.transports import log_only
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
@@ -487,6 +488,71 @@ class Moment:
 
     def __call__(self) -> float:
         return self.now
+
+
+def test_an_answer_says_how_long_its_request_waited_for_its_slot(driver, serve):
+    server = serve()
+    server.routes["/x"] = reply(b"")
+    request = Request("GET", f"{server.url}/x")
+    api = make_api(server.url, requests_per_second=0.5)
+    outcomes = run_all(driver, api, [sending(request) for _ in range(2)], steady=lambda: 7.0)
+    assert [outcome.result.delay for outcome in outcomes] == [None, Delay(2.0, Reason.RATE)]
+
+
+def test_an_answer_says_how_long_its_request_waited_for_a_connection(serve, monkeypatch):
+    monkeypatch.setattr("airflow_provider_asyncapi.transports.aiohttp.ON_TIME", 0.02)
+    monkeypatch.setattr("airflow_provider_asyncapi.core.lateness.ON_TIME", 0.02)
+    server = serve()
+
+    def slow(connection: Any, asked: Any) -> bool:
+        time.sleep(0.05)
+        return reply(b"")(connection, asked)
+
+    server.routes["/x"] = slow
+    api = make_api(server.url, connections_per_host=1)
+    answers = together("aiohttp", api, [sending(Request("GET", f"{server.url}/x")) for _ in range(2)])
+    first, second = (answer.delay for answer in answers)
+    assert first is None
+    assert second.reason is Reason.CONNECTIONS
+    assert second.seconds > 0.02
+
+
+@pytest.mark.parametrize("sleeps", ["the flow", "the driver", "a round"])
+def test_an_answer_says_how_late_a_busy_event_loop_was(serve, sleeps):
+    """The loop is held up for as long as the sleep, and then some."""
+    server = serve()
+    server.routes |= {"/x": reply(b"x"), "/jobs": jobs}
+    api = make_api(server.url)
+    request, told = Request("GET", f"{server.url}/x"), []
+
+    async def oversleep(seconds: float) -> None:
+        later[0] += seconds + 2
+
+    def flow() -> Flow[Delay | None]:
+        if sleeps == "a round":
+            answers = yield Ask(Batch.parse(BATCH, singly=True), 1, 1.0, True, lambda _: None)
+            return answers.about(1).delay
+        if sleeps == "the flow":
+            yield Sleep(1.0)
+            return (yield Send(request)).delay
+        polled = Polled(JobHandle(1), 1, 0, changed=False, at=0.0, pause=1.0)
+        left = [polled, None]
+        return (yield Send(request, passed=lambda _: left.pop(0))).delay
+
+    later = [0.0]
+
+    async def main() -> Any:
+        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)), sleep=oversleep)
+        loop = asyncio.get_running_loop()
+        client._loop = type("Late", (), {"time": lambda _: loop.time() + later[0]})()
+        try:
+            return await client.run(flow(), observe=told.append)
+        finally:
+            await client.close()
+
+    delay = asyncio.run(main())
+    assert delay.reason is Reason.EVENT_LOOP
+    assert 1.9 < delay.seconds < 6
 
 
 # Several at a time

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi.comms import can_use_xcoms
+from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.plans.wait import Wait
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.hooks import clients
@@ -434,6 +436,22 @@ def test_the_polls_before_and_after_a_cancel_are_none_of_the_wait_and_show_nothi
     asyncio.run(scenario())
     assert (api.count(POLL), api.count(CANCEL), len(counted)) == (3, 1, 1)
     assert not [each for each in supervisor.of_kind("SetXCom") if each.key == "job" and each.value["progress"] == 0.2]
+
+
+def test_a_poll_that_is_late_is_noted(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[Any] = []
+    monkeypatch.setattr("airflow_provider_asyncapi.lateness.note", lambda *args: noted.append(args))
+    late = Delay(9.0, Reason.CONNECTIONS)
+
+    async def scenario() -> None:
+        waiting = trigger()
+        waiting._watch(Polled(JobHandle("7"), 2, 0, changed=False, at=time.time(), pause=1.0, delay=late))
+        await waiting._board().close()
+
+    asyncio.run(scenario())
+    assert noted == [("asyncapi_default", late)]
 
 
 def test_a_kill_asks_for_the_state_of_the_very_task_instance(api: ApiServer, supervisor: Supervisor) -> None:

@@ -30,6 +30,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.flows.wait import wait
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.messages import Headers, Response
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
@@ -1155,3 +1156,29 @@ def test_a_captured_value_that_airflow_cannot_store_ends_the_wait_with_its_name(
     script = Script(make_api(), answer(b'{"status": "done", "result": {"id": ["x \\ud83d"]}}'))
     with pytest.raises(UnstorableValueError, match=r"capture 'result_identifier': half a character in .* at \$\[0\]"):
         script.run(wait(script.api, plan, Wait(JobHandle(7), START)))
+
+
+@pytest.mark.parametrize("kind", [Script, Passing])
+def test_each_poll_says_by_how_much_it_was_late(kind):
+    late = Delay(9.0, Reason.CONNECTIONS)
+    replies = [answer({"status": status}) for status in ("running", "running", "done")]
+    for reply in replies[:2]:
+        reply.delay = late
+    _, script = played(kind(make_api(), *replies))
+    assert [poll.delay for poll in script.polls] == [late, late, None]
+
+
+def test_the_delay_of_an_answer_is_that_of_each_job_in_it():
+    late = Delay(9.0, Reason.EVENT_LOOP)
+    replies = [among(status="running"), among(status="running"), among(status="done")]
+    for reply in replies:
+        reply.delay = late
+    _, script = passing(*replies)
+    assert [poll.delay for poll in script.polls] == [late] * 3
+
+
+def test_the_last_poll_says_it_too():
+    reply = answer({"status": "running"})
+    reply.delay = Delay(9.0, Reason.RATE)
+    _, script = played(Script(make_api(), reply), max_iterations=1)
+    assert [poll.delay for poll in script.polls] == [reply.delay]
