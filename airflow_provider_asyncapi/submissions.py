@@ -39,6 +39,7 @@ class SubmissionLedger:
             generation(context),
             callbacks=(callback,) if callback else (),
             connection=hook.asyncapi_conn_id if callback else "",
+            clears=getattr(context.get("dag_run"), "clear_number", None),
         )
         self.record = self.new
 

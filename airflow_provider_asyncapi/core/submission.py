@@ -42,6 +42,7 @@ class Submission:
     :param callbacks: the digests of the callback URLs that were given away, one for each try that sent something.
     :param connection: the connection that says how callbacks are signed.
     :param parts: tells which part of the request has changed, if any has: a short digest by the name of each part.
+    :param clears: how often any task of the DAG run had been cleared; None if nobody has kept it.
     :param problem: why the answer to the submit holds no job that could be kept; empty if there was no such answer.
     """
 
@@ -56,6 +57,7 @@ class Submission:
     connection: str = ""
     problem: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
+    clears: int | None = None
 
     @classmethod
     def parse(cls, given: Any) -> Submission | None:
@@ -85,6 +87,7 @@ class Submission:
                 connection=str(fields.get("connection", "")),
                 problem=str(fields.get("problem", "")),
                 parts={str(name): str(digest) for name, digest in dict(fields.get("parts") or {}).items()},
+                clears=None if fields.get("clears") is None else int(fields["clears"]),
             )
         except (KeyError, TypeError, ValueError, HandleError):
             return doubtful
@@ -104,6 +107,7 @@ class Submission:
             "connection": self.connection,
             "problem": self.problem,
             "parts": dict(self.parts),
+            "clears": self.clears,
         }
 
     def differences(self, other: Submission) -> list[str]:

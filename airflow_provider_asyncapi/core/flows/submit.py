@@ -102,8 +102,17 @@ def _resumed(
         if settled.handle is None and not settled.sent:
             return settled
         kept = settled
+    if None not in (kept.clears, new.clears) and kept.clears != new.clears:
+        # Airflow tells no task whether it was the one.
+        yield Log(
+            logging.INFO,
+            "The DAG run was cleared since the earlier try. If this task was, while it ran, and a new job is wanted,"
+            " clear it once more when it isn't running",
+        )
     # An earlier try may have given away its callback URL; from now on this one's counts too.
-    kept = dataclasses.replace(kept, callbacks=kept.callbacks + new.callbacks, connection=new.connection)
+    kept = dataclasses.replace(
+        kept, callbacks=kept.callbacks + new.callbacks, connection=new.connection, clears=new.clears
+    )
     if kept.handle is not None:
         yield Log(
             logging.INFO,
@@ -121,8 +130,13 @@ def _resumed(
         # It counts for this Clear of the task, whichever it was made for; the next Clear makes a new job.
         yield Log(logging.WARNING, "What an earlier try has kept can't be read: it may have submitted the job")
         yield Keep(record)
-    if not record.sent:
-        return record
+    return (yield from _resume_without_job(api, plan, record, scope, request)) if record.sent else record
+
+
+def _resume_without_job(
+    api: Api, plan: SubmitPlan, record: Submission, scope: Variables, request: Request
+) -> Flow[Submission]:
+    """Go on after a try that may have submitted a job, of which nothing is known."""
     if plan.lookup is not None:
         yield Log(logging.INFO, "Looking the job up, for an earlier try may have submitted it")
         return (yield from _looked_up(api, plan, plan.lookup, record, scope))
@@ -131,7 +145,7 @@ def _resumed(
             logging.INFO, "Submitting again under the same idempotency key, for an earlier try may have submitted it"
         )
         return record
-    problem = kept.problem or "an earlier try was cut off while it submitted the job"
+    problem = record.problem or "an earlier try was cut off while it submitted the job"
     raise ambiguous(plan.submit, request, problem)
 
 

@@ -72,6 +72,14 @@ def test_a_clear_of_a_running_task_is_told_from_a_retry_once_it_has_more_tries_t
     assert "two jobs" not in str(said)
 
 
+def test_how_often_the_run_was_cleared_is_kept_for_the_next_try(api: ApiServer) -> None:
+    api.says(POST, reply({"id": "j-1"}))
+    store = Store()
+    operator = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifier="id")
+    operator.execute(context_of(TI(), task_state_store=store, dag_run=SimpleNamespace(clear_number=3)))
+    assert store["asyncapi_submission"]["clears"] == 3
+
+
 def test_a_retry_with_another_request_fails_and_says_what_has_changed(api: ApiServer) -> None:
     api.says(POST, reply({"id": "j-1"}))
     store = Store()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from typing import Any
 
@@ -115,6 +116,21 @@ def test_a_cleared_task_submits_a_new_job_and_names_the_one_before():
     tries.generation = 7
     assert tries.run(answer({"id": "j-2"})).identifier == "j-2"
     assert "Submitting a new job, for the task was cleared; the one before is j-1" in tries.said
+
+
+@pytest.mark.parametrize(("before", "after", "is_said"), [(1, 2, True), (1, 1, False), (None, 2, False)])
+def test_a_retry_says_that_it_may_be_a_clear_which_airflow_does_not_tell_from_one(before, after, is_said):
+    first = Script(make_api(), CREATED)
+    first.run(submit(first.api, SubmitPlan.parse(FIELDS), dataclasses.replace(NEW, clears=before)))
+    kept = Submission.parse(json.loads(json.dumps(first.kept[-1].dump())))
+    second = Script(make_api())
+    assert (
+        second.run(
+            submit(second.api, SubmitPlan.parse(FIELDS), dataclasses.replace(NEW, clears=after), kept)
+        ).identifier
+        == "j-1"
+    )
+    assert ("clear it once more when it isn't running" in second.said) == is_said
 
 
 # Another request
