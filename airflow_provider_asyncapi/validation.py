@@ -102,6 +102,8 @@ def _check_known(variable: str, where: str, known: set[str] | None) -> None:
     why = _OWNERS.get(
         variable, "what the connection's profile captures is known only where the operator names the profile"
     )
+    if '"' in variable:
+        why = f"{why}; {templates.HOW_TO_WRITE_JSON}"
     raise UnknownVariableError(
         f"{where}: nothing sets the variable {{{variable}}}; known: {shown}, and {{connection.<name>}}; {why}"
     )
@@ -118,7 +120,9 @@ def _strict_texts(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]
     for part, prefix, request in requests:
         for name, value in strict_parts(request):
             for text in templates.strings_in(value):
-                yield part, f"{prefix}{name}", text
+                # What a template gives may be a number, or stand in a string.
+                if name == "endpoint" or not templates.is_json_text(_JINJA.sub("0", text)):
+                    yield part, f"{prefix}{name}", text
 
 
 @lru_cache(maxsize=1024)

@@ -6,6 +6,7 @@ Jinja has been rendered by Airflow before any of this runs.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -23,6 +24,11 @@ CONNECTION = "connection."
 _VARIABLE = re.compile(r"\{([^{}\r\n]+)\}")
 #: `{+name}` keeps the reserved characters of a URL, slashes among them (RFC 6570, section 3.2.3).
 _RESERVED = "/:?#[]@!$&'()*+,;=~"
+#: What to do about braces of JSON that are taken for a variable.
+HOW_TO_WRITE_JSON = (
+    "if these braces are JSON, give it as a query parameter or a header of its own: as a text that is JSON and nothing"
+    " else, or (an object) as a mapping"
+)
 #: Line breaks, other control characters, and halves of characters, which nothing can encode.
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _QUOTE_OR_VARIABLE = re.compile(r"\{(?P<name>[^{}\r\n]+)\}|[\"']")
@@ -64,11 +70,11 @@ def look_up(name: str, variables: Variables, where: str) -> JsonValue:
         value = variables[name]
     except KeyError:
         known = ", ".join(f"{{{key}}}" for key in sorted(variables)) or "none"
-        advice = (
-            "the connection's variables and secrets set those that begin with connection."
-            if name.startswith(CONNECTION)
-            else "a capture of a task before sets it, and that task's log says where one has found nothing"
-        )
+        advice = "a capture of a task before sets it, and that task's log says where one has found nothing"
+        if name.startswith(CONNECTION):
+            advice = "the connection's variables and secrets set those that begin with connection."
+        elif '"' in name:
+            advice = f"{advice}; {HOW_TO_WRITE_JSON}"
         raise UnknownVariableError(
             f"{where}: nothing has set the variable {{{name}}}; known: {known}; {advice}"
         ) from None
@@ -118,12 +124,27 @@ def render_selector(template: str, put: Callable[[str, bool, str, str], str]) ->
     return _QUOTE_OR_VARIABLE.sub(replace, template)
 
 
+def is_json_text(text: str) -> bool:
+    """Return whether a text is a JSON object or array, so that its braces are no variables."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def render_text(template: str, variables: Variables, where: str) -> str:
     """
     Put variables into a header, a parameter or another text as they are.
 
+    In a text that is JSON, unknown braces stay, and a value is escaped as it has to be in a JSON string.
+
     :raises UnknownVariableError: on a name that isn't known.
     """
+    if "{" in template and is_json_text(template):
+        return render_body(template, variables, lambda text: json.dumps(text, ensure_ascii=False)[1:-1])
     return _VARIABLE.sub(lambda match: scalar(match[1], variables, where), template)
 
 

@@ -104,7 +104,7 @@ def confirm_success(api: Api, details: StatusDetails, answered: Answered, before
     if isinstance(found, AsyncApiError) or not found.outcome.is_final:
         return Answered(plan, _running_again(handle, before), request, response, found)
     taken = captured(details.step.captures, response, scope)
-    handle = dataclasses.replace(handle.with_variables(taken), outcome=found.outcome)
+    handle = dataclasses.replace(handle.with_variables(taken, "status_details: capture"), outcome=found.outcome)
     if found.outcome is Outcome.SUCCESS:
         yield from missing(details.step.captures, taken, request)
     else:

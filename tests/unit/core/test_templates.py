@@ -193,6 +193,29 @@ def test_a_url_from_the_api_that_is_continued_stays_as_it_is():
     assert render_url("{url}/part?id={id}%", variables, BASE) == "https://h/a%2fb/part?sig=%3d&id=a%2Fb%25"
 
 
+JSON_TEXTS = [
+    ('[{"field":"x"}]', '[{"field":"x"}]'),
+    ('{"a": {"b": [1, {}]}}', '{"a": {"b": [1, {}]}}'),
+    ('[{"field": "x", "job": "{identifier}", "n": "{+n}"}]', '[{"field": "x", "job": "a\\"b", "n": "{+n}"}]'),
+    ("[{identifier}]", '[a"b]'),
+    ("{identifier}", 'a"b'),
+]
+
+
+@pytest.mark.parametrize(("template", "text"), JSON_TEXTS)
+def test_json_in_a_parameter_or_a_header_keeps_its_braces(template, text):
+    variables = {"identifier": 'a"b'}
+    assert render_text(template, variables, "") == text
+    assert render_param(template, variables, "") == [text]
+    assert render_param([template, template], variables, "") == [text, text]
+
+
+@pytest.mark.parametrize("template", ['[{"field":"x"}', 'filter={"field":"x"}', '{"a": {"b": 1}'])
+def test_braces_that_may_be_json_are_an_error_that_says_how_to_write_it(template):
+    with pytest.raises(UnknownVariableError, match="if these braces are JSON, give it as a query parameter"):
+        render_text(template, {}, "query_params['filter']")
+
+
 def test_a_percent_sign_that_an_author_writes_by_itself_is_encoded():
     assert render_url("/a%2fb?c=50%", {}, BASE) == BASE + "/a%2fb?c=50%25"
 

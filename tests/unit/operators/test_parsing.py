@@ -353,6 +353,26 @@ def test_templated_fields_exist_and_are_rendered(make: Any) -> None:
 OF_THE_TASK = {"task_id", "job", "job_url", "profile", "asyncapi_conn_id", "kwargs"}
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"query_params": {"filter": '[{"field":"x"}]'}},
+        {"query_params": {"filter": '{"day": "{{ ds }}", "n": {{ params.n }}, "job": "{identifier}"}'}},
+        {"headers": {"Dropbox-API-Arg": '{"path": "/x"}'}},
+        {"cancel": {"endpoint": "/", "params": {"filter": ['[{"a": 1}]']}}},
+    ],
+)
+def test_json_in_a_parameter_or_a_header_is_no_variable(given: dict[str, Any]) -> None:
+    assert sensor(**given)
+
+
+def test_json_in_an_endpoint_is_an_error_that_says_how_to_write_it() -> None:
+    with DAG("json", schedule=None):
+        before = submit()
+        with pytest.raises(UnknownVariableError, match="give it as a query parameter or a header of its own"):
+            sensor(job=before.job, endpoint='/jobs?filter=[{"field":"x"}]')
+
+
 def test_the_requests_for_details_may_name_what_was_captured_before_them() -> None:
     with DAG("details", schedule=None):
         before = submit()
