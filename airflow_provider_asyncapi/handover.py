@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import XComArg
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 
+from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.templates import strings_in
-from airflow_provider_asyncapi.core.values import frozen
+from airflow_provider_asyncapi.core.values import as_list, frozen
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
@@ -69,6 +70,9 @@ def _reasons_to_end(sensor: AsyncApiSensor) -> Iterator[str]:
         yield "it has an on_success_callback or post_execute"
     if sensor.on_execute_callback or sensor._pre_execute_hook:  # noqa: SLF001 - where Airflow keeps pre_execute
         yield "it has an on_execute_callback or pre_execute"
+    cleanup_on = as_list(sensor.describe(with_connection=False).get("cleanup_on"))
+    if CleanupOn.SUCCESS in cleanup_on:
+        yield "cleanup_on: the request after a success is sent by a worker"
     if not sensor.do_xcom_push or sensor.multiple_outputs or sensor.returns_dag_result:
         yield "do_xcom_push, multiple_outputs or the DAG's result: what it returns isn't simply its XCom"
 

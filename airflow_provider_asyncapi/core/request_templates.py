@@ -171,7 +171,7 @@ def refuse_secrets(description: Mapping[str, Any]) -> None:
     :raises ConfigurationError: naming the parameter, and where secrets belong.
     """
     requests: list[tuple[str, Any]] = [("", description)]
-    for name in ("cancel", "batch", "status_details", "failure_details"):
+    for name in ("cancel", "cleanup", "batch", "status_details", "failure_details"):
         requests += [(f"{name}.", request) for request in as_list(description.get(name))]
     for where, request in requests:
         if isinstance(request, Mapping) and (found := find_secret(request)):

@@ -72,5 +72,5 @@ class Failures:
         if self._partial.action == "fail":
             raise PartialResultError(f"{message}; set on_partial to 'warn' or 'skip' to go on without them")
         if self._partial.action == "skip":
-            raise AirflowSkipException(message)
+            raise AirflowSkipException(message) from PartialResultError(message)
         log.warning("%s", message)

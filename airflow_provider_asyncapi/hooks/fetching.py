@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
 from airflow_provider_asyncapi.core import decoding
 from airflow_provider_asyncapi.core.callbacks import CALL
@@ -30,6 +30,7 @@ from airflow_provider_asyncapi.core.flows.fetch import Answer, Fetching, NoDataE
 from airflow_provider_asyncapi.core.flows.pages import fetch_pages
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.meter import Meter
+from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn, end_of
 from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output, WriteAs, check_destination
 from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.storable import to_storable
@@ -86,6 +87,8 @@ def fetch(
     save: Callable[[JsonValue], object] = lambda _: None,
     owner: Owner | None = None,
     called: Response | None = None,
+    *,
+    is_last_try: bool = False,
 ) -> JsonValue:
     """
     Fetch a result, and put it where it belongs; complete, or not at all.
@@ -94,13 +97,14 @@ def fetch(
     :param save: makes the value or the manifest safe, before the cleanup request removes the job.
     :param owner: the task: one try replaces what another has left.
     :param called: the job's callback, where that holds the result.
+    :param is_last_try: whether a failure is the task's last one.
     :return: the value, or a manifest of what was written.
     :raises AirflowException: what went wrong, as Airflow understands it.
     """
+    fetching = Fetching(hook.api, plan, handle)
     try:
         target = None if destination is None else Destination(destination, owner)
         with contextlib.closing(target) if target else contextlib.nullcontext():
-            fetching = Fetching(hook.api, plan, handle)
             run = _Run(hook, fetching, target, limits, Failures(fetching), called)
             result = run.result()
             if plan.cleanup is not None:
@@ -108,9 +112,24 @@ def fetch(
             if target is not None:
                 target.settle()
     except AsyncApiError as error:
-        raise to_airflow(error) from error
-    hook.run(fetching.clean_up())
+        raised = to_airflow(error)
+        _clean_up(hook, fetching, raised, error, is_last_try=is_last_try)
+        raise raised from error
+    except (AirflowException, AirflowSkipException) as error:
+        _clean_up(hook, fetching, error, error.__cause__, is_last_try=is_last_try)
+        raise
+    hook.run(fetching.clean_up(CleanupOn.SUCCESS))
     return result
+
+
+def _clean_up(
+    hook: AsyncApiHook, fetching: Fetching, raised: BaseException, cause: BaseException | None, *, is_last_try: bool
+) -> None:
+    """Send the cleanup request after a fetch that has raised something, if its result isn't wanted any more."""
+    is_final = is_last_try or isinstance(raised, AirflowFailException)
+    end = CleanupOn.NO_DATA if isinstance(cause, NoDataError) else end_of(cause, is_final=is_final)
+    if end is not None:
+        hook.run(fetching.clean_up(end))
 
 
 @dataclass(slots=True)

@@ -226,7 +226,10 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param max_xcom_bytes: the largest value that goes to XCom, in bytes of JSON; 48 KiB by default.
     :param locate: a request before the fetch that finds where the result is: a mapping with the keys of a request, and
         ``capture``. What it captures is used at once, and kept nowhere. (templated)
-    :param cleanup: a request once the result is safe; DELETE by default. (templated)
+    :param cleanup: a request once the task has ended as ``cleanup_on`` says; DELETE by default. (templated)
+    :param cleanup_on: the ends after which ``cleanup`` is sent, one or a list: ``success`` (the default: the result is
+        safe), ``no_data`` (a rule says so), ``partial`` (``failed_records`` have failed or skipped the task) and
+        ``failure`` (the task has failed for good, and not by a mistake in the DAG).
     :param rules: what an answer means where its status code doesn't say it.
     :param failed_records: the condition that each failed record meets
         (``{"selector": "rows[*].status", "in": "failed"}``); with ``member`` for the archive's member that says so.
@@ -308,6 +311,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         max_xcom_bytes: int = 48 * 1024,
         locate: dict[str, Any] | None = None,
         cleanup: dict[str, Any] | None = None,
+        cleanup_on: str | list[str] | None = None,
         rules: list[dict[str, Any]] | None = None,
         failed_records: dict[str, Any] | None = None,
         on_partial: str | None = None,
@@ -349,14 +353,17 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     def execute(self, context: Context) -> Any:
         """Fetch the result."""
         from airflow_provider_asyncapi.callbacks import result_of
+        from airflow_provider_asyncapi.core.flows.fetch import Fetching
+        from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn
         from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
         from airflow_provider_asyncapi.hooks.storage import Owner
         from airflow_provider_asyncapi.task_secrets import secret_of
 
         handle = self.handle_of(self.from_job)
-        if handle.outcome is Outcome.NO_DATA:
-            raise AirflowSkipException(f"Job {handle.shown_identifier} ended with no data: there is nothing to fetch")
         plan = self.parsed()
+        if handle.outcome is Outcome.NO_DATA:
+            self.hook.run(Fetching(self.hook.api, plan, handle).clean_up(CleanupOn.NO_DATA))
+            raise AirflowSkipException(f"Job {handle.shown_identifier} ended with no data: there is nothing to fetch")
         limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
         ti = context["ti"]
         name = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index)))
@@ -373,6 +380,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
                 partial(ti.xcom_push, "return_value"),
                 owner,
                 result_of(context, plan, handle),
+                is_last_try=ti.try_number > ti.max_tries,
             )
         finally:
             self.is_fetching = False

@@ -27,8 +27,9 @@ from airflow.providers.standard.utils.skipmixin import SkipMixin
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError, read_error
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.values import as_list
-from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
+from airflow_provider_asyncapi.exceptions import AsyncApiException, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after, naming
 from airflow_provider_asyncapi.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, show
@@ -97,6 +98,10 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         which a 404 means that the job can't be seen yet.
     :param cancel: the request that stops the remote job, sent when the sensor times out or is killed: a mapping with
         the keys of a request. (templated)
+    :param cleanup: a request that removes the job from the API, sent by the sensor's task once the wait has ended as
+        ``cleanup_on`` says; DELETE by default. (templated)
+    :param cleanup_on: the ends after which ``cleanup`` is sent, one or a list: ``no_data`` and ``failure`` (the
+        default: then nothing is fetched), and ``success`` (if no task fetches anything).
     :param batch: a request that asks for many jobs at once, sent by the triggerer for all sensors that wait alike: a
         mapping with the keys of a request, which names ``{identifiers}``, and with ``items`` (the selector of the jobs
         in its answer), ``id`` (the selector of the identifier within one of them), and optionally ``size`` (how many
@@ -132,6 +137,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         "xml",
         "data",
         "cancel",
+        "cleanup",
         "batch",
         "status_details",
         "failure_details",
@@ -142,6 +148,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         "headers": "json",
         "json": "json",
         "cancel": "json",
+        "cleanup": "json",
         "batch": "json",
         "status_details": "json",
         "failure_details": "json",
@@ -151,6 +158,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     inherits_from_skipmixin = True
     table = "status"
     deferrable: bool
+    endpoint: str | None
+    cleanup: dict[str, Any] | None
     end_from_trigger: bool
     _ledger: WaitLedger | None = None
     #: What of starting and ending in the triggerer was asked for and isn't carried, and why.
@@ -189,6 +198,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         error_waits: dict[int, float] | None = None,
         visible_after: float | timedelta | None = None,
         cancel: dict[str, Any] | None = None,
+        cleanup: dict[str, Any] | None = None,
+        cleanup_on: str | list[str] | None = None,
         batch: dict[str, Any] | None = None,
         status_details: dict[str, Any] | None = None,
         failure_details: dict[str, Any] | list[dict[str, Any]] | None = None,
@@ -225,7 +236,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         if part == "batch":
             # It is of many jobs, so that it can't name what one of them brings.
             return {"identifiers"}
-        if part not in ("cancel", "error_message", "status_details", "failure_details"):
+        if part not in ("cancel", "cleanup", "error_message", "status_details", "failure_details"):
             return known_after(self.from_job)
         if part == "status_details":
             # Its own captures are made of its answer.
@@ -311,7 +322,10 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             case {"error": {"kind": str(), "message": str()} as error}:
                 if handle := event.get("handle"):
                     show(context, JOB_KEY, handle)
-                raise to_airflow(read_error(error))
+                raised = to_airflow(read_error(error))
+                if isinstance(raised, AsyncApiJobFailed):
+                    self._clean_up(self.handle_of(handle or self.from_job), CleanupOn.FAILURE)
+                raise raised
             case {"handle": handle}:
                 return self._finish(context, self.handle_of(handle))
             case {"called": True}:
@@ -416,6 +430,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             elif pokes:
                 flow = ended_by_pause(flow, _reschedule)
             return self.hook.run(flow, observe=ledger.observe)
+        except AsyncApiJobFailed:
+            self._clean_up(ledger.state.handle, CleanupOn.FAILURE)
+            raise
         finally:
             self.hook.close()
 
@@ -423,8 +440,10 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         """Hand the job on; what depends on it is skipped where there is no data."""
         if handle.outcome is Outcome.FAILURE:
             show(context, JOB_KEY, handle.dump())
+            self._clean_up(handle, CleanupOn.FAILURE)
             raise to_airflow(JobFailedError(f"Job {handle.shown_identifier} failed when it was submitted"))
         self.push_handle(context, handle)
+        self._clean_up(handle, CleanupOn.NO_DATA if handle.outcome is Outcome.NO_DATA else CleanupOn.SUCCESS)
         result = handle.result_identifier
         if handle.outcome is Outcome.NO_DATA:
             waiting = [task for task in self.get_direct_relatives() if task.trigger_rule in _RULES_THAT_NEED_SUCCESS]
@@ -438,6 +457,17 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
                 ti.xcom_push(RETURN_KEY, result)
                 self.skip(ti=ti, tasks=waiting)
         return result
+
+    def _clean_up(self, handle: JobHandle, end: CleanupOn) -> None:
+        """Send the cleanup request after a wait, if it is wanted after this end."""
+        # A wait that has ended in the triggerer needs the connection for nothing else.
+        if self.cleanup is None and not self.profile and self.endpoint is not None:
+            return
+        from airflow_provider_asyncapi.core.flows.fetch import clean_up_job
+        from airflow_provider_asyncapi.core.plans.wait import parse_cleanup
+
+        if cleanup := parse_cleanup(self.describe()):
+            self.hook.run(clean_up_job(self.hook.api, cleanup, handle, end))
 
     def _shown_wait(self, state: Wait) -> dict[str, Any]:
         from airflow_provider_asyncapi.core.showing import shown_wait

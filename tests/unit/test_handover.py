@@ -131,6 +131,10 @@ def test_a_mapped_sensor_is_given_to_no_trigger_by_airflow() -> None:
     ("given", "why"),
     [
         ({"outlets": [Asset("a")]}, "it has outlets"),
+        (
+            {"cleanup": {"endpoint": "/jobs/{identifier}"}, "cleanup_on": "success"},
+            "cleanup_on: the request after a success is sent by a worker",
+        ),
         ({"on_success_callback": lambda _: None}, "it has an on_success_callback"),
         ({"post_execute": lambda *_: None}, "or post_execute"),
         ({"on_execute_callback": lambda _: None}, "it has an on_execute_callback"),

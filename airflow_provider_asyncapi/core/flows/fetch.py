@@ -38,9 +38,11 @@ from airflow_provider_asyncapi.core.flows.exchange import (
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.names import Outcome
-from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
+from airflow_provider_asyncapi.core.plans.cleanup import Cleanup, CleanupOn
+from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output
 from airflow_provider_asyncapi.core.plans.step import Step
 from airflow_provider_asyncapi.core.rules import Rule
+from airflow_provider_asyncapi.core.schedule import PollSchedule
 from airflow_provider_asyncapi.core.selectors import capture
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.templates import Variables
@@ -187,17 +189,21 @@ class Fetching:
         yield Gather(flows, self.plan.concurrency, responses.append)
         return responses
 
-    def clean_up(self) -> Flow[None]:
-        """Send the cleanup request; the result is safe already, so a failure is only logged."""
-        if self.plan.cleanup is None:
+    def clean_up(self, end: CleanupOn) -> Flow[None]:
+        """
+        Send the cleanup request if it is wanted; a failure of it is only logged.
+
+        :param end: how the task ends.
+        """
+        cleanup = self.plan.cleanup
+        if cleanup is None or end not in cleanup.ends:
             return
+        # What the redirect to another page leads to is another question (RFC 9110, section 15.4.4).
+        done = _GONE if cleanup.step.request.method in _SAFE else _GONE | {_SEE_OTHER}
         try:
-            # What the redirect to another page leads to is another question (RFC 9110, section 15.4.4).
-            done = _GONE if self.plan.cleanup.request.method in _SAFE else _GONE | {_SEE_OTHER}
-            answer = yield from self.answer(self.plan.cleanup, lambda: self.scope, also=done)
+            answer = yield from self.answer(cleanup.step, lambda: self.scope, also=done)
         except AsyncApiError as error:
-            what = "the result is kept, the job's remains may stay at the API"
-            yield Log(logging.WARNING, f"cleanup: {error}; {what}")
+            yield Log(logging.WARNING, f"cleanup: {error}; the job's remains may stay at the API")
         else:
             shown = answered(answer.request, answer.response)
             yield Log(logging.INFO, f"cleanup: {shown} answered {answer.response.status}")
@@ -305,7 +311,8 @@ class Fetching:
 
     def _is_result(self, step: Step) -> bool:
         """Tell whether a request asks for the result itself."""
-        return step is not self.plan.locate and step is not self.plan.cleanup
+        cleanup = self.plan.cleanup
+        return step is not self.plan.locate and (cleanup is None or step is not cleanup.step)
 
     def _rejection(self, step: Step, request: Request, response: Response) -> AsyncApiError:
         error = rejection(self.api, request, response, message=step.error_message)
@@ -354,6 +361,12 @@ class Fetching:
 
 def _is_readable(rules: tuple[Rule, ...], charset: str | None, variables: Variables, response: Response) -> bool:
     return reads_error(rules, response.read_as(charset), variables)
+
+
+def clean_up_job(api: Api, cleanup: Cleanup, handle: JobHandle, end: CleanupOn) -> Flow[None]:
+    """Send the cleanup request of a task that fetches nothing."""
+    plan = FetchPlan(Output.RESULT, cleanup.step, PollSchedule(interval=1.0, max_errors=5), cleanup=cleanup)
+    yield from Fetching(api, plan, handle).clean_up(end)
 
 
 def _unpack(response: Response, limit: int) -> None:

@@ -11,6 +11,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.formats import Format
 from airflow_provider_asyncapi.core.paging import PAGE_VARIABLES, PAGING_PARAMETERS, Paging
 from airflow_provider_asyncapi.core.partial import Partial
+from airflow_provider_asyncapi.core.plans.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
 from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step, flag
 from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.schedule import PollSchedule
@@ -31,7 +32,7 @@ FETCH_PARAMETERS = (
     "locate",
     "failed_records",
     "on_partial",
-    "cleanup",
+    *CLEANUP_PARAMETERS,
     "concurrency",
     *_PATIENCE_PARAMETERS,
 )
@@ -79,7 +80,7 @@ class FetchPlan:
     :param step: the request, and what its answers mean.
     :param schedule: how many transient errors to bear, and how long to wait after each.
     :param locate: a request before it that finds where the result is.
-    :param cleanup: a request after it.
+    :param cleanup: a request after it, and after which ends.
     :param paging: how pages are found.
     :param format: how the body is read; by default by its content type.
     :param result_path: what of it to keep.
@@ -99,7 +100,7 @@ class FetchPlan:
     step: Step
     schedule: PollSchedule
     locate: Step | None = None
-    cleanup: Step | None = None
+    cleanup: Cleanup | None = None
     paging: Paging | None = None
     format: Format = field(default_factory=Format)
     result_path: Selection | None = None
@@ -133,7 +134,7 @@ class FetchPlan:
             step,
             PollSchedule.parse({**_PATIENCE, **patience}),
             Step.parse(set_["locate"], "locate") if "locate" in set_ else None,
-            Step.parse(set_["cleanup"], "cleanup", method="DELETE") if "cleanup" in set_ else None,
+            Cleanup.parse(set_, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
             Paging.parse(set_, step.request.names() if whole else None) if output is Output.PAGES else None,
             Format.parse(set_.get("result_format")),
             Selection.parse_optional(set_.get("result_path"), "result_path"),

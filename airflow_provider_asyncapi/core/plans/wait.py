@@ -13,6 +13,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER
+from airflow_provider_asyncapi.core.plans.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
 from airflow_provider_asyncapi.core.plans.details import (
     FAILURE_DETAILS,
     STATUS_DETAILS,
@@ -30,6 +31,8 @@ from airflow_provider_asyncapi.core.status import STATUS_PARAMETERS, StatusPolic
 VERSION = 1
 #: Seconds between polls where the job calls back, and none is said: they are the net below the callback.
 _BESIDE_CALLBACKS = 300
+#: The ends of a wait after which nothing is fetched.
+_UNFETCHED = (CleanupOn.NO_DATA, CleanupOn.FAILURE)
 WAIT_PARAMETERS = (
     *REQUEST_PARAMETERS,
     *STATUS_PARAMETERS,
@@ -39,6 +42,7 @@ WAIT_PARAMETERS = (
     "error_message",
     "progress",
     "cancel",
+    *CLEANUP_PARAMETERS,
     "batch",
     "callback",
     STATUS_DETAILS,
@@ -58,6 +62,7 @@ class WaitPlan:
     :param error_message: where the answer says why the job failed.
     :param progress: where it says how far the job is.
     :param cancel: the request that stops the job.
+    :param cleanup: the request that removes the job, and after which ends of the wait.
     :param batch: how many jobs are asked for with one request, where that is possible.
     :param callback: what a callback means; None where none comes.
     :param status_details: the request whose answer decides when the status says success; None if the status decides.
@@ -77,6 +82,7 @@ class WaitPlan:
     callback: Callback | None = None
     status_details: StatusDetails | None = None
     failure_details: tuple[Step, ...] = ()
+    cleanup: Cleanup | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> WaitPlan:
@@ -120,6 +126,7 @@ class WaitPlan:
             callback,
             StatusDetails.parse(given.get(STATUS_DETAILS)),
             parse_failure_details(given.get(FAILURE_DETAILS)),
+            parse_cleanup(given, complete=complete),
         )
 
     @property
@@ -137,6 +144,15 @@ class WaitPlan:
         ]
         selections += [condition.selection for rule in self.policy.rules for condition in rule.conditions]
         return any(selection.reads_headers for selection in selections if selection)
+
+
+def parse_cleanup(given: Mapping[str, Any], *, complete: bool = True) -> Cleanup | None:
+    """
+    Read the parameters ``cleanup`` and ``cleanup_on`` of the sensor.
+
+    :raises ConfigurationError: naming the parameter that is wrong.
+    """
+    return Cleanup.parse(given, default=_UNFETCHED, possible=(CleanupOn.SUCCESS, *_UNFETCHED), complete=complete)
 
 
 @dataclass(frozen=True, slots=True)

@@ -579,6 +579,40 @@ def test_the_job_is_removed_once_the_result_is_safe(fetched, server, tmp_path):
     assert there == [True]
 
 
+NOTHING = {"rules": [{"selector": "rows", "in": 0, "outcome": "no_data"}]}
+
+
+@pytest.mark.parametrize(
+    ("end", "answers", "given"),
+    [
+        ("no_data", [reply({"rows": 0})], NOTHING),
+        ("partial", [reply({"rows": [{"state": "failed"}]})], {"failed_records": FAILED}),
+        ("partial", [reply({"rows": [{"state": "failed"}]})], {"failed_records": FAILED, "on_partial": "skip"}),
+        ("failure", [reply(b"no", 400)], {}),
+        ("failure", [reply({"rows": 0})], {"rules": [{"selector": "rows", "in": 0, "outcome": "failure"}]}),
+    ],
+)
+def test_a_result_that_is_not_wanted_any_more_is_cleaned_up_where_the_author_says_so(
+    fetched, server, end, answers, given
+):
+    for cleanup_on, sent in ((end, ["DELETE /x"]), ("success", [])):
+        server.asked.clear()
+        with pytest.raises((exceptions.AsyncApiFailure, AirflowSkipException)):
+            fetched(*answers, *[reply(b"")] * len(sent), cleanup={"endpoint": "/x"}, cleanup_on=cleanup_on, **given)
+        assert targets(server) == ["GET /jobs/7", *sent]
+
+
+def test_a_result_that_may_still_be_fetched_is_not_cleaned_up(fetched, server, tmp_path):
+    given = {"cleanup": {"endpoint": "/x"}, "cleanup_on": ["success", "no_data", "partial", "failure"]}
+    with pytest.raises(exceptions.AsyncApiRejected, match="found nothing"):
+        fetched(reply({"rows": 1}), result_path="data", **given)
+    with pytest.raises(exceptions.AsyncApiUnavailable):
+        fetched(*[reply(b"", 503)] * 5, **given)
+    with pytest.raises(exceptions.AsyncApiResultFailed, match="max_bytes"):
+        fetched(reply(b"x" * 11), output="file", destination=f"{tmp_path}/x", limits={"max_bytes": 10}, **given)
+    assert not any(target.startswith("DELETE") for target in targets(server))
+
+
 def test_a_cleanup_that_fails_loses_nothing(fetched, tmp_path):
     answers = [reply(b"abc"), reply({"detail": "no"}, 403)]
     fetched(*answers, output="file", destination=f"{tmp_path}/x", cleanup={"endpoint": "/jobs/7"})

@@ -58,7 +58,7 @@ def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_pat
     owners = []
     monkeypatch.setattr(
         "airflow_provider_asyncapi.hooks.fetching.fetch",
-        lambda *arguments: owners.append(arguments[-2]),
+        lambda *arguments, **_: owners.append(arguments[-2]),
     )
     for index, number in ((-1, 1), (3, 2)):
         ti = TI(index)

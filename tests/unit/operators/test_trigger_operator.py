@@ -100,3 +100,16 @@ def test_nothing_is_fetched_of_a_job_without_data(api: ApiServer) -> None:
     with pytest.raises(AirflowSkipException, match="no data"):
         fetch.execute(context_of(TI()))
     assert not api.requests
+
+
+def test_a_job_without_data_is_removed_by_a_fetch_that_cleans_up_then(api: ApiServer) -> None:
+    api.says("DELETE /jobs/j-1", reply(b"", 204))
+    job = {"version": 1, "identifier": "j-1", "outcome": "no_data"}
+    cleanup = {"endpoint": "/jobs/{identifier}"}
+    for cleanup_on, sent in (("success", 0), (["success", "no_data"], 1)):
+        fetch = AsyncApiFetchOperator(
+            task_id="fetch", job=job, endpoint="/result", cleanup=cleanup, cleanup_on=cleanup_on
+        )
+        with pytest.raises(AirflowSkipException, match="no data"):
+            fetch.execute(context_of(TI()))
+        assert len(api.requests) == sent

@@ -211,6 +211,45 @@ def test_no_data_of_a_mapped_task_is_told_by_its_handle(api: ApiServer, mode: st
     assert "skipmixin_key" not in outcome.xcoms
 
 
+REMOVE = "DELETE /jobs/j-1"
+
+
+@pytest.mark.parametrize(
+    ("status", "cleanup_on", "sent"),
+    [
+        ("empty", None, 1),
+        ("failed", None, 1),
+        ("done", None, 0),
+        ("done", "success", 1),
+        ("empty", "failure", 0),
+        ("failed", ["no_data", "success"], 0),
+    ],
+)
+def test_a_job_after_which_nothing_is_fetched_is_removed_where_the_author_says_so(
+    api: ApiServer, status: str, cleanup_on: Any, sent: int
+) -> None:
+    for mode in MODES[:3]:
+        before = api.count(REMOVE)
+        api.says(POLL, running(), reply({"status": status}))
+        api.says(REMOVE, reply(b"", 204))
+        wait(mode, cleanup={"endpoint": "/jobs/{identifier}"}, cleanup_on=cleanup_on)
+        assert api.count(REMOVE) - before == sent, mode
+
+
+def test_a_job_that_had_failed_when_submitted_is_removed_and_a_failing_removal_changes_nothing(api: ApiServer) -> None:
+    api.says(REMOVE, reply({"why": "no"}, 405))
+    outcome = wait("poke", job=handle("failure"), cleanup={"endpoint": "/jobs/{identifier}"})
+    assert type(outcome.error) is exceptions.AsyncApiJobFailed
+    assert api.count(REMOVE) == 1
+
+
+def test_a_wait_that_ends_by_its_deadline_removes_nothing(api: ApiServer) -> None:
+    api.says(POLL, running())
+    outcome = wait("poke", cleanup={"endpoint": "/jobs/{identifier}"}, max_iterations=1)
+    assert type(outcome.error) is exceptions.AsyncApiTimeout
+    assert api.count(REMOVE) == 0
+
+
 def test_airflow_is_told_that_the_sensor_may_skip_what_comes_after() -> None:
     assert make_sensor("poke").inherits_from_skipmixin is True
 

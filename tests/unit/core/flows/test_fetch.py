@@ -12,16 +12,19 @@ from airflow_provider_asyncapi.core.errors import (
     BodyTooLargeError,
     ContentError,
     MissingValueError,
+    PartialResultError,
     RedirectError,
     RefusedContentError,
     RequestRejectedError,
     ResultError,
     ResultExpiredError,
+    ResultTooLargeError,
     UnavailableError,
     UnknownVariableError,
 )
 from airflow_provider_asyncapi.core.flows.fetch import Fetching, NoDataError
 from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn, end_of
 from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
 from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make_api
 from tests.unit.drafts import MemoryDraft
@@ -346,10 +349,10 @@ def test_an_error_status_that_a_rule_takes_for_a_success_is_a_file_too():
 # Cleanup
 
 
-def cleaning(*replies, **given):
+def cleaning(*replies, end="success", **given):
     script = Script(make_api(), *replies)
     cleanup = {"endpoint": "/jobs/{identifier}", **given.pop("cleanup", {})}
-    script.run(fetching(script.api, cleanup=cleanup, **given).clean_up())
+    script.run(fetching(script.api, cleanup=cleanup, **given).clean_up(CleanupOn(end)))
     return script
 
 
@@ -368,7 +371,7 @@ def test_the_job_is_removed_or_gone_already(status):
 def test_a_failing_cleanup_is_only_logged(replies):
     level, message = cleaning(*replies).logs[-1]
     assert level == logging.WARNING
-    assert "the result is kept, the job's remains may stay at the API" in message
+    assert "; the job's remains may stay at the API" in message
 
 
 def test_a_cleanup_without_its_variable_is_only_logged():
@@ -396,9 +399,41 @@ def test_a_cleanup_may_have_rules():
     assert script.logs[-1][0] == logging.INFO
 
 
+@pytest.mark.parametrize(
+    ("cleanup_on", "ends"),
+    [
+        (None, {"success"}),
+        ("failure", {"failure"}),
+        (["success", "no_data", "partial", "failure"], {"success", "no_data", "partial", "failure"}),
+    ],
+)
+def test_a_cleanup_is_sent_after_the_ends_that_it_is_wanted_after(cleanup_on, ends):
+    for end in CleanupOn:
+        script = cleaning(answer({}), end=end, cleanup_on=cleanup_on)
+        assert script.paths == (["DELETE /jobs/7"] if end in ends else [])
+
+
+@pytest.mark.parametrize(
+    ("error", "is_final", "end"),
+    [
+        (PartialResultError("2 of 3 failed"), False, CleanupOn.PARTIAL),
+        (ResultError("a rule takes it for a failure"), True, CleanupOn.FAILURE),
+        (UnavailableError("503"), True, CleanupOn.FAILURE),
+        (UnavailableError("503"), False, None),
+        (MissingValueError("result_path: found nothing"), True, None),
+        (UnknownVariableError("{x}"), True, None),
+        (ResultTooLargeError("max_bytes"), True, None),
+        (OSError("disk full"), True, None),
+        (None, True, None),
+    ],
+)
+def test_a_fetch_that_may_still_be_made_is_no_failure(error, is_final, end):
+    assert end_of(error, is_final=is_final) is end
+
+
 def test_without_a_cleanup_nothing_is_sent():
     script = Script(make_api())
-    script.run(fetching(script.api).clean_up())
+    script.run(fetching(script.api).clean_up(CleanupOn.SUCCESS))
     assert script.requests == []
 
 

@@ -35,7 +35,7 @@ def test_a_plan_may_say_everything():
             "error_waits": {429: 60},
         }
     )
-    assert plan.cleanup.request.method == "DELETE"
+    assert plan.cleanup.step.request.method == "DELETE"
     assert plan.locate.captures
     assert (plan.schedule.max_errors, plan.schedule.error_waits) == (9, {429: 60})
 
@@ -64,6 +64,11 @@ def test_an_output_that_is_given_wins_over_paging_parameters_of_a_profile():
         ({"failed_records": FAILED, "output": "zip"}, "failed_records: needs member, the file in the archive"),
         ({"failed_records": {**FAILED, "member": "a"}}, "failed_records: member names a file in an archive"),
         ({"locate": "/x"}, "locate: has to be a mapping"),
+        ({"cleanup_on": "success"}, "cleanup_on: needs cleanup, the request that is sent then"),
+        (
+            {"cleanup": {"endpoint": "/x"}, "cleanup_on": ["always"]},
+            "cleanup_on: 'always' isn't one of success, no_data",
+        ),
         ({"result_format": "yaml"}, "result_format: 'yaml'"),
         ({"write_as": "yaml"}, "write_as: 'yaml' isn't one of json, ndjson, parquet, files"),
         ({"write_as": "json", "output": "file"}, "write_as: is for values and rows, and output='file' keeps"),
