@@ -10,15 +10,22 @@ T ?= tests/unit
 PARALLEL ?= --numprocesses=auto
 
 AIRFLOW_NEWEST := $(shell sed -n 's/^apache-airflow==//p' constraints/airflow-3.3.in)
+AIRFLOW_32 := $(shell sed -n 's/^apache-airflow==//p' constraints/airflow-3.2.in)
 AIRFLOW_LOWEST := $(shell sed -n 's/^apache-airflow==//p' constraints/lowest.in)
 # Airflow 3.1.0 sets no upper bound on most of what it needs, so all that is taken as of this day, by which the newest
 # of our lower bounds was out.
 LOWEST_AS_OF := 2026-05-01
+# Nor does Airflow 3.2 on FastAPI and pydantic, of which newer ones keep it from starting.
+AIRFLOW_32_AS_OF := 2026-06-01
+# What of the unit tests touches Airflow, and what it shows of a deferred task.
+TESTS_32 := tests/unit/operators tests/unit/sensors tests/unit/triggers tests/unit/plugins tests/unit/hooks/test_clients.py \
+	tests/unit/hooks/test_hook.py $(wildcard tests/unit/test_*.py) tests/integration/test_standalone.py
 PIP_VERSION := 26.3
 UV_VERSION := 0.13.9
 
 TOOLS := .venv-tools
 VENV := .venv
+VENV_32 := .venv-3.2
 VENV_LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 SAY := @echo "==>"
@@ -32,7 +39,7 @@ CHECKED := airflow_provider_asyncapi $(wildcard demo)
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
-	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9.%-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 setup: $(VENV)/.ready $(VENV_LOWEST)/.ready ## make both environments (the other targets do it when they need one)
 
@@ -67,6 +74,12 @@ test-lowest: $(VENV_LOWEST)/.ready ## unit tests on the lowest versions that pyp
 	$(SAY) "Unit tests on Airflow $(AIRFLOW_LOWEST) and the lowest versions of all else we name"
 	@mkdir -p reports
 	@$(VENV_LOWEST)/bin/python -m pytest $(T) $(PARALLEL) --junitxml=reports/$@.xml $(ARGS)
+
+test-3.2: $(VENV_32)/.ready ## what touches Airflow, on Airflow 3.2; a job in `airflow standalone` among it
+	$(SAY) "Tests on Airflow $(AIRFLOW_32)"
+	@mkdir -p reports
+	@$(VENV_32)/bin/python -m pytest $(TESTS_32) $(PARALLEL) -m 'integration or not integration' --timeout=600 \
+		--junitxml=reports/$@.xml $(ARGS)
 
 test-python-%: $(VENV)-python%/.ready ## unit tests on another Python that the machine has, such as test-python-3.13
 	$(SAY) "Unit tests on Python $* and Airflow $(AIRFLOW_NEWEST)"
@@ -122,15 +135,17 @@ build: $(TOOLS)/.ready ## wheel and sdist, into dist/
 	@scripts/build "$(TOOLS)"
 	@ls -l dist
 
-constraints: $(TOOLS)/.ready ## resolve anew the versions both environments are pinned to
+constraints: $(TOOLS)/.ready ## resolve anew the versions that the environments are pinned to
 	$(SAY) "Pinning the newest versions with Airflow $(AIRFLOW_NEWEST)"
 	@scripts/pin "$(TOOLS)" constraints/airflow-3.3 --group test --group lint --group bench --group cluster --group s3 --group ui
+	$(SAY) "Pinning the versions with Airflow $(AIRFLOW_32), as of $(AIRFLOW_32_AS_OF)"
+	@scripts/pin "$(TOOLS)" constraints/airflow-3.2 --group test --exclude-newer $(AIRFLOW_32_AS_OF)
 	$(SAY) "Pinning the lowest versions with Airflow $(AIRFLOW_LOWEST), as of $(LOWEST_AS_OF)"
 	@scripts/pin "$(TOOLS)" constraints/lowest --group test --resolution lowest-direct --exclude-newer $(LOWEST_AS_OF)
 
 clean: ## remove environments, caches and reports
 	$(SAY) "Removing what make has made"
-	@rm -rf $(TOOLS) $(VENV) $(VENV_LOWEST) $(VENV)-python* build dist reports htmlcov .coverage .coverage.* \
+	@rm -rf $(TOOLS) $(VENV) $(VENV_32) $(VENV_LOWEST) $(VENV)-python* build dist reports htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
@@ -142,6 +157,11 @@ $(TOOLS)/.ready: scripts/setup-tools
 $(VENV)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/airflow-3.3.txt
 	$(SAY) "Setting up $(VENV): Airflow $(AIRFLOW_NEWEST) (the first time takes a minute)"
 	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV) constraints/airflow-3.3.txt test lint
+	@touch $@
+
+$(VENV_32)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/airflow-3.2.txt
+	$(SAY) "Setting up $(VENV_32): Airflow $(AIRFLOW_32) (the first time takes a minute)"
+	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV_32) constraints/airflow-3.2.txt test
 	@touch $@
 
 $(VENV_LOWEST)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/lowest.txt

@@ -50,6 +50,7 @@ FIRST = (Suite("unit, newest Airflow", "test-unit"),)
 REST = (
     Suite("documentation", "test-docs"),
     Suite("unit, lowest versions", "test-lowest"),
+    Suite("Airflow 3.2", "test-3.2"),
     Suite("integration, newest Airflow", "test-integration"),
     Suite("browser, newest Airflow", "test-ui"),
     Suite("cluster, newest Airflow", "test-cluster"),

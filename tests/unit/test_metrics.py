@@ -13,13 +13,19 @@ import pytest
 #: Importing the trigger imports what an Airflow process has, and with it Airflow's metrics are set up.
 _BEGIN = """
 import asyncio, time
+import airflow
 import airflow_provider_asyncapi.triggers.asyncapi
 from airflow_provider_asyncapi import metrics
 from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.names import Outcome
+from airflow.providers.common.compat.sdk import Stats
 metrics._SEND_EVERY = 0.3
+if airflow.__version__.startswith("3.2."):
+    # As each of this Airflow's processes does when it begins.
+    from airflow.sdk.execution_time.task_runner import stats_utils
+    Stats.initialize(factory=stats_utils.get_stats_factory(Stats))
 
 def poll(conn_id="api", errors=0, outcome=Outcome.RUNNING, delay=None):
     polled = Polled(JobHandle("7", outcome), 1, errors, changed=False, at=time.time(), delay=delay)

@@ -248,6 +248,8 @@ def test_what_is_not_kept_leaves_no_file(world: World, monkeypatch: pytest.Monke
     world.keep(Submission("key-2", callbacks=(REFERENCE.digest,), connection="vendor"))
     with pytest.raises(ForgedCallError):
         receipts.take(place, large(3))
+    # Before Airflow 3.3 the calls from before the Clear count too.
+    monkeypatch.setattr(receipts, "_MOST_CALLS", 2)
     monkeypatch.setattr(receipts, "_push", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         take(large(4))
