@@ -52,6 +52,9 @@ _RULES_THAT_NEED_SUCCESS = frozenset(
     {"all_success", "one_success", "none_failed_min_one_success", "all_done_min_one_success", "none_skipped"}
 )
 
+#: Seconds. Where a wait ends is stored as a moment, and there is none after the year 9999.
+_LONGEST_TIMEOUT = 200 * 365 * 86400
+
 _WORKER_NEEDED = "%s is set, and yet a worker is needed: %s"
 
 
@@ -218,6 +221,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         with naming(kwargs.get("task_id")):
             for name in _REFUSED.keys() & kwargs.keys():
                 raise ConfigurationError(f"{name}: isn't a parameter of this sensor; {_REFUSED[name]}")
+            seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+            if seconds > _LONGEST_TIMEOUT:
+                raise ConfigurationError(f"timeout: has to be at most 200 years, in seconds, not {seconds:g}")
             # The author's is kept beside Airflow's own, which can't tell a default from a choice: a profile fills in
             # only what is left out.
             interval = schedule.poke_interval({"poke_interval": poke_interval})

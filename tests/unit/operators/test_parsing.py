@@ -433,6 +433,12 @@ def test_arguments_are_attributes_that_copies_have_too(make: Any) -> None:
         assert not {"self", "kwargs", "__class__"} & vars(each).keys()
 
 
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300, 1e12, timedelta.max])
+def test_a_timeout_whose_end_cannot_be_stored_is_refused(timeout: Any) -> None:
+    with pytest.raises(ConfigurationError, match="timeout: has to be at most 200 years, in seconds, not"):
+        sensor(timeout=timeout)
+
+
 def test_times_are_described_in_seconds() -> None:
     waiting = sensor(poke_interval=timedelta(minutes=1), initial_delay=timedelta(seconds=5), timeout=timedelta(hours=1))
     described = waiting.describe(with_connection=False)
