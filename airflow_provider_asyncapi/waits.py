@@ -191,16 +191,22 @@ class PokeLedger(WaitLedger):
         polls = pokes - bool(plan.schedule.initial_delay)
         # What is stored before the first poll of a try is of an earlier one.
         kept = self._store.get(_POKE_KEY) if self._store is not None and polls else None
-        learnt = _read_stored(kept, "what the last poke learnt", ("errors", "handle", "heard"))
+        learnt = _read_stored(kept, "what the last poke learnt", ("errors", "handle", "heard", "next_poll"))
         if "handle" in learnt:
             handle = JobTask.handle_of(learnt["handle"])
-        return plans.Wait(handle, began, deadline, polls, learnt.get("errors", 0), heard=learnt.get("heard", 0))
+        # Airflow begins a poke when it is due; only one after the deadline is told.
+        due = learnt.get("next_poll") or 0.0
+        next_poll = due if due > deadline else None
+        errors, heard = learnt.get("errors", 0), learnt.get("heard", 0)
+        return plans.Wait(handle, began, deadline, polls, errors, next_poll, heard)
 
     def _keep(self, poll: Polled) -> None:
         """Show the job as it is now, after each poke, for Airflow clears a task's XComs before; and tell the next."""
         super()._keep(dataclasses.replace(poll, changed=True))
         if self._store is not None:
             learnt = {"errors": poll.errors, "handle": poll.handle.dump(), "heard": self.state.heard}
+            if poll.pause is not None:
+                learnt["next_poll"] = poll.at + poll.pause
             self._store.set(_POKE_KEY, {"version": VERSION, **learnt})
 
 

@@ -431,10 +431,10 @@ def _sleep_until_next(api: Api, state: Wait, polls: int, pause: float) -> Flow[b
     """
     now = api.clock()
     due = now + pause
-    if pause > 0:
+    is_too_late = polls > 0 and state.deadline is not None and due > state.deadline + SHORTEST_WAIT
+    if pause > 0 and not (is_too_late and state.deadline is not None and now >= state.deadline):
         yield Sleep(until_deadline(pause, state, now))
-    is_too_late = state.deadline is not None and due > state.deadline + SHORTEST_WAIT
-    return polls == 0 or not is_too_late or api.clock() > due - SHORTEST_WAIT
+    return not is_too_late or api.clock() > due - SHORTEST_WAIT
 
 
 def _pause_after(

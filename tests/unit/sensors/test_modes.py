@@ -452,6 +452,14 @@ def test_a_retry_after_the_deadline_polls_once_more_and_ends(api: ApiServer, mod
     assert api.count(POLL) == 1
 
 
+@pytest.mark.parametrize("mode", ["deferred", "poke", "reschedule"])
+def test_no_last_poll_is_made_at_the_deadline_that_retry_after_forbids(api: ApiServer, mode: str) -> None:
+    api.says(POLL, reply({"status": "running"}, retry_after="30"))
+    outcome = wait(mode, timeout=0.5)
+    assert isinstance(outcome.error, exceptions.AsyncApiTimeout)
+    assert api.count(POLL) == 1
+
+
 @pytest.mark.parametrize("mode", ["deferred", "poke"])
 def test_an_execution_timeout_ends_each_try_like_the_deadline_of_the_wait(api: ApiServer, mode: str) -> None:
     api.says(POLL, running())

@@ -679,6 +679,11 @@ def test_a_last_poll_that_another_process_may_not_make_is_not_made_after_a_hand_
     with pytest.raises(DeadlineError):
         run(script, state(deadline=START + 60, polls=1, next_poll=START + 600))
     assert script.requests == []
+    # Nobody pauses for nothing once the deadline is over.
+    script = Script(make_api(Clock(START + 100)), DONE)
+    with pytest.raises(DeadlineError):
+        run(script, state(deadline=START + 60, polls=1, next_poll=START + 600))
+    assert script.sleeps == []
     # Whoever takes the wait up after that moment may look.
     api = make_api(Clock(START + 601))
     script = Script(api, DONE)
