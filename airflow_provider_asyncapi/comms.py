@@ -12,6 +12,7 @@ import asyncio
 import builtins
 import http
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ async def ask(message: Any) -> Any:
 
     comms: Any = SUPERVISOR_COMMS
     try:
-        answer = await comms.asend(message) if can_ask_asynchronously() else comms.send(message)
+        answer = await _send(comms, message)
     except AirflowRuntimeError as error:
         answer = error.error
         if not _is_away(answer):
@@ -160,6 +161,14 @@ async def _find_in_backends(conn_id: str) -> Connection | None:
         if connection is not None:
             return connection  # type: ignore[no-any-return]
     return None
+
+
+async def _send(comms: Any, message: Any) -> Any:
+    if can_ask_asynchronously():
+        # On a worker of Airflow 3.1 the asynchronous side is there and not implemented.
+        with suppress(NotImplementedError):
+            return await comms.asend(message)
+    return comms.send(message)
 
 
 def _is_away(answer: Any) -> bool:

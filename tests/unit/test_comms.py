@@ -94,6 +94,17 @@ def test_any_other_answer_is_returned(supervisor: Supervisor, monkeypatch: pytes
     assert ask_with(supervisor, monkeypatch, answer) is answer
 
 
+def test_on_a_worker_of_airflow_3_1_the_supervisor_is_asked_synchronously(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def asend(_: Any) -> Any:
+        raise NotImplementedError
+
+    monkeypatch.setattr(supervisor, "asend", asend)
+    assert ask_with(supervisor, monkeypatch, None) is None
+    assert len(supervisor.of_kind("GetConnection")) == 1
+
+
 def test_xcoms_are_written_and_read_by_the_messages_that_airflow_has_since_3_1(supervisor: Supervisor) -> None:
     supervisor.xcoms["job"] = {"identifier": "7"}
     assert asyncio.run(read_xcom("job", TASK)) == {"identifier": "7"}

@@ -41,7 +41,7 @@ def test_a_connection_that_changes_is_noticed_and_the_old_pool_closed(
         pool = clients._clients[asyncio.get_running_loop()]["asyncapi_default"].driver._pool
         connect(password="new", extra={"auth": "bearer"})
         await until(lambda: tokens(api)[-5:] == ["Bearer new"] * 5)
-        assert pool._connector.closed
+        await until(lambda: pool._connector.closed)
         api.says(POLL, DONE)
         assert {event["handle"]["outcome"] for event in await asyncio.gather(*waits)} == {"success"}
         assert not clients._clients[asyncio.get_running_loop()]
