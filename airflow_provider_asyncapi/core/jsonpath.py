@@ -1,7 +1,7 @@
 """
 JSONPath: plain paths read here, everything else by jsonpath-ng.
 
-Nine of ten selectors are plain (``data.task.id``, ``jobs[0]."sub-state"``, ``jobs[*]``). These are read here with
+Nine of ten selectors are plain (``data.task.id``, ``jobs[0]."sub-state"``, ``jobs[*].id``). These are read here with
 jsonpath-ng's meaning, so that parsing a DAG and polling in the triggerer need neither its import nor its grammar; a
 property test holds the two together.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _STEP = re.compile(
     r"""\.(?:(?P<name>[A-Za-z_][\w-]*)|"(?P<double>[^"\\]+)"|'(?P<single>[^'\\]+)')"""
-    r"""|\[(?P<index>\d{1,9})\]|\[(?P<each>\*)\]\Z""",
+    r"""|\[(?P<index>\d{1,9})\]|\[(?P<each>\*)\]""",
     re.ASCII,
 )
 #: Each item: a slice without bounds in older releases of jsonpath-ng, a wildcard in newer ones.
@@ -57,7 +57,7 @@ class Many(enum.IntEnum):
     EACH = 2
 
 
-#: None, only at the end, stands for each item of a list.
+#: None, once at most, stands for each item of a list.
 Steps = tuple[str | int | None, ...]
 
 
@@ -79,35 +79,68 @@ def check(path: str) -> None:
             raise SelectorError("'&' stands between conditions of a filter only, as in [?(@.a == 1 & @.b == 2)]")
 
 
-def find(path: str, document: JsonValue) -> list[JsonValue]:
+def find(path: str, document: JsonValue, max_values: int | None = None) -> list[JsonValue]:
     """
     Give all values that the path finds; in a document that it doesn't fit (an index of a number) it finds none.
 
-    :raises ContentError: if the document is nested so deeply that finding them would take for ever.
+    :param max_values: how many values the document may hold if all of them have to be searched; None for any number.
+    :raises ContentError: if it holds more, or is nested so deeply that finding them would take for ever.
     """
     steps = _plain(path)
     if steps is None:
-        return _searched(path, document)
-    value = document
+        return _searched(path, document, max_values)
+    if None not in steps:
+        return _follow(steps, document)
+    place = steps.index(None)
+    found = _follow(steps[:place], document)
+    if found and not isinstance(found[0], list):
+        # Of anything but a list jsonpath-ng makes one, each version in its own way.
+        return _searched(path, document, max_values)
+    return [value for items in found for item in items for value in _follow(steps[place + 1 :], item)]
+
+
+def _follow(steps: Steps, value: JsonValue) -> list[JsonValue]:
+    """Give the value that names and indexes lead to, or none."""
     for step in steps:
         if isinstance(step, str):
             if not isinstance(value, dict) or step not in value:
                 return []
-        elif step is None:
-            # Of anything but a list jsonpath-ng makes one, each version in its own way.
-            return value[:] if isinstance(value, list) else _searched(path, document)
-        elif not isinstance(value, list) or step >= len(value):
+        elif step is None or not isinstance(value, list) or step >= len(value):
             return []
         value = value[step]
     return [value]
 
 
-def _searched(path: str, document: JsonValue) -> list[JsonValue]:
+def _searched(path: str, document: JsonValue, max_values: int | None) -> list[JsonValue]:
     """Give all values that jsonpath-ng finds."""
     compiled = _compiled(path)
-    if (descents := path.count("..")) > 1:
+    descents = path.count("..")
+    if max_values is not None and (descents or "*" in path):
+        _check_size(document, max_values)
+    if descents > 1:
         _check_depth(document, descents)
     return _found(compiled, document)
+
+
+def _check_size(document: JsonValue, max_values: int) -> None:
+    """
+    Check that a document doesn't hold too many values to be searched for all that match.
+
+    jsonpath-ng makes several objects of each, and Python's garbage collector looks at all of them at a time.
+
+    :raises ContentError: if it does.
+    """
+    values, left = 0, [document]
+    while left:
+        value = left.pop()
+        if isinstance(value, list | dict):
+            values += len(value)
+            left.extend(value.values() if isinstance(value, dict) else value)
+        if values > max_values:
+            raise ContentError(
+                f"the JSON holds more than {max_values} values, too many for a selector with '..' or '*'; name the way"
+                " to the value"
+            )
 
 
 def _found(path: JSONPath, document: JsonValue) -> list[JsonValue]:
@@ -150,7 +183,7 @@ def finds_many(path: str) -> Many:
     """
     steps = _plain(path)
     if steps is not None:
-        return Many.EACH if steps[-1:] == (None,) else Many.ONE
+        return Many.EACH if None in steps else Many.ONE
     return max(map(_is_many, _steps(_compiled(path))), default=Many.ONE)
 
 
@@ -252,7 +285,7 @@ def _steps(path: JSONPath) -> Iterator[JSONPath]:
 
 @lru_cache(maxsize=1024)
 def _plain(path: str) -> Steps | None:
-    """Read a path of names and indexes only, perhaps with ``[*]`` at its end; None for any other."""
+    """Read a path of names and indexes only, perhaps with one ``[*]``; None for any other."""
     text = path.strip(" \t")
     if text.startswith("$"):
         text = text[1:]
@@ -267,6 +300,8 @@ def _plain(path: str) -> Steps | None:
         if match is None or match["name"] in _RESERVED:
             return None
         if match["each"]:
+            if None in steps:
+                return None
             steps.append(None)
         elif match["index"] is not None:
             steps.append(int(match["index"]))

@@ -151,6 +151,7 @@ class Response:
     :param charset: the charset of the text, if the author says it; what the answer says about it doesn't count then.
     :param streamed: bytes that went to a sink instead of the body, content codings not undone.
     :param delay: by how much the request was late; None if it was on time.
+    :param max_values: how many values its JSON may hold if a selector has to search all of them; None for any number.
     """
 
     status: int
@@ -161,6 +162,7 @@ class Response:
     delay: Delay | None = None
     charset: str | None = None
     method: str = "GET"
+    max_values: int | None = None
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {shown_url(self.url)}>"
@@ -249,6 +251,7 @@ class Part(Response):
 
     def __init__(self, whole: Response, value: JsonValue) -> None:
         self.status, self.headers, self.url, self.delay = whole.status, whole.headers, whole.url, whole.delay
+        self.max_values = whole.max_values
         self.json = value
 
     @cached_property

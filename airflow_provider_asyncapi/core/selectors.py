@@ -104,7 +104,10 @@ class Selector:
         try:
             values = _find_outer(outer, response, read_element)
             for path in inner:
-                values = [found for value in values for found in jsonpath.find(path, _as_document(value, self.text))]
+                documents_within = (_as_document(value, self.text) for value in values)
+                values = [
+                    found for each in documents_within for found in jsonpath.find(path, each, response.max_values)
+                ]
         except SelectorError as error:
             raise SelectorError(f"selector {self.text!r}: {error}") from None
         return values
@@ -419,7 +422,7 @@ def _find_outer(text: str, response: Response, read_element: ReadElement) -> Ite
         return [] if value is None else [value]
     if text.startswith(_XPATH):
         return xpath.find(text.removeprefix(_XPATH), response.xml, read_element)
-    return jsonpath.find(text, response.json)
+    return jsonpath.find(text, response.json, response.max_values)
 
 
 def _as_document(value: JsonValue, selector: str) -> JsonValue:

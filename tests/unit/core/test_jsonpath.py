@@ -156,7 +156,8 @@ def test_a_document_may_be_a_list():
 def test_a_plain_path_is_read_without_jsonpath_ng():
     assert jsonpath._plain('$.a[0]."b c".d-e') == ("a", 0, "b c", "d-e")
     assert jsonpath._plain("$.a[*]") == ("a", None)
-    assert jsonpath._plain("$.a[*].b") is None
+    assert jsonpath._plain("$.a[*].b[0]") == ("a", None, "b", 0)
+    assert jsonpath._plain("$.a[*].b[*]") is None
 
 
 def test_the_items_of_a_list_are_found_in_a_list_of_their_own():
@@ -189,7 +190,8 @@ def paths(draw):
             quote = '"' if '"' not in name else "'"
             steps.append("." + quote + name.replace(quote, "") + quote if name.replace(quote, "") else ".a")
     if draw(st.booleans()):
-        steps.append("[*]")
+        # No index after it: before 1.8 jsonpath-ng finds nothing at all if one item has none.
+        steps += ["[*]", *(f".{name}" for name in draw(st.lists(NAMES, max_size=2)))]
     path = "".join(steps)
     return path.removeprefix(".") if path and draw(st.booleans()) else "$" + path
 
@@ -274,6 +276,25 @@ def test_a_path_that_descends_twice_finds_what_it_looks_for_in_any_usual_documen
     rows = [{"jobs": {"list": [{"state": {"code": number}}]}} for number in range(500)]
     assert jsonpath.find("$..jobs..code", {"data": rows}) == list(range(500))
     assert len(jsonpath.find("$..a..a", nested(50))) > 50
+
+
+@pytest.mark.parametrize("path", ["$..a", "$.*.a", "$[*][*]", "$..*"])
+@pytest.mark.parametrize("document", [[1] * 1001, {"rows": [{"a": 1}] * 501}])
+def test_a_path_that_searches_all_values_is_refused_in_a_document_of_too_many(path, document):
+    with pytest.raises(ContentError, match="the JSON holds more than 1000 values"):
+        jsonpath.find(path, document, 1000)
+    jsonpath.find(path, document)
+    jsonpath.find(path, document, 2000)
+
+
+@pytest.mark.parametrize("path", ["$.rows[*].a", "rows[0].a", "$.rows[?(@.a == 1)].a"])
+def test_a_path_that_names_its_way_is_not(path):
+    assert jsonpath.find(path, {"rows": [{"a": 1}] * 600}, 10)[0] == 1
+
+
+def test_of_each_item_the_rest_of_the_path_is_found_where_it_is():
+    rows = [{"a": [1, 2]}, {"a": []}, {"b": 1}, 3, None, {"a": [None]}]
+    assert jsonpath.find("$.rows[*].a[0]", {"rows": rows}) == [1, None]
 
 
 def test_a_path_that_descends_once_may_go_deep():

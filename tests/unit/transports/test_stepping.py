@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi.core.batch import Answers
-from airflow_provider_asyncapi.core.effects import Ask, Flow, Log, Send, Sleep
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Ask, Flow, Log, Send, Sleep
 from airflow_provider_asyncapi.core.errors import ContentError
 from airflow_provider_asyncapi.core.messages import Part, Request, Response
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
@@ -82,6 +82,17 @@ def test_while_a_large_answer_is_looked_at_others_are_served(server):
         return await waiting, size
 
     assert run(server, main) == (True, len(SMALL))
+
+
+def test_an_answer_may_hold_as_many_values_for_a_selector_that_searches_all_as_its_limit_has_room_for(server):
+    def flow() -> Flow[list[int | None]]:
+        found = []
+        for limit in (MAX_BODY, 10 * MAX_BODY):
+            response = yield Send(Request("GET", f"{server.url}/small"), limit=limit)
+            found.append(response.max_values)
+        return found
+
+    assert run(server, lambda client: client.run(flow())) == [32_768, 327_680]
 
 
 def test_what_is_wrong_with_a_large_answer_is_raised(server):
