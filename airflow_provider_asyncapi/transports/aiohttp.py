@@ -121,20 +121,21 @@ class AiohttpDriver:
         is_costly = False
         with Steps(flow) as steps:
             while (effect := await self._thread.step(steps) if is_costly else next(steps, None)) is not None:
+                # Until it asks for something else than to tell people, the flow has its last answer to look at.
+                is_costly = is_costly and isinstance(effect, News)
                 try:
                     if isinstance(effect, News):
                         steps.reply = observe(effect)
-                    elif isinstance(effect, Sleep):
+                        continue
+                    if isinstance(effect, Sleep):
                         overslept = await self._pause(effect.seconds)
                         steps.reply = None
                     elif isinstance(effect, Send):
                         steps.reply = await self._send_until_new(effect, observe, overslept)
                         overslept = 0.0
                     else:
-                        is_costly = False
                         steps.reply = await self._perform(effect, observe)
-                        # Until it asks for something else, the flow has this answer to look at.
-                        is_costly = costs_much(effect, steps.reply)
+                    is_costly = costs_much(effect, steps.reply)
                 except AsyncApiError as error:
                     steps.error = error
         return steps.result
