@@ -114,6 +114,19 @@ def test_there_are_never_more_connections_than_the_connection_allows(driver, ser
     assert server.connections <= 2
 
 
+def test_by_default_no_request_waits_for_the_connection_of_another(driver, serve):
+    server, all_here = serve(), threading.Barrier(40)
+
+    def meet(connection: Any, asked: Any) -> bool:
+        all_here.wait(30)
+        return reply(b"x")(connection, asked)
+
+    server.routes["/x"] = meet
+    request = Request("GET", f"{server.url}/x")
+    answers = together(driver, make_api(server.url, read_timeout=30), [sending(request) for _ in range(40)])
+    assert [answer.status for answer in answers] == [200] * 40
+
+
 def test_an_answer_that_is_refused_does_not_spoil_the_next(driver, serve):
     server = serve(reply(b"x" * 5000), reply(b"fine"))
     request = Request("GET", f"{server.url}/x")
