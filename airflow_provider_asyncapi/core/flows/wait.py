@@ -235,6 +235,7 @@ def _asked(
             return request, response, absent or _judged(api, plan, poll, state, request, response)
         except HeldError as held:
             if state.deadline is not None and api.clock() >= state.deadline:
+                yield Log(logging.WARNING, f"{held}; no last poll can be made at the deadline")
                 return poll.request, None, held
             # Those who held back don't all come again at the same moment.
             pause = held.seconds + api.rng() * plan.schedule.interval

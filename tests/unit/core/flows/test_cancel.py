@@ -116,6 +116,12 @@ def test_no_error_leaves(replies):
     assert "Job 7 could not be cancelled (why) and may go on" in message
 
 
+def test_a_cancel_that_is_answered_with_a_303_is_an_agreement_though_the_page_is_gone():
+    script = Script(make_api(), answer(None, 303, location="/v1/jobs"), answer({}, 405))
+    assert script.run(cancel(script.api, step(), HANDLE, "why"))
+    assert script.paths == ["DELETE /jobs/7", "GET /jobs"]
+
+
 def test_a_variable_that_is_missing_is_only_logged():
     script = Script(make_api())
     assert not script.run(cancel(script.api, step(endpoint="/{nothing}"), HANDLE, "why")).is_accepted

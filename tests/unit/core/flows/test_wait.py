@@ -201,6 +201,7 @@ def test_a_hold_does_not_outlast_the_deadline():
     with pytest.raises(DeadlineError, match=r"after 60 s and 1 poll; the last poll failed: .*not sent"):
         run(script, state(deadline=START + 60))
     assert script.sleeps == [10, 50]
+    assert "no last poll can be made at the deadline" in script.said
 
 
 def test_an_unknown_status_runs_on_and_is_logged_once():
@@ -290,6 +291,19 @@ def test_a_result_identifier_that_xml_declares_as_nil_is_not_there():
     nil = b'<j xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><s>done</s><f xsi:nil="true"/></j>'
     with pytest.raises(MissingValueError, match="no result_identifier"):
         waited(answer(nil), completion_key="xpath://s", result_identifier="xpath://f")
+
+
+def test_an_error_body_under_500_is_read_by_a_rule():
+    rules = [{"selector": "error", "exists": True, "outcome": "failure"},
+             {"selector": "state", "in": "late", "outcome": "retry"}]  # fmt: skip
+    with pytest.raises(JobFailedError, match=r"has status failure: no such job \(GET .* answered 500\)"):
+        waited(answer({"error": {"code": -1, "message": "no such job"}}, 500), rules=rules)
+    _, script = waited(answer({"state": "late"}, 400), DONE, rules=rules)
+    assert script.sleeps == [10]
+    with pytest.raises(RequestRejectedError):
+        waited(answer({"message": "no"}, 400), rules=rules)
+    with pytest.raises(JobFailedError, match="has status dead"):
+        waited(answer({"error": "x", "status": "dead"}, 422), rules=rules)
 
 
 def test_no_data_ends_well():
