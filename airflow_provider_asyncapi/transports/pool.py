@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 #: Seconds for which a connection is kept that nobody uses, as by aiohttp.
 _KEPT_FOR = 15.0
+#: Connections to one server that are opened at the same time. When thousands of polls are due at once, those that
+#: become free meanwhile are used; on a busy event loop, opening one for each would cost more than polling.
+_OPENING = 100
 #: More connections than anybody needs.
 _MANY = 1_000_000
 
@@ -43,12 +46,14 @@ class _Server:
 
     :param route: what the connector wants to know to open one.
     :param taken: how many are in use, or being opened.
+    :param opening: how many of them are being opened.
     :param idle: those that nobody uses, each with when it was used last, the oldest first.
     :param waiting: who waits for one, in the order in which they came.
     """
 
     route: aiohttp.ClientRequest
     taken: int = 0
+    opening: int = 0
     idle: deque[tuple[Connection, float]] = field(default_factory=deque)
     waiting: deque[_Waiting] = field(default_factory=deque)
 
@@ -100,12 +105,12 @@ class Pool:
         if not new and (connection := self._take(server)) is not None:
             return connection, 0.0
         waited = 0.0
-        if server.taken + len(server.idle) < self._limit:
-            server.taken += 1
-        elif server.idle:
+        if server.idle and server.taken + len(server.idle) >= self._limit:
             # It makes room for a new one.
             server.idle.popleft()[0].close()
+        if self._may_open(server):
             server.taken += 1
+            server.opening += 1
         else:
             began = self._loop.time()
             free = await self._wait_for_turn(name, server, new=new, within=within)
@@ -124,11 +129,12 @@ class Pool:
             first = server.waiting.popleft()
             if first.turn.done():
                 continue
-            if first.new:
-                connection.close()
-                first.turn.set_result(None)
-            else:
+            if not first.new:
                 first.turn.set_result(connection)
+                return
+            # It makes room for a new one.
+            server.waiting.appendleft(first)
+            self.discard(name, connection)
             return
         server.taken -= 1
         server.idle.append((connection, self._loop.time()))
@@ -138,7 +144,9 @@ class Pool:
     def discard(self, name: str, connection: Connection) -> None:
         """Close a connection that can't be used again."""
         connection.close()
-        self._free(name, self._servers[name])
+        server = self._servers[name]
+        server.taken -= 1
+        self._let_others_open(name, server)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -165,8 +173,11 @@ class Pool:
             async with asyncio.timeout(min(self._timeout, within)):
                 return await self._connector.connect(server.route, traces=[], timeout=self._untimed)
         except BaseException:
-            self._free(name, server)
+            server.taken -= 1
             raise
+        finally:
+            server.opening -= 1
+            self._let_others_open(name, server)
 
     async def _wait_for_turn(self, name: str, server: _Server, *, new: bool, within: float) -> Connection | None:
         """Wait for a connection that becomes free, or, for which None stands, for the permission to open one."""
@@ -178,20 +189,27 @@ class Pool:
         except (asyncio.CancelledError, TimeoutError) as error:
             if not waiting.turn.cancelled():
                 # The turn came as this one was cancelled: it is the next one's.
-                connection = waiting.turn.result()
-                self._free(name, server) if connection is None else self.release(name, connection)
+                if (connection := waiting.turn.result()) is not None:
+                    self.release(name, connection)
+                else:
+                    server.taken -= 1
+                    server.opening -= 1
+                    self._let_others_open(name, server)
             if isinstance(error, TimeoutError):
                 raise PoolFullError from None
             raise
 
-    def _free(self, name: str, server: _Server) -> None:
-        """Let another connection be opened in the place of one that is gone."""
-        while server.waiting:
+    def _may_open(self, server: _Server) -> bool:
+        return server.taken + len(server.idle) < self._limit and server.opening < _OPENING
+
+    def _let_others_open(self, name: str, server: _Server) -> None:
+        """Let those who wait open connections, as far as they may."""
+        while server.waiting and self._may_open(server):
             first = server.waiting.popleft()
             if not first.turn.done():
+                server.taken += 1
+                server.opening += 1
                 first.turn.set_result(None)
-                return
-        server.taken -= 1
         self._forget_if_unused(name, server)
 
     def _forget_if_unused(self, name: str, server: _Server) -> None:

@@ -188,14 +188,44 @@ def test_a_limit_holds_and_whoever_gives_up_waiting_says_why():
     pooling(scenario, limit=1)
 
 
-def test_without_a_limit_nobody_waits():
+def test_without_a_limit_nobody_waits_but_for_others_to_have_connected(monkeypatch):
+    monkeypatch.setattr("airflow_provider_asyncapi.transports.pool._OPENING", 10)
+    most = 0
+
     async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        opened = pool._connector.connect
+
+        async def connect(*given: Any, **more: Any) -> Any:
+            nonlocal most
+            most = max(most, pool._servers[name].opening)
+            return await opened(*given, **more)
+
+        monkeypatch.setattr(pool._connector, "connect", connect)
         got = await asyncio.gather(*[pool.connect(name) for _ in range(50)])
-        assert {waited for _, waited in got} == {0.0}
+        assert pool._servers[name].opening == 0
         for connection, _ in got:
             pool.release(name, connection)
+        assert (pool._servers[name].taken, len(pool._servers[name].idle)) == (0, 50)
 
     pooling(scenario, limit=most_connections())
+    assert most == 10
+
+
+def test_what_becomes_free_is_used_before_another_is_opened(monkeypatch):
+    monkeypatch.setattr("airflow_provider_asyncapi.transports.pool._OPENING", 1)
+
+    async def scenario(pool: Pool, name: str, listener: Listener) -> None:
+        first = await connected(pool, name)
+        waiting = [asyncio.create_task(connected(pool, name)) for _ in range(3)]
+        await asyncio.sleep(0)
+        pool.release(name, first)
+        got = [await each for each in waiting]
+        assert first in got
+        for connection in got:
+            pool.release(name, connection)
+        assert len(listener.writers) == 3
+
+    pooling(scenario)
 
 
 def test_a_broken_connection_makes_room_for_another():
