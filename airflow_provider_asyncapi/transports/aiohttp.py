@@ -28,7 +28,7 @@ from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.pacing import OVERLOADED, Pacer
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.transports import Observer, log_only
-from airflow_provider_asyncapi.transports.faults import PoolFullError, fault
+from airflow_provider_asyncapi.transports.faults import PoolFullError, SlowLookUpError, fault
 from airflow_provider_asyncapi.transports.limits import Limit
 from airflow_provider_asyncapi.transports.pool import Pool, has_been_used, most_connections
 from airflow_provider_asyncapi.transports.resolver import Resolver
@@ -72,13 +72,14 @@ class AiohttpDriver:
     def __init__(
         self,
         api: Api,
-        connector: aiohttp.TCPConnector,
+        connector: Connector,
         *,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._loop = asyncio.get_running_loop()
+        self._connector = connector
         self._proxy = URL(api.settings.proxy) if api.settings.proxy else None
         self._pool = Pool(
             connector,
@@ -109,6 +110,7 @@ class AiohttpDriver:
             rounds.close()
         self._thread.close()
         await self._pool.close()
+        await self._connector.resolver.close()
 
     async def run(self, flow: Flow[T], *, observe: Observer = log_only, overslept: float = 0.0) -> T:
         """
@@ -268,7 +270,9 @@ class AiohttpDriver:
                 limit = Limit(request, settings.read_timeout, self._steady, needed_until)
                 if limit.left() <= 0 and not isinstance(error, PoolFullError):
                     raise limit.error(sent=False) from None
-                raise fault(settings, request, error, connecting=True) from None
+                # The time may have been up before the look-up said that its own was.
+                slow = SlowLookUpError() if self._is_looking_up(server) else error
+                raise fault(settings, request, slow, connecting=True) from None
             was_used = has_been_used(connection)
             try:
                 if not was_used and self._proxy is None:
@@ -346,6 +350,11 @@ class AiohttpDriver:
         server = f"{scheme}://{rest.partition('/')[0]}"
         return server, wire_head(request.method, url, headers, request.body, to_proxy=proxy is not None)
 
+    def _is_looking_up(self, server: str) -> bool:
+        """Tell whether the address of a server, or of the proxy before it, isn't known yet."""
+        host = (self._proxy or URL(server, encoded=True)).host
+        return host is not None and self._connector.resolver.is_looking_up(host)
+
     def _make_route(self, server: str) -> aiohttp.ClientRequest:
         """Make what the connector wants to know to open a connection."""
         loop = asyncio.get_running_loop()
@@ -395,7 +404,21 @@ async def _next_data(body: aiohttp.StreamReader, limit: Limit) -> bytes:
         raise limit.error() from None
 
 
-def open_connector(settings: ConnectionSettings, tls: ssl.SSLContext) -> aiohttp.TCPConnector:
+class Connector(aiohttp.TCPConnector):
+    """
+    Opens the TCP connections of one Airflow connection.
+
+    The pool counts them, and the resolver keeps the addresses: aiohttp would keep those of each host for ever.
+
+    :param tls: the TLS context.
+    :param timeout: seconds that looking a name up may take.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, timeout: float) -> None:
+        self.resolver = Resolver(timeout)
+        super().__init__(ssl=tls, limit=0, use_dns_cache=False, resolver=self.resolver)
+
+
+def open_connector(settings: ConnectionSettings, tls: ssl.SSLContext) -> Connector:
     """Make what opens the TCP connections of one Airflow connection, on the running loop."""
-    # The pool counts them, and the resolver keeps the addresses: aiohttp would keep those of each host for ever.
-    return aiohttp.TCPConnector(ssl=tls, limit=0, use_dns_cache=False, resolver=Resolver(settings.connect_timeout))
+    return Connector(tls, settings.connect_timeout)

@@ -20,8 +20,6 @@ from airflow_provider_asyncapi.transports.faults import SlowLookUpError
 
 #: Family, kind, protocol, canonical name and socket address, as :func:`socket.getaddrinfo` gives them.
 Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
-#: The share of the time for connecting that a look-up may take: a little less, so that its error says what took long.
-SHARE = 0.98
 
 
 def find_addresses(host: str, port: int, family: int = socket.AF_UNSPEC, flags: int = 0) -> Sequence[Address]:
@@ -49,7 +47,7 @@ def find_addresses_within(host: str, port: int, seconds: float) -> Sequence[Addr
     found: Future[Sequence[Address]] = Future()
     on_thread(lambda: find_addresses(host, port), found.set_result, found.set_exception)
     try:
-        return found.result(seconds * SHARE)
+        return found.result(seconds)
     except FutureTimeoutError:
         if found.done():
             raise

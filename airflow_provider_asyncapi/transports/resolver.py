@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from airflow_provider_asyncapi.transports.faults import SlowLookUpError
-from airflow_provider_asyncapi.transports.names import SHARE, Address, find_addresses, on_thread
+from airflow_provider_asyncapi.transports.names import Address, find_addresses, on_thread
 
 #: Look-ups at the same time for one connection; those that a name server doesn't answer stay for long.
 _THREADS = 8
@@ -36,7 +36,7 @@ class Resolver(AbstractResolver):
     """
 
     def __init__(self, within: float) -> None:
-        self._within = within * SHARE
+        self._within = within
         self._loop = asyncio.get_running_loop()
         self._threads = asyncio.Semaphore(_THREADS)
         self._answers: dict[tuple[str, int, int], _Answer] = {}
@@ -65,6 +65,10 @@ class Resolver(AbstractResolver):
         if not done:
             raise SlowLookUpError
         return looking.result()
+
+    def is_looking_up(self, host: str) -> bool:
+        """Tell whether a look-up of a host is under way."""
+        return any(key[0] == host for key in self._looking)
 
     async def close(self) -> None:
         """Wait for no look-up any more."""

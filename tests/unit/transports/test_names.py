@@ -189,7 +189,7 @@ def test_nothing_is_kept_of_the_hosts_that_redirects_lead_to(serve, names, monke
         client._pool._kept_for = 0
         client._pool._sweep()
         assert not client._pool._servers
-        assert len(looking._resolver._answers) == 10
+        assert len(looking.resolver._answers) == 10
         await client.close()
 
     asyncio.run(main())
