@@ -73,7 +73,8 @@ class Ask:
     :param batch: how.
     :param identifier: which job.
     :param interval: seconds between two requests for the same job.
-    :param patient: whether it can wait for the others, and while the API wants no requests.
+    :param patient: whether it can wait for the others. While the API wants no requests, a :class:`~.errors.HeldError`
+        is thrown in any case.
     :param passed: is given what was answered, and gives the poll that was made where the flow needn't be woken for it;
         then the driver may tell of that poll, and ask again an interval later.
     :param until: as for :class:`Send`.

@@ -188,7 +188,7 @@ class AiohttpDriver:
         """Ask for a job together with all who ask alike; alone where that can't wait."""
         batch = effect.batch
         if not effect.patient:
-            return await self.run(within(ask(self._api, batch, [effect.identifier]), effect.until))
+            return await self.run(within(ask(self._api, batch, [effect.identifier], patient=True), effect.until))
         key = (batch.key, effect.interval)
         rounds = self._rounds.get(key)
         if rounds is None:

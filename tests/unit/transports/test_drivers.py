@@ -668,6 +668,22 @@ def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
     assert len(begun) < 5
 
 
+def test_what_is_asked_for_alone_is_held_too(serve):
+    server = serve(reply(b"", 429, retry_after="30"))
+    batch = Batch.parse(BATCH, singly=True)
+
+    def flow() -> Flow[bool]:
+        yield Send(Request("GET", f"{server.url}/x"))
+        try:
+            yield Ask(batch, 1, 1.0, False, lambda _: None)
+        except HeldError:
+            return True
+        return False
+
+    assert run("aiohttp", make_api(server.url), flow()).result
+    assert len(server.asked) == 1
+
+
 # Again and again
 
 
