@@ -161,8 +161,6 @@ class Selector:
             # XML has no empty list: if each item of one is wanted, its items just aren't there.
             return self.text.endswith(ALL_ITEMS)
         paths = self._json_paths(variables)
-        if not paths:
-            return False
         parts, _ = _split(self.text)
         before = [self._rendered(part, variables) for part in parts[:-1]]
         documents = self._read(before, response, elements.as_text) if before else [response.json]

@@ -22,9 +22,9 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
     UnknownVariableError,
 )
-from airflow_provider_asyncapi.core.flows.fetch import Fetching, NoDataError
+from airflow_provider_asyncapi.core.flows.fetch import Fetching, NoDataError, clean_up_job
 from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn, end_of
+from airflow_provider_asyncapi.core.plans.cleanup import Cleanup, CleanupOn, end_of
 from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
 from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make_api
 from tests.unit.drafts import MemoryDraft
@@ -378,6 +378,20 @@ def test_a_cleanup_without_its_variable_is_only_logged():
     script = cleaning(handle=JobHandle(None))
     assert script.requests == []
     assert "the variable {identifier} is null" in script.said
+
+
+def test_a_task_that_fetches_nothing_can_clean_up_too():
+    script = Script(make_api(), answer({}, 204))
+    cleanup = Cleanup.parse(
+        {"cleanup": {"endpoint": "/jobs/{identifier}"}},
+        default=[CleanupOn.FAILURE],
+        possible=list(CleanupOn),
+        complete=True,
+    )
+    script.run(clean_up_job(script.api, cleanup, JobHandle("7"), CleanupOn.NO_DATA))
+    assert script.requests == []
+    script.run(clean_up_job(script.api, cleanup, JobHandle("7"), CleanupOn.FAILURE))
+    assert script.paths == ["DELETE /jobs/7"]
 
 
 def test_a_cleanup_that_is_answered_with_another_page_is_done():

@@ -167,3 +167,16 @@ def test_what_a_callback_holds_needs_no_request():
 def test_a_callback_is_one_value(given, message):
     with pytest.raises(ConfigurationError, match=message):
         FetchPlan.parse(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "selects"),
+    [
+        ({}, False),
+        ({"failed_records": FAILED, "result_format": "csv"}, False),
+        ({"result_path": "rows"}, True),
+        ({"write_as": "ndjson"}, True),
+    ],
+)
+def test_a_result_is_kept_as_it_came_unless_a_part_or_another_form_of_it_is_wanted(given, selects):
+    assert FetchPlan.parse({"endpoint": "/x", **given}).selects_part is selects
