@@ -88,6 +88,12 @@ def test_an_empty_member_among_others_does_no_harm():
     assert inflated(Inflater(), (gzip.compress(b"") * 1000 + gzip.compress(b"x")) * 80, 65536) == b"x" * 80
 
 
+def test_what_was_packed_well_comes_in_pieces():
+    pieces = list(Inflater().feed(gzip.compress(bytes(3 * PIECE))))
+    assert {len(piece) for piece in pieces} == {PIECE}
+    assert sum(map(len, pieces)) == 3 * PIECE
+
+
 def test_no_empty_piece_is_handed_on():
     assert list(Inflater().feed(gzip.compress(b"") * 10)) == []
 

@@ -130,3 +130,7 @@ def test_a_time_without_its_zone_is_none(given):
 def test_a_time_has_a_zone():
     assert seconds_of("1970-01-01T01:00:00+01:00") == 0
     assert seconds_of("1970-01-01T00:00:01Z") == 1
+
+
+def test_a_pause_too_short_to_count_with_tells_no_next_poll():
+    assert ShownPoll(0, 5e-324).next_poll(0, 1e9) is None
