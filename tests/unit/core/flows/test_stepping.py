@@ -46,3 +46,17 @@ def test_a_flow_that_is_left_in_the_middle_is_closed():
     with Steps(flow) as steps:
         next(steps)
     assert inspect.getgeneratorstate(flow) == inspect.GEN_CLOSED
+
+
+def test_a_flow_that_is_left_while_a_step_of_it_runs_is_closed_by_whoever_waits_for_that_step():
+    def flow() -> Flow[None]:
+        # As if another thread left it now.
+        steps.__exit__(None, None, None)
+        yield Sleep(1)
+
+    running = flow()
+    steps = Steps(running)
+    next(steps)
+    assert inspect.getgeneratorstate(running) == inspect.GEN_SUSPENDED
+    steps.close()
+    assert inspect.getgeneratorstate(running) == inspect.GEN_CLOSED
