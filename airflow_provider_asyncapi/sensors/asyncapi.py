@@ -221,8 +221,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         with naming(kwargs.get("task_id")):
             for name in _REFUSED.keys() & kwargs.keys():
                 raise ConfigurationError(f"{name}: isn't a parameter of this sensor; {_REFUSED[name]}")
-            seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-            if seconds > _LONGEST_TIMEOUT:
+            # What is neither is refused by Airflow.
+            seconds: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+            if isinstance(seconds, int | float) and seconds > _LONGEST_TIMEOUT:
                 raise ConfigurationError(f"timeout: has to be at most 200 years, in seconds, not {seconds:g}")
             # The author's is kept beside Airflow's own, which can't tell a default from a choice: a profile fills in
             # only what is left out.

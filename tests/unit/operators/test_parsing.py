@@ -439,6 +439,11 @@ def test_a_timeout_whose_end_cannot_be_stored_is_refused(timeout: Any) -> None:
         sensor(timeout=timeout)
 
 
+def test_a_timeout_that_is_no_number_is_refused_by_airflow() -> None:
+    with pytest.raises(ValueError, match="timeout"):
+        sensor(timeout="5")
+
+
 def test_times_are_described_in_seconds() -> None:
     waiting = sensor(poke_interval=timedelta(minutes=1), initial_delay=timedelta(seconds=5), timeout=timedelta(hours=1))
     described = waiting.describe(with_connection=False)
