@@ -217,18 +217,18 @@ def test_no_secret_stands_in_a_request_that_is_stored(name):
 
 
 def test_details_are_given_up_as_a_poll_is():
-    untils: list[float | None] = []
+    limits: list[float | None] = []
 
     class Watching(Script):
         def perform(self, effect: Any) -> Any:
             if isinstance(effect, Send):
-                untils.append(effect.until)
+                limits.append(effect.until)
             return super().perform(effect)
 
     script = Watching(make_api(), DONE, answer({"result": "broken"}), answer({"text": "why"}))
     plan = WaitPlan.parse(plan_fields(**PLAN, failure_details={"endpoint": "/why"}))
     with pytest.raises(JobFailedError):
         script.run(wait(script.api, plan, Wait(JobHandle("7"), START, START + 100)))
-    status, details, why = untils
+    status, details, why = limits
     assert status == details
     assert why is not None
