@@ -78,10 +78,11 @@ def api() -> Iterator[ApiServer]:
 @pytest.fixture(scope="session")
 def airflow(tmp_path_factory: pytest.TempPathFactory, api: ApiServer) -> Iterator[LocalAirflow]:
     host, port = api.url.rsplit(":", 1)
+    vendor = {"conn_type": "asyncapi", "host": host, "port": int(port)}
     with LocalAirflow(
         tmp_path_factory.mktemp("airflow"),
         HERE / "dags",
-        connections={"vendor": {"conn_type": "asyncapi", "host": host, "port": int(port)}},
+        connections={"vendor": vendor, "limited": {**vendor, "extra": {"requests_per_second": 0.5}}},
         config={
             "core": {
                 "auth_manager": "restricted.RestrictedAuthManager",
