@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 _TELL_EVERY = 60.0
 #: What a user can do about each reason.
 _ADVICE = {
-    Reason.CONNECTIONS: "all connections were in use: set the connection's connections_per_host higher or not at all,"
-    " or let the triggerer open more files (ulimit -n)",
+    Reason.CONNECTIONS: "all connections were in use, or a hundred were being opened: set the connection's"
+    " connections_per_host higher or not at all, or let the triggerer open more files (ulimit -n)",
     Reason.RATE: "the connection's requests_per_second allows no more: raise it, or poll less often",
     Reason.EVENT_LOOP: "this triggerer has more to do than it can: start another one, or poll less often",
 }

@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
-from airflow_provider_asyncapi.core.storable import to_storable, to_storable_status
+from airflow_provider_asyncapi.core.storable import has_more_values, to_storable, to_storable_status
 from airflow_provider_asyncapi.core.templates import CONTROL
 from airflow_provider_asyncapi.core.values import JsonValue, clean_text, displayable, shorten
 
@@ -25,6 +25,8 @@ from airflow_provider_asyncapi.core.values import JsonValue, clean_text, display
 VERSION = 1
 #: The longest JSON text of a variable, and of all of a job, in characters; larger things belong to the fetch operator.
 MAX_VARIABLE, MAX_VARIABLES = 48 * 1024, 192 * 1024
+#: How many values all variables of a job may hold: looking at them holds the triggerer's event loop for some 30 ms.
+MAX_VALUES = 20_000
 #: The longest identifier, in characters: no server takes a longer URL.
 MAX_IDENTIFIER = 8 * 1024
 _KEYS = ("identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables", "task", "call")
@@ -156,6 +158,11 @@ class JobHandle:
             variables[name] = to_storable(value, f"{where} {shorten(name)!r}")
             _check_size(f"{name!r} has", variables[name], MAX_VARIABLE, where)
         _check_size("all variables of the job have", variables, MAX_VARIABLES, where)
+        if has_more_values(variables, MAX_VALUES):
+            raise ResultTooLargeError(
+                f"{where}: the variables of the job hold more than {MAX_VALUES} values, and each is looked at in the"
+                " triggerer; capture where the result is, and fetch it"
+            )
         return dataclasses.replace(self, variables=variables)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, timedelta
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.values import as_number
+from airflow_provider_asyncapi.core.values import as_moment, as_number
 
 _INTERVAL = 60.0
 _LONGEST_INTERVAL = 3600.0
@@ -25,8 +25,6 @@ _LONGEST_ERROR_WAIT = 300.0
 _SECONDS = re.compile(r"\d{1,300}(?:\.\d{1,9})?", re.ASCII)
 #: A year in seconds: a larger number can't be meant.
 _LONGEST_SAID = 366 * 86400.0
-#: Some APIs give a moment where seconds belong: a number above these is one, in seconds or in milliseconds.
-_EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e11
 #: The longest wait that a ``Retry-After`` can ask for, in seconds, unless ``max_interval`` is longer.
 LONGEST_RETRY_AFTER = 3600.0
 
@@ -57,8 +55,8 @@ def retry_after(value: str | None, now: float) -> float | None:
     text = value.strip()
     if _SECONDS.fullmatch(text):
         number = float(text)
-        if number > _EPOCH_SECONDS:
-            until = (number / 1000 if number > _EPOCH_MILLISECONDS else number) - now
+        if (said_moment := as_moment(number)) is not None:
+            until = said_moment - now
             return min(until, _LONGEST_SAID) if until > 0 else None
         return min(number, _LONGEST_SAID)
     try:

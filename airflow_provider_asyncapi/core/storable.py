@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ContentError, UnstorableValueError
@@ -49,6 +50,11 @@ def to_storable(value: JsonValue, where: str, *, max_depth: int = MAX_DEPTH) -> 
             )
         has_large_number = has_large_number or _is_large_number(each)
     return _with_large_numbers_as_text(value) if has_large_number else value
+
+
+def has_more_values(value: JsonValue, limit: int) -> bool:
+    """Return whether there are more values in a value than a limit; lists and objects count as one each."""
+    return next(islice(_walk(value), limit + 1, None), None) is not None
 
 
 def to_storable_status(value: JsonValue) -> str | int | float | bool | None:

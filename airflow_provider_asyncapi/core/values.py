@@ -18,6 +18,8 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _UNDISPLAYABLE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 #: The last one that writes equal values alike; later ones also tell which objects are the same.
 _MARSHAL_VERSION = 2
+#: A number above these is a moment since the epoch, in seconds or in milliseconds.
+_EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e11
 #: xml.sax has the same, and costs each DAG file more to import than all else here.
 _XML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _XML_ESCAPES_WITH_QUOTES = _XML_ESCAPES | str.maketrans({'"': "&quot;", "'": "&apos;"})
@@ -61,6 +63,17 @@ def as_number(value: JsonValue) -> float | None:
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def as_moment(number: float) -> float | None:
+    """
+    Return the moment that a number stands for, in seconds since the epoch; None for a number of seconds.
+
+    APIs give either where the other belongs, and moments in milliseconds too; nobody means a duration of 30 years.
+    """
+    if number > _EPOCH_MILLISECONDS:
+        return number / 1000
+    return number if number > _EPOCH_SECONDS else None
 
 
 def as_text(value: JsonValue) -> str:

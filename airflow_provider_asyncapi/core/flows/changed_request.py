@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 
-from airflow_provider_asyncapi.core.effects import Flow, Log
+from airflow_provider_asyncapi.core.effects import Flow, Keep, Log
 from airflow_provider_asyncapi.core.errors import ChangedRequestError
 from airflow_provider_asyncapi.core.flows.cancel import cancel
 from airflow_provider_asyncapi.core.names import IDEMPOTENCY_KEY
@@ -37,8 +37,11 @@ def settle_changed_request(api: Api, plan: SubmitPlan, new: Submission, kept: Su
     if plan.cancel is not None and kept.handle is not None:
         cancellation = yield from cancel(api, plan.cancel, kept.handle, "the request has changed since")
         if cancellation.is_accepted or kept.handle.outcome.is_final:
+            record = new.of_another_request()
+            # A try that ends here mustn't cancel the job again.
+            yield Keep(record)
             yield Log(logging.WARNING, f"Submitting a new job: {changed}")
-            return new.of_another_request()
+            return record
         raise ChangedRequestError(f"submit: {changed}, and a second job would run beside it: {cancellation.summary}")
     raise ChangedRequestError(
         f"submit: {changed}, and a second job would run beside it. A value that is another one with each try, such as a"

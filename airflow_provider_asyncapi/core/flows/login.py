@@ -28,7 +28,7 @@ from airflow_provider_asyncapi.core.request_templates import RequestTemplate
 from airflow_provider_asyncapi.core.selectors import capture
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.templates import strings_in
-from airflow_provider_asyncapi.core.values import JsonValue, as_number, as_text
+from airflow_provider_asyncapi.core.values import JsonValue, as_moment, as_number, as_text
 
 #: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
 _RENEW_BEFORE = 30.0
@@ -38,8 +38,6 @@ _REFUSED = frozenset({400, 401, 403, 422})
 _REFUSED_FOR = 5.0
 #: Seconds between two looks at whether another process has logged in, and after which it is taken to hang.
 _TURN, _LONGEST_TURN = 0.1, 120.0
-#: A number above these is a moment since the epoch, in seconds or in milliseconds, and no lifetime.
-_EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e11
 
 
 @dataclass(slots=True)
@@ -202,13 +200,12 @@ def _moment(expiry: JsonValue, now: float) -> float | None:
     """Read when a token expires: a lifetime, a moment since the epoch, or an ISO date."""
     number = as_number(expiry)
     if number is not None:
-        if number > _EPOCH_MILLISECONDS:
-            return number / 1000
-        return number if number > _EPOCH_SECONDS else now + number
+        moment = as_moment(number)
+        return now + number if moment is None else moment
     if isinstance(expiry, str):
         try:
-            moment = datetime.fromisoformat(expiry)
+            date = datetime.fromisoformat(expiry)
         except ValueError:
             return None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     return None

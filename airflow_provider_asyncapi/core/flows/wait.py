@@ -53,7 +53,6 @@ from airflow_provider_asyncapi.core.storable import to_storable_status
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import as_text, is_blank
 
-_NOT_FOUND = 404
 #: Longer answers aren't kept from poll to poll, for there may be thousands of waits. Bytes.
 _REMEMBERED = 4096
 #: Seconds over which polls that are overdue together are spread.

@@ -14,6 +14,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.handle import (
     MAX_IDENTIFIER,
+    MAX_VALUES,
     MAX_VARIABLE,
     MAX_VARIABLES,
     VERSION,
@@ -160,6 +161,13 @@ def test_all_variables_of_a_job_have_a_limit_together():
         handle = handle.with_variables({f"x{number}": "y" * (MAX_VARIABLE - 2)})
     with pytest.raises(ResultTooLargeError, match=r"capture: all variables of the job have \d+ characters as JSON"):
         handle.with_variables({"last": "y" * (MAX_VARIABLE - 2)})
+
+
+def test_the_variables_of_a_job_hold_no_more_values_than_a_triggerer_can_look_at_at_once():
+    half = [0] * (MAX_VALUES // 2 - 10)
+    handle = HANDLE.with_variables({"pages": half, "files": half})
+    with pytest.raises(ResultTooLargeError, match=r"capture: the variables of the job hold more than 20000 values"):
+        handle.with_variables({"more": [0] * 20})
 
 
 def test_a_captured_value_that_airflow_cannot_store_is_refused_by_name():

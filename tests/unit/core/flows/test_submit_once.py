@@ -239,6 +239,17 @@ def test_a_request_that_differs_may_cancel_the_known_job_and_submit_another():
     assert tries.run(json={"gstin": "y"}).identifier == "j-2"
 
 
+def test_a_job_that_was_cancelled_is_not_cancelled_again_by_the_try_after_one_that_was_killed_then():
+    tries = Tries({**FIELDS, **CANCEL})
+    tries.run(CREATED)
+    tries.run(answer(None, 202), answer({"id": "j-2"}), json={"gstin": "y"})
+    # What was kept when the cancel had been accepted, and nothing sent yet.
+    tries.stored = json.dumps(tries.scripts[-1].kept[0].dump())
+    assert tries.run(answer({"id": "j-3"}), json={"gstin": "y"}).identifier == "j-3"
+    assert tries.paths[-1:] == ["POST /jobs"]
+    assert tries.paths.count("POST /jobs/j-1/cancel") == 1
+
+
 def test_no_second_job_is_submitted_where_the_first_cannot_be_cancelled():
     tries = Tries({**FIELDS, **CANCEL})
     tries.run(CREATED)
