@@ -247,7 +247,7 @@ class Selection:
         """
         Give the first selector that finds something, and what it found (:meth:`Selector.value`).
 
-        An empty text counts only if none of the others finds more.
+        An empty text is returned only if no other selector finds anything.
 
         :param read_element: makes a value of an element of XML.
         :raises ContentError: where the body can't be read and none of the others found anything.

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.messages import Request
 
-#: What trickles in is never silent; an answer that is read into memory has to be complete in so many read timeouts.
+#: An answer that is read into memory has to be complete within this many times the read timeout. A server that sends a
+#: byte now and then is never silent, so the read timeout alone would not end it.
 SLOWEST = 10
 
 

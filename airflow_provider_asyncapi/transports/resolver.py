@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.transports.names import Address, find_addresses, 
 
 #: Look-ups at the same time for one connection; those that a name server doesn't answer stay for long.
 _THREADS = 8
-#: An answer is used again for so many seconds, as by aiohttp, and so many answers are kept.
+#: Seconds for which an answer is used again (as in aiohttp), and the number of answers that are kept.
 _KEPT_FOR, _KEPT = 10.0, 64
 
 

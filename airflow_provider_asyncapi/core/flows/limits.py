@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 def within(flow: Flow[T], until: float | None) -> Flow[T]:
     """
-    Run a flow whose requests are given up at a moment, whatever the servers send.
+    Run a flow, and abort any of its requests that has no answer by a given moment.
 
     :param flow: the flow.
     :param until: the moment, in seconds since the epoch; None for no bound.

@@ -285,7 +285,7 @@ def _judged(
 
 
 def _may_be_invisible(plan: WaitPlan, state: Wait, now: float) -> bool:
-    """Return whether the job is so new that the API may not know it yet; of a bare identifier the wait is as old."""
+    """Return whether the API may not know the job yet; a bare identifier counts as submitted when the wait began."""
     submitted_at = state.handle.submitted_at
     return now - (state.started_at if submitted_at is None else submitted_at) < plan.schedule.visible_after
 
