@@ -152,9 +152,17 @@ def send(
     :raises RedirectError: on a redirect that isn't followed.
     """
     envelope = envelope or Envelope(api)
-    rejected = None
+    rejected: Token | None = None
     visited: list[tuple[str, str]] = []
     sets_cookies = False
+
+    def pass_with_renewed(response: Response) -> Polled | None:
+        """Count a poll that needn't wake the flow; the API accepts the renewed token, which may expire in its turn."""
+        nonlocal rejected
+        polled = passed(response) if passed else None
+        rejected = None if polled else rejected
+        return polled
+
     while True:
         token = None
         try:
@@ -162,7 +170,8 @@ def send(
                 token = yield Authorize(rejected)
             sealed = envelope.seal(request, token)
             # Where one was redirected, the next poll begins with what was asked at first.
-            response: Response = yield Send(sealed, sink, limit, patient, None if visited else passed, repeatable)
+            counted = None if visited else passed if rejected is None else pass_with_renewed
+            response: Response = yield Send(sealed, sink, limit, patient, counted, repeatable)
         except TransportError as error:
             # What was redirected has reached a server, whatever became of the rest.
             error.sent = error.sent or bool(visited)
@@ -187,13 +196,18 @@ def send(
         request = _redirected(api, request, response)
         sets_cookies = sets_cookies or "set-cookie" in response.headers
         if (request.method, request.url) in visited or len(visited) > _MAX_REDIRECTS:
-            endless = f"{request}: redirected {len(visited)} times without an end, from {shown_url(visited[0][1])} on"
-            if sets_cookies:
-                endless += (
-                    "; the redirects set cookies, which aren't kept: let the connection's login_request get them"
-                    " (login_selector='header:Set-Cookie', login_header='Cookie')"
-                )
-            raise about(RedirectError(endless), request, response)
+            raise about(_endless_redirect(request, visited, sets_cookies=sets_cookies), request, response)
+
+
+def _endless_redirect(request: Request, visited: list[tuple[str, str]], *, sets_cookies: bool) -> RedirectError:
+    """Return the error about redirects that lead nowhere."""
+    endless = f"{request}: redirected {len(visited)} times without an end, from {shown_url(visited[0][1])} on"
+    if sets_cookies:
+        endless += (
+            "; the redirects set cookies, which aren't kept: let the connection's login_request get them"
+            " (login_selector='header:Set-Cookie', login_header='Cookie')"
+        )
+    return RedirectError(endless)
 
 
 def _check_token(api: Api, request: Request, response: Response, *, is_refused: bool) -> None:

@@ -1144,6 +1144,20 @@ def test_a_token_is_renewed_in_time_although_the_flow_is_not_woken():
     assert script.woken == 4
 
 
+def test_each_token_that_expires_is_renewed_although_the_answer_stays_the_same():
+    login = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
+    tokens = [answer({"token": f"token-{number}"}) for number in range(4)]
+    expired = answer({}, 401)
+    talk = [tokens[0], RUNNING, RUNNING, expired, tokens[1], RUNNING, RUNNING, expired, tokens[2], RUNNING, DONE]
+    handle, script = played(Passing(make_api(**login), *talk))
+    assert handle.outcome is Outcome.SUCCESS
+    assert sum(path.endswith("/login") for path in script.paths) == 3
+    # One that is refused right after it was renewed is final all the same.
+    error, _ = played(Passing(make_api(**login), *talk[:8], tokens[2], expired))
+    assert isinstance(error, AuthenticationError)
+    assert "after the token was renewed" in str(error)
+
+
 def test_after_a_redirect_each_poll_asks_at_the_first_place_again():
     there = answer(None, 302, location="/elsewhere")
     _, script = played(Passing(make_api(), there, RUNNING, there, RUNNING, there, DONE))
