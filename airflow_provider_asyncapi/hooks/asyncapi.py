@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.templates import strings_in
@@ -64,9 +64,16 @@ class AsyncApiHook(BaseHook):
         What flows need to know about the API; its secrets are masked in the task's log from here on.
 
         :raises AirflowFailException: where the connection is missing a field, or a field can't be meant.
+        :raises AirflowNotFoundException: if there is no such connection; a retry may find it, for while its API
+            server is away, Airflow says the same.
         """
         try:
             return make_api(self.get_connection(self.asyncapi_conn_id))
+        except AirflowNotFoundException as error:
+            raise AirflowNotFoundException(
+                f"asyncapi_conn_id: there is no connection {self.asyncapi_conn_id!r}; `airflow connections list` shows"
+                " what there is"
+            ) from error
         except AsyncApiError as error:
             raise to_airflow(named(self.asyncapi_conn_id, error)) from error
 

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, Connection
+from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, Connection
 from airflow.sdk._shared import secrets_masker
 
 from airflow_provider_asyncapi import exceptions
@@ -260,3 +260,8 @@ def test_the_form_says_that_airflows_test_button_needs_the_port() -> None:
     # With the port in both places, as the form then has it.
     read = ConnectionSettings.parse({"host": "https://api.example.com:8443/v1", "port": 8443})
     assert read.base_url == "https://api.example.com:8443/v1"
+
+
+def test_a_connection_that_does_not_exist_is_an_error_that_names_the_parameter(connection):
+    with pytest.raises(AirflowNotFoundException, match="asyncapi_conn_id: there is no connection 'mien';"):
+        _ = AsyncApiHook("mien").api
