@@ -224,7 +224,11 @@ class Destination:
 
     def undo_earlier(self) -> None:
         """Remove what an earlier try of the same task has left."""
-        if earlier := self._read_record():
+        earlier = self._read_record()
+        if earlier is None:
+            # Only a person can tell what the record needs: what lies aside may be the only copies of former files.
+            return
+        if earlier:
             log.warning("An earlier try of this task has left files at %s; they are removed", self.target)
             self._committed = earlier
             self._place.abort_uploads({name for pair in self._committed for name in pair if name})
@@ -302,8 +306,8 @@ class Destination:
     def _record(self) -> str:
         return f"{self._prefix}.json"
 
-    def _read_record(self) -> list[Pair]:
-        """Return what an earlier try says to undo; nothing if it isn't certain that a try of this task says it."""
+    def _read_record(self) -> list[Pair] | None:
+        """Return what an earlier try says to undo; None if it isn't certain that a try of this task says it."""
         content = self._place.read(self._record) if self.is_folder else None
         if content is None:
             return []
@@ -317,7 +321,7 @@ class Destination:
                 problem,
                 self._prefix,
             )
-        return []
+        return None
 
     def _undo(self, committed: list[Pair]) -> bool:
         """Put everything back, also where the commit had only begun; tell whether that worked."""

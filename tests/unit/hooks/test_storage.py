@@ -590,6 +590,19 @@ def test_a_record_that_the_task_did_not_write_is_not_believed(tmp_path, caplog, 
     destination.close()
 
 
+@pytest.mark.parametrize("secret", [lambda: None, lambda: b"another key"])
+def test_former_files_stay_if_the_record_of_them_is_not_believed(tmp_path, secret):
+    (tmp_path / "a").write_bytes(b"former")
+    killed = Destination(f"{tmp_path}/", TASK)
+    killed.commit([(("a",), write(killed, b"new"))])
+    left = everything_in(tmp_path)
+    retry = Destination(f"{tmp_path}/", Owner(TASK.name, is_retry=True, secret=secret))
+    retry.undo_earlier()
+    retry.close()
+    assert everything_in(tmp_path) == left
+    assert [path.read_bytes() for path in tmp_path.rglob("*.former")] == [b"former"]
+
+
 @pytest.mark.parametrize(
     "pair", [("../victim", None), ("/victim", None), ("a/../../victim", None), (".asyncapi-x", None), ("a", "code")]
 )
