@@ -19,9 +19,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urlsplit
 
-from airflow_provider_asyncapi.core import templates
+from airflow_provider_asyncapi.core import templates, urls
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.selectors import Selection
@@ -143,9 +143,11 @@ class Paging:
         if self.style is Style.CURSOR:
             return value
         try:
-            return urljoin(response.url, as_text(value))
+            url = urls.resolve(response.url, as_text(value))
+            urlsplit(url)
         except ValueError:
             raise UnsafeValueError(f"next_page: {shorten(as_text(value), 80)!r} is no URL") from None
+        return url
 
 
 def next_link(header: str) -> str | None:

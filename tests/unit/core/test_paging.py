@@ -160,6 +160,11 @@ def test_a_header_that_holds_the_link_alone_is_taken_as_it_is():
     assert pointer(page(**{"X-Next": "/2"}), next_page="header:X-Next") == "https://api.example.com/2"
 
 
+@pytest.mark.parametrize("link", ["https://h/a?", "https://h/a;?x=1", "HTTPS://h//x/./y?z=%3d", "https://h/a/../b?s=x"])
+def test_a_next_page_is_asked_for_byte_by_byte(link):
+    assert pointer(page(link=f'<{link}>; rel="next"'), next_page="header:Link") == link
+
+
 def test_a_link_that_is_none_is_an_error():
     with pytest.raises(UnsafeValueError, match=r"next_page: 'https://\[x/' is no URL"):
         pointer(page(b'{"n": "https://[x/"}'), next_page="n")
