@@ -41,8 +41,9 @@ PAGING_PARAMETERS = (
 )
 #: The variables that only the requests of pages have.
 PAGE_VARIABLES = frozenset({"page", "offset", "limit", "cursor"})
-_QUOTED = r"\"(?:[^\"\\]|\\.)*\""
-_LINK = re.compile(rf"<([^<>]*)>((?:[^,<\"]|{_QUOTED})*)")
+#: One that isn't closed takes the rest, for otherwise each quote in it would be a start to look from.
+_QUOTED = r"\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)"
+_LINK = re.compile(rf"<([^<>]*)>((?:[^,<\"]|{_QUOTED})*+)")
 _LINK_PARAMETER = re.compile(rf";\s*([^\s=;\"]+)\s*(?:=\s*({_QUOTED}|[^\s;\"]*))?")
 
 

@@ -132,6 +132,13 @@ def test_no_link_header_is_too_odd(header):
     assert next_link(header) is None or "<" in header
 
 
+def test_a_quote_that_is_not_closed_takes_the_rest_of_a_link_header():
+    assert next_link('<a>; rel=next; title="b') == "a"
+    assert next_link('<a>; title="b, <c>; rel=next') is None
+    # Looking at the rest once for each quote would take minutes.
+    assert next_link('<>"' + '<>\\"' * 100_000) is None
+
+
 @pytest.mark.parametrize(
     ("body", "found"),
     [
