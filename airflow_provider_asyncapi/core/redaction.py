@@ -6,7 +6,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote_plus
 
 from airflow_provider_asyncapi.core.values import escape_xml, shorten
 
@@ -66,6 +66,12 @@ def holds_secret(text: str, secret: str) -> bool:
     if not (secret.isalpha() and len(secret) < _LONGER_THAN_WORDS):
         return secret in text
     return re.search(rf"(?<![^\W\d_]){re.escape(secret)}(?![^\W\d_])", text) is not None
+
+
+def holds_any(text: str, secrets: Iterable[str]) -> bool:
+    """Return whether a URL or a body gives one of the secrets away, in any form that a URL, JSON or XML gives it."""
+    texts = {text, unquote_plus(text)}
+    return any(holds_secret(each, form) for form in _forms_of(secrets) for each in texts)
 
 
 def masked_in(text: str, redacted: str) -> tuple[str, ...]:

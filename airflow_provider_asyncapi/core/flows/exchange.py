@@ -28,7 +28,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.messages import Request, Response, origin
 from airflow_provider_asyncapi.core.problems import error_message
-from airflow_provider_asyncapi.core.redaction import is_sensitive_name, shown_url
+from airflow_provider_asyncapi.core.redaction import holds_any, is_sensitive_name, shown_url
 from airflow_provider_asyncapi.core.rules import Rule
 from airflow_provider_asyncapi.core.schedule import PollSchedule, retry_after
 from airflow_provider_asyncapi.core.selectors import Selection
@@ -103,6 +103,8 @@ class Envelope:
             self.api.settings.check_host(request)
             self._request, self._sealed = request, None
             self._trusted = self.api.settings.trusts(request.url)
+            if not self._trusted:
+                _check_no_secrets(self.api, request)
         return self._trusted and self.api.settings.auth.login is not None
 
     def is_good_at(self, moment: float) -> bool:
@@ -216,6 +218,20 @@ def _check_token(api: Api, request: Request, response: Response, *, is_refused: 
         said = said_in(api, response)
         problem = f"{request} answered {response.status}, and by refresh_when the token isn't accepted: {said}"
         raise about(AuthenticationError(f"{problem} (after the token was renewed)"), request, response)
+
+
+def _check_no_secrets(api: Api, request: Request) -> None:
+    """
+    Check that a request to a host that may not see the credentials holds none that was rendered into it.
+
+    :raises UnsafeValueError: if its URL or body holds one.
+    """
+    sent = f"{request.url}\n{(request.body or b'').decode(errors='replace')}"
+    if holds_any(sent, api.settings.secrets() - api.settings.shown):
+        raise UnsafeValueError(
+            f"{request}: not sent, for its URL or body holds a secret of the connection, and another host gets no"
+            " credentials; list the host in the connection's trusted_hosts if it may see them, or leave the secret out"
+        )
 
 
 def _without_secrets(api: Api, request: Request) -> tuple[tuple[str, str], ...]:

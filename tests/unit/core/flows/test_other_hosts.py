@@ -164,3 +164,34 @@ def test_a_login_goes_only_where_the_connection_says() -> None:
     with pytest.raises(UnsafeValueError, match=r"login: POST .*: not sent, for the connection doesn't name this host"):
         script.run(log_in(script.api, login_of, token))
     assert len(script.requests) == 1
+
+
+SECRET = 'pa"ß+w/ord'
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"endpoint": "{url}", "params": {"k": SECRET}},
+        {"endpoint": "{url}?k=pa%22%c3%9f%2bw%2ford"},
+        {"endpoint": "{url}", "json": {"k": SECRET}},
+        {"endpoint": "{url}", "xml": "<k>pa&quot;ß+w/ord</k>"},
+        {"endpoint": "{url}", "data": {"k": SECRET}},
+    ],
+)
+def test_no_secret_that_was_rendered_into_a_request_goes_to_another_host(request_: dict[str, Any]) -> None:
+    script = Script(make_api(secrets={"key": SECRET}))
+    with pytest.raises(UnsafeValueError, match=r"not sent, for its URL or body holds a secret of the connection"):
+        wait_for(script, **request_)
+    assert script.requests == []
+    trusting = Script(make_api(secrets={"key": SECRET}, trusted_hosts="evil.example.net"), answer({"state": "done"}))
+    assert wait_for(trusting, **request_).outcome == "success"
+
+
+def test_a_redirect_takes_no_secret_to_another_host_and_a_token_of_the_apis_own_may_go() -> None:
+    script = Script(make_api(secrets={"key": SECRET}), answer(status=307, location=f"{EVIL}?k=pa%22%C3%9F%2Bw/ord"))
+    with pytest.raises(UnsafeValueError, match="holds a secret of the connection"):
+        script.run(send(script.api, Request("GET", f"{BASE}/s")))
+    signed = Script(make_api(secrets={"key": SECRET}), answer({"state": "done"}))
+    signed.run(send(signed.api, Request("GET", f"{EVIL}?token=theirs")))
+    assert [request.url for request in signed.requests] == [f"{EVIL}?token=theirs"]
