@@ -13,7 +13,8 @@ A rule is plain data::
 
 The first rule that matches decides. On an error status (400 and above) rules that don't test ``status_code`` are asked
 too if they can read the answer, and find something in it that is no success; but not on the codes of
-:data:`NOT_ABOUT_THE_JOB`, whose body a gateway, a rate limiter or an authorization server has written.
+:data:`NOT_ABOUT_THE_JOB`, whose body a gateway, a rate limiter or an authorization server has written. From 500 on only
+those are asked that look for a value by ``in`` or ``matches``: many a framework's own error page has an ``error``.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import JsonValue, as_list, as_number, as_text, comparable, is_scalar
 
 _ERROR_STATUS = 400
+_SERVER_ERROR = 500
 #: Refused credentials, and "come again later" (RFC 9110, section 15.5 and 15.6; RFC 8470; RFC 6585).
 NOT_ABOUT_THE_JOB = frozenset({401, 403, 407, 408, 425, 429, 502, 503, 504, 511})
 
@@ -147,6 +149,11 @@ class Rule:
         finds = any(condition.operator != "exists" or condition.operand for condition in self.conditions)
         return finds and self.outcome is not Outcome.SUCCESS
 
+    @property
+    def names_a_value(self) -> bool:
+        """Whether it looks for a value that it names, which a framework's own error page hasn't got by chance."""
+        return any(condition.operator in ("in", "matches") for condition in self.conditions)
+
     def matches(self, response: Response, variables: Variables) -> bool:
         """
         Return whether all conditions hold.
@@ -157,6 +164,8 @@ class Rule:
         if response.status < _ERROR_STATUS or self.tests_status_code:
             return self._holds(response, variables)
         if response.status in NOT_ABOUT_THE_JOB or not self.may_read_errors or documents.is_html(response.body):
+            return False
+        if response.status >= _SERVER_ERROR and not self.names_a_value:
             return False
         try:
             return self._holds(response, variables)

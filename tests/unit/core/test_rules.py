@@ -130,11 +130,25 @@ def test_all_conditions_of_a_rule_have_to_hold():
     assert matching(rules, {"s": "running", "errors": [1]}) is None
 
 
-@pytest.mark.parametrize("status", [400, 404, 409, 422, 500, 501])
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
 def test_an_error_answer_that_a_rule_can_read_is_read(status):
     rules = [{"selector": "error", "exists": True, "outcome": "failure"}]
     assert matching(rules, {"jsonrpc": "2.0", "error": {"code": -32000}}, status=status) is Outcome.FAILURE
     assert matching(rules, {"message": "no"}, status=status) is None
+
+
+@pytest.mark.parametrize(
+    "test",
+    [{"exists": True}, {"not_in": ["quota"]}, {"gt": 0}, {"in": ["Internal Server Error"]}, {"matches": "Server"}],
+)
+def test_a_server_error_is_read_only_by_a_rule_that_names_what_it_looks_for(test):
+    selector = "status" if "gt" in test else "error"
+    rules = [{"selector": selector, **test, "outcome": "failure"}]
+    found = matching(rules, {"status": 500, "error": "Internal Server Error"}, status=500)
+    assert (found is Outcome.FAILURE) is ("in" in test or "matches" in test)
+    by_value = {"all": [{"selector": "jsonrpc", "in": "2.0"}, {"selector": "error", "exists": True}]}
+    said = {"jsonrpc": "2.0", "error": {"code": -32000}}
+    assert matching([{**by_value, "outcome": "failure"}], said, status=500) is Outcome.FAILURE
 
 
 @pytest.mark.parametrize("status", [401, 403, 408, 425, 429, 502, 503, 504])

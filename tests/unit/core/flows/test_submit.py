@@ -179,8 +179,9 @@ SAYS_NO = [{"selector": "error", "exists": True, "outcome": "failure"}]
 
 def test_a_submit_that_is_refused_by_an_error_body_under_500_is_not_ambiguous():
     body = {"jsonrpc": "2.0", "error": {"code": -32602, "message": "invalid params"}}
+    is_error = [{"selector": "jsonrpc", "in": "2.0"}, {"selector": "error", "exists": True}]
     with pytest.raises(JobFailedError, match=r"answered 500, and a rule takes it for a failure: invalid params"):
-        submitted(answer(body, 500), rules=SAYS_NO)
+        submitted(answer(body, 500), rules=[{"all": is_error, "outcome": "failure"}])
     with pytest.raises(AmbiguousSubmitError):
         submitted(answer({"message": "oops"}, 500), rules=SAYS_NO)
 

@@ -297,7 +297,10 @@ def test_an_error_body_under_500_is_read_by_a_rule():
     rules = [{"selector": "error", "exists": True, "outcome": "failure"},
              {"selector": "state", "in": "late", "outcome": "retry"}]  # fmt: skip
     with pytest.raises(JobFailedError, match=r"has status failure: no such job \(GET .* answered 500\)"):
-        waited(answer({"error": {"code": -1, "message": "no such job"}}, 500), rules=rules)
+        waited(answer({"error": {"code": -1, "message": "no such job"}}, 500),
+               rules=[{"selector": "error.code", "in": -1, "outcome": "failure"}])  # fmt: skip
+    spring = {"status": 500, "error": "Internal Server Error"}
+    assert waited(answer(spring, 500), DONE, rules=rules)[0].outcome is Outcome.SUCCESS
     _, script = waited(answer({"state": "late"}, 400), DONE, rules=rules)
     assert script.sleeps == [10]
     with pytest.raises(RequestRejectedError):
