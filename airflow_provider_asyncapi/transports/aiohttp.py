@@ -239,6 +239,8 @@ class AiohttpDriver:
         if effect.patient and (held := self._pacer.held(clock())):
             raise HeldError(f"{request}: not sent, for the API wants no requests for {held:.3g} s", held)
         now, needed_for = self._steady(), math.inf if effect.until is None else effect.until - clock()
+        if needed_for <= 0:
+            raise Limit(request, self._api.settings.read_timeout, self._steady, now + needed_for).error(sent=False)
         if pause := self._pacer.reserve(now, needed_for):
             if pause >= needed_for:
                 raise Limit(request, self._api.settings.read_timeout, self._steady, now).error(sent=False)

@@ -494,6 +494,17 @@ def test_no_slot_is_waited_for_that_comes_too_late_and_none_is_lost(driver, serv
     )  # fmt: skip
 
 
+def test_nothing_is_sent_for_which_the_time_is_over_though_a_connection_is_open(driver, serve):
+    server = serve()
+    server.routes["/x"] = reply(b"")
+    request = Request("GET", f"{server.url}/x")
+    outcomes = run_all(driver, make_api(server.url), [sending(request), sending(request, until=START - 5)])
+    assert outcomes[1].error == (
+        "TransportError", f"GET {server.url}/x: given up, for the time for it is over", False
+    )  # fmt: skip
+    assert len(server.asked) == 1
+
+
 class Moment:
     """A clock that others set."""
 
