@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_asyncapi.core.values import JsonValue
@@ -16,7 +17,10 @@ ReadElement: TypeAlias = "Callable[[etree._Element], JsonValue]"
 _TEXT = "#text"
 #: What says something about a schema (https://www.w3.org/TR/xmlschema-1/#xsi.schema), and nothing about the value.
 _SCHEMA_INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
-_XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
+
+
+#: From here on, all declarations are looked at once for an element, instead of its attributes once for each.
+_MANY_ATTRIBUTES = 32
 
 
 def as_text(element: etree._Element) -> str | None:
@@ -37,11 +41,16 @@ def as_object(element: etree._Element) -> JsonValue:
         return None
     found: dict[str, JsonValue] = {}
     repeated: dict[str, list[JsonValue]] = {}
-    prefixes = {uri: prefix for prefix, uri in element.nsmap.items() if prefix} | {_XML_NAMESPACE: "xml"}
-    for name, value in element.attrib.items():
+    prefixes: dict[str, str] = {}
+    if len(element.attrib) > _MANY_ATTRIBUTES:
+        prefixes = {f"{{{uri}": prefix for prefix, uri in element.nsmap.items() if prefix}
+    for number, (name, value) in enumerate(element.attrib.items(), 1):
         if not name.startswith(_SCHEMA_INSTANCE):
             uri, _, local = name.rpartition("}")
-            found[f"@{prefixes[uri[1:]]}:{local}" if uri else f"@{name}"] = value
+            if uri and uri not in prefixes:
+                # An element's nsmap has all declarations that hold there, and may be large on each of many elements.
+                prefixes[uri] = str(_attribute_name()(element, number=number)).partition(":")[0]
+            found[f"@{prefixes[uri]}:{local}" if uri else f"@{name}"] = value
     for child in element.iterchildren("*"):
         local = etree.QName(child).localname
         name = f"{child.prefix}:{local}" if child.prefix else local
@@ -56,6 +65,14 @@ def as_object(element: etree._Element) -> JsonValue:
     if not found:
         return text
     return {**found, _TEXT: text} if text else found
+
+
+@lru_cache(maxsize=1)
+def _attribute_name() -> etree.XPath:
+    """Return the expression for the name that the document gives an element's attribute, with its prefix."""
+    from lxml import etree
+
+    return etree.XPath("name(@*[$number])")
 
 
 def _is_nil(element: etree._Element) -> bool:

@@ -45,6 +45,24 @@ def test_a_declared_type_makes_no_object_of_a_text():
     assert read(f'<a {schema} xsi:type="xsd:string">1</a>') == "1"
 
 
+def test_prefixes_of_attributes_are_read_without_all_declarations_of_each_element():
+    class Element(etree.ElementBase):
+        @property
+        def nsmap(self):
+            raise AssertionError("has all declarations that hold at the element")
+
+    parser = etree.XMLParser()
+    parser.set_element_class_lookup(etree.ElementDefaultClassLookup(element=Element))
+    root = etree.fromstring('<r xmlns:a="u:a" xmlns:b="u:b"><x b:i="1" a:i="2" b:j="3" xml:lang="en"/></r>', parser)
+    assert elements.as_object(root) == {"x": {"@b:i": "1", "@a:i": "2", "@b:j": "3", "@xml:lang": "en"}}
+
+
+def test_each_of_many_attributes_has_its_prefix():
+    attributes = " ".join(f'xmlns:n{number}="u:{number}" n{number}:a="1"' for number in range(40))
+    found = elements.as_object(etree.fromstring(f'<x xml:lang="en" {attributes}/>'))
+    assert found == {"@xml:lang": "en"} | {f"@n{number}:a": "1" for number in range(40)}
+
+
 def test_markup_stands_on_its_own():
     root = etree.fromstring('<v:a xmlns:v="urn:v"><v:b x="1">t</v:b> tail</v:a>')
     assert elements.as_markup(root[0]) == '<v:b xmlns:v="urn:v" x="1">t</v:b>'
