@@ -183,8 +183,8 @@ class Run:
             wanted = cancels if cancelled is None or job.index in cancelled else 0
             assert job.cancels == wanted, self.story(job)
             # The first poll of a triggerer that takes over may be early by an interval; and the one that has lost the
-            # job may poll it once more until it learns of it. Before a cancel the job is looked at, too.
-            too_soon = 2 * max(0, self.starts(job) - 1) + wanted + repeats
+            # job may poll it once more until it learns of it. The job is looked at before a cancel and after it, too.
+            too_soon = 2 * max(0, self.starts(job) - 1) + 2 * wanted + repeats
             assert job.polls_beyond(shortest_gap) <= too_soon, self.story(job)
 
 
