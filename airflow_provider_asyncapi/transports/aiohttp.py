@@ -212,7 +212,6 @@ class AiohttpDriver:
             async with asyncio.timeout(self._left(effect.until)), self._token_lock:
                 return await self.run(flow, observe=observe)
         except TimeoutError:
-            flow.close()
             raise TransportError("the login wasn't over in time", sent=False) from None
 
     def _left(self, until: float | None) -> float | None:

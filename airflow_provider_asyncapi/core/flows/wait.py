@@ -328,9 +328,10 @@ def ended(
 ) -> Flow[JobHandle]:
     """Return the handle of a job that ended well; raise for one that didn't."""
     if verdict.outcome is Outcome.FAILURE:
+        # Before anything else is asked: a large answer is read on a thread, until the next request.
+        text = said_in(api, response, plan.error_message, api.variables(handle.scope()))
         said = yield from within(explain_failure(api, plan, handle), api.clock() + LONGEST_EXPLANATION)
         if said is None:
-            text = said_in(api, response, plan.error_message, api.variables(handle.scope()))
             said = f"{text} ({request} answered {response.status})"
         what = described(api, handle) if verdict.known else _unlisted(api, plan, handle, verdict)
         failure = JobFailedError(f"{what}: {said}")
