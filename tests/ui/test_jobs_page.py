@@ -28,7 +28,7 @@ def runs(jobs: Jobs) -> dict[str, str]:
         "hostile": jobs.start("open_reports", "hostile", "RUNNING", identifier=HOSTILE, percent=10),
     }
     for number in range(3):
-        name = f"late-{number}"
+        name = f"tardy-{number}"
         started[name] = jobs.start("open_reports", name, "RUNNING", connection="limited", percent=5)
         jobs.says(f"part-{number}", "RUNNING", percent=10 * number)
     started["mapped"] = jobs.airflow.client.trigger("open_mapped")
@@ -243,5 +243,5 @@ def test_the_task_that_fetches_has_the_link_while_it_runs(jobs: Jobs, open_as: O
 def test_polls_that_are_late_say_by_how_much_and_what_they_wait_for(runs: dict[str, str], open_as: OpenAs) -> None:
     """Three jobs each second over a connection that allows a request every two seconds."""
     page = open_as("admin", PAGE)
-    for name in ("late-0", "late-1", "late-2"):
+    for name in ("tardy-0", "tardy-1", "tardy-2"):
         expect(row(page, name)).to_contain_text(re.compile(r"\d+ s late \(rate\)"))
