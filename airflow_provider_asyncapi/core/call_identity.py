@@ -14,6 +14,8 @@ from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import as_text
 
+#: What many APIs put before the number of a job or an event.
+_FIRST_WORD = re.compile(r"[A-Za-z]+(?=[_:.-])")
 #: Characters of an identifier that isn't found in a text by chance, as 7 is.
 _DISTINCTIVE = 6
 
@@ -23,8 +25,8 @@ def find_other_job(settings: CallbackSettings, handle: JobHandle, call: Response
     Return the identifier of the job that a callback is about, if that is another one than the handle's.
 
     Where the connection says that callbacks name their job, there it is looked for. Otherwise it is looked for where
-    the answer to the submit had it; and a callback that holds the job's identifier anywhere else is about that job,
-    unless it is too short to tell.
+    the answer to the submit had it. Events may have an identifier of their own there: so another value counts only if
+    it looks like the job's identifier, and if that, being long enough to tell, stands nowhere else in the callback.
 
     :param variables: what selectors may name.
     :return: None if the callback is about this job, or names none.
@@ -35,10 +37,24 @@ def find_other_job(settings: CallbackSettings, handle: JobHandle, call: Response
     named = list(_named_by(settings, handle, call, variables))
     if not named or expected in named:
         return None
-    is_distinctive = settings.identifier is None and len(expected) >= _DISTINCTIVE
-    if is_distinctive and re.search(rf"(?<!\w){re.escape(expected)}(?!\w)", call.text):
+    if settings.identifier is not None:
+        return named[0]
+    if len(expected) >= _DISTINCTIVE and re.search(rf"(?<!\w){re.escape(expected)}(?!\w)", call.text):
         return None
-    return named[0]
+    return next((each for each in named if _shape(each) == _shape(expected)), None)
+
+
+def _shape(identifier: str) -> tuple[str, frozenset[str]]:
+    """
+    Return what identifiers of the same kind have in common: a word at their beginning, and the kinds of characters.
+
+    So `7` and `evt_1` are told apart, and `job-1` and `evt-1`; `7` and `8` aren't, nor are two UUIDs.
+    """
+    word = _FIRST_WORD.match(identifier)
+    kinds = (
+        "digit" if character.isdecimal() else "letter" if character.isalpha() else character for character in identifier
+    )
+    return word[0] if word else "", frozenset(kinds)
 
 
 def _named_by(settings: CallbackSettings, handle: JobHandle, call: Response, variables: Variables) -> Iterator[str]:

@@ -38,9 +38,14 @@ _RESERVED = frozenset({"where", "wherenot"})
 _CHOICES_OF_A_VALUE, _FEW_CHOICES = 8, 2000
 #: What stands in quotes may be anything.
 _QUOTED = re.compile(r"""\"[^"]*\"|'[^']*'""")
-#: What jsonpath-ng reads, but never as it was meant: it finds nothing, whatever the document holds.
+#: What jsonpath-ng reads, but never as it was meant (it finds nothing, whatever the document holds), or in time that
+#: has no limit.
 _MEANINGLESS = (
     (re.compile(r"[\w-]*@[\w-]+\.[\w.-]+"), "a key with a dot in its name stands in quotes: write '\"{0}\"' for {0}"),
+    (
+        re.compile(r"=~|`sub\("),
+        "'{0}' uses Python's regular expressions, which may take for ever; write 'regex:' behind the selector instead",
+    ),
     (re.compile(r"[=<>!~]+\s*(?:True|False|None)\b"), "JSON has true, false and null, and not what is in '{0}'"),
     (
         re.compile(r"\?\(?\s*(?:[\d.]+|_+)\s*[=<>!]=?\s*[@$]"),
@@ -72,8 +77,10 @@ def check(path: str) -> None:
     for pattern, advice in _MEANINGLESS:
         if found := pattern.search(_QUOTED.sub(_as_long, path)):
             raise SelectorError(advice.format(path[found.start() : found.end()]))
+    from jsonpath_ng import Root
+
     for number, step in enumerate(_steps(_compiled(path))):
-        if number and str(step) == "$":
+        if number and isinstance(step, Root):
             raise SelectorError("'$' is the whole document, so it stands at the beginning only")
         if type(step).__name__.lstrip("_") == "Intersect":
             raise SelectorError("'&' stands between conditions of a filter only, as in [?(@.a == 1 & @.b == 2)]")
@@ -205,7 +212,15 @@ def _is_many(step: JSONPath) -> Many:
         return Many.MATCHING
     if isinstance(step, Fields):
         return Many.EACH if "*" in step.fields else Many.ONE
-    return Many.EACH if isinstance(step, Descendants) or str(step) in _EACH else Many.ONE
+    return Many.EACH if isinstance(step, Descendants) or _is_each_item(step) else Many.ONE
+
+
+def _is_each_item(step: JSONPath) -> bool:
+    try:
+        return str(step) in _EACH
+    except TypeError:
+        # `sorted` has no text, for it needs no arguments.
+        return False
 
 
 def _joined(steps: list[JSONPath]) -> JSONPath:

@@ -41,12 +41,14 @@ _NEGATED_CATEGORIES = {
 _ANCHORS = {
     sre.AT_BEGINNING: r"\A",
     sre.AT_BEGINNING_STRING: r"\A",
-    # Before a line break at the very end, too.
-    sre.AT_END: r"\n?\z",
+    # Before a line break at the very end, too, which isn't part of the match: see _number_ends.
+    sre.AT_END: "\0",
     sre.AT_END_STRING: r"\z",
     sre.AT_BOUNDARY: r"\b",
     sre.AT_NON_BOUNDARY: r"\B",
 }
+#: The name of the author's first group.
+_FIRST = "first"
 _ANCHORS_OF_LINES = {sre.AT_BEGINNING: "(?m:^)", sre.AT_END: "(?m:$)"}
 _UNSUPPORTED = {
     sre.ASSERT: "looking ahead or behind",
@@ -82,8 +84,10 @@ class Pattern:
         match = self._search(text)
         if match is None:
             return None
-        found: str | None = match[1] if self.groups else match[0]
-        return found
+        wanted = _compiled(self.translated).groupindex[_FIRST] if self.groups else 0
+        found: str | None = match[wanted]
+        took_line_break = any(name != _FIRST and taken for name, taken in match.groupdict().items())
+        return found[:-1] if found and took_line_break and match.end(wanted) == match.end() else found
 
     def _search(self, text: str) -> re2._Match | None:
         # Half a character has no bytes, which RE2 searches.
@@ -100,7 +104,7 @@ def parse_pattern(text: str, *, ignore_case: bool = False) -> Pattern:
     """
     try:
         parsed = parser.parse(text, re.IGNORECASE if ignore_case else 0)
-        translated = _sequence(parsed, parsed.state.flags, 1)
+        translated = _number_ends(_sequence(parsed, parsed.state.flags, 1))
     except (re.error, OverflowError, RecursionError) as error:
         raise SelectorError(f"regex {text!r}: {error}") from None
     except _UnsupportedError as error:
@@ -110,6 +114,12 @@ def parse_pattern(text: str, *, ignore_case: bool = False) -> Pattern:
         ) from None
     is_caseless = parsed.state.flags & re.IGNORECASE
     return Pattern(text, f"(?i:{translated})" if is_caseless else translated, parsed.state.groups - 1)
+
+
+def _number_ends(translated: str) -> str:
+    """Write each `$` so that it takes a line break at the end of the text by a group of its own name."""
+    begins, *rest = translated.split("\0")
+    return begins + "".join(rf"(?P<end{number}>\n)?\z{part}" for number, part in enumerate(rest))
 
 
 class _UnsupportedError(Exception):
@@ -158,7 +168,7 @@ def _part(kind: Any, argument: Any, flags: int, copies: int) -> str:
             written = _sequence(inner, (flags | added) & ~removed, copies)
             if (added | removed) & re.IGNORECASE:
                 written = f"(?{'i' if added & re.IGNORECASE else '-i'}:{written})"
-            return f"(?:{written})" if group is None else f"({written})"
+            return f"(?:{written})" if group is None else f"(?P<{_FIRST}>{written})" if group == 1 else f"({written})"
         case sre.MAX_REPEAT | sre.MIN_REPEAT:
             least, most, inner = argument
             lazy = "?" * (kind is sre.MIN_REPEAT)

@@ -19,6 +19,7 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallError
 from airflow_provider_asyncapi.core.messages import Headers
 from airflow_provider_asyncapi.plugins import receipts
 from airflow_provider_asyncapi.plugins.asyncapi import URL_PREFIX
+from airflow_provider_asyncapi.plugins.connections import TooManyLookUpsError
 from airflow_provider_asyncapi.plugins.receipts import Incoming, TooManyCallsError
 
 T = TypeVar("T")
@@ -156,7 +157,9 @@ def _refuse(error: AsyncApiError) -> NoReturn:
     Only a caller who may mend it by calling again learns that.
     """
     _refusals.note(error)
-    _hang_up(429 if isinstance(error, TooManyCallsError) else 503 if isinstance(error, NewerLayoutError) else 404)
+    if isinstance(error, TooManyCallsError):
+        _hang_up(429)
+    _hang_up(503 if isinstance(error, NewerLayoutError | TooManyLookUpsError) else 404)
 
 
 def _hang_up(status: int) -> NoReturn:

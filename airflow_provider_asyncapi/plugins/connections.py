@@ -12,7 +12,7 @@ from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_asyncapi.core.callbacks import CallbackSettings
-from airflow_provider_asyncapi.core.errors import ConfigurationError, ForgedCallError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError
 from airflow_provider_asyncapi.core.messages import Headers
 from airflow_provider_asyncapi.hooks.asyncapi import make_api
 
@@ -40,6 +40,10 @@ class _Known:
         return self.settings
 
 
+class TooManyLookUpsError(AsyncApiError):
+    """A name can't be looked up now, for many that no connection has were tried; a later call may succeed."""
+
+
 class CallbackConnections:
     """
     Remembers what connections say of callbacks.
@@ -53,30 +57,36 @@ class CallbackConnections:
         self._unknown: dict[str, _Known] = {}
         self._lookups: deque[float] = deque()
 
-    def verify(self, conn_id: str, headers: Headers, body: bytes, now: float) -> CallbackSettings:
+    def verify(
+        self, conn_id: str, headers: Headers, body: bytes, now: float, *, is_known_name: bool = False
+    ) -> CallbackSettings:
         """
         Return what a connection says of callbacks, if the call is signed as it says.
 
         :param now: seconds since the epoch.
+        :param is_known_name: whether a task has submitted with the connection, so that nobody has made its name up.
         :raises ForgedCallError: if it isn't, or there is no such connection.
+        :raises TooManyLookUpsError: if too many names that no connection has were tried of late.
         """
-        known = self._look_up(conn_id, _STALE)
+        known = self._look_up(conn_id, _STALE, is_known_name=is_known_name)
         try:
             return known.verify(headers, body, now)
         except ForgedCallError:
-            again = self._look_up(conn_id, _FRESH)
+            again = self._look_up(conn_id, _FRESH, is_known_name=is_known_name)
             if again is known:
                 raise
             return again.verify(headers, body, now)
 
-    def _look_up(self, conn_id: str, max_age: float) -> _Known:
-        """Look a connection up, unless that was done within so many seconds."""
+    def _look_up(self, conn_id: str, max_age: float, *, is_known_name: bool) -> _Known:
+        """Look a connection up, unless that was done within this many seconds."""
         now = self._clock()
         known = self._found.get(conn_id) or self._unknown.get(conn_id)
         if known is not None and now - known.since <= max_age:
             return known
-        if conn_id not in self._found and not self._may_look_up(now):
-            return known or _Known(f"connection {conn_id!r}: not looked up, for many unknown names are tried", now)
+        if conn_id not in self._found and not is_known_name and not self._may_look_up(now):
+            if known is not None:
+                return known
+            raise TooManyLookUpsError(f"connection {conn_id!r}: not looked up, for many unknown names are tried")
         try:
             connection = Connection.get_connection_from_secrets(conn_id)
         except AirflowNotFoundException as error:

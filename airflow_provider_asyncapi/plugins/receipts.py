@@ -124,7 +124,7 @@ def take(place: Place, incoming: Incoming) -> None:
     :raises ForgedCallError: where it isn't genuine, or can't be read.
     :raises TooManyCallsError: where there are too many of them.
     """
-    settings = _verified(place.submission.connection, incoming)
+    settings = _verified(place.submission.connection, incoming, is_known_name=True)
     _keep(place, settings, incoming)
 
 
@@ -285,9 +285,11 @@ def _read_xcom(session: Session, task: dict[str, Any], key: str) -> Any:
     return session.scalar(select(XComModel.value).filter_by(**task, key=key))
 
 
-def _verified(conn_id: str, incoming: Incoming) -> CallbackSettings:
+def _verified(conn_id: str, incoming: Incoming, *, is_known_name: bool = False) -> CallbackSettings:
     """Return what a connection says of callbacks, if the call is signed as it says."""
-    return _connections.verify(conn_id, incoming.headers, incoming.body, incoming.received_at)
+    return _connections.verify(
+        conn_id, incoming.headers, incoming.body, incoming.received_at, is_known_name=is_known_name
+    )
 
 
 def _call(settings: CallbackSettings, incoming: Incoming) -> Call:

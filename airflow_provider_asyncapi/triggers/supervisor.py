@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from airflow_provider_asyncapi.comms import AirflowAwayError, ask, can_use_xcoms, read_xcom, write_xcom
+from airflow_provider_asyncapi.comms import MISTAKES, ask, can_use_xcoms, read_xcom, write_xcom
 from airflow_provider_asyncapi.core.callbacks import Call
 from airflow_provider_asyncapi.core.errors import UnstorableValueError
 from airflow_provider_asyncapi.core.handle import JobHandle
@@ -139,8 +139,15 @@ async def has_called(job: JobHandle, heard: int) -> bool:
     while can_use_xcoms():
         try:
             kept: Any = await _uninterrupted(read_xcom(CALLS_KEY, task))
-        except AirflowAwayError as error:
-            log.warning("Can't tell yet whether job %s has called back: %s", job.shown_identifier, error)
+        except MISTAKES:
+            raise
+        except Exception as error:  # noqa: BLE001 - an XCom backend has exceptions of its own for what is away
+            log.warning(
+                "Can't tell yet whether job %s has called back: %s: %s",
+                job.shown_identifier,
+                type(error).__name__,
+                error,
+            )
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
         else:

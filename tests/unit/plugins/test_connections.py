@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_asyncapi.core.errors import ForgedCallError
 from airflow_provider_asyncapi.core.messages import Headers
 from airflow_provider_asyncapi.plugins import connections
-from airflow_provider_asyncapi.plugins.connections import CallbackConnections
+from airflow_provider_asyncapi.plugins.connections import CallbackConnections, TooManyLookUpsError
 
 
 class Backend:
@@ -32,10 +32,10 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
     return backend
 
 
-def verify(connections: CallbackConnections, conn_id: str) -> bool:
+def verify(known: CallbackConnections, conn_id: str, *, is_known_name: bool = False) -> bool:
     try:
-        connections.verify(conn_id, Headers(), b"{}", 0.0)
-    except ForgedCallError:
+        known.verify(conn_id, Headers(), b"{}", 0.0, is_known_name=is_known_name)
+    except (ForgedCallError, TooManyLookUpsError):
         return False
     return True
 
@@ -72,6 +72,18 @@ def test_made_up_names_cost_a_few_look_ups_a_minute_and_no_known_connection_suff
         assert not verify(known, f"made-up-{number}")
     assert verify(known, "vendor")
     assert len(backend.asked) <= 62
+
+
+def test_while_made_up_names_are_tried_a_genuine_call_is_believed_or_told_to_come_again(backend: Backend) -> None:
+    known = CallbackConnections(lambda: backend.now)
+    for number in range(30):
+        assert not verify(known, f"made-up-{number}")
+    for conn_id in ("vendor", "made-up-30"):
+        with pytest.raises(TooManyLookUpsError):
+            known.verify(conn_id, Headers(), b"{}", 0.0)
+    # One that a task has submitted with isn't made up.
+    assert verify(known, "vendor", is_known_name=True)
+    assert verify(known, "vendor")
 
 
 def test_made_up_names_take_no_memory_without_end(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:

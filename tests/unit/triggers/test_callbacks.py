@@ -123,6 +123,20 @@ def test_a_poll_ends_the_wait_while_airflow_cannot_tell_of_callbacks(
 
 
 @CAN_ASK
+def test_an_xcom_backend_that_fails_ends_no_wait_whose_polls_go_on(
+    api: ApiServer, connection: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> Any:
+        raise RuntimeError("bucket unreachable")
+
+    monkeypatch.setattr(line, "read_xcom", fail)
+    api.says(POLL, *[reply({"status": "running"})] * 3, reply({"status": "done"}))
+    waiting = waiting_for_calls(poke_interval=0.1)
+    waiting.wait = replace(waiting.wait, next_poll=None)
+    assert asyncio.run(event_of(waiting))["handle"]["outcome"] == "success"
+
+
+@CAN_ASK
 def test_the_deadline_ends_the_wait_while_airflow_cannot_tell_of_callbacks(
     api: ApiServer, connection: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
