@@ -191,9 +191,16 @@ class RequestsDriver:
         return receiver.finish()
 
 
+class _Session(requests.Session):
+    """Leaves each Location to the flow: requests would read it though it follows no redirect, and fail on odd ones."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
 def _open_session(api: Api) -> requests.Session:
     settings = api.settings
-    session = requests.Session()
+    session = _Session()
     # What the connection says is all that counts: no .netrc, no proxies from the environment, no cookies.
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

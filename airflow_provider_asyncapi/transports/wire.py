@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -38,7 +39,9 @@ LONGEST_LINE = 65536
 #: A body in a content coding may be this many bytes longer than the limit of what it unpacks to: its head and trailer.
 _CODING_OVERHEAD = 64 * 1024
 
-_HOST = re.compile(r"[\w.~%!$&'()*+,;=:\[\]-]+", re.ASCII)
+#: A name or an IPv4 address, or an IPv6 address in brackets; and a port (RFC 3986, section 3.2.2). No library resolves
+#: an escaped name.
+_HOST = re.compile(r"(?:[\w.~!$&'()*+,;=-]+|\[(?P<ipv6>[0-9A-Fa-f:.]+)(?:%25[\w.~-]+)?\])(?::\d{0,5})?", re.ASCII)
 _URL = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#]*)(?P<rest>[^#]*)", re.IGNORECASE)
 #: Answers before the answer (RFC 9110, section 15.2); 101 is one that nobody has asked for.
 INTERIM = frozenset(range(100, 200)) - {101}
@@ -54,10 +57,22 @@ def wire_url(request: Request) -> str:
     host = parts["host"] if parts else ""
     if "@" in host:
         raise UnsafeValueError(f"{request}: the URL holds a user name or a password; they belong into the connection")
-    if parts is None or not _HOST.fullmatch(host):
+    if parts is None or not _is_host(host):
         raise UnsafeValueError(f"{request}: {shown_url(host)!r} isn't a host; write it in ASCII (xn--…)")
     slash = "" if parts["rest"].startswith("/") else "/"
     return f"{parts['scheme'].lower()}://{host}{slash}{escape_unsendable(parts['rest'])}"
+
+
+def _is_host(text: str) -> bool:
+    """Return whether a text is a host with or without a port; the libraries raise whatever Python does for others."""
+    match = _HOST.fullmatch(text)
+    if match is None or match["ipv6"] is None:
+        return match is not None
+    try:
+        ipaddress.IPv6Address(match["ipv6"])
+    except ValueError:
+        return False
+    return True
 
 
 def request_target(url: str) -> str:

@@ -252,6 +252,21 @@ def test_both_drivers_hold_the_same_conversation(name, serve):
     assert not any("cookie" in asked.headers for asked in first["asked"])
 
 
+@pytest.mark.parametrize(
+    "location", ["http://[::1]x/", "http://[x]/", "http://[:::]/", "http://%41/x", "http://a%2fb/x", "http://h:x/"]
+)
+def test_a_redirect_to_what_is_no_host_is_the_same_error_with_both_drivers(location, serve):
+    server = serve()
+    server.routes["/x"] = reply(b"", 302, location=location)
+    outcomes = []
+    for driver in DRIVERS:
+        api = make_api(server.url)
+        outcomes.append(run(driver, api, send(api, Request("GET", f"{server.url}/x"))))
+    first, second = outcomes
+    assert first.error == second.error
+    assert first.error[0] in ("RedirectError", "UnsafeValueError")
+
+
 PATHS = [
     "", "/", "/a%2fb", "/a%2Fb", "/%7e", "/~", "/a b", "/a+b", "/100%", "/%zz", "/ä", "/a;b=c,d", "/a:b@c", "/a/../b",
     "/./a", "/a//b", "/[x]", "/{x}", "/a|b", "/a\\b", '/"', "/<>", "/^`", "/a?", "/a?b=c&d", "/a?b=[1]&c={}",
