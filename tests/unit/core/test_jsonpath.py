@@ -48,6 +48,11 @@ def test_a_path_finds_values(path, found):
     assert sorted(map(str, jsonpath.find(path, DOCUMENT))) == sorted(map(str, found))
 
 
+def test_whatever_the_grammar_raises_is_an_error_about_the_selector():
+    with pytest.raises(SelectorError, match=r"missing \)"):
+        jsonpath.find("a.`sub(/(/, x)`", {"a": "x"})
+
+
 def test_a_step_without_arguments_is_accepted():
     jsonpath.check("jobs.`sorted`")
     assert jsonpath.find("jobs.`sorted`", {"jobs": [2, 1]}) == [[1, 2]]
@@ -124,6 +129,7 @@ def test_a_key_with_an_at_sign_or_a_dot_is_found_where_it_stands_in_quotes(path,
         ("a.b", Many.ONE),
         ("a[0]", Many.ONE),
         ("a[-1]", Many.ONE),
+        ("a.`sorted`", Many.ONE),
         ("$.a[-1:].b", Many.ONE),
         ("a[*]", Many.EACH),
         ("a[*].b", Many.EACH),
