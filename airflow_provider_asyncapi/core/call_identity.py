@@ -24,9 +24,10 @@ def find_other_job(settings: CallbackSettings, handle: JobHandle, call: Response
     """
     Return the identifier of the job that a callback is about, if that is another one than the handle's.
 
-    Where the connection says that callbacks name their job, there it is looked for. Otherwise it is looked for where
-    the answer to the submit had it. Events may have an identifier of their own there: so another value counts only if
-    it looks like the job's identifier, and if that, being long enough to tell, stands nowhere else in the callback.
+    If the connection says at which selector callbacks name their job, only that selector is read. Otherwise it is the
+    selector that found the identifier in the answer to the submit. Events may have an identifier of their own there:
+    so another value counts only if it looks like the job's identifier, and if the job's identifier, being long enough
+    to tell, stands nowhere else in the callback.
 
     :param variables: what selectors may name.
     :return: None if the callback is about this job, or names none.

@@ -76,7 +76,7 @@ class Pattern:
     groups: int
 
     def matches(self, text: str) -> bool:
-        """Tell whether the pattern matches somewhere in a text."""
+        """Return whether the pattern matches somewhere in a text."""
         return self._search(text) is not None
 
     def extract(self, text: str) -> str | None:
