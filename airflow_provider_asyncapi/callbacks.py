@@ -75,7 +75,7 @@ def calls_of(context: Context, handle: JobHandle) -> list[Call]:
     if not task:
         raise ConfigurationError(
             "callback: a bare identifier doesn't say which task has submitted the job and given away its callback URL;"
-            " give the job handle (submit.job)"
+            " give the job handle (submit.handle)"
         )
     ti: Any = context["ti"]
     kept = ti.xcom_pull(

@@ -46,9 +46,9 @@ def _reasons_to_begin(sensor: AsyncApiSensor) -> Iterator[str]:
     if sensor.job_url or sensor.describe(with_connection=False).get("job_url"):
         yield "job_url: Airflow makes links on workers"
     for name in sensor.template_fields:
-        if name != "from_job" and not _is_literal(getattr(sensor, name)):
+        if name != "job" and not _is_literal(getattr(sensor, name)):
             yield f"{name}: is a template"
-    if _source(sensor.from_job) is None:
+    if _source(sensor.job) is None:
         yield "job: is neither a literal nor the XCom of a task that isn't mapped"
 
 
@@ -86,7 +86,7 @@ def start_args(sensor: AsyncApiSensor) -> StartTriggerArgs:
             "asyncapi_conn_id": sensor.asyncapi_conn_id,
             "spec": sensor.describe(with_connection=False),
             "begin": {
-                **(_source(sensor.from_job) or {}),
+                **(_source(sensor.job) or {}),
                 "timeout": sensor.timeout,
                 "airflow_timeout": until_airflow_ends_it,
                 "names_profile": sensor.profile is not None,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.providers.common.compat.sdk import TaskGroup, XComArg
 
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.tasks import HANDLE_ADVICE
 
 
 class AsyncApiJob(TaskGroup):
@@ -22,9 +23,14 @@ class AsyncApiJob(TaskGroup):
     fetch: AsyncApiFetchOperator | None = None
 
     @property
-    def job(self) -> XComArg:
+    def handle(self) -> XComArg:
         """The job handle after the wait."""
-        return self.wait.job
+        return self.wait.handle
+
+    @property
+    def job(self) -> NoReturn:
+        """Refuse what the property ``handle`` was called once."""
+        raise AttributeError(HANDLE_ADVICE)
 
     @property
     def output(self) -> XComArg:
@@ -61,9 +67,9 @@ def async_api_job(
     group = AsyncApiJob(group_id, **group_kwargs)
     with group:
         group.submit = AsyncApiTriggerOperator(**{"task_id": "submit", **common, **trigger})
-        group.wait = AsyncApiSensor(**{"task_id": "wait", "job": group.submit.job, **common, **(status or {})})
+        group.wait = AsyncApiSensor(**{"task_id": "wait", "job": group.submit.handle, **common, **(status or {})})
         group.submit >> group.wait
         if fetch is not None:
-            group.fetch = AsyncApiFetchOperator(**{"task_id": "fetch", "job": group.wait.job, **common, **fetch})
+            group.fetch = AsyncApiFetchOperator(**{"task_id": "fetch", "job": group.wait.handle, **common, **fetch})
             group.wait >> group.fetch
     return group

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 #: Arguments, and parameters of a plan, that can't be attributes of the same name: Airflow has taken it.
 _ATTRIBUTES = {
-    "job": "from_job",
     "output": "output_kind",
     "params": "query_params",
     "poke_interval": "given_poke_interval",
 }
+HANDLE_ADVICE = "job: the job handle that a task pushes is its attribute handle (job=submit.handle)"
 #: The class of a task, and its arguments.
 Alike: TypeAlias = tuple[type, bytes] | None
 #: Those that have been checked, of so many at most.
@@ -65,7 +65,7 @@ class JobTask:
         task_id: str
         template_fields: Collection[str]
         asyncapi_conn_id: str
-        from_job: Any
+        job: Any
         profile: str | None
         job_url: str | None
         params: Any
@@ -79,8 +79,8 @@ class JobTask:
         return AsyncApiHook(self.asyncapi_conn_id)
 
     @property
-    def job(self) -> XComArg:
-        """The job handle that this task gives to the next."""
+    def handle(self) -> XComArg:
+        """The job handle that this task pushes, for the ``job`` of the next."""
         return XComArg(self, key=JOB_KEY)  # type: ignore[call-overload,no-any-return]
 
     @property
@@ -210,11 +210,11 @@ class JobTask:
         """Render the job so that a handle stays one, and the rest as Airflow does."""
         names = list(template_fields)
         # Values that were mapped over are complete: what an API gave is never rendered.
-        if "from_job" in names and isinstance(self.from_job, str) and id(self.from_job) not in seen_oids:
+        if "job" in names and isinstance(self.job, str) and id(self.job) not in seen_oids:
             from airflow_provider_asyncapi.job_templates import render_job
 
-            names.remove("from_job")
-            self.from_job = render_job(self.from_job, context, jinja_env)
+            names.remove("job")
+            self.job = render_job(self.job, context, jinja_env)
         super()._do_render_template_fields(parent, names, context, jinja_env, seen_oids)  # type: ignore[misc]
 
     def _is_templated(self, name: str) -> bool:

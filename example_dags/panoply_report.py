@@ -32,7 +32,7 @@ with DAG(
     )
     wait = AsyncApiSensor(
         task_id="wait",
-        job=submit.job,
+        job=submit.handle,
         endpoint="/flex/reports/status",
         json={"id": "{process.identifier}"},
         completion_value="DONE",
@@ -46,7 +46,7 @@ with DAG(
     )
     rows = AsyncApiFetchOperator(
         task_id="rows",
-        job=wait.job,
+        job=wait.handle,
         output="result",
         endpoint="/flex/graphql",
         json={
@@ -58,7 +58,7 @@ with DAG(
     )
     pages = AsyncApiFetchOperator(
         task_id="pages",
-        job=wait.job,
+        job=wait.handle,
         endpoint="/flex/results/{result.identifier}/rows",
         query_params={"page": "{page}"},
         pages="{pages}",
@@ -66,7 +66,7 @@ with DAG(
     )
     download = AsyncApiFetchOperator(
         task_id="download",
-        job=wait.job,
+        job=wait.handle,
         output="file",
         locate={"endpoint": "/flex/reports/{identifier}/status", "capture": {"link": "result.link"}},
         endpoint="{link}",

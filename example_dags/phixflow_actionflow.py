@@ -26,10 +26,10 @@ with DAG(
         json={},
         capture={"records": "records"},
     )
-    wait = AsyncApiSensor(task_id="wait", job=submit.job, poke_interval=2, deferrable=True)
+    wait = AsyncApiSensor(task_id="wait", job=submit.handle, poke_interval=2, deferrable=True)
     fetch = AsyncApiFetchOperator(
         task_id="fetch",
-        job=wait.job,
+        job=wait.handle,
         inline="records",
         result_path="output.records",
         failed_records={"selector": ["output.records[*].status", "$[*].status"], "in": "failed"},

@@ -77,14 +77,14 @@ class JobHandle:
         if isinstance(given, str) and _looks_like_handle(given):
             raise HandleError(
                 f"job: this is the text of a job handle, or of what looks like one, and only a handle itself is taken"
-                f" for one: {shorten(given, 80)!r}; give submit.job or wait.job, or a template that is nothing but"
+                f" for one: {shorten(given, 80)!r}; give submit.handle or wait.handle, or a template that is only"
                 " {{ ti.xcom_pull(task_ids='…', key='job') }}"
             )
         try:
             return cls(check_identifier(given))
         except MissingValueError as error:
             raise HandleError(
-                f"job: {error}; it takes a job handle (submit.job, wait.job) or an identifier, and got"
+                f"job: {error}; it takes a job handle (submit.handle, wait.handle) or an identifier, and got"
                 f" {type(given).__name__}"
             ) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, BaseOperator
 
@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.names import CALLBACK_URL, IDEMPOTENCY_KEY, 
 from airflow_provider_asyncapi.core.values import as_list
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after
+from airflow_provider_asyncapi.tasks import HANDLE_ADVICE, JobTask, captured_names, known_after
 from airflow_provider_asyncapi.xcoms import reference
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     """
     Submit a job to an HTTP API that answers later.
 
-    Returns the job's identifier as the API gave it, and pushes the job handle as XCom ``job`` (:attr:`job`).
+    Returns the job's identifier as the API gave it, and pushes the job handle as XCom ``job`` (:attr:`handle`).
 
     :param endpoint: a path below the connection's host, or an absolute URL. (templated)
     :param identifier: the selector of the job's identifier in the answer, or a list of selectors.
@@ -123,6 +123,11 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         alike = self.keep(locals())
         super().__init__(**kwargs)
         self.validate(alike)
+
+    @property
+    def job(self) -> NoReturn:
+        """Refuse what the property ``handle`` was called once."""
+        raise AttributeError(HANDLE_ADVICE)
 
     @property
     def plan_type(self) -> type[plans.SubmitPlan]:
@@ -244,7 +249,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
     template_fields: Sequence[str] = (
         "asyncapi_conn_id",
-        "from_job",
+        "job",
         "endpoint",
         "destination",
         "query_params",
@@ -336,7 +341,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         """Give what the job brings, after ``locate`` what that captures, and for pages where they are."""
         from airflow_provider_asyncapi.core.plans.fetch import page_variables
 
-        brought = known_after(self.from_job)
+        brought = known_after(self.job)
         if brought is None or part == "locate":
             return brought
         brought |= captured_names(described.get("locate"))
@@ -359,7 +364,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         from airflow_provider_asyncapi.hooks.storage import Owner
         from airflow_provider_asyncapi.task_secrets import secret_of
 
-        handle = self.handle_of(self.from_job)
+        handle = self.handle_of(self.job)
         plan = self.parsed()
         if handle.outcome is Outcome.NO_DATA:
             self.hook.run(Fetching(self.hook.api, plan, handle).clean_up(CleanupOn.NO_DATA))

@@ -63,7 +63,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     Wait for a remote job, without a worker where it is deferrable.
 
     Returns the result identifier where ``result_identifier`` is given, else the job's identifier, and pushes the job
-    handle as XCom ``job`` (:attr:`job`). Deferred, in poke and in reschedule mode it does the same.
+    handle as XCom ``job`` (:attr:`handle`). Deferred, in poke and in reschedule mode it does the same.
 
     :param job: the job handle of the trigger operator, or a bare identifier. (templated)
     :param endpoint: a path below the connection's host, or an absolute URL. (templated)
@@ -132,7 +132,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     template_fields: Sequence[str] = (
         "asyncapi_conn_id",
-        "from_job",
+        "job",
         "endpoint",
         "query_params",
         "headers",
@@ -244,7 +244,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             # It is of many jobs, so that it can't name what one of them brings.
             return {"identifiers"}
         if part not in ("cancel", "cleanup", "error_message", "status_details", "failure_details"):
-            return known_after(self.from_job)
+            return known_after(self.job)
         if part == "status_details":
             # Its own captures are made of its answer.
             return self.variables_after({**described, part: None})
@@ -255,7 +255,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def variables_after(self, described: Mapping[str, Any]) -> set[str] | None:
         """Give the variables that the job handle will hold; None where nobody can know."""
-        before = known_after(self.from_job)
+        before = known_after(self.job)
         if before is None or described.get("completion_key") is None:
             return None
         details = captured_names(described.get("status_details"))
@@ -294,7 +294,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         return self._begin(context)
 
     def _begin(self, context: Context) -> Any:
-        handle = self.handle_of(self.from_job)
+        handle = self.handle_of(self.job)
         plan: WaitPlan = self.parsed()
         if not handle.outcome.is_final:
             # While waiting, the XCom shows the job to people, and to the trigger which job the task waits for.
@@ -331,14 +331,14 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
                     show(context, JOB_KEY, handle)
                 raised = to_airflow(read_error(error))
                 if isinstance(raised, AsyncApiJobFailed):
-                    self._clean_up(self.handle_of(handle or self.from_job), CleanupOn.FAILURE)
+                    self._clean_up(self.handle_of(handle or self.job), CleanupOn.FAILURE)
                 raise raised
             case {"handle": handle}:
                 return self._finish(context, self.handle_of(handle))
             case {"called": True}:
                 plan: WaitPlan = self.parsed()
                 began = None if wait is None else self._read_state(wait)
-                handle = self.handle_of(self.from_job) if began is None else began.handle
+                handle = self.handle_of(self.job) if began is None else began.handle
                 return self._finish(context, self._wait(context, plan, handle, began))
             case {"begin": str(why)}:
                 self.log.info(_WORKER_NEEDED, "start_from_trigger", why)

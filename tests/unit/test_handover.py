@@ -47,7 +47,7 @@ def test_without_being_asked_for_a_worker_begins_and_ends() -> None:
 @carried
 def test_the_triggerer_is_told_where_the_job_is_and_how_to_wait() -> None:
     with DAG("dag", schedule=None), TaskGroup("group"):
-        sensor = AsyncApiSensor(task_id="wait", job=submit().job, **STATUS, **BOTH)
+        sensor = AsyncApiSensor(task_id="wait", job=submit().handle, **STATUS, **BOTH)
     given = begun(sensor)
     begin = given["begin"]
     assert (begin["task_id"], begin["key"], begin["timeout"]) == ("group.submit", "job", 60)
@@ -98,7 +98,7 @@ def test_an_xcom_that_airflow_would_have_to_resolve_keeps_the_beginning_on_a_wor
         many = AsyncApiTriggerOperator.partial(task_id="many", identifier="id").expand(endpoint=["/a", "/b"])
         jobs = {"mapped": many.output, "changed": one.output.map(str), "nested": {"identifier": one.output}}
         sensors = {name: AsyncApiSensor(task_id=name, job=job, **STATUS, **BOTH) for name, job in jobs.items()}
-        header = AsyncApiSensor(task_id="header", job=one.job, headers={"X-Job": one.output}, **STATUS, **BOTH)
+        header = AsyncApiSensor(task_id="header", job=one.handle, headers={"X-Job": one.output}, **STATUS, **BOTH)
     for name, sensor in sensors.items():
         assert "job: is neither" in sensor._not_carried["start_from_trigger"], name
     assert "headers: is a template" in header._not_carried["start_from_trigger"]
@@ -111,7 +111,7 @@ def test_in_a_mapped_task_group_a_worker_begins() -> None:
     @task_group
     def group(endpoint: str) -> None:
         one = AsyncApiTriggerOperator(task_id="submit", endpoint=endpoint, identifier="id")
-        made.append(AsyncApiSensor(task_id="wait", job=one.job, **STATUS, **BOTH))
+        made.append(AsyncApiSensor(task_id="wait", job=one.handle, **STATUS, **BOTH))
 
     with DAG("dag", schedule=None):
         group.expand(endpoint=["/a", "/b"])

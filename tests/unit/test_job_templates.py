@@ -25,8 +25,8 @@ def rendered(job: Any, /, *, native: bool = False, **context: Any) -> Any:
         ]
     for task in tasks:
         task.render_template_fields(context)
-    assert tasks[0].from_job == tasks[1].from_job
-    return tasks[0].from_job
+    assert tasks[0].job == tasks[1].job
+    return tasks[0].job
 
 
 @pytest.mark.parametrize("native", [False, True])
@@ -65,8 +65,8 @@ def test_a_name_that_nothing_has_set_is_an_error() -> None:
 def test_identifiers_that_are_mapped_over_are_not_rendered(identifier: str) -> None:
     with DAG("dag", schedule=None):
         task: Any = AsyncApiFetchOperator(task_id="fetch", job=7, endpoint="/x")
-    task.from_job = identifier
+    task.job = identifier
     task._do_render_template_fields(
-        parent=task, template_fields=["from_job"], context={}, jinja_env=None, seen_oids={id(identifier)}
+        parent=task, template_fields=["job"], context={}, jinja_env=None, seen_oids={id(identifier)}
     )
-    assert task.from_job == identifier
+    assert task.job == identifier

@@ -106,8 +106,8 @@ DAGS = {
 
 def three_tasks(jobs: Jobs) -> None:
     submit = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifier="id", **jobs.submit)
-    wait = AsyncApiSensor(task_id="wait", job=submit.job, **jobs.wait)
-    submit >> wait >> AsyncApiFetchOperator(task_id="fetch", job=wait.job, **jobs.fetch)
+    wait = AsyncApiSensor(task_id="wait", job=submit.handle, **jobs.wait)
+    submit >> wait >> AsyncApiFetchOperator(task_id="fetch", job=wait.handle, **jobs.fetch)
 
 
 for dag_id, jobs in DAGS.items():

@@ -19,7 +19,7 @@ for outcome in ("orders", "broken"):
     with DAG(f"modes_{outcome}", schedule=None, default_args={"asyncapi_conn_id": "celigo", "profile": "celigo"}):
         submit = AsyncApiTriggerOperator(task_id="submit", variables={"flow": outcome})
         for name, mode in MODES.items():
-            submit >> AsyncApiSensor(task_id=name, job=submit.job, poke_interval=1, **mode)
+            submit >> AsyncApiSensor(task_id=name, job=submit.handle, poke_interval=1, **mode)
 
 with DAG("soft_fail", schedule=None):
     async_api_job(
@@ -53,7 +53,7 @@ with DAG("two_steps", schedule=None, default_args={"asyncapi_conn_id": "standard
     )
     wait = AsyncApiSensor(
         task_id="wait",
-        job=submit.job,
+        job=submit.handle,
         endpoint="{identifier}",
         headers={"Accept": "application/xml"},
         completion_key="xpath://uws:phase",
@@ -64,7 +64,7 @@ with DAG("two_steps", schedule=None, default_args={"asyncapi_conn_id": "standard
         poke_interval=1,
         deferrable=True,
     )
-    submit >> wait >> AsyncApiFetchOperator(task_id="fetch", job=wait.job, endpoint="{result_identifier}")
+    submit >> wait >> AsyncApiFetchOperator(task_id="fetch", job=wait.handle, endpoint="{result_identifier}")
 
 with DAG("half_filled_connection", schedule=None):
     AsyncApiTriggerOperator(task_id="submit", asyncapi_conn_id="half_filled", endpoint="/x", identifier="id")

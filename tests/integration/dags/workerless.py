@@ -22,11 +22,11 @@ COMMON: dict[str, Any] = {"poke_interval": 1, "initial_delay": 10, "deferrable":
 with DAG("workerless", schedule=None, default_args=CELIGO):
     submit = AsyncApiTriggerOperator(task_id="submit", variables={"flow": "orders"}, **LOST)
     for name, asked_for in ASKED_FOR.items():
-        wait = AsyncApiSensor(task_id=name, job=submit.job, **COMMON, **asked_for)
-        AsyncApiFetchOperator(task_id=f"{name}_fetch", job=wait.job)
+        wait = AsyncApiSensor(task_id=name, job=submit.handle, **COMMON, **asked_for)
+        AsyncApiFetchOperator(task_id=f"{name}_fetch", job=wait.handle)
     # What isn't carried, and says so.
-    AsyncApiSensor(task_id="outlets", job=submit.job, outlets=[Asset("orders")], **COMMON, **START, **END)
-    AsyncApiSensor(task_id="template", job=submit.job, headers={"X-Run": "{{ run_id }}"}, **COMMON, **START, **END)
+    AsyncApiSensor(task_id="outlets", job=submit.handle, outlets=[Asset("orders")], **COMMON, **START, **END)
+    AsyncApiSensor(task_id="template", job=submit.handle, headers={"X-Run": "{{ run_id }}"}, **COMMON, **START, **END)
     AsyncApiSensor.partial(task_id="mapped", **COMMON, **START, **END).expand(job=[submit.output, submit.output])
 
 with DAG("workerless_by_profile", schedule=None, default_args={"asyncapi_conn_id": "standard"}):
@@ -41,7 +41,7 @@ with DAG("workerless_no_data", schedule=None, default_args={"asyncapi_conn_id": 
     empty = AsyncApiTriggerOperator(task_id="submit", profile="celigo", variables={"flow": "orders"}, **LOST)
     wait = AsyncApiSensor(
         task_id="wait",
-        job=empty.job,
+        job=empty.handle,
         endpoint="/v1/jobs/{identifier}",
         completion_key="status",
         completion_value="unheard of",
@@ -50,9 +50,9 @@ with DAG("workerless_no_data", schedule=None, default_args={"asyncapi_conn_id": 
         **START,
         **END,
     )
-    AsyncApiFetchOperator(task_id="fetch", job=wait.job, profile="celigo")
+    AsyncApiFetchOperator(task_id="fetch", job=wait.handle, profile="celigo")
 
 for name, flow, timeout in (("broken", "broken", 600), ("stuck", "stuck", 5), ("killed", "stuck", 600)):
     with DAG(f"workerless_{name}", schedule=None, default_args=CELIGO):
         submit = AsyncApiTriggerOperator(task_id="submit", variables={"flow": flow}, **LOST)
-        AsyncApiSensor(task_id="wait", job=submit.job, timeout=timeout, **COMMON, **START, **END)
+        AsyncApiSensor(task_id="wait", job=submit.handle, timeout=timeout, **COMMON, **START, **END)

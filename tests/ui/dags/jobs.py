@@ -41,7 +41,7 @@ with DAG("open_modes", schedule=None, params=PARAMS, default_args=ARGUMENTS):
     for mode, interval in (("poke", 1), ("reschedule", 8)):
         submit >> AsyncApiSensor(
             task_id=mode,
-            job=submit.job,
+            job=submit.handle,
             mode=mode,
             **{**STATUS, "deferrable": False, "poke_interval": interval},
         )

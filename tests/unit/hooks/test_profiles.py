@@ -194,8 +194,8 @@ def test_each_shipped_profile_describes_what_can_be_run(name: str) -> None:
         submit = AsyncApiTriggerOperator(
             task_id="submit", profile=name, variables=variables, **NEEDED.get((name, "trigger"), {})
         )
-        wait = AsyncApiSensor(task_id="wait", job=submit.job, profile=name, **NEEDED.get((name, "status"), {}))
-        fetch = AsyncApiFetchOperator(task_id="fetch", job=wait.job, profile=name, **NEEDED.get((name, "fetch"), {}))
+        wait = AsyncApiSensor(task_id="wait", job=submit.handle, profile=name, **NEEDED.get((name, "status"), {}))
+        fetch = AsyncApiFetchOperator(task_id="fetch", job=wait.handle, profile=name, **NEEDED.get((name, "fetch"), {}))
     for task in (submit, wait, fetch):
         assert task.parsed()
 

@@ -169,14 +169,14 @@ def test_variables_that_something_sets_are_accepted() -> None:
             start={"endpoint": "/jobs/{identifier}/{id}/{+pages}", "capture": {"queue": "q"}},
         )
         waiting = sensor(
-            job=before.job,
+            job=before.handle,
             endpoint="/{tenant}/{identifier}/{pages}/{p}/{queue}/{q}",
             result_identifier="result.id",
             capture={"link": "header:Location"},
             cancel={"endpoint": "/jobs/{identifier}/{link}"},
         )
         fetch(
-            job=waiting.job,
+            job=waiting.handle,
             endpoint="/{result_identifier}/{result.id}/{link}/{header:Location}/{tenant}/{found}",
             query_params={"page": "{page}"},
             pages="{pages}",
@@ -195,25 +195,25 @@ def test_what_calls_back_may_name_the_url_and_need_no_endpoint_after_it() -> Non
             query_params={"callback": "{callback_url}"},
             start={"endpoint": "/jobs/{identifier}/run", "json": {"url": "{callback_url}"}},
         )
-        waiting = AsyncApiSensor(task_id="wait", job=before.job, callback=True, deferrable=True)
-        fetch(job=waiting.job, endpoint=None, callback=True, result_path="rows")
+        waiting = AsyncApiSensor(task_id="wait", job=before.handle, callback=True, deferrable=True)
+        fetch(job=waiting.handle, endpoint=None, callback=True, result_path="rows")
 
 
 def test_a_typing_error_further_down_the_chain_is_found() -> None:
     with DAG("dag", schedule=None):
         before = submit(capture={"pages": "p"})
         with pytest.raises(UnknownVariableError, match=r"wait.*\{page\}"):
-            sensor(task_id="wait_for_page", job=before.job, endpoint="/{page}")
+            sensor(task_id="wait_for_page", job=before.handle, endpoint="/{page}")
         with pytest.raises(UnknownVariableError, match=r"cancel\.endpoint: .*\{ident\}"):
-            sensor(task_id="wait_and_cancel", job=before.job, cancel={"endpoint": "/{ident}"})
+            sensor(task_id="wait_and_cancel", job=before.handle, cancel={"endpoint": "/{ident}"})
         batch = {"params": {"ids": "{identifiers}", "one": "{identifier}"}, "items": "jobs[*]", "id": "id"}
         with pytest.raises(UnknownVariableError, match=r"batch\.query_params: .*\{identifier\}.* known: \{ident"):
-            sensor(task_id="wait_in_a_batch", job=before.job, batch=batch)
+            sensor(task_id="wait_in_a_batch", job=before.handle, batch=batch)
         with pytest.raises(UnknownVariableError, match=r"selector 'state\.\{page\}'.*\{page\}"):
-            sensor(task_id="wait_for_state", job=before.job, completion_key="state.{page}")
+            sensor(task_id="wait_for_state", job=before.handle, completion_key="state.{page}")
         with pytest.raises(UnknownVariableError, match=r"only the requests of the trigger operator have it"):
-            sensor(task_id="wait_by_key", job=before.job, endpoint="/{idempotency_key}")
-        waiting = sensor(job=before.job)
+            sensor(task_id="wait_by_key", job=before.handle, endpoint="/{idempotency_key}")
+        waiting = sensor(job=before.handle)
         for number, (wrong, said) in enumerate(
             [
                 ({"endpoint": "{lnk}"}, r"\{lnk\}"),
@@ -226,7 +226,7 @@ def test_a_typing_error_further_down_the_chain_is_found() -> None:
             ]
         ):
             with pytest.raises(ConfigurationError, match=said):
-                fetch(**{"task_id": f"fetch_{number}", "job": waiting.job, **wrong})
+                fetch(**{"task_id": f"fetch_{number}", "job": waiting.handle, **wrong})
 
 
 def test_where_nobody_can_know_the_variables_none_is_refused() -> None:
@@ -239,7 +239,7 @@ def test_where_nobody_can_know_the_variables_none_is_refused() -> None:
         sensor(job=other(), endpoint="/{whatever}")
         # The connection's profile may say where the identifier is, and what is captured.
         before = AsyncApiTriggerOperator(task_id="by_profile", endpoint="/jobs")
-        AsyncApiSensor(task_id="wait_by_profile", job=before.job, endpoint="/{whatever}")
+        AsyncApiSensor(task_id="wait_by_profile", job=before.handle, endpoint="/{whatever}")
         # So it may say how the pages are found, where the request is its own too.
         AsyncApiFetchOperator(task_id="fetch_by_profile", job="j-1", output="pages", query_params={"p": "{page}"})
         AsyncApiFetchOperator(task_id="count_by_profile", job="j-1", on_partial="warn")
@@ -263,8 +263,8 @@ def test_what_comes_from_other_tasks_is_left_for_the_run() -> None:
         before = submit(
             endpoint=made, json=made, headers={"X": made}, variables=made, start={"endpoint": made}, query_params=made
         )
-        waiting = sensor(job=before.job, cancel={"json": made}, endpoint="/{{ ti.xcom_pull('value') }}")
-        fetch(job=waiting.job, destination=made, locate={"endpoint": made, "capture": {"a": "b"}})
+        waiting = sensor(job=before.handle, cancel={"json": made}, endpoint="/{{ ti.xcom_pull('value') }}")
+        fetch(job=waiting.handle, destination=made, locate={"endpoint": made, "capture": {"a": "b"}})
     assert dag.get_task("submit").upstream_task_ids == {"value"}
     assert dag.get_task("wait").upstream_task_ids == {"value", "submit"}
     assert dag.get_task("fetch").upstream_task_ids == {"value", "wait"}
@@ -311,8 +311,8 @@ def test_default_args_count_for_all_three() -> None:
     arguments = {"asyncapi_conn_id": "other", "profile": "celigo", "poke_interval": 7, "retries": 2}
     with DAG("dag", schedule=None, default_args=arguments):
         before = AsyncApiTriggerOperator(task_id="submit", variables={"flow": "f"})
-        waiting = AsyncApiSensor(task_id="wait", job=before.job)
-        after = AsyncApiFetchOperator(task_id="fetch", job=waiting.job)
+        waiting = AsyncApiSensor(task_id="wait", job=before.handle)
+        after = AsyncApiFetchOperator(task_id="fetch", job=waiting.handle)
     for each in (before, waiting, after):
         assert (each.asyncapi_conn_id, each.profile, each.retries) == ("other", "celigo", 2)
     assert waiting.poke_interval == 7
@@ -327,7 +327,7 @@ def test_the_three_tasks_at_once_are_a_group_that_can_be_depended_on() -> None:
         def use(value: Any) -> None: ...
 
         use(group.output)
-        use.override(task_id="use_job")(alone.job)
+        use.override(task_id="use_job")(alone.handle)
         use.override(task_id="use_output")(alone.output)
         group >> alone
     assert dag.get_task("use").upstream_task_ids == {"job.fetch"}
@@ -371,14 +371,14 @@ def test_json_in_an_endpoint_is_an_error_that_says_how_to_write_it() -> None:
     with DAG("json", schedule=None):
         before = submit()
         with pytest.raises(UnknownVariableError, match="give it as a query parameter or a header of its own"):
-            sensor(job=before.job, endpoint='/jobs?filter=[{"field":"x"}]')
+            sensor(job=before.handle, endpoint='/jobs?filter=[{"field":"x"}]')
 
 
 def test_the_requests_for_details_may_name_what_was_captured_before_them() -> None:
     with DAG("details", schedule=None):
         before = submit()
         waiting = sensor(
-            job=before.job,
+            job=before.handle,
             capture={"error": "errorId"},
             status_details={"endpoint": "/reports/{identifier}/{error}", "capture": {"file": "file"}},
             failure_details=[
@@ -386,17 +386,33 @@ def test_the_requests_for_details_may_name_what_was_captured_before_them() -> No
                 {"endpoint": "{log}"},
             ],
         )
-        fetch(job=waiting.job, endpoint="/files/{file}")
+        fetch(job=waiting.handle, endpoint="/files/{file}")
         with pytest.raises(
             UnknownVariableError, match=r"status_details.endpoint: .*nothing sets the variable \{file\}"
         ):
-            sensor(task_id="one", job=before.job, status_details={"endpoint": "/{file}", "capture": {"file": "f"}})
+            sensor(task_id="one", job=before.handle, status_details={"endpoint": "/{file}", "capture": {"file": "f"}})
         with pytest.raises(UnknownVariableError, match=r"failure_details.endpoint: .*\{nothing\}"):
-            sensor(task_id="two", job=before.job, failure_details={"endpoint": "/{nothing}"})
+            sensor(task_id="two", job=before.handle, failure_details={"endpoint": "/{nothing}"})
 
 
 OF_THE_SENSOR = {"timeout", "deferrable", "start_from_trigger", "end_from_trigger"}
 OF_THE_FETCH = {"destination", "unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes"}
+
+
+def test_the_handle_is_not_found_under_its_old_name() -> None:
+    with DAG("dag", schedule=None):
+        group = async_api_job("job", profile="http_202", trigger={"endpoint": "/jobs"})
+    for each in (group, group.submit):
+        with pytest.raises(AttributeError, match=r"job=submit\.handle"):
+            each.job  # noqa: B018 - the access is the test
+
+
+@pytest.mark.parametrize("make", [sensor, fetch])
+def test_the_attribute_job_is_the_argument_and_is_rendered(make: Any) -> None:
+    with DAG("dag", schedule=None):
+        task = make(job="{{ params.job_id }}")
+    assert task.job == "{{ params.job_id }}"
+    assert "job" in task.template_fields
 
 
 @pytest.mark.parametrize(
@@ -494,8 +510,8 @@ def round_trip(dag: DAG) -> Any:
 def test_a_dag_with_all_three_can_be_stored_and_read() -> None:
     with DAG("dag", schedule=None) as dag:
         before = submit(json={"a": "{{ ds }}"}, job_url="https://vendor.example/{identifier}")
-        waiting = sensor(job=before.job, poke_interval=timedelta(minutes=1), mode="reschedule")
-        fetch(job=waiting.job)
+        waiting = sensor(job=before.handle, poke_interval=timedelta(minutes=1), mode="reschedule")
+        fetch(job=waiting.handle)
         AsyncApiSensor.partial(task_id="mapped", endpoint="/x", completion_key="a", completion_value="b").expand(
             job=["a", "b"]
         )
