@@ -5,17 +5,50 @@ from __future__ import annotations
 import enum
 import ipaddress
 import re
-from collections.abc import Collection, Iterable
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
+from urllib.parse import unquote
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 
 _HOST = re.compile(r"[\w.-]+(:\d+)?|\[[\da-fA-F:.]+\](:\d+)?|[\da-fA-F:.]+")
 _WILDCARD = "*."
-#: Prefixes of IPv6 addresses that end in an IPv4 address (RFC 6052, section 2.1).
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-#: Where clouds answer with the credentials of a machine, beside the link-local 169.254.169.254: AWS, Alibaba.
-_METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200")))
+#: Prefixes of IPv6 addresses whose last 32 bits are an IPv4 address: IPv4-compatible and IPv4-mapped (RFC 4291, section
+#: 2.5.5), IPv4-translated (RFC 2765, section 2.1), NAT64 (RFC 6052, section 2.1).
+_ENDING_IN_IPV4 = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
+#: Networks choose the length of the prefix there (RFC 8215), and with it the bits that hold the IPv4 address: the eight
+#: from 64 on are left out (RFC 6052, section 2.2).
+_LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
+_LOCAL_NAT64_LENGTHS = (48, 56, 64, 96)
+#: Where clouds answer with the credentials of a machine, beside the link-local 169.254.169.254: AWS and its EKS, Google,
+#: Oracle, Linode, Scaleway; Alibaba, Azure, Oracle.
+_METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        (
+            *(
+                "fd00:ec2::254",
+                "fd00:ec2::23",
+                "fd20:ce::254",
+                "fd00:c1::a9fe:a9fe",
+                "fd00:a9fe:a9fe::1",
+                "fd00:42::42",
+            ),
+            *("100.100.100.200", "168.63.129.16", "192.0.0.192"),
+        ),
+    )
+)
+#: The names of these servers: Google, AWS, Tencent, IBM, Equinix, Rancher.
+_METADATA_NAMES = re.compile(
+    r"metadata|metadata\.google\.internal|metadata\.goog|instance-data(\.([\w-]+\.compute|ec2)\.internal)?"
+    r"|metadata\.tencentyun\.com|api\.metadata\.cloud\.ibm\.com|metadata\.(packet\.net|platformequinix\.com)"
+    r"|rancher-metadata"
+)
+#: One to four numbers, of which the last fills the bytes that are left, as inet_aton(3) reads them. No host is longer.
+_NUMBERS = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+)){0,3}")
+_LONGEST = 255
 
 
 class OtherHosts(enum.StrEnum):
@@ -76,17 +109,63 @@ def is_listed(host: str, port: int | None, hosts: Collection[str], usual_ports: 
 
 def is_link_local(host: str) -> bool:
     """
-    Return whether a host is an address of the machine's own link, where clouds give out the machine's credentials.
+    Return whether clouds give out the credentials of the machine at a host: an address of the link, a metadata server.
 
-    :param host: a name or an address; of names only the addresses tell, once they are known.
+    The host may be written in any way that a proxy might understand. Of any other name only its addresses tell.
+
+    :param host: a name or an address.
     """
+    name = _normalize(host)
+    if _METADATA_NAMES.fullmatch(name):
+        return True
+    return any(address.is_link_local or address in _METADATA for address in _addresses_in(name))
+
+
+def _normalize(host: str) -> str:
+    """Return a host without brackets, zone, escapes, full-width characters, and the dot of the root."""
+    if ":" in host:
+        return host.strip("[]").partition("%")[0]
+    # An ideographic full stop divides a name too (RFC 3490, section 3.1).
+    return unicodedata.normalize("NFKC", unquote(host)).replace("\u3002", ".").rstrip(".").lower()
+
+
+def _addresses_in(name: str) -> Iterator[IPv4Address | IPv6Address]:
+    """Walk the addresses that a host may stand for, and those that are embedded in them, without looking it up."""
     try:
-        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+        address = ipaddress.ip_address(name)
     except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address):
-        embedded = address.ipv4_mapped or address.sixtofour
-        if embedded is None and address in _NAT64:
-            embedded = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        address = embedded or address
-    return address.is_link_local or address in _METADATA
+        if len(name) <= _LONGEST and _NUMBERS.fullmatch(name):
+            yield from (_read_numbers(name.split("."), octal=octal) for octal in (True, False))
+        return
+    yield address
+    if isinstance(address, IPv6Address):
+        bits = int(address)
+        if any(address in network for network in _ENDING_IN_IPV4):
+            yield IPv4Address(bits & 0xFFFFFFFF)
+        if address.sixtofour is not None:
+            yield address.sixtofour
+        if address in _LOCAL_NAT64:
+            without_gap = (bits >> 64) << 56 | bits & 0xFFFFFFFFFFFFFF
+            for length in _LOCAL_NAT64_LENGTHS:
+                yield IPv4Address((bits if length == 96 else without_gap << 8) >> 96 - length & 0xFFFFFFFF)
+
+
+def _read_numbers(parts: list[str], *, octal: bool) -> IPv4Address:
+    """
+    Return the IPv4 address of one to four numbers.
+
+    What is too large is cut off: some libraries do that, and no library reads another host there.
+
+    :param octal: whether a number that begins with 0 is octal, as in C; in some libraries it isn't.
+    """
+    *heads, last = (_read_number(part, octal=octal) for part in parts)
+    value = last & 0xFFFFFFFF >> 8 * len(heads)
+    for index, head in enumerate(heads):
+        value |= (head & 0xFF) << 24 - 8 * index
+    return IPv4Address(value)
+
+
+def _read_number(part: str, *, octal: bool) -> int:
+    if part.startswith("0x"):
+        return int(part[2:] or "0", 16)
+    return int(part, 8) if octal and part.startswith("0") and not set(part) & {"8", "9"} else int(part)

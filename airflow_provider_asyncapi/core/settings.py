@@ -250,8 +250,8 @@ class ConnectionSettings:
 def link_local(request: Request, address: str) -> UnsafeValueError:
     """Return the error of a request to an address where clouds give out the credentials of the machine."""
     return UnsafeValueError(
-        f"{request}: not sent, for it leads to {address}, a link-local address, where clouds keep the credentials of"
-        " the machine; list the host in the connection's allowed_hosts if requests may go there"
+        f"{request}: not sent, for it leads to {address}, a link-local address or a metadata server, where clouds keep"
+        " the credentials of the machine; list the host in the connection's allowed_hosts if requests may go there"
     )
 
 

@@ -40,8 +40,8 @@ LONGEST_LINE = 65536
 _CODING_OVERHEAD = 64 * 1024
 
 #: A name or an IPv4 address, or an IPv6 address in brackets; and a port (RFC 3986, section 3.2.2). No library resolves
-#: an escaped name.
-_HOST = re.compile(r"(?:[\w.~!$&'()*+,;=-]+|\[(?P<ipv6>[0-9A-Fa-f:.]+)(?:%25[\w.~-]+)?\])(?::\d{0,5})?", re.ASCII)
+#: an escaped name, nor one of more than 255 bytes (RFC 1035, section 2.3.4).
+_HOST = re.compile(r"(?:[\w.~!$&'()*+,;=-]{1,255}|\[(?P<ipv6>[0-9A-Fa-f:.]+)(?:%25[\w.~-]+)?\])(?::\d{0,5})?", re.ASCII)
 _URL = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#]*)(?P<rest>[^#]*)", re.IGNORECASE)
 #: Answers before the answer (RFC 9110, section 15.2); 101 is one that nobody has asked for.
 INTERIM = frozenset(range(100, 200)) - {101}
@@ -112,7 +112,7 @@ def check_peer(settings: ConnectionSettings, request: Request, address: str) -> 
     """
     Check the address that a name led to, before anything is sent there.
 
-    :raises UnsafeValueError: if it is a link-local one, and the connection doesn't name the host.
+    :raises UnsafeValueError: if clouds give out credentials there, and the connection doesn't name the host.
     """
     if is_link_local(address) and not settings.names(request.url):
         raise link_local(request, address)

@@ -27,7 +27,7 @@ def test_a_name_that_leads_to_a_link_local_address_gets_nothing(driver: str, ser
     outcome = fetch(driver, make_api("https://api.example.com"), Request("GET", f"{url}/x"), repeatable=repeatable)
     assert outcome.error is not None
     assert outcome.error[0] == "UnsafeValueError"
-    assert "leads to 127.0.0.1, a link-local address" in outcome.error[1]
+    assert "leads to 127.0.0.1, a link-local address or a metadata server" in outcome.error[1]
     assert "allowed_hosts" in outcome.error[1]
     assert server.asked == []
 

@@ -4,8 +4,9 @@ import base64
 
 import pytest
 
+from airflow_provider_asyncapi.core.flows import exchange
 from airflow_provider_asyncapi.core.messages import Request
-from tests.unit.transports.driving import DRIVERS, fetch, make_api, run_all, sending
+from tests.unit.transports.driving import DRIVERS, fetch, make_api, run, run_all, sending
 from tests.unit.transports.loopback import reply, tunnel_to
 from tests.unit.transports.test_same_trace import free_port
 
@@ -98,3 +99,32 @@ def test_the_environment_takes_nothing_off_the_proxy(driver, serve, monkeypatch)
     monkeypatch.setenv("NO_PROXY", "*")
     outcome = fetch(driver, make_api("http://api.invalid", proxy=proxy.url), Request("GET", "http://api.invalid/x"))
     assert outcome.result.body == b"from the proxy"
+
+
+@pytest.mark.parametrize("is_redirect", [False, True])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("169.254.169.254", "169.254.169.254.", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.16689662"),
+        *("169%2e254.169.254", "\N{FULLWIDTH DIGIT ONE}69.254.169.254", "[::a9fe:a9fe]", "[64:ff9b:1::a9fe:a9fe]"),
+        *("[fe80::1%25eth0]", "metadata.google.internal", "Metadata", "0" * 300 + "25177524776"),
+    ],
+)
+def test_no_proxy_is_asked_for_a_link_local_address_however_it_is_written(driver, serve, host, scheme, is_redirect):
+    url = f"{scheme}://{host}/latest/meta-data/"
+    redirect = reply(b"", 307, location=url) if host.isascii() else reply(b"", 200)
+    proxy = serve(redirect, reply(b"secret"), reply(b"secret"))
+    api = make_api("http://api.invalid", proxy=proxy.url)
+    first = Request("GET", "http://api.invalid/x") if is_redirect and host.isascii() else Request("GET", url)
+    outcome = run(driver, api, exchange.send(api, first))
+    assert outcome.error is not None
+    assert outcome.error[0] in ("UnsafeValueError", "RedirectError")
+    assert [asked.target for asked in proxy.asked] == ([first.url] if first.url != url else [])
+
+
+def test_a_link_local_address_that_the_connection_names_is_asked_through_the_proxy(driver, serve):
+    proxy = serve(reply(b"fine"))
+    api = make_api("http://api.invalid", proxy=proxy.url, allowed_hosts="169.254.169.254")
+    outcome = run(driver, api, exchange.send(api, Request("GET", "http://169.254.169.254/x")))
+    assert outcome.result.body == b"fine"
