@@ -18,27 +18,23 @@ _WILDCARD = "*."
 #: Prefixes of IPv6 addresses whose last 32 bits are an IPv4 address: IPv4-compatible and IPv4-mapped (RFC 4291, section
 #: 2.5.5), IPv4-translated (RFC 2765, section 2.1), NAT64 (RFC 6052, section 2.1).
 _ENDING_IN_IPV4 = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
-#: Networks choose the length of the prefix there (RFC 8215), and with it the bits that hold the IPv4 address: the eight
-#: from 64 on are left out (RFC 6052, section 2.2).
+#: Networks choose the length of the prefix there (RFC 8215), and with it the bits that hold the IPv4 address, of which
+#: those from 64 to 71 are left out (RFC 6052, section 2.2). These are the lengths below 96 that fit.
 _LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
-_LOCAL_NAT64_LENGTHS = (48, 56, 64, 96)
-#: Where clouds answer with the credentials of a machine, beside the link-local 169.254.169.254: AWS and its EKS, Google,
-#: Oracle, Linode, Scaleway; Alibaba, Azure, Oracle.
+_LOCAL_NAT64_LENGTHS = (48, 56, 64)
+#: Where clouds answer with the credentials of a machine, beside the link-local 169.254.169.254.
 _METADATA = frozenset(
-    map(
-        ipaddress.ip_address,
-        (
-            *(
-                "fd00:ec2::254",
-                "fd00:ec2::23",
-                "fd20:ce::254",
-                "fd00:c1::a9fe:a9fe",
-                "fd00:a9fe:a9fe::1",
-                "fd00:42::42",
-            ),
-            *("100.100.100.200", "168.63.129.16", "192.0.0.192"),
-        ),
-    )
+    {
+        IPv6Address("fd00:ec2::254"),  # AWS
+        IPv6Address("fd00:ec2::23"),  # AWS, in Kubernetes
+        IPv6Address("fd20:ce::254"),  # Google
+        IPv6Address("fd00:c1::a9fe:a9fe"),  # Oracle
+        IPv6Address("fd00:a9fe:a9fe::1"),  # Linode
+        IPv6Address("fd00:42::42"),  # Scaleway
+        IPv4Address("100.100.100.200"),  # Alibaba
+        IPv4Address("168.63.129.16"),  # Azure
+        IPv4Address("192.0.0.192"),  # Oracle
+    }
 )
 #: The names of these servers: Google, AWS, Tencent, IBM, Equinix, Rancher.
 _METADATA_NAMES = re.compile(
@@ -145,9 +141,10 @@ def _addresses_in(name: str) -> Iterator[IPv4Address | IPv6Address]:
         if address.sixtofour is not None:
             yield address.sixtofour
         if address in _LOCAL_NAT64:
+            yield IPv4Address(bits & 0xFFFFFFFF)
             without_gap = (bits >> 64) << 56 | bits & 0xFFFFFFFFFFFFFF
             for length in _LOCAL_NAT64_LENGTHS:
-                yield IPv4Address((bits if length == 96 else without_gap << 8) >> 96 - length & 0xFFFFFFFF)
+                yield IPv4Address(without_gap >> 88 - length & 0xFFFFFFFF)
 
 
 def _read_numbers(parts: list[str], *, octal: bool) -> IPv4Address:
