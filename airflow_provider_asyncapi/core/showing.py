@@ -21,9 +21,10 @@ _DELAY_EVERY = 60.0
 
 
 def shown_wait(conn_id: str, state: Wait) -> dict[str, JsonValue]:
-    """Give what stays the same from the beginning of a wait to its end."""
+    """Return what stays the same from the beginning of a wait to its end."""
     return {
         "asyncapi_conn_id": conn_id,
+        "identifier": state.handle.identifier,
         "started_at": _iso(state.started_at),
         "deadline": None if state.deadline is None else _iso(state.deadline),
     }

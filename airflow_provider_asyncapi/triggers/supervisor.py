@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.callbacks import Call
 from airflow_provider_asyncapi.core.errors import UnstorableValueError
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.triggers.events import check_pushed
-from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, RETURN_KEY, reference
+from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, RETURN_KEY, WAIT_KEY, reference
 
 T = TypeVar("T")
 #: News of a task go to XCom at most this often, in seconds.
@@ -101,6 +101,9 @@ class Board:
             async with shared.turn:
                 news, self._unpushed = self._unpushed, {}
                 try:
+                    if await self._is_outdated(news):
+                        self._is_closed = True
+                        break
                     for key, value in list(news.items()):
                         await _uninterrupted(write_xcom(key, value, reference(self._ti)))
                         del news[key]
@@ -113,6 +116,18 @@ class Board:
                 await asyncio.sleep(_NEXT_TASK)
         # Of thousands of tasks that are over nothing should be left.
         self._pushing = None
+
+    async def _is_outdated(self, news: Mapping[str, Any]) -> bool:
+        """
+        Return whether the task waits for another job than the one that these XComs are about.
+
+        A cleared task may wait for its new job, or have its result, before Airflow ends the trigger of the earlier try.
+        """
+        handle = news.get(JOB_KEY)
+        if not isinstance(handle, dict):
+            return False
+        awaited = await _uninterrupted(_awaited_by(reference(self._ti)))
+        return awaited is not None and awaited != handle.get("identifier")
 
 
 async def push_result(ti: Any, handle: JobHandle) -> bool:
@@ -206,7 +221,7 @@ async def _why_unwanted(task: Mapping[str, Any], job: JobHandle, *, is_last_try:
         return f"the task is {state or 'gone'}"
     if state == "running" and is_last_try:
         return "the task was killed in its last try"
-    if state in _WAITING and (waits_for := await _job_of(task)) is not None:
+    if state in _WAITING and (waits_for := await _awaited_by(task)) is not None:
         return None if waits_for == job.identifier else "the task was cleared, and waits for another job"
     submitter = dict[str, Any](job.task)
     if not submitter:
@@ -218,6 +233,19 @@ async def _why_unwanted(task: Mapping[str, Any], job: JobHandle, *, is_last_try:
         # A task that submits begins anew only if it was cleared. Any other state tells nothing of the job.
         is_another = state in _JUST_CLEARED and submitter_state in _BEGINS_ANEW
     return "the task was cleared, and so was the one that submitted the job" if is_another else None
+
+
+async def _awaited_by(task: Mapping[str, Any]) -> Any:
+    """
+    Return the identifier of the job that a task waits for; None if the task hasn't pushed it yet.
+
+    Only the begin of a wait says it reliably: the trigger of an earlier try polls until Airflow ends it, some seconds
+    after a Clear, and may push its own job handle meanwhile.
+    """
+    begun: Any = await read_xcom(WAIT_KEY, task)
+    if isinstance(begun, dict) and "identifier" in begun:
+        return begun["identifier"]
+    return await _job_of(task)
 
 
 async def _job_of(task: Mapping[str, Any]) -> Any:

@@ -89,6 +89,8 @@ class Supervisor:
         self.task_states: Any = {}
         self.xcoms: dict[str, Any] = {}
         self.delay = 0.0
+        #: Kinds of messages that are delayed; None for all.
+        self.delayed: set[str] | None = None
         #: How many look-ups of connections fail from now on, for Airflow's API server is away.
         self.away = 0
 
@@ -97,7 +99,8 @@ class Supervisor:
         return self._answer(msg)
 
     async def asend(self, msg: Any) -> Any:  # codespell:ignore asend
-        await asyncio.sleep(self.delay)
+        if self.delayed is None or type(msg).__name__ in self.delayed:
+            await asyncio.sleep(self.delay)
         return self.send(msg)
 
     def of_kind(self, kind: str) -> list[Any]:

@@ -532,7 +532,7 @@ def test_what_people_are_shown_of_a_wait_is_in_xcom(api: ApiServer, mode: str) -
     began = time.time()
     outcome = wait(mode, error_message="no.such")
     shown = outcome.xcoms[WAIT_KEY]
-    assert shown["asyncapi_conn_id"] == "asyncapi_default"
+    assert (shown["asyncapi_conn_id"], shown["identifier"]) == ("asyncapi_default", "j-1")
     started, deadline = seconds_of(shown["started_at"]), seconds_of(shown["deadline"])
     assert started is not None
     assert deadline is not None

@@ -23,7 +23,7 @@ from airflow_provider_asyncapi.hooks import clients
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers import supervisor as line
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
-from airflow_provider_asyncapi.xcoms import POLL_KEY
+from airflow_provider_asyncapi.xcoms import POLL_KEY, WAIT_KEY
 from tests.unit.worlds import ApiServer, Supervisor, reply
 
 POLL = "GET /jobs/j-1"
@@ -195,7 +195,7 @@ def test_no_push_of_progress_is_left_half_done_or_comes_after_the_event(
 
     async def scenario() -> None:
         # Airflow is slower to take the push than the API is to finish the job.
-        supervisor.delay = 0.4
+        supervisor.delay, supervisor.delayed = 0.4, {"SetXCom"}
         await event_of(trigger())
         taken = len(supervisor.of_kind("SetXCom"))
         assert taken == int(SHOWS_PROGRESS), "the first of two"
@@ -302,6 +302,30 @@ def test_a_board_that_is_closed_shows_nothing_any_more(monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger can't write XComs")
+@pytest.mark.parametrize(("awaited", "pushed"), [("j-1", ["job", "job_poll"]), ("j-2", [])])
+def test_a_trigger_of_an_earlier_try_pushes_nothing_once_the_task_waits_for_another_job(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, awaited: str, pushed: Any
+) -> None:
+    told: list[str] = []
+
+    async def read(_key: str, _task: Mapping[str, Any]) -> Any:
+        return {"identifier": awaited}
+
+    async def write(key: str, _value: Any, _task: Mapping[str, Any]) -> None:
+        told.append(key)
+
+    async def scenario() -> None:
+        board = line.Board(trigger().task_instance)
+        board.show({"job": {"identifier": "j-1"}, "job_poll": {}})
+        await until(lambda: board._pushing is None)
+
+    monkeypatch.setattr(line, "read_xcom", read)
+    monkeypatch.setattr(line, "write_xcom", write)
+    asyncio.run(scenario())
+    assert told == pushed
+
+
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger can't write XComs")
 def test_a_trigger_that_goes_on_in_time_says_nothing_that_the_sensor_has_said(
     api: ApiServer, connection: None, supervisor: Supervisor
 ) -> None:
@@ -381,9 +405,31 @@ def test_while_a_task_waits_its_own_xcom_tells_for_which_job(
 ) -> None:
     pushed = {"wait": own, "submit": submitted}
 
-    async def read(_key: str, task: Mapping[str, Any]) -> Any:
+    async def read(key: str, task: Mapping[str, Any]) -> Any:
         identifier = pushed[task["task_id"]]
-        return None if identifier is None else {"version": 1, "identifier": identifier}
+        # A sensor of an earlier version says in its job handle alone which job it waits for.
+        return None if identifier is None or key == WAIT_KEY else {"version": 1, "identifier": identifier}
+
+    monkeypatch.setattr(line, "read_xcom", read)
+    api.says(POLL, reply({"status": "running"}))
+    api.says(CANCEL, reply(status=202))
+    supervisor.task_states = {"run": {"wait": "deferred", "submit": "success"}}
+    asyncio.run(trigger(cancel=CANCELLED_BY, job=JobHandle("j-1", task=SUBMITTER)).on_kill())
+    assert api.count(CANCEL) == cancels
+
+
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="where triggers can't read XCom they have no on_kill either")
+@pytest.mark.parametrize(("awaited", "cancels"), [("j-1", 0), ("j-2", 1)])
+def test_a_handle_that_an_earlier_trys_trigger_has_pushed_does_not_tell_for_which_job_a_task_waits(
+    api: ApiServer,
+    connection: None,
+    supervisor: Supervisor,
+    monkeypatch: pytest.MonkeyPatch,
+    awaited: str,
+    cancels: int,
+) -> None:
+    async def read(key: str, task: Mapping[str, Any]) -> Any:
+        return {"identifier": awaited if key == WAIT_KEY else "j-1"}
 
     monkeypatch.setattr(line, "read_xcom", read)
     api.says(POLL, reply({"status": "running"}))
