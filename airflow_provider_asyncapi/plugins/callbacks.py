@@ -39,6 +39,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"description": "It isn't expected, or can't be genuine. Nothing has changed."},
     413: {"description": "Its body is too large. Nothing has changed."},
     429: {"description": "The job has called more often than anybody can want. Nothing has changed."},
+    503: {"description": "It can't be told now whether it is genuine. Nothing has changed; call again later."},
 }
 
 

@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.hooks.asyncapi import make_api
 #: may have been replaced.
 _STALE, _FRESH = 60.0, 5.0
 #: Names that no connection has: how many are remembered, and how many are looked up within _STALE seconds. Anybody can
-#: make them up, and a secrets backend may ask money for each.
+#: make them up, and a secrets backend may ask money for each. As many calls by name may be refused in that time.
 _MOST_UNKNOWN, _MOST_LOOKUPS = 1000, 30
 
 
@@ -31,22 +31,43 @@ class _Known:
     settings: CallbackSettings | str
     since: float
 
-    def verify(self, headers: Headers, body: bytes, now: float) -> CallbackSettings:
-        if isinstance(self.settings, str):
+    def verify(self, headers: Headers, body: bytes, now: float, *, is_known_name: bool) -> CallbackSettings:
+        if isinstance(self.settings, str) or (self.settings.signature is None and not is_known_name):
             # As much work as for a connection that exists, so that the time of the answer tells nothing.
             hmac.digest(b"nobody", body, "sha256")
-            raise ForgedCallError(self.settings)
+            raise ForgedCallError(
+                self.settings
+                if isinstance(self.settings, str)
+                else "the connection takes no calls that name their job, for it has no signature"
+            )
         self.settings.verify(headers, body, now)
         return self.settings
 
 
 class TooManyLookUpsError(AsyncApiError):
-    """A name can't be looked up now, for many that no connection has were tried; a later call may succeed."""
+    """Too many calls by name were refused, so that a name may not be looked up now; a later call may succeed."""
+
+
+class _Budget:
+    """A number of things that may happen within _STALE seconds."""
+
+    def __init__(self) -> None:
+        self._latest: deque[float] = deque(maxlen=_MOST_LOOKUPS)
+
+    def spend(self, now: float) -> None:
+        self._latest.append(now)
+
+    def is_used_up(self, now: float) -> bool:
+        return len(self._latest) == _MOST_LOOKUPS and now - self._latest[0] <= _STALE
 
 
 class CallbackConnections:
     """
     Remembers what connections say of callbacks.
+
+    Which names are remembered is nobody's business. So refused calls have a budget of their own, that each of them
+    takes from, whatever its name: once it is used up, all are refused alike. Each look-up in vain is part of a refused
+    call, so that the budget of look-ups can't be used up earlier.
 
     :param clock: seconds that only go forward.
     """
@@ -55,7 +76,7 @@ class CallbackConnections:
         self._clock = clock
         self._found: dict[str, _Known] = {}
         self._unknown: dict[str, _Known] = {}
-        self._lookups: deque[float] = deque()
+        self._lookups, self._refusals = _Budget(), _Budget()
 
     def verify(
         self, conn_id: str, headers: Headers, body: bytes, now: float, *, is_known_name: bool = False
@@ -64,18 +85,34 @@ class CallbackConnections:
         Return what a connection says of callbacks, if the call is signed as it says.
 
         :param now: seconds since the epoch.
-        :param is_known_name: whether a task has submitted with the connection, so that nobody has made its name up.
+        :param is_known_name: whether a task has submitted with the connection, so that nobody has made its name up. Any
+            other call has to be signed.
         :raises ForgedCallError: if it isn't, or there is no such connection.
-        :raises TooManyLookUpsError: if too many names that no connection has were tried of late.
+        :raises TooManyLookUpsError: if it isn't or there is none, or the connection can't be looked up now, after too
+            many refused calls with other names.
         """
+        if is_known_name:
+            return self._verify(conn_id, headers, body, now, is_known_name=True)
+        is_used_up = self._refusals.is_used_up(self._clock())
+        try:
+            return self._verify(conn_id, headers, body, now, is_known_name=False)
+        except (ForgedCallError, TooManyLookUpsError) as error:
+            self._refusals.spend(self._clock())
+            if is_used_up and not isinstance(error, TooManyLookUpsError):
+                raise TooManyLookUpsError(f"{error} (many calls were refused before)") from None
+            raise
+
+    def _verify(
+        self, conn_id: str, headers: Headers, body: bytes, now: float, *, is_known_name: bool
+    ) -> CallbackSettings:
         known = self._look_up(conn_id, _STALE, is_known_name=is_known_name)
         try:
-            return known.verify(headers, body, now)
+            return known.verify(headers, body, now, is_known_name=is_known_name)
         except ForgedCallError:
             again = self._look_up(conn_id, _FRESH, is_known_name=is_known_name)
             if again is known:
                 raise
-            return again.verify(headers, body, now)
+            return again.verify(headers, body, now, is_known_name=is_known_name)
 
     def _look_up(self, conn_id: str, max_age: float, *, is_known_name: bool) -> _Known:
         """Look a connection up, unless that was done within this many seconds."""
@@ -83,13 +120,15 @@ class CallbackConnections:
         known = self._found.get(conn_id) or self._unknown.get(conn_id)
         if known is not None and now - known.since <= max_age:
             return known
-        if conn_id not in self._found and not is_known_name and not self._may_look_up(now):
+        if conn_id not in self._found and not is_known_name and self._lookups.is_used_up(now):
             if known is not None:
                 return known
             raise TooManyLookUpsError(f"connection {conn_id!r}: not looked up, for many unknown names are tried")
         try:
             connection = Connection.get_connection_from_secrets(conn_id)
         except AirflowNotFoundException as error:
+            if not is_known_name:
+                self._lookups.spend(now)
             self._found.pop(conn_id, None)
             if len(self._unknown) >= _MOST_UNKNOWN:
                 self._unknown.clear()
@@ -103,12 +142,3 @@ class CallbackConnections:
         self._unknown.pop(conn_id, None)
         known = self._found[conn_id] = _Known(settings, now)
         return known
-
-    def _may_look_up(self, now: float) -> bool:
-        """Count a look-up of a name that isn't known to be a connection's; return whether there may be one more."""
-        while self._lookups and now - self._lookups[0] > _STALE:
-            self._lookups.popleft()
-        if len(self._lookups) >= _MOST_LOOKUPS:
-            return False
-        self._lookups.append(now)
-        return True

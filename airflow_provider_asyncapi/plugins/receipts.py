@@ -130,14 +130,13 @@ def take(place: Place, incoming: Incoming) -> None:
 
 def take_by_identifier(conn_id: str, incoming: Incoming) -> None:
     """
-    Keep a call that names its job, likewise.
+    Keep a signed call that names its job, and resume the task that waits for it.
 
-    :raises ForgedCallError: where it isn't genuine, or nobody has submitted that job: it may come again a little later.
-    :raises TooManyCallsError: where there are too many of them.
+    :raises ForgedCallError: if it isn't genuine, or nobody has submitted that job: it may come again a little later.
+    :raises TooManyCallsError: if there are too many of them.
+    :raises TooManyLookUpsError: if too many calls by name were refused of late.
     """
     settings = _verified(conn_id, incoming)
-    if settings.signature is None:
-        raise ForgedCallError(f"connection {conn_id!r} takes no calls that name their job, for it has no signature")
     identifier = identifier_of(settings, _call(settings, incoming).response())
     key = JOB_OF_KEY + by_identifier(conn_id, identifier)
     with create_session() as session:

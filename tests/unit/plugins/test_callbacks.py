@@ -381,6 +381,39 @@ def test_a_call_about_a_job_of_a_newer_layout_is_asked_to_come_again(
     assert database.calls == []
 
 
+def test_while_many_calls_by_name_are_refused_all_names_are_answered_503_and_known_ones_are_served(
+    client: TestClient, database: Database, connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected(SIGNED, KEY)
+    connected(name="UNSIGNED")
+    monkeypatch.setattr(connections.Connection, "get_connection_from_secrets", classmethod(found_or_gone))
+    body = b'{"id": 7}'
+
+    def post(name: str, headers: Any) -> int:
+        return client.post(f"{PREFIX}/connections/{name}", content=body, headers=headers).status_code
+
+    assert [post(name, signed(body, "forged")) for name in ("vendor", "unsigned")] == [404, 404]
+    assert {post(f"made-up-{number}", signed(body)) for number in range(28)} == {404}
+    for name in ("vendor", "unsigned", "made-up-1", "made-up-99"):
+        assert post(name, signed(body, "forged")) == 503
+        assert post(name, {}) == 503
+    # Whoever has the key learns nothing new.
+    assert post("vendor", signed(body)) == 200
+    assert callbacks._ANSWERS.keys() == {404, 413, 429, 503}
+
+
+def test_a_call_to_a_jobs_own_url_is_taken_while_no_other_name_is_looked_up(
+    client: TestClient, database: Database, connected: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected(SIGNED, KEY)
+    monkeypatch.setattr(connections.Connection, "get_connection_from_secrets", classmethod(found_or_gone))
+    for number in range(30):
+        client.post(f"{PREFIX}/connections/made-up-{number}", content=b"{}", headers=signed(b"{}"))
+    assert client.post(FOR_ALL, content=b'{"id": 7}', headers=signed(b'{"id": 7}')).status_code == 503
+    assert told(client.post(URL, content=b"{}", headers=signed(b"{}", "forged"))) == REFUSED
+    assert client.post(URL, content=b"{}", headers=signed(b"{}")).status_code == 200
+
+
 def test_a_flood_of_refusals_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(callbacks, "log", SimpleNamespace(warning=lambda text, *values: lines.append(text % values)))

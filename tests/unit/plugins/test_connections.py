@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hmac
+import json
 from typing import Any
 
 import pytest
@@ -9,12 +11,16 @@ from airflow_provider_asyncapi.core.messages import Headers
 from airflow_provider_asyncapi.plugins import connections
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections, TooManyLookUpsError
 
+KEY = "callback-key"
+EXTRA = json.dumps({"callback": {"signature": {"header": "X-Signature"}}, "callback_secret": KEY})
+SIGNED = Headers([("x-signature", hmac.digest(KEY.encode(), b"{}", "sha256").hex())])
+
 
 class Backend:
     """Be Airflow's secrets backends: a few connections, and how often they were asked."""
 
     def __init__(self) -> None:
-        self.known = {"vendor": "https://h", "half": ""}
+        self.known = {"vendor": "https://h", "half": "", "unsigned": "https://h"}
         self.asked: list[str] = []
         self.now = 0.0
 
@@ -22,7 +28,8 @@ class Backend:
         self.asked.append(conn_id)
         if conn_id not in self.known:
             raise connections.AirflowNotFoundException("no such connection")
-        return connections.Connection(conn_id=conn_id, conn_type="asyncapi", host=self.known[conn_id])
+        extra = None if conn_id == "unsigned" else EXTRA
+        return connections.Connection(conn_id=conn_id, conn_type="asyncapi", host=self.known[conn_id], extra=extra)
 
 
 @pytest.fixture
@@ -34,7 +41,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
 
 def verify(known: CallbackConnections, conn_id: str, *, is_known_name: bool = False) -> bool:
     try:
-        known.verify(conn_id, Headers(), b"{}", 0.0, is_known_name=is_known_name)
+        known.verify(conn_id, SIGNED, b"{}", 0.0, is_known_name=is_known_name)
     except (ForgedCallError, TooManyLookUpsError):
         return False
     return True
@@ -80,10 +87,57 @@ def test_while_made_up_names_are_tried_a_genuine_call_is_believed_or_told_to_com
         assert not verify(known, f"made-up-{number}")
     for conn_id in ("vendor", "made-up-30"):
         with pytest.raises(TooManyLookUpsError):
-            known.verify(conn_id, Headers(), b"{}", 0.0)
+            known.verify(conn_id, SIGNED, b"{}", 0.0)
     # One that a task has submitted with isn't made up.
     assert verify(known, "vendor", is_known_name=True)
     assert verify(known, "vendor")
+
+
+@pytest.mark.parametrize("remembered", ["vendor", "unsigned", "half", "made-up-0"])
+@pytest.mark.parametrize("made_up", [0, 1, 28, 29, 30, 31])
+def test_no_number_of_forged_calls_tells_which_names_are_remembered(
+    backend: Backend, remembered: str, made_up: int
+) -> None:
+    def answers(candidate: str) -> list[str]:
+        """Return what is answered to made-up names, with a candidate among them, for two minutes."""
+        known, found = CallbackConnections(lambda: backend.now), []
+        for name in ("vendor", "unsigned", "half", "made-up-0"):
+            backend.now = 0.0
+            verify(known, name)
+        for backend.now in (61.0, 62.0, 70.0, 122.0, 131.0):
+            for name in (*(f"{backend.now}-{number}" for number in range(made_up)), candidate, candidate, "last"):
+                with pytest.raises((ForgedCallError, TooManyLookUpsError)) as raised:
+                    known.verify(name, Headers([("x-signature", "0" * 64)]), b"{}", 0.0)
+                found.append(raised.typename)
+        return found
+
+    assert answers(remembered) == answers("never seen")
+
+
+def test_a_call_that_is_signed_is_believed_whatever_was_refused(backend: Backend) -> None:
+    known = CallbackConnections(lambda: backend.now)
+    assert verify(known, "vendor")
+    for backend.now in (10.0, 70.0):
+        for number in range(50):
+            assert not verify(known, f"made-up-{number}")
+        assert verify(known, "vendor")
+
+
+def test_a_vendor_that_signs_with_another_key_takes_no_look_ups_from_others(backend: Backend) -> None:
+    known = CallbackConnections(lambda: backend.now)
+    for number in range(50):
+        with pytest.raises((ForgedCallError, TooManyLookUpsError)) as raised:
+            known.verify("vendor", Headers(), b"{}", 0.0)
+        assert raised.typename == ("ForgedCallError" if number < 30 else "TooManyLookUpsError")
+    backend.known["other"] = "https://h"
+    assert verify(known, "other")
+
+
+def test_only_a_call_to_a_url_of_its_own_may_be_unsigned(backend: Backend) -> None:
+    known = CallbackConnections(lambda: backend.now)
+    assert verify(known, "unsigned", is_known_name=True)
+    with pytest.raises(ForgedCallError, match="has no signature"):
+        known.verify("unsigned", SIGNED, b"{}", 0.0)
 
 
 def test_made_up_names_take_no_memory_without_end(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
