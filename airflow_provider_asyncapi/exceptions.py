@@ -9,23 +9,30 @@ from __future__ import annotations
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_asyncapi.core import errors
+from airflow_provider_asyncapi.core.values import JsonValue
 
 
-class _AboutExchange:
+class _Fields:
     """
-    What each exception holds about the exchange in which it happened.
+    What each exception holds beside its text: the exchange in which it happened, and the job.
 
     :ivar method: the method of the request; None if the exception isn't about a request.
     :ivar url: the URL that answered, or was asked, without its query.
-    :ivar http_status: the status code of the answer; None if there was none.
+    :ivar status_code: the status code of the answer; None if there was none.
+    :ivar job: the identifier of the remote job; None if the exception isn't about a job that is known.
+    :ivar status: the status that the job last had, as the API gave it; None if it isn't known.
+    :ivar message: the API's own message about the failure; None if the answer holds none.
     """
 
     method: str | None = None
     url: str | None = None
-    http_status: int | None = None
+    status_code: int | None = None
+    job: str | int | None = None
+    status: JsonValue = None
+    message: str | None = None
 
 
-class AsyncApiException(_AboutExchange, AirflowException):
+class AsyncApiException(_Fields, AirflowException):  # type: ignore[misc]  # Airflow's status_code is of its own API
     """Any failure that a later try may mend."""
 
 
@@ -33,7 +40,7 @@ class AsyncApiUnavailable(AsyncApiException):
     """No answer, or too many transient errors in a row."""
 
 
-class AsyncApiFailure(_AboutExchange, AirflowFailException):
+class AsyncApiFailure(_Fields, AirflowFailException):  # type: ignore[misc]
     """Any failure that a retry can't mend."""
 
 
@@ -65,7 +72,7 @@ class AsyncApiJobFailed(AsyncApiFailure):
     """The remote job failed."""
 
 
-class AsyncApiTimeout(_AboutExchange, AirflowSensorTimeout):
+class AsyncApiTimeout(_Fields, AirflowSensorTimeout):  # type: ignore[misc]
     """The remote job wasn't done in time, or in as many polls as allowed."""
 
 
@@ -92,6 +99,6 @@ _RAISED: tuple[tuple[type[errors.AsyncApiError], type[AirflowException]], ...] =
 def to_airflow(error: errors.AsyncApiError) -> AirflowException:
     """Return the exception that Airflow understands for an error of the core, with the same fields."""
     raised = next((raised for kind, raised in _RAISED if isinstance(error, kind)), AsyncApiException)(str(error))
-    for name in errors.EXCHANGE_FIELDS:
+    for name in errors.ERROR_FIELDS:
         setattr(raised, name, getattr(error, name))
     return raised

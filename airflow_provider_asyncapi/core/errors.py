@@ -10,10 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
-from airflow_provider_asyncapi.core.values import displayable
+from airflow_provider_asyncapi.core.values import JsonValue, displayable
 
-#: What an error holds about the exchange in which it happened, beside its message.
-EXCHANGE_FIELDS = ("method", "url", "http_status")
+#: The fields of an error, beside its text, and the name that each is stored under: ``message`` is that of the text.
+_STORED_AS = {
+    "method": "method",
+    "url": "url",
+    "status_code": "status_code",
+    "job": "job",
+    "status": "status",
+    "message": "api_message",
+}
+#: The names of what versions before this one have stored.
+_STORED_BEFORE = {"status_code": "http_status"}
+ERROR_FIELDS = tuple(_STORED_AS)
 E = TypeVar("E", bound="AsyncApiError")
 
 
@@ -23,31 +33,45 @@ class AsyncApiError(Exception):
 
     :ivar method: the method of the request; None if the error isn't about a request.
     :ivar url: the URL that answered, or was asked, without its query.
-    :ivar http_status: the status code of the answer; None if there was none.
+    :ivar status_code: the status code of the answer; None if there was none.
+    :ivar job: the identifier of the remote job; None if it isn't known.
+    :ivar status: the status that the job last had; None if it isn't known.
+    :ivar message: the API's own message about the failure, without secrets; None if the answer holds none.
     """
 
     method: str | None = None
     url: str | None = None
-    http_status: int | None = None
+    status_code: int | None = None
+    job: str | int | None = None
+    status: JsonValue = None
+    message: str | None = None
 
     def __str__(self) -> str:
         return displayable(super().__str__())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As it is by default, the constructor is called, which may need more than the text.
+        return _restore, (type(self), self.args, vars(self))
+
     def with_message(self, message: str) -> Self:
         """Return the same error, of the same class and with the same fields, under another message."""
-        changed = _make(type(self), message)
-        vars(changed).update(vars(self))
-        return changed
+        return _restore(type(self), (message,), vars(self))
 
     def with_fields_of(self, error: AsyncApiError) -> Self:
-        """Set what this error holds about the exchange to what another error holds; return this error."""
-        for name in EXCHANGE_FIELDS:
+        """Set the fields of this error to those of another error; return this error."""
+        for name in ERROR_FIELDS:
             setattr(self, name, getattr(error, name))
+        return self
+
+    def with_job(self, identifier: str | int | None, status: JsonValue) -> Self:
+        """Set the job that this error is about, unless it is known already; return this error."""
+        if self.job is None:
+            self.job, self.status = identifier, status
         return self
 
     def dump(self) -> dict[str, Any]:
         """Return the error as plain data, which :func:`read_error` reads."""
-        fields = {name: value for name in EXCHANGE_FIELDS if (value := getattr(self, name)) is not None}
+        fields = {key: value for name, key in _STORED_AS.items() if (value := getattr(self, name)) is not None}
         return {"kind": type(self).__name__, "message": str(self), **fields}
 
 
@@ -194,10 +218,11 @@ def _subclasses(cls: type[AsyncApiError]) -> dict[str, type[AsyncApiError]]:
     return found
 
 
-def _make(cls: type[E], message: str) -> E:
+def _restore(cls: type[E], args: tuple[Any, ...], fields: Mapping[str, Any]) -> E:
     """Return an error of a class without its constructor, which may need more than a message."""
     error = cls.__new__(cls)
-    error.args = (message,)
+    error.args = args
+    vars(error).update(fields)
     return error
 
 
@@ -207,7 +232,6 @@ def read_error(given: Mapping[str, Any]) -> AsyncApiError:
 
     :param given: a mapping with ``kind`` and ``message``; unknown keys are ignored.
     """
-    error = _make(_subclasses(AsyncApiError).get(given["kind"], AsyncApiError), given["message"])
-    for name in EXCHANGE_FIELDS:
-        setattr(error, name, given.get(name))
-    return error
+    kind = _subclasses(AsyncApiError).get(given["kind"], AsyncApiError)
+    fields = {name: given.get(key, given.get(_STORED_BEFORE.get(name, key))) for name, key in _STORED_AS.items()}
+    return _restore(kind, (given["message"],), fields)

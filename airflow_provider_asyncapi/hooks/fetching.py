@@ -112,7 +112,7 @@ def fetch(
             if target is not None:
                 target.settle()
     except AsyncApiError as error:
-        raised = to_airflow(error)
+        raised = to_airflow(_about_job(error, fetching))
         _clean_up(hook, fetching, raised, error, is_last_try=is_last_try)
         raise raised from error
     except (AirflowException, AirflowSkipException) as error:
@@ -120,6 +120,10 @@ def fetch(
         raise
     hook.run(fetching.clean_up(CleanupOn.SUCCESS))
     return result
+
+
+def _about_job(error: AsyncApiError, fetching: Fetching) -> AsyncApiError:
+    return error.with_job(fetching.handle.identifier, fetching.handle.status)
 
 
 def _clean_up(
@@ -189,6 +193,9 @@ class _Run:
                 return (yield from flow)
             except NoDataError as error:
                 raise AirflowSkipException(str(error)) from error
+            except AsyncApiError as error:
+                _about_job(error, self.fetching)
+                raise
 
         return self.hook.run(skipping())
 

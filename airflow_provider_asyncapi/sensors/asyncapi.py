@@ -448,7 +448,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         if handle.outcome is Outcome.FAILURE:
             show(context, JOB_KEY, handle.dump())
             self._clean_up(handle, CleanupOn.FAILURE)
-            raise to_airflow(JobFailedError(f"Job {handle.shown_identifier} failed when it was submitted"))
+            failure = JobFailedError(f"Job {handle.shown_identifier} failed when it was submitted")
+            raise to_airflow(failure.with_job(handle.identifier, handle.status))
         self.push_handle(context, handle)
         self._clean_up(handle, CleanupOn.NO_DATA if handle.outcome is Outcome.NO_DATA else CleanupOn.SUCCESS)
         result = handle.result_identifier

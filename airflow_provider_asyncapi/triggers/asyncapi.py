@@ -177,9 +177,12 @@ class AsyncApiJobTrigger(BaseTrigger):
             event: dict[str, Any] = {"called": True} if handle is None else {"handle": handle.dump()}
         except (AsyncApiError, AirflowAwayError) as error:
             # An Airflow that is away is waited for until the deadline.
-            event = {"error": (DeadlineError(str(error)) if isinstance(error, AirflowAwayError) else error).dump()}
+            problem = DeadlineError(str(error)) if isinstance(error, AirflowAwayError) else error
+            event = {}
             if self._latest is not None:
                 event["handle"] = self._latest.dump()
+                problem.with_job(self._latest.identifier, self._latest.status)
+            event["error"] = problem.dump()
         except Exception as error:  # noqa: BLE001 - raised again, as Airflow can store it
             raise to_storable_error(error) from None
         finally:

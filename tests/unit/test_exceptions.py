@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
@@ -74,13 +76,30 @@ def test_an_error_survives_the_way_through_the_triggerer(kind: str) -> None:
     assert type(to_airflow(error)) is EXPECTED[kind]
 
 
-def test_an_exception_tells_which_request_was_answered_how() -> None:
+FIELDS = {
+    "method": "POST",
+    "url": "https://api.example.com/jobs",
+    "status_code": 422,
+    "job": 7,
+    "status": "queued",
+    "message": "no room",
+}
+
+
+def test_an_exception_has_the_request_the_job_and_the_apis_message_also_after_it_was_pickled() -> None:
     error = RequestRejectedError("no")
-    error.method, error.url, error.http_status = "POST", "https://api.example.com/jobs", 422
+    vars(error).update(FIELDS)
     raised = to_airflow(error)
-    assert isinstance(raised, exceptions.AsyncApiRejected)
-    assert (raised.method, raised.url, raised.http_status) == ("POST", "https://api.example.com/jobs", 422)
-    assert exceptions.AsyncApiTimeout("late").http_status is None
+    for each in (raised, pickle.loads(pickle.dumps(raised))):
+        assert isinstance(each, exceptions.AsyncApiRejected)
+        assert str(each) == "no"
+        assert {name: getattr(each, name) for name in errors.ERROR_FIELDS} == FIELDS
+
+
+@pytest.mark.parametrize("kind", [exceptions.AsyncApiException, exceptions.AsyncApiFailure, exceptions.AsyncApiTimeout])
+def test_the_fields_of_an_exception_that_is_about_no_request_are_none(kind: type[AirflowException]) -> None:
+    # Airflow's own exceptions have the status code that its API server would answer with.
+    assert {getattr(kind("late"), name) for name in errors.ERROR_FIELDS} == {None}
 
 
 @pytest.mark.parametrize(

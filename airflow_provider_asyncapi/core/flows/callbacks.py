@@ -42,29 +42,33 @@ def wait_or_hear(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False)
 
     :param spread: as for :func:`~.wait.wait`, which raises what this does.
     """
-    calls = yield Listen(state.heard)
-    while not state.handle.outcome.is_final:
-        for call in calls or ():
-            state = yield from _heard(api, plan, state, call)
-            if state.handle.outcome.is_final:
-                return state.handle
-        flow = wait(api, plan, state, spread=spread) if plan.polls else _silence(api, plan, state)
-        with Steps(flow) as steps:
-            for effect in steps:
-                if isinstance(effect, Polled):
-                    state = dataclasses.replace(
-                        state, handle=effect.handle, polls=effect.polls, errors=effect.errors, next_poll=None
-                    )
-                try:
-                    steps.reply = yield effect
-                except AsyncApiError as error:
-                    steps.error = error
-                is_pause = isinstance(effect, Sleep) and not effect.stays_here
-                if is_pause and (calls := (yield Listen(state.heard))):
-                    break
-            else:
-                yield Log(logging.INFO, "A poll has ended the wait, no callback")
-                return steps.result
+    try:
+        calls = yield Listen(state.heard)
+        while not state.handle.outcome.is_final:
+            for call in calls or ():
+                state = yield from _heard(api, plan, state, call)
+                if state.handle.outcome.is_final:
+                    return state.handle
+            flow = wait(api, plan, state, spread=spread) if plan.polls else _silence(api, plan, state)
+            with Steps(flow) as steps:
+                for effect in steps:
+                    if isinstance(effect, Polled):
+                        state = dataclasses.replace(
+                            state, handle=effect.handle, polls=effect.polls, errors=effect.errors, next_poll=None
+                        )
+                    try:
+                        steps.reply = yield effect
+                    except AsyncApiError as error:
+                        steps.error = error
+                    is_pause = isinstance(effect, Sleep) and not effect.stays_here
+                    if is_pause and (calls := (yield Listen(state.heard))):
+                        break
+                else:
+                    yield Log(logging.INFO, "A poll has ended the wait, no callback")
+                    return steps.result
+    except AsyncApiError as error:
+        error.with_job(state.handle.identifier, state.handle.status)
+        raise
     return state.handle
 
 

@@ -42,13 +42,15 @@ def settle_changed_request(api: Api, plan: SubmitPlan, new: Submission, kept: Su
             yield Keep(record)
             yield Log(logging.WARNING, f"Submitting a new job: {changed}")
             return record
-        raise ChangedRequestError(f"submit: {changed}, and a second job would run beside it: {cancellation.summary}")
-    raise ChangedRequestError(
+        error = ChangedRequestError(f"submit: {changed}, and a second job would run beside it: {cancellation.summary}")
+        raise error.with_job(kept.handle.identifier, kept.handle.status)
+    error = ChangedRequestError(
         f"submit: {changed}, and a second job would run beside it. A value that is another one with each try, such as a"
         f" time or a random value, has to become one that stays the same, such as {{{{ run_id }}}}, {{{{ ts }}}} or"
         f" {{{IDEMPOTENCY_KEY}}}. To submit a new job, clear the task; on_changed_request='resume' goes on with the"
         " first job, and 'cancel' cancels it first"
     )
+    raise error if kept.handle is None else error.with_job(kept.handle.identifier, kept.handle.status)
 
 
 def _shown(new: Submission, kept: Submission) -> str:

@@ -126,15 +126,16 @@ def _running_again(handle: JobHandle, before: JobHandle) -> JobHandle:
     return dataclasses.replace(handle, outcome=Outcome.RUNNING, progress=before.progress)
 
 
-def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[str | None]:
+def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[tuple[str, str] | None]:
     """
     Send the requests that find out why a job failed.
 
     Each is sent once only: that the job failed is known, and is told whatever comes of them.
 
-    :return: the message of the last answer; None if there is no request, or one of them failed.
+    :return: the message of the last answer, and the same with the request that was answered; None if there is no
+        request, or one of them failed.
     """
-    scope, base, said = api.variables(handle.scope()), _base(handle), None
+    scope, base, found_message = api.variables(handle.scope()), _base(handle), None
     for step in plan.failure_details:
         try:
             request = api.request(step.request, scope, reference_base=base)
@@ -147,8 +148,9 @@ def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[str | N
         found = captured(step.captures, response, scope)
         yield from missing(step.captures, found, request)
         scope, base = api.variables(scope, found), response.url
-        said = f"{said_in(api, response, step.error_message, scope)} ({request} answered {response.status})"
-    return said
+        said = said_in(api, response, step.error_message, scope)
+        found_message = said, f"{said} ({request} answered {response.status})"
+    return found_message
 
 
 def _base(handle: JobHandle) -> str | None:

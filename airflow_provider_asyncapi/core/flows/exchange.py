@@ -34,6 +34,7 @@ from airflow_provider_asyncapi.core.schedule import PollSchedule, retry_after
 from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.settings import Api
 from airflow_provider_asyncapi.core.templates import Variables
+from airflow_provider_asyncapi.core.values import displayable
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 10
@@ -44,6 +45,8 @@ _NEVER_SUPPORTED = frozenset({501, 505})
 _NOT_TAKEN = frozenset({408, 425, 429, 503})
 _GONE = frozenset({404, 410})
 _REFUSED = frozenset({401, 403})
+#: What stands in a text in place of the API's own message.
+_NO_MESSAGE = "no message in the body"
 
 Stop = Callable[[Response], bool]
 E = TypeVar("E", bound=AsyncApiError)
@@ -217,7 +220,7 @@ def _check_token(api: Api, request: Request, response: Response, *, is_refused: 
     if is_refused:
         said = said_in(api, response)
         problem = f"{request} answered {response.status}, and by refresh_when the token isn't accepted: {said}"
-        raise about(AuthenticationError(f"{problem} (after the token was renewed)"), request, response)
+        raise about(AuthenticationError(f"{problem} (after the token was renewed)"), request, response, said)
 
 
 def _check_no_secrets(api: Api, request: Request) -> None:
@@ -258,7 +261,7 @@ def _redirected(api: Api, request: Request, response: Response) -> Request:
         api.settings.check_host(dataclasses.replace(request, url=target))
     except UnsafeValueError as error:
         problem = f"{request}: answered {response.status} with a Location that isn't followed: {error}"
-        raise RedirectError(problem) from None
+        raise about(RedirectError(problem), request, response) from None
     # https://fetch.spec.whatwg.org/#http-redirect-fetch, step 12
     if (response.status in (301, 302) and request.method == "POST") or (
         response.status == 303 and request.method not in ("GET", "HEAD")  # noqa: PLR2004 - See Other
@@ -299,9 +302,9 @@ def rejection(
             how = "after the token was renewed"
         else:
             how = "check the connection's credentials"
-        return about(AuthenticationError(f"{text} ({how})"), request, response)
+        return about(AuthenticationError(f"{text} ({how})"), request, response, said)
     kind = JobNotFoundError if response.status in _GONE else RequestRejectedError
-    return about(kind(text), request, response)
+    return about(kind(text), request, response, said)
 
 
 def answered(request: Request, response: Response) -> str:
@@ -319,13 +322,14 @@ def said_in(api: Api, response: Response, message: Selection | None = None, vari
     :param variables: what that selector may name; the connection's where not given.
     """
     said = error_message(response, message, api.scope if variables is None else variables)
-    return api.redact.excerpt_with_end(said) if said else "no message in the body"
+    return api.redact.excerpt_with_end(said) if said else _NO_MESSAGE
 
 
 def transient(api: Api, request: Request, response: Response) -> UnavailableError:
     """Make the error of an answer whose status code, or a rule, says to come again."""
-    problem = UnavailableError(f"{answered(request, response)} answered {response.status}: {said_in(api, response)}")
-    return about(problem, request, response)
+    said = said_in(api, response)
+    problem = UnavailableError(f"{answered(request, response)} answered {response.status}: {said}")
+    return about(problem, request, response, said)
 
 
 def unusable(api: Api, request: Request, response: Response, problem: ResponseError) -> str:
@@ -340,11 +344,16 @@ def as_unusable(api: Api, request: Request, response: Response, problem: R) -> R
     return about(problem.with_message(unusable(api, request, response, problem)), request, response)
 
 
-def about(error: E, request: Request, response: Response | None = None) -> E:
-    """Set what an error holds about the exchange in which it happened; return the error."""
+def about(error: E, request: Request, response: Response | None = None, said: str = _NO_MESSAGE) -> E:
+    """
+    Set what an error holds about the exchange in which it happened; return the error.
+
+    :param said: what :func:`said_in` has found in the answer.
+    """
     error.method = response.method if response is not None and response.is_redirected(request) else request.method
     error.url = shown_url((response and response.url) or request.url).removesuffix("?…")
-    error.http_status = None if response is None else response.status
+    error.status_code = None if response is None else response.status
+    error.message = None if said == _NO_MESSAGE else displayable(said)
     return error
 
 

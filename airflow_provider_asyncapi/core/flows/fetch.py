@@ -296,8 +296,8 @@ class Fetching:
             if outcome is Outcome.NO_DATA:
                 raise about(NoDataError(f"{said} no data", response), request, response)
             if outcome is Outcome.FAILURE:
-                failure = ResultError(f"{said} a failure: {said_in(self.api, seen, step.error_message, variables)}")
-                raise about(failure, request, response)
+                message = said_in(self.api, seen, step.error_message, variables)
+                raise about(ResultError(f"{said} a failure: {message}"), request, response, message)
             yield from patience.pause(self.api, about(UnavailableError(f"{said} not yet"), request, response), response)
 
     def _request(self, step: Step, variables: Variables) -> Request:

@@ -156,16 +156,18 @@ def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | 
     except TransportError as error:
         raise about(TransportError(f"login: {error}", sent=False), request) from error
     if is_transient(response.status):
-        problem = f"login: {request} answered {response.status}: {said_in(api, response)}"
-        raise about(TransportError(problem, sent=False), request, response)
+        said = said_in(api, response)
+        problem = f"login: {request} answered {response.status}: {said}"
+        raise about(TransportError(problem, sent=False), request, response, said)
     if not response.ok:
-        answer = f"login: {request} answered {response.status}, expected 2xx: {said_in(api, response)}"
+        said = said_in(api, response)
+        answer = f"login: {request} answered {response.status}, expected 2xx: {said}"
         # RFC 6749, section 5.2: what is wrong with the credentials is a 400 or a 401.
         if response.status in _REFUSED:
             advice = "check the connection's login and password, and what the token request holds"
-            raise about(AuthenticationError(f"{answer}; {advice}"), request, response)
+            raise about(AuthenticationError(f"{answer}; {advice}"), request, response, said)
         advice = "check address and method of the token request (oauth2_url and oauth2_method, or login_request)"
-        raise about(RequestRejectedError(f"{answer}; {advice}"), request, response)
+        raise about(RequestRejectedError(f"{answer}; {advice}"), request, response, said)
     try:
         value = login.token.value(response, scope)
         captured = capture(login.captures, response, scope)

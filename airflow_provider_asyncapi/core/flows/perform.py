@@ -146,7 +146,7 @@ def _outcome(api: Api, step: Step, request: Request, response: Response, scope: 
         said = said_in(api, response, step.error_message, scope)
         shown = answered(request, response)
         failure = f"{step.name}: {shown} answered {response.status}, and a rule takes it for a failure: {said}"
-        raise about(JobFailedError(failure), request, response)
+        raise about(JobFailedError(failure), request, response, said)
     return None if rule is None else rule.outcome
 
 

@@ -72,11 +72,16 @@ def submit(
     scope[IDEMPOTENCY_KEY] = record.key
     if record.handle is None:
         record = yield from _submitted(api, plan, record, scope)
-    record = yield from _started(api, plan, record, scope)
-    assert record.handle is not None, "a job that was submitted has a handle"  # noqa: S101 - for the type checker
-    if record.handle.outcome.is_final:
-        yield Log(logging.INFO, f"The job is over already: {record.handle.outcome}")
-    return record.handle
+    handle = record.handle
+    assert handle is not None, "a job that was submitted has a handle"  # noqa: S101 - for the type checker
+    try:
+        handle = yield from _started(api, plan, record, handle, scope)
+    except AsyncApiError as error:
+        error.with_job(handle.identifier, handle.status)
+        raise
+    if handle.outcome.is_final:
+        yield Log(logging.INFO, f"The job is over already: {handle.outcome}")
+    return handle
 
 
 def _check_variables(plan: SubmitPlan) -> None:
@@ -222,8 +227,9 @@ def _with_handle(
     found = captured(captures, response, scope)
     try:
         handle = handle.with_variables(found)
-    except (ResultTooLargeError, UnstorableValueError):
+    except (ResultTooLargeError, UnstorableValueError) as error:
         yield Keep(record)
+        error.with_job(handle.identifier, handle.status)
         raise
     record = dataclasses.replace(record, handle=handle)
     yield Keep(record)
@@ -269,11 +275,9 @@ def _looked_up(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission, s
     return dataclasses.replace(record, sent=False)
 
 
-def _started(api: Api, plan: SubmitPlan, record: Submission, scope: Variables) -> Flow[Submission]:
+def _started(api: Api, plan: SubmitPlan, record: Submission, handle: JobHandle, scope: Variables) -> Flow[JobHandle]:
     """Send the further requests that the job needs, beginning with the first that wasn't answered yet."""
     for step in plan.start[max(0, record.answered - 1) :]:
-        handle = record.handle
-        assert handle is not None, "what is started was submitted"  # noqa: S101 - for the type checker
         if handle.outcome.is_final:
             break
         scope = api.variables(scope, handle.scope())
@@ -292,7 +296,8 @@ def _started(api: Api, plan: SubmitPlan, record: Submission, scope: Variables) -
         yield Log(logging.INFO, f"Started job {api.redact(str(handle.identifier))}")
         request = Request(step.request.method, response.url)
         record = yield from _with_handle(record, handle, step.captures, request, response, scope)
-    return record
+        handle = record.handle or handle
+    return handle
 
 
 def _identified(api: Api, plan: SubmitPlan, response: Response, scope: Variables, handle: JobHandle) -> JobHandle:

@@ -74,50 +74,59 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
     :raises AsyncApiError: on answers that can't be used.
     """
     handle = state.handle
+    try:
+        if handle.outcome.is_final:
+            return _check_success(api, handle)
+        patience = Patience(plan.schedule, state.errors)
+        doubted, is_first = _warned_before(state), state.polls == 0
+        poll = _Poll.of(api, plan, state, handle, state.polls)
+        pause = _first_delay(api, plan, state, spread=spread)
+        while True:
+            if not (yield from _sleep_until_next(api, state, poll.polls, pause)):
+                raise (yield from _expired(api, plan, handle, state, poll.polls, None, doubted))
+            poll = poll.renewed(handle)
+            seen = (handle.status, handle.progress)
+            answered = yield from _poll_once(api, plan, poll, state, handle)
+            handle, request, response, found = answered.handle, answered.request, answered.response, answered.found
+            if isinstance(found, HeldError):
+                raise (yield from _expired(api, plan, handle, state, poll.polls, found, doubted))
+            poll.polls = polls = poll.polls + 1
+            problem = found if isinstance(found, AsyncApiError) else None
+            error = None if problem is None else str(problem)
+            delay = None if response is None else response.delay
+            now = api.clock()
+            if isinstance(found, Verdict) and response is not None:
+                patience.errors = 0
+                if found.outcome.is_final:
+                    yield Polled(handle, polls, 0, changed=True, at=now, delay=delay)
+                    return (yield from ended(api, answered.plan, handle, found, request, response))
+                doubted = yield from doubt(api, answered.plan, request, response, found, doubted)
+                poll.remember(answered.plan, response, found)
+            else:
+                # After an error even an answer as before is news: that it is over.
+                poll.forget()
+            is_new = (handle.status, handle.progress) != seen
+            if _is_last(plan, state, polls, now):
+                errors = patience.errors + (problem is not None)
+                yield Polled(handle, polls, errors, changed=is_new, at=now, error=error, delay=delay)
+                raise (yield from _expired(api, plan, handle, state, polls, problem, doubted))
+            pause = yield from _pause_after(api, plan, state, patience, polls, request, response, problem)
+            if problem is None and (is_new or is_first):
+                is_first = False
+                yield Log(logging.INFO, f"{described(api, handle)}; {_announced('next poll', pause, state, now)}")
+            yield Polled(handle, polls, patience.errors, changed=is_new, at=now, pause=pause, error=error, delay=delay)
+            # Thousands may sleep, and none needs what it was answered.
+            del answered, response, found, problem
+    except AsyncApiError as error:
+        error.with_job(handle.identifier, handle.status)
+        raise
+
+
+def _check_success(api: Api, handle: JobHandle) -> JobHandle:
+    """Return the handle of a job that was over before the wait; raise an error if it has failed."""
     if handle.outcome is Outcome.FAILURE:
         raise JobFailedError(f"{described(api, handle)}: it has failed already")
-    if handle.outcome.is_final:
-        return handle
-    patience = Patience(plan.schedule, state.errors)
-    doubted, is_first = _warned_before(state), state.polls == 0
-    poll = _Poll.of(api, plan, state, handle, state.polls)
-    pause = _first_delay(api, plan, state, spread=spread)
-    while True:
-        if not (yield from _sleep_until_next(api, state, poll.polls, pause)):
-            raise (yield from _expired(api, plan, handle, state, poll.polls, None, doubted))
-        poll = poll.renewed(handle)
-        seen = (handle.status, handle.progress)
-        answered = yield from _poll_once(api, plan, poll, state, handle)
-        handle, request, response, found = answered.handle, answered.request, answered.response, answered.found
-        if isinstance(found, HeldError):
-            raise (yield from _expired(api, plan, handle, state, poll.polls, found, doubted))
-        poll.polls = polls = poll.polls + 1
-        problem = found if isinstance(found, AsyncApiError) else None
-        error = None if problem is None else str(problem)
-        delay = None if response is None else response.delay
-        now = api.clock()
-        if isinstance(found, Verdict) and response is not None:
-            patience.errors = 0
-            if found.outcome.is_final:
-                yield Polled(handle, polls, 0, changed=True, at=now, delay=delay)
-                return (yield from ended(api, answered.plan, handle, found, request, response))
-            doubted = yield from doubt(api, answered.plan, request, response, found, doubted)
-            poll.remember(answered.plan, response, found)
-        else:
-            # After an error even an answer as before is news: that it is over.
-            poll.forget()
-        is_new = (handle.status, handle.progress) != seen
-        if _is_last(plan, state, polls, now):
-            errors = patience.errors + (problem is not None)
-            yield Polled(handle, polls, errors, changed=is_new, at=now, error=error, delay=delay)
-            raise (yield from _expired(api, plan, handle, state, polls, problem, doubted))
-        pause = yield from _pause_after(api, plan, state, patience, polls, request, response, problem)
-        if problem is None and (is_new or is_first):
-            is_first = False
-            yield Log(logging.INFO, f"{described(api, handle)}; {_announced('next poll', pause, state, now)}")
-        yield Polled(handle, polls, patience.errors, changed=is_new, at=now, pause=pause, error=error, delay=delay)
-        # Thousands may sleep, and none needs what it was answered.
-        del answered, response, found, problem
+    return handle
 
 
 @dataclass(slots=True)
@@ -329,13 +338,11 @@ def ended(
     """Return the handle of a job that ended well; raise for one that didn't."""
     if verdict.outcome is Outcome.FAILURE:
         # Before anything else is asked: a large answer is read on a thread, until the next request.
-        text = said_in(api, response, plan.error_message, api.variables(handle.scope()))
-        said = yield from within(explain_failure(api, plan, handle), api.clock() + LONGEST_EXPLANATION)
-        if said is None:
-            said = f"{text} ({request} answered {response.status})"
+        said = said_in(api, response, plan.error_message, api.variables(handle.scope()))
+        explained = yield from within(explain_failure(api, plan, handle), api.clock() + LONGEST_EXPLANATION)
+        said, text = explained or (said, f"{said} ({request} answered {response.status})")
         what = described(api, handle) if verdict.known else _unlisted(api, plan, handle, verdict)
-        failure = JobFailedError(f"{what}: {said}")
-        raise about(failure, request, response)
+        raise about(JobFailedError(f"{what}: {text}"), request, response, said)
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
         problem = as_unusable(api, request, response, MissingValueError(f"nothing found at {place}"))

@@ -1,4 +1,6 @@
+import copy
 import json
+import pickle
 
 import pytest
 
@@ -21,14 +23,55 @@ def test_every_error_comes_back_from_what_was_stored_of_it(kind):
     error = read_error({"kind": kind.__name__, "message": "what happened"})
     assert type(error) is kind
     assert str(error) == "what happened"
-    assert error.http_status is None
+    assert error.status_code is None
 
 
-def test_an_error_keeps_its_fields_when_it_is_stored():
-    error = RequestRejectedError("no")
-    error.method, error.url, error.http_status = "POST", "https://api.example.com/jobs", 501
-    read = read_error(json.loads(json.dumps(error.dump())))
-    assert (read.method, read.url, read.http_status) == ("POST", "https://api.example.com/jobs", 501)
+FIELDS = {
+    "method": "POST",
+    "url": "https://api.example.com/jobs",
+    "status_code": 501,
+    "job": 7,
+    "status": "queued",
+    "message": "no room",
+}
+
+
+def with_fields(error):
+    vars(error).update(FIELDS)
+    return error
+
+
+@pytest.mark.parametrize(
+    "carry",
+    [
+        lambda error: read_error(json.loads(json.dumps(error.dump()))),
+        lambda error: pickle.loads(pickle.dumps(error)),
+        copy.copy,
+        lambda error: RequestRejectedError("no").with_fields_of(error),
+    ],
+    ids=["stored", "pickled", "copied", "taken over"],
+)
+def test_an_error_keeps_its_fields_wherever_it_is_carried(carry):
+    error = carry(with_fields(RequestRejectedError("no")))
+    assert type(error) is RequestRejectedError
+    assert str(error) == "no"
+    assert vars(error) == FIELDS
+
+
+def test_an_error_whose_class_needs_more_than_a_text_can_be_pickled():
+    error = pickle.loads(pickle.dumps(with_fields(HeldError("not sent", 12.5))))
+    assert vars(error) == {**FIELDS, "seconds": 12.5, "sent": False}
+    assert pickle.loads(pickle.dumps(NoDataError("nothing", Response(204)))).response.status == 204
+
+
+def test_a_status_code_is_read_under_the_name_that_earlier_versions_have_stored():
+    read = read_error({"kind": "RequestRejectedError", "message": "no", "http_status": 501})
+    assert (str(read), read.status_code, read.message) == ("no", 501, None)
+
+
+def test_the_job_that_an_error_is_about_is_set_once():
+    error = RequestRejectedError("no").with_job(7, "queued").with_job(8, "done")
+    assert (error.job, error.status) == (7, "queued")
 
 
 def test_an_error_under_another_message_keeps_its_class_and_all_that_it_carries():

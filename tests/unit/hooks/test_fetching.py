@@ -1063,3 +1063,12 @@ def test_an_integer_beyond_64_bits_stays_exact(fetched, tmp_path):
 def test_the_content_type_of_a_manifest_can_be_stored_whatever_the_header_holds(fetched, tmp_path):
     manifest = fetched(reply(b"a", content_type="text/x\0y"), output="file", destination=f"{tmp_path}/a")
     assert manifest["content_type"] == "text/x�y"
+
+
+def test_an_exception_of_a_fetch_names_the_job(fetched):
+    with pytest.raises(exceptions.AsyncApiResultFailed) as gone:
+        fetched(reply({"message": "it has expired"}, 404))
+    assert (gone.value.job, gone.value.status_code, gone.value.message) == ("7", 404, "it has expired")
+    with pytest.raises(exceptions.AsyncApiResultFailed) as large:
+        fetched(reply(["x" * 2000]))
+    assert large.value.job == "7"

@@ -45,8 +45,9 @@ def waited(*replies: Any, calls: Any = (), at: Wait | None = None, **given: Any)
 
 def failing(kind: type[Exception], *replies: Any, said: str | None = None, **given: Any) -> Script:
     script = Script(make_api(), *replies, forever=True, calls=given.pop("calls", ()))
-    with pytest.raises(kind, match=said):
+    with pytest.raises(kind, match=said) as raised:
         script.run(wait_or_hear(script.api, plan(**given), Wait(JOB, START, START + 100)))
+    assert getattr(raised.value, "job", None) == "7", "each error names the job"
     return script
 
 

@@ -418,14 +418,14 @@ def test_an_error_tells_which_request_was_answered_how():
     script = Script(make_api(), answer({}, 503), answer({}, 502), answer({}, 500))
     with pytest.raises(UnavailableError) as raised:
         script.run(persist(script.api, get("/jobs?key=planted"), SCHEDULE))
-    assert (raised.value.method, raised.value.url, raised.value.http_status) == ("GET", f"{BASE}/jobs", 500)
+    assert (raised.value.method, raised.value.url, raised.value.status_code) == ("GET", f"{BASE}/jobs", 500)
 
 
 def test_an_error_without_an_answer_tells_which_request_it_was():
     script = Script(make_api(), lost())
     with pytest.raises(TransportError) as raised:
         script.run(send(script.api, get("/jobs?key=planted")))
-    assert (raised.value.method, raised.value.url, raised.value.http_status) == ("GET", f"{BASE}/jobs", None)
+    assert (raised.value.method, raised.value.url, raised.value.status_code) == ("GET", f"{BASE}/jobs", None)
 
 
 def test_a_stop_makes_an_answer_of_a_transient_error():

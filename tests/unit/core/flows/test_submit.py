@@ -293,9 +293,10 @@ def test_a_capture_that_cannot_be_read_does_not_lose_the_job():
 
 def test_a_capture_that_is_too_large_says_so_after_the_identifier_is_told():
     script = Script(make_api(), answer({"data": {"id": 7}, "all": "x" * 100_000}))
-    with pytest.raises(ResultTooLargeError):
+    with pytest.raises(ResultTooLargeError) as raised:
         run(script, capture={"all": "all"})
     assert script.kept[-1].handle.identifier == 7
+    assert raised.value.job == 7
 
 
 # Rules
@@ -379,8 +380,9 @@ def test_starting_has_rules_of_its_own():
     assert handle.outcome is Outcome.SUCCESS
     assert "The job is over already" in script.said
     no = {**START_STEP, "rules": [rule("failure", selector="state", **{"in": "no"})]}
-    with pytest.raises(JobFailedError, match="start: POST"):
+    with pytest.raises(JobFailedError, match="start: POST") as raised:
         submitted(CREATED, answer({"state": "no"}), start=no)
+    assert raised.value.job == "job-7"
 
 
 def test_starting_is_not_repeated_blindly_either():

@@ -180,8 +180,11 @@ def test_what_an_earlier_version_kept_tells_that_a_request_has_changed_and_not_w
     stored = json.loads(tries.stored or "")
     del stored["parts"]
     tries.stored = json.dumps(stored)
-    with pytest.raises(ChangedRequestError, match="isn't that of the earlier try, which has submitted job j-1"):
+    with pytest.raises(
+        ChangedRequestError, match="isn't that of the earlier try, which has submitted job j-1"
+    ) as raised:
         tries.run(**CHANGED)
+    assert raised.value.job == "j-1"
 
 
 def test_of_a_long_request_some_parts_are_told_apart_and_no_value_is_kept():

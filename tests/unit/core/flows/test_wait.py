@@ -565,13 +565,32 @@ def test_a_body_that_is_not_read_is_transient_like_one_that_cannot_be_read(refus
 def test_final_errors_end_the_wait(status, kind):
     with pytest.raises(kind, match="no such thing") as raised:
         waited(answer({"mine": "no such thing"}, status), error_message="mine")
-    assert (raised.value.url, raised.value.http_status) == (f"{BASE}/jobs/7", status)
+    assert (raised.value.url, raised.value.status_code) == (f"{BASE}/jobs/7", status)
+    assert (raised.value.job, raised.value.status, raised.value.message) == ("7", None, "no such thing")
+
+
+def test_an_error_tells_the_job_its_last_status_and_the_message_of_the_api():
+    with pytest.raises(JobFailedError) as failed:
+        waited(RUNNING, answer({"status": "failed", "mine": "out of rows"}), error_message="mine")
+    error = failed.value
+    assert (error.job, error.status, error.message, error.status_code) == ("7", "failed", "out of rows", 200)
+    with pytest.raises(DeadlineError) as late:
+        waited(RUNNING, max_iterations=1)
+    assert (late.value.job, late.value.status, late.value.message) == ("7", "running", None)
+
+
+def test_a_job_that_failed_for_reasons_told_elsewhere_has_the_message_of_the_last_request():
+    details = [{"endpoint": "/jobs/7/log", "error_message": "line"}]
+    with pytest.raises(JobFailedError) as failed:
+        waited(answer({"status": "failed"}), answer({"line": "disk full"}), failure_details=details)
+    assert failed.value.message == "disk full"
+    assert str(failed.value).endswith(f"disk full (GET {BASE}/jobs/7/log answered 200)")
 
 
 def test_an_answer_that_cannot_be_read_ends_with_an_error_that_tells_its_status_code():
     with pytest.raises(ContentError) as raised:
         waited(answer(b"<html>"), max_consecutive_errors=1)
-    assert (raised.value.method, raised.value.http_status) == ("GET", 200)
+    assert (raised.value.method, raised.value.status_code) == ("GET", 200)
 
 
 def test_a_token_is_renewed_on_the_way():
