@@ -17,7 +17,7 @@ from yarl import URL
 
 from airflow_provider_asyncapi.core.auth import Token
 from airflow_provider_asyncapi.core.batch import Answers
-from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Flow, Gather, News, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Effect, Flow, Gather, News, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, HeldError, TransportError
 from airflow_provider_asyncapi.core.flows.batch import ask
 from airflow_provider_asyncapi.core.flows.limits import within
@@ -33,7 +33,7 @@ from airflow_provider_asyncapi.transports.limits import Limit
 from airflow_provider_asyncapi.transports.pool import Pool, has_been_used, most_connections
 from airflow_provider_asyncapi.transports.resolver import Resolver
 from airflow_provider_asyncapi.transports.rounds import Rounds
-from airflow_provider_asyncapi.transports.stepping import SteppingThread, costs_much
+from airflow_provider_asyncapi.transports.stepping import SteppingThreads, costs_much
 from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import (
     INTERIM,
@@ -94,7 +94,7 @@ class AiohttpDriver:
         self._retired: Exception | None = None
         self._rounds: dict[tuple[str, float], Rounds] = {}
         self._token_lock = asyncio.Lock()
-        self._thread = SteppingThread()
+        self._threads = SteppingThreads()
 
     def retire(self, why: Exception) -> None:
         """
@@ -108,7 +108,7 @@ class AiohttpDriver:
         """Close all connections."""
         for rounds in list(self._rounds.values()):
             rounds.close()
-        self._thread.close()
+        self._threads.close()
         await self._pool.close()
         await self._connector.resolver.close()
 
@@ -118,13 +118,14 @@ class AiohttpDriver:
 
         :param observe: told of each log line and each poll.
         :param overslept: by how many seconds the flow begins too late.
+        :raises SlowAnswerError: if the flow looks at an answer for longer than there is time for it.
         :raises AsyncApiError: what the flow raises.
         """
-        is_costly = False
+        costly: Send | Ask | None = None
         with Steps(flow) as steps:
-            while (effect := await self._thread.step(steps) if is_costly else next(steps, None)) is not None:
+            while (effect := next(steps, None) if costly is None else await self._look(steps, costly)) is not None:
                 # Until it asks for something else than to tell people, the flow has its last answer to look at.
-                is_costly = is_costly and isinstance(effect, News)
+                costly = costly if isinstance(effect, News) else None
                 try:
                     if isinstance(effect, News):
                         steps.reply = observe(effect)
@@ -137,10 +138,15 @@ class AiohttpDriver:
                         overslept = 0.0
                     else:
                         steps.reply = await self._perform(effect, observe)
-                    is_costly = costs_much(effect, steps.reply)
+                    if isinstance(effect, Send | Ask) and costs_much(effect, steps.reply):
+                        costly = effect
                 except AsyncApiError as error:
                     steps.error = error
         return steps.result
+
+    async def _look(self, steps: Steps[Any], answered: Send | Ask) -> Effect | None:
+        """Run the step of a flow that looks at a large answer."""
+        return await self._threads.step(steps, answered, self._left(answered.until))
 
     async def _pause(self, seconds: float) -> float:
         """Sleep; return by how many seconds it took longer, for the event loop was busy."""

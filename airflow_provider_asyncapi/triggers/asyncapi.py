@@ -24,11 +24,12 @@ from airflow_provider_asyncapi.core.errors import (
     ConfigurationError,
     DeadlineError,
     NewerLayoutError,
+    SlowAnswerError,
     UnstorableValueError,
 )
 from airflow_provider_asyncapi.core.flows.abandon import abandon
 from airflow_provider_asyncapi.core.flows.callbacks import wait_or_hear
-from airflow_provider_asyncapi.core.flows.wait import wait
+from airflow_provider_asyncapi.core.flows.wait import expire, stop, wait
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.layouts import read_fields
 from airflow_provider_asyncapi.core.names import Outcome
@@ -224,22 +225,34 @@ class AsyncApiJobTrigger(BaseTrigger):
     async def _wait(self) -> JobHandle:
         now = time.time()
         begun: tuple[WaitPlan, Wait] | None = None
+        slow: SlowAnswerError | None = None
         while True:
             async with SharedClient(self.asyncapi_conn_id, patience=self._patience()) as (api, driver):
                 plan, state = begun = begun or await self._begun(api, now)
                 try:
+                    if slow is not None:
+                        return await driver.run(expire(api, plan, state, slow), observe=self._observe)
                     flow = wait if plan.callback is None else wait_or_hear
                     return await driver.run(flow(api, plan, state, spread=plan.batch is None), observe=self._observe)
+                except SlowAnswerError as error:
+                    if slow is not None:
+                        # The answer to the cancel.
+                        raise DeadlineError(f"{slow}; {error}") from None
+                    slow = error
                 except SupersededError:
                     self.log.info("The connection has changed: going on with what it is now")
                 except AuthenticationError:
                     # The credentials may have been rotated since the connection was looked up.
                     if not await is_superseded(self.asyncapi_conn_id, api, patience=self._patience()):
                         raise
-            if self._polled is not None:
-                at = self._polled
-                state = dataclasses.replace(state, handle=at.handle, polls=at.polls, errors=at.errors, next_poll=None)
-                begun = plan, state
+            begun = plan, self._continued(state)
+
+    def _continued(self, state: Wait) -> Wait:
+        """Return where a wait stands by now."""
+        at = self._polled
+        if at is None:
+            return state
+        return dataclasses.replace(state, handle=at.handle, polls=at.polls, errors=at.errors, next_poll=None)
 
     async def _begun(self, api: Api, now: float) -> tuple[WaitPlan, Wait]:
         """Read how to wait, and where the wait stood when this process took it up."""
@@ -330,7 +343,10 @@ class AsyncApiJobTrigger(BaseTrigger):
         if reason is not None:
             async with SharedClient(self.asyncapi_conn_id, patience=_CANCEL_PATIENCE) as (api, driver):
                 # Its poll is none of the wait: what people see by now may be of the next try.
-                await driver.run(abandon(api, plan, handle, reason), observe=self._log_event)
+                try:
+                    await driver.run(abandon(api, plan, handle, reason), observe=self._log_event)
+                except SlowAnswerError:
+                    await driver.run(stop(api, plan, handle, reason, may_look=False), observe=self._log_event)
 
     def _observe(self, event: News) -> None:
         self._log_event(event)

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow_provider_asyncapi.core.batch import Absent, Answers, Batch
 from airflow_provider_asyncapi.core.effects import Ask, Flow, Log, Polled, Sleep
@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.core.errors import (
     HeldError,
     JobFailedError,
     MissingValueError,
+    SlowAnswerError,
     TransportError,
     UnavailableError,
 )
@@ -390,15 +391,32 @@ def _expired(
     if handle.status is None and doubted == {None}:
         last += f"; no answer held a status{_where(plan)}, so that may be the wrong selector"
     if plan.cancel is not None:
-        cancellation = yield from stop(api, plan, handle, "it wasn't done in time")
+        may_look = not isinstance(problem, SlowAnswerError)
+        cancellation = yield from stop(api, plan, handle, "it wasn't done in time", may_look=may_look)
         last += f"; {cancellation.summary}"
     return DeadlineError(f"{described(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}")
 
 
-def stop(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) -> Flow[Cancellation]:
-    """Cancel a job as its plan says, and ask what became of it if there is a request for that."""
+def expire(api: Api, plan: WaitPlan, state: Wait, problem: SlowAnswerError) -> Flow[NoReturn]:
+    """
+    End a wait whose flow looks at an answer beyond the deadline, and so can't end itself.
+
+    :param state: where the wait stands.
+    :param problem: which answer.
+    :raises DeadlineError: in any case; the job has been cancelled then, if there is a request for that.
+    """
+    expired = _expired(api, plan, state.handle, state, state.polls + 1, problem, _warned_before(state))
+    raise (yield from expired)
+
+
+def stop(api: Api, plan: WaitPlan, handle: JobHandle, reason: str, *, may_look: bool = True) -> Flow[Cancellation]:
+    """
+    Cancel a job as its plan says, and ask what became of it if there is a request for that.
+
+    :param may_look: whether its status can be asked for; not if the answer takes too long to look at.
+    """
     assert plan.cancel is not None, "whoever stops a job knows how"  # noqa: S101 - for the type checker
-    look = partial(ask_once, api, plan) if plan.polls else None
+    look = partial(ask_once, api, plan) if plan.polls and may_look else None
     return (yield from stay_here(cancel(api, plan.cancel, handle, reason, look)))
 
 

@@ -12,12 +12,13 @@ import pytest
 
 from airflow_provider_asyncapi.core.batch import Answers
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Ask, Flow, Log, Send, Sleep
-from airflow_provider_asyncapi.core.errors import ContentError
+from airflow_provider_asyncapi.core.errors import ContentError, SlowAnswerError
+from airflow_provider_asyncapi.core.flows.stepping import Steps
 from airflow_provider_asyncapi.core.messages import Part, Request, Response
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
-from airflow_provider_asyncapi.transports.stepping import costs_much
+from airflow_provider_asyncapi.transports.stepping import SteppingThreads, costs_much
 from airflow_provider_asyncapi.transports.tls import tls_context
-from tests.unit.transports.driving import make_api
+from tests.unit.transports.driving import Clock, make_api
 from tests.unit.transports.loopback import reply
 
 LARGE, SMALL = b"x" * 100_000, b"x" * 100
@@ -133,6 +134,100 @@ def test_a_wait_is_cancelled_at_once_and_its_flow_closed_once_the_look_is_over(s
 
     assert run(server, main)
     assert "went on" not in steps
+
+
+def test_a_wait_is_ended_at_its_deadline_though_its_answer_is_still_looked_at(server):
+    clock, closed = Clock(), threading.Event()
+
+    def flow() -> Flow[None]:
+        try:
+            yield Send(Request("GET", f"{server.url}/large"), until=clock() + 10)
+            yield Log(logging.INFO, "looked at a part")
+        finally:
+            closed.set()
+
+    async def main() -> None:
+        api = make_api(server.url, clock)
+        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
+        try:
+            await client.run(flow(), observe=lambda _: clock.__setattr__("now", clock() + 60))
+        finally:
+            await client.close()
+
+    with pytest.raises(SlowAnswerError, match=r"GET .*/large: the answer could not be searched in time"):
+        asyncio.run(main())
+    assert closed.is_set()
+
+
+class Look:
+    """A flow whose first step isn't over before it is told so."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_end, self.is_closed = threading.Event(), threading.Event(), threading.Event()
+        self.steps = Steps(self._flow())
+
+    def _flow(self) -> Flow[None]:
+        try:
+            self.begun.set()
+            self.may_end.wait(30)
+            yield Sleep(0)
+        finally:
+            self.is_closed.set()
+
+    async def has_begun(self) -> bool:
+        return await asyncio.to_thread(self.begun.wait, 30)
+
+
+def test_a_step_that_is_given_up_closes_its_flow_once_it_is_over():
+    async def main() -> None:
+        threads, look = SteppingThreads(), Look()
+        with pytest.raises(SlowAnswerError, match="job 7: the answer could not be searched in time"):
+            await threads.step(look.steps, ask(7), 0)
+        assert await look.has_begun()
+        assert not look.is_closed.is_set()
+        look.may_end.set()
+        assert await asyncio.to_thread(look.is_closed.wait, 30)
+        threads.close()
+
+    asyncio.run(main())
+
+
+def test_steps_that_wait_for_their_turn_are_given_up_at_their_deadline_too():
+    async def main() -> None:
+        threads, slow, behind = SteppingThreads(), Look(), Look()
+        looking = asyncio.create_task(threads.step(slow.steps, ask(1), None))
+        assert await slow.has_begun()
+        with pytest.raises(SlowAnswerError):
+            await threads.step(behind.steps, ask(2), 0)
+        assert not behind.begun.is_set()
+        slow.may_end.set()
+        assert await looking == Sleep(0)
+        threads.close()
+
+    asyncio.run(main())
+
+
+def test_others_are_looked_at_beside_steps_that_take_very_long_on_four_threads_at_most():
+    async def main() -> None:
+        threads, looks = SteppingThreads(patience=0), [Look() for _ in range(6)]
+        tasks = [asyncio.create_task(threads.step(look.steps, ask(number), None)) for number, look in enumerate(looks)]
+        for look in looks[:4]:
+            assert await look.has_begun()
+        # Whoever could begin now would have by the time that these come back.
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert [look.begun.is_set() for look in looks] == [True] * 4 + [False] * 2
+        for ended, begins in ((looks[1], looks[4]), (looks[0], looks[5])):
+            ended.may_end.set()
+            assert await begins.has_begun()
+        for look in looks:
+            look.may_end.set()
+        assert await asyncio.gather(*tasks) == [Sleep(0)] * 6
+        # All have given their turns back: one, as at the beginning.
+        assert threads._turn._value == 1
+        threads.close()
+
+    asyncio.run(main())
 
 
 def ask(identifier: int) -> Ask:

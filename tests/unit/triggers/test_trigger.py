@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,13 +14,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi.comms import can_use_xcoms
-from airflow_provider_asyncapi.core.effects import Polled
-from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.effects import Polled, Send
+from airflow_provider_asyncapi.core.errors import ConfigurationError, SlowAnswerError
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.plans.wait import Wait
 from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.hooks import clients
+from airflow_provider_asyncapi.transports.stepping import SteppingThreads
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers import supervisor as line
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
@@ -521,6 +523,48 @@ def test_a_cancel_goes_on_when_airflow_gives_up_on_it(api: ApiServer, connection
         await until(lambda: api.count(CANCEL) and not triggers._cancels)
 
     asyncio.run(scenario())
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let no large answer be searched in time; note which would have been."""
+    begun: list[str] = []
+
+    async def step(_: object, steps: Any, answered: Send, left: float | None) -> None:
+        begun.append(answered.request.method)
+        raise SlowAnswerError(f"{answered.request}: too slow")
+
+    monkeypatch.setattr(SteppingThreads, "step", step)
+    return begun
+
+
+LARGE = reply({"status": "running", "rows": ["x" * 10_000]})
+
+
+@pytest.mark.parametrize(
+    ("cancelled", "said"),
+    [(reply(status=204), "the API has accepted the cancel"), (LARGE, "POST .*/cancel: too slow")],
+)
+def test_a_wait_whose_answer_is_looked_at_beyond_the_deadline_is_ended_and_its_job_cancelled(
+    api: ApiServer, connection: None, searches: list[str], cancelled: Any, said: str
+) -> None:
+    api.says(POLL, LARGE)
+    api.says(CANCEL, cancelled)
+    error = asyncio.run(event_of(trigger(cancel=CANCELLED_BY)))["error"]
+    assert error["kind"] == "DeadlineError"
+    assert re.search(rf"GET .*/jobs/j-1: too slow; {said}$", error["message"])
+    assert (api.count(POLL), api.count(CANCEL)) == (1, 1)
+
+
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="where triggers can't read XCom they have no on_kill either")
+def test_a_kill_cancels_the_job_though_its_status_takes_too_long_to_look_at(
+    api: ApiServer, connection: None, supervisor: Supervisor, searches: list[str]
+) -> None:
+    api.says(POLL, LARGE)
+    api.says(CANCEL, reply(status=202))
+    supervisor.task_states = {"run": {"wait": "failed"}}
+    asyncio.run(trigger(cancel=CANCELLED_BY).on_kill())
+    assert (searches, api.count(CANCEL)) == (["GET"], 1)
 
 
 def test_a_kill_without_a_cancel_request_does_nothing(api: ApiServer, supervisor: Supervisor) -> None:

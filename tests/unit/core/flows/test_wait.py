@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -25,10 +26,11 @@ from airflow_provider_asyncapi.core.errors import (
     MissingValueError,
     RefusedContentError,
     RequestRejectedError,
+    SlowAnswerError,
     UnavailableError,
     UnstorableValueError,
 )
-from airflow_provider_asyncapi.core.flows.wait import wait
+from airflow_provider_asyncapi.core.flows.wait import expire, wait
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.messages import Headers, Response
@@ -794,6 +796,19 @@ def test_a_poll_after_the_cancel_that_fails_is_said():
     script = Script(make_api(), RUNNING, answer(None, 204), answer(None, 503), forever=True)
     with pytest.raises(DeadlineError, match=r"what became of the job can't be told, so it may go on: GET .* 503"):
         run(script, state(deadline=START), **CANCEL)
+
+
+@pytest.mark.parametrize(
+    ("given", "replies", "became"),
+    [({}, [], ""), (CANCEL, [answer(status=204)], "; the API has accepted the cancel")],
+)
+def test_a_wait_whose_answer_is_looked_at_beyond_the_deadline_is_ended_without_another_look(given, replies, became):
+    script, slow = Script(make_api(Clock(START + 60)), *replies), SlowAnswerError("GET /jobs/7: too slow")
+    plan, at = WaitPlan.parse(plan_fields(**given)), state(polls=2, deadline=START + 50)
+    expected = f"wasn't done by the deadline, after 60 s and 3 polls; the last poll failed: {slow}{became}"
+    with pytest.raises(DeadlineError, match=rf"{re.escape(expected)}$"):
+        script.run(expire(script.api, plan, at, slow))
+    assert script.paths == ["DELETE /jobs/7"] * len(replies)
 
 
 def test_a_cancel_that_fails_does_not_hide_the_reason():
