@@ -76,6 +76,8 @@ def _rule(**rule: Any) -> tuple[tuple[str, Any], ...]:
 
 HOSTILE = (
     Hostile("JSON that says nothing", _filled(b'{"rows": [', b'{"id": 1, "name": "x"},', b"1]}")),
+    Hostile("JSON, 350,000 empty lists", _filled(b'{"state":[', b"[],", b"1]}")),
+    Hostile("JSON, 131,000 objects", _filled(b'{"state":[', b'{"a":1},', b"1]}")),
     Hostile("JSON, broken at its end", _filled(b"[", b"1,")),
     Hostile("JSON, broken, status 400", _filled(b"[", b"1,"), status=400),
     Hostile("JSON of strings like secrets", _filled(b'["', b"token:", b'"]')),

@@ -13,8 +13,13 @@ from airflow_provider_asyncapi.core.values import JsonValue, shorten
 
 #: Of a form.
 _MOST_FIELDS = 1000
+#: Lists and objects that a JSON text may hold for each value that a selector may search. (In a status document, each
+#: takes 8 bytes on average then, as ``{"a":1},``.) Python's garbage collector looks at all of them several times while
+#: they are made, and lets no thread run meanwhile: of 1 MiB of ``[],`` for up to half a second.
+_CONTAINERS_OF_A_VALUE = 4
 #: Bytes that are decoded at a time.
 _PIECE = 16 * 1024
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
 
 
@@ -112,16 +117,21 @@ def is_html(body: bytes) -> bool:
     return start.startswith((b"<!doctype html", b"<html"))
 
 
-def parse_json(body: bytes, content_type: str) -> JsonValue:
+def parse_json(body: bytes, content_type: str, max_values: int | None = None) -> JsonValue:
     """
     Read a JSON body, whatever content type the API calls it.
 
+    :param max_values: how many values it may hold if a selector searches all of them; None for any number. Several
+        times as many lists and objects can be read.
     :raises ContentError: naming what came instead, with the position of the first mistake.
     """
     if not body.strip():
         raise ContentError(f"expected JSON, got {describe_body(body, content_type)}")
     try:
-        return json.loads(_decode_json(body, content_type))
+        text = _decode_json(body, content_type)
+        if max_values is not None:
+            _check_containers(text, _CONTAINERS_OF_A_VALUE * max_values)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise ContentError(
             f"expected JSON, got {describe_body(body, content_type)}:"
@@ -130,6 +140,19 @@ def parse_json(body: bytes, content_type: str) -> JsonValue:
     # A ValueError is undecodable, or a number of more digits than Python reads.
     except (ValueError, RecursionError) as error:
         raise ContentError(f"expected JSON, got {describe_body(body, content_type)}: {error}") from None
+
+
+def _check_containers(text: str, limit: int) -> None:
+    """
+    Check how many lists and objects a JSON text holds.
+
+    :raises ContentError: if there are more than the limit.
+    """
+    if text.count("[") + text.count("{") <= limit:
+        return
+    outside_strings = "".join(_ESCAPE.sub("", text).split('"')[::2])
+    if outside_strings.count("[") + outside_strings.count("{") > limit:
+        raise ContentError(f"the JSON holds more than {limit} lists and objects; ask the API for fewer")
 
 
 def _decode_json(body: bytes, content_type: str) -> str:

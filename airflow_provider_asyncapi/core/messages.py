@@ -152,6 +152,7 @@ class Response:
     :param streamed: bytes that went to a sink instead of the body, content codings not undone.
     :param delay: by how much the request was late; None if it was on time.
     :param max_values: how many values its JSON may hold if a selector has to search all of them; None for any number.
+        Other bounds of what may be searched or read follow from it.
     """
 
     status: int
@@ -209,7 +210,7 @@ class Response:
 
         :raises ContentError: where it isn't.
         """
-        return self._parse_once("json", lambda: documents.parse_json(self.body, self.declared_type))
+        return self._parse_once("json", lambda: documents.parse_json(self.body, self.declared_type, self.max_values))
 
     @cached_property
     def xml(self) -> etree._Element:

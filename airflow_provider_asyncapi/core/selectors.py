@@ -104,7 +104,7 @@ class Selector:
         try:
             values = _find_outer(outer, response, read_element)
             for path in inner:
-                documents_within = (_as_document(value, self.text) for value in values)
+                documents_within = (_as_document(value, self.text, response.max_values) for value in values)
                 values = [
                     found for each in documents_within for found in jsonpath.find(path, each, response.max_values)
                 ]
@@ -165,7 +165,7 @@ class Selector:
         before = [self._rendered(part, variables) for part in parts[:-1]]
         documents = self._read(before, response, elements.as_text) if before else [response.json]
         return any(
-            jsonpath.is_empty(paths[-1], _as_document(document, self.text) if before else document)
+            jsonpath.is_empty(paths[-1], _as_document(document, self.text, response.max_values) if before else document)
             for document in documents
         )
 
@@ -423,10 +423,10 @@ def _find_outer(text: str, response: Response, read_element: ReadElement) -> Ite
     return jsonpath.find(text, response.json, response.max_values)
 
 
-def _as_document(value: JsonValue, selector: str) -> JsonValue:
+def _as_document(value: JsonValue, selector: str, max_values: int | None) -> JsonValue:
     if not isinstance(value, str):
         return value
     try:
-        return documents.parse_json(value.encode("utf-8", "replace"), "a string")
+        return documents.parse_json(value.encode("utf-8", "replace"), "a string", max_values)
     except ContentError as error:
         raise ContentError(f"selector {selector!r}: the string that 'json:' reads on in: {error}") from None

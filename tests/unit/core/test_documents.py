@@ -128,3 +128,19 @@ def test_what_is_no_form_is_an_error_that_does_not_show_it(body):
 def test_any_bytes_are_a_form_or_a_content_error(body):
     with contextlib.suppress(ContentError):
         assert all(isinstance(name, str) for name in parse_form(body, ""))
+
+
+@pytest.mark.parametrize(
+    "text", ["[{}, {}, [[]], {}]", '{"state": [1, [], [], [], [], []]}', '["\\"", [], [], [], [], []]']
+)
+def test_json_of_too_many_lists_and_objects_is_not_read(text):
+    with pytest.raises(ContentError, match=r"^the JSON holds more than 4 lists and objects; ask the API for fewer$"):
+        parse_json(text.encode(), "", 1)
+    parse_json(text.encode(), "", 2)
+
+
+@pytest.mark.parametrize(
+    "text", ['["[[[[[[", {}, {}, []]', r'["\"[[[[[[", {}]', r'["\\", [], "[[[", {}, "]]{"]', "[[], {}, []]"]
+)
+def test_brackets_in_strings_are_no_lists_or_objects(text):
+    assert parse_json(text.encode(), "", 1) == json.loads(text)

@@ -358,3 +358,14 @@ def test_whatever_a_selector_meets_it_raises_only_what_it_says(text, held):
             assert isinstance(selector.find(response, {"a": held, "b": held}), list)
     except (ConfigurationError, ContentError):
         pass
+
+
+def test_json_in_a_string_may_hold_as_many_lists_and_objects_as_the_answer():
+    response = Response(200, body=json.dumps({"text": "[[], [], [], []]"}).encode(), max_values=1)
+    for selector in ("text.json:$", "text.json:$[0][*]"):
+        with pytest.raises(
+            ContentError, match=r"the string that 'json:' reads on in: the JSON holds more than 4 lists"
+        ):
+            Selector.parse(selector, "key").find(response, {})
+    with pytest.raises(ContentError, match="more than 4 lists"):
+        Selector.parse("text.json:$[0][*]", "key").is_empty(response, {})
