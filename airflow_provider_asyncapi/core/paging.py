@@ -146,8 +146,9 @@ class Paging:
         try:
             url = urls.resolve(response.url, as_text(value))
             urlsplit(url)
-        except ValueError:
-            raise UnsafeValueError(f"next_page: {shorten(as_text(value), 80)!r} is no URL") from None
+        except ValueError as error:
+            why = f": it {error}" if isinstance(error, urls.AmbiguousUrlError) else ""
+            raise UnsafeValueError(f"next_page: {shorten(as_text(value), 80)!r} is no URL{why}") from None
         return url
 
 

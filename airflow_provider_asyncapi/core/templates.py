@@ -33,7 +33,7 @@ HOW_TO_WRITE_JSON = (
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _QUOTE_OR_VARIABLE = re.compile(r"\{(?P<name>[^{}\r\n]+)\}|[\"']")
 _LONE_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
-_REFERENCE = re.compile(r"https?://|/", re.IGNORECASE)
+_REFERENCE = re.compile(r"https?:[/\\]|/", re.IGNORECASE)
 
 
 def variable_names(template: str) -> list[str]:
@@ -222,6 +222,8 @@ def render_url(template: str, variables: Variables, base_url: str, *, reference_
         is_http = parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
     except ConfigurationError:
         raise
+    except urls.AmbiguousUrlError as error:
+        raise UnsafeValueError(f"{where}: gives no URL, for it {error}{_held(template, variables)}") from None
     except ValueError:
         raise UnsafeValueError(f"{where}: gives no URL{_held(template, variables)}") from None
     if not is_http:

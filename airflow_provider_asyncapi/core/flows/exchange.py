@@ -249,6 +249,9 @@ def _redirected(api: Api, request: Request, response: Response) -> Request:
     try:
         target = urls.resolve(request.url, response.headers["location"])
         scheme, host, _ = origin(target)
+    except urls.AmbiguousUrlError as error:
+        problem = f"{request}: answered {response.status} with a Location that isn't followed, for it {error}"
+        raise about(RedirectError(problem), request, response) from None
     except (ValueError, UnsafeValueError):
         scheme = host = target = ""
     if scheme not in ("http", "https") or not host:

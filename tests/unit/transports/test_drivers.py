@@ -230,6 +230,17 @@ def test_the_netrc_is_not_read(driver, serve, monkeypatch, tmp_path):
     assert "authorization" not in server.asked[0].headers
 
 
+@pytest.mark.parametrize("location", ["http:\\\\HOST/x", "/\\HOST/x", "http:/HOST/x", "///HOST/x", "/\t/HOST/x"])
+def test_a_location_that_leads_browsers_elsewhere_is_an_error_and_no_path(driver, serve, location):
+    server = serve(reply(b"", 302, location=location.replace("HOST", "127.0.0.1:1")), reply(b"followed"))
+    api = make_api(server.url)
+    outcome = run(driver, api, send(api, Request("GET", f"{server.url}/x")))
+    assert outcome.error is not None
+    assert outcome.error[0] == "RedirectError"
+    assert "a Location that isn't followed, for it " in outcome.error[1]
+    assert len(server.asked) == 1
+
+
 def test_no_redirect_is_followed_by_the_library(driver, serve):
     server = serve(reply(b"", 302, location="/else"))
     outcome = fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"))

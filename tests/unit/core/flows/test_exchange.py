@@ -311,6 +311,14 @@ def test_a_body_goes_to_a_trusted_host():
     assert script.requests[1].body == b"{}"
 
 
+@pytest.mark.parametrize("location", ["http:\\\\evil/x", "/\\evil/x", "https:evil/x", "///evil/x", "/\t/evil/x"])
+def test_a_location_in_which_browsers_find_another_host_is_not_followed(location):
+    script = Script(make_api(), redirect(location))
+    with pytest.raises(RedirectError, match=r"answered 302 with a Location that isn't followed, for it (has|holds) "):
+        script.run(send(script.api, get()))
+    assert len(script.requests) == 1
+
+
 @pytest.mark.parametrize("location", ["ftp://api.example.com/", "https://[1", "https://h:port/", "mailto:a@b"])
 def test_a_location_that_is_no_http_address_is_not_followed(location):
     script = Script(make_api(), redirect(location))
