@@ -6,12 +6,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from airflow.providers.common.compat.sdk import AirflowException, XComArg
 
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
+from airflow_provider_asyncapi.core.former_names import find_former_name
 from airflow_provider_asyncapi.core.values import as_list, frozen, shorten
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 #: Arguments, and parameters of a plan, that can't be attributes of the same name: Airflow has taken it.
 _ATTRIBUTES = {
-    "output": "output_kind",
     "params": "query_params",
     "poke_interval": "given_poke_interval",
 }
@@ -57,6 +58,8 @@ class JobTask:
     """
 
     table: ClassVar[str]
+    #: Airflow's own arguments that this task takes none of, and what to give instead.
+    refused: ClassVar[Mapping[str, str]] = MappingProxyType({})
     operator_extra_links: Collection[BaseOperatorLink] = (RemoteJobLink(),)
     #: The job's address as this process has pushed it; empty if the job has none, None if that isn't known here.
     pushed_job_url: str | None = None
@@ -72,6 +75,20 @@ class JobTask:
         dag: Any
 
         def has_dag(self) -> bool: ...  # noqa: D102 - Airflow's
+
+    def __init__(self, **kwargs: Any) -> None:
+        """
+        Make the task.
+
+        :param kwargs: Airflow's own arguments.
+        :raises ConfigurationError: on an argument that goes by another name here.
+        """
+        with naming(kwargs.get("task_id")):
+            for name in self.refused.keys() & kwargs.keys():
+                raise ConfigurationError(f"{name}: isn't a parameter of this task; {self.refused[name]}")
+            if problem := find_former_name(kwargs, self.plan_type.parameters):
+                raise ConfigurationError(problem)
+        super().__init__(**kwargs)
 
     @cached_property
     def hook(self) -> AsyncApiHook:

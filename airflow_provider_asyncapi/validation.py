@@ -41,8 +41,8 @@ _COUNTS = ("pages", "last_page")
 _OWNERS = {
     IDEMPOTENCY_KEY: "only the requests of the trigger operator have it",
     CALLBACK_URL: "only the requests of a trigger operator with callback=True have it",
-    "page": "only requests for numbered pages have it (output='pages')",
-    "offset": "only requests for numbered pages have it (output='pages')",
+    "page": "only requests for numbered pages have it (output_type='pages')",
+    "offset": "only requests for numbered pages have it (output_type='pages')",
     "cursor": "only requests for pages have it, where cursor says where the next one is",
     "limit": "only requests for pages have it, where page_size is given",
 }

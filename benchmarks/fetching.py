@@ -101,7 +101,8 @@ with session.get(f"{url}%s", stream=True) as answer, open(f"{folder}/plain", "wb
         digest.update(chunk)
 """
 _PAGES = (
-    'output="pages", endpoint="/page", params={"page": "{page}"}, result_path="rows", pages=int(size), concurrency=%d'
+    'output_type="pages", endpoint="/page", params={"page": "{page}"}, result_path="rows",'
+    " pages=int(size), concurrency=%d"
 )
 _AIOHTTP = """
 async def main():
@@ -118,9 +119,9 @@ async def main():
 asyncio.run(main())
 """
 _WAYS = {
-    "file": (_OURS, 'fetched("ours", output="file", endpoint=f"/file/{size}")'),
+    "file": (_OURS, 'fetched("ours", output_type="file", endpoint=f"/file/{size}")'),
     "requests": (_REQUESTS, _STREAMED % "/file/{size}"),
-    "zip": (_OURS, 'fetched("ours/", output="zip", endpoint="/zip")'),
+    "zip": (_OURS, 'fetched("ours/", output_type="zip", endpoint="/zip")'),
     "unzip": (
         _REQUESTS,
         (_STREAMED % "/zip").replace("        digest.update(chunk)\n", "")

@@ -47,7 +47,7 @@ with DAG(
     rows = AsyncApiFetchOperator(
         task_id="rows",
         job=wait.handle,
-        output="result",
+        output_type="result",
         endpoint="/flex/graphql",
         json={
             "query": "query($id: ID!) { result(id: $id) { rows { id name } } }",
@@ -67,7 +67,7 @@ with DAG(
     download = AsyncApiFetchOperator(
         task_id="download",
         job=wait.handle,
-        output="file",
+        output_type="file",
         locate={"endpoint": "/flex/reports/{identifier}/status", "capture": {"link": "result.link"}},
         endpoint="{link}",
         destination=RESULTS + "/panoply/{{ run_id }}.csv",

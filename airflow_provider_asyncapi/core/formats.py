@@ -92,7 +92,7 @@ class Format:
             return "text"
         raise ContentError(
             f"the answer is {kind}, which is no text: set result_format to one of {', '.join(FORMATS)}, or"
-            " output='file' with a destination"
+            " output_type='file' with a destination"
         )
 
 

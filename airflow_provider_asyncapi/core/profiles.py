@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.former_names import find_former_name
 from airflow_provider_asyncapi.core.plans.fetch import FETCH_PARAMETERS
 from airflow_provider_asyncapi.core.plans.submit import SUBMIT_PARAMETERS
 from airflow_provider_asyncapi.core.plans.wait import WAIT_PARAMETERS
@@ -33,6 +34,8 @@ def check_profile(name: str, profile: Mapping[str, Any]) -> Mapping[str, Mapping
             continue
         if table not in TABLES or not isinstance(content, Mapping):
             raise ConfigurationError(f"profile {name!r}: unknown table {table!r}; known are about, {', '.join(TABLES)}")
+        if problem := find_former_name(content, TABLES[table]):
+            raise ConfigurationError(f"profile {name!r}: [{table}] {problem}")
         if unknown := sorted(set(content) - TABLES[table]):
             raise ConfigurationError(
                 f"profile {name!r}: unknown key {unknown[0]!r} in [{table}]; known are"

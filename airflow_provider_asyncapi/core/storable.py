@@ -46,7 +46,7 @@ def to_storable(value: JsonValue, where: str, *, max_depth: int = MAX_DEPTH) -> 
         if problem := _why_not_stored(each, depth, max_depth):
             raise UnstorableValueError(
                 f"{where}: {problem} at {_show_path(path)}, which Airflow can't store in an XCom; select another value,"
-                " or fetch it into a file (destination, and output='file' to keep it as it is)"
+                " or fetch it into a file (destination, and output_type='file' to keep it as it is)"
             )
         has_large_number = has_large_number or _is_large_number(each)
     return _with_large_numbers_as_text(value) if has_large_number else value
@@ -76,7 +76,7 @@ def check_json(value: JsonValue, where: str) -> None:
     for path, _, each in _walk(value):
         if problem := _why_no_json(each):
             raise ContentError(
-                f"{where}: {problem} at {_show_path(path)} isn't JSON; output='file' keeps a document as it is"
+                f"{where}: {problem} at {_show_path(path)} isn't JSON; output_type='file' keeps a document as it is"
             )
 
 

@@ -42,5 +42,5 @@ def _check(text: bytes) -> None:
         unit = escape[1]
         if unit is not None and unit[:1] in b"dD" and unit[1:2] in b"89abcdefABCDEF":
             raise ContentError(
-                f"half a character ({escape[0].decode()}) isn't JSON; output='file' keeps a document as it is"
+                f"half a character ({escape[0].decode()}) isn't JSON; output_type='file' keeps a document as it is"
             )

@@ -31,7 +31,7 @@ from airflow_provider_asyncapi.core.flows.pages import fetch_pages
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.meter import Meter
 from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn, end_of
-from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output, WriteAs, check_destination
+from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, OutputType, WriteAs, check_destination
 from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.storable import to_storable
 from airflow_provider_asyncapi.core.streaming import stream_rows
@@ -170,9 +170,9 @@ class _Run:
         if self.target is None:
             limit = max(self.limits.max_xcom_bytes * _SELECTED, _LEAST_LIMIT)
             return self._value(*self._ask(self.fetching.value(limit)))
-        if plan.output is Output.RESULT and plan.selects_part:
+        if plan.output_type is OutputType.RESULT and plan.selects_part:
             return self._document(self.target)
-        if plan.output.is_archive and self.limits.unpack:
+        if plan.output_type.is_archive and self.limits.unpack:
             return self._members(self.target)
         return self._files(self.target)
 
@@ -181,8 +181,10 @@ class _Run:
         plan = self.fetching.plan
         if self.target is None and plan.write_as is not None:
             raise ConfigurationError("write_as: says how rows are written to a destination, and there is none")
-        check_destination(plan.output, None if self.target is None else self.target.target, unpack=self.limits.unpack)
-        if plan.output.is_file and plan.partial is not None and not self.limits.unpack:
+        check_destination(
+            plan.output_type, None if self.target is None else self.target.target, unpack=self.limits.unpack
+        )
+        if plan.output_type.is_file and plan.partial is not None and not self.limits.unpack:
             raise ConfigurationError(
                 "failed_records: an archive is looked into only where it is unpacked (unpack=True)"
             )
@@ -332,7 +334,7 @@ class _Run:
 
     def _files(self, target: Destination) -> JsonValue:
         plan, identifier = self.fetching.plan, self.fetching.handle.identifier
-        is_gzip = plan.output is Output.GZIP and self.limits.unpack
+        is_gzip = plan.output_type is OutputType.GZIP and self.limits.unpack
         taken: set[str] = set()
         files: list[Placed] = []
         downloads = self._download(target, is_gzip=is_gzip)
@@ -369,7 +371,7 @@ class _Run:
     def _members(self, target: Destination) -> JsonValue:
         downloads = self._download(target, digest=False)
         password = self.fetching.api.settings.variables.get("connection.archive_password")
-        is_archive = archives.is_zip if self.fetching.plan.output is Output.ZIP else archives.is_tar
+        is_archive = archives.is_zip if self.fetching.plan.output_type is OutputType.ZIP else archives.is_tar
         files: list[Placed] = []
         room = self.limits.max_bytes
         for number, (archive, response) in enumerate(downloads):
@@ -395,9 +397,9 @@ class _Run:
 
     def _no_archive(self, stored: Stored, response: Response) -> ArchiveError:
         return ArchiveError(
-            f"output={str(self.fetching.plan.output)!r}: {shown_url(response.url)} answered {response.status} with"
-            f" {stored.size} bytes of {response.content_type or 'no content type'}, which are no"
-            f" {self.fetching.plan.output} archive; the body begins: {self._beginning(stored)}"
+            f"output_type={str(self.fetching.plan.output_type)!r}: {shown_url(response.url)} answered {response.status}"
+            f" with {stored.size} bytes of {response.content_type or 'no content type'}, which are no"
+            f" {self.fetching.plan.output_type} archive; the body begins: {self._beginning(stored)}"
         )
 
     def _beginning(self, stored: Stored) -> str:
@@ -427,7 +429,7 @@ class _Run:
             make = partial(archives.GunzippingDraft, limits=limits) if is_gzip else partial(DraftFile, digest=digest)
             return drafts.setdefault(number, target.draft(account, make))
 
-        if self.fetching.plan.output is not Output.RESULT:
+        if self.fetching.plan.output_type is not OutputType.RESULT:
             target.check_room(self.fetching.count)
         responses = self._ask(self.fetching.files(open_draft))
         return [(drafts[number].finish(), response) for number, response in enumerate(responses)]
@@ -477,7 +479,7 @@ def _as_a_whole(plan: FetchPlan) -> tuple[str, str]:
         return "failed_records: the document", "leave failed_records out, and count in a next task"
     instead = (
         "JSON is read row by row where the path leads to an array or to something of each of its items, as in rows[*]"
-        " or rows[?(@.ok == true)], and write_as is set; output='file' keeps a document as it is"
+        " or rows[?(@.ok == true)], and write_as is set; output_type='file' keeps a document as it is"
     )
     return f"result_path: the document in which to look for {plan.result_path}", instead
 

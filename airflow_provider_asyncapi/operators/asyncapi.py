@@ -187,8 +187,8 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     The events of the task's ``outlets`` carry it too.
 
     :param job: the job handle of the trigger operator or the sensor, or a bare identifier. (templated)
-    :param output: ``result`` (one value), ``pages`` (rows, page by page), ``zip`` or ``tar`` (an archive, unpacked),
-        ``gzip`` (a file, unpacked), ``file``.
+    :param output_type: ``result`` (one value), ``pages`` (rows, page by page), ``zip`` or ``tar`` (an archive,
+        unpacked), ``gzip`` (a file, unpacked), ``file``.
     :param endpoint: a path below the connection's host, or a URL; one variable that holds a list of URLs fetches each.
         (templated)
     :param destination: where the result goes: a file, or a folder with a slash at its end; anything that
@@ -200,7 +200,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param xml: an XML body, as text. (templated)
     :param data: a form body as a mapping, or a text body as a string. (templated)
     :param files: multipart parts. (templated)
-    :param result_path: the selector of what to keep; of each page's rows where the output is ``pages``.
+    :param result_path: the selector of what to keep; of each page's rows where the output type is ``pages``.
     :param result_format: ``json``, ``xml``, ``ndjson``, ``csv``, ``tsv`` or ``text``; by default as the answer's
         content type says. Or a mapping: ``format``, ``charset``, and of CSV and TSV ``delimiter``, ``quotechar``
         (None for no quotes), ``escapechar``, ``doublequote``, ``skipinitialspace``, the names of its ``columns`` if no
@@ -283,7 +283,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         self,
         *,
         job: Any,
-        output: str | None = None,
+        output_type: str | None = None,
         endpoint: str | None = None,
         destination: str | None = None,
         method: str | None = None,
@@ -349,11 +349,11 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
     def check_together(self, described: Mapping[str, Any]) -> None:
         """Check that files have a place to go, where a template doesn't make it."""
-        from airflow_provider_asyncapi.core.plans.fetch import check_destination, output_of
+        from airflow_provider_asyncapi.core.plans.fetch import check_destination, read_output_type
 
         given: Any = self.destination
         if given is None or (isinstance(given, str) and not given.endswith("}")):
-            check_destination(output_of(described), given, unpack=self.unpack)
+            check_destination(read_output_type(described), given, unpack=self.unpack)
 
     def execute(self, context: Context) -> Any:
         """Fetch the result."""

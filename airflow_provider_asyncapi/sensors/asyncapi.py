@@ -41,12 +41,6 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
     from airflow_provider_asyncapi.waits import WaitLedger
 
-#: Airflow's own parameters that this sensor has others for, or no use.
-_REFUSED = {
-    "exponential_backoff": "backoff is the factor by which the interval grows",
-    "max_wait": "max_interval is how far the interval grows",
-    "silent_fail": "max_consecutive_errors is how many transient errors are borne",
-}
 #: A task that runs whether its upstream was skipped or not isn't skipped for want of data.
 _RULES_THAT_NEED_SUCCESS = frozenset(
     {"all_success", "one_success", "none_failed_min_one_success", "all_done_min_one_success", "none_skipped"}
@@ -156,6 +150,11 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         "status_details": "json",
         "failure_details": "json",
     }
+    refused: ClassVar[Mapping[str, str]] = {
+        "exponential_backoff": "backoff is the factor by which the interval grows",
+        "max_wait": "max_interval is how far the interval grows",
+        "silent_fail": "max_consecutive_errors is how many transient errors are borne",
+    }
     ui_color = "#f6eed2"
     # Airflow doesn't find out by itself; without it, a task that was skipped for want of data runs once it is cleared.
     inherits_from_skipmixin = True
@@ -219,8 +218,6 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         from airflow_provider_asyncapi.core import schedule
 
         with naming(kwargs.get("task_id")):
-            for name in _REFUSED.keys() & kwargs.keys():
-                raise ConfigurationError(f"{name}: isn't a parameter of this sensor; {_REFUSED[name]}")
             # What is neither is refused by Airflow.
             seconds: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
             if isinstance(seconds, int | float) and seconds > _LONGEST_TIMEOUT:

@@ -51,7 +51,7 @@ from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
 from airflow_provider_asyncapi.hooks.storage import Owner
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("killed"))
-plan = FetchPlan.parse({"endpoint": "/x", "output": "file"})
+plan = FetchPlan.parse({"endpoint": "/x", "output_type": "file"})
 task = Owner("dag/run/task/-1", secret=lambda: b"key")
 fetch(AsyncApiHook("api"), plan, JobHandle("7"), sys.argv[1], Limits(2**30, 9, 9, 9), owner=task)
 """
@@ -196,14 +196,14 @@ def fetched(api: Server, body: bytes, target: str = FOLDER, **given: Any) -> Any
 
 def test_members_become_objects_and_replace_those_that_were_there(bucket: Any, api: Server) -> None:
     bucket.put_object(Bucket=BUCKET, Key="jobs/7/a", Body=b"old")
-    manifest = fetched(api, zipped(a=b"1", b=b"22", **{"sub/c": b""}), output="zip")
+    manifest = fetched(api, zipped(a=b"1", b=b"22", **{"sub/c": b""}), output_type="zip")
     assert manifest["paths"] == [f"{FOLDER}a", f"{FOLDER}b", f"{FOLDER}sub/c"]
     assert contents(bucket) == {"jobs/7/a": b"1", "jobs/7/b": b"22", "jobs/7/sub/c": b""}
 
 
 def test_a_large_file_is_uploaded_in_parts(bucket: Any, api: Server) -> None:
     body = random.Random(1).randbytes(12 * MIB)
-    fetched(api, body, f"s3://aws_s3@{BUCKET}/large.bin", output="file")
+    fetched(api, body, f"s3://aws_s3@{BUCKET}/large.bin", output_type="file")
     assert contents(bucket) == {"large.bin": body}
     assert bucket.head_object(Bucket=BUCKET, Key="large.bin")["ETag"].endswith('-3"')
     assert uploads(bucket) == []
@@ -232,7 +232,7 @@ def test_an_upload_that_fails_is_aborted_and_undone(
 
     monkeypatch.setattr(S3File, "_upload_chunk", failing)
     with pytest.raises(ConnectionResetError):
-        fetched(api, zipped(a=b"1", b=random.Random(1).randbytes(12 * MIB)), output="zip")
+        fetched(api, zipped(a=b"1", b=random.Random(1).randbytes(12 * MIB)), output_type="zip")
     assert contents(bucket) == old
     assert uploads(bucket) == []
 
@@ -266,9 +266,9 @@ def test_what_a_task_has_left_that_was_killed_for_good_is_removed_by_the_next_tr
         patch.setattr(RemotePlace, "put", put)
         patch.setattr("airflow_provider_asyncapi.hooks.storage.Destination._undo", lambda *_: False)
         with pytest.raises(SystemExit):
-            fetched(api, zipped(first=b"1"), output="zip")
+            fetched(api, zipped(first=b"1"), output_type="zip")
     assert "jobs/7/first" in contents(bucket)
-    fetched(api, zipped(second=b"2"), output="zip")
+    fetched(api, zipped(second=b"2"), output_type="zip")
     assert contents(bucket) == {"jobs/7/second": b"2"}
 
 

@@ -39,7 +39,7 @@ from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Request, Response
 from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.plans.cleanup import Cleanup, CleanupOn
-from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output
+from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, OutputType
 from airflow_provider_asyncapi.core.plans.step import Step
 from airflow_provider_asyncapi.core.rules import Rule
 from airflow_provider_asyncapi.core.schedule import PollSchedule
@@ -271,7 +271,7 @@ class Fetching:
                     limit=limit,
                 )
             except BodyTooLargeError as error:
-                raise error.with_message(f"{error}; a large result can be streamed: output='file'") from error
+                raise error.with_message(f"{error}; a large result can be streamed: output_type='file'") from error
             response = response.read_as(charset)
             seen = dataclasses.replace(response, body=download.head) if download and response.ok else response
             # What a status code means here goes before a rule that reads the body alone.
@@ -365,7 +365,7 @@ def _is_readable(rules: tuple[Rule, ...], charset: str | None, variables: Variab
 
 def clean_up_job(api: Api, cleanup: Cleanup, handle: JobHandle, end: CleanupOn) -> Flow[None]:
     """Send the cleanup request of a task that fetches nothing."""
-    plan = FetchPlan(Output.RESULT, cleanup.step, PollSchedule(interval=1.0, max_errors=5), cleanup=cleanup)
+    plan = FetchPlan(OutputType.RESULT, cleanup.step, PollSchedule(interval=1.0, max_errors=5), cleanup=cleanup)
     yield from Fetching(api, plan, handle).clean_up(end)
 
 

@@ -22,7 +22,7 @@ FETCH_PARAMETERS = (
     *REQUEST_PARAMETERS,
     *PAGING_PARAMETERS,
     *STEP_PARAMETERS,
-    "output",
+    "output_type",
     "result_format",
     "result_path",
     "write_as",
@@ -41,7 +41,7 @@ _PATIENCE = {"poke_interval": 1, "max_consecutive_errors": 5}
 _CONCURRENCY = 8
 
 
-class Output(enum.StrEnum):
+class OutputType(enum.StrEnum):
     """What kind of result is fetched."""
 
     RESULT = "result"
@@ -54,12 +54,12 @@ class Output(enum.StrEnum):
     @property
     def is_file(self) -> bool:
         """Whether it is a file that isn't read, or only unpacked."""
-        return self not in (Output.RESULT, Output.PAGES)
+        return self not in (OutputType.RESULT, OutputType.PAGES)
 
     @property
     def is_archive(self) -> bool:
         """Whether it is a file that holds files."""
-        return self in (Output.ZIP, Output.TAR)
+        return self in (OutputType.ZIP, OutputType.TAR)
 
 
 class WriteAs(enum.StrEnum):
@@ -76,7 +76,7 @@ class FetchPlan:
     """
     How a result is fetched.
 
-    :param output: what kind of result it is.
+    :param output_type: what kind of result it is.
     :param step: the request, and what its answers mean.
     :param schedule: how many transient errors to bear, and how long to wait after each.
     :param locate: a request before it that finds where the result is.
@@ -96,7 +96,7 @@ class FetchPlan:
 
     parameters: ClassVar[tuple[str, ...]] = FETCH_PARAMETERS
 
-    output: Output
+    output_type: OutputType
     step: Step
     schedule: PollSchedule
     locate: Step | None = None
@@ -121,7 +121,7 @@ class FetchPlan:
         :raises ConfigurationError: naming the parameter that is wrong.
         """
         set_ = {name: value for name, value in given.items() if value is not None}
-        output = output_of(set_)
+        output_type = read_output_type(set_)
         # What a connection's profile says fits its own request; whoever writes another one says the rest too.
         whole = complete or "endpoint" in set_
         request = {name: set_[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in set_}
@@ -130,12 +130,12 @@ class FetchPlan:
         step = Step.parse(request, "fetch", complete=complete and "inline" not in set_ and not callback)
         patience = {name: set_[name] for name in _PATIENCE_PARAMETERS if name in set_}
         plan = cls(
-            output,
+            output_type,
             step,
             PollSchedule.parse({**_PATIENCE, **patience}),
             Step.parse(set_["locate"], "locate") if "locate" in set_ else None,
             Cleanup.parse(set_, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
-            Paging.parse(set_, step.request.names() if whole else None) if output is Output.PAGES else None,
+            Paging.parse(set_, step.request.names() if whole else None) if output_type is OutputType.PAGES else None,
             Format.parse(set_.get("result_format")),
             Selection.parse_optional(set_.get("result_path"), "result_path"),
             _write_as(set_.get("write_as")),
@@ -150,7 +150,7 @@ class FetchPlan:
                 "on_partial: needs failed_records, the condition that each failed record meets (or the name of the"
                 " profile that says it)"
             )
-        if whole or "output" in set_:
+        if whole or "output_type" in set_:
             plan._check()
         return plan
 
@@ -161,41 +161,47 @@ class FetchPlan:
 
     def _check(self) -> None:
         """Check what goes together."""
-        output = str(self.output)
-        if self.inline is not None and self.output.is_file:
-            raise ConfigurationError(f"inline: a variable holds a value, and output={output!r} makes files")
-        if self.callback and self.output is not Output.RESULT:
-            raise ConfigurationError(f"callback: what a job calls back with is one value, and output={output!r} isn't")
-        if self.write_as is not None and self.output.is_file:
-            raise ConfigurationError(f"write_as: is for values and rows, and output={output!r} keeps files as they are")
-        if self.write_as is WriteAs.FILES and self.output is not Output.PAGES:
-            raise ConfigurationError("write_as: 'files' makes a file of each page, so output has to be 'pages'")
-        if self.checksum and not self.output.is_file:
-            raise ConfigurationError(f"checksum: is for files, and output={output!r} is read")
+        output_type = str(self.output_type)
+        if self.inline is not None and self.output_type.is_file:
+            raise ConfigurationError(f"inline: a variable holds a value, and output_type={output_type!r} makes files")
+        if self.callback and self.output_type is not OutputType.RESULT:
+            raise ConfigurationError(
+                f"callback: what a job calls back with is one value, and output_type={output_type!r} isn't"
+            )
+        if self.write_as is not None and self.output_type.is_file:
+            raise ConfigurationError(
+                f"write_as: is for values and rows, and output_type={output_type!r} keeps files as they are"
+            )
+        if self.write_as is WriteAs.FILES and self.output_type is not OutputType.PAGES:
+            raise ConfigurationError("write_as: 'files' makes a file of each page, so output_type has to be 'pages'")
+        if self.checksum and not self.output_type.is_file:
+            raise ConfigurationError(f"checksum: is for files, and output_type={output_type!r} is read")
         if self.partial is None:
             return
-        if self.output in (Output.FILE, Output.GZIP):
-            raise ConfigurationError("failed_records: a file is kept as it is; take output='result' to look into it")
-        if self.output.is_archive is (self.partial.member is None):
+        if self.output_type in (OutputType.FILE, OutputType.GZIP):
+            raise ConfigurationError(
+                "failed_records: a file is kept as it is; take output_type='result' to look into it"
+            )
+        if self.output_type.is_archive is (self.partial.member is None):
             raise ConfigurationError(
                 "failed_records: needs member, the file in the archive that says which records failed"
-                if self.output.is_archive
-                else "failed_records: member names a file in an archive, so output has to be 'zip' or 'tar'"
+                if self.output_type.is_archive
+                else "failed_records: member names a file in an archive, so output_type has to be 'zip' or 'tar'"
             )
 
 
-def output_of(given: Mapping[str, Any]) -> Output:
+def read_output_type(given: Mapping[str, Any]) -> OutputType:
     """
     Say what kind of result the parameters of a fetch mean.
 
     :raises ConfigurationError: where there is no such kind.
     """
-    named = given.get("output")
+    named = given.get("output_type")
     if named is None:
-        return Output.PAGES if any(given.get(name) is not None for name in PAGING_PARAMETERS) else Output.RESULT
-    if named not in list(Output):
-        raise ConfigurationError(f"output: {named!r} isn't one of {', '.join(Output)}")
-    return Output(named)
+        return OutputType.PAGES if any(given.get(name) is not None for name in PAGING_PARAMETERS) else OutputType.RESULT
+    if named not in list(OutputType):
+        raise ConfigurationError(f"output_type: {named!r} isn't one of {', '.join(OutputType)}")
+    return OutputType(named)
 
 
 def page_variables(given: Mapping[str, Any], *, whole: bool = True) -> frozenset[str]:
@@ -206,7 +212,7 @@ def page_variables(given: Mapping[str, Any], *, whole: bool = True) -> frozenset
     """
     if not whole:
         return PAGE_VARIABLES
-    if output_of(given) is not Output.PAGES:
+    if read_output_type(given) is not OutputType.PAGES:
         return frozenset()
     limit = {"limit"} if given.get("page_size") is not None else set()
     if given.get("cursor") is not None:
@@ -216,19 +222,19 @@ def page_variables(given: Mapping[str, Any], *, whole: bool = True) -> frozenset
     return frozenset({"page", "offset", *limit})
 
 
-def check_destination(output: Output, destination: str | None, *, unpack: bool) -> None:
+def check_destination(output_type: OutputType, destination: str | None, *, unpack: bool) -> None:
     """
     Check that files have a place to go.
 
     :raises ConfigurationError: where they have none.
     """
-    if not output.is_file:
+    if not output_type.is_file:
         return
     if destination is None:
         raise ConfigurationError(
-            f"destination: output={str(output)!r} needs one, a file or a folder with a slash at its end"
+            f"destination: output_type={str(output_type)!r} needs one, a file or a folder with a slash at its end"
         )
-    if output.is_archive and unpack and not destination.endswith("/"):
+    if output_type.is_archive and unpack and not destination.endswith("/"):
         raise ConfigurationError(
             f"destination: an archive is unpacked into a folder; end {destination!r} with a slash (or set unpack=False"
             " to keep the archive whole)"

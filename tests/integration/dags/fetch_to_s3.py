@@ -8,13 +8,13 @@ from airflow.sdk import DAG
 
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator
 
-for output in ("file", "zip"):
-    with DAG(f"fetch_to_s3_{output}", schedule=None):
+for output_type in ("file", "zip"):
+    with DAG(f"fetch_to_s3_{output_type}", schedule=None):
         AsyncApiFetchOperator(
             task_id="fetch",
             asyncapi_conn_id="s3_api",
             job="7",
-            output=output,
+            output_type=output_type,
             endpoint="/x",
             destination="{{ dag_run.conf.destination }}",
             retries=3,  # one for the kill; others for a machine so busy that Airflow gives a task up

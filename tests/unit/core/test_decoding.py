@@ -101,7 +101,7 @@ def test_an_html_page_may_be_wanted():
         ("<html/>", "text/html", "csv", "expected CSV, got an HTML page"),
         ("<html/>", "text/html", "ndjson", "expected NDJSON, got an HTML page"),
         ("<html/>", "text/html", "json", "expected JSON, got an HTML page"),
-        (b"PK\3\4", "application/zip", None, "is application/zip, which is no text: .* or output='file'"),
+        (b"PK\3\4", "application/zip", None, "is application/zip, which is no text: .* or output_type='file'"),
         (b"\xff", "text/plain", None, "isn't valid utf-8"),
         ("", "application/json", None, "expected JSON, got an empty body"),
         ("", "application/xml", None, "expected XML, got an empty body"),

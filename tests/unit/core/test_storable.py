@@ -101,7 +101,7 @@ def test_a_status_is_cleaned_and_never_refused(value, status):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([{"a": math.nan}], r"row 3: NaN at \$\[0\]\.a isn't JSON; output='file' keeps a document as it is"),
+        ([{"a": math.nan}], r"row 3: NaN at \$\[0\]\.a isn't JSON; output_type='file' keeps a document as it is"),
         ({"a": math.inf}, r"row 3: Infinity, or a number that is too large for a double, at \$\.a isn't JSON"),
         ({"a": HALF}, r"row 3: half a character in 'x \\ud83d' at \$\.a"),
         ({HALF: 1}, r"half a character in 'x \\ud83d' \(a name\) at \$"),

@@ -30,7 +30,7 @@ def test_half_a_character_is_found_wherever_the_pieces_are_cut(text, size, upper
 
 
 def test_half_a_character_is_named_with_advice():
-    with pytest.raises(ContentError, match=r"half a character \(\\ud83d\) isn't JSON; output='file' keeps"):
+    with pytest.raises(ContentError, match=r"half a character \(\\ud83d\) isn't JSON; output_type='file' keeps"):
         list(refuse_half_characters([b'["x \\ud83d"]']))
 
 

@@ -97,7 +97,9 @@ def test_a_value_that_is_too_large_for_xcom_says_what_to_do(fetched):
 
 
 def test_an_answer_that_is_too_large_for_memory_says_what_to_do(fetched):
-    with pytest.raises(exceptions.AsyncApiRejected, match=r"more than 1048576 bytes.*can be streamed: output='file'"):
+    with pytest.raises(
+        exceptions.AsyncApiRejected, match=r"more than 1048576 bytes.*can be streamed: output_type='file'"
+    ):
         fetched(reply(b"x" * 2 * MIB, content_type="text/plain"))
 
 
@@ -138,8 +140,8 @@ def test_what_the_job_said_already_needs_no_request(fetched, server, tmp_path):
         "on_partial": "warn",
     }
     assert fetched(**given) == [{"state": "failed"}]
-    assert fetched(**given, output="pages", params={"page": "{page}"}) == [{"state": "failed"}]
-    manifest = fetched(**given, output="pages", params={"page": "{page}"}, destination=f"{tmp_path}/")
+    assert fetched(**given, output_type="pages", params={"page": "{page}"}) == [{"state": "failed"}]
+    manifest = fetched(**given, output_type="pages", params={"page": "{page}"}, destination=f"{tmp_path}/")
     assert (manifest["rows"], manifest["pages"], manifest["failed_records"]) == (1, 1, 1)
     assert server.asked == []
 
@@ -185,7 +187,7 @@ def page_of(delays: dict[int, float] | None = None):
     return behave
 
 
-PAGES = {"output": "pages", "endpoint": "/rows", "params": {"page": "{page}"}, "result_path": "rows"}
+PAGES = {"output_type": "pages", "endpoint": "/rows", "params": {"page": "{page}"}, "result_path": "rows"}
 
 
 def test_pages_fetched_at_the_same_time_stay_in_order(fetched, server):
@@ -260,33 +262,33 @@ def test_a_page_that_fails_leaves_nothing(fetched, tmp_path):
 def test_a_file_is_streamed(fetched, tmp_path):
     body = bytes(range(256)) * 20_000
     answer = reply(body, content_type="application/pdf", content_disposition='attachment; filename="../a report.pdf"')
-    manifest = fetched(answer, output="file", destination=f"{tmp_path}/")
+    manifest = fetched(answer, output_type="file", destination=f"{tmp_path}/")
     assert manifest["paths"] == [f"{tmp_path}/a report.pdf"]
     assert (tmp_path / "a report.pdf").read_bytes() == body
 
 
 def test_gzip_is_undone(fetched, tmp_path):
     answer = reply(gzip.compress(b"a,b\n" * 1000), content_encoding="gzip")
-    assert fetched(answer, output="file", destination=f"{tmp_path}/x.csv")["bytes"] == 4000
+    assert fetched(answer, output_type="file", destination=f"{tmp_path}/x.csv")["bytes"] == 4000
     assert (tmp_path / "x.csv").read_bytes() == b"a,b\n" * 1000
 
 
 def test_a_transfer_that_breaks_begins_anew(fetched, tmp_path):
     answers = [broken(b"abc"), chunked(b"abcd", b"efgh", end=False), raw(b""), reply(b"abcdefghij")]
-    manifest = fetched(*answers, output="file", destination=f"{tmp_path}/x")
+    manifest = fetched(*answers, output_type="file", destination=f"{tmp_path}/x")
     assert (tmp_path / "x").read_bytes() == b"abcdefghij"
     assert manifest["bytes"] == 10
 
 
 def test_a_transfer_that_breaks_again_and_again_leaves_nothing(fetched, tmp_path):
     with pytest.raises(exceptions.AsyncApiUnavailable):
-        fetched(*[broken(b"abc")] * 5, output="file", destination=f"{tmp_path}/a/x")
+        fetched(*[broken(b"abc")] * 5, output_type="file", destination=f"{tmp_path}/a/x")
     assert everything_in(tmp_path) == []
 
 
 def test_a_file_that_is_too_large_leaves_nothing(fetched, tmp_path):
     with pytest.raises(exceptions.AsyncApiResultFailed, match="max_bytes"):
-        fetched(reply(b"x" * 101), output="file", destination=f"{tmp_path}/a/x", limits={"max_bytes": 100})
+        fetched(reply(b"x" * 101), output_type="file", destination=f"{tmp_path}/a/x", limits={"max_bytes": 100})
     assert everything_in(tmp_path) == []
 
 
@@ -296,7 +298,7 @@ def test_each_url_of_a_list_becomes_a_file_with_a_name_of_its_own(fetched, serve
         link: reply(content) for link, content in zip(handle.variables["links"], (b"1", b"2", b"3", b"4"), strict=True)
     }
     manifest = fetched(
-        output="file",
+        output_type="file",
         endpoint="{links}",
         handle=handle,
         destination=f"{tmp_path}/",
@@ -307,7 +309,7 @@ def test_each_url_of_a_list_becomes_a_file_with_a_name_of_its_own(fetched, serve
 
 def test_a_list_without_urls_makes_no_files(fetched, tmp_path):
     handle = JobHandle(None, variables={"links": []})
-    manifest = fetched(output="file", endpoint="{links}", handle=handle, destination=f"{tmp_path}/a/")
+    manifest = fetched(output_type="file", endpoint="{links}", handle=handle, destination=f"{tmp_path}/a/")
     assert (manifest["paths"], manifest["content_type"]) == ([], "")
     assert everything_in(tmp_path) == []
 
@@ -315,14 +317,14 @@ def test_a_list_without_urls_makes_no_files(fetched, tmp_path):
 def test_several_files_do_not_become_one(fetched, tmp_path):
     handle = JobHandle("7", variables={"links": ["/a", "/b"]})
     with pytest.raises(exceptions.AsyncApiConfigurationError, match="is one file, and there are several"):
-        fetched(reply(b"1"), output="file", endpoint="{links}", handle=handle, destination=f"{tmp_path}/x")
+        fetched(reply(b"1"), output_type="file", endpoint="{links}", handle=handle, destination=f"{tmp_path}/x")
     assert everything_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("output", ["file", "zip"])
 def test_files_need_a_destination(fetched, server, output):
-    with pytest.raises(exceptions.AsyncApiConfigurationError, match=f"destination: output='{output}' needs one"):
-        fetched(output=output, locate={"endpoint": "/l", "capture": {"a": "b"}})
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match=f"destination: output_type='{output}' needs one"):
+        fetched(output_type=output, locate={"endpoint": "/l", "capture": {"a": "b"}})
     assert server.asked == []
 
 
@@ -332,7 +334,7 @@ def test_a_located_link_to_another_origin_gets_no_credentials(fetched, server, t
         other.plays(reply(b"abc"))
         manifest = fetched(
             reply({"link": f"{other.url}/files/x.csv?sig=s3cr3t"}),
-            output="file",
+            output_type="file",
             locate={"endpoint": "/jobs/{identifier}", "capture": {"link": "link"}},
             endpoint="{link}",
             destination=f"{tmp_path}/",
@@ -347,7 +349,7 @@ def test_a_located_link_to_another_origin_gets_no_credentials(fetched, server, t
 
 def test_the_task_may_be_tried_again(fetched, tmp_path):
     for content in (b"first", b"second"):
-        fetched(reply(content), output="file", destination=f"{tmp_path}/x")
+        fetched(reply(content), output_type="file", destination=f"{tmp_path}/x")
         assert (tmp_path / "x").read_bytes() == content
     assert everything_in(tmp_path) == ["x"]
 
@@ -355,7 +357,7 @@ def test_the_task_may_be_tried_again(fetched, tmp_path):
 @pytest.mark.parametrize("scheme", ["memory", "s3"])
 def test_a_file_goes_to_an_object_store(fetched, scheme):
     store = fresh_store(scheme)
-    manifest = fetched(reply(b"abc"), output="file", destination=f"{scheme}://bucket/a/b.csv")
+    manifest = fetched(reply(b"abc"), output_type="file", destination=f"{scheme}://bucket/a/b.csv")
     assert plain(manifest["paths"]) == [f"{scheme}://bucket/a/b.csv"]
     assert list(store.contents().values()) == [b"abc"]
 
@@ -367,7 +369,7 @@ def test_an_upload_that_breaks_leaves_no_object_and_the_job_where_it_is(fetched,
     with pytest.raises(ConnectionResetError):
         fetched(
             reply(zipped(a=b"1", b=b"2" * 100)),
-            output="zip",
+            output_type="zip",
             destination=f"{scheme}://bucket/a/",
             cleanup={"endpoint": "/jobs/{identifier}"},
         )
@@ -380,7 +382,7 @@ def test_an_upload_that_breaks_leaves_no_object_and_the_job_where_it_is(fetched,
 
 def test_an_archive_is_unpacked(fetched, tmp_path):
     answer = reply(zipped(a=b"1", sub__b=b"22"), content_type="application/zip")
-    manifest = fetched(answer, output="zip", destination=f"{tmp_path}/")
+    manifest = fetched(answer, output_type="zip", destination=f"{tmp_path}/")
     assert manifest["paths"] == [f"{tmp_path}/a", f"{tmp_path}/sub/b"]
     assert (manifest["bytes"], manifest["members"], manifest["content_type"]) == (3, 2, "application/zip")
     assert everything_in(tmp_path) == ["a", "sub", "sub/b"]
@@ -388,14 +390,14 @@ def test_an_archive_is_unpacked(fetched, tmp_path):
 
 def test_an_archive_may_be_kept_whole(fetched, tmp_path):
     content = zipped(a=b"1")
-    fetched(reply(content), output="zip", destination=f"{tmp_path}/x.zip", limits={"unpack": False})
+    fetched(reply(content), output_type="zip", destination=f"{tmp_path}/x.zip", limits={"unpack": False})
     assert (tmp_path / "x.zip").read_bytes() == content
 
 
 def test_several_archives_have_a_folder_each(fetched, tmp_path):
     handle = JobHandle("7", variables={"links": ["/a", "/b"]})
     answers = [reply(zipped(a=b"1")), reply(zipped(a=b"1"))]
-    fetched(*answers, output="zip", endpoint="{links}", handle=handle, destination=f"{tmp_path}/")
+    fetched(*answers, output_type="zip", endpoint="{links}", handle=handle, destination=f"{tmp_path}/")
     assert everything_in(tmp_path) == ["0", "0/a", "1", "1/a"]
 
 
@@ -404,7 +406,9 @@ def test_several_archives_share_their_limits(fetched, tmp_path, limits):
     handle = JobHandle("7", variables={"links": ["/a", "/b"]})
     answers = [reply(zipped(a=b"1" * 600)), reply(zipped(a=b"2" * 600))]
     with pytest.raises(exceptions.AsyncApiResultFailed, match=next(iter(limits))):
-        fetched(*answers, output="zip", endpoint="{links}", handle=handle, destination=f"{tmp_path}/", limits=limits)
+        fetched(
+            *answers, output_type="zip", endpoint="{links}", handle=handle, destination=f"{tmp_path}/", limits=limits
+        )
     assert everything_in(tmp_path) == []
 
 
@@ -412,7 +416,7 @@ def test_what_is_no_archive_is_shown(fetched, tmp_path):
     with pytest.raises(exceptions.AsyncApiResultFailed) as caught:
         fetched(
             reply({"error": "not ready", "you": "hunter22"}, content_type="application/json"),
-            output="zip",
+            output_type="zip",
             destination=f"{tmp_path}/a/",
         )
     assert "/jobs/7 answered 200 with 41 bytes of application/json, which are no zip archive" in str(caught.value)
@@ -426,13 +430,13 @@ def test_what_is_no_archive_is_shown(fetched, tmp_path):
 def test_a_bad_archive_leaves_nothing(fetched, tmp_path, content):
     (tmp_path / "in").mkdir()
     with pytest.raises(exceptions.AsyncApiResultFailed, match=r"nothing was kept|no zip archive"):
-        fetched(reply(content), output="zip", destination=f"{tmp_path}/in/a/")
+        fetched(reply(content), output_type="zip", destination=f"{tmp_path}/in/a/")
     assert everything_in(tmp_path) == ["in"]
 
 
 def test_an_archive_needs_a_folder(fetched, server, tmp_path):
     with pytest.raises(exceptions.AsyncApiConfigurationError, match="an archive is unpacked into a folder"):
-        fetched(output="zip", destination=f"{tmp_path}/x.zip")
+        fetched(output_type="zip", destination=f"{tmp_path}/x.zip")
     assert server.asked == []
 
 
@@ -518,7 +522,7 @@ def test_failed_records_of_a_table_are_counted(fetched):
 @pytest.mark.parametrize(("action", "kept"), [("warn", True), ("fail", False)])
 def test_a_member_of_an_archive_may_say_what_failed(fetched, tmp_path, action, kept):
     content = zipped(a=b"1", out__result_json=json.dumps(states("ok", "failed")).encode())
-    given = {"failed_records": {**FAILED, "member": "result.json"}, "on_partial": action, "output": "zip"}
+    given = {"failed_records": {**FAILED, "member": "result.json"}, "on_partial": action, "output_type": "zip"}
     if kept:
         assert fetched(reply(content), **given, destination=f"{tmp_path}/")["failed_records"] == 1
     else:
@@ -531,7 +535,7 @@ def test_a_member_that_should_say_what_failed_has_to_be_there(fetched, tmp_path)
     with pytest.raises(exceptions.AsyncApiResultFailed, match=r"the archive has no member 'result.json'; it has a"):
         fetched(
             reply(zipped(a=b"1")),
-            output="zip",
+            output_type="zip",
             failed_records={**FAILED, "member": "result.json"},
             destination=f"{tmp_path}/",
         )
@@ -546,7 +550,7 @@ def test_a_member_that_should_say_what_failed_may_not_be_huge(fetched, tmp_path,
     ):
         fetched(
             reply(zipped(result_json=json.dumps(states("ok")).encode() + b" ")),
-            output="zip",
+            output_type="zip",
             failed_records={**FAILED, "member": "result.json"},
             destination=f"{tmp_path}/",
         )
@@ -555,7 +559,7 @@ def test_a_member_that_should_say_what_failed_may_not_be_huge(fetched, tmp_path,
 def test_an_archive_that_is_kept_whole_is_not_looked_into(fetched, tmp_path):
     with pytest.raises(exceptions.AsyncApiConfigurationError, match="only where it is unpacked"):
         fetched(
-            output="zip",
+            output_type="zip",
             failed_records={**FAILED, "member": "result.json"},
             destination=f"{tmp_path}/x.zip",
             limits={"unpack": False},
@@ -573,7 +577,11 @@ def test_the_job_is_removed_once_the_result_is_safe(fetched, server, tmp_path):
         return reply(b"", 200)(connection, asked)
 
     fetched(
-        reply(b"abc"), delete, output="file", destination=f"{tmp_path}/x", cleanup={"endpoint": "/jobs/{identifier}"}
+        reply(b"abc"),
+        delete,
+        output_type="file",
+        destination=f"{tmp_path}/x",
+        cleanup={"endpoint": "/jobs/{identifier}"},
     )
     assert targets(server) == ["GET /jobs/7", "DELETE /jobs/7"]
     assert there == [True]
@@ -609,13 +617,13 @@ def test_a_result_that_may_still_be_fetched_is_not_cleaned_up(fetched, server, t
     with pytest.raises(exceptions.AsyncApiUnavailable):
         fetched(*[reply(b"", 503)] * 5, **given)
     with pytest.raises(exceptions.AsyncApiResultFailed, match="max_bytes"):
-        fetched(reply(b"x" * 11), output="file", destination=f"{tmp_path}/x", limits={"max_bytes": 10}, **given)
+        fetched(reply(b"x" * 11), output_type="file", destination=f"{tmp_path}/x", limits={"max_bytes": 10}, **given)
     assert not any(target.startswith("DELETE") for target in targets(server))
 
 
 def test_a_cleanup_that_fails_loses_nothing(fetched, tmp_path):
     answers = [reply(b"abc"), reply({"detail": "no"}, 403)]
-    fetched(*answers, output="file", destination=f"{tmp_path}/x", cleanup={"endpoint": "/jobs/7"})
+    fetched(*answers, output_type="file", destination=f"{tmp_path}/x", cleanup={"endpoint": "/jobs/7"})
     assert (tmp_path / "x").read_bytes() == b"abc"
 
 
@@ -624,7 +632,7 @@ def test_a_commit_that_fails_leaves_the_job_where_it_is(fetched, server, tmp_pat
     with pytest.raises(exceptions.AsyncApiConfigurationError, match="is a folder, and the result has a file"):
         fetched(
             reply(zipped(**{"0": b"1", "a": b"2"})),
-            output="zip",
+            output_type="zip",
             destination=f"{tmp_path}/",
             cleanup={"endpoint": "/jobs/7"},
         )
@@ -689,7 +697,7 @@ class Breaking:
 )
 def test_a_server_that_resets_is_asked_for_the_rest_or_for_all(fetched, server, tmp_path, given, most):
     server.routes["/jobs/7"] = breaking = Breaking(500_000, **given)
-    manifest = fetched(output="file", destination=f"{tmp_path}/x")
+    manifest = fetched(output_type="file", destination=f"{tmp_path}/x")
     assert (tmp_path / "x").read_bytes() == BODY
     assert manifest["sha256"] == [hashlib.sha256(BODY).hexdigest()]
     assert len(breaking.ranges) <= most
@@ -701,14 +709,14 @@ def test_a_server_that_resets_is_asked_for_the_rest_or_for_all(fetched, server, 
 
 def test_a_length_that_lies_leaves_nothing(fetched, tmp_path):
     with pytest.raises(exceptions.AsyncApiUnavailable):
-        fetched(*[broken(b"abc")] * 5, output="file", destination=f"{tmp_path}/a/x")
+        fetched(*[broken(b"abc")] * 5, output_type="file", destination=f"{tmp_path}/a/x")
     assert everything_in(tmp_path) == []
 
 
 def test_a_length_that_is_too_much_is_refused_before_it_comes(fetched, server, tmp_path):
     answer = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\nabc")
     with pytest.raises(exceptions.AsyncApiResultFailed, match="max_bytes"):
-        fetched(answer, output="file", destination=f"{tmp_path}/a/x")
+        fetched(answer, output_type="file", destination=f"{tmp_path}/a/x")
     assert len(server.asked) == 1
     assert everything_in(tmp_path) == []
 
@@ -721,19 +729,19 @@ def test_a_file_that_drips_is_whole_in_the_end(fetched, server, tmp_path):
             time.sleep(0.001)
         return True
 
-    assert fetched(drip, output="file", destination=f"{tmp_path}/x")["bytes"] == 100
+    assert fetched(drip, output_type="file", destination=f"{tmp_path}/x")["bytes"] == 100
 
 
 def test_a_file_that_is_not_what_was_stated_leaves_nothing(fetched, tmp_path):
     answers = [reply(b"xyz", content_md5=b64encode(hashlib.md5(b"abc").digest()).decode())] * 5
     with pytest.raises(exceptions.AsyncApiUnavailable, match=r"content-md5 states md5 .*5 errors in a row"):
-        fetched(*answers, output="file", destination=f"{tmp_path}/a/x")
+        fetched(*answers, output_type="file", destination=f"{tmp_path}/a/x")
     handle = JobHandle("7", variables={"sha": f"sha256:{hashlib.sha256(b'abc').hexdigest()}"})
     assert fetched(
-        reply(b"xyz"), reply(b"abc"), handle=handle, output="file", checksum="{sha}", destination=f"{tmp_path}/x"
+        reply(b"xyz"), reply(b"abc"), handle=handle, output_type="file", checksum="{sha}", destination=f"{tmp_path}/x"
     )
     with pytest.raises(exceptions.AsyncApiConfigurationError, match="checksum: 'abc' can't be a checksum"):
-        fetched(output="file", checksum="abc", destination=f"{tmp_path}/x")
+        fetched(output_type="file", checksum="abc", destination=f"{tmp_path}/x")
     assert everything_in(tmp_path) == ["x"]
 
 
@@ -747,7 +755,7 @@ def test_files_are_fetched_at_the_same_time(fetched, server, tmp_path):
     links = [f"/{number}.csv" for number in range(6)]
     server.routes |= dict.fromkeys(links, behave)
     handle = JobHandle("7", variables={"links": links})
-    manifest = fetched(output="file", endpoint="{links}", handle=handle, concurrency=3, destination=f"{tmp_path}/")
+    manifest = fetched(output_type="file", endpoint="{links}", handle=handle, concurrency=3, destination=f"{tmp_path}/")
     assert [Path(path).read_text() for path in manifest["paths"]] == links
 
 
@@ -768,7 +776,7 @@ def test_one_file_that_fails_ends_the_others(fetched, server, tmp_path):
     server.routes |= {"/a": failing, "/b": endless}
     handle = JobHandle("7", variables={"links": ["/a", "/b"]})
     with pytest.raises(exceptions.AsyncApiUnauthorized):
-        fetched(output="file", endpoint="{links}", handle=handle, destination=f"{tmp_path}/a/")
+        fetched(output_type="file", endpoint="{links}", handle=handle, destination=f"{tmp_path}/a/")
     assert everything_in(tmp_path) == []
 
 
@@ -786,14 +794,16 @@ def tarred(**members: bytes) -> bytes:
 
 
 def test_a_tar_archive_is_unpacked(fetched, tmp_path):
-    manifest = fetched(reply(tarred(a=b"1", b=b"22")), output="tar", destination=f"{tmp_path}/")
+    manifest = fetched(reply(tarred(a=b"1", b=b"22")), output_type="tar", destination=f"{tmp_path}/")
     assert (manifest["members"], manifest["bytes"], everything_in(tmp_path)) == (2, 3, ["a", "b"])
 
 
 @pytest.mark.parametrize(("output", "content"), [("zip", tarred(a=b"1")), ("tar", zipped(a=b"1"))])
 def test_one_kind_of_archive_is_not_the_other(fetched, tmp_path, output, content):
-    with pytest.raises(exceptions.AsyncApiResultFailed, match=f"output='{output}': .* which are no {output} archive"):
-        fetched(reply(content), output=output, destination=f"{tmp_path}/")
+    with pytest.raises(
+        exceptions.AsyncApiResultFailed, match=f"output_type='{output}': .* which are no {output} archive"
+    ):
+        fetched(reply(content), output_type=output, destination=f"{tmp_path}/")
 
 
 def test_the_password_of_an_archive_is_in_the_connection(fetched, server, tmp_path, monkeypatch):
@@ -801,7 +811,7 @@ def test_the_password_of_an_archive_is_in_the_connection(fetched, server, tmp_pa
     monkeypatch.setenv("AIRFLOW_CONN_LOCKED", json.dumps({"host": server.url, "extra": extra}))
     hook = AsyncApiHook("locked")
     server.plays(reply(bytes.fromhex(ENCRYPTED)))
-    plan = FetchPlan.parse({"endpoint": "/x", "output": "zip"})
+    plan = FetchPlan.parse({"endpoint": "/x", "output_type": "zip"})
     fetch(hook, plan, JobHandle("7"), f"{tmp_path}/", Limits(10 * MIB, 10, 200, 1000))
     hook.close()
     assert (tmp_path / "a.csv").read_bytes() == b"a,b\n1,2\n"
@@ -811,7 +821,12 @@ def test_the_password_of_an_archive_is_in_the_connection(fetched, server, tmp_pa
     ("unpack", "kept"), [(True, {"x.csv": b"a\n1\n"}), (False, {"x.csv.gz": gzip.compress(b"a\n1\n", mtime=0)})]
 )
 def test_a_gzip_file_is_undone_or_kept(fetched, server, tmp_path, unpack, kept):
-    given = {"output": "gzip", "endpoint": "/x.csv.gz", "destination": f"{tmp_path}/", "limits": {"unpack": unpack}}
+    given = {
+        "output_type": "gzip",
+        "endpoint": "/x.csv.gz",
+        "destination": f"{tmp_path}/",
+        "limits": {"unpack": unpack},
+    }
     fetched(reply(gzip.compress(b"a\n1\n", mtime=0)), **given)
     assert {name: (tmp_path / name).read_bytes() for name in everything_in(tmp_path)} == kept
 
@@ -991,7 +1006,7 @@ def test_a_try_replaces_what_an_earlier_one_has_left(fetched, server, tmp_path):
     def once(name: str, save: Any, *, is_retry: bool = False) -> None:
         owner = Owner("dag/run/task/-1", is_retry=is_retry, secret=lambda: b"key")
         server.plays(reply(zipped(**{name: b"1"})))
-        plan = FetchPlan.parse({"endpoint": "/x", "output": "zip", "cleanup": {"endpoint": "/x"}})
+        plan = FetchPlan.parse({"endpoint": "/x", "output_type": "zip", "cleanup": {"endpoint": "/x"}})
         hook = AsyncApiHook("api")
         try:
             fetch(hook, plan, JobHandle("7"), f"{tmp_path}/", Limits(MIB, 9, 200, 9), save, owner)
@@ -1029,11 +1044,11 @@ def test_a_row_that_is_no_json_is_named_by_its_number_and_place(fetched, tmp_pat
     pages = reply(b'{"rows": [{"n": 1}, {"n": {"deep": %s}}]}' % value, content_type="application/json")
     place = rf"result: row 2: .*{problem}.* at \$\.n\.deep"
     with pytest.raises(exceptions.AsyncApiRejected, match=place):
-        fetched(pages, output="pages", result_path="rows[*]", endpoint="/a?page={page}", pages=1)
+        fetched(pages, output_type="pages", result_path="rows[*]", endpoint="/a?page={page}", pages=1)
     with pytest.raises(exceptions.AsyncApiRejected, match=place):
         fetched(
             pages,
-            output="pages",
+            output_type="pages",
             result_path="rows[*]",
             endpoint="/a?page={page}",
             pages=1,
@@ -1061,7 +1076,7 @@ def test_an_integer_beyond_64_bits_stays_exact(fetched, tmp_path):
 
 
 def test_the_content_type_of_a_manifest_can_be_stored_whatever_the_header_holds(fetched, tmp_path):
-    manifest = fetched(reply(b"a", content_type="text/x\0y"), output="file", destination=f"{tmp_path}/a")
+    manifest = fetched(reply(b"a", content_type="text/x\0y"), output_type="file", destination=f"{tmp_path}/a")
     assert manifest["content_type"] == "text/x�y"
 
 

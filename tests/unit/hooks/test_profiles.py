@@ -96,6 +96,7 @@ def test_a_name_cannot_lead_elsewhere(name: str) -> None:
         (b"\xff\xfe", "'mine': isn't TOML"),
         ("[submit]", "unknown table 'submit'"),
         ("trigger = 5", "unknown table 'trigger'"),
+        ('[fetch]\noutput = "zip"', r"\[fetch\] output: this parameter is called output_type"),
         ('[status]\ncompletion = "a"', r"unknown key 'completion' in \[status\].*completion_key"),
         ('[connection]\nprofile = "other"', "unknown key 'profile'"),
         ('[cancel]\nidentifier = "a"', "unknown key 'identifier'"),
@@ -174,7 +175,7 @@ def test_operators_fill_in_from_the_profile_what_the_dag_leaves_out() -> None:
         )
         assert wait.describe()["poke_interval"] == interval
     fetch = AsyncApiFetchOperator(task_id="fetch", profile="vayana", job="j", destination="file:///x/")
-    assert fetch.describe()["output"] == "zip"
+    assert fetch.describe()["output_type"] == "zip"
 
 
 def test_the_profile_of_the_task_goes_before_that_of_the_connection(connect: Any) -> None:

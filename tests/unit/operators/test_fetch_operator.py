@@ -68,7 +68,7 @@ def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_pat
 
 
 def test_a_task_that_is_killed_leaves_nothing(api: ApiServer, tmp_path: Any, monkeypatch: Any) -> None:
-    operator = fetching(output="file", destination=f"{tmp_path}/a/x")
+    operator = fetching(output_type="file", destination=f"{tmp_path}/a/x")
     operator.on_kill()
 
     def killing(*_: Any) -> Any:

@@ -93,8 +93,8 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
         ),
         (sensor, {"rules": [{"selector": "a", "in": "b", "outcome": "well"}]}, ConfigurationError, "well"),
         (sensor, {"error_waits": {200: 5}}, ConfigurationError, "error_waits"),
-        (fetch, {"output": "zipp"}, ConfigurationError, "zipp"),
-        (fetch, {"result_path": "a[", "output": "result"}, SelectorError, "result_path"),
+        (fetch, {"output_type": "zipp"}, ConfigurationError, "zipp"),
+        (fetch, {"result_path": "a[", "output_type": "result"}, SelectorError, "result_path"),
         (fetch, {"locate": {"endpoint": "/", "capture": {"link": "a["}}}, SelectorError, "link"),
         (fetch, {"locate": {"capture": {"link": "a"}}}, ConfigurationError, "locate: endpoint is missing"),
         (fetch, {"locate": 5}, ConfigurationError, "locate"),
@@ -104,17 +104,27 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
         (sensor, {"poke_interval": "30 s"}, ConfigurationError, "poke_interval"),
         (sensor, {"silent_fail": True}, ConfigurationError, "silent_fail"),
         (sensor, {"callback": "yes"}, ConfigurationError, "callback: has to be True"),
-        (fetch, {"callback": True, "output": "file", "destination": "/x"}, ConfigurationError, "callback: what a job"),
+        (
+            fetch,
+            {"callback": True, "output_type": "file", "destination": "/x"},
+            ConfigurationError,
+            "callback: what a job",
+        ),
         (sensor, {"deferrable": True, "headers": {"X-API-Key": "abc"}}, ConfigurationError, "X-API-Key.*connection"),
         (sensor, {"deferrable": True, "query_params": {"token": "abc"}}, ConfigurationError, "query_params: 'token'"),
-        (fetch, {"output": "file"}, ConfigurationError, "destination: output='file' needs one"),
-        (fetch, {"output": "zip"}, ConfigurationError, "destination: output='zip' needs one"),
-        (fetch, {"profile": "vayana"}, ConfigurationError, "destination: output='zip' needs one"),
-        (fetch, {"output": "zip", "destination": "/{{ ds }}/x.zip"}, ConfigurationError, "with a slash"),
-        (fetch, {"output": "pages"}, ConfigurationError, "has to name {page} or {offset}"),
+        (fetch, {"output_type": "file"}, ConfigurationError, "destination: output_type='file' needs one"),
+        (fetch, {"output_type": "zip"}, ConfigurationError, "destination: output_type='zip' needs one"),
+        (fetch, {"profile": "vayana"}, ConfigurationError, "destination: output_type='zip' needs one"),
+        (fetch, {"output_type": "zip", "destination": "/{{ ds }}/x.zip"}, ConfigurationError, "with a slash"),
+        (fetch, {"output_type": "pages"}, ConfigurationError, "has to name {page} or {offset}"),
         (fetch, {"cursor": "next"}, ConfigurationError, "has to name {cursor}"),
         (fetch, {"on_partial": "warn"}, ConfigurationError, "failed_records"),
-        (fetch, {"failed_records": {"selector": "a", "in": 1}, "output": "file"}, ConfigurationError, "failed_records"),
+        (
+            fetch,
+            {"failed_records": {"selector": "a", "in": 1}, "output_type": "file"},
+            ConfigurationError,
+            "failed_records",
+        ),
         (fetch, {"on_partial": "shrug"}, ConfigurationError, "on_partial"),
         (fetch, {"concurrency": 0}, ConfigurationError, "concurrency"),
     ],
@@ -217,7 +227,7 @@ def test_a_typing_error_further_down_the_chain_is_found() -> None:
         for number, (wrong, said) in enumerate(
             [
                 ({"endpoint": "{lnk}"}, r"\{lnk\}"),
-                ({"query_params": {"p": "{page}"}}, r"\{page\}.*output='pages'"),
+                ({"query_params": {"p": "{page}"}}, r"\{page\}.*output_type='pages'"),
                 ({"query_params": {"c": "{cursor}"}, "pages": 4}, r"\{page\}"),
                 ({"query_params": {"p": "{page}", "c": "{cursor}"}, "pages": 4}, r"\{cursor\}.*where cursor says"),
                 ({"query_params": {"p": "{page}"}, "pages": "{pagez}"}, r"pages: '\{pagez\}'"),
@@ -241,12 +251,12 @@ def test_where_nobody_can_know_the_variables_none_is_refused() -> None:
         before = AsyncApiTriggerOperator(task_id="by_profile", endpoint="/jobs")
         AsyncApiSensor(task_id="wait_by_profile", job=before.handle, endpoint="/{whatever}")
         # So it may say how the pages are found, where the request is its own too.
-        AsyncApiFetchOperator(task_id="fetch_by_profile", job="j-1", output="pages", query_params={"p": "{page}"})
+        AsyncApiFetchOperator(task_id="fetch_by_profile", job="j-1", output_type="pages", query_params={"p": "{page}"})
         AsyncApiFetchOperator(task_id="count_by_profile", job="j-1", on_partial="warn")
         # What a template makes may be what is needed.
-        fetch(task_id="pages_by_template", output="pages", query_params={"{{ name }}": "{{ page }}"})
-        fetch(task_id="zip_by_template", output="zip", destination="{{ folder }}")
-        fetch(task_id="file_to_template", output="file", destination=other())
+        fetch(task_id="pages_by_template", output_type="pages", query_params={"{{ name }}": "{{ page }}"})
+        fetch(task_id="zip_by_template", output_type="zip", destination="{{ folder }}")
+        fetch(task_id="file_to_template", output_type="file", destination=other())
         sensor(task_id="secret_by_template", deferrable=True, headers={"X-API-Key": "{{ key }}", "token": "{key}"})
         # Unknown braces in a body are the body's own.
         AsyncApiTriggerOperator(task_id="graphql", identifier="id", json={"query": "{ jobs {id} }"})
@@ -397,6 +407,12 @@ def test_the_requests_for_details_may_name_what_was_captured_before_them() -> No
 
 OF_THE_SENSOR = {"timeout", "deferrable", "start_from_trigger", "end_from_trigger"}
 OF_THE_FETCH = {"destination", "unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes"}
+
+
+@pytest.mark.parametrize(("make", "former", "name"), [(fetch, "output", "output_type")])
+def test_an_argument_under_its_former_name_is_refused_with_the_name(make: Any, former: str, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"task '.*': {former}: this parameter is called {name}"):
+        make(**{former: "x"})
 
 
 def test_the_handle_is_not_found_under_its_old_name() -> None:

@@ -67,7 +67,7 @@ def files(*replies, handle=None, **given):
         return drafts.setdefault(number, MemoryDraft())
 
     script = StreamingScript(make_api(), *replies)
-    given.setdefault("output", "file")
+    given.setdefault("output_type", "file")
     responses = script.run(fetching(script.api, handle=handle, **given).files(open_draft))
     return [drafts[number].content for number in sorted(drafts)], responses, script
 
@@ -163,14 +163,14 @@ def test_a_refusal_is_final_and_says_why(status, error):
 
 
 def test_a_result_too_large_for_memory_is_refused_with_advice():
-    with pytest.raises(BodyTooLargeError, match="which isn't read; a large result can be streamed: output='file'"):
+    with pytest.raises(BodyTooLargeError, match="which isn't read; a large result can be streamed: output_type='file'"):
         value(BodyTooLargeError("GET … answered 200 with a body of more than 5 bytes, which isn't read"))
 
 
 def test_a_coding_that_is_not_undone_is_refused_without_advice_about_size():
     with pytest.raises(RefusedContentError) as caught:
         value(RefusedContentError("GET … answered 200 with the content coding 'br'"))
-    assert "output='file'" not in str(caught.value)
+    assert "output_type='file'" not in str(caught.value)
 
 
 # Rules
@@ -531,7 +531,7 @@ def located(number):
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
 def test_an_expired_url_is_located_again(status):
     script = StreamingScript(make_api(), located(1), answer({}, status), located(2), answer(b"abc"))
-    flow = fetching(script.api, output="file", **LOCATED)
+    flow = fetching(script.api, output_type="file", **LOCATED)
     draft = MemoryDraft()
     script.run(flow.locate())
     script.run(flow.files(lambda _: draft))
@@ -553,7 +553,7 @@ def test_an_expired_url_is_located_again_though_a_rule_could_read_the_answer(sta
 def test_a_transfer_goes_on_at_the_new_url():
     rest = answer(b"defghi", 206, content_range="bytes 3-8/9")
     script = StreamingScript(make_api(), located(1), broken(b"abc"), answer({}, 403), located(2), rest)
-    flow = fetching(script.api, output="file", **LOCATED)
+    flow = fetching(script.api, output_type="file", **LOCATED)
     draft = MemoryDraft()
     script.run(flow.locate())
     script.run(flow.files(lambda _: draft))

@@ -4,22 +4,22 @@ import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.paging import Style
-from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, Output, check_destination, page_variables
+from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, OutputType, check_destination, page_variables
 
 FAILED = {"selector": "rows[*].s", "in": "failed"}
 MEMBER = {**FAILED, "member": "result.json"}
 
 
 def test_a_plan_needs_little():
-    plan = FetchPlan.parse({"endpoint": "/x", "output": None, "pages": None})
-    assert (plan.output, plan.concurrency, plan.paging, plan.partial) == (Output.RESULT, 8, None, None)
+    plan = FetchPlan.parse({"endpoint": "/x", "output_type": None, "pages": None})
+    assert (plan.output_type, plan.concurrency, plan.paging, plan.partial) == (OutputType.RESULT, 8, None, None)
     assert (plan.schedule.max_errors, plan.schedule.interval) == (5, 1)
 
 
 def test_a_plan_may_say_everything():
     plan = FetchPlan.parse(
         {
-            "output": "pages",
+            "output_type": "pages",
             "endpoint": "/x",
             "params": {"page": "{page}"},
             "pages": "{pages}",
@@ -42,26 +42,26 @@ def test_a_plan_may_say_everything():
 
 def test_paging_parameters_alone_mean_pages():
     plan = FetchPlan.parse({"endpoint": "/x", "next_page": "links.next"})
-    assert (plan.output, plan.paging.style) == (Output.PAGES, Style.NEXT_LINK)
+    assert (plan.output_type, plan.paging.style) == (OutputType.PAGES, Style.NEXT_LINK)
 
 
 def test_an_output_that_is_given_wins_over_paging_parameters_of_a_profile():
-    assert FetchPlan.parse({"endpoint": "/x", "next_page": "links.next", "output": "file"}).paging is None
+    assert FetchPlan.parse({"endpoint": "/x", "next_page": "links.next", "output_type": "file"}).paging is None
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"output": "table"}, "output: 'table' isn't one of result, pages, zip, tar, gzip, file"),
-        ({"output": "pages"}, r"has to name \{page\} or \{offset\}"),
+        ({"output_type": "table"}, "output_type: 'table' isn't one of result, pages, zip, tar, gzip, file"),
+        ({"output_type": "pages"}, r"has to name \{page\} or \{offset\}"),
         ({"concurrency": 0}, "concurrency: has to be a whole number of at least 1, not 0"),
         ({"concurrency": True}, "concurrency: has"),
         ({"concurrency": "4"}, "concurrency: has"),
         ({"max_consecutive_errors": 0}, "max_consecutive_errors: has to be a whole number of at least 1"),
         ({"inline": ["a"]}, "inline: has to be the name of a variable"),
-        ({"inline": "a", "output": "zip"}, "inline: a variable holds a value, and output='zip' makes files"),
-        ({"failed_records": FAILED, "output": "file"}, "failed_records: a file is kept as it is"),
-        ({"failed_records": FAILED, "output": "zip"}, "failed_records: needs member, the file in the archive"),
+        ({"inline": "a", "output_type": "zip"}, "inline: a variable holds a value, and output_type='zip' makes files"),
+        ({"failed_records": FAILED, "output_type": "file"}, "failed_records: a file is kept as it is"),
+        ({"failed_records": FAILED, "output_type": "zip"}, "failed_records: needs member, the file in the archive"),
         ({"failed_records": {**FAILED, "member": "a"}}, "failed_records: member names a file in an archive"),
         ({"locate": "/x"}, "locate: has to be a mapping"),
         ({"cleanup_on": "success"}, "cleanup_on: needs cleanup, the request that is sent then"),
@@ -71,11 +71,11 @@ def test_an_output_that_is_given_wins_over_paging_parameters_of_a_profile():
         ),
         ({"result_format": "yaml"}, "result_format: 'yaml'"),
         ({"write_as": "yaml"}, "write_as: 'yaml' isn't one of json, ndjson, parquet, files"),
-        ({"write_as": "json", "output": "file"}, "write_as: is for values and rows, and output='file' keeps"),
-        ({"write_as": "files"}, "write_as: 'files' makes a file of each page, so output has to be 'pages'"),
-        ({"checksum": 1, "output": "file"}, "checksum: has to be a template"),
-        ({"checksum": "{a}"}, "checksum: is for files, and output='result' is read"),
-        ({"total": "a..", "output": "pages", "params": {"page": "{page}"}}, "total: malformed selector"),
+        ({"write_as": "json", "output_type": "file"}, "write_as: is for values and rows, and output_type='file' keeps"),
+        ({"write_as": "files"}, "write_as: 'files' makes a file of each page, so output_type has to be 'pages'"),
+        ({"checksum": 1, "output_type": "file"}, "checksum: has to be a template"),
+        ({"checksum": "{a}"}, "checksum: is for files, and output_type='result' is read"),
+        ({"total": "a..", "output_type": "pages", "params": {"page": "{page}"}}, "total: malformed selector"),
     ],
 )
 def test_what_can_not_be_meant_is_an_error(given, message):
@@ -85,7 +85,7 @@ def test_what_can_not_be_meant_is_an_error(given, message):
 
 @pytest.mark.parametrize(
     "given",
-    [{}, {"output": "pages"}, {"cursor": "next"}, {"on_partial": "warn"}, {"failed_records": MEMBER}],
+    [{}, {"output_type": "pages"}, {"cursor": "next"}, {"on_partial": "warn"}, {"failed_records": MEMBER}],
 )
 def test_what_a_profile_may_still_add_is_not_missed(given):
     assert FetchPlan.parse(given, complete=False)
@@ -94,9 +94,9 @@ def test_what_a_profile_may_still_add_is_not_missed(given):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"failed_records": FAILED, "output": "zip"}, "failed_records: needs member"),
-        ({"failed_records": FAILED, "output": "file"}, "failed_records: a file is kept as it is"),
-        ({"endpoint": "/x", "output": "pages"}, r"has to name \{page\}"),
+        ({"failed_records": FAILED, "output_type": "zip"}, "failed_records: needs member"),
+        ({"failed_records": FAILED, "output_type": "file"}, "failed_records: a file is kept as it is"),
+        ({"endpoint": "/x", "output_type": "pages"}, r"has to name \{page\}"),
         ({"endpoint": "/x", "cursor": "next"}, r"has to name \{cursor\}"),
         ({"endpoint": "/x", "on_partial": "warn"}, "on_partial: needs failed_records"),
         ({"endpoint": "/x", "failed_records": MEMBER}, "failed_records: member names"),
@@ -119,8 +119,8 @@ def test_the_request_has_an_endpoint_unless_the_job_has_given_the_result_already
     ("given", "names"),
     [
         ({}, set()),
-        ({"output": "file", "page_size": 5}, set()),
-        ({"output": "pages"}, {"page", "offset"}),
+        ({"output_type": "file", "page_size": 5}, set()),
+        ({"output_type": "pages"}, {"page", "offset"}),
         ({"pages": 4}, {"page", "offset"}),
         ({"page_size": 5}, {"page", "offset", "limit"}),
         ({"next_page": "next"}, set()),
@@ -134,20 +134,20 @@ def test_only_the_variables_of_the_way_of_paging_are_known(given, names):
 
 
 @pytest.mark.parametrize(
-    ("output", "destination", "unpack", "message"),
+    ("output_type", "destination", "unpack", "message"),
     [
-        (Output.FILE, None, True, "output='file' needs one"),
-        (Output.ZIP, None, False, "output='zip' needs one"),
-        (Output.ZIP, "/data/x.zip", True, "end '/data/x.zip' with a slash"),
-        (Output.ZIP, "/data/x.zip", False, None),
-        (Output.ZIP, "/data/", True, None),
-        (Output.FILE, "/data/x.csv", True, None),
-        (Output.RESULT, None, True, None),
+        (OutputType.FILE, None, True, "output_type='file' needs one"),
+        (OutputType.ZIP, None, False, "output_type='zip' needs one"),
+        (OutputType.ZIP, "/data/x.zip", True, "end '/data/x.zip' with a slash"),
+        (OutputType.ZIP, "/data/x.zip", False, None),
+        (OutputType.ZIP, "/data/", True, None),
+        (OutputType.FILE, "/data/x.csv", True, None),
+        (OutputType.RESULT, None, True, None),
     ],
 )
-def test_files_need_a_place_to_go(output, destination, unpack, message):
+def test_files_need_a_place_to_go(output_type, destination, unpack, message):
     with pytest.raises(ConfigurationError, match=message) if message else contextlib.nullcontext():
-        check_destination(output, destination, unpack=unpack)
+        check_destination(output_type, destination, unpack=unpack)
 
 
 def test_what_a_callback_holds_needs_no_request():
@@ -159,8 +159,11 @@ def test_what_a_callback_holds_needs_no_request():
     ("given", "message"),
     [
         ({"callback": "hint"}, "callback: has to be True or False, not 'hint'"),
-        ({"callback": True, "output": "file"}, "callback: what a job calls back with is one value, and output='file'"),
-        ({"callback": True, "cursor": "next", "params": {"c": "{cursor}"}}, "output='pages' isn't"),
+        (
+            {"callback": True, "output_type": "file"},
+            "callback: what a job calls back with is one value, and output_type='file'",
+        ),
+        ({"callback": True, "cursor": "next", "params": {"c": "{cursor}"}}, "output_type='pages' isn't"),
         ({"callback": False}, "endpoint is missing"),
     ],
 )

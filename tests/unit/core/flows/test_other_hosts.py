@@ -87,7 +87,7 @@ def test_the_next_page_on_another_host_gets_no_credential_in_its_body() -> None:
     with pytest.raises(UnsafeValueError, match="another host gets no credentials"):
         fetch_all(
             script,
-            output="pages",
+            output_type="pages",
             endpoint="/rows",
             json={"k": "{connection.key}"},
             next_page="next",

@@ -21,7 +21,7 @@ from tests.unit.core.flows.script import BASE, START, Script, answer, lost, make
 
 def pages(*replies, handle=None, api=None, **given):
     script = Script(api or make_api(), *replies)
-    plan = FetchPlan.parse({"output": "pages", "endpoint": "/rows", "result_path": "rows", **given})
+    plan = FetchPlan.parse({"output_type": "pages", "endpoint": "/rows", "result_path": "rows", **given})
     script.rows = []
     flow = fetch_pages(
         Fetching(script.api, plan, handle or JobHandle("7", variables={"pages": 3})),
@@ -337,7 +337,9 @@ def test_a_total_that_can_not_be_read_names_the_page():
 def first_inline(*replies, variables=None, **given):
     handle = JobHandle("7", variables={"rows": [1, 2], **(variables or {})})
     script = Script(make_api(), *replies)
-    plan = FetchPlan.parse({"output": "pages", "endpoint": "/rows", "result_path": "rows", "inline": "rows", **given})
+    plan = FetchPlan.parse(
+        {"output_type": "pages", "endpoint": "/rows", "result_path": "rows", "inline": "rows", **given}
+    )
     fetching = Fetching(script.api, plan, handle)
     script.rows = []
     flow = fetch_pages(fetching, plan.paging, lambda rows, _: script.rows.append(rows), inline=fetching.inline_value())
