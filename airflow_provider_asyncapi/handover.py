@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import XComArg
 from airflow.triggers.base import BaseTrigger, StartTriggerArgs
 
+from airflow_provider_asyncapi.core.layouts import TRIGGER_LAYOUT
 from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.core.values import as_list, frozen
@@ -83,6 +84,7 @@ def start_args(sensor: AsyncApiSensor) -> StartTriggerArgs:
     return StartTriggerArgs(
         trigger_cls="airflow_provider_asyncapi.triggers.asyncapi.AsyncApiJobTrigger",
         trigger_kwargs={
+            "version": TRIGGER_LAYOUT,
             "asyncapi_conn_id": sensor.asyncapi_conn_id,
             "spec": sensor.describe(with_connection=False),
             "begin": {

@@ -41,7 +41,7 @@ with DAG(
         progress="process.progress",
         capture={"pages": "result.pages"},
         poke_interval=2,
-        error_waits={503: 1},
+        retry_delays={503: 1},
         deferrable=True,
     )
     rows = AsyncApiFetchOperator(

@@ -18,6 +18,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import NewerLayoutError
+from airflow_provider_asyncapi.core.former_names import FORMER_NAMES
+
+#: The layout of a trigger's arguments. Up to 1, parameters of the sensor had other names.
+TRIGGER_LAYOUT = 2
 
 
 def read_fields(given: Any, what: str, *, version: int, known: Collection[str]) -> dict[str, Any]:
@@ -42,3 +46,14 @@ def read_fields(given: Any, what: str, *, version: int, known: Collection[str]) 
             f" reads up to layout {version}: upgrade it on all workers and triggerers, and restart them"
         )
     return {name: given[name] for name in known if name in given}
+
+
+def upgrade_parameters(parameters: dict[str, Any], layout: int) -> dict[str, Any]:
+    """
+    Return the parameters of a sensor, as a trigger has stored them, under the names that this version reads.
+
+    :param layout: of the trigger's arguments.
+    """
+    if layout >= TRIGGER_LAYOUT:
+        return parameters
+    return {FORMER_NAMES.get(name, name): value for name, value in parameters.items()}

@@ -36,7 +36,7 @@ SCHEDULE_PARAMETERS = (
     "jitter",
     "max_iterations",
     "max_consecutive_errors",
-    "error_waits",
+    "retry_delays",
     "visible_after",
 )
 
@@ -83,7 +83,7 @@ class PollSchedule:
     :param jitter: fraction of each wait that is left to chance (0.1: up to 10 % shorter or longer).
     :param max_polls: how many polls at most.
     :param max_errors: how many transient errors in a row are too many.
-    :param error_waits: status code → wait after it, where the API doesn't say.
+    :param retry_delays: status code → wait after it, where the API doesn't say.
     :param longest_pause: how long a worker waits at most after an error that the API wants a wait for.
     :param visible_after: for how long after the submission a 404 means "not yet".
     """
@@ -95,7 +95,7 @@ class PollSchedule:
     jitter: float = 0.0
     max_polls: int | None = None
     max_errors: int = _MAX_ERRORS
-    error_waits: Mapping[int, float] = field(default_factory=dict)
+    retry_delays: Mapping[int, float] = field(default_factory=dict)
     visible_after: float = 0.0
     longest_pause: float = 600.0
 
@@ -120,7 +120,7 @@ class PollSchedule:
             jitter=_number(given, "jitter", 0.0, most=1.0),
             max_polls=_count(given, "max_iterations"),
             max_errors=_count(given, "max_consecutive_errors") or _MAX_ERRORS,
-            error_waits=parse_error_waits(given.get("error_waits")),
+            retry_delays=parse_retry_delays(given.get("retry_delays")),
             visible_after=_seconds(given, "visible_after", 0.0),
         )
 
@@ -170,8 +170,8 @@ class PollSchedule:
         """
         if said is not None:
             return self.shortest_pause(said)
-        if status is not None and status in self.error_waits:
-            return max(self.error_waits[status], SHORTEST_WAIT)
+        if status is not None and status in self.retry_delays:
+            return max(self.retry_delays[status], SHORTEST_WAIT)
         grown = self.interval * 2.0 ** min(errors - 1, 20)
         return self._spread(min(grown, max(_LONGEST_ERROR_WAIT, self.interval)), rng)
 
@@ -204,7 +204,7 @@ def poke_interval(given: Mapping[str, Any]) -> float:
     return _seconds(given, "poke_interval", _INTERVAL, least=SHORTEST_WAIT)
 
 
-def parse_error_waits(given: Any) -> dict[int, float]:
+def parse_retry_delays(given: Any) -> dict[int, float]:
     """
     Read waits per status code (``{429: 60, 503: 5}``).
 
@@ -213,12 +213,12 @@ def parse_error_waits(given: Any) -> dict[int, float]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"error_waits: has to map status codes to seconds, not be {given!r}")
+        raise ConfigurationError(f"retry_delays: has to map status codes to seconds, not be {given!r}")
     waits: dict[int, float] = {}
     for code, seconds in given.items():
         if not str(code).isdecimal() or not 400 <= int(code) <= 599:  # noqa: PLR2004 - the error status codes
-            raise ConfigurationError(f"error_waits: {code!r} isn't an error status code (400 to 599)")
-        waits[int(code)] = _seconds({"error_waits": seconds}, "error_waits", 0.0)
+            raise ConfigurationError(f"retry_delays: {code!r} isn't an error status code (400 to 599)")
+        waits[int(code)] = _seconds({"retry_delays": seconds}, "retry_delays", 0.0)
     return waits
 
 

@@ -60,7 +60,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     :param capture: variables for the next requests: name to selector.
     :param error_message: the selector of the message in an answer that reports a failure.
     :param max_consecutive_errors: how many transient errors in a row are too many; 5 by default.
-    :param error_waits: seconds to wait after an error, by status code, where the API doesn't say: ``{429: 60}``.
+    :param retry_delays: seconds to wait after an error, by status code, where the API doesn't say: ``{429: 60}``.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
     :param profile: the profile that fills in what is left out; by default the connection's.
     :param asyncapi_conn_id: the connection. (templated)
@@ -114,7 +114,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         capture: dict[str, str | list[str]] | None = None,
         error_message: str | list[str] | None = None,
         max_consecutive_errors: int | None = None,
-        error_waits: dict[int, float] | None = None,
+        retry_delays: dict[int, float] | None = None,
         job_url: str | None = None,
         profile: str | None = None,
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
@@ -241,7 +241,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param on_partial: what to do about failed records: ``fail`` (default), ``warn`` or ``skip``.
     :param error_message: the selector of the message in an answer that reports a failure.
     :param max_consecutive_errors: how many transient errors in a row are too many; 5 by default.
-    :param error_waits: seconds to wait after an error, by status code: ``{429: 60}``.
+    :param retry_delays: seconds to wait after an error, by status code: ``{429: 60}``.
     :param job_url: the job's page at the vendor, for the link in the UI. (templated)
     :param profile: the profile that fills in what is left out; by default the connection's.
     :param asyncapi_conn_id: the connection. (templated)
@@ -322,7 +322,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         on_partial: str | None = None,
         error_message: str | list[str] | None = None,
         max_consecutive_errors: int | None = None,
-        error_waits: dict[int, float] | None = None,
+        retry_delays: dict[int, float] | None = None,
         job_url: str | None = None,
         profile: str | None = None,
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,

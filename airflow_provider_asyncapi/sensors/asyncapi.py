@@ -90,7 +90,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         default as ``[sensors] default_timeout`` says. A shorter ``execution_timeout`` ends each try of a deferred wait
         in the same way.
     :param max_consecutive_errors: how many transient errors in a row are too many; 10 by default.
-    :param error_waits: seconds to wait after an error, by status code, where the API doesn't say: ``{429: 60}``.
+    :param retry_delays: seconds to wait after an error, by status code, where the API doesn't say: ``{429: 60}``.
     :param visible_after: seconds after the submission (after the begin of the wait if ``job`` is a bare identifier) in
         which a 404 means that the job can't be seen yet.
     :param cancel: the request that stops the remote job, sent when the sensor times out or is killed: a mapping with
@@ -197,7 +197,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         max_iterations: int | None = None,
         timeout: float | timedelta = conf.getfloat("sensors", "default_timeout"),  # noqa: B008 - a number
         max_consecutive_errors: int | None = None,
-        error_waits: dict[int, float] | None = None,
+        retry_delays: dict[int, float] | None = None,
         visible_after: float | timedelta | None = None,
         cancel: dict[str, Any] | None = None,
         cleanup: dict[str, Any] | None = None,

@@ -31,7 +31,7 @@ from airflow_provider_asyncapi.core.flows.abandon import abandon
 from airflow_provider_asyncapi.core.flows.callbacks import wait_or_hear
 from airflow_provider_asyncapi.core.flows.wait import expire, stop, wait
 from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.layouts import read_fields
+from airflow_provider_asyncapi.core.layouts import TRIGGER_LAYOUT, read_fields, upgrade_parameters
 from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.redaction import holds_secret, masked_in
@@ -49,8 +49,6 @@ from airflow_provider_asyncapi.xcoms import JOB_KEY, WAIT_KEY, Showing, referenc
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.settings import Api
 
-#: Of the layout of a trigger's arguments; see :mod:`~..core.layouts`.
-VERSION = 1
 #: A trigger's event comes no sooner than this after its start, in seconds. Until the process that deferred the task has
 #: ended, and the executor noticed (its supervisor looks every ``min_heartbeat_interval``), Airflow may take the end of
 #: that process for the end of the task that has just been resumed, and fail it.
@@ -134,7 +132,8 @@ class AsyncApiJobTrigger(BaseTrigger):
         self.wait: Wait | None = None
         self._unreadable: AsyncApiError | None = None
         try:
-            read_fields({**unknown, "version": version}, "the trigger of the wait", version=VERSION, known=())
+            read_fields({**unknown, "version": version}, "the trigger of the wait", version=TRIGGER_LAYOUT, known=())
+            self.spec = upgrade_parameters(spec, version)
             self.wait = Wait.parse(wait) if wait else None
         except AsyncApiError as error:
             # Raised here, it would reach the task as a traceback.
@@ -151,7 +150,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         """Give the class path and the arguments."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         given = {name: getattr(self, name) for name in ("asyncapi_conn_id", "spec", "begin", "end_from_trigger")}
-        return path, {"version": VERSION, **given, "wait": self.wait and self.wait.dump()}
+        return path, {"version": TRIGGER_LAYOUT, **given, "wait": self.wait and self.wait.dump()}
 
     def __repr__(self) -> str:
         job = None if self._latest is None else self._latest.identifier

@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.schedule import PollSchedule
 from airflow_provider_asyncapi.core.selectors import Selection
 
-_PATIENCE_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "error_waits")
+_PATIENCE_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "retry_delays")
 FETCH_PARAMETERS = (
     *REQUEST_PARAMETERS,
     *PAGING_PARAMETERS,

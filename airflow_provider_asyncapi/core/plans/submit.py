@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step, flag
 from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS, RequestTemplate
-from airflow_provider_asyncapi.core.schedule import PollSchedule, parse_error_waits
+from airflow_provider_asyncapi.core.schedule import PollSchedule, parse_retry_delays
 from airflow_provider_asyncapi.core.selectors import Selection, parse_captures
 from airflow_provider_asyncapi.core.templates import CONNECTION
 from airflow_provider_asyncapi.core.values import JsonValue, as_list
@@ -29,7 +29,7 @@ SUBMIT_PARAMETERS = (
     "on_changed_request",
     "cancel",
     "max_consecutive_errors",
-    "error_waits",
+    "retry_delays",
 )
 #: What a look-up takes beside a request.
 _LOOKUP_PARAMETERS = ("identifier", "capture")
@@ -146,7 +146,7 @@ class SubmitPlan:
         schedule = PollSchedule(
             interval=_PATIENCE.interval,
             max_errors=given.get("max_consecutive_errors") or _PATIENCE.max_errors,
-            error_waits=parse_error_waits(given.get("error_waits")),
+            retry_delays=parse_retry_delays(given.get("retry_delays")),
         )
         request = {name: value for name, value in given.items() if name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS)}
         return cls(

@@ -17,7 +17,7 @@ with DAG("watched", schedule=None, default_args={"asyncapi_conn_id": "vendor"}):
             "running_value": "running",
             "progress": "percent",
             "poke_interval": 1,
-            "error_waits": {503: 1},
+            "retry_delays": {503: 1},
             "deferrable": True,
         },
         fetch={"endpoint": "/jobs/{identifier}/rows"},

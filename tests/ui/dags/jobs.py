@@ -32,7 +32,7 @@ for name in ("open_exports", "open_reports", "closed_salaries"):
             "export",
             trigger=SUBMIT,
             status=STATUS,
-            fetch={"endpoint": "/jobs/{identifier}/rows", "job_url": STATUS["job_url"], "error_waits": {503: 5}},
+            fetch={"endpoint": "/jobs/{identifier}/rows", "job_url": STATUS["job_url"], "retry_delays": {503: 5}},
         )
 
 with DAG("open_modes", schedule=None, params=PARAMS, default_args=ARGUMENTS):

@@ -9,7 +9,7 @@ from airflow_provider_asyncapi.core.schedule import (
     SCHEDULE_PARAMETERS,
     SHORTEST_WAIT,
     PollSchedule,
-    parse_error_waits,
+    parse_retry_delays,
     retry_after,
 )
 
@@ -64,7 +64,7 @@ def test_all_parameters_are_read():
         "jitter": 0.1,
         "max_iterations": 240,
         "max_consecutive_errors": 3,
-        "error_waits": {429: 60},
+        "retry_delays": {429: 60},
         "visible_after": 30,
     }
     assert set(given_) == set(SCHEDULE_PARAMETERS)
@@ -103,7 +103,7 @@ def test_what_the_api_says_is_obeyed_and_at_once_is_no_busy_loop():
 
 
 def test_errors_back_off_from_the_interval():
-    schedule = PollSchedule(interval=10, error_waits={429: 60.0, 503: 0.0})
+    schedule = PollSchedule(interval=10, retry_delays={429: 60.0, 503: 0.0})
     assert [schedule.after_error(errors, None, None, middle) for errors in (1, 2, 3, 7, 99)] == [10, 20, 40, 300, 300]
     assert schedule.after_error(5, 429, None, middle) == 60.0
     assert schedule.after_error(5, 503, None, middle) == SHORTEST_WAIT
@@ -118,7 +118,7 @@ SCHEDULES = st.builds(
     backoff=st.floats(1, 1e6),
     max_interval=st.floats(SHORTEST_WAIT, 1e6),
     jitter=st.floats(0, 1),
-    error_waits=st.dictionaries(st.sampled_from([429, 503]), st.floats(0, 1e6)),
+    retry_delays=st.dictionaries(st.sampled_from([429, 503]), st.floats(0, 1e6)),
 )
 
 
@@ -165,11 +165,11 @@ def test_polls_that_nobody_counted_are_taken_as_made():
         ({"max_iterations": True}, "max_iterations: has to be a whole number"),
         ({"max_consecutive_errors": 0}, "max_consecutive_errors: has to be a whole number of at least 1"),
         ({"visible_after": "1h"}, "visible_after: has to be a finite number"),
-        ({"error_waits": [429]}, r"error_waits: has to map status codes to seconds, not be \[429\]"),
-        ({"error_waits": ""}, "error_waits: has to map status codes to seconds, not be ''"),
-        ({"error_waits": {200: 5}}, r"error_waits: 200 isn't an error status code \(400 to 599\)"),
-        ({"error_waits": {"4²9": 5}}, "error_waits: '4²9' isn't an error status code"),
-        ({"error_waits": {429: -1}}, "error_waits: has to be at least 0, not -1"),
+        ({"retry_delays": [429]}, r"retry_delays: has to map status codes to seconds, not be \[429\]"),
+        ({"retry_delays": ""}, "retry_delays: has to map status codes to seconds, not be ''"),
+        ({"retry_delays": {200: 5}}, r"retry_delays: 200 isn't an error status code \(400 to 599\)"),
+        ({"retry_delays": {"4²9": 5}}, "retry_delays: '4²9' isn't an error status code"),
+        ({"retry_delays": {429: -1}}, "retry_delays: has to be at least 0, not -1"),
     ],
 )
 def test_an_impossible_schedule_is_an_error_that_names_the_parameter(given_, message):
@@ -178,8 +178,8 @@ def test_an_impossible_schedule_is_an_error_that_names_the_parameter(given_, mes
 
 
 def test_waits_per_status_code_may_be_written_as_json_does():
-    assert parse_error_waits({"429": 60, 503: timedelta(seconds=5)}) == {429: 60.0, 503: 5.0}
-    assert parse_error_waits(None) == {}
+    assert parse_retry_delays({"429": 60, 503: timedelta(seconds=5)}) == {429: 60.0, 503: 5.0}
+    assert parse_retry_delays(None) == {}
 
 
 RUBBISH = (

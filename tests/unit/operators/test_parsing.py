@@ -92,7 +92,7 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
             "id is missing",
         ),
         (sensor, {"rules": [{"selector": "a", "in": "b", "outcome": "well"}]}, ConfigurationError, "well"),
-        (sensor, {"error_waits": {200: 5}}, ConfigurationError, "error_waits"),
+        (sensor, {"retry_delays": {200: 5}}, ConfigurationError, "retry_delays"),
         (fetch, {"output_type": "zipp"}, ConfigurationError, "zipp"),
         (fetch, {"result_path": "a[", "output_type": "result"}, SelectorError, "result_path"),
         (fetch, {"locate": {"endpoint": "/", "capture": {"link": "a["}}}, SelectorError, "link"),
@@ -409,7 +409,13 @@ OF_THE_SENSOR = {"timeout", "deferrable", "start_from_trigger", "end_from_trigge
 OF_THE_FETCH = {"destination", "unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes"}
 
 
-@pytest.mark.parametrize(("make", "former", "name"), [(fetch, "output", "output_type")])
+@pytest.mark.parametrize(
+    ("make", "former", "name"),
+    [
+        (fetch, "output", "output_type"),
+        *((make, "error_waits", "retry_delays") for make in (submit, sensor, fetch)),
+    ],
+)
 def test_an_argument_under_its_former_name_is_refused_with_the_name(make: Any, former: str, name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"task '.*': {former}: this parameter is called {name}"):
         make(**{former: "x"})

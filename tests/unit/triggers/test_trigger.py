@@ -693,7 +693,7 @@ def test_a_secret_in_a_request_is_refused_by_name(spec: dict[str, Any], named: s
             "capture": {"login_selector": "data.token"},
             "json": {"query": "query($token: String!) { job(token: $token) }"},
         },
-        {"error_waits": {429: 60}},
+        {"retry_delays": {429: 60}},
     ],
 )
 def test_a_request_without_secrets_is_stored(spec: dict[str, Any]) -> None:

@@ -397,7 +397,7 @@ def test_a_rule_that_cannot_read_an_error_page_does_not_speak_of_it():
 
 # Patience
 
-SCHEDULE = PollSchedule(interval=2.0, max_errors=3, error_waits={503: 7.0})
+SCHEDULE = PollSchedule(interval=2.0, max_errors=3, retry_delays={503: 7.0})
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])

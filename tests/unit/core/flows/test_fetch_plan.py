@@ -32,12 +32,12 @@ def test_a_plan_may_say_everything():
             "failed_records": FAILED,
             "on_partial": "warn",
             "max_consecutive_errors": 9,
-            "error_waits": {429: 60},
+            "retry_delays": {429: 60},
         }
     )
     assert plan.cleanup.step.request.method == "DELETE"
     assert plan.locate.captures
-    assert (plan.schedule.max_errors, plan.schedule.error_waits) == (9, {429: 60})
+    assert (plan.schedule.max_errors, plan.schedule.retry_delays) == (9, {429: 60})
 
 
 def test_paging_parameters_alone_mean_pages():

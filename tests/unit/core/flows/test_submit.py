@@ -53,13 +53,13 @@ def test_a_plan_takes_all_parameters_of_the_operator():
             **FIELDS,
             "start": {"endpoint": "/jobs/{identifier}/start"},
             "max_consecutive_errors": 3,
-            "error_waits": {503: 9},
+            "retry_delays": {503: 9},
             "poke_interval": 5,
         }
     )
     assert plan.submit.request.method == "POST"
     assert [step.request.method for step in plan.start] == ["POST"]
-    assert (plan.schedule.max_errors, plan.schedule.error_waits) == (3, {503: 9.0})
+    assert (plan.schedule.max_errors, plan.schedule.retry_delays) == (3, {503: 9.0})
     assert {"identifier", "start", "rules", "json"} <= set(SUBMIT_PARAMETERS)
 
 

@@ -480,7 +480,7 @@ def test_a_job_that_failed_already_fails():
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 521])
 def test_transient_errors_back_off(status):
     trouble = answer({"message": "busy"}, status)
-    _, script = waited(trouble, trouble, trouble, RUNNING, trouble, DONE, error_waits={429: 77})
+    _, script = waited(trouble, trouble, trouble, RUNNING, trouble, DONE, retry_delays={429: 77})
     assert script.sleeps == ([77, 77, 77, 10, 77] if status == 429 else [10, 20, 40, 10, 10])
     assert [poll.errors for poll in script.polls] == [1, 2, 3, 0, 1, 0]
     assert f"GET {BASE}/jobs/7 answered {status}: busy; polling again in" in script.said
@@ -731,7 +731,7 @@ def test_a_last_poll_that_another_process_may_not_make_is_not_made_after_a_hand_
 @pytest.mark.parametrize("pause", [0.5, 20])
 def test_after_an_error_the_last_poll_is_made_at_the_deadline(pause):
     errors = [answer({}, 503)] * 2
-    handle, script = waited(*errors, DONE, at=state(deadline=START + 22), error_waits={503: pause}, poke_interval=1)
+    handle, script = waited(*errors, DONE, at=state(deadline=START + 22), retry_delays={503: pause}, poke_interval=1)
     assert handle.outcome is Outcome.SUCCESS
     assert script.times[-1] <= 22
 
@@ -904,16 +904,16 @@ REPLIES = st.one_of(
     jitter=st.floats(0, 1),
     dice=st.floats(0, 0.999),
     deadline=st.one_of(st.none(), st.floats(-10, 100)),
-    error_waits=st.dictionaries(st.sampled_from([404, 429, 500, 503]), st.floats(0, 10)),
+    retry_delays=st.dictionaries(st.sampled_from([404, 429, 500, 503]), st.floats(0, 10)),
 )
 @settings(max_examples=300, deadline=None)
-def test_whatever_an_api_answers_the_loop_does_not_spin(replies, interval, jitter, dice, deadline, error_waits):
+def test_whatever_an_api_answers_the_loop_does_not_spin(replies, interval, jitter, dice, deadline, retry_delays):
     api = make_api()
     script = Script(type(api)(api.settings, api.redact, api.clock, lambda: dice), *replies, DONE)
     with_deadline = state(deadline=None if deadline is None else START + deadline)
     plan = plan_fields(
-        poke_interval=interval, jitter=jitter, error_waits=error_waits, visible_after=1000, max_consecutive_errors=100,
-        initial_delay=1,
+        poke_interval=interval, jitter=jitter, retry_delays=retry_delays, visible_after=1000,
+        max_consecutive_errors=100, initial_delay=1,
     )  # fmt: skip
     with contextlib.suppress(AsyncApiError):
         script.run(wait(script.api, WaitPlan.parse(plan), with_deadline))
