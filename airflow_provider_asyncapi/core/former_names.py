@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 #: The former name → the name.
-FORMER_NAMES: Mapping[str, str] = {"output": "output_type", "error_waits": "retry_delays"}
+FORMER_NAMES: Mapping[str, str] = {"output": "output_type", "error_waits": "retry_delays", "total": "total_rows"}
 
 
 def find_former_name(given: Collection[str], known: Collection[str]) -> str | None:

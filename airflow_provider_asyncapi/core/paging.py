@@ -9,7 +9,8 @@ next link      ``next_page``: selector of a URL, or ``header:Link`` (RFC 8288)  
 cursor         ``cursor``: selector of the next cursor                                 ``{cursor}``
 =============  =====================================================================  =================================
 
-``page_size`` may be given with each, and is named ``{limit}``. ``total`` finds how many rows each page says there are.
+``page_size`` may be given with each, and is named ``{limit}``. ``total_rows`` finds the number of all
+rows in each page.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ PAGING_PARAMETERS = (
     "cursor",
     "page_size",
     "max_pages",
-    "total",
+    "total_rows",
 )
 #: The variables that only the requests of pages have.
 PAGE_VARIABLES = frozenset({"page", "offset", "limit", "cursor"})
@@ -68,7 +69,7 @@ class Paging:
     :param pointer: where a page names the next one, as a link or a cursor.
     :param size: how many rows a page should have.
     :param limit: how many pages are too many.
-    :param total: where a page states how many rows all pages have.
+    :param total_rows: where a page states how many rows all pages have.
     """
 
     style: Style
@@ -79,7 +80,7 @@ class Paging:
     pointer: Selection | None = None
     size: int | None = None
     limit: int = 10_000
-    total: Selection | None = None
+    total_rows: Selection | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], names: set[str] | None) -> Paging:
@@ -107,7 +108,7 @@ class Paging:
             pointer=Selection.parse(given[pointer], pointer) if pointer else None,
             size=size,
             limit=_integer(given, "max_pages", 10_000, least=1),
-            total=Selection.parse_optional(given.get("total"), "total"),
+            total_rows=Selection.parse_optional(given.get("total_rows"), "total_rows"),
         )
 
     def numbers(self, variables: Variables) -> list[int] | None:

@@ -222,7 +222,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param cursor: the selector of the next page's cursor; the request names it ``{cursor}``.
     :param page_size: rows per page, for requests that name ``{offset}`` and ``{limit}``.
     :param max_pages: how many pages are too many; 10,000 by default.
-    :param total: the selector of the number of rows that each page states: they have to agree, and to be right.
+    :param total_rows: the selector of the number of rows that each page states: they have to agree, and to be right.
     :param concurrency: how many pages of known number, or files, are fetched at a time; 8 by default.
     :param unpack: whether a ``zip``, ``tar`` or ``gzip`` is unpacked, or kept whole.
     :param max_bytes: the largest result, in bytes, unpacked; 100 GiB by default.
@@ -307,7 +307,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         cursor: str | list[str] | None = None,
         page_size: int | None = None,
         max_pages: int | None = None,
-        total: str | list[str] | None = None,
+        total_rows: str | list[str] | None = None,
         concurrency: int | None = None,
         unpack: bool = True,
         max_bytes: int = 100 * 1024**3,

@@ -85,7 +85,7 @@ class _Ledger:
     collect: Collect
     pages: int = 0
     rows: int = 0
-    total: float | None = None
+    total_rows: float | None = None
     empty: Page | None = None
 
     def enter(self, page: Page, *, may_be_empty: bool = True, is_read: bool = True) -> None:
@@ -108,22 +108,24 @@ class _Ledger:
 
     def close(self) -> None:
         """Compare the number of rows with what the pages say."""
-        if self.total is not None and self.rows != self.total:
-            raise ResultError(f"total: the pages say that there are {self.total:g} rows, and have {self.rows}")
+        if self.total_rows is not None and self.rows != self.total_rows:
+            raise ResultError(
+                f"total_rows: the pages say that there are {self.total_rows:g} rows, and have {self.rows}"
+            )
 
     def _compare_total(self, page: Page) -> None:
-        if self.paging.total is None or page.is_no_data:
+        if self.paging.total_rows is None or page.is_no_data:
             return
         try:
-            total = as_number(self.paging.total.value(page.response, self.fetching.scope))
+            total = as_number(self.paging.total_rows.value(page.response, self.fetching.scope))
         except AsyncApiError as error:
-            raise error.with_message(f"{page.name}: total: {self.fetching.api.redact(str(error))}") from None
-        if total is not None and self.total not in (None, total):
+            raise error.with_message(f"{page.name}: total_rows: {self.fetching.api.redact(str(error))}") from None
+        if total is not None and self.total_rows not in (None, total):
             raise ResultError(
-                f"{page.name}: says that there are {total:g} rows, and the pages before said {self.total:g}: the result"
-                " has changed meanwhile"
+                f"{page.name}: says that there are {total:g} rows, and the pages before said {self.total_rows:g}: the"
+                " result has changed meanwhile"
             )
-        self.total = self.total if total is None else total
+        self.total_rows = self.total_rows if total is None else total
 
 
 def _in_a_row(fetching: Fetching, paging: Paging, ledger: _Ledger) -> Flow[None]:

@@ -413,6 +413,7 @@ OF_THE_FETCH = {"destination", "unpack", "max_bytes", "max_members", "max_ratio"
     ("make", "former", "name"),
     [
         (fetch, "output", "output_type"),
+        (fetch, "total", "total_rows"),
         *((make, "error_waits", "retry_delays") for make in (submit, sensor, fetch)),
     ],
 )

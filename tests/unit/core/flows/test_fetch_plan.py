@@ -75,7 +75,7 @@ def test_an_output_that_is_given_wins_over_paging_parameters_of_a_profile():
         ({"write_as": "files"}, "write_as: 'files' makes a file of each page, so output_type has to be 'pages'"),
         ({"checksum": 1, "output_type": "file"}, "checksum: has to be a template"),
         ({"checksum": "{a}"}, "checksum: is for files, and output_type='result' is read"),
-        ({"total": "a..", "output_type": "pages", "params": {"page": "{page}"}}, "total: malformed selector"),
+        ({"total_rows": "a..", "output_type": "pages", "params": {"page": "{page}"}}, "total_rows: malformed selector"),
     ],
 )
 def test_what_can_not_be_meant_is_an_error(given, message):

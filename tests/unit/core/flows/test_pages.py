@@ -316,19 +316,19 @@ def test_pages_that_lead_on_may_be_empty():
 
 def test_a_page_that_changes_the_total_is_named():
     with pytest.raises(ResultError, match=r"^page 3: says that there are 4 rows, and the pages before said 3"):
-        pages(page(1, n=3), page(2, n="3"), page(3, n=4), pages=3, total="n", **NUMBERED)
+        pages(page(1, n=3), page(2, n="3"), page(3, n=4), pages=3, total_rows="n", **NUMBERED)
 
 
 @pytest.mark.parametrize(("given", "count"), [({"pages": 2}, 2), ({}, 2)])
 def test_a_total_has_to_be_right(given, count):
-    assert pages(page(1, n=2), page(2, n=2), page(n=2), total="n", **given, **NUMBERED).count == count
-    with pytest.raises(ResultError, match="total: the pages say that there are 5 rows, and have 2"):
-        pages(page(1, n=5), page(2), page(n=5), total="n", **given, **NUMBERED)
+    assert pages(page(1, n=2), page(2, n=2), page(n=2), total_rows="n", **given, **NUMBERED).count == count
+    with pytest.raises(ResultError, match="total_rows: the pages say that there are 5 rows, and have 2"):
+        pages(page(1, n=5), page(2), page(n=5), total_rows="n", **given, **NUMBERED)
 
 
 def test_a_total_that_can_not_be_read_names_the_page():
-    with pytest.raises(ContentError, match=r"^page 1: total: expected XML"):
-        pages(page(1), pages=1, total="xpath:n", **NUMBERED)
+    with pytest.raises(ContentError, match=r"^page 1: total_rows: expected XML"):
+        pages(page(1), pages=1, total_rows="xpath:n", **NUMBERED)
 
 
 # The first page in the job's answers
@@ -354,7 +354,7 @@ def test_the_status_may_have_been_the_first_of_counted_pages():
 
 
 def test_a_total_counts_the_page_in_the_status_too():
-    assert first_inline(page(3, n=3), pages=2, total="n", **NUMBERED).count == 2
+    assert first_inline(page(3, n=3), pages=2, total_rows="n", **NUMBERED).count == 2
 
 
 def test_the_status_may_have_named_the_next_page():
@@ -378,7 +378,7 @@ def test_pages_that_nobody_has_counted_end_with_the_one_in_the_status():
 
 
 def test_a_total_is_taken_of_the_pages_that_state_one():
-    assert pages(page(1), page(2, n=2), page(n=None), pages=3, total="n", **NUMBERED).count == 3
+    assert pages(page(1), page(2, n=2), page(n=None), pages=3, total_rows="n", **NUMBERED).count == 3
 
 
 # What the log says
