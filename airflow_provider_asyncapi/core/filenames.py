@@ -9,7 +9,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from airflow_provider_asyncapi.core.charsets import codec_of
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
 from airflow_provider_asyncapi.core.messages import Response
-from airflow_provider_asyncapi.core.values import shorten
+from airflow_provider_asyncapi.core.values import displayable, shorten
 
 #: How names of our own begin, at a destination and for a while: no file that comes from outside may take one.
 OWN_NAMES = ".asyncapi-"
@@ -80,14 +80,16 @@ def check_member(name: str) -> tuple[str, ...]:
     Check the name of an archive's member, and take it apart.
 
     :return: the segments of its path below the destination.
-    :raises ArchiveError: on an absolute path, a drive letter, ``..``, a control character, a name that is too long, or
-        one of our own.
+    :raises ArchiveError: on an absolute path, a drive letter, ``..``, a control character or one that changes the
+        order in which the name is read, a name that is too long, or one of our own.
     """
     segments = tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
     if not segments or name.startswith(("/", "\\")) or _DRIVE.match(name) or ".." in segments:
         raise ArchiveError(f"the archive's member {shown_member(name)} would leave the destination; nothing was kept")
     if (
-        any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+        # In a listing, "report\u202evsc.exe" reads "reportexe.csv".
+        displayable(name) != name
+        or any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
         or any(len(part.encode()) > _MAX_LENGTH for part in segments)
         or len("/".join(segments).encode()) > _MAX_PATH
         # In any folder: for another task, a folder of this destination may be its own.

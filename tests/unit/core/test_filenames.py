@@ -115,6 +115,9 @@ def test_any_name_becomes_one_file_in_its_folder(text):
         ("a\\b.csv", ("a", "b.csv")),
         ("..a/b..", ("..a", "b..")),
         ("ü" * 127, ("ü" * 127,)),
+        # Written from right to left by its letters, and a joiner within an emoji.
+        ("\u05d3\u05d5\u05d7.csv", ("\u05d3\u05d5\u05d7.csv",)),
+        ("\U0001f469\u200d\U0001f52c", ("\U0001f469\u200d\U0001f52c",)),
     ],
 )
 def test_a_members_name_is_its_path_below_the_destination(member, segments):
@@ -137,6 +140,14 @@ def test_a_member_that_would_leave_the_destination_is_refused(member):
 def test_a_member_that_can_not_be_a_file_is_refused(member):
     with pytest.raises(ArchiveError, match="can't be the name of a file; nothing was kept"):
         check_member(member)
+
+
+@pytest.mark.parametrize("mark", "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2069\t\x1b\x9b")
+def test_a_member_whose_name_would_be_read_in_another_order_is_refused(mark):
+    for member in (f"report{mark}vsc.exe", f"folder{mark}/report.csv"):
+        with pytest.raises(ArchiveError, match="can't be the name of a file; nothing was kept") as caught:
+            check_member(member)
+        assert mark not in str(caught.value)
 
 
 @pytest.mark.parametrize(

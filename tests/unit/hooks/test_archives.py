@@ -89,6 +89,8 @@ def test_folders_are_left_out_and_an_archive_may_be_empty(unpacked):
         ("..\\x", "would leave"),
         ("\\\\host\\share", "would leave"),
         ("a\rb", "can't be the name of a file"),
+        ("report\u202evsc.exe", "member 'report\ufffdvsc.exe' can't be the name of a file"),
+        ("a\u2067/b", "member 'a\ufffd/b' can't be the name of a file"),
         ("x" * 300, r"member '(x){200}… \(300 characters\)' can't be the name of a file"),
     ],
 )
@@ -336,6 +338,8 @@ def test_a_tar_archive_is_unpacked(unpacked, packed):
         ("../x", r"member '\.\./x' would leave the destination"),
         ("/x", "would leave"),
         ("C:\\x", "would leave"),
+        ("report\u202evsc.exe", "member 'report\ufffdvsc.exe' can't be the name of a file"),
+        ("a\x1b/b", "member 'a\ufffd/b' can't be the name of a file"),
         ("A", "members 'a' and 'A' would be one file"),
         ("a/b", "member 'a' would be a file and the folder of 'a/b'"),
     ],
