@@ -36,16 +36,20 @@ _RESERVED = frozenset({"where", "wherenot"})
 #: Choices of values around a value that a path with several `..` may have to look at: for each value on average, and
 #: in any case.
 _CHOICES_OF_A_VALUE, _FEW_CHOICES = 8, 2000
+#: Filters, slices and sorting look at each value of a list once, which takes less than to search all of a document:
+#: the document may hold more values by the first factor (262,144 in a status document, at 4 bytes each). A filter that
+#: searches the whole document for each item takes time that grows with the square of their number: fewer by the second.
+_TIMES_AS_MANY, _TIMES_AS_FEW = 8, 8
+#: The items at the end of a list that a slice may take (``[-1:]``) of any document.
+_FEW_ITEMS = 100
 #: What stands in quotes may be anything.
-_QUOTED = re.compile(r"""\"[^"]*\"|'[^']*'""")
-#: What jsonpath-ng reads, but never as it was meant (it finds nothing, whatever the document holds), or in time that
-#: has no limit.
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""", re.DOTALL)
+_PYTHON_REGEX = (
+    "{!r} uses Python's regular expressions, which may take for ever; write 'regex:' behind the selector instead"
+)
+#: What jsonpath-ng reads, but never as it was meant: it finds nothing, whatever the document holds.
 _MEANINGLESS = (
     (re.compile(r"[\w-]*@[\w-]+\.[\w.-]+"), "a key with a dot in its name stands in quotes: write '\"{0}\"' for {0}"),
-    (
-        re.compile(r"=~|`sub\("),
-        "'{0}' uses Python's regular expressions, which may take for ever; write 'regex:' behind the selector instead",
-    ),
     (re.compile(r"[=<>!~]+\s*(?:True|False|None)\b"), "JSON has true, false and null, and not what is in '{0}'"),
     (
         re.compile(r"\?\(?\s*(?:[\d.]+|_+)\s*[=<>!]=?\s*[@$]"),
@@ -78,8 +82,14 @@ def check(path: str) -> None:
         if found := pattern.search(_QUOTED.sub(_as_long, path)):
             raise SelectorError(advice.format(path[found.start() : found.end()]))
     from jsonpath_ng import Root
+    from jsonpath_ng.ext.filter import Expression
+    from jsonpath_ng.ext.string import Sub
 
-    for number, step in enumerate(_steps(_compiled(path))):
+    compiled = _compiled(path)
+    for part in _parts(compiled):
+        if isinstance(part, Sub) or (isinstance(part, Expression) and part.op == "=~"):
+            raise SelectorError(_PYTHON_REGEX.format("`sub(" if isinstance(part, Sub) else "=~"))
+    for number, step in enumerate(_steps(compiled)):
         if number and isinstance(step, Root):
             raise SelectorError("'$' is the whole document, so it stands at the beginning only")
         if type(step).__name__.lstrip("_") == "Intersect":
@@ -122,19 +132,27 @@ def _searched(path: str, document: JsonValue, max_values: int | None) -> list[Js
     """Give all values that jsonpath-ng finds."""
     compiled = _compiled(path)
     descents = path.count("..")
-    if max_values is not None and (descents or "*" in path):
-        _check_size(document, max_values)
+    if max_values is not None:
+        if descents or "*" in path:
+            _check_size(document, max_values, "'..' or '*'")
+        elif not all(map(_is_one_way, _steps(compiled))):
+            _check_size(document, _TIMES_AS_MANY * max_values, "a filter or a slice")
+        if _looks_back(compiled):
+            _check_size(
+                document, max_values // _TIMES_AS_FEW, "a filter that searches the whole document for each item"
+            )
     if descents > 1:
         _check_depth(document, descents)
     return _found(compiled, document)
 
 
-def _check_size(document: JsonValue, max_values: int) -> None:
+def _check_size(document: JsonValue, max_values: int, what: str) -> None:
     """
     Check that a document doesn't hold too many values to be searched for all that match.
 
     jsonpath-ng makes several objects of each, and Python's garbage collector looks at all of them at a time.
 
+    :param what: what searches them.
     :raises ContentError: if it does.
     """
     values, left = 0, [document]
@@ -145,8 +163,8 @@ def _check_size(document: JsonValue, max_values: int) -> None:
             left.extend(value.values() if isinstance(value, dict) else value)
         if values > max_values:
             raise ContentError(
-                f"the JSON holds more than {max_values} values, too many for a selector with '..' or '*'; name the way"
-                " to the value"
+                f"the JSON holds more than {max_values} values, too many for a selector with {what}; name the way to"
+                " the value"
             )
 
 
@@ -213,6 +231,35 @@ def _is_many(step: JSONPath) -> Many:
     if isinstance(step, Fields):
         return Many.EACH if "*" in step.fields else Many.ONE
     return Many.EACH if isinstance(step, Descendants) or _is_each_item(step) else Many.ONE
+
+
+def _is_one_way(step: JSONPath) -> bool:
+    """Return whether a step looks at one value of each that it is given, or at a few from the end."""
+    from jsonpath_ng import Fields, Index, Root, Slice
+    from jsonpath_ng.ext.iterable import Len
+    from jsonpath_ng.ext.string import Split, Str
+
+    if isinstance(step, Fields):
+        return "*" not in step.fields
+    if isinstance(step, Slice):
+        return step.start is not None and -_FEW_ITEMS <= step.start < 0
+    return isinstance(step, Root | Index | Len | Split | Str)
+
+
+def _looks_back(path: JSONPath) -> bool:
+    """Return whether a filter looks at the whole document for each item, along another way than names and indexes."""
+    from jsonpath_ng import JSONPath, Root
+    from jsonpath_ng.ext.filter import Expression
+
+    operands = [
+        operand for part in _parts(path) if isinstance(part, Expression) for operand in (part.target, part.value)
+    ]
+    return any(
+        isinstance(operand, JSONPath)
+        and any(isinstance(part, Root) for part in _parts(operand))
+        and not all(map(_is_one_way, _steps(operand)))
+        for operand in operands
+    )
 
 
 def _is_each_item(step: JSONPath) -> bool:
@@ -286,6 +333,20 @@ def split_at_array(path: str) -> ItemPath | None:
 def _as_long(quoted: re.Match[str]) -> str:
     """Return something as long as a text in quotes that means nothing."""
     return "_" * len(quoted[0])
+
+
+def _parts(path: JSONPath) -> Iterator[JSONPath]:
+    """Yield a path and all paths that it is made of, also those in filters."""
+    from jsonpath_ng import JSONPath
+
+    yield path
+    left = list(vars(path).values())
+    while left:
+        value = left.pop()
+        if isinstance(value, JSONPath):
+            yield from _parts(value)
+        elif isinstance(value, list | tuple):
+            left.extend(value)
 
 
 def _steps(path: JSONPath) -> Iterator[JSONPath]:
