@@ -1,4 +1,4 @@
-"""Apache Airflow provider for HTTP APIs that answer later: trigger the job, wait without a worker, fetch the result."""
+"""Apache Airflow provider for HTTP APIs that answer later: submit the job, wait without a worker, fetch the result."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ from typing import Any, NoReturn
 
 from airflow.providers.common.compat.sdk import TaskGroup, XComArg
 
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.former_names import find_former_name
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.tasks import HANDLE_ADVICE
@@ -42,7 +44,7 @@ class AsyncApiJob(TaskGroup):
 def async_api_job(
     group_id: str,
     *,
-    trigger: dict[str, Any],
+    submit: dict[str, Any] | None = None,
     status: dict[str, Any] | None = None,
     fetch: dict[str, Any] | None = None,
     profile: str | None = None,
@@ -53,7 +55,8 @@ def async_api_job(
     Make a task group that submits a job, waits for it, and fetches its result.
 
     :param group_id: the group's id; the tasks are ``submit``, ``wait`` and ``fetch`` in it.
-    :param trigger: the arguments of the :class:`~.operators.asyncapi.AsyncApiTriggerOperator`.
+    :param submit: the arguments of the :class:`~.operators.asyncapi.AsyncApiTriggerOperator`; None if the profile says
+        all of them.
     :param status: the arguments of the :class:`~.sensors.asyncapi.AsyncApiSensor`.
     :param fetch: the arguments of the :class:`~.operators.asyncapi.AsyncApiFetchOperator`; None for no fetch, an empty
         mapping for one as the profile says.
@@ -61,12 +64,14 @@ def async_api_job(
     :param asyncapi_conn_id: the connection for all three; by default as ``default_args`` says, or ``asyncapi_default``.
     :param group_kwargs: further arguments of the task group.
     """
+    if problem := find_former_name(group_kwargs, {"submit"}):
+        raise ConfigurationError(f"task group {group_id!r}: {problem}")
     given = {"asyncapi_conn_id": asyncapi_conn_id, "profile": profile}
     # What isn't given is left to default_args.
     common = {name: value for name, value in given.items() if value is not None}
     group = AsyncApiJob(group_id, **group_kwargs)
     with group:
-        group.submit = AsyncApiTriggerOperator(**{"task_id": "submit", **common, **trigger})
+        group.submit = AsyncApiTriggerOperator(**{"task_id": "submit", **common, **(submit or {})})
         group.wait = AsyncApiSensor(**{"task_id": "wait", "job": group.submit.handle, **common, **(status or {})})
         group.submit >> group.wait
         if fetch is not None:

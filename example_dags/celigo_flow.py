@@ -17,7 +17,7 @@ with DAG("celigo_flow", schedule=None, params={"flow": "orders"}, tags=["asyncap
         "orders",
         asyncapi_conn_id="celigo",
         profile="celigo",
-        trigger={"variables": {"flow": "{{ params.flow }}"}},
+        submit={"variables": {"flow": "{{ params.flow }}"}},
         status={"poke_interval": 2, "timeout": 3600, "deferrable": True},
         fetch={"result_path": "$"},
     )

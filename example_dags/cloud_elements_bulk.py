@@ -16,7 +16,7 @@ with DAG("cloud_elements_bulk", schedule=None, params={"object": "contacts"}, ta
         "contacts",
         asyncapi_conn_id="cloud_elements",
         profile="cloud_elements",
-        trigger={
+        submit={
             "variables": {
                 "hub": "crm",
                 "object": "{{ params.object }}",

@@ -16,7 +16,7 @@ with DAG("cloud_elements_callback", schedule=None, tags=["asyncapi"], doc_md=__d
         "contacts",
         asyncapi_conn_id="cloud_elements",
         profile="cloud_elements_async",
-        trigger={"method": "GET", "endpoint": "/hubs/crm/contacts"},
+        submit={"method": "GET", "endpoint": "/hubs/crm/contacts"},
         status={"deferrable": True},
         fetch={},
     )

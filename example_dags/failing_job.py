@@ -23,7 +23,7 @@ with DAG(
     async_api_job(
         "report",
         asyncapi_conn_id="standard",
-        trigger={"endpoint": "/standard/jobs", "json": {"outcome": "fail200"}},
+        submit={"endpoint": "/standard/jobs", "json": {"outcome": "fail200"}},
         status={
             # 202 is running; after that the body says how the job has ended.
             "rules": [{"selector": "status_code", "in": 202, "outcome": "running"}],

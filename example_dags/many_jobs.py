@@ -22,7 +22,7 @@ with DAG("many_jobs", schedule=None, tags=["asyncapi"], doc_md=__doc__):
         async_api_job(
             "job",
             asyncapi_conn_id="standard",
-            trigger={"endpoint": "/standard/jobs", "json": request},
+            submit={"endpoint": "/standard/jobs", "json": request},
             status={"deferrable": True},
             fetch={"result_path": "result.rows"},
         )

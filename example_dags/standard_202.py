@@ -16,7 +16,7 @@ with DAG("standard_202", schedule=None, params={"finish": "303"}, tags=["asyncap
         "job",
         asyncapi_conn_id="standard",
         profile="http_202",
-        trigger={"endpoint": "/standard/jobs", "json": {"outcome": "ok", "finish": "{{ params.finish }}"}},
+        submit={"endpoint": "/standard/jobs", "json": {"outcome": "ok", "finish": "{{ params.finish }}"}},
         status={"deferrable": True},
         fetch={},
     )

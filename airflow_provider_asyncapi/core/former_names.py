@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 #: The former name → the name.
-FORMER_NAMES: Mapping[str, str] = {"output": "output_type", "error_waits": "retry_delays", "total": "total_rows"}
+FORMER_NAMES: Mapping[str, str] = {
+    "error_waits": "retry_delays",
+    "output": "output_type",
+    "total": "total_rows",
+    "trigger": "submit",
+}
 
 
 def find_former_name(given: Collection[str], known: Collection[str]) -> str | None:
@@ -17,5 +22,5 @@ def find_former_name(given: Collection[str], known: Collection[str]) -> str | No
     """
     for name in given:
         if (new := FORMER_NAMES.get(name)) is not None and new in known and name not in known:
-            return f"{name}: this parameter is called {new}"
+            return f"{name}: is called {new} now"
     return None

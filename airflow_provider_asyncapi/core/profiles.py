@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.core.settings import EXTRA_KEYS
 #: table → the keys that it may have.
 TABLES: Mapping[str, frozenset[str]] = {
     "connection": EXTRA_KEYS - {"profile"},
-    "trigger": frozenset(SUBMIT_PARAMETERS) | {"job_url"},
+    "submit": frozenset(SUBMIT_PARAMETERS) | {"job_url"},
     "status": frozenset(WAIT_PARAMETERS) | {"job_url"},
     "fetch": frozenset(FETCH_PARAMETERS),
     "cancel": frozenset(REQUEST_PARAMETERS),
@@ -29,6 +29,8 @@ def check_profile(name: str, profile: Mapping[str, Any]) -> Mapping[str, Mapping
 
     :raises ConfigurationError: on unknown ones.
     """
+    if problem := find_former_name(profile, TABLES):
+        raise ConfigurationError(f"profile {name!r}: {problem}")
     for table, content in profile.items():
         if table == "about":
             continue

@@ -1,7 +1,7 @@
 """
 Profiles: the description of one vendor's API as data.
 
-A profile is a TOML file with the tables ``connection``, ``trigger``, ``status``, ``fetch`` and ``cancel``, each with
+A profile is a TOML file with the tables ``connection``, ``submit``, ``status``, ``fetch`` and ``cancel``, each with
 the parameters of what it is named after. Looked for, in this order: in the folder of the option
 ``[asyncapi] profiles_folder``, in the packages of the entry point group ``airflow_provider_asyncapi.profiles``, among
 those shipped.

@@ -90,7 +90,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         "cancel": "json",
     }
     ui_color = "#d7ebf5"
-    table = "trigger"
+    table = "submit"
 
     def __init__(
         self,

@@ -30,9 +30,9 @@ with DAG(
         """Submit a job of each kind, and wait for them."""
         submit = {"endpoint": "/jobs", "identifier": "id"}
         async_api_job(
-            "called", trigger={**submit, "json": CALLING, "callback": True}, status={**POLLING, "callback": True}
+            "called", submit={**submit, "json": CALLING, "callback": True}, status={**POLLING, "callback": True}
         )
         status = {**POLLING, "endpoint": "/jobs/{identifier}", "poke_interval": 30}
-        async_api_job("polled", trigger={**submit, "json": POLLED}, status=status)
+        async_api_job("polled", submit={**submit, "json": POLLED}, status=status)
 
     jobs.expand(number=numbers())

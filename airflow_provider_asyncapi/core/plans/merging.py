@@ -22,7 +22,7 @@ def merged(table: str, profile: Mapping[str, Mapping[str, Any]], given: Mapping[
     """
     said = {name: value for name, value in given.items() if value is not None}
     defaults = dict(profile.get(table, {}))
-    cancels = table == "status" or (table == "trigger" and said.get("on_changed_request") == "cancel")
+    cancels = table == "status" or (table == "submit" and said.get("on_changed_request") == "cancel")
     if cancels and profile.get("cancel"):
         defaults["cancel"] = profile["cancel"]
     if any(name in said for name in BODY_PARAMETERS):

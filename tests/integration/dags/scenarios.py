@@ -26,7 +26,7 @@ with DAG("soft_fail", schedule=None):
         "broken",
         asyncapi_conn_id="celigo",
         profile="celigo",
-        trigger={"variables": {"flow": "broken"}},
+        submit={"variables": {"flow": "broken"}},
         status={"poke_interval": 1, "deferrable": True, "soft_fail": True},
         fetch={},
     )
@@ -38,7 +38,7 @@ for name, timeout in (("deadline", 4), ("killed", 600)):
             "stuck",
             asyncapi_conn_id="celigo",
             profile="celigo",
-            trigger={"variables": {"flow": "stuck"}},
+            submit={"variables": {"flow": "stuck"}},
             status={"poke_interval": 1, "timeout": timeout, "deferrable": True},
         )
 

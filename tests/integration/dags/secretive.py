@@ -42,7 +42,7 @@ def job(kind: str, outcome: str) -> None:
     async_api_job(
         kind,
         asyncapi_conn_id=f"secretive_{kind}",
-        trigger=trigger,
+        submit=trigger,
         status=status,
         fetch={"locate": link, "endpoint": "{url}"},
     )

@@ -20,7 +20,7 @@ with DAG("callback_without_a_caller", schedule=None, default_args={"asyncapi_con
     async_api_job(
         "job",
         profile="http_202",
-        trigger={**REQUEST, "headers": {"X-Callback": "{callback_url}"}, "callback": True},
+        submit={**REQUEST, "headers": {"X-Callback": "{callback_url}"}, "callback": True},
         status={"deferrable": True, "callback": True, "poke_interval": 1},
         fetch={},
     )

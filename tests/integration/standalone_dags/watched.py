@@ -9,7 +9,7 @@ from airflow_provider_asyncapi.job import async_api_job
 with DAG("watched", schedule=None, default_args={"asyncapi_conn_id": "vendor"}):
     async_api_job(
         "job",
-        trigger={"endpoint": "/jobs", "json": {"table": "orders"}, "identifier": "id"},
+        submit={"endpoint": "/jobs", "json": {"table": "orders"}, "identifier": "id"},
         status={
             "endpoint": "/jobs/{identifier}",
             "completion_key": "state",

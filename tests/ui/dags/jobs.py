@@ -30,7 +30,7 @@ for name in ("open_exports", "open_reports", "closed_salaries"):
     with DAG(name, schedule=None, params=PARAMS, default_args=ARGUMENTS):
         async_api_job(
             "export",
-            trigger=SUBMIT,
+            submit=SUBMIT,
             status=STATUS,
             fetch={"endpoint": "/jobs/{identifier}/rows", "job_url": STATUS["job_url"], "retry_delays": {503: 5}},
         )

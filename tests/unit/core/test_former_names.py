@@ -10,7 +10,7 @@ from airflow_provider_asyncapi.core.former_names import find_former_name
 @pytest.mark.parametrize(
     ("given", "known", "problem"),
     [
-        ({"endpoint", "output"}, {"endpoint", "output_type"}, "output: this parameter is called output_type"),
+        ({"endpoint", "output"}, {"endpoint", "output_type"}, "output: is called output_type now"),
         ({"endpoint"}, {"endpoint", "output_type"}, None),
         # What never took the parameter doesn't know its name either.
         ({"output"}, {"endpoint"}, None),

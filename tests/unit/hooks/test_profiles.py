@@ -55,25 +55,25 @@ def write(folder: Path, name: str, text: str) -> None:
 
 
 def test_the_profiles_cancel_is_that_of_a_submit_whose_request_has_changed_only_if_it_is_wanted() -> None:
-    profile = {"trigger": {"endpoint": "/jobs"}, "cancel": {"endpoint": "/jobs/{identifier}"}}
-    assert "cancel" not in merged("trigger", profile, {"on_changed_request": "resume"})
-    assert merged("trigger", profile, {"on_changed_request": "cancel"})["cancel"] == profile["cancel"]
+    profile = {"submit": {"endpoint": "/jobs"}, "cancel": {"endpoint": "/jobs/{identifier}"}}
+    assert "cancel" not in merged("submit", profile, {"on_changed_request": "resume"})
+    assert merged("submit", profile, {"on_changed_request": "cancel"})["cancel"] == profile["cancel"]
 
 
 def test_the_shipped_ones_are_found() -> None:
     assert {"celigo", "cloud_elements", "http_202", "panoply", "phixflow", "vayana"} <= set(SHIPPED)
-    assert load_profile("celigo")["trigger"]["identifier"] == "_jobId"
+    assert load_profile("celigo")["submit"]["identifier"] == "_jobId"
 
 
 def test_own_ones_come_before_those_of_a_package_and_those_before_the_shipped(folder: Path, package: Path) -> None:
-    write(package, "celigo", '[trigger]\nidentifier = "package"')
-    write(package, "vendor", '[trigger]\nidentifier = "package"')
-    assert load_profile("celigo")["trigger"]["identifier"] == "package"
+    write(package, "celigo", '[submit]\nidentifier = "package"')
+    write(package, "vendor", '[submit]\nidentifier = "package"')
+    assert load_profile("celigo")["submit"]["identifier"] == "package"
     profiles._load.cache_clear()
-    write(folder, "celigo", '[trigger]\nidentifier = "own"')
-    assert load_profile("celigo")["trigger"]["identifier"] == "own"
-    assert load_profile("vendor")["trigger"]["identifier"] == "package"
-    assert load_profile("vayana")["trigger"]["identifier"] == 'data."task-id"'
+    write(folder, "celigo", '[submit]\nidentifier = "own"')
+    assert load_profile("celigo")["submit"]["identifier"] == "own"
+    assert load_profile("vendor")["submit"]["identifier"] == "package"
+    assert load_profile("vayana")["submit"]["identifier"] == 'data."task-id"'
 
 
 def test_one_that_nobody_has_is_an_error_that_lists_all(folder: Path, package: Path) -> None:
@@ -92,11 +92,12 @@ def test_a_name_cannot_lead_elsewhere(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[trigger", "'mine': isn't TOML"),
+        ("[submit", "'mine': isn't TOML"),
         (b"\xff\xfe", "'mine': isn't TOML"),
-        ("[submit]", "unknown table 'submit'"),
-        ("trigger = 5", "unknown table 'trigger'"),
-        ('[fetch]\noutput = "zip"', r"\[fetch\] output: this parameter is called output_type"),
+        ("[submitting]", "unknown table 'submitting'"),
+        ("trigger = 5", "trigger: is called submit now"),
+        ("status = 5", "unknown table 'status'"),
+        ('[fetch]\noutput = "zip"', r"\[fetch\] output: is called output_type now"),
         ('[status]\ncompletion = "a"', r"unknown key 'completion' in \[status\].*completion_key"),
         ('[connection]\nprofile = "other"', "unknown key 'profile'"),
         ('[cancel]\nidentifier = "a"', "unknown key 'identifier'"),
@@ -193,7 +194,7 @@ def test_each_shipped_profile_describes_what_can_be_run(name: str) -> None:
     with DAG("dag", schedule=None):
         variables = dict.fromkeys(("flow", "app", "hub", "object", "query"), "x")
         submit = AsyncApiTriggerOperator(
-            task_id="submit", profile=name, variables=variables, **NEEDED.get((name, "trigger"), {})
+            task_id="submit", profile=name, variables=variables, **NEEDED.get((name, "submit"), {})
         )
         wait = AsyncApiSensor(task_id="wait", job=submit.handle, profile=name, **NEEDED.get((name, "status"), {}))
         fetch = AsyncApiFetchOperator(task_id="fetch", job=wait.handle, profile=name, **NEEDED.get((name, "fetch"), {}))
@@ -203,10 +204,10 @@ def test_each_shipped_profile_describes_what_can_be_run(name: str) -> None:
 
 #: What these leave to the author, for it is the author's API.
 NEEDED: dict[tuple[str, str], dict[str, Any]] = {
-    ("http_202", "trigger"): {"endpoint": "/exports"},
-    ("cloud_elements_async", "trigger"): {"endpoint": "/hubs/crm/contacts"},
-    ("panoply", "trigger"): {"endpoint": "/exports"},
-    ("vayana", "trigger"): {"endpoint": "/download"},
+    ("http_202", "submit"): {"endpoint": "/exports"},
+    ("cloud_elements_async", "submit"): {"endpoint": "/hubs/crm/contacts"},
+    ("panoply", "submit"): {"endpoint": "/exports"},
+    ("vayana", "submit"): {"endpoint": "/download"},
     ("panoply", "status"): {"endpoint": "/exports/{identifier}", "completion_value": "done"},
     ("vayana", "fetch"): {"destination": "file:///x/"},
     ("panoply", "fetch"): {"endpoint": "/rows", "pages": 3, "query_params": {"page": "{page}"}},

@@ -307,7 +307,7 @@ def test_a_job_in_a_mapped_task_group_takes_its_request_from_the_mapping() -> No
         def one(request: Any) -> None:
             async_api_job(
                 "job",
-                trigger={"endpoint": "/jobs", "identifier": "id", "json": request, "variables": {"r": request}},
+                submit={"endpoint": "/jobs", "identifier": "id", "json": request, "variables": {"r": request}},
                 status={"endpoint": "/{identifier}", "completion_key": "status", "completion_value": "done"},
                 fetch={"endpoint": "/{identifier}/{r}"},
             )
@@ -330,8 +330,8 @@ def test_default_args_count_for_all_three() -> None:
 
 def test_the_three_tasks_at_once_are_a_group_that_can_be_depended_on() -> None:
     with DAG("dag", schedule=None) as dag:
-        group = async_api_job("job", profile="http_202", trigger={"endpoint": "/jobs"}, fetch={})
-        alone = async_api_job("alone", profile="http_202", trigger={"endpoint": "/jobs"}, asyncapi_conn_id="c")
+        group = async_api_job("job", profile="http_202", submit={"endpoint": "/jobs"}, fetch={})
+        alone = async_api_job("alone", profile="http_202", submit={"endpoint": "/jobs"}, asyncapi_conn_id="c")
 
         @task
         def use(value: Any) -> None: ...
@@ -418,13 +418,32 @@ OF_THE_FETCH = {"destination", "unpack", "max_bytes", "max_members", "max_ratio"
     ],
 )
 def test_an_argument_under_its_former_name_is_refused_with_the_name(make: Any, former: str, name: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"task '.*': {former}: this parameter is called {name}"):
+    with pytest.raises(ConfigurationError, match=f"task '.*': {former}: is called {name} now"):
         make(**{former: "x"})
+
+
+def test_the_group_refuses_the_former_name_of_submit() -> None:
+    with (
+        DAG("dag", schedule=None),
+        pytest.raises(ConfigurationError, match="task group 'job': trigger: is called submit now"),
+    ):
+        async_api_job("job", profile="http_202", trigger={"endpoint": "/jobs"})
+
+
+def test_a_group_needs_no_arguments_for_what_the_profile_says_completely(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = {
+        "submit": {"endpoint": "/jobs", "identifier": "id"},
+        "status": {"endpoint": "/jobs/{identifier}", "completion_key": "status", "completion_value": "done"},
+    }
+    monkeypatch.setattr("airflow_provider_asyncapi.tasks.load_profile", {"whole": profile}.get)
+    with DAG("dag", schedule=None):
+        group = async_api_job("job", profile="whole")
+    assert group.submit.describe()["endpoint"] == "/jobs"
 
 
 def test_the_handle_is_not_found_under_its_old_name() -> None:
     with DAG("dag", schedule=None):
-        group = async_api_job("job", profile="http_202", trigger={"endpoint": "/jobs"})
+        group = async_api_job("job", profile="http_202", submit={"endpoint": "/jobs"})
     for each in (group, group.submit):
         with pytest.raises(AttributeError, match=r"job=submit\.handle"):
             each.job  # noqa: B018 - the access is the test
