@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 A = TypeVar("A")
 B = TypeVar("B")
 
+#: How the names of former files end, in a staging folder.
+FORMER = ".former"
 #: There an object appears when its upload is complete, and moving it would be another copy.
 _S3 = frozenset({"s3", "s3a"})
 _OBJECT_STORES = _S3 | frozenset({"gs", "gcs", "abfs", "abfss", "adl", "az", "oss"})
@@ -73,7 +75,7 @@ class Place(Protocol):
         """Give the path or the URL of a file."""
 
     def sweep(self, prefix: str) -> None:
-        """Remove staging folders whose name begins so."""
+        """Remove staging folders whose name begins so, save those with former files: nothing says where they belong."""
 
     def abort_uploads(self, names: Collection[str]) -> None:
         """Abort uploads of these files that were begun and never ended."""
@@ -151,7 +153,8 @@ class LocalPlace:
     def sweep(self, prefix: str) -> None:
         if self._folder.is_dir():
             for each in self._folder.glob(f"{prefix}*"):
-                shutil.rmtree(each, ignore_errors=True)
+                if not any(each.glob(f"*{FORMER}")):
+                    shutil.rmtree(each, ignore_errors=True)
 
     def abort_uploads(self, names: Collection[str]) -> None:
         """Do nothing: a file is moved, not uploaded."""

@@ -18,7 +18,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooL
 from airflow_provider_asyncapi.core.filenames import OWN_NAMES
 from airflow_provider_asyncapi.core.meter import Meter
 from airflow_provider_asyncapi.core.values import displayable
-from airflow_provider_asyncapi.hooks.places import place_of
+from airflow_provider_asyncapi.hooks.places import FORMER, place_of
 from airflow_provider_asyncapi.hooks.undo import Pair, UndoRecord, UnverifiedRecordError
 
 log = logging.getLogger(__name__)
@@ -204,6 +204,7 @@ class Destination:
         self._staging_lock = threading.Lock()
         self._numbers = itertools.count()
         self._committed: list[Pair] = []
+        self._unverified_record: bytes | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -223,7 +224,11 @@ class Destination:
         return UndoRecord(self._prefix, self._owner.secret() or secrets.token_bytes(32))
 
     def undo_earlier(self) -> None:
-        """Remove what an earlier try of the same task has left."""
+        """
+        Remove what an earlier try of the same task has left.
+
+        :raises OSError: if it can't be undone; its record stays, for the next try to undo it.
+        """
         earlier = self._read_record()
         if earlier is None:
             # Only a person can tell what the record needs: what lies aside may be the only copies of former files.
@@ -232,7 +237,11 @@ class Destination:
             log.warning("An earlier try of this task has left files at %s; they are removed", self.target)
             self._committed = earlier
             self._place.abort_uploads({name for pair in self._committed for name in pair if name})
-            self._undo(self._committed)
+            if not self._undo(self._committed):
+                raise OSError(
+                    f"destination: what an earlier try of this task has left at {self.target} couldn't be undone, as"
+                    " the log says; mend that, and run the task again: its next try undoes the rest"
+                )
             self.settle()
         elif self._owner.is_retry and not self.is_folder:
             # One file needs no record: the store has one of uploads that were begun.
@@ -274,9 +283,10 @@ class Destination:
         puts = [(stored.path, name) for name, (_, stored) in zip(names, files, strict=True)]
         present = self._place.present(names)
         if self.is_folder and names:
-            formers = [f"{self._aside}/{number}.former" if there else None for number, there in enumerate(present)]
+            formers = [f"{self._aside}/{number}{FORMER}" if there else None for number, there in enumerate(present)]
             self._committed = list(zip(names, formers, strict=True))
             try:
+                self._keep_unverified_record()
                 self._place.write(self._record, self._undo_record.dump(self._committed))
                 self._place.keep([(name, former) for name, former in self._committed if former])
                 self._place.put(puts)
@@ -314,14 +324,23 @@ class Destination:
         try:
             return self._undo_record.parse(content)
         except UnverifiedRecordError as problem:
+            self._unverified_record = content
             log.warning(
                 "%s looks like what an earlier try of this task left, but %s: nothing is undone. Former files may be in"
-                " folders %s-….part beside it; delete the record once you have looked",
+                " folders %s-….part beside it; delete both once you have looked",
                 self._place.shown(self._record),
                 problem,
                 self._prefix,
             )
         return None
+
+    def _keep_unverified_record(self) -> None:
+        """Keep what an unbelieved record says about former files, since a commit writes its own in its place."""
+        if self._unverified_record is not None:
+            name = f"{self._aside.removesuffix('.part')}.unverified.json"
+            self._place.write(name, self._unverified_record)
+            self._unverified_record = None
+            log.warning("The record that isn't believed is %s now", self._place.shown(name))
 
     def _undo(self, committed: list[Pair]) -> bool:
         """Put everything back, also where the commit had only begun; tell whether that worked."""

@@ -603,6 +603,47 @@ def test_former_files_stay_if_the_record_of_them_is_not_believed(tmp_path, secre
     assert [path.read_bytes() for path in tmp_path.rglob("*.former")] == [b"former"]
 
 
+@pytest.mark.parametrize("secret", [lambda: None, lambda: b"another key"])
+def test_former_files_and_their_record_outlast_later_tries_if_the_record_is_not_believed(folder, secret):
+    target, contents = folder
+    put(target, a=b"former")
+    killed = Destination(target, TASK)
+    killed.commit([(("a",), write(killed, b"new"))])
+    (former,) = [name for name in contents() if name.endswith(".former")]
+    record = contents()[names_in_record_of(killed)]
+    for number in range(3):
+        retry = Destination(target, Owner(TASK.name, is_retry=True, secret=secret))
+        retry.undo_earlier()
+        retry.commit([(("a",), write(retry, str(number).encode()))])
+        retry.settle()
+        retry.close()
+        (kept,) = [name for name in contents() if name.endswith(".unverified.json")]
+        assert contents() == {"a": str(number).encode(), former: b"former", kept: record}
+
+
+def test_an_undo_that_fails_keeps_the_former_files_for_the_next_try(folder, monkeypatch):
+    target, contents = folder
+    put(target, a=b"former")
+    killed = Destination(target, TASK)
+    killed.commit([(("a",), write(killed, b"new"))])
+
+    def fail(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(type(killed._place), "bring_back", fail)
+    left = contents()
+    retry = Destination(target, TASK)
+    with pytest.raises(OSError, match="couldn't be undone, as the log says"):
+        retry.undo_earlier()
+    retry.close()
+    assert contents() == left
+    monkeypatch.undo()
+    retry = Destination(target, TASK)
+    retry.undo_earlier()
+    retry.close()
+    assert contents() == {"a": b"former"}
+
+
 @pytest.mark.parametrize(
     "pair", [("../victim", None), ("/victim", None), ("a/../../victim", None), (".asyncapi-x", None), ("a", "code")]
 )
