@@ -20,10 +20,15 @@ _MAX_ERROR = 1000
 _DELAY_EVERY = 60.0
 
 
-def shown_wait(conn_id: str, state: Wait) -> dict[str, JsonValue]:
-    """Return what stays the same from the beginning of a wait to its end."""
+def shown_wait(conn_id: str, task_instance: object, state: Wait) -> dict[str, JsonValue]:
+    """
+    Return what stays the same from the beginning of a wait to its end.
+
+    :param task_instance: the id of the task instance that waits, another one for each try.
+    """
     return {
         "asyncapi_conn_id": conn_id,
+        "task_instance": str(task_instance),
         "identifier": state.handle.identifier,
         "started_at": _iso(state.started_at),
         "deadline": None if state.deadline is None else _iso(state.deadline),

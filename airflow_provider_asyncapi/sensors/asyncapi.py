@@ -300,7 +300,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             if not handle.outcome.is_final:
                 handle = self._wait(context, plan, handle)
             else:
-                show(context, WAIT_KEY, self._shown_wait(plans.Wait(handle, started_at=time.time())))
+                show(context, WAIT_KEY, self._shown_wait(context, plans.Wait(handle, started_at=time.time())))
             return self._finish(context, handle)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -423,7 +423,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         limits = TimeLimits(self.timeout, one_try)
         ledger = (PokeLedger if pokes else WaitLedger)(context, self.hook, plan, handle, limits)
         if began is None:
-            ledger.show({WAIT_KEY: self._shown_wait(ledger.state)})
+            ledger.show({WAIT_KEY: self._shown_wait(context, ledger.state)})
         else:
             ledger.take_back(plan, began)
         self._ledger = ledger
@@ -474,10 +474,11 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         if cleanup := parse_cleanup(self.describe()):
             self.hook.run(clean_up_job(self.hook.api, cleanup, handle, end))
 
-    def _shown_wait(self, state: Wait) -> dict[str, Any]:
+    def _shown_wait(self, context: Context, state: Wait) -> dict[str, Any]:
         from airflow_provider_asyncapi.core.showing import shown_wait
 
-        return shown_wait(self.asyncapi_conn_id, state)
+        ti: Any = context["ti"]
+        return shown_wait(self.asyncapi_conn_id, ti.id, state)
 
     def _show_error(self, context: Context, error: AirflowException) -> None:
         from airflow_provider_asyncapi.core.showing import ShownPoll

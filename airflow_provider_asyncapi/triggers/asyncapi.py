@@ -278,7 +278,9 @@ class AsyncApiJobTrigger(BaseTrigger):
         if self.begin is not None:
             if plan.callback is not None:
                 raise ConfigurationError("callback: needs a worker to begin the wait; leave start_from_trigger out")
-            self._board().show({JOB_KEY: state.handle.dump(), WAIT_KEY: shown_wait(self.asyncapi_conn_id, state)})
+            ti: Any = self.task_instance
+            begun = shown_wait(self.asyncapi_conn_id, ti.id, state)
+            self._board().show({JOB_KEY: state.handle.dump(), WAIT_KEY: begun})
         return plan, state
 
     def _patience(self) -> float | None:

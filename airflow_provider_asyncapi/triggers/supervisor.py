@@ -30,6 +30,9 @@ _STARTING = 8.0
 _LONGEST_PAUSE = 60.0
 #: Seconds in which Airflow has to answer a task that it is killing: it has five in all.
 _SOON = 2.0
+#: How often, and every how many seconds, a task that runs is looked at until its next try has begun to wait. A process
+#: that starts takes some seconds until it deletes what the earlier try has pushed.
+_LOOKS, _LOOK_AGAIN = 15, 2.0
 #: States of a task that waits for nothing any more.
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
@@ -126,8 +129,10 @@ class Board:
         handle = news.get(JOB_KEY)
         if not isinstance(handle, dict):
             return False
-        awaited = await _uninterrupted(_awaited_by(reference(self._ti)))
-        return awaited is not None and awaited != handle.get("identifier")
+        begin = await _uninterrupted(_read_begin(reference(self._ti)))
+        if begin is None or begin["task_instance"] == str(self._ti.id):
+            return False
+        return bool(begin["identifier"] != handle.get("identifier"))
 
 
 async def push_result(ti: Any, handle: JobHandle) -> bool:
@@ -170,7 +175,9 @@ async def has_called(job: JobHandle, heard: int) -> bool:
     return False
 
 
-async def why_unwanted(ti: Any, job: JobHandle, *, is_last_try: bool = False, calls: bool = False) -> str | None:
+async def why_unwanted(
+    ti: Any, job: JobHandle, *, is_last_try: bool = False, calls: bool = False, looks: int = _LOOKS
+) -> str | None:
     """
     Say why nobody wants a job any more; None where somebody does, or Airflow can't tell: a lost cancel does less harm.
 
@@ -181,9 +188,10 @@ async def why_unwanted(ti: Any, job: JobHandle, *, is_last_try: bool = False, ca
     :param ti: the task instance that waited for it.
     :param is_last_try: whether a process is being ended after which there is no other try.
     :param calls: whether the job calls back; then it may be over, and nobody here has heard of it.
+    :param looks: how often to look for the next try of a task that runs; 0 on the worker that runs it.
     """
     try:
-        reason = await _why_unwanted(reference(ti), job, is_last_try=is_last_try)
+        reason = await _why_unwanted(ti, job, is_last_try=is_last_try, looks=looks)
         if reason is not None and calls and await _has_ended(ti):
             log.info("Job %s is over, as its callback said, so it isn't cancelled", job.shown_identifier)
             return None
@@ -204,7 +212,7 @@ def why_unwanted_here(ti: Any, job: JobHandle) -> str | None:
     found: list[str | None] = []
 
     def ask() -> None:
-        found.append(asyncio.run(why_unwanted(ti, job, is_last_try=ti.try_number > ti.max_tries)))
+        found.append(asyncio.run(why_unwanted(ti, job, is_last_try=ti.try_number > ti.max_tries, looks=0)))
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
@@ -215,13 +223,23 @@ def why_unwanted_here(ti: Any, job: JobHandle) -> str | None:
     return found[0]
 
 
-async def _why_unwanted(task: Mapping[str, Any], job: JobHandle, *, is_last_try: bool) -> str | None:
+async def _why_unwanted(ti: Any, job: JobHandle, *, is_last_try: bool, looks: int) -> str | None:
+    task = reference(ti)
     state = await _state_of(task)
     if state is None or state in _OVER:
         return f"the task is {state or 'gone'}"
     if state == "running" and is_last_try:
         return "the task was killed in its last try"
-    if state in _WAITING and (waits_for := await _awaited_by(task)) is not None:
+    if state in _WAITING and (begin := await _read_begin(task)) is not None:
+        if begin["task_instance"] != str(ti.id):
+            return None if begin["identifier"] == job.identifier else "the task was cleared, and waits for another job"
+        if state == "deferred" or looks == 0:
+            return None
+        if looks > 1:
+            # It runs: it was resumed, or its next try has not come to delete the XComs of this one yet.
+            await asyncio.sleep(_LOOK_AGAIN)
+            return await _why_unwanted(ti, job, is_last_try=is_last_try, looks=looks - 1)
+    elif state in _WAITING and (waits_for := await _job_of(task)) is not None:
         return None if waits_for == job.identifier else "the task was cleared, and waits for another job"
     submitter = dict[str, Any](job.task)
     if not submitter:
@@ -235,17 +253,15 @@ async def _why_unwanted(task: Mapping[str, Any], job: JobHandle, *, is_last_try:
     return "the task was cleared, and so was the one that submitted the job" if is_another else None
 
 
-async def _awaited_by(task: Mapping[str, Any]) -> Any:
+async def _read_begin(task: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """
-    Return the identifier of the job that a task waits for; None if the task hasn't pushed it yet.
+    Return which try of a task began to wait last, and for which job; None if that isn't known.
 
-    Only the begin of a wait says it reliably: the trigger of an earlier try polls until Airflow ends it, some seconds
-    after a Clear, and may push its own job handle meanwhile.
+    The job handle doesn't tell it: the trigger of an earlier try polls until Airflow ends it, some seconds after a
+    Clear, and may push its own meanwhile.
     """
-    begun: Any = await read_xcom(WAIT_KEY, task)
-    if isinstance(begun, dict) and "identifier" in begun:
-        return begun["identifier"]
-    return await _job_of(task)
+    begin: Any = await read_xcom(WAIT_KEY, task)
+    return begin if isinstance(begin, dict) and {"task_instance", "identifier"} <= begin.keys() else None
 
 
 async def _job_of(task: Mapping[str, Any]) -> Any:

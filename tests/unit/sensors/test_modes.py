@@ -50,8 +50,9 @@ class Outcome:
 
     @property
     def summary(self) -> tuple[Any, type | None, str, dict[str, Any]]:
-        # How long it took is the machine's affair.
-        said = re.sub(r"after \d+ s|\d+ s later", "… s", str(self.error or ""))
+        # How long it took is the machine's affair; polls that a slow start of the trigger had time for count as made.
+        said = re.sub(r"after \d+ s and \d+ polls", "…", str(self.error or ""))
+        said = re.sub(r"after \d+ s|\d+ s later", "… s", said)
         # What is in XCom after a failure is how far the job had come, for people to look at.
         is_good = self.error is None or isinstance(self.error, DownstreamTasksSkipped)
         # What people are shown of the polls goes by the clock, and by how each mode makes them.
@@ -148,7 +149,7 @@ def in_all_modes(script: Callable[[], None], **given: Any) -> Outcome:
         script()
         outcomes[mode] = wait(mode, **given)
     summaries = {mode: outcome.summary for mode, outcome in outcomes.items()}
-    assert all(summary == summaries["poke"] for summary in summaries.values()), summaries
+    assert all(summary == summaries["poke"] for summary in summaries.values()), "\n".join(map(str, summaries.items()))
     return outcomes["poke"]
 
 
@@ -533,6 +534,7 @@ def test_what_people_are_shown_of_a_wait_is_in_xcom(api: ApiServer, mode: str) -
     outcome = wait(mode, error_message="no.such")
     shown = outcome.xcoms[WAIT_KEY]
     assert (shown["asyncapi_conn_id"], shown["identifier"]) == ("asyncapi_default", "j-1")
+    assert shown["task_instance"] == TI.id
     started, deadline = seconds_of(shown["started_at"]), seconds_of(shown["deadline"])
     assert started is not None
     assert deadline is not None

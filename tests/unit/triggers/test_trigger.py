@@ -55,7 +55,8 @@ def trigger(
     module, _, name = path.rpartition(".")
     rebuilt: AsyncApiJobTrigger = getattr(importlib.import_module(module), name)(**kwargs)
     assert rebuilt.serialize() == (path, kwargs)
-    rebuilt.task_instance = SimpleNamespace(dag_id="dag", run_id="run", task_id="wait", map_index=-1, try_number=1)
+    task = {"dag_id": "dag", "run_id": "run", "task_id": "wait", "map_index": -1}
+    rebuilt.task_instance = SimpleNamespace(id="first", **task, try_number=1)
     return rebuilt
 
 
@@ -304,14 +305,17 @@ def test_a_board_that_is_closed_shows_nothing_any_more(monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger can't write XComs")
-@pytest.mark.parametrize(("awaited", "pushed"), [("j-1", ["job", "job_poll"]), ("j-2", [])])
+@pytest.mark.parametrize(
+    ("begun_by", "awaited", "pushed"),
+    [("first", "j-1", ["job", "job_poll"]), ("second", "j-1", ["job", "job_poll"]), ("second", "j-2", [])],
+)
 def test_a_trigger_of_an_earlier_try_pushes_nothing_once_the_task_waits_for_another_job(
-    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, awaited: str, pushed: Any
+    monkeypatch: pytest.MonkeyPatch, begun_by: str, awaited: str, pushed: Any
 ) -> None:
     told: list[str] = []
 
     async def read(_key: str, _task: Mapping[str, Any]) -> Any:
-        return {"identifier": awaited}
+        return {"task_instance": begun_by, "identifier": awaited}
 
     async def write(key: str, _value: Any, _task: Mapping[str, Any]) -> None:
         told.append(key)
@@ -321,6 +325,7 @@ def test_a_trigger_of_an_earlier_try_pushes_nothing_once_the_task_waits_for_anot
         board.show({"job": {"identifier": "j-1"}, "job_poll": {}})
         await until(lambda: board._pushing is None)
 
+    monkeypatch.setattr(line, "_STARTING", 0)
     monkeypatch.setattr(line, "read_xcom", read)
     monkeypatch.setattr(line, "write_xcom", write)
     asyncio.run(scenario())
@@ -421,24 +426,48 @@ def test_while_a_task_waits_its_own_xcom_tells_for_which_job(
 
 
 @pytest.mark.skipif(not SHOWS_PROGRESS, reason="where triggers can't read XCom they have no on_kill either")
-@pytest.mark.parametrize(("awaited", "cancels"), [("j-1", 0), ("j-2", 1)])
-def test_a_handle_that_an_earlier_trys_trigger_has_pushed_does_not_tell_for_which_job_a_task_waits(
-    api: ApiServer,
-    connection: None,
-    supervisor: Supervisor,
+@pytest.mark.parametrize(
+    ("states", "begins", "submitted", "cancels"),
+    [
+        # It moved to another triggerer; the task that submits was cleared alone.
+        (["deferred"], ["first j-1"], "j-1", 0),
+        (["deferred"], ["first j-1"], "j-2", 0),
+        # Cleared, and begun anew: for the same job, or for another one.
+        (["deferred"], ["second j-1"], "j-1", 0),
+        (["running"], ["second j-2"], "j-2", 1),
+        # The XComs of the earlier try are deleted some seconds after the next one runs.
+        (["running"], ["first j-1", "first j-1", "second j-2"], "j-2", 1),
+        (["running"], ["first j-1", "second j-1"], "j-1", 0),
+        # It was resumed, and goes on or has ended.
+        (["running"], ["first j-1"], "j-1", 0),
+        (["running", "success"], ["first j-1"], "j-1", 1),
+    ],
+)
+def test_the_begin_of_a_wait_tells_for_which_job_a_task_waits_whatever_an_earlier_try_pushes(
     monkeypatch: pytest.MonkeyPatch,
-    awaited: str,
+    states: list[str],
+    begins: list[str],
+    submitted: str,
     cancels: int,
 ) -> None:
     async def read(key: str, task: Mapping[str, Any]) -> Any:
-        return {"identifier": awaited if key == WAIT_KEY else "j-1"}
+        if key == WAIT_KEY:
+            begun_by, awaited = (begins.pop(0) if len(begins) > 1 else begins[0]).split()
+            return {"task_instance": begun_by, "identifier": awaited}
+        # That of the waiting task is what the trigger of the first try has pushed last.
+        return {"version": 1, "identifier": submitted if task["task_id"] == "submit" else "j-1"}
+
+    async def find_state(task: Mapping[str, Any]) -> str:
+        if task["task_id"] == "submit":
+            return "success"
+        return states.pop(0) if len(states) > 1 else states[0]
 
     monkeypatch.setattr(line, "read_xcom", read)
-    api.says(POLL, reply({"status": "running"}))
-    api.says(CANCEL, reply(status=202))
-    supervisor.task_states = {"run": {"wait": "deferred", "submit": "success"}}
-    asyncio.run(trigger(cancel=CANCELLED_BY, job=JobHandle("j-1", task=SUBMITTER)).on_kill())
-    assert api.count(CANCEL) == cancels
+    monkeypatch.setattr(line, "_state_of", find_state)
+    monkeypatch.setattr(line, "_LOOK_AGAIN", 0.0)
+    waiting = trigger()
+    reason = asyncio.run(line.why_unwanted(waiting.task_instance, JobHandle("j-1", task=SUBMITTER)))
+    assert (reason is not None) == bool(cancels)
 
 
 @pytest.mark.parametrize(("state", "cancels"), [("queued", 0), ("failed", 1)])

@@ -50,7 +50,7 @@ def trigger(
     )
     rebuilt = AsyncApiJobTrigger(**made.serialize()[1])
     rebuilt.task_instance = SimpleNamespace(
-        dag_id="dag", run_id="run", task_id="wait", map_index=-1, try_number=try_number
+        id="first", dag_id="dag", run_id="run", task_id="wait", map_index=-1, try_number=try_number
     )
     rebuilt.timeout_after = datetime.fromtimestamp(now + 1000, UTC)
     return rebuilt
