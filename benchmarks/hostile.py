@@ -90,6 +90,7 @@ HOSTILE = (
     Hostile("$..a..a, nested 600 deep", lambda: b'{"a":' * 600 + b"1" + b"}" * 600, sensor=_key("$..a..a")),
     Hostile("a slice, half a million values", _filled(b"[", b"1,", b"1]"), sensor=_key("$[0:1000000]")),
     Hostile("a slice, 260,000 values", _filled(b"[", b"111,", b"1]"), sensor=_key("$[0:1000000]")),
+    Hostile("a filter that 130,000 objects match", _filled(b"[", b'{"a":1},', b"1]"), sensor=_key("$[?(@.a == 1)].a")),
     Hostile("a filter, 130,000 objects", _filled(b"[", b'{"a":1},', b"1]"), sensor=_key("$[?(@.a == 2)].b")),
     Hostile("digits for (\\d+)/(\\d+)", _filled(b"", b"1"), _TEXT, sensor=_key(r"response_text regex:(\d+)/(\d+)")),
     Hostile(

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
 from airflow_provider_asyncapi.core.values import JsonValue
@@ -40,6 +40,8 @@ _CHOICES_OF_A_VALUE, _FEW_CHOICES = 8, 2000
 #: the document may hold more values by the first factor (262,144 in a status document, at 4 bytes each). A filter that
 #: searches the whole document for each item takes time that grows with the square of their number: fewer by the second.
 _TIMES_AS_MANY, _TIMES_AS_FEW = 8, 8
+#: Items of a list that a filter looks at together.
+_AT_A_TIME = 4096
 #: The items at the end of a list that a slice may take (``[-1:]``) of any document.
 _FEW_ITEMS = 100
 #: What stands in quotes may be anything.
@@ -169,10 +171,50 @@ def _check_size(document: JsonValue, max_values: int, what: str) -> None:
 
 
 def _found(path: JSONPath, document: JsonValue) -> list[JsonValue]:
+    """Return all values that jsonpath-ng finds, or none if it raises: whatever Python does, as its version likes."""
+    steps = list(_steps(path))
     try:
+        if steps and all(map(_stands_alone, steps)):
+            return _found_by_steps(steps, document)
         return [match.value for match in path.find(document)]
-    except Exception:  # noqa: BLE001 - it raises whatever Python does, and differs from version to version
+    except Exception:  # noqa: BLE001 - see above
         return []
+
+
+def _found_by_steps(steps: list[JSONPath], document: JsonValue) -> list[JsonValue]:
+    """
+    Return what a path finds, one step after the other.
+
+    jsonpath-ng makes two objects of each value that a step finds. Of all items of a long list, they would keep Python's
+    garbage collector busy, and all threads waiting, for a tenth of a second.
+    """
+    from jsonpath_ng import Slice
+    from jsonpath_ng.ext.filter import Filter
+
+    values = [document]
+    for step in steps:
+        found: list[JsonValue] = []
+        search: Any = step.find
+        for value in values:
+            if isinstance(step, Slice) and isinstance(value, list):
+                found += value[step.start : step.end : step.step]
+            elif isinstance(step, Filter) and isinstance(value, list):
+                for start in range(0, len(value), _AT_A_TIME):
+                    found += [match.value for match in search(value[start : start + _AT_A_TIME])]
+            else:
+                found += [match.value for match in search(value)]
+        values = found
+    return values
+
+
+def _stands_alone(step: JSONPath) -> bool:
+    """Return whether what a step finds in a value doesn't depend on where the value stands."""
+    from jsonpath_ng import Fields, Index, Root, Slice
+    from jsonpath_ng.ext.filter import Filter
+
+    if isinstance(step, Filter):
+        return not any(isinstance(part, Root) for part in _parts(step))
+    return isinstance(step, Root | Fields | Index | Slice)
 
 
 def _check_depth(document: JsonValue, descents: int) -> None:

@@ -1,10 +1,11 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonpath_ng.exceptions import JSONPathError
 from jsonpath_ng.ext import parse
+from jsonpath_ng.ext.filter import Filter
 
 from airflow_provider_asyncapi.core import jsonpath
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
@@ -368,6 +369,49 @@ def test_pythons_regular_expressions_are_refused_wherever_they_stand(path, named
 
 def test_what_looks_like_one_in_quotes_is_a_key():
     jsonpath.check('$["=~"][?(@["`sub(/a/, b)`"] == "=~")]')
+
+
+ROWS = st.lists(
+    st.integers(0, 2)
+    | st.text(max_size=1)
+    | st.fixed_dictionaries({}, optional={"a": st.integers(0, 2), "b": st.lists(st.integers(0, 2))}),
+    max_size=9,
+)
+
+
+@settings(deadline=None)
+@given(
+    ROWS | st.dictionaries(st.sampled_from("ab"), ROWS),
+    st.sampled_from(
+        [
+            "$[?(@.a == 1)]",
+            "$[?(@.a > 0 & @.b)].b[?(@ == 1)]",
+            "$.a[?(@.a == 0)].b[0:2]",
+            "$[1:]",
+            "$[::2].a",
+            "$[-3:-1].b[-1:]",
+            "$[::-1][?(@.a)].a",
+            "$[::0]",
+            "$.b[0:1].`parent`",
+            "$[?(@.b[0] == 1)].*",
+        ]
+    ),
+)
+def test_of_long_lists_a_filter_or_a_slice_finds_what_jsonpath_ng_finds(document, path):
+    try:
+        expected = [match.value for match in jsonpath._compiled(path).find(document)]
+    except (KeyError, TypeError, ValueError):
+        expected = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonpath, "_AT_A_TIME", 2)
+        assert jsonpath.find(path, document) == expected
+
+
+def test_of_a_long_list_no_more_than_some_items_are_filtered_together(monkeypatch):
+    sizes, search = [], Filter.find
+    monkeypatch.setattr(Filter, "find", lambda self, items: sizes.append(len(items)) or search(self, items))
+    assert len(jsonpath.find("$[?(@.a == 1)].a", [{"a": 1}] * 10_000)) == 10_000
+    assert sizes == [4096, 4096, 1808]
 
 
 def test_of_each_item_the_rest_of_the_path_is_found_where_it_is():
