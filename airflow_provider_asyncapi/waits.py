@@ -73,6 +73,25 @@ class TimeLimits:
         return latest if self.one_try is None else min(latest, try_began + self.one_try)
 
 
+def begin_of_wait(context: Context, handle: JobHandle, try_began: float) -> float:
+    """
+    Return the moment at which the wait for a job began: the same for all tries, until the task is cleared.
+
+    The task state store of Airflow 3.3 remembers it; before that, each try begins anew.
+
+    :param try_began: when this try began, in seconds since the epoch.
+    """
+    store: Any = context.get("task_state_store")
+    if store is None:
+        return try_began
+    of_this_wait: dict[str, Any] = {"identifier": handle.identifier, "generation": generation(context)}
+    kept = _read_stored(store.get(_BEGAN_KEY), "the begin of the wait", (*of_this_wait, "at"))
+    if "at" in kept and of_this_wait.items() <= kept.items():
+        return float(kept["at"])
+    store.set(_BEGAN_KEY, {"version": VERSION, **of_this_wait, "at": try_began})
+    return try_began
+
+
 class WaitLedger:
     """
     The record of one task instance's wait, as the process keeps it that waits, or begins to.
@@ -103,23 +122,8 @@ class WaitLedger:
     def _begun(self, _plan: WaitPlan, handle: JobHandle) -> Wait:
         """Return the state of a wait that begins, or begins again in another try."""
         try_began = time.time()
-        began = self._remember_begin(handle, try_began)
+        began = begin_of_wait(self._context, handle, try_began)
         return plans.Wait(handle, began, self._limits.deadline(began, try_began))
-
-    def _remember_begin(self, handle: JobHandle, try_began: float) -> float:
-        """
-        Return the moment at which the wait began: the same for all tries, until the task is cleared.
-
-        The task state store of Airflow 3.3 remembers it; before that, each try begins anew.
-        """
-        of_this_wait: dict[str, Any] = {"identifier": handle.identifier, "generation": generation(self._context)}
-        if self._store is None:
-            return try_began
-        kept = _read_stored(self._store.get(_BEGAN_KEY), "the begin of the wait", (*of_this_wait, "at"))
-        if "at" in kept and of_this_wait.items() <= kept.items():
-            return float(kept["at"])
-        self._store.set(_BEGAN_KEY, {"version": VERSION, **of_this_wait, "at": try_began})
-        return try_began
 
     def handed_on(self, plan: WaitPlan, pause: float) -> Wait:
         """
@@ -183,7 +187,7 @@ class PokeLedger(WaitLedger):
         pokes = self._context.get("task_reschedule_count") or 0
         first = self.ti.get_first_reschedule_date(self._context) if pokes else None
         try_began = first.timestamp() if first else time.time()
-        began = self._remember_begin(handle, try_began)
+        began = begin_of_wait(self._context, handle, try_began)
         deadline = self._limits.deadline(began, try_began)
         if not pokes:
             return plans.Wait(handle, try_began, deadline)

@@ -322,6 +322,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         """
         from airflow_provider_asyncapi.waits import forget
 
+        self._remember_begin(context, event)
         match event:
             case {"error": {"kind": str(), "message": str()} as error}:
                 if handle := event.get("handle"):
@@ -342,6 +343,18 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
                 forget(context)
                 return self._begin(context)
         raise AsyncApiException(f"The trigger's event can't be understood: {type(event).__name__}")
+
+    def _remember_begin(self, context: Context, event: Any) -> None:
+        """Keep for the next try when a wait began that began in the triggerer."""
+        from airflow_provider_asyncapi.waits import begin_of_wait
+
+        match event:
+            case {"began_at": int() | float() as began_at, "handle": handle}:
+                try:
+                    begin_of_wait(context, self.handle_of(handle), began_at)
+                except Exception:
+                    # How this try ends doesn't depend on it.
+                    self.log.warning("The next try of this task will have a deadline of its own", exc_info=True)
 
     @staticmethod
     def _read_state(stored: dict[str, Any]) -> Wait:

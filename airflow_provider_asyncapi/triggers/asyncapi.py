@@ -161,8 +161,9 @@ class AsyncApiJobTrigger(BaseTrigger):
         Wait, and yield one event.
 
         It is ``{"handle": …}``; after a failure with ``"error"``, as :meth:`~..core.errors.AsyncApiError.dump` gives
-        it; ``{"called": True}`` where there is a callback for the sensor to read; or ``{"begin": why}`` where a worker
-        has to begin the wait. A wait that ends here yields the task's success.
+        it; and with ``"began_at"``, seconds since the epoch, if the wait began here. It is ``{"called": True}`` if
+        there is a callback for the sensor to read, or ``{"begin": why}`` if a worker has to begin the wait. A wait that
+        ends here yields the task's success.
         """
         if self._unreadable is not None:
             await asyncio.sleep(SHORTEST_DEFERRAL)
@@ -188,7 +189,10 @@ class AsyncApiJobTrigger(BaseTrigger):
         finally:
             # The last handle is pushed after the end; a late push of progress must not come after it.
             await self._board().close()
-        if self.begin is None and self.task_instance is not None:
+        if self.begin is not None:
+            # The triggerer can't keep it for the next try.
+            event["began_at"] = self._standing().started_at
+        elif self.task_instance is not None:
             # In ``airflow dags test`` there is no task instance, and no other process that has to end first.
             await asyncio.sleep(began + SHORTEST_DEFERRAL - time.monotonic())
         if handle is not None and self._may_end_here(handle) and await push_result(self.task_instance, handle):

@@ -27,6 +27,8 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 
 from airflow_provider_asyncapi import exceptions, metrics
+from airflow_provider_asyncapi.core import names
+from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.showing import ShownPoll, seconds_of
 from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
 from airflow_provider_asyncapi.handover import IS_CARRIED
@@ -775,6 +777,41 @@ def test_what_the_triggerer_could_not_begin_begins_on_a_worker_without_what_an_e
     }
     assert ti.xcoms["job"]["status"] == "running"
     assert deferral.value.trigger.end_from_trigger is True
+
+
+@pytest.mark.skipif(not IS_CARRIED, reason="needs Airflow 3.3")
+@pytest.mark.parametrize("identifier", ["j-1", "j-2"])
+def test_a_retry_has_the_deadline_of_a_wait_that_began_in_the_triggerer(api: ApiServer, identifier: str) -> None:
+    api.says(POLL, running())
+    sensor = make_sensor("deferred", start_from_trigger=True, timeout=100)
+    store, ti, began_at = Store(), TI(), time.time() - 50
+    ti.max_tries = 1
+    handle = JobHandle(identifier).dump()
+    failed = {"error": {"kind": "RequestRejectedError", "message": "no"}, "handle": handle, "began_at": began_at}
+    with pytest.raises(AirflowException, match="no"):
+        sensor.resume_execution("execute_complete", {"event": failed}, context_of(ti, task_state_store=store))
+    ti.try_number = 2
+    event = {"begin": "this is try 2"}
+    with pytest.raises(TaskDeferred) as deferral:
+        sensor.resume_execution("execute_complete", {"event": event}, context_of(ti, task_state_store=store))
+    deadline = deferral.value.trigger.wait.deadline
+    if identifier == "j-1":
+        assert deadline == began_at + 100
+    else:
+        # The job that was waited for then is another one.
+        assert deadline > began_at + 140
+
+
+@pytest.mark.skipif(not IS_CARRIED, reason="needs Airflow 3.3")
+def test_a_store_that_is_away_does_not_change_how_a_wait_ends(api: ApiServer) -> None:
+    class Away(Store):
+        def get(self, *_: Any) -> Any:
+            raise RuntimeError("the API server is away")
+
+    event = {"handle": JobHandle("j-1", outcome=names.Outcome.SUCCESS).dump(), "began_at": 1.0}
+    context = context_of(TI(), task_state_store=Away())
+    sensor = make_sensor("deferred", start_from_trigger=True)
+    assert sensor.resume_execution("execute_complete", {"event": event}, context) == "j-1"
 
 
 @pytest.mark.skipif(not IS_CARRIED, reason="needs Airflow 3.3")

@@ -207,6 +207,8 @@ def test_the_deadline_stays_where_airflow_began_however_often_the_trigger_is_sta
     event = event_of(waiting)
     assert event.payload["error"]["kind"] == "DeadlineError"
     assert api.count(POLL) == 1
+    # A worker keeps it for the next try.
+    assert event.payload["began_at"] == pytest.approx(time.time() - 21, abs=10)
 
 
 def test_the_connections_profile_fills_in_what_the_sensor_leaves_out(api: ApiServer, connect: Any) -> None:
