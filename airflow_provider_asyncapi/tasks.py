@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 #: Arguments, and parameters of a plan, that can't be attributes of the same name: Airflow has taken it.
 _ATTRIBUTES = {
-    "params": "query_params",
     "poke_interval": "given_poke_interval",
 }
 HANDLE_ADVICE = "job: the job handle that a task pushes is its attribute handle (job=submit.handle)"
@@ -86,7 +85,8 @@ class JobTask:
         with naming(kwargs.get("task_id")):
             for name in self.refused.keys() & kwargs.keys():
                 raise ConfigurationError(f"{name}: isn't a parameter of this task; {self.refused[name]}")
-            if problem := find_former_name(kwargs, self.plan_type.parameters):
+            # Airflow adds the DAG's params to each task.
+            if problem := find_former_name(kwargs.keys() - {"params"}, self.plan_type.parameters):
                 raise ConfigurationError(problem)
         super().__init__(**kwargs)
 

@@ -30,7 +30,7 @@ Named = Mapping[str, frozenset[tuple[str, str]]]
 
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 #: Parameters of which it matters that they are given, and which variables they name.
-_OUTLINED = frozenset({"endpoint", "params", "headers", *BODY_PARAMETERS})
+_OUTLINED = frozenset({"endpoint", "query_params", "headers", *BODY_PARAMETERS})
 #: Those of them that are one text.
 _TEXTS = ("endpoint", "xml")
 #: What a template makes may name where the pages are.

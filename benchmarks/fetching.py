@@ -101,7 +101,7 @@ with session.get(f"{url}%s", stream=True) as answer, open(f"{folder}/plain", "wb
         digest.update(chunk)
 """
 _PAGES = (
-    'output_type="pages", endpoint="/page", params={"page": "{page}"}, result_path="rows",'
+    'output_type="pages", endpoint="/page", query_params={"page": "{page}"}, result_path="rows",'
     " pages=int(size), concurrency=%d"
 )
 _AIOHTTP = """

@@ -39,12 +39,12 @@ _SPEC = {
     "progress": "data.task.progress",
     "capture": {"pages": "data.pages"},
     "poke_interval": 1,
-    "params": {"detail": "status"},
+    "query_params": {"detail": "status"},
 }
-_BATCH = {"endpoint": "/v1/batch", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
+_BATCH = {"endpoint": "/v1/batch", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
 #: In a batch the selectors look at one job's item.
 _BATCH_SPEC = {
-    **{name: value for name, value in _SPEC.items() if name not in ("endpoint", "params")},
+    **{name: value for name, value in _SPEC.items() if name not in ("endpoint", "query_params")},
     "completion_key": "task.status",
     "progress": "task.progress",
     "batch": _BATCH,

@@ -184,7 +184,7 @@ def _oauth2(fields: Mapping[str, Any]) -> Auth:
         raise ConfigurationError(f"connection: client_auth has to be 'basic' or 'body', not {style!r}")
     described: dict[str, Any] = {"endpoint": fields["oauth2_url"], "method": method, "headers": headers}
     if method == "GET":
-        described["params"] = form
+        described["query_params"] = form
     else:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         described["data"] = form

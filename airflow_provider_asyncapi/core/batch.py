@@ -150,7 +150,7 @@ def _with_lists(given: Mapping[str, Any], separator: str | None) -> dict[str, An
     if given.get("json") is not None:
         request["json"] = _renamed(given["json"])
     if separator is None:
-        request["params"] = _renamed(given.get("params"))
+        request["query_params"] = _renamed(given.get("query_params"))
     return request
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 FORMER_NAMES: Mapping[str, str] = {
     "error_waits": "retry_delays",
     "output": "output_type",
+    "params": "query_params",
     "total": "total_rows",
     "trigger": "submit",
 }

@@ -22,6 +22,8 @@ from airflow_provider_asyncapi.core.former_names import FORMER_NAMES
 
 #: The layout of a trigger's arguments. Up to 1, parameters of the sensor had other names.
 TRIGGER_LAYOUT = 2
+#: The sensor's parameters that hold requests.
+_REQUESTS = ("cancel", "cleanup", "batch", "status_details", "failure_details")
 
 
 def read_fields(given: Any, what: str, *, version: int, known: Collection[str]) -> dict[str, Any]:
@@ -56,4 +58,16 @@ def upgrade_parameters(parameters: dict[str, Any], layout: int) -> dict[str, Any
     """
     if layout >= TRIGGER_LAYOUT:
         return parameters
-    return {FORMER_NAMES.get(name, name): value for name, value in parameters.items()}
+    return {
+        FORMER_NAMES.get(name, name): _upgrade_requests(value) if name in _REQUESTS else value
+        for name, value in parameters.items()
+    }
+
+
+def _upgrade_requests(value: Any) -> Any:
+    """Return a request within the sensor's parameters, or a list of requests, under the names of today."""
+    if isinstance(value, list):
+        return [_upgrade_requests(each) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {FORMER_NAMES.get(name, name): part for name, part in value.items()}

@@ -168,8 +168,8 @@ def _check_names(style: Style, names: set[str], *, is_counted: bool, has_size: b
     if needed and not names.intersection(needed):
         shown = " or ".join(f"{{{name}}}" for name in needed)
         raise ConfigurationError(
-            f"output_type='pages': the request has to name {shown} (in endpoint, params or body) for {style} pages;"
-            " or give next_page, the selector of the next page's link"
+            f"output_type='pages': the request has to name {shown} (in endpoint, query_params or body) for {style}"
+            " pages; or give next_page, the selector of the next page's link"
         )
     if is_counted and "offset" in names and not has_size:
         raise ConfigurationError("page_size: is missing; where the pages are counted, {offset} is made of it")

@@ -11,15 +11,14 @@ from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.bodies import BODY_PARAMETERS, Body
 from airflow_provider_asyncapi.core.connection_headers import check_multipart
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.former_names import find_former_name
 from airflow_provider_asyncapi.core.messages import Request, header_field
 from airflow_provider_asyncapi.core.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.values import as_list
 
 #: The parameters that describe a request, on an operator or in a mapping such as ``cancel``.
-REQUEST_PARAMETERS = ("method", "endpoint", "params", "headers", *BODY_PARAMETERS)
-#: What an operator calls ``params``, whose name Airflow has taken; a mapping may call it so too.
-QUERY_PARAMS = "query_params"
+REQUEST_PARAMETERS = ("method", "endpoint", "query_params", "headers", *BODY_PARAMETERS)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 #: JSON is what most APIs speak; whoever serves only something else is asked for it by the author.
 _DEFAULT_ACCEPT = "application/json, */*;q=0.8"
@@ -37,14 +36,14 @@ class RequestTemplate:
 
     :param endpoint: a path below the connection's URL, or an absolute URL.
     :param method: an HTTP method, upper case.
-    :param params: query parameters; a list repeats one, None leaves it out.
+    :param query_params: query parameters; a list repeats one, None leaves it out.
     :param headers: header fields.
     :param body: the body, if any.
     """
 
     endpoint: str = ""
     method: str = "GET"
-    params: Mapping[str, Any] = field(default_factory=dict)
+    query_params: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, Any] = field(default_factory=dict)
     body: Body | None = None
 
@@ -61,20 +60,20 @@ class RequestTemplate:
         """
         Read a request from plain data.
 
-        :param given: the mapping; keys as in :data:`REQUEST_PARAMETERS`, or :data:`QUERY_PARAMS` for ``params``.
+        :param given: the mapping; keys as in :data:`REQUEST_PARAMETERS`.
         :param where: what the mapping is called, for messages.
         :param method: the method where none is given; by default POST with a body and GET without.
         :param also: further keys that the caller reads itself.
         :param complete: whether nothing is added any more (by a profile), so that an endpoint has to be there.
         :raises ConfigurationError: on unknown keys, a bad method, two bodies, values of the wrong type.
         """
-        unknown = [name for name in given if name not in (*REQUEST_PARAMETERS, QUERY_PARAMS, *also)]
+        if problem := find_former_name(given, REQUEST_PARAMETERS):
+            raise ConfigurationError(f"{where}: {problem}")
+        unknown = [name for name in given if name not in (*REQUEST_PARAMETERS, *also)]
         if unknown:
             raise ConfigurationError(
                 f"{where}: unknown key {unknown[0]!r}; a request has {', '.join((*REQUEST_PARAMETERS, *also))}"
             )
-        if given.get("params") is not None and given.get(QUERY_PARAMS) is not None:
-            raise ConfigurationError(f"{where}: params and {QUERY_PARAMS} are two names for the same; give one")
         body = Body.parse(given, where)
         chosen = given.get("method") or method or ("POST" if body else "GET")
         if not isinstance(chosen, str) or chosen.upper() not in METHODS:
@@ -87,16 +86,16 @@ class RequestTemplate:
             )
         if not isinstance(endpoint, str | None):
             raise ConfigurationError(f"{where}: endpoint has to be a string, not {type(endpoint).__name__}")
-        query, headers = query_params(given), given.get("headers")
-        for name, value in ((QUERY_PARAMS, query), ("headers", headers)):
+        query_params, headers = given.get("query_params"), given.get("headers")
+        for name, value in (("query_params", query_params), ("headers", headers)):
             if not isinstance(value, Mapping | None):
                 raise ConfigurationError(f"{where}: {name} has to be a mapping, not {type(value).__name__}")
-        return cls(endpoint or "", chosen.upper(), query or {}, headers or {}, body)
+        return cls(endpoint or "", chosen.upper(), query_params or {}, headers or {}, body)
 
     def names(self) -> set[str]:
         """Give all variables that the request names, those in its body included."""
         body = (self.body.content, self.body.fields) if self.body else ()
-        strings = templates.strings_in([self.endpoint, self.params, self.headers, body])
+        strings = templates.strings_in([self.endpoint, self.query_params, self.headers, body])
         return {name.removeprefix("+") for text in strings for name in templates.variable_names(text)}
 
     def render(self, variables: Variables, base_url: str, *, reference_base: str | None = None) -> Request:
@@ -105,14 +104,14 @@ class RequestTemplate:
 
         :param base_url: the connection's URL.
         :param reference_base: the URL against which a relative reference from the API is resolved.
-        :raises UnknownVariableError: on a name that isn't known in endpoint, params or headers.
+        :raises UnknownVariableError: on a name that isn't known in endpoint, query_params or headers.
         :raises UnsafeValueError: on a value that can't stand where it is put.
         """
         url = templates.render_url(self.endpoint, variables, base_url, reference_base=reference_base)
         query = [
             (name, text)
-            for name, value in self.params.items()
-            for text in templates.render_param(value, variables, f"{QUERY_PARAMS}[{name!r}]")
+            for name, value in self.query_params.items()
+            for text in templates.render_param(value, variables, f"query_params[{name!r}]")
         ]
         if query:
             url += ("&" if "?" in url else "?") + urlencode(query, errors="replace")
@@ -138,15 +137,10 @@ def _take_content_type(headers: dict[str, str]) -> str | None:
     return [headers.pop(name) for name in names][-1] if names else None
 
 
-def query_params(request: Mapping[str, Any]) -> Any:
-    """Give the query parameters of a request as its author wrote it, whichever name they have."""
-    return request.get("params") if request.get(QUERY_PARAMS) is None else request[QUERY_PARAMS]
-
-
 def strict_parts(request: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Walk what may name only variables that are known, by name; braces in a body may be its own."""
     yield "endpoint", request.get("endpoint")
-    yield QUERY_PARAMS, query_params(request)
+    yield "query_params", request.get("query_params")
     yield "headers", request.get("headers")
 
 

@@ -194,10 +194,16 @@ def test_parameters_are_read_under_the_names_that_they_had_when_they_were_stored
     stored = copy.deepcopy(recorded["trigger"])
     if stored["kwargs"].get("version", 1) > 1:
         pytest.skip("they had the names of today")
-    stored["kwargs"]["spec"] |= {"error_waits": {"429": 60}}
+    stored["kwargs"]["spec"] |= {
+        "error_waits": {"429": 60},
+        "params": {"detail": "status"},
+        "cancel": {"endpoint": "/stop", "params": {"now": "1"}},
+    }
     trigger = AsyncApiJobTrigger(**store_trigger(stored["kwargs"]))
     plan = WaitPlan.parse(trigger.spec)
-    assert plan.schedule.retry_delays == {429: 60}
+    assert (plan.schedule.retry_delays, plan.request.query_params) == ({429: 60}, {"detail": "status"})
+    assert plan.cancel is not None
+    assert plan.cancel.request.query_params == {"now": "1"}
     # What is stored anew isn't taken for the former layout.
     assert AsyncApiJobTrigger(**trigger.serialize()[1]).spec == trigger.spec
 

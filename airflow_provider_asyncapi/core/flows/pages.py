@@ -207,10 +207,12 @@ def _page(
         return {"cursor": blank, **fetching.scope, **variables}
 
     if _LINK in variables:
-        request = dataclasses.replace(request, endpoint=f"{{{_LINK}}}", params={})
+        request = dataclasses.replace(request, endpoint=f"{{{_LINK}}}", query_params={})
     elif scope()["cursor"] in (None, ""):
         request = dataclasses.replace(
-            request, params=_without_cursor(request.params), headers=_without_cursor(request.headers)
+            request,
+            query_params=_without_cursor(request.query_params),
+            headers=_without_cursor(request.headers),
         )
     step = dataclasses.replace(step, request=request)
     also = frozenset({_NOT_FOUND}) if is_open and not is_first else frozenset[int]()

@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_asyncapi.core.bodies import BODY_PARAMETERS
 
 #: Given by both, these are joined key by key.
-_JOINED = ("headers", "params", "capture")
+_JOINED = ("headers", "query_params", "capture")
 
 
 def merged(table: str, profile: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,10 +35,10 @@ def job(kind: str, outcome: str) -> None:
         "poke_interval": 1,
         "timeout": 600,
         "deferrable": True,
-        "cancel": {"method": "DELETE", "endpoint": "/jobs/{identifier}", "params": key},
+        "cancel": {"method": "DELETE", "endpoint": "/jobs/{identifier}", "query_params": key},
     }
     # Where the result is says a signed URL, which is for whoever has it.
-    link = {"endpoint": "/jobs/{identifier}/link", "params": key, "capture": {"url": "url"}}
+    link = {"endpoint": "/jobs/{identifier}/link", "query_params": key, "capture": {"url": "url"}}
     async_api_job(
         kind,
         asyncapi_conn_id=f"secretive_{kind}",

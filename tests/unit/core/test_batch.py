@@ -9,7 +9,7 @@ from airflow_provider_asyncapi.core.batch import Absent, Answers, Batch
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError
 from tests.unit.core.flows.script import BASE, answer, make_api
 
-GIVEN = {"endpoint": "/jobs", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
+GIVEN = {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
 
 
 def batch(*, singly: bool = True, **given: Any) -> Batch:
@@ -35,8 +35,8 @@ def test_without_the_parameter_there_is_none():
         ({"separator": ""}, "separator has to be"),
         ({"separator": 7}, "separator has to be"),
         ({"absent": "gone"}, "absent has to be one of running"),
-        ({"params": None}, "has to name the jobs"),
-        ({"separator": None, "params": {"ids": "a{identifiers}"}}, "without a separator"),
+        ({"query_params": None}, "has to name the jobs"),
+        ({"separator": None, "query_params": {"ids": "a{identifiers}"}}, "without a separator"),
         ({"separator": None, "endpoint": "/jobs/{identifiers}"}, "without a separator"),
         ({"identifier": "id"}, "unknown key 'identifier'"),
     ],
@@ -77,9 +77,9 @@ def test_batches_of_the_same_description_have_the_same_key():
         ({}, "/jobs?ids=a%2C7"),
         ({"separator": "|"}, "/jobs?ids=a%7C7"),
         ({"separator": None}, "/jobs?ids=a&ids=7"),
-        ({"params": None, "endpoint": "/jobs/{identifiers}"}, "/jobs/a%2C7"),
-        ({"params": None, "endpoint": "/jobs/{+identifiers}"}, "/jobs/a,7"),
-        ({"params": {"q": "id in ({identifiers})"}}, "/jobs?q=id+in+%28a%2C7%29"),
+        ({"query_params": None, "endpoint": "/jobs/{identifiers}"}, "/jobs/a%2C7"),
+        ({"query_params": None, "endpoint": "/jobs/{+identifiers}"}, "/jobs/a,7"),
+        ({"query_params": {"q": "id in ({identifiers})"}}, "/jobs?q=id+in+%28a%2C7%29"),
     ],
 )
 def test_the_jobs_are_named_in_the_url(given, url):
@@ -88,7 +88,7 @@ def test_the_jobs_are_named_in_the_url(given, url):
 
 @pytest.mark.parametrize("separator", [",", None])
 def test_alone_in_a_json_body_they_are_a_list(separator):
-    parsed = batch(params=None, json={"filter": [{"ids": "{identifiers}"}], "n": 1}, separator=separator)
+    parsed = batch(query_params=None, json={"filter": [{"ids": "{identifiers}"}], "n": 1}, separator=separator)
     request = parsed.render(make_api(), ["a", 7])
     assert request.method == "POST"
     assert json.loads(request.body) == {"filter": [{"ids": ["a", 7]}], "n": 1}
@@ -96,7 +96,7 @@ def test_alone_in_a_json_body_they_are_a_list(separator):
 
 def test_among_other_text_in_a_body_they_are_joined():
     query = '{ jobs(ids: "{identifiers}") { id } }'
-    request = batch(params=None, json={"query": query}, separator=" ").render(make_api(), ["a", "b"])
+    request = batch(query_params=None, json={"query": query}, separator=" ").render(make_api(), ["a", "b"])
     assert json.loads(request.body) == {"query": '{ jobs(ids: "a b") { id } }'}
 
 

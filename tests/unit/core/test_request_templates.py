@@ -27,10 +27,10 @@ def test_the_method_is_the_given_one_or_the_default_or_follows_from_the_body(giv
 
 
 def test_parameters_extend_the_query():
-    params = {"a": "{x}", "b": [1, True], "none": None, "d": dt.date(2026, 1, 2), "ü": "&"}
-    assert render({"x": "y z"}, params=params).url == BASE + "?a=y+z&b=1&b=true&d=2026-01-02&%C3%BC=%26"
-    assert render(endpoint="/j?q=1", params={"a": 1}).url == BASE + "/j?q=1&a=1"
-    assert render(endpoint="/j?q=1", params={}).url == BASE + "/j?q=1"
+    query_params = {"a": "{x}", "b": [1, True], "none": None, "d": dt.date(2026, 1, 2), "ü": "&"}
+    assert render({"x": "y z"}, query_params=query_params).url == BASE + "?a=y+z&b=1&b=true&d=2026-01-02&%C3%BC=%26"
+    assert render(endpoint="/j?q=1", query_params={"a": 1}).url == BASE + "/j?q=1&a=1"
+    assert render(endpoint="/j?q=1", query_params={}).url == BASE + "/j?q=1"
 
 
 def test_headers_are_rendered_and_an_accept_of_the_author_counts():
@@ -63,14 +63,17 @@ def test_a_content_type_of_the_author_counts_except_for_multipart():
 
 def test_all_names_are_known_before_anything_is_sent():
     template = RequestTemplate.parse(
-        {"endpoint": "/{a}/{+b}", "params": {"p": ["{c}"]}, "headers": {"h": "{d}"}, "json": {"k": {"x": "{e}"}}}, ""
+        {"endpoint": "/{a}/{+b}", "query_params": {"p": ["{c}"]}, "headers": {"h": "{d}"}, "json": {"k": {"x": "{e}"}}},
+        "",
     )
     assert template.names() == {"a", "b", "c", "d", "e"}
     assert RequestTemplate.parse({"files": {"f": "{a}"}, "data": {"x": "{b}"}}, "").names() == {"a", "b"}
     assert RequestTemplate().names() == set()
 
 
-@pytest.mark.parametrize("given", [{"endpoint": "/{nope}"}, {"params": {"p": "{nope}"}}, {"headers": {"h": "{nope}"}}])
+@pytest.mark.parametrize(
+    "given", [{"endpoint": "/{nope}"}, {"query_params": {"p": "{nope}"}}, {"headers": {"h": "{nope}"}}]
+)
 def test_an_unknown_name_is_an_error_outside_of_the_body(given):
     with pytest.raises(UnknownVariableError, match=r"nothing has set the variable \{nope\}; known: \{identifier\}"):
         render({"identifier": 1}, **given)
@@ -93,7 +96,7 @@ def test_a_value_with_a_line_break_cannot_add_a_header():
         ({"method": "FETCH"}, "cancel: method 'FETCH' isn't one of GET, POST"),
         ({"method": 7}, "cancel: method 7 isn't"),
         ({"endpoint": 7}, "cancel: endpoint has to be a string, not int"),
-        ({"params": "a=1"}, "cancel: query_params has to be a mapping, not str"),
+        ({"query_params": "a=1"}, "cancel: query_params has to be a mapping, not str"),
         ({"headers": []}, "cancel: headers has to be a mapping, not list"),
         ({"json": {}, "data": ""}, "cancel: one body only"),
     ],
@@ -108,18 +111,17 @@ def test_keys_that_the_caller_reads_itself_are_allowed():
 
 
 def test_query_parameters_have_the_name_that_operators_give_them_too():
-    assert RequestTemplate.parse({"query_params": {"a": 1}}, "cancel").params == {"a": 1}
-    with pytest.raises(ConfigurationError, match="cancel: params and query_params are two names for the same"):
-        RequestTemplate.parse({"query_params": {"a": 1}, "params": {"b": 2}}, "cancel")
+    assert RequestTemplate.parse({"query_params": {"a": 1}}, "cancel").query_params == {"a": 1}
+    with pytest.raises(ConfigurationError, match="cancel: params: is called query_params now"):
+        RequestTemplate.parse({"params": {"b": 2}}, "cancel")
     with pytest.raises(ConfigurationError, match=r"query_params\['a'\]: nothing has set the variable \{x\}"):
-        RequestTemplate.parse({"params": {"a": "{x}"}}, "cancel").render({}, "https://api.example.com")
+        RequestTemplate.parse({"query_params": {"a": "{x}"}}, "cancel").render({}, "https://api.example.com")
 
 
 @pytest.mark.parametrize(
     ("request_", "found"),
     [
         ({"headers": {"X-API-Key": "abc"}}, "headers: 'X-API-Key'"),
-        ({"params": {"token": "abc"}}, "query_params: 'token'"),
         ({"query_params": {"token": "abc"}}, "query_params: 'token'"),
         ({"json": [{"deep": {"password": "abc"}}]}, "json: 'password'"),
         ({"headers": {"X-API-Key": "{connection.key}"}, "json": {"token": "{{ jinja }}", "tokens": 5}}, None),

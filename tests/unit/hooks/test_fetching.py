@@ -140,8 +140,8 @@ def test_what_the_job_said_already_needs_no_request(fetched, server, tmp_path):
         "on_partial": "warn",
     }
     assert fetched(**given) == [{"state": "failed"}]
-    assert fetched(**given, output_type="pages", params={"page": "{page}"}) == [{"state": "failed"}]
-    manifest = fetched(**given, output_type="pages", params={"page": "{page}"}, destination=f"{tmp_path}/")
+    assert fetched(**given, output_type="pages", query_params={"page": "{page}"}) == [{"state": "failed"}]
+    manifest = fetched(**given, output_type="pages", query_params={"page": "{page}"}, destination=f"{tmp_path}/")
     assert (manifest["rows"], manifest["pages"], manifest["failed_records"]) == (1, 1, 1)
     assert server.asked == []
 
@@ -187,7 +187,7 @@ def page_of(delays: dict[int, float] | None = None):
     return behave
 
 
-PAGES = {"output_type": "pages", "endpoint": "/rows", "params": {"page": "{page}"}, "result_path": "rows"}
+PAGES = {"output_type": "pages", "endpoint": "/rows", "query_params": {"page": "{page}"}, "result_path": "rows"}
 
 
 def test_pages_fetched_at_the_same_time_stay_in_order(fetched, server):

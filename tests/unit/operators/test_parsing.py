@@ -87,7 +87,7 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
         (sensor, {"cancel": ["/cancel"]}, ConfigurationError, "cancel"),
         (
             sensor,
-            {"batch": {"params": {"ids": "{identifiers}"}, "items": "jobs[*]"}},
+            {"batch": {"query_params": {"ids": "{identifiers}"}, "items": "jobs[*]"}},
             ConfigurationError,
             "id is missing",
         ),
@@ -100,7 +100,7 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
         (fetch, {"locate": 5}, ConfigurationError, "locate"),
         (fetch, {"cleanup": {"method": "TIDY"}}, ConfigurationError, "TIDY"),
         (sensor, {"cancel": {"method": "DELETE"}}, ConfigurationError, "cancel: endpoint is missing"),
-        (sensor, {"cancel": {"endpoint": "/", "query_params": {}, "params": {}}}, ConfigurationError, "two names"),
+        (sensor, {"cancel": {"endpoint": "/", "params": {}}}, ConfigurationError, "params: is called query_params now"),
         (sensor, {"poke_interval": "30 s"}, ConfigurationError, "poke_interval"),
         (sensor, {"silent_fail": True}, ConfigurationError, "silent_fail"),
         (sensor, {"callback": "yes"}, ConfigurationError, "callback: has to be True"),
@@ -158,7 +158,10 @@ def test_parameters_of_airflow_that_would_be_dropped_are_refused_with_what_to_ta
         ({"headers": {"X": "{% if 1 %}{gstn}{% endif %}"}}, "headers: .*{gstn}"),
         ({"start": {"endpoint": "/jobs/{ident}/start"}}, "start.endpoint: .*{ident}"),
         ({"start": {"endpoint": "/s", "query_params": {"j": "{ident}"}}}, "start.query_params: .*{ident}"),
-        ({"lookup": {"endpoint": "/jobs", "params": {"j": "{identifier}"}}}, "lookup.query_params: .*{identifier}"),
+        (
+            {"lookup": {"endpoint": "/jobs", "query_params": {"j": "{identifier}"}}},
+            "lookup.query_params: .*{identifier}",
+        ),
         ({"identifier": '$.jobs[?(@.ref == "{refs}")].id'}, "selector .*{refs}"),
         ({"rules": [{"selector": "a.{gstn}", "in": 1, "outcome": "failure"}]}, "selector 'a.{gstn}': .*{gstn}"),
         ({"start": {"endpoint": "/s", "capture": {"q": "{gstn}.q"}}}, "start: selector .*{gstn}"),
@@ -216,7 +219,7 @@ def test_a_typing_error_further_down_the_chain_is_found() -> None:
             sensor(task_id="wait_for_page", job=before.handle, endpoint="/{page}")
         with pytest.raises(UnknownVariableError, match=r"cancel\.endpoint: .*\{ident\}"):
             sensor(task_id="wait_and_cancel", job=before.handle, cancel={"endpoint": "/{ident}"})
-        batch = {"params": {"ids": "{identifiers}", "one": "{identifier}"}, "items": "jobs[*]", "id": "id"}
+        batch = {"query_params": {"ids": "{identifiers}", "one": "{identifier}"}, "items": "jobs[*]", "id": "id"}
         with pytest.raises(UnknownVariableError, match=r"batch\.query_params: .*\{identifier\}.* known: \{ident"):
             sensor(task_id="wait_in_a_batch", job=before.handle, batch=batch)
         with pytest.raises(UnknownVariableError, match=r"selector 'state\.\{page\}'.*\{page\}"):
@@ -370,7 +373,7 @@ OF_THE_TASK = {"task_id", "job", "job_url", "profile", "asyncapi_conn_id", "kwar
         {"query_params": {"filter": '[{"field":"x"}]'}},
         {"query_params": {"filter": '{"day": "{{ ds }}", "n": {{ params.n }}, "job": "{identifier}"}'}},
         {"headers": {"Dropbox-API-Arg": '{"path": "/x"}'}},
-        {"cancel": {"endpoint": "/", "params": {"filter": ['[{"a": 1}]']}}},
+        {"cancel": {"endpoint": "/", "query_params": {"filter": ['[{"a": 1}]']}}},
     ],
 )
 def test_json_in_a_parameter_or_a_header_is_no_variable(given: dict[str, Any]) -> None:
@@ -468,7 +471,7 @@ def test_the_attribute_job_is_the_argument_and_is_rendered(make: Any) -> None:
 )
 def test_what_describes_the_api_is_what_the_plan_reads(make: Any, of_the_task: set[str], left_out: set[str]) -> None:
     operator = make()
-    arguments = {"params" if name == "query_params" else name for name in inspect.signature(type(operator)).parameters}
+    arguments = set(inspect.signature(type(operator)).parameters)
     assert arguments - of_the_task == set(operator.plan_type.parameters) - left_out
 
 
@@ -477,7 +480,7 @@ def test_each_argument_reaches_the_description(make: Any) -> None:
     operator = make()
     for name in operator.plan_type.parameters:
         vars(operator).clear()
-        operator.keep({"query_params" if name == "params" else name: "given"})
+        operator.keep({name: "given"})
         assert operator.given() == {name: "given"}
 
 

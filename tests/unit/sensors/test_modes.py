@@ -660,7 +660,7 @@ def test_what_looks_like_a_secret_is_told_where_it_is_not_stored_with_a_trigger(
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_job_in_a_batch_ends_alike_in_all_modes(api: ApiServer, mode: str) -> None:
-    batch = {"endpoint": "/jobs", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
+    batch = {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
     asked = "GET /jobs?ids=j-1"
     item = {"id": "j-1", "status": "running"}
     api.says(

@@ -763,7 +763,7 @@ def test_a_hold_that_another_was_told_of_is_heeded_between_two_sends(serve):
 
 # In rounds
 
-BATCH = {"endpoint": "/jobs", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
+BATCH = {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
 
 
 def asking(

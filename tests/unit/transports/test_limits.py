@@ -214,7 +214,7 @@ def test_jobs_that_are_asked_for_together_hold_nobody_past_its_time(driver, serv
     trickle = Trickle(*TRICKLES["body"])
     server = serve(trickle)
     batch = Batch.parse(
-        {"endpoint": "/jobs", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}, singly=True
+        {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}, singly=True
     )
 
     def asking(*, patient: bool) -> Flow[Any]:

@@ -115,7 +115,9 @@ def gathering(api: Api) -> Flow[Any]:
 TALKS: dict[str, Talk] = {
     "submit": Talk(submitting(), [reply({"id": 7}, 201)]),
     "submit, every part of a request": Talk(
-        submitting(params={"q": "a b&ü", "r": ["1", "2"]}, headers={"X-Key": "{idempotency_key}", "User-Agent": "own"}),
+        submitting(
+            query_params={"q": "a b&ü", "r": ["1", "2"]}, headers={"X-Key": "{idempotency_key}", "User-Agent": "own"}
+        ),
         [reply({"id": "a/b"})],
         {"auth": "basic", "login": "ann", "password": "planted", "headers": {"X-Tenant": "t"}},
     ),

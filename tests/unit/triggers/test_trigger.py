@@ -135,7 +135,7 @@ def test_no_secret_is_in_arguments_event_or_repr(api: ApiServer, connect: Any) -
 
 
 def test_the_repr_names_the_job_and_not_its_request() -> None:
-    assert repr(trigger(params={"a": "b"})) == "<AsyncApiJobTrigger asyncapi_default job=j-1>"
+    assert repr(trigger(query_params={"a": "b"})) == "<AsyncApiJobTrigger asyncapi_default job=j-1>"
 
 
 def test_after_a_restart_the_polls_that_there_was_time_for_count(api: ApiServer, connection: None) -> None:
@@ -690,7 +690,7 @@ def api_with(**extra: Any) -> Api:
     ("spec", "named"),
     [
         ({"headers": {"X-Tenant": "k3y-of-tenant"}}, "headers"),
-        ({"params": {"sig": "k3y-of-tenant"}}, "params"),
+        ({"query_params": {"sig": "k3y-of-tenant"}}, "query_params"),
         ({"endpoint": "/jobs/{identifier}?sig=k3y-of-tenant"}, "endpoint"),
         ({"json": {"deep": [{"er": "is k3y-of-tenant"}]}}, "json"),
         ({"xml": "<a>k3y-of-tenant</a>"}, "xml"),
@@ -698,7 +698,7 @@ def api_with(**extra: Any) -> Api:
         ({"cancel": {"endpoint": "/x", "json": {"k": "k3y-of-tenant"}}}, "cancel"),
         # Named like a secret, though the connection doesn't know it.
         ({"headers": {"Authorization": "Bearer abc"}}, "headers: 'Authorization'"),
-        ({"params": {"api_key": "abc"}}, "params: 'api_key'"),
+        ({"query_params": {"api_key": "abc"}}, "query_params: 'api_key'"),
         ({"json": {"auth": {"password": "abc"}}}, "json: 'password'"),
         ({"cancel": {"headers": {"X-Api-Key": "abc"}}}, "cancel.headers: 'X-Api-Key'"),
     ],

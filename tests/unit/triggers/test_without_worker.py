@@ -228,8 +228,8 @@ def test_the_connections_profile_does_not_count_where_the_sensor_names_one(api: 
 
 def test_a_secret_of_the_connection_is_refused_before_it_is_sent(api: ApiServer, connect: Any) -> None:
     connect(extra={"secrets": {"key": "k3y-of-tenant"}})
-    event = event_of(trigger(begin={"job": "j-1"}, params={"sig": "k3y-of-tenant"}))
-    assert "params: holds a secret" in event.payload["error"]["message"]
+    event = event_of(trigger(begin={"job": "j-1"}, query_params={"sig": "k3y-of-tenant"}))
+    assert "query_params: holds a secret" in event.payload["error"]["message"]
     assert not api.requests
 
 

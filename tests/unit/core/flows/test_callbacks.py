@@ -61,7 +61,7 @@ def test_without_a_request_for_the_status_a_callback_needs_no_other_word():
     assert plan(poke_interval=None).schedule.interval == 300
     assert plan(poke_interval=20).schedule.interval == 20
     assert plan(
-        endpoint=None, batch={"endpoint": "/j", "params": {"i": "{identifiers}"}, "items": "j[*]", "id": "i"}
+        endpoint=None, batch={"endpoint": "/j", "query_params": {"i": "{identifiers}"}, "items": "j[*]", "id": "i"}
     ).polls
 
 

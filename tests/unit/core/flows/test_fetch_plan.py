@@ -21,7 +21,7 @@ def test_a_plan_may_say_everything():
         {
             "output_type": "pages",
             "endpoint": "/x",
-            "params": {"page": "{page}"},
+            "query_params": {"page": "{page}"},
             "pages": "{pages}",
             "concurrency": 2,
             "locate": {"endpoint": "/l", "capture": {"a": "b"}},
@@ -75,7 +75,10 @@ def test_an_output_that_is_given_wins_over_paging_parameters_of_a_profile():
         ({"write_as": "files"}, "write_as: 'files' makes a file of each page, so output_type has to be 'pages'"),
         ({"checksum": 1, "output_type": "file"}, "checksum: has to be a template"),
         ({"checksum": "{a}"}, "checksum: is for files, and output_type='result' is read"),
-        ({"total_rows": "a..", "output_type": "pages", "params": {"page": "{page}"}}, "total_rows: malformed selector"),
+        (
+            {"total_rows": "a..", "output_type": "pages", "query_params": {"page": "{page}"}},
+            "total_rows: malformed selector",
+        ),
     ],
 )
 def test_what_can_not_be_meant_is_an_error(given, message):
@@ -163,7 +166,7 @@ def test_what_a_callback_holds_needs_no_request():
             {"callback": True, "output_type": "file"},
             "callback: what a job calls back with is one value, and output_type='file'",
         ),
-        ({"callback": True, "cursor": "next", "params": {"c": "{cursor}"}}, "output_type='pages' isn't"),
+        ({"callback": True, "cursor": "next", "query_params": {"c": "{cursor}"}}, "output_type='pages' isn't"),
         ({"callback": False}, "endpoint is missing"),
     ],
 )

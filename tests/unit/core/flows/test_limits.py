@@ -9,7 +9,9 @@ from airflow_provider_asyncapi.core.flows.limits import within
 from airflow_provider_asyncapi.core.messages import Request
 
 REQUEST = Request("GET", "https://api.example.com/x")
-BATCH = Batch.parse({"endpoint": "/jobs", "params": {"i": "{identifiers}"}, "items": "jobs", "id": "id"}, singly=True)
+BATCH = Batch.parse(
+    {"endpoint": "/jobs", "query_params": {"i": "{identifiers}"}, "items": "jobs", "id": "id"}, singly=True
+)
 
 
 @pytest.mark.parametrize("effect", [Send(REQUEST), Authorize(), Ask(BATCH, 7, 1.0, True, lambda _: None)])

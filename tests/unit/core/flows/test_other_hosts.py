@@ -51,7 +51,7 @@ def fetch_all(script: Script, handle: JobHandle = JOB, **given: Any) -> Any:
 @pytest.mark.parametrize(
     "request_",
     [
-        {"endpoint": "{url}", "params": {"k": "{connection.NAME}"}},
+        {"endpoint": "{url}", "query_params": {"k": "{connection.NAME}"}},
         {"endpoint": "{url}?k={connection.NAME}"},
         {"endpoint": "{url}/{+connection.NAME}"},
         {"endpoint": "{url}", "headers": {"X-Plain": "k {connection.NAME}"}},
@@ -59,7 +59,7 @@ def fetch_all(script: Script, handle: JobHandle = JOB, **given: Any) -> Any:
         {"endpoint": "{url}", "xml": "<k>{connection.NAME}</k>"},
         {"endpoint": "{url}", "data": {"k": "{connection.NAME}"}},
         {"endpoint": "{url}", "files": {"k": "{connection.NAME}"}},
-        {"endpoint": EVIL, "params": {"k": "{connection.NAME}"}},
+        {"endpoint": EVIL, "query_params": {"k": "{connection.NAME}"}},
     ],
 )
 def test_no_credential_goes_to_a_host_that_the_api_names(request_: dict[str, Any], name: str) -> None:
@@ -104,10 +104,10 @@ def test_what_anybody_may_see_of_a_connection_can_name_another_host() -> None:
 
 def test_nothing_that_a_job_brings_replaces_what_the_connection_says() -> None:
     script = Script(make_api(**CONNECTION), answer({"state": "done"}))
-    wait_for(script, endpoint="/s", params={"k": "{connection.key}"})
+    wait_for(script, endpoint="/s", query_params={"k": "{connection.key}"})
     assert script.requests[0].url == f"{BASE}/s?k=key-planted"
     with pytest.raises(AsyncApiError, match=r"nothing has set the variable \{connection.none\}"):
-        wait_for(Script(make_api(**CONNECTION)), endpoint="/s", params={"k": "{connection.none}"})
+        wait_for(Script(make_api(**CONNECTION)), endpoint="/s", query_params={"k": "{connection.none}"})
 
 
 @pytest.mark.parametrize("given", [{"capture": {"connection.key": "a"}}, {"variables": {"connection.key": "a"}}])
@@ -172,7 +172,7 @@ SECRET = 'pa"ß+w/ord'
 @pytest.mark.parametrize(
     "request_",
     [
-        {"endpoint": "{url}", "params": {"k": SECRET}},
+        {"endpoint": "{url}", "query_params": {"k": SECRET}},
         {"endpoint": "{url}?k=pa%22%c3%9f%2bw%2ford"},
         {"endpoint": "{url}", "json": {"k": SECRET}},
         {"endpoint": "{url}", "xml": "<k>pa&quot;ß+w/ord</k>"},

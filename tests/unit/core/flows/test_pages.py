@@ -36,7 +36,7 @@ def page(*rows, **more):
     return answer({"rows": list(rows), **more})
 
 
-NUMBERED = {"params": {"page": "{page}"}}
+NUMBERED = {"query_params": {"page": "{page}"}}
 
 
 # Numbered pages, their number known
@@ -64,7 +64,13 @@ def test_no_pages_need_no_request():
 
 def test_counted_pages_may_have_offsets():
     script = pages(
-        page(1), page(2), page(3), pages=3, page_size=50, params={"from": "{offset}", "size": "{limit}"}, concurrency=2
+        page(1),
+        page(2),
+        page(3),
+        pages=3,
+        page_size=50,
+        query_params={"from": "{offset}", "size": "{limit}"},
+        concurrency=2,
     )
     assert script.paths == [f"GET /rows?from={offset}&size=50" for offset in (0, 50, 100)]
 
@@ -162,20 +168,22 @@ def test_there_may_be_too_many_pages():
 
 
 def test_offsets_count_the_rows_that_came():
-    script = pages(page(1, 2), page(3, 4), page(5), page_size=2, params={"o": "{offset}", "n": "{limit}"})
+    script = pages(page(1, 2), page(3, 4), page(5), page_size=2, query_params={"o": "{offset}", "n": "{limit}"})
     assert script.rows == [[1, 2], [3, 4], [5]]
     assert script.paths == ["GET /rows?o=0&n=2", "GET /rows?o=2&n=2", "GET /rows?o=4&n=2"]
 
 
 def test_an_api_that_gives_fewer_rows_than_it_is_asked_for_loses_none():
-    script = pages(page(1, 2), page(3, 4), page(5), page(), page_size=100, params={"o": "{offset}", "n": "{limit}"})
+    script = pages(
+        page(1, 2), page(3, 4), page(5), page(), page_size=100, query_params={"o": "{offset}", "n": "{limit}"}
+    )
     assert script.rows == [[1, 2], [3, 4], [5]]
     assert script.paths[-1] == "GET /rows?o=5&n=100"
 
 
 def test_a_rule_may_say_that_there_are_no_more_pages():
     rules = [{"selector": "status_code", "in": 416, "outcome": "no_data"}]
-    script = pages(page(1), answer({}, 416), rules=rules, params={"o": "{offset}"})
+    script = pages(page(1), answer({}, 416), rules=rules, query_params={"o": "{offset}"})
     assert script.rows == [[1]]
     with pytest.raises(NoDataError):
         pages(answer({}, 416), rules=rules, **NUMBERED)
@@ -196,7 +204,7 @@ def test_links_lead_from_page_to_page():
         page(2, next="https://api.example.com/v1/rows?after=c"),
         page(3, next=None),
         next_page="next",
-        params={"size": 1},
+        query_params={"size": 1},
     )
     assert script.rows == [[1], [2], [3]]
     assert script.paths == ["GET /rows?size=1", "GET /rows?after=a%20b", "GET /rows?after=c"]
@@ -249,7 +257,7 @@ def test_the_first_page_has_no_cursor():
         page(2, next=None),
         cursor="next",
         page_size=1,
-        params={"cursor": "{cursor}", "n": "{limit}"},
+        query_params={"cursor": "{cursor}", "n": "{limit}"},
         headers={"X-Cursor": "{cursor}"},
     )
     assert script.rows == [[1], [2]]
@@ -272,7 +280,7 @@ def test_a_cursor_is_empty_at_first_in_a_text():
 
 def test_a_variable_may_hold_the_first_cursor():
     handle = JobHandle("7", variables={"cursor": "*"})
-    script = pages(page(1, next="b"), page(2), cursor="next", params={"c": "{cursor}"}, handle=handle)
+    script = pages(page(1, next="b"), page(2), cursor="next", query_params={"c": "{cursor}"}, handle=handle)
     assert script.paths == ["GET /rows?c=%2A", "GET /rows?c=b"]
 
 
@@ -283,13 +291,13 @@ def test_a_cursor_in_the_endpoint_needs_a_first_one():
 
 def test_cursors_that_run_in_a_circle_are_an_error():
     with pytest.raises(ResultError, match="page 2: names a next page that was there already"):
-        pages(page(1, next="a"), page(2, next="a"), cursor="next", params={"c": "{cursor}"})
+        pages(page(1, next="a"), page(2, next="a"), cursor="next", query_params={"c": "{cursor}"})
 
 
 def test_a_rule_may_say_that_a_later_page_has_no_rows():
     rules = [{"selector": "rows", "exists": False, "outcome": "no_data"}]
     script = pages(
-        page(1, next="a"), answer({"next": "b"}), page(2), cursor="next", params={"c": "{cursor}"}, rules=rules
+        page(1, next="a"), answer({"next": "b"}), page(2), cursor="next", query_params={"c": "{cursor}"}, rules=rules
     )
     assert script.rows == [[1], [], [2]]
     assert script.requests[0].url == f"{BASE}/rows"
@@ -310,7 +318,7 @@ def test_a_page_that_a_rule_takes_for_no_data_may_be_empty():
 
 def test_pages_that_lead_on_may_be_empty():
     # https://google.aip.dev/158: an answer may have no rows, and a token.
-    script = pages(page(1, next="a"), page(next="b"), page(2), cursor="next", params={"c": "{cursor}"})
+    script = pages(page(1, next="a"), page(next="b"), page(2), cursor="next", query_params={"c": "{cursor}"})
     assert script.rows == [[1], [], [2]]
 
 
@@ -367,7 +375,7 @@ def test_the_status_may_have_named_the_next_page():
 
 
 def test_the_status_may_have_named_the_next_cursor():
-    given = {"cursor": "next", "params": {"c": "{cursor}"}}
+    given = {"cursor": "next", "query_params": {"c": "{cursor}"}}
     script = first_inline(page(3), variables={"cursor": "b"}, **given)
     assert (script.rows, script.paths) == ([[1, 2], [3]], ["GET /rows?c=b"])
     assert first_inline(**given).rows == [[1, 2]]

@@ -254,7 +254,7 @@ def test_nothing_more_is_sent_once_a_job_is_over():
 
 
 def test_a_submissions_address_is_kept_without_its_query():
-    handle, _ = submitted(answer({"data": {"id": 7}}), params={"sig": "planted"})
+    handle, _ = submitted(answer({"data": {"id": 7}}), query_params={"sig": "planted"})
     assert handle.urls == {"submit": f"{BASE}/jobs"}
 
 
@@ -408,7 +408,7 @@ def test_what_may_have_been_carried_out_is_not_repeated(trouble):
 
 @pytest.mark.parametrize(
     "place",
-    [KEYED, {"params": {"key": "{idempotency_key}"}}, {"json": {"meta": {"id": "{idempotency_key}"}}}],
+    [KEYED, {"query_params": {"key": "{idempotency_key}"}}, {"json": {"meta": {"id": "{idempotency_key}"}}}],
     ids=["header", "query", "body"],
 )
 @pytest.mark.parametrize("trouble", [lost(), answer({}, 500), answer({}, 504)], ids=str)

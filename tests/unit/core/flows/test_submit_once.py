@@ -31,7 +31,7 @@ FIELDS = {"endpoint": "/jobs", "json": {"gstin": "x"}, "identifier": "id", "max_
 KEYED = {**FIELDS, "headers": {"Idempotency-Key": "{idempotency_key}"}}
 LOOKED_UP = {
     **FIELDS,
-    "lookup": {"endpoint": "/jobs", "params": {"key": "{idempotency_key}"}, "identifier": "jobs[0].id"},
+    "lookup": {"endpoint": "/jobs", "query_params": {"key": "{idempotency_key}"}, "identifier": "jobs[0].id"},
 }
 TWO_STEPS = {**FIELDS, "start": {"endpoint": "/jobs/{identifier}/run"}}
 NEW = Submission("key-1", generation=3)
@@ -135,12 +135,12 @@ def test_a_retry_says_that_it_may_be_a_clear_which_airflow_does_not_tell_from_on
 
 # Another request
 
-CHANGED = {"json": {"gstin": "y", "asked_at": "12:01"}, "params": {"day": "2"}, "headers": {"X-Run": "b"}}
+CHANGED = {"json": {"gstin": "y", "asked_at": "12:01"}, "query_params": {"day": "2"}, "headers": {"X-Run": "b"}}
 CANCEL = {"on_changed_request": "cancel", "cancel": {"endpoint": "/jobs/{identifier}/cancel"}}
 
 
 def test_a_request_that_differs_from_that_of_the_known_job_fails_and_submits_nothing():
-    tries = Tries({**FIELDS, "params": {"day": "1"}, "headers": {"X-Run": "a"}})
+    tries = Tries({**FIELDS, "query_params": {"day": "1"}, "headers": {"X-Run": "a"}})
     tries.run(CREATED)
     differ = r"differ in headers.x-run, json.asked_at, json.gstin, query_params.day\), which has submitted job j-1"
     with pytest.raises(ChangedRequestError, match=differ):
@@ -162,7 +162,7 @@ def test_a_request_that_differs_from_that_of_the_known_job_fails_and_submits_not
         ({"json": [1]}, {"json": [2]}, "body"),
         ({"endpoint": "/jobs/a"}, {"endpoint": "/jobs/b"}, "endpoint"),
         ({"method": "PUT"}, {"method": "POST"}, "method"),
-        ({"params": {"a": ["1", "2"]}}, {"params": {"a": ["1", "3"]}}, "query_params.a"),
+        ({"query_params": {"a": ["1", "2"]}}, {"query_params": {"a": ["1", "3"]}}, "query_params.a"),
         ({"json": {"a": {"b": 1}}}, {"json": {"a": {"b": 2}}}, "json.a"),
     ],
 )
@@ -554,7 +554,7 @@ def test_the_digest_of_the_callback_url_is_kept_before_the_url_is_given_away():
 
 
 def test_the_url_that_an_earlier_try_gave_away_counts_on():
-    keyed = {"params": {"key": "{idempotency_key}"}}
+    keyed = {"query_params": {"key": "{idempotency_key}"}}
     first = called_back(None, 1, killed, **keyed)
     second = called_back(stored(first), 2, CREATED, **keyed)
     assert stored(second).callbacks == ("digest-1", "digest-2")

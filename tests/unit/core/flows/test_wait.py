@@ -171,7 +171,12 @@ def test_a_large_answer_is_not_kept_for_comparing():
 def test_a_captured_value_changes_the_next_request():
     replies = [answer({"status": "running", "next": page}) for page in ("a", "b", "b")]
     _, script = waited(
-        *replies, DONE, capture={"next": "next"}, endpoint="/jobs/{identifier}", at=state(NEXT), params={"n": "{next}"}
+        *replies,
+        DONE,
+        capture={"next": "next"},
+        endpoint="/jobs/{identifier}",
+        at=state(NEXT),
+        query_params={"n": "{next}"},
     )
     assert script.paths == [f"GET /jobs/7?n={page}" for page in "0abb"]
 
@@ -448,7 +453,7 @@ def test_a_status_that_is_no_value_is_not_kept_and_a_long_one_is_cut():
 
 
 def test_the_status_address_is_kept_without_query_and_credentials():
-    handle, _ = waited(DONE, params={"sig": "planted"})
+    handle, _ = waited(DONE, query_params={"sig": "planted"})
     assert handle.urls["status"] == f"{BASE}/jobs/7"
 
 
@@ -866,7 +871,7 @@ def test_no_secret_is_shown():
         run(script, failure_value="planted-key", completion_value="x", max_iterations=4)
     script = Script(api, answer(body), answer(body, 503), answer(b"planted-var<html>"), forever=True)
     with pytest.raises(AsyncApiError) as also:
-        run(script, max_consecutive_errors=3, params={"q": "{connection.v}"})
+        run(script, max_consecutive_errors=3, query_params={"q": "{connection.v}"})
     assert "planted" not in f"{caught.value} {also.value} {script.said}"
 
 
@@ -924,7 +929,7 @@ def test_whatever_an_api_answers_the_loop_does_not_spin(replies, interval, jitte
 
 # In a batch
 
-BATCH = {"endpoint": "/jobs", "params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
+BATCH = {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
 
 
 def among(**item: Any) -> Response:
