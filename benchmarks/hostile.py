@@ -98,6 +98,24 @@ HOSTILE = (
     ),
     Hostile("XML, 1,000 namespaces, 20,000 elements", _many_namespaces, _XML, sensor=_key("xpath://uws:phase")),
     Hostile("XML, 150,000 elements, all found", _filled(b"<r>", b"<a>x</a>", b"</r>"), _XML, sensor=_key("xpath://a")),
+    Hostile(
+        "XML nested 200 deep, all found",
+        _filled(b"<r>", b"<a>" * 200 + b"</a>" * 200, b"</r>"),
+        _XML,
+        sensor=_key("xpath://a"),
+    ),
+    Hostile(
+        "XML nested 200 deep for //a//a//b",
+        _filled(b"<r>", b"<a>" * 200 + b"</a>" * 200, b"</r>"),
+        _XML,
+        sensor=_key("xpath://a//a//b"),
+    ),
+    Hostile(
+        "XML, 95,000 pairs for //a//b", _filled(b"<r>", b"<a><b/></a>", b"</r>"), _XML, sensor=_key("xpath://a//b")
+    ),
+    Hostile(
+        "XML, 250,000 elements for //a | //b", _filled(b"<r>", b"<a/>", b"</r>"), _XML, sensor=_key("xpath://a | //b")
+    ),
     Hostile("XML, 250,000 empty elements", _filled(b"<r>", b"<a/>", b"</r>"), _XML, sensor=_key("xpath://uws:phase")),
     Hostile("XML, 200,000 instructions", _filled(b"<r>", b"<?a?>", b"</r>"), _XML, sensor=_key("xpath://*")),
     Hostile("XML, broken at its end", _filled(b"<r>", b"<a>x</a>"), _XML),

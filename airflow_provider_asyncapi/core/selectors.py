@@ -419,7 +419,7 @@ def _find_outer(text: str, response: Response, read_element: ReadElement) -> Ite
         value = response.headers.get(text.removeprefix(_HEADER).strip())
         return [] if value is None else [value]
     if text.startswith(_XPATH):
-        return xpath.find(text.removeprefix(_XPATH), response.xml, read_element)
+        return xpath.find(text.removeprefix(_XPATH), response.xml, read_element, response.max_values)
     return jsonpath.find(text, response.json, response.max_values)
 
 
