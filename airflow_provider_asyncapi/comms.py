@@ -78,6 +78,18 @@ def can_ask_asynchronously() -> bool:
     return comms is None or hasattr(comms, "asend")
 
 
+def is_task_process() -> bool:
+    """
+    Return whether a task runs in this process, on a worker.
+
+    Not so in the triggerer, and in ``airflow dags test`` and its like, where the supervisor is of another class.
+    """
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import CommsDecoder
+
+    return type(getattr(task_runner, "SUPERVISOR_COMMS", None)) is CommsDecoder
+
+
 async def find_connection(conn_id: str) -> Connection | None:
     """
     Return a connection that Airflow's own look-up doesn't find; None if it really isn't defined.

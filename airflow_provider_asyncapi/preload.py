@@ -26,7 +26,9 @@ import airflow_provider_asyncapi.core.profiles
 import airflow_provider_asyncapi.core.request_templates
 import airflow_provider_asyncapi.core.showing
 import airflow_provider_asyncapi.handover
+import airflow_provider_asyncapi.hooks.calls
 import airflow_provider_asyncapi.hooks.fetching
+import airflow_provider_asyncapi.hooks.running
 import airflow_provider_asyncapi.hooks.tokens
 import airflow_provider_asyncapi.job_templates
 import airflow_provider_asyncapi.operators.asyncapi

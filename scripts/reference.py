@@ -21,6 +21,8 @@ HEAD = """\
 Made from the docstrings by `scripts/reference.py`; change those, and run it again. What the parameters are for, with
 examples, is in the [README](../README.md), the [cookbook](cookbook.md) and the guides.
 """
+#: Of the hook; each has a twin whose name begins with ``a``.
+HOOK_METHODS = ("request", "submit_job", "get_job", "wait_for_job", "fetch_result", "cancel_job")
 _PARAM = re.compile(r"^:param (?P<name>\w+):\s*(?P<text>.*?)(?=^:|\Z)", re.MULTILINE | re.DOTALL)
 _FIELD = re.compile(r"^:\w+", re.MULTILINE)
 _ROLE = re.compile(r":\w+:`~?\.*(?:[\w.]*\.)?([\w]+)`")
@@ -40,6 +42,7 @@ def render() -> str:
         operators.AsyncApiFetchOperator,
         job.async_api_job,
         hooks.AsyncApiHook,
+        *(getattr(hooks.AsyncApiHook, name) for name in HOOK_METHODS),
         triggers.AsyncApiJobTrigger,
     ]
     parts = [HEAD, *("\n".join(_described(each)) for each in described)]
@@ -50,7 +53,8 @@ def render() -> str:
 def _described(thing: Any) -> Iterator[str]:
     doc = inspect.getdoc(thing) or ""
     end = _FIELD.search(doc)
-    yield f"## {thing.__name__}\n\n`{thing.__module__}.{thing.__name__}`\n"
+    level = "##" if thing.__name__ == thing.__qualname__ else "###"
+    yield f"{level} {thing.__name__}\n\n`{thing.__module__}.{thing.__qualname__}`\n"
     yield f"{_markdown(doc[: end.start()] if end else doc)}\n"
     defaults = inspect.signature(thing).parameters
     yield "| parameter | default | |\n| --- | --- | --- |"

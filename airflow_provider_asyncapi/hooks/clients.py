@@ -1,4 +1,4 @@
-"""In the triggerer: one pool of connections for all that talk to the same API on the same event loop."""
+"""One pool of connections for all that talk to the same API on the same event loop, above all in the triggerer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,8 +14,13 @@ from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from airflow_provider_asyncapi.comms import AirflowAwayError, can_ask_asynchronously, find_connection
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
+from airflow_provider_asyncapi.comms import (
+    AirflowAwayError,
+    can_ask_asynchronously,
+    find_connection,
+    is_task_process,
+)
+from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
 from airflow_provider_asyncapi.hooks.asyncapi import make_api, named
 
 if TYPE_CHECKING:
@@ -102,8 +107,9 @@ class SharedClient:
             raise
         return client.api, client.driver
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> bool | None:
         await self._leave()
+        return None
 
     async def _leave(self) -> None:
         client, clients = self._client, self._clients
@@ -115,6 +121,31 @@ class SharedClient:
                 client.refreshing.cancel()
             if client.driver is not None:
                 await client.driver.close()
+
+
+class CurrentClient(SharedClient):
+    """
+    The same, in a context that ends without an error if the connection has changed: then it is to be entered again.
+
+    It ends so too after credentials were refused that have been rotated since the connection was looked up.
+
+    :param conn_id: the connection.
+    :param patience: returns the seconds within which Airflow has to tell what the connection is; None for no limit.
+    """
+
+    __slots__ = ("_find_patience",)
+
+    def __init__(self, conn_id: str, patience: Callable[[], float | None]) -> None:
+        super().__init__(conn_id, patience=patience())
+        self._find_patience = patience
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        try:
+            if not isinstance(error, AuthenticationError) or self._client.api is None:
+                return isinstance(error, SupersededError)
+            return await is_superseded(self._conn_id, self._client.api, patience=self._find_patience())
+        finally:
+            await self._leave()
 
 
 async def is_superseded(conn_id: str, api: Api, *, patience: float | None = None) -> bool:
@@ -222,7 +253,8 @@ async def _look_up(conn_id: str) -> Connection:
     try:
         if can_ask_asynchronously():
             # Airflow 3.1 has the second for what newer ones call "not found".
-            with suppress(AirflowNotFoundException, AirflowRuntimeError):
+            # On its workers there is nothing asynchronous.
+            with suppress(AirflowNotFoundException, AirflowRuntimeError, NotImplementedError):
                 return await get_async_connection(conn_id)
         if (connection := await find_connection(conn_id)) is not None:
             return connection
@@ -234,7 +266,7 @@ async def _look_up(conn_id: str) -> Connection:
 def _read(connection: Connection) -> Api:
     # Telling Airflow what to mask is a synchronous call to the supervisor, which in a thread of Airflow 3.1's triggerer
     # upsets the line that all triggers share. The worker that deferred has told it already.
-    return make_api(connection, mask=False)
+    return make_api(connection, mask=is_task_process())
 
 
 def _tls_context(api: Api) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
@@ -28,8 +28,10 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.filenames import collision_key, file_name, page_name
 from airflow_provider_asyncapi.core.flows.fetch import Answer, Fetching, NoDataError
 from airflow_provider_asyncapi.core.flows.pages import fetch_pages
+from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.messages import Response
 from airflow_provider_asyncapi.core.meter import Meter
+from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn, end_of
 from airflow_provider_asyncapi.core.plans.fetch import FetchPlan, OutputType, WriteAs, check_destination
 from airflow_provider_asyncapi.core.redaction import shown_url
@@ -38,16 +40,18 @@ from airflow_provider_asyncapi.core.streaming import stream_rows
 from airflow_provider_asyncapi.core.values import as_text, shorten
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks import archives
+from airflow_provider_asyncapi.hooks.calls import check_names, describe
 from airflow_provider_asyncapi.hooks.failures import Failures
 from airflow_provider_asyncapi.hooks.rows import RowWriter, json_bytes, open_rows
 from airflow_provider_asyncapi.hooks.storage import LARGEST_WHOLE, Account, Destination, DraftFile, Owner, Stored
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_asyncapi.core.effects import Flow
-    from airflow_provider_asyncapi.core.handle import JobHandle
     from airflow_provider_asyncapi.core.paging import Paging
     from airflow_provider_asyncapi.core.values import JsonValue
-    from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+    from airflow_provider_asyncapi.hooks.running import FlowRunner
 
 T = TypeVar("T")
 #: A path below the destination, and the file that goes there.
@@ -71,15 +75,37 @@ class Limits:
     :param unpack: whether an archive is unpacked.
     """
 
-    max_bytes: int
-    max_members: int
-    max_ratio: float
-    max_xcom_bytes: int
+    max_bytes: int = 100 * 1024**3
+    max_members: int = 100_000
+    max_ratio: float = 200
+    max_xcom_bytes: int = 48 * 1024
     unpack: bool = True
 
 
+_LIMITS = tuple(each.name for each in dataclasses.fields(Limits))
+_PARAMETERS = {*FetchPlan.parameters, "destination", *_LIMITS} - {"capture"}
+
+
+def fetch_with(hook: FlowRunner, job: Any, profile: str | None, parameters: Mapping[str, Any]) -> JsonValue:
+    """
+    Fetch a result as the hook's method does.
+
+    :param profile: the profile that fills in the parameters that are left out.
+    :param parameters: those of the fetch operator.
+    """
+    try:
+        given = check_names("fetch_result", parameters, _PARAMETERS)
+        destination = given.pop("destination", None)
+        limits = Limits(**{name: given.pop(name) for name in _LIMITS if name in given})
+        plan = FetchPlan.parse(describe(hook.api, "fetch", profile, given))
+        handle = JobHandle.parse(job)
+    except AsyncApiError as error:
+        raise to_airflow(error) from error
+    return fetch(hook, plan, handle, destination, limits)
+
+
 def fetch(
-    hook: AsyncApiHook,
+    hook: FlowRunner,
     plan: FetchPlan,
     handle: JobHandle,
     destination: str | None,
@@ -102,6 +128,9 @@ def fetch(
     :raises AirflowException: what went wrong, as Airflow understands it.
     """
     fetching = Fetching(hook.api, plan, handle)
+    if handle.outcome is Outcome.NO_DATA:
+        hook.run(fetching.clean_up(CleanupOn.NO_DATA))
+        raise AirflowSkipException(f"Job {handle.shown_identifier} ended with no data: there is nothing to fetch")
     try:
         target = None if destination is None else Destination(destination, owner)
         with contextlib.closing(target) if target else contextlib.nullcontext():
@@ -127,7 +156,7 @@ def _about_job(error: AsyncApiError, fetching: Fetching) -> AsyncApiError:
 
 
 def _clean_up(
-    hook: AsyncApiHook, fetching: Fetching, raised: BaseException, cause: BaseException | None, *, is_last_try: bool
+    hook: FlowRunner, fetching: Fetching, raised: BaseException, cause: BaseException | None, *, is_last_try: bool
 ) -> None:
     """Send the cleanup request after a fetch that has raised something, if its result isn't wanted any more."""
     is_final = is_last_try or isinstance(raised, AirflowFailException)
@@ -140,7 +169,7 @@ def _clean_up(
 class _Run:
     """One fetch, with what it counts."""
 
-    hook: AsyncApiHook
+    hook: FlowRunner
     fetching: Fetching
     target: Destination | None
     limits: Limits

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, Asset, BaseOperator
+from airflow.providers.common.compat.sdk import Asset, BaseOperator
 
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.names import CALLBACK_URL, IDEMPOTENCY_KEY, RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.names import CALLBACK_URL, IDEMPOTENCY_KEY, RESULT_IDENTIFIER
 from airflow_provider_asyncapi.core.values import as_list
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
@@ -358,17 +358,12 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     def execute(self, context: Context) -> Any:
         """Fetch the result."""
         from airflow_provider_asyncapi.callbacks import result_of
-        from airflow_provider_asyncapi.core.flows.fetch import Fetching
-        from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn
         from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
         from airflow_provider_asyncapi.hooks.storage import Owner
         from airflow_provider_asyncapi.task_secrets import secret_of
 
         handle = self.handle_of(self.job)
         plan = self.parsed()
-        if handle.outcome is Outcome.NO_DATA:
-            self.hook.run(Fetching(self.hook.api, plan, handle).clean_up(CleanupOn.NO_DATA))
-            raise AirflowSkipException(f"Job {handle.shown_identifier} ended with no data: there is nothing to fetch")
         limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
         ti = context["ti"]
         name = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index)))

@@ -20,7 +20,6 @@ from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import Log, News, Polled
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
-    AuthenticationError,
     ConfigurationError,
     DeadlineError,
     NewerLayoutError,
@@ -40,7 +39,7 @@ from airflow_provider_asyncapi.core.showing import ShownPoll, shown_wait
 from airflow_provider_asyncapi.core.storable import to_storable
 from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.core.values import clean_text
-from airflow_provider_asyncapi.hooks.clients import SharedClient, SupersededError, is_superseded
+from airflow_provider_asyncapi.hooks.clients import CurrentClient, SharedClient
 from airflow_provider_asyncapi.hooks.profiles import load_profile
 from airflow_provider_asyncapi.triggers.events import make_event, to_storable_error
 from airflow_provider_asyncapi.triggers.supervisor import Board, has_called, push_result, why_unwanted
@@ -230,7 +229,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         begun: tuple[WaitPlan, Wait] | None = None
         slow: SlowAnswerError | None = None
         while True:
-            async with SharedClient(self.asyncapi_conn_id, patience=self._patience()) as (api, driver):
+            async with CurrentClient(self.asyncapi_conn_id, self._patience) as (api, driver):
                 plan, state = begun = begun or await self._begun(api, now)
                 try:
                     if slow is not None:
@@ -242,12 +241,6 @@ class AsyncApiJobTrigger(BaseTrigger):
                         # The answer to the cancel.
                         raise DeadlineError(f"{slow}; {error}") from None
                     slow = error
-                except SupersededError:
-                    self.log.info("The connection has changed: going on with what it is now")
-                except AuthenticationError:
-                    # The credentials may have been rotated since the connection was looked up.
-                    if not await is_superseded(self.asyncapi_conn_id, api, patience=self._patience()):
-                        raise
             begun = plan, self._continued(state)
 
     def _continued(self, state: Wait) -> Wait:

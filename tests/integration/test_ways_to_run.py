@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 HERE = Path(__file__).resolve().parent
 WAYS = (
     *("dags test, database", "dags test, environment", "dags test, backend", "dags test, callback"),
-    *("dag.test()", "tasks test"),
+    *("dag.test()", "dag.test(), by hand", "tasks test"),
 )
 
 
@@ -89,6 +89,11 @@ def test_nothing_is_logged_as_an_error(without_scheduler: Ends, way: str) -> Non
     lines = without_scheduler.part(way).splitlines()
     assert lines
     assert [line for line in lines if "[error" in line or "can't be looked up" in line] == []
+
+
+def test_the_hook_does_a_job_by_hand_on_a_worker_and_on_its_event_loop(run_dag) -> None:
+    result = run_dag("by_hand")
+    assert result.state == "success", result.failures()
 
 
 @pytest.mark.parametrize("place", ["database", "environment", "backend"])

@@ -62,6 +62,7 @@ WAYS: dict[str, Callable[[], Any]] = {
     "dags test, backend": lambda: airflow("dags", "test", "connection_in_backend"),
     "dags test, callback": lambda: airflow("dags", "test", "callback_without_a_caller"),
     "dag.test()": lambda: dag_test("connection_in_database"),
+    "dag.test(), by hand": lambda: dag_test("by_hand"),
     "tasks test": lambda: airflow("tasks", "test", "single_wait", "wait", "2026-01-01"),
 }
 

@@ -8,14 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import hypothesis
 import pytest
 
 from tests.unit.worlds import ApiServer, Supervisor
-
-# A busy machine makes no test fail: what has to be fast is tested by counts.
-hypothesis.settings.register_profile("unit", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("unit")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -436,6 +436,30 @@ def ask_once(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[JobHandle]:
     return _told(handle, plan, found, response, poll)
 
 
+def get_job(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[JobHandle]:
+    """
+    Poll a job once, and send the request for details of a success if the plan has one.
+
+    :return: the job as it is now; that it failed is no error here.
+    :raises AsyncApiError: if the answer doesn't say how the job is.
+    """
+    if handle.outcome.is_final:
+        return handle
+    now = api.clock()
+    # At the deadline nobody waits for other jobs of a batch.
+    state = Wait(handle, started_at=now, deadline=now)
+    try:
+        answered = yield from _poll_once(api, plan, _Poll.of(api, plan, state, handle, 0), state, handle)
+        if isinstance(answered.found, AsyncApiError):
+            raise answered.found
+        assert answered.response is not None, "a verdict is on an answer"  # noqa: S101 - for the type checker
+        yield from doubt(api, answered.plan, answered.request, answered.response, answered.found)
+    except AsyncApiError as error:
+        error.with_job(handle.identifier, handle.status)
+        raise
+    return answered.handle
+
+
 def _first_delay(api: Api, plan: WaitPlan, state: Wait, *, spread: bool) -> float:
     """Return the seconds until the first poll that is made here."""
     now = api.clock()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.job import async_api_job
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
@@ -24,6 +27,26 @@ with DAG("callback_without_a_caller", schedule=None, default_args={"asyncapi_con
         status={"deferrable": True, "callback": True, "poke_interval": 1},
         fetch={},
     )
+
+# The hook does the same by hand, on a worker and on an event loop.
+with DAG("by_hand", schedule=None):
+
+    @task
+    def export() -> dict[str, Any]:
+        with AsyncApiHook("in_database", profile="http_202") as hook:
+            job = hook.submit_job(**REQUEST)
+            return hook.wait_for_job(job, poke_interval=1, timeout=60).dump()
+
+    @task
+    def fetch(job: dict[str, Any]) -> Any:
+        async def rows() -> Any:
+            async with AsyncApiHook("in_database", profile="http_202") as hook:
+                assert (await hook.aget_job(job)).outcome == "success"
+                return await hook.afetch_result(job)
+
+        return asyncio.run(rows())
+
+    fetch(export())
 
 # A single task can be tested alone, if nothing comes from another one.
 with DAG("single_wait", schedule=None, default_args={"asyncapi_conn_id": "in_environment"}):

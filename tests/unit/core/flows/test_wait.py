@@ -30,7 +30,7 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
     UnstorableValueError,
 )
-from airflow_provider_asyncapi.core.flows.wait import expire, wait
+from airflow_provider_asyncapi.core.flows.wait import expire, get_job, wait
 from airflow_provider_asyncapi.core.handle import JobHandle
 from airflow_provider_asyncapi.core.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.messages import Headers, Response
@@ -1257,3 +1257,36 @@ def test_the_last_poll_says_it_too():
     reply.delay = Delay(9.0, Reason.RATE)
     _, script = played(Script(make_api(), reply), max_iterations=1)
     assert [poll.delay for poll in script.polls] == [reply.delay]
+
+
+# One poll
+
+
+def polled(*replies: Any, job: JobHandle = JOB, **given: Any) -> tuple[JobHandle, Script]:
+    script = Script(make_api(), *replies)
+    return script.run(get_job(script.api, WaitPlan.parse(plan_fields(**given)), job)), script
+
+
+def test_one_poll_tells_how_a_job_is_whatever_that_is():
+    assert polled(RUNNING)[0].status == "running"
+    handle, script = polled(answer({"status": "failed"}))
+    assert (handle.outcome, script.paths, script.sleeps) == (Outcome.FAILURE, ["GET /jobs/7"], [])
+    assert "which none of the given values or rules knows" in polled(answer({"status": "odd"}))[1].said
+
+
+def test_one_poll_asks_for_the_details_of_a_success():
+    details = {"endpoint": "/jobs/7/result", "completion_key": "ok", "completion_value": True, "failure_value": False}
+    handle, script = polled(DONE, answer({"ok": False}), status_details=details)
+    assert (handle.outcome, script.paths) == (Outcome.FAILURE, ["GET /jobs/7", "GET /jobs/7/result"])
+
+
+def test_a_job_that_is_over_is_not_polled_once_more():
+    over = dataclasses.replace(JOB, outcome=Outcome.NO_DATA)
+    handle, script = polled(job=over)
+    assert (handle, script.paths) == (over, [])
+
+
+def test_one_poll_that_tells_nothing_is_an_error_that_names_the_job():
+    with pytest.raises(UnavailableError) as raised:
+        polled(answer({}, 503))
+    assert (raised.value.job, raised.value.status_code) == ("7", 503)

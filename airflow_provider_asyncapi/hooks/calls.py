@@ -1,0 +1,234 @@
+"""
+What the hook's methods and their asynchronous twins have in common: parameters in, a flow out.
+
+Each method of :class:`Calls` checks the names of its parameters, and returns a :class:`Call`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_asyncapi.core import plans
+from airflow_provider_asyncapi.core.effects import Flow, Keep, News, Polled
+from airflow_provider_asyncapi.core.errors import (
+    ConfigurationError,
+    JobFailedError,
+    UnavailableError,
+)
+from airflow_provider_asyncapi.core.flows import wait as wait_flows
+from airflow_provider_asyncapi.core.flows.cancel import Cancellation, cancel
+from airflow_provider_asyncapi.core.flows.fetch import clean_up_job
+from airflow_provider_asyncapi.core.flows.perform import perform
+from airflow_provider_asyncapi.core.flows.submit import submit
+from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.names import Outcome
+from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn
+from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step
+from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS
+from airflow_provider_asyncapi.core.schedule import PollSchedule
+from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.hooks.profiles import load_profile
+from airflow_provider_asyncapi.hooks.responses import Response
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core import messages
+    from airflow_provider_asyncapi.core.plans import WaitPlan
+    from airflow_provider_asyncapi.core.settings import Api
+
+T = TypeVar("T")
+
+#: Whoever calls waits meanwhile, so that errors are borne for 15 s: 1, 2, 4, 8 s.
+_SCHEDULE = {"poke_interval": 1, "max_consecutive_errors": 5}
+_RETRIES = frozenset({"max_consecutive_errors", "retry_delays"})
+#: Doing these twice is the same as doing them once (RFC 9110, section 9.2.2).
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+#: Only a task has what these need: callbacks find a task, and a request changes from try to try of one.
+_OF_TASKS = frozenset({"callback", "on_changed_request"})
+#: Seconds. When a wait ends is stored as a moment, and there is none after the year 9999.
+_LONGEST_TIMEOUT = 200 * 365 * 86400
+_STEP = (*REQUEST_PARAMETERS, *STEP_PARAMETERS)
+_REQUEST = frozenset({*_STEP}) - {"method", "endpoint", "capture"}
+_SUBMIT = frozenset(plans.SubmitPlan.parameters) - {"cancel"}
+_WAIT = frozenset(plans.WaitPlan.parameters) - {"files"}
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """
+    One call of the hook.
+
+    :param make: makes the flow; called again if the connection changes meanwhile, to go on from there.
+    :param observe: is given what the flow reports.
+    """
+
+    make: Callable[[Api], Flow[T]]
+    observe: Callable[[News], object] = lambda _: None
+
+
+class Calls:
+    """
+    What each method of the hook does.
+
+    :param profile: the profile that fills in the parameters that are left out; None for the connection's.
+    """
+
+    def __init__(self, profile: str | None) -> None:
+        self._profile = profile
+
+    def request(
+        self, method: str, endpoint: str, variables: Mapping[str, Any] | None, parameters: Mapping[str, Any]
+    ) -> Call[Response]:
+        """Send one request; one that isn't idempotent is sent again only if it can't have been carried out."""
+        given = check_names("request", parameters, _REQUEST | _RETRIES)
+        retries = {name: given.pop(name) for name in _RETRIES if name in given}
+        given |= {"method": method, "endpoint": endpoint}
+        is_idempotent = method.upper() in _IDEMPOTENT
+        is_begun = False
+
+        def make(api: Api) -> Flow[Response]:
+            nonlocal is_begun
+            if is_begun and not is_idempotent:
+                raise UnavailableError(
+                    f"{method} {endpoint}: the connection has changed while the request was being sent, so it may have"
+                    " been carried out"
+                )
+            is_begun = True
+            step, schedule = Step.parse(given, "request"), PollSchedule.parse({**_SCHEDULE, **retries})
+            is_repeatable = is_idempotent or step.is_repeatable
+            return _respond(perform(api, step, api.variables(variables or {}), schedule, repeatable=is_repeatable))
+
+        return Call(make)
+
+    def submit_job(self, idempotency_key: str | None, parameters: Mapping[str, Any]) -> Call[JobHandle]:
+        """Submit a job, and start it if that takes further requests."""
+        given = check_names("submit_job", parameters, _SUBMIT)
+        new = Submission(idempotency_key or str(uuid.uuid4()), 0)
+        kept: Submission | None = None
+
+        def make(api: Api) -> Flow[JobHandle]:
+            described = describe(api, "submit", self._profile, given)
+            # It is for the job of an earlier try.
+            described.pop("cancel", None)
+            return submit(api, plans.SubmitPlan.parse(described), new, kept)
+
+        def observe(event: News) -> None:
+            nonlocal kept
+            if isinstance(event, Keep):
+                kept = event.submission
+
+        return Call(make, observe)
+
+    def get_job(self, job: Any, parameters: Mapping[str, Any]) -> Call[JobHandle]:
+        """Poll a job once."""
+        given, handle = check_names("get_job", parameters, _WAIT), JobHandle.parse(job)
+
+        def make(api: Api) -> Flow[JobHandle]:
+            plan = plans.WaitPlan.parse(describe(api, "status", self._profile, given))
+            return wait_flows.get_job(api, plan, handle)
+
+        return Call(make)
+
+    def wait_for_job(
+        self, job: Any, timeout: float | timedelta | None, parameters: Mapping[str, Any]
+    ) -> Call[JobHandle]:
+        """Poll until a job is over, and send the cleanup request that is wanted then."""
+        given, handle = check_names("wait_for_job", parameters, _WAIT), JobHandle.parse(job)
+        seconds = conf.getfloat("sensors", "default_timeout") if timeout is None else _read_timeout(timeout)
+        states: list[plans.Wait] = []
+
+        def make(api: Api) -> Flow[JobHandle]:
+            plan = plans.WaitPlan.parse(describe(api, "status", self._profile, given))
+            now = api.clock()
+            states[:] = states or [plans.Wait(handle, now, now + seconds)]
+            return _wait_and_clean_up(api, plan, states)
+
+        def observe(event: News) -> None:
+            if isinstance(event, Polled):
+                latest = dataclasses.replace(states[0], handle=event.handle, polls=event.polls, errors=event.errors)
+                states[0] = dataclasses.replace(latest, next_poll=event.at + (event.pause or 0.0))
+
+        return Call(make, observe)
+
+    def cancel_job(self, job: Any, reason: str, parameters: Mapping[str, Any]) -> Call[bool]:
+        """Ask the API to stop a job."""
+        given, handle = check_names("cancel_job", parameters, _STEP), JobHandle.parse(job)
+
+        def make(api: Api) -> Flow[bool]:
+            step = Step.parse(describe(api, "cancel", self._profile, given), "cancel", method="POST")
+            return _is_accepted(cancel(api, step, handle, reason))
+
+        return Call(make)
+
+
+def _respond(flow: Flow[tuple[messages.Response, Outcome | None]]) -> Flow[Response]:
+    response, _ = yield from flow
+    return Response(response)
+
+
+def _is_accepted(flow: Flow[Cancellation]) -> Flow[bool]:
+    return (yield from flow).is_accepted
+
+
+def _wait_and_clean_up(api: Api, plan: WaitPlan, states: Sequence[plans.Wait]) -> Flow[JobHandle]:
+    """
+    Wait for a job, and send the cleanup request if it is wanted after this end.
+
+    :param states: holds where the wait stands, after each poll anew.
+    """
+    try:
+        handle = yield from wait_flows.wait(api, plan, states[0])
+    except JobFailedError:
+        if plan.cleanup is not None:
+            yield from clean_up_job(api, plan.cleanup, states[0].handle, CleanupOn.FAILURE)
+        raise
+    if plan.cleanup is not None:
+        end = CleanupOn.NO_DATA if handle.outcome is Outcome.NO_DATA else CleanupOn.SUCCESS
+        yield from clean_up_job(api, plan.cleanup, handle, end)
+    return handle
+
+
+def describe(api: Api, table: str, profile: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all parameters: those given, and from a profile those that are left out."""
+    name = profile or api.settings.profile
+    described = plans.merged(table, load_profile(name), given) if name else dict(given)
+    return {name: value for name, value in described.items() if name not in _OF_TASKS}
+
+
+def check_names(method: str, parameters: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """
+    Return the parameters that are given, times in seconds.
+
+    :param method: the hook's method, for messages.
+    :param known: the parameters that it takes.
+    :raises ConfigurationError: naming one that it doesn't take.
+    """
+    names = sorted({*known} - _OF_TASKS)
+    for name in parameters:
+        if name in _OF_TASKS.intersection(known):
+            raise ConfigurationError(f"{name}: only a task has what it needs; use the operator, or leave it out")
+        if name not in names:
+            alike = difflib.get_close_matches(name, names, 1)
+            meant = f"; did you mean {alike[0]}?" if alike else "."
+            raise ConfigurationError(f"{name}: isn't a parameter of {method}(){meant} It takes {', '.join(names)}")
+    return {name: _to_seconds(value) for name, value in parameters.items() if value is not None}
+
+
+def _read_timeout(given: float | timedelta) -> float:
+    seconds: Any = _to_seconds(given)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_TIMEOUT:
+        raise ConfigurationError(
+            f"timeout: has to be a number of seconds from 0 to {_LONGEST_TIMEOUT:,}, or a timedelta, not {given!r}"
+        )
+    return seconds
+
+
+def _to_seconds(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value

@@ -1,0 +1,123 @@
+"""
+The parameters of the hook's methods, for type checkers and editors: those of the operators, with the same meaning.
+
+At run time :mod:`.calls` checks the names, and the plans check the values.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, TypedDict
+
+
+class RequestParameters(TypedDict, total=False):
+    """A request, without its method and endpoint."""
+
+    query_params: dict[str, Any]
+    headers: dict[str, Any]
+    json: Any
+    xml: str
+    data: dict[str, Any] | str
+
+
+class AnswerParameters(RequestParameters, total=False):
+    """The same, and what its answer means."""
+
+    rules: list[dict[str, Any]]
+    error_message: str | list[str]
+
+
+class RetriedParameters(AnswerParameters, total=False):
+    """The same, with files, and how long errors are borne."""
+
+    files: dict[str, Any]
+    max_consecutive_errors: int
+    retry_delays: dict[int, float]
+
+
+class StepParameters(AnswerParameters, total=False):
+    """A whole request, and what its answer means."""
+
+    endpoint: str
+    method: str
+    files: dict[str, Any]
+    capture: dict[str, str | list[str]]
+
+
+class SubmitParameters(StepParameters, total=False):
+    """How a job is submitted, as ``AsyncApiTriggerOperator`` takes it."""
+
+    identifier: str | list[str]
+    variables: dict[str, Any]
+    start: dict[str, Any] | list[dict[str, Any]]
+    lookup: dict[str, Any]
+    max_consecutive_errors: int
+    retry_delays: dict[int, float]
+
+
+class WaitParameters(AnswerParameters, total=False):
+    """How a job is waited for, as ``AsyncApiSensor`` takes it."""
+
+    endpoint: str
+    method: str
+    capture: dict[str, str | list[str]]
+    completion_key: str | list[str]
+    completion_value: Any
+    failure_value: Any
+    running_value: Any
+    no_data_value: Any
+    ignore_case: bool
+    result_identifier: str | list[str]
+    progress: str | dict[str, Any]
+    visible_after: float | timedelta
+    batch: dict[str, Any]
+    status_details: dict[str, Any]
+    poke_interval: float | timedelta
+    initial_delay: float | timedelta
+    backoff: float
+    max_interval: float | timedelta
+    jitter: float
+    max_iterations: int
+    max_consecutive_errors: int
+    retry_delays: dict[int, float]
+    failure_details: dict[str, Any] | list[dict[str, Any]]
+    cancel: dict[str, Any]
+    cleanup: dict[str, Any]
+    cleanup_on: str | list[str]
+
+
+class FetchParameters(AnswerParameters, total=False):
+    """How a result is fetched, as ``AsyncApiFetchOperator`` takes it."""
+
+    endpoint: str
+    method: str
+    files: dict[str, Any]
+    output_type: str
+    result_path: str | list[str]
+    result_format: str | dict[str, Any]
+    write_as: str
+    checksum: str | bool
+    inline: str
+    first_page: int
+    page_step: int
+    pages: int | str
+    last_page: int | str
+    next_page: str | list[str]
+    cursor: str | list[str]
+    page_size: int
+    max_pages: int
+    total_rows: str | list[str]
+    concurrency: int
+    locate: dict[str, Any]
+    cleanup: dict[str, Any]
+    cleanup_on: str | list[str]
+    failed_records: dict[str, Any]
+    on_partial: str
+    max_consecutive_errors: int
+    retry_delays: dict[int, float]
+    destination: str
+    unpack: bool
+    max_bytes: int
+    max_members: int
+    max_ratio: float
+    max_xcom_bytes: int

@@ -1,0 +1,76 @@
+"""The answer to a request, as the hook's users see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_asyncapi.core.errors import ContentError
+from airflow_provider_asyncapi.core.flows.exchange import about
+from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.exceptions import to_airflow
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    from airflow_provider_asyncapi.core import messages
+
+
+class Response:
+    """
+    The answer of an API.
+
+    :ivar status_code: the status code.
+    :ivar headers: the header fields; names in any case, repeated fields joined by a comma.
+    :ivar content: the body, its content codings undone.
+    :ivar url: the URL that answered, after redirects.
+    :ivar method: the method of the request that was answered.
+    """
+
+    __slots__ = ("_response", "content", "headers", "method", "status_code", "url")
+
+    def __init__(self, response: messages.Response) -> None:
+        self._response = response
+        self.status_code = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self.content = response.body
+        self.url = response.url
+        self.method = response.method
+
+    def __repr__(self) -> str:
+        return repr(self._response)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status code is 2xx."""
+        return self._response.ok
+
+    @property
+    def text(self) -> str:
+        """The body as text, in its declared charset; bytes that can't be decoded are replaced."""
+        return self._response.text
+
+    def json(self) -> Any:
+        """
+        Return the body, read as JSON.
+
+        :raises AsyncApiRejected: if it isn't JSON.
+        """
+        return self._read("json")
+
+    def xml(self) -> etree._Element:
+        """
+        Return the root element of the body, read as XML by lxml.
+
+        :raises AsyncApiRejected: if it isn't XML, declares entities, or is nested too deeply.
+        """
+        element: etree._Element = self._read("xml")
+        return element
+
+    def _read(self, kind: str) -> Any:
+        try:
+            return getattr(self._response, kind)
+        except ContentError as error:
+            request = Request(self.method, self.url)
+            text = f"{request} answered {self.status_code}: {error}"
+            raise to_airflow(about(error.with_message(text), request, self._response)) from error

@@ -1,0 +1,126 @@
+"""Run a call of the hook on an event loop, with the client that all on this loop share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from airflow_provider_asyncapi.comms import AirflowAwayError
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
+from airflow_provider_asyncapi.hooks.clients import CurrentClient
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.effects import Flow, News
+    from airflow_provider_asyncapi.core.settings import Api
+    from airflow_provider_asyncapi.hooks.calls import Call
+    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
+
+T = TypeVar("T")
+#: Seconds within which Airflow has to tell what the connection is.
+PATIENCE = 60.0
+
+
+class FlowRunner(Protocol):
+    """Runs flows for code that isn't asynchronous: the hook on a worker, or a thread beside an event loop."""
+
+    @property
+    def api(self) -> Api:
+        """The connection."""
+
+    def run(self, flow: Flow[T], /) -> T:
+        """
+        Run a flow to its end.
+
+        :raises AirflowException: for each error of the flow.
+        """
+
+
+@contextlib.contextmanager
+def airflow_errors() -> Iterator[None]:
+    """Raise the exceptions that Airflow understands in place of the core's errors."""
+    try:
+        yield
+    except AsyncApiError as error:
+        raise to_airflow(error) from error
+    except AirflowAwayError as error:
+        raise AsyncApiException(str(error)) from error
+
+
+async def run_call(conn_id: str, call: Call[T], log: Callable[[News], object]) -> T:
+    """
+    Run a call of the hook on the running event loop.
+
+    :param conn_id: the connection.
+    :param log: writes the log lines.
+    """
+
+    def observe(event: News) -> None:
+        log(event)
+        call.observe(event)
+
+    with airflow_errors():
+        while True:
+            async with CurrentClient(conn_id, lambda: PATIENCE) as (api, driver):
+                # The first flow imports what reads selectors, which takes longer than the loop should be held up.
+                flow = await asyncio.to_thread(call.make, api)
+                return await driver.run(flow, observe=observe)
+
+
+async def run_on_thread(conn_id: str, work: Callable[[FlowRunner], T], log: Callable[[News], object]) -> T:
+    """
+    Run a function that waits for files and flows in turn: on a thread, and its flows on the running event loop.
+
+    :param conn_id: the connection.
+    :param log: writes the log lines.
+    """
+    with airflow_errors():
+        while True:
+            async with CurrentClient(conn_id, lambda: PATIENCE) as (api, driver):
+                return await _work_on_thread(_ThreadRunner(api, driver, log), work)
+
+
+async def _work_on_thread(runner: _ThreadRunner, work: Callable[[FlowRunner], T]) -> T:
+    # Not on a thread of the loop's own executor: there the flows call what reads files, and it has few threads.
+    executor = ThreadPoolExecutor(1, thread_name_prefix="asyncapi-fetch")
+    context = contextvars.copy_context()
+    working = asyncio.get_running_loop().run_in_executor(executor, context.run, work, runner)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        runner.cancel()
+        # What was written is removed by then.
+        await asyncio.gather(working, return_exceptions=True)
+        raise
+    finally:
+        executor.shutdown(wait=False)
+
+
+class _ThreadRunner:
+    """Runs flows for one thread on the event loop of another."""
+
+    def __init__(self, api: Api, driver: AiohttpDriver, log: Callable[[News], object]) -> None:
+        self.api = api
+        self._driver, self._log = driver, log
+        self._loop = asyncio.get_running_loop()
+        self._running: Future[Any] | None = None
+        self._is_cancelled = False
+
+    def run(self, flow: Flow[T], /) -> T:
+        if self._is_cancelled:
+            raise CancelledError
+        self._running = running = asyncio.run_coroutine_threadsafe(
+            self._driver.run(flow, observe=self._log), self._loop
+        )
+        with airflow_errors():
+            return running.result()
+
+    def cancel(self) -> None:
+        """End the flow that is running, and begin no other."""
+        self._is_cancelled = True
+        if self._running is not None:
+            self._running.cancel()

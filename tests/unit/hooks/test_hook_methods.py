@@ -1,0 +1,504 @@
+"""What the hook does by hand: each method and its asynchronous twin do the same, over the same flows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import json
+import typing
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.core.names import Outcome
+from airflow_provider_asyncapi.hooks import calls, clients, fetching, parameters, running
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, JobHandle, Response
+from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from tests.unit.triggers.test_trigger import until
+from tests.unit.worlds import ApiServer, InProcessSupervisor, Supervisor, reply
+
+pytestmark = pytest.mark.usefixtures("connection")
+
+#: Calls a method of the hook by its name without the ``a`` of its twin.
+Caller = Callable[..., Any]
+SUBMIT = {"endpoint": "/jobs", "json": {"table": "x"}, "identifier": "id", "variables": {"table": "x"}}
+STATUS: dict[str, Any] = {
+    "endpoint": "/jobs/{identifier}",
+    "completion_key": "state",
+    "completion_value": "done",
+    "failure_value": "failed",
+    "no_data_value": "empty",
+    "capture": {"file": "file"},
+}
+POLL = "GET /jobs/7"
+RUNNING, DONE = reply({"state": "running"}), reply({"state": "done", "file": "f-1"})
+TWINS = ("request", "submit_job", "get_job", "wait_for_job", "fetch_result", "cancel_job")
+
+
+@pytest.fixture(params=["on a worker", "on a loop"])
+def call(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Caller:
+    """Call a method, or its twin; nobody waits between polls and tries."""
+    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
+    from airflow_provider_asyncapi.transports.requests import RequestsDriver
+
+    monkeypatch.setitem(RequestsDriver.__init__.__kwdefaults__, "sleep", lambda _: None)
+    monkeypatch.setitem(AiohttpDriver.__init__.__kwdefaults__, "sleep", lambda _: asyncio.sleep(0))
+
+    def on_worker(name: str, *args: Any, profile: str | None = None, **given: Any) -> Any:
+        with AsyncApiHook(profile=profile) as hook:
+            return getattr(hook, name)(*args, **given)
+
+    def on_loop(name: str, *args: Any, profile: str | None = None, **given: Any) -> Any:
+        return asyncio.run(getattr(AsyncApiHook(profile=profile), f"a{name}")(*args, **given))
+
+    return on_worker if request.param == "on a worker" else on_loop
+
+
+# A request
+
+
+def test_a_request_is_sent_with_the_connections_credentials_and_its_answer_returned(
+    api: ApiServer, connect: Any, call: Caller
+) -> None:
+    connect(password="t-1234", extra={"auth": "bearer"})
+    api.says("POST /teams/a%20b?dry=true", reply({"id": 5}, 201, x_left="9"))
+    answer = call("request", "POST", "/teams/{team}", query_params={"dry": "true"}, json={}, variables={"team": "a b"})
+    assert isinstance(answer, Response)
+    assert (answer.status_code, answer.ok, answer.json(), answer.headers["X-Left"]) == (201, True, {"id": 5}, "9")
+    assert (answer.content, answer.text, answer.method) == (b'{"id": 5}', '{"id": 5}', "POST")
+    assert answer.url == f"{api.url}/teams/a%20b?dry=true"
+    assert repr(answer) == f"<Response 201 {api.url}/teams/a%20b?…>"
+    assert api.requests[0].headers["Authorization"] == "Bearer t-1234"
+
+
+def test_an_answer_that_says_no_is_an_exception_with_the_apis_message(api: ApiServer, call: Caller) -> None:
+    api.says("PUT /teams/1", reply({"message": "no such team"}, 422))
+    with pytest.raises(exceptions.AsyncApiRejected) as refused:
+        call("request", "PUT", "/teams/1", json={})
+    assert (refused.value.status_code, refused.value.message) == (422, "no such team")
+
+
+def test_an_answer_that_says_no_may_be_accepted_by_a_rule(api: ApiServer, call: Caller) -> None:
+    api.says("GET /teams/1", reply({}, 404))
+    rules = [{"selector": "status_code", "in": 404, "outcome": "no_data"}]
+    assert call("request", "GET", "/teams/1", rules=rules).status_code == 404
+
+
+def test_a_request_is_repeated_only_if_it_does_no_harm(api: ApiServer, call: Caller) -> None:
+    api.says("GET /teams", reply({}, 500), reply([]))
+    assert call("request", "GET", "/teams").json() == []
+    api.says("POST /teams", reply({}, 500), reply([]))
+    with pytest.raises(exceptions.AsyncApiSubmitAmbiguous):
+        call("request", "POST", "/teams", json={})
+    api.says("POST /teams", reply({}, 500), reply([]))
+    key = {"headers": {"Idempotency-Key": "{idempotency_key}"}, "variables": {"idempotency_key": "k"}}
+    assert call("request", "POST", "/teams", json={}, **key).ok
+
+
+def test_a_body_that_is_not_what_was_asked_for_is_an_exception_that_tells_the_request(
+    api: ApiServer, call: Caller
+) -> None:
+    api.says("GET /teams", reply(b"<team id='1'/>"))
+    answer = call("request", "GET", "/teams")
+    assert answer.xml().get("id") == "1"
+    with pytest.raises(exceptions.AsyncApiRejected, match=rf"GET {api.url}/teams answered 200: ") as refused:
+        answer.json()
+    assert (refused.value.url, refused.value.status_code) == (f"{api.url}/teams", 200)
+
+
+# A job
+
+
+def test_a_job_is_submitted_and_its_handle_goes_through_xcom(api: ApiServer, call: Caller) -> None:
+    api.says("POST /jobs", reply({"id": 7}, 201))
+    handle = call("submit_job", **SUBMIT)
+    assert (handle.identifier, handle.outcome, handle.variables["table"]) == (7, "running", "x")
+    stored = json.loads(json.dumps(handle.dump()))
+    assert JobHandle.parse(stored).dump() == handle.dump()
+
+
+def test_an_idempotency_key_of_ones_own_is_the_same_in_each_try(api: ApiServer, call: Caller) -> None:
+    api.says("POST /jobs", reply({}, 503), reply({"id": 7}))
+    keyed = {**SUBMIT, "headers": {"Idempotency-Key": "{idempotency_key}"}}
+    call("submit_job", **keyed, idempotency_key="run-1")
+    assert [each.headers["Idempotency-Key"] for each in api.requests] == ["run-1", "run-1"]
+    call("submit_job", **keyed)
+    call("submit_job", **keyed)
+    assert len({each.headers["Idempotency-Key"] for each in api.requests}) == 3
+
+
+@pytest.mark.parametrize("job", [JobHandle(7), JobHandle(7).dump(), 7, "7"], ids=["handle", "dict", "number", "text"])
+def test_a_job_is_polled_once(api: ApiServer, call: Caller, job: Any) -> None:
+    api.says(POLL, RUNNING, DONE)
+    handle = call("get_job", job, **STATUS)
+    assert (str(handle.identifier), handle.outcome, handle.status) == ("7", "running", "running")
+    handle = call("get_job", handle, **STATUS)
+    assert (handle.outcome, handle.variables["file"]) == ("success", "f-1")
+    assert call("get_job", handle, **STATUS) is handle
+    assert api.count(POLL) == 2
+
+
+def test_a_poll_that_fails_is_an_exception_and_a_job_that_failed_is_none(api: ApiServer, call: Caller) -> None:
+    api.says(POLL, reply({"state": "failed"}))
+    assert call("get_job", 7, **STATUS).outcome is Outcome.FAILURE
+    api.says(POLL, reply({}, 503))
+    with pytest.raises(exceptions.AsyncApiUnavailable) as away:
+        call("get_job", 7, **STATUS)
+    assert (away.value.job, away.value.status_code) == (7, 503)
+
+
+def test_a_job_is_waited_for(api: ApiServer, call: Caller) -> None:
+    api.says(POLL, RUNNING, reply({}, 503), DONE)
+    handle = call("wait_for_job", 7, timeout=timedelta(hours=1), poke_interval=timedelta(seconds=1), **STATUS)
+    assert (handle.outcome, handle.variables["file"], api.count(POLL)) == ("success", "f-1", 3)
+
+
+def test_a_job_that_fails_is_an_exception_with_the_apis_message(api: ApiServer, call: Caller) -> None:
+    api.says(POLL, reply({"state": "failed", "message": "out of rows"}))
+    with pytest.raises(exceptions.AsyncApiJobFailed) as failed:
+        call("wait_for_job", 7, **STATUS)
+    assert (failed.value.job, failed.value.status, failed.value.message) == (7, "failed", "out of rows")
+
+
+def test_a_wait_ends_by_its_timeout_and_cancels_the_job(api: ApiServer, call: Caller) -> None:
+    api.says(POLL, RUNNING)
+    api.says("DELETE /jobs/7", reply(status=204))
+    cancel = {"endpoint": "/jobs/{identifier}", "method": "DELETE"}
+    with pytest.raises(exceptions.AsyncApiTimeout, match="the API has accepted the cancel"):
+        call("wait_for_job", 7, timeout=0, cancel=cancel, **STATUS)
+    assert api.count("DELETE /jobs/7") == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "fails"),
+    [(DONE, False), (reply({"state": "empty"}), False), (reply({"state": "failed"}), True)],
+    ids=["success", "no_data", "failure"],
+)
+def test_the_cleanup_request_is_sent_after_the_ends_that_are_named(
+    api: ApiServer, call: Caller, end: Any, fails: bool
+) -> None:
+    api.says(POLL, RUNNING, end)
+    api.says("DELETE /jobs/7", reply(status=204))
+    cleanup = {"cleanup": {"endpoint": "/jobs/{identifier}"}, "cleanup_on": ["success", "no_data", "failure"]}
+    with pytest.raises(exceptions.AsyncApiJobFailed) if fails else contextlib.nullcontext():
+        call("wait_for_job", 7, **cleanup, **STATUS)
+    assert api.count("DELETE /jobs/7") == 1
+
+
+def test_a_result_is_fetched_as_a_value(api: ApiServer, call: Caller) -> None:
+    api.says("GET /files/f-1?page=1", reply({"rows": [1], "last": 2}))
+    api.says("GET /files/f-1?page=2", reply({"rows": [2], "last": 2}))
+    job = JobHandle(7, variables={"file": "f-1"})
+    pages = {"endpoint": "/files/{file}", "query_params": {"page": "{page}"}, "output_type": "pages", "pages": 2}
+    assert call("fetch_result", job, result_path="rows", **pages) == [1, 2]
+
+
+def test_a_result_is_written_to_a_destination(api: ApiServer, call: Caller, tmp_path: Path) -> None:
+    api.says("GET /files/7", reply([{"a": 1}, {"a": 2}]))
+    destination = str(tmp_path / "rows.ndjson")
+    manifest = call("fetch_result", 7, endpoint="/files/{identifier}", destination=destination, write_as="ndjson")
+    assert (manifest["rows"], Path(destination).read_text()) == (2, '{"a": 1}\n{"a": 2}\n')
+
+
+def test_a_result_that_is_too_large_or_gone_is_an_exception_that_names_the_job(api: ApiServer, call: Caller) -> None:
+    api.says("GET /files/7", reply(["x" * 100]))
+    for given, reason in (({"max_xcom_bytes": 50}, "max_xcom_bytes"), ({"endpoint": "/gone"}, "isn't there")):
+        with pytest.raises(exceptions.AsyncApiResultFailed, match=reason) as failed:
+            call("fetch_result", 7, **{"endpoint": "/files/{identifier}", **given})
+        assert failed.value.job == 7
+
+
+def test_there_is_nothing_to_fetch_of_a_job_without_data(api: ApiServer, call: Caller) -> None:
+    with pytest.raises(AirflowSkipException, match="no data"):
+        call("fetch_result", JobHandle(7, Outcome.NO_DATA), endpoint="/files/7")
+    assert not api.requests
+
+
+def test_a_job_is_cancelled(api: ApiServer, call: Caller, caplog: pytest.LogCaptureFixture) -> None:
+    api.says("POST /jobs/7/cancel", reply(status=202), reply({}, 409))
+    given = {"endpoint": "/jobs/{identifier}/cancel", "reason": "nobody wants it"}
+    assert call("cancel_job", 7, **given) is True
+    assert call("cancel_job", 7, **given) is False
+    assert call("cancel_job", JobHandle(7, Outcome.SUCCESS), **given) is False
+    assert api.count("POST /jobs/7/cancel") == 2
+
+
+# Profiles
+
+
+def test_a_profile_fills_in_what_is_left_out(api: ApiServer, call: Caller) -> None:
+    api.says("POST /jobs", reply(status=202, location="/jobs/7"))
+    api.says(POLL, reply(status=202), reply({"rows": 3}))
+    job = call("submit_job", profile="http_202", endpoint="/jobs", json={})
+    job = call("wait_for_job", job, profile="http_202")
+    assert call("fetch_result", job, profile="http_202") == {"rows": 3}
+
+
+def test_the_connections_profile_counts_if_the_hook_has_none(api: ApiServer, connect: Any, call: Caller) -> None:
+    connect(extra={"profile": "http_202"})
+    api.says("POST /jobs", reply(status=202, location="/jobs/7"))
+    api.says("DELETE /jobs/7", reply(status=204))
+    job = call("submit_job", endpoint="/jobs", json={})
+    assert job.identifier == "/jobs/7"
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "given", "message"),
+    [
+        ("submit_job", (), {**SUBMIT, "endpoint_": "/x"}, r"submit_job\(\); did you mean endpoint\?"),
+        ("submit_job", (), {**SUBMIT, "callback": True}, "callback: only a task has what it needs"),
+        ("submit_job", (), {**SUBMIT, "cancel": {}}, "cancel: isn't a parameter"),
+        ("submit_job", (), {"endpoint": "/jobs"}, "identifier: is missing"),
+        ("request", ("GET", "/x"), {"capture": {}}, "capture: isn't a parameter"),
+        ("get_job", (7,), {"endpoint": "/x"}, "completion_key: is missing"),
+        ("get_job", ("",), STATUS, "job: an identifier can't be empty"),
+        ("wait_for_job", (7,), {**STATUS, "timeout": -1}, "timeout: has to be a number of seconds"),
+        ("wait_for_job", (7,), {**STATUS, "timeout": "1h"}, "timeout: has to be a number of seconds"),
+        ("wait_for_job", (7,), {**STATUS, "poke_interval": -1}, "poke_interval"),
+        ("fetch_result", (7,), {"endpoint": "/x", "paegs": 2}, r"paegs: .* did you mean pages\?"),
+        ("fetch_result", (7,), {"endpoint": "/x", "output_type": "zip"}, "destination"),
+        ("cancel_job", (7,), {}, "endpoint"),
+        ("get_job", (7,), {**STATUS, "endpoint": "/{nothing}"}, "nothing"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_as_in_an_operator_before_anything_is_sent(
+    api: ApiServer, call: Caller, name: str, args: Any, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match=message):
+        call(name, *args, **given)
+    assert not api.requests
+
+
+def test_a_connection_that_cannot_be_used_is_named(connect: Any, call: Caller) -> None:
+    connect(host="")
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match=r"connection 'asyncapi_default': .*host is empty"):
+        call("request", "GET", "/x")
+
+
+# On an event loop
+
+
+def test_connections_are_kept_open_between_calls_in_a_context(api: ApiServer) -> None:
+    api.says("GET /x", reply([]))
+
+    async def scenario() -> None:
+        async with AsyncApiHook() as hook:
+            client = clients._clients[asyncio.get_running_loop()]["asyncapi_default"]
+            await asyncio.gather(hook.arequest("GET", "/x"), hook.arequest("GET", "/x"))
+            await hook.afetch_result(7, endpoint="/x")
+            assert clients._clients[asyncio.get_running_loop()]["asyncapi_default"] is client
+        assert not clients._clients[asyncio.get_running_loop()]
+
+    asyncio.run(scenario())
+    assert api.count("GET /x") == 3
+
+
+def test_a_context_whose_connection_cannot_be_used_raises_the_same_exception(connect: Any) -> None:
+    connect(host="")
+
+    async def scenario() -> None:
+        async with AsyncApiHook():
+            pass
+
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match="host is empty"):
+        asyncio.run(scenario())
+
+
+@pytest.fixture
+def change(connect: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    """Change the connection while it is in use, and have that noticed."""
+    connect(password="old-1", extra={"auth": "bearer"})
+    monkeypatch.setattr(clients, "_FRESH", 0.0)
+
+    async def change() -> None:
+        connect(password="new-1", extra={"auth": "bearer"})
+        client = clients._clients[asyncio.get_running_loop()]["asyncapi_default"]
+        assert client.api is not None
+        assert await clients.is_superseded("asyncapi_default", client.api)
+
+    return change
+
+
+def test_a_wait_goes_on_with_a_connection_that_has_changed(api: ApiServer, change: Any) -> None:
+    api.says(POLL, RUNNING)
+
+    async def scenario() -> JobHandle:
+        waiting = asyncio.create_task(AsyncApiHook().await_for_job(7, poke_interval=0.1, **STATUS))
+        await until(lambda: api.count(POLL))
+        await change()
+        await until(lambda: api.requests[-1].headers["Authorization"] == "Bearer new-1")
+        api.says(POLL, DONE)
+        return await waiting
+
+    assert asyncio.run(scenario()).outcome is Outcome.SUCCESS
+
+
+def test_credentials_that_were_rotated_are_looked_up_at_once(
+    api: ApiServer, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "_FRESH", 0.0)
+    connect(password="old-1", extra={"auth": "bearer"})
+    api.says("GET /x", reply({}, 401), reply([]))
+
+    async def scenario() -> Response:
+        async with AsyncApiHook() as hook:
+            connect(password="new-1", extra={"auth": "bearer"})
+            return await hook.arequest("GET", "/x")
+
+    assert asyncio.run(scenario()).ok
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_request_that_may_have_been_carried_out_is_not_sent_again_over_a_connection_that_has_changed(
+    api: ApiServer, change: Any, method: str
+) -> None:
+    api.says(f"{method} /x", reply({}, 429), reply([]))
+
+    async def scenario() -> Response:
+        asking = asyncio.create_task(AsyncApiHook().arequest(method, "/x", retry_delays={429: 0.2}))
+        await until(lambda: api.requests)
+        await change()
+        return await asking
+
+    if method == "GET":
+        assert asyncio.run(scenario()).ok
+    else:
+        with pytest.raises(exceptions.AsyncApiUnavailable, match="POST /x: the connection has changed"):
+            asyncio.run(scenario())
+
+
+def test_a_submission_goes_on_where_it_stood_when_the_connection_changed(api: ApiServer, change: Any) -> None:
+    api.says("POST /jobs", reply({"id": 7}))
+    api.says("POST /jobs/7/start", reply({}, 503), reply({}))
+
+    async def scenario() -> JobHandle:
+        start = {"endpoint": "/jobs/{identifier}/start", "headers": {"Idempotency-Key": "{idempotency_key}"}}
+        submitting = asyncio.create_task(AsyncApiHook().asubmit_job(**SUBMIT, start=start, retry_delays={503: 0.2}))
+        await until(lambda: api.count("POST /jobs/7/start"))
+        await change()
+        return await submitting
+
+    assert asyncio.run(scenario()).identifier == 7
+    assert (api.count("POST /jobs"), api.count("POST /jobs/7/start")) == (1, 2)
+
+
+def test_a_fetch_that_is_cancelled_leaves_nothing_behind(api: ApiServer, tmp_path: Path) -> None:
+    api.says("GET /files/7", reply({}, 503))
+    destination = f"{tmp_path / 'out'}/"
+
+    async def scenario() -> None:
+        fetching = asyncio.create_task(
+            AsyncApiHook().afetch_result(7, endpoint="/files/7", output_type="file", destination=destination)
+        )
+        await until(lambda: api.requests)
+        fetching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await fetching
+
+    asyncio.run(scenario())
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_an_airflow_that_is_away_is_an_exception_that_a_retry_may_mend(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "PATIENCE", 0.0)
+    monkeypatch.setattr(clients, "_LEAST_PATIENCE", 0.05)
+    monkeypatch.setattr(clients, "_SOONEST", 0.01)
+    supervisor.away = 1000
+    with pytest.raises(exceptions.AsyncApiException, match="Airflow couldn't tell what it is"):
+        asyncio.run(AsyncApiHook().arequest("GET", "/x"))
+
+
+def test_the_twins_work_without_an_asynchronous_line_to_airflow(
+    api: ApiServer, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    InProcessSupervisor(supervisor, monkeypatch)
+    api.says("GET /x", reply([]))
+    assert asyncio.run(AsyncApiHook().arequest("GET", "/x")).json() == []
+
+
+def test_a_worker_of_airflow_31_whose_line_is_only_synchronous_finds_the_connection(
+    api: ApiServer, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def not_there(_: Any) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(supervisor, "asend", not_there)
+    api.says("GET /x", reply([]))
+    assert asyncio.run(AsyncApiHook().arequest("GET", "/x")).json() == []
+
+
+@pytest.mark.parametrize("is_task", [True, False])
+def test_secrets_are_masked_on_a_worker_and_not_in_the_triggerer(
+    api: ApiServer, connect: Any, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, is_task: bool
+) -> None:
+    monkeypatch.setattr(clients, "is_task_process", lambda: is_task)
+    connect(extra={"secret_headers": {"X-Key": "key-12345"}})
+    api.says("GET /x", reply([]))
+    asyncio.run(AsyncApiHook().arequest("GET", "/x"))
+    masked = [each for each in supervisor.of_kind("MaskSecret") if "key-12345" in json.dumps(each.value)]
+    # Airflow itself masks the extra as a whole.
+    assert any(each.value == ["key-12345"] for each in masked) is is_task
+
+
+# What type checkers see
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_each_method_has_an_asynchronous_twin_that_takes_the_same(name: str) -> None:
+    method, twin = getattr(AsyncApiHook, name), getattr(AsyncApiHook, f"a{name}")
+    own, others = inspect.signature(method), inspect.signature(twin)
+    without_reason = {each: given.replace(default=None) for each, given in own.parameters.items() if each == "reason"}
+    assert inspect.iscoroutinefunction(twin)
+    assert own.return_annotation == others.return_annotation
+    assert {**own.parameters, **without_reason} == {
+        **others.parameters,
+        **{each: others.parameters[each].replace(default=None) for each in without_reason},
+    }
+
+
+TYPED: list[tuple[Any, Any, Any]] = [
+    (parameters.SubmitParameters, calls._SUBMIT, AsyncApiTriggerOperator),
+    (parameters.WaitParameters, calls._WAIT, AsyncApiSensor),
+    (parameters.FetchParameters, fetching._PARAMETERS, AsyncApiFetchOperator),
+]
+#: What of an operator is a matter of tasks, or an argument of its own.
+NOT_TAKEN = {
+    *("asyncapi_conn_id", "profile", "job", "job_url", "timeout", "callback", "on_changed_request"),
+    *("deferrable", "start_from_trigger", "end_from_trigger", "kwargs", "return"),
+}
+
+
+@pytest.mark.parametrize(("typed", "known", "operator"), TYPED, ids=lambda each: getattr(each, "__name__", ""))
+def test_the_typed_parameters_are_those_that_the_method_and_the_operator_take(
+    typed: Any, known: Any, operator: Any
+) -> None:
+    assert typed.__optional_keys__ == {*known} - calls._OF_TASKS
+    taken = typing.get_type_hints(operator.__init__)
+    without = {"cancel"} if operator is AsyncApiTriggerOperator else set()
+    assert typed.__optional_keys__ == taken.keys() - NOT_TAKEN - without
+    for name, hint in typing.get_type_hints(typed).items():
+        assert taken[name] in (hint, hint | None) or hint is Any, name
+
+
+def test_the_typed_parameters_of_a_request_are_those_that_are_taken() -> None:
+    assert parameters.RetriedParameters.__optional_keys__ == calls._REQUEST | calls._RETRIES
+    assert parameters.StepParameters.__optional_keys__ == {*calls._STEP}
+
+
+def test_the_limits_of_a_fetch_are_those_of_the_operator() -> None:
+    signature = inspect.signature(AsyncApiFetchOperator.__init__)
+    assert {name: getattr(fetching.Limits(), name) for name in fetching._LIMITS} == {
+        name: signature.parameters[name].default for name in fetching._LIMITS
+    }
