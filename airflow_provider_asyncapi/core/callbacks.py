@@ -15,9 +15,10 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.auth import mapping
 from airflow_provider_asyncapi.core.documents import parse_form
+from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError
 from airflow_provider_asyncapi.core.layouts import read_fields
-from airflow_provider_asyncapi.core.messages import Headers, Request, Response
+from airflow_provider_asyncapi.core.messages import Headers, Request, Response, most_values
 from airflow_provider_asyncapi.core.selectors import Selection
 from airflow_provider_asyncapi.core.signatures import Signature
 from airflow_provider_asyncapi.core.values import JsonValue
@@ -233,7 +234,11 @@ class Call:
 
         :param body: the bytes, where they were in a file.
         """
-        answer = Response(200, Headers([("content-type", self.content_type)]), self.body if body is None else body)
+        content = self.body if body is None else body
+        # Large ones are taken only where Airflow's configuration allows for them.
+        limit = max(MAX_BODY, len(content))
+        headers = Headers([("content-type", self.content_type)])
+        answer = Response(200, headers, content, max_values=most_values(limit))
         if answer.content_type == FORM:
             answer.__dict__["json"] = parse_form(answer.body, self.content_type)
         return answer

@@ -32,6 +32,18 @@ HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 #: They say how long a body is (RFC 9112, section 6): with others the server would read another body.
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
+#: A body may hold as many values, for selectors that search all, as its limit has room for of this size: 32,768 in a
+#: status document.
+_BYTES_OF_A_VALUE = 32
+
+
+def most_values(limit: int) -> int:
+    """
+    Return how many values of JSON a body may hold if a selector has to search all of them.
+
+    :param limit: the largest body that is read, in bytes.
+    """
+    return limit // _BYTES_OF_A_VALUE
 
 
 class Headers(Mapping[str, str]):

@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.core.errors import (
     UnsafeValueError,
 )
 from airflow_provider_asyncapi.core.hosts import is_link_local
-from airflow_provider_asyncapi.core.messages import Headers, Request, Response
+from airflow_provider_asyncapi.core.messages import Headers, Request, Response, most_values
 from airflow_provider_asyncapi.core.redaction import shown_url
 from airflow_provider_asyncapi.core.settings import ConnectionSettings, link_local
 from airflow_provider_asyncapi.core.urls import escape_unsendable
@@ -31,9 +31,6 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
 #: Bytes that are read and handed on at a time.
 CHUNK = 256 * 1024
-#: A body may hold as many values of JSON, for selectors that search all, as its limit has room for of this size: 32,768
-#: in a status document.
-_BYTES_OF_A_VALUE = 32
 #: Longest line of a response's head. aiohttp's own limit of 8190 is too short for the Location of some signed URLs.
 LONGEST_LINE = 65536
 #: A body in a content coding may be this many bytes longer than the limit of what it unpacks to: its head and trailer.
@@ -192,7 +189,7 @@ class Receiver:
         elif self._inflater is not None and self._inflater.is_open:
             raise self._broken("ends too early")
         self._response.body = bytes(self._body)
-        self._response.max_values = self._send.limit // _BYTES_OF_A_VALUE
+        self._response.max_values = most_values(self._send.limit)
         return self._response
 
     def _decoded(self, inflater: Inflater, chunk: bytes) -> Iterator[bytes]:

@@ -245,6 +245,11 @@ def test_a_call_that_does_not_name_its_job_is_refused_without_its_body(body):
         identifier_of(given_, Call("a", 0.0, "", body).response())
 
 
+@pytest.mark.parametrize(("size", "most"), [(10, 32_768), (4 * 1024 * 1024, 131_072)])
+def test_selectors_are_bound_in_a_call_as_in_an_answer_of_its_size(size, most):
+    assert Call("a", 0.0, "application/json").response(b" " * size).max_values == most
+
+
 def test_a_call_without_a_url_of_its_own_is_refused_where_none_is_expected():
     with pytest.raises(ForgedCallError, match=r"doesn't say where a callback names its job \(callback.identifier\)"):
         identifier_of(settings(SIGNED, SECRET), Call("a", 0.0).response())
