@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException, XComArg
 
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.former_names import find_former_name
-from airflow_provider_asyncapi.core.values import as_list, frozen, shorten
+from airflow_provider_asyncapi.core.values import as_list, shorten
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.profiles import load_profile
@@ -26,18 +26,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_asyncapi.core.handle import JobHandle
 
-#: Arguments, and parameters of a plan, that can't be attributes of the same name: Airflow has taken it.
-_ATTRIBUTES = {
-    "poke_interval": "given_poke_interval",
-}
 HANDLE_ADVICE = "job: the job handle that a task pushes is its attribute handle (job=submit.handle)"
-#: The class of a task, and its arguments.
-Alike: TypeAlias = tuple[type, bytes] | None
-#: Those that have been checked, of so many at most.
-_passed: set[Alike] = set()
-_MOST_PASSED = 1024
-#: What else is among the local names of ``__init__``.
-_NOT_KEPT = ("self", "kwargs", "__class__")
 
 
 @contextmanager
@@ -83,12 +72,20 @@ class JobTask:
         :raises ConfigurationError: on an argument that goes by another name here.
         """
         with naming(kwargs.get("task_id")):
-            for name in self.refused.keys() & kwargs.keys():
-                raise ConfigurationError(f"{name}: isn't a parameter of this task; {self.refused[name]}")
-            # Airflow adds the DAG's params to each task.
-            if problem := find_former_name(kwargs.keys() - {"params"}, self.plan_type.parameters):
-                raise ConfigurationError(problem)
+            self.check_arguments(kwargs)
         super().__init__(**kwargs)
+
+    def check_arguments(self, arguments: Mapping[str, Any]) -> None:
+        """
+        Check arguments that Airflow takes, before it does.
+
+        :raises ConfigurationError: on one that goes by another name here.
+        """
+        for name in self.refused.keys() & arguments.keys():
+            raise ConfigurationError(f"{name}: isn't a parameter of this task; {self.refused[name]}")
+        # Airflow adds the DAG's params to each task.
+        if problem := find_former_name(arguments.keys() - {"params"}, self.plan_type.parameters):
+            raise ConfigurationError(problem)
 
     @cached_property
     def hook(self) -> AsyncApiHook:
@@ -105,33 +102,13 @@ class JobTask:
         """What the parameters that describe the API are read into."""
         raise NotImplementedError
 
-    def keep(self, arguments: dict[str, Any]) -> Alike:
-        """
-        Make attributes of the arguments of ``__init__``.
-
-        What Airflow does at each assignment costs a DAG file more than all else here, and does nothing for a task that
-        is still being made: it finds the tasks upstream afterwards.
-
-        :param arguments: the ``locals()`` of ``__init__``, before it has others.
-        :return: what is the same for tasks that are described alike; None where that can't be told, as with a profile.
-        """
-        kept = {**arguments}
-        for name in _NOT_KEPT:
-            kept.pop(name, None)
-        for name, attribute in _ATTRIBUTES.items():
-            if name in kept:
-                kept[attribute] = kept.pop(name)
-        vars(self).update(kept)
-        plain = frozen(kept) if kept.get("profile") is None else None
-        return None if plain is None else (type(self), plain)
-
     def given(self) -> dict[str, Any]:
         """Give the parameters that the DAG sets, times in seconds."""
-        find = vars(self).get
+        attributes = vars(self)
         return {
             name: value.total_seconds() if isinstance(value, timedelta) else value
             for name in self.plan_type.parameters
-            if (value := find(_ATTRIBUTES.get(name, name))) is not None
+            if (value := attributes.get(name)) is not None
         }
 
     def describe(self, *, with_connection: bool = True) -> dict[str, Any]:
@@ -182,11 +159,10 @@ class JobTask:
         """Tell whether a description is taken for all there is, so that the connection's profile adds nothing to it."""
         return bool(self.profile) or described.get("endpoint") is not None
 
-    def validate(self, alike: Alike) -> None:
+    def validate(self) -> None:
         """
         Check, when the DAG is parsed, all that can be checked without rendering templates.
 
-        :param alike: what :meth:`keep` gave; such tasks are checked once.
         :raises ConfigurationError: naming the task and the parameter.
         """
         # A DAG file that only imports the operators needn't pay for it.
@@ -194,16 +170,12 @@ class JobTask:
 
         with naming(self.task_id):
             self._refuse_params()
-            if alike in _passed:
-                return
             described = self.describe(with_connection=False)
             in_selectors = validation.check(
                 self.plan_type, described, self._is_templated, complete=self.profile is not None
             )
             self.check_together(described)
             validation.check_variables(described, in_selectors, lambda part: self.variables_in(part, described))
-        if alike is not None and len(_passed) < _MOST_PASSED:
-            _passed.add(alike)
 
     def check_together(self, described: Mapping[str, Any]) -> None:
         """
@@ -235,7 +207,7 @@ class JobTask:
         super()._do_render_template_fields(parent, names, context, jinja_env, seen_oids)  # type: ignore[misc]
 
     def _is_templated(self, name: str) -> bool:
-        return _ATTRIBUTES.get(name, name) in self.template_fields
+        return name in self.template_fields
 
     @staticmethod
     def handle_of(given: Any) -> JobHandle:

@@ -107,7 +107,7 @@ class PollSchedule:
         :param given: a mapping with keys of :data:`SCHEDULE_PARAMETERS`; those that are None take the default.
         :raises ConfigurationError: on what can't be meant (negative, not finite, an interval of 0).
         """
-        interval = poke_interval(given)
+        interval = _seconds(given, "poke_interval", _INTERVAL, least=SHORTEST_WAIT)
         backoff = _number(given, "backoff", 1.0, least=1.0)
         max_interval = _seconds(given, "max_interval", max(interval, _LONGEST_INTERVAL), least=SHORTEST_WAIT)
         if max_interval < interval:
@@ -192,16 +192,6 @@ class PollSchedule:
 
     def _spread(self, wait: float, rng: Callable[[], float]) -> float:
         return max(SHORTEST_WAIT, wait * (1 + self.jitter * (2 * rng() - 1)))
-
-
-def poke_interval(given: Mapping[str, Any]) -> float:
-    """
-    Read the interval from one poll to the next, in seconds.
-
-    :param given: a mapping that may have the key ``poke_interval``.
-    :raises ConfigurationError: on what can't be meant.
-    """
-    return _seconds(given, "poke_interval", _INTERVAL, least=SHORTEST_WAIT)
 
 
 def parse_retry_delays(given: Any) -> dict[int, float]:

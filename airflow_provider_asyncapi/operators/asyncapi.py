@@ -120,9 +120,31 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        alike = self.keep(locals())
         super().__init__(**kwargs)
-        self.validate(alike)
+        self.endpoint = endpoint
+        self.identifier = identifier
+        self.variables = variables
+        self.method = method
+        self.query_params = query_params
+        self.headers = headers
+        self.json = json
+        self.xml = xml
+        self.data = data
+        self.files = files
+        self.rules = rules
+        self.start = start
+        self.lookup = lookup
+        self.callback = callback
+        self.on_changed_request = on_changed_request
+        self.cancel = cancel
+        self.capture = capture
+        self.error_message = error_message
+        self.max_consecutive_errors = max_consecutive_errors
+        self.retry_delays = retry_delays
+        self.job_url = job_url
+        self.profile = profile
+        self.asyncapi_conn_id = asyncapi_conn_id
+        self.validate()
 
     @property
     def job(self) -> NoReturn:
@@ -271,12 +293,6 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     }
     ui_color = "#e3f3e1"
     table = "fetch"
-    destination: str | None
-    unpack: bool
-    max_bytes: int
-    max_members: int
-    max_ratio: float
-    max_xcom_bytes: int
     is_fetching: bool = False
 
     def __init__(
@@ -328,9 +344,52 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        alike = self.keep(locals())
         super().__init__(**kwargs)
-        self.validate(alike)
+        self.job = job
+        self.output_type = output_type
+        self.endpoint = endpoint
+        self.destination = destination
+        self.method = method
+        self.query_params = query_params
+        self.headers = headers
+        self.json = json
+        self.xml = xml
+        self.data = data
+        self.files = files
+        self.result_path = result_path
+        self.result_format = result_format
+        self.write_as = write_as
+        self.checksum = checksum
+        self.inline = inline
+        self.callback = callback
+        self.first_page = first_page
+        self.page_step = page_step
+        self.pages = pages
+        self.last_page = last_page
+        self.next_page = next_page
+        self.cursor = cursor
+        self.page_size = page_size
+        self.max_pages = max_pages
+        self.total_rows = total_rows
+        self.concurrency = concurrency
+        self.unpack = unpack
+        self.max_bytes = max_bytes
+        self.max_members = max_members
+        self.max_ratio = max_ratio
+        self.max_xcom_bytes = max_xcom_bytes
+        self.locate = locate
+        self.cleanup = cleanup
+        self.cleanup_on = cleanup_on
+        self.rules = rules
+        self.failed_records = failed_records
+        self.on_partial = on_partial
+        self.error_message = error_message
+        self.max_consecutive_errors = max_consecutive_errors
+        self.retry_delays = retry_delays
+        self.job_url = job_url
+        self.profile = profile
+        self.asyncapi_conn_id = asyncapi_conn_id
+        self.validate()
 
     @property
     def plan_type(self) -> type[plans.FetchPlan]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
@@ -31,7 +31,7 @@ from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.values import as_list
 from airflow_provider_asyncapi.exceptions import AsyncApiException, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after, naming
+from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after
 from airflow_provider_asyncapi.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, show
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ _RULES_THAT_NEED_SUCCESS = frozenset(
 
 #: Seconds. Where a wait ends is stored as a moment, and there is none after the year 9999.
 _LONGEST_TIMEOUT = 200 * 365 * 86400
+
+#: Seconds; Airflow's own default. An object of its own, so that 60 that is given isn't taken for it: what is given goes
+#: before the profile's, the default doesn't.
+_AIRFLOWS_POKE_INTERVAL: Final = float("60")
 
 _WORKER_NEEDED = "%s is set, and yet a worker is needed: %s"
 
@@ -79,8 +83,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     :param json: a JSON body. (templated)
     :param xml: an XML body, as text. (templated)
     :param data: a form body as a mapping, or a text body as a string. (templated)
-    :param poke_interval: seconds, or a timedelta, from one poll to the next; a ``Retry-After`` goes before it, up
-        to an hour, or to ``max_interval`` if that is longer.
+    :param poke_interval: seconds, or a timedelta, from one poll to the next; 60 by default, or what the profile says. A
+        ``Retry-After`` goes before it, up to an hour, or to ``max_interval`` if that is longer.
     :param initial_delay: seconds before the first poll.
     :param backoff: the factor by which the interval grows with each poll; 1 by default.
     :param max_interval: seconds to which it grows at most; an hour by default.
@@ -159,10 +163,6 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     # Airflow doesn't find out by itself; without it, a task that was skipped for want of data runs once it is cleared.
     inherits_from_skipmixin = True
     table = "status"
-    deferrable: bool
-    endpoint: str | None
-    cleanup: dict[str, Any] | None
-    end_from_trigger: bool
     _ledger: WaitLedger | None = None
     #: What of starting and ending in the triggerer was asked for and isn't carried, and why.
     _not_carried: Mapping[str, str] = MappingProxyType({})
@@ -189,7 +189,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         json: Any = None,
         xml: str | None = None,
         data: dict[str, Any] | str | None = None,
-        poke_interval: float | timedelta | None = None,
+        poke_interval: float | timedelta = _AIRFLOWS_POKE_INTERVAL,
         initial_delay: float | timedelta | None = None,
         backoff: float | None = None,
         max_interval: float | timedelta | None = None,
@@ -214,21 +214,71 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        alike = self.keep(locals())
-        from airflow_provider_asyncapi.core import schedule
+        super().__init__(timeout=timeout, **kwargs)
+        self.job = job
+        self.endpoint = endpoint
+        self.completion_key = completion_key
+        self.completion_value = completion_value
+        self.failure_value = failure_value
+        self.running_value = running_value
+        self.no_data_value = no_data_value
+        self.ignore_case = ignore_case
+        self.rules = rules
+        self.result_identifier = result_identifier
+        self.capture = capture
+        self.error_message = error_message
+        self.progress = progress
+        self.method = method
+        self.query_params = query_params
+        self.headers = headers
+        self.json = json
+        self.xml = xml
+        self.data = data
+        self.poke_interval = poke_interval  # type: ignore[assignment]
+        self.initial_delay = initial_delay
+        self.backoff = backoff
+        self.max_interval = max_interval
+        self.jitter = jitter
+        self.max_iterations = max_iterations
+        self.max_consecutive_errors = max_consecutive_errors
+        self.retry_delays = retry_delays
+        self.visible_after = visible_after
+        self.cancel = cancel
+        self.cleanup = cleanup
+        self.cleanup_on = cleanup_on
+        self.batch = batch
+        self.status_details = status_details
+        self.failure_details = failure_details
+        self.callback = callback
+        self.deferrable = deferrable
+        self.start_from_trigger = start_from_trigger
+        self.end_from_trigger = end_from_trigger
+        self.job_url = job_url
+        self.profile = profile
+        self.asyncapi_conn_id = asyncapi_conn_id
+        self.validate()
 
-        with naming(kwargs.get("task_id")):
-            # What is neither is refused by Airflow.
-            seconds: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-            if isinstance(seconds, int | float) and seconds > _LONGEST_TIMEOUT:
-                raise ConfigurationError(f"timeout: has to be at most 200 years, in seconds, not {seconds:g}")
-            # The author's is kept beside Airflow's own, which can't tell a default from a choice: a profile fills in
-            # only what is left out.
-            interval = schedule.poke_interval({"poke_interval": poke_interval})
-        super().__init__(poke_interval=interval, timeout=timeout, **kwargs)
-        self.validate(alike)
-        if start_from_trigger or end_from_trigger:
+    def check_arguments(self, arguments: Mapping[str, Any]) -> None:
+        """Refuse what Airflow would fail on without saying why, too."""
+        super().check_arguments(arguments)
+        timeout = arguments.get("timeout")
+        # What is neither is refused by Airflow.
+        seconds: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        if isinstance(seconds, int | float) and seconds > _LONGEST_TIMEOUT:
+            raise ConfigurationError(f"timeout: has to be at most 200 years, in seconds, not {seconds:g}")
+
+    def validate(self) -> None:
+        """Check all that can be checked now, and prepare a start in the triggerer if one is asked for."""
+        super().validate()
+        if self.start_from_trigger or self.end_from_trigger:
             self._hand_over()
+
+    def given(self) -> dict[str, Any]:
+        """Return the parameters that the DAG sets: Airflow's default interval isn't one of them."""
+        given = super().given()
+        if self.poke_interval is _AIRFLOWS_POKE_INTERVAL:
+            del given["poke_interval"]
+        return given
 
     @property
     def plan_type(self) -> type[WaitPlan]:

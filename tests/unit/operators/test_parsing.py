@@ -480,7 +480,8 @@ def test_each_argument_reaches_the_description(make: Any) -> None:
     operator = make()
     for name in operator.plan_type.parameters:
         vars(operator).clear()
-        operator.keep({name: "given"})
+        # Airflow would look at the type of a start, and at the upstream tasks.
+        vars(operator).update({"poke_interval": None, name: "given"})
         assert operator.given() == {name: "given"}
 
 
@@ -511,7 +512,37 @@ def test_times_are_described_in_seconds() -> None:
     waiting = sensor(poke_interval=timedelta(minutes=1), initial_delay=timedelta(seconds=5), timeout=timedelta(hours=1))
     described = waiting.describe(with_connection=False)
     assert (described["poke_interval"], described["initial_delay"]) == (60, 5)
-    assert (waiting.poke_interval, waiting.timeout) == (60, 3600)
+    assert (waiting.poke_interval, waiting.timeout) == (timedelta(minutes=1), 3600)
+
+
+PROFILE = {"paced": {"status": {"poke_interval": 5}}}
+
+
+@pytest.mark.parametrize(
+    ("given", "attribute", "described"),
+    [
+        ({}, 60, 5),
+        # What the DAG says goes before the profile, also if Airflow has the same as its default.
+        ({"poke_interval": 60}, 60, 60),
+        ({"poke_interval": 60.0}, 60, 60),
+        ({"poke_interval": timedelta(minutes=2)}, timedelta(minutes=2), 120),
+    ],
+)
+def test_the_poke_interval_is_what_was_given_and_else_the_profiles(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], attribute: Any, described: float
+) -> None:
+    monkeypatch.setattr("airflow_provider_asyncapi.tasks.load_profile", PROFILE.get)
+    with DAG("dag", schedule=None):
+        waiting = sensor(profile="paced", **given)
+    for each in (waiting, copy.copy(waiting), copy.deepcopy(waiting), waiting.prepare_for_execution()):
+        assert each.poke_interval == attribute
+        assert each.describe()["poke_interval"] == described
+
+
+def test_a_poke_interval_that_a_policy_sets_holds() -> None:
+    waiting = sensor()
+    waiting.poke_interval = 600
+    assert waiting.describe(with_connection=False)["poke_interval"] == 600
 
 
 def test_tasks_that_are_described_alike_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
