@@ -107,13 +107,15 @@ screenshots: $(VENV)/.ui ## take the documentation's pictures of the page anew
 	@scripts/browser
 	@SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/ui/test_appearance.py --timeout=600
 
-lint: $(VENV)/.ready ## style, format, types, direction of imports, spelling
+lint: $(VENV)/.ready ## style, format, types, how operators are written, direction of imports, spelling
 	$(SAY) "ruff check"
 	@$(BIN)/ruff check .
 	$(SAY) "ruff format --check"
 	@$(BIN)/ruff format --check .
 	$(SAY) "mypy --strict"
 	@$(BIN)/mypy $(addprefix -p ,$(CHECKED))
+	$(SAY) "how operators are written"
+	@$(BIN)/python scripts/check_operators_init.py
 	$(SAY) "import-linter"
 	@$(BIN)/lint-imports --no-cache --no-logo
 	$(SAY) "codespell"
