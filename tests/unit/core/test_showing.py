@@ -10,12 +10,14 @@ from airflow_provider_asyncapi.core.showing import ShownPoll, seconds_of, shown_
 
 
 def test_a_wait_is_shown_with_its_connection_its_beginning_and_its_end():
-    assert shown_wait("vendor", Wait(JobHandle("7"), started_at=0, deadline=90)) == {
+    assert shown_wait("vendor", "id-1", Wait(JobHandle("7"), started_at=0, deadline=90)) == {
         "asyncapi_conn_id": "vendor",
+        "task_instance": "id-1",
+        "identifier": "7",
         "started_at": "1970-01-01T00:00:00+00:00",
         "deadline": "1970-01-01T00:01:30+00:00",
     }
-    assert shown_wait("vendor", Wait(JobHandle("7"), started_at=0))["deadline"] is None
+    assert shown_wait("vendor", "id-1", Wait(JobHandle("7"), started_at=0))["deadline"] is None
 
 
 @pytest.mark.parametrize(
