@@ -20,7 +20,6 @@ from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.models.trigger import handle_event_submit
 from airflow.models.xcom import XComModel
 from airflow.providers.common.compat.sdk import conf
-from airflow.triggers.base import TriggerEvent
 from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
 from sqlalchemy import delete, select
@@ -42,6 +41,7 @@ from airflow_provider_asyncapi.plugins import bodies
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections
 from airflow_provider_asyncapi.submissions import calls_key
 from airflow_provider_asyncapi.triggers.asyncapi import SHORTEST_DEFERRAL
+from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event
 from airflow_provider_asyncapi.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 
 try:
@@ -248,7 +248,7 @@ def _resume(session: Session, submitter: dict[str, Any], count: int) -> bool:
             continue
         # One that was deferred just now is resumed by its trigger, for the executor may not know of its pause yet.
         if waiting.updated_at is None or waiting.updated_at < settled:
-            event = TriggerEvent({"called": True})  # type: ignore[no-untyped-call]
+            event = make_event(WaitEvent.of_callback())
             handle_event_submit(event, task_instance=waiting, session=session)
     return bool(rows)
 

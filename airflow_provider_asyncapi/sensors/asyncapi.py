@@ -25,7 +25,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 from airflow_provider_asyncapi.core import plans
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError, read_error
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError
 from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.values import as_list
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_asyncapi.core.handle import JobHandle
     from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
+    from airflow_provider_asyncapi.triggers.events import WaitEvent
     from airflow_provider_asyncapi.waits import WaitLedger
 
 #: A task that runs whether its upstream was skipped or not isn't skipped for want of data.
@@ -372,39 +373,51 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         """
         from airflow_provider_asyncapi.waits import forget
 
-        self._remember_begin(context, event)
-        match event:
-            case {"error": {"kind": str(), "message": str()} as error}:
-                if handle := event.get("handle"):
-                    show(context, JOB_KEY, handle)
-                raised = to_airflow(read_error(error))
-                if isinstance(raised, AsyncApiJobFailed):
-                    self._clean_up(self.handle_of(handle or self.job), CleanupOn.FAILURE)
-                raise raised
-            case {"handle": handle}:
-                return self._finish(context, self.handle_of(handle))
-            case {"called": True}:
+        told = self._read_event(event)
+        if told.error is not None:
+            self._remember_begin(context, told)
+            if told.handle:
+                show(context, JOB_KEY, told.handle)
+            raised = to_airflow(told.error)
+            if isinstance(raised, AsyncApiJobFailed):
+                self._clean_up(self.handle_of(told.handle or self.job), CleanupOn.FAILURE)
+            raise raised
+        match told.status:
+            case "callback":
                 plan: WaitPlan = self.parsed()
                 began = None if wait is None else self._read_state(wait)
                 handle = self.handle_of(self.job) if began is None else began.handle
                 return self._finish(context, self._wait(context, plan, handle, began))
-            case {"begin": str(why)}:
-                self.log.info(_WORKER_NEEDED, "start_from_trigger", why)
+            case "begin":
+                self.log.info(_WORKER_NEEDED, "start_from_trigger", told.message)
                 forget(context)
                 return self._begin(context)
-        raise AsyncApiException(f"The trigger's event can't be understood: {type(event).__name__}")
+        self._remember_begin(context, told)
+        return self._finish(context, self.handle_of(told.handle))
 
-    def _remember_begin(self, context: Context, event: Any) -> None:
+    @staticmethod
+    def _read_event(event: Any) -> WaitEvent:
+        """Read the event of the trigger; raise an error if it isn't one of ours."""
+        from airflow_provider_asyncapi.triggers.events import WaitEvent
+
+        try:
+            return WaitEvent.parse(event)
+        except AsyncApiError as error:
+            raise to_airflow(error) from error
+        except ValueError as error:
+            raise AsyncApiException(f"The trigger's event can't be understood: {error}") from error
+
+    def _remember_begin(self, context: Context, event: WaitEvent) -> None:
         """Keep for the next try when a wait began that began in the triggerer."""
         from airflow_provider_asyncapi.waits import begin_of_wait
 
-        match event:
-            case {"began_at": int() | float() as began_at, "handle": handle}:
-                try:
-                    begin_of_wait(context, self.handle_of(handle), began_at)
-                except Exception:
-                    # How this try ends doesn't depend on it.
-                    self.log.warning("The next try of this task will have a deadline of its own", exc_info=True)
+        if event.began_at is None or event.handle is None:
+            return
+        try:
+            begin_of_wait(context, self.handle_of(event.handle), event.began_at)
+        except Exception:
+            # How this try ends doesn't depend on it.
+            self.log.warning("The next try of this task will have a deadline of its own", exc_info=True)
 
     @staticmethod
     def _read_state(stored: dict[str, Any]) -> Wait:

@@ -38,10 +38,9 @@ from airflow_provider_asyncapi.core.request_templates import WHY_NO_SECRETS, ref
 from airflow_provider_asyncapi.core.showing import ShownPoll, shown_wait
 from airflow_provider_asyncapi.core.storable import to_storable
 from airflow_provider_asyncapi.core.templates import strings_in
-from airflow_provider_asyncapi.core.values import clean_text
 from airflow_provider_asyncapi.hooks.clients import CurrentClient, SharedClient
 from airflow_provider_asyncapi.hooks.profiles import load_profile
-from airflow_provider_asyncapi.triggers.events import make_event, to_storable_error
+from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event, to_storable_error
 from airflow_provider_asyncapi.triggers.supervisor import Board, has_called, push_result, why_unwanted
 from airflow_provider_asyncapi.xcoms import JOB_KEY, WAIT_KEY, Showing, reference
 
@@ -159,30 +158,26 @@ class AsyncApiJobTrigger(BaseTrigger):
         """
         Wait, and yield one event.
 
-        It is ``{"handle": …}``; after a failure with ``"error"``, as :meth:`~..core.errors.AsyncApiError.dump` gives
-        it; and with ``"began_at"``, seconds since the epoch, if the wait began here. It is ``{"called": True}`` if
-        there is a callback for the sensor to read, or ``{"begin": why}`` if a worker has to begin the wait. A wait that
-        ends here yields the task's success.
+        It has a ``status`` (``success``, ``error``, ``callback``, ``begin``) and a ``message``, as :class:`WaitEvent`
+        says. A wait that ends here yields the task's success.
         """
         if self._unreadable is not None:
             await asyncio.sleep(SHORTEST_DEFERRAL)
-            yield make_event({"error": self._unreadable.dump()})
+            yield make_event(WaitEvent.of_error(self._unreadable))
             return
         if self.begin is not None and (why := await self._why_not_here(self.begin)):
-            yield make_event({"begin": clean_text(why)})
+            yield make_event(WaitEvent.of_begin(why))
             return
         began, handle = time.monotonic(), None
         try:
             handle = await (self._wait_or_hear() if self.spec.get("callback") else self._wait())
-            event: dict[str, Any] = {"called": True} if handle is None else {"handle": handle.dump()}
+            event = WaitEvent.of_callback() if handle is None else WaitEvent.of_success(handle)
         except (AsyncApiError, AirflowAwayError) as error:
             # An Airflow that is away is waited for until the deadline.
             problem = DeadlineError(str(error)) if isinstance(error, AirflowAwayError) else error
-            event = {}
             if self._latest is not None:
-                event["handle"] = self._latest.dump()
                 problem.with_job(self._latest.identifier, self._latest.status)
-            event["error"] = problem.dump()
+            event = WaitEvent.of_error(problem, self._latest)
         except Exception as error:  # noqa: BLE001 - raised again, as Airflow can store it
             raise to_storable_error(error) from None
         finally:
@@ -190,7 +185,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             await self._board().close()
         if self.begin is not None:
             # The triggerer can't keep it for the next try.
-            event["began_at"] = self._standing().started_at
+            event = dataclasses.replace(event, began_at=self._standing().started_at)
         elif self.task_instance is not None:
             # In ``airflow dags test`` there is no task instance, and no other process that has to end first.
             await asyncio.sleep(began + SHORTEST_DEFERRAL - time.monotonic())

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.effects import Polled
+from airflow_provider_asyncapi.core.errors import read_error
 from airflow_provider_asyncapi.core.flows.submit import submit
 from airflow_provider_asyncapi.core.flows.wait import wait
 from airflow_provider_asyncapi.core.handle import JobHandle
@@ -19,7 +20,7 @@ from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
 from airflow_provider_asyncapi.core.storable import MAX_DEPTH
 from airflow_provider_asyncapi.core.submission import Submission
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-from airflow_provider_asyncapi.triggers.events import make_event
+from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event
 from airflow_provider_asyncapi.xcoms import JOB_KEY
 from tests.unit.airflow_storage import store_event, store_trigger, store_xcom
 from tests.unit.core.test_storable import VALUES
@@ -77,8 +78,8 @@ def check_refusal(outcome: Outcome) -> None:
     kind, message, _ = outcome.error
     assert any(name in message for name in NAMES), message
     assert kind in KINDS
-    event = {"error": {"kind": kind, "message": message}}
-    assert store_event(make_event(event).payload)["event"] == event
+    event = WaitEvent.of_error(read_error({"kind": kind, "message": message}))
+    assert store_event(make_event(event).payload)["event"] == event.dump()
 
 
 def alike(one: Any, other: Any) -> bool:
@@ -92,7 +93,7 @@ def check_handle(handle: JobHandle) -> None:
     assert Wait.parse(store_trigger({"wait": state.dump()})["wait"]) == state
     assert alike(JobHandle.parse(store_xcom(handle.dump())).dump(), handle.dump())
     assert alike(store_xcom(handle.result_identifier), handle.result_identifier)
-    kwargs = store_event(make_event({"handle": handle.dump()}).payload, {"wait": state.dump()})
+    kwargs = store_event(make_event(WaitEvent.of_success(handle)).payload, {"wait": state.dump()})
     assert alike(JobHandle.parse(kwargs["event"]["handle"]).dump(), handle.dump())
 
 
@@ -100,7 +101,7 @@ def check_resumed(handle: JobHandle) -> None:
     """Check that the task goes on with what the trigger has found, and hands it on."""
     sensor = AsyncApiSensor(task_id="wait", job="7", **WAIT)
     ti = TI()
-    event = store_event(make_event({"handle": handle.dump()}).payload)["event"]
+    event = store_event(make_event(WaitEvent.of_success(handle)).payload)["event"]
     result = sensor.execute_complete(context_of(ti), event)
     assert alike(JobHandle.parse(store_xcom(ti.xcoms[JOB_KEY])).dump(), handle.dump())
     assert alike(store_xcom(result), handle.result_identifier)

@@ -31,6 +31,7 @@ EXPECTED = {
     "NewerLayoutError": exceptions.AsyncApiException,
     "TransportError": exceptions.AsyncApiUnavailable,
     "HeldError": exceptions.AsyncApiUnavailable,
+    "SlowAnswerError": exceptions.AsyncApiUnavailable,
     "UnavailableError": exceptions.AsyncApiUnavailable,
     "ResponseError": exceptions.AsyncApiRejected,
     "ContentError": exceptions.AsyncApiRejected,

@@ -25,6 +25,7 @@ from airflow_provider_asyncapi.core.plans.wait import WaitPlan
 from airflow_provider_asyncapi.core.submission import Submission
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
+from airflow_provider_asyncapi.triggers.events import WaitEvent
 from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY
 from tests.unit.airflow_storage import store_event, store_trigger, store_xcom
 from tests.unit.core.flows.script import Script, make_api
@@ -114,8 +115,31 @@ def test_a_task_resumes_from_the_event_of_another_version(
     ti, events = TI(), recorded["events"]
     assert sensor_of("j-1").execute_complete(context_of(ti), **store_event(events["done"])) == "j-1"
     assert JobHandle.parse(ti.xcoms[JOB_KEY]).variables == {"pages": 3, "data.pages": 3}
-    with pytest.raises(exceptions.AsyncApiJobFailed, match="out of rows"):
+    with pytest.raises(exceptions.AsyncApiJobFailed, match="out of rows") as failed:
         sensor_of("j-1").execute_complete(context_of(TI()), **store_event(events["failed"]))
+    assert failed.value.job in (None, "j-1")
+
+
+@READABLE
+def test_an_event_is_read_whichever_version_made_it(recorded: dict[str, Any]) -> None:
+    written = {"called": {"called": True}, "begin": {"begin": "this is try 2"}, **recorded["events"]}
+    events = {name: WaitEvent.parse(written[name]) for name in ("done", "failed", "called", "begin")}
+    assert {name: str(event.status) for name, event in events.items()} == {
+        "done": "success",
+        "failed": "error",
+        "called": "callback",
+        "begin": "begin",
+    }
+    assert events["begin"].message == "this is try 2"
+    assert events["failed"].message == str(events["failed"].error) == "Job j-1 has status failed: out of rows"
+
+
+def test_the_fields_of_an_exception_come_with_the_event(connection: None, run_outside_of_airflow: None) -> None:
+    with pytest.raises(exceptions.AsyncApiJobFailed) as failed:
+        sensor_of("j-1").execute_complete(context_of(TI()), **store_event(NEWEST["events"]["failed"]))
+    error = failed.value
+    assert (error.job, error.status, error.message) == ("j-1", "failed", "out of rows")
+    assert (error.method, error.url, error.status_code) == ("GET", "http://127.0.0.1/jobs/j-1", 200)
 
 
 @READABLE

@@ -16,7 +16,7 @@ REQUEST = {"endpoint": "/standard/jobs", "json": {"outcome": "ok"}}
 
 for place in ("database", "environment", "backend"):
     with DAG(f"connection_in_{place}", schedule=None, default_args={"asyncapi_conn_id": f"in_{place}"}):
-        async_api_job("job", profile="http_202", trigger=REQUEST, status={"deferrable": True}, fetch={})
+        async_api_job("job", profile="http_202", submit=REQUEST, status={"deferrable": True}, fetch={})
 
 # Nobody calls back: that the API could is no reason to wait for ever.
 with DAG("callback_without_a_caller", schedule=None, default_args={"asyncapi_conn_id": "in_database"}):

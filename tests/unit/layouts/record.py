@@ -18,6 +18,7 @@ from airflow_provider_asyncapi.core.names import Outcome
 from airflow_provider_asyncapi.core.plans.wait import Wait
 from airflow_provider_asyncapi.core.submission import Submission
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
+from airflow_provider_asyncapi.triggers.events import WaitEvent
 from airflow_provider_asyncapi.waits import VERSION
 
 FOLDER = Path(__file__).parent
@@ -50,12 +51,19 @@ def write_all() -> dict[str, Any]:
     )
     wait = Wait(job, MOMENT + 1, MOMENT + 4e9, polls=2, errors=1, next_poll=MOMENT + 30).dump()
     classpath, kwargs = AsyncApiJobTrigger(asyncapi_conn_id="asyncapi_default", spec=_SPEC, wait=wait).serialize()
-    failed = JobFailedError("Job j-1 has status failed: out of rows")
+    failed = JobFailedError("Job j-1 has status failed: out of rows").with_job("j-1", "failed")
+    failed.method, failed.url, failed.status_code = "GET", "http://127.0.0.1/jobs/j-1", 200
+    failed.message = "out of rows"
     return {
         "job": job.dump(),
         "trigger": {"classpath": classpath, "kwargs": kwargs},
         "next_kwargs": {"wait": wait},
-        "events": {"done": {"handle": done.dump()}, "failed": {"error": failed.dump(), "handle": job.dump()}},
+        "events": {
+            "done": WaitEvent.of_success(done).dump(),
+            "failed": WaitEvent.of_error(failed, job).dump(),
+            "called": WaitEvent.of_callback().dump(),
+            "begin": WaitEvent.of_begin("this is try 2").dump(),
+        },
         "submission": Submission(
             "k-1", answered=1, sent_at=MOMENT, handle=job, callbacks=("d",), connection="asyncapi_default"
         ).dump(),

@@ -365,7 +365,18 @@ def test_a_trigger_that_broke_fails_or_skips_the_task(forgiving: dict[str, Any])
     assert isinstance(caught.value, AirflowSkipException) is bool(forgiving)
 
 
-@pytest.mark.parametrize("event", [None, {}, "done", {"error": "text"}, {"error": {"kind": "JobFailedError"}}])
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(None, {}, "done", {"error": "text"}, {"error": {"kind": "JobFailedError"}}, {"begin": 3}, {"called": False}),
+        *({"status": "success", "message": "done"}, {"status": "success", "handle": {}}),
+        *({"status": "error", "message": "no"}, {"status": "error", "message": "no", "error": "text"}),
+        # As other providers' triggers yield them.
+        *({"status": "failed", "message": "no", "handle": {}}, {"status": ["success"], "message": ""}),
+        {"status": "success", "message": "done", "handle": {}, "version": "2"},
+    ],
+    ids=str,
+)
 def test_an_event_that_is_not_ours_is_an_error_and_no_success(event: Any) -> None:
     with pytest.raises(exceptions.AsyncApiException, match="event"):
         make_sensor("deferred").execute_complete(context_of(TI()), event)

@@ -16,6 +16,7 @@ from airflow_provider_asyncapi.core.plans.wait import Wait
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers import supervisor as line
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
+from airflow_provider_asyncapi.triggers.events import WaitEvent
 from airflow_provider_asyncapi.xcoms import CALLS_KEY
 from tests.unit.triggers.test_trigger import POLL, SPEC, SUBMITTER, event_of, trigger, until
 from tests.unit.worlds import ApiServer, InProcessSupervisor, Supervisor, reply
@@ -44,7 +45,7 @@ def test_a_callback_that_came_before_the_trigger_began_is_seen(
     api: ApiServer, connection: None, supervisor: Supervisor, make: Any
 ) -> None:
     supervisor.xcoms[CALLS_KEY] = CALLED
-    assert asyncio.run(event_of(make())) == {"called": True}
+    assert asyncio.run(event_of(make())) == WaitEvent.of_callback().dump()
     (asked,) = supervisor.of_kind("GetXCom")
     assert {name: getattr(asked, name) for name in SUBMITTER} == SUBMITTER
     assert not api.requests
@@ -57,7 +58,7 @@ def test_a_callback_comes_no_sooner_than_airflow_can_tell_it_from_the_deferral(
     monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.5)
     supervisor.xcoms[CALLS_KEY] = CALLED
     began = time.monotonic()
-    assert asyncio.run(event_of(waiting_for_calls())) == {"called": True}
+    assert asyncio.run(event_of(waiting_for_calls())) == WaitEvent.of_callback().dump()
     assert time.monotonic() - began >= 0.5
 
 
@@ -101,7 +102,7 @@ def test_while_airflow_is_away_it_is_asked_again_and_polls_go_on(
     api.says(POLL, reply({"status": "running"}))
     waiting = waiting_for_calls(poke_interval=0.1)
     waiting.wait = replace(waiting.wait, next_poll=None)
-    assert asyncio.run(event_of(waiting)) == {"called": True}
+    assert asyncio.run(event_of(waiting)) == WaitEvent.of_callback().dump()
     assert asked[1] - asked[0] >= 1
     assert api.count(POLL) > 1
 
@@ -173,7 +174,7 @@ def test_in_a_test_of_the_dag_a_callback_is_read_through_the_synchronous_supervi
     in_process = InProcessSupervisor(supervisor, monkeypatch)
     waiting = waiting_for_calls()
     waiting.task_instance = None
-    assert asyncio.run(event_of(waiting)) == {"called": True}
+    assert asyncio.run(event_of(waiting)) == WaitEvent.of_callback().dump()
     assert in_process.kinds().count("GetXCom") == 1
 
 

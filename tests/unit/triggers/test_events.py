@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import XCom
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers.asyncapi import check_storable
-from airflow_provider_asyncapi.triggers.events import make_event
+from airflow_provider_asyncapi.triggers.events import EventStatus, WaitEvent, make_event
 from tests.unit.airflow_storage import send, store_event
 from tests.unit.transports.driving import make_api
 from tests.unit.triggers.test_trigger import POLL, SPEC, event_of, trigger
@@ -56,11 +56,13 @@ def test_a_captured_value_that_airflow_cannot_store_is_an_event_that_names_it(
 
 @pytest.mark.parametrize("value", [2**70, "x \ud83d", float("nan"), "a\0b", {1, 2}])
 def test_an_event_that_cannot_be_carried_becomes_an_error_that_names_it(value: Any) -> None:
-    event = make_event({"handle": {"variables": {"x": value}}}).payload
+    event = make_event(WaitEvent(EventStatus.SUCCESS, "", handle={"variables": {"x": value}})).payload
     assert store_event(event)["event"] == event
     if value == 2**70:
-        assert event == {"handle": {"variables": {"x": str(value)}}}
+        assert event["handle"] == {"variables": {"x": str(value)}}
     else:
+        assert event["status"] == "error"
+        assert event["message"] == event["error"]["message"]
         assert event["error"]["kind"] == "UnstorableValueError"
         assert "the trigger's event: " in event["error"]["message"]
         assert "at $.handle.variables.x" in event["error"]["message"]

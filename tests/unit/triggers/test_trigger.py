@@ -84,7 +84,8 @@ async def kill(waiting: AsyncApiJobTrigger, task: asyncio.Task[Any]) -> None:
 def test_a_job_that_is_done_gives_its_handle(api: ApiServer, connection: None) -> None:
     api.says(POLL, reply({"status": "running"}), reply({"status": "done"}))
     event = asyncio.run(event_of(trigger()))
-    assert set(event) == {"handle"}
+    assert set(event) == {"version", "status", "message", "handle"}
+    assert (event["status"], event["message"]) == ("success", "Job j-1: success")
     assert event["handle"]["outcome"] == "success"
 
 
@@ -102,7 +103,9 @@ def test_a_job_that_failed_gives_the_error_and_what_is_known_of_it(api: ApiServe
     api.says(POLL, reply({"status": "running", "percent": 40}), reply({"status": "failed", "message": "out of rows"}))
     event = asyncio.run(event_of(trigger()))
     assert event["error"]["kind"] == "JobFailedError"
-    assert "out of rows" in event["error"]["message"]
+    assert event["status"] == "error"
+    assert "out of rows" in event["message"]
+    assert (event["error"]["job"], event["error"]["status_code"]) == ("j-1", 200)
     assert (event["handle"]["identifier"], event["handle"]["progress"]) == ("j-1", 0.4)
 
 

@@ -16,6 +16,7 @@ from airflow_provider_asyncapi.core.plans.wait import Wait
 from airflow_provider_asyncapi.handover import IS_CARRIED
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
+from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.worlds import ApiServer, Supervisor, reply
 
 pytestmark = [
@@ -176,7 +177,7 @@ def test_a_wait_that_begins_here_need_not_wait_for_a_worker_to_be_gone(
 @pytest.mark.parametrize("given", [{"job": {"version": 9}}, {"task_id": "submit", "key": "job"}])
 def test_a_worker_tells_what_is_wrong_with_the_job(api: ApiServer, given: dict[str, Any]) -> None:
     event = event_of(trigger(begin=given))
-    assert event.payload["begin"].startswith("the job can't be read from here: job: ")
+    assert event.payload["message"].startswith("the job can't be read from here: job: ")
     assert not api.requests
 
 
@@ -186,12 +187,12 @@ def test_while_airflow_cannot_say_which_job_it_is_a_worker_begins(monkeypatch: p
 
     monkeypatch.setattr(triggers, "read_xcom", away)
     event = event_of(trigger(begin={"task_id": "submit", "key": "job"}))
-    assert event.payload == {"begin": "the job can't be read from here: the API server is away"}
+    assert event.payload == WaitEvent.of_begin("the job can't be read from here: the API server is away").dump()
 
 
 def test_a_later_try_begins_on_a_worker(api: ApiServer) -> None:
     event = event_of(trigger(begin={"job": "j-1"}, try_number=2))
-    assert event.payload == {"begin": "this is try 2"}
+    assert event.payload == WaitEvent.of_begin("this is try 2").dump()
     assert not api.requests
 
 
