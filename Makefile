@@ -18,8 +18,8 @@ LOWEST_AS_OF := 2026-05-01
 # Nor does Airflow 3.2 on FastAPI and pydantic, of which newer ones keep it from starting.
 AIRFLOW_32_AS_OF := 2026-06-01
 # What of the unit tests touches Airflow, and what it shows of a deferred task.
-TESTS_32 := tests/unit/operators tests/unit/sensors tests/unit/triggers tests/unit/plugins tests/unit/hooks/test_clients.py \
-	tests/unit/hooks/test_hook.py $(wildcard tests/unit/test_*.py) tests/integration/test_standalone.py
+TESTS_32 := $(addprefix tests/unit/,operators sensors tasks triggers plugins links monitoring airflow_private hooks) \
+	$(wildcard tests/unit/test_*.py) tests/integration/test_standalone.py
 PIP_VERSION := 26.3
 UV_VERSION := 0.13.9
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_asyncapi.core import errors
-from airflow_provider_asyncapi.core.values import JsonValue
+from airflow_provider_asyncapi.core.json_values import JsonValue
 
 
 class _Fields:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_asyncapi import __version__
-from airflow_provider_asyncapi.hooks import connection_form
+from airflow_provider_asyncapi.connections import form as connection_form
 
 _NAME = "Asynchronous HTTP APIs"
 _PACKAGE = "airflow_provider_asyncapi"
@@ -35,7 +35,7 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("sensors.asyncapi"),
         "hooks": _modules("hooks.asyncapi"),
         "triggers": _modules("triggers.asyncapi"),
-        "extra-links": [f"{_PACKAGE}.links.RemoteJobLink"],
+        "extra-links": [f"{_PACKAGE}.links.asyncapi.RemoteJobLink"],
         "connection-types": [
             {
                 "connection-type": connection_form.CONNECTION_TYPE,

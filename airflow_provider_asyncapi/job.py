@@ -10,7 +10,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.former_names import find_former_name
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-from airflow_provider_asyncapi.tasks import HANDLE_ADVICE
+from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE
 
 
 class AsyncApiJob(TaskGroup):

@@ -16,29 +16,30 @@ except ImportError:
 
 import cryptography.fernet
 
-import airflow_provider_asyncapi.callbacks
-import airflow_provider_asyncapi.core.flows.abandon
-import airflow_provider_asyncapi.core.flows.callbacks
-import airflow_provider_asyncapi.core.flows.submit
-import airflow_provider_asyncapi.core.lineage
-import airflow_provider_asyncapi.core.plans.fetch
-import airflow_provider_asyncapi.core.profiles
-import airflow_provider_asyncapi.core.request_templates
-import airflow_provider_asyncapi.core.showing
-import airflow_provider_asyncapi.handover
+import airflow_provider_asyncapi.connections.tokens
+import airflow_provider_asyncapi.core.fetch.lineage
+import airflow_provider_asyncapi.core.fetch.plan
+import airflow_provider_asyncapi.core.profiles.schema
+import airflow_provider_asyncapi.core.requests.request_template
+import airflow_provider_asyncapi.core.submit.flow
+import airflow_provider_asyncapi.core.wait.abandon
+import airflow_provider_asyncapi.core.wait.poll_summary
+import airflow_provider_asyncapi.core.wait.with_callbacks
 import airflow_provider_asyncapi.hooks.calls
-import airflow_provider_asyncapi.hooks.fetching
+import airflow_provider_asyncapi.hooks.fetch_result
 import airflow_provider_asyncapi.hooks.running
-import airflow_provider_asyncapi.hooks.tokens
-import airflow_provider_asyncapi.job_templates
 import airflow_provider_asyncapi.operators.asyncapi
+import airflow_provider_asyncapi.results.fetching
 import airflow_provider_asyncapi.sensors.asyncapi
-import airflow_provider_asyncapi.submissions
-import airflow_provider_asyncapi.task_secrets
+import airflow_provider_asyncapi.tasks.callbacks
+import airflow_provider_asyncapi.tasks.job_templates
+import airflow_provider_asyncapi.tasks.secrets
+import airflow_provider_asyncapi.tasks.submissions
+import airflow_provider_asyncapi.tasks.validation
+import airflow_provider_asyncapi.tasks.waits
+import airflow_provider_asyncapi.tasks.without_worker
 import airflow_provider_asyncapi.transports.requests
 import airflow_provider_asyncapi.triggers.asyncapi
-import airflow_provider_asyncapi.validation
-import airflow_provider_asyncapi.waits
 from airflow_provider_asyncapi.transports.tls import usual_context
 
 # Reading the certificates of all authorities takes some 0.09 s of CPU.

@@ -27,8 +27,8 @@ from typing import Any
 
 import aiohttp
 
-from airflow_provider_asyncapi.core.callbacks import PATH, Reference, by_task
-from airflow_provider_asyncapi.xcoms import AWAITED_KEY, SUBMISSION_KEY
+from airflow_provider_asyncapi.core.callbacks.calls import PATH, Reference, by_task
+from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, SUBMISSION_KEY
 from benchmarks.database import Database
 from benchmarks.measure import table
 from demo.airflow import LocalAirflow

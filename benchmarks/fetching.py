@@ -82,10 +82,10 @@ _OURS = """
 import json, logging
 logging.disable(logging.WARNING)
 os.environ["AIRFLOW_CONN_API"] = json.dumps({"conn_type": "asyncapi", "host": url})
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
+from airflow_provider_asyncapi.results.fetching import Limits, fetch
 import ijson, jsonpath_ng.ext.filter
 hook = AsyncApiHook("api")
 hook.get_conn()

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.flows.wait import wait
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
-from airflow_provider_asyncapi.core.redaction import Redactor
-from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.core.http.redaction import Redactor
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.wait.flow import wait
+from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 from airflow_provider_asyncapi.transports.tls import tls_context
 from benchmarks.measure import table

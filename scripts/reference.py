@@ -78,7 +78,7 @@ def _default(parameters: Any, name: str) -> str:
 
 
 def _connection() -> Iterator[str]:
-    from airflow_provider_asyncapi.hooks.connection_form import FIELDS
+    from airflow_provider_asyncapi.connections.form import FIELDS
 
     yield "## Connection: the keys of extra\n\nBeside `host`, `port`, `schema`, `login` and `password`.\n"
     yield "| key | label in the form | |\n| --- | --- | --- |"
@@ -88,7 +88,7 @@ def _connection() -> Iterator[str]:
 
 
 def _profiles() -> Iterator[str]:
-    from airflow_provider_asyncapi.core.profiles import TABLES
+    from airflow_provider_asyncapi.core.profiles.schema import TABLES
 
     yield "## Profiles: tables and keys\n\nA table `about` may hold anything.\n"
     yield "| table | keys |\n| --- | --- |"

@@ -11,15 +11,15 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from airflow_provider_asyncapi.core.values import displayable
+from airflow_provider_asyncapi.core.json_values import displayable
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.auth import Token
-    from airflow_provider_asyncapi.core.batch import Answers, Batch
-    from airflow_provider_asyncapi.core.handle import JobHandle
-    from airflow_provider_asyncapi.core.lateness import Delay
-    from airflow_provider_asyncapi.core.messages import Request, Response
-    from airflow_provider_asyncapi.core.submission import Submission
+    from airflow_provider_asyncapi.core.auth.kinds import Token
+    from airflow_provider_asyncapi.core.http.messages import Request, Response
+    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+    from airflow_provider_asyncapi.core.submit.submission import Submission
+    from airflow_provider_asyncapi.core.wait.batch import Answers, Batch
+    from airflow_provider_asyncapi.core.wait.lateness import Delay
 
 #: A status document is never this large; one that is would only fill the memory of the triggerer.
 MAX_BODY = 1024 * 1024
@@ -104,7 +104,7 @@ class Sleep:
 @dataclass(frozen=True, slots=True)
 class Authorize:
     """
-    Give a valid :class:`~.auth.Token`, logging in once for all who ask at the same time.
+    Give a valid :class:`~.kinds.Token`, logging in once for all who ask at the same time.
 
     :param rejected: the token that the API has just refused, if any.
     :param until: as for :class:`Send`.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
-from airflow_provider_asyncapi.core.values import JsonValue, displayable
+from airflow_provider_asyncapi.core.json_values import JsonValue, displayable
 
 #: The fields of an error, beside its text, and the name that each is stored under: ``message`` is that of the text.
 _STORED_AS = {

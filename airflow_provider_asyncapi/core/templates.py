@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from airflow_provider_asyncapi.core import urls
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVariableError, UnsafeValueError
-from airflow_provider_asyncapi.core.redaction import MASK, is_sensitive_name
-from airflow_provider_asyncapi.core.values import JsonValue, as_text, shorten
+from airflow_provider_asyncapi.core.http import urls
+from airflow_provider_asyncapi.core.http.redaction import MASK, is_sensitive_name
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_text, shorten
 
 Variables = Mapping[str, JsonValue]
 #: How the names of the connection's variables begin; nothing else may bring one of them.

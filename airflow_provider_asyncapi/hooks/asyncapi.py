@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from airflow_provider_asyncapi.connections import form as connection_form
+from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
+from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.templates import strings_in
-from airflow_provider_asyncapi.core.values import JsonValue
 from airflow_provider_asyncapi.exceptions import to_airflow
-from airflow_provider_asyncapi.hooks import connection_form
-from airflow_provider_asyncapi.hooks.profiles import load_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Connection
 
+    from airflow_provider_asyncapi.core.connection.settings import Api
     from airflow_provider_asyncapi.core.effects import Flow, News
-    from airflow_provider_asyncapi.core.handle import JobHandle
-    from airflow_provider_asyncapi.core.settings import Api
+    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.hooks.calls import Call, Calls
     from airflow_provider_asyncapi.hooks.clients import SharedClient
     from airflow_provider_asyncapi.hooks.parameters import (
@@ -55,7 +55,7 @@ Job: TypeAlias = "JobHandle | Mapping[str, Any] | str | int"
 
 _LEAST_MASKED = 5
 #: Loaded when they are first asked for (PEP 562), so that importing an operator costs a DAG file little.
-_HOMES = {"JobHandle": "core.handle", "Response": "hooks.responses"}
+_HOMES = {"JobHandle": "core.jobs.handle", "Response": "hooks.responses"}
 
 
 def __getattr__(name: str) -> Any:
@@ -268,9 +268,9 @@ class AsyncApiHook(BaseHook):
         :raises AirflowSkipException: if the job ended with no data.
         :raises AsyncApiResultFailed: if the result is gone, partial, too large, or not what was promised.
         """
-        from airflow_provider_asyncapi.hooks import fetching
+        from airflow_provider_asyncapi.hooks.fetch_result import fetch_with
 
-        return fetching.fetch_with(self, job, self.profile, parameters)
+        return fetch_with(self, job, self.profile, parameters)
 
     async def afetch_result(self, job: Job, **parameters: Unpack[FetchParameters]) -> Any:
         """
@@ -278,12 +278,12 @@ class AsyncApiHook(BaseHook):
 
         Requests are sent on the running event loop; files are written on a thread.
         """
-        from airflow_provider_asyncapi.hooks import fetching
+        from airflow_provider_asyncapi.hooks.fetch_result import fetch_with
         from airflow_provider_asyncapi.hooks.running import run_on_thread
 
         return await run_on_thread(
             self.asyncapi_conn_id,
-            lambda runner: fetching.fetch_with(runner, job, self.profile, parameters),
+            lambda runner: fetch_with(runner, job, self.profile, parameters),
             self.log_events,
         )
 
@@ -355,7 +355,7 @@ class AsyncApiHook(BaseHook):
 
         :return: whether it works, and what came of it.
         """
-        from airflow_provider_asyncapi.core.flows.probe import probe
+        from airflow_provider_asyncapi.core.connection.probe import probe
 
         try:
             # A token that another process was given says nothing about the credentials.
@@ -377,9 +377,9 @@ def make_api(connection: Connection, extra: Mapping[str, Any] | None = None, *, 
     :param mask: whether Airflow is told what to mask in logs; that takes a call that can't be made in the triggerer.
     :raises ConfigurationError: where a field is missing or can't be meant.
     """
-    from airflow_provider_asyncapi.core.auth import AUTH_FIELDS
-    from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
-    from airflow_provider_asyncapi.hooks.tokens import HostTokens
+    from airflow_provider_asyncapi.connections.tokens import HostTokens
+    from airflow_provider_asyncapi.core.auth.kinds import AUTH_FIELDS
+    from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 
     extra = _extra(connection) if extra is None else dict(extra)
     defaults = load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}
@@ -425,8 +425,8 @@ def _mask(fields: Mapping[str, Any]) -> None:
     """Have Airflow mask, in all logs of this task, what the connection's secret fields hold."""
     from airflow.sdk.log import mask_secret
 
-    from airflow_provider_asyncapi.core.auth import mapping
-    from airflow_provider_asyncapi.core.callbacks import callback_secrets
+    from airflow_provider_asyncapi.core.auth.kinds import mapping
+    from airflow_provider_asyncapi.core.callbacks.calls import callback_secrets
 
     secrets: list[Any] = [
         fields.get("password"),

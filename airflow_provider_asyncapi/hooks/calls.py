@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import Flow, Keep, News, Polled
 from airflow_provider_asyncapi.core.errors import (
@@ -23,25 +24,24 @@ from airflow_provider_asyncapi.core.errors import (
     JobFailedError,
     UnavailableError,
 )
-from airflow_provider_asyncapi.core.flows import wait as wait_flows
-from airflow_provider_asyncapi.core.flows.cancel import Cancellation, cancel
-from airflow_provider_asyncapi.core.flows.fetch import clean_up_job
-from airflow_provider_asyncapi.core.flows.perform import perform
-from airflow_provider_asyncapi.core.flows.submit import submit
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.names import Outcome
-from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn
-from airflow_provider_asyncapi.core.plans.step import STEP_PARAMETERS, Step
-from airflow_provider_asyncapi.core.request_templates import REQUEST_PARAMETERS
-from airflow_provider_asyncapi.core.schedule import PollSchedule
-from airflow_provider_asyncapi.core.submission import Submission
-from airflow_provider_asyncapi.hooks.profiles import load_profile
+from airflow_provider_asyncapi.core.fetch.flow import clean_up_job
+from airflow_provider_asyncapi.core.jobs.cancel import Cancellation, cancel
+from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.requests.perform import perform
+from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
+from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
+from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step
+from airflow_provider_asyncapi.core.submit.flow import submit
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.core.wait import flow as wait_flows
 from airflow_provider_asyncapi.hooks.responses import Response
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core import messages
+    from airflow_provider_asyncapi.core.connection.settings import Api
+    from airflow_provider_asyncapi.core.http import messages
     from airflow_provider_asyncapi.core.plans import WaitPlan
-    from airflow_provider_asyncapi.core.settings import Api
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from airflow_provider_asyncapi.comms import (
+from airflow_provider_asyncapi.airflow_private.supervisor import (
     AirflowAwayError,
     can_ask_asynchronously,
     find_connection,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Connection
 
-    from airflow_provider_asyncapi.core.settings import Api
+    from airflow_provider_asyncapi.core.connection.settings import Api
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 
 log = logging.getLogger(__name__)

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.errors import ContentError
-from airflow_provider_asyncapi.core.flows.exchange import about
-from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.requests.exchange import about
 from airflow_provider_asyncapi.exceptions import to_airflow
 
 if TYPE_CHECKING:
     from lxml import etree
 
-    from airflow_provider_asyncapi.core import messages
+    from airflow_provider_asyncapi.core.http import messages
 
 
 class Response:

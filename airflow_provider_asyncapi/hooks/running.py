@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from airflow_provider_asyncapi.comms import AirflowAwayError
+from airflow_provider_asyncapi.airflow_private.supervisor import AirflowAwayError
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.clients import CurrentClient
 
 if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.connection.settings import Api
     from airflow_provider_asyncapi.core.effects import Flow, News
-    from airflow_provider_asyncapi.core.settings import Api
     from airflow_provider_asyncapi.hooks.calls import Call
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 

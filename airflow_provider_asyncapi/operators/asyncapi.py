@@ -11,12 +11,12 @@ from airflow.providers.common.compat.sdk import Asset, BaseOperator
 
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.names import CALLBACK_URL, IDEMPOTENCY_KEY, RESULT_IDENTIFIER
-from airflow_provider_asyncapi.core.values import as_list
+from airflow_provider_asyncapi.core.json_values import as_list
+from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, RESULT_IDENTIFIER
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.tasks import HANDLE_ADVICE, JobTask, captured_names, known_after
-from airflow_provider_asyncapi.xcoms import reference
+from airflow_provider_asyncapi.monitoring.xcoms import reference
+from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE, JobTask, captured_names, known_after
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -172,9 +172,9 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
 
     def execute(self, context: Context) -> str | int | None:
         """Submit the job."""
-        from airflow_provider_asyncapi import callbacks
-        from airflow_provider_asyncapi.core.flows.submit import submit
-        from airflow_provider_asyncapi.submissions import SubmissionLedger
+        from airflow_provider_asyncapi.core.submit.flow import submit
+        from airflow_provider_asyncapi.tasks import callbacks
+        from airflow_provider_asyncapi.tasks.submissions import SubmissionLedger
 
         plan: SubmitPlan = self.parsed()
         promised = callbacks.new_reference(context) if plan.callback else None
@@ -398,7 +398,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
     def variables_in(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
         """Give what the job brings, after ``locate`` what that captures, and for pages where they are."""
-        from airflow_provider_asyncapi.core.plans.fetch import page_variables
+        from airflow_provider_asyncapi.core.fetch.plan import page_variables
 
         brought = known_after(self.job)
         if brought is None or part == "locate":
@@ -408,7 +408,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
     def check_together(self, described: Mapping[str, Any]) -> None:
         """Check that files have a place to go, where a template doesn't make it."""
-        from airflow_provider_asyncapi.core.plans.fetch import check_destination, read_output_type
+        from airflow_provider_asyncapi.core.fetch.plan import check_destination, read_output_type
 
         given: Any = self.destination
         if given is None or (isinstance(given, str) and not given.endswith("}")):
@@ -416,10 +416,10 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Fetch the result."""
-        from airflow_provider_asyncapi.callbacks import result_of
-        from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
-        from airflow_provider_asyncapi.hooks.storage import Owner
-        from airflow_provider_asyncapi.task_secrets import secret_of
+        from airflow_provider_asyncapi.results.destination import Owner
+        from airflow_provider_asyncapi.results.fetching import Limits, fetch
+        from airflow_provider_asyncapi.tasks.callbacks import result_of
+        from airflow_provider_asyncapi.tasks.secrets import secret_of
 
         handle = self.handle_of(self.job)
         plan = self.parsed()
@@ -462,7 +462,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         from airflow.providers.common.compat.openlineage.facet import Dataset
         from airflow.providers.openlineage.extractors import OperatorLineage
 
-        from airflow_provider_asyncapi.core.lineage import dataset_name
+        from airflow_provider_asyncapi.core.fetch.lineage import dataset_name
 
         outputs = [] if self.destination is None else [Dataset(*dataset_name(self.destination))]
         return OperatorLineage(outputs=outputs)

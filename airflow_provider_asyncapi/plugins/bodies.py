@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_asyncapi.core.callbacks import Call
+from airflow_provider_asyncapi.core.callbacks.calls import Call
 
 log = logging.getLogger(__name__)
 #: Larger bodies go to the folder, if one is set. Bytes.

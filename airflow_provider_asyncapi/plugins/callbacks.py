@@ -14,9 +14,9 @@ import anyio.to_thread
 from fastapi import APIRouter, HTTPException, Path, Request
 from starlette.requests import ClientDisconnect
 
-from airflow_provider_asyncapi.core.callbacks import PATH, Reference
+from airflow_provider_asyncapi.core.callbacks.calls import PATH, Reference
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallError, NewerLayoutError
-from airflow_provider_asyncapi.core.messages import Headers
+from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.plugins import receipts
 from airflow_provider_asyncapi.plugins.asyncapi import URL_PREFIX
 from airflow_provider_asyncapi.plugins.connections import TooManyLookUpsError

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from airflow_provider_asyncapi.core.callbacks import CallbackSettings
+from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError
-from airflow_provider_asyncapi.core.messages import Headers
+from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.hooks.asyncapi import make_api
 
 #: Seconds after which a connection is looked up again; after a signature that doesn't fit it may be sooner, for the key

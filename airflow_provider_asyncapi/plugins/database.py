@@ -17,11 +17,11 @@ from fastapi import Depends, HTTPException
 from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
-from airflow_provider_asyncapi.core.showing import ShownPoll, seconds_of
-from airflow_provider_asyncapi.core.values import as_number
-from airflow_provider_asyncapi.links import is_web_address
+from airflow_provider_asyncapi.core.json_values import as_number
+from airflow_provider_asyncapi.core.wait.poll_summary import ShownPoll, seconds_of
+from airflow_provider_asyncapi.links.asyncapi import is_web_address
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, JOB_URL_KEY, POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.plugins.json_fields import Selected, TextField, as_json_text, as_text, load
-from airflow_provider_asyncapi.xcoms import JOB_KEY, JOB_URL_KEY, POLL_KEY, WAIT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Collection

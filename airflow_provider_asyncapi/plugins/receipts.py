@@ -24,8 +24,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
 from sqlalchemy import delete, select
 
-from airflow_provider_asyncapi import metrics
-from airflow_provider_asyncapi.core.callbacks import (
+from airflow_provider_asyncapi.core.callbacks.calls import (
     Call,
     CallbackSettings,
     Reference,
@@ -35,14 +34,15 @@ from airflow_provider_asyncapi.core.callbacks import (
     identifier_of,
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallError, ResponseError
-from airflow_provider_asyncapi.core.messages import Headers
-from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.core.http.messages import Headers
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.monitoring import metrics
+from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.plugins import bodies
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections
-from airflow_provider_asyncapi.submissions import calls_key
+from airflow_provider_asyncapi.tasks.submissions import calls_key
 from airflow_provider_asyncapi.triggers.asyncapi import SHORTEST_DEFERRAL
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event
-from airflow_provider_asyncapi.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 
 try:
     from airflow.state import TaskScope, get_state_backend

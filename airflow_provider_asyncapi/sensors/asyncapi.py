@@ -26,21 +26,21 @@ from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError
-from airflow_provider_asyncapi.core.names import RESULT_IDENTIFIER, Outcome
-from airflow_provider_asyncapi.core.plans.cleanup import CleanupOn
-from airflow_provider_asyncapi.core.values import as_list
+from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
+from airflow_provider_asyncapi.core.json_values import as_list
+from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.tasks import JobTask, captured_names, known_after
-from airflow_provider_asyncapi.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, show
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, show
+from airflow_provider_asyncapi.tasks.base import JobTask, captured_names, known_after
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_asyncapi.core.handle import JobHandle
+    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
+    from airflow_provider_asyncapi.tasks.waits import WaitLedger
     from airflow_provider_asyncapi.triggers.events import WaitEvent
-    from airflow_provider_asyncapi.waits import WaitLedger
 
 #: A task that runs whether its upstream was skipped or not isn't skipped for want of data.
 _RULES_THAT_NEED_SUCCESS = frozenset(
@@ -311,7 +311,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def check_together(self, described: Mapping[str, Any]) -> None:
         """Check that there is a trigger to start or end from, and that nothing secret would be stored with it."""
-        from airflow_provider_asyncapi.core.request_templates import refuse_secrets
+        from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 
         if self.deferrable:
             refuse_secrets(described)
@@ -321,16 +321,19 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def _hand_over(self) -> None:
         """Keep of what the triggerer is asked to begin and to end what Airflow carries."""
-        from airflow_provider_asyncapi import handover
+        from airflow_provider_asyncapi.tasks import without_worker
 
-        needed = {"end_from_trigger": handover.needed_to_end, "start_from_trigger": handover.needed_to_begin}
+        needed = {
+            "end_from_trigger": without_worker.needed_to_end,
+            "start_from_trigger": without_worker.needed_to_begin,
+        }
         self._not_carried = {
             name: why for name, reason in needed.items() if getattr(self, name) and (why := reason(self))
         }
         for name in self._not_carried:
             setattr(self, name, False)
         if self.start_from_trigger:
-            self.start_trigger_args = handover.start_args(self)
+            self.start_trigger_args = without_worker.start_args(self)
 
     def execute(self, context: Context) -> Any:
         """Wait: in the triggerer, or here."""
@@ -371,7 +374,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         :param wait: where a wait for a callback stood when it was deferred.
         :raises AirflowException: where the wait ended badly, or the event isn't one of ours.
         """
-        from airflow_provider_asyncapi.waits import forget
+        from airflow_provider_asyncapi.tasks.waits import forget
 
         told = self._read_event(event)
         if told.error is not None:
@@ -409,7 +412,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def _remember_begin(self, context: Context, event: WaitEvent) -> None:
         """Keep for the next try when a wait began that began in the triggerer."""
-        from airflow_provider_asyncapi.waits import begin_of_wait
+        from airflow_provider_asyncapi.tasks.waits import begin_of_wait
 
         if event.began_at is None or event.handle is None:
             return
@@ -433,7 +436,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
         Airflow also kills a task whose heartbeats it has missed, and workers are stopped; its next try waits on.
         """
-        from airflow_provider_asyncapi.core.flows.abandon import abandon
+        from airflow_provider_asyncapi.core.wait.abandon import abandon
         from airflow_provider_asyncapi.triggers.supervisor import why_unwanted_here
 
         # Before the wait begins, the parameters may not have been rendered yet.
@@ -488,10 +491,10 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
         :param began: where the wait stands, if it goes on.
         """
-        from airflow_provider_asyncapi.core.flows.callbacks import wait_or_hear
-        from airflow_provider_asyncapi.core.flows.pausing import ended_by_pause
-        from airflow_provider_asyncapi.core.flows.wait import wait
-        from airflow_provider_asyncapi.waits import PokeLedger, TimeLimits, WaitLedger
+        from airflow_provider_asyncapi.core.wait.flow import wait
+        from airflow_provider_asyncapi.core.wait.pausing import ended_by_pause
+        from airflow_provider_asyncapi.core.wait.with_callbacks import wait_or_hear
+        from airflow_provider_asyncapi.tasks.waits import PokeLedger, TimeLimits, WaitLedger
 
         pokes = self.reschedule and not self.deferrable
         # Airflow doesn't enforce the execution_timeout of a deferred task; in reschedule mode it is that of each poke.
@@ -544,20 +547,20 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         # A wait that has ended in the triggerer needs the connection for nothing else.
         if self.cleanup is None and not self.profile and self.endpoint is not None:
             return
-        from airflow_provider_asyncapi.core.flows.fetch import clean_up_job
-        from airflow_provider_asyncapi.core.plans.wait import parse_cleanup
+        from airflow_provider_asyncapi.core.fetch.flow import clean_up_job
+        from airflow_provider_asyncapi.core.wait.plan import parse_cleanup
 
         if cleanup := parse_cleanup(self.describe()):
             self.hook.run(clean_up_job(self.hook.api, cleanup, handle, end))
 
     def _shown_wait(self, context: Context, state: Wait) -> dict[str, Any]:
-        from airflow_provider_asyncapi.core.showing import shown_wait
+        from airflow_provider_asyncapi.core.wait.poll_summary import shown_wait
 
         ti: Any = context["ti"]
         return shown_wait(self.asyncapi_conn_id, ti.id, state)
 
     def _show_error(self, context: Context, error: AirflowException) -> None:
-        from airflow_provider_asyncapi.core.showing import ShownPoll
+        from airflow_provider_asyncapi.core.wait.poll_summary import ShownPoll
 
         show(context, POLL_KEY, ShownPoll.ending(time.time(), str(redact(str(error)))).dump())
 

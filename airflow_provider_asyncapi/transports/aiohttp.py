@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiohttp
 from yarl import URL
 
-from airflow_provider_asyncapi.core.auth import Token
-from airflow_provider_asyncapi.core.batch import Answers
+from airflow_provider_asyncapi.core.auth.kinds import Token
+from airflow_provider_asyncapi.core.auth.login import Keyring, authorize_in_turn
+from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Effect, Flow, Gather, News, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, HeldError, TransportError
-from airflow_provider_asyncapi.core.flows.batch import ask
-from airflow_provider_asyncapi.core.flows.limits import within
-from airflow_provider_asyncapi.core.flows.login import Keyring, authorize_in_turn
-from airflow_provider_asyncapi.core.flows.stepping import Steps
-from airflow_provider_asyncapi.core.lateness import ON_TIME, Delay, Reason
-from airflow_provider_asyncapi.core.messages import Request, Response
-from airflow_provider_asyncapi.core.pacing import OVERLOADED, Pacer
-from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.requests.rate_limit import OVERLOADED, Pacer
+from airflow_provider_asyncapi.core.steps import Steps
+from airflow_provider_asyncapi.core.time_limit import within
+from airflow_provider_asyncapi.core.wait.batch import Answers
+from airflow_provider_asyncapi.core.wait.lateness import ON_TIME, Delay, Reason
+from airflow_provider_asyncapi.core.wait.poll_batch import ask
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import PoolFullError, SlowLookUpError, fault
 from airflow_provider_asyncapi.transports.limits import Limit

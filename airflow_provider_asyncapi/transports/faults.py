@@ -7,9 +7,9 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import TransportError
-from airflow_provider_asyncapi.core.messages import Request
-from airflow_provider_asyncapi.core.settings import ConnectionSettings
+from airflow_provider_asyncapi.core.http.messages import Request
 
 
 class SlowLookUpError(TimeoutError):

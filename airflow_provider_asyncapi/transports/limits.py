@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from airflow_provider_asyncapi.core.errors import TransportError
-from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.core.http.messages import Request
 
 #: An answer that is read into memory has to be complete within this many times the read timeout. A server that sends a
 #: byte now and then is never silent, so the read timeout alone would not end it.

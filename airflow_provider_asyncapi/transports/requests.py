@@ -16,17 +16,17 @@ import requests
 import urllib3
 from urllib3.exceptions import EmptyPoolError, NewConnectionError
 
-from airflow_provider_asyncapi.core.auth import Token
+from airflow_provider_asyncapi.core.auth.kinds import Token
+from airflow_provider_asyncapi.core.auth.login import Keyring, authorize_in_turn
+from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Effect, Flow, Gather, Send, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.flows.batch import ask
-from airflow_provider_asyncapi.core.flows.limits import within
-from airflow_provider_asyncapi.core.flows.login import Keyring, authorize_in_turn
-from airflow_provider_asyncapi.core.flows.stepping import Steps
-from airflow_provider_asyncapi.core.lateness import Delay, Reason
-from airflow_provider_asyncapi.core.messages import Response
-from airflow_provider_asyncapi.core.pacing import Pacer
-from airflow_provider_asyncapi.core.settings import Api
+from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.requests.rate_limit import Pacer
+from airflow_provider_asyncapi.core.steps import Steps
+from airflow_provider_asyncapi.core.time_limit import within
+from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
+from airflow_provider_asyncapi.core.wait.poll_batch import ask
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.connections import Adapter, Exchange, HungUpError, sending
 from airflow_provider_asyncapi.transports.faults import PoolFullError, causes, fault

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 
-from airflow_provider_asyncapi.core.batch import Answers
 from airflow_provider_asyncapi.core.effects import Ask
+from airflow_provider_asyncapi.core.wait.batch import Answers
 from airflow_provider_asyncapi.transports import Observer
 
 #: How long the first who asks waits for others: a fraction of the interval, and at most so many seconds.

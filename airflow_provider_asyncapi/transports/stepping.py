@@ -6,11 +6,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from airflow_provider_asyncapi.core.batch import Answers
 from airflow_provider_asyncapi.core.effects import Ask, Effect, Send
 from airflow_provider_asyncapi.core.errors import SlowAnswerError
-from airflow_provider_asyncapi.core.flows.stepping import Steps
-from airflow_provider_asyncapi.core.messages import Response
+from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.steps import Steps
+from airflow_provider_asyncapi.core.wait.batch import Answers
 
 #: Bytes of an answer that are looked at on the event loop: whatever they are, and whatever looks at them, it takes some
 #: hundredths of a second at most. Nearly all status documents are smaller, and handing one to a thread takes 0.1 ms.

@@ -7,8 +7,8 @@ from functools import cache
 
 import certifi
 
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.settings import ConnectionSettings
 
 
 def tls_context(settings: ConnectionSettings) -> ssl.SSLContext:

@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 
-from airflow_provider_asyncapi.core.compression import CODINGS, Inflater, inflater_of
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings, link_local
 from airflow_provider_asyncapi.core.effects import Send
 from airflow_provider_asyncapi.core.errors import (
     BodyTooLargeError,
@@ -15,11 +15,11 @@ from airflow_provider_asyncapi.core.errors import (
     TransportError,
     UnsafeValueError,
 )
-from airflow_provider_asyncapi.core.hosts import is_link_local
-from airflow_provider_asyncapi.core.messages import Headers, Request, Response, most_values
-from airflow_provider_asyncapi.core.redaction import shown_url
-from airflow_provider_asyncapi.core.settings import ConnectionSettings, link_local
-from airflow_provider_asyncapi.core.urls import escape_unsendable
+from airflow_provider_asyncapi.core.http.compression import CODINGS, Inflater, inflater_of
+from airflow_provider_asyncapi.core.http.hosts import is_link_local
+from airflow_provider_asyncapi.core.http.messages import Headers, Request, Response, most_values
+from airflow_provider_asyncapi.core.http.redaction import shown_url
+from airflow_provider_asyncapi.core.http.urls import escape_unsendable
 from airflow_provider_asyncapi.transports.limits import Limit
 
 #: The codings are those that we undo; the libraries don't, for each has other limits and other faults.

@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary
 from airflow.providers.common.compat.sdk import conf, redact
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_asyncapi import lateness, metrics
-from airflow_provider_asyncapi.comms import AirflowAwayError, read_xcom
+from airflow_provider_asyncapi.airflow_private.supervisor import AirflowAwayError, read_xcom
+from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import Log, News, Polled
 from airflow_provider_asyncapi.core.errors import (
@@ -26,26 +26,26 @@ from airflow_provider_asyncapi.core.errors import (
     SlowAnswerError,
     UnstorableValueError,
 )
-from airflow_provider_asyncapi.core.flows.abandon import abandon
-from airflow_provider_asyncapi.core.flows.callbacks import wait_or_hear
-from airflow_provider_asyncapi.core.flows.wait import expire, stop, wait
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.layouts import TRIGGER_LAYOUT, read_fields, upgrade_parameters
-from airflow_provider_asyncapi.core.names import Outcome
-from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
-from airflow_provider_asyncapi.core.redaction import holds_secret, masked_in
-from airflow_provider_asyncapi.core.request_templates import WHY_NO_SECRETS, refuse_secrets
-from airflow_provider_asyncapi.core.showing import ShownPoll, shown_wait
-from airflow_provider_asyncapi.core.storable import to_storable
+from airflow_provider_asyncapi.core.http.redaction import holds_secret, masked_in
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT, read_fields, upgrade_parameters
+from airflow_provider_asyncapi.core.jobs.storable import to_storable
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.requests.request_template import WHY_NO_SECRETS, refuse_secrets
 from airflow_provider_asyncapi.core.templates import strings_in
+from airflow_provider_asyncapi.core.wait.abandon import abandon
+from airflow_provider_asyncapi.core.wait.flow import expire, stop, wait
+from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.poll_summary import ShownPoll, shown_wait
+from airflow_provider_asyncapi.core.wait.with_callbacks import wait_or_hear
 from airflow_provider_asyncapi.hooks.clients import CurrentClient, SharedClient
-from airflow_provider_asyncapi.hooks.profiles import load_profile
+from airflow_provider_asyncapi.monitoring import late_polls, metrics
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY, Showing, reference
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event, to_storable_error
 from airflow_provider_asyncapi.triggers.supervisor import Board, has_called, push_result, why_unwanted
-from airflow_provider_asyncapi.xcoms import JOB_KEY, WAIT_KEY, Showing, reference
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.settings import Api
+    from airflow_provider_asyncapi.core.connection.settings import Api
 
 #: A trigger's event comes no sooner than this after its start, in seconds. Until the process that deferred the task has
 #: ended, and the executor noticed (its supervisor looks every ``min_heartbeat_interval``), Airflow may take the end of
@@ -101,12 +101,12 @@ class AsyncApiJobTrigger(BaseTrigger):
 
     :param asyncapi_conn_id: the connection.
     :param spec: the parameters of the sensor; complete, unless the wait begins here.
-    :param wait: where the wait stands, as :meth:`~..core.plans.wait.Wait.dump` gives it; left out where it begins here.
+    :param wait: where the wait stands, as :meth:`~.plan.Wait.dump` gives it; left out where it begins here.
     :param begin: how it begins here: the ``job``, or ``task_id`` and ``key`` of its XCom; ``timeout``, and
         ``airflow_timeout`` after which Airflow ends it, in seconds; and ``names_profile``, whether the sensor does, so
         that the connection's doesn't count.
     :param end_from_trigger: whether a wait that ends well ends here, without a worker.
-    :param version: of the layout of these arguments; see :mod:`~..core.layouts`.
+    :param version: of the layout of these arguments; see :mod:`~.layouts`.
     :param unknown: what a newer version of this provider has stored beside them; it doesn't count here.
     """
 
@@ -360,7 +360,7 @@ class AsyncApiJobTrigger(BaseTrigger):
     def _watch(self, event: Polled) -> None:
         metrics.poll_made(self.asyncapi_conn_id, event, self._standing().started_at)
         if event.delay is not None:
-            lateness.note(self.asyncapi_conn_id, event.delay)
+            late_polls.note(self.asyncapi_conn_id, event.delay)
         self._latest, self._polled = event.handle, event
         if not event.handle.outcome.is_final:
             self._board().show(self._showing.after(event))

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_asyncapi.core.errors import AsyncApiError, UnstorableValueError, read_error
-from airflow_provider_asyncapi.core.layouts import read_fields
-from airflow_provider_asyncapi.core.storable import MAX_DEPTH, to_storable
-from airflow_provider_asyncapi.core.values import JsonValue, clean_text
+from airflow_provider_asyncapi.core.jobs.layouts import read_fields
+from airflow_provider_asyncapi.core.jobs.storable import MAX_DEPTH, to_storable
+from airflow_provider_asyncapi.core.json_values import JsonValue, clean_text
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.handle import JobHandle
+    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 
 #: Of the layout of an event; see :mod:`~..core.layouts`. Those of layout 1 had neither a version nor a status.
 VERSION = 2

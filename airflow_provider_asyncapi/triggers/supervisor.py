@@ -10,12 +10,12 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from airflow_provider_asyncapi.comms import MISTAKES, ask, can_use_xcoms, read_xcom, write_xcom
-from airflow_provider_asyncapi.core.callbacks import Call
+from airflow_provider_asyncapi.airflow_private.supervisor import MISTAKES, ask, can_use_xcoms, read_xcom, write_xcom
+from airflow_provider_asyncapi.core.callbacks.calls import Call
 from airflow_provider_asyncapi.core.errors import UnstorableValueError
-from airflow_provider_asyncapi.core.handle import JobHandle
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, JOB_KEY, RETURN_KEY, WAIT_KEY, reference
 from airflow_provider_asyncapi.triggers.events import check_pushed
-from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY, RETURN_KEY, WAIT_KEY, reference
 
 T = TypeVar("T")
 #: News of a task go to XCom at most this often, in seconds.

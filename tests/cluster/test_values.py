@@ -13,7 +13,7 @@ from tests.cluster.control import say, send_body
 from tests.cluster.runs import Run
 from tests.cluster.services import Services
 from tests.unit.airflow_storage import RefusedError, store_in_postgres
-from tests.unit.core.test_storable import VALUES
+from tests.unit.core.jobs.test_storable import VALUES
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from fastapi import FastAPI
 
-from airflow_provider_asyncapi.core.callbacks import Call, Reference, dump_all
+from airflow_provider_asyncapi.core.callbacks.calls import Call, Reference, dump_all
 from airflow_provider_asyncapi.core.errors import ForgedCallError
-from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.plugins import callbacks, receipts
 from airflow_provider_asyncapi.plugins.asyncapi import URL_PREFIX
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections
-from airflow_provider_asyncapi.xcoms import CALLS_KEY, SUBMISSION_KEY
 
 if TYPE_CHECKING:
     import pytest

@@ -11,8 +11,8 @@ import pytest
 from snippets import ROOT
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.auth import AUTH_KINDS
-from airflow_provider_asyncapi.core.settings import EXTRA_KEYS
+from airflow_provider_asyncapi.core.auth.kinds import AUTH_KINDS
+from airflow_provider_asyncapi.core.connection.settings import EXTRA_KEYS
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 

@@ -18,8 +18,8 @@ from running import Returned, Run, load, serialized
 from servers import SERVERS, RunningServer
 from snippets import ROOT, Snippet, snippets
 
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.profiles import check_profile
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.profiles.schema import check_profile
 from airflow_provider_asyncapi.hooks.asyncapi import make_api
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.requests import RequestsDriver

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.settings import EXTRA_KEYS
+from airflow_provider_asyncapi.core.connection.settings import EXTRA_KEYS
 from demo.airflow import AirflowClient, LocalAirflow
 from demo.server import DemoServer
 

@@ -22,11 +22,11 @@ import pytest
 from moto.s3.models import S3Backend
 from moto.server import ThreadedMotoServer
 
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
+from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
-from airflow_provider_asyncapi.hooks.storage import Owner
+from airflow_provider_asyncapi.results.destination import Owner
+from airflow_provider_asyncapi.results.fetching import Limits, fetch
 from demo.airflow import AirflowApiError
 from tests.integration.conftest import DagRunner
 from tests.unit.transports.loopback import Server, reply
@@ -44,11 +44,11 @@ LIMITS = Limits(100 * MIB, 1000, 200, 1000)
 #: Fetches as a task does, and ends when it is killed as the operator does.
 CHILD = """
 import signal, sys
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.plans.fetch import FetchPlan
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.hooks.fetching import Limits, fetch
-from airflow_provider_asyncapi.hooks.storage import Owner
+from airflow_provider_asyncapi.results.fetching import Limits, fetch
+from airflow_provider_asyncapi.results.destination import Owner
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("killed"))
 plan = FetchPlan.parse({"endpoint": "/x", "output_type": "file"})
@@ -254,7 +254,7 @@ def test_a_task_that_is_killed_while_it_uploads_leaves_nothing(bucket: Any, api:
 
 def test_what_a_task_has_left_that_was_killed_for_good_is_removed_by_the_next_try(bucket: Any, api: Server) -> None:
     """No handler runs on SIGKILL; what is uploaded by then lies at its place, and beside it the record of it."""
-    from airflow_provider_asyncapi.hooks.places import RemotePlace
+    from airflow_provider_asyncapi.results.storage import RemotePlace
 
     real = RemotePlace.put
 
@@ -264,7 +264,7 @@ def test_what_a_task_has_left_that_was_killed_for_good_is_removed_by_the_next_tr
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RemotePlace, "put", put)
-        patch.setattr("airflow_provider_asyncapi.hooks.storage.Destination._undo", lambda *_: False)
+        patch.setattr("airflow_provider_asyncapi.results.destination.Destination._undo", lambda *_: False)
         with pytest.raises(SystemExit):
             fetched(api, zipped(first=b"1"), output_type="zip")
     assert "jobs/7/first" in contents(bucket)

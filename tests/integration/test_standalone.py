@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from demo.airflow import RUN_OVER, LocalAirflow
-from tests.unit.worlds import ApiServer, reply
+from tests.unit.fake_airflow import ApiServer, reply
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

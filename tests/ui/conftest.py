@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from demo.airflow import LocalAirflow
-from tests.unit.worlds import ApiServer, reply
+from tests.unit.fake_airflow import ApiServer, reply
 
 HERE = Path(__file__).resolve().parent
 #: Milliseconds that a slow machine may take to show something: a leg of a task, a poll, and a refresh of the page.

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.ui.conftest import PAGE, Jobs, OpenAs, row
-from tests.unit.worlds import reply
+from tests.unit.fake_airflow import reply
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worlds import ApiServer, Supervisor
+from tests.unit.fake_airflow import ApiServer, Supervisor
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -45,7 +45,7 @@ def connect(
     monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.0)
     monkeypatch.setattr(triggers, "_MARGIN", 0.05)
     # No API takes its time to stop a job here.
-    monkeypatch.setattr("airflow_provider_asyncapi.core.flows.cancel._PAUSES", (0.0,))
+    monkeypatch.setattr("airflow_provider_asyncapi.core.jobs.cancel._PAUSES", (0.0,))
     # Nor are other triggers started here.
     monkeypatch.setattr(line, "_STARTING", 0.0)
     # Where the host keeps login tokens: those of another test may be for a server that had the same port.

@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.errors import read_error
-from airflow_provider_asyncapi.core.flows.submit import submit
-from airflow_provider_asyncapi.core.flows.wait import wait
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.plans.submit import SubmitPlan
-from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
-from airflow_provider_asyncapi.core.storable import MAX_DEPTH
-from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.jobs.storable import MAX_DEPTH
+from airflow_provider_asyncapi.core.submit.flow import submit
+from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.core.wait.flow import wait
+from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event
-from airflow_provider_asyncapi.xcoms import JOB_KEY
 from tests.unit.airflow_storage import store_event, store_trigger, store_xcom
-from tests.unit.core.test_storable import VALUES
+from tests.unit.core.jobs.test_storable import VALUES
+from tests.unit.fake_airflow import TI, context_of
 from tests.unit.transports.driving import DRIVERS, Outcome, make_api, run
 from tests.unit.transports.loopback import Server, reply
-from tests.unit.worlds import TI, context_of
 
 NUMBERS = st.sampled_from(["NaN", "-Infinity", "1e999", "-1E400", "1.50", "99999999999999999999"])
 #: JSON as APIs write it; `json.dumps` escapes halves of characters and writes NaN.

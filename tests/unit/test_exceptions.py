@@ -8,7 +8,6 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.core import errors
 from airflow_provider_asyncapi.core.errors import AsyncApiError, RequestRejectedError, read_error
-from airflow_provider_asyncapi.core.flows import fetch  # noqa: F401 - its errors are mapped too
 from airflow_provider_asyncapi.exceptions import to_airflow
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import airflow_provider_asyncapi
-from airflow_provider_asyncapi.core.settings import EXTRA_KEYS
+from airflow_provider_asyncapi.connections import form as connection_form
+from airflow_provider_asyncapi.core.connection.settings import EXTRA_KEYS
 from airflow_provider_asyncapi.get_provider_info import get_provider_info
-from airflow_provider_asyncapi.hooks import connection_form
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +107,7 @@ def test_airflow_loads_the_link_and_the_option() -> None:
     from airflow.providers_manager import ProvidersManager
 
     manager = ProvidersManager()
-    assert "airflow_provider_asyncapi.links.RemoteJobLink" in manager.extra_links_class_names
+    assert "airflow_provider_asyncapi.links.asyncapi.RemoteJobLink" in manager.extra_links_class_names
     options = dict(manager.provider_configs)["airflow-provider-asyncapi"]["asyncapi"]["options"]
     assert {"profiles_folder", "callback_base_url", "callback_max_bytes", "callback_folder"} <= set(options)
 

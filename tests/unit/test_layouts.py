@@ -18,19 +18,19 @@ from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.flows.submit import submit
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.plans.submit import SubmitPlan
-from airflow_provider_asyncapi.core.plans.wait import WaitPlan
-from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.submit.flow import submit
+from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
+from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, JOB_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
-from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_KEY
 from tests.unit.airflow_storage import store_event, store_trigger, store_xcom
-from tests.unit.core.flows.script import Script, make_api
+from tests.unit.core.flow_runner import Script, make_api
+from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
 from tests.unit.layouts.record import MOMENT, keys_of, recordings, write_all
-from tests.unit.worlds import TI, ApiServer, Store, context_of, reply
 
 POLL = "GET /jobs/j-1"
 GIVEN: dict[str, Any] = {

@@ -18,8 +18,8 @@ ENTRANCES = {f"airflow_provider_asyncapi.{name}.asyncapi" for name in ("operator
 SPARED = {
     f"airflow_provider_asyncapi.{name}"
     for name in (
-        "core.flows.probe",
-        "hooks.parquet",
+        "core.connection.probe",
+        "results.parquet",
         "transports.aiohttp",
         "transports.pool",
         "transports.rounds",
@@ -30,7 +30,9 @@ SPARED = {
 def imported_by(module: str) -> Iterator[str]:
     """Give the modules of ours that a module imports, at once or later, but for those that only types need."""
     path = HERE.parent / Path(*module.split("."))
-    source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    source = path.with_suffix(".py")
+    if not source.exists():
+        source = path / "__init__.py"
     pending: list[ast.AST] = [ast.parse(source.read_text())]
     while pending:
         node = pending.pop()
@@ -70,9 +72,8 @@ def test_all_that_tasks_import_is_there_and_nothing_else():
 def test_airflow_takes_it_in_its_local_settings(tmp_path):
     """It is imported while Airflow is being set up, so only what is sound by then may be in it."""
     (tmp_path / "airflow_local_settings.py").write_text("import airflow_provider_asyncapi.preload\n")
-    script = (
-        "import sys, airflow.settings as own; own.initialize(); print('airflow_provider_asyncapi.waits' in sys.modules)"
-    )
+    module = "airflow_provider_asyncapi.tasks.waits"
+    script = f"import sys, airflow.settings as own; own.initialize(); print({module!r} in sys.modules)"
     env = {"PYTHONPATH": str(tmp_path), "AIRFLOW_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", script], env=env, stdout=subprocess.PIPE, check=True)
     assert done.stdout.splitlines()[-1] == b"True"

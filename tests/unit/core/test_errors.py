@@ -12,8 +12,8 @@ from airflow_provider_asyncapi.core.errors import (
     TransportError,
     read_error,
 )
-from airflow_provider_asyncapi.core.flows.fetch import NoDataError
-from airflow_provider_asyncapi.core.messages import Response
+from airflow_provider_asyncapi.core.fetch.flow import NoDataError
+from airflow_provider_asyncapi.core.http.messages import Response
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, AsyncApiError)]
 

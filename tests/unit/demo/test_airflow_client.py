@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo.airflow import AirflowApiError, AirflowClient, client
-from tests.unit.worlds import ApiServer, reply
+from tests.unit.fake_airflow import ApiServer, reply
 
 LOCKED = reply({"detail": {"reason": "Database error"}}, 500)
 

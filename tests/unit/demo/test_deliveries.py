@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.messages import Headers
-from airflow_provider_asyncapi.core.settings import ConnectionSettings
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
+from airflow_provider_asyncapi.core.http.messages import Headers
 from demo.connections import connections
 from demo.server import DemoServer
 from demo.server.deliveries import RETRY_SECONDS, signature

@@ -9,13 +9,13 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoun
 from airflow.sdk._shared import secrets_masker
 
 from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.connections.form import FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.flows.exchange import send
-from airflow_provider_asyncapi.core.messages import Request
-from airflow_provider_asyncapi.core.settings import ConnectionSettings
+from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, make_api, named
-from airflow_provider_asyncapi.hooks.connection_form import FIELDS, UI_FIELD_BEHAVIOUR
-from tests.unit.worlds import ApiServer, Supervisor, reply
+from tests.unit.fake_airflow import ApiServer, Supervisor, reply
 
 
 def settings(**given: Any) -> Any:

@@ -16,13 +16,13 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.names import Outcome
-from airflow_provider_asyncapi.hooks import calls, clients, fetching, parameters, running
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.hooks import calls, clients, fetch_result, parameters, running
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, JobHandle, Response
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
 from tests.unit.triggers.test_trigger import until
-from tests.unit.worlds import ApiServer, InProcessSupervisor, Supervisor, reply
 
 pytestmark = pytest.mark.usefixtures("connection")
 
@@ -471,7 +471,7 @@ def test_each_method_has_an_asynchronous_twin_that_takes_the_same(name: str) -> 
 TYPED: list[tuple[Any, Any, Any]] = [
     (parameters.SubmitParameters, calls._SUBMIT, AsyncApiTriggerOperator),
     (parameters.WaitParameters, calls._WAIT, AsyncApiSensor),
-    (parameters.FetchParameters, fetching._PARAMETERS, AsyncApiFetchOperator),
+    (parameters.FetchParameters, fetch_result._PARAMETERS, AsyncApiFetchOperator),
 ]
 #: What of an operator is a matter of tasks, or an argument of its own.
 NOT_TAKEN = {
@@ -499,6 +499,6 @@ def test_the_typed_parameters_of_a_request_are_those_that_are_taken() -> None:
 
 def test_the_limits_of_a_fetch_are_those_of_the_operator() -> None:
     signature = inspect.signature(AsyncApiFetchOperator.__init__)
-    assert {name: getattr(fetching.Limits(), name) for name in fetching._LIMITS} == {
-        name: signature.parameters[name].default for name in fetching._LIMITS
+    assert {name: getattr(fetch_result.Limits(), name) for name in fetch_result._LIMITS} == {
+        name: signature.parameters[name].default for name in fetch_result._LIMITS
     }

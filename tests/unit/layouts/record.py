@@ -11,15 +11,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_asyncapi.core.callbacks import Call, dump_all
+from airflow_provider_asyncapi.core.callbacks.calls import Call, dump_all
 from airflow_provider_asyncapi.core.errors import JobFailedError
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.names import Outcome
-from airflow_provider_asyncapi.core.plans.wait import Wait
-from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.core.wait.plan import Wait
+from airflow_provider_asyncapi.tasks.waits import VERSION
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
-from airflow_provider_asyncapi.waits import VERSION
 
 FOLDER = Path(__file__).parent
 MOMENT = 1_795_000_000.0

@@ -11,12 +11,12 @@ import pytest
 from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.callbacks import PATH, Call, Reference, by_identifier, dump_all
-from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.core.callbacks.calls import PATH, Call, Reference, by_identifier, dump_all
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
-from airflow_provider_asyncapi.submissions import calls_key
-from airflow_provider_asyncapi.xcoms import CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
-from tests.unit.worlds import TI, ApiServer, Store, context_of, reply
+from airflow_provider_asyncapi.tasks.submissions import calls_key
+from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
 
 pytestmark = [
     pytest.mark.usefixtures("connection", "run_outside_of_airflow"),

@@ -8,7 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, Asset
 
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator
-from tests.unit.worlds import TI, ApiServer, context_of, reply
+from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
 
@@ -57,7 +57,7 @@ def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_pat
     api.says("GET /jobs/7", reply({}))
     owners = []
     monkeypatch.setattr(
-        "airflow_provider_asyncapi.hooks.fetching.fetch",
+        "airflow_provider_asyncapi.results.fetching.fetch",
         lambda *arguments, **_: owners.append(arguments[-2]),
     )
     for index, number in ((-1, 1), (3, 2)):
@@ -75,7 +75,7 @@ def test_a_task_that_is_killed_leaves_nothing(api: ApiServer, tmp_path: Any, mon
         operator.on_kill()
 
     api.says("GET /jobs/7", reply("x" * 1000))
-    monkeypatch.setattr("airflow_provider_asyncapi.hooks.storage.DraftFile.write", killing)
+    monkeypatch.setattr("airflow_provider_asyncapi.results.destination.DraftFile.write", killing)
     with pytest.raises(SystemExit, match="was killed while it was fetching"):
         operator.execute(context_of(TI()))
     assert list(tmp_path.iterdir()) == []

@@ -438,7 +438,7 @@ def test_a_group_needs_no_arguments_for_what_the_profile_says_completely(monkeyp
         "submit": {"endpoint": "/jobs", "identifier": "id"},
         "status": {"endpoint": "/jobs/{identifier}", "completion_key": "status", "completion_value": "done"},
     }
-    monkeypatch.setattr("airflow_provider_asyncapi.tasks.load_profile", {"whole": profile}.get)
+    monkeypatch.setattr("airflow_provider_asyncapi.tasks.base.load_profile", {"whole": profile}.get)
     with DAG("dag", schedule=None):
         group = async_api_job("job", profile="whole")
     assert group.submit.describe()["endpoint"] == "/jobs"
@@ -531,7 +531,7 @@ PROFILE = {"paced": {"status": {"poke_interval": 5}}}
 def test_the_poke_interval_is_what_was_given_and_else_the_profiles(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], attribute: Any, described: float
 ) -> None:
-    monkeypatch.setattr("airflow_provider_asyncapi.tasks.load_profile", PROFILE.get)
+    monkeypatch.setattr("airflow_provider_asyncapi.tasks.base.load_profile", PROFILE.get)
     with DAG("dag", schedule=None):
         waiting = sensor(profile="paced", **given)
     for each in (waiting, copy.copy(waiting), copy.deepcopy(waiting), waiting.prepare_for_execution()):
@@ -624,7 +624,7 @@ def test_parsing_imports_nothing_heavy(file: str) -> None:
         "import airflow_provider_asyncapi.job\n"
         "from airflow_provider_asyncapi.get_provider_info import get_provider_info\n"
         "get_provider_info()\n"
-        "from airflow_provider_asyncapi.core.patterns import parse_pattern\n"
+        "from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern\n"
         "parse_pattern('a+')\n"
         f"{file and f'runpy.run_path({file!r})'}\n"
         f"print([name for name in {HEAVY!r} if name in set(sys.modules) - before])"

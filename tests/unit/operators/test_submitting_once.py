@@ -10,8 +10,8 @@ import pytest
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator
-from airflow_provider_asyncapi.submissions import generation, idempotency_key
-from tests.unit.worlds import TI, ApiServer, Store, context_of, reply
+from airflow_provider_asyncapi.tasks.submissions import generation, idempotency_key
+from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
 

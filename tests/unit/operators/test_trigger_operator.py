@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.operators.asyncapi import (
     AsyncApiFetchOperator,
     AsyncApiTriggerOperator,
 )
-from tests.unit.worlds import TI, ApiServer, context_of, reply
+from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
 

@@ -21,9 +21,9 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from airflow_provider_asyncapi.core.callbacks import PATH, Call, Reference
+from airflow_provider_asyncapi.core.callbacks.calls import PATH, Call, Reference
 from airflow_provider_asyncapi.core.errors import ForgedCallError
-from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.plugins import callbacks, connections, receipts
 from airflow_provider_asyncapi.plugins.app import make_app
 

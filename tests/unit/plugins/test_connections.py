@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ForgedCallError
-from airflow_provider_asyncapi.core.messages import Headers
+from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.plugins import connections
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections, TooManyLookUpsError
 

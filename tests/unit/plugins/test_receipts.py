@@ -13,15 +13,15 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from sqlalchemy import select
 
-from airflow_provider_asyncapi.core.callbacks import Call, Reference, by_identifier, by_task
+from airflow_provider_asyncapi.core.callbacks.calls import Call, Reference, by_identifier, by_task
+from airflow_provider_asyncapi.core.callbacks.signatures import Signature
 from airflow_provider_asyncapi.core.errors import ForgedCallError
-from airflow_provider_asyncapi.core.messages import Headers
-from airflow_provider_asyncapi.core.signatures import Signature
-from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.core.http.messages import Headers
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.plugins import bodies, receipts
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections
 from airflow_provider_asyncapi.plugins.receipts import Incoming, TooManyCallsError
-from airflow_provider_asyncapi.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from tests.unit.plugins.airflow_database import Database, open_database
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.callbacks import Call, by_task, dump_all
+from airflow_provider_asyncapi.core.callbacks.calls import Call, by_task, dump_all
+from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-from airflow_provider_asyncapi.xcoms import AWAITED_KEY, CALLS_KEY
+from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
 from tests.unit.sensors.test_modes import MODES, POLL, make_sensor, rebuilt, running, wait
-from tests.unit.worlds import TI, ApiServer, context_of, reply
 
 pytestmark = [
     pytest.mark.usefixtures("connection", "run_outside_of_airflow"),

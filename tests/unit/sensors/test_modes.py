@@ -26,15 +26,16 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 
-from airflow_provider_asyncapi import exceptions, metrics
-from airflow_provider_asyncapi.core import names
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.showing import ShownPoll, seconds_of
+from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.core import outcome as names
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.wait.poll_summary import ShownPoll, seconds_of
 from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
-from airflow_provider_asyncapi.handover import IS_CARRIED
+from airflow_provider_asyncapi.monitoring import metrics
+from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-from airflow_provider_asyncapi.xcoms import POLL_KEY, WAIT_KEY
-from tests.unit.worlds import TI, ApiServer, Store, Supervisor, context_of, reply
+from airflow_provider_asyncapi.tasks.without_worker import IS_CARRIED
+from tests.unit.fake_airflow import TI, ApiServer, Store, Supervisor, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
 

@@ -8,10 +8,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Flow, Log, Polled, Send
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
-from airflow_provider_asyncapi.core.messages import Request, Response
-from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from airflow_provider_asyncapi.transports.tls import tls_context

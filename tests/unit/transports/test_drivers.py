@@ -17,9 +17,6 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 
-from airflow_provider_asyncapi.core.batch import Answers, Batch
-from airflow_provider_asyncapi.core.compression import PIECE
-from airflow_provider_asyncapi.core.downloads import Download
 from airflow_provider_asyncapi.core.effects import Ask, Authorize, Flow, Gather, Log, Polled, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
@@ -28,15 +25,18 @@ from airflow_provider_asyncapi.core.errors import (
     HeldError,
     TransportError,
 )
-from airflow_provider_asyncapi.core.flows.exchange import send
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.lateness import Delay, Reason
-from airflow_provider_asyncapi.core.messages import Request, Response
+from airflow_provider_asyncapi.core.http.compression import PIECE
+from airflow_provider_asyncapi.core.http.downloads import Download
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.wait.batch import Answers, Batch
+from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.transports import log_only
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
-from tests.unit.drafts import MemoryDraft
+from tests.unit.fake_files import MemoryDraft
 from tests.unit.transports.driving import START, Clock, fetch, make_api, run, run_all, sending
 from tests.unit.transports.loopback import chunked, hang_up, raw, reply, reset
 
@@ -536,7 +536,7 @@ def test_an_answer_says_how_long_its_request_waited_for_its_slot(driver, serve):
 
 def test_an_answer_says_how_long_its_request_waited_for_a_connection(serve, monkeypatch):
     monkeypatch.setattr("airflow_provider_asyncapi.transports.aiohttp.ON_TIME", 0.02)
-    monkeypatch.setattr("airflow_provider_asyncapi.core.lateness.ON_TIME", 0.02)
+    monkeypatch.setattr("airflow_provider_asyncapi.core.wait.lateness.ON_TIME", 0.02)
     server = serve()
 
     def slow(connection: Any, asked: Any) -> bool:

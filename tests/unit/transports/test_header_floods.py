@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.core.http.messages import Request
 from tests.unit.transports.driving import DRIVERS, fetch, make_api
 from tests.unit.transports.loopback import Asked, Server
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.batch import Batch
 from airflow_provider_asyncapi.core.effects import Ask, Flow, Gather
 from airflow_provider_asyncapi.core.errors import TransportError
-from airflow_provider_asyncapi.core.flows import wait as waiting
-from airflow_provider_asyncapi.core.flows.exchange import send
-from airflow_provider_asyncapi.core.flows.limits import within
-from airflow_provider_asyncapi.core.flows.wait import wait
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.messages import Request, Response
-from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.time_limit import within
+from airflow_provider_asyncapi.core.wait import flow as waiting
+from airflow_provider_asyncapi.core.wait.batch import Batch
+from airflow_provider_asyncapi.core.wait.flow import wait
+from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.transports import limits
 from tests.unit.transports.driving import Outcome, make_api, run, sending
 from tests.unit.transports.loopback import Server, reply

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.flows.exchange import send
-from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.transports import resolver
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 from airflow_provider_asyncapi.transports.faults import SlowLookUpError

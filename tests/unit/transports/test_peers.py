@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.core.http.messages import Request
 from tests.unit.transports.driving import fetch, make_api
 from tests.unit.transports.loopback import reply
 

@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Flow, Gather
-from airflow_provider_asyncapi.core.flows.cancel import cancel
-from airflow_provider_asyncapi.core.flows.exchange import persist, send
-from airflow_provider_asyncapi.core.flows.submit import submit
-from airflow_provider_asyncapi.core.flows.wait import wait
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.messages import Request
-from airflow_provider_asyncapi.core.plans.step import Step
-from airflow_provider_asyncapi.core.plans.submit import SubmitPlan
-from airflow_provider_asyncapi.core.plans.wait import Wait, WaitPlan
-from airflow_provider_asyncapi.core.schedule import PollSchedule
-from airflow_provider_asyncapi.core.settings import Api
-from airflow_provider_asyncapi.core.submission import Submission
+from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.jobs.cancel import cancel
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.requests.exchange import persist, send
+from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
+from airflow_provider_asyncapi.core.requests.step import Step
+from airflow_provider_asyncapi.core.submit.flow import submit
+from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.core.wait.flow import wait
+from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from tests.unit.transports.driving import DRIVERS, START, Clock, make_api, run, trace
 from tests.unit.transports.loopback import Behaviour, Server, chunked, hang_up, raw, reply, reset
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.batch import Answers
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Ask, Flow, Log, Send, Sleep
 from airflow_provider_asyncapi.core.errors import ContentError, SlowAnswerError
-from airflow_provider_asyncapi.core.flows.stepping import Steps
-from airflow_provider_asyncapi.core.messages import Part, Request, Response
+from airflow_provider_asyncapi.core.http.messages import Part, Request, Response
+from airflow_provider_asyncapi.core.steps import Steps
+from airflow_provider_asyncapi.core.wait.batch import Answers
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 from airflow_provider_asyncapi.transports.stepping import SteppingThreads, costs_much
 from airflow_provider_asyncapi.transports.tls import tls_context

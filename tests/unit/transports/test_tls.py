@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.messages import Request
+from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.transports.tls import tls_context
 from tests.unit.transports.driving import DRIVERS, fetch, make_api, run_all, sending
 from tests.unit.transports.loopback import reply

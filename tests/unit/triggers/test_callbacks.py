@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.comms import AirflowAwayError, can_use_xcoms
-from airflow_provider_asyncapi.core.callbacks import Call, dump_all
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.plans.wait import Wait
+from airflow_provider_asyncapi.airflow_private.supervisor import AirflowAwayError, can_use_xcoms
+from airflow_provider_asyncapi.core.callbacks.calls import Call, dump_all
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.wait.plan import Wait
+from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers import supervisor as line
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
-from airflow_provider_asyncapi.xcoms import CALLS_KEY
+from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
 from tests.unit.triggers.test_trigger import POLL, SPEC, SUBMITTER, event_of, trigger, until
-from tests.unit.worlds import ApiServer, InProcessSupervisor, Supervisor, reply
 
 CALLED = dump_all([Call("a", 0.0, "application/json", b'{"status": "done"}')])
 CAN_ASK = pytest.mark.skipif(not can_use_xcoms(), reason="before Airflow 3.2 a trigger can't ask")

@@ -15,9 +15,9 @@ from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers.asyncapi import check_storable
 from airflow_provider_asyncapi.triggers.events import EventStatus, WaitEvent, make_event
 from tests.unit.airflow_storage import send, store_event
+from tests.unit.fake_airflow import ApiServer, Supervisor, reply
 from tests.unit.transports.driving import make_api
 from tests.unit.triggers.test_trigger import POLL, SPEC, event_of, trigger
-from tests.unit.worlds import ApiServer, Supervisor, reply
 
 HOSTILE = [b"99999999999999999999", b'"x \\ud83d"', b"NaN", b"-1e999", b'"a\\u0000b"', b"[" * 200 + b"]" * 200]
 OPEN = {"running_value": None, "poke_interval": 0.1}

@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.comms import can_use_xcoms
+from airflow_provider_asyncapi.airflow_private.supervisor import can_use_xcoms
+from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Polled, Send
 from airflow_provider_asyncapi.core.errors import ConfigurationError, SlowAnswerError
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.lateness import Delay, Reason
-from airflow_provider_asyncapi.core.plans.wait import Wait
-from airflow_provider_asyncapi.core.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
+from airflow_provider_asyncapi.core.wait.plan import Wait
 from airflow_provider_asyncapi.hooks import clients
+from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.transports.stepping import SteppingThreads
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers import supervisor as line
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
-from airflow_provider_asyncapi.xcoms import POLL_KEY, WAIT_KEY
-from tests.unit.worlds import ApiServer, Supervisor, reply
+from tests.unit.fake_airflow import ApiServer, Supervisor, reply
 
 POLL = "GET /jobs/j-1"
 CANCEL = "POST /jobs/j-1/cancel"
@@ -499,7 +499,7 @@ def test_the_polls_before_and_after_a_cancel_are_none_of_the_wait_and_show_nothi
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[Any] = []
-    monkeypatch.setattr("airflow_provider_asyncapi.metrics.poll_made", lambda *args: counted.append(args))
+    monkeypatch.setattr("airflow_provider_asyncapi.monitoring.metrics.poll_made", lambda *args: counted.append(args))
     monkeypatch.setattr(line, "_NEWS_EVERY", 0)
     api.says(POLL, reply({"status": "running", "percent": 10}), reply({"status": "running", "percent": 20}))
     api.says(CANCEL, reply(status=202))
@@ -522,7 +522,7 @@ def test_a_poll_that_is_late_is_noted(
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted: list[Any] = []
-    monkeypatch.setattr("airflow_provider_asyncapi.lateness.note", lambda *args: noted.append(args))
+    monkeypatch.setattr("airflow_provider_asyncapi.monitoring.late_polls.note", lambda *args: noted.append(args))
     late = Delay(9.0, Reason.CONNECTIONS)
 
     async def scenario() -> None:

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from airflow.triggers.base import TaskSuccessEvent
 
-from airflow_provider_asyncapi.core.handle import JobHandle
-from airflow_provider_asyncapi.core.plans.wait import Wait
-from airflow_provider_asyncapi.handover import IS_CARRIED
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.wait.plan import Wait
+from airflow_provider_asyncapi.tasks.without_worker import IS_CARRIED
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
-from tests.unit.worlds import ApiServer, Supervisor, reply
+from tests.unit.fake_airflow import ApiServer, Supervisor, reply
 
 pytestmark = [
     pytest.mark.usefixtures("connection"),

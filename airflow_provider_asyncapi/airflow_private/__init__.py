@@ -1,0 +1,1 @@
+"""All that uses modules of Airflow that aren't public."""

@@ -1,0 +1,73 @@
+"""
+Profiles: the description of one vendor's API as data.
+
+A profile is a TOML file with the tables ``connection``, ``submit``, ``status``, ``fetch`` and ``cancel``, each with
+the parameters of what it is named after. Looked for, in this order: in the folder of the option
+``[asyncapi] profiles_folder``, in the packages of the entry point group ``airflow_provider_asyncapi.profiles``, among
+those shipped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+
+ENTRY_POINTS = "airflow_provider_asyncapi.profiles"
+_NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+
+
+def load_profile(name: str) -> Mapping[str, Mapping[str, Any]]:
+    """
+    Read a profile.
+
+    :raises ConfigurationError: where there is none of this name, or it is malformed.
+    """
+    if not _NAME.fullmatch(str(name)):
+        raise ConfigurationError(f"profile: {name!r} can't be a profile's name (letters, digits, _ and -)")
+    return _load(name, conf.get("asyncapi", "profiles_folder", fallback=""))
+
+
+@lru_cache(maxsize=64)
+def _load(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
+    # A DAG file without profiles needn\'t pay for what reads them.
+    import tomllib
+
+    from airflow_provider_asyncapi.core.profiles.schema import check_profile
+
+    known = set()
+    for directory in _directories(folder):
+        for file in directory.iterdir():
+            if file.name == f"{name}.toml":
+                try:
+                    return check_profile(name, tomllib.loads(file.read_text(encoding="utf-8")))
+                except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                    raise ConfigurationError(f"profile {name!r}: isn't TOML: {error}") from None
+            if file.name.endswith(".toml"):
+                known.add(file.name.removesuffix(".toml"))
+    raise ConfigurationError(f"profile: there is none named {name!r}; known are {', '.join(sorted(known))}")
+
+
+def _directories(folder: str) -> Iterator[Any]:
+    from importlib import resources
+    from importlib.metadata import entry_points
+
+    if folder:
+        if not Path(folder).is_dir():
+            raise ConfigurationError(f"[asyncapi] profiles_folder: {folder!r} isn't a folder")
+        yield Path(folder)
+    for entry_point in entry_points(group=ENTRY_POINTS):
+        try:
+            yield resources.files(entry_point.module)
+        except ImportError as error:
+            raise ConfigurationError(
+                f"profile: the package {entry_point.module!r}, named by the entry point {entry_point.name!r}, can't be"
+                f" imported: {error}"
+            ) from error
+    yield resources.files("airflow_provider_asyncapi.profiles")

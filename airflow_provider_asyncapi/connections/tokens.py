@@ -1,0 +1,144 @@
+"""
+Login tokens that the processes of one user on one host share: each task is a process, and vendors allow few logins.
+
+A file for each connection, in a folder that nobody else can enter. Its name and its key are made of the connection, so
+that it is of no use to who doesn't have the credentials, and so that a connection that was changed has another one.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import fcntl
+import hashlib
+import hmac
+import io
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from airflow_provider_asyncapi.core.auth.kinds import Token
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+    from airflow_provider_asyncapi.core.auth.kinds import Lock
+
+log = logging.getLogger(__name__)
+
+#: To be changed with the content of a file, so that no version finds what it can't read.
+_PURPOSE = b"airflow-provider-asyncapi token 1"
+#: Some 0.05 s of CPU, once in a process: what guessing a weak password from a stolen file costs for each guess.
+_ITERATIONS = 100_000
+
+
+class HostTokens:
+    """
+    Keep the token of one connection for all processes of this user on this host.
+
+    A file that is missing, damaged or not ours is no token, and a disk that can't be written is one line in the debug
+    log: the process logs in for itself.
+
+    :param credentials: all that a login depends on.
+    """
+
+    def __init__(self, credentials: bytes) -> None:
+        self._credentials = credentials
+        self._has_complained = False
+
+    def lock(self) -> Lock | None:
+        """Take the right to log in; None where another process has it."""
+        try:
+            with _private_folder() as folder:
+                file = _open(folder, f"{self._name}.lock", "ab")
+        except OSError as problem:
+            self._complain(problem)
+            # Without a place to meet, nobody is kept from logging in.
+            return io.BytesIO()
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        except OSError as problem:
+            self._complain(problem)
+        return file
+
+    def read(self) -> Token | None:
+        """Give the token that was stored last."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            with _private_folder() as folder, _open(folder, self._name, "rb") as file:
+                return Token(**json.loads(self._fernet.decrypt(file.read())))
+        except FileNotFoundError:
+            return None
+        except (OSError, InvalidToken) as problem:
+            self._complain(problem)
+            return None
+
+    def write(self, token: Token) -> None:
+        """Store a token in place of the one before."""
+        content = self._fernet.encrypt(json.dumps(asdict(token)).encode())
+        beside = f"{self._name}.{os.getpid()}"
+        try:
+            with _private_folder() as folder:
+                with _open(folder, beside, "wb") as file:
+                    file.write(content)
+                os.replace(beside, self._name, src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError as problem:
+            self._complain(problem)
+
+    @cached_property
+    def _key(self) -> bytes:
+        # As long as the hash: what is longer takes as many iterations once more.
+        return hashlib.pbkdf2_hmac("sha256", self._credentials, _PURPOSE, _ITERATIONS)
+
+    @cached_property
+    def _fernet(self) -> Fernet:
+        from cryptography.fernet import Fernet
+
+        return Fernet(base64.urlsafe_b64encode(self._key))
+
+    @cached_property
+    def _name(self) -> str:
+        return hmac.digest(self._key, b"name", "sha256")[:16].hex()
+
+    def _complain(self, problem: Exception) -> None:
+        if not self._has_complained:
+            log.debug("Login tokens aren't shared by the processes of this host: %r", problem)
+            self._has_complained = True
+
+
+@contextmanager
+def _private_folder() -> Iterator[int]:
+    """
+    Open the folder of all tokens, made where there is none.
+
+    :raises OSError: where it can't be made, is a link, belongs to someone else, or lets others in.
+    """
+    # Anybody may make a folder of this name. It is looked at once it is open, so that it can't be exchanged thereafter.
+    path = Path(tempfile.gettempdir(), f"airflow-provider-asyncapi-{os.geteuid()}")
+    path.mkdir(mode=0o700, exist_ok=True)
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        found = os.fstat(folder)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise PermissionError(errno.EACCES, "not a folder of this user alone", str(path))
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _open(folder: int, name: str, mode: str) -> IO[bytes]:
+    def private(path: str, flags: int) -> int:
+        return os.open(path, flags | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+
+    return open(name, mode, opener=private)

@@ -1,0 +1,1 @@
+"""Authentication: the kinds of credentials, and logging in."""

@@ -1,0 +1,213 @@
+"""Log in: get a token, and say from when on it has to be renewed."""
+
+from __future__ import annotations
+
+import logging
+from copy import copy
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeGuard
+
+from airflow_provider_asyncapi.core.auth.kinds import Lock, Login, Token
+from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
+from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.effects import Call, Flow, Log, Send, Sleep
+from airflow_provider_asyncapi.core.errors import (
+    AsyncApiError,
+    AuthenticationError,
+    ContentError,
+    MissingValueError,
+    RequestRejectedError,
+    ResponseError,
+    TransportError,
+    UnsafeValueError,
+)
+from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_moment, as_number, as_text
+from airflow_provider_asyncapi.core.requests.exchange import about, is_transient, said_in
+from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
+from airflow_provider_asyncapi.core.selectors.selection import capture
+from airflow_provider_asyncapi.core.templates import strings_in
+
+#: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
+_RENEW_BEFORE = 30.0
+#: What says that the credentials are wrong.
+_REFUSED = frozenset({400, 401, 403, 422})
+#: For so many seconds a login that was refused isn't tried again.
+_REFUSED_FOR = 5.0
+#: Seconds between two looks at whether another process has logged in, and after which it is taken to hang.
+_TURN, _LONGEST_TURN = 0.1, 120.0
+
+
+@dataclass(slots=True)
+class Keyring:
+    """
+    What a process has of a connection: the token, or the login that failed last.
+
+    :param token: the token.
+    :param failure: what went wrong at the last login, if it did.
+    :param failed_at: when, in seconds since the epoch.
+    """
+
+    token: Token | None = None
+    failure: AsyncApiError | None = None
+    failed_at: float = 0.0
+
+    def failure_for(self, asked_at: float, now: float) -> AsyncApiError | None:
+        """
+        Give the failure that holds for somebody who asks, too.
+
+        :param asked_at: when they began to wait for their turn.
+        """
+        refused = isinstance(self.failure, ResponseError) and now < self.failed_at + _REFUSED_FOR
+        return copy(self.failure) if refused or asked_at < self.failed_at else None
+
+
+def authorize_in_turn(api: Api, keyring: Keyring, rejected: Token | None, asked_at: float) -> Flow[Token]:
+    """
+    Give a token that may be used, as :func:`authorize` does; one at a time, so that the others find what it found.
+
+    Whoever waits for a turn while a login fails is told the same, and after a refusal everybody is for a moment: a
+    wrong password isn't tried by a thousand waiting tasks.
+
+    :param asked_at: when this one began to wait for his turn, in seconds since the epoch.
+    """
+    now = api.clock()
+    if not _is_usable(keyring.token, rejected, now) and (failure := keyring.failure_for(asked_at, now)):
+        raise failure
+    try:
+        keyring.token = yield from authorize(api, keyring.token, rejected)
+    except AsyncApiError as error:
+        # A copy, for the error itself drags along the frames that it went through.
+        keyring.failure, keyring.failed_at = copy(error), api.clock()
+        raise
+    keyring.failure = None
+    return keyring.token
+
+
+def authorize(api: Api, known: Token | None, rejected: Token | None) -> Flow[Token]:
+    """
+    Give a token that may be used: the known one, one that another process has stored, or a new one.
+
+    :param known: what this process has.
+    :param rejected: the token that the API has just refused, if any.
+    :raises AuthenticationError: and whatever else :func:`log_in` raises.
+    """
+    login, tokens = api.settings.auth.login, api.tokens
+    assert login is not None, "a flow asks for a token only where there is a login"  # noqa: S101 - for mypy
+    if _is_usable(known, rejected, api.clock()):
+        return known
+    waited = 0.0
+    while tokens is not None and waited < _LONGEST_TURN:
+        # Before the look at the store, so that no login lies between the two.
+        lock: Lock | None = yield Call(tokens.lock)
+        try:
+            stored: Token | None = yield Call(tokens.read)
+            if _is_usable(stored, rejected, api.clock()):
+                api.redact.add_token(stored.value, *strings_in(stored.variables))
+                return replace(stored, was_found=True)
+            if lock is not None:
+                token = yield from log_in(api, login, stored or known)
+                yield Call(partial(tokens.write, token))
+                return token
+        finally:
+            if lock is not None:
+                lock.close()
+        # Asking again, instead of a thread that waits for the lock: a wait that is cancelled leaves nothing behind.
+        yield Sleep(_TURN)
+        waited += _TURN
+    return (yield from log_in(api, login, known))
+
+
+def _is_usable(token: Token | None, rejected: Token | None, now: float) -> TypeGuard[Token]:
+    return token is not None and token != rejected and token.is_fresh(now)
+
+
+def log_in(api: Api, login: Login, previous: Token | None) -> Flow[Token]:
+    """
+    Get a token, by refreshing the previous one where the API has a request for that.
+
+    :raises AuthenticationError: where the login is refused.
+    :raises MissingValueError: where its answer holds no token.
+    :raises TransportError: where a later try may succeed; what the token is for hasn't been sent.
+    """
+    if login.refresh is not None and previous is not None:
+        try:
+            return (yield from _token(api, login, login.refresh, previous))
+        except ResponseError as error:
+            yield Log(logging.INFO, f"The token could not be refreshed, logging in anew: {error}")
+    return (yield from _token(api, login, login.request, None))
+
+
+def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | None) -> Flow[Token]:
+    known = previous.variables if previous else {}
+    scope = api.variables(known)
+    request = template.render(scope, api.settings.base_url)
+    if not api.settings.names(request.url):
+        # Only what the API has said can have led there, and the request is made of credentials.
+        raise UnsafeValueError(f"login: {request}: not sent, for the connection doesn't name this host")
+    if api.settings.trusts(request.url):
+        request = add_connection_headers(request, api.settings)
+    else:
+        request = request.with_default_headers()
+    try:
+        response: Response = yield Send(request)
+    except TransportError as error:
+        raise about(TransportError(f"login: {error}", sent=False), request) from error
+    if is_transient(response.status):
+        said = said_in(api, response)
+        problem = f"login: {request} answered {response.status}: {said}"
+        raise about(TransportError(problem, sent=False), request, response, said)
+    if not response.ok:
+        said = said_in(api, response)
+        answer = f"login: {request} answered {response.status}, expected 2xx: {said}"
+        # RFC 6749, section 5.2: what is wrong with the credentials is a 400 or a 401.
+        if response.status in _REFUSED:
+            advice = "check the connection's login and password, and what the token request holds"
+            raise about(AuthenticationError(f"{answer}; {advice}"), request, response, said)
+        advice = "check address and method of the token request (oauth2_url and oauth2_method, or login_request)"
+        raise about(RequestRejectedError(f"{answer}; {advice}"), request, response, said)
+    try:
+        value = login.token.value(response, scope)
+        captured = capture(login.captures, response, scope)
+        expiry = login.expiry.value(response, scope) if login.expiry else None
+    except ContentError as error:
+        raise MissingValueError(f"login: {request} answered {response.status}: {error}") from None
+    if isinstance(value, bool) or not isinstance(value, str | int) or not _can_be_sent(as_text(value)):
+        # The body isn't shown: it may hold the token in another place.
+        raise MissingValueError(
+            f"login: {request} answered {response.status}, but {login.token} found no token in it"
+            f" (content type {response.content_type or 'none'})"
+        )
+    api.redact.add_token(as_text(value), *strings_in(captured))
+    expires_at = _moment(expiry, api.clock())
+    if expires_at is None and login.lifetime is not None:
+        expires_at = api.clock() + login.lifetime
+    # A refresh token that isn't rotated stays valid beside the new access token.
+    return Token(as_text(value), _renew_at(expires_at, api.clock()), {**known, **captured})
+
+
+def _can_be_sent(token: str) -> bool:
+    return token != "" and token.isascii() and token.isprintable()
+
+
+def _renew_at(expires_at: float | None, now: float) -> float | None:
+    if expires_at is None:
+        return None
+    return expires_at - min(_RENEW_BEFORE, 0.1 * max(0.0, expires_at - now))
+
+
+def _moment(expiry: JsonValue, now: float) -> float | None:
+    """Read when a token expires: a lifetime, a moment since the epoch, or an ISO date."""
+    number = as_number(expiry)
+    if number is not None:
+        moment = as_moment(number)
+        return now + number if moment is None else moment
+    if isinstance(expiry, str):
+        try:
+            date = datetime.fromisoformat(expiry)
+        except ValueError:
+            return None
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    return None

@@ -1,0 +1,1 @@
+"""One connection: its settings, its headers, and a test of it."""

@@ -1,0 +1,62 @@
+"""The connection's headers: which of them a request takes, beside its own and those of its body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
+    from airflow_provider_asyncapi.core.http.messages import Request
+
+_CONTENT_TYPE = "content-type"
+_MULTIPART = "multipart/form-data"
+#: A body is written as its media type says: under another one the server would read something else.
+_FORMS = frozenset({"application/x-www-form-urlencoded", _MULTIPART})
+
+
+def add_connection_headers(request: Request, settings: ConnectionSettings) -> Request:
+    """
+    Return the request with the connection's headers, and then with its default headers.
+
+    A header of the task stands in place of one of the connection, and that in place of a default.
+
+    :raises ConfigurationError: if the connection's Content-Type can't be that of the request's body.
+    """
+    own = [
+        (name, value)
+        for name, value in settings.headers.items()
+        if name.lower() != _CONTENT_TYPE or request.has_header(name) or not _is_form(request, value)
+    ]
+    return request.with_missing_headers(own).with_default_headers()
+
+
+def check_multipart(content_type: str, where: str) -> None:
+    """
+    Raise ConfigurationError if a Content-Type can't be that of a multipart body, whose boundary is added to it.
+
+    :param where: the parameter that holds it.
+    """
+    if _media_type(content_type) != _MULTIPART:
+        raise ConfigurationError(
+            f"{where}: {content_type!r} can't be the Content-Type of files, which are sent as {_MULTIPART}; take it out"
+        )
+
+
+def _is_form(request: Request, content_type: str) -> bool:
+    """Return whether the body's own Content-Type stays, for it is a form, and the connection's is the same."""
+    default = next((value for name, value in request.default_headers if name.lower() == _CONTENT_TYPE), "")
+    kind = _media_type(default)
+    if kind not in _FORMS:
+        return False
+    if _media_type(content_type) != kind:
+        raise ConfigurationError(
+            f"connection: headers: the Content-Type {content_type!r} can't be that of {request}, whose body is {kind};"
+            f" give this request its own, headers={{'Content-Type': '{kind}'}}, or take it out of the connection"
+        )
+    return True
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()

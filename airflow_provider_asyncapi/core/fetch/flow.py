@@ -1,0 +1,385 @@
+"""Fetch what a job made: the requests, what their answers mean, and the values or files in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from airflow_provider_asyncapi.core import templates
+from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Gather, Log
+from airflow_provider_asyncapi.core.errors import (
+    AsyncApiError,
+    BodyTooLargeError,
+    JobNotFoundError,
+    MissingValueError,
+    ResponseError,
+    ResultError,
+    ResultExpiredError,
+    UnavailableError,
+)
+from airflow_provider_asyncapi.core.fetch import decoding
+from airflow_provider_asyncapi.core.fetch.plan import FetchPlan, OutputType
+from airflow_provider_asyncapi.core.http.checksums import Checksum, parse_checksum
+from airflow_provider_asyncapi.core.http.compression import gunzipped
+from airflow_provider_asyncapi.core.http.downloads import Download, Draft
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.jobs.cleanup import Cleanup, CleanupOn
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.requests.exchange import (
+    Patience,
+    about,
+    answered,
+    as_unusable,
+    persist,
+    reads_error,
+    rejection,
+    said_in,
+    speaks_of_status,
+)
+from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
+from airflow_provider_asyncapi.core.requests.step import Step
+from airflow_provider_asyncapi.core.selectors.selection import capture
+from airflow_provider_asyncapi.core.status.rules import Rule
+from airflow_provider_asyncapi.core.templates import Variables
+
+T = TypeVar("T")
+#: Gives the variables of a request as they are now.
+Scope = Callable[[], Variables]
+_GONE = frozenset({404, 410})
+_SEE_OTHER = 303
+_SAFE = frozenset({"GET", "HEAD"})
+#: What storage answers about a signed URL that has expired, beside those.
+_EXPIRED = _GONE | {400, 401, 403}
+
+
+class NoDataError(ResultError):
+    """
+    A rule says that there is nothing to fetch.
+
+    :param response: the answer that it was asked about.
+    """
+
+    def __init__(self, message: str, response: Response) -> None:
+        super().__init__(message)
+        self.response = response
+
+
+@dataclass(slots=True)
+class Location:
+    """
+    Where the result is, as the ``locate`` request has found it: used at once, and kept nowhere.
+
+    :param found: what was captured.
+    :param base: the URL against which references in it are resolved.
+    """
+
+    found: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+    base: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    A good answer.
+
+    :param request: what was asked.
+    :param response: what came.
+    :param scope: the variables that the request may have named.
+    """
+
+    request: Request
+    response: Response
+    scope: Variables = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """
+    One fetch: the plan, the job, and the variables known so far.
+
+    :param api: the connection.
+    :param plan: how to fetch.
+    :param handle: the job.
+    :param location: where the result is, as far as that is known; found anew where a URL has expired.
+    """
+
+    api: Api
+    plan: FetchPlan
+    handle: JobHandle
+    location: Location = field(default_factory=Location)
+
+    @property
+    def scope(self) -> dict[str, JsonValue]:
+        """All variables that the requests may name."""
+        return self.api.variables(self.handle.scope(), self.location.found)
+
+    @property
+    def has_list(self) -> bool:
+        """Whether the endpoint is a list of URLs."""
+        return self._urls() is not None
+
+    @property
+    def count(self) -> int:
+        """How many URLs there are to fetch."""
+        return len(self._targets())
+
+    def inline_value(self) -> JsonValue:
+        """Give the result that the job's answers held already; None where they didn't."""
+        return None if self.plan.inline is None else self.scope.get(self.plan.inline)
+
+    def locate(self) -> Flow[None]:
+        """
+        Find out where the result is, with a request of its own where that needs one.
+
+        :raises MissingValueError: where its answer lacks what it should hold.
+        """
+        step = self.plan.locate
+        if step is None:
+            return
+        answer = yield from self.answer(step, lambda: self.scope)
+
+        def read() -> dict[str, JsonValue]:
+            found = capture(step.captures, answer.response, self.scope)
+            for name, selection in step.captures.items():
+                if name not in found:
+                    raise MissingValueError(f"locate: {selection} found nothing for {name!r}")
+            return found
+
+        self.location.found = self.readable(answer, read)
+        self.location.base = answer.response.url
+
+    def value(self, limit: int) -> Flow[tuple[JsonValue, list[Response]]]:
+        """
+        Fetch the result into memory.
+
+        :param limit: bytes of an answer.
+        :return: the value, and the answers that it was made of; a list of values where the endpoint is a list of URLs.
+        """
+        values, responses = [], []
+        for scope in self._targets():
+            answer = yield from self.answer(self.plan.step, scope, limit=limit)
+            self.readable(answer, partial(_unpack, answer.response, limit))
+            values.append(self.decoded(decoding.decode, answer))
+            responses.append(answer.response)
+        return (values if self.has_list else values[0]), responses
+
+    def files(self, open_draft: Callable[[int], Draft]) -> Flow[list[Response]]:
+        """
+        Fetch the result as it is, each URL of it into a draft of its own, several at a time.
+
+        :param open_draft: gives the draft for the file of this number.
+        :return: the answers in order, without bodies.
+        """
+        responses: list[Response] = []
+
+        def one(number: int, scope: Scope) -> Flow[Response]:
+            trusts_headers = self.plan.checksum is not False
+            download = Download(open_draft(number), self._checksum(number), trusts_headers=trusts_headers)
+            return (yield from self.answer(self.plan.step, scope, download=download)).response
+
+        flows = [partial(one, number, scope) for number, scope in enumerate(self._targets())]
+        if len(flows) == 1:
+            return [(yield from flows[0]())]
+        yield Gather(flows, self.plan.concurrency, responses.append)
+        return responses
+
+    def clean_up(self, end: CleanupOn) -> Flow[None]:
+        """
+        Send the cleanup request if it is wanted; a failure of it is only logged.
+
+        :param end: how the task ends.
+        """
+        cleanup = self.plan.cleanup
+        if cleanup is None or end not in cleanup.ends:
+            return
+        # What the redirect to another page leads to is another question (RFC 9110, section 15.4.4).
+        done = _GONE if cleanup.step.request.method in _SAFE else _GONE | {_SEE_OTHER}
+        try:
+            answer = yield from self.answer(cleanup.step, lambda: self.scope, also=done)
+        except AsyncApiError as error:
+            yield Log(logging.WARNING, f"cleanup: {error}; the job's remains may stay at the API")
+        else:
+            shown = answered(answer.request, answer.response)
+            yield Log(logging.INFO, f"cleanup: {shown} answered {answer.response.status}")
+
+    def decoded(self, decode: Callable[..., T], answer: Answer) -> T:
+        """
+        Read an answer as the plan says.
+
+        :param decode: :func:`~.decoding.decode` or one like it.
+        :raises ResponseError: saying what was asked, and what came instead.
+        """
+        plan = self.plan
+        return self.readable(answer, lambda: decode(answer.response, plan.format, plan.result_path, answer.scope))
+
+    def readable(self, answer: Answer, read: Callable[[], T]) -> T:
+        """Read an answer, and say what it was where it can't be used."""
+        try:
+            return read()
+        except ResponseError as error:
+            raise as_unusable(self.api, answer.request, answer.response, error) from None
+
+    def answer(
+        self,
+        step: Step,
+        scope: Scope,
+        *,
+        download: Download | None = None,
+        limit: int = MAX_BODY,
+        also: frozenset[int] = frozenset(),
+    ) -> Flow[Answer]:
+        """
+        Get a good answer.
+
+        :param step: the request.
+        :param scope: gives the variables that it may name; asked again where the result had to be located again.
+        :param download: takes its body.
+        :param limit: bytes of a body without a download.
+        :param also: other status codes that are good answers, too; a redirect among them isn't followed.
+        :raises NoDataError: where a rule says that there is nothing.
+        :raises ResultExpiredError: on 404 and 410.
+        :raises ResultError: where a rule takes the answer for a failure.
+        :raises RequestRejectedError: where the API refused the request.
+        :raises UnavailableError: after too many transient errors, or a rule that says to come again, in a row.
+        """
+        patience = Patience(self.plan.schedule)
+        # How much was here when the result was last located: an expired URL may not send us in a circle.
+        located_at = -1
+        charset = self.plan.format.charset if self._is_result(step) else None
+        while True:
+            variables = scope()
+            request = self._request(step, variables)
+
+            def is_answer(response: Response, variables: Variables = variables) -> bool:
+                is_meant = response.status in also
+                return is_meant or speaks_of_status(step.rules, response.read_as(charset), variables)
+
+            try:
+                response = yield from persist(
+                    self.api,
+                    request,
+                    self.plan.schedule,
+                    stop=is_answer,
+                    is_readable=partial(_is_readable, step.rules, charset, variables),
+                    download=download,
+                    limit=limit,
+                )
+            except BodyTooLargeError as error:
+                raise error.with_message(f"{error}; a large result can be streamed: output_type='file'") from error
+            response = response.read_as(charset)
+            seen = dataclasses.replace(response, body=download.head) if download and response.ok else response
+            # What a status code means here goes before a rule that reads the body alone.
+            has_expired = self._has_expired(step, request, response)
+            has_meaning = response.status in also or has_expired
+            is_ruled = speaks_of_status(step.rules, response, variables)
+            outcome = None if has_meaning and not is_ruled else _outcome(step.rules, seen, variables)
+            if outcome is Outcome.SUCCESS or (outcome is None and (response.ok or response.status in also)):
+                if download is not None and not response.ok:
+                    download.take(response)
+                return Answer(request, response, variables)
+            said = f"{answered(request, response)} answered {response.status}, and a rule takes it for"
+            reached = download.reached if download else 0
+            if outcome is None and has_expired and reached > located_at:
+                located_at = reached
+                shown = answered(request, response)
+                yield Log(logging.INFO, f"{shown} answered {response.status}: asking anew where the result is")
+                yield from self.locate()
+                continue
+            if outcome is None:
+                raise self._rejection(step, request, response)
+            if outcome is Outcome.NO_DATA:
+                raise about(NoDataError(f"{said} no data", response), request, response)
+            if outcome is Outcome.FAILURE:
+                message = said_in(self.api, seen, step.error_message, variables)
+                raise about(ResultError(f"{said} a failure: {message}"), request, response, message)
+            yield from patience.pause(self.api, about(UnavailableError(f"{said} not yet"), request, response), response)
+
+    def _request(self, step: Step, variables: Variables) -> Request:
+        base = self.location.base or self.handle.urls.get("status") or self.handle.urls.get("submit")
+        return self.api.request(step.request, variables, reference_base=base)
+
+    def _has_expired(self, step: Step, request: Request, response: Response) -> bool:
+        """Tell whether a URL that was located, or that the API has redirected to, may not be good any more."""
+        is_given = self.plan.locate is not None or response.is_redirected(request)
+        return is_given and self._is_result(step) and response.status in _EXPIRED
+
+    def _is_result(self, step: Step) -> bool:
+        """Tell whether a request asks for the result itself."""
+        cleanup = self.plan.cleanup
+        return step is not self.plan.locate and (cleanup is None or step is not cleanup.step)
+
+    def _rejection(self, step: Step, request: Request, response: Response) -> AsyncApiError:
+        error = rejection(self.api, request, response, message=step.error_message)
+        if isinstance(error, JobNotFoundError):
+            gone = ResultExpiredError(f"the result isn't there (any more): {error}{self._age()}")
+            return gone.with_fields_of(error)
+        return error
+
+    def _age(self) -> str:
+        if self.handle.submitted_at is None:
+            return ""
+        age = self.api.clock() - self.handle.submitted_at
+        days, hours, minutes = age / 86400, age / 3600, age / 60
+        shown = f"{days:.1f} days" if days >= 1 else f"{hours:.1f} hours" if hours >= 1 else f"{minutes:.0f} minutes"
+        return f" (the job was submitted {shown} ago)"
+
+    def _checksum(self, number: int) -> Checksum | None:
+        """Give the checksum that the API has stated for the file of this number."""
+        if not self.plan.checksum:
+            return None
+        stated = templates.render_json(self.plan.checksum, self.scope)
+        if isinstance(stated, list):
+            stated = stated[number] if number < len(stated) else None
+        return None if stated in (None, "") else parse_checksum(as_text(stated), "checksum")
+
+    def _urls(self) -> list[JsonValue] | None:
+        """Give the URLs where the endpoint is a list of them."""
+        found = self.scope.get(templates.whole_variable(self.plan.step.request.endpoint) or "")
+        return found if isinstance(found, list) else None
+
+    def _targets(self) -> list[Scope]:
+        """Give the variables of each request: one, or one for each URL where the endpoint is a list of them."""
+        name = templates.whole_variable(self.plan.step.request.endpoint) or ""
+        urls = self._urls()
+        if urls is None:
+            return [lambda: self.scope]
+
+        def scope_of(number: int) -> dict[str, JsonValue]:
+            found = self._urls() or []
+            if len(found) != len(urls):
+                raise ResultError(f"{{{name}}}: there were {len(urls)} URLs, and now there are {len(found)}")
+            return {**self.scope, name: found[number]}
+
+        return [partial(scope_of, number) for number in range(len(urls))]
+
+
+def _is_readable(rules: tuple[Rule, ...], charset: str | None, variables: Variables, response: Response) -> bool:
+    return reads_error(rules, response.read_as(charset), variables)
+
+
+def clean_up_job(api: Api, cleanup: Cleanup, handle: JobHandle, end: CleanupOn) -> Flow[None]:
+    """Send the cleanup request of a task that fetches nothing."""
+    plan = FetchPlan(OutputType.RESULT, cleanup.step, PollSchedule(interval=1.0, max_errors=5), cleanup=cleanup)
+    yield from Fetching(api, plan, handle).clean_up(end)
+
+
+def _unpack(response: Response, limit: int) -> None:
+    response.body = gunzipped(response.body, limit)
+
+
+def _outcome(rules: tuple[Rule, ...], response: Response, scope: Variables) -> Outcome | None:
+    """Ask the rules; one that looks for JSON in a file of another kind doesn't match."""
+    for rule in rules:
+        try:
+            if rule.matches(response, scope):
+                return rule.outcome
+        except ResponseError:
+            continue
+    return None

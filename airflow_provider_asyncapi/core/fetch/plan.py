@@ -1,0 +1,263 @@
+"""What the fetch operator was told, read and checked."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.fetch.failed_records import Partial
+from airflow_provider_asyncapi.core.fetch.formats import Format
+from airflow_provider_asyncapi.core.fetch.paging import PAGE_VARIABLES, PAGING_PARAMETERS, Paging
+from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
+from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
+from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
+from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step, flag
+from airflow_provider_asyncapi.core.selectors.selection import Selection
+
+_PATIENCE_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "retry_delays")
+FETCH_PARAMETERS = (
+    *REQUEST_PARAMETERS,
+    *PAGING_PARAMETERS,
+    *STEP_PARAMETERS,
+    "output_type",
+    "result_format",
+    "result_path",
+    "write_as",
+    "checksum",
+    "inline",
+    "callback",
+    "locate",
+    "failed_records",
+    "on_partial",
+    *CLEANUP_PARAMETERS,
+    "concurrency",
+    *_PATIENCE_PARAMETERS,
+)
+#: A worker waits while fetching, so its patience is short: 1, 2, 4, 8 s.
+_PATIENCE = {"poke_interval": 1, "max_consecutive_errors": 5}
+_CONCURRENCY = 8
+
+
+class OutputType(enum.StrEnum):
+    """What kind of result is fetched."""
+
+    RESULT = "result"
+    PAGES = "pages"
+    ZIP = "zip"
+    TAR = "tar"
+    GZIP = "gzip"
+    FILE = "file"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file that isn't read, or only unpacked."""
+        return self not in (OutputType.RESULT, OutputType.PAGES)
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is a file that holds files."""
+        return self in (OutputType.ZIP, OutputType.TAR)
+
+
+class WriteAs(enum.StrEnum):
+    """How a value, or the rows of pages, are written to a destination."""
+
+    JSON = "json"
+    NDJSON = "ndjson"
+    PARQUET = "parquet"
+    FILES = "files"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPlan:
+    """
+    How a result is fetched.
+
+    :param output_type: what kind of result it is.
+    :param step: the request, and what its answers mean.
+    :param schedule: how many transient errors to bear, and how long to wait after each.
+    :param locate: a request before it that finds where the result is.
+    :param cleanup: a request after it, and after which ends.
+    :param paging: how pages are found.
+    :param format: how the body is read; by default by its content type.
+    :param result_path: what of it to keep.
+    :param write_as: how rows are written to a destination; None for the value as one JSON text, and for the rows of
+        pages as NDJSON.
+    :param checksum: a template of the checksum that the file should have, or of a list of them for a list of URLs;
+        False to compare no checksum at all, not even one that the answer's headers state.
+    :param inline: the variable that holds the result already, if the job gave it one.
+    :param callback: whether the job's callback holds the result, where one ended the wait.
+    :param partial: how failed records are counted.
+    :param concurrency: how many pages are fetched at a time.
+    """
+
+    parameters: ClassVar[tuple[str, ...]] = FETCH_PARAMETERS
+
+    output_type: OutputType
+    step: Step
+    schedule: PollSchedule
+    locate: Step | None = None
+    cleanup: Cleanup | None = None
+    paging: Paging | None = None
+    format: Format = field(default_factory=Format)
+    result_path: Selection | None = None
+    write_as: WriteAs | None = None
+    checksum: str | Literal[False] | None = None
+    inline: str | None = None
+    callback: bool = False
+    partial: Partial | None = None
+    concurrency: int = _CONCURRENCY
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> FetchPlan:
+        """
+        Read the parameters of the fetch operator.
+
+        :param given: a mapping with keys of :data:`FETCH_PARAMETERS`.
+        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
+        :raises ConfigurationError: naming the parameter that is wrong.
+        """
+        set_ = {name: value for name, value in given.items() if value is not None}
+        output_type = read_output_type(set_)
+        # What a connection's profile says fits its own request; whoever writes another one says the rest too.
+        whole = complete or "endpoint" in set_
+        request = {name: set_[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in set_}
+        callback = flag(set_, "callback")
+        # A result that the job has given already needs no request.
+        step = Step.parse(request, "fetch", complete=complete and "inline" not in set_ and not callback)
+        patience = {name: set_[name] for name in _PATIENCE_PARAMETERS if name in set_}
+        plan = cls(
+            output_type,
+            step,
+            PollSchedule.parse({**_PATIENCE, **patience}),
+            Step.parse(set_["locate"], "locate") if "locate" in set_ else None,
+            Cleanup.parse(set_, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
+            Paging.parse(set_, step.request.names() if whole else None) if output_type is OutputType.PAGES else None,
+            Format.parse(set_.get("result_format")),
+            Selection.parse_optional(set_.get("result_path"), "result_path"),
+            _write_as(set_.get("write_as")),
+            _checksum(set_.get("checksum")),
+            _text(set_.get("inline"), "inline: has to be the name of a variable"),
+            callback,
+            Partial.parse(set_.get("failed_records"), set_.get("on_partial")),
+            _concurrency(set_.get("concurrency", _CONCURRENCY)),
+        )
+        if whole and plan.partial is None and "on_partial" in set_:
+            raise ConfigurationError(
+                "on_partial: needs failed_records, the condition that each failed record meets (or the name of the"
+                " profile that says it)"
+            )
+        if whole or "output_type" in set_:
+            plan._check()
+        return plan
+
+    @property
+    def selects_part(self) -> bool:
+        """Whether the result is more than its files as they came: a part of them, or rows in another form."""
+        return self.result_path is not None or self.write_as is not None
+
+    def _check(self) -> None:
+        """Check what goes together."""
+        output_type = str(self.output_type)
+        if self.inline is not None and self.output_type.is_file:
+            raise ConfigurationError(f"inline: a variable holds a value, and output_type={output_type!r} makes files")
+        if self.callback and self.output_type is not OutputType.RESULT:
+            raise ConfigurationError(
+                f"callback: what a job calls back with is one value, and output_type={output_type!r} isn't"
+            )
+        if self.write_as is not None and self.output_type.is_file:
+            raise ConfigurationError(
+                f"write_as: is for values and rows, and output_type={output_type!r} keeps files as they are"
+            )
+        if self.write_as is WriteAs.FILES and self.output_type is not OutputType.PAGES:
+            raise ConfigurationError("write_as: 'files' makes a file of each page, so output_type has to be 'pages'")
+        if self.checksum and not self.output_type.is_file:
+            raise ConfigurationError(f"checksum: is for files, and output_type={output_type!r} is read")
+        if self.partial is None:
+            return
+        if self.output_type in (OutputType.FILE, OutputType.GZIP):
+            raise ConfigurationError(
+                "failed_records: a file is kept as it is; take output_type='result' to look into it"
+            )
+        if self.output_type.is_archive is (self.partial.member is None):
+            raise ConfigurationError(
+                "failed_records: needs member, the file in the archive that says which records failed"
+                if self.output_type.is_archive
+                else "failed_records: member names a file in an archive, so output_type has to be 'zip' or 'tar'"
+            )
+
+
+def read_output_type(given: Mapping[str, Any]) -> OutputType:
+    """
+    Say what kind of result the parameters of a fetch mean.
+
+    :raises ConfigurationError: where there is no such kind.
+    """
+    named = given.get("output_type")
+    if named is None:
+        return OutputType.PAGES if any(given.get(name) is not None for name in PAGING_PARAMETERS) else OutputType.RESULT
+    if named not in list(OutputType):
+        raise ConfigurationError(f"output_type: {named!r} isn't one of {', '.join(OutputType)}")
+    return OutputType(named)
+
+
+def page_variables(given: Mapping[str, Any], *, whole: bool = True) -> frozenset[str]:
+    """
+    Give the variables that only the requests for pages have, by the way of paging.
+
+    :param whole: whether the way of paging is all there is, and no profile adds to it.
+    """
+    if not whole:
+        return PAGE_VARIABLES
+    if read_output_type(given) is not OutputType.PAGES:
+        return frozenset()
+    limit = {"limit"} if given.get("page_size") is not None else set()
+    if given.get("cursor") is not None:
+        return frozenset({"cursor", *limit})
+    if given.get("next_page") is not None:
+        return frozenset(limit)
+    return frozenset({"page", "offset", *limit})
+
+
+def check_destination(output_type: OutputType, destination: str | None, *, unpack: bool) -> None:
+    """
+    Check that files have a place to go.
+
+    :raises ConfigurationError: where they have none.
+    """
+    if not output_type.is_file:
+        return
+    if destination is None:
+        raise ConfigurationError(
+            f"destination: output_type={str(output_type)!r} needs one, a file or a folder with a slash at its end"
+        )
+    if output_type.is_archive and unpack and not destination.endswith("/"):
+        raise ConfigurationError(
+            f"destination: an archive is unpacked into a folder; end {destination!r} with a slash (or set unpack=False"
+            " to keep the archive whole)"
+        )
+
+
+def _checksum(given: Any) -> str | Literal[False] | None:
+    return False if given is False else _text(given, "checksum: has to be a template such as '{sha256}', or False")
+
+
+def _concurrency(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise ConfigurationError(f"concurrency: has to be a whole number of at least 1, not {given!r}")
+    return given
+
+
+def _text(given: Any, expected: str) -> str | None:
+    if given is not None and not isinstance(given, str):
+        raise ConfigurationError(f"{expected}, not {given!r}")
+    return given
+
+
+def _write_as(given: Any) -> WriteAs | None:
+    if given is not None and given not in list(WriteAs):
+        raise ConfigurationError(f"write_as: {given!r} isn't one of {', '.join(WriteAs)}")
+    return None if given is None else WriteAs(given)

@@ -1,0 +1,1 @@
+"""HTTP as values: requests, answers, bodies, URLs, and what may be shown of them."""

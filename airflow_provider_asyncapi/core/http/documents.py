@@ -1,0 +1,182 @@
+"""Reading bodies: JSON, XML and text, strictly and without being taken in."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import json
+import re
+
+from airflow_provider_asyncapi.core.errors import ContentError
+from airflow_provider_asyncapi.core.http.charsets import codec_of
+from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
+
+#: Of a form.
+_MOST_FIELDS = 1000
+#: Lists and objects that a JSON text may hold for each value that a selector may search. (In a status document, each
+#: takes 8 bytes on average then, as ``{"a":1},``.) Python's garbage collector looks at all of them several times while
+#: they are made, and lets no thread run meanwhile: of 1 MiB of ``[],`` for up to half a second.
+_CONTAINERS_OF_A_VALUE = 4
+#: Bytes that are decoded at a time.
+_PIECE = 16 * 1024
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
+
+
+def decode_text(body: bytes, content_type: str, *, errors: str = "strict") -> str:
+    """
+    Decode a text body: a byte order mark first, then the declared charset, then UTF-8.
+
+    :param errors: what to do with bytes that aren't valid in it, as for ``bytes.decode``. Unless it is strict, a body
+        in an unknown charset is read as UTF-8.
+    :raises ContentError: on bytes that aren't valid in that charset, or an unknown charset, if ``errors`` is strict.
+    """
+    if errors != "strict":
+        return _decode_leniently(body, content_type, errors)
+    charset = charset_of(body, content_type)
+    try:
+        return body.decode(charset)
+    except UnicodeError as error:
+        raise ContentError(f"the body isn't valid {charset}: {_reason(error)}") from None
+
+
+def _decode_leniently(body: bytes, content_type: str, errors: str) -> str:
+    try:
+        charset = charset_of(body, content_type)
+    except ContentError:
+        charset = "utf-8"
+    # Replacing is slow in some codecs, and lets no other thread run meanwhile: not for longer than for one piece.
+    pieces = (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
+    return "".join(codecs.iterdecode(pieces, charset, errors))
+
+
+def _reason(error: UnicodeError) -> str:
+    # Python's codec of UTF-16 raises a bare UnicodeError, too.
+    return f"{error.reason} at byte {error.start}" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def charset_of(begins: bytes, content_type: str) -> str:
+    """
+    Return the codec of a text: as its byte order mark says, else as declared, else UTF-8.
+
+    :param begins: its first bytes.
+    :raises ContentError: if the declared charset is unknown.
+    """
+    declared = declared_charset(content_type)
+    if begins.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    if begins.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if begins.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if declared is None:
+        return "utf-8"
+    codec = codec_of(declared)
+    if codec is None:
+        raise ContentError(
+            f"the body declares an unknown charset {shorten(declared, 40)!r}; set result_format's charset to the"
+            " right one"
+        )
+    # Without a byte order mark, as browsers read it.
+    return f"{codec}-le" if codec in ("utf-16", "utf-32") else codec
+
+
+def declared_charset(content_type: str) -> str | None:
+    """Return the charset that a content type names, as it is written there."""
+    found = _CHARSET.search(content_type)
+    return None if found is None else found[1]
+
+
+def json_charset_of(begins: bytes, content_type: str) -> str:
+    """
+    Return the codec of a JSON text: UTF-16 and UTF-32 are told from the first bytes (RFC 4627, section 3).
+
+    An unknown charset counts as UTF-8, the only one that JSON may have (RFC 8259, section 8.1).
+    """
+    if b"\0" in begins[:4]:
+        return json.detect_encoding(begins)
+    try:
+        return charset_of(begins, content_type)
+    except ContentError:
+        return "utf-8"
+
+
+def describe_body(body: bytes, content_type: str) -> str:
+    """Return in a few words what a body is that isn't what was promised."""
+    declared = content_type.partition(";")[0].strip() or "no content type"
+    if not body.strip():
+        return f"an empty body ({declared})"
+    if is_html(body):
+        return f"an HTML page ({declared})"
+    return f"{len(body)} bytes of {declared}"
+
+
+def is_html(body: bytes) -> bool:
+    """Return whether a body is an HTML page, which no API means for an answer."""
+    start = body[:1024].lstrip(codecs.BOM_UTF8).lstrip()[:15].lower()
+    return start.startswith((b"<!doctype html", b"<html"))
+
+
+def parse_json(body: bytes, content_type: str, max_values: int | None = None) -> JsonValue:
+    """
+    Read a JSON body, whatever content type the API calls it.
+
+    :param max_values: how many values it may hold if a selector searches all of them; None for any number. Several
+        times as many lists and objects can be read.
+    :raises ContentError: naming what came instead, with the position of the first mistake.
+    """
+    if not body.strip():
+        raise ContentError(f"expected JSON, got {describe_body(body, content_type)}")
+    try:
+        text = _decode_json(body, content_type)
+        if max_values is not None:
+            _check_containers(text, _CONTAINERS_OF_A_VALUE * max_values)
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ContentError(
+            f"expected JSON, got {describe_body(body, content_type)}:"
+            f" {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    # A ValueError is undecodable, or a number of more digits than Python reads.
+    except (ValueError, RecursionError) as error:
+        raise ContentError(f"expected JSON, got {describe_body(body, content_type)}: {error}") from None
+
+
+def _check_containers(text: str, limit: int) -> None:
+    """
+    Check how many lists and objects a JSON text holds.
+
+    :raises ContentError: if there are more than the limit.
+    """
+    if text.count("[") + text.count("{") <= limit:
+        return
+    outside_strings = "".join(_ESCAPE.sub("", text).split('"')[::2])
+    if outside_strings.count("[") + outside_strings.count("{") > limit:
+        raise ContentError(f"the JSON holds more than {limit} lists and objects; ask the API for fewer")
+
+
+def _decode_json(body: bytes, content_type: str) -> str:
+    if b"\0" in body[:4]:
+        return body.decode(json.detect_encoding(body))
+    try:
+        return decode_text(body, content_type)
+    except ContentError:
+        # RFC 8259, sections 8.1 and 11: JSON is UTF-8, and a charset of its media type says nothing.
+        with contextlib.suppress(UnicodeError):
+            return body.decode()
+        raise
+
+
+def parse_form(body: bytes, content_type: str) -> dict[str, JsonValue]:
+    """
+    Read a form body (``application/x-www-form-urlencoded``); a field that is repeated is a list.
+
+    :raises ContentError: where its bytes aren't valid, or it has more than a thousand fields.
+    """
+    from urllib.parse import parse_qs
+
+    try:
+        fields = parse_qs(decode_text(body, content_type), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise ContentError(f"expected a form, got {describe_body(body, content_type)}: {error}") from None
+    return {name: values[0] if len(values) == 1 else values for name, values in fields.items()}

@@ -1,0 +1,205 @@
+"""One file's transfer: what of it is here, whether it can go on where it broke, and whether it is what was sent."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import zlib
+from typing import Protocol
+
+from airflow_provider_asyncapi.core.effects import MAX_BODY
+from airflow_provider_asyncapi.core.errors import TransportError
+from airflow_provider_asyncapi.core.http.checksums import Checksum, declared
+from airflow_provider_asyncapi.core.http.compression import Inflater, inflater_of
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.http.redaction import shown_url
+
+_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
+#: RFC 9110, section 14.4.
+_CONTENT_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+|\*)", re.IGNORECASE)
+
+
+class Draft(Protocol):
+    """A file that isn't complete."""
+
+    def expect(self, size: int | None, /) -> object:
+        """Take notice of how many bytes the whole file is likely to have, before they come."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the next bytes."""
+
+    def restart(self) -> object:
+        """Forget what was written: the transfer begins again."""
+
+
+class Download:
+    """
+    Carries the bodies of one or more answers into a draft: a :class:`~.effects.Sink`.
+
+    A broken transfer goes on where it broke (``Range``, RFC 9110, section 14), where the answer had something that
+    tells the same representation from another (``If-Range``, section 13.1.5). Any other begins again.
+
+    :param draft: where the file goes, content codings undone.
+    :param checksum: that the file should have, as the API states it elsewhere than in a header.
+    :param trusts_headers: whether the checksums that the answer's headers state are compared.
+    """
+
+    def __init__(self, draft: Draft, checksum: Checksum | None = None, *, trusts_headers: bool = True) -> None:
+        self._draft = draft
+        self._trusts_headers = trusts_headers
+        self._stated = checksum
+        #: The first answer of the transfer that may go on; None where all was there, or nothing can be kept.
+        self._head: Response | None = None
+        self._can_resume = True
+        self._received = 0
+        self._total: int | None = None
+        #: How many bytes there may be when the answer that comes has ended.
+        self._until: int | None = None
+        self._inflater: Inflater | None = None
+        self._declared: Checksum | None = None
+        #: What has come, while it is small, for rules to look into: an answer that says no is never large.
+        self.head, self._is_large = b"", False
+        #: The most bytes that could be kept over an interruption: while this grows, trying again isn't in vain.
+        self.reached = 0
+
+    def resumed(self, request: Request) -> Request:
+        """Give the request, as it asks for what is still missing."""
+        validator = None if self._head is None else _validator(self._head)
+        if not self._can_resume or validator is None or not self._received or request.method != "GET":
+            return request
+        self.reached = max(self.reached, self._received)
+        return request.with_headers([("Range", f"bytes={self._received}-"), ("If-Range", validator)])
+
+    def refuses_range(self, response: Response) -> bool:
+        """Tell whether an answer is about the range; from then on the whole is asked for."""
+        if response.status == _RANGE_NOT_SATISFIABLE and self._can_resume:
+            self._can_resume = False
+            return True
+        return False
+
+    def begin(self, head: Response) -> None:
+        """
+        Take the head of an answer.
+
+        :raises TransportError: on a part of the body that wasn't asked for, or a length that is none.
+        """
+        if head.status == _PARTIAL_CONTENT:
+            self._go_on(head)
+            return
+        self._draft.restart()
+        self._received, self._head, self.head, self._is_large = 0, head, b"", False
+        self._total = self._until = self._size(head)
+        self._inflater = inflater_of(head.content_coding)
+        self._declared = declared(head.headers) if self._trusts_headers else None
+        if self._stated is not None:
+            self._stated.restart()
+        self._draft.expect(None if self._inflater else self._total)
+
+    def write(self, chunk: bytes) -> None:
+        """
+        Take the next bytes.
+
+        :raises TransportError: where the content coding is broken.
+        """
+        self._received += len(chunk)
+        if self._declared is not None:
+            self._declared.update(chunk)
+        if self._inflater is None:
+            self._put(chunk)
+            return
+        try:
+            for piece in self._inflater.feed(chunk):
+                self._put(piece)
+        except zlib.error as error:
+            raise self._spoiled("but its content coding is broken") from error
+
+    def finish(self) -> None:
+        """
+        Check that the file is whole, and what was sent.
+
+        :raises TransportError: where it isn't.
+        """
+        if self._total is not None and self._received < self._total:
+            raise TransportError(f"{self._shown()}, but only {self._received} of {self._total} bytes came")
+        if self._until is not None and self._received > self._until:
+            raise self._spoiled(f"with more than the {self._until} bytes that it should have")
+        if self._inflater is not None and self._inflater.is_open:
+            raise self._spoiled("but its content coding ends too early")
+        for checksum in (self._declared, self._stated):
+            if checksum is not None and (problem := checksum.problem()):
+                raise self._spoiled(f"but {problem} (checksum=False compares none)")
+        self._head = None
+
+    def take(self, response: Response) -> None:
+        """Take an answer with its body, which is the file although its status code says otherwise."""
+        self._draft.restart()
+        self._draft.write(response.body)
+
+    def _go_on(self, head: Response) -> None:
+        """Check that the part that comes is the one that is missing, of what is here already."""
+        match = _CONTENT_RANGE.fullmatch(head.headers.get("content-range", "").strip())
+        if self._head is None or match is None or not self._fits(self._head, head, match):
+            self._can_resume = False
+            raise self._spoiled("with another part of the body than was asked for", head)
+        self._total = self._total if match[3] == "*" else int(match[3])
+        self._until = int(match[2]) + 1
+
+    def _fits(self, kept: Response, head: Response, match: re.Match[str]) -> bool:
+        first, last, total = int(match[1]), int(match[2]), match[3]
+        same_size = total == "*" or (last < int(total) and self._total in (None, int(total)))
+        same_coding = head.content_coding == kept.content_coding
+        changed = any(
+            name in head.headers and head.headers[name] != kept.headers.get(name) for name in ("etag", "last-modified")
+        )
+        return first == self._received and first <= last and same_size and same_coding and not changed
+
+    def _size(self, head: Response) -> int | None:
+        """Give the length that an answer states; the same number several times is one (RFC 9112, section 6.3)."""
+        stated = head.headers.get("content-length")
+        if stated is None or head.headers.get("transfer-encoding"):
+            return None
+        number, *others = {each.strip() for each in stated.split(",")}
+        if others or not (number.isascii() and number.isdecimal()):
+            raise self._spoiled("with a Content-Length that is no number", head)
+        return int(number)
+
+    def _put(self, data: bytes) -> None:
+        self._draft.write(data)
+        self._is_large = self._is_large or len(self.head) + len(data) > MAX_BODY
+        self.head = b"" if self._is_large else self.head + data
+        if self._stated is not None:
+            self._stated.update(data)
+
+    def _spoiled(self, how: str, head: Response | None = None) -> TransportError:
+        """Make the error of a body of which nothing can be kept."""
+        shown = self._shown(head)
+        self._head = None
+        return TransportError(f"{shown}, {how}")
+
+    def _shown(self, head: Response | None = None) -> str:
+        answer = head or self._head
+        return f"{shown_url(answer.url)} answered {answer.status}" if answer else "the transfer"
+
+
+def _validator(head: Response) -> str | None:
+    """
+    Give what tells the same representation from another: a strong ETag, or a date that is old enough to be strong.
+
+    RFC 9110, section 8.8.2.2: a date is strong where the answer is at least a second younger.
+    """
+    if head.headers.get("accept-ranges", "").strip().lower() == "none":
+        return None
+    etag = head.headers.get("etag", "").strip()
+    if etag:
+        return etag if etag.startswith('"') else None
+    modified, sent = (_instant(head.headers.get(name, "")) for name in ("last-modified", "date"))
+    if modified is None or sent is None or sent - modified < 1:
+        return None
+    return head.headers["last-modified"].strip()
+
+
+def _instant(text: str) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(text.strip()).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,283 @@
+"""An HTTP request and an HTTP response, as values."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ResponseError, UnsafeValueError
+from airflow_provider_asyncapi.core.http import documents, xml_documents
+from airflow_provider_asyncapi.core.http.compression import content_codings
+from airflow_provider_asyncapi.core.http.redaction import shown_url
+from airflow_provider_asyncapi.core.json_values import JsonValue, frozen
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    from airflow_provider_asyncapi.core.wait.lateness import Delay
+
+T = TypeVar("T")
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+#: RFC 9110, section 5.6.2.
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+#: ASCII only (RFC 9110, section 5.5): beyond it each HTTP library has an encoding of its own.
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+#: They say how long a body is (RFC 9112, section 6): with others the server would read another body.
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+#: A body may hold as many values, for selectors that search all, as its limit has room for of this size: 32,768 in a
+#: status document.
+_BYTES_OF_A_VALUE = 32
+
+
+def most_values(limit: int) -> int:
+    """
+    Return how many values of JSON a body may hold if a selector has to search all of them.
+
+    :param limit: the largest body that is read, in bytes.
+    """
+    return limit // _BYTES_OF_A_VALUE
+
+
+class Headers(Mapping[str, str]):
+    """
+    Header fields: names in any case, repeated fields joined by a comma (RFC 9110, section 5.3).
+
+    :param fields: (name, value) pairs in the order received.
+    """
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self._fields: dict[str, str] = {}
+        for name, value in fields:
+            key = name.lower()
+            self._fields[key] = f"{self._fields[key]}, {value}" if key in self._fields else value
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+def header_field(name: Any, value: str, where: str) -> tuple[str, str]:
+    """
+    Give a header field as it can be sent.
+
+    :param where: the parameter that holds it, for messages; the value isn't shown, for it may be a secret.
+    :raises ConfigurationError: on a name or a value that HTTP doesn't allow.
+    """
+    if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
+        raise ConfigurationError(f"{where}: {name!r} can't be the name of a header")
+    if name.lower() in _FRAMING:
+        raise ConfigurationError(f"{where}: the header {name!r} is made of the body, and of nothing else; take it out")
+    stripped = value.strip()
+    if not _HEADER_VALUE.fullmatch(stripped):
+        raise ConfigurationError(
+            f"{where}: the header {name!r} holds a line break, or another character that isn't printable ASCII;"
+            " take it out, or encode it as the API says"
+        )
+    return name, stripped
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """
+    Give scheme, host and port of a URL (RFC 6454).
+
+    :raises UnsafeValueError: where it isn't one.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise UnsafeValueError(f"{shown_url(url)!r} isn't the address of a server") from None
+    return parts.scheme, parts.hostname or "", port or DEFAULT_PORTS.get(parts.scheme)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    One request, ready to send.
+
+    :param method: upper case.
+    :param url: absolute, percent-encoded.
+    :param headers: (name, value) pairs.
+    :param body: the bytes, or None for no body.
+    :param default_headers: what is sent unless the task or the connection has a header of the same name.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+    body: bytes | None = dataclasses.field(default=None, repr=False)
+    default_headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+
+    def __repr__(self) -> str:
+        return f"<Request {self}>"
+
+    def __str__(self) -> str:
+        return f"{self.method} {shown_url(self.url)}"
+
+    def has_header(self, name: str) -> bool:
+        """Tell whether a header of this name, in any case, is set."""
+        return any(key.lower() == name.lower() for key, _ in self.headers)
+
+    def with_headers(self, headers: Iterable[tuple[str, str]]) -> Request:
+        """Give the request with these headers, each replacing one of the same name."""
+        added = tuple(headers)
+        names = {name.lower() for name, _ in added}
+        kept = tuple(pair for pair in self.headers if pair[0].lower() not in names)
+        return dataclasses.replace(self, headers=kept + added)
+
+    def with_missing_headers(self, headers: Iterable[tuple[str, str]]) -> Request:
+        """Return the request with those of these headers that it hasn't."""
+        added = tuple((name, value) for name, value in headers if not self.has_header(name))
+        return dataclasses.replace(self, headers=self.headers + added)
+
+    def with_default_headers(self) -> Request:
+        """Return the request as it is sent: its default headers are there unless others stand in their place."""
+        return dataclasses.replace(self.with_missing_headers(self.default_headers), default_headers=())
+
+
+@dataclass(eq=False, repr=False)
+class Response:
+    """
+    One response with its whole body; a streamed one has an empty body and counts what went to the sink.
+
+    :param status: the status code.
+    :param headers: the header fields.
+    :param body: the decoded bytes (content codings undone).
+    :param url: the URL that answered.
+    :param method: the method of the request that was answered; after a redirect it may be another than at first.
+    :param charset: the charset of the text, if the author says it; what the answer says about it doesn't count then.
+    :param streamed: bytes that went to a sink instead of the body, content codings not undone.
+    :param delay: by how much the request was late; None if it was on time.
+    :param max_values: how many values its JSON may hold if a selector has to search all of them; None for any number.
+        Other bounds of what may be searched or read follow from it.
+    """
+
+    status: int
+    headers: Headers = dataclasses.field(default_factory=Headers)
+    body: bytes = b""
+    url: str = ""
+    streamed: int = 0
+    delay: Delay | None = None
+    charset: str | None = None
+    method: str = "GET"
+    max_values: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {shown_url(self.url)}>"
+
+    def is_redirected(self, request: Request) -> bool:
+        """Return whether another request than this one was answered, since redirects were followed."""
+        return self.url not in ("", request.url)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status code is 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the class of success codes
+
+    @property
+    def content_type(self) -> str:
+        """The media type without parameters, lower case; empty where there is none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def declared_type(self) -> str:
+        """The content type with its parameters, the charset as the author says it; empty if there is none."""
+        declared = self.headers.get("content-type", "")
+        return declared if self.charset is None else f"{self.content_type}; charset={self.charset}"
+
+    def read_as(self, charset: str | None) -> Response:
+        """Return the same answer, its text in this charset if there is one."""
+        return self if charset in (None, self.charset) else dataclasses.replace(self, charset=charset)
+
+    @property
+    def content_coding(self) -> str:
+        """How the body is packed (``Content-Encoding``), lower case; empty where it isn't."""
+        named = self.headers.get("content-encoding")
+        return content_codings(named) if named else ""
+
+    @property
+    def fingerprint(self) -> bytes | None:
+        """Bytes that are the same for another answer with the same content; None where it can't be compared."""
+        return self.body
+
+    @cached_property
+    def json(self) -> JsonValue:
+        """
+        The body read as JSON.
+
+        :raises ContentError: where it isn't.
+        """
+        return self._parse_once("json", lambda: documents.parse_json(self.body, self.declared_type, self.max_values))
+
+    @cached_property
+    def xml(self) -> etree._Element:
+        """
+        The root element of the body read as XML.
+
+        :raises ContentError: where it isn't XML.
+        :raises RefusedContentError: if it needs entities, or is nested too deeply.
+        """
+        return self._parse_once("xml", lambda: xml_documents.parse_xml(self.body, self.declared_type, self.charset))
+
+    def _parse_once(self, kind: str, parse: Callable[[], T]) -> T:
+        """Parse the body; one that can't be parsed isn't tried again by each selector that looks into it."""
+        errors: dict[str, ResponseError] = self.__dict__.setdefault("_errors", {})
+        if kind in errors:
+            # A copy, for a traceback is added to each that is raised.
+            raise copy(errors[kind])
+        try:
+            return parse()
+        except ResponseError as error:
+            errors[kind] = copy(error)
+            raise
+
+    @cached_property
+    def text(self) -> str:
+        """The body as text, in its declared charset, undecodable bytes replaced."""
+        return documents.decode_text(self.body, self.declared_type, errors="replace")
+
+
+class Part(Response):
+    """
+    A part of a JSON answer, as if it were an answer of its own.
+
+    Thousands are made and compared; few are ever asked for their text.
+
+    :param whole: the answer that it is a part of.
+    :param value: what stands there; None for nothing.
+    """
+
+    def __init__(self, whole: Response, value: JsonValue) -> None:
+        self.status, self.headers, self.url, self.delay = whole.status, whole.headers, whole.url, whole.delay
+        self.max_values = whole.max_values
+        self.json = value
+
+    @cached_property
+    def text(self) -> str:
+        """The value as JSON text."""
+        return "" if self.json is None else json.dumps(self.json, ensure_ascii=False)
+
+    @cached_property
+    def body(self) -> bytes:  # type: ignore[override]  # as writable as the whole's
+        """The same as UTF-8."""
+        return self.text.encode("utf-8", "replace")
+
+    @cached_property
+    def fingerprint(self) -> bytes | None:
+        """Bytes that are the same for another part of the same value; None for what is nested too deeply."""
+        return frozen(self.json)

@@ -1,0 +1,171 @@
+"""What may be shown: URLs without queries, texts without secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus, unquote_plus
+
+from airflow_provider_asyncapi.core.json_values import escape_xml, shorten
+
+MASK = "***"
+
+_SENSITIVE = (
+    r"(?:passw|pwd|secret|token|x-auth|authori[sz]ation|credential|signature|cookie|jwt"
+    r"|(?:api|access|account|function|functions|master|private|shared|subscription)[-_]?key)"
+)
+_SENSITIVE_NAME = re.compile(_SENSITIVE, re.IGNORECASE)
+# All repetitions are bounded: a body may be a megabyte of Base64, and this runs in the triggerer.
+#: `"access_token": "…"` in JSON (also inside a string), `token=…` in forms and queries, `Authorization: Bearer …`. A
+#: text may have been cut inside such a value.
+_SENSITIVE_FIELD = re.compile(
+    rf"""(?P<head>{_SENSITIVE}[\w.-]{{0,40}}\\{{0,3}}["']?\s{{0,9}}[:=]\s{{0,9}})"""
+    r"""(?:"(?:[^"\\]|\\.)*(?:"|\\?\Z)|'[^']*(?:'|\Z)|\[[^\[\]]*(?:\]|\Z)|\{[^{}]*(?:\}|\Z)"""
+    r"""|(?:(?:basic|bearer|digest|token)\s+)?[^\s,;&<}\]]+)""",
+    re.IGNORECASE,
+)
+#: `<password>…</password>` in XML.
+_SENSITIVE_ELEMENT = re.compile(
+    rf"(?P<head><[\w:.-]{{0,40}}{_SENSITIVE}[\w:.-]{{0,40}}(?:\s[^<>]{{0,200}})?>)[^<]+", re.IGNORECASE
+)
+_URL = re.compile(r"(?P<scheme>[^/?#]*//)?(?:[^/?#]*@)?(?P<rest>[^?#]*)(?P<query>\?[^#]+)?")
+#: Characters of a text that are looked at to show its beginning.
+_LOOKED_AT = 8 * 1024
+#: The last tokens that are known at a time: the one in use, and those before it, which an answer may still repeat.
+_LAST_TOKENS = 4
+#: Strings that are masked of one token: itself, and what the login's answer holds beside it.
+_STRINGS_OF_A_TOKEN = 32
+#: Shorter secrets would mask half of every message.
+_SHORTEST_SECRET = 4
+#: No word has so many letters; keys of letters alone have more.
+_LONGER_THAN_WORDS = 16
+
+
+def is_sensitive_name(name: str) -> bool:
+    """Tell whether a header, field or parameter of this name usually holds a secret."""
+    return bool(_SENSITIVE_NAME.search(name))
+
+
+def shown_url(url: str) -> str:
+    """Give a URL without user info, query and fragment: what is left identifies the request and holds no key."""
+    # A pattern instead of urlsplit, which raises on addresses that an API got wrong.
+    parts = _URL.match(url)
+    assert parts is not None  # noqa: S101 - every part of the pattern may be empty
+    return f"{parts['scheme'] or ''}{parts['rest']}{'?…' if parts['query'] else ''}"
+
+
+def holds_secret(text: str, secret: str) -> bool:
+    """
+    Tell whether a text gives a secret away.
+
+    One that is a plain word, as weak passwords are, stands in other words without having been meant: ``invoice`` in
+    ``/invoices``. Anything else is found wherever it stands.
+    """
+    if not (secret.isalpha() and len(secret) < _LONGER_THAN_WORDS):
+        return secret in text
+    return re.search(rf"(?<![^\W\d_]){re.escape(secret)}(?![^\W\d_])", text) is not None
+
+
+def holds_any(text: str, secrets: Iterable[str]) -> bool:
+    """Return whether a URL or a body gives one of the secrets away, in any form that a URL, JSON or XML gives it."""
+    texts = {text, unquote_plus(text)}
+    return any(holds_secret(each, form) for form in _forms_of(secrets) for each in texts)
+
+
+def masked_in(text: str, redacted: str) -> tuple[str, ...]:
+    """
+    Give what was replaced in a text.
+
+    :param redacted: the text with ``***`` in place of each secret.
+    """
+    if text == redacted:
+        return ()
+    found = re.fullmatch("(.+?)".join(map(re.escape, redacted.split(MASK))), text, re.DOTALL)
+    # Where the text can't be told apart, all of it is one secret.
+    return found.groups() if found else (text,)
+
+
+class Redactor:
+    """
+    Takes known secrets, and whatever stands under a telling name, out of a text.
+
+    :param secrets: the values that may never be shown; their forms in URLs, JSON and XML are masked too.
+    """
+
+    __slots__ = ("_forms", "_static", "_tokens")
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._static: frozenset[str] = frozenset()
+        self._tokens: deque[frozenset[str]] = deque(maxlen=_LAST_TOKENS)
+        #: Of all of them, the longest first, so that none is masked in part.
+        self._forms: tuple[str, ...] = ()
+        self.add(*secrets)
+
+    def add(self, *secrets: str) -> None:
+        """Learn further secrets that stay valid, such as a callback's URL."""
+        self._static |= _forms_of(secrets)
+        self._sort()
+
+    def add_token(self, *secrets: str) -> None:
+        """
+        Learn the secrets of a token that replaces an earlier one; only those of the last few tokens are kept.
+
+        :param secrets: the token, and what the login's answer holds beside it.
+        """
+        forms = _forms_of(secrets[:_STRINGS_OF_A_TOKEN])
+        if forms not in self._tokens:
+            self._tokens.append(forms)
+            self._sort()
+
+    def _sort(self) -> None:
+        self._forms = tuple(sorted(self._static.union(*self._tokens), key=len, reverse=True))
+
+    def __call__(self, text: str) -> str:
+        """Give the text with every secret replaced by ``***``."""
+        for form in self._forms:
+            text = text.replace(form, MASK)
+        text = _SENSITIVE_ELEMENT.sub(lambda match: match["head"] + MASK, text)
+        return _SENSITIVE_FIELD.sub(lambda match: match["head"] + MASK, text)
+
+    def excerpt(self, text: str, limit: int = 300) -> str:
+        """
+        Return the beginning of a text for a message, without secrets, folded and shortened as by :func:`shorten`.
+
+        However long the text, only its beginning is looked at.
+        """
+        if len(text) <= _LOOKED_AT:
+            return shorten(self(text), limit)
+        # A secret that is cut would not be found: what comes last is looked at, and not shown.
+        margin = len(self._forms[0]) if self._forms else 1
+        return shorten(self(text[: _LOOKED_AT + margin])[:-margin], limit, length=len(text))
+
+    def excerpt_with_end(self, text: str, limit: int = 1000) -> str:
+        """
+        Return the beginning and the end of a text for a message, as :meth:`excerpt` does.
+
+        The last lines of an error output say most. However long the text, only its two ends are looked at.
+        """
+        if len(text) <= 2 * _LOOKED_AT:
+            begins = ends = " ".join(self(text).split())
+            if len(ends) <= limit:
+                return shorten(ends, limit)
+        else:
+            margin = len(self._forms[0]) if self._forms else 1
+            begins = " ".join(self(text[: _LOOKED_AT + margin])[:-margin].split())
+            ends = " ".join(self(text[-_LOOKED_AT - margin :])[margin:].split())
+        head = limit // 3
+        return f"{shorten(begins[:head], head)} … {shorten(ends[head - limit :], limit)} ({len(text)} characters)"
+
+
+def _forms_of(secrets: Iterable[str]) -> frozenset[str]:
+    """Return the secrets and their forms in URLs, JSON and XML."""
+    forms: set[str] = set()
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            in_json = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+            in_url = {quote(secret, safe="", errors="replace"), quote_plus(secret, errors="replace")}
+            in_xml = {escape_xml(secret), escape_xml(secret, quotes=False)}
+            forms |= {secret} | in_json | in_url | in_xml
+    return frozenset(forms)

@@ -1,0 +1,1 @@
+"""Profiles: what one may say, and how it fills in what a DAG leaves out."""

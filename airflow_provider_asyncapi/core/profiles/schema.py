@@ -1,0 +1,46 @@
+"""What a profile may say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_asyncapi.core.connection.settings import EXTRA_KEYS
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.fetch.plan import FETCH_PARAMETERS
+from airflow_provider_asyncapi.core.former_names import find_former_name
+from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
+from airflow_provider_asyncapi.core.submit.plan import SUBMIT_PARAMETERS
+from airflow_provider_asyncapi.core.wait.plan import WAIT_PARAMETERS
+
+#: table → the keys that it may have.
+TABLES: Mapping[str, frozenset[str]] = {
+    "connection": EXTRA_KEYS - {"profile"},
+    "submit": frozenset(SUBMIT_PARAMETERS) | {"job_url"},
+    "status": frozenset(WAIT_PARAMETERS) | {"job_url"},
+    "fetch": frozenset(FETCH_PARAMETERS),
+    "cancel": frozenset(REQUEST_PARAMETERS),
+}
+
+
+def check_profile(name: str, profile: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """
+    Check the tables and keys of a profile.
+
+    :raises ConfigurationError: on unknown ones.
+    """
+    if problem := find_former_name(profile, TABLES):
+        raise ConfigurationError(f"profile {name!r}: {problem}")
+    for table, content in profile.items():
+        if table == "about":
+            continue
+        if table not in TABLES or not isinstance(content, Mapping):
+            raise ConfigurationError(f"profile {name!r}: unknown table {table!r}; known are about, {', '.join(TABLES)}")
+        if problem := find_former_name(content, TABLES[table]):
+            raise ConfigurationError(f"profile {name!r}: [{table}] {problem}")
+        if unknown := sorted(set(content) - TABLES[table]):
+            raise ConfigurationError(
+                f"profile {name!r}: unknown key {unknown[0]!r} in [{table}]; known are"
+                f" {', '.join(sorted(TABLES[table]))}"
+            )
+    return {table: profile.get(table, {}) for table in ("about", *TABLES)}

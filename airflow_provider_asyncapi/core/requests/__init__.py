@@ -1,0 +1,1 @@
+"""Requests: how an author writes them, when they are sent, and what an answer's status code means."""

@@ -1,0 +1,185 @@
+"""Requests as an author writes them, and how they become real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from airflow_provider_asyncapi.core import templates
+from airflow_provider_asyncapi.core.connection.headers import check_multipart
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.former_names import find_former_name
+from airflow_provider_asyncapi.core.http.messages import Request, header_field
+from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
+from airflow_provider_asyncapi.core.json_values import as_list
+from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS, Body
+from airflow_provider_asyncapi.core.templates import Variables
+
+#: The parameters that describe a request, on an operator or in a mapping such as ``cancel``.
+REQUEST_PARAMETERS = ("method", "endpoint", "query_params", "headers", *BODY_PARAMETERS)
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+#: JSON is what most APIs speak; whoever serves only something else is asked for it by the author.
+_DEFAULT_ACCEPT = "application/json, */*;q=0.8"
+#: Why a deferred task's request may hold no secret, and where that belongs.
+WHY_NO_SECRETS = (
+    "a waiting task's request is stored in the metadata database in plain text. Put the secret into the connection"
+    " (a header, or a value that the request names {connection.<name>})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTemplate:
+    """
+    A request with its variables still in it.
+
+    :param endpoint: a path below the connection's URL, or an absolute URL.
+    :param method: an HTTP method, upper case.
+    :param query_params: query parameters; a list repeats one, None leaves it out.
+    :param headers: header fields.
+    :param body: the body, if any.
+    """
+
+    endpoint: str = ""
+    method: str = "GET"
+    query_params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    body: Body | None = None
+
+    @classmethod
+    def parse(
+        cls,
+        given: Mapping[str, Any],
+        where: str,
+        *,
+        method: str | None = None,
+        also: tuple[str, ...] = (),
+        complete: bool = False,
+    ) -> RequestTemplate:
+        """
+        Read a request from plain data.
+
+        :param given: the mapping; keys as in :data:`REQUEST_PARAMETERS`.
+        :param where: what the mapping is called, for messages.
+        :param method: the method where none is given; by default POST with a body and GET without.
+        :param also: further keys that the caller reads itself.
+        :param complete: whether nothing is added any more (by a profile), so that an endpoint has to be there.
+        :raises ConfigurationError: on unknown keys, a bad method, two bodies, values of the wrong type.
+        """
+        if problem := find_former_name(given, REQUEST_PARAMETERS):
+            raise ConfigurationError(f"{where}: {problem}")
+        unknown = [name for name in given if name not in (*REQUEST_PARAMETERS, *also)]
+        if unknown:
+            raise ConfigurationError(
+                f"{where}: unknown key {unknown[0]!r}; a request has {', '.join((*REQUEST_PARAMETERS, *also))}"
+            )
+        body = Body.parse(given, where)
+        chosen = given.get("method") or method or ("POST" if body else "GET")
+        if not isinstance(chosen, str) or chosen.upper() not in METHODS:
+            raise ConfigurationError(f"{where}: method {chosen!r} isn't one of {', '.join(METHODS)}")
+        endpoint = given.get("endpoint")
+        if endpoint is None and complete:
+            raise ConfigurationError(
+                f"{where}: endpoint is missing; it is a path below the connection's address, or a URL ('/' asks for the"
+                " address itself)"
+            )
+        if not isinstance(endpoint, str | None):
+            raise ConfigurationError(f"{where}: endpoint has to be a string, not {type(endpoint).__name__}")
+        query_params, headers = given.get("query_params"), given.get("headers")
+        for name, value in (("query_params", query_params), ("headers", headers)):
+            if not isinstance(value, Mapping | None):
+                raise ConfigurationError(f"{where}: {name} has to be a mapping, not {type(value).__name__}")
+        return cls(endpoint or "", chosen.upper(), query_params or {}, headers or {}, body)
+
+    def names(self) -> set[str]:
+        """Give all variables that the request names, those in its body included."""
+        body = (self.body.content, self.body.fields) if self.body else ()
+        strings = templates.strings_in([self.endpoint, self.query_params, self.headers, body])
+        return {name.removeprefix("+") for text in strings for name in templates.variable_names(text)}
+
+    def render(self, variables: Variables, base_url: str, *, reference_base: str | None = None) -> Request:
+        """
+        Make the request.
+
+        :param base_url: the connection's URL.
+        :param reference_base: the URL against which a relative reference from the API is resolved.
+        :raises UnknownVariableError: on a name that isn't known in endpoint, query_params or headers.
+        :raises UnsafeValueError: on a value that can't stand where it is put.
+        """
+        url = templates.render_url(self.endpoint, variables, base_url, reference_base=reference_base)
+        query = [
+            (name, text)
+            for name, value in self.query_params.items()
+            for text in templates.render_param(value, variables, f"query_params[{name!r}]")
+        ]
+        if query:
+            url += ("&" if "?" in url else "?") + urlencode(query, errors="replace")
+        headers = dict(
+            header_field(name, templates.render_text(str(value), variables, f"headers[{name!r}]"), "headers")
+            for name, value in self.headers.items()
+            if value is not None
+        )
+        content, defaults = None, {"Accept": _DEFAULT_ACCEPT}
+        if self.body is not None:
+            content, content_type = self.body.render(variables)
+            defaults["Content-Type"] = content_type
+            if self.body.kind == "files" and (own := _take_content_type(headers)) is not None:
+                # Only we know a multipart body's boundary.
+                check_multipart(own, "headers['Content-Type']")
+                headers["Content-Type"] = content_type
+        return Request(self.method, url, tuple(headers.items()), content, tuple(defaults.items()))
+
+
+def _take_content_type(headers: dict[str, str]) -> str | None:
+    """Remove the Content-Type, in any case, from header fields and return it; None if there is none."""
+    names = [name for name in headers if name.lower() == "content-type"]
+    return [headers.pop(name) for name in names][-1] if names else None
+
+
+def strict_parts(request: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Walk what may name only variables that are known, by name; braces in a body may be its own."""
+    yield "endpoint", request.get("endpoint")
+    yield "query_params", request.get("query_params")
+    yield "headers", request.get("headers")
+
+
+def find_secret(request: Mapping[str, Any]) -> str | None:
+    """
+    Find what looks like a secret in a request as its author wrote it: a text under a telling name.
+
+    One that is a variable, or that a template has yet to make, is none.
+
+    :return: the parameter and the name, for messages.
+    """
+    for parameter, value in (*strict_parts(request), *((name, request.get(name)) for name in BODY_PARAMETERS)):
+        if name := _secret_field(value):
+            return f"{parameter}: {name!r}"
+    return None
+
+
+def refuse_secrets(description: Mapping[str, Any]) -> None:
+    """
+    Refuse a description of a wait whose requests hold what looks like a secret.
+
+    :raises ConfigurationError: naming the parameter, and where secrets belong.
+    """
+    requests: list[tuple[str, Any]] = [("", description)]
+    for name in ("cancel", "cleanup", "batch", "status_details", "failure_details"):
+        requests += [(f"{name}.", request) for request in as_list(description.get(name))]
+    for where, request in requests:
+        if isinstance(request, Mapping) and (found := find_secret(request)):
+            raise ConfigurationError(f"{where}{found} looks like a secret, and {WHY_NO_SECRETS}")
+
+
+def _secret_field(value: Any) -> str | None:
+    if isinstance(value, list | tuple):
+        return next(filter(None, map(_secret_field, value)), None)
+    if not isinstance(value, Mapping):
+        return None
+    for name, content in value.items():
+        if isinstance(content, str) and content and is_sensitive_name(name) and not templates.variable_names(content):
+            return str(name)
+        if found := _secret_field(content):
+            return found
+    return None

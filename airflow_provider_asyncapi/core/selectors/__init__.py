@@ -1,0 +1,1 @@
+"""Selectors: where a value is found in an answer."""

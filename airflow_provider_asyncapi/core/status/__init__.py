@@ -1,0 +1,1 @@
+"""Status: what an answer means."""

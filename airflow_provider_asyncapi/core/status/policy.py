@@ -1,0 +1,146 @@
+"""What a poll means: the simple values, after the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
+from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, comparable, is_scalar
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.status import rules
+from airflow_provider_asyncapi.core.status.rules import Rule
+from airflow_provider_asyncapi.core.templates import Variables
+
+STATUS_PARAMETERS = (
+    "completion_key",
+    "completion_value",
+    "failure_value",
+    "running_value",
+    "no_data_value",
+    "ignore_case",
+    "rules",
+)
+#: parameter → outcome, in the order in which they are asked.
+_VALUES = {
+    "completion_value": Outcome.SUCCESS,
+    "failure_value": Outcome.FAILURE,
+    "no_data_value": Outcome.NO_DATA,
+    "running_value": Outcome.RUNNING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    What an answer means.
+
+    :param outcome: the meaning.
+    :param value: the status value found; the outcome if a rule alone has decided; None if there is none.
+    :param known: whether a rule or a value said so; otherwise the job is taken to be running still.
+    """
+
+    outcome: Outcome
+    value: JsonValue = None
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPolicy:
+    """
+    How the answers of one API are to be read.
+
+    :param rules: asked first, in order.
+    :param key: where the status is; None where rules alone decide.
+    :param meanings: comparable status value → outcome.
+    :param closed: whether a status that isn't among the meanings is a failure (``running_value`` was given).
+    :param ignore_case: compare strings without regard to case.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    key: Selection | None = None
+    meanings: Mapping[str, Outcome] | None = None
+    closed: bool = False
+    ignore_case: bool = False
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> StatusPolicy:
+        """
+        Read the status parameters.
+
+        :param given: a mapping with keys of :data:`STATUS_PARAMETERS`.
+        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
+        :raises ConfigurationError: on values without a key, or a value with two meanings.
+        """
+        ignore_case = given.get("ignore_case") or False
+        if not isinstance(ignore_case, bool):
+            raise ConfigurationError(f"ignore_case: has to be True or False, not {ignore_case!r}")
+        meanings: dict[str, Outcome] = {}
+        says: dict[str, str] = {}
+        for name, outcome in _VALUES.items():
+            for value in as_list(given.get(name)):
+                if not is_scalar(value):
+                    raise ConfigurationError(
+                        f"{name}: has to be a string, a number or a boolean, or a list of these, not {value!r};"
+                        " where there is more to compare, use rules"
+                    )
+                text = comparable(value, ignore_case=ignore_case)
+                if says.get(text, name) != name:
+                    raise ConfigurationError(f"{name}: {value!r} is also a {says[text]}; a status has one meaning")
+                meanings[text] = outcome
+                says[text] = name
+        key = Selection.parse_optional(given.get("completion_key"), "completion_key")
+        if complete and meanings and key is None:
+            first = next(iter(says.values()))
+            raise ConfigurationError(f"{first}: needs completion_key, the selector of the status it is compared with")
+        if complete and key is not None and Outcome.SUCCESS not in meanings.values() and not given.get("rules"):
+            raise ConfigurationError(
+                "completion_key: needs completion_value, the value of it that means the job is done (or rules)"
+            )
+        return cls(
+            rules.parse_rules(given.get("rules"), ignore_case=ignore_case),
+            key,
+            meanings,
+            given.get("running_value") is not None,
+            ignore_case,
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing says what an answer means."""
+        return not self.rules and self.key is None
+
+    def judge(self, response: Response, variables: Variables) -> Verdict:
+        """
+        Say what an answer means.
+
+        :raises ContentError: where the body can't be read.
+        """
+        rule = rules.first_match(self.rules, response, variables)
+        is_error = response.status >= 400  # noqa: PLR2004 - the errors
+        if rule is not None and rule.tests_status_code and rule.outcome.is_final and is_error:
+            # An error page needn't hold a status; that it is one was decided by its code.
+            return Verdict(rule.outcome, str(rule.outcome))
+        value = self._status(response, variables, lenient=rule is not None)
+        if rule is not None:
+            return Verdict(rule.outcome, str(rule.outcome) if value is None else value)
+        meanings = self.meanings or {}
+        # Nothing found is no status, even where one is called "null".
+        outcome = None if value is None else meanings.get(comparable(value, ignore_case=self.ignore_case))
+        if outcome is not None:
+            return Verdict(outcome, value)
+        return Verdict(Outcome.FAILURE if self.closed else Outcome.RUNNING, value, known=False)
+
+    def _status(self, response: Response, variables: Variables, *, lenient: bool) -> JsonValue:
+        if self.key is None:
+            return None
+        try:
+            return self.key.value(response, variables)
+        except AsyncApiError:
+            # A rule has decided already (202 with an empty body): the status is only shown.
+            if lenient:
+                return None
+            raise

@@ -1,0 +1,80 @@
+"""How far the remote job is, in the forms in which APIs say it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
+from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
+from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.templates import Variables
+
+_PERCENT = re.compile(r"([\d.]+)\s*%")
+_PART_OF = re.compile(r"(\d+)\s*(?:/|of)\s*(\d+)")
+_FORMS = ({"percent"}, {"fraction"}, {"done", "total"}, {"pending", "total"})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """
+    Where the progress is found.
+
+    Written as a selector (of a percentage, ``"45 %"``, or ``"3/10"``), or as a mapping of selectors:
+    ``{"percent": …}``, ``{"fraction": …}``, ``{"done": …, "total": …}``, ``{"pending": …, "total": …}``.
+    """
+
+    parts: Mapping[str, Selection]
+
+    @classmethod
+    def parse(cls, given: Any) -> Progress | None:
+        """
+        Read the ``progress`` parameter.
+
+        :raises ConfigurationError: on another form.
+        """
+        if given is None:
+            return None
+        if not isinstance(given, Mapping):
+            return cls({"percent": Selection.parse(given, "progress")})
+        if set(given) not in _FORMS:
+            forms = ", ".join(" and ".join(sorted(form)) for form in _FORMS)
+            raise ConfigurationError(
+                f"progress: has to be a selector or a mapping with {forms}; it has {sorted(map(str, given))}"
+            )
+        return cls({name: Selection.parse(value, f"progress[{name!r}]") for name, value in given.items()})
+
+    def fraction(self, response: Response, variables: Variables) -> float | None:
+        """Give the progress from 0 to 1; None where the answer doesn't tell."""
+        try:
+            values = {name: selection.value(response, variables) for name, selection in self.parts.items()}
+        except ContentError:
+            return None
+        if "percent" in values:
+            found = _read_text(values["percent"])
+        elif "fraction" in values:
+            found = as_number(values["fraction"])
+        else:
+            found = _ratio(values)
+        return None if found is None else round(min(1.0, max(0.0, found)), 4)
+
+
+def _read_text(value: JsonValue) -> float | None:
+    if isinstance(value, str):
+        if match := _PERCENT.fullmatch(value.strip()):
+            number = as_number(match[1])
+            return None if number is None else number / 100
+        if match := _PART_OF.fullmatch(value.strip()):
+            return _ratio({"done": match[1], "total": match[2]})
+    number = as_number(value)
+    return None if number is None else number / 100
+
+
+def _ratio(values: Mapping[str, JsonValue]) -> float | None:
+    total, done, pending = (as_number(values.get(name)) for name in ("total", "done", "pending"))
+    if pending is not None and total is not None:
+        done = total - pending
+    return None if done is None or not total else done / total

@@ -1,0 +1,290 @@
+"""
+Rules: what an answer means, where single values can't say it.
+
+A rule is plain data::
+
+    {"selector": "numError", "gt": 0, "outcome": "failure"}
+    {"selector": "status_code", "in": [202], "outcome": "running"}
+    {"selector": "$.parts[*].state", "in": ["DONE"], "over": "all", "outcome": "success"}
+    {
+        "all": [{"selector": "status", "in": "completed"}, {"selector": "userErrors", "exists": True}],
+        "outcome": "failure",
+    }
+
+The first rule that matches decides. On an error status (400 and above) rules that don't test ``status_code`` are asked
+too if they can read the answer, and find something in it that is no success; but not on the codes of
+:data:`NOT_ABOUT_THE_JOB`, whose body a gateway, a rate limiter or an authorization server has written. From 500 on only
+those are asked that look for a value by ``in`` or ``matches``: many a framework's own error page has an ``error``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError
+from airflow_provider_asyncapi.core.http import documents
+from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_number, as_text, comparable, is_scalar
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern
+from airflow_provider_asyncapi.core.selectors.selection import STATUS_CODE, Selection
+from airflow_provider_asyncapi.core.templates import Variables
+
+_ERROR_STATUS = 400
+_SERVER_ERROR = 500
+#: Refused credentials, and "come again later" (RFC 9110, section 15.5 and 15.6; RFC 8470; RFC 6585).
+NOT_ABOUT_THE_JOB = frozenset({401, 403, 407, 408, 425, 429, 502, 503, 504, 511})
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """
+    One test of what a selector finds.
+
+    :param selection: where the values are.
+    :param operator: a key of :data:`OPERATORS`.
+    :param operand: what to compare with.
+    :param over: ``any`` or ``all`` of the values found have to pass; if none is found, only ``exists: False`` passes,
+        and ``not_in`` doesn't either.
+    :param ignore_case: compare strings without regard to case.
+    """
+
+    selection: Selection
+    operator: str
+    operand: Any
+    over: str = "any"
+    ignore_case: bool = False
+
+    @classmethod
+    def parse(cls, given: Any, where: str, *, ignore_case: bool = False, also: tuple[str, ...] = ()) -> Condition:
+        """
+        Read a condition from plain data.
+
+        :param also: further keys that the caller reads itself.
+        :raises ConfigurationError: naming what is wrong with it.
+        """
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(f"{where}: has to be a mapping, not {given!r}")
+        operators = [key for key in given if key in OPERATORS]
+        unknown = set(given) - set(OPERATORS) - {"selector", "over", *also}
+        if unknown or len(operators) != 1 or "selector" not in given:
+            raise ConfigurationError(
+                f"{where}: has to have a selector and one of {', '.join(OPERATORS)}, and may have over"
+                f" ('any' or 'all'); it has {', '.join(map(repr, given)) or 'nothing'}"
+            )
+        (operator,) = operators
+        over = given.get("over", "any")
+        if over not in ("any", "all"):
+            raise ConfigurationError(f"{where}: over has to be 'any' or 'all', not {over!r}")
+        operand = _OPERANDS[operator](given[operator], where, operator)
+        return cls(Selection.parse(given["selector"], where), operator, operand, over, ignore_case)
+
+    @property
+    def tests_status_code(self) -> bool:
+        """Whether the HTTP status code is what is tested."""
+        return any(selector.text == STATUS_CODE for selector in self.selection.selectors)
+
+    def values(self, response: Response, variables: Variables) -> list[JsonValue]:
+        """Give the values to test: what the selector finds, a list taken apart."""
+        return as_list(self.selection.value(response, variables))
+
+    def passes(self, value: JsonValue) -> bool:
+        """Tell whether one value passes."""
+        return OPERATORS[self.operator](value, self.operand, self.ignore_case)
+
+    def holds(self, response: Response, variables: Variables) -> bool:
+        """Tell whether the response passes."""
+        if self.operator == "exists":
+            return _exists(self.selection.value(response, variables)) is self.operand
+        values = self.values(response, variables)
+        return bool(values) and (all if self.over == "all" else any)(map(self.passes, values))
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    Conditions that all have to hold, and what it means when they do.
+
+    :param conditions: tested in order; the first that fails ends the test.
+    :param outcome: what the answer means.
+    """
+
+    conditions: tuple[Condition, ...]
+    outcome: Outcome
+
+    @classmethod
+    def parse(cls, given: Any, where: str, *, ignore_case: bool = False) -> Rule:
+        """
+        Read a rule from plain data.
+
+        :raises ConfigurationError: naming what is wrong with it.
+        """
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(f"{where}: a rule has to be a mapping, not {given!r}")
+        outcomes = ", ".join(Outcome)
+        if given.get("outcome") not in list(Outcome):
+            raise ConfigurationError(f"{where}: outcome {given.get('outcome')!r} isn't one of {outcomes}")
+        if "all" in given:
+            parts = given["all"]
+            if set(given) != {"all", "outcome"} or not isinstance(parts, list | tuple) or not parts:
+                raise ConfigurationError(f"{where}: beside outcome, all has to be a list of conditions and stand alone")
+            conditions = [
+                Condition.parse(part, f"{where}.all[{index}]", ignore_case=ignore_case)
+                for index, part in enumerate(parts)
+            ]
+        else:
+            conditions = [Condition.parse(given, where, ignore_case=ignore_case, also=("outcome",))]
+        return cls(tuple(conditions), Outcome(given["outcome"]))
+
+    @property
+    def tests_status_code(self) -> bool:
+        """Whether the HTTP status code is among what is tested."""
+        return any(condition.tests_status_code for condition in self.conditions)
+
+    @property
+    def may_read_errors(self) -> bool:
+        """Whether an error answer may match: not if that would be a success, or if nothing has to be found in it."""
+        finds = any(condition.operator != "exists" or condition.operand for condition in self.conditions)
+        return finds and self.outcome is not Outcome.SUCCESS
+
+    @property
+    def names_a_value(self) -> bool:
+        """Whether it looks for a value that it names, which a framework's own error page hasn't got by chance."""
+        return any(condition.operator in ("in", "matches") for condition in self.conditions)
+
+    def matches(self, response: Response, variables: Variables) -> bool:
+        """
+        Return whether all conditions hold.
+
+        :raises ContentError: if the body can't be read; on an error status that only means that the rule doesn't match,
+            unless it tests the status code.
+        """
+        if response.status < _ERROR_STATUS or self.tests_status_code:
+            return self._holds(response, variables)
+        if response.status in NOT_ABOUT_THE_JOB or not self.may_read_errors or documents.is_html(response.body):
+            return False
+        if response.status >= _SERVER_ERROR and not self.names_a_value:
+            return False
+        try:
+            return self._holds(response, variables)
+        except ContentError:
+            return False
+
+    def _holds(self, response: Response, variables: Variables) -> bool:
+        # The status code is tested first: where it doesn't fit, the body isn't read.
+        ordered = sorted(self.conditions, key=lambda condition: condition.selection.needs_body)
+        return all(condition.holds(response, variables) for condition in ordered)
+
+
+def parse_rules(given: Any, where: str = "rules", *, ignore_case: bool = False) -> tuple[Rule, ...]:
+    """
+    Read an ordered list of rules.
+
+    :raises ConfigurationError: naming the rule by its index.
+    """
+    if given is None:
+        return ()
+    if not isinstance(given, list | tuple):
+        raise ConfigurationError(f"{where}: has to be a list of rules, not {type(given).__name__}")
+    return tuple(Rule.parse(rule, f"{where}[{index}]", ignore_case=ignore_case) for index, rule in enumerate(given))
+
+
+def first_match(rules: tuple[Rule, ...], response: Response, variables: Variables) -> Rule | None:
+    """
+    Give the first rule that matches.
+
+    :raises ContentError: where a rule needs the body and that can't be read, unless the body is empty (a 202 may well
+        be) and a later rule matches without it.
+    """
+    unreadable: ContentError | None = None
+    for rule in rules:
+        try:
+            if rule.matches(response, variables):
+                return rule
+        except ContentError as error:
+            if response.body.strip():
+                raise
+            unreadable = unreadable or error
+    if unreadable is not None:
+        raise unreadable
+    return None
+
+
+def _exists(value: JsonValue) -> bool:
+    """Tell whether there is something: an empty list, object or string (``userErrors: []``) is nothing."""
+    return value is not None and value not in ([], {}, "")
+
+
+def _in(value: JsonValue, operand: list[Any], ignore_case: bool) -> bool:
+    found = comparable(value, ignore_case=ignore_case)
+    return any(found == comparable(item, ignore_case=ignore_case) for item in operand)
+
+
+def _greater(value: JsonValue, operand: float, _ignore_case: bool) -> bool:
+    number = as_number(value)
+    return number is not None and number > operand
+
+
+def _less(value: JsonValue, operand: float, _ignore_case: bool) -> bool:
+    number = as_number(value)
+    return number is not None and number < operand
+
+
+def _matches(value: JsonValue, operand: str, ignore_case: bool) -> bool:
+    return parse_pattern(operand, ignore_case=ignore_case).matches(as_text(value))
+
+
+#: operator → test of (value, operand, ignore_case).
+OPERATORS: Mapping[str, Callable[[JsonValue, Any, bool], bool]] = {
+    "in": _in,
+    "not_in": lambda value, operand, ignore_case: not _in(value, operand, ignore_case),
+    "exists": lambda value, operand, _: _exists(value) is operand,
+    "gt": _greater,
+    "lt": _less,
+    "matches": _matches,
+}
+
+
+def _list_operand(given: Any, where: str, operator: str) -> list[Any]:
+    values = as_list(given)
+    if not values or not all(map(is_scalar, values)):
+        raise ConfigurationError(
+            f"{where}: {operator} needs a string, a number or a boolean, or a list of these, not {given!r};"
+            " null counts as nothing, which exists tests"
+        )
+    return values
+
+
+def _number_operand(given: Any, where: str, operator: str) -> float:
+    number = as_number(given)
+    if number is None:
+        raise ConfigurationError(f"{where}: {operator} needs a number, not {given!r}")
+    return number
+
+
+def _bool_operand(given: Any, where: str, operator: str) -> bool:
+    if not isinstance(given, bool):
+        raise ConfigurationError(f"{where}: {operator} has to be True or False, not {given!r}")
+    return given
+
+
+def _pattern_operand(given: Any, where: str, operator: str) -> str:
+    if not isinstance(given, str):
+        raise ConfigurationError(f"{where}: {operator} needs a regular expression, not {given!r}")
+    try:
+        parse_pattern(given)
+    except SelectorError as error:
+        raise ConfigurationError(f"{where}: {operator} needs a regular expression: {error}") from None
+    return given
+
+
+_OPERANDS: Mapping[str, Callable[[Any, str, str], Any]] = {
+    "in": _list_operand,
+    "not_in": _list_operand,
+    "exists": _bool_operand,
+    "gt": _number_operand,
+    "lt": _number_operand,
+    "matches": _pattern_operand,
+}

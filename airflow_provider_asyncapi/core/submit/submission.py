@@ -1,0 +1,162 @@
+"""What is known of a submission: kept from try to try, so that a job is submitted once."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+from urllib.parse import parse_qsl
+
+from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.errors import HandleError
+from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.jobs.layouts import read_fields
+from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
+
+#: Of the layout; see :mod:`~.layouts`.
+VERSION = 1
+#: Parts of a request that are told apart at most, and the longest name of one, in characters.
+_MOST_PARTS, _LONGEST_NAME = 100, 60
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """
+    How far a submission has come.
+
+    :param key: the idempotency key, fixed before the first request.
+    :param generation: a number that rises when a user clears the task; what is known of an earlier one doesn't count.
+        None if the record can't be read.
+    :param fingerprint: tells whether the request is still the same; empty where nobody kept it.
+    :param answered: how many of the requests (the submit, then each ``start``) the API has answered.
+    :param sent: whether the next one may have been sent.
+    :param sent_at: when the first was, in seconds since the epoch.
+    :param handle: the job, once it has an identifier.
+    :param callbacks: the digests of the callback URLs that were given away, one for each try that sent something.
+    :param connection: the connection that says how callbacks are signed.
+    :param parts: tells which part of the request has changed, if any has: a short digest by the name of each part.
+    :param clears: how often any task of the DAG run had been cleared; None if nobody has kept it.
+    :param problem: why the answer to the submit holds no job that could be kept; empty if there was no such answer.
+    """
+
+    key: str
+    generation: int | None = 0
+    fingerprint: str = ""
+    answered: int = 0
+    sent: bool = False
+    sent_at: float | None = None
+    handle: JobHandle | None = None
+    callbacks: tuple[str, ...] = ()
+    connection: str = ""
+    problem: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    clears: int | None = None
+
+    @classmethod
+    def parse(cls, given: Any) -> Submission | None:
+        """
+        Read what was kept.
+
+        A record that can't be read counts as one of a job that may have been submitted.
+
+        :raises NewerLayoutError: if a newer version of this provider has kept it, and this one can't read it.
+        """
+        if not given:
+            return None
+        fields: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+        key, generation = str(fields.get("key", "")), fields.get("generation")
+        doubtful = cls(key, generation if isinstance(generation, int) else None, sent=True)
+        names = [each.name for each in dataclasses.fields(cls)]
+        try:
+            fields = read_fields(fields, "the record of the submission", version=VERSION, known=names)
+            return dataclasses.replace(
+                doubtful,
+                fingerprint=str(fields["fingerprint"]),
+                answered=int(fields["answered"]),
+                sent=bool(fields["sent"]),
+                sent_at=None if fields["sent_at"] is None else float(fields["sent_at"]),
+                handle=None if fields["handle"] is None else JobHandle.parse(fields["handle"]),
+                callbacks=tuple(map(str, fields.get("callbacks", ()))),
+                connection=str(fields.get("connection", "")),
+                problem=str(fields.get("problem", "")),
+                parts={str(name): str(digest) for name, digest in dict(fields.get("parts") or {}).items()},
+                clears=None if fields.get("clears") is None else int(fields["clears"]),
+            )
+        except (KeyError, TypeError, ValueError, HandleError):
+            return doubtful
+
+    def dump(self) -> dict[str, JsonValue]:
+        """Give the record as plain data, without a secret."""
+        return {
+            "version": VERSION,
+            "key": self.key,
+            "generation": self.generation,
+            "fingerprint": self.fingerprint,
+            "answered": self.answered,
+            "sent": self.sent,
+            "sent_at": self.sent_at,
+            "handle": None if self.handle is None else self.handle.dump(),
+            "callbacks": list(self.callbacks),
+            "connection": self.connection,
+            "problem": self.problem,
+            "parts": dict(self.parts),
+            "clears": self.clears,
+        }
+
+    def differences(self, other: Submission) -> list[str]:
+        """Return the names of the parts in which two requests differ, as far as both records tell."""
+        if not self.parts or not other.parts:
+            return []
+        return sorted(name for name in {**self.parts, **other.parts} if self.parts.get(name) != other.parts.get(name))
+
+    def of_another_request(self) -> Submission:
+        """Give the record of a new job under a key of its own: an API takes one key for one request only."""
+        return dataclasses.replace(self, key=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/{self.fingerprint}")))
+
+
+def fingerprint(api: Api, request: Request) -> str:
+    """Give a text that is the same for the same request; secrets don't count, so nobody can guess one by it."""
+    headers = sorted(
+        (name.lower(), value) for name, value in request.with_default_headers().headers if not is_sensitive_name(name)
+    )
+    shown = [request.method, request.url, repr(headers), (request.body or b"").decode("latin-1")]
+    return hashlib.sha256("\0".join(map(api.redact, shown)).encode()).hexdigest()[:32]
+
+
+def part_digests(api: Api, request: Request) -> dict[str, str]:
+    """
+    Return a short digest of each part of a request: of its address, parameters, header fields, and keys of its body.
+
+    A digest tells that a part has changed. It has 16 bits, too few to guess a value by.
+    """
+    address, _, query = request.url.partition("?")
+    headers = [(name, value) for name, value in request.headers if not is_sensitive_name(name)]
+    parts = [("method", request.method), ("endpoint", address)]
+    parts += [(f"query_params.{name}", value) for name, value in parse_qsl(query, keep_blank_values=True)]
+    parts += [(f"headers.{name.lower()}", value) for name, value in headers]
+    parts += _body_parts(request.body or b"")
+    values: dict[str, str] = {}
+    for name, value in parts:
+        shown = shorten(api.redact(name), _LONGEST_NAME)
+        values[shown] = f"{values.get(shown, '')}\0{value}"
+    return {
+        name: hashlib.sha256(api.redact(value).encode("utf-8", "surrogatepass")).hexdigest()[:4]
+        for name, value in islice(values.items(), _MOST_PARTS)
+    }
+
+
+def _body_parts(body: bytes) -> list[tuple[str, str]]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return [("body", body.decode("latin-1"))]
+    if not isinstance(content, dict):
+        return [("body", body.decode("latin-1"))]
+    return [(f"json.{name}", json.dumps(value)) for name, value in content.items()]

@@ -1,0 +1,37 @@
+"""Give a job up: stop it, unless it is over already."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.effects import Flow, Log
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.wait.flow import ask_once, stop
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
+
+
+def abandon(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) -> Flow[bool]:
+    """
+    Cancel a job that nobody waits for any more, where the plan says how.
+
+    It is polled once more before: the request that stops a running job may delete the result of one that is over.
+
+    :param reason: why, for the log.
+    :return: whether the API agreed to a cancel.
+    """
+    if plan.cancel is None:
+        return False
+    if plan.polls and not handle.outcome.is_final:
+        try:
+            handle = yield from ask_once(api, plan, handle)
+        except AsyncApiError:
+            # It may run, so it is cancelled.
+            pass
+        else:
+            if handle.outcome.is_final:
+                job = f"Job {api.redact(str(handle.identifier))}"
+                yield Log(logging.INFO, f"{job} is over, so it isn't cancelled ({reason})")
+                return False
+    return (yield from stop(api, plan, handle, reason)).is_accepted

@@ -1,0 +1,55 @@
+"""Further requests of a wait: what a success is worth, and why a job failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.json_values import as_list
+from airflow_provider_asyncapi.core.requests.step import Step
+from airflow_provider_asyncapi.core.status.policy import STATUS_PARAMETERS, StatusPolicy
+
+STATUS_DETAILS = "status_details"
+FAILURE_DETAILS = "failure_details"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusDetails:
+    """
+    The request that is sent when the status says success, and whose answer decides.
+
+    :param step: the request, and what to take from its answer.
+    :param policy: what its answer means; an empty one leaves the success a success.
+    """
+
+    step: Step
+    policy: StatusPolicy
+
+    @classmethod
+    def parse(cls, given: Any) -> StatusDetails | None:
+        """
+        Read the parameter ``status_details``; None if there is none.
+
+        :raises ConfigurationError: naming the part that is wrong.
+        """
+        if given is None:
+            return None
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(f"{STATUS_DETAILS}: has to be a mapping that describes a request, not {given!r}")
+        status = {name: value for name, value in given.items() if name in STATUS_PARAMETERS}
+        step = Step.parse({name: value for name, value in given.items() if name not in status}, STATUS_DETAILS)
+        try:
+            return cls(step, StatusPolicy.parse(status))
+        except ConfigurationError as error:
+            raise error.with_message(f"{STATUS_DETAILS}: {error}") from None
+
+
+def parse_failure_details(given: Any) -> tuple[Step, ...]:
+    """
+    Read the parameter ``failure_details``: the requests that find out why a job failed, in order.
+
+    :raises ConfigurationError: naming the part that is wrong.
+    """
+    return tuple(Step.parse(step, FAILURE_DETAILS) for step in as_list(given))

@@ -1,0 +1,39 @@
+"""Fetch a result as the hook's method does: parameters in, a value or a manifest out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.exceptions import to_airflow
+from airflow_provider_asyncapi.hooks.calls import check_names, describe
+from airflow_provider_asyncapi.results.fetching import Limits, fetch
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.hooks.running import FlowRunner
+
+_LIMITS = tuple(each.name for each in dataclasses.fields(Limits))
+_PARAMETERS = {*FetchPlan.parameters, "destination", *_LIMITS} - {"capture"}
+
+
+def fetch_with(hook: FlowRunner, job: Any, profile: str | None, parameters: Mapping[str, Any]) -> JsonValue:
+    """
+    Fetch a result as the hook's method does.
+
+    :param profile: the profile that fills in the parameters that are left out.
+    :param parameters: those of the fetch operator.
+    """
+    try:
+        given = check_names("fetch_result", parameters, _PARAMETERS)
+        destination = given.pop("destination", None)
+        limits = Limits(**{name: given.pop(name) for name in _LIMITS if name in given})
+        plan = FetchPlan.parse(describe(hook.api, "fetch", profile, given))
+        handle = JobHandle.parse(job)
+    except AsyncApiError as error:
+        raise to_airflow(error) from error
+    return fetch(hook, plan, handle, destination, limits)

@@ -1,0 +1,1 @@
+"""Results on the worker: fetched, unpacked, and written to their destination."""

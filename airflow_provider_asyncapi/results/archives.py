@@ -1,0 +1,393 @@
+"""Unpacking: what an archive may do to its destination is nothing but put files into it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
+from airflow_provider_asyncapi.core.http.compression import GZIP_MAGIC, Inflater
+from airflow_provider_asyncapi.core.http.filenames import MemberNames, shown_member
+from airflow_provider_asyncapi.results.destination import Account, DraftFile, Stored
+
+_CHUNK = 1024 * 1024
+_ENCRYPTED = 0x1
+_AES = 99
+#: The ratio of a small archive says nothing: it is taken for one of so many bytes.
+_SMALL = 1024
+#: What may stand between two members of a tar archive: headers, long names, attributes.
+_LARGEST_HEADERS, _TAR_PIECE = 1024 * 1024, 256 * 1024
+#: What zipfile, tarfile and the modules that they unpack with raise on bytes that are no archive.
+_BROKEN = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+    OverflowError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What an archive may hold.
+
+    :param max_bytes: of all members together.
+    :param max_members: how many files there may be.
+    :param max_ratio: how many times larger than the archive they may be.
+    """
+
+    max_bytes: float
+    max_members: int
+    max_ratio: float
+
+    def account(self, packed: int) -> Account:
+        """Give what counts the members of an archive of so many bytes."""
+        return Account(min(self.max_bytes, max(packed, _SMALL) * self.max_ratio))
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """
+    One file of an archive, checked.
+
+    :param shown: its name for messages.
+    :param path: its place below the destination.
+    :param size: how many bytes it says that it has.
+    :param open: opens it.
+    """
+
+    shown: str
+    path: tuple[str, ...]
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+Unpacked = list[tuple[tuple[str, ...], Stored]]
+
+
+def unpack(archive: Stored, into: Path, limits: Limits, password: bytes | None = None) -> Unpacked:
+    """
+    Unpack a zip or tar archive, the latter packed by gzip or not, into a folder.
+
+    :param into: the folder; files get names of our own there.
+    :param limits: what the archive may hold.
+    :param password: of encrypted members, where there is one.
+    :return: the path of each member below the destination, and its file.
+    :raises ArchiveError: naming the member that is refused or broken.
+    :raises ResultTooLargeError: where there is too much.
+    """
+    members = _zip_members if is_zip(archive.path) else _tar_members
+    account = limits.account(archive.size)
+    unpacked: Unpacked = []
+    for member in members(archive.path, limits.max_members, password):
+        draft = DraftFile(into / f"member-{len(unpacked)}.part", account)
+        try:
+            _extract(member, draft)
+        finally:
+            draft.close()
+        unpacked.append((member.path, draft.finish()))
+    return unpacked
+
+
+def is_zip(path: Path) -> bool:
+    """Tell whether a file is a zip archive."""
+    return zipfile.is_zipfile(path)
+
+
+def is_tar(path: Path) -> bool:
+    """Tell whether a file is a tar archive, packed by gzip or not; an empty one is, too."""
+    try:
+        with _unzipped(path) as file, tarfile.open(fileobj=_Bounded(file), mode="r|"):
+            return True
+    except (*_BROKEN, ArchiveError):
+        return False
+
+
+class GunzippingDraft(DraftFile):
+    """
+    A file of which gzip is undone while it is written; one that isn't gzip is kept as it is.
+
+    :param path: where it is written.
+    :param limits: what it may unpack to.
+    """
+
+    def __init__(self, path: Path, account: Account, limits: Limits) -> None:
+        super().__init__(path, account)
+        self._limits = limits
+        self._begin()
+
+    def _begin(self) -> None:
+        self._taken, self._first, self._is_other = 0, b"", False
+        self._inflater: Inflater | None = None
+
+    def expect(self, size: int | None) -> None:
+        """Know nothing of the size before it is unpacked."""
+
+    def restart(self) -> None:
+        """Forget what was written: the transfer begins again."""
+        super().restart()
+        self._begin()
+
+    def write(self, chunk: bytes) -> None:
+        """
+        Take the next packed bytes.
+
+        :raises ArchiveError: where they are broken.
+        :raises ResultTooLargeError: where they unpack to too much.
+        """
+        if self._inflater is None and not self._is_other:
+            self._first += chunk
+            if len(self._first) < len(GZIP_MAGIC):
+                return
+            chunk, self._first = self._first, b""
+            self._is_other = not chunk.startswith(GZIP_MAGIC)
+            self._inflater = None if self._is_other else Inflater()
+        if self._inflater is None:
+            super().write(chunk)
+            return
+        self._taken += len(chunk)
+        try:
+            for piece in self._inflater.feed(chunk):
+                super().write(piece)
+                if self.size > max(self._taken, _SMALL) * self._limits.max_ratio:
+                    raise ResultTooLargeError("max_ratio: the gzip file unpacks to more than allowed; nothing was kept")
+        except zlib.error as error:
+            raise ArchiveError(f"the gzip file is broken: {error}; nothing was kept") from error
+
+    def finish(self) -> Stored:
+        """
+        Close the file, and give what it has become.
+
+        :raises ArchiveError: where it ends too early.
+        """
+        if self._inflater is not None and self._inflater.is_open:
+            raise ArchiveError("the gzip file is broken: it ends too early; nothing was kept")
+        super().write(self._first)
+        return super().finish()
+
+
+def _extract(member: _Member, draft: DraftFile) -> None:
+    with _reading(member.shown):
+        source = member.open()
+    with source:
+        while True:
+            with _reading(member.shown):
+                chunk = source.read(_CHUNK)
+            if not chunk:
+                break
+            try:
+                draft.write(chunk)
+            except ResultTooLargeError as error:
+                raise ResultTooLargeError(f"{error} (at {member.shown})") from None
+    if draft.size != member.size:
+        raise ArchiveError(
+            f"{member.shown} is broken: it has {draft.size} bytes and says {member.size}; nothing was kept"
+        )
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        raise ArchiveError(f"{what} is broken: {error}; nothing was kept") from error
+
+
+def _shown(name: str) -> str:
+    return f"the archive's member {shown_member(name)}"
+
+
+def _zip_members(path: Path, max_members: int, password: bytes | None) -> Iterator[_Member]:
+    """Check all members before the first is unpacked."""
+    with _reading("the archive"):
+        _check_directory(path, max_members)
+        opened = zipfile.ZipFile(path)
+    with opened:
+        members = [member for member in opened.infolist() if not member.is_dir()]
+        _check_count(len(members), max_members)
+        names = MemberNames(max_members)
+        checked = []
+        for member in members:
+            # As it stands in the archive: zipfile's own has been cut at a NUL.
+            name = member.orig_filename
+            if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
+                raise ArchiveError(f"{_shown(name)} is a link or a device, which isn't unpacked")
+            _check_encryption(member, password)
+            _check_compression(member)
+            checked.append(_Member(_shown(name), names.add(name), member.file_size, _opener(opened, member, password)))
+        yield from checked
+
+
+def _opener(opened: zipfile.ZipFile, member: zipfile.ZipInfo, password: bytes | None) -> Callable[[], IO[bytes]]:
+    return lambda: opened.open(member, pwd=password)
+
+
+def _check_encryption(member: zipfile.ZipInfo, password: bytes | None) -> None:
+    if not member.flag_bits & _ENCRYPTED:
+        return
+    if member.compress_type == _AES:
+        raise ArchiveError(
+            f"{_shown(member.orig_filename)} is encrypted by AES, which isn't undone here; fetch the archive whole with"
+            " unpack=False"
+        )
+    if password is None:
+        raise ArchiveError(
+            f"{_shown(member.orig_filename)} is encrypted; put archive_password into the connection's secrets, or fetch"
+            " the archive whole with unpack=False"
+        )
+
+
+def _check_compression(member: zipfile.ZipInfo) -> None:
+    # Of these alone zipfile undoes a piece at a time: a kilobyte of bzip2 may become gigabytes in memory at once.
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        name = zipfile.compressor_names.get(member.compress_type, f"method {member.compress_type}")  # type: ignore[attr-defined]
+        raise ArchiveError(
+            f"{_shown(member.orig_filename)} is packed by {name}, which isn't undone here; fetch the archive whole with"
+            " unpack=False"
+        )
+
+
+def _check_count(count: int, max_members: int) -> None:
+    if count > max_members:
+        raise ResultTooLargeError(
+            f"max_members: the archive holds {count} files or more, and {max_members} are allowed; nothing was kept"
+        )
+
+
+def _check_entries(files: int, folders: int, max_members: int) -> None:
+    """Count an archive's entries; folders count too, at some point: each takes memory, or time, like a file."""
+    _check_count(max(files, (files + folders) // 10), max_members)
+
+
+#: End of the central directory, its 64-bit form and that one's locator, and an entry (APPNOTE.TXT, section 4.3).
+_END, _END64_LOCATOR = struct.Struct("<4s4H2LH"), struct.Struct("<4sLQL")
+_END64, _ENTRY = struct.Struct("<4sQ2H2L4Q"), struct.Struct("<4s24x3H12x")
+_LONGEST_COMMENT = 65535
+
+
+def _check_directory(path: Path, max_members: int) -> None:
+    """
+    Count the entries of a zip archive's directory without keeping them: zipfile reads all at once into memory.
+
+    What can't be read here is left to zipfile, which says what is wrong.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        tail_at = max(0, size - _LONGEST_COMMENT - _END.size)
+        file.seek(tail_at)
+        tail = file.read()
+        end_at = tail.rfind(b"PK\5\6")
+        if end_at < 0 or len(tail) - end_at < _END.size:
+            return
+        directory_size = _END.unpack_from(tail, end_at)[5]
+        directory_end = tail_at + end_at
+        if end_at >= _END64_LOCATOR.size:
+            magic, *_ = _END64_LOCATOR.unpack_from(tail, end_at - _END64_LOCATOR.size)
+            if magic == b"PK\6\7":
+                directory_end -= _END64_LOCATOR.size + _END64.size
+                file.seek(max(directory_end, 0))
+                record = file.read(_END64.size)
+                if len(record) == _END64.size and record.startswith(b"PK\6\6"):
+                    directory_size = _END64.unpack(record)[8]
+        file.seek(max(directory_end - directory_size, 0))
+        count = folders = 0
+        while file.tell() < directory_end:
+            entry = file.read(_ENTRY.size)
+            if len(entry) < _ENTRY.size or not entry.startswith(b"PK\1\2"):
+                return
+            _, name_size, *more = _ENTRY.unpack(entry)
+            name = file.read(name_size)
+            file.seek(sum(more), io.SEEK_CUR)
+            count += 1
+            folders += name.endswith(b"/")
+            _check_entries(count - folders, folders, max_members)
+
+
+class _Bounded(io.RawIOBase):
+    """
+    The bytes of a tar archive, of which only so many are given for headers: tarfile reads those into memory.
+
+    :param source: the archive.
+    """
+
+    def __init__(self, source: BinaryIO | gzip.GzipFile) -> None:
+        self._source = source
+        self._left: int | None = _LARGEST_HEADERS
+
+    def headers_come(self) -> None:
+        """Take notice that headers come next."""
+        self._left = _LARGEST_HEADERS
+
+    def content_comes(self) -> None:
+        """Take notice that a member's content comes next, which isn't read into memory."""
+        self._left = None
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self._left is not None:
+            self._left -= size
+            if self._left < 0:
+                raise ArchiveError(f"the archive's headers take more than {_LARGEST_HEADERS} bytes; nothing was kept")
+        return self._source.read(size)
+
+
+def _unzipped(path: Path) -> BinaryIO | gzip.GzipFile:
+    with path.open("rb") as file:
+        is_gzip = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    return gzip.open(path) if is_gzip else path.open("rb")
+
+
+def _tar_members(path: Path, max_members: int, _password: bytes | None) -> Iterator[_Member]:
+    """Give the members as they come, each checked before it is unpacked: a tar archive has no directory."""
+    names, count, folders = MemberNames(max_members), 0, 0
+    with _unzipped(path) as source:
+        bounded = _Bounded(source)
+        with _reading("the archive"):
+            opened = tarfile.open(fileobj=bounded, mode="r|", bufsize=_TAR_PIECE)  # noqa: SIM115 - closed below
+        with opened:
+            while True:
+                bounded.headers_come()
+                with _reading("the archive"):
+                    member = opened.next()
+                # It would keep all members; nobody comes back to one.
+                opened.members = []  # type: ignore[attr-defined]
+                if member is None:
+                    return
+                if member.isdir():
+                    folders += 1
+                    _check_entries(count, folders, max_members)
+                    continue
+                if not member.isreg() or member.issparse():
+                    raise ArchiveError(
+                        f"{_shown(member.name)} is a link, a device or a sparse file, which isn't unpacked"
+                    )
+                count += 1
+                _check_count(count, max_members)
+                bounded.content_comes()
+                yield _Member(_shown(member.name), names.add(member.name), member.size, _tar_opener(opened, member))
+
+
+def _tar_opener(opened: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
+    def open_member() -> IO[bytes]:
+        file = opened.extractfile(member)
+        if file is None:
+            raise tarfile.ReadError("it has no content")
+        return file
+
+    return open_member

@@ -1,0 +1,235 @@
+import base64
+
+import pytest
+
+from airflow_provider_asyncapi.core.auth.kinds import AUTH_KINDS, Auth, Token, items, mapping
+from airflow_provider_asyncapi.core.errors import ConfigurationError, SelectorError
+from airflow_provider_asyncapi.core.http.messages import Request
+
+REQUEST = Request("GET", "https://h/jobs", (("Accept", "a"), ("authorization", "of the task")), b"x")
+SECRET = "geheimnis"
+LOGIN = {
+    "login_request": '{"endpoint": "/login", "json": {"user": "{connection.login}"}}',
+    "login_selector": "data.token",
+}
+
+
+def auth(kind, **fields):
+    return AUTH_KINDS[kind](fields)
+
+
+def test_no_authentication_leaves_the_request_alone():
+    assert auth("none").apply(REQUEST, None) == REQUEST
+
+
+def test_basic_credentials_replace_a_header_of_the_same_name():
+    signed = auth("basic", login="üser", password="p:w").apply(REQUEST, None)
+    expected = "Basic " + base64.b64encode("üser:p:w".encode()).decode()
+    assert signed.headers == (("Accept", "a"), ("Authorization", expected))
+    assert (signed.method, signed.url, signed.body) == ("GET", "https://h/jobs", b"x")
+
+
+def test_a_basic_password_may_be_empty():
+    assert auth("basic", login="u").headers == {"Authorization": "Basic dTo="}
+
+
+def test_a_bearer_token_is_sent_as_it_is():
+    assert auth("bearer", password=SECRET).headers == {"Authorization": f"Bearer {SECRET}"}
+
+
+def test_an_api_key_is_sent_in_a_header_or_the_query():
+    assert auth("api_key", password=SECRET).headers == {"X-API-Key": SECRET}
+    assert auth("api_key", password=SECRET, key_name="X-K", key_in="header").headers == {"X-K": SECRET}
+    in_query = auth("api_key", password="a&b", key_name="key", key_in="query")
+    assert in_query.apply(REQUEST, None).url == "https://h/jobs?key=a%26b"
+    assert in_query.apply(Request("GET", "https://h/?a=1"), None).url == "https://h/?a=1&key=a%26b"
+    assert in_query.apply(REQUEST, None).headers == REQUEST.headers
+
+
+def test_a_token_request_may_be_a_get_with_its_parameters_in_the_query():
+    fields = {"login": "id", "password": SECRET, "oauth2_url": "/token", "oauth2_method": "get", "scope": "jobs"}
+    request = auth("oauth2", **fields).login.request.render({}, "https://h")
+    assert (request.method, request.url, request.body) == (
+        "GET",
+        "https://h/token?grant_type=client_credentials&scope=jobs",
+        None,
+    )
+    assert dict(request.headers)["Authorization"].startswith("Basic ")
+    assert "Content-Type" not in dict(request.headers)
+    in_query = auth("oauth2", **fields, client_auth="body").login.request.render({}, "https://h")
+    assert in_query.url.endswith(f"&client_id=id&client_secret={SECRET}")
+    assert SECRET not in str(in_query)
+
+
+@pytest.mark.parametrize("name", ["login_request", "refresh_request"])
+def test_a_login_request_may_be_authenticated_with_basic(name):
+    fields = {"login_request": {"endpoint": "/login"}, "login_selector": "token", "login": "ann", "password": SECRET}
+    asked = {"endpoint": "/t", "method": "POST", "auth": "basic", "headers": {"X": "1"}}
+    made = auth("login", **{**fields, name: asked})
+    request = made.login.request if name == "login_request" else made.login.refresh
+    pair = base64.b64encode(f"ann:{SECRET}".encode()).decode()
+    assert request.headers == {"X": "1", "Authorization": f"Basic {pair}"}
+    assert SECRET not in repr(made)
+    with pytest.raises(ConfigurationError, match="auth can only be 'basic', not 'bearer'"):
+        auth("login", **{**fields, name: {"endpoint": "/t", "auth": "bearer"}})
+    with pytest.raises(ConfigurationError, match=rf"needs login \(the user name that the {name} sends\)"):
+        auth("login", **{**fields, "login": "", name: {"endpoint": "/t", "auth": "basic"}})
+
+
+def test_client_credentials_are_sent_in_a_header_or_the_body():
+    fields = {
+        "login": "id",
+        "password": "se cret",
+        "oauth2_url": "https://id/token",
+        "scope": "jobs",
+        "oauth2_params": '{"audience": "x"}',
+    }
+    made = auth("oauth2", **fields)
+    request = made.login.request.render({}, "https://h")
+    assert (request.method, request.url) == ("POST", "https://id/token")
+    assert request.body == b"grant_type=client_credentials&scope=jobs&audience=x"
+    assert dict(request.headers)["Authorization"] == "Basic " + base64.b64encode(b"id:se cret").decode()
+    body = auth("oauth2", **fields, client_auth="body").login.request.render({}, "https://h")
+    assert body.body.endswith(b"&client_id=id&client_secret=se+cret")
+    assert "Authorization" not in dict(body.headers)
+    assert made.apply(REQUEST, Token("tok")).headers[-1] == ("Authorization", "Bearer tok")
+    assert (
+        auth("oauth2", login="a:b", password="c", oauth2_url="/t").login.request.headers["Authorization"]
+        == "Basic YSUzQWI6Yw=="
+    )
+
+
+def test_a_login_request_puts_its_token_where_the_connection_says():
+    made = auth("login", **LOGIN)
+    assert made.headers == {"Authorization": "Bearer {token}"}
+    assert made.refresh_codes == {401, 403}
+    assert (made.login.lifetime, made.login.expiry, made.login.refresh, made.login.captures) == (None, None, None, {})
+    assert made.login.request.render({"connection.login": "u"}, "https://h").body == b'{"user":"u"}'
+    assert auth("login", **LOGIN, login_header="X-T").headers == {"X-T": "{token}"}
+    assert auth("login", **LOGIN, login_header="X-T", login_format="User {token}").headers == {"X-T": "User {token}"}
+
+
+def test_a_login_may_expire_and_be_refreshed():
+    made = auth(
+        "login",
+        **LOGIN,
+        login_expiry="data.expiry",
+        login_lifetime="360",
+        refresh_codes="401, 419\n403",
+        refresh_request={"endpoint": "/refresh", "json": {"r": "{refresh}"}},
+        login_capture={"refresh": "data.refresh"},
+    )
+    assert made.refresh_codes == {401, 403, 419}
+    assert made.login.lifetime == 360.0
+    assert made.login.refresh.endpoint == "/refresh"
+    assert str(made.login.expiry) == "'data.expiry'"
+    assert set(made.login.captures) == {"refresh"}
+    assert auth("login", **LOGIN, refresh_codes=419).refresh_codes == {419}
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "message"),
+    [
+        ("basic", {"password": SECRET}, r"connection: auth 'basic' needs login \(the user name\), and it is empty"),
+        ("basic", {"login": "a:b", "password": SECRET}, "the login of auth 'basic' can't hold a colon"),
+        ("bearer", {}, r"auth 'bearer' needs password \(the token\)"),
+        ("api_key", {"password": ""}, r"auth 'api_key' needs password \(the key\)"),
+        (
+            "api_key",
+            {"password": SECRET, "key_in": "cookie"},
+            "key_in has to be 'header' or 'query', not 'cookie'",
+        ),
+        ("oauth2", {"login": "x", "password": SECRET}, r"auth 'oauth2' needs oauth2_url \(the token endpoint\)"),
+        ("oauth2", {"login": "x", "oauth2_url": "/t"}, "auth 'oauth2' needs password"),
+        (
+            "oauth2",
+            {"login": "x", "password": SECRET, "oauth2_url": "/t", "oauth2_method": "PUT"},
+            "oauth2_method has to be 'POST' or 'GET', not 'PUT'",
+        ),
+        (
+            "oauth2",
+            {"login": "x", "password": SECRET, "oauth2_url": "/t", "refresh_when": {"selector": "a"}},
+            "connection: refresh_when: has to have a selector and one of",
+        ),
+        (
+            "oauth2",
+            {"login": "x", "password": SECRET, "oauth2_url": "/t", "client_auth": "jwt"},
+            "client_auth has to be 'basic' or 'body', not 'jwt'",
+        ),
+        ("login", {"login_selector": "t"}, r"auth 'login' needs login_request \(the request as JSON\)"),
+        ("login", {**LOGIN, "login_selector": ""}, r"auth 'login' needs login_selector \(the selector of the token\)"),
+        ("login", {**LOGIN, "login_request": "{}"}, "connection: login_request needs an endpoint"),
+        (
+            "login",
+            {**LOGIN, "login_request": '{"endpoint": "/x", "bodi": 1}'},
+            "connection: login_request: unknown key 'bodi'",
+        ),
+        ("login", {**LOGIN, "refresh_request": {"json": {}}}, "connection: refresh_request needs an endpoint"),
+        (
+            "login",
+            {**LOGIN, "login_lifetime": "long"},
+            "login_lifetime has to be a number of seconds above 0, not 'long'",
+        ),
+        ("login", {**LOGIN, "login_lifetime": 0}, "login_lifetime has to be a number of seconds above 0, not 0"),
+        (
+            "login",
+            {**LOGIN, "refresh_codes": [True]},
+            r"refresh_codes has to be a list of status codes from 400 to 499, not \[True\]",
+        ),
+        ("login", {**LOGIN, "refresh_codes": "401;403"}, "refresh_codes has to be a list .* not '401;403'"),
+        ("login", {**LOGIN, "refresh_codes": [500]}, "refresh_codes has to be"),
+        ("login", {**LOGIN, "login_format": "Bearer"}, r"login_format has to hold \{token\}; it is 'Bearer'"),
+    ],
+)
+def test_half_filled_credentials_are_an_error_that_names_the_field_and_shows_no_secret(kind, fields, message):
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        AUTH_KINDS[kind](fields)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["login_selector", "login_expiry"])
+def test_a_malformed_selector_in_a_connection_is_an_error(name):
+    with pytest.raises(SelectorError, match=f"connection: {name}: malformed selector"):
+        auth("login", **{**LOGIN, name: "a["})
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ('{"password": "geheimnis"', "connection: x isn't JSON: Expecting ',' delimiter at line 1, column 25"),
+        ("geheimnis", "connection: x isn't JSON: Expecting value at line 1, column 1"),
+        ('["geheimnis"]', "connection: x has to be a JSON object, not list"),
+        (7, "connection: x has to be a JSON object, not int"),
+        ("1" * 5000, "connection: x is JSON that can't be read"),
+        ("[" * 200_000, "connection: x is JSON that can't be read"),
+    ],
+)
+def test_a_field_that_holds_no_json_object_is_an_error_that_does_not_show_it(value, message):
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        mapping({"x": value}, "x")
+    assert SECRET not in str(caught.value)
+
+
+def test_an_object_may_be_given_as_text_or_not_at_all():
+    assert mapping({"x": '{"a": 1}'}, "x") == mapping({"x": {"a": 1}}, "x") == {"a": 1}
+    assert mapping({}, "x") == mapping({"x": ""}, "x") == mapping({"x": None}, "x") == {}
+
+
+def test_a_list_may_be_given_as_text_or_not_at_all():
+    assert items({"x": " a, b\n\nc,"}, "x") == items({"x": ["a", "b", "c"]}, "x") == ["a", "b", "c"]
+    assert items({}, "x") == items({"x": ""}, "x") == []
+
+
+def test_a_token_is_fresh_until_it_has_to_be_renewed():
+    assert Token("x").is_fresh(1e12)
+    assert Token("x", renew_at=100.0).is_fresh(99.9)
+    assert not Token("x", renew_at=100.0).is_fresh(100.0)
+
+
+def test_no_repr_shows_a_secret():
+    assert SECRET not in repr(Token(SECRET, variables={"refresh": SECRET}))
+    assert SECRET not in repr(Auth({"X": SECRET}, {"key": SECRET}))
+    assert SECRET not in repr(auth("oauth2", login="id", password=SECRET, oauth2_url="/t", client_auth="body"))
+    assert SECRET not in repr(
+        auth("login", login_request={"endpoint": "/l", "json": {"p": SECRET}}, login_selector="t")
+    )

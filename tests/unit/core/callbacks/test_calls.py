@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_asyncapi.core.callbacks.calls import (
+    REFERENCE_LENGTH,
+    Call,
+    Callback,
+    CallbackSettings,
+    Reference,
+    by_identifier,
+    by_task,
+    callback_secrets,
+    dump_all,
+    identifier_of,
+)
+from airflow_provider_asyncapi.core.callbacks.signatures import Signature
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, ForgedCallError
+from airflow_provider_asyncapi.core.http.messages import Headers
+
+TASK = uuid.UUID("01936f1c-7cde-7a52-9d3a-0b2f6f3c1a11")
+TOKEN = bytes(range(32))
+SECRET = "geheimnis"
+SIGNED = {"signature": {"header": "X-Signature"}}
+
+
+def settings(described=None, secret=None):
+    return CallbackSettings.parse({"callback": described, "callback_secret": secret})
+
+
+# What the sensor says of callbacks
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [(None, None), (False, None), (True, Callback.DECIDES), ("hint", Callback.HINT)]
+)
+def test_a_callback_decides_or_is_a_hint_or_none_comes(said, meant):
+    assert Callback.parse(said) is meant
+
+
+@pytest.mark.parametrize("said", ["yes", "True", 1, {}, ["hint"]])
+def test_any_other_word_is_an_error_that_names_those_there_are(said):
+    with pytest.raises(ConfigurationError, match=r"callback: has to be True \(.*'hint'.*, or False, not"):
+        Callback.parse(said)
+
+
+# What the connection says of them
+
+
+def test_a_connection_need_not_say_anything():
+    assert settings() == settings({}, "") == CallbackSettings()
+    settings().verify(Headers(), b"", 0.0)
+
+
+def test_a_connection_may_say_everything():
+    given_ = settings(json.dumps({**SIGNED, "identifier": ["job.id", "id"]}), json.dumps(["next", SECRET]))
+    assert given_.signature == Signature("X-Signature")
+    assert given_.secrets == ("next", SECRET)
+    assert given_.keys() == [b"next", SECRET.encode()]
+    assert SECRET not in repr(given_)
+
+
+@pytest.mark.parametrize(
+    ("described", "secret", "message"),
+    [
+        ({"header": "X"}, SECRET, "connection: callback: unknown key 'header'; it has signature, identifier"),
+        ({"signature": "standard"}, SECRET, "callback.signature: has to be an object, not str"),
+        ({"signature": {}}, SECRET, "callback.signature.header: is missing"),
+        (SIGNED, None, "callback: signature, and callback_secret, .* need each other"),
+        (None, SECRET, "callback: signature, and callback_secret, .* need each other"),
+        (SIGNED, "[", "callback_secret begins like a JSON list, and isn't one"),
+        (SIGNED, 7, "callback_secret has to be text, or a JSON list of texts"),
+        (SIGNED, [SECRET, ""], "callback_secret has to be text, or a JSON list"),
+        (SIGNED, [], "need each other"),
+        ({"signature": {"scheme": "standard"}}, SECRET, "callback_secret: a key of Standard Webhooks is Base64"),
+        ({"identifier": True}, None, "callback.identifier"),
+        ({**SIGNED, "identifier": "a..["}, SECRET, "callback.identifier"),
+        ("[]", SECRET, "callback"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_without_the_key(described, secret, message):
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        settings(described, secret)
+    assert SECRET not in str(caught.value)
+
+
+def test_where_a_call_names_its_job_can_be_said_without_a_signature_and_be_switched_off():
+    assert settings(json.dumps({"identifier": "id"})).identifier is not None
+    off = settings(json.dumps({"identifier": False}))
+    assert (off.identifier, off.compares_identifier, settings().compares_identifier) == (None, False, True)
+
+
+def test_keys_are_one_text_or_several():
+    assert callback_secrets(None) == callback_secrets("") == []
+    assert callback_secrets("a") == ["a"]
+    assert callback_secrets(["a", "b"]) == callback_secrets(' ["a", "b"]') == ["a", "b"]
+
+
+def test_a_call_is_verified_with_each_key_where_calls_are_signed():
+    signed = Headers({"X-Signature": hmac.digest(SECRET.encode(), b"{}", "sha256").hex()}.items())
+    settings(SIGNED, ["next", SECRET]).verify(signed, b"{}", 0.0)
+    with pytest.raises(ForgedCallError, match="X-Signature doesn't fit"):
+        settings(SIGNED, "next").verify(signed, b"{}", 0.0)
+    with pytest.raises(ForgedCallError, match="X-Signature is missing"):
+        settings(SIGNED, SECRET).verify(Headers(), b"{}", 0.0)
+
+
+def test_a_call_is_known_again_whether_calls_are_signed_or_not():
+    standard = settings({"signature": {"scheme": "standard"}}, "whsec_TWZLUQ==")
+    named = Headers({"webhook-id": "1"}.items())
+    assert settings().identity(named, b"a") != settings().identity(named, b"b")
+    assert standard.identity(named, b"a") == standard.identity(named, b"b")
+
+
+# The URL
+
+
+def test_what_stands_in_a_url_can_be_read_again():
+    reference = Reference.make(str(TASK), TOKEN + b"more")
+    assert len(reference.text) == REFERENCE_LENGTH
+    assert Reference.parse(reference.text) == reference == Reference(TASK, TOKEN)
+    assert repr(TOKEN) not in repr(reference)
+    assert len(reference.digest) == 64
+    assert reference.digest != Reference(TASK, bytes(32)).digest
+
+
+GOOD = Reference(TASK, TOKEN).text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "..",
+        GOOD[:-1],
+        GOOD + "A",
+        GOOD * 1000,
+        GOOD[:-1] + "%",
+        GOOD[:-1] + "ü",
+        GOOD[:-4] + "AA==",
+        GOOD[1:] + " ",
+    ],
+)
+def test_what_cannot_be_one_of_our_urls_is_refused_without_saying_why(text):
+    with pytest.raises(ForgedCallError, match=r"^the URL isn't one that was given away$"):
+        Reference.parse(text)
+
+
+@given(
+    st.text(max_size=80) | st.binary(min_size=48, max_size=48).map(lambda raw: base64.urlsafe_b64encode(raw).decode())
+)
+def test_any_text_is_a_reference_or_refused(text):
+    try:
+        reference = Reference.parse(text)
+    except ForgedCallError:
+        return
+    assert len(reference.token) == 32
+    assert reference.digest != Reference(TASK, TOKEN).digest
+
+
+# What came in
+
+BODIES = [b"", b"\x00\xff", b'{"a": 1}']
+
+
+def test_calls_can_be_written_down_and_read_again():
+    calls = [Call("a", 5.0, "text/plain", body) for body in BODIES] + [Call("b", 6.0, path="s3://bucket/b")]
+    assert Call.parse_all(json.loads(json.dumps(dump_all(calls)))) == calls
+    assert Call.parse_all(None) == []
+
+
+RUBBISH = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["calls", "body", "identity", "received_at", "content_type", "path", "more"]),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@given(RUBBISH)
+def test_any_rubbish_is_a_list_of_calls_or_a_configuration_error(kept):
+    try:
+        calls = Call.parse_all(kept)
+    except ConfigurationError:
+        return
+    assert all(isinstance(call.body, bytes) for call in calls)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json; charset=utf-8", b'{"id": "7"}'),
+        ("", b'{"id": "7"}'),
+        ("application/x-www-form-urlencoded", b"id=7"),
+        ("Application/X-WWW-Form-Urlencoded; charset=utf-8", b"a=b&id=7"),
+    ],
+)
+def test_json_and_forms_are_read_by_the_same_selector(content_type, body):
+    given_ = settings({**SIGNED, "identifier": "id"}, SECRET)
+    assert identifier_of(given_, Call("a", 0.0, content_type, body).response()) == "7"
+
+
+def test_xml_is_read_by_xpath():
+    given_ = settings({**SIGNED, "identifier": "xpath://job/@id"}, SECRET)
+    call = Call("a", 0.0, "text/xml", path="file:///x")
+    assert identifier_of(given_, call.response(b'<job id="7"/>')) == "7"
+
+
+def test_a_form_that_cannot_be_read_is_an_error():
+    with pytest.raises(ContentError, match="expected a form"):
+        Call("a", 0.0, "application/x-www-form-urlencoded", b"a=1&" * 2000).response()
+
+
+# Whose it is
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"geheim",
+        b"{}",
+        b'{"id": null}',
+        b'{"id": "geheim\\n"}',
+        b'{"id": ["geheim"]}',
+        b"<geheim>",
+        b'{"id": {"geheim": 1}}',
+    ],
+)
+def test_a_call_that_does_not_name_its_job_is_refused_without_its_body(body):
+    given_ = settings({**SIGNED, "identifier": "id"}, SECRET)
+    with pytest.raises(ForgedCallError, match=r"^it doesn't name its job at 'id'$"):
+        identifier_of(given_, Call("a", 0.0, "", body).response())
+
+
+@pytest.mark.parametrize(("size", "most"), [(10, 32_768), (4 * 1024 * 1024, 131_072)])
+def test_selectors_are_bound_in_a_call_as_in_an_answer_of_its_size(size, most):
+    assert Call("a", 0.0, "application/json").response(b" " * size).max_values == most
+
+
+def test_a_call_without_a_url_of_its_own_is_refused_where_none_is_expected():
+    with pytest.raises(ForgedCallError, match=r"doesn't say where a callback names its job \(callback.identifier\)"):
+        identifier_of(settings(SIGNED, SECRET), Call("a", 0.0).response())
+
+
+def test_a_job_is_found_by_connection_and_identifier_as_text():
+    assert by_identifier("vendor", 7) == by_identifier("vendor", "7")
+    names = {by_identifier("vendor", 7), by_identifier("vendor", 77), by_identifier("other", 7)}
+    assert len(names) == 3
+    assert {len(name) for name in names} == {32}
+
+
+def test_a_task_is_found_whatever_the_order_of_what_tells_it():
+    task = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
+    assert by_task(task) == by_task(dict(reversed(task.items())))
+    assert by_task(task) != by_task({**task, "map_index": 0})

@@ -1,0 +1,148 @@
+"""Plays a world to a flow: scripted answers, a clock that only sleeping moves, dice that always show a half."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+from airflow_provider_asyncapi.core.auth.login import authorize
+from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Gather, Keep, Listen, Log, Polled, Send, Sleep
+from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
+from airflow_provider_asyncapi.core.http.messages import Headers, Request, Response
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.core.wait.poll_batch import ask
+
+START = 1_700_000_000.0
+BASE = "https://api.example.com/v1"
+
+Reply = Response | AsyncApiError | Callable[[Request], Response]
+
+
+class Clock:
+    def __init__(self, now: float = START) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_api(clock: Callable[[], float] | None = None, **fields: Any) -> Api:
+    settings = ConnectionSettings.parse({"host": BASE, **fields})
+    return Api.of(settings, clock=clock or Clock(), rng=lambda: 0.5)
+
+
+def answer(body: Any = None, status: int = 200, **headers: str) -> Response:
+    """Make an answer: JSON of anything, bytes as they are; `retry_after="5"` makes the header `retry-after`."""
+    content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    kind = {} if isinstance(body, bytes) or body is None else {"content-type": "application/json"}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, Headers({**kind, **named}.items()), content)
+
+
+def lost(*, sent: bool = True) -> TransportError:
+    return TransportError("GET https://api.example.com/v1: the connection broke", sent=sent)
+
+
+class Script:
+    """
+    Runs flows as a driver does, and writes down what they did.
+
+    :param api: its clock has to be a :class:`Clock`.
+    :param replies: what each request gets, in order; the last one for ever if `forever`.
+    :param calls: the callbacks that come in: after so many seconds, what they say.
+    """
+
+    def __init__(
+        self, api: Api, *replies: Reply, forever: bool = False, calls: Sequence[tuple[float, Response]] = ()
+    ) -> None:
+        self.api = api
+        self.replies = list(replies)
+        self.forever = forever
+        self.calls = calls
+        self.requests: list[Request] = []
+        self.times: list[float] = []
+        #: For each request when it is given up.
+        self.limits: list[float | None] = []
+        self.sleeps: list[float] = []
+        self.logs: list[tuple[int, str]] = []
+        self.polls: list[Polled] = []
+        self.kept: list[Submission] = []
+        self.token: Any = None
+
+    @property
+    def said(self) -> str:
+        return "\n".join(message for _, message in self.logs)
+
+    @property
+    def paths(self) -> list[str]:
+        return [f"{request.method} {request.url.removeprefix(BASE)}" for request in self.requests]
+
+    def header(self, name: str, index: int = -1) -> str | None:
+        return Headers(self.requests[index].headers).get(name)
+
+    def run(self, flow: Generator[Any, Any, Any]) -> Any:
+        with closing(flow):
+            step = partial(next, flow)
+            while True:
+                try:
+                    effect = step()
+                except StopIteration as end:
+                    return end.value
+                try:
+                    step = partial(flow.send, self.perform(effect))
+                except AsyncApiError as error:
+                    step = partial(flow.throw, error)
+
+    def perform(self, effect: Any) -> Any:  # noqa: C901 - a case for each effect
+        match effect:
+            case Send(request):
+                self.limits.append(None if effect.until is None else effect.until - START)
+                return self.send(request)
+            case Ask(batch, identifier):
+                return self.run(ask(self.api, batch, [identifier]))
+            case Sleep(seconds):
+                self.sleeps.append(seconds)
+                self.api.clock.now += seconds
+            case Authorize(rejected):
+                self.token = self.run(authorize(self.api, self.token, rejected))
+                return self.token
+            case Call(work):
+                return work()
+            case Log(level, message):
+                self.logs.append((level, message))
+            case Polled():
+                self.polls.append(effect)
+            case Listen(heard):
+                return [call for after, call in self.calls if START + after <= self.api.clock()][heard:]
+            case Keep(submission):
+                self.kept.append(submission)
+            case Gather(flows, _, take):
+                for make in flows:
+                    take(self.run(make()))
+        return None
+
+    def send(self, request: Request) -> Response:
+        self.requests.append(request)
+        self.times.append(self.api.clock() - START)
+        reply = self.replies[0] if self.forever and len(self.replies) == 1 else self.replies.pop(0)
+        if isinstance(reply, AsyncApiError):
+            raise reply
+        response = reply if isinstance(reply, Response) else reply(request)
+        response.url = request.url
+        return response
+
+
+def plan_fields(**given: Any) -> Mapping[str, Any]:
+    """Give the sensor's parameters that most tests have in common."""
+    return {
+        "endpoint": "/jobs/{identifier}",
+        "completion_key": "status",
+        "completion_value": "done",
+        "failure_value": "failed",
+        "poke_interval": 10,
+        **given,
+    }

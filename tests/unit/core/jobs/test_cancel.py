@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from airflow_provider_asyncapi.core.effects import Sleep
+from airflow_provider_asyncapi.core.errors import AsyncApiError, JobNotFoundError, UnavailableError
+from airflow_provider_asyncapi.core.jobs.cancel import Cancellation, cancel
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.requests.step import Step
+from tests.unit.core.flow_runner import BASE, Script, answer, lost, make_api
+
+HANDLE = JobHandle("7", urls={"submit": "https://api.example.com/v2/jobs"})
+
+
+def step(**given) -> Step:
+    return Step.parse({"endpoint": "/jobs/{identifier}", "method": "DELETE", **given}, "cancel", method="POST")
+
+
+def test_a_job_is_cancelled():
+    script = Script(make_api(), answer(None, 204))
+    assert script.run(cancel(script.api, step(), HANDLE, "the task was cleared")).is_accepted
+    assert script.paths == ["DELETE /jobs/7"]
+    assert script.logs == [(logging.INFO, "Job 7: the API has accepted the cancel (the task was cleared)")]
+
+
+def looking(*found: JobHandle | AsyncApiError):
+    """Give what asks for the job's status, and finds this, one after the other."""
+    answers = iter(found)
+
+    def look(_handle: JobHandle):
+        yield from ()
+        answer = next(answers)
+        if isinstance(answer, AsyncApiError):
+            raise answer
+        return answer
+
+    return look
+
+
+RUNNING = JobHandle("7", status="running")
+STILL = (logging.WARNING, "but the job still has status 'running', 4 s later")
+
+
+@pytest.mark.parametrize(
+    ("found", "level", "became"),
+    [
+        ([JobHandle("7", Outcome.FAILURE, "stopped")], logging.INFO, "and the job has status 'stopped' now"),
+        # Nothing that this provider has been told about, but a status of its own.
+        ([JobHandle("7", status="stopped")] * 3, logging.INFO, "and the job has status 'stopped' now"),
+        ([RUNNING, JobHandle("7", Outcome.FAILURE, "stopped")], logging.INFO, "and the job has status 'stopped' now"),
+        ([JobHandle("7", Outcome.SUCCESS, "done")], logging.INFO, "but the job was over before: it has status 'done'"),
+        ([JobNotFoundError("404")], logging.INFO, "and knows the job no more"),
+        ([RUNNING] * 3, *STILL),
+        ([UnavailableError("503")] * 2 + [RUNNING], *STILL),
+        (
+            [RUNNING, RUNNING, UnavailableError("answered 503")],
+            logging.WARNING,
+            "but what became of the job can't be told, so it may go on: answered 503",
+        ),
+    ],
+)
+def test_what_became_of_the_job_is_asked_and_told(found, level, became):
+    script = Script(make_api(), answer(None, 202))
+    cancellation = script.run(cancel(script.api, step(), RUNNING, "why", looking(*found)))
+    assert cancellation == Cancellation(True, f"the API has accepted the cancel, {became}")
+    assert script.logs == [(level, f"Job 7: the API has accepted the cancel (why), {became}")]
+
+
+def test_looking_what_became_of_the_job_ends_also_where_each_look_takes_long():
+    script = Script(make_api(), answer(None, 202))
+    asked = []
+
+    def look(_handle):
+        asked.append(script.api.clock())
+        yield Sleep(60.0)
+        return RUNNING
+
+    assert script.run(cancel(script.api, step(), RUNNING, "why", look)).is_accepted
+    assert len(asked) == 1
+
+
+def test_a_cancel_that_was_refused_is_followed_by_no_look():
+    script = Script(make_api(), answer({"detail": "too late"}, 409))
+    cancellation = script.run(cancel(script.api, step(), RUNNING, "why", looking()))
+    assert not cancellation.is_accepted
+    assert "the cancel failed, so it may go on: DELETE" in cancellation.summary
+    assert "too late" in cancellation.summary
+
+
+def test_a_job_that_is_over_is_not_cancelled():
+    script = Script(make_api())
+    assert not script.run(cancel(script.api, step(), JobHandle("7", Outcome.SUCCESS), "why")).is_accepted
+    assert script.requests == []
+
+
+def test_cancelling_is_tried_a_few_times_within_half_a_minute():
+    script = Script(make_api(), lost(), answer({}, 500), answer({}))
+    assert script.run(cancel(script.api, step(), HANDLE, "why")).is_accepted
+    assert script.sleeps == [0.5, 1.0]
+    assert script.limits == [30, 30, 30]
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [[answer({"detail": "too late"}, 409)], [lost()] * 3, [answer({}, 401)], [answer({}, 302, location="ftp://x/")]],
+    ids=["refused", "lost", "401", "redirected"],
+)
+def test_no_error_leaves(replies):
+    script = Script(make_api(), *replies)
+    assert not script.run(cancel(script.api, step(), HANDLE, "why")).is_accepted
+    level, message = script.logs[-1]
+    assert level == logging.WARNING
+    assert "Job 7 could not be cancelled (why) and may go on" in message
+
+
+def test_a_cancel_that_is_answered_with_a_303_is_an_agreement_though_the_page_is_gone():
+    script = Script(make_api(), answer(None, 303, location="/v1/jobs"), answer({}, 405))
+    assert script.run(cancel(script.api, step(), HANDLE, "why"))
+    assert script.paths == ["DELETE /jobs/7", "GET /jobs"]
+
+
+def test_a_variable_that_is_missing_is_only_logged():
+    script = Script(make_api())
+    assert not script.run(cancel(script.api, step(endpoint="/{nothing}"), HANDLE, "why")).is_accepted
+    assert "{nothing}" in script.said
+
+
+def test_rules_say_what_an_agreement_is():
+    rules = [
+        {"selector": "status_code", "in": [409], "outcome": "success"},
+        {"selector": "error", "exists": True, "outcome": "failure"},
+    ]
+    script = Script(make_api(), answer({}, 409), answer({"error": "no"}))
+    assert script.run(cancel(script.api, step(rules=rules), HANDLE, "why")).is_accepted
+    assert not script.run(cancel(script.api, step(rules=rules), HANDLE, "why")).is_accepted
+
+
+def test_a_reference_is_resolved_against_the_submissions_address():
+    handle = JobHandle("7", urls=HANDLE.urls, variables={"stop": "jobs/7/stop"})
+    script = Script(make_api(), answer({}))
+    script.run(cancel(script.api, step(endpoint="{stop}", method="POST"), handle, "why"))
+    assert script.requests[0].url == "https://api.example.com/v2/jobs/7/stop"
+    assert BASE not in script.requests[0].url

@@ -1,0 +1,498 @@
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from airflow_provider_asyncapi.core.effects import Send
+from airflow_provider_asyncapi.core.errors import (
+    AmbiguousSubmitError,
+    AuthenticationError,
+    ConfigurationError,
+    ContentError,
+    JobFailedError,
+    JobNotFoundError,
+    MissingValueError,
+    RedirectError,
+    RefusedContentError,
+    RequestRejectedError,
+    ResultTooLargeError,
+    UnavailableError,
+)
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.requests.step import Step
+from airflow_provider_asyncapi.core.submit.flow import submit
+from airflow_provider_asyncapi.core.submit.plan import SUBMIT_PARAMETERS, SubmitPlan
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api
+
+FIELDS = {"endpoint": "/jobs", "json": {"gstin": "x"}, "identifier": "data.id"}
+KEYED = {"headers": {"Idempotency-Key": "{idempotency_key}"}}
+NEW = Submission("key-1")
+CREATED = answer({"data": {"id": "job-7"}}, 201)
+
+
+def run(script: Script, **given: Any) -> JobHandle:
+    plan = SubmitPlan.parse({**FIELDS, **given})
+    return script.run(submit(script.api, plan, NEW))
+
+
+def submitted(*replies: Any, **given: Any) -> tuple[JobHandle, Script]:
+    script = Script(make_api(), *replies)
+    return run(script, **given), script
+
+
+# The plan
+
+
+def test_a_plan_takes_all_parameters_of_the_operator():
+    plan = SubmitPlan.parse(
+        {
+            **FIELDS,
+            "start": {"endpoint": "/jobs/{identifier}/start"},
+            "max_consecutive_errors": 3,
+            "retry_delays": {503: 9},
+            "poke_interval": 5,
+        }
+    )
+    assert plan.submit.request.method == "POST"
+    assert [step.request.method for step in plan.start] == ["POST"]
+    assert (plan.schedule.max_errors, plan.schedule.retry_delays) == (3, {503: 9.0})
+    assert {"identifier", "start", "rules", "json"} <= set(SUBMIT_PARAMETERS)
+
+
+def test_a_plan_needs_an_identifier():
+    with pytest.raises(ConfigurationError, match=r"identifier: is missing.*data\.id"):
+        SubmitPlan.parse({"endpoint": "/jobs"})
+
+
+def test_variables_of_the_author_are_a_mapping():
+    with pytest.raises(ConfigurationError, match="variables: has to be a mapping of names to values, not list"):
+        SubmitPlan.parse({**FIELDS, "variables": ["a"]})
+
+
+def test_variables_of_the_author_go_along_with_the_job():
+    handle, script = submitted(CREATED, json={"a": "{period}"}, variables={"period": 5})
+    assert script.requests[0].body == b'{"a":5}'
+    assert handle.variables["period"] == 5
+
+
+def test_a_step_is_a_mapping():
+    with pytest.raises(ConfigurationError, match="start: has to be a mapping"):
+        SubmitPlan.parse({**FIELDS, "start": "/start"})
+
+
+@pytest.mark.parametrize(("name", "where"), [("submit", r"^rules\[0\]"), ("start", r"^start\.rules\[0\]")])
+def test_a_malformed_rule_is_named_by_its_place(name, where):
+    with pytest.raises(ConfigurationError, match=where):
+        Step.parse({"endpoint": "/x", "rules": [{}]}, name)
+
+
+@pytest.mark.parametrize("name", ["start", "lookup"])
+def test_a_request_without_an_endpoint_is_refused_and_is_not_sent_to_the_root(name):
+    with pytest.raises(ConfigurationError, match=f"{name}: endpoint is missing"):
+        SubmitPlan.parse({**FIELDS, name: {"json": {}}})
+    assert SubmitPlan.parse({**FIELDS, name: {"endpoint": "/"}})
+
+
+def test_the_submits_endpoint_may_come_from_a_profile_but_not_from_nowhere():
+    assert SubmitPlan.parse({"identifier": "id"}, complete=False)
+    with pytest.raises(ConfigurationError, match=r"submit: endpoint is missing.*'/'"):
+        SubmitPlan.parse({"identifier": "id"})
+
+
+# The identifier
+
+
+@pytest.mark.parametrize("value", ["job-7", 7, "07", "a b/c?"])
+def test_the_identifier_stays_what_the_api_gave(value):
+    handle, script = submitted(answer({"data": {"id": value}}))
+    assert handle.identifier == value
+    assert type(handle.identifier) is type(value)
+    assert handle.scope()["data.id"] == value
+    assert (handle.outcome, handle.submitted_at, handle.urls) == (Outcome.RUNNING, START, {"submit": f"{BASE}/jobs"})
+    assert script.logs == [(logging.INFO, f"Submitted job {value} ({BASE}/jobs)")]
+
+
+@pytest.mark.parametrize("value", [None, "", " ", {}, {"a": 1}, [], ["a", "b"], True, 1.5, "a\nb"], ids=repr)
+def test_what_can_be_no_identifier_is_refused(value):
+    with pytest.raises(MissingValueError, match=r"no job identifier at 'data\.id'.*the body begins"):
+        submitted(answer({"data": {"id": value}}))
+
+
+def test_a_missing_identifier_says_where_it_looked_and_what_came_without_secrets():
+    body = {"token": "planted-1", "note": "planted-pw", "rest": "x" * 2000}
+    script = Script(make_api(login="ann", password="planted-pw"), answer(body))
+    with pytest.raises(MissingValueError) as caught:
+        run(script, identifier=["data.id", "header:Location"])
+    said = str(caught.value)
+    assert f"'data.id' or 'header:Location': POST {BASE}/jobs answered 200" in said
+    assert "planted" not in said
+    assert len(said) < 700
+
+
+def test_an_answer_that_is_no_json_says_what_it_is():
+    with pytest.raises(MissingValueError, match="got an HTML page"):
+        submitted(answer(b"<html>welcome"))
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 302, 303])
+def test_a_location_is_the_identifier_and_is_not_followed(status):
+    handle, script = submitted(answer(None, status, location="/v1/jobs/7"), identifier="header:Location")
+    assert handle.identifier == "/v1/jobs/7"
+    assert script.paths == ["POST /jobs"]
+
+
+def test_a_location_beside_other_selectors_is_not_followed():
+    handle, _ = submitted(answer(None, 303, location="/v1/jobs/7"), identifier=["data.id", "header:Location"])
+    assert handle.identifier == "/v1/jobs/7"
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_where_the_endpoint_has_moved_it_is_followed(status):
+    moved = answer(None, status, location="/v1/new")
+    handle, script = submitted(moved, answer(None, 201, location="/v1/jobs/7"), identifier="header:Location")
+    assert script.paths == ["POST /jobs", "POST /new"]
+    assert handle.identifier == "/v1/jobs/7"
+
+
+def test_a_303_is_followed_where_the_identifier_is_in_the_body():
+    handle, script = submitted(answer(None, 303, location="/v1/jobs/7"), answer({"data": {"id": 7}}))
+    assert script.paths == ["POST /jobs", "GET /jobs/7"]
+    assert handle.identifier == 7
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(404, RequestRejectedError), (401, AuthenticationError), (400, RequestRejectedError),
+     (501, RequestRejectedError), (505, RequestRejectedError)],
+)  # fmt: skip
+def test_a_location_makes_no_success_of_a_refusal(status, kind):
+    with pytest.raises(kind):
+        submitted(answer(None, status, location="/v1/jobs/7"), identifier="header:Location")
+
+
+SAYS_NO = [{"selector": "error", "exists": True, "outcome": "failure"}]
+
+
+def test_a_submit_that_is_refused_by_an_error_body_under_500_is_not_ambiguous():
+    body = {"jsonrpc": "2.0", "error": {"code": -32602, "message": "invalid params"}}
+    is_error = [{"selector": "jsonrpc", "in": "2.0"}, {"selector": "error", "exists": True}]
+    with pytest.raises(JobFailedError, match=r"answered 500, and a rule takes it for a failure: invalid params"):
+        submitted(answer(body, 500), rules=[{"all": is_error, "outcome": "failure"}])
+    with pytest.raises(AmbiguousSubmitError):
+        submitted(answer({"message": "oops"}, 500), rules=SAYS_NO)
+
+
+def test_a_gateway_that_is_busy_is_asked_again_whatever_its_body_holds():
+    handle, _ = submitted(answer({"error": "busy"}, 503), CREATED, rules=SAYS_NO)
+    assert handle.identifier is not None
+
+
+PAGE_AFTER = [
+    answer({"message": "busy"}, 503),
+    answer({"error": "gone"}, 404),
+    lost(),
+    answer(None, 303, location="//"),
+]
+
+
+@pytest.mark.parametrize("page", PAGE_AFTER, ids=["503", "404", "lost", "nowhere"])
+def test_a_start_that_is_answered_with_a_303_is_done_whatever_comes_of_the_next_page(page):
+    start = {"endpoint": "/jobs/{identifier}/phase", "rules": SAYS_NO}
+    handle, script = submitted(CREATED, answer(None, 303, location="/v1/jobs/7"), page, start=start)
+    assert handle.outcome is Outcome.RUNNING
+    assert script.paths[1:] == ["POST /jobs/job-7/phase", "GET /jobs/7"]
+    assert "answered 303, so it was carried out; the page after it: " in script.said
+
+
+def test_the_page_after_a_start_is_read_where_it_can_be():
+    start = {"endpoint": "/jobs/{identifier}/phase", "capture": {"file": "file"}, "rules": SAYS_NO}
+    handle, _ = submitted(CREATED, answer(None, 303, location="/v1/jobs/7"), answer({"file": "f-1"}), start=start)
+    assert handle.variables["file"] == "f-1"
+    with pytest.raises(JobFailedError, match="no stars"):
+        submitted(CREATED, answer(None, 303, location="/v1/jobs/7"), answer({"error": "no stars"}), start=start)
+
+
+def test_a_start_that_is_refused_is_refused():
+    with pytest.raises(RequestRejectedError):
+        submitted(CREATED, answer({}, 409), start={"endpoint": "/jobs/{identifier}/phase"})
+    with pytest.raises(RequestRejectedError):
+        submitted(CREATED, answer(None, 302, location="/login"), answer({}, 404), start={"endpoint": "/start"})
+    with pytest.raises(RedirectError):
+        submitted(CREATED, answer(None, 302, location="/v1/start"), start={"endpoint": "/start", "method": "GET"})
+
+
+def test_credentials_are_renewed_even_where_the_refusal_has_a_location():
+    api = make_api(auth="login", login_request={"endpoint": "/login"}, login_selector="t")
+    script = Script(
+        api,
+        answer({"t": "one1"}),
+        answer(None, 401, location="/x"),
+        answer({"t": "two2"}),
+        answer(None, 201, location="/7"),
+    )
+    assert run(script, identifier="header:Location").identifier == "/7"
+
+
+def test_a_job_may_need_several_requests_until_it_starts():
+    upload = {"method": "PUT", "endpoint": "/jobs/{identifier}/data", "data": "a,b", "capture": {"part": "part"}}
+    start = {"endpoint": "/jobs/{identifier}/close", "json": {"part": "{part}"}}
+    handle, script = submitted(CREATED, answer({"part": 3}), answer({}), start=[upload, start])
+    assert script.paths == ["POST /jobs", "PUT /jobs/job-7/data", "POST /jobs/job-7/close"]
+    assert script.requests[2].body == b'{"part":3}'
+    assert handle.variables["part"] == 3
+
+
+def test_nothing_more_is_sent_once_a_job_is_over():
+    over = {"endpoint": "/jobs/{identifier}/start", "rules": [{"selector": "x", "in": 1, "outcome": "success"}]}
+    handle, script = submitted(CREATED, answer({"x": 1}), start=[over, {"endpoint": "/never"}])
+    assert script.paths == ["POST /jobs", "POST /jobs/job-7/start"]
+    assert handle.outcome == "success"
+
+
+def test_a_submissions_address_is_kept_without_its_query():
+    handle, _ = submitted(answer({"data": {"id": 7}}), query_params={"sig": "planted"})
+    assert handle.urls == {"submit": f"{BASE}/jobs"}
+
+
+# Captures
+
+
+def test_what_is_captured_is_a_variable_by_its_name_and_selector():
+    handle, _ = submitted(answer({"data": {"id": 7, "n": 3}}), capture={"pages": "data.n", "none": "data.x"})
+    assert handle.variables == {"data.id": 7, "data.n": 3, "pages": 3}
+
+
+def test_captures_that_find_nothing_are_told_with_their_selectors():
+    start = {"endpoint": "/jobs/{identifier}/start", "capture": {"queue": "q", "seat": "s"}}
+    replies, fails = (answer({"data": {"id": "job-7"}, "p": 1}), answer({"q": 2})), "; a request that names it fails"
+    _, script = submitted(*replies, capture={"pages": "p", "shard": "data.shard"}, start=start)
+    assert [message for level, message in script.logs if level == logging.WARNING] == [
+        f"capture: the answer to POST {BASE}/jobs holds nothing for {{shard}} at 'data.shard'{fails}",
+        f"capture: the answer to POST {BASE}/jobs/job-7/start holds nothing for {{seat}} at 's'{fails}",
+    ]
+
+
+def test_an_address_that_does_not_exist_is_no_missing_job():
+    with pytest.raises(RequestRejectedError, match="answered 404") as caught:
+        submitted(answer(status=404))
+    assert not isinstance(caught.value, JobNotFoundError)
+
+
+def test_a_capture_that_cannot_be_read_does_not_lose_the_job():
+    handle, _ = submitted(
+        answer(None, 303, location="/v1/jobs/7"),
+        identifier="header:Location",
+        capture={"a": "data.n", "b": "status_code"},
+    )
+    assert handle.variables == {"header:Location": "/v1/jobs/7", "b": 303, "status_code": 303}
+
+
+def test_a_capture_that_is_too_large_says_so_after_the_identifier_is_told():
+    script = Script(make_api(), answer({"data": {"id": 7}, "all": "x" * 100_000}))
+    with pytest.raises(ResultTooLargeError) as raised:
+        run(script, capture={"all": "all"})
+    assert script.kept[-1].handle.identifier == 7
+    assert raised.value.job == 7
+
+
+# Rules
+
+
+def rule(outcome: str, **condition: Any) -> dict[str, Any]:
+    return {"outcome": outcome, **condition}
+
+
+def test_an_answer_that_says_200_but_means_no_is_a_failure():
+    errors = rule("failure", selector="userErrors", exists=True)
+    with pytest.raises(JobFailedError, match=r"submit: POST .* a rule takes it for a failure: no such thing"):
+        submitted(answer({"userErrors": [1], "message": "no such thing"}), rules=[errors])
+
+
+@pytest.mark.parametrize("outcome", ["success", "no_data"])
+def test_a_fast_answer_is_final_and_needs_no_identifier(outcome):
+    done = rule(outcome, selector="state", **{"in": "done"})
+    handle, script = submitted(answer({"state": "done"}), rules=[done], start={"endpoint": "/start"})
+    assert (handle.identifier, handle.outcome) == (None, Outcome(outcome))
+    assert script.kept[-1].handle.identifier is None
+    assert f"The job is over already: {outcome}" in script.said
+    assert len(script.requests) == 1
+
+
+def test_a_fast_answer_keeps_its_identifier():
+    handle, _ = submitted(answer({"data": {"id": 7}, "s": 1}), rules=[rule("success", selector="s", **{"in": 1})])
+    assert (handle.identifier, handle.outcome) == (7, Outcome.SUCCESS)
+
+
+def test_a_full_queue_is_tried_again():
+    full = rule("retry", selector="state", **{"in": "full"})
+    handle, script = submitted(
+        answer({"state": "full"}, retry_after="9"), answer({"state": "full"}), CREATED, rules=[full]
+    )
+    assert handle.identifier == "job-7"
+    assert script.sleeps == [9.0, 2.0]
+
+
+def test_a_rule_of_the_status_code_decides_before_errors_and_redirects():
+    rules = [
+        rule("running", selector="status_code", **{"in": [303, 409]}),
+        rule("success", selector="status_code", **{"in": [400]}),
+    ]
+    handle, _ = submitted(answer({"data": {"id": 7}}, 409), rules=rules)
+    assert (handle.identifier, handle.outcome) == (7, Outcome.RUNNING)
+    handle, script = submitted(answer({"data": {"id": 7}}, 303, location="/x"), rules=rules)
+    assert len(script.requests) == 1
+    handle, _ = submitted(answer(None, 400), rules=rules)
+    assert handle.outcome is Outcome.SUCCESS
+
+
+def test_rules_that_cannot_read_the_answer_say_what_came():
+    with pytest.raises(ContentError, match=r"submit: the rules can't be asked: POST .*an HTML page"):
+        submitted(answer(b"<html>"), rules=[rule("failure", selector="e", exists=True)])
+
+
+def test_xml_with_entities_is_refused():
+    bomb = answer(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', content_type="application/xml")
+    with pytest.raises(RefusedContentError, match=r"rules can't be asked.*entities"):
+        submitted(bomb, rules=[rule("failure", selector="xpath://a", exists=True)])
+
+
+# Starting
+
+
+START_STEP = {"endpoint": "/jobs/{identifier}/start"}
+
+
+def test_a_job_is_started_after_it_was_made():
+    handle, script = submitted(CREATED, answer({"queue": 4}), start={**START_STEP, "capture": {"queue": "queue"}})
+    assert script.paths == ["POST /jobs", "POST /jobs/job-7/start"]
+    assert handle.variables["queue"] == 4
+    assert handle.outcome is Outcome.RUNNING
+    assert "Started job job-7" in script.said
+
+
+def test_starting_has_rules_of_its_own():
+    done = {**START_STEP, "rules": [rule("success", selector="state", **{"in": "done"})]}
+    handle, script = submitted(CREATED, answer({"state": "done"}), start=done)
+    assert handle.outcome is Outcome.SUCCESS
+    assert "The job is over already" in script.said
+    no = {**START_STEP, "rules": [rule("failure", selector="state", **{"in": "no"})]}
+    with pytest.raises(JobFailedError, match="start: POST") as raised:
+        submitted(CREATED, answer({"state": "no"}), start=no)
+    assert raised.value.job == "job-7"
+
+
+def test_starting_is_not_repeated_blindly_either():
+    with pytest.raises(AmbiguousSubmitError, match=r"start: .*/jobs/job-7/start"):
+        submitted(CREATED, lost(), start=START_STEP)
+
+
+def test_the_start_knows_where_the_job_was_made():
+    _handle, script = submitted(answer({"data": {"id": "jobs/7"}}), answer({}), start={"endpoint": "{identifier}"})
+    assert script.paths[1] == "POST /jobs/7"
+
+
+# Once, and once only
+
+
+@pytest.mark.parametrize("trouble", [lost(), answer({}, 500), answer({}, 502), answer({}, 504)], ids=str)
+def test_what_may_have_been_carried_out_is_not_repeated(trouble):
+    script = Script(make_api(), trouble)
+    with pytest.raises(AmbiguousSubmitError, match=r"submit: .*may have been carried out.*\{idempotency_key\}"):
+        run(script)
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "place",
+    [KEYED, {"query_params": {"key": "{idempotency_key}"}}, {"json": {"meta": {"id": "{idempotency_key}"}}}],
+    ids=["header", "query", "body"],
+)
+@pytest.mark.parametrize("trouble", [lost(), answer({}, 500), answer({}, 504)], ids=str)
+def test_with_a_key_it_is_repeated_with_the_same_key(trouble, place):
+    handle, script = submitted(trouble, CREATED, **place)
+    assert handle.identifier == "job-7"
+    assert script.requests[0] == script.requests[1]
+    assert "key-1" in f"{script.requests[1].url} {script.requests[1].headers} {script.requests[1].body!r}"
+
+
+@pytest.mark.parametrize(
+    "trouble", [lost(sent=False), *(answer({}, status) for status in (408, 425, 429, 503))], ids=str
+)
+def test_what_was_not_taken_is_repeated(trouble):
+    handle, script = submitted(trouble, CREATED)
+    assert handle.identifier == "job-7"
+    assert script.sleeps == [1.0]
+
+
+def test_a_failing_login_is_repeated_for_nothing_was_submitted():
+    api = make_api(auth="login", login_request={"endpoint": "/login"}, login_selector="t")
+    script = Script(api, lost(sent=True), answer({}, 503), answer({"t": "one1"}), CREATED)
+    assert run(script).identifier == "job-7"
+    assert script.paths == ["GET /login"] * 3 + ["POST /jobs"]
+
+
+def test_patience_ends():
+    with pytest.raises(UnavailableError, match="5 errors in a row"):
+        submitted(*(answer({}, 429) for _ in range(5)))
+
+
+def test_a_rule_may_say_that_a_500_can_be_repeated():
+    handle, _ = submitted(answer({}, 500), CREATED, rules=[rule("retry", selector="status_code", **{"in": [500]})])
+    assert handle.identifier == "job-7"
+
+
+def test_a_gateways_page_is_ambiguous_even_where_a_rule_would_read_it():
+    both = {"all": [{"selector": "status_code", "in": [502]}, {"selector": "a", "exists": True}], "outcome": "retry"}
+    with pytest.raises(AmbiguousSubmitError):
+        submitted(answer(b"<html>Bad gateway", 502), rules=[both])
+
+
+def test_a_body_rule_does_not_speak_of_an_error_page():
+    with pytest.raises(RequestRejectedError, match="answered 400, expected 2xx: no gstin"):
+        submitted(
+            answer({"state": "done", "my": "no gstin"}, 400),
+            rules=[rule("success", selector="state", **{"in": "done"})],
+            error_message="my",
+        )
+
+
+def test_no_secret_is_shown():
+    script = Script(
+        make_api(auth="api_key", key_in="query", password="planted-key"),
+        answer(None, 429),
+        answer(None, 201, location="/jobs/7?api_key=planted-key"),
+    )
+    handle = run(script, identifier="header:Location")
+    assert "planted" not in script.said
+    assert "planted" not in str(handle.urls)
+
+
+@pytest.mark.parametrize("then", [answer({}, 429), answer({}, 503), lost(sent=False)])
+def test_what_was_redirected_has_been_taken_and_is_not_sent_again(then):
+    script = Script(make_api(), answer(None, 303, location="/v1/jobs/7"), then)
+    with pytest.raises(AmbiguousSubmitError):
+        run(script)
+    assert script.paths == ["POST /jobs", "GET /jobs/7"]
+
+
+def test_a_worker_does_not_wait_for_a_day():
+    script = Script(make_api(), answer({}, 429, retry_after="86400"))
+    with pytest.raises(UnavailableError, match="come again in 86400 s, it says: too long for a worker to wait"):
+        run(script)
+    assert script.paths == ["POST /jobs"]
+
+
+@pytest.mark.parametrize(
+    ("given", "repeatable"), [({}, False), ({"method": "GET", "json": None}, False), (KEYED, True)], ids=str
+)
+def test_the_driver_is_told_whether_a_request_may_be_sent_twice(given, repeatable):
+    flow = submit(make_api(), SubmitPlan.parse({**FIELDS, **given}), NEW)
+    effect = next(flow)
+    while not isinstance(effect, Send):
+        effect = flow.send(None)
+    flow.close()
+    assert effect.repeatable is repeatable

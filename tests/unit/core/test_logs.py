@@ -1,0 +1,63 @@
+"""What an API says reaches the log without what a terminal acts on."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.submit.flow import submit
+from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.core.wait.flow import wait
+from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from tests.unit.core.flow_runner import START, Script, answer, make_api
+
+ESC, CSI, OVERRIDE = "\x1b[2J", "\x9b1m", "\u202e"
+NASTY = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def said_in_wait(job: JobHandle, *replies: Any, **given: Any) -> str:
+    plan = WaitPlan.parse(
+        {"endpoint": "/s", "completion_key": "state", "completion_value": "done", "failure_value": "failed", **given}
+    )
+    script = Script(make_api(), *replies)
+    error = ""
+    try:
+        script.run(wait(script.api, plan, Wait(job, START, START + 100)))
+    except AsyncApiError as raised:
+        error = str(raised)
+    assert not NASTY.search(error)
+    assert not NASTY.search(script.said)
+    return script.said + error
+
+
+@pytest.mark.parametrize("nasty", [ESC, CSI, OVERRIDE])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        lambda nasty: answer(None, 302, location=f"ftp://{nasty}/"),
+        lambda nasty: answer(None, 302, location=f"http://api.example.com/{nasty}"),
+        lambda nasty: answer(b"<html>", content_type=f"text/{nasty}"),
+        lambda nasty: answer(b"{}", content_type=f"application/json; charset={nasty}"),
+        lambda nasty: answer({"message": nasty}, 400),
+        lambda nasty: answer({"state": f"new {nasty}"}),
+        lambda nasty: answer({"state": "failed", "message": nasty}),
+    ],
+)
+def test_no_answer_sends_escape_sequences_to_the_log(reply: Any, nasty: str) -> None:
+    assert said_in_wait(JobHandle("7"), reply(nasty), answer({"state": "done"}))
+
+
+@pytest.mark.parametrize("nasty", [CSI, OVERRIDE])
+def test_no_identifier_sends_escape_sequences_to_the_log(nasty: str) -> None:
+    plan = SubmitPlan.parse({"endpoint": "/jobs", "identifier": "id"})
+    script = Script(make_api(), answer({"id": f"a{nasty}b"}))
+    handle = script.run(submit(script.api, plan, Submission("key", 0)))
+    assert not NASTY.search(script.said)
+    assert not NASTY.search(handle.shown_identifier)
+    running = answer({"state": "running"})
+    assert "Job a\N{REPLACEMENT CHARACTER}" in said_in_wait(handle, running, answer({"state": "failed"}))

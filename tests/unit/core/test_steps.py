@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from airflow_provider_asyncapi.core.effects import Flow, Sleep
+from airflow_provider_asyncapi.core.errors import TransportError
+from airflow_provider_asyncapi.core.steps import Steps
+
+
+def asking() -> Flow[list[Any]]:
+    replies = []
+    for seconds in (1, 2, 3):
+        try:
+            replies.append((yield Sleep(seconds)))
+        except TransportError as error:
+            replies.append(str(error))
+    return replies
+
+
+def test_each_effect_is_given_in_turn_and_each_reply_or_error_reaches_the_flow():
+    with Steps(asking()) as steps:
+        for effect in steps:
+            if effect == Sleep(2):
+                steps.error = TransportError("lost")
+            else:
+                steps.reply = effect.seconds * 10
+    assert steps.result == [10, "lost", 30]
+
+
+def test_an_error_that_the_flow_does_not_handle_comes_out():
+    def flow() -> Flow[None]:
+        yield Sleep(1)
+
+    steps = Steps(flow())
+    next(steps)
+    steps.error = TransportError("lost")
+    with pytest.raises(TransportError, match="lost"):
+        next(steps)
+
+
+def test_a_flow_that_is_left_in_the_middle_is_closed():
+    flow = asking()
+    with Steps(flow) as steps:
+        next(steps)
+    assert inspect.getgeneratorstate(flow) == inspect.GEN_CLOSED
+
+
+def test_a_flow_that_is_left_while_a_step_of_it_runs_is_closed_by_whoever_waits_for_that_step():
+    def flow() -> Flow[None]:
+        # As if another thread left it now.
+        steps.__exit__(None, None, None)
+        yield Sleep(1)
+
+    running = flow()
+    steps = Steps(running)
+    next(steps)
+    assert inspect.getgeneratorstate(running) == inspect.GEN_SUSPENDED
+    steps.close()
+    assert inspect.getgeneratorstate(running) == inspect.GEN_CLOSED

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_asyncapi.core.effects import Ask, Authorize, Flow, Send, Sleep
+from airflow_provider_asyncapi.core.errors import TransportError
+from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.time_limit import within
+from airflow_provider_asyncapi.core.wait.batch import Batch
+
+REQUEST = Request("GET", "https://api.example.com/x")
+BATCH = Batch.parse(
+    {"endpoint": "/jobs", "query_params": {"i": "{identifiers}"}, "items": "jobs", "id": "id"}, singly=True
+)
+
+
+@pytest.mark.parametrize("effect", [Send(REQUEST), Authorize(), Ask(BATCH, 7, 1.0, True, lambda _: None)])
+def test_each_request_of_a_flow_is_bounded(effect):
+    def flow() -> Flow[str]:
+        return (yield effect)
+
+    running = within(flow(), 100.0)
+    assert next(running).until == 100.0
+    with pytest.raises(StopIteration) as end:
+        running.send("answer")
+    assert end.value.value == "answer"
+
+
+@pytest.mark.parametrize(("outer", "until"), [(200.0, 100.0), (50.0, 50.0), (None, 100.0)])
+def test_the_nearer_of_two_bounds_holds(outer, until):
+    def flow() -> Flow[None]:
+        yield Send(REQUEST)
+
+    assert next(within(within(flow(), 100.0), outer)).until == until
+
+
+def test_what_is_no_request_stays_as_it_is_and_errors_reach_the_flow():
+    def flow() -> Flow[str]:
+        yield Sleep(1.0)
+        try:
+            yield Send(REQUEST)
+        except TransportError as error:
+            return str(error)
+        return ""
+
+    running = within(flow(), 100.0)
+    assert next(running) == Sleep(1.0)
+    next(running)
+    with pytest.raises(StopIteration) as end:
+        running.throw(TransportError("broken"))
+    assert end.value.value == "broken"

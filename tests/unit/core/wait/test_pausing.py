@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import inspect
+from typing import Any, NoReturn
+
+import pytest
+
+from airflow_provider_asyncapi.core.effects import Flow, Send, Sleep
+from airflow_provider_asyncapi.core.errors import TransportError
+from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.wait.pausing import ended_by_pause, stay_here
+from tests.unit.core.flow_runner import BASE, Script, answer, lost, make_api
+
+REQUEST = Request("GET", BASE)
+
+
+class PausedError(Exception):
+    pass
+
+
+def end(seconds: float) -> NoReturn:
+    raise PausedError(seconds)
+
+
+def test_a_flow_without_a_pause_runs_to_its_end() -> None:
+    def flow() -> Flow[Any]:
+        first = yield Send(REQUEST)
+        second = yield Send(REQUEST)
+        return [first.status, second.status]
+
+    assert Script(make_api(), answer(), answer(status=404)).run(ended_by_pause(flow(), end)) == [200, 404]
+
+
+def test_the_first_pause_ends_it_and_the_flow_is_closed() -> None:
+    def flow() -> Flow[None]:
+        yield Send(REQUEST)
+        yield Sleep(7)
+        yield Send(REQUEST)
+
+    inner = flow()
+    script = Script(make_api(), answer())
+    with pytest.raises(PausedError) as caught:
+        script.run(ended_by_pause(inner, end))
+    assert caught.value.args == (7,)
+    assert len(script.requests) == 1
+    assert not script.sleeps
+    assert inspect.getgeneratorstate(inner) == inspect.GEN_CLOSED
+
+
+def test_what_goes_wrong_outside_is_for_the_flow_to_handle() -> None:
+    def flow() -> Flow[str]:
+        try:
+            yield Send(REQUEST)
+        except TransportError as error:
+            return f"survived: {error}"
+        return "nothing happened"
+
+    assert Script(make_api(), lost()).run(ended_by_pause(flow(), end)).startswith("survived: GET")
+
+
+def test_what_the_flow_raises_is_raised() -> None:
+    def flow() -> Flow[None]:
+        yield Send(REQUEST)
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        Script(make_api(), answer()).run(ended_by_pause(flow(), end))
+
+
+def test_a_pause_that_cannot_be_handed_on_ends_nothing() -> None:
+    def flow() -> Flow[int]:
+        yield Send(REQUEST)
+        yield Sleep(7)
+        try:
+            yield Send(REQUEST)
+        except TransportError:
+            yield Sleep(8)
+        return 9
+
+    script = Script(make_api(), answer(), lost())
+    assert script.run(ended_by_pause(stay_here(flow()), end)) == 9
+    assert script.sleeps == [7, 8]
