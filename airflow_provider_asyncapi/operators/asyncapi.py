@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import reference
-from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE, JobTask, captured_names, known_after
+from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE, JobTask, captured_names, variables_provided_by
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -44,10 +44,10 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     :param data: a form body as a mapping, or a text body as a string. (templated)
     :param files: multipart parts: field name to content, or to a mapping of ``content``, ``filename`` and
         ``content_type``; ``data`` may hold the other fields. (templated)
-    :param rules: what an answer means where its status code doesn't say it, as a list of rules.
+    :param rules: what an answer means if its status code doesn't say it, as a list of rules.
     :param start: the request that starts or enqueues the job, for APIs that only create it first, or a list of such
         requests: mappings with the keys of a request, ``rules`` and ``capture``. (templated)
-    :param lookup: the request that finds the job where the answer to its submission was lost: a mapping with the keys
+    :param lookup: the request that finds the job if the answer to its submission was lost: a mapping with the keys
         of a request, which names ``{idempotency_key}`` or whatever else tells the job from all others, ``identifier``
         (by default the same selector) and ``capture``. (templated)
     :param callback: whether the API calls back when the job is over: then the request may name ``{callback_url}``,
@@ -60,7 +60,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     :param capture: variables for the next requests: name to selector.
     :param error_message: the selector of the message in an answer that reports a failure.
     :param max_consecutive_errors: how many transient errors in a row are too many; 5 by default.
-    :param retry_delays: seconds to wait after an error, by status code, where the API doesn't say: ``{429: 60}``.
+    :param retry_delays: seconds to wait after an error, by status code, if the API doesn't say: ``{429: 60}``.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
     :param profile: the profile that fills in what is left out; by default the connection's.
     :param asyncapi_conn_id: the connection. (templated)
@@ -153,17 +153,17 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
 
     @property
     def plan_type(self) -> type[plans.SubmitPlan]:
-        """What the parameters are read into."""
+        """The plan that the parameters are read into."""
         return plans.SubmitPlan
 
-    def variables_in(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
-        """Give the author's own variables and the key; what starts the job may name what the submit has captured."""
-        known = self.variables_after(described) if part in ("start", "cancel") else _own_variables(described)
+    def allowed_variables(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
+        """Return the author's variables and the key; for ``start`` and ``cancel`` also what the submit captures."""
+        known = self.provided_variables(described) if part in ("start", "cancel") else _own_variables(described)
         own = {IDEMPOTENCY_KEY, CALLBACK_URL} if described.get("callback") else {IDEMPOTENCY_KEY}
         return None if known is None else own | known
 
-    def variables_after(self, described: Mapping[str, Any]) -> set[str] | None:
-        """Give the variables that the job handle will hold; None where only the connection's profile knows."""
+    def provided_variables(self, described: Mapping[str, Any]) -> set[str] | None:
+        """Return the variables that the job handle will hold; None if only the connection's profile tells."""
         own = _own_variables(described)
         if described.get("identifier") is None or own is None:
             return None
@@ -176,7 +176,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         from airflow_provider_asyncapi.tasks import callbacks
         from airflow_provider_asyncapi.tasks.submissions import SubmissionLedger
 
-        plan: SubmitPlan = self.parsed()
+        plan: SubmitPlan = self.build_plan()
         promised = callbacks.new_reference(context) if plan.callback else None
         ledger = SubmissionLedger(context, self.hook, promised.digest if promised else None)
         try:
@@ -205,7 +205,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     Fetch what a remote job made.
 
     Returns the value, or with a ``destination`` a manifest: a dict of ``paths``, ``bytes`` and ``sha256`` (of each
-    path), ``content_type``, ``seconds``, and where they apply ``pages``, ``rows``, ``members``, ``failed_records``.
+    path), ``content_type``, ``seconds``, and if they apply ``pages``, ``rows``, ``members``, ``failed_records``.
     The events of the task's ``outlets`` carry it too.
 
     :param job: the job handle of the trigger operator or the sensor, or a bare identifier. (templated)
@@ -222,7 +222,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param xml: an XML body, as text. (templated)
     :param data: a form body as a mapping, or a text body as a string. (templated)
     :param files: multipart parts. (templated)
-    :param result_path: the selector of what to keep; of each page's rows where the output type is ``pages``.
+    :param result_path: the selector of what to keep; of each page's rows if the output type is ``pages``.
     :param result_format: ``json``, ``xml``, ``ndjson``, ``csv``, ``tsv`` or ``text``; by default as the answer's
         content type says. Or a mapping: ``format``, ``charset``, and of CSV and TSV ``delimiter``, ``quotechar``
         (None for no quotes), ``escapechar``, ``doublequote``, ``skipinitialspace``, the names of its ``columns`` if no
@@ -232,14 +232,14 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         default of a value), ``parquet`` (needs the extra of this name), or of pages ``files``: each as it came.
     :param checksum: what a file's digest should be, such as ``"{sha256}"`` for a captured variable: ``sha256:…``,
         ``md5=…``, hexadecimal or base64. Those of the answer's headers are compared anyway; False compares none.
-    :param inline: the name of a variable that holds the result already where the job was fast; no request is sent then.
-        Of pages it is the first one, where it is known that there are more.
+    :param inline: the name of a variable that holds the result already if the job was fast; no request is sent then.
+        Of pages it is the first one, if it is known that there are more.
     :param callback: whether the callback that ended the wait holds the result; no request is sent then. Where a poll
         ended it, the result is fetched from ``endpoint``.
     :param first_page: the number of the first page; 1 by default.
     :param page_step: from one page number to the next; 1 by default.
     :param pages: how many pages there are: a number, or a variable such as ``"{pages}"``.
-    :param last_page: the number of the last page, likewise.
+    :param last_page: the number of the last page: a number, or a variable such as ``"{last}"``.
     :param next_page: the selector of the next page's link, or ``header:Link``.
     :param cursor: the selector of the next page's cursor; the request names it ``{cursor}``.
     :param page_size: rows per page, for requests that name ``{offset}`` and ``{limit}``.
@@ -257,7 +257,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param cleanup_on: the ends after which ``cleanup`` is sent, one or a list: ``success`` (the default: the result is
         safe), ``no_data`` (a rule says so), ``partial`` (``failed_records`` have failed or skipped the task) and
         ``failure`` (the task has failed for good, and not by a mistake in the DAG).
-    :param rules: what an answer means where its status code doesn't say it.
+    :param rules: what an answer means if its status code doesn't say it.
     :param failed_records: the condition that each failed record meets
         (``{"selector": "rows[*].status", "in": "failed"}``); with ``member`` for the archive's member that says so.
     :param on_partial: what to do about failed records: ``fail`` (default), ``warn`` or ``skip``.
@@ -393,21 +393,21 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
     @property
     def plan_type(self) -> type[plans.FetchPlan]:
-        """What the parameters are read into."""
+        """The plan that the parameters are read into."""
         return plans.FetchPlan
 
-    def variables_in(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
-        """Give what the job brings, after ``locate`` what that captures, and for pages where they are."""
+    def allowed_variables(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
+        """Return what the job brings, what ``locate`` captures, and the position of a page if there are pages."""
         from airflow_provider_asyncapi.core.fetch.plan import page_variables
 
-        brought = known_after(self.job)
+        brought = variables_provided_by(self.job)
         if brought is None or part == "locate":
             return brought
         brought |= captured_names(described.get("locate"))
         return brought if part == "cleanup" else brought | page_variables(described, whole=self.is_whole(described))
 
     def check_together(self, described: Mapping[str, Any]) -> None:
-        """Check that files have a place to go, where a template doesn't make it."""
+        """Check that files have a destination, unless a template makes it."""
         from airflow_provider_asyncapi.core.fetch.plan import check_destination, read_output_type
 
         given: Any = self.destination
@@ -422,7 +422,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         from airflow_provider_asyncapi.tasks.secrets import secret_of
 
         handle = self.handle_of(self.job)
-        plan = self.parsed()
+        plan = self.build_plan()
         limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
         ti = context["ti"]
         name = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index)))
@@ -458,7 +458,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
             raise SystemExit("The task was killed while it was fetching")
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
-        """Tell OpenLineage, where its provider is installed, of the dataset that was written."""
+        """Report the dataset that was written to OpenLineage, if its provider is installed."""
         from airflow.providers.common.compat.openlineage.facet import Dataset
         from airflow.providers.openlineage.extractors import OperatorLineage
 

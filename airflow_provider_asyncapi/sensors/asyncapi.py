@@ -32,7 +32,7 @@ from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, show
-from airflow_provider_asyncapi.tasks.base import JobTask, captured_names, known_after
+from airflow_provider_asyncapi.tasks.base import JobTask, captured_names, variables_provided_by
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -59,9 +59,9 @@ _WORKER_NEEDED = "%s is set, and yet a worker is needed: %s"
 
 class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     """
-    Wait for a remote job, without a worker where it is deferrable.
+    Wait for a remote job; without a worker if it is deferrable.
 
-    Returns the result identifier where ``result_identifier`` is given, else the job's identifier, and pushes the job
+    Returns the result identifier if ``result_identifier`` is given, else the job's identifier, and pushes the job
     handle as XCom ``job`` (:attr:`handle`). Deferred, in poke and in reschedule mode it does the same.
 
     :param job: the job handle of the trigger operator, or a bare identifier. (templated)
@@ -69,11 +69,11 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     :param completion_key: the selector of the status in the answer, or a list of selectors.
     :param completion_value: the status, or a list of them, that means that the job is done.
     :param failure_value: that it failed.
-    :param running_value: that it is running; where given, a status that isn't listed anywhere is a failure.
+    :param running_value: that it is running; if given, a status that isn't listed anywhere is a failure.
     :param no_data_value: that it ended well, with nothing to fetch: what depends on the sensor is skipped.
     :param ignore_case: compare statuses without regard to case.
-    :param rules: what an answer means where single values can't say it; asked before the values, in order.
-    :param result_identifier: the selector of what the fetch needs, where that isn't the job's identifier.
+    :param rules: what an answer means if single values can't say it; applied before the values, in order.
+    :param result_identifier: the selector of what the fetch needs, if that isn't the job's identifier.
     :param capture: variables for the next requests: name to selector.
     :param error_message: the selector of the reason in the answer that reports a failure.
     :param progress: how far the job is: a selector of a percentage or of ``"3/10"``, or a mapping of selectors
@@ -95,7 +95,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         default as ``[sensors] default_timeout`` says. A shorter ``execution_timeout`` ends each try of a deferred wait
         in the same way.
     :param max_consecutive_errors: how many transient errors in a row are too many; 10 by default.
-    :param retry_delays: seconds to wait after an error, by status code, where the API doesn't say: ``{429: 60}``.
+    :param retry_delays: seconds to wait after an error, by status code, if the API doesn't say: ``{429: 60}``.
     :param visible_after: seconds after the submission (after the begin of the wait if ``job`` is a bare identifier) in
         which a 404 means that the job can't be seen yet.
     :param cancel: the request that stops the remote job, sent when the sensor times out or is killed: a mapping with
@@ -109,7 +109,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         in its answer), ``id`` (the selector of the identifier within one of them), and optionally ``size`` (how many
         jobs at a time at most; 500), ``separator`` (between identifiers in a text; a comma; None for a query parameter
         that is repeated) and ``absent`` (what it means that a job isn't in the answer: ``running``, ``success``,
-        ``failure``, ``retry`` or ``poll``, which asks for it singly and is the default where there is an endpoint).
+        ``failure``, ``retry`` or ``poll``, which asks for it singly and is the default if there is an endpoint).
         All other selectors and rules then look at one job's item. (templated)
     :param status_details: the request that is sent when the status says success, and whose answer decides whether it is
         one: a mapping with the keys of a request, ``completion_key``, ``completion_value`` and the other parameters of
@@ -121,9 +121,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         as a poll is (without ``completion_key`` and ``rules`` it means that the job is done), or ``"hint"``, and it
         only says when to ask. Where there is an ``endpoint``, polls go on beside it, every five minutes by default.
     :param deferrable: wait in the triggerer; by default as ``[operators] default_deferrable`` says.
-    :param start_from_trigger: begin in the triggerer, without a worker, where Airflow carries that (3.3); else the
+    :param start_from_trigger: begin in the triggerer, without a worker, if Airflow supports that (3.3); else the
         task's log says why not.
-    :param end_from_trigger: end a wait that ends well in the triggerer, without a worker, likewise.
+    :param end_from_trigger: end a wait that ends well in the triggerer, without a worker; on the same condition.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
     :param profile: the profile that fills in what is left out; by default the connection's.
     :param asyncapi_conn_id: the connection. (templated)
@@ -274,36 +274,36 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         if self.start_from_trigger or self.end_from_trigger:
             self._hand_over()
 
-    def given(self) -> dict[str, Any]:
+    def explicit_params(self) -> dict[str, Any]:
         """Return the parameters that the DAG sets: Airflow's default interval isn't one of them."""
-        given = super().given()
+        given = super().explicit_params()
         if self.poke_interval is _AIRFLOWS_POKE_INTERVAL:
             del given["poke_interval"]
         return given
 
     @property
     def plan_type(self) -> type[WaitPlan]:
-        """What the parameters are read into."""
+        """The plan that the parameters are read into."""
         return plans.WaitPlan
 
-    def variables_in(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
-        """Give the variables that the job brings; what comes after a poll may name what that has captured too."""
+    def allowed_variables(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
+        """Return the variables that the job brings; later requests may also name what a poll captures."""
         if part == "batch":
             # It is of many jobs, so that it can't name what one of them brings.
             return {"identifiers"}
         if part not in ("cancel", "cleanup", "error_message", "status_details", "failure_details"):
-            return known_after(self.job)
+            return variables_provided_by(self.job)
         if part == "status_details":
             # Its own captures are made of its answer.
-            return self.variables_after({**described, part: None})
-        known = self.variables_after(described)
+            return self.provided_variables({**described, part: None})
+        known = self.provided_variables(described)
         if known is None or part != "failure_details":
             return known
         return known.union(*map(captured_names, as_list(described.get(part))))
 
-    def variables_after(self, described: Mapping[str, Any]) -> set[str] | None:
-        """Give the variables that the job handle will hold; None where nobody can know."""
-        before = known_after(self.job)
+    def provided_variables(self, described: Mapping[str, Any]) -> set[str] | None:
+        """Return the variables that the job handle will hold; None if they aren't known yet."""
+        before = variables_provided_by(self.job)
         if before is None or described.get("completion_key") is None:
             return None
         details = captured_names(described.get("status_details"))
@@ -320,7 +320,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
                 raise ConfigurationError(f"{name}: needs deferrable=True, for else no trigger waits")
 
     def _hand_over(self) -> None:
-        """Keep of what the triggerer is asked to begin and to end what Airflow carries."""
+        """Reduce what the triggerer is asked to begin and end to what Airflow supports."""
         from airflow_provider_asyncapi.tasks import without_worker
 
         needed = {
@@ -346,7 +346,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def _begin(self, context: Context) -> Any:
         handle = self.handle_of(self.job)
-        plan: WaitPlan = self.parsed()
+        plan: WaitPlan = self.build_plan()
         if not handle.outcome.is_final:
             # While waiting, the XCom shows the job to people, and to the trigger which job the task waits for.
             self.push_handle(context, handle)
@@ -372,7 +372,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         Go on with what the triggerer found out, or with what the job has called back.
 
         :param wait: where a wait for a callback stood when it was deferred.
-        :raises AirflowException: where the wait ended badly, or the event isn't one of ours.
+        :raises AirflowException: if the wait ended badly, or the event isn't one of ours.
         """
         from airflow_provider_asyncapi.tasks.waits import forget
 
@@ -387,7 +387,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             raise raised
         match told.status:
             case "callback":
-                plan: WaitPlan = self.parsed()
+                plan: WaitPlan = self.build_plan()
                 began = None if wait is None else self._read_state(wait)
                 handle = self.handle_of(self.job) if began is None else began.handle
                 return self._finish(context, self._wait(context, plan, handle, began))
@@ -432,7 +432,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def on_kill(self) -> None:
         """
-        Stop the remote job of a sensor that is killed while it waits on a worker, if nobody wants the job any more.
+        Stop the remote job of a sensor that is killed while it waits on a worker, if the job is no longer wanted.
 
         Airflow also kills a task whose heartbeats it has missed, and workers are stopped; its next try waits on.
         """
@@ -442,7 +442,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         # Before the wait begins, the parameters may not have been rendered yet.
         if self._ledger is None:
             return
-        plan: WaitPlan = self.parsed()
+        plan: WaitPlan = self.build_plan()
         handle = self._ledger.state.handle
         if plan.cancel is None or (reason := why_unwanted_here(self._ledger.ti, handle)) is None:
             return
@@ -452,10 +452,10 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         hook.run(abandon(hook.api, plan, handle, reason))
 
     def _storable(self) -> dict[str, Any]:
-        """Give the description that the triggerer is handed; it is stored in the metadata database."""
+        """Return the parameters that the triggerer is given; they are stored in the metadata database."""
         from airflow_provider_asyncapi.triggers.asyncapi import check_storable
 
-        spec, api = self.describe(), self.hook.api
+        spec, api = self.effective_params(), self.hook.api
         try:
             check_storable(spec, api)
         except ConfigurationError as error:
@@ -463,7 +463,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         return spec
 
     def _defer(self, plan: WaitPlan, spec: dict[str, Any], ledger: WaitLedger, pause: float) -> NoReturn:
-        """Hand the wait to the triggerer, instead of a pause of so many seconds."""
+        """Defer to the triggerer instead of pausing for a number of seconds."""
         from airflow.triggers.base import BaseTrigger
 
         from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
@@ -485,7 +485,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def _wait(self, context: Context, plan: WaitPlan, handle: JobHandle, began: Wait | None = None) -> JobHandle:
         """
-        Wait on this worker: until the job is over, or until the first pause where somebody else can wait.
+        Wait on this worker until the job is over; or until the first pause, if the wait goes on elsewhere.
 
         Deferred waits begin here too: a job that is over already needs no triggerer, and mistakes are told at once.
 
@@ -520,7 +520,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             self.hook.close()
 
     def _finish(self, context: Context, handle: JobHandle) -> Any:
-        """Hand the job on; what depends on it is skipped where there is no data."""
+        """Push the job handle, and skip the tasks that depend on the job if there is no data."""
         if handle.outcome is Outcome.FAILURE:
             show(context, JOB_KEY, handle.dump())
             self._clean_up(handle, CleanupOn.FAILURE)
@@ -550,7 +550,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         from airflow_provider_asyncapi.core.fetch.flow import clean_up_job
         from airflow_provider_asyncapi.core.wait.plan import parse_cleanup
 
-        if cleanup := parse_cleanup(self.describe()):
+        if cleanup := parse_cleanup(self.effective_params()):
             self.hook.run(clean_up_job(self.hook.api, cleanup, handle, end))
 
     def _shown_wait(self, context: Context, state: Wait) -> dict[str, Any]:
@@ -566,7 +566,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     @contextmanager
     def _forgiving(self, context: Context) -> Iterator[None]:
-        """Show what ended the wait, and turn it into a skip where the author asked for that, alike in all modes."""
+        """Show what ended the wait, and turn it into a skip if soft_fail or never_fail is set."""
         try:
             yield
         except (AirflowSkipException, AirflowRescheduleException, DownstreamTasksSkipped):

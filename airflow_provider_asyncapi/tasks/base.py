@@ -1,4 +1,4 @@
-"""What the operators and the sensor share: one connection, one profile, one job handle."""
+"""What the operators and the sensor have in common: a connection, a profile, a job handle."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HANDLE_ADVICE = "job: the job handle that a task pushes is its attribute handle 
 
 @contextmanager
 def naming(task_id: str | None) -> Iterator[None]:
-    """Put the task's name before what is wrong with it."""
+    """Put the task's name before the message of an error."""
     try:
         yield
     except ConfigurationError as error:
@@ -40,9 +40,9 @@ def naming(task_id: str | None) -> Iterator[None]:
 
 class JobTask:
     """
-    A task that has to do with one remote job; mixed into an operator or a sensor.
+    The base of the tasks that work with one remote job; mixed into an operator or a sensor.
 
-    :cvar table: the table of a profile that fills in its parameters.
+    :cvar table: the profile's table that fills in parameters.
     """
 
     table: ClassVar[str]
@@ -99,11 +99,11 @@ class JobTask:
 
     @property
     def plan_type(self) -> Any:
-        """What the parameters that describe the API are read into."""
+        """The plan that the parameters are read into."""
         raise NotImplementedError
 
-    def given(self) -> dict[str, Any]:
-        """Give the parameters that the DAG sets, times in seconds."""
+    def explicit_params(self) -> dict[str, Any]:
+        """Return the parameters that the DAG sets, times in seconds."""
         attributes = vars(self)
         return {
             name: value.total_seconds() if isinstance(value, timedelta) else value
@@ -111,16 +111,16 @@ class JobTask:
             if (value := attributes.get(name)) is not None
         }
 
-    def describe(self, *, with_connection: bool = True) -> dict[str, Any]:
+    def effective_params(self, *, with_connection: bool = True) -> dict[str, Any]:
         """
-        Give all parameters: those of the DAG, and from the profile what the DAG leaves out.
+        Return all parameters: those that the DAG sets, and the profile's for the rest.
 
-        :param with_connection: whether the connection's own profile counts, where the task names none.
+        :param with_connection: whether the connection's profile counts if the task names none.
         """
         name = self.profile or (self.hook.api.settings.profile if with_connection else None)
-        return plans.merged(self.table, load_profile(name), self.given()) if name else self.given()
+        return plans.merged(self.table, load_profile(name), self.explicit_params()) if name else self.explicit_params()
 
-    def parsed(self) -> Any:
+    def build_plan(self) -> Any:
         """
         Read the parameters into a plan.
 
@@ -129,7 +129,7 @@ class JobTask:
         from airflow_provider_asyncapi.core.requests.request_template import find_secret
 
         try:
-            described = self.describe()
+            described = self.effective_params()
             plan = self.plan_type.parse(described)
         except AsyncApiError as error:
             raise to_airflow(error) from error
@@ -141,22 +141,22 @@ class JobTask:
             )
         return plan
 
-    def variables_in(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
+    def allowed_variables(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
         """
-        Give the variables that a part of the task may name; None where nobody can know at parse time.
+        Return the variables that a part of the task may name; None if that isn't known when the DAG is parsed.
 
-        :param part: a further request, such as ``start`` or ``cancel``, or a field of the plan; all that isn't told
-            apart is as for the task's own request.
-        :param described: what :meth:`describe` gives.
+        :param part: a further request, such as ``start`` or ``cancel``, or a field of the plan; any other part may name
+            what the task's own request may name.
+        :param described: what :meth:`effective_params` returns.
         """
         raise NotImplementedError
 
-    def variables_after(self, described: Mapping[str, Any]) -> set[str] | None:
-        """Give the variables that the job handle brings to the next tasks; likewise."""
+    def provided_variables(self, described: Mapping[str, Any]) -> set[str] | None:
+        """Return the variables that the job handle brings to the next tasks; None if that isn't known yet."""
         raise NotImplementedError
 
     def is_whole(self, described: Mapping[str, Any]) -> bool:
-        """Tell whether a description is taken for all there is, so that the connection's profile adds nothing to it."""
+        """Return whether a description is complete, so that the connection's profile adds nothing to it."""
         return bool(self.profile) or described.get("endpoint") is not None
 
     def validate(self) -> None:
@@ -170,12 +170,12 @@ class JobTask:
 
         with naming(self.task_id):
             self._refuse_params()
-            described = self.describe(with_connection=False)
+            described = self.effective_params(with_connection=False)
             in_selectors = validation.check(
                 self.plan_type, described, self._is_templated, complete=self.profile is not None
             )
             self.check_together(described)
-            validation.check_variables(described, in_selectors, lambda part: self.variables_in(part, described))
+            validation.check_variables(described, in_selectors, lambda part: self.allowed_variables(part, described))
 
     def check_together(self, described: Mapping[str, Any]) -> None:
         """
@@ -185,7 +185,7 @@ class JobTask:
         """
 
     def _refuse_params(self) -> None:
-        """Refuse what was meant for the query, and would be taken for Airflow's own params without a word."""
+        """Refuse query parameters that are given as ``params``, which Airflow takes for the params of a DAG."""
         own = set(self.params) - set(self.dag.params) if self.has_dag() else set()
         if own:
             raise ConfigurationError(
@@ -214,7 +214,7 @@ class JobTask:
         """
         Read the ``job`` that a task was given.
 
-        :raises AirflowFailException: where it is none.
+        :raises AirflowFailException: if it is neither a handle nor an identifier.
         """
         from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 
@@ -224,16 +224,16 @@ class JobTask:
             raise to_airflow(error) from error
 
     def push_handle(self, context: Context, handle: JobHandle) -> None:
-        """Give the job handle to the next tasks, and the job's address to the UI."""
+        """Push the job handle for the next tasks, and the job's address for the UI."""
         context["ti"].xcom_push(JOB_KEY, handle.dump())
         self.push_link(context, handle)
 
     def find_job_url(self) -> str | None:
         """Return the template of the job's address, of the DAG or of a profile; None if there is none."""
-        return self.job_url or self.describe().get("job_url")
+        return self.job_url or self.effective_params().get("job_url")
 
     def push_link(self, context: Context, handle: JobHandle) -> None:
-        """Give the job's address to the UI."""
+        """Push the job's address for the UI."""
         from airflow_provider_asyncapi.core.templates import render_text
 
         self.pushed_job_url = ""
@@ -251,22 +251,22 @@ class JobTask:
             self.hook.log.warning("No link to the remote job: %s", error)
 
 
-def known_after(job: Any) -> set[str] | None:
+def variables_provided_by(job: Any) -> set[str] | None:
     """
-    Give the variables that a job handle brings, when the DAG is parsed.
+    Return the variables that a job handle brings, as far as they are known when the DAG is parsed.
 
     :param job: what a task takes as its job.
-    :return: None where nobody can know: another provider's task, a mapped one, a literal handle.
+    :return: None if they aren't known: the job is of another provider's task or of a mapped one, or a literal handle.
     """
     operator = getattr(job, "operator", None)
     if getattr(job, "key", None) == JOB_KEY and isinstance(operator, JobTask):
-        return operator.variables_after(operator.describe(with_connection=False))
+        return operator.provided_variables(operator.effective_params(with_connection=False))
     return None
 
 
 def captured_names(described: Any, *selectors: str) -> set[str]:
     """
-    Give the variables that the captures of a description set: their names, and the selectors themselves.
+    Return the variables that the captures of a description set: their names, and the selectors themselves.
 
     :param described: the description; anything but a mapping captures nothing.
     :param selectors: further parameters that are selectors.

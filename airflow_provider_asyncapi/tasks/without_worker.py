@@ -42,9 +42,9 @@ def _reasons_to_begin(sensor: AsyncApiSensor) -> Iterator[str]:
         yield "it has an execution_timeout"
     if sensor.on_execute_callback or sensor._pre_execute_hook:  # noqa: SLF001 - where Airflow keeps pre_execute
         yield "it has an on_execute_callback or pre_execute"
-    if sensor.describe(with_connection=False).get("callback"):
+    if sensor.effective_params(with_connection=False).get("callback"):
         yield "callback: a worker makes the task known to those who call back"
-    if sensor.job_url or sensor.describe(with_connection=False).get("job_url"):
+    if sensor.job_url or sensor.effective_params(with_connection=False).get("job_url"):
         yield "job_url: Airflow makes links on workers"
     for name in sensor.template_fields:
         if name != "job" and not _is_literal(getattr(sensor, name)):
@@ -71,7 +71,7 @@ def _reasons_to_end(sensor: AsyncApiSensor) -> Iterator[str]:
         yield "it has an on_success_callback or post_execute"
     if sensor.on_execute_callback or sensor._pre_execute_hook:  # noqa: SLF001 - where Airflow keeps pre_execute
         yield "it has an on_execute_callback or pre_execute"
-    cleanup_on = as_list(sensor.describe(with_connection=False).get("cleanup_on"))
+    cleanup_on = as_list(sensor.effective_params(with_connection=False).get("cleanup_on"))
     if CleanupOn.SUCCESS in cleanup_on:
         yield "cleanup_on: the request after a success is sent by a worker"
     if not sensor.do_xcom_push or sensor.multiple_outputs or sensor.returns_dag_result:
@@ -86,7 +86,7 @@ def start_args(sensor: AsyncApiSensor) -> StartTriggerArgs:
         trigger_kwargs={
             "version": TRIGGER_LAYOUT,
             "asyncapi_conn_id": sensor.asyncapi_conn_id,
-            "spec": sensor.describe(with_connection=False),
+            "spec": sensor.effective_params(with_connection=False),
             "begin": {
                 **(_source(sensor.job) or {}),
                 "timeout": sensor.timeout,

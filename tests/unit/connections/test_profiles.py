@@ -168,22 +168,22 @@ def test_merging_changes_neither_side() -> None:
 
 def test_operators_fill_in_from_the_profile_what_the_dag_leaves_out() -> None:
     submit = AsyncApiTriggerOperator(task_id="submit", profile="celigo", identifier="other", variables={"flow": "f"})
-    assert submit.describe()["identifier"] == "other"
-    assert submit.describe()["method"] == "POST"
+    assert submit.effective_params()["identifier"] == "other"
+    assert submit.effective_params()["method"] == "POST"
     for given, interval in (({}, 30), ({"poke_interval": 60}, 60)):
         wait = AsyncApiSensor(
             task_id="wait", profile="panoply", job="j", endpoint="/x", completion_value="done", **given
         )
-        assert wait.describe()["poke_interval"] == interval
+        assert wait.effective_params()["poke_interval"] == interval
     fetch = AsyncApiFetchOperator(task_id="fetch", profile="vayana", job="j", destination="file:///x/")
-    assert fetch.describe()["output_type"] == "zip"
+    assert fetch.effective_params()["output_type"] == "zip"
 
 
 def test_the_profile_of_the_task_goes_before_that_of_the_connection(connect: Any) -> None:
     connect(extra={"profile": "http_202"})
-    assert AsyncApiTriggerOperator(task_id="a").describe()["identifier"][0] == "header:Location"
+    assert AsyncApiTriggerOperator(task_id="a").effective_params()["identifier"][0] == "header:Location"
     both = AsyncApiTriggerOperator(task_id="b", profile="celigo", variables={"flow": "f"})
-    assert both.describe()["identifier"] == "_jobId"
+    assert both.effective_params()["identifier"] == "_jobId"
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -199,7 +199,7 @@ def test_each_shipped_profile_describes_what_can_be_run(name: str) -> None:
         wait = AsyncApiSensor(task_id="wait", job=submit.handle, profile=name, **NEEDED.get((name, "status"), {}))
         fetch = AsyncApiFetchOperator(task_id="fetch", job=wait.handle, profile=name, **NEEDED.get((name, "fetch"), {}))
     for task in (submit, wait, fetch):
-        assert task.parsed()
+        assert task.build_plan()
 
 
 #: What these leave to the author, for it is the author's API.
