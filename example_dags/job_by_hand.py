@@ -1,0 +1,32 @@
+"""
+A job by hand: a task submits it with the hook, a sensor waits without a worker, and another task looks at the result.
+
+For what operators can't be told, such as a request that depends on the answer to another one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG, task
+
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+
+API = {"asyncapi_conn_id": "standard", "profile": "http_202"}
+
+with DAG("job_by_hand", schedule=None, tags=["asyncapi"], doc_md=__doc__):
+
+    @task
+    def submit() -> dict[str, Any]:
+        with AsyncApiHook(**API) as hook:
+            return hook.submit_job(endpoint="/standard/jobs", json={"outcome": "ok"}).dump()
+
+    wait = AsyncApiSensor(task_id="wait", job=submit(), deferrable=True, **API)
+
+    @task
+    def fetch(job: dict[str, Any]) -> int:
+        with AsyncApiHook(**API) as hook:
+            return len(hook.fetch_result(job))
+
+    fetch(wait.handle)
