@@ -9,7 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import airflow_provider_asyncapi
+
+pytestmark = pytest.mark.any_python
 
 HERE = Path(airflow_provider_asyncapi.__file__).parent
 #: Where the code of tasks begins.

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+pytestmark = pytest.mark.any_python
+
 #: Importing the trigger imports what an Airflow process has, and with it Airflow's metrics are set up.
 _BEGIN = """
 import asyncio, time

@@ -58,6 +58,7 @@ def test_airflow_3_1_gets_no_page_and_is_told_so_once(
     ]
 
 
+@pytest.mark.any_python
 def test_the_application_is_made_once_and_only_when_it_is_asked_for() -> None:
     script = (
         "import sys, airflow_provider_asyncapi.plugins.asyncapi as module; plugin = module.AsyncApiPlugin()\n"

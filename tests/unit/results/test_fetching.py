@@ -1005,7 +1005,7 @@ def test_a_try_replaces_what_an_earlier_one_has_left(fetched, server, tmp_path):
 
     def once(name: str, save: Any, *, is_retry: bool = False) -> None:
         owner = Owner("dag/run/task/-1", is_retry=is_retry, secret=lambda: b"key")
-        server.plays(reply(zipped(**{name: b"1"})))
+        server.plays(reply(zipped(**{name: b"1"})), reply())
         plan = FetchPlan.parse({"endpoint": "/x", "output_type": "zip", "cleanup": {"endpoint": "/x"}})
         hook = AsyncApiHook("api")
         try:

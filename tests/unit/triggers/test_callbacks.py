@@ -78,7 +78,8 @@ def test_a_poll_ends_the_wait_before_or_after_the_look_for_callbacks(
     api: ApiServer, connection: None, supervisor: Supervisor, seconds: float
 ) -> None:
     api.says(POLL, reply({"status": "done"}))
-    waiting = waiting_for_calls()
+    # A first poll that is due already is spread over this interval.
+    waiting = waiting_for_calls(poke_interval=0.1)
     waiting.wait = replace(waiting.wait, next_poll=time.time() + seconds)
     event = asyncio.run(event_of(waiting))
     assert (event["handle"]["outcome"], event["handle"]["call"]) == ("success", None)

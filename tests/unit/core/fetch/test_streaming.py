@@ -157,8 +157,9 @@ def test_a_line_without_an_end_is_given_up(monkeypatch):
         stream(b"1" * 100, kind=NDJSON)
 
 
+@pytest.mark.any_python
 def test_memory_is_flat():
-    items = (b'%s{"id": %d, "text": "%s"}' % (b"," if number else b"", number, b"x" * 200) for number in range(100_000))
+    items = (b'%s{"id": %d, "text": "%s"}' % (b"," if number else b"", number, b"x" * 200) for number in range(20_000))
 
     def read():
         yield b'{"rows": ['
@@ -166,12 +167,12 @@ def test_memory_is_flat():
         yield b"]}"
 
     reads = iter([[b'{"rows": [1]}'], [b'{"rows": [1]}'], read()])
-    path = Selection.parse("rows[?(@.id == 99999)].id", "result_path")
+    path = Selection.parse("rows[?(@.id == 19999)].id", "result_path")
     head = Response(200, Headers([("content-type", JSON)]))
     tracemalloc.start()
     try:
         rows = streaming.stream_rows(lambda: next(reads), head, Format(), path, {})
-        assert list(rows) == [99999]
+        assert list(rows) == [19999]
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:
         tracemalloc.stop()
