@@ -145,15 +145,20 @@ async def write_xcom(key: str, value: Any, task: Mapping[str, Any]) -> None:
     await ask(SetXCom(key=key, value=XCom.serialize_value(value, key=key, **task), **task))
 
 
-def can_use_xcoms() -> bool:
+async def find_state(task: Mapping[str, Any]) -> str | None:
     """
-    Return whether a trigger can read and write XComs: from Airflow 3.2 on.
+    Return the state of a task instance, in lower case: ``none`` before it is scheduled.
 
-    In 3.1 all triggers share one line to the supervisor that a single unfinished or failed message breaks.
+    :param task: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
+    :return: None if there is no such task instance.
+    :raises AirflowAwayError: if Airflow can't answer now.
     """
-    from airflow import __version__
+    from airflow.sdk.execution_time.comms import GetTaskStates
 
-    return not __version__.startswith("3.1.")
+    ids = {"dag_id": task["dag_id"], "task_ids": [task["task_id"]], "run_ids": [task["run_id"]]}
+    answer: Any = await ask(GetTaskStates(**ids, map_index=task["map_index"]))
+    states = [str(state).lower() for run in answer.task_states.values() for state in run.values()]
+    return states[0] if states else None
 
 
 async def _find_in_backends(conn_id: str) -> Connection | None:

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowPlugin, conf
 
 from airflow_provider_asyncapi import __version__
 
+#: The application is mounted here; callbacks come in below it (:data:`~.calls.PATH`).
 URL_PREFIX = "/asyncapi"
 #: Where the page appears: in the navigation under Browse, and as a tab.
 _DESTINATIONS = ("nav", "dag", "task_instance")
@@ -38,10 +39,10 @@ class AsyncApiPlugin(AirflowPlugin):
     @cached_property
     def react_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
         """The page; Airflow 3.1 lacks what it is made of."""
-        from airflow import __version__ as airflow_version
+        from airflow_provider_asyncapi.airflow_private.versions import HAS_PLUGIN_PAGES
 
-        if airflow_version.startswith("3.1."):
-            log.info("The page Async API jobs needs Airflow 3.2 or newer; this is %s", airflow_version)
+        if not HAS_PLUGIN_PAGES:
+            log.info("The page Async API jobs needs Airflow 3.2 or newer")
             return []
         base_path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
         return [

@@ -18,12 +18,12 @@ from airflow_provider_asyncapi.core.callbacks.calls import PATH, Reference
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallError, NewerLayoutError
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.plugins import receipts
-from airflow_provider_asyncapi.plugins.asyncapi import URL_PREFIX
 from airflow_provider_asyncapi.plugins.connections import TooManyLookUpsError
 from airflow_provider_asyncapi.plugins.receipts import Incoming, TooManyCallsError
 
 T = TypeVar("T")
-router = APIRouter(prefix=PATH.removeprefix(URL_PREFIX), tags=["Callbacks"])
+# The application is mounted at the first part of the path.
+router = APIRouter(prefix=f"/{PATH.rpartition('/')[2]}", tags=["Callbacks"])
 log = logging.getLogger(__name__)
 
 #: Seconds between two log lines about calls that are refused.

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from airflow.models.connection import Connection
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
+from airflow_provider_asyncapi.airflow_private.database import Connection
 from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError
 from airflow_provider_asyncapi.core.http.messages import Headers

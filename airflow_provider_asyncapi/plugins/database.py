@@ -1,4 +1,4 @@
-"""What Airflow's database knows of jobs, and who may see it: the only module here that knows Airflow's insides."""
+"""What Airflow's database holds about jobs, and which users may see it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.api_fastapi.core_api.security import GetUserDep  # noqa: TC002 - FastAPI looks at it
-from airflow.models.dagrun import DagRun
-from airflow.models.taskinstance import TaskInstance
-from airflow.models.xcom import XComModel
 from fastapi import Depends, HTTPException
 from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
+from airflow_provider_asyncapi.airflow_private.api_server import (
+    DagAccessEntity,
+    GetUserDep,
+    SessionDep,
+    get_auth_manager,
+)
+from airflow_provider_asyncapi.airflow_private.database import DagRun, TaskInstance, XComModel
 from airflow_provider_asyncapi.core.json_values import as_number
 from airflow_provider_asyncapi.core.wait.poll_summary import ShownPoll, seconds_of
 from airflow_provider_asyncapi.links.asyncapi import is_web_address

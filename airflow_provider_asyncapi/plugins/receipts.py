@@ -14,16 +14,20 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.models.dagrun import DagRun
-from airflow.models.taskinstance import TaskInstance
-from airflow.models.taskinstancehistory import TaskInstanceHistory
-from airflow.models.trigger import handle_event_submit
-from airflow.models.xcom import XComModel
 from airflow.providers.common.compat.sdk import conf
-from airflow.utils.session import create_session
-from airflow.utils.state import TaskInstanceState
 from sqlalchemy import delete, select
 
+from airflow_provider_asyncapi.airflow_private.database import (
+    DagRun,
+    TaskInstance,
+    TaskInstanceHistory,
+    TaskInstanceState,
+    TaskScope,
+    XComModel,
+    create_session,
+    get_state_backend,
+    handle_event_submit,
+)
 from airflow_provider_asyncapi.core.callbacks.calls import (
     Call,
     CallbackSettings,
@@ -43,11 +47,6 @@ from airflow_provider_asyncapi.plugins.connections import CallbackConnections
 from airflow_provider_asyncapi.tasks.submissions import calls_key
 from airflow_provider_asyncapi.triggers.asyncapi import SHORTEST_DEFERRAL
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event
-
-try:
-    from airflow.state import TaskScope, get_state_backend
-except ImportError:  # before Airflow 3.3
-    TaskScope = None  # type: ignore[assignment,misc]
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

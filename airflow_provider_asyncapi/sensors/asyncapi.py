@@ -24,6 +24,7 @@ from airflow.providers.common.compat.sdk import (
 # Neither the oldest common-compat that we take has it, nor the SDK of Airflow 3.1.
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
+from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
@@ -464,11 +465,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def _defer(self, plan: WaitPlan, spec: dict[str, Any], ledger: WaitLedger, pause: float) -> NoReturn:
         """Defer to the triggerer instead of pausing for a number of seconds."""
-        from airflow.triggers.base import BaseTrigger
-
         from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 
-        if plan.cancel is not None and not hasattr(BaseTrigger, "on_kill"):
+        if plan.cancel is not None and not HAS_TRIGGER_ON_KILL:
             self.log.info("Before Airflow 3.3 no trigger learns of a kill: only the deadline cancels the job")
         state = ledger.handed_on(plan, pause)
         self.defer(

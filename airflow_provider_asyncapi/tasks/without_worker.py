@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import XComArg
-from airflow.triggers.base import BaseTrigger, StartTriggerArgs
+from airflow.triggers.base import StartTriggerArgs
 
+from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT
 from airflow_provider_asyncapi.core.json_values import as_list, frozen
@@ -17,8 +18,6 @@ from airflow_provider_asyncapi.core.templates import strings_in
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
-#: Airflow 3.3 and newer: what was there before loses the outcome, or the templates.
-IS_CARRIED = hasattr(BaseTrigger, "on_kill")
 #: Airflow's own timeout of the deferral comes so many seconds after ours, for it neither polls once more nor cancels.
 _GRACE = 86400.0
 _JINJA = ("{{", "{%", "{#")
@@ -34,7 +33,7 @@ def needed_to_begin(sensor: AsyncApiSensor) -> str | None:
 
 
 def _reasons_to_begin(sensor: AsyncApiSensor) -> Iterator[str]:
-    if not IS_CARRIED:
+    if not HAS_TRIGGER_ON_KILL:
         yield "Airflow can't do it before 3.3"
     if sensor.get_closest_mapped_task_group() is not None:
         yield "it is in a mapped task group"
@@ -63,7 +62,7 @@ def needed_to_end(sensor: AsyncApiSensor) -> str | None:
 
 
 def _reasons_to_end(sensor: AsyncApiSensor) -> Iterator[str]:
-    if not IS_CARRIED:
+    if not HAS_TRIGGER_ON_KILL:
         yield "Airflow can't do it before 3.3"
     if sensor.outlets:
         yield "it has outlets"

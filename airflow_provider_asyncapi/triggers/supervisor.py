@@ -10,7 +10,8 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from airflow_provider_asyncapi.airflow_private.supervisor import MISTAKES, ask, can_use_xcoms, read_xcom, write_xcom
+from airflow_provider_asyncapi.airflow_private.supervisor import MISTAKES, find_state, read_xcom, write_xcom
+from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
 from airflow_provider_asyncapi.core.callbacks.calls import Call
 from airflow_provider_asyncapi.core.errors import UnstorableValueError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -98,7 +99,7 @@ class Board:
     async def _push(self) -> None:
         shared = _shared.setdefault(asyncio.get_running_loop(), _Shared())
         pause = _NEWS_EVERY
-        while self._unpushed and can_use_xcoms():
+        while self._unpushed and HAS_TRIGGER_XCOMS:
             soonest = max(self._next_push, shared.began + _STARTING)
             await asyncio.sleep(max(0.0, soonest - time.monotonic()))
             async with shared.turn:
@@ -156,7 +157,7 @@ async def has_called(job: JobHandle, heard: int) -> bool:
     :param heard: how many calls there were then.
     """
     pause, task = 1.0, dict[str, Any](job.task)
-    while can_use_xcoms():
+    while HAS_TRIGGER_XCOMS:
         try:
             kept: Any = await _uninterrupted(read_xcom(CALLS_KEY, task))
         except MISTAKES:
@@ -225,7 +226,7 @@ def why_unwanted_here(ti: Any, job: JobHandle) -> str | None:
 
 async def _why_unwanted(ti: Any, job: JobHandle, *, is_last_try: bool, looks: int) -> str | None:
     task = reference(ti)
-    state = await _state_of(task)
+    state = await find_state(task)
     if state is None or state in _OVER:
         return f"the task is {state or 'gone'}"
     if state == "running" and is_last_try:
@@ -244,7 +245,7 @@ async def _why_unwanted(ti: Any, job: JobHandle, *, is_last_try: bool, looks: in
     submitter = dict[str, Any](job.task)
     if not submitter:
         return None
-    submitter_state = await _state_of(submitter)
+    submitter_state = await find_state(submitter)
     if submitter_state == "success":
         is_another = await _job_of(submitter) not in (None, job.identifier)
     else:
@@ -288,19 +289,3 @@ async def _uninterrupted(talk: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait({task})
         raise
-
-
-async def _state_of(task: Mapping[str, Any]) -> str | None:
-    """Ask Airflow for the state of a task instance: "none" before it is scheduled, None where there is no such."""
-    from airflow.sdk.execution_time.comms import GetTaskStates
-
-    answer: Any = await ask(
-        GetTaskStates(
-            dag_id=task["dag_id"],
-            task_ids=[task["task_id"]],
-            run_ids=[task["run_id"]],
-            map_index=task["map_index"],
-        )
-    )
-    states = [str(state).lower() for run in answer.task_states.values() for state in run.values()]
-    return states[0] if states else None

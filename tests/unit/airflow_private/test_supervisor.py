@@ -11,7 +11,6 @@ import pytest
 from airflow.sdk.exceptions import AirflowRuntimeError
 from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
 
-from airflow_provider_asyncapi.airflow_private import supervisor
 from airflow_provider_asyncapi.airflow_private.supervisor import (
     AirflowAwayError,
     ask,
@@ -119,12 +118,6 @@ def test_xcoms_are_written_and_read_by_the_messages_that_airflow_has_since_3_1(s
     (written,) = supervisor.of_kind("SetXCom")
     assert (written.key, written.value) == ("job", {"identifier": "8"})
     assert {name: getattr(written, name) for name in TASK} == TASK
-
-
-@pytest.mark.parametrize(("version", "usable"), [("3.1.8", False), ("3.2.0", True), ("3.10.0", True), ("4.1.0", True)])
-def test_triggers_use_xcoms_from_airflow_3_2_on(monkeypatch: pytest.MonkeyPatch, version: str, usable: bool) -> None:
-    monkeypatch.setattr("airflow.__version__", version)
-    assert supervisor.can_use_xcoms() is usable
 
 
 @pytest.fixture

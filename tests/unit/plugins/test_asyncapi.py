@@ -5,17 +5,17 @@ import sys
 from importlib.metadata import entry_points
 from typing import Any
 
-import airflow
 import pytest
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_asyncapi import __version__
+from airflow_provider_asyncapi.airflow_private import versions
 from airflow_provider_asyncapi.plugins.asyncapi import AsyncApiPlugin
 
 
 @pytest.fixture
 def newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(airflow, "__version__", "3.3.2")
+    monkeypatch.setattr(versions, "HAS_PLUGIN_PAGES", True)
 
 
 def test_airflow_finds_the_plugin() -> None:
@@ -49,13 +49,11 @@ def test_the_script_is_found_below_the_path_that_airflow_is_served_at(
 def test_airflow_3_1_gets_no_page_and_is_told_so_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(airflow, "__version__", "3.1.8")
+    monkeypatch.setattr(versions, "HAS_PLUGIN_PAGES", False)
     plugin = AsyncApiPlugin()
     with caplog.at_level("INFO"):
         assert plugin.react_apps == plugin.react_apps == []
-    assert [record.message for record in caplog.records] == [
-        "The page Async API jobs needs Airflow 3.2 or newer; this is 3.1.8"
-    ]
+    assert [record.message for record in caplog.records] == ["The page Async API jobs needs Airflow 3.2 or newer"]
 
 
 @pytest.mark.any_python

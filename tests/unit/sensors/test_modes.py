@@ -27,6 +27,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 
 from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core import outcome as names
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.poll_summary import ShownPoll, seconds_of
@@ -34,7 +35,6 @@ from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
 from airflow_provider_asyncapi.monitoring import metrics
 from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-from airflow_provider_asyncapi.tasks.without_worker import IS_CARRIED
 from tests.unit.fake_airflow import TI, ApiServer, Store, Supervisor, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
@@ -773,7 +773,7 @@ def test_connections_are_closed_whatever_the_outcome(api: ApiServer, answer: Any
     assert closed == [driver]
 
 
-@pytest.mark.skipif(not IS_CARRIED, reason="needs Airflow 3.3")
+@pytest.mark.skipif(not HAS_TRIGGER_ON_KILL, reason="needs Airflow 3.3")
 def test_what_the_triggerer_could_not_begin_begins_on_a_worker_without_what_an_earlier_try_has_pushed(
     api: ApiServer, supervisor: Supervisor
 ) -> None:
@@ -791,7 +791,7 @@ def test_what_the_triggerer_could_not_begin_begins_on_a_worker_without_what_an_e
     assert deferral.value.trigger.end_from_trigger is True
 
 
-@pytest.mark.skipif(not IS_CARRIED, reason="needs Airflow 3.3")
+@pytest.mark.skipif(not HAS_TRIGGER_ON_KILL, reason="needs Airflow 3.3")
 @pytest.mark.parametrize("identifier", ["j-1", "j-2"])
 def test_a_retry_has_the_deadline_of_a_wait_that_began_in_the_triggerer(api: ApiServer, identifier: str) -> None:
     api.says(POLL, running())
@@ -814,7 +814,7 @@ def test_a_retry_has_the_deadline_of_a_wait_that_began_in_the_triggerer(api: Api
         assert deadline > began_at + 140
 
 
-@pytest.mark.skipif(not IS_CARRIED, reason="needs Airflow 3.3")
+@pytest.mark.skipif(not HAS_TRIGGER_ON_KILL, reason="needs Airflow 3.3")
 def test_a_store_that_is_away_does_not_change_how_a_wait_ends(api: ApiServer) -> None:
     class Away(Store):
         def get(self, *_: Any) -> Any:
@@ -826,7 +826,7 @@ def test_a_store_that_is_away_does_not_change_how_a_wait_ends(api: ApiServer) ->
     assert sensor.resume_execution("execute_complete", {"event": event}, context) == "j-1"
 
 
-@pytest.mark.skipif(not IS_CARRIED, reason="needs Airflow 3.3")
+@pytest.mark.skipif(not HAS_TRIGGER_ON_KILL, reason="needs Airflow 3.3")
 @pytest.mark.parametrize(
     ("given", "map_index", "said"),
     [

@@ -9,10 +9,10 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskGroup
 from airflow.sdk import DAG, Asset, task_group
 
+from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-from airflow_provider_asyncapi.tasks import without_worker
 
 STATUS: dict[str, Any] = {
     "endpoint": "/jobs/{identifier}",
@@ -22,7 +22,7 @@ STATUS: dict[str, Any] = {
     "deferrable": True,
 }
 BOTH: dict[str, Any] = {"start_from_trigger": True, "end_from_trigger": True}
-carried = pytest.mark.skipif(not without_worker.IS_CARRIED, reason="needs Airflow 3.3")
+carried = pytest.mark.skipif(not HAS_TRIGGER_ON_KILL, reason="needs Airflow 3.3")
 
 
 def make(**given: Any) -> AsyncApiSensor:
@@ -156,7 +156,7 @@ def test_a_start_without_the_end_says_so_to_the_trigger() -> None:
     assert begun(sensor)["end_from_trigger"] is False
 
 
-@pytest.mark.skipif(without_worker.IS_CARRIED, reason="an older Airflow")
+@pytest.mark.skipif(HAS_TRIGGER_ON_KILL, reason="an older Airflow")
 def test_an_older_airflow_takes_a_worker_and_says_so() -> None:
     sensor = make()
     assert (sensor.start_from_trigger, sensor.end_from_trigger) == (False, False)

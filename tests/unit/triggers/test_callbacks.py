@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.airflow_private.supervisor import AirflowAwayError, can_use_xcoms
+from airflow_provider_asyncapi.airflow_private.supervisor import AirflowAwayError
+from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
 from airflow_provider_asyncapi.core.callbacks.calls import Call, dump_all
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.plan import Wait
@@ -22,7 +23,7 @@ from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, 
 from tests.unit.triggers.test_trigger import POLL, SPEC, SUBMITTER, event_of, trigger, until
 
 CALLED = dump_all([Call("a", 0.0, "application/json", b'{"status": "done"}')])
-CAN_ASK = pytest.mark.skipif(not can_use_xcoms(), reason="before Airflow 3.2 a trigger can't ask")
+CAN_ASK = pytest.mark.skipif(not HAS_TRIGGER_XCOMS, reason="before Airflow 3.2 a trigger can't ask")
 
 
 def waiting_for_calls(*, heard: int = 0, seconds: float = 20, **spec: Any) -> AsyncApiJobTrigger:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.airflow_private.supervisor import can_use_xcoms
+from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
 from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Polled, Send
 from airflow_provider_asyncapi.core.errors import ConfigurationError, SlowAnswerError
@@ -41,7 +41,7 @@ SPEC: dict[str, Any] = {
 }
 CANCELLED_BY = {"endpoint": "/jobs/{identifier}/cancel"}
 #: Airflow 3.2 and newer let a trigger write XComs.
-SHOWS_PROGRESS = can_use_xcoms()
+SHOWS_PROGRESS = HAS_TRIGGER_XCOMS
 
 
 def trigger(
@@ -466,7 +466,7 @@ def test_the_begin_of_a_wait_tells_for_which_job_a_task_waits_whatever_an_earlie
         return states.pop(0) if len(states) > 1 else states[0]
 
     monkeypatch.setattr(line, "read_xcom", read)
-    monkeypatch.setattr(line, "_state_of", find_state)
+    monkeypatch.setattr(line, "find_state", find_state)
     monkeypatch.setattr(line, "_LOOK_AGAIN", 0.0)
     waiting = trigger()
     reason = asyncio.run(line.why_unwanted(waiting.task_instance, JobHandle("j-1", task=SUBMITTER)))

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from airflow.triggers.base import TaskSuccessEvent
 
+from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.plan import Wait
-from airflow_provider_asyncapi.tasks.without_worker import IS_CARRIED
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
@@ -21,7 +21,7 @@ from tests.unit.fake_airflow import ApiServer, Supervisor, reply
 
 pytestmark = [
     pytest.mark.usefixtures("connection"),
-    pytest.mark.skipif(not IS_CARRIED, reason="needs Airflow 3.3"),
+    pytest.mark.skipif(not HAS_TRIGGER_ON_KILL, reason="needs Airflow 3.3"),
 ]
 
 POLL = "GET /jobs/j-1"

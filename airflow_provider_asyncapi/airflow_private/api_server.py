@@ -1,0 +1,10 @@
+"""Who asks Airflow's API server, and what that user may see: the dependencies of its own FastAPI routes."""
+
+from __future__ import annotations
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep
+
+__all__ = ["DagAccessEntity", "GetUserDep", "SessionDep", "get_auth_manager"]

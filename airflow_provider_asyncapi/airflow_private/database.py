@@ -1,0 +1,35 @@
+"""
+Airflow's database as its API server sees it: models, sessions, the task state store, and how a deferred task resumes.
+
+Airflow's public interface has nothing that resumes a task from a request of somebody else, or reads the XComs of many
+tasks at once. Import this in the API server only: tasks have no access to the database.
+"""
+
+from __future__ import annotations
+
+from airflow.models.connection import Connection
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.taskinstancehistory import TaskInstanceHistory
+from airflow.models.trigger import handle_event_submit
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
+from airflow.utils.state import TaskInstanceState
+
+try:
+    from airflow.state import TaskScope, get_state_backend
+except ImportError:  # before Airflow 3.3
+    TaskScope = get_state_backend = None  # type: ignore[assignment,misc]
+
+__all__ = [
+    "Connection",
+    "DagRun",
+    "TaskInstance",
+    "TaskInstanceHistory",
+    "TaskInstanceState",
+    "TaskScope",
+    "XComModel",
+    "create_session",
+    "get_state_backend",
+    "handle_event_submit",
+]

@@ -1,0 +1,116 @@
+"""
+What this provider relies on in Airflow's private modules, on each version of Airflow that the tests run on.
+
+If one of these fails on a newer Airflow, the module of ``airflow_private`` that is named has to be looked at.
+"""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import airflow
+import pytest
+from airflow.sdk.execution_time import comms, supervisor, task_runner
+from packaging.version import Version
+
+from airflow_provider_asyncapi.airflow_private import versions
+
+VERSION = Version(airflow.__version__)
+
+
+def parameters_of(function: Callable[..., Any]) -> set[str]:
+    return set(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize(
+    ("flag", "since"), [("HAS_TRIGGER_XCOMS", "3.2"), ("HAS_PLUGIN_PAGES", "3.2"), ("HAS_TRIGGER_ON_KILL", "3.3")]
+)
+def test_a_flag_holds_from_the_version_that_it_names(flag: str, since: str) -> None:
+    assert getattr(versions, flag) is (Version(f"{since}.0") <= VERSION)
+
+
+@pytest.mark.parametrize(
+    ("message", "fields"),
+    [
+        ("GetConnection", {"conn_id"}),
+        ("GetXCom", {"key", "dag_id", "run_id", "task_id", "map_index"}),
+        ("SetXCom", {"key", "value", "dag_id", "run_id", "task_id", "map_index"}),
+        ("GetTaskStates", {"dag_id", "task_ids", "run_ids", "map_index"}),
+        ("ConnectionResult", {"conn_id", "conn_type", "host", "schema_", "login", "password", "port", "extra"}),
+        ("XComResult", {"key", "value"}),
+        ("TaskStatesResult", {"task_states"}),
+        ("ErrorResponse", {"error", "detail"}),
+    ],
+)
+def test_a_message_to_or_from_the_supervisor_has_the_fields_that_are_used(message: str, fields: set[str]) -> None:
+    assert fields <= set(getattr(comms, message).model_fields)
+
+
+def test_a_task_talks_to_its_supervisor_by_send_and_asend() -> None:
+    assert hasattr(task_runner, "SUPERVISOR_COMMS") or "SUPERVISOR_COMMS" in task_runner.__annotations__
+    assert "msg" in parameters_of(comms.CommsDecoder.send)
+    assert "msg" in parameters_of(comms.CommsDecoder.asend)
+    assert callable(supervisor.ensure_secrets_backend_loaded)
+
+
+def test_templates_of_an_operator_are_rendered_by_the_method_that_is_overridden() -> None:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+    needed = {"parent", "template_fields", "context", "jinja_env", "seen_oids"}
+    assert needed <= parameters_of(BaseOperator._do_render_template_fields)
+
+
+def test_the_models_have_the_columns_that_are_read() -> None:
+    from airflow_provider_asyncapi.airflow_private import database
+
+    ids = {"dag_id", "run_id", "task_id", "map_index"}
+    expected = {
+        database.TaskInstance: {"id", "state", "updated_at", "trigger_id", "try_number", *ids},
+        database.TaskInstanceHistory: {"task_instance_id", *ids},
+        database.XComModel: {"dag_run_id", "key", "value", "timestamp", *ids},
+        database.DagRun: {"id", "dag_id", "run_id"},
+    }
+    for model, columns in expected.items():
+        assert columns <= {column.key for column in model.__table__.columns}, model
+    assert database.TaskInstanceState.DEFERRED == "deferred"
+
+
+def test_a_deferred_task_is_resumed_by_an_event() -> None:
+    from airflow_provider_asyncapi.airflow_private import database
+
+    assert {"event", "task_instance", "session"} <= parameters_of(database.handle_event_submit)
+
+
+@pytest.mark.skipif(not versions.HAS_TRIGGER_ON_KILL, reason="the task state store came with Airflow 3.3")
+def test_the_task_state_store_is_read_and_written_in_the_session_of_a_request() -> None:
+    from airflow_provider_asyncapi.airflow_private import database
+
+    backend = database.get_state_backend()
+    assert {"scope", "key", "session"} <= parameters_of(backend.get)
+    assert {"scope", "key", "value", "session"} <= parameters_of(backend.set)
+    assert database.TaskScope(dag_id="d", run_id="r", task_id="t", map_index=-1).map_index == -1
+
+
+def test_the_api_server_says_who_asks_and_what_that_user_may_see() -> None:
+    from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
+
+    from airflow_provider_asyncapi.airflow_private import api_server
+
+    assert {"method", "access_entity", "user"} <= parameters_of(BaseAuthManager.is_authorized_dag)
+    assert {"user", "method", "session"} <= parameters_of(BaseAuthManager.get_authorized_dag_ids)
+    assert {api_server.DagAccessEntity.TASK_INSTANCE, api_server.DagAccessEntity.XCOM}
+    assert callable(api_server.get_auth_manager)
+
+
+def test_tasks_import_neither_the_database_nor_the_api_server() -> None:
+    names = [
+        "airflow_provider_asyncapi.airflow_private.database",
+        "airflow_provider_asyncapi.airflow_private.api_server",
+    ]
+    script = f"import sys, airflow_provider_asyncapi.preload; print([n for n in {names} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True)
+    assert done.stdout.decode().split("\n")[-2] == "[]"
