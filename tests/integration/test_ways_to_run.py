@@ -91,8 +91,9 @@ def test_nothing_is_logged_as_an_error(without_scheduler: Ends, way: str) -> Non
     assert [line for line in lines if "[error" in line or "can't be looked up" in line] == []
 
 
-def test_the_hook_does_a_job_by_hand_on_a_worker_and_on_its_event_loop(run_dag) -> None:
-    result = run_dag("by_hand")
+@pytest.mark.parametrize("dag_id", ["by_hand", "in_a_trigger_of_ones_own"])
+def test_the_hook_does_a_job_by_hand_on_a_worker_on_its_event_loop_and_in_the_triggerer(run_dag, dag_id) -> None:
+    result = run_dag(dag_id)
     assert result.state == "success", result.failures()
 
 

@@ -11,6 +11,7 @@ from airflow.sdk import DAG, task
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.job import async_api_job
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from tests.integration.own_trigger import JobOperator
 
 REQUEST = {"endpoint": "/standard/jobs", "json": {"outcome": "ok"}}
 
@@ -47,6 +48,9 @@ with DAG("by_hand", schedule=None):
         return asyncio.run(rows())
 
     fetch(export())
+
+with DAG("in_a_trigger_of_ones_own", schedule=None):
+    JobOperator(task_id="job")
 
 # A single task can be tested alone, if nothing comes from another one.
 with DAG("single_wait", schedule=None, default_args={"asyncapi_conn_id": "in_environment"}):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pkgutil
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from airflow_provider_asyncapi.airflow_private.supervisor import (
     AirflowAwayError,
     ask,
     find_connection,
+    is_task_process,
     read_xcom,
     write_xcom,
 )
@@ -185,3 +187,25 @@ def test_without_a_supervisor_a_connection_that_no_backend_has_is_missing(
 
     monkeypatch.delattr(task_runner, "SUPERVISOR_COMMS", raising=False)
     assert asyncio.run(find_connection("vendor")) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("airflow.sdk.execution_time.comms.CommsDecoder", True),
+        ("airflow.jobs.triggerer_job_runner.TriggerCommsDecoder", False),
+        ("airflow.sdk.execution_time.supervisor.InProcessSupervisorComms", False),
+        (None, False),
+    ],
+)
+def test_only_the_line_of_a_worker_says_that_a_task_runs_in_this_process(
+    monkeypatch: pytest.MonkeyPatch, line: str | None, expected: bool
+) -> None:
+    from airflow.sdk.execution_time import task_runner
+
+    if line is None:
+        monkeypatch.delattr(task_runner, "SUPERVISOR_COMMS", raising=False)
+    else:
+        kind = pkgutil.resolve_name(line)
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", kind.__new__(kind), raising=False)
+    assert is_task_process() is expected
