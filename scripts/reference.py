@@ -46,7 +46,7 @@ def render() -> str:
         triggers.AsyncApiJobTrigger,
     ]
     parts = [HEAD, *("\n".join(_described(each)) for each in described)]
-    parts += ["\n".join(_connection()), "\n".join(_profiles()), "\n".join(_exceptions(exceptions))]
+    parts += ["\n".join(_kinds()), "\n".join(_connection()), "\n".join(_profiles()), "\n".join(_exceptions(exceptions))]
     return "\n".join(parts)
 
 
@@ -75,6 +75,17 @@ def _default(parameters: Any, name: str) -> str:
         return "" if parameters[name].kind is inspect.Parameter.VAR_KEYWORD else "required"
     # What some say depends on Airflow's configuration.
     return "" if given is None or name in ("deferrable", "timeout") else f"`{given!r}`"
+
+
+def _kinds() -> Iterator[str]:
+    """Return the tables of what a parameter of the fetch can choose from, from the registries."""
+    from airflow_provider_asyncapi.core.fetch.formats.registry import RESULT_FORMATS
+
+    for title, registry in (("Result formats", RESULT_FORMATS),):
+        yield f"## {title}\n\n| `{registry.parameter}` | |\n| --- | --- |"
+        for kind in registry.values():
+            yield f"| `{kind.name}` | {_cell(kind.summary)} |"
+        yield ""
 
 
 def _connection() -> Iterator[str]:

@@ -1,50 +1,48 @@
-"""A result as the next task wants it: the selected part of a JSON, XML, NDJSON, CSV or text body."""
+"""A result as the next task wants it: the selected part of a body in one of the result formats."""
 
 from __future__ import annotations
 
-import io
-
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, MissingValueError
-from airflow_provider_asyncapi.core.fetch.formats import ROW_FORMATS, Format, ndjson_rows, tabular
-from airflow_provider_asyncapi.core.fetch.tables import TABLES
-from airflow_provider_asyncapi.core.http import documents
+from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.core.selectors import elements, jsonpath
+from airflow_provider_asyncapi.core.selectors import jsonpath
 from airflow_provider_asyncapi.core.selectors.jsonpath import Many
 from airflow_provider_asyncapi.core.selectors.selection import Selection
 from airflow_provider_asyncapi.core.templates import Variables
 
 
-def decode(response: Response, chosen: Format, path: Selection | None, variables: Variables) -> JsonValue:
+def decode(response: Response, chosen: ResultFormat, path: Selection | None, variables: Variables) -> JsonValue:
     """
-    Read a body, and keep what the path selects.
+    Decode a body, and return what the path selects.
 
-    :param chosen: how the body is read; where that says nothing, the path and the content type do.
-    :param path: what to keep; None for all. One that takes each item of something, or those that match a filter, gives
-        a list, however many it finds.
-    :return: a JSON value; CSV gives a list of objects, XML what :mod:`~.elements` says, without a path the whole
-        document as text; None for no content at all.
-    :raises ContentError: where the body isn't what was promised.
-    :raises MissingValueError: where the path finds nothing.
+    :param chosen: the format of the body; if it names none, the path and the content type decide.
+    :param path: what to keep; None for all. One that takes each item of something, or the items that match a filter,
+        returns a list, however many it finds.
+    :return: a JSON value: a list of objects for CSV, for XML what :mod:`~.elements` makes of the selected elements, or
+        without a path the whole document as text; None for no content at all.
+    :raises ContentError: if the body isn't of the format.
+    :raises MissingValueError: if the path finds nothing.
     """
     if path is None:
-        if chosen.name is None and not response.content_type and not response.body.strip():
+        if chosen.kind is None and not response.content_type and not response.body.strip():
             return None
-        return _document(response, chosen, chosen.kind_of(response))
-    response = selectable(response, chosen)
-    found = path.collect(response, variables, elements.READERS[chosen.elements], least=Many.MATCHING)
+        kind = chosen.kind_of(response)
+        return kind.decode(response, chosen.options_of(kind))
+    found = path.collect(selectable(response, chosen), variables, chosen.element_reader, least=Many.MATCHING)
     if found is not None:
         return found[1]
     raise MissingValueError(f"result_path: {path} found nothing")
 
 
-def decode_rows(response: Response, chosen: Format, path: Selection | None, variables: Variables) -> list[JsonValue]:
+def decode_rows(
+    response: Response, chosen: ResultFormat, path: Selection | None, variables: Variables
+) -> list[JsonValue]:
     """
-    Read a page's rows, as :func:`decode` does; null where the rows should be is none.
+    Return the rows of a page, as :func:`decode` finds them; none if there is null instead.
 
-    :raises ContentError: where the body isn't what was promised.
-    :raises MissingValueError: where the path leads nowhere.
+    :raises ContentError: if the body isn't of the format.
+    :raises MissingValueError: if the path leads nowhere.
     """
     try:
         return rows_of(decode(response, chosen, path, variables))
@@ -55,45 +53,30 @@ def decode_rows(response: Response, chosen: Format, path: Selection | None, vari
 
 
 def rows_of(value: JsonValue) -> list[JsonValue]:
-    """Give the rows of a page: a list's items, nothing for null, one row for anything else."""
+    """Return the rows of a page: a list's items, nothing for null, one row for anything else."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
 
 
-def selectable(response: Response, chosen: Format) -> Response:
-    """Give an answer as selectors can read it: the rows of NDJSON and CSV as a JSON list."""
-    kind = chosen.name or tabular(response)
-    return json_response(_document(response, chosen, kind)) if kind in ROW_FORMATS else response
+def selectable(response: Response, chosen: ResultFormat) -> Response:
+    """Return an answer as selectors can read it: the rows of NDJSON and CSV as a JSON list."""
+    kind = chosen.row_kind_of(response)
+    if kind is None or not kind.has_rows:
+        return response
+    return json_response(kind.decode(response, chosen.options_of(kind)))
 
 
 def json_response(value: JsonValue) -> Response:
-    """Give a value as the answer that would have held it."""
+    """Return an answer whose JSON body is a value."""
     response = Response(200, Headers([("content-type", "application/json")]))
     response.json = value
     return response
 
 
 def _is_null(path: str, response: Response) -> bool:
-    """Tell whether a plain JSONPath leads to null, which selectors count as nothing."""
+    """Return whether a plain JSONPath leads to null, which selectors count as nothing."""
     try:
         return None in jsonpath.find(path, response.json)
     except (ConfigurationError, ContentError):
         return False
-
-
-def _document(response: Response, chosen: Format, kind: str) -> JsonValue:
-    if kind == "json":
-        return response.json
-    if kind == "xml":
-        # Written anew, since a str can't keep the encoding that the document declares.
-        return elements.as_markup(response.xml)
-    text = documents.decode_text(response.body, response.declared_type)
-    if kind == "text":
-        return text
-    if response.content_type == "text/html":
-        raise ContentError(f"expected {kind.upper()}, got an HTML page")
-    if kind in TABLES:
-        return list(chosen.table.rows(io.StringIO(text, newline=""), kind))
-    # Not splitlines: JSON strings may hold what it takes for line breaks (U+2028, for one).
-    return list(ndjson_rows(text.split("\n")))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.failed_records import Partial
-from airflow_provider_asyncapi.core.fetch.formats import Format
+from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.fetch.paging import PAGE_VARIABLES, PAGING_PARAMETERS, Paging
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
@@ -102,7 +102,7 @@ class FetchPlan:
     locate: Step | None = None
     cleanup: Cleanup | None = None
     paging: Paging | None = None
-    format: Format = field(default_factory=Format)
+    format: ResultFormat = field(default_factory=ResultFormat)
     result_path: Selection | None = None
     write_as: WriteAs | None = None
     checksum: str | Literal[False] | None = None
@@ -136,7 +136,7 @@ class FetchPlan:
             Step.parse(set_["locate"], "locate") if "locate" in set_ else None,
             Cleanup.parse(set_, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
             Paging.parse(set_, step.request.names() if whole else None) if output_type is OutputType.PAGES else None,
-            Format.parse(set_.get("result_format")),
+            ResultFormat.parse(set_.get("result_format")),
             Selection.parse_optional(set_.get("result_path"), "result_path"),
             _write_as(set_.get("write_as")),
             _checksum(set_.get("checksum")),

@@ -5,7 +5,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.errors import ContentError, MissingValueError, RefusedContentError
 from airflow_provider_asyncapi.core.fetch import decoding
-from airflow_provider_asyncapi.core.fetch.formats import Format
+from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.selectors.selection import Selection
 
@@ -18,7 +18,7 @@ def answer(body, kind="application/json"):
 
 
 def decode(body, kind="application/json", *, chosen=None, path=None, read=decoding.decode):
-    chosen = Format.parse(chosen)
+    chosen = ResultFormat.parse(chosen)
     return read(
         answer(body, kind).read_as(chosen.charset), chosen, Selection.parse_optional(path, "result_path"), {"id": 7}
     )
@@ -215,5 +215,9 @@ def test_a_page_that_has_no_body_where_rows_are_selected_is_an_error():
 
 def test_a_value_may_stand_for_its_answer():
     response = decoding.json_response([{"a": 1}])
-    assert decoding.selectable(response, Format()) is response
+    assert decoding.selectable(response, ResultFormat()) is response
     assert Selection.parse("$[0].a", "x").value(response, {}) == 1
+
+
+def test_a_path_selects_from_a_named_format_whatever_the_content_type_is():
+    assert decode({"a": 1}, "text/plain", chosen="json", path="a") == 1

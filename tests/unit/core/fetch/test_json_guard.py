@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ContentError
-from airflow_provider_asyncapi.core.fetch.formats import Format
+from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.fetch.json_guard import guard_json
 from airflow_provider_asyncapi.core.fetch.streaming import stream_rows
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
@@ -83,4 +83,4 @@ def test_no_rows_are_read_of_what_crashes_the_parser(body, message, charset):
     head = Response(200, Headers([("content-type", "application/json")]))
     body = body.decode().encode(charset)
     with pytest.raises(ContentError, match=message):
-        list(stream_rows(lambda: in_pieces(body, 65536), head, Format.parse("json"), None, {}) or ())
+        list(stream_rows(lambda: in_pieces(body, 65536), head, ResultFormat.parse("json"), None, {}) or ())

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ContentError, MissingValueError
 from airflow_provider_asyncapi.core.fetch import decoding, streaming
-from airflow_provider_asyncapi.core.fetch.formats import Format
+from airflow_provider_asyncapi.core.fetch.formats import streamed_body
+from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.selectors.selection import Selection
 
@@ -25,7 +26,7 @@ def stream(body, path=None, *, kind=JSON, chosen=None, size=7):
     def read():
         return (content[at : at + size] for at in range(0, len(content), size))
 
-    chosen = Format.parse(chosen)
+    chosen = ResultFormat.parse(chosen)
     rows = streaming.stream_rows(
         read,
         Response(200, Headers([("content-type", kind)] if kind else [])).read_as(chosen.charset),
@@ -152,7 +153,7 @@ def test_a_body_that_is_not_what_was_promised_is_an_error(body, kind, path, mess
 
 
 def test_a_line_without_an_end_is_given_up(monkeypatch):
-    monkeypatch.setattr(streaming, "_LONGEST_LINE", 100)
+    monkeypatch.setattr(streamed_body, "_LONGEST_LINE", 100)
     with pytest.raises(ContentError, match="a line of the body has 100 characters or more"):
         stream(b"1" * 100, kind=NDJSON)
 
@@ -171,7 +172,7 @@ def test_memory_is_flat():
     head = Response(200, Headers([("content-type", JSON)]))
     tracemalloc.start()
     try:
-        rows = streaming.stream_rows(lambda: next(reads), head, Format(), path, {})
+        rows = streaming.stream_rows(lambda: next(reads), head, ResultFormat(), path, {})
         assert list(rows) == [19999]
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:
@@ -202,11 +203,11 @@ def test_what_is_streamed_is_what_is_decoded(document, path):
         rows = stream(text, path)
     except MissingValueError:
         with pytest.raises(MissingValueError):
-            decoding.decode_rows(response, Format(), selection, {})
+            decoding.decode_rows(response, ResultFormat(), selection, {})
         return
     if rows is not None:
         try:
-            decoded = decoding.decode_rows(response, Format(), selection, {})
+            decoded = decoding.decode_rows(response, ResultFormat(), selection, {})
         except MissingValueError:
             decoded = []
         assert rows == [row for row in decoded if row is not None]

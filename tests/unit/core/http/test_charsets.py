@@ -5,7 +5,7 @@ import encodings
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
-from airflow_provider_asyncapi.core.fetch.formats import Format
+from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.fetch.streaming import stream_rows
 from airflow_provider_asyncapi.core.http.charsets import _LABELS, codec_of
 from airflow_provider_asyncapi.core.http.documents import decode_text, parse_form, parse_json
@@ -65,7 +65,7 @@ def asked():
 
 def read_rows(content_type):
     response = Response(200, Headers([("content-type", content_type)]))
-    return list(stream_rows(lambda: [b"a\n1\n"], response, Format.parse("csv"), None, {}) or ())
+    return list(stream_rows(lambda: [b"a\n1\n"], response, ResultFormat.parse("csv"), None, {}) or ())
 
 
 @pytest.mark.parametrize("charset", ["vendor-47-11", "punycode"])
@@ -77,7 +77,7 @@ def read_rows(content_type):
         lambda charset: parse_json(b"{}", f"application/json; charset={charset}"),
         lambda charset: parse_form(b"a=1", f"application/x-www-form-urlencoded; charset={charset}"),
         lambda charset: read_rows(f"text/csv; charset={charset}"),
-        lambda charset: Format.parse({"charset": charset}),
+        lambda charset: ResultFormat.parse({"charset": charset}),
         lambda charset: file_name(
             Response(200, Headers([("content-disposition", f"attachment; filename*={charset}''a-b")])), "x"
         ),

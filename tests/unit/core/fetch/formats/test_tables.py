@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ContentError
-from airflow_provider_asyncapi.core.fetch.tables import Table
+from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 
 
 def rows(text: str, kind: str = "csv", **given):
-    return list(Table.parse(given, kind).rows(io.StringIO(text, newline=""), kind))
+    chosen = ResultFormat.parse({"format": kind, **given})
+    return list(chosen.options.rows(io.StringIO(text, newline="")))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,13 @@ import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
+from airflow_provider_asyncapi.core.fetch.formats.kind import RowFormatKind
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.json_values import JsonValue
 
 #: The keys of :mod:`csv` that an author may set (RFC 4180 has none of them), and the type of each.
 _DIALECT: dict[str, type] = {
@@ -22,9 +26,6 @@ _DIALECT: dict[str, type] = {
 #: Which lines of the body aren't lines of the table.
 _LINES = ("skip_first", "skip_last", "comment")
 TABLE_KEYS = ("columns", *_DIALECT, *_LINES)
-#: TSV has no quotes (https://www.iana.org/assignments/media-types/text/tab-separated-values).
-_DEFAULTS: dict[str, dict[str, Any]] = {"csv": {}, "tsv": {"delimiter": "\t", "quotechar": None}}
-TABLES = tuple(_DEFAULTS)
 #: Characters of a field. Python's limit of 131,072 is too small for a document or a geometry in a field.
 _LONGEST_FIELD = 64 * 1024 * 1024
 
@@ -34,13 +35,15 @@ class Table:
     """
     How a table is written.
 
-    :param dialect: arguments of :func:`csv.reader`, as far as they differ from the format's own.
+    :param name: the name of the format, for messages.
+    :param dialect: arguments of :func:`csv.reader`, as far as they differ from RFC 4180.
     :param columns: the names of the columns, if no line of the table names them.
     :param skip_first: the number of lines before the table.
     :param skip_last: the number of lines after the table.
     :param comment: the beginning of lines that are comments.
     """
 
+    name: str = "csv"
     dialect: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     skip_first: int = 0
@@ -48,24 +51,23 @@ class Table:
     comment: str | None = None
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any], kind: str) -> Table:
+    def parse(cls, given: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> Table:
         """
-        Read the keys of ``result_format`` that describe a table.
+        Parse the keys of ``result_format`` that describe a table.
 
         :param given: a mapping with keys of :data:`TABLE_KEYS`.
-        :param kind: one of :data:`TABLES`.
+        :param name: the name of the format.
+        :param defaults: the dialect of the format.
         :raises ConfigurationError: naming the key that is wrong.
         """
-        dialect: dict[str, Any] = {}
+        dialect: dict[str, Any] = dict(defaults)
         for key, value in given.items():
             if key == "quotechar" and value in (None, ""):
                 dialect[key] = None
             elif key in _DIALECT:
                 if not isinstance(value, _DIALECT[key]):
-                    raise _wrong(key, value)
+                    raise _invalid(key, value)
                 dialect[key] = value
-            elif key not in TABLE_KEYS:
-                raise _wrong(key, value)
         columns = given.get("columns") or ()
         if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
             raise ConfigurationError(f"result_format: 'columns' has to be a list of names, not {columns!r}")
@@ -73,24 +75,23 @@ class Table:
         comment = given.get("comment")
         if comment is not None and (not isinstance(comment, str) or not comment):
             raise ConfigurationError(f"result_format: 'comment' has to be the beginning of a line, not {comment!r}")
-        table = cls(dialect, tuple(columns), first, last, comment)
+        table = cls(name, dialect, tuple(columns), first, last, comment)
         try:
-            table._reader((), kind)
+            table._reader(())
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"result_format: {error}") from None
         return table
 
-    def rows(self, lines: Iterable[str], kind: str) -> Iterator[dict[str, str]]:
+    def rows(self, lines: Iterable[str]) -> Iterator[dict[str, JsonValue]]:
         """
-        Read a table line by line; unless the columns are given, its first line names them.
+        Yield the rows of a table; unless the columns are given, its first line names them.
 
-        :param kind: one of :data:`TABLES`.
-        :raises ContentError: naming the line that isn't one of such a table.
+        :raises ContentError: naming the line that isn't part of a table of this dialect.
         """
         # The limit is one of the whole process, so it is only ever raised.
         csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
         source = _Lines(self._without_edges(lines), self.skip_first, self.comment)
-        reader = self._reader(source, kind)
+        reader = self._reader(source)
         names = list(self.columns)
         while True:
             source.begin_record()
@@ -98,7 +99,7 @@ class Table:
                 row = next(reader, None)
             except csv.Error as error:
                 raise ContentError(
-                    f"expected {kind.upper()}, but line {source.number} isn't: {error}; result_format says how the"
+                    f"expected {self.name.upper()}, but line {source.number} isn't: {error}; result_format says how the"
                     " table is written: delimiter, quotechar (None if it has no quotes), skip_first, skip_last, comment"
                 ) from None
             if row is None:
@@ -107,7 +108,7 @@ class Table:
                 names = _column_names(row)
             elif row:
                 if len(row) != len(names):
-                    row = _fitted(row, len(names), kind, source.number)
+                    row = _fitted(row, len(names), self.name, source.number)
                 yield dict(zip(names, row, strict=True))
 
     def _without_edges(self, lines: Iterable[str]) -> Iterator[str]:
@@ -118,11 +119,50 @@ class Table:
             if len(held) > self.skip_last:
                 yield held.popleft()
 
-    def _reader(self, lines: Iterable[str], kind: str) -> Iterator[list[str]]:
-        dialect = {**_DEFAULTS[kind], **self.dialect}
+    def _reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        dialect = dict(self.dialect)
         if "quotechar" in dialect and dialect["quotechar"] is None:
             dialect["quoting"] = csv.QUOTE_NONE
         return csv.reader(lines, strict=True, **dialect)
+
+
+class Csv(RowFormatKind):
+    """
+    Comma-separated values (RFC 4180). Its options are a :class:`Table`.
+
+    :cvar dialect: arguments of :func:`csv.reader`, as far as they differ from RFC 4180.
+    """
+
+    name = "csv"
+    summary = (
+        "Comma-separated values; rows are objects. `columns`: the names, if no line has them; `delimiter`, `quotechar`"
+        " (None for no quotes), `escapechar`, `doublequote`, `skipinitialspace`; `skip_first`, `skip_last`: lines"
+        " before and after the table; `comment`: the beginning of lines to skip."
+    )
+    options = TABLE_KEYS
+    subtypes = frozenset({"csv", "x-csv", "comma-separated-values", "x-comma-separated-values"})
+    dialect: ClassVar[Mapping[str, Any]] = {}
+
+    def parse_options(self, given: Mapping[str, Any]) -> Table:
+        """Return the description of the table."""
+        return Table.parse(given, self.name, self.dialect)
+
+    def rows(self, lines: Iterable[str], options: Table) -> Iterator[JsonValue]:
+        """Yield an object for each row."""
+        return options.rows(lines)
+
+
+class Tsv(Csv):
+    """
+    Tab-separated values.
+
+    They have no quotes (https://www.iana.org/assignments/media-types/text/tab-separated-values).
+    """
+
+    name = "tsv"
+    summary = "Tab-separated values, without quotes; options as for `csv`."
+    subtypes = frozenset({"tab-separated-values", "tsv", "x-tsv"})
+    dialect: ClassVar[Mapping[str, Any]] = {"delimiter": "\t", "quotechar": None}
 
 
 class _Lines:
@@ -139,7 +179,7 @@ class _Lines:
         self.number = number
 
     def begin_record(self) -> None:
-        """Take the next line for the first one of a record."""
+        """Treat the next line as the first line of a record."""
         self._is_first = True
 
     def __iter__(self) -> _Lines:
@@ -176,21 +216,21 @@ def _column_names(row: list[str]) -> list[str]:
     return list(names)
 
 
-def _fitted(row: list[str], width: int, kind: str, number: int) -> list[Any]:
+def _fitted(row: list[str], width: int, name: str, number: int) -> list[Any]:
     """
-    Return a row with as many fields as there are columns: null for those that it lacks, without blank ones too many.
+    Return a row with as many fields as there are columns: null for missing fields, without blank extra fields.
 
     :raises ContentError: if there is something in a field that has no column.
     """
     if any(extra.strip() for extra in row[width:]):
         raise ContentError(
-            f"expected {kind.upper()}, but line {number} has {len(row)} fields, and there are {width} columns;"
+            f"expected {name.upper()}, but line {number} has {len(row)} fields, and there are {width} columns;"
             " result_format says how the table is written: columns, delimiter, skip_first, skip_last"
         )
     return [*row[:width], *[None] * (width - len(row))]
 
 
-def _wrong(key: str, value: Any) -> ConfigurationError:
+def _invalid(key: str, value: Any) -> ConfigurationError:
     return ConfigurationError(f"result_format: {key!r} can't be {value!r}; there are charset, {', '.join(TABLE_KEYS)}")
 
 

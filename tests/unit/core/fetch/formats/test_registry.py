@@ -3,22 +3,26 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.fetch.formats import Format, tabular
-from airflow_provider_asyncapi.core.fetch.tables import Table
+from airflow_provider_asyncapi.core.fetch.formats.registry import RESULT_FORMATS, ResultFormat
+from airflow_provider_asyncapi.core.fetch.formats.tables import Table
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
+from airflow_provider_asyncapi.core.selectors import elements
 
 
 def rows(text: str, **given):
-    chosen = Format.parse({"format": "csv", **given})
-    return list(chosen.table.rows(text.splitlines(keepends=True), chosen.name))
+    chosen = ResultFormat.parse({"format": "csv", **given})
+    return list(chosen.options.rows(text.splitlines(keepends=True)))
 
 
-def test_a_format_is_a_name_or_says_more():
-    assert Format.parse(None) == Format()
-    assert Format.parse("csv") == Format("csv")
-    assert Format.parse({"format": "csv", "delimiter": ";"}) == Format("csv", table=Table({"delimiter": ";"}))
-    assert Format.parse({"format": "xml", "elements": "markup"}) == Format("xml", elements="markup")
-    assert Format.parse({"charset": "latin-1"}) == Format(charset="latin-1")
+def test_a_format_is_a_name_or_has_options():
+    csv, xml = RESULT_FORMATS["csv"], RESULT_FORMATS["xml"]
+    assert ResultFormat.parse(None) == ResultFormat()
+    assert ResultFormat.parse("csv") == ResultFormat(csv, options=Table())
+    assert ResultFormat.parse({"format": "csv", "delimiter": ";"}) == ResultFormat(
+        csv, options=Table(dialect={"delimiter": ";"})
+    )
+    assert ResultFormat.parse({"format": "xml", "elements": "markup"}) == ResultFormat(xml, options=elements.as_markup)
+    assert ResultFormat.parse({"charset": "latin-1"}) == ResultFormat(charset="latin-1")
 
 
 @pytest.mark.parametrize(
@@ -26,9 +30,10 @@ def test_a_format_is_a_name_or_says_more():
     [
         ("yaml", "result_format: 'yaml' isn't one of json, xml, ndjson, csv, tsv, text"),
         (["csv"], "isn't one of json"),
-        ({"format": "json", "delimiter": ";"}, "'delimiter' may be said of 'csv' and 'tsv' only"),
-        ({"columns": ["a"]}, "'columns' may be said of 'csv' and 'tsv' only"),
-        ({"format": "csv", "separator": ";"}, "'separator' can't be ';'; there are charset, columns, delimiter"),
+        ({"format": "json", "delimiter": ";"}, "'delimiter' can be set for 'csv' and 'tsv' only"),
+        ({"separator": ";"}, "unknown key 'separator'; known are format, charset$"),
+        ({"columns": ["a"]}, "'columns' can be set for 'csv' and 'tsv' only"),
+        ({"format": "csv", "separator": ";"}, "unknown key 'separator'; known are format, charset, columns, delimiter"),
         ({"format": "csv", "columns": "a,b"}, "'columns' has to be a list of names, not 'a,b'"),
         ({"format": "csv", "columns": [1]}, "'columns' has to be a list of names"),
         ({"format": "csv", "skip_first": -1}, "'skip_first' has to be a number of lines, not -1"),
@@ -39,12 +44,12 @@ def test_a_format_is_a_name_or_says_more():
         ({"charset": "utf-9"}, "'utf-9' isn't a charset"),
         ({"charset": 8}, "8 isn't a charset"),
         ({"format": "xml", "elements": "rows"}, "elements can't be 'rows'; there are objects, markup"),
-        ({"elements": "markup"}, "'elements' may be said of 'xml' only"),
+        ({"elements": "markup"}, "'elements' can be set for 'xml' only"),
     ],
 )
 def test_what_can_not_be_a_format_is_an_error(given, message):
     with pytest.raises(ConfigurationError, match=message):
-        Format.parse(given)
+        ResultFormat.parse(given)
 
 
 @pytest.mark.parametrize(
@@ -82,4 +87,5 @@ def test_csv_has_dialects(text, given, expected):
     ],
 )
 def test_content_types_of_rows_are_known(content_type, kind):
-    assert tabular(Response(200, Headers([("content-type", content_type)]))) == kind
+    found = ResultFormat().row_kind_of(Response(200, Headers([("content-type", content_type)])))
+    assert getattr(found, "name", None) == kind

@@ -1,0 +1,75 @@
+"""JSON: one document; the items of an array in it can be read one by one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_asyncapi.core.errors import ContentError, MissingValueError
+from airflow_provider_asyncapi.core.fetch.formats.kind import FormatKind
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.fetch.formats.streamed_body import StreamedBody
+    from airflow_provider_asyncapi.core.http.messages import Response
+    from airflow_provider_asyncapi.core.json_values import JsonValue
+    from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath
+
+
+class Json(FormatKind):
+    """A JSON document (RFC 8259)."""
+
+    name = "json"
+    summary = "One JSON document."
+
+    def matches(self, response: Response) -> bool:
+        """Return whether the content type is one of JSON; without a content type, whether the body begins like it."""
+        kind = response.content_type
+        if kind == "":
+            return response.body.lstrip()[:1] in (b"{", b"[")
+        return kind == "application/json" or kind.endswith("+json")
+
+    def decode(self, response: Response, options: Any) -> JsonValue:
+        """Return the document."""
+        return response.json
+
+    def stream(self, body: StreamedBody, options: Any, items: ItemPath, shown: str) -> Iterator[JsonValue] | None:
+        """Return the items of the array that the path leads to; None if it leads to something else."""
+        import ijson
+
+        prefix = ".".join(items.prefix)
+        try:
+            found = next((event for name, event, _ in ijson.parse(body.open_json()) if name == prefix), None)
+        except (ijson.JSONError, ArithmeticError) as error:
+            raise _no_json(error) from None
+        if found is None:
+            raise MissingValueError(f"result_path: {shown} found nothing")
+        if found == "null":
+            return iter(())
+        return _items(body.open_json(), f"{prefix}.item".removeprefix(".")) if found == "start_array" else None
+
+
+def _items(body: io.BufferedIOBase, prefix: str) -> Iterator[JsonValue]:
+    import ijson
+
+    try:
+        for item in ijson.items(body, prefix):
+            yield _without_decimals(item)
+    except (ijson.JSONError, ArithmeticError) as error:
+        raise _no_json(error) from None
+
+
+def _no_json(error: Exception) -> ContentError:
+    return ContentError(f"expected JSON, but it is broken: {' '.join(str(error).split())[:200]}")
+
+
+def _without_decimals(value: JsonValue) -> JsonValue:
+    """Return numbers as the json module reads them: ijson's are decimals, since otherwise it refuses large integers."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, list):
+        return [_without_decimals(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _without_decimals(each) for name, each in value.items()}
+    return value

@@ -1,0 +1,103 @@
+"""The result formats, and the one that a fetch has chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
+from airflow_provider_asyncapi.core.fetch.formats.json_documents import Json
+from airflow_provider_asyncapi.core.fetch.formats.kind import FormatKind
+from airflow_provider_asyncapi.core.fetch.formats.ndjson import Ndjson
+from airflow_provider_asyncapi.core.fetch.formats.plain_text import PlainText
+from airflow_provider_asyncapi.core.fetch.formats.tables import Csv, Tsv
+from airflow_provider_asyncapi.core.fetch.formats.xml_documents import Xml
+from airflow_provider_asyncapi.core.http.charsets import codec_of
+from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.registry import Registry
+from airflow_provider_asyncapi.core.selectors import elements
+
+JSON = Json()
+#: All formats that ``result_format`` can name.
+RESULT_FORMATS: Registry[FormatKind] = Registry("result_format", (JSON, Xml(), Ndjson(), Csv(), Tsv(), PlainText()))
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFormat:
+    """
+    The format of a result, as far as the task names it.
+
+    :param kind: the format; None to go by the content type.
+    :param charset: the charset of the text, if the API states a wrong one: what is read is read as this
+        (:meth:`~.messages.Response.read_as`). A byte order mark still comes first.
+    :param options: the options of the format.
+    """
+
+    kind: FormatKind | None = None
+    charset: str | None = None
+    options: Any = None
+
+    @classmethod
+    def parse(cls, given: Any) -> ResultFormat:
+        """
+        Parse the ``result_format`` parameter: a name, or a mapping of ``format``, ``charset`` and the format's options.
+
+        :raises ConfigurationError: naming the key or the value that is wrong.
+        """
+        fields = dict(given) if isinstance(given, Mapping) else {"format": given}
+        name, charset = (fields.pop(key, None) for key in ("format", "charset"))
+        kind = None if name is None else RESULT_FORMATS.parse(name)
+        for key in fields:
+            if kind is None or key not in kind.options:
+                raise _unknown_option(key, kind)
+        if charset is not None and (not isinstance(charset, str) or codec_of(charset) is None):
+            raise ConfigurationError(f"result_format: {charset!r} isn't a charset; it is like 'windows-1252'")
+        return cls(kind, charset, None if kind is None else kind.parse_options(fields))
+
+    def options_of(self, kind: FormatKind) -> Any:
+        """Return the options for a format, which the content type may have chosen."""
+        return self.options if kind is self.kind else kind.parse_options({})
+
+    @property
+    def element_reader(self) -> elements.ReadElement:
+        """The function that makes values of the XML elements that a path selects."""
+        return elements.as_object if self.kind is None else self.kind.element_reader(self.options)
+
+    def kind_of(self, response: Response) -> FormatKind:
+        """
+        Return the format of an answer: the chosen one, or the one that the content type means.
+
+        :raises ContentError: if the content type means none of them.
+        """
+        if self.kind is not None:
+            return self.kind
+        if response.content_type in _HTML:
+            # An error or login page far more often than a result.
+            raise ContentError("the answer is an HTML page; if that is the result, set result_format='text'")
+        for kind in _by_specificity():
+            if kind.matches(response):
+                return kind
+        raise ContentError(
+            f"the answer is {response.content_type}, which is no text: set result_format to one of"
+            f" {', '.join(RESULT_FORMATS)}, or output_type='file' with a destination"
+        )
+
+    def row_kind_of(self, response: Response) -> FormatKind | None:
+        """Return the chosen format, or the one with rows that the content type means; None if it means no rows."""
+        if self.kind is not None:
+            return self.kind
+        return next((kind for kind in _by_specificity() if kind.has_rows and kind.matches(response)), None)
+
+
+def _by_specificity() -> list[FormatKind]:
+    """Return the formats in the order in which they are tried: ``text/csv`` is text, too, and some NDJSON ``+json``."""
+    return sorted(RESULT_FORMATS.values(), key=lambda kind: (not kind.has_rows, kind.name == PlainText.name))
+
+
+def _unknown_option(key: str, chosen: FormatKind | None) -> ConfigurationError:
+    if owners := [repr(kind.name) for kind in RESULT_FORMATS.values() if key in kind.options]:
+        return ConfigurationError(f"result_format: {key!r} can be set for {' and '.join(owners)} only")
+    known = ", ".join(("format", "charset", *(chosen.options if chosen else ())))
+    return ConfigurationError(f"result_format: unknown key {key!r}; known are {known}")
