@@ -18,7 +18,7 @@ from airflow_provider_asyncapi.airflow_private.api_server import (
 )
 from airflow_provider_asyncapi.airflow_private.database import DagRun, TaskInstance, XComModel
 from airflow_provider_asyncapi.core.json_values import as_number
-from airflow_provider_asyncapi.core.wait.poll_summary import ShownPoll, seconds_of
+from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, seconds_of
 from airflow_provider_asyncapi.links.asyncapi import is_web_address
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, JOB_URL_KEY, POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.plugins.json_fields import Selected, TextField, as_json_text, as_text, load
@@ -206,7 +206,7 @@ def _group_of(state: str | None) -> Group:
 def _described(row: Any, now: float) -> dict[str, Any]:
     """Say what is known of a job. All of it may have been pushed by anyone, so nothing is taken for granted."""
     group = _group_of(row.state)
-    poll, url = ShownPoll.parse(load(row.poll)), load(row.url)
+    poll, url = PollSummary.parse(load(row.poll)), load(row.url)
     told_at = row.told_at.timestamp() if row.told_at else 0.0
     next_poll = poll.next_poll(told_at, now) if poll is not None and row.state in _POLLING else None
     progress = as_number(as_text(row.progress))

@@ -355,7 +355,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             if not handle.outcome.is_final:
                 handle = self._wait(context, plan, handle)
             else:
-                show(context, WAIT_KEY, self._shown_wait(context, plans.Wait(handle, started_at=time.time())))
+                show(context, WAIT_KEY, self._summarize_wait(context, plans.Wait(handle, started_at=time.time())))
             return self._finish(context, handle)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -438,14 +438,14 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         Airflow also kills a task whose heartbeats it has missed, and workers are stopped; its next try waits on.
         """
         from airflow_provider_asyncapi.core.wait.abandon import abandon
-        from airflow_provider_asyncapi.triggers.supervisor import why_unwanted_here
+        from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel_on_worker
 
         # Before the wait begins, the parameters may not have been rendered yet.
         if self._ledger is None:
             return
         plan: WaitPlan = self.build_plan()
         handle = self._ledger.state.handle
-        if plan.cancel is None or (reason := why_unwanted_here(self._ledger.ti, handle)) is None:
+        if plan.cancel is None or (reason := reason_to_cancel_on_worker(self._ledger.ti, handle)) is None:
             return
         # The signal may have come in the middle of a request, whose locks and connections are better not touched.
         hook = AsyncApiHook(self.asyncapi_conn_id)
@@ -501,7 +501,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         limits = TimeLimits(self.timeout, one_try)
         ledger = (PokeLedger if pokes else WaitLedger)(context, self.hook, plan, handle, limits)
         if began is None:
-            ledger.show({WAIT_KEY: self._shown_wait(context, ledger.state)})
+            ledger.show({WAIT_KEY: self._summarize_wait(context, ledger.state)})
         else:
             ledger.take_back(plan, began)
         self._ledger = ledger
@@ -552,16 +552,16 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         if cleanup := parse_cleanup(self.effective_params()):
             self.hook.run(clean_up_job(self.hook.api, cleanup, handle, end))
 
-    def _shown_wait(self, context: Context, state: Wait) -> dict[str, Any]:
-        from airflow_provider_asyncapi.core.wait.poll_summary import shown_wait
+    def _summarize_wait(self, context: Context, state: Wait) -> dict[str, Any]:
+        from airflow_provider_asyncapi.core.wait.poll_summary import summarize_wait
 
         ti: Any = context["ti"]
-        return shown_wait(self.asyncapi_conn_id, ti.id, state)
+        return summarize_wait(self.asyncapi_conn_id, ti.id, state)
 
     def _show_error(self, context: Context, error: AirflowException) -> None:
-        from airflow_provider_asyncapi.core.wait.poll_summary import ShownPoll
+        from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary
 
-        show(context, POLL_KEY, ShownPoll.ending(time.time(), str(redact(str(error)))).dump())
+        show(context, POLL_KEY, PollSummary.ending(time.time(), str(redact(str(error)))).dump())
 
     @contextmanager
     def _forgiving(self, context: Context) -> Iterator[None]:

@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.monitoring.xcoms import (
     POLL_KEY,
     RETURN_KEY,
     WAIT_KEY,
-    Showing,
+    ProgressReporter,
     reference,
     show,
 )
@@ -113,7 +113,7 @@ class WaitLedger:
         self._store: Any = context.get("task_state_store")
         self._hook = hook
         self._limits = limits
-        self._showing = Showing()
+        self._reporter = ProgressReporter()
         #: When the next poll is due, in seconds since the epoch; 0 if no poll has been made here.
         self._due = 0.0
         self._unshown: dict[str, Any] = {}
@@ -165,7 +165,7 @@ class WaitLedger:
 
     def _keep(self, poll: Polled) -> None:
         """Show what is new."""
-        self.show(self._showing.after(poll))
+        self.show(self._reporter.xcoms_after(poll))
 
     def show(self, news: Mapping[str, Any]) -> None:
         """Push XComs that people look at, and before them those that couldn't be pushed until now."""

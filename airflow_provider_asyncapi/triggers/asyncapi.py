@@ -36,13 +36,15 @@ from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.core.wait.abandon import abandon
 from airflow_provider_asyncapi.core.wait.flow import expire, stop, wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
-from airflow_provider_asyncapi.core.wait.poll_summary import ShownPoll, shown_wait
+from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, summarize_wait
 from airflow_provider_asyncapi.core.wait.with_callbacks import wait_or_hear
 from airflow_provider_asyncapi.hooks.clients import CurrentClient, SharedClient
 from airflow_provider_asyncapi.monitoring import late_polls, metrics
-from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY, Showing, reference
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY, ProgressReporter, reference
+from airflow_provider_asyncapi.triggers.callbacks_seen import has_called_back
+from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event, to_storable_error
-from airflow_provider_asyncapi.triggers.supervisor import Board, has_called, push_result, why_unwanted
+from airflow_provider_asyncapi.triggers.xcom_publisher import XComPublisher, push_result
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.settings import Api
@@ -139,8 +141,8 @@ class AsyncApiJobTrigger(BaseTrigger):
         self.begin = begin
         self.end_from_trigger = end_from_trigger
         self._latest = self.wait.handle if self.wait else None
-        self._showing = Showing()
-        self._shown_on: Board | None = None
+        self._reporter = ProgressReporter()
+        self._xcom_publisher: XComPublisher | None = None
         self._description: _Description | None = None
         self._polled: Polled | None = None
 
@@ -182,7 +184,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             raise to_storable_error(error) from None
         finally:
             # The last handle is pushed after the end; a late push of progress must not come after it.
-            await self._board().close()
+            await self._publisher().close()
         if self.begin is not None:
             # The triggerer can't keep it for the next try.
             event = dataclasses.replace(event, began_at=self._standing().started_at)
@@ -217,7 +219,7 @@ class AsyncApiJobTrigger(BaseTrigger):
     async def _ask_for_calls(self, state: Wait) -> bool:
         """Return whether the job called back while the task was on its way from the worker to here."""
         await asyncio.sleep(SHORTEST_DEFERRAL + _MARGIN)
-        return await has_called(state.handle, state.heard)
+        return await has_called_back(state.handle, state.heard)
 
     async def _wait(self) -> JobHandle:
         now = time.time()
@@ -266,13 +268,13 @@ class AsyncApiJobTrigger(BaseTrigger):
         state = self._standing().resumed(plan.schedule, now)
         if state.polls and not state.errors and state.next_poll and state.next_poll > now:
             # The sensor has shown its first poll, and nobody has polled since.
-            self._showing = Showing(ShownPoll(now, state.next_poll - now))
+            self._reporter = ProgressReporter(PollSummary(now, state.next_poll - now))
         if self.begin is not None:
             if plan.callback is not None:
                 raise ConfigurationError("callback: needs a worker to begin the wait; leave start_from_trigger out")
             ti: Any = self.task_instance
-            begun = shown_wait(self.asyncapi_conn_id, ti.id, state)
-            self._board().show({JOB_KEY: state.handle.dump(), WAIT_KEY: begun})
+            begun = summarize_wait(self.asyncapi_conn_id, ti.id, state)
+            self._publisher().publish({JOB_KEY: state.handle.dump(), WAIT_KEY: begun})
         return plan, state
 
     def _patience(self) -> float | None:
@@ -332,7 +334,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         await asyncio.shield(task)
 
     async def _abandon(self, plan: WaitPlan, handle: JobHandle) -> None:
-        reason = await why_unwanted(self.task_instance, handle, calls=plan.callback is not None)
+        reason = await reason_to_cancel(self.task_instance, handle, has_callback=plan.callback is not None)
         if reason is not None:
             async with SharedClient(self.asyncapi_conn_id, patience=_CANCEL_PATIENCE) as (api, driver):
                 # Its poll is none of the wait: what people see by now may be of the next try.
@@ -351,11 +353,11 @@ class AsyncApiJobTrigger(BaseTrigger):
             # Not self.log, which makes a logger for each trigger.
             self.logger().log(event.level, "%s", event.message)
 
-    def _board(self) -> Board:
+    def _publisher(self) -> XComPublisher:
         # Airflow gives the trigger its task instance once it is made.
-        if self._shown_on is None:
-            self._shown_on = Board(self.task_instance)
-        return self._shown_on
+        if self._xcom_publisher is None:
+            self._xcom_publisher = XComPublisher(self.task_instance)
+        return self._xcom_publisher
 
     def _watch(self, event: Polled) -> None:
         metrics.poll_made(self.asyncapi_conn_id, event, self._standing().started_at)
@@ -363,7 +365,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             late_polls.note(self.asyncapi_conn_id, event.delay)
         self._latest, self._polled = event.handle, event
         if not event.handle.outcome.is_final:
-            self._board().show(self._showing.after(event))
+            self._publisher().publish(self._reporter.xcoms_after(event))
 
 
 def _epoch(moment: datetime) -> float:

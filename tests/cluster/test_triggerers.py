@@ -12,7 +12,7 @@ from tests.cluster.runs import FOR_LONG, Many
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 #: What a trigger says that finds its task waiting elsewhere.
-SPARED = "is still wanted, so it isn't cancelled"
+SPARED = "isn't cancelled: it is still needed"
 
 
 def spared(many: Many, cluster: Cluster) -> int:

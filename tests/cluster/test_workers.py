@@ -106,7 +106,7 @@ def polling(api, start, name: str, seconds: float) -> tuple[Run, Process]:
 def test_a_wait_on_a_worker_that_is_stopped_goes_on_in_the_next_try(api, start):
     run, task = polling(api, start, "stopped", seconds=8)
     task.terminate()
-    run.until(lambda: "is still wanted, so it isn't cancelled" in run.log("job.wait"))
+    run.until(lambda: "isn't cancelled: it is still needed" in run.log("job.wait"))
     task.kill()
     api.release("stopped/0", "status")
     assert run.finish() == "success", run.story()

@@ -39,7 +39,7 @@ def connect(
 ) -> Callable[..., None]:
     """Store an Airflow connection to the server; called again, another one."""
     from airflow_provider_asyncapi.triggers import asyncapi as triggers
-    from airflow_provider_asyncapi.triggers import supervisor as line
+    from airflow_provider_asyncapi.triggers import xcom_publisher
 
     # There is no scheduler here that could mix up who has ended.
     monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.0)
@@ -47,7 +47,7 @@ def connect(
     # No API takes its time to stop a job here.
     monkeypatch.setattr("airflow_provider_asyncapi.core.jobs.cancel._PAUSES", (0.0,))
     # Nor are other triggers started here.
-    monkeypatch.setattr(line, "_STARTING", 0.0)
+    monkeypatch.setattr(xcom_publisher, "_STARTUP_DELAY", 0.0)
     # Where the host keeps login tokens: those of another test may be for a server that had the same port.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 

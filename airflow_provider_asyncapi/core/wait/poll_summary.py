@@ -1,4 +1,4 @@
-"""What people are shown of a wait, beside the job handle. It goes through XCom, so it holds no secret."""
+"""Summaries of a wait and of its polls, which users see as XComs and on the jobs page. They hold no secrets."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from airflow_provider_asyncapi.core.json_values import JsonValue, as_number, sho
 from airflow_provider_asyncapi.core.wait.lateness import Delay
 from airflow_provider_asyncapi.core.wait.plan import Wait
 
-#: The longest message that is shown, in characters; the task's log has it whole.
+#: The maximum length of an error message in a summary, in characters; the task's log has the whole message.
 _MAX_ERROR = 1000
-#: That polls have become late, or are on time again, is told at most once in so many seconds. It may change with each
-#: poll, and it is seldom one task's alone.
+#: Minimum seconds between two summaries that differ only in the delay of the polls. The delay may change with each
+#: poll, and is seldom that of one task alone.
 _DELAY_EVERY = 60.0
 
 
-def shown_wait(conn_id: str, task_instance: object, state: Wait) -> dict[str, JsonValue]:
+def summarize_wait(conn_id: str, task_instance: object, state: Wait) -> dict[str, JsonValue]:
     """
-    Return what stays the same from the beginning of a wait to its end.
+    Return the part of the summary that stays the same from the beginning of a wait to its end.
 
     :param task_instance: the id of the task instance that waits, another one for each try.
     """
@@ -36,14 +36,14 @@ def shown_wait(conn_id: str, task_instance: object, state: Wait) -> dict[str, Js
 
 
 @dataclass(frozen=True, slots=True)
-class ShownPoll:
+class PollSummary:
     """
-    How the polls go.
+    The latest poll as users see it.
 
-    :param at: when the poll was made that this tells of, in seconds since the epoch.
-    :param pause: seconds from it to the next; None where none follows.
-    :param error: what went wrong with it; None where it was answered.
-    :param delay: by how much it was late; None if it was on time.
+    :param at: time of the poll, in seconds since the epoch.
+    :param pause: seconds until the next poll; None if there is none.
+    :param error: error message of the poll; None if it was answered.
+    :param delay: delay of the poll; None if it was on time.
     """
 
     at: float
@@ -52,18 +52,18 @@ class ShownPoll:
     delay: Delay | None = None
 
     @classmethod
-    def of(cls, polled: Polled) -> ShownPoll:
-        """Give what a poll tells."""
+    def of(cls, polled: Polled) -> PollSummary:
+        """Return the summary of a poll."""
         return cls(polled.at, polled.pause, polled.error and shorten(polled.error, _MAX_ERROR), polled.delay)
 
     @classmethod
-    def ending(cls, at: float, error: str) -> ShownPoll:
-        """Give what has ended the wait."""
+    def ending(cls, at: float, error: str) -> PollSummary:
+        """Return the summary of a wait that ended with an error."""
         return cls(at, None, shorten(error, _MAX_ERROR))
 
     @classmethod
-    def parse(cls, given: Any) -> ShownPoll | None:
-        """Read what :meth:`dump` gave; None where it is anything else."""
+    def parse(cls, given: Any) -> PollSummary | None:
+        """Return the summary that :meth:`dump` returned as plain data; None if it is anything else."""
         if not isinstance(given, Mapping) or (at := seconds_of(given.get("at"))) is None:
             return None
         error = given.get("error")
@@ -71,19 +71,19 @@ class ShownPoll:
         return cls(at, as_number(given.get("pause")), error if isinstance(error, str) else None, delay)
 
     def dump(self) -> dict[str, JsonValue]:
-        """Give it as plain data."""
+        """Return the summary as plain data."""
         plain = {"at": _iso(self.at), "pause": self.pause and round(self.pause, 3), "error": self.error}
         return plain if self.delay is None else {**plain, "delay": self.delay.dump()}
 
-    def is_news(self, shown: ShownPoll | None, *, changed: bool) -> bool:
+    def is_news(self, shown: PollSummary | None, *, changed: bool) -> bool:
         """
-        Tell whether this should be shown: another error, or the end of one; a delay, or the end of one.
+        Return whether this summary should replace the published one: an error or a delay has begun, changed or ended.
 
-        Most polls differ in their time alone, which people can work out. That the pauses have become much longer or
-        shorter is told when there are other news of the job: each message costs Airflow a write to its database.
+        Most polls differ in their time alone, which users can work out. A much longer or shorter pause is published
+        together with a change of the job only: each update costs Airflow a write to its database.
 
-        :param shown: what people see; None where that isn't known.
-        :param changed: whether the job's status or progress are new.
+        :param shown: the published summary; None if it isn't known.
+        :param changed: whether the job's status or progress has changed.
         """
         if shown is None or self.error != shown.error:
             return True
@@ -91,32 +91,32 @@ class ShownPoll:
             return True
         return changed and not _alike(self.pause, shown.pause)
 
-    def _is_as_late_as(self, shown: ShownPoll) -> bool:
+    def _is_as_late_as(self, shown: PollSummary) -> bool:
         if self.delay is None or shown.delay is None:
             return self.delay is shown.delay
         return self.delay.reason is shown.delay.reason and _alike(self.delay.seconds, shown.delay.seconds)
 
     def next_poll(self, since: float, now: float) -> float | None:
         """
-        Work out when the next poll is about to be made; None where that isn't known.
+        Return the approximate time of the next poll; None if it isn't known.
 
-        :param since: when a poll was made of which more is known, such as a change of status.
+        :param since: time of the latest update, such as a change of status, which a later poll may have made.
         """
         if not self.pause or self.pause < 0:
             return None
         latest = max(self.at, since)
-        # Polls that are late are likely to go on being so.
+        # Late polls are likely to stay late.
         pause = self.pause + (0.0 if self.delay is None else self.delay.seconds)
         passed = (now - latest) / pause
         if not math.isfinite(passed):
             return None
         pauses = max(1, math.ceil(passed))
-        # After errors the pauses grow: of those to come nobody has told.
+        # After errors the pauses grow, and the later ones aren't published.
         return latest + pause * pauses if pauses == 1 or self.error is None else None
 
 
 def seconds_of(given: Any) -> float | None:
-    """Read an ISO 8601 time with its zone as seconds since the epoch; None where it is anything else."""
+    """Return an ISO 8601 time with its zone as seconds since the epoch; None if it is anything else."""
     try:
         moment = datetime.fromisoformat(given)
     except (ValueError, TypeError):

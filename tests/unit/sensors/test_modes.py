@@ -30,7 +30,7 @@ from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core import outcome as names
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.wait.poll_summary import ShownPoll, seconds_of
+from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, seconds_of
 from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
 from airflow_provider_asyncapi.monitoring import metrics
 from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY
@@ -554,7 +554,7 @@ def test_what_people_are_shown_of_a_wait_is_in_xcom(api: ApiServer, mode: str) -
     assert deadline is not None
     assert began - 1 <= started <= time.time()
     assert deadline - started == pytest.approx(20)
-    poll = ShownPoll.parse(outcome.xcoms[POLL_KEY])
+    poll = PollSummary.parse(outcome.xcoms[POLL_KEY])
     assert poll is not None
     assert (poll.error, poll.pause) == (str(outcome.error), None)
     assert "has status failed" in poll.error
@@ -747,7 +747,7 @@ def test_a_killed_sensor_whose_airflow_does_not_answer_cancels_nothing(
 ) -> None:
     supervisor.task_states = {"run": {"wait": "failed"}}
     supervisor.delay = 0.5
-    monkeypatch.setattr("airflow_provider_asyncapi.triggers.supervisor._SOON", 0.05)
+    monkeypatch.setattr("airflow_provider_asyncapi.triggers.cancellation._KILL_TIMEOUT", 0.05)
     assert killed(api) == 0
 
 

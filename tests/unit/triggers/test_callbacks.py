@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.plan import Wait
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
-from airflow_provider_asyncapi.triggers import supervisor as line
+from airflow_provider_asyncapi.triggers import callbacks_seen
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
@@ -100,7 +100,7 @@ def test_while_airflow_is_away_it_is_asked_again_and_polls_go_on(
             raise AirflowAwayError("the API server is away")
         return CALLED
 
-    monkeypatch.setattr(line, "read_xcom", away_at_first)
+    monkeypatch.setattr(callbacks_seen, "read_xcom", away_at_first)
     api.says(POLL, reply({"status": "running"}))
     waiting = waiting_for_calls(poke_interval=0.1)
     waiting.wait = replace(waiting.wait, next_poll=None)
@@ -119,7 +119,7 @@ def test_a_poll_ends_the_wait_while_airflow_cannot_tell_of_callbacks(
         asked.append(key)
         raise AirflowAwayError("the API server is away")
 
-    monkeypatch.setattr(line, "read_xcom", away)
+    monkeypatch.setattr(callbacks_seen, "read_xcom", away)
     api.says(POLL, *[reply({"status": "running"})] * 3, reply({"status": "done"}))
     waiting = waiting_for_calls(poke_interval=0.1)
     waiting.wait = replace(waiting.wait, next_poll=None)
@@ -134,7 +134,7 @@ def test_an_xcom_backend_that_fails_ends_no_wait_whose_polls_go_on(
     async def fail(*_: Any) -> Any:
         raise RuntimeError("bucket unreachable")
 
-    monkeypatch.setattr(line, "read_xcom", fail)
+    monkeypatch.setattr(callbacks_seen, "read_xcom", fail)
     api.says(POLL, *[reply({"status": "running"})] * 3, reply({"status": "done"}))
     waiting = waiting_for_calls(poke_interval=0.1)
     waiting.wait = replace(waiting.wait, next_poll=None)
@@ -148,7 +148,7 @@ def test_the_deadline_ends_the_wait_while_airflow_cannot_tell_of_callbacks(
     async def away(*_: Any) -> Any:
         raise AirflowAwayError("the API server is away")
 
-    monkeypatch.setattr(line, "read_xcom", away)
+    monkeypatch.setattr(callbacks_seen, "read_xcom", away)
     assert asyncio.run(event_of(alone(seconds=0.3)))["error"]["kind"] == "DeadlineError"
 
 
@@ -162,7 +162,7 @@ def test_a_mistake_in_reading_callbacks_ends_the_wait_and_is_not_repeated(
         asked.append(key)
         raise AttributeError("no such method")
 
-    monkeypatch.setattr(line, "read_xcom", fail)
+    monkeypatch.setattr(callbacks_seen, "read_xcom", fail)
     with pytest.raises(AttributeError, match="no such method"):
         asyncio.run(event_of(waiting_for_calls()))
     assert len(asked) == 1

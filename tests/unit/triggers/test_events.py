@@ -14,6 +14,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers.asyncapi import check_storable
 from airflow_provider_asyncapi.triggers.events import EventStatus, WaitEvent, make_event
+from airflow_provider_asyncapi.triggers.xcom_publisher import XComPublisher
 from tests.unit.airflow_storage import send, store_event
 from tests.unit.fake_airflow import ApiServer, Supervisor, reply
 from tests.unit.transports.driving import make_api
@@ -84,16 +85,15 @@ def test_a_programming_error_reaches_airflow_in_words_that_it_can_store(
 def test_news_that_cannot_be_stored_reach_no_supervisor(
     api: ApiServer, connection: None, supervisor: Supervisor
 ) -> None:
-    async def show() -> None:
-        waiting = trigger()
-        board = waiting._board()
-        board.show({"job": {"status": float("nan")}, "job_poll": {"error": None}})
+    async def publish() -> None:
+        publisher = XComPublisher(trigger().task_instance)
+        publisher.publish({"job": {"status": float("nan")}, "job_poll": {"error": None}})
         for _ in range(100):
             await asyncio.sleep(0)
         await asyncio.sleep(0.1)
-        await board.close()
+        await publisher.close()
 
-    asyncio.run(show())
+    asyncio.run(publish())
     assert all("nan" not in json.dumps(message.value).lower() for message in supervisor.of_kind("SetXCom"))
 
 

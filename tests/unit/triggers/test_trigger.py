@@ -24,7 +24,7 @@ from airflow_provider_asyncapi.hooks import clients
 from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.transports.stepping import SteppingThreads
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
-from airflow_provider_asyncapi.triggers import supervisor as line
+from airflow_provider_asyncapi.triggers import cancellation, task_xcoms, xcom_publisher
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
 from tests.unit.fake_airflow import ApiServer, Supervisor, reply
 
@@ -178,7 +178,7 @@ def test_after_a_restart_the_initial_delay_does_not_begin_again(api: ApiServer, 
 def test_status_and_progress_are_pushed_when_they_change_and_not_too_often(
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "_NEWS_EVERY", 0.5)
+    monkeypatch.setattr(xcom_publisher, "_UPDATE_INTERVAL", 0.5)
     answers = [reply({"status": "running", "percent": percent}) for percent in (10, 10, 20, 30, 40, 40, 50, 60, 70)]
     api.says(POLL, *answers, reply({"status": "done"}))
     asyncio.run(event_of(trigger()))
@@ -215,8 +215,8 @@ def test_no_push_of_progress_is_left_half_done_or_comes_after_the_event(
 def test_errors_are_shown_when_they_come_and_go_and_not_with_each_poll(
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "_NEWS_EVERY", 0)
-    monkeypatch.setattr(line, "_NEXT_TASK", 0)
+    monkeypatch.setattr(xcom_publisher, "_UPDATE_INTERVAL", 0)
+    monkeypatch.setattr(xcom_publisher, "_TASK_GAP", 0)
     running, broken = reply({"status": "running"}), reply(status=503)
     answers = [running, running, broken, broken, running, running, running]
     api.says(POLL, *answers, reply({"status": "done"}))
@@ -241,20 +241,20 @@ def test_news_of_tasks_are_told_after_the_start_one_by_one_and_are_the_latest_th
         telling -= 1
 
     async def scenario() -> None:
-        boards = [line.Board(trigger().task_instance) for _ in range(5)]
-        for number, board in enumerate(boards):
-            board.show({"news": number})
+        publishers = [xcom_publisher.XComPublisher(trigger().task_instance) for _ in range(5)]
+        for number, publisher in enumerate(publishers):
+            publisher.publish({"news": number})
         await asyncio.sleep(0)
-        boards[1].show({"news": 11})
+        publishers[1].publish({"news": 11})
         # Whoever leaves the row holds nobody up.
-        await boards[3].close()
+        await publishers[3].close()
         while len(told) < 4:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
-        await asyncio.gather(*(board.close() for board in boards))
+        await asyncio.gather(*(publisher.close() for publisher in publishers))
 
-    monkeypatch.setattr(line, "write_xcom", write_xcom)
-    monkeypatch.setattr(line, "_NEXT_TASK", 0.03)
-    monkeypatch.setattr(line, "_STARTING", 0.3)
+    monkeypatch.setattr(xcom_publisher, "write_xcom", write_xcom)
+    monkeypatch.setattr(xcom_publisher, "_TASK_GAP", 0.03)
+    monkeypatch.setattr(xcom_publisher, "_STARTUP_DELAY", 0.3)
     began = time.monotonic()
     asyncio.run(scenario())
     assert told[0][0] >= began + 0.3
@@ -274,16 +274,16 @@ def test_news_that_could_not_be_told_are_told_once_airflow_is_back(monkeypatch: 
         told[key] = value
 
     async def scenario() -> None:
-        board = line.Board(trigger().task_instance)
-        board.show({"job": "old", "poll": "error"})
+        publisher = xcom_publisher.XComPublisher(trigger().task_instance)
+        publisher.publish({"job": "old", "poll": "error"})
         await until(lambda: len(asked) == 3)
-        board.show({"job": "new"})
-        await until(lambda: len(told) == 2 and board._pushing is None)
+        publisher.publish({"job": "new"})
+        await until(lambda: len(told) == 2 and publisher._pushing is None)
 
-    monkeypatch.setattr(line, "write_xcom", write_xcom)
-    monkeypatch.setattr(line, "_STARTING", 0)
-    monkeypatch.setattr(line, "_NEWS_EVERY", 0.01)
-    monkeypatch.setattr(line, "_NEXT_TASK", 0)
+    monkeypatch.setattr(xcom_publisher, "write_xcom", write_xcom)
+    monkeypatch.setattr(xcom_publisher, "_STARTUP_DELAY", 0)
+    monkeypatch.setattr(xcom_publisher, "_UPDATE_INTERVAL", 0.01)
+    monkeypatch.setattr(xcom_publisher, "_TASK_GAP", 0)
     asyncio.run(scenario())
     assert told == {"job": "new", "poll": "error"}
     assert len(asked) == 6, "each that failed is told again, and none that was told"
@@ -297,12 +297,12 @@ def test_a_board_that_is_closed_shows_nothing_any_more(monkeypatch: pytest.Monke
         told.append(key)
 
     async def scenario() -> None:
-        board = line.Board(trigger().task_instance)
-        await board.close()
-        board.show({"job": "of an earlier try"})
-        assert board._pushing is None
+        publisher = xcom_publisher.XComPublisher(trigger().task_instance)
+        await publisher.close()
+        publisher.publish({"job": "of an earlier try"})
+        assert publisher._pushing is None
 
-    monkeypatch.setattr(line, "write_xcom", write_xcom)
+    monkeypatch.setattr(xcom_publisher, "write_xcom", write_xcom)
     asyncio.run(scenario())
     assert not told
 
@@ -324,13 +324,13 @@ def test_a_trigger_of_an_earlier_try_pushes_nothing_once_the_task_waits_for_anot
         told.append(key)
 
     async def scenario() -> None:
-        board = line.Board(trigger().task_instance)
-        board.show({"job": {"identifier": "j-1"}, "job_poll": {}})
-        await until(lambda: board._pushing is None)
+        publisher = xcom_publisher.XComPublisher(trigger().task_instance)
+        publisher.publish({"job": {"identifier": "j-1"}, "job_poll": {}})
+        await until(lambda: publisher._pushing is None)
 
-    monkeypatch.setattr(line, "_STARTING", 0)
-    monkeypatch.setattr(line, "read_xcom", read)
-    monkeypatch.setattr(line, "write_xcom", write)
+    monkeypatch.setattr(xcom_publisher, "_STARTUP_DELAY", 0)
+    monkeypatch.setattr(task_xcoms, "read_xcom", read)
+    monkeypatch.setattr(xcom_publisher, "write_xcom", write)
     asyncio.run(scenario())
     assert told == pushed
 
@@ -420,7 +420,7 @@ def test_while_a_task_waits_its_own_xcom_tells_for_which_job(
         # A sensor of an earlier version says in its job handle alone which job it waits for.
         return None if identifier is None or key == WAIT_KEY else {"version": 1, "identifier": identifier}
 
-    monkeypatch.setattr(line, "read_xcom", read)
+    monkeypatch.setattr(task_xcoms, "read_xcom", read)
     api.says(POLL, reply({"status": "running"}))
     api.says(CANCEL, reply(status=202))
     supervisor.task_states = {"run": {"wait": "deferred", "submit": "success"}}
@@ -465,11 +465,11 @@ def test_the_begin_of_a_wait_tells_for_which_job_a_task_waits_whatever_an_earlie
             return "success"
         return states.pop(0) if len(states) > 1 else states[0]
 
-    monkeypatch.setattr(line, "read_xcom", read)
-    monkeypatch.setattr(line, "find_state", find_state)
-    monkeypatch.setattr(line, "_LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(task_xcoms, "read_xcom", read)
+    monkeypatch.setattr(cancellation, "find_state", find_state)
+    monkeypatch.setattr(cancellation, "_CHECK_INTERVAL", 0.0)
     waiting = trigger()
-    reason = asyncio.run(line.why_unwanted(waiting.task_instance, JobHandle("j-1", task=SUBMITTER)))
+    reason = asyncio.run(cancellation.reason_to_cancel(waiting.task_instance, JobHandle("j-1", task=SUBMITTER)))
     assert (reason is not None) == bool(cancels)
 
 
@@ -500,7 +500,7 @@ def test_the_polls_before_and_after_a_cancel_are_none_of_the_wait_and_show_nothi
 ) -> None:
     counted: list[Any] = []
     monkeypatch.setattr("airflow_provider_asyncapi.monitoring.metrics.poll_made", lambda *args: counted.append(args))
-    monkeypatch.setattr(line, "_NEWS_EVERY", 0)
+    monkeypatch.setattr(xcom_publisher, "_UPDATE_INTERVAL", 0)
     api.says(POLL, reply({"status": "running", "percent": 10}), reply({"status": "running", "percent": 20}))
     api.says(CANCEL, reply(status=202))
     supervisor.task_states = {"run": {"wait": "failed"}}
@@ -528,7 +528,7 @@ def test_a_poll_that_is_late_is_noted(
     async def scenario() -> None:
         waiting = trigger()
         waiting._watch(Polled(JobHandle("7"), 2, 0, changed=False, at=time.time(), pause=1.0, delay=late))
-        await waiting._board().close()
+        await waiting._publisher().close()
 
     asyncio.run(scenario())
     assert noted == [("asyncapi_default", late)]

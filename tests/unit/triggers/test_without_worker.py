@@ -140,7 +140,7 @@ def test_where_the_result_cannot_be_pushed_a_worker_ends_the_task(
     async def away(*_: Any) -> None:
         raise RuntimeError("the API server is away")
 
-    monkeypatch.setattr("airflow_provider_asyncapi.triggers.supervisor.write_xcom", away)
+    monkeypatch.setattr("airflow_provider_asyncapi.triggers.xcom_publisher.write_xcom", away)
     api.says(POLL, DONE)
     assert event_of(trigger()).payload["handle"]["outcome"] == "success"
 

@@ -6,68 +6,68 @@ from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.wait.plan import Wait
-from airflow_provider_asyncapi.core.wait.poll_summary import ShownPoll, seconds_of, shown_wait
+from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, seconds_of, summarize_wait
 
 
 def test_a_wait_is_shown_with_its_connection_its_try_its_job_its_beginning_and_its_end():
-    assert shown_wait("vendor", "first-try", Wait(JobHandle("7"), started_at=0, deadline=90)) == {
+    assert summarize_wait("vendor", "first-try", Wait(JobHandle("7"), started_at=0, deadline=90)) == {
         "asyncapi_conn_id": "vendor",
         "task_instance": "first-try",
         "identifier": "7",
         "started_at": "1970-01-01T00:00:00+00:00",
         "deadline": "1970-01-01T00:01:30+00:00",
     }
-    assert shown_wait("vendor", "first-try", Wait(JobHandle("7"), started_at=0))["deadline"] is None
+    assert summarize_wait("vendor", "first-try", Wait(JobHandle("7"), started_at=0))["deadline"] is None
 
 
 @pytest.mark.parametrize(
     "poll",
     [
-        ShownPoll(1.5, 30.25),
-        ShownPoll(2, None, "it broke"),
-        ShownPoll(3, 0.1, ""),
-        ShownPoll(4, 1, delay=Delay(9, Reason.RATE)),
+        PollSummary(1.5, 30.25),
+        PollSummary(2, None, "it broke"),
+        PollSummary(3, 0.1, ""),
+        PollSummary(4, 1, delay=Delay(9, Reason.RATE)),
     ],
 )
 def test_what_is_dumped_is_read_again(poll):
-    assert ShownPoll.parse(poll.dump()) == poll
+    assert PollSummary.parse(poll.dump()) == poll
 
 
 @pytest.mark.parametrize("given", [None, "text", 7, [], {}, {"at": None}, {"at": "yesterday"}, {"at": 5}])
 def test_anything_else_is_no_poll(given):
-    assert ShownPoll.parse(given) is None
+    assert PollSummary.parse(given) is None
 
 
 def test_a_part_that_is_broken_is_left_out():
     given = {"at": "1970-01-01T00:00:01+00:00", "pause": "long", "error": {"not": "text"}}
-    assert ShownPoll.parse(given) == ShownPoll(1, None, None)
+    assert PollSummary.parse(given) == PollSummary(1, None, None)
 
 
 def test_a_poll_is_told_with_its_error_in_one_line_and_cut():
     polled = Polled(JobHandle("7"), 3, 1, changed=False, at=5, pause=60, error="it\nbroke " + "x" * 2000)
-    shown = ShownPoll.of(polled)
+    shown = PollSummary.of(polled)
     assert (shown.at, shown.pause) == (5, 60)
     assert shown.error is not None
     assert shown.error.startswith("it broke xxx")
     assert len(shown.error) < 1100
-    assert ShownPoll.of(Polled(JobHandle("7"), 3, 0, changed=False, at=5)).error is None
-    assert ShownPoll.ending(7, "over\x1b[0m") == ShownPoll(7, None, "over�[0m")
+    assert PollSummary.of(Polled(JobHandle("7"), 3, 0, changed=False, at=5)).error is None
+    assert PollSummary.ending(7, "over\x1b[0m") == PollSummary(7, None, "over�[0m")
 
 
-SEEN = ShownPoll(100, 30)
+SEEN = PollSummary(100, 30)
 LATE = Delay(9, Reason.CONNECTIONS)
 
 
 @pytest.mark.parametrize(
     ("poll", "shown", "is_news"),
     [
-        (ShownPoll(130, 30, delay=LATE), SEEN, False),
-        (ShownPoll(160, 30, delay=LATE), SEEN, True),
-        (ShownPoll(159, 30), ShownPoll(100, 30, delay=LATE), False),
-        (ShownPoll(160, 30), ShownPoll(100, 30, delay=LATE), True),
-        (ShownPoll(500, 30, delay=Delay(17, Reason.CONNECTIONS)), ShownPoll(100, 30, delay=LATE), False),
-        (ShownPoll(500, 30, delay=Delay(19, Reason.CONNECTIONS)), ShownPoll(100, 30, delay=LATE), True),
-        (ShownPoll(500, 30, delay=Delay(9, Reason.RATE)), ShownPoll(100, 30, delay=LATE), True),
+        (PollSummary(130, 30, delay=LATE), SEEN, False),
+        (PollSummary(160, 30, delay=LATE), SEEN, True),
+        (PollSummary(159, 30), PollSummary(100, 30, delay=LATE), False),
+        (PollSummary(160, 30), PollSummary(100, 30, delay=LATE), True),
+        (PollSummary(500, 30, delay=Delay(17, Reason.CONNECTIONS)), PollSummary(100, 30, delay=LATE), False),
+        (PollSummary(500, 30, delay=Delay(19, Reason.CONNECTIONS)), PollSummary(100, 30, delay=LATE), True),
+        (PollSummary(500, 30, delay=Delay(9, Reason.RATE)), PollSummary(100, 30, delay=LATE), True),
     ],
 )
 def test_that_polls_have_become_late_is_shown_once_a_minute_at_most(poll, shown, is_news):
@@ -75,27 +75,27 @@ def test_that_polls_have_become_late_is_shown_once_a_minute_at_most(poll, shown,
 
 
 def test_where_polls_are_late_the_next_one_is_too():
-    assert ShownPoll(100, 1, delay=Delay(9, Reason.RATE)).next_poll(0, 101) == 110
-    assert ShownPoll(100, 1, delay=Delay(9, Reason.RATE)).next_poll(0, 115) == 120
+    assert PollSummary(100, 1, delay=Delay(9, Reason.RATE)).next_poll(0, 101) == 110
+    assert PollSummary(100, 1, delay=Delay(9, Reason.RATE)).next_poll(0, 115) == 120
 
 
 @pytest.mark.parametrize(
     ("poll", "shown", "changed", "is_news"),
     [
-        (ShownPoll(130, 30), SEEN, False, False),
-        (ShownPoll(130, 30), SEEN, True, False),
-        (ShownPoll(130, 30), None, False, True),
-        (ShownPoll(130, 30, "503"), SEEN, False, True),
-        (ShownPoll(130, 60, "503"), ShownPoll(100, 30, "503"), False, False),
-        (ShownPoll(130, 60, "504"), ShownPoll(100, 30, "503"), False, True),
-        (ShownPoll(130, 30), ShownPoll(100, 30, "503"), False, True),
+        (PollSummary(130, 30), SEEN, False, False),
+        (PollSummary(130, 30), SEEN, True, False),
+        (PollSummary(130, 30), None, False, True),
+        (PollSummary(130, 30, "503"), SEEN, False, True),
+        (PollSummary(130, 60, "503"), PollSummary(100, 30, "503"), False, False),
+        (PollSummary(130, 60, "504"), PollSummary(100, 30, "503"), False, True),
+        (PollSummary(130, 30), PollSummary(100, 30, "503"), False, True),
         # Another pause is told when there is something to tell anyway.
-        (ShownPoll(130, 61), SEEN, False, False),
-        (ShownPoll(130, 61), SEEN, True, True),
-        (ShownPoll(130, 59), SEEN, True, False),
-        (ShownPoll(130, 14), SEEN, True, True),
-        (ShownPoll(130, None), SEEN, True, True),
-        (ShownPoll(130, None), ShownPoll(100, None), True, False),
+        (PollSummary(130, 61), SEEN, False, False),
+        (PollSummary(130, 61), SEEN, True, True),
+        (PollSummary(130, 59), SEEN, True, False),
+        (PollSummary(130, 14), SEEN, True, True),
+        (PollSummary(130, None), SEEN, True, True),
+        (PollSummary(130, None), PollSummary(100, None), True, False),
     ],
 )
 def test_an_error_that_comes_or_goes_is_news(poll, shown, changed, is_news):
@@ -113,11 +113,11 @@ def test_an_error_that_comes_or_goes_is_news(poll, shown, changed, is_news):
         (SEEN, 110, 131, 140),
         # The clocks of two machines differ.
         (SEEN, 0, 95, 130),
-        (ShownPoll(100, None), 0, 100, None),
-        (ShownPoll(100, 0), 0, 100, None),
-        (ShownPoll(100, -5), 0, 100, None),
-        (ShownPoll(100, 30, "503"), 0, 129, 130),
-        (ShownPoll(100, 30, "503"), 0, 131, None),
+        (PollSummary(100, None), 0, 100, None),
+        (PollSummary(100, 0), 0, 100, None),
+        (PollSummary(100, -5), 0, 100, None),
+        (PollSummary(100, 30, "503"), 0, 129, 130),
+        (PollSummary(100, 30, "503"), 0, 131, None),
     ],
 )
 def test_the_next_poll_is_worked_out_from_the_pause(poll, since, now, due):
@@ -135,4 +135,4 @@ def test_a_time_has_a_zone():
 
 
 def test_a_pause_too_short_to_count_with_tells_no_next_poll():
-    assert ShownPoll(0, 5e-324).next_poll(0, 1e9) is None
+    assert PollSummary(0, 5e-324).next_poll(0, 1e9) is None

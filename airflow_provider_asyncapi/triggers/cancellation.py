@@ -1,0 +1,114 @@
+"""Decide whether a remote job may be cancelled when its task ends: whether any task still needs the job."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import Any
+
+from airflow_provider_asyncapi.airflow_private.supervisor import find_state
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.monitoring.xcoms import reference
+from airflow_provider_asyncapi.triggers.task_xcoms import has_final_job, read_job_identifier, read_wait_summary
+
+#: Seconds in which Airflow has to answer a task that it is killing: the task has five in all.
+_KILL_TIMEOUT = 2.0
+#: Number of checks of a running task, and seconds between them, until its next try has begun to wait. A process that
+#: starts takes some seconds until it deletes the XComs of the earlier try.
+_CHECKS, _CHECK_INTERVAL = 15, 2.0
+#: States of a task that has ended and waits for no job.
+_ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
+#: States of a task that waits; its own XCom then says for which job.
+_WAITING = frozenset({"deferred", "running"})
+#: States of a task right after a Clear, before the tasks that it depends on have run again.
+_JUST_CLEARED = frozenset({"none", "restarting"})
+#: States of the task that submitted the job, once that task has been cleared too.
+_CLEARED_OR_STARTED = frozenset({"none", "scheduled", "queued", "running", "restarting"})
+
+log = logging.getLogger(__name__)
+
+
+async def reason_to_cancel(
+    ti: Any, job: JobHandle, *, is_last_try: bool = False, has_callback: bool = False, checks: int = _CHECKS
+) -> str | None:
+    """
+    Return why a job may be cancelled; None if a task still needs it, or if Airflow doesn't answer.
+
+    A cancel that is lost does less harm than one too many. A task that has ended doesn't need the job. A task that
+    hasn't ended may wait in another process, may have been resumed, may be tried again, or may have been cleared: then
+    it waits for this job again, unless the task that submitted the job was cleared too. Only a newer job of that task,
+    or its new start, shows that. The log says why a job isn't cancelled.
+
+    :param ti: the task instance that waited for the job.
+    :param is_last_try: whether a process is being killed that runs the last try.
+    :param has_callback: whether the job calls back; then it may have ended without this process knowing.
+    :param checks: number of times to look for the next try of a running task; 0 on the worker that runs it.
+    """
+    try:
+        reason = await _find_reason(ti, job, is_last_try=is_last_try, checks=checks)
+        if reason is not None and has_callback and await has_final_job(reference(ti)):
+            log.info("Job %s isn't cancelled: its callback says that it has ended", job.shown_identifier)
+            return None
+    except Exception as error:  # noqa: BLE001 - Airflow kills tasks when its own API server is away, for example
+        log.warning("Job %s isn't cancelled: can't find out whether it is needed: %s", job.shown_identifier, error)
+        return None
+    if reason is None:
+        log.info("Job %s isn't cancelled: it is still needed", job.shown_identifier)
+    return reason
+
+
+def reason_to_cancel_on_worker(ti: Any, job: JobHandle) -> str | None:
+    """
+    Return why the job of a task that is being killed on a worker may be cancelled; None if it may not.
+
+    A separate thread asks Airflow: the signal may have interrupted an exchange of this thread with Airflow.
+    """
+    answers: list[str | None] = []
+
+    def ask() -> None:
+        answers.append(asyncio.run(reason_to_cancel(ti, job, is_last_try=ti.try_number > ti.max_tries, checks=0)))
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_KILL_TIMEOUT)
+    if not answers:
+        log.warning(
+            "Job %s isn't cancelled: can't find out whether it is needed: Airflow hasn't answered within %g s",
+            job.shown_identifier,
+            _KILL_TIMEOUT,
+        )
+        return None
+    return answers[0]
+
+
+async def _find_reason(ti: Any, job: JobHandle, *, is_last_try: bool, checks: int) -> str | None:
+    task = reference(ti)
+    state = await find_state(task)
+    if state is None or state in _ENDED:
+        return f"the task is {state or 'gone'}"
+    if state == "running" and is_last_try:
+        return "the task was killed in its last try"
+    if state in _WAITING and (summary := await read_wait_summary(task)) is not None:
+        if summary["task_instance"] != str(ti.id):
+            is_needed = summary["identifier"] == job.identifier
+            return None if is_needed else "the task was cleared, and waits for another job"
+        if state == "deferred" or checks == 0:
+            return None
+        if checks > 1:
+            # The task runs: it was resumed, or its next try hasn't deleted the XComs of this one yet.
+            await asyncio.sleep(_CHECK_INTERVAL)
+            return await _find_reason(ti, job, is_last_try=is_last_try, checks=checks - 1)
+    elif state in _WAITING and (identifier := await read_job_identifier(task)) is not None:
+        return None if identifier == job.identifier else "the task was cleared, and waits for another job"
+    submitter = dict[str, Any](job.task)
+    if not submitter:
+        return None
+    submitter_state = await find_state(submitter)
+    if submitter_state == "success":
+        is_another = await read_job_identifier(submitter) not in (None, job.identifier)
+    else:
+        # A task that submits starts again only if it was cleared. Any other state says nothing about the job.
+        is_another = state in _JUST_CLEARED and submitter_state in _CLEARED_OR_STARTED
+    return "the task was cleared, and so was the task that submitted the job" if is_another else None

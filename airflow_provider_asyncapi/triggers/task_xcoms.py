@@ -1,0 +1,51 @@
+"""Read the XComs that say what a task waits for, from the triggerer; each read costs a message to the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+from airflow_provider_asyncapi.airflow_private.supervisor import read_xcom
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY
+
+T = TypeVar("T")
+
+
+async def read_wait_summary(task: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """
+    Return which try of a task began to wait last, and for which job; None if that isn't known.
+
+    The job handle doesn't say it: the trigger of an earlier try polls until Airflow ends it, some seconds after a
+    Clear, and may push its own handle meanwhile.
+    """
+    summary: Any = await read_xcom(WAIT_KEY, task)
+    return summary if isinstance(summary, dict) and {"task_instance", "identifier"} <= summary.keys() else None
+
+
+async def read_job_identifier(task: Mapping[str, Any]) -> Any:
+    """Return the identifier of the job that a task has pushed; None if there is none."""
+    handle: Any = await read_xcom(JOB_KEY, task)
+    return handle.get("identifier") if isinstance(handle, dict) else None
+
+
+async def has_final_job(task: Mapping[str, Any]) -> bool:
+    """Return whether a task has pushed a job handle whose outcome is final."""
+    handle: Any = await read_xcom(JOB_KEY, task)
+    return isinstance(handle, dict) and JobHandle.parse(handle).outcome.is_final
+
+
+async def finish_despite_cancel(exchange: Coroutine[Any, Any, T]) -> T:
+    """
+    Finish an exchange with Airflow before a cancellation takes effect.
+
+    Up to Airflow 3.2 all triggers share one connection to their supervisor, and an answer that is left unread breaks
+    it.
+    """
+    task = asyncio.create_task(exchange)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

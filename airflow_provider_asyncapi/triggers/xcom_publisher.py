@@ -1,0 +1,138 @@
+"""Publish the status, progress and errors of a waiting task as XComs, from the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from airflow_provider_asyncapi.airflow_private.supervisor import write_xcom
+from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
+from airflow_provider_asyncapi.core.errors import UnstorableValueError
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, RETURN_KEY, reference
+from airflow_provider_asyncapi.triggers.events import check_pushed
+from airflow_provider_asyncapi.triggers.task_xcoms import finish_despite_cancel, read_wait_summary
+
+#: Minimum seconds between two updates of the same task.
+_UPDATE_INTERVAL = 2.0
+#: Seconds from the update of one task to that of another. The supervisor takes some milliseconds for each XCom, in
+#: which it starts no triggers; after a restart all tasks have updates at once.
+_TASK_GAP = 0.05
+#: Seconds by which the first updates of a process are delayed. A triggerer that starts is still being handed triggers,
+#: by a supervisor that the first XCom holds up for some seconds.
+_STARTUP_DELAY = 8.0
+#: The longest pause between attempts to push XComs, in seconds.
+_LONGEST_PAUSE = 60.0
+
+log = logging.getLogger(__name__)
+_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
+
+
+class _Queue:
+    """
+    The state that all publishers of an event loop share.
+
+    :ivar started_at: time of the first update, on the monotonic clock.
+    :ivar turn: lock held by the publisher that is pushing XComs.
+    """
+
+    def __init__(self) -> None:
+        self.started_at = time.monotonic()
+        self.turn = asyncio.Lock()
+
+
+class XComPublisher:
+    """
+    Publishes status, progress and errors while a task waits, as XComs, which a trigger can write from Airflow 3.2 on.
+
+    XComs that can't be pushed, because Airflow's API server is away, are pushed later, or newer values in their place.
+
+    :param ti: the task instance; None outside of Airflow's triggerer, where no one reads XComs.
+    """
+
+    def __init__(self, ti: Any) -> None:
+        self._ti = ti
+        self._pending: dict[str, Any] = {}
+        self._next_push = 0.0
+        self._pushing: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    def publish(self, updates: Mapping[str, Any]) -> None:
+        """Push XComs in the background; do nothing once the publisher is closed."""
+        if not updates or self._ti is None or self._is_closed:
+            return
+        for key, value in updates.items():
+            try:
+                self._pending[key] = check_pushed(value, f"XCom {key}")
+            except UnstorableValueError as error:
+                log.warning("An update of the job can't be published: %s", error)
+        if self._pending and self._pushing is None:
+            self._pushing = asyncio.get_running_loop().create_task(self._push())
+
+    async def close(self) -> None:
+        """Stop pushing, so that nothing overwrites XComs that are pushed from now on."""
+        self._is_closed = True
+        if self._pushing is not None:
+            self._pushing.cancel()
+            await asyncio.wait({self._pushing})
+
+    async def _push(self) -> None:
+        queue = _queues.setdefault(asyncio.get_running_loop(), _Queue())
+        pause = _UPDATE_INTERVAL
+        while self._pending and HAS_TRIGGER_XCOMS:
+            earliest = max(self._next_push, queue.started_at + _STARTUP_DELAY)
+            await asyncio.sleep(max(0.0, earliest - time.monotonic()))
+            async with queue.turn:
+                updates, self._pending = self._pending, {}
+                try:
+                    if await self._is_outdated(updates):
+                        self._is_closed = True
+                        break
+                    for key, value in list(updates.items()):
+                        await finish_despite_cancel(write_xcom(key, value, reference(self._ti)))
+                        del updates[key]
+                    pause = _UPDATE_INTERVAL
+                except Exception as error:  # noqa: BLE001 - a wait doesn't depend on what is published about it
+                    log.debug("Updates of the job can't be published yet: %s", error)
+                    self._pending = {**updates, **self._pending}
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                self._next_push = time.monotonic() + pause
+                await asyncio.sleep(_TASK_GAP)
+        # Release the task object: thousands of triggers may have ended.
+        self._pushing = None
+
+    async def _is_outdated(self, updates: Mapping[str, Any]) -> bool:
+        """
+        Return whether the task waits for another job than the one that these XComs describe.
+
+        A cleared task may wait for its new job, or have its result, before Airflow ends the trigger of the earlier try.
+        """
+        handle = updates.get(JOB_KEY)
+        if not isinstance(handle, dict):
+            return False
+        summary = await finish_despite_cancel(read_wait_summary(reference(self._ti)))
+        if summary is None or summary["task_instance"] == str(self._ti.id):
+            return False
+        return bool(summary["identifier"] != handle.get("identifier"))
+
+
+async def push_result(ti: Any, handle: JobHandle) -> bool:
+    """
+    Push the XComs that the sensor would push, so that its task can end without a worker.
+
+    :return: whether they were pushed; if not, a worker has to end the task.
+    """
+    task = reference(ti)
+    try:
+        job, result = check_pushed(handle.dump(), JOB_KEY), check_pushed(handle.result_identifier, RETURN_KEY)
+        await write_xcom(JOB_KEY, job, task)
+        if result is not None:
+            await write_xcom(RETURN_KEY, result, task)
+    except Exception as error:  # noqa: BLE001 - a worker may succeed, whatever the error is
+        log.warning("The result can't be pushed from the triggerer, so a worker ends the task: %s", error)
+        return False
+    return True
