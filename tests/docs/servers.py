@@ -976,6 +976,18 @@ def five_minutes(state: State, call: Call) -> Reply:
     raise unknown(call)
 
 
+@server("json_in_query", "q-1")
+def json_in_query(state: State, call: Call) -> Reply:
+    match str(call):
+        case "GET /search":
+            need(json.loads(call.params["filter"]) == {"state": "open", "size": {"gt": 5}}, "which items?")
+            return Reply(202, {"id": "q-1"})
+        case "GET /jobs":
+            need(json.loads(call.params["where"]) == [{"field": "id", "is": "q-1"}], "which job?")
+            return Reply(200, {"jobs": [{"state": progress(state, ("busy", "done"))}]})
+    raise unknown(call)
+
+
 @server("exists_already", "e-3")
 def exists_already(state: State, call: Call) -> Reply:
     match str(call):

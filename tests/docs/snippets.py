@@ -2,7 +2,8 @@
 The snippets of the documentation: where they are, and what a comment before one says about it.
 
 ``<!-- server: NAME -->`` before a Python snippet names the server in ``servers.py`` that it is run against;
-``<!-- not run: WHY -->`` exempts one. Python that makes no DAG of its own stands in the frame that the README shows.
+``<!-- file: NAME -->`` before one says that the reader saves it as that file, which is no DAG;
+``<!-- not run: WHY -->`` exempts one. Python that makes no DAG of its own stands in the frame that the cookbook shows.
 """
 
 from __future__ import annotations

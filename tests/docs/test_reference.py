@@ -1,4 +1,4 @@
-"""The reference and the README tell of every parameter."""
+"""The documentation names every parameter, field and exception, and its links lead somewhere."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#([^)]*))?\)")
 
 
+def guide(name: str) -> str:
+    """Return the text of a guide."""
+    return (ROOT / f"docs/guides/{name}.md").read_text(encoding="utf-8")
+
+
 def reference():
     spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
     module = importlib.util.module_from_spec(spec)
@@ -34,31 +39,50 @@ def test_the_reference_is_what_the_docstrings_say():
 
 
 @pytest.mark.parametrize("operator", [AsyncApiTriggerOperator, AsyncApiSensor, AsyncApiFetchOperator])
-def test_every_parameter_is_documented_and_stands_in_the_readme(operator):
+def test_every_parameter_is_documented_and_stands_on_the_page_of_all_parameters(operator):
     names = set(inspect.signature(operator).parameters) - {"kwargs"}
     assert set(re.findall(r":param (\w+):", operator.__doc__)) >= names
-    tables = README[README.index("## All parameters") : README.index("## Errors and retries")]
+    tables = guide("parameters")
     assert {name for name in names if f"`{name}`" not in tables} == set()
 
 
-def test_every_field_of_the_connection_stands_in_the_readme():
-    section = README[README.index("## The connection") : README.index("## Recipes by")]
+def test_every_field_of_the_connection_stands_in_its_guide():
+    section = guide("connection").partition("## All fields\n")[2].partition("\n## ")[0]
     assert {name for name in EXTRA_KEYS | set(AUTH_KINDS) if f"`{name}`" not in section} == set()
 
 
-def test_every_exception_stands_in_the_readme():
-    section = README[README.index("## Errors and retries") : README.index("## Troubleshooting")]
+def test_every_exception_stands_in_the_guide_to_errors():
     raised = {
         name
         for name, each in vars(exceptions).items()
         if inspect.isclass(each) and each.__module__ == exceptions.__name__ and issubclass(each, Exception)
     }
+    table = guide("errors").partition("\n## ")[0]
     # The common class of those that aren't retried is for `except`, and is never raised itself.
-    assert {name for name in raised - {"AsyncApiFailure"} if f"`{name}`" not in section} == set()
+    assert {name for name in raised - {"AsyncApiFailure"} if f"`{name}`" not in table} == set()
+
+
+def test_every_message_among_the_troubles_is_one_of_the_package():
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "airflow_provider_asyncapi").rglob("*.py"))
+    symptoms = re.findall(r"^\| (.*?) \|", guide("troubleshooting"), re.MULTILINE)
+    quoted = [each for symptom in symptoms for each in re.findall(r"`([^`]+ [^`]+)`|\*(which [^*]+)\*", symptom)]
+    # Airflow's own answer, which the page explains.
+    messages = {first or second for first, second in quoted} - {"Bad Request"}
+    assert len(messages) > 8
+    for message in messages:
+        constant = max(re.split(r"\{\w+\}|\[…\]|…|: ", message), key=len).strip()
+        assert constant in sources, message
+
+
+def test_the_readme_is_short_and_leads_to_every_page():
+    assert len(README.splitlines()) <= 350
+    linked = {path for path, _ in LINK.findall(README)}
+    pages = {str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")}
+    assert pages <= linked
 
 
 @pytest.mark.parametrize(
-    "file", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda f: f.name
+    "file", [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda f: f.name
 )
 def test_no_link_is_broken(file):
     text = file.read_text(encoding="utf-8")

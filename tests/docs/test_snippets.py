@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
+import re
 import tempfile
+import threading
 import time
 import tomllib
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +22,14 @@ from running import Returned, Run, load, serialized
 from servers import SERVERS, RunningServer
 from snippets import ROOT, Snippet, snippets
 
+from airflow_provider_asyncapi.core.effects import Log
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.profiles.schema import check_profile
-from airflow_provider_asyncapi.hooks.asyncapi import make_api
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, make_api
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 
-PYTHON = [each for each in snippets("python") if each.key != "not run"]
+PYTHON = [each for each in snippets("python") if each.key not in ("not run", "file")]
 RECIPES = [each for each in PYTHON if each.key == "server"]
 BUCKET = "s3://my-bucket/"
 
@@ -91,6 +96,42 @@ def test_a_recipe_does_what_it_says(snippet, deferred, tmp_path, monkeypatch):
 def test_a_recipe_works_with_the_other_answer_too(recipe, other, deferred, tmp_path, monkeypatch):
     snippet = next(each for each in RECIPES if each.value == recipe)
     run_recipe(snippet.dag_file, snippet, other, deferred, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("deferred", [False, True], ids=["poke", "deferred"])
+def test_the_readme_s_own_server_connection_and_dag_work_together(deferred, tmp_path, monkeypatch):
+    (server_file,) = [each for each in snippets("python") if (each.key, each.value) == ("file", "vendor.py")]
+    (connection,) = [each for each in snippets("json") if each.file == "README.md"]
+    (dag_file,) = [each for each in RECIPES if each.file == "README.md"]
+    given = json.loads(connection.text)
+    # The address that the server announces is that of the connection.
+    host, port = re.search(r'ThreadingHTTPServer\(\("([\d.]+)", (\d+)\), Vendor\)', server_file.text).groups()
+    assert given["host"] == f"http://{host}:{port}"
+    module = {"__name__": "vendor"}
+    exec(compile(server_file.text, "vendor.py", "exec"), module)
+    monkeypatch.setattr(module["Vendor"], "log_message", lambda *_: None)
+    with ThreadingHTTPServer((host, 0), module["Vendor"]) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            url = f"http://{host}:{server.server_port}"
+            monkeypatch.setenv("AIRFLOW_CONN_VENDOR", json.dumps({**given, "host": url}))
+            (dag,) = load(dag_file.dag_file, tmp_path)
+            assert Run(dag, deferred=deferred).all().last() == [{"id": 1, "total": 20}, {"id": 2, "total": 35}]
+        finally:
+            server.shutdown()
+            thread.join()
+    assert module["Vendor"].polls == 4
+
+
+@pytest.mark.parametrize("snippet", [each for each in RECIPES if each.value.startswith("mapped")], ids=str)
+def test_many_jobs_log_no_warning(snippet, tmp_path, monkeypatch):
+    logged = []
+    monkeypatch.setattr(AsyncApiHook, "log_events", lambda _self, event: logged.append(event))
+    run_recipe(snippet.dag_file, snippet, snippet.value, False, tmp_path, monkeypatch)
+    lines = [event for event in logged if isinstance(event, Log)]
+    assert any("has status working" in line.message for line in lines)
+    assert [line.message for line in lines if line.level >= logging.WARNING] == []
 
 
 def run_recipe(
