@@ -27,6 +27,7 @@ TOOLS := .venv-tools
 VENV := .venv
 VENV_32 := .venv-3.2
 VENV_LOWEST := .venv-lowest
+VENV_CORE := .venv-core
 BIN := $(VENV)/bin
 SAY := @echo "==>"
 CHECKED := airflow_provider_asyncapi $(wildcard demo)
@@ -35,13 +36,13 @@ CHECKED := airflow_provider_asyncapi $(wildcard demo)
 .DELETE_ON_ERROR:
 # Made by a pattern, it would otherwise be taken for an intermediate file, and removed.
 .PRECIOUS: $(VENV)-python%/.ready
-.PHONY: help setup demo ui test test-unit test-docs test-lowest test-integration test-cluster test-ui screenshots lint format bench build constraints clean
+.PHONY: help setup demo ui test test-core test-unit test-docs test-lowest test-integration test-cluster test-ui screenshots lint format bench build constraints clean
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
 	@sed -n 's/^\([a-z0-9.%-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
-setup: $(VENV)/.ready $(VENV_LOWEST)/.ready ## make both environments (the other targets do it when they need one)
+setup: $(VENV)/.ready $(VENV_CORE)/.ready $(VENV_LOWEST)/.ready ## make the environments (the other targets do it when they need one)
 
 demo: $(VENV)/.ready ## run jobs of pretended vendors on a real Airflow, from clone to result
 	$(SAY) "Running the demo"
@@ -51,19 +52,25 @@ ui: $(VENV)/.ready ## start Airflow with the demo's DAGs and its web UI
 	$(SAY) "Starting Airflow with the demo's DAGs"
 	@$(BIN)/python -m demo ui
 
-test: $(VENV)/.ready $(VENV_LOWEST)/.ready ## run every test suite and sum them up
+test: $(VENV)/.ready $(VENV_CORE)/.ready $(VENV_LOWEST)/.ready ## run every test suite and sum them up
 	@MAKE="$(MAKE)" $(BIN)/python scripts/test_all.py
 
-test-unit: $(VENV)/.ready ## unit tests on the newest Airflow, with the coverage of core/
-	$(SAY) "Unit tests on Airflow $(AIRFLOW_NEWEST)"
+test-core: $(VENV_CORE)/.ready ## unit tests of core/ in an environment without Airflow, with their coverage
+	$(SAY) "Unit tests of core/ without Airflow"
 	@mkdir -p reports && rm -f .coverage .coverage.*
-ifeq ($(COVERAGE)$(T)$(ARGS),ontests/unit)
-	@$(BIN)/python -m pytest $(T) $(PARALLEL) --junitxml=reports/$@.xml --cov --cov-report=
+	@$(VENV_CORE)/bin/python -c 'import sys, importlib.util; sys.exit(importlib.util.find_spec("airflow") and "Airflow is installed")'
+ifeq ($(COVERAGE)$(ARGS),on)
+	@$(VENV_CORE)/bin/python -m pytest tests/unit/core $(PARALLEL) --junitxml=reports/$@.xml --cov --cov-report=
 	$(SAY) "Coverage of core/ has to be 100 % of lines and branches (COVERAGE=off passes over it)"
-	@$(BIN)/python -m coverage report --include='airflow_provider_asyncapi/core/*' --fail-under=100
+	@$(VENV_CORE)/bin/python -m coverage report --include='airflow_provider_asyncapi/core/*' --fail-under=100
 else
-	@$(BIN)/python -m pytest $(T) $(PARALLEL) --junitxml=reports/$@.xml $(ARGS)
+	@$(VENV_CORE)/bin/python -m pytest tests/unit/core $(PARALLEL) --junitxml=reports/$@.xml $(ARGS)
 endif
+
+test-unit: $(VENV)/.ready ## unit tests on the newest Airflow
+	$(SAY) "Unit tests on Airflow $(AIRFLOW_NEWEST)"
+	@mkdir -p reports
+	@$(BIN)/python -m pytest $(T) $(PARALLEL) --junitxml=reports/$@.xml $(ARGS)
 
 test-docs: $(VENV)/.ready ## each snippet and recipe of the documentation, against a server of its shape
 	$(SAY) "The documentation's snippets on Airflow $(AIRFLOW_NEWEST)"
@@ -147,7 +154,7 @@ constraints: $(TOOLS)/.ready ## resolve anew the versions that the environments 
 
 clean: ## remove environments, caches and reports
 	$(SAY) "Removing what make has made"
-	@rm -rf $(TOOLS) $(VENV) $(VENV_32) $(VENV_LOWEST) $(VENV)-python* build dist reports htmlcov .coverage .coverage.* \
+	@rm -rf $(TOOLS) $(VENV) $(VENV_32) $(VENV_LOWEST) $(VENV_CORE) $(VENV)-python* build dist reports htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
@@ -169,6 +176,11 @@ $(VENV_32)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints
 $(VENV_LOWEST)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/lowest.txt
 	$(SAY) "Setting up $(VENV_LOWEST): Airflow $(AIRFLOW_LOWEST) and the lowest versions (the first time takes a minute)"
 	@scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV_LOWEST) constraints/lowest.txt test
+	@touch $@
+
+$(VENV_CORE)/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/airflow-3.3.txt
+	$(SAY) "Setting up $(VENV_CORE): what core/ needs, without Airflow"
+	@SETUP_PROJECT=no scripts/setup-venv $(TOOLS)/bin/python $(TOOLS) $(VENV_CORE) constraints/airflow-3.3.txt core
 	@touch $@
 
 $(VENV)-python%/.ready: $(TOOLS)/.ready scripts/setup-venv pyproject.toml constraints/airflow-3.3.txt

@@ -14,7 +14,6 @@ from airflow_provider_asyncapi.connections import profiles
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core.connection.settings import EXTRA_KEYS
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.profiles.merging import merged
 from airflow_provider_asyncapi.core.profiles.schema import TABLES
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
@@ -52,12 +51,6 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write(folder: Path, name: str, text: str) -> None:
     (folder / f"{name}.toml").write_text(text)
-
-
-def test_the_profiles_cancel_is_that_of_a_submit_whose_request_has_changed_only_if_it_is_wanted() -> None:
-    profile = {"submit": {"endpoint": "/jobs"}, "cancel": {"endpoint": "/jobs/{identifier}"}}
-    assert "cancel" not in merged("submit", profile, {"on_changed_request": "resume"})
-    assert merged("submit", profile, {"on_changed_request": "cancel"})["cancel"] == profile["cancel"]
 
 
 def test_the_shipped_ones_are_found() -> None:
@@ -121,49 +114,6 @@ def test_a_package_that_cannot_be_imported_is_an_error_with_its_name(monkeypatch
     monkeypatch.setattr(metadata, "entry_points", lambda *, group: [point])
     with pytest.raises(ConfigurationError, match="no_such_package"):
         load_profile("celigo")
-
-
-PROFILE: Any = {
-    "status": {
-        "endpoint": "/profile",
-        "headers": {"Accept": "a", "X": "profile"},
-        "capture": {"pages": "p"},
-        "completion_value": ["done", "ok"],
-        "json": {"profile": True},
-    },
-    "cancel": {"endpoint": "/cancel"},
-}
-
-
-def test_what_the_dag_says_goes_before_the_profile() -> None:
-    given = {"endpoint": "/dag", "completion_value": "ready", "completion_key": None, "headers": {"X": "dag"}}
-    both = merged("status", PROFILE, given)
-    assert both["endpoint"] == "/dag"
-    assert both["completion_value"] == "ready"
-    assert both["headers"] == {"Accept": "a", "X": "dag"}
-    assert both["capture"] == {"pages": "p"}
-    assert both["cancel"] == {"endpoint": "/cancel"}
-    assert both["json"] == {"profile": True}
-    assert "completion_key" not in both
-
-
-def test_one_body_replaces_another_of_any_kind() -> None:
-    both = merged("status", PROFILE, {"xml": "<a/>"})
-    assert "json" not in both
-    assert both["xml"] == "<a/>"
-
-
-def test_false_and_zero_are_answers_of_the_dag() -> None:
-    assert merged("status", {"status": {"ignore_case": True, "jitter": 0.5}}, {"ignore_case": False, "jitter": 0}) == {
-        "ignore_case": False,
-        "jitter": 0,
-    }
-
-
-def test_merging_changes_neither_side() -> None:
-    before = repr(PROFILE)
-    merged("status", PROFILE, {"headers": {"Y": "dag"}})
-    assert repr(PROFILE) == before
 
 
 def test_operators_fill_in_from_the_profile_what_the_dag_leaves_out() -> None:

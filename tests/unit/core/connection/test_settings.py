@@ -102,6 +102,7 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ({"host": 7}, "connection: host has to be text, not int"),
         ({"port": "web"}, "port has to be a number from 1 to 65535, not 'web'"),
         ({"port": 70000}, "port has to be a number from 1 to 65535, not 70000"),
+        ({"login_cache": "disk"}, "login_cache has to be 'host' or 'process', not 'disk'"),
         ({"host": "h:8080", "port": 9}, "host has the port 8080, and the field port has 9; leave one out, or make"),
         (
             {"auth": "bearer", "password": SECRET, "headers": {"authorization": "x"}},

@@ -1,0 +1,55 @@
+"""What a DAG leaves out is filled in from its profile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_asyncapi.core.profiles.merging import merged
+
+PROFILE: Any = {
+    "status": {
+        "endpoint": "/profile",
+        "headers": {"Accept": "a", "X": "profile"},
+        "capture": {"pages": "p"},
+        "completion_value": ["done", "ok"],
+        "json": {"profile": True},
+    },
+    "cancel": {"endpoint": "/cancel"},
+}
+
+
+def test_what_the_dag_says_goes_before_the_profile() -> None:
+    given = {"endpoint": "/dag", "completion_value": "ready", "completion_key": None, "headers": {"X": "dag"}}
+    both = merged("status", PROFILE, given)
+    assert both["endpoint"] == "/dag"
+    assert both["completion_value"] == "ready"
+    assert both["headers"] == {"Accept": "a", "X": "dag"}
+    assert both["capture"] == {"pages": "p"}
+    assert both["cancel"] == {"endpoint": "/cancel"}
+    assert both["json"] == {"profile": True}
+    assert "completion_key" not in both
+
+
+def test_one_body_replaces_another_of_any_kind() -> None:
+    both = merged("status", PROFILE, {"xml": "<a/>"})
+    assert "json" not in both
+    assert both["xml"] == "<a/>"
+
+
+def test_false_and_zero_are_answers_of_the_dag() -> None:
+    assert merged("status", {"status": {"ignore_case": True, "jitter": 0.5}}, {"ignore_case": False, "jitter": 0}) == {
+        "ignore_case": False,
+        "jitter": 0,
+    }
+
+
+def test_merging_changes_neither_side() -> None:
+    before = repr(PROFILE)
+    merged("status", PROFILE, {"headers": {"Y": "dag"}})
+    assert repr(PROFILE) == before
+
+
+def test_the_profiles_cancel_is_that_of_a_submit_whose_request_has_changed_only_if_it_is_wanted() -> None:
+    profile = {"submit": {"endpoint": "/jobs"}, "cancel": {"endpoint": "/jobs/{identifier}"}}
+    assert "cancel" not in merged("submit", profile, {"on_changed_request": "resume"})
+    assert merged("submit", profile, {"on_changed_request": "cancel"})["cancel"] == profile["cancel"]

@@ -1,0 +1,33 @@
+"""A profile has known tables with known keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.profiles.schema import TABLES, check_profile
+
+
+def test_tables_that_a_profile_leaves_out_are_empty() -> None:
+    checked = check_profile("mine", {"about": {"title": "Mine"}, "submit": {"endpoint": "/jobs"}})
+    assert checked == {**{table: {} for table in TABLES}, "about": {"title": "Mine"}, "submit": {"endpoint": "/jobs"}}
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        ({"submitting": {}}, "unknown table 'submitting'"),
+        ({"trigger": 5}, "trigger: is called submit now"),
+        ({"status": 5}, "unknown table 'status'"),
+        ({"fetch": {"output": "zip"}}, r"\[fetch\] output: is called output_type now"),
+        ({"status": {"completion": "a"}}, r"unknown key 'completion' in \[status\].*completion_key"),
+        ({"connection": {"profile": "other"}}, "unknown key 'profile'"),
+        ({"cancel": {"identifier": "a"}}, "unknown key 'identifier'"),
+    ],
+)
+def test_an_unknown_table_or_key_is_an_error_with_the_profiles_name(profile: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        check_profile("mine", profile)
+    assert "'mine'" in str(caught.value)
