@@ -22,9 +22,9 @@ import airflow_provider_asyncapi.core.fetch.plan
 import airflow_provider_asyncapi.core.profiles.schema
 import airflow_provider_asyncapi.core.requests.request_template
 import airflow_provider_asyncapi.core.submit.flow
-import airflow_provider_asyncapi.core.wait.abandon
+import airflow_provider_asyncapi.core.wait.callback_flow
+import airflow_provider_asyncapi.core.wait.cancel_if_running
 import airflow_provider_asyncapi.core.wait.poll_summary
-import airflow_provider_asyncapi.core.wait.with_callbacks
 import airflow_provider_asyncapi.hooks.calls
 import airflow_provider_asyncapi.hooks.fetch_result
 import airflow_provider_asyncapi.hooks.running

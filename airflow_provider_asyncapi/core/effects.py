@@ -1,8 +1,8 @@
 """
-What a flow asks its driver to do.
+The effects that a flow yields to its driver.
 
-A flow is a generator: it yields one of these, and is sent what came of it, or is thrown the
-:class:`~.errors.TransportError` that happened. Nothing in a flow touches a socket, a file or a clock of its own.
+A flow is a generator: it yields effects, and its driver sends the result of each into it, or throws the
+:class:`~.errors.AsyncApiError` that the effect raised. A flow itself uses no socket, no file and no clock of its own.
 """
 
 from __future__ import annotations
@@ -18,93 +18,97 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.http.messages import Request, Response
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.submit.submission import Submission
-    from airflow_provider_asyncapi.core.wait.batch import Answers, Batch
+    from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
     from airflow_provider_asyncapi.core.wait.lateness import Delay
 
-#: A status document is never this large; one that is would only fill the memory of the triggerer.
+#: Largest body that is read into memory by default, in bytes. No status document is this large, and a larger one would
+#: only fill the memory of the triggerer.
 MAX_BODY = 1024 * 1024
 
 
 class Sink(Protocol):
-    """Where a streamed body goes, as it came over the wire: content codings are not undone."""
+    """The receiver of a streamed body, as it came over the wire: with its content codings."""
 
     def begin(self, head: Response, /) -> object:
-        """Take the head of a 2xx answer, whose body comes next."""
+        """Handle the head of a 2xx response, before its body."""
 
     def write(self, chunk: bytes, /) -> object:
-        """Take the next bytes."""
+        """Handle a chunk of the body."""
 
     def finish(self) -> object:
-        """Take notice that the body has ended as HTTP says it should."""
+        """Handle the end of the body, which has been received completely."""
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
     """
-    Send a request; answered with a :class:`~.messages.Response`.
+    Send a request; the result is the :class:`~.messages.Response`.
 
-    :param request: complete, credentials included.
-    :param sink: takes the body of a 2xx answer instead of the response.
-    :param limit: the largest body that is read into memory, in bytes.
-    :param patient: whether it can wait while the API wants no requests; then a :class:`~.errors.HeldError` is thrown.
-    :param passed: is given the answer, and gives the poll that was made where the flow needn't be woken for it; then
-        the driver may tell of that poll, and send the request again after its pause.
-    :param repeatable: whether doing it twice does no harm. Servers hang up on connections that nobody uses, and may do
-        so just as one is used again; then the driver sends the request once more (RFC 9112, section 9.3.1). What isn't
-        repeatable it sends over a new connection, so that it meets none of these.
-    :param until: when it is given up, in seconds since the epoch, whatever the server sends; then a
-        :class:`~.errors.TransportError` is thrown. None for no sooner than any other.
+    :param request: the complete request, with credentials.
+    :param sink: the receiver of the body of a 2xx response; None to read the body into the response.
+    :param limit: largest body that is read into memory, in bytes.
+    :param can_wait: whether the flow can wait while the API asks clients to pause; then the request isn't sent, and
+        :class:`~.errors.ThrottledError` is raised.
+    :param skip_if_unchanged: called with the response; returns the :class:`Polled` of a poll that has found nothing
+        new, else None. The driver may report that poll and send the request again after its pause, without resuming
+        the flow.
+    :param repeatable: whether it does no harm if the server receives the request twice. A server closes idle
+        connections, perhaps just as one is used again; then the driver sends a repeatable request once more (RFC 9112,
+        section 9.3.1). Any other request is sent over a new connection, so that this can't happen to it.
+    :param until: when to give up, in seconds since the epoch, even if data still arrives; then a
+        :class:`~.errors.TransportError` is raised. None for the usual timeouts only.
     """
 
     request: Request
     sink: Sink | None = None
     limit: int = MAX_BODY
-    patient: bool = False
-    passed: Callable[[Response], Polled | None] | None = None
+    can_wait: bool = False
+    skip_if_unchanged: Callable[[Response], Polled | None] | None = None
     repeatable: bool = False
     until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PollBatch:
     """
-    Ask for one of many jobs, together with all who ask alike; answered with :class:`~.batch.Answers`.
+    Poll a job in one request with other jobs that have the same batch; the result is a :class:`~.BatchResponse`.
 
-    :param batch: how.
-    :param identifier: which job.
-    :param interval: seconds between two requests for the same job.
-    :param patient: whether it can wait for the others. While the API wants no requests, a :class:`~.errors.HeldError`
-        is thrown in any case.
-    :param passed: is given what was answered, and gives the poll that was made where the flow needn't be woken for it;
-        then the driver may tell of that poll, and ask again an interval later.
+    :param batch: the description of the request.
+    :param identifier: the identifier of the job.
+    :param interval: seconds between two polls of the same job.
+    :param can_wait: whether the flow can wait for other jobs to be polled with; if not, the job is polled alone and at
+        once. :class:`~.errors.ThrottledError` is raised in both cases while the API asks clients to pause.
+    :param skip_if_unchanged: as for :class:`Send`, with the :class:`~.BatchResponse`; the job is polled again an
+        interval later.
     :param until: as for :class:`Send`.
     """
 
     batch: Batch
     identifier: str | int
     interval: float
-    patient: bool
-    passed: Callable[[Answers], Polled | None]
+    can_wait: bool
+    skip_if_unchanged: Callable[[BatchResponse], Polled | None]
     until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
     """
-    Wait so many seconds; answered with None.
+    Sleep; the result is None.
 
-    :param stays_here: whether this process has to wait itself, because the flow is about to end: then the wait can't be
-        handed on to another process.
+    :param seconds: the time to sleep.
+    :param is_deferrable: whether the task may be deferred or rescheduled for that time. If not, this process has to
+        sleep itself, since the flow is about to end.
     """
 
     seconds: float
-    stays_here: bool = False
+    is_deferrable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Authorize:
     """
-    Give a valid :class:`~.kinds.Token`, logging in once for all who ask at the same time.
+    Get a valid token; the result is the :class:`~.kinds.Token`. Flows that need one at the same time share one login.
 
     :param rejected: the token that the API has just refused, if any.
     :param until: as for :class:`Send`.
@@ -115,11 +119,11 @@ class Authorize:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RunBlocking:
     """
-    Call what may take a while without being a request, such as reading a file; answered with what it returns.
+    Call a function that may block, such as one that reads a file; the result is what the function returns.
 
-    :param work: touches nothing that belongs to an event loop, for there it is called on a thread.
+    :param work: the function. It must not use an event loop: the asynchronous driver calls it on a thread.
     """
 
     work: Callable[[], Any]
@@ -128,33 +132,34 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class Log:
     """
-    Tell people; answered with None.
+    Log a message; the result is None.
 
     :param level: as in :mod:`logging`.
+    :param message: the text, without secrets.
     """
 
     level: int
     message: str
 
     def __post_init__(self) -> None:
-        """Take out what an API has put there for a terminal."""
+        """Remove control characters, which an API may have sent to confuse a terminal."""
         object.__setattr__(self, "message", displayable(self.message))
 
 
 @dataclass(frozen=True, slots=True)
 class Polled:
     """
-    Tell whoever keeps the state that a poll was made; answered with None.
+    Report a poll, or a callback, to the keeper of the wait's state; the result is None.
 
     :param handle: the job as it is known now.
-    :param polls: how many polls have been made.
-    :param errors: how many of the last ones failed, in a row.
-    :param changed: whether status or progress are new.
-    :param at: when it was over, in seconds since the epoch.
-    :param pause: seconds until the next; None where none follows.
-    :param error: what went wrong with it.
-    :param called: whether it was no poll, but the job called back.
-    :param delay: by how much it was late; None if it was on time.
+    :param polls: number of polls so far.
+    :param errors: number of consecutive failed polls up to now.
+    :param changed: whether the status or the progress has changed.
+    :param at: when the poll ended, in seconds since the epoch.
+    :param pause: seconds until the next poll; None if there is none.
+    :param error: the message of the error if the poll failed.
+    :param by_callback: whether this reports a callback of the job instead of a poll.
+    :param delay: how late the poll was; None if it was on time.
     """
 
     handle: JobHandle
@@ -164,52 +169,52 @@ class Polled:
     at: float
     pause: float | None = None
     error: str | None = None
-    called: bool = False
+    by_callback: bool = False
     delay: Delay | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
-    """Store how far a submission has come, before anything else happens; answered with None."""
+class SaveSubmission:
+    """Store the state of a submission before the flow continues; the result is None."""
 
     submission: Submission
 
 
 @dataclass(frozen=True, slots=True)
-class Gather:
+class RunConcurrently:
     """
-    Run several flows, some at a time; answered with None.
+    Run several flows concurrently; the result is None.
 
-    Of what they return no more than twice as many as run at a time is held: who is slow holds up those behind.
+    At most two results for each flow that may run at the same time are buffered; a slow flow blocks later ones.
 
-    :param flows: makes each flow when its turn comes.
-    :param concurrency: how many at a time at most.
-    :param take: is given what each has returned, in order.
+    :param flows: factories of the flows; each is called when its flow is due to start.
+    :param concurrency: largest number of flows that run at the same time.
+    :param on_result: called with the result of each flow, in the order of the flows.
     """
 
     flows: Iterable[Callable[[], Flow[Any]]]
     concurrency: int
-    take: Callable[[Any], object]
+    on_result: Callable[[Any], object]
 
     @property
     def window(self) -> int:
-        """How many flows may have begun whose results weren't taken."""
+        """Largest number of flows that have started and whose results weren't consumed yet."""
         return 2 * self.concurrency
 
 
 @dataclass(frozen=True, slots=True)
-class Listen:
+class FetchCallbacks:
     """
-    Look whether the job has called back; answered with the calls as :class:`~.messages.Response`, or None.
+    Fetch the callbacks of the job; the result is a list of :class:`~.messages.Response`, or None if there are none.
 
-    :param heard: how many calls have been taken notice of; only those after them are wanted.
+    :param callbacks_seen: number of callbacks that the wait has processed already; the result begins after them.
     """
 
-    heard: int
+    callbacks_seen: int
 
 
-#: What isn't done with a request: whoever runs the flow sees to it.
-News: TypeAlias = Log | Polled | Keep | Listen
-Effect: TypeAlias = Send | Ask | Sleep | Authorize | Call | Gather | News
+#: The effects that send no request: the caller of the driver handles them (see ``Observer``).
+Notification: TypeAlias = Log | Polled | SaveSubmission | FetchCallbacks
+Effect: TypeAlias = Send | PollBatch | Sleep | Authorize | RunBlocking | RunConcurrently | Notification
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, Any, T]

@@ -117,7 +117,7 @@ class SlowAnswerError(TransportError):
     """An answer that took longer to look at than there was time for; the flow that looks at it can't go on."""
 
 
-class HeldError(TransportError):
+class ThrottledError(TransportError):
     """
     Not sent: the API has told somebody else to come again later, and that holds for all.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TypeVar
 
-from airflow_provider_asyncapi.core.effects import Ask, Authorize, Flow, Send
+from airflow_provider_asyncapi.core.effects import Authorize, Flow, PollBatch, Send
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.steps import Steps
 
@@ -23,7 +23,7 @@ def within(flow: Flow[T], until: float | None) -> Flow[T]:
     with Steps(flow) as steps:
         for effect in steps:
             bounded = effect
-            if until is not None and isinstance(effect, Send | Ask | Authorize):
+            if until is not None and isinstance(effect, Send | PollBatch | Authorize):
                 bounded = dataclasses.replace(effect, until=until if effect.until is None else min(until, effect.until))
             try:
                 steps.reply = yield bounded

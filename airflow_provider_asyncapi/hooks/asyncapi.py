@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_asyncapi.core.connection.settings import Api
-    from airflow_provider_asyncapi.core.effects import Flow, News
+    from airflow_provider_asyncapi.core.effects import Flow, Notification
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.hooks.calls import Call, Calls
     from airflow_provider_asyncapi.hooks.clients import SharedClient
@@ -322,7 +322,7 @@ class AsyncApiHook(BaseHook):
         def make() -> Flow[T]:
             return (yield from call.make(self.api))
 
-        def observe(event: News) -> None:
+        def observe(event: Notification) -> None:
             self.log_events(event)
             call.observe(event)
 
@@ -337,7 +337,7 @@ class AsyncApiHook(BaseHook):
             raise to_airflow(error) from error
         return await run_call(self.asyncapi_conn_id, call, self.log_events)
 
-    def log_events(self, event: News) -> None:
+    def log_events(self, event: Notification) -> None:
         """Write the log lines of a flow."""
         from airflow_provider_asyncapi.core.effects import Log
 

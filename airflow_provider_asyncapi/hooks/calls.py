@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
-from airflow_provider_asyncapi.core.effects import Flow, Keep, News, Polled
+from airflow_provider_asyncapi.core.effects import Flow, Notification, Polled, SaveSubmission
 from airflow_provider_asyncapi.core.errors import (
     ConfigurationError,
     JobFailedError,
@@ -70,7 +70,7 @@ class Call(Generic[T]):
     """
 
     make: Callable[[Api], Flow[T]]
-    observe: Callable[[News], object] = lambda _: None
+    observe: Callable[[Notification], object] = lambda _: None
 
 
 class Calls:
@@ -119,9 +119,9 @@ class Calls:
             described.pop("cancel", None)
             return submit(api, plans.SubmitPlan.parse(described), new, kept)
 
-        def observe(event: News) -> None:
+        def observe(event: Notification) -> None:
             nonlocal kept
-            if isinstance(event, Keep):
+            if isinstance(event, SaveSubmission):
                 kept = event.submission
 
         return Call(make, observe)
@@ -150,7 +150,7 @@ class Calls:
             states[:] = states or [plans.Wait(handle, now, now + seconds)]
             return _wait_and_clean_up(api, plan, states)
 
-        def observe(event: News) -> None:
+        def observe(event: Notification) -> None:
             if isinstance(event, Polled):
                 latest = dataclasses.replace(states[0], handle=event.handle, polls=event.polls, errors=event.errors)
                 states[0] = dataclasses.replace(latest, next_poll=event.at + (event.pause or 0.0))

@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.hooks.clients import CurrentClient
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.settings import Api
-    from airflow_provider_asyncapi.core.effects import Flow, News
+    from airflow_provider_asyncapi.core.effects import Flow, Notification
     from airflow_provider_asyncapi.hooks.calls import Call
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 
@@ -51,7 +51,7 @@ def airflow_errors() -> Iterator[None]:
         raise AsyncApiException(str(error)) from error
 
 
-async def run_call(conn_id: str, call: Call[T], log: Callable[[News], object]) -> T:
+async def run_call(conn_id: str, call: Call[T], log: Callable[[Notification], object]) -> T:
     """
     Run a call of the hook on the running event loop.
 
@@ -59,7 +59,7 @@ async def run_call(conn_id: str, call: Call[T], log: Callable[[News], object]) -
     :param log: writes the log lines.
     """
 
-    def observe(event: News) -> None:
+    def observe(event: Notification) -> None:
         log(event)
         call.observe(event)
 
@@ -71,7 +71,7 @@ async def run_call(conn_id: str, call: Call[T], log: Callable[[News], object]) -
                 return await driver.run(flow, observe=observe)
 
 
-async def run_on_thread(conn_id: str, work: Callable[[FlowRunner], T], log: Callable[[News], object]) -> T:
+async def run_on_thread(conn_id: str, work: Callable[[FlowRunner], T], log: Callable[[Notification], object]) -> T:
     """
     Run a function that waits for files and flows in turn: on a thread, and its flows on the running event loop.
 
@@ -103,7 +103,7 @@ async def _work_on_thread(runner: _ThreadRunner, work: Callable[[FlowRunner], T]
 class _ThreadRunner:
     """Runs flows for one thread on the event loop of another."""
 
-    def __init__(self, api: Api, driver: AiohttpDriver, log: Callable[[News], object]) -> None:
+    def __init__(self, api: Api, driver: AiohttpDriver, log: Callable[[Notification], object]) -> None:
         self.api = api
         self._driver, self._log = driver, log
         self._loop = asyncio.get_running_loop()

@@ -43,7 +43,7 @@ def poll_made(conn_id: str, polled: Polled, began: float) -> None:
 
     :param began: when the wait did, in seconds since the epoch.
     """
-    if not polled.called:
+    if not polled.by_callback:
         count(POLLS, conn_id)
     if polled.errors:
         count(POLL_ERRORS, conn_id)

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_asyncapi.core.callbacks.calls import Call
+from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback
 
 log = logging.getLogger(__name__)
 #: Larger bodies go to the folder, if one is set. Bytes.
@@ -19,12 +19,12 @@ _LARGE = 48 * 1024
 _swept: date | None = None
 
 
-def is_for_folder(call: Call) -> bool:
+def is_for_folder(call: ReceivedCallback) -> bool:
     """Return whether the body is kept in the folder instead of the database."""
     return len(call.body) > _LARGE and bool(_folder())
 
 
-def write(key: str, call: Call) -> Call:
+def write(key: str, call: ReceivedCallback) -> ReceivedCallback:
     """
     Write the body to the folder.
 
@@ -38,7 +38,7 @@ def write(key: str, call: Call) -> Call:
     return dataclasses.replace(call, body=b"", path=str(path))
 
 
-def remove(call: Call) -> None:
+def remove(call: ReceivedCallback) -> None:
     """Remove what was written of a call that isn't kept after all."""
     if call.path is not None:
         with contextlib.suppress(OSError):

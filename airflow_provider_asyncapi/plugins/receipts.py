@@ -29,8 +29,8 @@ from airflow_provider_asyncapi.airflow_private.database import (
     handle_event_submit,
 )
 from airflow_provider_asyncapi.core.callbacks.calls import (
-    Call,
     CallbackSettings,
+    ReceivedCallback,
     Reference,
     by_identifier,
     by_task,
@@ -167,7 +167,7 @@ def _keep(place: Place, settings: CallbackSettings, incoming: Incoming) -> None:
     metrics.count(metrics.CALLBACKS, place.submission.connection)
 
 
-def _added(session: Session, place: Place, call: Call) -> int:
+def _added(session: Session, place: Place, call: ReceivedCallback) -> int:
     """Add a call to those of its job, unless it is one of them; give how many there are."""
     calls = _lock_calls(session, place)
     if call.identity in {each.identity for each in calls}:
@@ -184,7 +184,7 @@ def _added(session: Session, place: Place, call: Call) -> int:
     return len(calls) + 1
 
 
-def _lock_calls(session: Session, place: Place) -> list[Call]:
+def _lock_calls(session: Session, place: Place) -> list[ReceivedCallback]:
     """
     Return the calls that were kept of a job; nobody else adds one before the session ends.
 
@@ -198,10 +198,10 @@ def _lock_calls(session: Session, place: Place) -> list[Call]:
         raise ForgedCallError("its task was cleared while it came in")
     key = calls_key(place.submission.key)
     read = partial(_read_store, key=key) if latest.in_store else partial(_read_xcom, key=CALLS_KEY)
-    return Call.parse_all(read(session, place.task))
+    return ReceivedCallback.parse_all(read(session, place.task))
 
 
-def _check_room(calls: list[Call], call: Call) -> None:
+def _check_room(calls: list[ReceivedCallback], call: ReceivedCallback) -> None:
     """
     Check that one more call may be kept.
 
@@ -212,7 +212,7 @@ def _check_room(calls: list[Call], call: Call) -> None:
         raise TooManyCallsError(f"the job has called back {len(calls) + 1} times")
 
 
-def _write_calls(session: Session, place: Place, calls: list[Call]) -> None:
+def _write_calls(session: Session, place: Place, calls: list[ReceivedCallback]) -> None:
     """Write the calls where the task finds them, and where its next try does."""
     kept = dump_all(calls)
     if place.in_store and TaskScope is not None:
@@ -290,12 +290,12 @@ def _verified(conn_id: str, incoming: Incoming, *, is_known_name: bool = False) 
     )
 
 
-def _call(settings: CallbackSettings, incoming: Incoming) -> Call:
+def _call(settings: CallbackSettings, incoming: Incoming) -> ReceivedCallback:
     identity = settings.identity(incoming.headers, incoming.body)
-    return Call(identity, incoming.received_at, incoming.headers.get("content-type", ""), incoming.body)
+    return ReceivedCallback(identity, incoming.received_at, incoming.headers.get("content-type", ""), incoming.body)
 
 
-def _refuse_unreadable(call: Call) -> None:
+def _refuse_unreadable(call: ReceivedCallback) -> None:
     """
     Refuse what says that it is JSON, XML or a form, and isn't.
 

@@ -437,7 +437,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
         Airflow also kills a task whose heartbeats it has missed, and workers are stopped; its next try waits on.
         """
-        from airflow_provider_asyncapi.core.wait.abandon import abandon
+        from airflow_provider_asyncapi.core.wait.cancel_if_running import cancel_if_running
         from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel_on_worker
 
         # Before the wait begins, the parameters may not have been rendered yet.
@@ -450,7 +450,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         # The signal may have come in the middle of a request, whose locks and connections are better not touched.
         hook = AsyncApiHook(self.asyncapi_conn_id)
         hook.api = self.hook.api
-        hook.run(abandon(hook.api, plan, handle, reason))
+        hook.run(cancel_if_running(hook.api, plan, handle, reason))
 
     def _storable(self) -> dict[str, Any]:
         """Return the parameters that the triggerer is given; they are stored in the metadata database."""
@@ -490,9 +490,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
         :param began: where the wait stands, if it goes on.
         """
+        from airflow_provider_asyncapi.core.wait.callback_flow import wait_or_hear
+        from airflow_provider_asyncapi.core.wait.deferral import run_until_sleep
         from airflow_provider_asyncapi.core.wait.flow import wait
-        from airflow_provider_asyncapi.core.wait.pausing import ended_by_pause
-        from airflow_provider_asyncapi.core.wait.with_callbacks import wait_or_hear
         from airflow_provider_asyncapi.tasks.waits import PokeLedger, TimeLimits, WaitLedger
 
         pokes = self.reschedule and not self.deferrable
@@ -508,9 +508,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         try:
             flow = (wait if plan.callback is None else wait_or_hear)(self.hook.api, plan, ledger.state)
             if self.deferrable:
-                flow = ended_by_pause(flow, partial(self._defer, plan, self._storable(), ledger))
+                flow = run_until_sleep(flow, partial(self._defer, plan, self._storable(), ledger))
             elif pokes:
-                flow = ended_by_pause(flow, _reschedule)
+                flow = run_until_sleep(flow, _reschedule)
             return self.hook.run(flow, observe=ledger.observe)
         except AsyncApiJobFailed:
             self._clean_up(ledger.state.handle, CleanupOn.FAILURE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_asyncapi.core.callbacks.calls import PATH, Call, Reference, by_identifier, by_task
+from airflow_provider_asyncapi.core.callbacks.calls import PATH, ReceivedCallback, Reference, by_identifier, by_task
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ResultExpiredError
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY
@@ -65,7 +65,7 @@ def await_call(context: Context, handle: JobHandle, heard: int) -> None:
     ti.xcom_push(AWAITED_KEY + by_task(handle.task), {"task_instance": str(ti.id), "heard": heard})
 
 
-def calls_of(context: Context, handle: JobHandle) -> list[Call]:
+def calls_of(context: Context, handle: JobHandle) -> list[ReceivedCallback]:
     """
     Give the callbacks that have come in about a job.
 
@@ -85,7 +85,7 @@ def calls_of(context: Context, handle: JobHandle) -> list[Call]:
         task_ids=task["task_id"],
         map_indexes=task["map_index"],
     )
-    return Call.parse_all(kept)
+    return ReceivedCallback.parse_all(kept)
 
 
 def result_of(context: Context, plan: FetchPlan, handle: JobHandle) -> Response | None:
@@ -111,7 +111,7 @@ def result_of(context: Context, plan: FetchPlan, handle: JobHandle) -> Response 
         raise to_airflow(error) from error
 
 
-def response_of(call: Call) -> Response:
+def response_of(call: ReceivedCallback) -> Response:
     """Give a callback as an answer, its body read from where large ones are."""
     if call.path is None:
         return call.response()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_asyncapi.core.effects import Keep
+from airflow_provider_asyncapi.core.effects import SaveSubmission
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, SUBMISSION_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_asyncapi.core.effects import News
+    from airflow_provider_asyncapi.core.effects import Notification
     from airflow_provider_asyncapi.core.plans import SubmitPlan
     from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 
@@ -64,9 +64,9 @@ class SubmissionLedger:
             )
         return None
 
-    def observe(self, event: News) -> None:
+    def observe(self, event: Notification) -> None:
         """Store what has to be kept, and log the rest."""
-        if not isinstance(event, Keep):
+        if not isinstance(event, SaveSubmission):
             self._hook.log_events(event)
             return
         self.record = event.submission

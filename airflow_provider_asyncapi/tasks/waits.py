@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import XCom
 from airflow.providers.standard.utils.skipmixin import XCOM_SKIPMIXIN_KEY
 
 from airflow_provider_asyncapi.core import plans
-from airflow_provider_asyncapi.core.effects import Listen, Polled
+from airflow_provider_asyncapi.core.effects import FetchCallbacks, Polled
 from airflow_provider_asyncapi.core.errors import NewerLayoutError
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.outcome import Outcome
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_asyncapi.core.effects import News
+    from airflow_provider_asyncapi.core.effects import Notification
     from airflow_provider_asyncapi.core.http.messages import Response
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
@@ -141,11 +141,11 @@ class WaitLedger:
         state = state.resumed(plan.schedule, now)
         self.state = dataclasses.replace(state, next_poll=max(state.next_poll or 0.0, now + plan.schedule.interval))
 
-    def observe(self, event: News) -> Any:
+    def observe(self, event: Notification) -> Any:
         """Keep what a poll has told, look for callbacks, and log the rest."""
         self._hook.log_events(event)
-        if isinstance(event, Listen):
-            return self._calls(event.heard)
+        if isinstance(event, FetchCallbacks):
+            return self._calls(event.callbacks_seen)
         if isinstance(event, Polled):
             self._due = event.at + (event.pause or 0.0)
             metrics.poll_made(self._hook.asyncapi_conn_id, event, self.state.started_at)

@@ -11,13 +11,13 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from airflow_provider_asyncapi.core.effects import Log, News
+from airflow_provider_asyncapi.core.effects import Log, Notification
 
 #: Told of each log line, each poll, and what has to be kept; asked for callbacks.
-Observer: TypeAlias = Callable[[News], Any]
+Observer: TypeAlias = Callable[[Notification], Any]
 
 
-def log_only(event: News) -> None:
+def log_only(event: Notification) -> None:
     """Observe by logging alone."""
     if isinstance(event, Log):
         logging.getLogger(__name__).log(event.level, "%s", event.message)

@@ -18,15 +18,25 @@ from yarl import URL
 from airflow_provider_asyncapi.core.auth.kinds import Token
 from airflow_provider_asyncapi.core.auth.login import Keyring, authorize_in_turn
 from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
-from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Effect, Flow, Gather, News, Send, Sleep
-from airflow_provider_asyncapi.core.errors import AsyncApiError, HeldError, TransportError
+from airflow_provider_asyncapi.core.effects import (
+    Authorize,
+    Effect,
+    Flow,
+    Notification,
+    PollBatch,
+    RunBlocking,
+    RunConcurrently,
+    Send,
+    Sleep,
+)
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ThrottledError, TransportError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
-from airflow_provider_asyncapi.core.requests.rate_limit import OVERLOADED, Pacer
+from airflow_provider_asyncapi.core.requests.rate_limit import OVERLOADED, RateLimiter
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.time_limit import within
-from airflow_provider_asyncapi.core.wait.batch import Answers
+from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
+from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.core.wait.lateness import ON_TIME, Delay, Reason
-from airflow_provider_asyncapi.core.wait.poll_batch import ask
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.faults import PoolFullError, SlowLookUpError, fault
 from airflow_provider_asyncapi.transports.limits import Limit
@@ -89,7 +99,7 @@ class AiohttpDriver:
         )
         self._sleep = sleep
         self._steady = steady
-        self._pacer = Pacer(api.settings.requests_per_second)
+        self._rate_limiter = RateLimiter(api.settings.requests_per_second)
         self._keyring = Keyring()
         self._retired: Exception | None = None
         self._rounds: dict[tuple[str, float], Rounds] = {}
@@ -121,13 +131,13 @@ class AiohttpDriver:
         :raises SlowAnswerError: if the flow looks at an answer for longer than there is time for it.
         :raises AsyncApiError: what the flow raises.
         """
-        costly: Send | Ask | None = None
+        costly: Send | PollBatch | None = None
         with Steps(flow) as steps:
             while (effect := next(steps, None) if costly is None else await self._look(steps, costly)) is not None:
                 # Until it asks for something else than to tell people, the flow has its last answer to look at.
-                costly = costly if isinstance(effect, News) else None
+                costly = costly if isinstance(effect, Notification) else None
                 try:
-                    if isinstance(effect, News):
+                    if isinstance(effect, Notification):
                         steps.reply = observe(effect)
                         continue
                     if isinstance(effect, Sleep):
@@ -138,13 +148,13 @@ class AiohttpDriver:
                         overslept = 0.0
                     else:
                         steps.reply = await self._perform(effect, observe)
-                    if isinstance(effect, Send | Ask) and costs_much(effect, steps.reply):
+                    if isinstance(effect, Send | PollBatch) and costs_much(effect, steps.reply):
                         costly = effect
                 except AsyncApiError as error:
                     steps.error = error
         return steps.result
 
-    async def _look(self, steps: Steps[Any], answered: Send | Ask) -> Effect | None:
+    async def _look(self, steps: Steps[Any], answered: Send | PollBatch) -> Effect | None:
         """Run the step of a flow that looks at a large answer."""
         return await self._threads.step(steps, answered, self._left(answered.until))
 
@@ -154,18 +164,20 @@ class AiohttpDriver:
         await self._sleep(seconds)
         return max(0.0, self._loop.time() - due)
 
-    def _perform(self, effect: Ask | Authorize | Call | Gather, observe: Observer) -> Awaitable[Any]:
+    def _perform(
+        self, effect: PollBatch | Authorize | RunBlocking | RunConcurrently, observe: Observer
+    ) -> Awaitable[Any]:
         match effect:
-            case Ask():
+            case PollBatch():
                 return self._in_a_round(effect, observe)
             case Authorize():
                 return self._authorize(effect, observe)
-            case Call(work):
+            case RunBlocking(work):
                 return asyncio.to_thread(work)
-            case Gather():
+            case RunConcurrently():
                 return self._gather(effect, observe)
 
-    async def _gather(self, effect: Gather, observe: Observer) -> None:
+    async def _gather(self, effect: RunConcurrently, observe: Observer) -> None:
         slots = asyncio.Semaphore(effect.concurrency)
         begun: deque[asyncio.Task[Any]] = deque()
 
@@ -176,7 +188,7 @@ class AiohttpDriver:
         async def take_next() -> None:
             # Not by awaiting the task: cancelled so, it would let the next one begin.
             await asyncio.wait([begun[0]])
-            effect.take(begun.popleft().result())
+            effect.on_result(begun.popleft().result())
 
         try:
             for make in effect.flows:
@@ -190,16 +202,20 @@ class AiohttpDriver:
                 task.cancel()
             await asyncio.gather(*begun, return_exceptions=True)
 
-    async def _in_a_round(self, effect: Ask, observe: Observer) -> Answers:
+    async def _in_a_round(self, effect: PollBatch, observe: Observer) -> BatchResponse:
         """Ask for a job together with all who ask alike; alone where that can't wait."""
         batch = effect.batch
-        if not effect.patient:
-            return await self.run(within(ask(self._api, batch, [effect.identifier], patient=True), effect.until))
+        if not effect.can_wait:
+            return await self.run(
+                within(poll_batch(self._api, batch, [effect.identifier], can_wait=True), effect.until)
+            )
         key = (batch.key, effect.interval)
         rounds = self._rounds.get(key)
         if rounds is None:
             rounds = self._rounds[key] = Rounds(
-                lambda identifiers, late: self.run(ask(self._api, batch, identifiers, patient=True), overslept=late),
+                lambda identifiers, late: self.run(
+                    poll_batch(self._api, batch, identifiers, can_wait=True), overslept=late
+                ),
                 size=batch.size,
                 interval=effect.interval,
                 sleep=self._pause,
@@ -229,7 +245,7 @@ class AiohttpDriver:
         server, head = self._on_wire(effect.request)
         while True:
             response = await self._send(effect, server, head, overslept)
-            polled = None if effect.passed is None else effect.passed(response)
+            polled = None if effect.skip_if_unchanged is None else effect.skip_if_unchanged(response)
             if polled is None or polled.pause is None:
                 return response
             # Thousands may sleep, and none needs what it was answered.
@@ -241,12 +257,12 @@ class AiohttpDriver:
         request, clock = effect.request, self._api.clock
         if self._retired is not None:
             raise copy(self._retired)
-        if effect.patient and (held := self._pacer.held(clock())):
-            raise HeldError(f"{request}: not sent, for the API wants no requests for {held:.3g} s", held)
+        if effect.can_wait and (held := self._rate_limiter.blocked_for(clock())):
+            raise ThrottledError(f"{request}: not sent, for the API wants no requests for {held:.3g} s", held)
         now, needed_for = self._steady(), math.inf if effect.until is None else effect.until - clock()
         if needed_for <= 0:
             raise Limit(request, self._api.settings.read_timeout, self._steady, now + needed_for).error(sent=False)
-        if pause := self._pacer.reserve(now, needed_for):
+        if pause := self._rate_limiter.next_slot(now, needed_for):
             if pause >= needed_for:
                 raise Limit(request, self._api.settings.read_timeout, self._steady, now).error(sent=False)
             await self._sleep(pause)
@@ -256,7 +272,7 @@ class AiohttpDriver:
             waits = {Reason.EVENT_LOOP: overslept, Reason.RATE: pause, Reason.CONNECTIONS: waited}
             response.delay = Delay.of(waits)
         if response.status in OVERLOADED and self._api.settings.trusts(request.url):
-            self._pacer.heed(response, clock())
+            self._rate_limiter.observe(response, clock())
         return response
 
     async def _over_a_connection(

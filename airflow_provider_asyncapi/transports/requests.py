@@ -19,14 +19,23 @@ from urllib3.exceptions import EmptyPoolError, NewConnectionError
 from airflow_provider_asyncapi.core.auth.kinds import Token
 from airflow_provider_asyncapi.core.auth.login import Keyring, authorize_in_turn
 from airflow_provider_asyncapi.core.connection.settings import Api
-from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Effect, Flow, Gather, Send, Sleep
+from airflow_provider_asyncapi.core.effects import (
+    Authorize,
+    Effect,
+    Flow,
+    PollBatch,
+    RunBlocking,
+    RunConcurrently,
+    Send,
+    Sleep,
+)
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.requests.rate_limit import Pacer
+from airflow_provider_asyncapi.core.requests.rate_limit import RateLimiter
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.time_limit import within
+from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
-from airflow_provider_asyncapi.core.wait.poll_batch import ask
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.connections import Adapter, Exchange, HungUpError, sending
 from airflow_provider_asyncapi.transports.faults import PoolFullError, causes, fault
@@ -60,8 +69,8 @@ class RequestsDriver:
         self._sleep = sleep
         self._steady = steady
         self._session = _open_session(api)
-        self._pacer = Pacer(api.settings.requests_per_second)
-        self._pacer_lock = threading.Lock()
+        self._rate_limiter = RateLimiter(api.settings.requests_per_second)
+        self._rate_limiter_lock = threading.Lock()
         self._keyring = Keyring()
         self._token_lock = threading.Lock()
 
@@ -93,18 +102,18 @@ class RequestsDriver:
                 return self._send(effect, is_unwanted)
             case Sleep(seconds):
                 return self._sleep(seconds)
-            case Ask(batch, identifier):
-                return self.run(within(ask(self._api, batch, [identifier]), effect.until), observe=observe)
+            case PollBatch(batch, identifier):
+                return self.run(within(poll_batch(self._api, batch, [identifier]), effect.until), observe=observe)
             case Authorize():
                 return self._authorize(effect, observe)
-            case Call(work):
+            case RunBlocking(work):
                 return work()
-            case Gather():
+            case RunConcurrently():
                 return self._gather(effect, observe)
             case _:
                 return observe(effect)
 
-    def _gather(self, effect: Gather, observe: Observer) -> None:
+    def _gather(self, effect: RunConcurrently, observe: Observer) -> None:
         unwanted = threading.Event()
         begun: deque[Future[Any]] = deque()
 
@@ -116,9 +125,9 @@ class RequestsDriver:
                 for make in effect.flows:
                     begun.append(pool.submit(in_turn, make))
                     if len(begun) == effect.window:
-                        effect.take(begun.popleft().result())
+                        effect.on_result(begun.popleft().result())
                 while begun:
-                    effect.take(begun.popleft().result())
+                    effect.on_result(begun.popleft().result())
             except BaseException:
                 # Nobody waits for what the others are at; a task that is killed least of all.
                 unwanted.set()
@@ -136,8 +145,8 @@ class RequestsDriver:
         url = wire_url(request)
         needed_for = math.inf if effect.until is None else effect.until - self._api.clock()
         now = self._steady()
-        with self._pacer_lock:
-            pause = self._pacer.reserve(now, needed_for)
+        with self._rate_limiter_lock:
+            pause = self._rate_limiter.next_slot(now, needed_for)
         if 0 < pause < needed_for:
             self._sleep(pause)
         limit = Limit(request, settings.read_timeout, self._steady, now + needed_for)

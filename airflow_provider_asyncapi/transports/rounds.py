@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 
-from airflow_provider_asyncapi.core.effects import Ask
-from airflow_provider_asyncapi.core.wait.batch import Answers
+from airflow_provider_asyncapi.core.effects import PollBatch
+from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.transports import Observer
 
 #: How long the first who asks waits for others: a fraction of the interval, and at most so many seconds.
@@ -20,9 +20,9 @@ _GATHER, _LONGEST_GATHER = 0.05, 0.5
 class _Asking:
     """Somebody who asks."""
 
-    ask: Ask
+    ask: PollBatch
     observe: Observer
-    answers: asyncio.Future[Answers]
+    answers: asyncio.Future[BatchResponse]
 
 
 class Rounds:
@@ -42,7 +42,7 @@ class Rounds:
 
     def __init__(
         self,
-        ask: Callable[[Sequence[str | int], float], Awaitable[Answers]],
+        ask: Callable[[Sequence[str | int], float], Awaitable[BatchResponse]],
         *,
         size: int,
         interval: float,
@@ -55,13 +55,13 @@ class Rounds:
         # In a context of its own, for its log lines aren't those of the trigger that happened to be first.
         self._task = asyncio.create_task(self._run(), context=contextvars.Context())
 
-    async def answers(self, ask: Ask, observe: Observer) -> Answers:
+    async def answers(self, ask: PollBatch, observe: Observer) -> BatchResponse:
         """
         Wait for the next round that has something new; give what it was answered, or raise what went wrong.
 
         :param observe: told of each poll that was passed.
         """
-        answers: asyncio.Future[Answers] = asyncio.get_running_loop().create_future()
+        answers: asyncio.Future[BatchResponse] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Asking(ask, observe, answers))
         return await answers
 
@@ -100,10 +100,10 @@ class Rounds:
                     # A copy for each, for tracebacks are added to it.
                     each.answers.set_exception(copy(error))
 
-    def _tell(self, each: _Asking, answers: Answers) -> None:
+    def _tell(self, each: _Asking, answers: BatchResponse) -> None:
         if each.answers.done():
             return
-        if (polled := each.ask.passed(answers)) is None:
+        if (polled := each.ask.skip_if_unchanged(answers)) is None:
             each.answers.set_result(answers)
         else:
             each.observe(polled)

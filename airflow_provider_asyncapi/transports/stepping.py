@@ -6,11 +6,11 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from airflow_provider_asyncapi.core.effects import Ask, Effect, Send
+from airflow_provider_asyncapi.core.effects import Effect, PollBatch, Send
 from airflow_provider_asyncapi.core.errors import SlowAnswerError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.steps import Steps
-from airflow_provider_asyncapi.core.wait.batch import Answers
+from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 
 #: Bytes of an answer that are looked at on the event loop: whatever they are, and whatever looks at them, it takes some
 #: hundredths of a second at most. Nearly all status documents are smaller, and handing one to a thread takes 0.1 ms.
@@ -23,8 +23,8 @@ _MOST_THREADS = 4
 
 def costs_much(effect: Effect, reply: Any) -> bool:
     """Tell whether a flow may need long to look at what it is answered: an answer that is large."""
-    if isinstance(effect, Ask) and isinstance(reply, Answers):
-        reply = reply.about(effect.identifier)
+    if isinstance(effect, PollBatch) and isinstance(reply, BatchResponse):
+        reply = reply.response_for(effect.identifier)
         # A job's part of an answer; one that is nested too deeply has no fingerprint.
         return reply is not None and (reply.fingerprint is None or len(reply.fingerprint) > _LARGE)
     return isinstance(reply, Response) and len(reply.body) > _LARGE
@@ -48,7 +48,7 @@ class SteppingThreads:
         #: The steps that have taken longer than that.
         self._slow: set[asyncio.Future[Effect | None]] = set()
 
-    async def step(self, steps: Steps[Any], answered: Send | Ask, left: float | None) -> Effect | None:
+    async def step(self, steps: Steps[Any], answered: Send | PollBatch, left: float | None) -> Effect | None:
         """
         Run the next step of a flow; return what it asks for, or None at its end.
 

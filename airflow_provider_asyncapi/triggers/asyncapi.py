@@ -17,7 +17,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from airflow_provider_asyncapi.airflow_private.supervisor import AirflowAwayError, read_xcom
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
-from airflow_provider_asyncapi.core.effects import Log, News, Polled
+from airflow_provider_asyncapi.core.effects import Log, Notification, Polled
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ConfigurationError,
@@ -33,11 +33,11 @@ from airflow_provider_asyncapi.core.jobs.storable import to_storable
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.request_template import WHY_NO_SECRETS, refuse_secrets
 from airflow_provider_asyncapi.core.templates import strings_in
-from airflow_provider_asyncapi.core.wait.abandon import abandon
+from airflow_provider_asyncapi.core.wait.callback_flow import wait_or_hear
+from airflow_provider_asyncapi.core.wait.cancel_if_running import cancel_if_running
 from airflow_provider_asyncapi.core.wait.flow import expire, stop, wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, summarize_wait
-from airflow_provider_asyncapi.core.wait.with_callbacks import wait_or_hear
 from airflow_provider_asyncapi.hooks.clients import CurrentClient, SharedClient
 from airflow_provider_asyncapi.monitoring import late_polls, metrics
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY, ProgressReporter, reference
@@ -339,16 +339,16 @@ class AsyncApiJobTrigger(BaseTrigger):
             async with SharedClient(self.asyncapi_conn_id, patience=_CANCEL_PATIENCE) as (api, driver):
                 # Its poll is none of the wait: what people see by now may be of the next try.
                 try:
-                    await driver.run(abandon(api, plan, handle, reason), observe=self._log_event)
+                    await driver.run(cancel_if_running(api, plan, handle, reason), observe=self._log_event)
                 except SlowAnswerError:
                     await driver.run(stop(api, plan, handle, reason, may_look=False), observe=self._log_event)
 
-    def _observe(self, event: News) -> None:
+    def _observe(self, event: Notification) -> None:
         self._log_event(event)
         if isinstance(event, Polled):
             self._watch(event)
 
-    def _log_event(self, event: News) -> None:
+    def _log_event(self, event: Notification) -> None:
         if isinstance(event, Log):
             # Not self.log, which makes a logger for each trigger.
             self.logger().log(event.level, "%s", event.message)

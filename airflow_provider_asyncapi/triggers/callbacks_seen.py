@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_asyncapi.airflow_private.supervisor import MISTAKES, read_xcom
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
-from airflow_provider_asyncapi.core.callbacks.calls import Call
+from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY
 from airflow_provider_asyncapi.triggers.task_xcoms import finish_despite_cancel
@@ -41,5 +41,5 @@ async def has_called_back(job: JobHandle, callbacks_seen: int) -> bool:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
         else:
-            return len(Call.parse_all(kept)) > callbacks_seen
+            return len(ReceivedCallback.parse_all(kept)) > callbacks_seen
     return False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from fastapi import FastAPI
 
-from airflow_provider_asyncapi.core.callbacks.calls import Call, Reference, dump_all
+from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, Reference, dump_all
 from airflow_provider_asyncapi.core.errors import ForgedCallError
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, SUBMISSION_KEY
@@ -35,9 +35,9 @@ def receiving(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
                 return receipts.Place({"task_id": task_id, "map_index": index}, record)
         raise ForgedCallError("its URL is that of another submission")
 
-    def added(_session: Any, place: receipts.Place, call: Call) -> int:
+    def added(_session: Any, place: receipts.Place, call: ReceivedCallback) -> int:
         where = place.task["task_id"], place.task["map_index"], CALLS_KEY
-        calls = [*Call.parse_all(run.xcoms.get(where)), call]
+        calls = [*ReceivedCallback.parse_all(run.xcoms.get(where)), call]
         run.xcoms[where] = dump_all(calls)
         return len(calls)
 

@@ -12,7 +12,7 @@ from typing import TypeGuard
 from airflow_provider_asyncapi.core.auth.kinds import Lock, Login, Token
 from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
 from airflow_provider_asyncapi.core.connection.settings import Api
-from airflow_provider_asyncapi.core.effects import Call, Flow, Log, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Flow, Log, RunBlocking, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     AuthenticationError,
@@ -101,15 +101,15 @@ def authorize(api: Api, known: Token | None, rejected: Token | None) -> Flow[Tok
     waited = 0.0
     while tokens is not None and waited < _LONGEST_TURN:
         # Before the look at the store, so that no login lies between the two.
-        lock: Lock | None = yield Call(tokens.lock)
+        lock: Lock | None = yield RunBlocking(tokens.lock)
         try:
-            stored: Token | None = yield Call(tokens.read)
+            stored: Token | None = yield RunBlocking(tokens.read)
             if _is_usable(stored, rejected, api.clock()):
                 api.redact.add_token(stored.value, *strings_in(stored.variables))
                 return replace(stored, was_found=True)
             if lock is not None:
                 token = yield from log_in(api, login, stored or known)
-                yield Call(partial(tokens.write, token))
+                yield RunBlocking(partial(tokens.write, token))
                 return token
         finally:
             if lock is not None:

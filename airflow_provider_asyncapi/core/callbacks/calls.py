@@ -189,7 +189,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ReceivedCallback:
     """
     One callback as it came.
 
@@ -207,7 +207,7 @@ class Call:
     path: str | None = None
 
     @classmethod
-    def parse_all(cls, given: Any) -> list[Call]:
+    def parse_all(cls, given: Any) -> list[ReceivedCallback]:
         """
         Read the calls that were kept of one job.
 
@@ -261,7 +261,7 @@ def identifier_of(settings: CallbackSettings, answer: Response) -> str | int:
         raise ForgedCallError(f"it doesn't name its job at {settings.identifier}") from None
 
 
-def dump_all(calls: list[Call]) -> dict[str, JsonValue]:
+def dump_all(calls: list[ReceivedCallback]) -> dict[str, JsonValue]:
     """Give the calls of one job as plain data."""
     return {"version": VERSION, "calls": [call.dump() for call in calls]}
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.connection.settings import Api
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Gather, Log
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, RunConcurrently
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     BodyTooLargeError,
@@ -33,7 +33,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.exchange import (
-    Patience,
+    RetryBudget,
     about,
     answered,
     as_unusable,
@@ -187,7 +187,7 @@ class Fetching:
         flows = [partial(one, number, scope) for number, scope in enumerate(self._targets())]
         if len(flows) == 1:
             return [(yield from flows[0]())]
-        yield Gather(flows, self.plan.concurrency, responses.append)
+        yield RunConcurrently(flows, self.plan.concurrency, responses.append)
         return responses
 
     def clean_up(self, end: CleanupOn) -> Flow[None]:
@@ -249,7 +249,7 @@ class Fetching:
         :raises RequestRejectedError: where the API refused the request.
         :raises UnavailableError: after too many transient errors, or a rule that says to come again, in a row.
         """
-        patience = Patience(self.plan.schedule)
+        budget = RetryBudget(self.plan.schedule)
         # How much was here when the result was last located: an expired URL may not send us in a circle.
         located_at = -1
         charset = self.plan.format.charset if self._is_result(step) else None
@@ -299,7 +299,7 @@ class Fetching:
             if outcome is Outcome.FAILURE:
                 message = said_in(self.api, seen, step.error_message, variables)
                 raise about(ResultError(f"{said} a failure: {message}"), request, response, message)
-            yield from patience.pause(self.api, about(UnavailableError(f"{said} not yet"), request, response), response)
+            yield from budget.pause(self.api, about(UnavailableError(f"{said} not yet"), request, response), response)
 
     def _request(self, step: Step, variables: Variables) -> Request:
         base = self.location.base or self.handle.urls.get("status") or self.handle.urls.get("submit")

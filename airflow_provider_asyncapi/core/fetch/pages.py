@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from airflow_provider_asyncapi.core import templates
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Gather, Log
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, RunConcurrently
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ResultError
 from airflow_provider_asyncapi.core.fetch import decoding
 from airflow_provider_asyncapi.core.fetch.flow import Fetching, NoDataError
@@ -69,7 +69,7 @@ def fetch_pages(fetching: Fetching, paging: Paging, collect: Collect, *, inline:
             for index, number in enumerate(numbers)
             if index >= ledger.pages
         )
-        yield Gather(flows, fetching.plan.concurrency, partial(ledger.enter, may_be_empty=False))
+        yield RunConcurrently(flows, fetching.plan.concurrency, partial(ledger.enter, may_be_empty=False))
     ledger.close()
     # A selector that is misspelt looks the same as a result of one page.
     alone = f"; it names no next one at {paging.pointer}" if paging.pointer and ledger.pages == 1 else ""

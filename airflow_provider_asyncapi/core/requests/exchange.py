@@ -138,8 +138,8 @@ def send(
     stop: Stop | None = None,
     sink: Sink | None = None,
     limit: int = MAX_BODY,
-    patient: bool = False,
-    passed: Callable[[Response], Polled | None] | None = None,
+    can_wait: bool = False,
+    skip_if_unchanged: Callable[[Response], Polled | None] | None = None,
     repeatable: bool = True,
     envelope: Envelope | None = None,
 ) -> Flow[Response]:
@@ -148,8 +148,8 @@ def send(
 
     :param stop: tells that an answer is final although its status code says redirect, or refused credentials.
     :param sink: takes the body of a 2xx answer.
-    :param patient: whether it can wait while the API wants no requests.
-    :param passed: says which answers tell nothing new, as in :class:`~..effects.Send`.
+    :param can_wait: as for :class:`~..effects.Send`.
+    :param skip_if_unchanged: as for :class:`~..effects.Send`.
     :param repeatable: whether doing it twice does no harm.
     :param envelope: what the same request was sent in before, if it was.
     :return: the last answer, whatever its status code.
@@ -161,10 +161,10 @@ def send(
     visited: list[tuple[str, str]] = []
     sets_cookies = False
 
-    def pass_with_renewed(response: Response) -> Polled | None:
+    def skip_if_unchanged_after_renewal(response: Response) -> Polled | None:
         """Count a poll that needn't wake the flow; the API accepts the renewed token, which may expire in its turn."""
         nonlocal rejected
-        polled = passed(response) if passed else None
+        polled = skip_if_unchanged(response) if skip_if_unchanged else None
         rejected = None if polled else rejected
         return polled
 
@@ -175,8 +175,8 @@ def send(
                 token = yield Authorize(rejected)
             sealed = envelope.seal(request, token)
             # Where one was redirected, the next poll begins with what was asked at first.
-            counted = None if visited else passed if rejected is None else pass_with_renewed
-            response: Response = yield Send(sealed, sink, limit, patient, counted, repeatable)
+            counted = None if visited else skip_if_unchanged if rejected is None else skip_if_unchanged_after_renewal
+            response: Response = yield Send(sealed, sink, limit, can_wait, counted, repeatable)
         except TransportError as error:
             # What was redirected has reached a server, whatever became of the rest.
             error.sent = error.sent or bool(visited)
@@ -361,12 +361,12 @@ def about(error: E, request: Request, response: Response | None = None, said: st
 
 
 @dataclass(slots=True)
-class Patience:
+class RetryBudget:
     """
-    Counts transient errors in a row, and says how long to wait after each.
+    Count consecutive transient errors, and return the delay after each until there are too many.
 
-    :param schedule: says how many are too many, and how long each wait is.
-    :param errors: how many there have been.
+    :param schedule: the number of errors that is too many, and the delays.
+    :param errors: the number of errors so far.
     """
 
     schedule: PollSchedule
@@ -425,13 +425,13 @@ def persist(
     :return: the answer; not necessarily a good one.
     :raises UnavailableError: after too many transient errors in a row. A transfer that gets on ends the row.
     """
-    patience = Patience(schedule)
+    budget = RetryBudget(schedule)
     reached = 0
     while True:
         response: Response | None = None
         asked = request if download is None else download.resumed(request)
         if download is not None and download.reached > reached:
-            reached, patience.errors = download.reached, min(patience.errors, 1)
+            reached, budget.errors = download.reached, min(budget.errors, 1)
         try:
             response = yield from send(api, asked, stop=stop, sink=download, limit=limit)
             if download is not None and download.refuses_range(response):
@@ -442,4 +442,4 @@ def persist(
                 problem = transient(api, request, response)
         except TransportError as error:
             problem = error
-        yield from patience.pause(api, problem, response)
+        yield from budget.pause(api, problem, response)

@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY, Outcome
 from airflow_provider_asyncapi.core.requests.exchange import (
-    Patience,
+    RetryBudget,
     Stop,
     about,
     answered,
@@ -70,7 +70,7 @@ def perform(
     """
     request = api.request(step.request, scope, reference_base=base)
     repeatable = step.is_repeatable if repeatable is None else repeatable
-    patience = Patience(schedule)
+    budget = RetryBudget(schedule)
 
     def is_answer(response: Response) -> bool:
         return speaks_of_status(step.rules, response, scope) or stop(response)
@@ -98,7 +98,7 @@ def perform(
             taken = response.url != request.url or not was_not_taken(response.status)
             if outcome is None and taken and not repeatable:
                 raise ambiguous(step, request, problem) from problem
-        yield from patience.pause(api, problem, response)
+        yield from budget.pause(api, problem, response)
 
 
 def _send_accepted(step: Step, api: Api, request: Request, *, stop: Stop, repeatable: bool) -> Flow[Response]:

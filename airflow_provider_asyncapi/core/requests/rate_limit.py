@@ -1,4 +1,4 @@
-"""How fast requests may follow each other, and when nobody may send."""
+"""Limit the rate of requests, and pause them while the API asks for a pause."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import dataclass
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.requests.schedule import LONGEST_RETRY_AFTER, retry_after
 
-#: What a server answers that wants no requests from anybody for a while (RFC 6585, section 4; RFC 9110, 15.6.4).
+#: Status codes of a server that is overloaded, and asks all clients to pause (RFC 6585, section 4; RFC 9110, 15.6.4).
 OVERLOADED = frozenset({429, 503})
 
 
 @dataclass(slots=True)
-class Pacer:
+class RateLimiter:
     """
-    Spreads requests evenly: each gets the next free slot.
+    Space requests evenly, and block them while the API asks for a pause.
 
     :param rate: requests per second; None for no limit.
     """
 
     rate: float | None
     _next: float = 0.0
-    _held_until: float = 0.0
+    _blocked_until: float = 0.0
 
-    def reserve(self, now: float, longest: float = math.inf) -> float:
+    def next_slot(self, now: float, longest: float = math.inf) -> float:
         """
-        Take the next slot, unless it comes too late.
+        Reserve the next free slot, unless it is too far away.
 
         :param now: seconds on any steady clock.
-        :param longest: seconds for which it is worth waiting.
+        :param longest: longest useful wait, in seconds; a slot after it isn't reserved.
         :return: seconds to wait until the slot.
         """
         if self.rate is None:
@@ -40,16 +40,16 @@ class Pacer:
         self._next = slot + 1 / self.rate
         return slot - now
 
-    def heed(self, response: Response, now: float) -> None:
+    def observe(self, response: Response, now: float) -> None:
         """
-        Take note of an answer that may ask for a pause.
+        Update the limiter from a response that may ask for a pause.
 
         :param now: seconds since the epoch.
         """
         said = retry_after(response.headers.get("retry-after"), now)
         if said and response.status in OVERLOADED:
-            self._held_until = max(self._held_until, now + min(said, LONGEST_RETRY_AFTER))
+            self._blocked_until = max(self._blocked_until, now + min(said, LONGEST_RETRY_AFTER))
 
-    def held(self, now: float) -> float:
-        """Give the seconds for which nobody may send who can wait."""
-        return max(0.0, self._held_until - now)
+    def blocked_for(self, now: float) -> float:
+        """Return the seconds for which requests that can be deferred are blocked; 0.0 if they aren't."""
+        return max(0.0, self._blocked_until - now)

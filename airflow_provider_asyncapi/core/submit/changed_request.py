@@ -6,7 +6,7 @@ import dataclasses
 import logging
 
 from airflow_provider_asyncapi.core.connection.settings import Api
-from airflow_provider_asyncapi.core.effects import Flow, Keep, Log
+from airflow_provider_asyncapi.core.effects import Flow, Log, SaveSubmission
 from airflow_provider_asyncapi.core.errors import ChangedRequestError
 from airflow_provider_asyncapi.core.jobs.cancel import cancel
 from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY
@@ -39,7 +39,7 @@ def settle_changed_request(api: Api, plan: SubmitPlan, new: Submission, kept: Su
         if cancellation.is_accepted or kept.handle.outcome.is_final:
             record = new.of_another_request()
             # A try that ends here mustn't cancel the job again.
-            yield Keep(record)
+            yield SaveSubmission(record)
             yield Log(logging.WARNING, f"Submitting a new job: {changed}")
             return record
         error = ChangedRequestError(f"submit: {changed}, and a second job would run beside it: {cancellation.summary}")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from airflow_provider_asyncapi.core.connection.settings import Api
-from airflow_provider_asyncapi.core.effects import Flow, Keep, Log, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Flow, Log, SaveSubmission, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,
     AsyncApiError,
@@ -52,8 +52,8 @@ def submit(
     """
     Submit the job and start it, unless an earlier try has.
 
-    Each step is kept (:class:`~..effects.Keep`) before and after it is taken: whenever this is cut off, the next try
-    knows how far it came.
+    Each step is saved before and after it is taken (:class:`~..effects.SaveSubmission`), so that whenever this try is
+    cut off, the next one can resume the submission.
 
     :param new: the record of this submission: its key and generation.
     :param kept: what an earlier try has kept.
@@ -134,7 +134,7 @@ def _resumed(
     if kept.generation is None:
         # It counts for this Clear of the task, whichever it was made for; the next Clear makes a new job.
         yield Log(logging.WARNING, "What an earlier try has kept can't be read: it may have submitted the job")
-        yield Keep(record)
+        yield SaveSubmission(record)
     return (yield from _resume_without_job(api, plan, record, scope, request)) if record.sent else record
 
 
@@ -190,7 +190,9 @@ def _submitted(api: Api, plan: SubmitPlan, record: Submission, scope: Variables)
     try:
         handle = _identified(api, plan, response, scope, handle.with_variables(plan.variables))
     except MissingValueError as error:
-        yield Keep(dataclasses.replace(record, sent=True, problem=f"an earlier try has submitted the job, but {error}"))
+        yield SaveSubmission(
+            dataclasses.replace(record, sent=True, problem=f"an earlier try has submitted the job, but {error}")
+        )
         raise
     if handle.identifier is not None:
         yield Log(logging.INFO, f"Submitted job {api.redact(str(handle.identifier))} ({address})")
@@ -206,7 +208,7 @@ def _kept_as_sent(record: Submission, sending: Flow[T]) -> Flow[T]:
             # The login before it isn't a request of this flow.
             if isinstance(effect, Send) and not is_kept:
                 is_kept = True
-                yield Keep(dataclasses.replace(record, sent=True))
+                yield SaveSubmission(dataclasses.replace(record, sent=True))
             try:
                 steps.reply = yield effect
             except AsyncApiError as error:
@@ -228,11 +230,11 @@ def _with_handle(
     try:
         handle = handle.with_variables(found)
     except (ResultTooLargeError, UnstorableValueError) as error:
-        yield Keep(record)
+        yield SaveSubmission(record)
         error.with_job(handle.identifier, handle.status)
         raise
     record = dataclasses.replace(record, handle=handle)
-    yield Keep(record)
+    yield SaveSubmission(record)
     yield from missing(captures, found, request)
     return record
 
@@ -241,7 +243,7 @@ def _forget(record: Submission, error: Exception, *, repeatable: bool) -> Flow[N
     """Keep that a request wasn't carried out, where that is sure."""
     # One that may be repeated may have been sent several times, and the last error says nothing of the others.
     if isinstance(error, _REFUSED) or not repeatable:
-        yield Keep(record)
+        yield SaveSubmission(record)
 
 
 def _looked_up(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission, scope: Variables) -> Flow[Submission]:

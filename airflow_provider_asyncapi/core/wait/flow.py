@@ -9,15 +9,15 @@ from functools import partial
 from typing import Any, NoReturn
 
 from airflow_provider_asyncapi.core.connection.settings import Api
-from airflow_provider_asyncapi.core.effects import Ask, Flow, Log, Polled, Sleep
+from airflow_provider_asyncapi.core.effects import Flow, Log, PollBatch, Polled, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ContentError,
     DeadlineError,
-    HeldError,
     JobFailedError,
     MissingValueError,
     SlowAnswerError,
+    ThrottledError,
     TransportError,
     UnavailableError,
 )
@@ -30,7 +30,7 @@ from airflow_provider_asyncapi.core.json_values import as_text, is_blank
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.requests.exchange import (
     Envelope,
-    Patience,
+    RetryBudget,
     about,
     as_unusable,
     said_in,
@@ -43,15 +43,15 @@ from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, retr
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.time_limit import within
-from airflow_provider_asyncapi.core.wait.batch import Absent, Answers, Batch
-from airflow_provider_asyncapi.core.wait.details import (
+from airflow_provider_asyncapi.core.wait.batch_plan import Absent, Batch, BatchResponse
+from airflow_provider_asyncapi.core.wait.deferral import disallow_deferral
+from airflow_provider_asyncapi.core.wait.details_flow import (
     LONGEST_EXPLANATION,
     Answered,
     confirm_success,
     explain_failure,
     judge_answer,
 )
-from airflow_provider_asyncapi.core.wait.pausing import stay_here
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 
 #: Longer answers aren't kept from poll to poll, for there may be thousands of waits. Bytes.
@@ -78,7 +78,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
     try:
         if handle.outcome.is_final:
             return _check_success(api, handle)
-        patience = Patience(plan.schedule, state.errors)
+        budget = RetryBudget(plan.schedule, state.errors)
         doubted, is_first = _warned_before(state), state.polls == 0
         poll = _Poll.of(api, plan, state, handle, state.polls)
         pause = _first_delay(api, plan, state, spread=spread)
@@ -89,7 +89,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
             seen = (handle.status, handle.progress)
             answered = yield from _poll_once(api, plan, poll, state, handle)
             handle, request, response, found = answered.handle, answered.request, answered.response, answered.found
-            if isinstance(found, HeldError):
+            if isinstance(found, ThrottledError):
                 raise (yield from _expired(api, plan, handle, state, poll.polls, found, doubted))
             poll.polls = polls = poll.polls + 1
             problem = found if isinstance(found, AsyncApiError) else None
@@ -97,7 +97,7 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
             delay = None if response is None else response.delay
             now = api.clock()
             if isinstance(found, Verdict) and response is not None:
-                patience.errors = 0
+                budget.errors = 0
                 if found.outcome.is_final:
                     yield Polled(handle, polls, 0, changed=True, at=now, delay=delay)
                     return (yield from ended(api, answered.plan, handle, found, request, response))
@@ -108,14 +108,14 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
                 poll.forget()
             is_new = (handle.status, handle.progress) != seen
             if _is_last(plan, state, polls, now):
-                errors = patience.errors + (problem is not None)
+                errors = budget.errors + (problem is not None)
                 yield Polled(handle, polls, errors, changed=is_new, at=now, error=error, delay=delay)
                 raise (yield from _expired(api, plan, handle, state, polls, problem, doubted))
-            pause = yield from _pause_after(api, plan, state, patience, polls, request, response, problem)
+            pause = yield from _pause_after(api, plan, state, budget, polls, request, response, problem)
             if problem is None and (is_new or is_first):
                 is_first = False
                 yield Log(logging.INFO, f"{described(api, handle)}; {_announced('next poll', pause, state, now)}")
-            yield Polled(handle, polls, patience.errors, changed=is_new, at=now, pause=pause, error=error, delay=delay)
+            yield Polled(handle, polls, budget.errors, changed=is_new, at=now, pause=pause, error=error, delay=delay)
             # Thousands may sleep, and none needs what it was answered.
             del answered, response, found, problem
     except AsyncApiError as error:
@@ -193,16 +193,16 @@ class _Poll:
         is_known = self.answer is not None and self.answer == (response.status, response.fingerprint)
         return self.said if is_known else None
 
-    def passed(self, response: Response) -> Polled | None:
+    def skip_if_unchanged(self, response: Response) -> Polled | None:
         """Count a poll that the flow needn't be woken for: it found nothing new, and others may follow; else None."""
         schedule, said = self.plan.schedule, _retry_after(self.api, response)
         if self.remembered(response) is None or (said is not None and said > schedule.longest_retry_after):
             return None
         return self._counted(schedule.after_poll(self.polls + 1, said, self.api.rng), response)
 
-    def passed_in(self, answers: Answers) -> Polled | None:
+    def skip_if_unchanged_in_batch(self, answers: BatchResponse) -> Polled | None:
         """Do the same with what the job was answered among others, who all wait the same time."""
-        response, schedule = answers.about(self.handle.identifier), self.plan.schedule
+        response, schedule = answers.response_for(self.handle.identifier), self.plan.schedule
         if response is None or self.remembered(response) is None or not schedule.is_even:
             return None
         return None if "retry-after" in response.headers else self._counted(schedule.interval, response)
@@ -235,14 +235,14 @@ def _asked(
     """
     Poll once: give what was asked, the answer, and either what it means or what went wrong in passing.
 
-    That is a :class:`HeldError` if no request may be sent until after the deadline.
+    That is a :class:`ThrottledError` if no request may be sent until after the deadline.
     """
     while True:
         try:
             answered = _answered(api, plan, poll, state)
             request, response, absent = yield from within(answered, latest_answer(api, state))
             return request, response, absent or _judged(api, plan, poll, state, request, response)
-        except HeldError as held:
+        except ThrottledError as held:
             if state.deadline is not None and api.clock() >= state.deadline:
                 yield Log(logging.WARNING, f"{held}; no last poll can be made at the deadline")
                 return poll.request, None, held
@@ -265,15 +265,19 @@ def _answered(
     job = state.handle
     if plan.batch is not None and job.identifier is not None:
         # At the deadline there is no time to wait for others.
-        patient = state.deadline is None or api.clock() < state.deadline
-        answers: Answers = yield Ask(plan.batch, job.identifier, plan.schedule.interval, patient, poll.passed_in)
-        request, response = answers.request, answers.about(job.identifier)
+        can_wait = state.deadline is None or api.clock() < state.deadline
+        answers: BatchResponse = yield PollBatch(
+            plan.batch, job.identifier, plan.schedule.interval, can_wait, poll.skip_if_unchanged_in_batch
+        )
+        request, response = answers.request, answers.response_for(job.identifier)
         if response is not None:
             return request, response, None
         if plan.batch.absent is not Absent.POLL:
             return request, Part(answers.response, None), _absent(api, plan.batch, request, job)
     stop = poll.is_answer if plan.policy.rules else None
-    response = yield from send(api, poll.request, stop=stop, patient=True, passed=poll.passed, envelope=poll.envelope)
+    response = yield from send(
+        api, poll.request, stop=stop, can_wait=True, skip_if_unchanged=poll.skip_if_unchanged, envelope=poll.envelope
+    )
     return poll.request, response, None
 
 
@@ -417,7 +421,7 @@ def stop(api: Api, plan: WaitPlan, handle: JobHandle, reason: str, *, may_look: 
     """
     assert plan.cancel is not None, "whoever stops a job knows how"  # noqa: S101 - for the type checker
     look = partial(ask_once, api, plan) if plan.polls and may_look else None
-    return (yield from stay_here(cancel(api, plan.cancel, handle, reason, look)))
+    return (yield from disallow_deferral(cancel(api, plan.cancel, handle, reason, look)))
 
 
 def ask_once(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[JobHandle]:
@@ -491,7 +495,7 @@ def _pause_after(
     api: Api,
     plan: WaitPlan,
     state: Wait,
-    patience: Patience,
+    budget: RetryBudget,
     polls: int,
     request: Request,
     response: Response | None,
@@ -508,7 +512,7 @@ def _pause_after(
         yield Log(logging.WARNING, f"{request}: {asked}; waiting {limit:.0f} s at most (max_interval)")
     if problem is None:
         return _fit(plan.schedule.after_poll(polls, said, api.rng), plan, state, said, now)
-    pause = _fit(patience.wait(api, problem, response), plan, state, said, now)
+    pause = _fit(budget.wait(api, problem, response), plan, state, said, now)
     yield Log(logging.WARNING, f"{problem}; {_announced('polling again', pause, state, now)}")
     return pause
 

@@ -19,7 +19,7 @@ from airflow_provider_asyncapi.core.requests.step import Step
 from airflow_provider_asyncapi.core.selectors.selection import Selection, parse_captures
 from airflow_provider_asyncapi.core.status.policy import STATUS_PARAMETERS, StatusPolicy
 from airflow_provider_asyncapi.core.status.progress import Progress
-from airflow_provider_asyncapi.core.wait.batch import Batch
+from airflow_provider_asyncapi.core.wait.batch_plan import Batch
 from airflow_provider_asyncapi.core.wait.details_plan import (
     FAILURE_DETAILS,
     STATUS_DETAILS,

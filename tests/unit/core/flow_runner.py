@@ -10,11 +10,22 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.auth.login import authorize
 from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
-from airflow_provider_asyncapi.core.effects import Ask, Authorize, Call, Gather, Keep, Listen, Log, Polled, Send, Sleep
+from airflow_provider_asyncapi.core.effects import (
+    Authorize,
+    FetchCallbacks,
+    Log,
+    PollBatch,
+    Polled,
+    RunBlocking,
+    RunConcurrently,
+    SaveSubmission,
+    Send,
+    Sleep,
+)
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
 from airflow_provider_asyncapi.core.http.messages import Headers, Request, Response
 from airflow_provider_asyncapi.core.submit.submission import Submission
-from airflow_provider_asyncapi.core.wait.poll_batch import ask
+from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 
 START = 1_700_000_000.0
 BASE = "https://api.example.com/v1"
@@ -102,27 +113,27 @@ class Script:
             case Send(request):
                 self.limits.append(None if effect.until is None else effect.until - START)
                 return self.send(request)
-            case Ask(batch, identifier):
-                return self.run(ask(self.api, batch, [identifier]))
+            case PollBatch(batch, identifier):
+                return self.run(poll_batch(self.api, batch, [identifier]))
             case Sleep(seconds):
                 self.sleeps.append(seconds)
                 self.api.clock.now += seconds
             case Authorize(rejected):
                 self.token = self.run(authorize(self.api, self.token, rejected))
                 return self.token
-            case Call(work):
+            case RunBlocking(work):
                 return work()
             case Log(level, message):
                 self.logs.append((level, message))
             case Polled():
                 self.polls.append(effect)
-            case Listen(heard):
-                return [call for after, call in self.calls if START + after <= self.api.clock()][heard:]
-            case Keep(submission):
+            case FetchCallbacks(seen):
+                return [call for after, call in self.calls if START + after <= self.api.clock()][seen:]
+            case SaveSubmission(submission):
                 self.kept.append(submission)
-            case Gather(flows, _, take):
+            case RunConcurrently(flows, _, on_result):
                 for make in flows:
-                    take(self.run(make()))
+                    on_result(self.run(make()))
         return None
 
     def send(self, request: Request) -> Response:

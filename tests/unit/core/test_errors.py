@@ -7,8 +7,8 @@ import pytest
 from airflow_provider_asyncapi.core import errors
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
-    HeldError,
     RequestRejectedError,
+    ThrottledError,
     TransportError,
     read_error,
 )
@@ -59,7 +59,7 @@ def test_an_error_keeps_its_fields_wherever_it_is_carried(carry):
 
 
 def test_an_error_whose_class_needs_more_than_a_text_can_be_pickled():
-    error = pickle.loads(pickle.dumps(with_fields(HeldError("not sent", 12.5))))
+    error = pickle.loads(pickle.dumps(with_fields(ThrottledError("not sent", 12.5))))
     assert vars(error) == {**FIELDS, "seconds": 12.5, "sent": False}
     assert pickle.loads(pickle.dumps(NoDataError("nothing", Response(204)))).response.status == 204
 
@@ -75,10 +75,10 @@ def test_the_job_that_an_error_is_about_is_set_once():
 
 
 def test_an_error_under_another_message_keeps_its_class_and_all_that_it_carries():
-    error = HeldError("not sent", 12.5)
+    error = ThrottledError("not sent", 12.5)
     error.url = "https://api.example.com/jobs"
     named = error.with_message("page 2: not sent")
-    assert type(named) is HeldError
+    assert type(named) is ThrottledError
     assert str(named) == "page 2: not sent"
     assert (named.seconds, named.sent, named.url) == (12.5, False, "https://api.example.com/jobs")
     assert str(error) == "not sent"

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import Ask, Authorize, Flow, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Authorize, Flow, PollBatch, Send, Sleep
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.time_limit import within
-from airflow_provider_asyncapi.core.wait.batch import Batch
+from airflow_provider_asyncapi.core.wait.batch_plan import Batch
 
 REQUEST = Request("GET", "https://api.example.com/x")
 BATCH = Batch.parse(
@@ -14,7 +14,7 @@ BATCH = Batch.parse(
 )
 
 
-@pytest.mark.parametrize("effect", [Send(REQUEST), Authorize(), Ask(BATCH, 7, 1.0, True, lambda _: None)])
+@pytest.mark.parametrize("effect", [Send(REQUEST), Authorize(), PollBatch(BATCH, 7, 1.0, True, lambda _: None)])
 def test_each_request_of_a_flow_is_bounded(effect):
     def flow() -> Flow[str]:
         return (yield effect)

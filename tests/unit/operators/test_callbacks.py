@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.callbacks.calls import PATH, Call, Reference, by_identifier, dump_all
+from airflow_provider_asyncapi.core.callbacks.calls import PATH, ReceivedCallback, Reference, by_identifier, dump_all
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
@@ -152,7 +152,7 @@ def test_a_retry_hands_on_the_calls_of_the_job_that_was_submitted_before(api: Ap
     api.says(POST, reply({"id": 7}))
     store = Store()
     submit(TI(), store, **HEADER)
-    kept = dump_all([Call("a", 0.0)])
+    kept = dump_all([ReceivedCallback("a", 0.0)])
     store.set(calls_key(store[SUBMISSION_KEY]["key"]), kept)
     ti = TI()
     submit(ti, store, **HEADER)
@@ -162,12 +162,12 @@ def test_a_retry_hands_on_the_calls_of_the_job_that_was_submitted_before(api: Ap
 
 def test_a_call_that_comes_while_they_are_handed_on_is_handed_on_too(api: ApiServer) -> None:
     class Busy(Store):
-        answers = iter([*[dump_all([Call(str(each), 0.0) for each in range(count)]) for count in (1, 2)]])
+        answers = iter([*[dump_all([ReceivedCallback(str(each), 0.0) for each in range(count)]) for count in (1, 2)]])
 
         def get(self, key: str, default: Any = None) -> Any:
             return next(self.answers, self.last) if key.startswith(CALLS_KEY) else super().get(key, default)
 
-        last = dump_all([Call(str(each), 0.0) for each in range(2)])
+        last = dump_all([ReceivedCallback(str(each), 0.0) for each in range(2)])
 
     api.says(POST, reply({"id": 7}))
     ti = TI()
@@ -185,14 +185,14 @@ def ended(call: int | None) -> dict[str, Any]:
     return {"version": 1, "identifier": "7", "outcome": "success", "task": TASK, "call": call}
 
 
-def fetched(*calls: Call, call: int | None = 0, **given: Any) -> Any:
+def fetched(*calls: ReceivedCallback, call: int | None = 0, **given: Any) -> Any:
     ti = TI()
     ti.pulled[CALLS_KEY] = dump_all(list(calls))
     given = {"job": ended(call), "callback": True, "result_path": "response.events", **given}
     return AsyncApiFetchOperator(task_id="fetch", **given).execute(context_of(ti))
 
 
-CALL = Call("a", 0.0, "application/json", BODY)
+CALL = ReceivedCallback("a", 0.0, "application/json", BODY)
 ROWS = [{"id": 1}, {"id": 2}]
 
 
@@ -202,7 +202,7 @@ def test_the_result_in_the_callback_needs_no_request(api: ApiServer) -> None:
 
 
 def test_it_is_the_callback_that_has_ended_the_wait() -> None:
-    news = Call("b", 0.0, "application/json", b'{"response": {"events": "not yet"}}')
+    news = ReceivedCallback("b", 0.0, "application/json", b'{"response": {"events": "not yet"}}')
     assert fetched(news, CALL, news, call=1) == ROWS
 
 
@@ -216,7 +216,9 @@ def test_a_result_may_go_from_the_callback_to_a_destination(tmp_path: Path, writ
 
 def test_a_callback_that_goes_to_a_destination_as_a_whole_is_written_byte_for_byte(tmp_path: Path) -> None:
     body = b'{"events":  [1.50]}\n'
-    manifest = fetched(Call("a", 0.0, "application/json", body), destination=f"{tmp_path}/x.json", result_path=None)
+    manifest = fetched(
+        ReceivedCallback("a", 0.0, "application/json", body), destination=f"{tmp_path}/x.json", result_path=None
+    )
     assert (tmp_path / "x.json").read_bytes() == body
     assert manifest["content_type"] == "application/json"
 
@@ -228,12 +230,14 @@ def test_a_result_that_is_too_large_for_xcom_says_what_to_do() -> None:
 
 def test_a_large_callback_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(BODY)
-    assert fetched(Call("a", 0.0, "application/json", path=(tmp_path / "body").as_uri())) == ROWS
+    assert fetched(ReceivedCallback("a", 0.0, "application/json", path=(tmp_path / "body").as_uri())) == ROWS
 
 
 def test_other_formats_are_read_as_of_an_answer() -> None:
-    assert fetched(Call("a", 0.0, "text/csv", b"id\n1\n"), result_path=None) == [{"id": "1"}]
-    assert fetched(Call("a", 0.0, "application/x-www-form-urlencoded", b"rows=3"), result_path="rows") == "3"
+    assert fetched(ReceivedCallback("a", 0.0, "text/csv", b"id\n1\n"), result_path=None) == [{"id": "1"}]
+    assert (
+        fetched(ReceivedCallback("a", 0.0, "application/x-www-form-urlencoded", b"rows=3"), result_path="rows") == "3"
+    )
 
 
 def test_where_a_poll_has_ended_the_wait_the_result_is_fetched(api: ApiServer) -> None:
@@ -254,7 +258,7 @@ def test_a_callback_that_was_cleared_away_is_a_result_that_is_gone() -> None:
 
 def test_a_result_that_is_not_in_the_callback_is_said_with_where_it_was_looked_for() -> None:
     with pytest.raises(exceptions.AsyncApiRejected, match=r"response\.events"):
-        fetched(Call("a", 0.0, "application/json", b"{}"))
+        fetched(ReceivedCallback("a", 0.0, "application/json", b"{}"))
 
 
 def test_who_does_not_ask_for_the_callback_fetches(api: ApiServer) -> None:

@@ -21,7 +21,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from airflow_provider_asyncapi.core.callbacks.calls import PATH, Call, Reference
+from airflow_provider_asyncapi.core.callbacks.calls import PATH, ReceivedCallback, Reference
 from airflow_provider_asyncapi.core.errors import ForgedCallError
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.plugins import callbacks, connections, receipts
@@ -48,7 +48,7 @@ class Database:
     """Be what Airflow's database knows: one job, and what has been called back about it."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[ReceivedCallback] = []
         self.resumed = 0
         self.place = receipts.Place(
             {"dag_id": "d"}, Submission("key", callbacks=(REFERENCE.digest,), connection="vendor")
@@ -59,7 +59,7 @@ class Database:
             raise ForgedCallError("there is no such task instance")
         return self.place
 
-    def added(self, _session: object, place: receipts.Place, call: Call) -> int:
+    def added(self, _session: object, place: receipts.Place, call: ReceivedCallback) -> int:
         assert place is self.place
         if len(self.calls) >= 3:
             raise receipts.TooManyCallsError("the job has called back 3 times")

@@ -13,7 +13,7 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from sqlalchemy import select
 
-from airflow_provider_asyncapi.core.callbacks.calls import Call, Reference, by_identifier, by_task
+from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, Reference, by_identifier, by_task
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
 from airflow_provider_asyncapi.core.errors import ForgedCallError
 from airflow_provider_asyncapi.core.http.messages import Headers
@@ -74,10 +74,10 @@ class World:
                 receipts.get_state_backend().set(receipts.TaskScope(**TASK), SUBMISSION_KEY, kept, session=session)
             session.commit()
 
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[ReceivedCallback]:
         with self.database.session() as session:
             sql = select(XComModel.value).where(XComModel.key == CALLS_KEY, XComModel.task_id == "submit")
-            return Call.parse_all(session.scalar(sql))
+            return ReceivedCallback.parse_all(session.scalar(sql))
 
     def waiting(self, **changes: Any) -> TaskInstance:
         """Give the task that waits, changed if that is asked for."""
@@ -293,7 +293,7 @@ def test_what_the_store_has_counts_before_an_older_xcom(world: World) -> None:
     with world.database.session() as session:
         old = Submission("key-0", callbacks=("another",), connection="vendor")
         receipts._push(session, TASK, SUBMISSION_KEY, old.dump())
-        receipts._push(session, TASK, CALLS_KEY, receipts.dump_all([Call("old", 0.0)]))
+        receipts._push(session, TASK, CALLS_KEY, receipts.dump_all([ReceivedCallback("old", 0.0)]))
         session.commit()
     take(call())
     assert [each.response().json for each in world.calls()] == [{"state": "done"}]

@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.callbacks.calls import Call, by_task, dump_all
+from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, by_task, dump_all
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
@@ -27,14 +27,14 @@ ALONE: dict[str, Any] = dict.fromkeys(
 )
 
 
-def says(body: str, number: int = 0, **more: Any) -> Call:
-    return Call(str(number), 0.0, "application/json", body.encode(), **more)
+def says(body: str, number: int = 0, **more: Any) -> ReceivedCallback:
+    return ReceivedCallback(str(number), 0.0, "application/json", body.encode(), **more)
 
 
 RUNNING, DONE, FAILED = (says(f'{{"status": "{word}"}}') for word in ("running", "done", "failed"))
 
 
-def called(ti: TI, *calls: Call) -> TI:
+def called(ti: TI, *calls: ReceivedCallback) -> TI:
     """Have these callbacks in Airflow's database."""
     ti.pulled[CALLS_KEY] = dump_all(list(calls))
     return ti
@@ -179,7 +179,7 @@ async def first_event(deferral: TaskDeferred, supervisor: Any, ti: TI) -> Any:
 
 def test_a_large_callback_is_read_from_its_file(tmp_path: Any) -> None:
     (tmp_path / "body").write_bytes(DONE.body)
-    large = Call("a", 0.0, "application/json", path=(tmp_path / "body").as_uri())
+    large = ReceivedCallback("a", 0.0, "application/json", path=(tmp_path / "body").as_uri())
     ti = called(TI(), large)
     assert make_sensor("poke", job=JOB, callback=True).execute(context_of(ti)) == "j-1"
 

@@ -17,12 +17,12 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import Ask, Authorize, Flow, Gather, Log, Polled, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Authorize, Flow, Log, PollBatch, Polled, RunConcurrently, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ConfigurationError,
     ContentError,
-    HeldError,
+    ThrottledError,
     TransportError,
 )
 from airflow_provider_asyncapi.core.http.compression import PIECE
@@ -30,7 +30,7 @@ from airflow_provider_asyncapi.core.http.downloads import Download
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.exchange import send
-from airflow_provider_asyncapi.core.wait.batch import Answers, Batch
+from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.transports import log_only
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
@@ -427,21 +427,21 @@ def test_a_pause_that_the_api_wants_holds_for_all_who_can_wait(serve):
     request = Request("GET", f"{server.url}/x")
 
     def flow() -> Flow[list[Any]]:
-        first = yield Send(request, patient=True)
+        first = yield Send(request, can_wait=True)
         try:
-            yield Send(request, patient=True)
-        except HeldError as held:
+            yield Send(request, can_wait=True)
+        except ThrottledError as held:
             seconds = held.seconds
         urgent = yield Send(request)
         yield Sleep(30)
-        return [first.status, seconds, urgent.body, (yield Send(request, patient=True)).body]
+        return [first.status, seconds, urgent.body, (yield Send(request, can_wait=True)).body]
 
     assert run("aiohttp", make_api(server.url, clock), flow()).result == [429, 30, b"urgent", b"fine"]
 
 
 def test_what_another_host_wants_holds_nobody(serve):
     server, other = serve(reply(b"")), serve(reply(b"", 503, retry_after="30"))
-    flows = [sending(Request("GET", f"{url}/x"), patient=True) for url in (other.url, server.url)]
+    flows = [sending(Request("GET", f"{url}/x"), can_wait=True) for url in (other.url, server.url)]
     assert [outcome.result.status for outcome in run_all("aiohttp", make_api(server.url), flows)] == [503, 200]
 
 
@@ -565,14 +565,14 @@ def test_an_answer_says_how_late_a_busy_event_loop_was(serve, sleeps):
 
     def flow() -> Flow[Delay | None]:
         if sleeps == "a round":
-            answers = yield Ask(Batch.parse(BATCH, singly=True), 1, 1.0, True, lambda _: None)
-            return answers.about(1).delay
+            answers = yield PollBatch(Batch.parse(BATCH, singly=True), 1, 1.0, True, lambda _: None)
+            return answers.response_for(1).delay
         if sleeps == "the flow":
             yield Sleep(1.0)
             return (yield Send(request)).delay
         polled = Polled(JobHandle(1), 1, 0, changed=False, at=0.0, pause=1.0)
         left = [polled, None]
-        return (yield Send(request, passed=lambda _: left.pop(0))).delay
+        return (yield Send(request, skip_if_unchanged=lambda _: left.pop(0))).delay
 
     later = [0.0]
 
@@ -604,7 +604,7 @@ def test_what_is_gathered_comes_in_order(driver, serve):
 
     def gathering() -> Flow[None]:
         flows = (lambda n=n: send(api, Request("GET", f"{server.url}/{n}")) for n in numbers)
-        yield Gather(flows, 3, lambda answer: taken.append(answer.json["n"]))
+        yield RunConcurrently(flows, 3, lambda answer: taken.append(answer.json["n"]))
 
     assert run(driver, api, gathering()).error is None
     assert taken == list(numbers)
@@ -631,7 +631,7 @@ def test_who_is_slow_holds_up_those_behind(driver, serve):
         return number
 
     def gathering() -> Flow[None]:
-        yield Gather((lambda n=n: one(n) for n in range(20)), 2, take)
+        yield RunConcurrently((lambda n=n: one(n) for n in range(20)), 2, take)
 
     def take(number: int) -> None:
         if number == 0:
@@ -663,7 +663,7 @@ def test_no_more_run_at_a_time_than_asked_for(driver, serve):
     taken: list[Response] = []
 
     def gathering() -> Flow[None]:
-        yield Gather([lambda: send(api, Request("GET", f"{server.url}/x"))] * 9, 3, taken.append)
+        yield RunConcurrently([lambda: send(api, Request("GET", f"{server.url}/x"))] * 9, 3, taken.append)
 
     run(driver, api, gathering())
     assert len(taken) == 9
@@ -681,7 +681,7 @@ def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
 
     def gathering() -> Flow[str]:
         try:
-            yield Gather((lambda n=n: one(n) for n in range(50)), 1, log_only)
+            yield RunConcurrently((lambda n=n: one(n) for n in range(50)), 1, log_only)
         except TransportError as error:
             return f"caught in the flow: {error}"
         return ""
@@ -697,8 +697,8 @@ def test_what_is_asked_for_alone_is_held_too(serve):
     def flow() -> Flow[bool]:
         yield Send(Request("GET", f"{server.url}/x"))
         try:
-            yield Ask(batch, 1, 1.0, False, lambda _: None)
-        except HeldError:
+            yield PollBatch(batch, 1, 1.0, False, lambda _: None)
+        except ThrottledError:
             return True
         return False
 
@@ -709,8 +709,8 @@ def test_what_is_asked_for_alone_is_held_too(serve):
 # Again and again
 
 
-def repeating(request: Request, passed: Callable[[Response], Polled | None], **given: Any) -> Flow[Response]:
-    return (yield Send(request, passed=passed, repeatable=True, **given))
+def repeating(request: Request, skip_if_unchanged: Callable[[Response], Polled | None], **given: Any) -> Flow[Response]:
+    return (yield Send(request, skip_if_unchanged=skip_if_unchanged, repeatable=True, **given))
 
 
 def test_a_request_is_sent_again_until_its_answer_is_news(serve):
@@ -718,10 +718,10 @@ def test_a_request_is_sent_again_until_its_answer_is_news(serve):
     polled = [Polled(JobHandle(1), number, 0, changed=False, at=0.0, pause=number) for number in (7, 8)]
     left = list(polled)
 
-    def passed(response: Response) -> Polled | None:
+    def skip_if_unchanged(response: Response) -> Polled | None:
         return left.pop(0) if response.body == b"old" else None
 
-    outcome = run("aiohttp", make_api(server.url), repeating(Request("GET", f"{server.url}/x"), passed))
+    outcome = run("aiohttp", make_api(server.url), repeating(Request("GET", f"{server.url}/x"), skip_if_unchanged))
     assert outcome.result.body == b"new"
     assert (outcome.events, outcome.sleeps) == (polled, [7, 8])
     assert {asked.connection for asked in server.asked} == {1}
@@ -744,15 +744,15 @@ def test_a_hold_that_another_was_told_of_is_heeded_between_two_sends(serve):
         client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
         polled, seen = Polled(JobHandle(1), 1, 0, changed=False, at=0.0, pause=0.05), asyncio.Event()
 
-        def passed(_: Response) -> Polled:
+        def skip_if_unchanged(_: Response) -> Polled:
             seen.set()
             return polled
 
         try:
-            waiting = asyncio.create_task(client.run(repeating(request, passed, patient=True)))
+            waiting = asyncio.create_task(client.run(repeating(request, skip_if_unchanged, can_wait=True)))
             await seen.wait()
             await client.run(sending(request))
-            with pytest.raises(HeldError):
+            with pytest.raises(ThrottledError):
                 await waiting
         finally:
             await client.close()
@@ -770,13 +770,13 @@ def asking(
     identifier: str | int,
     *,
     interval: float = 0.3,
-    patient: bool = True,
-    passed: Callable[[Answers], Polled | None] = lambda _: None,
+    can_wait: bool = True,
+    skip_if_unchanged: Callable[[BatchResponse], Polled | None] = lambda _: None,
     **given: Any,
 ) -> Flow[Any]:
     batch = Batch.parse({**BATCH, **given}, singly=True)
-    answers = yield Ask(batch, identifier, interval, patient, passed)
-    return answers.about(identifier).json["state"]
+    answers = yield PollBatch(batch, identifier, interval, can_wait, skip_if_unchanged)
+    return answers.response_for(identifier).json["state"]
 
 
 def jobs(connection: Any, asked: Any) -> bool:
@@ -859,7 +859,7 @@ def test_whoever_can_not_wait_is_asked_for_at_once_and_alone(many):
     async def scenario(client: AiohttpDriver) -> None:
         slow = asyncio.create_task(client.run(asking(1, interval=100)))
         await asyncio.sleep(0)
-        await client.run(asking(2, interval=100, patient=False))
+        await client.run(asking(2, interval=100, can_wait=False))
         slow.cancel()
 
     assert rounds(many, scenario) == ["2"]
@@ -892,7 +892,7 @@ def test_who_is_not_to_be_woken_is_asked_for_again_and_its_observer_is_told(many
     told: list[Any] = []
 
     async def scenario(client: AiohttpDriver) -> None:
-        asked = asking(1, interval=0.02, passed=lambda _: left.pop(0) if left else None)
+        asked = asking(1, interval=0.02, skip_if_unchanged=lambda _: left.pop(0) if left else None)
         waits = [client.run(asked, observe=told.append), client.run(asking(2, interval=0.02))]
         assert await asyncio.gather(*waits) == ["state of 1", "state of 2"]
 
@@ -904,11 +904,11 @@ def test_who_is_not_to_be_woken_and_goes_is_not_asked_for_again(many):
     async def scenario(client: AiohttpDriver) -> None:
         seen = asyncio.Event()
 
-        def passed(_: Answers) -> Polled:
+        def skip_if_unchanged(_: BatchResponse) -> Polled:
             seen.set()
             return Polled(JobHandle(1), 1, 0, changed=False, at=0.0)
 
-        wait = asyncio.create_task(client.run(asking(1, interval=0.02, passed=passed)))
+        wait = asyncio.create_task(client.run(asking(1, interval=0.02, skip_if_unchanged=skip_if_unchanged)))
         await seen.wait()
         wait.cancel()
         while client._rounds:  # noqa: ASYNC110 - nobody is told
@@ -918,11 +918,11 @@ def test_who_is_not_to_be_woken_and_goes_is_not_asked_for_again(many):
 
 
 def test_an_answer_that_one_cannot_judge_holds_up_nobody(many):
-    def passed(_: Answers) -> None:
+    def skip_if_unchanged(_: BatchResponse) -> None:
         raise ContentError("no such item")
 
     async def scenario(client: AiohttpDriver) -> None:
-        waits = [client.run(asking(1, passed=passed)), client.run(asking(2))]
+        waits = [client.run(asking(1, skip_if_unchanged=skip_if_unchanged)), client.run(asking(2))]
         told = await asyncio.wait_for(asyncio.gather(*waits, return_exceptions=True), 10)
         assert isinstance(told[0], ContentError)
 
@@ -990,7 +990,7 @@ def test_a_task_that_is_cancelled_leaves_nothing_behind(serve, what):
     ended: list[str] = []
 
     def gathering() -> Flow[Any]:
-        yield Gather([lambda: closing_flow(ended, api, f"{server.url}/x")] * 4, 2, ended.append)
+        yield RunConcurrently([lambda: closing_flow(ended, api, f"{server.url}/x")] * 4, 2, ended.append)
 
     async def main() -> int:
         client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import Ask, Flow, Gather
+from airflow_provider_asyncapi.core.effects import Flow, PollBatch, RunConcurrently
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.time_limit import within
 from airflow_provider_asyncapi.core.wait import flow as waiting
-from airflow_provider_asyncapi.core.wait.batch import Batch
+from airflow_provider_asyncapi.core.wait.batch_plan import Batch
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.transports import limits
@@ -107,7 +107,7 @@ def test_nobody_waits_longer_for_a_connection_than_its_answer_is_needed(driver, 
             errors.append(str(error))
 
     def flow() -> Flow[None]:
-        yield Gather([lambda: one(0.8), lambda: one(0.2)], 2, print)
+        yield RunConcurrently([lambda: one(0.8), lambda: one(0.2)], 2, print)
 
     timed(driver, server, flow(), connections_per_host=1)
     full = "couldn't connect: none of the connections became free in time; connections_per_host limits their number"
@@ -179,7 +179,7 @@ def test_what_nobody_wants_any_more_is_given_up_whatever_arrives(serve):
         raise RuntimeError
 
     def flow() -> Flow[None]:
-        yield Gather([broken, slow], 2, print)
+        yield RunConcurrently([broken, slow], 2, print)
 
     with pytest.raises(RuntimeError):
         run("requests", make_api(server.url, time.time), flow())
@@ -217,10 +217,10 @@ def test_jobs_that_are_asked_for_together_hold_nobody_past_its_time(driver, serv
         {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}, singly=True
     )
 
-    def asking(*, patient: bool) -> Flow[Any]:
-        return (yield Ask(batch, 7, 0.01, patient, lambda _: None, until=time.time() + 0.3))
+    def asking(*, can_wait: bool) -> Flow[Any]:
+        return (yield PollBatch(batch, 7, 0.01, can_wait, lambda _: None, until=time.time() + 0.3))
 
-    outcome = timed(driver, server, asking(patient=True))
+    outcome = timed(driver, server, asking(can_wait=True))
     assert outcome.error[0] == "TransportError"
     assert trickle.sent < 2500
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi.core.connection.settings import Api
-from airflow_provider_asyncapi.core.effects import Flow, Gather
+from airflow_provider_asyncapi.core.effects import Flow, RunConcurrently
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.jobs.cancel import cancel
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -108,7 +108,7 @@ def with_a_user(api: Api) -> Flow[Any]:
 def gathering(api: Api) -> Flow[Any]:
     request = Request("GET", f"{api.settings.base_url}/same")
     statuses: list[int] = []
-    yield Gather([lambda: send(api, request)] * 6, 2, lambda response: statuses.append(response.status))
+    yield RunConcurrently([lambda: send(api, request)] * 6, 2, lambda response: statuses.append(response.status))
     return statuses
 
 

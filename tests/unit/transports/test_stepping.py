@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Ask, Flow, Log, Send, Sleep
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, PollBatch, Send, Sleep
 from airflow_provider_asyncapi.core.errors import ContentError, SlowAnswerError
 from airflow_provider_asyncapi.core.http.messages import Part, Request, Response
 from airflow_provider_asyncapi.core.steps import Steps
-from airflow_provider_asyncapi.core.wait.batch import Answers
+from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 from airflow_provider_asyncapi.transports.stepping import SteppingThreads, costs_much
 from airflow_provider_asyncapi.transports.tls import tls_context
@@ -230,8 +230,8 @@ def test_others_are_looked_at_beside_steps_that_take_very_long_on_four_threads_a
     asyncio.run(main())
 
 
-def ask(identifier: int) -> Ask:
-    return Ask(None, identifier, 1.0, patient=True, passed=lambda _: None)  # type: ignore[arg-type]
+def ask(identifier: int) -> PollBatch:
+    return PollBatch(None, identifier, 1.0, can_wait=True, skip_if_unchanged=lambda _: None)  # type: ignore[arg-type]
 
 
 def test_of_an_answer_about_many_jobs_each_ones_part_counts():
@@ -240,7 +240,7 @@ def test_of_an_answer_about_many_jobs_each_ones_part_counts():
     for _ in range(5000):
         nested = [nested]
     items = {"1": Part(whole, {"state": "running"}), "2": Part(whole, "x" * 10_000), "3": Part(whole, nested)}
-    answers = Answers(Request("GET", "https://x"), whole, items)
+    answers = BatchResponse(Request("GET", "https://x"), whole, items)
     assert [costs_much(ask(number), answers) for number in (1, 2, 3, 4)] == [False, True, True, False]
-    assert costs_much(ask(1), Answers(Request("GET", "https://x"), whole, None))
+    assert costs_much(ask(1), BatchResponse(Request("GET", "https://x"), whole, None))
     assert not costs_much(Sleep(1), None)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.callbacks.calls import (
     REFERENCE_LENGTH,
-    Call,
     Callback,
     CallbackSettings,
+    ReceivedCallback,
     Reference,
     by_identifier,
     by_task,
@@ -171,9 +171,11 @@ BODIES = [b"", b"\x00\xff", b'{"a": 1}']
 
 
 def test_calls_can_be_written_down_and_read_again():
-    calls = [Call("a", 5.0, "text/plain", body) for body in BODIES] + [Call("b", 6.0, path="s3://bucket/b")]
-    assert Call.parse_all(json.loads(json.dumps(dump_all(calls)))) == calls
-    assert Call.parse_all(None) == []
+    calls = [ReceivedCallback("a", 5.0, "text/plain", body) for body in BODIES] + [
+        ReceivedCallback("b", 6.0, path="s3://bucket/b")
+    ]
+    assert ReceivedCallback.parse_all(json.loads(json.dumps(dump_all(calls)))) == calls
+    assert ReceivedCallback.parse_all(None) == []
 
 
 RUBBISH = st.recursive(
@@ -193,7 +195,7 @@ RUBBISH = st.recursive(
 @given(RUBBISH)
 def test_any_rubbish_is_a_list_of_calls_or_a_configuration_error(kept):
     try:
-        calls = Call.parse_all(kept)
+        calls = ReceivedCallback.parse_all(kept)
     except ConfigurationError:
         return
     assert all(isinstance(call.body, bytes) for call in calls)
@@ -210,18 +212,18 @@ def test_any_rubbish_is_a_list_of_calls_or_a_configuration_error(kept):
 )
 def test_json_and_forms_are_read_by_the_same_selector(content_type, body):
     given_ = settings({**SIGNED, "identifier": "id"}, SECRET)
-    assert identifier_of(given_, Call("a", 0.0, content_type, body).response()) == "7"
+    assert identifier_of(given_, ReceivedCallback("a", 0.0, content_type, body).response()) == "7"
 
 
 def test_xml_is_read_by_xpath():
     given_ = settings({**SIGNED, "identifier": "xpath://job/@id"}, SECRET)
-    call = Call("a", 0.0, "text/xml", path="file:///x")
+    call = ReceivedCallback("a", 0.0, "text/xml", path="file:///x")
     assert identifier_of(given_, call.response(b'<job id="7"/>')) == "7"
 
 
 def test_a_form_that_cannot_be_read_is_an_error():
     with pytest.raises(ContentError, match="expected a form"):
-        Call("a", 0.0, "application/x-www-form-urlencoded", b"a=1&" * 2000).response()
+        ReceivedCallback("a", 0.0, "application/x-www-form-urlencoded", b"a=1&" * 2000).response()
 
 
 # Whose it is
@@ -242,17 +244,17 @@ def test_a_form_that_cannot_be_read_is_an_error():
 def test_a_call_that_does_not_name_its_job_is_refused_without_its_body(body):
     given_ = settings({**SIGNED, "identifier": "id"}, SECRET)
     with pytest.raises(ForgedCallError, match=r"^it doesn't name its job at 'id'$"):
-        identifier_of(given_, Call("a", 0.0, "", body).response())
+        identifier_of(given_, ReceivedCallback("a", 0.0, "", body).response())
 
 
 @pytest.mark.parametrize(("size", "most"), [(10, 32_768), (4 * 1024 * 1024, 131_072)])
 def test_selectors_are_bound_in_a_call_as_in_an_answer_of_its_size(size, most):
-    assert Call("a", 0.0, "application/json").response(b" " * size).max_values == most
+    assert ReceivedCallback("a", 0.0, "application/json").response(b" " * size).max_values == most
 
 
 def test_a_call_without_a_url_of_its_own_is_refused_where_none_is_expected():
     with pytest.raises(ForgedCallError, match=r"doesn't say where a callback names its job \(callback.identifier\)"):
-        identifier_of(settings(SIGNED, SECRET), Call("a", 0.0).response())
+        identifier_of(settings(SIGNED, SECRET), ReceivedCallback("a", 0.0).response())
 
 
 def test_a_job_is_found_by_connection_and_identifier_as_text():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.callbacks.calls import FORM, Call, CallbackSettings
+from airflow_provider_asyncapi.core.callbacks.calls import FORM, CallbackSettings, ReceivedCallback
 from airflow_provider_asyncapi.core.callbacks.identity import find_other_job
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from tests.unit.core.flow_runner import answer
@@ -140,7 +140,7 @@ def test_a_field_of_the_name_that_the_submit_had_holds_an_identifier_too():
 
 def test_forms_and_xml_are_searched_too():
     def form(body: bytes) -> Any:
-        return Call("1", 0.0, FORM, body).response()
+        return ReceivedCallback("1", 0.0, FORM, body).response()
 
     job = JobHandle(7, variables={"id": 7})
     assert other(form(b"id=12&job_id=7"), job) is None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import Gather, Send
+from airflow_provider_asyncapi.core.effects import RunConcurrently, Send
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ContentError,
@@ -80,7 +80,7 @@ def test_pages_are_begun_one_after_the_other_and_collected_as_they_come():
 
     class Counting(Script):
         def perform(self, effect):
-            if isinstance(effect, Gather):
+            if isinstance(effect, RunConcurrently):
                 gathered.append((effect.concurrency, effect.window))
                 assert not hasattr(effect.flows, "__len__")
             elif isinstance(effect, Send):

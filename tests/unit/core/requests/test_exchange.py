@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.requests.exchange import (
     Envelope,
-    Patience,
+    RetryBudget,
     persist,
     rejection,
     send,
@@ -454,9 +454,9 @@ def test_retry_after_is_obeyed(said, wait):
 
 
 def test_an_unreadable_body_ends_with_its_own_message():
-    patience = Patience(SCHEDULE, errors=2)
+    budget = RetryBudget(SCHEDULE, errors=2)
     with pytest.raises(ContentError, match="got an HTML page"):
-        patience.wait(make_api(), ContentError("got an HTML page"), answer({}))
+        budget.wait(make_api(), ContentError("got an HTML page"), answer({}))
 
 
 def test_a_request_that_is_sent_again_is_sealed_once():

@@ -3,33 +3,33 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
-from airflow_provider_asyncapi.core.requests.rate_limit import Pacer
+from airflow_provider_asyncapi.core.requests.rate_limit import RateLimiter
 
 
 def test_without_a_rate_nothing_waits():
-    pacer = Pacer(None)
-    assert [pacer.reserve(1.0) for _ in range(3)] == [0, 0, 0]
+    limiter = RateLimiter(None)
+    assert [limiter.next_slot(1.0) for _ in range(3)] == [0, 0, 0]
 
 
 def test_requests_that_come_together_get_a_slot_each():
-    pacer = Pacer(4)
-    assert [pacer.reserve(1.0) for _ in range(3)] == [0, 0.25, 0.5]
+    limiter = RateLimiter(4)
+    assert [limiter.next_slot(1.0) for _ in range(3)] == [0, 0.25, 0.5]
 
 
 def test_a_slot_that_comes_too_late_is_left_to_others():
-    pacer = Pacer(0.1)
-    assert [pacer.reserve(1.0, longest) for longest in (5, 5, 10, 11)] == [0, 10, 10, 10]
-    assert pacer.reserve(1.0) == 20
+    limiter = RateLimiter(0.1)
+    assert [limiter.next_slot(1.0, longest) for longest in (5, 5, 10, 11)] == [0, 10, 10, 10]
+    assert limiter.next_slot(1.0) == 20
 
 
 def test_slots_that_passed_unused_are_not_saved_up():
-    pacer = Pacer(4)
-    pacer.reserve(1.0)
-    assert [pacer.reserve(50.0) for _ in range(2)] == pytest.approx([0, 0.25])
+    limiter = RateLimiter(4)
+    limiter.next_slot(1.0)
+    assert [limiter.next_slot(50.0) for _ in range(2)] == pytest.approx([0, 0.25])
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "held"),
+    ("status", "said", "blocked_for"),
     [
         (429, "30", 30),
         (503, "30", 30),
@@ -40,14 +40,14 @@ def test_slots_that_passed_unused_are_not_saved_up():
         (429, "1764342000", 3600),
     ],
 )
-def test_only_an_answer_that_asks_for_a_pause_holds_the_others(status, said, held):
-    pacer = Pacer(None)
-    pacer.heed(Response(status, Headers([("Retry-After", said)] if said else [])), 100.0)
-    assert pacer.held(100.0) == held
+def test_only_an_answer_that_asks_for_a_pause_holds_the_others(status, said, blocked_for):
+    limiter = RateLimiter(None)
+    limiter.observe(Response(status, Headers([("Retry-After", said)] if said else [])), 100.0)
+    assert limiter.blocked_for(100.0) == blocked_for
 
 
 def test_the_longest_pause_counts_and_ends():
-    pacer = Pacer(None)
+    limiter = RateLimiter(None)
     for said in ("30", "10"):
-        pacer.heed(Response(429, Headers([("Retry-After", said)])), 100.0)
-    assert [pacer.held(now) for now in (110.0, 130.0, 200.0)] == [20, 0, 0]
+        limiter.observe(Response(429, Headers([("Retry-After", said)])), 100.0)
+    assert [limiter.blocked_for(now) for now in (110.0, 130.0, 200.0)] == [20, 0, 0]

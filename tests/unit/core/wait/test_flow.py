@@ -19,13 +19,13 @@ from airflow_provider_asyncapi.core.errors import (
     ConfigurationError,
     ContentError,
     DeadlineError,
-    HeldError,
     JobFailedError,
     JobNotFoundError,
     MissingValueError,
     RefusedContentError,
     RequestRejectedError,
     SlowAnswerError,
+    ThrottledError,
     UnavailableError,
     UnstorableValueError,
 )
@@ -191,12 +191,12 @@ def test_those_who_are_overdue_together_do_not_poll_together(next_poll, interval
     assert script.sleeps == [first, interval, interval]
 
 
-def held(seconds: float) -> HeldError:
-    return HeldError("GET https://api.example.com/v1/jobs/7: not sent", seconds)
+def throttled(seconds: float) -> ThrottledError:
+    return ThrottledError("GET https://api.example.com/v1/jobs/7: not sent", seconds)
 
 
 def test_a_poll_that_was_held_back_is_made_later_and_is_no_poll_and_no_error_until_then():
-    _, script = waited(RUNNING, held(40), held(1), RUNNING, DONE, max_iterations=3, max_consecutive_errors=1)
+    _, script = waited(RUNNING, throttled(40), throttled(1), RUNNING, DONE, max_iterations=3, max_consecutive_errors=1)
     # Those who hold back come again spread over an interval.
     assert script.sleeps == [10, 45, 6, 10]
     assert [poll.polls for poll in script.polls] == [1, 2, 3]
@@ -204,7 +204,7 @@ def test_a_poll_that_was_held_back_is_made_later_and_is_no_poll_and_no_error_unt
 
 
 def test_a_hold_does_not_outlast_the_deadline():
-    script = Script(make_api(), RUNNING, held(1000), held(950))
+    script = Script(make_api(), RUNNING, throttled(1000), throttled(950))
     with pytest.raises(DeadlineError, match=r"after 60 s and 1 poll; the last poll failed: .*not sent"):
         run(script, state(deadline=START + 60))
     assert script.sleeps == [10, 50]
@@ -1030,10 +1030,10 @@ class Passing(Script):
         self.woken = 0
 
     def perform(self, effect: Any) -> Any:
-        passed = getattr(effect, "passed", None)
+        skip_if_unchanged = getattr(effect, "skip_if_unchanged", None)
         reply = super().perform(effect)
-        if passed is not None:
-            while (polled := passed(reply)) is not None:
+        if skip_if_unchanged is not None:
+            while (polled := skip_if_unchanged(reply)) is not None:
                 self.perform(polled)
                 self.perform(Sleep(polled.pause))
                 reply = super().perform(effect)

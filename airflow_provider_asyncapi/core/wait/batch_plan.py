@@ -1,4 +1,4 @@
-"""Asking for many jobs at once: how one request names them, and how its answer is taken apart."""
+"""The request that polls several jobs, and how its response is split by job."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from airflow_provider_asyncapi.core.selectors.selection import Selection
 from airflow_provider_asyncapi.core.templates import Variables
 
 IDENTIFIERS = "identifiers"
-#: The same, where it stays a list; an author can't write this name, for it has a space too many.
+#: The variable if its value stays a list. No author can write this name, since it begins with a space.
 _AS_LIST = " identifiers"
 _SIZE = 500
 _OWN_PARAMETERS = ("items", "id", "size", "separator", "absent")
 
 
 class Absent(enum.StrEnum):
-    """What it means that the answer doesn't hold a job that it was asked for."""
+    """The meaning of a response that doesn't contain a job of the request."""
 
     RUNNING = "running"
     SUCCESS = "success"
     FAILURE = "failure"
-    #: A transient error: it will be there the next time.
+    #: A transient error: the next response should contain the job.
     RETRY = "retry"
-    #: The job is asked for singly.
+    #: The job is polled with the request for one job.
     POLL = "poll"
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """
-    How many jobs are asked for with one request.
+    The request that polls several jobs.
 
-    :param request: names them ``{identifiers}``.
-    :param items: the jobs in its answer.
-    :param id: which job it is, in one of them.
-    :param absent: what it means that a job isn't among them.
-    :param size: how many are asked for at a time at most.
-    :param separator: what stands between two in a text; None where each has a query parameter of its own.
-    :param key: the same for all batches of the same description.
+    :param request: the request, with the variable ``{identifiers}``.
+    :param items: the selector of the jobs in its response.
+    :param id: the selector of the identifier in one of these jobs.
+    :param absent: the meaning of a response that doesn't contain a job.
+    :param size: largest number of jobs in one request.
+    :param separator: the text between two identifiers; None if each has a query parameter of its own.
+    :param key: a text that is equal for batches with the same description.
     """
 
     request: RequestTemplate = field(compare=False)
@@ -60,10 +60,10 @@ class Batch:
     @classmethod
     def parse(cls, given: Any, *, singly: bool) -> Batch | None:
         """
-        Read the parameter ``batch``; None where there is none.
+        Parse the parameter ``batch``; return None if it isn't given.
 
-        :param singly: whether there is a request for one job too.
-        :raises ConfigurationError: naming the part that is wrong.
+        :param singly: whether there is also a request for one job.
+        :raises ConfigurationError: if it is invalid; the message names the key.
         """
         if given is None:
             return None
@@ -74,25 +74,25 @@ class Batch:
                 raise ConfigurationError(f"batch: {name} is missing; it is a selector, such as 'jobs[*]' and 'id'")
         size = given.get("size", _SIZE)
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ConfigurationError(f"batch: size has to be a whole number of at least 1, not {size!r}")
+            raise ConfigurationError(f"batch: size has to be an integer of at least 1, not {size!r}")
         separator = given.get("separator", ",")
         if separator is not None and (not isinstance(separator, str) or not separator):
-            raise ConfigurationError(f"batch: separator has to be a text or None, not {separator!r}")
+            raise ConfigurationError(f"batch: separator has to be a string or None, not {separator!r}")
         absent = given.get("absent") or (Absent.POLL if singly else Absent.RETRY)
         if absent not in list(Absent) or (absent == Absent.POLL and not singly):
             choices = ", ".join(Absent)
             raise ConfigurationError(
-                f"batch: absent has to be one of {choices} (poll only beside an endpoint for one job), not {absent!r}"
+                f"batch: absent has to be one of {choices} (poll needs an endpoint for one job, too), not {absent!r}"
             )
-        request = RequestTemplate.parse(_with_lists(given, separator), "batch", also=_OWN_PARAMETERS)
+        request = RequestTemplate.parse(_rename_list_variables(given, separator), "batch", also=_OWN_PARAMETERS)
         names = request.names()
         if separator is None and IDENTIFIERS in names:
             raise ConfigurationError(
-                "batch: without a separator {identifiers} can only be a query parameter or a value of a JSON body, and"
-                " nothing beside it"
+                "batch: without a separator, {identifiers} has to be the whole value of a query parameter or of a field"
+                " of the JSON body"
             )
         if not names & {IDENTIFIERS, _AS_LIST}:
-            raise ConfigurationError("batch: the request has to name the jobs: {identifiers}")
+            raise ConfigurationError("batch: the request has to contain {identifiers}")
         return cls(
             request,
             Selection.parse(given["items"], "batch.items"),
@@ -104,7 +104,7 @@ class Batch:
         )
 
     def render(self, api: Api, identifiers: Sequence[str | int]) -> Request:
-        """Make the request for some jobs."""
+        """Return the request that polls these jobs."""
         known: dict[str, JsonValue] = {_AS_LIST: list(identifiers)}
         if self.separator is not None:
             known[IDENTIFIERS] = self.separator.join(map(as_text, identifiers))
@@ -112,51 +112,52 @@ class Batch:
 
     def split(self, response: Response, variables: Variables) -> dict[str, Response]:
         """
-        Take an answer apart: identifier, as text, to the job's item as if it were an answer of its own.
+        Split a response by job: return a mapping of identifier, as text, to the job's item as a response.
 
-        :raises ContentError: where the body can't be read.
+        :raises ContentError: if the body can't be read.
         """
         split: dict[str, Response] = {}
         for item in as_list(self.items.value(response, variables)):
-            answer = Part(response, item)
-            identifier = self.id.value(answer, variables)
+            part = Part(response, item)
+            identifier = self.id.value(part, variables)
             if identifier is not None:
-                split[as_text(identifier)] = answer
+                split[as_text(identifier)] = part
         return split
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class BatchResponse:
     """
-    What a batch was answered.
+    The response to a request for several jobs.
 
-    :param request: what was asked.
-    :param response: the answer as it came.
-    :param items: identifier, as text, to the answer for this job; None where the answer isn't about jobs at all.
+    :param request: the request.
+    :param response: the whole response.
+    :param items: identifier, as text, to the response for this job; None if the response isn't about single jobs, such
+        as an error.
     """
 
     request: Request
     response: Response
     items: Mapping[str, Response] | None
 
-    def about(self, identifier: str | int | None) -> Response | None:
-        """Give the answer for one job, or that for all where it isn't about jobs; None where the job is absent."""
+    def response_for(self, identifier: str | int | None) -> Response | None:
+        """Return the response for one job, or the whole one if it isn't split by job; None if the job is absent."""
         return self.response if self.items is None else self.items.get(as_text(identifier))
 
 
-def _with_lists(given: Mapping[str, Any], separator: str | None) -> dict[str, Any]:
-    """Give the request with the variable renamed where it stays a list."""
+def _rename_list_variables(given: Mapping[str, Any], separator: str | None) -> dict[str, Any]:
+    """Return the request, with the variable renamed if its value stays a list."""
     request = dict(given)
     if given.get("json") is not None:
-        request["json"] = _renamed(given["json"])
+        request["json"] = _rename_in(given["json"])
     if separator is None:
-        request["query_params"] = _renamed(given.get("query_params"))
+        request["query_params"] = _rename_in(given.get("query_params"))
     return request
 
 
-def _renamed(value: JsonValue) -> JsonValue:
+def _rename_in(value: JsonValue) -> JsonValue:
     if isinstance(value, Mapping):
-        return {key: _renamed(item) for key, item in value.items()}
+        return {key: _rename_in(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_renamed(item) for item in value]
+        return [_rename_in(item) for item in value]
     return f"{{{_AS_LIST}}}" if value == f"{{{IDENTIFIERS}}}" else value

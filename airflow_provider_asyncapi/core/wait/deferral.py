@@ -1,4 +1,4 @@
-"""Waiting elsewhere: a flow whose pauses end the process, for someone to begin it again later."""
+"""Flows whose sleeps end the process, because the task is deferred or rescheduled for that time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from airflow_provider_asyncapi.core.steps import Steps
 T = TypeVar("T")
 
 
-def ended_by_pause(flow: Flow[T], end: Callable[[float], NoReturn]) -> Flow[T]:
+def run_until_sleep(flow: Flow[T], defer: Callable[[float], NoReturn]) -> Flow[T]:
     """
-    Run a flow up to its first pause that another process can wait for.
+    Run a flow until its first sleep that is deferrable.
 
     :param flow: the flow.
-    :param end: is given the length of the pause, in seconds, and raises.
-    :return: what the flow returns, if it comes to its end without a pause.
+    :param defer: called with the length of the sleep, in seconds; it raises what ends the process.
+    :return: the result of the flow if it ends without that.
     """
     with Steps(flow) as steps:
         for effect in steps:
-            if isinstance(effect, Sleep) and not effect.stays_here:
-                end(effect.seconds)
+            if isinstance(effect, Sleep) and effect.is_deferrable:
+                defer(effect.seconds)
             try:
                 steps.reply = yield effect
             except AsyncApiError as error:
@@ -31,12 +31,12 @@ def ended_by_pause(flow: Flow[T], end: Callable[[float], NoReturn]) -> Flow[T]:
     return steps.result
 
 
-def stay_here(flow: Flow[T]) -> Flow[T]:
-    """Run a flow none of whose pauses can be handed on to another process."""
+def disallow_deferral(flow: Flow[T]) -> Flow[T]:
+    """Run a flow none of whose sleeps is deferrable."""
     with Steps(flow) as steps:
         for effect in steps:
             try:
-                steps.reply = yield Sleep(effect.seconds, stays_here=True) if isinstance(effect, Sleep) else effect
+                steps.reply = yield Sleep(effect.seconds, is_deferrable=False) if isinstance(effect, Sleep) else effect
             except AsyncApiError as error:
                 steps.error = error
     return steps.result

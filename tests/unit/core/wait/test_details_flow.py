@@ -15,9 +15,9 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
+from airflow_provider_asyncapi.core.wait.callback_flow import wait_or_hear
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
-from airflow_provider_asyncapi.core.wait.with_callbacks import wait_or_hear
 from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api, plan_fields
 
 RUNNING, DONE = answer({"status": "running"}), answer({"status": "done", "report": "r-1", "percent": 90})

@@ -1,4 +1,4 @@
-"""Give a job up: stop it, unless it is over already."""
+"""Cancel a job unless it is over already."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from airflow_provider_asyncapi.core.wait.flow import ask_once, stop
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 
 
-def abandon(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) -> Flow[bool]:
+def cancel_if_running(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) -> Flow[bool]:
     """
-    Cancel a job that nobody waits for any more, where the plan says how.
+    Cancel a job that nobody waits for any more, if the plan has a cancel request.
 
-    It is polled once more before: the request that stops a running job may delete the result of one that is over.
+    The job is polled before that, since the request that cancels a running job may delete the result of a finished one.
 
-    :param reason: why, for the log.
-    :return: whether the API agreed to a cancel.
+    :param reason: the reason, for the log.
+    :return: whether the API has accepted the cancel request.
     """
     if plan.cancel is None:
         return False
@@ -27,7 +27,7 @@ def abandon(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) -> Flow[bo
         try:
             handle = yield from ask_once(api, plan, handle)
         except AsyncApiError:
-            # It may run, so it is cancelled.
+            # It may still run, so it is cancelled.
             pass
         else:
             if handle.outcome.is_final:

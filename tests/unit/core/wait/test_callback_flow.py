@@ -20,8 +20,8 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.wait.callback_flow import wait_or_hear
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
-from airflow_provider_asyncapi.core.wait.with_callbacks import wait_or_hear
 from tests.unit.core.flow_runner import START, Script, answer, lost, make_api, plan_fields
 
 JOB = JobHandle("7", submitted_at=START)

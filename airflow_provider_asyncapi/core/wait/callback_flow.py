@@ -8,7 +8,7 @@ import logging
 from airflow_provider_asyncapi.core.callbacks.calls import CALL, Callback
 from airflow_provider_asyncapi.core.callbacks.identity import find_other_job
 from airflow_provider_asyncapi.core.connection.settings import Api
-from airflow_provider_asyncapi.core.effects import Flow, Listen, Log, Polled, Sleep
+from airflow_provider_asyncapi.core.effects import FetchCallbacks, Flow, Log, Polled, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, DeadlineError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.time_limit import within
-from airflow_provider_asyncapi.core.wait.details import Answered, confirm_success
+from airflow_provider_asyncapi.core.wait.details_flow import Answered, confirm_success
 from airflow_provider_asyncapi.core.wait.flow import (
     described,
     doubt,
@@ -43,7 +43,7 @@ def wait_or_hear(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False)
     :param spread: as for :func:`~.flow.wait`, which raises what this does.
     """
     try:
-        calls = yield Listen(state.heard)
+        calls = yield FetchCallbacks(state.heard)
         while not state.handle.outcome.is_final:
             for call in calls or ():
                 state = yield from _heard(api, plan, state, call)
@@ -60,8 +60,8 @@ def wait_or_hear(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False)
                         steps.reply = yield effect
                     except AsyncApiError as error:
                         steps.error = error
-                    is_pause = isinstance(effect, Sleep) and not effect.stays_here
-                    if is_pause and (calls := (yield Listen(state.heard))):
+                    is_pause = isinstance(effect, Sleep) and effect.is_deferrable
+                    if is_pause and (calls := (yield FetchCallbacks(state.heard))):
                         break
                 else:
                     yield Log(logging.INFO, "A poll has ended the wait, no callback")
@@ -106,13 +106,13 @@ def _heard(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
     yield from doubt(api, answered.plan, request, response, found)
     if found.outcome.is_final:
         handle = dataclasses.replace(handle, call=number)
-        yield Polled(handle, state.polls, 0, changed=True, at=api.clock(), called=True)
+        yield Polled(handle, state.polls, 0, changed=True, at=api.clock(), by_callback=True)
         yield Log(logging.INFO, f"{described(api, handle)}: its callback has ended the wait")
         handle = yield from ended(api, answered.plan, handle, found, request, response)
         return dataclasses.replace(state, handle=handle)
     yield Log(logging.INFO, f"{described(api, handle)}, says a callback; waiting on")
     pause = None if state.next_poll is None else state.next_poll - api.clock()
-    yield Polled(handle, state.polls, state.errors, changed=True, at=api.clock(), pause=pause, called=True)
+    yield Polled(handle, state.polls, state.errors, changed=True, at=api.clock(), pause=pause, by_callback=True)
     return dataclasses.replace(state, handle=handle)
 
 

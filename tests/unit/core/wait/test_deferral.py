@@ -8,7 +8,7 @@ import pytest
 from airflow_provider_asyncapi.core.effects import Flow, Send, Sleep
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.messages import Request
-from airflow_provider_asyncapi.core.wait.pausing import ended_by_pause, stay_here
+from airflow_provider_asyncapi.core.wait.deferral import disallow_deferral, run_until_sleep
 from tests.unit.core.flow_runner import BASE, Script, answer, lost, make_api
 
 REQUEST = Request("GET", BASE)
@@ -28,7 +28,7 @@ def test_a_flow_without_a_pause_runs_to_its_end() -> None:
         second = yield Send(REQUEST)
         return [first.status, second.status]
 
-    assert Script(make_api(), answer(), answer(status=404)).run(ended_by_pause(flow(), end)) == [200, 404]
+    assert Script(make_api(), answer(), answer(status=404)).run(run_until_sleep(flow(), end)) == [200, 404]
 
 
 def test_the_first_pause_ends_it_and_the_flow_is_closed() -> None:
@@ -40,7 +40,7 @@ def test_the_first_pause_ends_it_and_the_flow_is_closed() -> None:
     inner = flow()
     script = Script(make_api(), answer())
     with pytest.raises(PausedError) as caught:
-        script.run(ended_by_pause(inner, end))
+        script.run(run_until_sleep(inner, end))
     assert caught.value.args == (7,)
     assert len(script.requests) == 1
     assert not script.sleeps
@@ -55,7 +55,7 @@ def test_what_goes_wrong_outside_is_for_the_flow_to_handle() -> None:
             return f"survived: {error}"
         return "nothing happened"
 
-    assert Script(make_api(), lost()).run(ended_by_pause(flow(), end)).startswith("survived: GET")
+    assert Script(make_api(), lost()).run(run_until_sleep(flow(), end)).startswith("survived: GET")
 
 
 def test_what_the_flow_raises_is_raised() -> None:
@@ -64,7 +64,7 @@ def test_what_the_flow_raises_is_raised() -> None:
         raise ValueError
 
     with pytest.raises(ValueError):
-        Script(make_api(), answer()).run(ended_by_pause(flow(), end))
+        Script(make_api(), answer()).run(run_until_sleep(flow(), end))
 
 
 def test_a_pause_that_cannot_be_handed_on_ends_nothing() -> None:
@@ -78,5 +78,5 @@ def test_a_pause_that_cannot_be_handed_on_ends_nothing() -> None:
         return 9
 
     script = Script(make_api(), answer(), lost())
-    assert script.run(ended_by_pause(stay_here(flow()), end)) == 9
+    assert script.run(run_until_sleep(disallow_deferral(flow()), end)) == 9
     assert script.sleeps == [7, 8]

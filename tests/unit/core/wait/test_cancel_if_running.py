@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.wait.abandon import abandon
+from airflow_provider_asyncapi.core.wait.cancel_if_running import cancel_if_running
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from tests.unit.core.flow_runner import Script, answer, lost, make_api, plan_fields
 
@@ -19,7 +19,7 @@ POLLED, CANCELLED = "GET /jobs/7", "DELETE /jobs/7"
 def abandoned(*replies: Any, **given: Any) -> tuple[bool, Script]:
     script = Script(make_api(), *replies)
     plan = WaitPlan.parse(plan_fields(**{"cancel": CANCEL, **given}))
-    return script.run(abandon(script.api, plan, JobHandle(7), "the task was killed")), script
+    return script.run(cancel_if_running(script.api, plan, JobHandle(7), "the task was killed")), script
 
 
 @pytest.mark.parametrize("given", [{}, {"initial_delay": 3600}, {"max_iterations": 1}], ids=str)
@@ -58,7 +58,7 @@ def test_without_a_request_for_it_nothing_is_asked():
 def test_a_job_that_was_known_to_be_over_is_left_alone_without_a_poll():
     script = Script(make_api())
     plan = WaitPlan.parse(plan_fields(cancel=CANCEL))
-    assert not script.run(abandon(script.api, plan, JobHandle(7, Outcome.SUCCESS), "why"))
+    assert not script.run(cancel_if_running(script.api, plan, JobHandle(7, Outcome.SUCCESS), "why"))
     assert script.requests == []
 
 

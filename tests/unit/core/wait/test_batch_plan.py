@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError
-from airflow_provider_asyncapi.core.wait.batch import Absent, Answers, Batch
+from airflow_provider_asyncapi.core.wait.batch_plan import Absent, Batch, BatchResponse
 from tests.unit.core.flow_runner import BASE, answer, make_api
 
 GIVEN = {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
@@ -35,7 +35,7 @@ def test_without_the_parameter_there_is_none():
         ({"separator": ""}, "separator has to be"),
         ({"separator": 7}, "separator has to be"),
         ({"absent": "gone"}, "absent has to be one of running"),
-        ({"query_params": None}, "has to name the jobs"),
+        ({"query_params": None}, "has to contain"),
         ({"separator": None, "query_params": {"ids": "a{identifiers}"}}, "without a separator"),
         ({"separator": None, "endpoint": "/jobs/{identifiers}"}, "without a separator"),
         ({"identifier": "id"}, "unknown key 'identifier'"),
@@ -59,7 +59,7 @@ def test_a_malformed_selector_is_named():
 def test_an_absent_job_is_asked_for_singly_where_that_is_possible():
     assert batch().absent is Absent.POLL
     assert batch(singly=False).absent is Absent.RETRY
-    with pytest.raises(ConfigurationError, match="poll only beside an endpoint"):
+    with pytest.raises(ConfigurationError, match="poll needs an endpoint"):
         batch(singly=False, absent="poll")
 
 
@@ -144,6 +144,6 @@ def test_a_body_that_can_not_be_read_is_an_error():
 def test_answers_tell_each_its_own():
     request = batch().render(make_api(), ["a", 7])
     whole, item = answer({}), answer({"id": 7})
-    assert Answers(request, whole, {"7": item}).about(7) is item
-    assert Answers(request, whole, {"7": item}).about("a") is None
-    assert Answers(request, whole, None).about("a") is whole
+    assert BatchResponse(request, whole, {"7": item}).response_for(7) is item
+    assert BatchResponse(request, whole, {"7": item}).response_for("a") is None
+    assert BatchResponse(request, whole, None).response_for("a") is whole

@@ -1,0 +1,32 @@
+"""Poll several jobs with one request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.effects import Flow
+from airflow_provider_asyncapi.core.errors import ContentError
+from airflow_provider_asyncapi.core.requests.exchange import as_unusable, send
+from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
+
+
+def poll_batch(
+    api: Api, batch: Batch, identifiers: Sequence[str | int], *, can_wait: bool = False
+) -> Flow[BatchResponse]:
+    """
+    Poll several jobs once; each wait classifies the response itself if its status code is an error.
+
+    :param identifiers: the identifiers of the jobs, at most :attr:`Batch.size`.
+    :param can_wait: as for :class:`~..effects.Send`.
+    :raises TransportError: if there was no response.
+    :raises ContentError: if the body can't be read.
+    """
+    request = batch.render(api, identifiers)
+    response = yield from send(api, request, can_wait=can_wait)
+    if not response.ok:
+        return BatchResponse(request, response, None)
+    try:
+        return BatchResponse(request, response, batch.split(response, api.scope))
+    except ContentError as error:
+        raise as_unusable(api, request, response, error) from None
