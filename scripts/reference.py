@@ -80,11 +80,13 @@ def _default(parameters: Any, name: str) -> str:
 def _kinds() -> Iterator[str]:
     """Return the tables of what a parameter of the fetch can choose from, from the registries."""
     from airflow_provider_asyncapi.core.fetch.formats.registry import RESULT_FORMATS
+    from airflow_provider_asyncapi.core.fetch.paging.registry import WAYS_OF_PAGING
 
-    for title, registry in (("Result formats", RESULT_FORMATS),):
-        yield f"## {title}\n\n| `{registry.parameter}` | |\n| --- | --- |"
+    registries: dict[str, Any] = {"Ways of paging": WAYS_OF_PAGING, "Result formats": RESULT_FORMATS}
+    for title, registry in registries.items():
+        yield f"## {title}\n\n| {registry.parameter} | |\n| --- | --- |"
         for kind in registry.values():
-            yield f"| `{kind.name}` | {_cell(kind.summary)} |"
+            yield f"| {kind.name} | {_cell(kind.summary)} |"
         yield ""
 
 
@@ -99,11 +101,11 @@ def _connection() -> Iterator[str]:
 
 
 def _profiles() -> Iterator[str]:
-    from airflow_provider_asyncapi.core.profiles.schema import TABLES
+    from airflow_provider_asyncapi.core.profiles.schema import profile_tables
 
     yield "## Profiles: tables and keys\n\nA table `about` may hold anything.\n"
     yield "| table | keys |\n| --- | --- |"
-    for table, keys in TABLES.items():
+    for table, keys in profile_tables().items():
         yield f"| `[{table}]` | {', '.join(f'`{key}`' for key in sorted(keys))} |"
     yield ""
 

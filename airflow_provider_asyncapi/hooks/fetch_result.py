@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.hooks.running import FlowRunner
 
 _LIMITS = tuple(each.name for each in dataclasses.fields(Limits))
-_PARAMETERS = {*FetchPlan.parameters, "destination", *_LIMITS} - {"capture"}
+
+
+def known_parameters() -> set[str]:
+    """Return the names of the parameters that the hook's method takes."""
+    return {*FetchPlan.parameters, "destination", *_LIMITS} - {"capture"}
 
 
 def fetch_with(hook: FlowRunner, job: Any, profile: str | None, parameters: Mapping[str, Any]) -> JsonValue:
@@ -29,7 +33,7 @@ def fetch_with(hook: FlowRunner, job: Any, profile: str | None, parameters: Mapp
     :param parameters: those of the fetch operator.
     """
     try:
-        given = check_names("fetch_result", parameters, _PARAMETERS)
+        given = check_names("fetch_result", parameters, known_parameters())
         destination = given.pop("destination", None)
         limits = Limits(**{name: given.pop(name) for name in _LIMITS if name in given})
         plan = FetchPlan.parse(describe(hook.api, "fetch", profile, given))

@@ -46,7 +46,7 @@ from airflow_provider_asyncapi.results.rows import RowWriter, json_bytes, open_r
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Flow
-    from airflow_provider_asyncapi.core.fetch.paging import Paging
+    from airflow_provider_asyncapi.core.fetch.paging.way import Paging
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.json_values import JsonValue
     from airflow_provider_asyncapi.hooks.running import FlowRunner
@@ -272,12 +272,12 @@ class _Run:
     def _walk(self, paging: Paging, inline: JsonValue, collect: Callable[[list[JsonValue], Response], None]) -> int:
         """Fetch all pages, and say now and then how many there are."""
         meter = Meter("pages", time.monotonic)
-        numbers = paging.numbers(self.fetching.scope)
+        count = paging.count(self.fetching.scope)
         done = itertools.count(1)
 
         def collect_and_tell(page: list[JsonValue], response: Response) -> None:
             collect(page, response)
-            if line := meter.line(next(done), None if numbers is None else len(numbers)):
+            if line := meter.line(next(done), count):
                 log.info("%s", line)
 
         return self._ask(fetch_pages(self.fetching, paging, collect_and_tell, inline=inline))

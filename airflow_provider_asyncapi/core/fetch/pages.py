@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,9 +15,9 @@ from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, RunConcu
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ResultError
 from airflow_provider_asyncapi.core.fetch import decoding
 from airflow_provider_asyncapi.core.fetch.flow import Fetching, NoDataError
-from airflow_provider_asyncapi.core.fetch.paging import Paging, Style
+from airflow_provider_asyncapi.core.fetch.paging.way import Page, Paging, PointerPaging, Position
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.json_values import JsonValue, as_number, as_text
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
 
 #: Takes each page's rows and answer.
 Collect: TypeAlias = Callable[[list[JsonValue], Response], object]
@@ -28,23 +27,6 @@ _MAX_PAGE = 64 * MAX_BODY
 _NOT_FOUND = 404
 #: How a request for a link that the API has given names it.
 _LINK = "next_page"
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """
-    One page.
-
-    :param name: for messages.
-    :param response: the answer.
-    :param rows: what is selected of it.
-    :param is_no_data: whether a rule says that it has no rows.
-    """
-
-    name: str
-    response: Response
-    rows: list[JsonValue]
-    is_no_data: bool = False
 
 
 def fetch_pages(fetching: Fetching, paging: Paging, collect: Collect, *, inline: JsonValue = None) -> Flow[int]:
@@ -60,19 +42,19 @@ def fetch_pages(fetching: Fetching, paging: Paging, collect: Collect, *, inline:
     if inline is not None:
         name = f"page {paging.first}"
         ledger.enter(Page(name, decoding.json_response(inline), decoding.rows_of(inline)), is_read=False)
-    numbers = paging.numbers(fetching.scope)
-    if numbers is None:
-        yield from _in_a_row(fetching, paging, ledger)
+    count = paging.count(fetching.scope)
+    if count is None:
+        yield from _walk(fetching, paging, ledger)
     else:
         flows = (
-            partial(_page, fetching, paging, number, index * (paging.size or 0), is_first=index == 0)
-            for index, number in enumerate(numbers)
-            if index >= ledger.pages
+            partial(_fetch_page, fetching, paging, paging.position(index, index * (paging.size or 0)), index)
+            for index in range(ledger.pages, count)
         )
         yield RunConcurrently(flows, fetching.plan.concurrency, partial(ledger.enter, may_be_empty=False))
     ledger.close()
     # A selector that is misspelt looks the same as a result of one page.
-    alone = f"; it names no next one at {paging.pointer}" if paging.pointer and ledger.pages == 1 else ""
+    pointer = paging.pointer if isinstance(paging, PointerPaging) and ledger.pages == 1 else None
+    alone = "" if pointer is None else f"; it names no next one at {pointer}"
     yield Log(logging.INFO, f"Fetched {ledger.pages} page{'s' * (ledger.pages != 1)} with {ledger.rows} rows{alone}")
     return ledger.pages
 
@@ -129,113 +111,69 @@ class _Ledger:
         self.total_rows = self.total_rows if total is None else total
 
 
-def _in_a_row(fetching: Fetching, paging: Paging, ledger: _Ledger) -> Flow[None]:
-    """Fetch pages of which each says, or shows by being there, whether there is another."""
-    is_numbered = paging.style is Style.NUMBERED
-    pointer: JsonValue = None
-    pointers: set[str] = set()
-    offset, body, was_full = 0, b"", False
-    if ledger.pages and _has_no_second(fetching, paging):
+def _walk(fetching: Fetching, paging: Paging, ledger: _Ledger) -> Flow[None]:
+    """Fetch pages of which each names the next one, or shows by its existence that there may be another."""
+    endpoint_variable = templates.whole_variable(fetching.plan.step.request.endpoint)
+    if ledger.pages and not paging.has_more_after_inline(fetching.scope, endpoint_variable):
         return
+    walk = paging.walk(ledger.pages)
     for index in itertools.count(ledger.pages):  # pragma: no branch - it has no end
-        number = paging.first + index * paging.step
-        given = {} if pointer is None else {_LINK if paging.style is Style.NEXT_LINK else "cursor": pointer}
-        page = yield from _page(
-            fetching, paging, number, offset, is_first=index == 0, is_open=is_numbered, pointer=given
-        )
-        if is_numbered and not page.rows:
+        position = walk.position
+        page = yield from _fetch_page(fetching, paging, position, index, may_be_missing=paging.may_end_with_404)
+        if walk.is_past_end(page):
             return
         if index == paging.limit:
             raise ResultError(f"there are more than {paging.limit} pages (max_pages)")
-        if is_numbered and page.response.body == body:
-            raise ResultError(
-                f"{page.name}: is the same as the page before, so the API takes no notice of its number, or repeats its"
-                " last page; give pages or last_page"
-            )
         ledger.enter(page)
-        if is_numbered:
-            # Only where the API fills pages as it was asked to is one that isn't full the last.
-            if was_full and len(page.rows) < (paging.size or 0):
-                return
-            offset, body = offset + len(page.rows), page.response.body
-            was_full = len(page.rows) >= (paging.size or math.inf)
-            continue
-        pointer = _next_pointer(fetching, paging, page, _variables(paging, number, offset) | given)
-        if pointer is None:
+        try:
+            has_next = walk.advance(page, {**fetching.scope, **position.variables})
+        except AsyncApiError as error:
+            raise error.with_message(f"{page.name}: {fetching.api.redact(str(error))}") from error
+        if not has_next:
             return
-        if as_text(pointer) in pointers:
-            raise ResultError(f"{page.name}: names a next page that was there already, so the pages run in a circle")
-        pointers.add(as_text(pointer))
 
 
-def _has_no_second(fetching: Fetching, paging: Paging) -> bool:
-    """Tell whether the page that the job's answers held is all: whatever leads on was captured beside it."""
-    if paging.style is Style.CURSOR:
-        return fetching.scope.get("cursor") in (None, "")
-    link = templates.whole_variable(fetching.plan.step.request.endpoint)
-    return paging.style is Style.NUMBERED or link is None or fetching.scope.get(link) in (None, "")
-
-
-def _variables(paging: Paging, number: int, offset: int) -> dict[str, JsonValue]:
-    limit = {} if paging.size is None else {"limit": paging.size}
-    return {"page": number, "offset": offset, **limit}
-
-
-def _page(
-    fetching: Fetching,
-    paging: Paging,
-    number: int,
-    offset: int,
-    *,
-    is_first: bool,
-    is_open: bool = False,
-    pointer: Mapping[str, JsonValue] | None = None,
+def _fetch_page(
+    fetching: Fetching, paging: Paging, position: Position, index: int, *, may_be_missing: bool = False
 ) -> Flow[Page]:
     """
     Fetch one page.
 
-    :param is_open: whether a 404 only means that there are no more pages.
-    :param pointer: the link or the cursor that leads to it.
+    :param index: how many pages are before it.
+    :param may_be_missing: whether a 404 only means that there are no more pages, unless this is the first page.
     """
-    name = f"page {number}"
-    step = fetching.plan.step
-    request = step.request
-    # The first page has no cursor, unless a variable gives it: null in JSON, nothing in a text.
+    name = f"page {position.number}"
+    request = fetching.plan.step.request
+    # Without a value from a variable, the first page has null in JSON, and nothing in a text.
     blank = "" if request.body is not None and isinstance(request.body.content, str) else None
-    variables = _variables(paging, number, offset) | dict(pointer or {})
+    defaults = dict.fromkeys(paging.optional_variables, blank)
+    own = dict(position.variables) if position.link is None else {**position.variables, _LINK: position.link}
 
     def scope() -> dict[str, JsonValue]:
-        return {"cursor": blank, **fetching.scope, **variables}
+        return {**defaults, **fetching.scope, **own}
 
-    if _LINK in variables:
+    if position.link is not None:
         request = dataclasses.replace(request, endpoint=f"{{{_LINK}}}", query_params={})
-    elif scope()["cursor"] in (None, ""):
-        request = dataclasses.replace(
-            request,
-            query_params=_without_cursor(request.query_params),
-            headers=_without_cursor(request.headers),
-        )
-    step = dataclasses.replace(step, request=request)
-    also = frozenset({_NOT_FOUND}) if is_open and not is_first else frozenset[int]()
+    elif defaults:
+        variables = scope()
+        missing = {f"{{{each}}}" for each in defaults if variables[each] in (None, "")}
+        if missing:
+            query_params, headers = (_without(missing, given) for given in (request.query_params, request.headers))
+            request = dataclasses.replace(request, query_params=query_params, headers=headers)
+    step = dataclasses.replace(fetching.plan.step, request=request)
+    also = frozenset({_NOT_FOUND}) if may_be_missing and index > 0 else frozenset[int]()
     try:
         answer = yield from fetching.answer(step, scope, limit=_MAX_PAGE, also=also)
         if answer.response.status in also:
             return Page(name, answer.response, [])
         return Page(name, answer.response, fetching.decoded(decoding.decode_rows, answer))
     except NoDataError as error:
-        if is_first:
+        if index == 0:
             raise
         return Page(name, error.response, [], is_no_data=True)
     except AsyncApiError as error:
         raise error.with_message(f"{name}: {error}") from error
 
 
-def _without_cursor(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if value != "{cursor}"}
-
-
-def _next_pointer(fetching: Fetching, paging: Paging, page: Page, variables: Mapping[str, JsonValue]) -> JsonValue:
-    try:
-        return paging.next_pointer(page.response, {**fetching.scope, **variables})
-    except AsyncApiError as error:
-        raise error.with_message(f"{page.name}: {fetching.api.redact(str(error))}") from error
+def _without(values: set[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if not (isinstance(value, str) and value in values)}

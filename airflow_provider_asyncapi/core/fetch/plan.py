@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.failed_records import Partial
 from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
-from airflow_provider_asyncapi.core.fetch.paging import PAGE_VARIABLES, PAGING_PARAMETERS, Paging
+from airflow_provider_asyncapi.core.fetch.paging import registry as ways_of_paging
+from airflow_provider_asyncapi.core.fetch.paging.way import Paging
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
@@ -18,25 +19,7 @@ from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step, 
 from airflow_provider_asyncapi.core.selectors.selection import Selection
 
 _PATIENCE_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "retry_delays")
-FETCH_PARAMETERS = (
-    *REQUEST_PARAMETERS,
-    *PAGING_PARAMETERS,
-    *STEP_PARAMETERS,
-    "output_type",
-    "result_format",
-    "result_path",
-    "write_as",
-    "checksum",
-    "inline",
-    "callback",
-    "locate",
-    "failed_records",
-    "on_partial",
-    *CLEANUP_PARAMETERS,
-    "concurrency",
-    *_PATIENCE_PARAMETERS,
-)
-#: A worker waits while fetching, so its patience is short: 1, 2, 4, 8 s.
+#: A worker waits while fetching, so it waits only briefly after errors: 1, 2, 4, 8 s.
 _PATIENCE = {"poke_interval": 1, "max_consecutive_errors": 5}
 _CONCURRENCY = 8
 
@@ -71,6 +54,35 @@ class WriteAs(enum.StrEnum):
     FILES = "files"
 
 
+def fetch_parameters() -> tuple[str, ...]:
+    """Return the names of all parameters of a fetch."""
+    return (
+        *REQUEST_PARAMETERS,
+        *ways_of_paging.paging_parameters(),
+        *STEP_PARAMETERS,
+        "output_type",
+        "result_format",
+        "result_path",
+        "write_as",
+        "checksum",
+        "inline",
+        "callback",
+        "locate",
+        "failed_records",
+        "on_partial",
+        *CLEANUP_PARAMETERS,
+        "concurrency",
+        *_PATIENCE_PARAMETERS,
+    )
+
+
+class ParameterNames:
+    """The parameters of a fetch, as an attribute of a class: ways of paging may be registered later."""
+
+    def __get__(self, plan: object, owner: type) -> tuple[str, ...]:
+        return fetch_parameters()
+
+
 @dataclass(frozen=True, slots=True)
 class FetchPlan:
     """
@@ -94,7 +106,7 @@ class FetchPlan:
     :param concurrency: how many pages are fetched at a time.
     """
 
-    parameters: ClassVar[tuple[str, ...]] = FETCH_PARAMETERS
+    parameters: ClassVar[ParameterNames] = ParameterNames()
 
     output_type: OutputType
     step: Step
@@ -116,7 +128,7 @@ class FetchPlan:
         """
         Read the parameters of the fetch operator.
 
-        :param given: a mapping with keys of :data:`FETCH_PARAMETERS`.
+        :param given: a mapping with keys of :func:`fetch_parameters`.
         :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
         :raises ConfigurationError: naming the parameter that is wrong.
         """
@@ -135,7 +147,7 @@ class FetchPlan:
             PollSchedule.parse({**_PATIENCE, **patience}),
             Step.parse(set_["locate"], "locate") if "locate" in set_ else None,
             Cleanup.parse(set_, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
-            Paging.parse(set_, step.request.names() if whole else None) if output_type is OutputType.PAGES else None,
+            _paging(set_, step.request.names() if whole else None) if output_type is OutputType.PAGES else None,
             ResultFormat.parse(set_.get("result_format")),
             Selection.parse_optional(set_.get("result_path"), "result_path"),
             _write_as(set_.get("write_as")),
@@ -192,13 +204,14 @@ class FetchPlan:
 
 def read_output_type(given: Mapping[str, Any]) -> OutputType:
     """
-    Say what kind of result the parameters of a fetch mean.
+    Return the kind of result that the parameters of a fetch mean.
 
-    :raises ConfigurationError: where there is no such kind.
+    :raises ConfigurationError: if there is no such kind.
     """
     named = given.get("output_type")
     if named is None:
-        return OutputType.PAGES if any(given.get(name) is not None for name in PAGING_PARAMETERS) else OutputType.RESULT
+        has_pages = any(given.get(name) is not None for name in ways_of_paging.paging_parameters())
+        return OutputType.PAGES if has_pages else OutputType.RESULT
     if named not in list(OutputType):
         raise ConfigurationError(f"output_type: {named!r} isn't one of {', '.join(OutputType)}")
     return OutputType(named)
@@ -206,20 +219,13 @@ def read_output_type(given: Mapping[str, Any]) -> OutputType:
 
 def page_variables(given: Mapping[str, Any], *, whole: bool = True) -> frozenset[str]:
     """
-    Give the variables that only the requests for pages have, by the way of paging.
+    Return the variables that only the requests for pages have.
 
-    :param whole: whether the way of paging is all there is, and no profile adds to it.
+    :param whole: whether the parameters are complete, so that no profile adds a way of paging.
     """
     if not whole:
-        return PAGE_VARIABLES
-    if read_output_type(given) is not OutputType.PAGES:
-        return frozenset()
-    limit = {"limit"} if given.get("page_size") is not None else set()
-    if given.get("cursor") is not None:
-        return frozenset({"cursor", *limit})
-    if given.get("next_page") is not None:
-        return frozenset(limit)
-    return frozenset({"page", "offset", *limit})
+        return ways_of_paging.all_page_variables()
+    return ways_of_paging.page_variables(given) if read_output_type(given) is OutputType.PAGES else frozenset()
 
 
 def check_destination(output_type: OutputType, destination: str | None, *, unpack: bool) -> None:
@@ -261,3 +267,7 @@ def _write_as(given: Any) -> WriteAs | None:
     if given is not None and given not in list(WriteAs):
         raise ConfigurationError(f"write_as: {given!r} isn't one of {', '.join(WriteAs)}")
     return None if given is None else WriteAs(given)
+
+
+def _paging(given: Mapping[str, Any], names: set[str] | None) -> Paging:
+    return ways_of_paging.choose_way(given).parse(given, names)

@@ -1,4 +1,4 @@
-"""What a profile may say."""
+"""The tables of a profile and their keys."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.connection.settings import EXTRA_KEYS
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.fetch.plan import FETCH_PARAMETERS
+from airflow_provider_asyncapi.core.fetch.plan import fetch_parameters
 from airflow_provider_asyncapi.core.former_names import find_former_name
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.submit.plan import SUBMIT_PARAMETERS
 from airflow_provider_asyncapi.core.wait.plan import WAIT_PARAMETERS
 
-#: table → the keys that it may have.
-TABLES: Mapping[str, frozenset[str]] = {
-    "connection": EXTRA_KEYS - {"profile"},
-    "submit": frozenset(SUBMIT_PARAMETERS) | {"job_url"},
-    "status": frozenset(WAIT_PARAMETERS) | {"job_url"},
-    "fetch": frozenset(FETCH_PARAMETERS),
-    "cancel": frozenset(REQUEST_PARAMETERS),
-}
+
+def profile_tables() -> Mapping[str, frozenset[str]]:
+    """Return the tables of a profile, and the keys that each may have."""
+    return {
+        "connection": EXTRA_KEYS - {"profile"},
+        "submit": frozenset(SUBMIT_PARAMETERS) | {"job_url"},
+        "status": frozenset(WAIT_PARAMETERS) | {"job_url"},
+        "fetch": frozenset(fetch_parameters()),
+        "cancel": frozenset(REQUEST_PARAMETERS),
+    }
 
 
 def check_profile(name: str, profile: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
@@ -29,18 +31,19 @@ def check_profile(name: str, profile: Mapping[str, Any]) -> Mapping[str, Mapping
 
     :raises ConfigurationError: on unknown ones.
     """
-    if problem := find_former_name(profile, TABLES):
+    tables = profile_tables()
+    if problem := find_former_name(profile, tables):
         raise ConfigurationError(f"profile {name!r}: {problem}")
     for table, content in profile.items():
         if table == "about":
             continue
-        if table not in TABLES or not isinstance(content, Mapping):
-            raise ConfigurationError(f"profile {name!r}: unknown table {table!r}; known are about, {', '.join(TABLES)}")
-        if problem := find_former_name(content, TABLES[table]):
+        if table not in tables or not isinstance(content, Mapping):
+            raise ConfigurationError(f"profile {name!r}: unknown table {table!r}; known are about, {', '.join(tables)}")
+        if problem := find_former_name(content, tables[table]):
             raise ConfigurationError(f"profile {name!r}: [{table}] {problem}")
-        if unknown := sorted(set(content) - TABLES[table]):
+        if unknown := sorted(set(content) - tables[table]):
             raise ConfigurationError(
                 f"profile {name!r}: unknown key {unknown[0]!r} in [{table}]; known are"
-                f" {', '.join(sorted(TABLES[table]))}"
+                f" {', '.join(sorted(tables[table]))}"
             )
-    return {table: profile.get(table, {}) for table in ("about", *TABLES)}
+    return {table: profile.get(table, {}) for table in ("about", *tables)}

@@ -14,7 +14,7 @@ from airflow_provider_asyncapi.connections import profiles
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core.connection.settings import EXTRA_KEYS
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.profiles.schema import TABLES
+from airflow_provider_asyncapi.core.profiles.schema import profile_tables
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
@@ -184,4 +184,4 @@ def test_each_table_may_have_what_its_task_takes() -> None:
         AsyncApiFetchOperator(task_id="c", job="j"),
     )
     for task in tasks:
-        assert set(task.plan_type.parameters) - TABLES[task.table] == set()
+        assert set(task.plan_type.parameters) - profile_tables()[task.table] == set()

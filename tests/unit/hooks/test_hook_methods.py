@@ -471,7 +471,7 @@ def test_each_method_has_an_asynchronous_twin_that_takes_the_same(name: str) -> 
 TYPED: list[tuple[Any, Any, Any]] = [
     (parameters.SubmitParameters, calls._SUBMIT, AsyncApiTriggerOperator),
     (parameters.WaitParameters, calls._WAIT, AsyncApiSensor),
-    (parameters.FetchParameters, fetch_result._PARAMETERS, AsyncApiFetchOperator),
+    (parameters.FetchParameters, fetch_result.known_parameters(), AsyncApiFetchOperator),
 ]
 #: What of an operator is a matter of tasks, or an argument of its own.
 NOT_TAKEN = {

@@ -157,7 +157,7 @@ def test_an_error_inside_of_a_page_is_no_end():
 
 
 def test_an_api_that_takes_no_notice_of_the_number_is_found_out():
-    with pytest.raises(ResultError, match=r"page 2: is the same as the page before, .* give pages or last_page"):
+    with pytest.raises(ResultError, match=r"page 2: is the same as the page before, .* set pages or last_page"):
         pages(page(1), page(1), **NUMBERED)
 
 

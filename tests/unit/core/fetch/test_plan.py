@@ -3,7 +3,7 @@ import contextlib
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.fetch.paging import Style
+from airflow_provider_asyncapi.core.fetch.paging.next_link import NextLink
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan, OutputType, check_destination, page_variables
 
 FAILED = {"selector": "rows[*].s", "in": "failed"}
@@ -42,7 +42,7 @@ def test_a_plan_may_say_everything():
 
 def test_paging_parameters_alone_mean_pages():
     plan = FetchPlan.parse({"endpoint": "/x", "next_page": "links.next"})
-    assert (plan.output_type, plan.paging.style) == (OutputType.PAGES, Style.NEXT_LINK)
+    assert (plan.output_type, type(plan.paging)) == (OutputType.PAGES, NextLink)
 
 
 def test_an_output_that_is_given_wins_over_paging_parameters_of_a_profile():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import UnsafeValueError
-from airflow_provider_asyncapi.core.fetch.paging import Paging
+from airflow_provider_asyncapi.core.fetch.paging.next_link import NextLink
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.http.urls import AmbiguousUrlError, resolve
 from airflow_provider_asyncapi.core.templates import render_url
@@ -45,7 +45,7 @@ def test_a_reference_in_which_readers_find_different_hosts_is_refused(reference,
 def test_the_error_says_where_the_reference_stands_and_what_is_wrong(reference, why):
     body = json.dumps({"next": reference}).encode()
     with pytest.raises(UnsafeValueError, match=rf"^next_page: '.*' is no URL: it {why}$"):
-        Paging.parse({"next_page": "next"}, None).next_pointer(Response(200, body=body, url=BASE), {})
+        NextLink.parse({"next_page": "next"}, None).next_pointer(Response(200, body=body, url=BASE), {})
     if why != "holds a control character":
         with pytest.raises(UnsafeValueError, match=rf"^endpoint .*: gives no URL, for it {why}; \{{url\}} holds '"):
             render_url("{url}", {"url": reference}, BASE)

@@ -3,9 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError, UnsafeValueError
-from airflow_provider_asyncapi.core.fetch.paging import Paging, Style, next_link
+from airflow_provider_asyncapi.core.fetch.paging.cursor import Cursor
+from airflow_provider_asyncapi.core.fetch.paging.next_link import NextLink, find_next_link
+from airflow_provider_asyncapi.core.fetch.paging.numbered import Numbered
+from airflow_provider_asyncapi.core.fetch.paging.registry import choose_way
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
-from airflow_provider_asyncapi.core.selectors.selection import Selection
 
 URL = "https://api.example.com/v1/rows?page=1"
 
@@ -14,24 +16,34 @@ def page(body=b"{}", **headers):
     return Response(200, Headers(headers.items()), body, URL)
 
 
+def parse(given, names=None):
+    return choose_way(given).parse(given, names)
+
+
 def pointer(response, **given):
-    return Paging.parse(given, None).next_pointer(response, {"id": "7"})
+    return parse(given).next_pointer(response, {"id": "7"})
+
+
+def numbers(variables, **given):
+    paging = parse(given)
+    count = paging.count(variables)
+    return None if count is None else [paging.position(index).number for index in range(count)]
 
 
 @pytest.mark.parametrize(
-    ("given", "names", "style"),
+    ("given", "names", "way"),
     [
-        ({}, {"page"}, Style.NUMBERED),
-        ({"pages": 3}, {"page", "limit"}, Style.NUMBERED),
-        ({"page_size": 10}, {"offset"}, Style.NUMBERED),
-        ({"pages": "{pages}", "page_size": 10}, {"offset"}, Style.NUMBERED),
-        ({"next_page": "links.next"}, set(), Style.NEXT_LINK),
-        ({"cursor": "next", "page_size": 10}, {"cursor"}, Style.CURSOR),
-        ({}, None, Style.NUMBERED),
+        ({}, {"page"}, Numbered),
+        ({"pages": 3}, {"page", "limit"}, Numbered),
+        ({"page_size": 10}, {"offset"}, Numbered),
+        ({"pages": "{pages}", "page_size": 10}, {"offset"}, Numbered),
+        ({"next_page": "links.next"}, set(), NextLink),
+        ({"cursor": "next", "page_size": 10}, {"cursor"}, Cursor),
+        ({}, None, Numbered),
     ],
 )
-def test_what_is_given_says_how_the_pages_are_found(given, names, style):
-    assert Paging.parse(given, names).style is style
+def test_what_is_given_says_how_the_pages_are_found(given, names, way):
+    assert type(parse(given, names)) is way
 
 
 @pytest.mark.parametrize(
@@ -39,8 +51,8 @@ def test_what_is_given_says_how_the_pages_are_found(given, names, style):
     [
         ({}, {"identifier"}, r"has to name \{page\} or \{offset\} .* for numbered pages"),
         ({"cursor": "next"}, {"page"}, r"has to name \{cursor\} .* for cursor pages"),
-        ({"pages": 2}, {"offset"}, r"page_size: is missing; where the pages are counted, \{offset\} is made of it"),
-        ({"pages": 2, "last_page": 2}, None, "pages and last_page: are different ways of paging; give one"),
+        ({"pages": 2}, {"offset"}, r"page_size: is missing; if the pages are counted, \{offset\} is computed from it"),
+        ({"pages": 2, "last_page": 2}, None, "pages and last_page: are different ways of paging; set only one"),
         ({"next_page": "n", "cursor": "c"}, None, "next_page and cursor: are different ways"),
         ({"first_page": -1}, None, "first_page: has to be a whole number of at least 0, not -1"),
         ({"page_step": 0}, None, "page_step: has to be a whole number of at least 1"),
@@ -50,16 +62,16 @@ def test_what_is_given_says_how_the_pages_are_found(given, names, style):
 )
 def test_what_can_not_be_meant_is_an_error(given, names, message):
     with pytest.raises(ConfigurationError, match=message):
-        Paging.parse(given, names)
+        parse(given, names)
 
 
 def test_a_malformed_pointer_is_an_error_that_names_the_parameter():
     with pytest.raises(SelectorError, match="next_page: malformed selector"):
-        Paging.parse({"next_page": "a[["}, None)
+        parse({"next_page": "a[["})
 
 
 @pytest.mark.parametrize(
-    ("given", "numbers"),
+    ("given", "expected"),
     [
         ({"pages": 3}, [1, 2, 3]),
         ({"pages": "{pages}"}, [1, 2, 3, 4]),
@@ -75,8 +87,8 @@ def test_a_malformed_pointer_is_an_error_that_names_the_parameter():
         ({}, None),
     ],
 )
-def test_known_pages_have_numbers(given, numbers):
-    assert Paging.parse(given, None).numbers({"pages": 4, "text": "2"}) == numbers
+def test_known_pages_have_numbers(given, expected):
+    assert numbers({"pages": 4, "text": "2"}, **given) == expected
 
 
 @pytest.mark.parametrize(
@@ -94,13 +106,13 @@ def test_known_pages_have_numbers(given, numbers):
 )
 def test_a_number_of_pages_has_to_be_one(pages, shown):
     with pytest.raises(ConfigurationError, match=f"pages: {shown}"):
-        Paging.parse({"pages": pages}, None).numbers({"null": None, "list": [1, 2]})
+        numbers({"null": None, "list": [1, 2]}, pages=pages)
 
 
 @pytest.mark.parametrize("given", [{"pages": 11}, {"last_page": 10, "first_page": 0}, {"pages": 10**30}])
 def test_too_many_pages_are_an_error(given):
     with pytest.raises(ConfigurationError, match=r"pages: \d+ pages are more than max_pages \(10\)"):
-        Paging.parse({**given, "max_pages": 10}, None).numbers({})
+        numbers({}, **given, max_pages=10)
 
 
 @pytest.mark.parametrize(
@@ -129,14 +141,14 @@ def test_a_page_without_a_link_header_is_the_last():
 
 @given(st.text(alphabet='<>;,="\\ relnxt', max_size=60))
 def test_no_link_header_is_too_odd(header):
-    assert next_link(header) is None or "<" in header
+    assert find_next_link(header) is None or "<" in header
 
 
 def test_a_quote_that_is_not_closed_takes_the_rest_of_a_link_header():
-    assert next_link('<a>; rel=next; title="b') == "a"
-    assert next_link('<a>; title="b, <c>; rel=next') is None
+    assert find_next_link('<a>; rel=next; title="b') == "a"
+    assert find_next_link('<a>; title="b, <c>; rel=next') is None
     # Looking at the rest once for each quote would take minutes.
-    assert next_link('<>"' + '<>\\"' * 100_000) is None
+    assert find_next_link('<>"' + '<>\\"' * 100_000) is None
 
 
 @pytest.mark.parametrize(
@@ -182,6 +194,5 @@ def test_a_page_that_can_not_be_read_is_an_error():
         pointer(page(b"<html>"), cursor="n")
 
 
-def test_numbered_pages_have_no_pointer():
-    assert pointer(page()) is None
-    assert Paging(Style.CURSOR, pointer=Selection.parse(["a", "n"], "c")).next_pointer(page(b'{"n": 1}'), {}) == 1
+def test_the_first_selector_that_finds_a_cursor_counts():
+    assert pointer(page(b'{"n": 1}'), cursor=["a", "n"]) == 1

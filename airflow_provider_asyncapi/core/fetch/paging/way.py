@@ -1,0 +1,250 @@
+"""What a way of paging declares: its parameters and variables, and how one page leads to the next."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultError
+from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
+from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.templates import Variables
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """
+    Which page a request asks for.
+
+    :param number: the number of the page.
+    :param variables: the variables that the request may name.
+    :param link: the URL of the page, if the API has given one; None for the request of the task.
+    """
+
+    number: int
+    variables: Mapping[str, JsonValue]
+    link: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """
+    One page.
+
+    :param name: for messages.
+    :param response: the answer.
+    :param rows: the selected rows.
+    :param is_no_data: whether a rule says that it has no rows.
+    """
+
+    name: str
+    response: Response
+    rows: list[JsonValue]
+    is_no_data: bool = False
+
+
+class Walk(ABC):
+    """
+    The state of one walk through pages of which each shows whether there is another.
+
+    :ivar position: the page to fetch next.
+    """
+
+    position: Position
+
+    def is_past_end(self, page: Page) -> bool:
+        """Return whether a page only shows that there are no more pages, and isn't part of the result."""
+        return False
+
+    @abstractmethod
+    def advance(self, page: Page, variables: Variables) -> bool:
+        """
+        Set the position of the page after this one; return whether there is one.
+
+        :param variables: the variables of the page's request.
+        :raises AsyncApiError: if the page can't lead to another one.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paging(ABC):
+    """
+    A way of paging with the values of its parameters.
+
+    :cvar name: its name in messages and in the reference.
+    :cvar summary: its line in the reference, in Markdown.
+    :cvar parameters: the parameters that only this way has; setting one chooses it.
+    :cvar variables: variables of which the request has to name one; none if the API gives whole URLs.
+    :cvar optional_variables: variables that the request for the first page may lack: a query parameter or a header that
+        is nothing but the variable is left out then.
+    :cvar may_end_with_404: whether a 404 after the first page means that there are no more pages.
+    :param first: the number of the first page.
+    :param step: the difference of the numbers of two pages.
+    :param size: rows of a full page; None if the task doesn't know.
+    :param limit: the largest number of pages.
+    :param total_rows: the selector of the number of all rows in each page.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    parameters: ClassVar[tuple[str, ...]]
+    variables: ClassVar[tuple[str, ...]] = ()
+    optional_variables: ClassVar[tuple[str, ...]] = ()
+    may_end_with_404: ClassVar[bool] = False
+
+    first: int = 1
+    step: int = 1
+    size: int | None = None
+    limit: int = 10_000
+    total_rows: Selection | None = None
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], names: set[str] | None) -> Self:
+        """
+        Parse the paging parameters.
+
+        :param names: the variables that the request names; None if a profile may still add to the request.
+        :raises ConfigurationError: naming the parameter that is wrong.
+        """
+        paging = cls(
+            first=whole_number(given, "first_page", 1, least=0),
+            step=whole_number(given, "page_step", 1, least=1),
+            size=whole_number(given, "page_size", None, least=1),
+            limit=whole_number(given, "max_pages", 10_000, least=1),
+            total_rows=Selection.parse_optional(given.get("total_rows"), "total_rows"),
+            **cls.parse_own(given),
+        )
+        if names is not None:
+            paging.check_names(names)
+        return paging
+
+    @classmethod
+    @abstractmethod
+    def parse_own(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Parse the parameters that only this way has, by the names of its fields.
+
+        :raises ConfigurationError: naming the parameter that is wrong.
+        """
+
+    def check_names(self, names: set[str]) -> None:
+        """
+        Check that the request names what tells one page from the next.
+
+        :raises ConfigurationError: if it doesn't.
+        """
+        if self.variables and not names.intersection(self.variables):
+            shown = " or ".join(f"{{{name}}}" for name in self.variables)
+            raise ConfigurationError(
+                f"output_type='pages': the request has to name {shown} (in endpoint, query_params or body) for"
+                f" {self.name} pages; or set next_page, the selector of the next page's link"
+            )
+
+    def count(self, variables: Variables) -> int | None:
+        """
+        Return the number of pages, if it is known beforehand; then they are fetched several at a time.
+
+        :raises ConfigurationError: if a parameter that should be a count is no whole number, or is too large.
+        """
+        return None
+
+    def has_more_after_inline(self, variables: Variables, endpoint_variable: str | None) -> bool:
+        """
+        Return whether there is another page after one that the job's answers held.
+
+        :param endpoint_variable: the variable that is the whole endpoint, if it is one.
+        """
+        return False
+
+    def position(self, index: int, offset: int = 0, link: str | None = None, **variables: JsonValue) -> Position:
+        """
+        Return the position of a page.
+
+        :param index: how many pages are before it.
+        :param offset: how many rows are before it.
+        """
+        number = self.first + index * self.step
+        size = {} if self.size is None else {"limit": self.size}
+        return Position(number, {"page": number, "offset": offset, **size, **variables}, link)
+
+    @abstractmethod
+    def walk(self, index: int) -> Walk:
+        """
+        Begin to walk through pages whose number isn't known.
+
+        :param index: how many pages there are already.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointerPaging(Paging):
+    """
+    A way in which each page names the next one.
+
+    Its one parameter is the selector of that name.
+    """
+
+    pointer: Selection
+
+    @classmethod
+    def parse_own(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Parse the selector."""
+        (name,) = cls.parameters
+        return {"pointer": Selection.parse(given[name], name)}
+
+    @abstractmethod
+    def next_pointer(self, response: Response, variables: Variables) -> JsonValue:
+        """
+        Return what a page names as the next one; None on the last page.
+
+        :raises ContentError: if the page can't be read.
+        """
+
+    @abstractmethod
+    def position_at(self, index: int, pointer: JsonValue) -> Position:
+        """Return the position of the page with this name."""
+
+    def find_pointer(self, response: Response, variables: Variables) -> tuple[str, JsonValue] | None:
+        """Return the selector that has found something, and what it has found; None if that is empty."""
+        found = self.pointer.find(response, variables)
+        return None if found is None or found[1] in (None, "", False, [], {}) else (found[0].text, found[1])
+
+    def walk(self, index: int) -> Walk:
+        """Begin with the request of the task."""
+        return _PointerWalk(self, index)
+
+
+class _PointerWalk(Walk):
+    def __init__(self, paging: PointerPaging, index: int) -> None:
+        self._paging = paging
+        self._index = index
+        self._seen: set[str] = set()
+        self.position = paging.position(index)
+
+    def advance(self, page: Page, variables: Variables) -> bool:
+        pointer = self._paging.next_pointer(page.response, variables)
+        if pointer is None:
+            return False
+        if as_text(pointer) in self._seen:
+            raise ResultError("names a next page that was there already, so the pages run in a circle")
+        self._seen.add(as_text(pointer))
+        self._index += 1
+        self.position = self._paging.position_at(self._index, pointer)
+        return True
+
+
+def whole_number(given: Mapping[str, Any], name: str, default: Any, *, least: int) -> Any:
+    """
+    Return the value of a parameter, or the default if it isn't set.
+
+    :raises ConfigurationError: if it is no whole number, or too small.
+    """
+    value = given.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigurationError(f"{name}: has to be a whole number of at least {least}, not {value!r}")
+    return value
