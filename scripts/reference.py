@@ -46,7 +46,8 @@ def render() -> str:
         triggers.AsyncApiJobTrigger,
     ]
     parts = [HEAD, *("\n".join(_described(each)) for each in described)]
-    parts += ["\n".join(_kinds()), "\n".join(_connection()), "\n".join(_profiles()), "\n".join(_exceptions(exceptions))]
+    parts += ["\n".join(_selectors()), "\n".join(_operators()), "\n".join(_kinds())]
+    parts += ["\n".join(_connection()), "\n".join(_profiles()), "\n".join(_exceptions(exceptions))]
     return "\n".join(parts)
 
 
@@ -75,6 +76,26 @@ def _default(parameters: Any, name: str) -> str:
         return "" if parameters[name].kind is inspect.Parameter.VAR_KEYWORD else "required"
     # What some say depends on Airflow's configuration.
     return "" if given is None or name in ("deferrable", "timeout") else f"`{given!r}`"
+
+
+def _selectors() -> Iterator[str]:
+    """Return the tables of the kinds of selectors and their suffixes, from the registries."""
+    from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS, SELECTOR_SUFFIXES
+
+    yield "## Selectors\n\n| written | finds |\n| --- | --- |"
+    for kind in (*SELECTOR_KINDS.values(), *SELECTOR_SUFFIXES.values()):
+        yield f"| {', '.join(f'`{_cell(each)}`' for each in kind.examples)} | {_cell(kind.summary)} |"
+    yield ""
+
+
+def _operators() -> Iterator[str]:
+    """Return the table of the operators of rules, from the registry."""
+    from airflow_provider_asyncapi.core.status.operators import OPERATORS
+
+    yield "## Operators of rules\n\n| operator | takes | holds if |\n| --- | --- | --- |"
+    for operator in OPERATORS.values():
+        yield f"| `{operator.name}` | {_cell(operator.takes)} | {_cell(operator.summary)} |"
+    yield ""
 
 
 def _kinds() -> Iterator[str]:

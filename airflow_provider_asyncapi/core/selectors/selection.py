@@ -1,58 +1,27 @@
-r"""
-Selectors: where a value is found in a response.
-
-=========================================  ==========================================================
-written                                    finds
-=========================================  ==========================================================
-``data.task.id``, ``$.jobs[0].state``      JSONPath in the JSON body (:mod:`~.jsonpath`)
-``xpath://uws:phase``                      XPath 1.0 in the XML body (:mod:`~.xpath`)
-``header:Location``                        a response header
-``status_code``                            the HTTP status code
-``response_url``                           the URL that answered, redirects followed
-``response_text``                          the whole body as text, without white space around it
-``data.payload.json:state``                JSONPath in a JSON document that stands in a string
-``header:Location regex:/jobs/(\w+)``      the part of the value found that a regular expression matches
-=========================================  ==========================================================
-"""
+"""Selectors: where a value is found in a response. Their kinds are in :mod:`~.kinds`."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError, UnsafeValueError
-from airflow_provider_asyncapi.core.http import documents
-from airflow_provider_asyncapi.core.http.messages import HEADER_NAME, Response
-from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_text, is_blank
-from airflow_provider_asyncapi.core.selectors import elements, jsonpath, xpath
+from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, is_blank
+from airflow_provider_asyncapi.core.selectors import elements
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
-from airflow_provider_asyncapi.core.selectors.jsonpath import Many
-from airflow_provider_asyncapi.core.selectors.patterns import Pattern, parse_pattern
+from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath, Many
+from airflow_provider_asyncapi.core.selectors.kinds import Suffixes, split_selector
+from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSyntax, Source
 
-STATUS_CODE = "status_code"
-RESPONSE_URL = "response_url"
-RESPONSE_TEXT = "response_text"
-_KEYWORDS = frozenset({STATUS_CODE, RESPONSE_URL, RESPONSE_TEXT})
-#: At the end of a path: what it finds is a list, however much it is.
-ALL_ITEMS = "[*]"
-_HEADER = "header:"
-_XPATH = "xpath:"
-#: `json:` begins the part that reads on inside a string, unless it stands in quotes or in a variable's name.
-_NESTED = re.compile(r"""\{[^{}\r\n]+\}|"[^"]*"|'[^']*'|(?P<json>[.\s]\s*json:\s*)""")
-#: `regex:` after a space begins a regular expression, likewise.
-_REGEX = re.compile(r"""\{[^{}\r\n]+\}|"[^"]*"|'[^']*'|(?P<regex>\s+regex:\s*)""")
 #: What may take a variable's place outside of quotes without changing what the selector means.
 _WORD = re.compile(r"[\w-]+")
 _QUOTES = re.compile(r"[\"'\\]")
-#: What stands before and after a variable that is a whole step of a JSONPath.
-_BEFORE_STEP, _AFTER_STEP = re.compile(r"(?:.*\.)?", re.DOTALL), re.compile(r"[.\[]|\s*$")
-#: What stands before a variable that may be a number in a JSONPath: an index, or what a filter compares with.
-_BEFORE_NUMBER = re.compile(r".*[\[:,=<>]\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +45,10 @@ class Selector:
         if not isinstance(text, str) or not text.strip():
             raise SelectorError(f"{where}: a selector has to be a string that isn't empty, not {text!r}")
         try:
-            parts, _ = _split(text.strip())
-            for position, part in enumerate(parts):
-                _check(templates.render_selector(part, _sample), inner=position > 0)
+            parts = split_selector(text.strip())
+            _check(parts.kind, _with_samples(parts.kind, parts.path))
+            for suffix, path in parts.suffixes:
+                _check(suffix, path if suffix.is_last else _with_samples(suffix, path))
         except SelectorError as error:
             raise SelectorError(f"{where}: malformed selector {text!r}: {error}") from None
         return cls(text.strip())
@@ -94,29 +64,42 @@ class Selector:
         :raises UnknownVariableError: where the selector names a variable that isn't known.
         :raises UnsafeValueError: where a variable's value would change what the selector means.
         """
-        parts, pattern = _split(self.text)
-        if "{" in self.text:
-            parts = tuple(self._rendered(part, variables) for part in parts)
-        values = self._read(parts, response, elements.as_text if parts[1:] or pattern else read_element)
-        found = [value for value in values if value is not None]
-        return found if pattern is None else _matched(pattern, found)
+        kind, path, suffixes = self._rendered_parts(variables)
+        return self._read(kind, path, suffixes, response, elements.as_text if suffixes else read_element)
 
-    def _read(self, parts: Sequence[str], response: Response, read_element: ReadElement) -> Iterable[JsonValue]:
-        outer, *inner = parts
+    def _read(
+        self, kind: SelectorKind, path: str, suffixes: Suffixes, response: Response, read_element: ReadElement
+    ) -> list[JsonValue]:
         try:
-            values = _find_outer(outer, response, read_element)
-            for path in inner:
-                documents_within = (_as_document(value, self.text, response.max_values) for value in values)
-                values = [
-                    found for each in documents_within for found in jsonpath.find(path, each, response.max_values)
-                ]
+            found = [value for value in kind.find(path, response, read_element) if value is not None]
+            if suffixes:
+                found = self._read_on(found, suffixes, response.max_values)
         except SelectorError as error:
             raise SelectorError(f"selector {self.text!r}: {error}") from None
-        return values
+        return found
 
-    def _rendered(self, part: str, variables: templates.Variables) -> str:
-        if "{" not in part:
-            return part
+    def _read_on(self, found: list[JsonValue], suffixes: Suffixes, max_values: int | None) -> list[JsonValue]:
+        try:
+            for suffix, path in suffixes:
+                values = (value for each in found for value in suffix.find(path, each, max_values))
+                found = [value for value in values if value is not None]
+        except ContentError as error:
+            raise error.with_message(f"selector {self.text!r}: {error}") from None
+        return found
+
+    def _rendered_parts(self, variables: templates.Variables) -> tuple[SelectorKind, str, Suffixes]:
+        kind, path, suffixes = split_selector(self.text)
+        if "{" in self.text:
+            path = self._rendered(kind, path, variables)
+            suffixes = tuple(
+                (suffix, text if suffix.is_last else self._rendered(suffix, text, variables))
+                for suffix, text in suffixes
+            )
+        return kind, path, suffixes
+
+    def _rendered(self, syntax: SelectorSyntax, path: str, variables: templates.Variables) -> str:
+        if "{" not in path:
+            return path
         where = f"selector {self.text!r}"
 
         def put(name: str, quoted: bool, before: str, after: str) -> str:
@@ -125,20 +108,21 @@ class Selector:
                 raise UnsafeValueError(f"{where}: the variable {{{name}}} holds quotes or backslashes")
             if quoted:
                 return text
-            if _is_step(before, after):
-                return f'"{text}"'
+            if (in_quotes := syntax.quote_variable(text, before, after)) is not None:
+                return in_quotes
             if not _WORD.fullmatch(text):
                 raise UnsafeValueError(
                     f"{where}: the variable {{{name}}} holds more than letters and digits; put it in quotes"
                 )
             return text
 
-        return templates.render_selector(part, put)
+        return templates.render_selector(path, put)
 
     def names(self) -> list[str]:
-        """Give the variables that it names; braces in a regular expression name none."""
-        parts, _ = _split(self.text)
-        return [name for part in parts for name in templates.variable_names(part)]
+        """Return the variables that it names; braces in a regular expression name none."""
+        parts = split_selector(self.text)
+        paths = [parts.path, *(path for suffix, path in parts.suffixes if not suffix.is_last)]
+        return [name for path in paths for name in templates.variable_names(path)]
 
     def value(
         self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.as_text
@@ -153,54 +137,41 @@ class Selector:
 
         :param least: what makes it one: that it takes each item of something, or also that it has a filter.
         """
-        if self.is_xpath and self.text.endswith(ALL_ITEMS):
-            return True
-        return any(jsonpath.finds_many(path) >= least for path in self._json_paths(variables))
+        kind, path, suffixes = self._rendered_parts(variables)
+        return kind.finds_many(path, least, is_whole=not suffixes) or any(
+            suffix.finds_many(path, least, is_whole=False) for suffix, path in suffixes
+        )
 
     def is_empty(self, response: Response, variables: templates.Variables) -> bool:
         """Return whether it finds nothing because what it takes the items of is there, and has none that match."""
-        if self.is_xpath:
-            # XML has no empty list: if each item of one is wanted, its items just aren't there.
-            return self.text.endswith(ALL_ITEMS)
-        paths = self._json_paths(variables)
-        parts, _ = _split(self.text)
-        before = [self._rendered(part, variables) for part in parts[:-1]]
-        documents = self._read(before, response, elements.as_text) if before else [response.json]
-        return any(
-            jsonpath.is_empty(paths[-1], _as_document(document, self.text, response.max_values) if before else document)
-            for document in documents
-        )
+        kind, path, suffixes = self._rendered_parts(variables)
+        nested = tuple((suffix, path) for suffix, path in suffixes if not suffix.is_last)
+        if not nested:
+            return kind.is_empty(path, response)
+        *before, (last, last_path) = nested
+        values = self._read(kind, path, tuple(before), response, elements.as_text)
+        return any(last.is_empty(last_path, value, response.max_values) for value in values)
 
-    def _json_paths(self, variables: templates.Variables) -> list[str]:
-        """Return the parts of it that are JSONPath."""
-        (outer, *inner), _ = _split(self.text)
-        is_json = outer not in _KEYWORDS and not outer.startswith((_HEADER, _XPATH))
-        return [self._rendered(part, variables) for part in ([outer] * is_json + inner)]
-
-    def item_path(self, variables: templates.Variables) -> jsonpath.ItemPath | None:
-        """Give the path into an array whose items can be read one by one, where the selector is one."""
-        parts, pattern = _split(self.text)
-        if pattern is not None or len(parts) > 1 or not self.needs_body or parts[0].startswith(_XPATH):
-            return None
-        text = self._rendered(parts[0], variables)
-        return None if text == RESPONSE_TEXT else jsonpath.split_at_array(text)
+    def item_path(self, variables: templates.Variables) -> ItemPath | None:
+        """Return the path into an array whose items can be read one by one; None if the selector isn't one."""
+        kind, path, suffixes = self._rendered_parts(variables)
+        return None if suffixes else kind.split_at_array(path)
 
     @property
-    def is_xpath(self) -> bool:
-        """Whether it looks into XML."""
-        return self.text.startswith(_XPATH)
+    def tests_status_code(self) -> bool:
+        """Whether it finds the status code, or something that follows from it alone."""
+        kind, _, suffixes = split_selector(self.text)
+        return kind.source is Source.STATUS_CODE and not suffixes
 
     @property
     def needs_body(self) -> bool:
         """Whether the body has to be read; status code, URL and headers are there without it."""
-        (outer, *_), _ = _split(self.text)
-        return outer not in (STATUS_CODE, RESPONSE_URL) and not outer.startswith(_HEADER)
+        return split_selector(self.text).kind.source is Source.BODY
 
     @property
     def reads_headers(self) -> bool:
         """Whether it looks at what stands beside status code and body: a header, or the URL that answered."""
-        (outer, *_), _ = _split(self.text)
-        return outer == RESPONSE_URL or outer.startswith(_HEADER)
+        return split_selector(self.text).kind.source is Source.HEADERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,89 +317,18 @@ def parse_captures(given: Any, where: str) -> dict[str, Selection]:
     return {name: Selection.parse(selector, f"{where}[{name!r}]") for name, selector in given.items()}
 
 
-@lru_cache(maxsize=1024)
-def _split(text: str) -> tuple[tuple[str, ...], Pattern | None]:
-    """
-    Take a selector apart.
+def _with_samples(syntax: SelectorSyntax, path: str) -> str:
+    """Return a path with samples in the place of its variables, since only its syntax matters."""
+    if "{" not in path:
+        return path
 
-    :return: what is read in the response and each path that reads on in a string found; what of it is kept.
-    :raises SelectorError: on a malformed regular expression.
-    """
-    pattern = None
-    for match in _REGEX.finditer(text):
-        if match["regex"]:
-            expression = text[match.end() :]
-            text = text[: match.start()]
-            pattern = parse_pattern(expression)
-            break
-    parts, start = [], 0
-    for match in _NESTED.finditer(text):
-        if match["json"]:
-            parts.append(text[start : match.start()])
-            start = match.end()
-    return (*parts, text[start:]), pattern
+    def put(_name: str, quoted: bool, before: str, after: str) -> str:
+        return "x" if quoted else syntax.sample_variable(before, after)
 
-
-def _matched(pattern: Pattern, values: Iterable[JsonValue]) -> list[JsonValue]:
-    """Give of each value what the pattern's first group matches, or all that matches where it has none."""
-    matches = (pattern.extract(as_text(value)) for value in values)
-    return [match for match in matches if match is not None]
-
-
-def _is_step(before: str, after: str) -> bool:
-    """Tell whether what stands there is a whole name in a JSONPath, so that in quotes it may hold anything."""
-    return (
-        not before.startswith((_XPATH, _HEADER))
-        and _BEFORE_STEP.fullmatch(before) is not None
-        and _AFTER_STEP.match(after) is not None
-    )
-
-
-def _sample(_name: str, quoted: bool, before: str, after: str) -> str:
-    """Give what may stand in a variable's place while only the syntax matters."""
-    if not quoted and _is_step(before, after):
-        return '"x"'
-    if not quoted and _BEFORE_NUMBER.fullmatch(before) and not before.startswith((_XPATH, _HEADER)):
-        return "1"
-    return "x"
+    return templates.render_selector(path, put)
 
 
 @lru_cache(maxsize=1024)
-def _check(text: str, *, inner: bool) -> None:
-    """Raise :class:`SelectorError` where a part of a selector without variables is malformed."""
-    if inner:
-        jsonpath.check(text)
-    elif text.startswith(_HEADER):
-        name = text.removeprefix(_HEADER).strip()
-        if not HEADER_NAME.fullmatch(name):
-            raise SelectorError(f"{name!r} can't be the name of a header")
-    elif text.startswith(_XPATH):
-        xpath.check(text.removeprefix(_XPATH))
-    elif text.startswith("/"):
-        raise SelectorError("this looks like XPath, which begins with 'xpath:'")
-    elif text not in _KEYWORDS:
-        jsonpath.check(text)
-
-
-def _find_outer(text: str, response: Response, read_element: ReadElement) -> Iterable[JsonValue]:
-    if text == STATUS_CODE:
-        return [response.status]
-    if text == RESPONSE_URL:
-        return [response.url]
-    if text == RESPONSE_TEXT:
-        return [response.text.strip()] if response.text.strip() else []
-    if text.startswith(_HEADER):
-        value = response.headers.get(text.removeprefix(_HEADER).strip())
-        return [] if value is None else [value]
-    if text.startswith(_XPATH):
-        return xpath.find(text.removeprefix(_XPATH), response.xml, read_element, response.max_values)
-    return jsonpath.find(text, response.json, response.max_values)
-
-
-def _as_document(value: JsonValue, selector: str, max_values: int | None) -> JsonValue:
-    if not isinstance(value, str):
-        return value
-    try:
-        return documents.parse_json(value.encode("utf-8", "replace"), "a string", max_values)
-    except ContentError as error:
-        raise ContentError(f"selector {selector!r}: the string that 'json:' reads on in: {error}") from None
+def _check(syntax: SelectorSyntax, path: str) -> None:
+    """Raise :class:`SelectorError` if a path without variables is malformed."""
+    syntax.check(path)

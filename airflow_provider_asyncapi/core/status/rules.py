@@ -14,22 +14,23 @@ A rule is plain data::
 The first rule that matches decides. On an error status (400 and above) rules that don't test ``status_code`` are asked
 too if they can read the answer, and find something in it that is no success; but not on the codes of
 :data:`NOT_ABOUT_THE_JOB`, whose body a gateway, a rate limiter or an authorization server has written. From 500 on only
-those are asked that look for a value by ``in`` or ``matches``: many a framework's own error page has an ``error``.
+rules that name the value they look for, by ``in`` or ``matches``, are asked: many a framework's own error page has an
+``error``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
 from airflow_provider_asyncapi.core.http import documents
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_number, as_text, comparable, is_scalar
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_list
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern
-from airflow_provider_asyncapi.core.selectors.selection import STATUS_CODE, Selection
+from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.status.operators import OPERATORS, Operator
 from airflow_provider_asyncapi.core.templates import Variables
 
 _ERROR_STATUS = 400
@@ -44,15 +45,15 @@ class Condition:
     One test of what a selector finds.
 
     :param selection: where the values are.
-    :param operator: a key of :data:`OPERATORS`.
-    :param operand: what to compare with.
+    :param operator: how the values are tested.
+    :param operand: what they are compared with.
     :param over: ``any`` or ``all`` of the values found have to pass; if none is found, only ``exists: False`` passes,
         and ``not_in`` doesn't either.
     :param ignore_case: compare strings without regard to case.
     """
 
     selection: Selection
-    operator: str
+    operator: Operator
     operand: Any
     over: str = "any"
     ignore_case: bool = False
@@ -74,17 +75,22 @@ class Condition:
                 f"{where}: has to have a selector and one of {', '.join(OPERATORS)}, and may have over"
                 f" ('any' or 'all'); it has {', '.join(map(repr, given)) or 'nothing'}"
             )
-        (operator,) = operators
+        operator = OPERATORS[operators[0]]
         over = given.get("over", "any")
         if over not in ("any", "all"):
             raise ConfigurationError(f"{where}: over has to be 'any' or 'all', not {over!r}")
-        operand = _OPERANDS[operator](given[operator], where, operator)
+        operand = operator.parse_operand(given[operator.name], f"{where}: {operator.name}")
         return cls(Selection.parse(given["selector"], where), operator, operand, over, ignore_case)
 
     @property
     def tests_status_code(self) -> bool:
         """Whether the HTTP status code is what is tested."""
-        return any(selector.text == STATUS_CODE for selector in self.selection.selectors)
+        return any(selector.tests_status_code for selector in self.selection.selectors)
+
+    @property
+    def needs_value(self) -> bool:
+        """Whether something has to be found for it to hold."""
+        return not (self.operator.tests_all_at_once and self.passes(None))
 
     def values(self, response: Response, variables: Variables) -> list[JsonValue]:
         """Give the values to test: what the selector finds, a list taken apart."""
@@ -92,12 +98,12 @@ class Condition:
 
     def passes(self, value: JsonValue) -> bool:
         """Tell whether one value passes."""
-        return OPERATORS[self.operator](value, self.operand, self.ignore_case)
+        return self.operator.passes(value, self.operand, self.ignore_case)
 
     def holds(self, response: Response, variables: Variables) -> bool:
         """Tell whether the response passes."""
-        if self.operator == "exists":
-            return _exists(self.selection.value(response, variables)) is self.operand
+        if self.operator.tests_all_at_once:
+            return self.passes(self.selection.value(response, variables))
         values = self.values(response, variables)
         return bool(values) and (all if self.over == "all" else any)(map(self.passes, values))
 
@@ -146,13 +152,13 @@ class Rule:
     @property
     def may_read_errors(self) -> bool:
         """Whether an error answer may match: not if that would be a success, or if nothing has to be found in it."""
-        finds = any(condition.operator != "exists" or condition.operand for condition in self.conditions)
-        return finds and self.outcome is not Outcome.SUCCESS
+        needs_value = any(condition.needs_value for condition in self.conditions)
+        return needs_value and self.outcome is not Outcome.SUCCESS
 
     @property
     def names_a_value(self) -> bool:
         """Whether it looks for a value that it names, which a framework's own error page hasn't got by chance."""
-        return any(condition.operator in ("in", "matches") for condition in self.conditions)
+        return any(condition.operator.names_a_value for condition in self.conditions)
 
     def matches(self, response: Response, variables: Variables) -> bool:
         """
@@ -210,81 +216,3 @@ def first_match(rules: tuple[Rule, ...], response: Response, variables: Variable
     if unreadable is not None:
         raise unreadable
     return None
-
-
-def _exists(value: JsonValue) -> bool:
-    """Tell whether there is something: an empty list, object or string (``userErrors: []``) is nothing."""
-    return value is not None and value not in ([], {}, "")
-
-
-def _in(value: JsonValue, operand: list[Any], ignore_case: bool) -> bool:
-    found = comparable(value, ignore_case=ignore_case)
-    return any(found == comparable(item, ignore_case=ignore_case) for item in operand)
-
-
-def _greater(value: JsonValue, operand: float, _ignore_case: bool) -> bool:
-    number = as_number(value)
-    return number is not None and number > operand
-
-
-def _less(value: JsonValue, operand: float, _ignore_case: bool) -> bool:
-    number = as_number(value)
-    return number is not None and number < operand
-
-
-def _matches(value: JsonValue, operand: str, ignore_case: bool) -> bool:
-    return parse_pattern(operand, ignore_case=ignore_case).matches(as_text(value))
-
-
-#: operator → test of (value, operand, ignore_case).
-OPERATORS: Mapping[str, Callable[[JsonValue, Any, bool], bool]] = {
-    "in": _in,
-    "not_in": lambda value, operand, ignore_case: not _in(value, operand, ignore_case),
-    "exists": lambda value, operand, _: _exists(value) is operand,
-    "gt": _greater,
-    "lt": _less,
-    "matches": _matches,
-}
-
-
-def _list_operand(given: Any, where: str, operator: str) -> list[Any]:
-    values = as_list(given)
-    if not values or not all(map(is_scalar, values)):
-        raise ConfigurationError(
-            f"{where}: {operator} needs a string, a number or a boolean, or a list of these, not {given!r};"
-            " null counts as nothing, which exists tests"
-        )
-    return values
-
-
-def _number_operand(given: Any, where: str, operator: str) -> float:
-    number = as_number(given)
-    if number is None:
-        raise ConfigurationError(f"{where}: {operator} needs a number, not {given!r}")
-    return number
-
-
-def _bool_operand(given: Any, where: str, operator: str) -> bool:
-    if not isinstance(given, bool):
-        raise ConfigurationError(f"{where}: {operator} has to be True or False, not {given!r}")
-    return given
-
-
-def _pattern_operand(given: Any, where: str, operator: str) -> str:
-    if not isinstance(given, str):
-        raise ConfigurationError(f"{where}: {operator} needs a regular expression, not {given!r}")
-    try:
-        parse_pattern(given)
-    except SelectorError as error:
-        raise ConfigurationError(f"{where}: {operator} needs a regular expression: {error}") from None
-    return given
-
-
-_OPERANDS: Mapping[str, Callable[[Any, str, str], Any]] = {
-    "in": _list_operand,
-    "not_in": _list_operand,
-    "exists": _bool_operand,
-    "gt": _number_operand,
-    "lt": _number_operand,
-    "matches": _pattern_operand,
-}

@@ -1,0 +1,260 @@
+r"""
+The kinds of selectors: how each is written, how it is checked when the DAG is parsed, and how it finds values.
+
+A selector begins with a *kind* (``xpath://job/phase``, ``status_code``; JSONPath has no prefix), which finds values in
+a response. Behind it may stand *suffixes* (``payload.json:state``, ``header:Location regex:/jobs/(\w+)``), which read
+on in the values found so far.
+
+To add one, write its class here and name it in :data:`SELECTOR_KINDS` or :data:`SELECTOR_SUFFIXES`. Another package
+calls ``SELECTOR_KINDS.register(…)``. Everything else, the reference included, is derived from these two registries.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias, TypeVar
+
+from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
+from airflow_provider_asyncapi.core.http import documents
+from airflow_provider_asyncapi.core.http.messages import HEADER_NAME, Response
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
+from airflow_provider_asyncapi.core.registry import Registry
+from airflow_provider_asyncapi.core.selectors import jsonpath, xpath
+from airflow_provider_asyncapi.core.selectors.elements import ReadElement
+from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath, Many
+from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern
+from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSuffix, SelectorSyntax, Source
+
+#: At the end of an XPath: what it finds is a list, however many values there are.
+ALL_ITEMS = "[*]"
+#: What stands before and after a variable that is a whole step of a JSONPath.
+_BEFORE_STEP, _AFTER_STEP = re.compile(r"(?:.*\.)?", re.DOTALL), re.compile(r"[.\[]|\s*$")
+#: What stands before a variable that may be a number in a JSONPath: an index, or what a filter compares with.
+_BEFORE_NUMBER = re.compile(r".*[\[:,=<>]\s*", re.DOTALL)
+#: What stands before a suffix, by whether it may follow a dot; and what is no suffix, whatever it holds: the name of a
+#: variable, and what stands in quotes.
+_BEFORE_SUFFIX = {True: r"[.\s]\s*", False: r"\s+"}
+_NO_SUFFIX_IN = (r"\{[^{}\r\n]+\}", '"[^"]*"', "'[^']*'")
+_LOOKS_LIKE_PREFIX = re.compile(r"[A-Za-z]\w*:")
+
+
+class _JsonPathSyntax(SelectorSyntax):
+    """Paths in JSONPath."""
+
+    def check(self, path: str) -> None:
+        jsonpath.check(path)
+
+    def sample_variable(self, before: str, after: str) -> str:
+        if _is_step(before, after):
+            return '"x"'
+        return "1" if _BEFORE_NUMBER.fullmatch(before) else "x"
+
+    def quote_variable(self, text: str, before: str, after: str) -> str | None:
+        return f'"{text}"' if _is_step(before, after) else None
+
+    def finds_many(self, path: str, least: Many, *, is_whole: bool) -> bool:
+        return jsonpath.finds_many(path) >= least
+
+
+def _is_step(before: str, after: str) -> bool:
+    """Return whether what stands there is a whole name in a JSONPath, so that in quotes it may hold anything."""
+    return _BEFORE_STEP.fullmatch(before) is not None and _AFTER_STEP.match(after) is not None
+
+
+class _JsonPath(_JsonPathSyntax, SelectorKind):
+    """The kind of all selectors that don't begin with the prefix of another kind."""
+
+    name = "jsonpath"
+    summary = "JSONPath in the JSON body"
+    examples = ("data.task.id", "$.jobs[0].state", '$.jobs[?(@.id == "7")].state')
+
+    def check(self, path: str) -> None:
+        if path.startswith("/"):
+            raise SelectorError("this looks like XPath, which begins with 'xpath:'")
+        try:
+            super().check(path)
+        except SelectorError as error:
+            if prefix := _LOOKS_LIKE_PREFIX.match(path):
+                known = ", ".join(kind.prefix for kind in SELECTOR_KINDS.values() if kind is not self)
+                raise SelectorError(
+                    f"no kind of selector begins with {prefix[0]!r}; known are {known}, and JSONPath without a prefix"
+                ) from error
+            raise
+
+    def find(self, path: str, response: Response, _read_element: ReadElement) -> Iterable[JsonValue]:
+        return jsonpath.find(path, response.json, response.max_values)
+
+    def is_empty(self, path: str, response: Response) -> bool:
+        return jsonpath.is_empty(path, response.json)
+
+    def split_at_array(self, path: str) -> ItemPath | None:
+        return jsonpath.split_at_array(path)
+
+
+class _XPath(SelectorKind):
+    name = "xpath"
+    summary = "XPath 1.0 in the XML body, with the prefixes that the answer declares"
+    examples = ("xpath://job/phase", "xpath://uws:result/@xlink:href")
+
+    def check(self, path: str) -> None:
+        xpath.check(path)
+
+    def find(self, path: str, response: Response, read_element: ReadElement) -> Iterable[JsonValue]:
+        return xpath.find(path, response.xml, read_element, response.max_values)
+
+    def finds_many(self, path: str, _least: Many, *, is_whole: bool) -> bool:
+        return is_whole and path.endswith(ALL_ITEMS)
+
+    def is_empty(self, path: str, _response: Response) -> bool:
+        # XML has no empty list: if each item of one is wanted, its items just aren't there.
+        return path.endswith(ALL_ITEMS)
+
+
+class _Header(SelectorKind):
+    name = "header"
+    summary = "a response header, in any case"
+    examples = ("header:Location",)
+    source = Source.HEADERS
+
+    def check(self, path: str) -> None:
+        if not HEADER_NAME.fullmatch(path.strip()):
+            raise SelectorError(f"{path.strip()!r} can't be the name of a header")
+
+    def find(self, path: str, response: Response, _read_element: ReadElement) -> Iterable[JsonValue]:
+        return (response.headers.get(path.strip()),)
+
+
+class _StatusCode(SelectorKind):
+    name = "status_code"
+    summary = "the HTTP status code"
+    examples = ("status_code",)
+    source = Source.STATUS_CODE
+    has_path = False
+
+    def find(self, _path: str, response: Response, _read_element: ReadElement) -> Iterable[JsonValue]:
+        return (response.status,)
+
+
+class _ResponseUrl(SelectorKind):
+    name = "response_url"
+    summary = "the URL that answered, redirects followed"
+    examples = ("response_url",)
+    source = Source.HEADERS
+    has_path = False
+
+    def find(self, _path: str, response: Response, _read_element: ReadElement) -> Iterable[JsonValue]:
+        return (response.url,)
+
+
+class _ResponseText(SelectorKind):
+    name = "response_text"
+    summary = "the whole body as text, without white space around it"
+    examples = ("response_text",)
+    has_path = False
+
+    def find(self, _path: str, response: Response, _read_element: ReadElement) -> Iterable[JsonValue]:
+        return (response.text.strip() or None,)
+
+
+class _NestedJson(_JsonPathSyntax, SelectorSuffix):
+    name = "json"
+    summary = "JSONPath in a JSON document that stands in a string"
+    examples = ("data.payload.json:state", "header:X-Info json:queue")
+    may_follow_dot = True
+
+    def find(self, path: str, value: JsonValue, max_values: int | None) -> Iterable[JsonValue]:
+        return jsonpath.find(path, self._parse(value, max_values), max_values)
+
+    def is_empty(self, path: str, value: JsonValue, max_values: int | None) -> bool:
+        return jsonpath.is_empty(path, self._parse(value, max_values))
+
+    def _parse(self, value: JsonValue, max_values: int | None) -> JsonValue:
+        if not isinstance(value, str):
+            return value
+        try:
+            return documents.parse_json(value.encode("utf-8", "replace"), "a string", max_values)
+        except ContentError as error:
+            raise ContentError(f"the string that 'json:' reads on in: {error}") from None
+
+
+class _Regex(SelectorSuffix):
+    name = "regex"
+    summary = "the part of the value found that a regular expression matches: its first group, or all of it"
+    examples = (r"header:Location regex:/jobs/(\w+)",)
+    is_last = True
+
+    def check(self, path: str) -> None:
+        parse_pattern(path)
+
+    def find(self, path: str, value: JsonValue, _max_values: int | None) -> Iterable[JsonValue]:
+        return (parse_pattern(path).extract(as_text(value)),)
+
+
+K = TypeVar("K", bound=SelectorSyntax)
+Suffixes: TypeAlias = tuple[tuple[SelectorSuffix, str], ...]
+
+
+class SelectorParts(NamedTuple):
+    """
+    A selector taken apart.
+
+    :param kind: finds values in a response.
+    :param path: what follows its prefix.
+    :param suffixes: what reads on in the values, each with its path.
+    """
+
+    kind: SelectorKind
+    path: str
+    suffixes: Suffixes
+
+
+@lru_cache(maxsize=1024)
+def split_selector(text: str) -> SelectorParts:
+    """Take a selector apart; what stands in quotes or in a variable's name begins no suffix."""
+    cuts: list[tuple[SelectorSuffix, int, int]] = []
+    for match in _find_suffixes().finditer(text):
+        if match.lastgroup:
+            suffix = SELECTOR_SUFFIXES[match.lastgroup]
+            cuts.append((suffix, match.start(), match.end()))
+            if suffix.is_last:
+                break
+    ends = [start for _, start, _ in cuts[1:]] + [len(text)]
+    suffixes = tuple((suffix, text[begin:end].lstrip()) for (suffix, _, begin), end in zip(cuts, ends, strict=False))
+    outer = text[: cuts[0][1]] if cuts else text
+    name, colon, path = outer.partition(":")
+    kind = SELECTOR_KINDS.get(name, DEFAULT_KIND)
+    if kind is DEFAULT_KIND or kind.has_path != bool(colon):
+        return SelectorParts(DEFAULT_KIND, outer, suffixes)
+    return SelectorParts(kind, path, suffixes)
+
+
+@lru_cache(maxsize=1)
+def _find_suffixes() -> re.Pattern[str]:
+    """Return the expression that finds where suffixes begin: a group of the name of each."""
+    begins = (
+        f"(?P<{each.name}>{_BEFORE_SUFFIX[each.may_follow_dot]}{each.name}:)" for each in SELECTOR_SUFFIXES.values()
+    )
+    return re.compile("|".join([*_NO_SUFFIX_IN, *begins]))
+
+
+class _SelectorRegistry(Registry[K]):
+    """The kinds of a part of selectors; selectors are taken apart anew when kinds are added or removed."""
+
+    def __setitem__(self, name: str, kind: K) -> None:
+        super().__setitem__(name, kind)
+        split_selector.cache_clear()
+        _find_suffixes.cache_clear()
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        split_selector.cache_clear()
+        _find_suffixes.cache_clear()
+
+
+DEFAULT_KIND = _JsonPath()
+SELECTOR_KINDS = _SelectorRegistry[SelectorKind](
+    "selector", (DEFAULT_KIND, _XPath(), _Header(), _StatusCode(), _ResponseText(), _ResponseUrl())
+)
+SELECTOR_SUFFIXES = _SelectorRegistry[SelectorSuffix]("suffix of a selector", (_NestedJson(), _Regex()))

@@ -1,0 +1,132 @@
+"""
+The operators of rules: what each takes, how that is checked when the DAG is parsed, and how it tests a value.
+
+To add one, write an :class:`Operator` and name it in :data:`OPERATORS`; other packages call ``OPERATORS.register(…)``.
+Everything else, the reference included, is derived from this registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_asyncapi.core.errors import ConfigurationError, SelectorError
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_number, as_text, comparable, is_scalar
+from airflow_provider_asyncapi.core.registry import Registry
+from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """
+    An operator of a rule.
+
+    :param name: the key of a rule that holds the operand.
+    :param takes: the operand, for the reference: "a number".
+    :param summary: what passes, for the reference.
+    :param parse_operand: makes an operand of what the author has given, or raises a :class:`ConfigurationError` whose
+        message begins with its second argument: the rule and the operator.
+    :param passes: returns whether a value passes, from the value, the operand and whether case is ignored.
+    :param tests_all_at_once: whether it tests what a selector finds as a whole, None if that is nothing; otherwise each
+        value is tested by itself, and at least one has to be found.
+    :param names_a_value: whether it looks for a value that the author names, which a framework's own error page hasn't
+        got by chance: only these are asked about answers from 500 on.
+    """
+
+    name: str
+    takes: str
+    summary: str
+    parse_operand: Callable[[Any, str], Any]
+    passes: Callable[[JsonValue, Any, bool], bool]
+    tests_all_at_once: bool = False
+    names_a_value: bool = False
+
+
+def _parse_values(given: Any, where: str) -> list[Any]:
+    values = as_list(given)
+    if not values or not all(map(is_scalar, values)):
+        raise ConfigurationError(
+            f"{where} needs a string, a number or a boolean, or a list of these, not {given!r};"
+            " null counts as nothing, which exists tests"
+        )
+    return values
+
+
+def _parse_number(given: Any, where: str) -> float:
+    number = as_number(given)
+    if number is None:
+        raise ConfigurationError(f"{where} needs a number, not {given!r}")
+    return number
+
+
+def _parse_bool(given: Any, where: str) -> bool:
+    if not isinstance(given, bool):
+        raise ConfigurationError(f"{where} has to be True or False, not {given!r}")
+    return given
+
+
+def _parse_regex(given: Any, where: str) -> str:
+    if not isinstance(given, str):
+        raise ConfigurationError(f"{where} needs a regular expression, not {given!r}")
+    try:
+        parse_pattern(given)
+    except SelectorError as error:
+        raise ConfigurationError(f"{where} needs a regular expression: {error}") from None
+    return given
+
+
+def _is_in(value: JsonValue, operand: list[Any], ignore_case: bool) -> bool:
+    found = comparable(value, ignore_case=ignore_case)
+    return any(found == comparable(item, ignore_case=ignore_case) for item in operand)
+
+
+def _is_not_in(value: JsonValue, operand: list[Any], ignore_case: bool) -> bool:
+    return not _is_in(value, operand, ignore_case)
+
+
+def _exists(value: JsonValue, operand: bool, _ignore_case: bool) -> bool:
+    """Return whether there is something, if there has to be: an empty list, object or string is nothing."""
+    return (value is not None and value not in ([], {}, "")) is operand
+
+
+def _is_greater(value: JsonValue, operand: float, _ignore_case: bool) -> bool:
+    number = as_number(value)
+    return number is not None and number > operand
+
+
+def _is_less(value: JsonValue, operand: float, _ignore_case: bool) -> bool:
+    number = as_number(value)
+    return number is not None and number < operand
+
+
+def _matches(value: JsonValue, operand: str, ignore_case: bool) -> bool:
+    return parse_pattern(operand, ignore_case=ignore_case).matches(as_text(value))
+
+
+_VALUES = "a string, a number or a boolean, or a list of these"
+OPERATORS: Registry[Operator] = Registry(
+    "operator of a rule",
+    (
+        Operator("in", _VALUES, "the value is one of these", _parse_values, _is_in, names_a_value=True),
+        Operator("not_in", _VALUES, "the value is none of these", _parse_values, _is_not_in),
+        Operator(
+            "exists",
+            "`True` or `False`",
+            "there is a value, or there is none; an empty list, object or string is none",
+            _parse_bool,
+            _exists,
+            tests_all_at_once=True,
+        ),
+        Operator("gt", "a number", "the value is a number greater than this", _parse_number, _is_greater),
+        Operator("lt", "a number", "the value is a number less than this", _parse_number, _is_less),
+        Operator(
+            "matches",
+            "a regular expression",
+            "it matches somewhere in the value",
+            _parse_regex,
+            _matches,
+            names_a_value=True,
+        ),
+    ),
+)
