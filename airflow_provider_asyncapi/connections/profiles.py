@@ -39,6 +39,7 @@ def _load(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
     # A DAG file without profiles needn\'t pay for what reads them.
     import tomllib
 
+    from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds
     from airflow_provider_asyncapi.core.profiles.schema import check_profile
 
     known = set()
@@ -46,9 +47,12 @@ def _load(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
         for file in directory.iterdir():
             if file.name == f"{name}.toml":
                 try:
-                    return check_profile(name, tomllib.loads(file.read_text(encoding="utf-8")))
+                    profile = tomllib.loads(file.read_text(encoding="utf-8"))
                 except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
                     raise ConfigurationError(f"profile {name!r}: isn't TOML: {error}") from None
+                defaults = profile.get("connection")
+                auth_kinds = find_auth_kinds(defaults if isinstance(defaults, Mapping) else {})
+                return check_profile(name, profile, auth_kinds)
             if file.name.endswith(".toml"):
                 known.add(file.name.removesuffix(".toml"))
     raise ConfigurationError(f"profile: there is none named {name!r}; known are {', '.join(sorted(known))}")

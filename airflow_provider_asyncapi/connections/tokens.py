@@ -24,12 +24,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from airflow_provider_asyncapi.core.auth.kinds import Token
+from airflow_provider_asyncapi.core.auth.tokens import Token
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
-    from airflow_provider_asyncapi.core.auth.kinds import Lock
+    from airflow_provider_asyncapi.core.auth.tokens import Lock
 
 log = logging.getLogger(__name__)
 

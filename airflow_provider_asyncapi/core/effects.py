@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 from airflow_provider_asyncapi.core.json_values import displayable
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.auth.kinds import Token
+    from airflow_provider_asyncapi.core.auth.tokens import Token
     from airflow_provider_asyncapi.core.http.messages import Request, Response
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.submit.submission import Submission
@@ -108,7 +108,7 @@ class Sleep:
 @dataclass(frozen=True, slots=True)
 class Authorize:
     """
-    Get a valid token; the result is the :class:`~.kinds.Token`. Flows that need one at the same time share one login.
+    Get a valid token; the result is the :class:`~.tokens.Token`. Flows that need one at the same time share one login.
 
     :param rejected: the token that the API has just refused, if any.
     :param until: as for :class:`Send`.

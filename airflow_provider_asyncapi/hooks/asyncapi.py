@@ -26,11 +26,12 @@ from airflow_provider_asyncapi.core.templates import strings_in
 from airflow_provider_asyncapi.exceptions import to_airflow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Connection
 
+    from airflow_provider_asyncapi.core.connection.fields import ConnectionField
     from airflow_provider_asyncapi.core.connection.settings import Api
     from airflow_provider_asyncapi.core.effects import Flow, Notification
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -377,15 +378,20 @@ def make_api(connection: Connection, extra: Mapping[str, Any] | None = None, *, 
     :param mask: whether Airflow is told what to mask in logs; that takes a call that can't be made in the triggerer.
     :raises ConfigurationError: where a field is missing or can't be meant.
     """
+    from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds
     from airflow_provider_asyncapi.connections.tokens import HostTokens
-    from airflow_provider_asyncapi.core.auth.kinds import AUTH_FIELDS
+    from airflow_provider_asyncapi.core.auth.registry import auth_fields, connection_fields
     from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 
     extra = _extra(connection) if extra is None else dict(extra)
     defaults = load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}
+    auth_kinds = find_auth_kinds({**defaults, **extra})
     if extra.get("auth") not in (None, "", defaults.get("auth")):
-        # Another kind of authentication than the profile's has no use for what that one needs.
-        defaults = {name: value for name, value in defaults.items() if name not in AUTH_FIELDS}
+        # Another kind of authentication than the profile's has no use for the fields that only that one reads.
+        kind = auth_kinds.get(extra["auth"])
+        own = {field.name for field in kind.fields} if kind else set()
+        unused = auth_fields(auth_kinds).keys() - own
+        defaults = {name: value for name, value in defaults.items() if name not in unused}
     fields = {
         **defaults,
         # The connection form stores an empty field as null or "": that isn't an answer.
@@ -396,10 +402,10 @@ def make_api(connection: Connection, extra: Mapping[str, Any] | None = None, *, 
         "login": connection.login,
         "password": connection.password,
     }
-    settings = ConnectionSettings.parse(fields)
+    settings = ConnectionSettings.parse(fields, auth_kinds)
     if mask:
-        _mask(fields)
-    shares = settings.auth.login is not None and settings.shares_tokens
+        _mask(fields, connection_fields(auth_kinds).values())
+    shares = settings.auth.login is not None and settings.auth.shares_tokens
     tokens = HostTokens(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
     return Api.of(settings, clock=time.time, rng=random.random, tokens=tokens)
 
@@ -421,18 +427,16 @@ def _extra(connection: Connection) -> dict[str, Any]:
     return extra
 
 
-def _mask(fields: Mapping[str, Any]) -> None:
+def _mask(fields: Mapping[str, Any], declared: Iterable[ConnectionField]) -> None:
     """Have Airflow mask, in all logs of this task, what the connection's secret fields hold."""
     from airflow.sdk.log import mask_secret
 
-    from airflow_provider_asyncapi.core.auth.kinds import mapping
     from airflow_provider_asyncapi.core.callbacks.calls import callback_secrets
+    from airflow_provider_asyncapi.core.connection.fields import secret_values
 
     secrets: list[Any] = [
         fields.get("password"),
-        fields.get("proxy"),
-        mapping(fields, "secrets"),
-        mapping(fields, "secret_headers"),
+        *secret_values(fields, declared),
         callback_secrets(fields.get("callback_secret")),
     ]
     # Airflow warns of shorter ones, and doesn't mask them.

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiohttp
 from yarl import URL
 
-from airflow_provider_asyncapi.core.auth.kinds import Token
 from airflow_provider_asyncapi.core.auth.login import Keyring, authorize_in_turn
+from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.effects import (
     Authorize,

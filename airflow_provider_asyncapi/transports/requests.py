@@ -16,8 +16,8 @@ import requests
 import urllib3
 from urllib3.exceptions import EmptyPoolError, NewConnectionError
 
-from airflow_provider_asyncapi.core.auth.kinds import Token
 from airflow_provider_asyncapi.core.auth.login import Keyring, authorize_in_turn
+from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import (
     Authorize,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeGuard
 
-from airflow_provider_asyncapi.core.auth.kinds import Lock, Login, Token
+from airflow_provider_asyncapi.core.auth.tokens import Lock, Login, Token
 from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, RunBlocking, Send, Sleep

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_asyncapi.core.auth.kinds import mapping
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
+from airflow_provider_asyncapi.core.connection.fields import read_mapping
 from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError
 from airflow_provider_asyncapi.core.http.documents import parse_form
@@ -87,7 +87,7 @@ class CallbackSettings:
         :raises ConfigurationError: naming what is wrong; no secret is shown.
         """
         where = "connection: callback"
-        given = mapping(fields, "callback")
+        given = read_mapping(fields, "callback")
         unknown = [name for name in given if name not in _KEYS]
         if unknown:
             raise ConfigurationError(f"{where}: unknown key {unknown[0]!r}; it has {', '.join(_KEYS)}")

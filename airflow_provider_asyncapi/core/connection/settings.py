@@ -9,8 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from airflow_provider_asyncapi.core.auth.kinds import AUTH_FIELDS, AUTH_KINDS, Auth, TokenStore, items, mapping
+from airflow_provider_asyncapi.core.auth.base import Auth, ConstantAuth
+from airflow_provider_asyncapi.core.auth.none import NoAuth
+from airflow_provider_asyncapi.core.auth.registry import (
+    AUTH_KINDS,
+    AuthKinds,
+    check_unused_fields,
+    connection_fields,
+)
+from airflow_provider_asyncapi.core.auth.tokens import TokenStore
 from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
+from airflow_provider_asyncapi.core.connection.fields import check_texts, read_list, read_mapping, secret_values
+from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.http.hosts import OtherHosts, is_link_local, is_listed, parse_hosts
 from airflow_provider_asyncapi.core.http.messages import DEFAULT_PORTS, Request, header_field, origin
@@ -19,59 +29,9 @@ from airflow_provider_asyncapi.core.json_values import JsonValue, as_number, as_
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.templates import CONNECTION, render_body, strings_in
 
-#: The keys that a connection's extra may have, and what each is for. The connection form shows the same.
-EXTRA_KEYS = frozenset(
-    {
-        "auth",
-        "key_name",
-        "key_in",
-        "oauth2_url",
-        "oauth2_method",
-        "scope",
-        "oauth2_params",
-        "client_auth",
-        "login_request",
-        "login_selector",
-        "login_header",
-        "login_format",
-        "login_expiry",
-        "login_lifetime",
-        "login_capture",
-        "login_cache",
-        "refresh_request",
-        "refresh_codes",
-        "refresh_when",
-        "headers",
-        "secret_headers",
-        "variables",
-        "secrets",
-        "verify",
-        "ca_cert",
-        "client_cert",
-        "client_key",
-        "proxy",
-        "connect_timeout",
-        "read_timeout",
-        "connections_per_host",
-        "requests_per_second",
-        "trusted_hosts",
-        "other_hosts",
-        "allowed_hosts",
-        "profile",
-        "test_endpoint",
-        "callback",
-        "callback_secret",
-    }
-)
-_OWN_FIELDS = ("host", "port", "schema", "login", "password")
-_TEXT_FIELDS = (
-    *("host", "schema", "login", "password", "auth", "key_name", "key_in", "oauth2_url", "oauth2_method"),
-    *("scope", "client_auth"),
-    *("login_header", "login_format", "login_cache", "ca_cert", "client_cert", "client_key", "proxy", "profile"),
-    *("test_endpoint", "other_hosts"),
-)
 #: Headers of a connection that hold no secret.
 _PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
+_TEXT_COLUMNS = ("host", "schema", "login", "password")
 _HOST = re.compile(r"[^\s/\\]+")
 
 
@@ -82,7 +42,7 @@ class ConnectionSettings:
 
     :param base_url: what endpoints extend; with a slash at its end if the connection's host has one after a path.
     :param auth: how requests are authenticated.
-    :param shares_tokens: whether the processes of one host share what a login gives.
+    :param auth_secrets: what the secret fields of its kind hold.
     :param headers: sent with each request to the API's own hosts.
     :param variables: what requests may name as ``{connection.<name>}``, login and password among them.
     :param confidential: the names of those that only the API and trusted hosts may see: all but what stands in the
@@ -107,8 +67,8 @@ class ConnectionSettings:
     """
 
     base_url: str
-    auth: Auth = field(default_factory=Auth)
-    shares_tokens: bool = True
+    auth: Auth = field(default_factory=NoAuth)
+    auth_secrets: frozenset[str] = field(default=frozenset(), repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
     confidential: frozenset[str] = frozenset()
@@ -131,43 +91,43 @@ class ConnectionSettings:
     callback: CallbackSettings = field(default_factory=CallbackSettings)
 
     @classmethod
-    def parse(cls, fields: Mapping[str, Any]) -> ConnectionSettings:
+    def parse(cls, fields: Mapping[str, Any], auth_kinds: AuthKinds = AUTH_KINDS) -> ConnectionSettings:
         """
         Read the fields of a connection.
 
         :param fields: ``host``, ``port``, ``schema``, ``login``, ``password``, and the keys of the extra beside them.
+        :param auth_kinds: the kinds of authentication.
         :raises ConfigurationError: naming the field that is missing or wrong; no secret is shown.
         """
-        unknown = [name for name in fields if name not in EXTRA_KEYS and name not in _OWN_FIELDS]
+        known = connection_fields(auth_kinds)
+        unknown = [name for name in fields if name not in known and name not in CONNECTION_COLUMNS]
         if unknown:
             raise ConfigurationError(
-                f"connection: unknown key {unknown[0]!r} in extra; known are {', '.join(sorted(EXTRA_KEYS))}."
+                f"connection: unknown key {unknown[0]!r} in extra; known are {', '.join(sorted(known))}."
                 " Headers belong under 'headers' or 'secret_headers', own values under 'variables' or 'secrets'"
             )
-        for name in _TEXT_FIELDS:
-            if fields.get(name) is not None and not isinstance(fields[name], str):
-                raise ConfigurationError(f"connection: {name} has to be text, not {type(fields[name]).__name__}")
-        kind = fields.get("auth") or ("basic" if fields.get("login") else "none")
-        if kind not in AUTH_KINDS:
-            raise ConfigurationError(f"connection: auth {kind!r} isn't one of {', '.join(AUTH_KINDS)}")
-        if kind == "none" and fields.get("password"):
+        check_texts(fields, (*_TEXT_COLUMNS, *(name for name, each in known.items() if each.type == "text")))
+        name = fields.get("auth") or ("basic" if fields.get("login") else "none")
+        kind = auth_kinds.get(name)
+        if kind is None:
+            raise ConfigurationError(f"connection: auth {name!r} isn't one of {', '.join(auth_kinds)}")
+        if kind is NoAuth and fields.get("password"):
             raise ConfigurationError(
                 "connection: there is a password, but no auth that would use it; set auth to one of"
-                f" {', '.join(name for name in AUTH_KINDS if name != 'none')}"
+                f" {', '.join(name for name, each in auth_kinds.items() if each is not NoAuth)}"
             )
         if fields.get("client_key") and not fields.get("client_cert"):
             raise ConfigurationError("connection: client_key needs client_cert, the certificate that it belongs to")
-        _refuse_unused(fields, kind)
+        check_unused_fields(fields, kind, auth_kinds)
         own = {name: fields[name] for name in ("login", "password") if fields.get(name)}
         given = {**own, **_both(fields, "variables", "secrets")}
         variables = {f"{CONNECTION}{name}": value for name, value in given.items()}
-        auth = AUTH_KINDS[kind](fields)
-        if fields.get("refresh_when") and auth.login is None:
-            raise ConfigurationError("connection: refresh_when needs auth 'oauth2' or 'login', which get a token")
-        for name, value in auth.headers.items():
-            header_field(name, value, "connection: auth")
-        trusted_hosts = parse_hosts(items(fields, "trusted_hosts"), "trusted_hosts")
-        allowed_hosts = parse_hosts(items(fields, "allowed_hosts"), "allowed_hosts", wildcards=True)
+        auth = kind.parse(fields)
+        if isinstance(auth, ConstantAuth):
+            for header, value in auth.headers.items():
+                header_field(header, value, "connection: auth")
+        trusted_hosts = parse_hosts(read_list(fields, "trusted_hosts"), "trusted_hosts")
+        allowed_hosts = parse_hosts(read_list(fields, "allowed_hosts"), "allowed_hosts", wildcards=True)
         other_hosts = OtherHosts.parse(fields.get("other_hosts"))
         if other_hosts is OtherHosts.NONE and (trusted_hosts or allowed_hosts):
             raise ConfigurationError(
@@ -176,8 +136,8 @@ class ConnectionSettings:
         return cls(
             base_url=_base_url(fields),
             auth=auth,
-            shares_tokens=_shares_tokens(fields),
-            headers=_headers(fields, auth, kind),
+            auth_secrets=frozenset(strings_in(list(secret_values(fields, kind.fields)))),
+            headers=_headers(fields, auth),
             variables=variables,
             confidential=frozenset(variables) - _shown_variables(fields),
             shown=_shown(fields),
@@ -239,9 +199,7 @@ class ConnectionSettings:
         found |= {
             text for name, value in self.variables.items() if name != "connection.login" for text in strings_in(value)
         }
-        credentials = [text for text in self.auth.headers.values() if "{token}" not in text]
-        # Behind the scheme ("Basic …") as well, for that is what servers repeat in their messages.
-        found |= {text.rpartition(" ")[2] for text in credentials} | set(credentials) | set(self.auth.params.values())
+        found |= {*self.auth.secrets(), *self.auth_secrets}
         if self.proxy and (password := urlsplit(self.proxy).password):
             found |= {password, unquote(password)}
         return found | set(self.callback.secrets)
@@ -265,6 +223,7 @@ class Api:
     :param clock: gives seconds since the epoch.
     :param rng: gives numbers in [0, 1).
     :param tokens: where processes find each other's tokens; None where each logs in for itself.
+    :param auth_memory: what the kind of authentication keeps between requests.
     """
 
     settings: ConnectionSettings
@@ -272,6 +231,7 @@ class Api:
     clock: Callable[[], float]
     rng: Callable[[], float]
     tokens: TokenStore | None = None
+    auth_memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -324,36 +284,27 @@ class Api:
 
 def _both(fields: Mapping[str, Any], shown: str, secret: str) -> dict[str, Any]:
     """Read two objects as one: Airflow's API and pages show the first, and mask the second, for its name says so."""
-    plain, masked = mapping(fields, shown), mapping(fields, secret)
+    plain, masked = read_mapping(fields, shown), read_mapping(fields, secret)
     if twice := {name.lower() for name in plain} & {name.lower() for name in masked}:
         raise ConfigurationError(f"connection: {min(twice)!r} is in both {shown} and {secret}; it can be in one")
     return plain | masked
 
 
-def _headers(fields: Mapping[str, Any], auth: Auth, kind: str) -> dict[str, str]:
+def _headers(fields: Mapping[str, Any], auth: Auth) -> dict[str, str]:
     headers = dict(
         header_field(name, as_text(value), "connection: headers")
         for name, value in _both(fields, "headers", "secret_headers").items()
     )
-    if twice := {name.lower() for name in auth.headers} & {name.lower() for name in headers}:
+    if twice := {name.lower() for name in auth.header_names} & {name.lower() for name in headers}:
         raise ConfigurationError(
-            f"connection: the header {min(twice)!r} is in headers or secret_headers, and auth {kind!r} sends it too;"
-            " take it out, or set auth to 'none'"
+            f"connection: the header {min(twice)!r} is in headers or secret_headers, and auth {auth.kind!r} sends it"
+            " too; take it out, or set auth to 'none'"
         )
     return headers
 
 
-def _refuse_unused(fields: Mapping[str, Any], kind: str) -> None:
-    """Refuse the fields of another kind of authentication, which nothing would read."""
-    for name, kind_of_name in AUTH_FIELDS.items():
-        if kind != kind_of_name and fields.get(name) not in (None, "", {}, []):
-            raise ConfigurationError(
-                f"connection: {name} is for auth {kind_of_name!r}, and auth is {kind!r}; set auth, or take {name} out"
-            )
-
-
 def _shown(fields: Mapping[str, Any]) -> frozenset[str]:
-    plain = {**mapping(fields, "headers"), **mapping(fields, "variables")}
+    plain = {**read_mapping(fields, "headers"), **read_mapping(fields, "variables")}
     return frozenset(strings_in([value for name, value in plain.items() if not is_sensitive_name(name)]))
 
 
@@ -394,13 +345,6 @@ def _base_url(fields: Mapping[str, Any]) -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}{path}"
 
 
-def _shares_tokens(fields: Mapping[str, Any]) -> bool:
-    among = fields.get("login_cache") or "host"
-    if among not in ("host", "process"):
-        raise ConfigurationError(f"connection: login_cache has to be 'host' or 'process', not {among!r}")
-    return bool(among == "host")
-
-
 def _proxy(value: Any) -> str | None:
     if not value:
         return None
@@ -417,7 +361,7 @@ def _proxy(value: Any) -> str | None:
 
 def _shown_variables(fields: Mapping[str, Any]) -> frozenset[str]:
     """Return the names of the variables that anybody may see."""
-    return frozenset(f"{CONNECTION}{name}" for name in mapping(fields, "variables") if not is_sensitive_name(name))
+    return frozenset(f"{CONNECTION}{name}" for name in read_mapping(fields, "variables") if not is_sensitive_name(name))
 
 
 def _login_hosts(auth: Auth, variables: Mapping[str, JsonValue]) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_asyncapi.core.connection.settings import EXTRA_KEYS
+from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, AuthKinds, extra_keys
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.plan import fetch_parameters
 from airflow_provider_asyncapi.core.former_names import find_former_name
@@ -14,10 +14,10 @@ from airflow_provider_asyncapi.core.submit.plan import SUBMIT_PARAMETERS
 from airflow_provider_asyncapi.core.wait.plan import WAIT_PARAMETERS
 
 
-def profile_tables() -> Mapping[str, frozenset[str]]:
+def profile_tables(auth_kinds: AuthKinds = AUTH_KINDS) -> Mapping[str, frozenset[str]]:
     """Return the tables of a profile, and the keys that each may have."""
     return {
-        "connection": EXTRA_KEYS - {"profile"},
+        "connection": extra_keys(auth_kinds) - {"profile"},
         "submit": frozenset(SUBMIT_PARAMETERS) | {"job_url"},
         "status": frozenset(WAIT_PARAMETERS) | {"job_url"},
         "fetch": frozenset(fetch_parameters()),
@@ -25,13 +25,17 @@ def profile_tables() -> Mapping[str, frozenset[str]]:
     }
 
 
-def check_profile(name: str, profile: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+def check_profile(
+    name: str, profile: Mapping[str, Any], auth_kinds: AuthKinds = AUTH_KINDS
+) -> Mapping[str, Mapping[str, Any]]:
     """
     Check the tables and keys of a profile.
 
-    :raises ConfigurationError: on unknown ones.
+    :param auth_kinds: the kinds of authentication that its connection may have.
+    :return: the profile, with an empty table in place of each that is missing.
+    :raises ConfigurationError: on an unknown table or key.
     """
-    tables = profile_tables()
+    tables = profile_tables(auth_kinds)
     if problem := find_former_name(profile, tables):
         raise ConfigurationError(f"profile {name!r}: {problem}")
     for table, content in profile.items():

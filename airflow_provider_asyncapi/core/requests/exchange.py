@@ -6,11 +6,11 @@ import dataclasses
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from airflow_provider_asyncapi.core.auth.kinds import Token
-from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
+from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Polled, Send, Sink, Sleep
 from airflow_provider_asyncapi.core.errors import (
@@ -28,8 +28,9 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.http import urls
 from airflow_provider_asyncapi.core.http.downloads import Download
 from airflow_provider_asyncapi.core.http.messages import Request, Response, origin
-from airflow_provider_asyncapi.core.http.redaction import holds_any, is_sensitive_name, shown_url
+from airflow_provider_asyncapi.core.http.redaction import shown_url
 from airflow_provider_asyncapi.core.json_values import displayable
+from airflow_provider_asyncapi.core.requests.authorizer import RequestAuthorizer, run_auth_flow
 from airflow_provider_asyncapi.core.requests.error_messages import error_message
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule, retry_after
 from airflow_provider_asyncapi.core.selectors.selection import Selection
@@ -79,58 +80,6 @@ def reads_error(rules: tuple[Rule, ...], response: Response, variables: Variable
     return any(not rule.tests_status_code and rule.matches(response, variables) for rule in rules)
 
 
-@dataclass(slots=True)
-class Envelope:
-    """
-    Puts the connection's headers and credentials on a request.
-
-    The last one is kept: a wait sends the same request again and again, and sealing it costs more than judging its
-    answer.
-
-    :param api: the connection.
-    """
-
-    api: Api
-    _request: Request | None = None
-    _token: Token | None = None
-    _trusted: bool = False
-    _sealed: Request | None = None
-
-    def needs_token(self, request: Request) -> bool:
-        """
-        Tell whether a token has to be asked for before the request can be sealed.
-
-        :raises UnsafeValueError: if it goes to a host where the connection lets nothing go.
-        """
-        if self._request is not request:
-            self.api.settings.check_host(request)
-            self._request, self._sealed = request, None
-            self._trusted = self.api.settings.trusts(request.url)
-            if not self._trusted:
-                _check_no_secrets(self.api, request)
-        return self._trusted and self.api.settings.auth.login is not None
-
-    def is_good_at(self, moment: float) -> bool:
-        """Tell whether what was sealed may still be sent then, in seconds since the epoch."""
-        return self._token is None or self._token.is_fresh(moment)
-
-    def seal(self, request: Request, token: Token | None) -> Request:
-        """
-        Give the request as it may be sent: to another origin without anything secret.
-
-        :param request: the one that :meth:`needs_token` was asked about.
-        """
-        if self._sealed is None or self._token is not token:
-            settings = self.api.settings
-            if self._trusted:
-                self._sealed = settings.auth.apply(add_connection_headers(request, settings), token)
-            else:
-                shown = dataclasses.replace(request, headers=_without_secrets(self.api, request))
-                self._sealed = shown.with_default_headers()
-            self._token = token
-        return self._sealed
-
-
 def send(
     api: Api,
     request: Request,
@@ -141,7 +90,7 @@ def send(
     can_wait: bool = False,
     skip_if_unchanged: Callable[[Response], Polled | None] | None = None,
     repeatable: bool = True,
-    envelope: Envelope | None = None,
+    authorizer: RequestAuthorizer | None = None,
 ) -> Flow[Response]:
     """
     Send a request with the connection's credentials, and follow redirects.
@@ -151,12 +100,12 @@ def send(
     :param can_wait: as for :class:`~..effects.Send`.
     :param skip_if_unchanged: as for :class:`~..effects.Send`.
     :param repeatable: whether doing it twice does no harm.
-    :param envelope: what the same request was sent in before, if it was.
+    :param authorizer: what authorized the same request before, if it was sent before.
     :return: the last answer, whatever its status code.
     :raises TransportError: where there was none.
     :raises RedirectError: on a redirect that isn't followed.
     """
-    envelope = envelope or Envelope(api)
+    authorizer = authorizer or RequestAuthorizer(api)
     rejected: Token | None = None
     visited: list[tuple[str, str]] = []
     sets_cookies = False
@@ -171,17 +120,20 @@ def send(
     while True:
         token = None
         try:
-            if envelope.needs_token(request):
+            if authorizer.needs_token(request):
                 token = yield Authorize(rejected)
-            sealed = envelope.seal(request, token)
-            # Where one was redirected, the next poll begins with what was asked at first.
-            counted = None if visited else skip_if_unchanged if rejected is None else skip_if_unchanged_after_renewal
-            response: Response = yield Send(sealed, sink, limit, can_wait, counted, repeatable)
+            authorized = authorizer.authorize(request, token)
+            if authorizer.is_constant:
+                # If the request was redirected, the next poll begins with the original one.
+                skip = None if visited else skip_if_unchanged if rejected is None else skip_if_unchanged_after_renewal
+                response: Response = yield Send(authorized, sink, limit, can_wait, skip, repeatable)
+            else:
+                # The next poll needs other credentials: the driver can't send the same request again.
+                make_send = partial(Send, sink=sink, limit=limit, can_wait=can_wait, repeatable=repeatable)
+                response = yield from run_auth_flow(api, authorized, token, make_send)
         except TransportError as error:
             # What was redirected has reached a server, whatever became of the rest.
-            error.sent = error.sent or bool(visited)
-            if error.method is None:
-                about(error, request)
+            _complete(error, request, was_redirected=bool(visited))
             raise
         # Credentials in the query aren't for the handle, nor for messages.
         response.url, response.method = request.url, request.method
@@ -204,6 +156,13 @@ def send(
             raise about(_endless_redirect(request, visited, sets_cookies=sets_cookies), request, response)
 
 
+def _complete(error: TransportError, request: Request, *, was_redirected: bool) -> None:
+    """Set what an error holds about the request that it happened to, unless it is about another one."""
+    error.sent = error.sent or was_redirected
+    if error.method is None:
+        about(error, request)
+
+
 def _endless_redirect(request: Request, visited: list[tuple[str, str]], *, sets_cookies: bool) -> RedirectError:
     """Return the error about redirects that lead nowhere."""
     endless = f"{request}: redirected {len(visited)} times without an end, from {shown_url(visited[0][1])} on"
@@ -221,27 +180,6 @@ def _check_token(api: Api, request: Request, response: Response, *, is_refused: 
         said = said_in(api, response)
         problem = f"{request} answered {response.status}, and by refresh_when the token isn't accepted: {said}"
         raise about(AuthenticationError(f"{problem} (after the token was renewed)"), request, response, said)
-
-
-def _check_no_secrets(api: Api, request: Request) -> None:
-    """
-    Check that a request to a host that may not see the credentials holds none that was rendered into it.
-
-    :raises UnsafeValueError: if its URL or body holds one.
-    """
-    sent = f"{request.url}\n{(request.body or b'').decode(errors='replace')}"
-    if holds_any(sent, api.settings.secrets() - api.settings.shown):
-        raise UnsafeValueError(
-            f"{request}: not sent, for its URL or body holds a secret of the connection, and another host gets no"
-            " credentials; list the host in the connection's trusted_hosts if it may see them, or leave the secret out"
-        )
-
-
-def _without_secrets(api: Api, request: Request) -> tuple[tuple[str, str], ...]:
-    """Give the headers that another origin may see: none named like a secret, none that holds one."""
-    return tuple(
-        (name, value) for name, value in request.headers if not is_sensitive_name(name) and api.redact(value) == value
-    )
 
 
 def _redirected(api: Api, request: Request, response: Response) -> Request:

@@ -28,8 +28,8 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.storable import to_storable_status
 from airflow_provider_asyncapi.core.json_values import as_text, is_blank
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.requests.authorizer import RequestAuthorizer
 from airflow_provider_asyncapi.core.requests.exchange import (
-    Envelope,
     RetryBudget,
     about,
     as_unusable,
@@ -142,7 +142,7 @@ class _Poll:
     :param polls: how many have been made.
     :param scope: all that selectors may name.
     :param request: the request.
-    :param envelope: what it is sent in.
+    :param authorizer: puts the credentials on it.
     :param answer: status code and fingerprint of the last answer that the job is running.
     :param said: what that meant.
     """
@@ -154,7 +154,7 @@ class _Poll:
     polls: int
     scope: Variables
     request: Request
-    envelope: Envelope
+    authorizer: RequestAuthorizer
     answer: tuple[int, bytes] | None = None
     said: Verdict | None = None
 
@@ -163,7 +163,7 @@ class _Poll:
         """Render the status request of a job."""
         scope = api.variables(handle.scope())
         request = api.request(plan.request, scope, reference_base=handle.urls.get("submit"))
-        return cls(api, plan, state, handle, polls, scope, request, Envelope(api))
+        return cls(api, plan, state, handle, polls, scope, request, RequestAuthorizer(api))
 
     def renewed(self, handle: JobHandle) -> _Poll:
         """Give the poll that fits the job as it is known now."""
@@ -211,7 +211,7 @@ class _Poll:
         now = self.api.clock()
         # Two of them, for the next poll, too, takes a moment.
         soon = now + 2 * pause
-        if _is_last(self.plan, self.state, self.polls + 1, soon) or not self.envelope.is_good_at(soon):
+        if _is_last(self.plan, self.state, self.polls + 1, soon) or not self.authorizer.is_valid_at(soon):
             return None
         self.polls += 1
         return Polled(self.handle, self.polls, 0, changed=False, at=now, pause=pause, delay=response.delay)
@@ -276,7 +276,12 @@ def _answered(
             return request, Part(answers.response, None), _absent(api, plan.batch, request, job)
     stop = poll.is_answer if plan.policy.rules else None
     response = yield from send(
-        api, poll.request, stop=stop, can_wait=True, skip_if_unchanged=poll.skip_if_unchanged, envelope=poll.envelope
+        api,
+        poll.request,
+        stop=stop,
+        can_wait=True,
+        skip_if_unchanged=poll.skip_if_unchanged,
+        authorizer=poll.authorizer,
     )
     return poll.request, response, None
 

@@ -20,7 +20,7 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_provider_asyncapi.connections.tokens import HostTokens
-from airflow_provider_asyncapi.core.auth.kinds import Token
+from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, make_api
@@ -336,7 +336,7 @@ def test_the_test_button_logs_in_whatever_is_stored(api, connect):
 
 
 def test_login_cache_is_one_of_two(connect):
-    connect(extra={"login_cache": "disk"})
+    connect(password="pw", extra={**LOGIN, "login_cache": "disk"})
     works, said = AsyncApiHook().test_connection()
     assert not works
     assert said == "connection: login_cache has to be 'host' or 'process', not 'disk'"

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from airflow_provider_asyncapi.core.auth.kinds import Token
 from airflow_provider_asyncapi.core.auth.login import Keyring, authorize, authorize_in_turn, log_in
+from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
     MissingValueError,

@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.connection.settings import EXTRA_KEYS, Api, ConnectionSettings
+from airflow_provider_asyncapi.core.auth.registry import extra_keys
+from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.http.messages import Request
 
 SECRET = "geheimnis"
+LOGIN = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
 
 
 def parse(**fields):
@@ -102,7 +104,7 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ({"host": 7}, "connection: host has to be text, not int"),
         ({"port": "web"}, "port has to be a number from 1 to 65535, not 'web'"),
         ({"port": 70000}, "port has to be a number from 1 to 65535, not 70000"),
-        ({"login_cache": "disk"}, "login_cache has to be 'host' or 'process', not 'disk'"),
+        ({**LOGIN, "login_cache": "disk"}, "login_cache has to be 'host' or 'process', not 'disk'"),
         ({"host": "h:8080", "port": 9}, "host has the port 8080, and the field port has 9; leave one out, or make"),
         (
             {"auth": "bearer", "password": SECRET, "headers": {"authorization": "x"}},
@@ -116,7 +118,7 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ({"oauth2_url": "/token"}, "oauth2_url is for auth 'oauth2', and auth is 'none'; set auth, or take oauth2_url"),
         (
             {"refresh_when": {"selector": "a", "in": 1}},
-            "refresh_when needs auth 'oauth2' or 'login'",
+            "refresh_when is for auth 'oauth2' or 'login', and auth is",
         ),
         ({"login": "u", "login_request": {"endpoint": "/x"}}, "login_request is for auth 'login', and auth is 'basic'"),
         ({"headers": {"X-K": "a"}, "secret_headers": {"x-k": SECRET}}, "'x-k' is in both headers and secret_headers"),
@@ -313,7 +315,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
     max_leaves=5,
 )
-NAMES = st.sampled_from([*sorted(EXTRA_KEYS), "host", "port", "schema", "login", "password"])
+NAMES = st.sampled_from([*sorted(extra_keys()), "host", "port", "schema", "login", "password"])
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=8))

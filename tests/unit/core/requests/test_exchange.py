@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.auth.kinds import Token
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -19,7 +18,6 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.requests.exchange import (
-    Envelope,
     RetryBudget,
     persist,
     rejection,
@@ -457,22 +455,3 @@ def test_an_unreadable_body_ends_with_its_own_message():
     budget = RetryBudget(SCHEDULE, errors=2)
     with pytest.raises(ContentError, match="got an HTML page"):
         budget.wait(make_api(), ContentError("got an HTML page"), answer({}))
-
-
-def test_a_request_that_is_sent_again_is_sealed_once():
-    envelope, request = Envelope(make_api(auth="bearer", password="planted-pw")), Request("GET", f"{BASE}/jobs/7")
-    assert not envelope.needs_token(request)
-    first = envelope.seal(request, None)
-    assert not envelope.needs_token(request)
-    assert envelope.seal(request, None) is first
-    assert dict(first.headers)["Authorization"] == "Bearer planted-pw"
-
-
-def test_another_token_or_another_request_is_sealed_anew():
-    envelope, request = Envelope(make_api(**LOGIN)), Request("GET", f"{BASE}/jobs/7")
-    assert envelope.needs_token(request)
-    sealed = [dict(envelope.seal(request, Token(value)).headers)["Authorization"] for value in ("one", "two")]
-    assert sealed == ["Bearer one", "Bearer two"]
-    elsewhere = Request("GET", "https://elsewhere.example.com/")
-    assert not envelope.needs_token(elsewhere)
-    assert envelope.seal(elsewhere, None).headers == ()

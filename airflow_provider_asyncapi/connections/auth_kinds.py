@@ -1,0 +1,60 @@
+"""
+The kinds of authentication that are installed: those that are shipped, and those of other packages.
+
+A package declares an entry point of the group ``airflow_provider_asyncapi.auth``, whose name is that of the kind, and
+whose object is a subclass of :class:`~.core.auth.base.Auth`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, AuthKinds, check_kind, extra_keys
+from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+ENTRY_POINTS = "airflow_provider_asyncapi.auth"
+_SHIPPED_KEYS = extra_keys() | set(CONNECTION_COLUMNS)
+
+
+def installed_auth_kinds() -> AuthKinds:
+    """Return all kinds by name; one that can't be used is left out, with a line in the log."""
+    return _load_kinds()[0]
+
+
+def find_auth_kinds(values: Mapping[str, Any]) -> AuthKinds:
+    """
+    Return the kinds that are needed to read a connection or its defaults in a profile.
+
+    Other packages are looked at only if the connection has something that isn't shipped.
+
+    :raises ConfigurationError: if the connection names a kind that can't be used.
+    """
+    name = values.get("auth")
+    if (name in AUTH_KINDS or not name) and _SHIPPED_KEYS.issuperset(values):
+        return AUTH_KINDS
+    kinds, problems = _load_kinds()
+    if isinstance(name, str) and name in problems:
+        raise ConfigurationError(f"connection: {problems[name]}")
+    return kinds
+
+
+@lru_cache(maxsize=1)
+def _load_kinds() -> tuple[AuthKinds, Mapping[str, str]]:
+    """Return the installed kinds by name, and what is wrong with those that can't be used."""
+    from importlib.metadata import entry_points
+
+    kinds, problems = dict(AUTH_KINDS), {}
+    for entry_point in entry_points(group=ENTRY_POINTS):
+        name = entry_point.name
+        try:
+            kinds[name] = check_kind(name, entry_point.load())
+        except Exception as error:  # noqa: BLE001 - another package's module may raise anything
+            problems[name] = f"auth {name!r}: the entry point {entry_point.value!r} can't be used: {error!r}"
+            log.warning("%s", problems[name])
+    return kinds, problems

@@ -1,0 +1,24 @@
+"""A bearer token (RFC 6750)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from airflow_provider_asyncapi.core.auth.base import ConstantAuth
+from airflow_provider_asyncapi.core.connection.fields import require_fields
+
+
+@dataclass(frozen=True)
+class BearerAuth(ConstantAuth):
+    """A token in the header Authorization."""
+
+    kind: ClassVar[str] = "bearer"
+    help: ClassVar[str] = "the password is the token"
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Read a connection."""
+        require_fields(values, cls.kind, password="the token")  # noqa: S106 - what the field holds
+        return cls({"Authorization": f"Bearer {values['password']}"})

@@ -1,0 +1,128 @@
+"""A token that any request gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from airflow_provider_asyncapi.core.auth.base import REFRESH_CODES, TOKEN_FIELDS, TokenAuth, parse_token_fields
+from airflow_provider_asyncapi.core.auth.basic import basic_header
+from airflow_provider_asyncapi.core.auth.tokens import Login
+from airflow_provider_asyncapi.core.connection.fields import ConnectionField, read_list, read_mapping, require_fields
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.json_values import as_number
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
+
+
+@dataclass(frozen=True)
+class LoginRequestAuth(TokenAuth):
+    """A token that a request of the connection gives."""
+
+    kind: ClassVar[str] = "login"
+    help: ClassVar[str] = "a request gives a token"
+    fields: ClassVar[tuple[ConnectionField, ...]] = (
+        ConnectionField(
+            "login_request",
+            "Login: request",
+            'The request that gives a token, e.g. {"endpoint": "/login", "json": {"user": "{connection.login}",'
+            ' "password": "{connection.password}"}}. It may name the connection\'s Secrets and Variables too.',
+            "json",
+        ),
+        ConnectionField(
+            "login_selector", "Login: token selector", "Where the response holds the token, e.g. data.token.", "list"
+        ),
+        ConnectionField(
+            "login_header", "Login: header", "The header that the token is sent in. Default: Authorization."
+        ),
+        ConnectionField(
+            "login_format",
+            "Login: format",
+            "Content of that header. Default: Bearer {token} for Authorization, {token} for other headers.",
+        ),
+        ConnectionField(
+            "login_expiry",
+            "Login: expiry selector",
+            "Where the response says when the token expires, e.g. expires_in: seconds, a moment, or an ISO date.",
+            "list",
+        ),
+        ConnectionField(
+            "login_lifetime", "Login: lifetime", "Lifetime of a token in seconds if the response doesn't say.", "number"
+        ),
+        ConnectionField(
+            "refresh_codes",
+            "Login: refresh codes",
+            "Status codes that mean that the token isn't valid any more. Default: 401, 403.",
+            "list",
+        ),
+        ConnectionField(
+            "login_capture",
+            "Login: capture",
+            'What the refresh request needs of the response, e.g. {"refresh": "refresh_token"}.',
+            "json",
+        ),
+        ConnectionField(
+            "refresh_request",
+            "Login: refresh request",
+            'The request that renews a token, e.g. {"endpoint": "/refresh", "json": {"token": "{refresh}"}}.'
+            " Default: the login request.",
+            "json",
+        ),
+        *TOKEN_FIELDS,
+    )
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Read a connection."""
+        # Declaring a kind is cheap: what reads it is imported with the first connection of that kind.
+        from airflow_provider_asyncapi.core.selectors.selection import Selection, parse_captures
+
+        require_fields(
+            values, cls.kind, login_request="the request as JSON", login_selector="the selector of the token"
+        )
+        given = values.get("login_lifetime")
+        lifetime = None if given in (None, "") else as_number(given)
+        if given not in (None, "") and (lifetime is None or lifetime <= 0):
+            raise ConfigurationError(f"connection: login_lifetime has to be a number of seconds above 0, not {given!r}")
+        login = Login(
+            request=_parse_request(values, "login_request"),
+            token=Selection.parse(values["login_selector"], "connection: login_selector"),
+            refresh=_parse_request(values, "refresh_request") if values.get("refresh_request") else None,
+            expiry=Selection.parse_optional(values.get("login_expiry") or None, "connection: login_expiry"),
+            lifetime=lifetime,
+            captures=parse_captures(read_mapping(values, "login_capture"), "connection: login_capture"),
+        )
+        codes = [as_number(code) for code in read_list(values, "refresh_codes")] or list(REFRESH_CODES)
+        if not all(code in range(400, 500) for code in codes):
+            raise ConfigurationError(
+                "connection: refresh_codes has to be a list of status codes from 400 to 499,"
+                f" not {values['refresh_codes']!r}"
+            )
+        template = values.get("login_format") or ("Bearer {token}" if not values.get("login_header") else "{token}")
+        if "{token}" not in template:
+            raise ConfigurationError(f"connection: login_format has to hold {{token}}; it is {template!r}")
+        return cls(
+            {values.get("login_header") or "Authorization": template},
+            login=login,
+            refresh_codes=frozenset(int(code) for code in codes if code),
+            **parse_token_fields(values),
+        )
+
+
+def _parse_request(values: Mapping[str, Any], name: str) -> RequestTemplate:
+    from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
+
+    given = read_mapping(values, name)
+    if not given.get("endpoint"):
+        raise ConfigurationError(
+            f"connection: {name} needs an endpoint, beside method, headers and a body as the API asks"
+        )
+    how = given.pop("auth", None)
+    if how not in (None, "basic"):
+        raise ConfigurationError(f"connection: {name}: auth can only be 'basic', not {how!r}")
+    if how == "basic":
+        header = basic_header(values, f"the user name that the {name} sends")
+        given["headers"] = {**(given.get("headers") or {}), **header}
+    return RequestTemplate.parse(given, f"connection: {name}")

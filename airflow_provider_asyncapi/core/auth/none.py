@@ -1,0 +1,22 @@
+"""No authentication."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from airflow_provider_asyncapi.core.auth.base import ConstantAuth
+
+
+@dataclass(frozen=True)
+class NoAuth(ConstantAuth):
+    """Requests without credentials."""
+
+    kind: ClassVar[str] = "none"
+    help: ClassVar[str] = "no credentials"
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:  # noqa: ARG003 - there is nothing to read
+        """Read a connection."""
+        return cls()

@@ -1,0 +1,33 @@
+import pytest
+
+from airflow_provider_asyncapi.core.connection.fields import read_list, read_mapping
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+
+SECRET = "geheimnis"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ('{"password": "geheimnis"', "connection: x isn't JSON: Expecting ',' delimiter at line 1, column 25"),
+        ("geheimnis", "connection: x isn't JSON: Expecting value at line 1, column 1"),
+        ('["geheimnis"]', "connection: x has to be a JSON object, not list"),
+        (7, "connection: x has to be a JSON object, not int"),
+        ("1" * 5000, "connection: x is JSON that can't be read"),
+        ("[" * 200_000, "connection: x is JSON that can't be read"),
+    ],
+)
+def test_a_field_that_holds_no_json_object_is_an_error_that_does_not_show_it(value, message):
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        read_mapping({"x": value}, "x")
+    assert SECRET not in str(caught.value)
+
+
+def test_an_object_may_be_given_as_text_or_not_at_all():
+    assert read_mapping({"x": '{"a": 1}'}, "x") == read_mapping({"x": {"a": 1}}, "x") == {"a": 1}
+    assert read_mapping({}, "x") == read_mapping({"x": ""}, "x") == read_mapping({"x": None}, "x") == {}
+
+
+def test_a_list_may_be_given_as_text_or_not_at_all():
+    assert read_list({"x": " a, b\n\nc,"}, "x") == read_list({"x": ["a", "b", "c"]}, "x") == ["a", "b", "c"]
+    assert read_list({}, "x") == read_list({"x": ""}, "x") == []
