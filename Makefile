@@ -121,6 +121,8 @@ lint: $(VENV)/.ready ## style, format, types, how operators are written, directi
 	@$(BIN)/ruff format --check .
 	$(SAY) "mypy --strict"
 	@$(BIN)/mypy $(addprefix -p ,$(CHECKED))
+	$(SAY) "mypy --strict on uses of the public API"
+	@$(BIN)/mypy tests/typing
 	$(SAY) "how operators are written"
 	@$(BIN)/python scripts/check_operators_init.py
 	$(SAY) "import-linter"
