@@ -14,10 +14,12 @@ from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.integration.own_trigger import JobOperator
 
 REQUEST = {"endpoint": "/standard/jobs", "json": {"outcome": "ok"}}
+# A trigger that starts late spreads its first poll over this.
+STATUS: dict[str, Any] = {"deferrable": True, "poke_interval": 1}
 
 for place in ("database", "environment", "backend"):
     with DAG(f"connection_in_{place}", schedule=None, default_args={"asyncapi_conn_id": f"in_{place}"}):
-        async_api_job("job", profile="http_202", submit=REQUEST, status={"deferrable": True}, fetch={})
+        async_api_job("job", profile="http_202", submit=REQUEST, status=STATUS, fetch={})
 
 # Nobody calls back: that the API could is no reason to wait for ever.
 with DAG("callback_without_a_caller", schedule=None, default_args={"asyncapi_conn_id": "in_database"}):
@@ -25,7 +27,7 @@ with DAG("callback_without_a_caller", schedule=None, default_args={"asyncapi_con
         "job",
         profile="http_202",
         submit={**REQUEST, "headers": {"X-Callback": "{callback_url}"}, "callback": True},
-        status={"deferrable": True, "callback": True, "poke_interval": 1},
+        status={**STATUS, "callback": True},
         fetch={},
     )
 
@@ -58,5 +60,5 @@ with DAG("single_wait", schedule=None, default_args={"asyncapi_conn_id": "in_env
         task_id="wait",
         job=os.environ.get("ASYNCAPI_TEST_JOB", "/standard/jobs/none"),
         profile="http_202",
-        deferrable=True,
+        **STATUS,
     )
