@@ -12,7 +12,11 @@ from airflow_provider_asyncapi.core.profiles.schema import check_profile, profil
 
 def test_tables_that_a_profile_leaves_out_are_empty() -> None:
     checked = check_profile("mine", {"about": {"title": "Mine"}, "submit": {"endpoint": "/jobs"}})
-    assert checked == {**{table: {} for table in profile_tables()}, "about": {"title": "Mine"}, "submit": {"endpoint": "/jobs"}}
+    assert checked == {
+        **{table: {} for table in profile_tables()},
+        "about": {"title": "Mine"},
+        "submit": {"endpoint": "/jobs"},
+    }
 
 
 @pytest.mark.parametrize(
