@@ -19,6 +19,7 @@ import cryptography.fernet
 import airflow_provider_asyncapi.connections.tokens
 import airflow_provider_asyncapi.core.fetch.lineage
 import airflow_provider_asyncapi.core.fetch.plan
+import airflow_provider_asyncapi.core.profiles.merging
 import airflow_provider_asyncapi.core.profiles.schema
 import airflow_provider_asyncapi.core.requests.request_template
 import airflow_provider_asyncapi.core.submit.flow

@@ -13,21 +13,22 @@ if TYPE_CHECKING:
 
 
 class RemoteJobLink(BaseOperatorLink):
-    """The job's page at the vendor, made of ``job_url``."""
+    """A link to the job's page at the vendor, rendered from ``job_url``."""
 
     name = "Remote job"
 
     @property
     def xcom_key(self) -> str:
-        """Where the UI finds the address: what the task pushes while it runs, not what is made of it when it ends."""
+        """The key of the XCom in which the UI finds the URL, which the task pushes while it runs."""
         return JOB_URL_KEY
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """
-        Give the address; empty while there is none. It is asked after each leg of a task, and never raises.
+        Return the URL; an empty string if there is none yet.
 
-        What is returned replaces the XCom, so that a leg that has pushed nothing returns what an earlier one pushed. An
-        XCom that isn't there is an error in the task's log (Airflow 3.3), so none is looked for that nobody pushes.
+        Airflow calls this whenever the task's process ends, deferrals included. It never raises. The return value
+        replaces the XCom, so a process that pushed no URL returns the one of an earlier process. A missing XCom is an
+        error in the task's log (Airflow 3.3), so this doesn't look for an XCom that isn't pushed.
         """
         task: Any = operator
         try:
@@ -40,5 +41,5 @@ class RemoteJobLink(BaseOperatorLink):
 
 
 def is_web_address(url: Any) -> TypeGuard[str]:
-    """Tell whether a link may lead there; what an API says may be a script."""
+    """Return whether a value is an http(s) URL; a value from an API could be a script instead."""
     return isinstance(url, str) and url.startswith(("http://", "https://"))

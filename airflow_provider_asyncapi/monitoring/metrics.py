@@ -37,7 +37,7 @@ _lags: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lags] = WeakKeyDictionary()
 _sums: WeakKeyDictionary[asyncio.AbstractEventLoop, _Counts] = WeakKeyDictionary()
 
 
-def poll_made(conn_id: str, polled: Polled, began: float) -> None:
+def count_poll(conn_id: str, polled: Polled, began: float) -> None:
     """
     Count a poll, and tell how long the wait took if it was the last.
 

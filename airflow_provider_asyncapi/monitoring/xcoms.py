@@ -32,7 +32,7 @@ WAIT_KEY: Final = "job_wait"
 POLL_KEY: Final = "job_poll"
 
 
-def show(context: Context, key: str, value: Any) -> bool:
+def push_for_users(context: Context, key: str, value: Any) -> bool:
     """
     Push an XCom that only users read; the task goes on if it can't be pushed.
 
@@ -83,7 +83,7 @@ class ProgressReporter:
 RETURN_KEY: Final = "return_value"
 
 
-def reference(ti: Any) -> dict[str, Any]:
+def task_ids(ti: Any) -> dict[str, Any]:
     """Return the ids of a task instance, which identify its XComs too, whatever its try number."""
     map_index = -1 if ti.map_index is None else ti.map_index
     return {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": map_index}

@@ -1,4 +1,4 @@
-"""Submit a remote job, and fetch what it made."""
+"""Submit a remote job, and fetch its result."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from airflow_provider_asyncapi.core.json_values import as_list
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, RESULT_IDENTIFIER
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.monitoring.xcoms import reference
+from airflow_provider_asyncapi.monitoring.xcoms import task_ids
+from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE, JobTask, captured_names, variables_provided_by
+from airflow_provider_asyncapi.tasks.job_handle import parse_job
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -172,26 +174,22 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
 
     def execute(self, context: Context) -> str | int | None:
         """Submit the job."""
-        from airflow_provider_asyncapi.core.submit.flow import submit
-        from airflow_provider_asyncapi.tasks import callbacks
-        from airflow_provider_asyncapi.tasks.submissions import SubmissionLedger
-
         plan: SubmitPlan = self.build_plan()
-        promised = callbacks.new_reference(context) if plan.callback else None
-        ledger = SubmissionLedger(context, self.hook, promised.digest if promised else None)
+        reference = lazy.make_reference(context) if plan.callback else None
+        state = lazy.SubmissionState(context, self.hook, reference.digest if reference else None)
         try:
-            variables = {CALLBACK_URL: callbacks.url_of(promised, self.hook.api)} if promised else {}
-            flow = submit(self.hook.api, plan, ledger.new, ledger.kept(plan), variables)
-            handle = self.hook.run(flow, observe=ledger.observe)
+            variables = {CALLBACK_URL: lazy.make_callback_url(reference, self.hook.api)} if reference else {}
+            flow = lazy.submit(self.hook.api, plan, state.new, state.load_earlier(plan), variables)
+            handle = self.hook.run(flow, observe=state.observe)
         except AsyncApiError as error:
             raise to_airflow(error) from error
         finally:
             self.hook.close()
-        handle = dataclasses.replace(handle, task=reference(context["ti"]))
+        handle = dataclasses.replace(handle, task=task_ids(context["ti"]))
         self.push_handle(context, handle)
-        if promised:
-            callbacks.make_known(context, self.asyncapi_conn_id, handle)
-            ledger.keep_calls()
+        if reference:
+            lazy.register_job(context, self.asyncapi_conn_id, handle)
+            state.publish_callbacks()
         return handle.identifier
 
 
@@ -398,39 +396,32 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
     def allowed_variables(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
         """Return what the job brings, what ``locate`` captures, and the position of a page if there are pages."""
-        from airflow_provider_asyncapi.core.fetch.plan import page_variables
-
         brought = variables_provided_by(self.job)
         if brought is None or part == "locate":
             return brought
         brought |= captured_names(described.get("locate"))
-        return brought if part == "cleanup" else brought | page_variables(described, whole=self.is_whole(described))
+        return (
+            brought if part == "cleanup" else brought | lazy.page_variables(described, whole=self.is_whole(described))
+        )
 
     def check_together(self, described: Mapping[str, Any]) -> None:
         """Check that files have a destination, unless a template makes it."""
-        from airflow_provider_asyncapi.core.fetch.plan import check_destination, read_output_type
-
         given: Any = self.destination
         if given is None or (isinstance(given, str) and not given.endswith("}")):
-            check_destination(read_output_type(described), given, unpack=self.unpack)
+            lazy.check_destination(lazy.read_output_type(described), given, unpack=self.unpack)
 
     def execute(self, context: Context) -> Any:
         """Fetch the result."""
-        from airflow_provider_asyncapi.results.destination import Owner
-        from airflow_provider_asyncapi.results.fetching import Limits, fetch
-        from airflow_provider_asyncapi.tasks.callbacks import result_of
-        from airflow_provider_asyncapi.tasks.secrets import secret_of
-
-        handle = self.handle_of(self.job)
+        handle = parse_job(self.job)
         plan = self.build_plan()
-        limits = Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
+        limits = lazy.Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
         ti = context["ti"]
         name = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index)))
-        owner = Owner(name, is_retry=ti.try_number > 1, secret=partial(secret_of, context))
+        owner = lazy.Owner(name, is_retry=ti.try_number > 1, secret=partial(lazy.load_secret, context))
         self.push_link(context, handle)
         self.is_fetching = True
         try:
-            result = fetch(
+            result = lazy.fetch(
                 self.hook,
                 plan,
                 handle,
@@ -438,7 +429,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
                 limits,
                 partial(ti.xcom_push, "return_value"),
                 owner,
-                result_of(context, plan, handle),
+                lazy.find_result(context, plan, handle),
                 is_last_try=ti.try_number > ti.max_tries,
             )
         finally:
@@ -462,7 +453,5 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         from airflow.providers.common.compat.openlineage.facet import Dataset
         from airflow.providers.openlineage.extractors import OperatorLineage
 
-        from airflow_provider_asyncapi.core.fetch.lineage import dataset_name
-
-        outputs = [] if self.destination is None else [Dataset(*dataset_name(self.destination))]
+        outputs = [] if self.destination is None else [Dataset(*lazy.dataset_name(self.destination))]
         return OperatorLineage(outputs=outputs)

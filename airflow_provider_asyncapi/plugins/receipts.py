@@ -44,7 +44,7 @@ from airflow_provider_asyncapi.monitoring import metrics
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.plugins import bodies
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections
-from airflow_provider_asyncapi.tasks.submissions import calls_key
+from airflow_provider_asyncapi.tasks.submissions import callbacks_key
 from airflow_provider_asyncapi.triggers.asyncapi import SHORTEST_DEFERRAL
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event
 
@@ -196,7 +196,7 @@ def _lock_calls(session: Session, place: Place) -> list[ReceivedCallback]:
     latest = _place(session, place.task)
     if latest.submission.key != place.submission.key:
         raise ForgedCallError("its task was cleared while it came in")
-    key = calls_key(place.submission.key)
+    key = callbacks_key(place.submission.key)
     read = partial(_read_store, key=key) if latest.in_store else partial(_read_xcom, key=CALLS_KEY)
     return ReceivedCallback.parse_all(read(session, place.task))
 
@@ -216,7 +216,7 @@ def _write_calls(session: Session, place: Place, calls: list[ReceivedCallback]) 
     """Write the calls where the task finds them, and where its next try does."""
     kept = dump_all(calls)
     if place.in_store and TaskScope is not None:
-        key = calls_key(place.submission.key)
+        key = callbacks_key(place.submission.key)
         get_state_backend().set(TaskScope(**place.task), key, json.dumps(kept), session=session)
     _push(session, place.task, CALLS_KEY, kept)
 

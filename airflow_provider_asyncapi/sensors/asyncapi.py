@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import (
     timezone,
 )
 
-# Neither the oldest common-compat that we take has it, nor the SDK of Airflow 3.1.
+# Neither the oldest supported common-compat nor the SDK of Airflow 3.1 has it.
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
@@ -30,32 +30,35 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationEr
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.json_values import as_list
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.exceptions import AsyncApiException, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, show
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, push_for_users
+from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.base import JobTask, captured_names, variables_provided_by
+from airflow_provider_asyncapi.tasks.job_handle import parse_job
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
-    from airflow_provider_asyncapi.tasks.waits import WaitLedger
+    from airflow_provider_asyncapi.tasks.waits import WaitState
     from airflow_provider_asyncapi.triggers.events import WaitEvent
 
-#: A task that runs whether its upstream was skipped or not isn't skipped for want of data.
+#: Trigger rules of tasks that are skipped if there is no data; other rules run a task after a skipped one.
 _RULES_THAT_NEED_SUCCESS = frozenset(
     {"all_success", "one_success", "none_failed_min_one_success", "all_done_min_one_success", "none_skipped"}
 )
 
-#: Seconds. Where a wait ends is stored as a moment, and there is none after the year 9999.
+#: The longest timeout, in seconds. The deadline is stored as a date, and dates end with the year 9999.
 _LONGEST_TIMEOUT = 200 * 365 * 86400
 
-#: Seconds; Airflow's own default. An object of its own, so that 60 that is given isn't taken for it: what is given goes
-#: before the profile's, the default doesn't.
+#: Airflow's own default, in seconds. It is compared by identity, so that an explicit 60 isn't taken for it: an explicit
+#: value overrides the profile's, the default doesn't.
 _AIRFLOWS_POKE_INTERVAL: Final = float("60")
 
-_WORKER_NEEDED = "%s is set, and yet a worker is needed: %s"
+_WORKER_NEEDED = "%s is set, but a worker is needed: %s"
 
 
 class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
@@ -158,16 +161,16 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     }
     refused: ClassVar[Mapping[str, str]] = {
         "exponential_backoff": "backoff is the factor by which the interval grows",
-        "max_wait": "max_interval is how far the interval grows",
-        "silent_fail": "max_consecutive_errors is how many transient errors are borne",
+        "max_wait": "max_interval is the limit of the interval",
+        "silent_fail": "max_consecutive_errors is the number of transient errors that are tolerated",
     }
     ui_color = "#f6eed2"
-    # Airflow doesn't find out by itself; without it, a task that was skipped for want of data runs once it is cleared.
+    # Airflow doesn't detect the mixin. Without this, a task that was skipped for lack of data runs once it is cleared.
     inherits_from_skipmixin = True
     table = "status"
-    _ledger: WaitLedger | None = None
-    #: What of starting and ending in the triggerer was asked for and isn't carried, and why.
-    _not_carried: Mapping[str, str] = MappingProxyType({})
+    _wait_state: WaitState | None = None
+    #: The options among start_from_trigger and end_from_trigger that are set but not supported, and the reason.
+    _unsupported_options: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -261,26 +264,26 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         self.validate()
 
     def check_arguments(self, arguments: Mapping[str, Any]) -> None:
-        """Refuse what Airflow would fail on without saying why, too."""
+        """Check Airflow's own arguments; refuse a timeout on which Airflow would fail without naming the reason."""
         super().check_arguments(arguments)
         timeout = arguments.get("timeout")
-        # What is neither is refused by Airflow.
+        # Airflow refuses other types.
         seconds: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         if isinstance(seconds, int | float) and seconds > _LONGEST_TIMEOUT:
             raise ConfigurationError(f"timeout: has to be at most 200 years, in seconds, not {seconds:g}")
 
     def validate(self) -> None:
-        """Check all that can be checked now, and prepare a start in the triggerer if one is asked for."""
+        """Check all parameters that can be checked at parse time, and prepare a start in the triggerer if asked for."""
         super().validate()
         if self.start_from_trigger or self.end_from_trigger:
-            self._hand_over()
+            self._prepare_trigger_start()
 
     def explicit_params(self) -> dict[str, Any]:
-        """Return the parameters that the DAG sets: Airflow's default interval isn't one of them."""
-        given = super().explicit_params()
+        """Return the parameters that the DAG sets, which Airflow's default interval isn't one of."""
+        explicit = super().explicit_params()
         if self.poke_interval is _AIRFLOWS_POKE_INTERVAL:
-            del given["poke_interval"]
-        return given
+            del explicit["poke_interval"]
+        return explicit
 
     @property
     def plan_type(self) -> type[WaitPlan]:
@@ -288,14 +291,14 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         return plans.WaitPlan
 
     def allowed_variables(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
-        """Return the variables that the job brings; later requests may also name what a poll captures."""
+        """Return the variables that the job provides; requests after a poll may also name what the poll captures."""
         if part == "batch":
-            # It is of many jobs, so that it can't name what one of them brings.
+            # The request is about many jobs, so it can't name the variables of one of them.
             return {"identifiers"}
         if part not in ("cancel", "cleanup", "error_message", "status_details", "failure_details"):
             return variables_provided_by(self.job)
         if part == "status_details":
-            # Its own captures are made of its answer.
+            # Its own captures are read from its response, after the request.
             return self.provided_variables({**described, part: None})
         known = self.provided_variables(described)
         if known is None or part != "failure_details":
@@ -311,121 +314,117 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         return before | captured_names(described, RESULT_IDENTIFIER) | details
 
     def check_together(self, described: Mapping[str, Any]) -> None:
-        """Check that there is a trigger to start or end from, and that nothing secret would be stored with it."""
-        from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
-
+        """Check that there is a trigger to start or end from, and that no secret would be stored with it."""
         if self.deferrable:
             refuse_secrets(described)
         for name in ("start_from_trigger", "end_from_trigger"):
             if getattr(self, name) and not self.deferrable:
-                raise ConfigurationError(f"{name}: needs deferrable=True, for else no trigger waits")
+                raise ConfigurationError(f"{name}: needs deferrable=True; without it no trigger runs")
 
-    def _hand_over(self) -> None:
-        """Reduce what the triggerer is asked to begin and end to what Airflow supports."""
-        from airflow_provider_asyncapi.tasks import without_worker
-
-        needed = {
-            "end_from_trigger": without_worker.needed_to_end,
-            "start_from_trigger": without_worker.needed_to_begin,
+    def _prepare_trigger_start(self) -> None:
+        """Find out which of start and end Airflow can do in the triggerer, and prepare the start."""
+        reasons = {
+            "end_from_trigger": lazy.why_unsupported_end,
+            "start_from_trigger": lazy.why_unsupported_start,
         }
-        self._not_carried = {
-            name: why for name, reason in needed.items() if getattr(self, name) and (why := reason(self))
+        self._unsupported_options = {
+            name: why for name, find_reason in reasons.items() if getattr(self, name) and (why := find_reason(self))
         }
-        for name in self._not_carried:
-            setattr(self, name, False)
+        if "start_from_trigger" in self._unsupported_options:
+            # The attribute has to differ from the argument here: if it is True, Airflow sends the whole serialized DAG
+            # to the triggerer with each trigger of the task, and deserializes it on the triggerer's event loop.
+            self.start_from_trigger = False
         if self.start_from_trigger:
-            self.start_trigger_args = without_worker.start_args(self)
+            self.start_trigger_args = lazy.make_start_args(self, can_end=self._can_end_in_triggerer)
+
+    @property
+    def _can_end_in_triggerer(self) -> bool:
+        return self.end_from_trigger and "end_from_trigger" not in self._unsupported_options
 
     def execute(self, context: Context) -> Any:
-        """Wait: in the triggerer, or here."""
+        """Wait for the job: in the triggerer, or on this worker."""
         ti: Any = context["ti"]
-        # Of a mapped task Airflow leaves out the start, and says nothing.
+        # Airflow starts mapped tasks on a worker, without a log line about it.
         mapped = {"start_from_trigger": "it is mapped"} if self.start_from_trigger and ti.map_index >= 0 else {}
-        for name, why in {**self._not_carried, **mapped}.items():
+        for name, why in {**self._unsupported_options, **mapped}.items():
             self.log.info(_WORKER_NEEDED, name, why)
-        return self._begin(context)
+        return self._start_wait(context)
 
-    def _begin(self, context: Context) -> Any:
-        handle = self.handle_of(self.job)
+    def _start_wait(self, context: Context) -> Any:
+        handle = parse_job(self.job)
         plan: WaitPlan = self.build_plan()
         if not handle.outcome.is_final:
-            # While waiting, the XCom shows the job to people, and to the trigger which job the task waits for.
+            # During the wait, this XCom tells users and the trigger for which job the task waits.
             self.push_handle(context, handle)
-        with self._forgiving(context):
+        with self._apply_soft_fail(context):
             if not handle.outcome.is_final:
                 handle = self._wait(context, plan, handle)
             else:
-                show(context, WAIT_KEY, self._summarize_wait(context, plans.Wait(handle, started_at=time.time())))
+                self._push_wait_summary(context, plans.Wait(handle, started_at=time.time()))
             return self._finish(context, handle)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """
-        Go on after the deferral.
+        Resume after the deferral.
 
-        Airflow's own method for sensors forgives in another way from version to version, and takes the skipping of what
-        comes after for a failure of the sensor.
+        Airflow's own method for sensors applies ``soft_fail`` differently from version to version, and takes a skip of
+        downstream tasks for a failure of the sensor.
         """
-        with self._forgiving(context):
+        with self._apply_soft_fail(context):
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
 
     def execute_complete(self, context: Context, event: Any, wait: dict[str, Any] | None = None, **_: Any) -> Any:
         """
-        Go on with what the triggerer found out, or with what the job has called back.
+        Continue with the event of the trigger, or with a callback of the job.
 
-        :param wait: where a wait for a callback stood when it was deferred.
-        :raises AirflowException: if the wait ended badly, or the event isn't one of ours.
+        :param wait: state of the wait at the deferral, if the job may call back.
+        :raises AirflowException: if the wait failed, or if the event isn't one of this provider.
         """
-        from airflow_provider_asyncapi.tasks.waits import forget
-
-        told = self._read_event(event)
-        if told.error is not None:
-            self._remember_begin(context, told)
-            if told.handle:
-                show(context, JOB_KEY, told.handle)
-            raised = to_airflow(told.error)
+        result = self._parse_event(event)
+        if result.error is not None:
+            self._store_start(context, result)
+            if result.handle:
+                push_for_users(context, JOB_KEY, result.handle)
+            raised = to_airflow(result.error)
             if isinstance(raised, AsyncApiJobFailed):
-                self._clean_up(self.handle_of(told.handle or self.job), CleanupOn.FAILURE)
+                self._clean_up(parse_job(result.handle or self.job), CleanupOn.FAILURE)
             raise raised
-        match told.status:
+        match result.status:
             case "callback":
                 plan: WaitPlan = self.build_plan()
-                began = None if wait is None else self._read_state(wait)
-                handle = self.handle_of(self.job) if began is None else began.handle
-                return self._finish(context, self._wait(context, plan, handle, began))
+                deferred = None if wait is None else self._parse_state(wait)
+                handle = parse_job(self.job) if deferred is None else deferred.handle
+                return self._finish(context, self._wait(context, plan, handle, deferred))
             case "begin":
-                self.log.info(_WORKER_NEEDED, "start_from_trigger", told.message)
-                forget(context)
-                return self._begin(context)
-        self._remember_begin(context, told)
-        return self._finish(context, self.handle_of(told.handle))
+                self.log.info(_WORKER_NEEDED, "start_from_trigger", result.message)
+                lazy.delete_xcoms(context)
+                return self._start_wait(context)
+        self._store_start(context, result)
+        return self._finish(context, parse_job(result.handle))
 
     @staticmethod
-    def _read_event(event: Any) -> WaitEvent:
-        """Read the event of the trigger; raise an error if it isn't one of ours."""
-        from airflow_provider_asyncapi.triggers.events import WaitEvent
-
+    def _parse_event(event: Any) -> WaitEvent:
+        """Return the event of the trigger; raise an exception if it isn't one of this provider."""
         try:
-            return WaitEvent.parse(event)
+            return lazy.WaitEvent.parse(event)
         except AsyncApiError as error:
             raise to_airflow(error) from error
         except ValueError as error:
-            raise AsyncApiException(f"The trigger's event can't be understood: {error}") from error
+            raise AsyncApiException(f"The trigger's event can't be read: {error}") from error
 
-    def _remember_begin(self, context: Context, event: WaitEvent) -> None:
-        """Keep for the next try when a wait began that began in the triggerer."""
-        from airflow_provider_asyncapi.tasks.waits import begin_of_wait
-
+    def _store_start(self, context: Context, event: WaitEvent) -> None:
+        """Store for the next try when the wait began, if it began in the triggerer."""
         if event.began_at is None or event.handle is None:
             return
         try:
-            begin_of_wait(context, self.handle_of(event.handle), event.began_at)
+            lazy.find_start(context, parse_job(event.handle), event.began_at)
         except Exception:
-            # How this try ends doesn't depend on it.
+            # The result of this try doesn't depend on it.
             self.log.warning("The next try of this task will have a deadline of its own", exc_info=True)
 
     @staticmethod
-    def _read_state(stored: dict[str, Any]) -> Wait:
-        """Read where a wait stood that is gone on with, in our exceptions."""
+    def _parse_state(stored: dict[str, Any]) -> Wait:
+        """Return the state of a deferred wait; raise exceptions of Airflow."""
         try:
             return plans.Wait.parse(stored)
         except AsyncApiError as error:
@@ -433,87 +432,78 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def on_kill(self) -> None:
         """
-        Stop the remote job of a sensor that is killed while it waits on a worker, if the job is no longer wanted.
+        Cancel the remote job of a sensor that is killed while it waits on a worker, unless a task still needs the job.
 
-        Airflow also kills a task whose heartbeats it has missed, and workers are stopped; its next try waits on.
+        Airflow also kills a task whose heartbeats it has missed, and when a worker is stopped; then the next try
+        continues the wait.
         """
-        from airflow_provider_asyncapi.core.wait.cancel_if_running import cancel_if_running
-        from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel_on_worker
-
         # Before the wait begins, the parameters may not have been rendered yet.
-        if self._ledger is None:
+        if self._wait_state is None:
             return
         plan: WaitPlan = self.build_plan()
-        handle = self._ledger.state.handle
-        if plan.cancel is None or (reason := reason_to_cancel_on_worker(self._ledger.ti, handle)) is None:
+        handle = self._wait_state.current.handle
+        if plan.cancel is None or (reason := lazy.reason_to_cancel_on_worker(self._wait_state.ti, handle)) is None:
             return
-        # The signal may have come in the middle of a request, whose locks and connections are better not touched.
+        # The signal may have interrupted a request, so this doesn't touch its locks and connections.
         hook = AsyncApiHook(self.asyncapi_conn_id)
         hook.api = self.hook.api
-        hook.run(cancel_if_running(hook.api, plan, handle, reason))
+        hook.run(lazy.cancel_if_running(hook.api, plan, handle, reason))
 
-    def _storable(self) -> dict[str, Any]:
-        """Return the parameters that the triggerer is given; they are stored in the metadata database."""
-        from airflow_provider_asyncapi.triggers.asyncapi import check_storable
-
-        spec, api = self.effective_params(), self.hook.api
+    def _storable_params(self) -> dict[str, Any]:
+        """Return the parameters for the trigger, which Airflow stores in its metadata database."""
+        params, api = self.effective_params(), self.hook.api
         try:
-            check_storable(spec, api)
+            lazy.check_storable(params, api)
         except ConfigurationError as error:
             raise to_airflow(error) from error
-        return spec
+        return params
 
-    def _defer(self, plan: WaitPlan, spec: dict[str, Any], ledger: WaitLedger, pause: float) -> NoReturn:
+    def _defer(self, plan: WaitPlan, params: dict[str, Any], wait_state: WaitState, pause: float) -> NoReturn:
         """Defer to the triggerer instead of pausing for a number of seconds."""
-        from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
-
         if plan.cancel is not None and not HAS_TRIGGER_ON_KILL:
-            self.log.info("Before Airflow 3.3 no trigger learns of a kill: only the deadline cancels the job")
-        state = ledger.handed_on(plan, pause)
+            self.log.info("Before Airflow 3.3 a trigger isn't told of a kill: only the deadline cancels the job")
+        state = wait_state.to_deferral(plan, pause)
         self.defer(
-            trigger=AsyncApiJobTrigger(
+            trigger=lazy.AsyncApiJobTrigger(
                 asyncapi_conn_id=self.asyncapi_conn_id,
-                spec=spec,
+                spec=params,
                 wait=state.dump(),
-                end_from_trigger=self.end_from_trigger,
+                end_from_trigger=self._can_end_in_triggerer,
             ),
             method_name=self.execute_complete.__name__,
             kwargs=None if plan.callback is None else {"wait": state.dump()},
         )
         raise AssertionError("defer() raises")
 
-    def _wait(self, context: Context, plan: WaitPlan, handle: JobHandle, began: Wait | None = None) -> JobHandle:
+    def _wait(self, context: Context, plan: WaitPlan, handle: JobHandle, deferred: Wait | None = None) -> JobHandle:
         """
-        Wait on this worker until the job is over; or until the first pause, if the wait goes on elsewhere.
+        Wait on this worker until the job has ended; or until the first pause, if another process continues the wait.
 
-        Deferred waits begin here too: a job that is over already needs no triggerer, and mistakes are told at once.
+        Deferred waits begin here too: a job that has already ended needs no triggerer, and mistakes in the parameters
+        fail at once.
 
-        :param began: where the wait stands, if it goes on.
+        :param deferred: state of a wait that was deferred; None for a new wait.
         """
-        from airflow_provider_asyncapi.core.wait.callback_flow import wait_or_hear
-        from airflow_provider_asyncapi.core.wait.deferral import run_until_sleep
-        from airflow_provider_asyncapi.core.wait.flow import wait
-        from airflow_provider_asyncapi.tasks.waits import PokeLedger, TimeLimits, WaitLedger
-
         pokes = self.reschedule and not self.deferrable
         # Airflow doesn't enforce the execution_timeout of a deferred task; in reschedule mode it is that of each poke.
         one_try = None if pokes or self.execution_timeout is None else self.execution_timeout.total_seconds()
-        limits = TimeLimits(self.timeout, one_try)
-        ledger = (PokeLedger if pokes else WaitLedger)(context, self.hook, plan, handle, limits)
-        if began is None:
-            ledger.show({WAIT_KEY: self._summarize_wait(context, ledger.state)})
+        limits = lazy.TimeLimits(self.timeout, one_try)
+        state_type = lazy.RescheduleWaitState if pokes else lazy.WaitState
+        state = state_type(context, self.hook, plan, handle, limits)
+        if deferred is None:
+            state.publish({WAIT_KEY: self._summarize_wait(context, state.current)})
         else:
-            ledger.take_back(plan, began)
-        self._ledger = ledger
+            state.resume_from(plan, deferred)
+        self._wait_state = state
         try:
-            flow = (wait if plan.callback is None else wait_or_hear)(self.hook.api, plan, ledger.state)
+            flow = (lazy.wait if plan.callback is None else lazy.wait_or_hear)(self.hook.api, plan, state.current)
             if self.deferrable:
-                flow = run_until_sleep(flow, partial(self._defer, plan, self._storable(), ledger))
+                flow = lazy.run_until_sleep(flow, partial(self._defer, plan, self._storable_params(), state))
             elif pokes:
-                flow = run_until_sleep(flow, _reschedule)
-            return self.hook.run(flow, observe=ledger.observe)
+                flow = lazy.run_until_sleep(flow, _reschedule)
+            return self.hook.run(flow, observe=state.observe)
         except AsyncApiJobFailed:
-            self._clean_up(ledger.state.handle, CleanupOn.FAILURE)
+            self._clean_up(state.current.handle, CleanupOn.FAILURE)
             raise
         finally:
             self.hook.close()
@@ -521,7 +511,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     def _finish(self, context: Context, handle: JobHandle) -> Any:
         """Push the job handle, and skip the tasks that depend on the job if there is no data."""
         if handle.outcome is Outcome.FAILURE:
-            show(context, JOB_KEY, handle.dump())
+            push_for_users(context, JOB_KEY, handle.dump())
             self._clean_up(handle, CleanupOn.FAILURE)
             failure = JobFailedError(f"Job {handle.shown_identifier} failed when it was submitted")
             raise to_airflow(failure.with_job(handle.identifier, handle.status))
@@ -529,54 +519,48 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         self._clean_up(handle, CleanupOn.NO_DATA if handle.outcome is Outcome.NO_DATA else CleanupOn.SUCCESS)
         result = handle.result_identifier
         if handle.outcome is Outcome.NO_DATA:
-            waiting = [task for task in self.get_direct_relatives() if task.trigger_rule in _RULES_THAT_NEED_SUCCESS]
+            dependent = [task for task in self.get_direct_relatives() if task.trigger_rule in _RULES_THAT_NEED_SUCCESS]
             ti: Any = context["ti"]
-            # Of a mapped task the skipped ones are told by their handle: the fetch operator skips itself.
-            if waiting and ti.map_index < 0:
+            # If the sensor is mapped, the fetch operator skips itself: it sees the outcome in its job handle.
+            if dependent and ti.map_index < 0:
                 self.log.info(
-                    "Job %s ended with no data: skipping %s", handle.shown_identifier, [t.task_id for t in waiting]
+                    "Job %s ended with no data: skipping %s", handle.shown_identifier, [t.task_id for t in dependent]
                 )
-                # Skipping ends the task before Airflow pushes what it returns.
+                # The skip ends the task before Airflow pushes its return value.
                 ti.xcom_push(RETURN_KEY, result)
-                self.skip(ti=ti, tasks=waiting)
+                self.skip(ti=ti, tasks=dependent)
         return result
 
     def _clean_up(self, handle: JobHandle, end: CleanupOn) -> None:
-        """Send the cleanup request after a wait, if it is wanted after this end."""
-        # A wait that has ended in the triggerer needs the connection for nothing else.
+        """Send the cleanup request after a wait, if ``cleanup_on`` names this end."""
+        # A wait that has ended in the triggerer doesn't need the connection for anything else.
         if self.cleanup is None and not self.profile and self.endpoint is not None:
             return
-        from airflow_provider_asyncapi.core.fetch.flow import clean_up_job
-        from airflow_provider_asyncapi.core.wait.plan import parse_cleanup
-
-        if cleanup := parse_cleanup(self.effective_params()):
-            self.hook.run(clean_up_job(self.hook.api, cleanup, handle, end))
+        if cleanup := lazy.parse_cleanup(self.effective_params()):
+            self.hook.run(lazy.clean_up_job(self.hook.api, cleanup, handle, end))
 
     def _summarize_wait(self, context: Context, state: Wait) -> dict[str, Any]:
-        from airflow_provider_asyncapi.core.wait.poll_summary import summarize_wait
-
         ti: Any = context["ti"]
-        return summarize_wait(self.asyncapi_conn_id, ti.id, state)
+        return lazy.summarize_wait(self.asyncapi_conn_id, ti.id, state)
 
-    def _show_error(self, context: Context, error: AirflowException) -> None:
-        from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary
-
-        show(context, POLL_KEY, PollSummary.ending(time.time(), str(redact(str(error)))).dump())
+    def _push_wait_summary(self, context: Context, state: Wait) -> None:
+        push_for_users(context, WAIT_KEY, self._summarize_wait(context, state))
 
     @contextmanager
-    def _forgiving(self, context: Context) -> Iterator[None]:
-        """Show what ended the wait, and turn it into a skip if soft_fail or never_fail is set."""
+    def _apply_soft_fail(self, context: Context) -> Iterator[None]:
+        """Publish the error that ended the wait, and turn it into a skip if soft_fail or never_fail is set."""
         try:
             yield
         except (AirflowSkipException, AirflowRescheduleException, DownstreamTasksSkipped):
             raise
         except AirflowException as error:
-            self._show_error(context, error)
+            summary = lazy.PollSummary.ending(time.time(), str(redact(str(error))))
+            push_for_users(context, POLL_KEY, summary.dump())
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(f"Skipping, since soft_fail or never_fail is set: {error}") from error
             raise
 
 
 def _reschedule(seconds: float) -> NoReturn:
-    """Wait without a worker: end this poke, and ask for the next."""
+    """End this poke, and ask Airflow for the next after a number of seconds."""
     raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=seconds))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What the operators and the sensor have in common: a connection, a profile, a job handle."""
+"""The base of the operators and the sensor: connection, profile, job handle."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.former_names import find_former_name
 from airflow_provider_asyncapi.core.json_values import as_list, shorten
+from airflow_provider_asyncapi.core.requests.request_template import find_secret
+from airflow_provider_asyncapi.core.templates import render_text
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.links.asyncapi import RemoteJobLink, is_web_address
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, JOB_URL_KEY
+from airflow_provider_asyncapi.tasks import lazy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
@@ -30,8 +33,8 @@ HANDLE_ADVICE = "job: the job handle that a task pushes is its attribute handle 
 
 
 @contextmanager
-def naming(task_id: str | None) -> Iterator[None]:
-    """Put the task's name before the message of an error."""
+def name_task_in_errors(task_id: str | None) -> Iterator[None]:
+    """Put the task's id before the message of an error."""
     try:
         yield
     except ConfigurationError as error:
@@ -42,14 +45,14 @@ class JobTask:
     """
     The base of the tasks that work with one remote job; mixed into an operator or a sensor.
 
-    :cvar table: the profile's table that fills in parameters.
+    :cvar table: name of the profile's table that fills in parameters.
     """
 
     table: ClassVar[str]
-    #: Airflow's own arguments that this task takes none of, and what to give instead.
+    #: Arguments of Airflow that this task refuses, and the parameters to set instead.
     refused: ClassVar[Mapping[str, str]] = MappingProxyType({})
     operator_extra_links: Collection[BaseOperatorLink] = (RemoteJobLink(),)
-    #: The job's address as this process has pushed it; empty if the job has none, None if that isn't known here.
+    #: The job's URL that this process has pushed; empty if the job has none, None if this process doesn't know.
     pushed_job_url: str | None = None
 
     if TYPE_CHECKING:
@@ -66,20 +69,20 @@ class JobTask:
 
     def __init__(self, **kwargs: Any) -> None:
         """
-        Make the task.
+        Create the task.
 
         :param kwargs: Airflow's own arguments.
-        :raises ConfigurationError: on an argument that goes by another name here.
+        :raises ConfigurationError: if an argument has another name in this task.
         """
-        with naming(kwargs.get("task_id")):
+        with name_task_in_errors(kwargs.get("task_id")):
             self.check_arguments(kwargs)
         super().__init__(**kwargs)
 
     def check_arguments(self, arguments: Mapping[str, Any]) -> None:
         """
-        Check arguments that Airflow takes, before it does.
+        Check the arguments for Airflow's own ``__init__``, before the call.
 
-        :raises ConfigurationError: on one that goes by another name here.
+        :raises ConfigurationError: if an argument has another name in this task.
         """
         for name in self.refused.keys() & arguments.keys():
             raise ConfigurationError(f"{name}: isn't a parameter of this task; {self.refused[name]}")
@@ -89,7 +92,7 @@ class JobTask:
 
     @cached_property
     def hook(self) -> AsyncApiHook:
-        """The hook of the connection; asked for when the task runs, for its id may be a template."""
+        """The hook of the connection; created when the task runs, because the connection id may be a template."""
         return AsyncApiHook(self.asyncapi_conn_id)
 
     @property
@@ -103,7 +106,7 @@ class JobTask:
         raise NotImplementedError
 
     def explicit_params(self) -> dict[str, Any]:
-        """Return the parameters that the DAG sets, times in seconds."""
+        """Return the parameters that the DAG sets, with times in seconds."""
         attributes = vars(self)
         return {
             name: value.total_seconds() if isinstance(value, timedelta) else value
@@ -122,12 +125,10 @@ class JobTask:
 
     def build_plan(self) -> Any:
         """
-        Read the parameters into a plan.
+        Return the plan that the parameters describe.
 
-        :raises AirflowFailException: naming the parameter that is wrong.
+        :raises AirflowFailException: if a parameter is wrong; the message names it.
         """
-        from airflow_provider_asyncapi.core.requests.request_template import find_secret
-
         try:
             described = self.effective_params()
             plan = self.plan_type.parse(described)
@@ -135,8 +136,8 @@ class JobTask:
             raise to_airflow(error) from error
         if found := find_secret(described):
             self.hook.log.warning(
-                "%s looks like a secret, and a DAG's parameters can be read in Airflow's database and pages: it belongs"
-                " into the connection (secret_headers, or secrets and {connection.<name>})",
+                "%s looks like a secret, and a DAG's parameters can be read in Airflow's database and pages: store it"
+                " in the connection (secret_headers, or secrets and {connection.<name>})",
                 found,
             )
         return plan
@@ -152,7 +153,7 @@ class JobTask:
         raise NotImplementedError
 
     def provided_variables(self, described: Mapping[str, Any]) -> set[str] | None:
-        """Return the variables that the job handle brings to the next tasks; None if that isn't known yet."""
+        """Return the variables that the job handle provides to the next tasks; None if they aren't known yet."""
         raise NotImplementedError
 
     def is_whole(self, described: Mapping[str, Any]) -> bool:
@@ -161,81 +162,60 @@ class JobTask:
 
     def validate(self) -> None:
         """
-        Check, when the DAG is parsed, all that can be checked without rendering templates.
+        Check, when the DAG is parsed, the parameters that can be checked without rendering templates.
 
-        :raises ConfigurationError: naming the task and the parameter.
+        :raises ConfigurationError: if a parameter is wrong; the message names the task and the parameter.
         """
-        # A DAG file that only imports the operators needn't pay for it.
-        from airflow_provider_asyncapi.tasks import validation
-
-        with naming(self.task_id):
+        with name_task_in_errors(self.task_id):
             self._refuse_params()
             described = self.effective_params(with_connection=False)
-            in_selectors = validation.check(
+            in_selectors = lazy.check_plan(
                 self.plan_type, described, self._is_templated, complete=self.profile is not None
             )
             self.check_together(described)
-            validation.check_variables(described, in_selectors, lambda part: self.allowed_variables(part, described))
+            lazy.check_variables(described, in_selectors, lambda part: self.allowed_variables(part, described))
 
     def check_together(self, described: Mapping[str, Any]) -> None:
         """
-        Check what else of this task goes together.
+        Check that the parameters of this task fit together.
 
-        :raises ConfigurationError: naming the parameter.
+        :raises ConfigurationError: if they don't; the message names the parameter.
         """
 
     def _refuse_params(self) -> None:
-        """Refuse query parameters that are given as ``params``, which Airflow takes for the params of a DAG."""
+        """Refuse query parameters that are passed as ``params``, which Airflow takes for the params of a DAG."""
         own = set(self.params) - set(self.dag.params) if self.has_dag() else set()
         if own:
             raise ConfigurationError(
-                f"params: Airflow keeps this name for the params of a DAG, so {sorted(own)} would not be sent; the"
-                " query's parameters are query_params"
+                f"params: Airflow uses this name for the params of a DAG, so {sorted(own)} would not be sent; pass"
+                " query parameters as query_params"
             )
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
     ) -> None:
-        """Render the job so that a handle stays one, and the rest as Airflow does."""
+        """Render the job so that a job handle stays one, and all other fields as Airflow does."""
         names = list(template_fields)
-        # Values that were mapped over are complete: what an API gave is never rendered.
+        # Values that were mapped over are complete: a value from an API is never rendered.
         if "job" in names and isinstance(self.job, str) and id(self.job) not in seen_oids:
-            from airflow_provider_asyncapi.tasks.job_templates import render_job
-
             names.remove("job")
-            self.job = render_job(self.job, context, jinja_env)
+            self.job = lazy.render_job(self.job, context, jinja_env)
         super()._do_render_template_fields(parent, names, context, jinja_env, seen_oids)  # type: ignore[misc]
 
     def _is_templated(self, name: str) -> bool:
         return name in self.template_fields
 
-    @staticmethod
-    def handle_of(given: Any) -> JobHandle:
-        """
-        Read the ``job`` that a task was given.
-
-        :raises AirflowFailException: if it is neither a handle nor an identifier.
-        """
-        from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-
-        try:
-            return JobHandle.parse(given)
-        except AsyncApiError as error:
-            raise to_airflow(error) from error
-
     def push_handle(self, context: Context, handle: JobHandle) -> None:
-        """Push the job handle for the next tasks, and the job's address for the UI."""
+        """Push the job handle for the next tasks, and the job's URL for the UI."""
         context["ti"].xcom_push(JOB_KEY, handle.dump())
         self.push_link(context, handle)
 
     def find_job_url(self) -> str | None:
-        """Return the template of the job's address, of the DAG or of a profile; None if there is none."""
+        """Return the template of the job's URL, from the DAG or from a profile; None if there is none."""
         return self.job_url or self.effective_params().get("job_url")
 
     def push_link(self, context: Context, handle: JobHandle) -> None:
-        """Push the job's address for the UI."""
-        from airflow_provider_asyncapi.core.templates import render_text
-
+        """Push the job's URL for the UI."""
         self.pushed_job_url = ""
         try:
             if not (job_url := self.find_job_url()):
@@ -245,18 +225,18 @@ class JobTask:
                 context["ti"].xcom_push(JOB_URL_KEY, url)
                 self.pushed_job_url = url
             else:
-                self.hook.log.warning("No link to the remote job: job_url isn't an http(s) address: %s", shorten(url))
+                self.hook.log.warning("No link to the remote job: job_url isn't an http(s) URL: %s", shorten(url))
         except (AsyncApiError, AirflowException) as error:
-            # The link is a convenience; the job is what matters.
+            # The link is a convenience; the task goes on without it.
             self.hook.log.warning("No link to the remote job: %s", error)
 
 
 def variables_provided_by(job: Any) -> set[str] | None:
     """
-    Return the variables that a job handle brings, as far as they are known when the DAG is parsed.
+    Return the variables that a job handle provides, as far as they are known when the DAG is parsed.
 
-    :param job: what a task takes as its job.
-    :return: None if they aren't known: the job is of another provider's task or of a mapped one, or a literal handle.
+    :param job: the ``job`` argument of a task.
+    :return: None if they aren't known: the job comes from another provider's task or a mapped task, or is a literal.
     """
     operator = getattr(job, "operator", None)
     if getattr(job, "key", None) == JOB_KEY and isinstance(operator, JobTask):

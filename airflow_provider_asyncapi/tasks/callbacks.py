@@ -1,4 +1,4 @@
-"""Callbacks as tasks see them: the URL that is given away, and what has come in there."""
+"""Callbacks in tasks: the URL that the API calls, and the callbacks that Airflow has received."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.plans import FetchPlan
 
 
-def new_reference(context: Context) -> Reference:
-    """Make the secret part of a callback's URL, another one for each try of a task."""
+def make_reference(context: Context) -> Reference:
+    """Return a new secret part of a callback's URL, a different one for each try of a task."""
     ti: Any = context["ti"]
     return Reference.make(ti.id, secrets.token_bytes(32))
 
 
-def url_of(reference: Reference, api: Api) -> str:
+def make_callback_url(reference: Reference, api: Api) -> str:
     """
-    Give the URL that an API calls; it is masked in all that is shown from here on, for who knows it can call.
+    Return the URL that the API calls, and mask it in logs and messages: anyone who knows the URL can call it.
 
-    :raises ConfigurationError: where nobody has said where Airflow can be reached.
+    :raises ConfigurationError: if no setting says at which address the API can reach Airflow.
     """
     from airflow.sdk.log import mask_secret
 
     base = conf.get("asyncapi", "callback_base_url", fallback="") or conf.get("api", "base_url", fallback="")
     if not base.startswith(("http://", "https://")):
         raise ConfigurationError(
-            "callback: where the API can reach Airflow isn't known; set [asyncapi] callback_base_url (or [api]"
+            "callback: needs the address at which the API can reach Airflow; set [asyncapi] callback_base_url (or [api]"
             f" base_url) to an http or https address, not {base!r}"
         )
     mask_secret(reference.text)
@@ -48,34 +48,34 @@ def url_of(reference: Reference, api: Api) -> str:
     return f"{base.rstrip('/')}{PATH}/{reference.text}"
 
 
-def make_known(context: Context, conn_id: str, handle: JobHandle) -> None:
-    """Let callbacks find the job that name it only by its identifier."""
+def register_job(context: Context, conn_id: str, handle: JobHandle) -> None:
+    """Push the job's identifier, so that callbacks which name the job only by its identifier can find the task."""
     if handle.identifier is not None:
         ti: Any = context["ti"]
         ti.xcom_push(JOB_OF_KEY + by_identifier(conn_id, handle.identifier), handle.identifier)
 
 
-def await_call(context: Context, handle: JobHandle, heard: int) -> None:
+def await_callback(context: Context, handle: JobHandle, callbacks_seen: int) -> None:
     """
-    Let a callback find the task that waits for it.
+    Push an XCom by which a callback finds the task that waits for it.
 
-    :param heard: how many the task has taken notice of; those don't resume it.
+    :param callbacks_seen: number of callbacks that the task has processed; these callbacks don't resume it.
     """
     ti: Any = context["ti"]
-    ti.xcom_push(AWAITED_KEY + by_task(handle.task), {"task_instance": str(ti.id), "heard": heard})
+    ti.xcom_push(AWAITED_KEY + by_task(handle.task), {"task_instance": str(ti.id), "heard": callbacks_seen})
 
 
-def calls_of(context: Context, handle: JobHandle) -> list[ReceivedCallback]:
+def read_callbacks(context: Context, handle: JobHandle) -> list[ReceivedCallback]:
     """
-    Give the callbacks that have come in about a job.
+    Return the callbacks that Airflow has received for a job.
 
-    :raises ConfigurationError: where the job isn't known to have been submitted by a task of ours.
+    :raises ConfigurationError: if the handle doesn't name the task that submitted the job.
     """
     task: Mapping[str, Any] = handle.task
     if not task:
         raise ConfigurationError(
-            "callback: a bare identifier doesn't say which task has submitted the job and given away its callback URL;"
-            " give the job handle (submit.handle)"
+            "callback: a bare identifier doesn't say which task submitted the job with a callback URL; pass the job"
+            " handle (job=submit.handle)"
         )
     ti: Any = context["ti"]
     kept = ti.xcom_pull(
@@ -88,31 +88,31 @@ def calls_of(context: Context, handle: JobHandle) -> list[ReceivedCallback]:
     return ReceivedCallback.parse_all(kept)
 
 
-def result_of(context: Context, plan: FetchPlan, handle: JobHandle) -> Response | None:
+def find_result(context: Context, plan: FetchPlan, handle: JobHandle) -> Response | None:
     """
-    Give the callback that holds a job's result; None where that has to be fetched.
+    Return the callback that holds a job's result; None if the result has to be fetched.
 
-    :raises AirflowFailException: where it can be neither given nor fetched.
+    :raises AirflowFailException: if no callback holds the result and there is no endpoint to fetch it from.
     """
     if not plan.callback:
         return None
     try:
         if handle.call is not None:
-            calls = calls_of(context, handle)[handle.call :]
+            calls = read_callbacks(context, handle)[handle.call :]
             if not calls:
-                raise ResultExpiredError("callback: it isn't there any more, for the task that submitted was cleared")
-            return response_of(calls[0])
+                raise ResultExpiredError("callback: it is gone, because the task that submitted the job was cleared")
+            return to_response(calls[0])
         if plan.step.request.endpoint:
             return None
         raise ConfigurationError(
-            "callback: no callback has ended the wait, a poll has, so the result has to be fetched; give its endpoint"
+            "callback: a poll ended the wait, not a callback, so the result has to be fetched; set endpoint"
         )
     except AsyncApiError as error:
         raise to_airflow(error) from error
 
 
-def response_of(call: ReceivedCallback) -> Response:
-    """Give a callback as an answer, its body read from where large ones are."""
+def to_response(call: ReceivedCallback) -> Response:
+    """Return a callback as a response; a large body is read from the callback folder."""
     if call.path is None:
         return call.response()
     from airflow.sdk import ObjectStoragePath
@@ -121,6 +121,5 @@ def response_of(call: ReceivedCallback) -> Response:
         return call.response(ObjectStoragePath(call.path).read_bytes())
     except FileNotFoundError:
         raise ResultExpiredError(
-            "callback: its body isn't in [asyncapi] callback_folder any more; callback_keep_days says how long it is"
-            " kept"
+            "callback: its body is no longer in [asyncapi] callback_folder; bodies are deleted after callback_keep_days"
         ) from None

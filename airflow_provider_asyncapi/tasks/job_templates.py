@@ -1,8 +1,9 @@
 """
-Templates of ``job``: a job handle stays one, and text stays text.
+Render templates of ``job`` so that a job handle stays one, and text stays text.
 
-Airflow turns what a template gives into text, or with ``render_template_as_native_obj`` text into whatever it can be
-read as. Both are wrong here: an identifier is the API's, and mustn't become a handle by what it says.
+Airflow turns the value of a template into text, or with ``render_template_as_native_obj`` text into any Python literal
+that it looks like. Both are wrong for a job: an identifier comes from the API, and must not become a job handle by its
+content.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ def render_job(template: str, context: Mapping[str, Any], env: jinja2.Environmen
     """
     Render the template of a job.
 
-    :return: of a template that is one expression, such as ``{{ ti.xcom_pull('submit', key='job') }}``, the value of
-        that; of any other the text.
+    :return: the value of the expression if the template is one expression, such as
+        ``{{ ti.xcom_pull('submit', key='job') }}``; the text of any other template.
     """
     parsed = env.parse(template.strip())
     variables = dict(context)

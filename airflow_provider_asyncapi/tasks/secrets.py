@@ -1,4 +1,4 @@
-"""A secret that all tries of a task share, and that nobody outside Airflow can know."""
+"""A secret that all tries of a task share, and that no one outside Airflow knows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from airflow.providers.common.compat.sdk import conf
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-#: In the task state store.
-SECRET_KEY = "asyncapi_secret"  # noqa: S105 - the name of one
+#: Key in the task state store.
+SECRET_KEY = "asyncapi_secret"  # noqa: S105 - a key, no secret
 
 
-def secret_of(context: Context) -> bytes | None:
+def load_secret(context: Context) -> bytes | None:
     """
     Return the secret of a task instance, the same on each try and each worker.
 
-    The task state store of Airflow 3.3 keeps a random one. Before that, Airflow's Fernet key is the only secret that
-    workers share.
+    The task state store of Airflow 3.3 keeps a random secret. Before Airflow 3.3, the Fernet key is the only secret
+    that workers share.
 
     :return: None if there is no store, and Airflow has no Fernet key.
     """

@@ -1,4 +1,4 @@
-"""What is wrong in a DAG, found when it is parsed: all that can be told before its templates are rendered."""
+"""Check a task's parameters when its DAG is parsed, as far as possible before templates are rendered."""
 
 from __future__ import annotations
 
@@ -16,51 +16,52 @@ from airflow_provider_asyncapi.core.json_values import as_list, frozen, thawed
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS
 from airflow_provider_asyncapi.core.requests.request_template import strict_parts
+from airflow_provider_asyncapi.core.selectors.selection import selectors_in
 
-#: Requests within a request; what they hold beside templates can be checked when the DAG is parsed.
+#: Requests within a request; their parts without templates can be checked when the DAG is parsed.
 SUBREQUESTS = frozenset(
     {"start", "lookup", "cancel", "locate", "cleanup", "batch", "status_details", "failure_details"}
 )
-#: The part of a description that isn't one of these.
+#: Name of the part of a description that isn't one of the subrequests.
 OWN = "request"
-#: Gives the variables that a part of a description may name; None where nobody can know.
+#: Returns the variables that a part of a description may name; None if they can't be known.
 FindKnown = Callable[[str], set[str] | None]
-#: Part of a description → the selectors of it that name variables, and these.
+#: Part of a description → pairs of a selector and a variable that it names.
 Named = Mapping[str, frozenset[tuple[str, str]]]
 
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-#: Parameters of which it matters that they are given, and which variables they name.
+#: Parameters for which only their presence and the variables that they name matter.
 _OUTLINED = frozenset({"endpoint", "query_params", "headers", *BODY_PARAMETERS})
-#: Those of them that are one text.
+#: The outlined parameters that are a single string.
 _TEXTS = ("endpoint", "xml")
-#: What a template makes may name where the pages are.
+#: Variables that the rendered value of a template may name.
 _POSSIBLE = ("page", "cursor")
 #: Parameters of a task beside its request that name variables.
 _COUNTS = ("pages", "last_page")
-#: What is named where it can't be known, and who has it.
+#: Variables that only some requests have, and the reason for the message.
 _OWNERS = {
     IDEMPOTENCY_KEY: "only the requests of the trigger operator have it",
     CALLBACK_URL: "only the requests of a trigger operator with callback=True have it",
     "page": "only requests for numbered pages have it (output_type='pages')",
     "offset": "only requests for numbered pages have it (output_type='pages')",
-    "cursor": "only requests for pages have it, where cursor says where the next one is",
-    "limit": "only requests for pages have it, where page_size is given",
+    "cursor": "only requests for pages have it, if the parameter cursor is set",
+    "limit": "only requests for pages have it, if page_size is set",
 }
 
 
-def check(
+def check_plan(
     plan_type: Any, described: Mapping[str, Any], is_templated: Callable[[str], bool], *, complete: bool
 ) -> Named:
     """
     Check a description as far as its templates allow.
 
-    The tasks that a loop makes are described alike, so that one check does for all of them.
+    Tasks that a loop creates have equal descriptions, which are checked once.
 
-    :param plan_type: what reads it.
-    :param is_templated: tells whether a parameter is rendered before it is read.
-    :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
-    :return: the variables that its selectors name.
-    :raises ConfigurationError: naming the parameter.
+    :param plan_type: the plan that the description is read into.
+    :param is_templated: returns whether a parameter is rendered before it is read.
+    :param complete: whether a missing parameter is an error, because no profile can add it later.
+    :return: the variables that the selectors name.
+    :raises ConfigurationError: if a parameter is wrong; the message names it.
     """
     visible: dict[str, Any] = {}
     for name, value in described.items():
@@ -73,16 +74,16 @@ def check(
             visible[name] = _outline(name, value)
     plain = frozen(visible)
     if plain is None:
-        return _checked(plan_type, visible, complete=complete)
-    return _checked_frozen(plan_type, plain, complete)
+        return _check_visible(plan_type, visible, complete=complete)
+    return _check_frozen(plan_type, plain, complete)
 
 
 def check_variables(described: Mapping[str, Any], in_selectors: Named, find_known: FindKnown) -> None:
     """
-    Check that something sets each variable that has to be known.
+    Check that each variable in a description is set by the job or by the task.
 
-    :param in_selectors: what :func:`check` gives.
-    :raises UnknownVariableError: naming the parameter, and what is known.
+    :param in_selectors: the return value of :func:`check_plan`.
+    :raises UnknownVariableError: if one isn't; the message names the parameter and the known variables.
     """
     known = cache(find_known)
     for part, where, text in _strict_texts(described):
@@ -100,7 +101,7 @@ def _check_known(variable: str, where: str, known: set[str] | None) -> None:
         return
     shown = ", ".join(f"{{{name}}}" for name in sorted(known)) or "none"
     why = _OWNERS.get(
-        variable, "what the connection's profile captures is known only where the operator names the profile"
+        variable, "what the connection's profile captures is known only if the operator names the profile"
     )
     if '"' in variable:
         why = f"{why}; {templates.HOW_TO_WRITE_JSON}"
@@ -110,7 +111,7 @@ def _check_known(variable: str, where: str, known: set[str] | None) -> None:
 
 
 def _strict_texts(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Walk the texts whose variables have to be known: the part of the description, the parameter, the text."""
+    """Yield each text whose variables have to be known, as part of the description, parameter, text."""
     for name in _COUNTS:
         if isinstance(described.get(name), str):
             yield OWN, name, described[name]
@@ -120,19 +121,17 @@ def _strict_texts(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]
     for part, prefix, request in requests:
         for name, value in strict_parts(request):
             for text in templates.strings_in(value):
-                # What a template gives may be a number, or stand in a string.
+                # The value of a template may be a number, or part of a string.
                 if name == "endpoint" or not templates.is_json_text(_JINJA.sub("0", text)):
                     yield part, f"{prefix}{name}", text
 
 
 @lru_cache(maxsize=1024)
-def _checked_frozen(plan_type: Any, plain: bytes, complete: bool) -> Named:
-    return _checked(plan_type, thawed(plain), complete=complete)
+def _check_frozen(plan_type: Any, plain: bytes, complete: bool) -> Named:
+    return _check_visible(plan_type, thawed(plain), complete=complete)
 
 
-def _checked(plan_type: Any, visible: Mapping[str, Any], *, complete: bool) -> Named:
-    from airflow_provider_asyncapi.core.selectors.selection import selectors_in
-
+def _check_visible(plan_type: Any, visible: Mapping[str, Any], *, complete: bool) -> Named:
     plan = plan_type.parse(visible, complete=complete)
     parts = {each.name: selectors_in(getattr(plan, each.name)) for each in dataclasses.fields(plan)}
     named = {
@@ -149,9 +148,9 @@ def _checked(plan_type: Any, visible: Mapping[str, Any], *, complete: bool) -> N
 
 def _outline(name: str, value: Any) -> Any:
     """
-    Give what matters of a part of a request before it is rendered: that it is there, and which variables it names.
+    Return an outline of a part of a request before it is rendered: its presence, and the variables that it names.
 
-    Requests that differ in the rest only are alike, and are checked once.
+    Requests with equal outlines are checked once.
     """
     texts = list(templates.strings_in(value))
     variables = {name for text in texts if "{" in text for name in templates.variable_names(_JINJA.sub("", text))}

@@ -1,4 +1,4 @@
-"""Waiting on: what Airflow keeps of a wait from try to try, and from poke to poke."""
+"""The state of a wait, and the parts of it that Airflow stores from try to try and from poke to poke."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from airflow_provider_asyncapi.monitoring.xcoms import (
     RETURN_KEY,
     WAIT_KEY,
     ProgressReporter,
-    reference,
-    show,
+    push_for_users,
+    task_ids,
 )
-from airflow_provider_asyncapi.tasks.base import JobTask
-from airflow_provider_asyncapi.tasks.callbacks import await_call, calls_of, response_of
-from airflow_provider_asyncapi.tasks.submissions import generation
+from airflow_provider_asyncapi.tasks.callbacks import await_callback, read_callbacks, to_response
+from airflow_provider_asyncapi.tasks.job_handle import parse_job
+from airflow_provider_asyncapi.tasks.submissions import count_clears
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -41,68 +41,68 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
     from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 
-#: Of the layout of both; see :mod:`~.layouts`.
+#: Version of the layout of both stored values; see :mod:`~.layouts`.
 VERSION = 1
-#: Where the task state store (Airflow 3.3) holds when a task began to wait for which job.
+#: Key in the task state store (Airflow 3.3) of the time at which the task began to wait, and the job.
 _BEGAN_KEY = "asyncapi_began"
-#: Where it holds what the last poke in reschedule mode learnt.
+#: Key in the task state store of the state after the last poke in reschedule mode.
 _POKE_KEY = "asyncapi_poke"
 
 
-def forget(context: Context) -> None:
-    """Delete the XComs of an earlier try, as Airflow does where a try begins on a worker."""
+def delete_xcoms(context: Context) -> None:
+    """Delete the XComs of an earlier try, as Airflow does when a try begins on a worker."""
     for key in (JOB_KEY, JOB_URL_KEY, WAIT_KEY, POLL_KEY, RETURN_KEY, XCOM_SKIPMIXIN_KEY):
-        XCom.delete(key=key, **reference(context["ti"]))
+        XCom.delete(key=key, **task_ids(context["ti"]))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TimeLimits:
     """
-    How long a wait may take.
+    The time limits of a wait.
 
     :param all_tries: seconds for all tries together, until the task is cleared.
-    :param one_try: seconds for each try; None for no limit of its own.
+    :param one_try: seconds for each try; None for no separate limit.
     """
 
     all_tries: float
     one_try: float | None = None
 
     def deadline(self, wait_began: float, try_began: float) -> float:
-        """Return the moment at which a try has to end; all moments in seconds since the epoch."""
+        """Return the deadline of a try; all times are in seconds since the epoch."""
         latest = wait_began + self.all_tries
         return latest if self.one_try is None else min(latest, try_began + self.one_try)
 
 
-def begin_of_wait(context: Context, handle: JobHandle, try_began: float) -> float:
+def find_start(context: Context, handle: JobHandle, try_began: float) -> float:
     """
-    Return the moment at which the wait for a job began: the same for all tries, until the task is cleared.
+    Return the time at which the wait for a job began: the same for all tries, until the task is cleared.
 
-    The task state store of Airflow 3.3 remembers it; before that, each try begins anew.
+    The task state store of Airflow 3.3 keeps it; before Airflow 3.3, the wait begins again with each try.
 
-    :param try_began: when this try began, in seconds since the epoch.
+    :param try_began: start of this try, in seconds since the epoch.
     """
     store: Any = context.get("task_state_store")
     if store is None:
         return try_began
-    of_this_wait: dict[str, Any] = {"identifier": handle.identifier, "generation": generation(context)}
-    kept = _read_stored(store.get(_BEGAN_KEY), "the begin of the wait", (*of_this_wait, "at"))
-    if "at" in kept and of_this_wait.items() <= kept.items():
-        return float(kept["at"])
-    store.set(_BEGAN_KEY, {"version": VERSION, **of_this_wait, "at": try_began})
+    this_wait: dict[str, Any] = {"identifier": handle.identifier, "generation": count_clears(context)}
+    stored = _read_stored(store.get(_BEGAN_KEY), "the begin of the wait", (*this_wait, "at"))
+    if "at" in stored and this_wait.items() <= stored.items():
+        return float(stored["at"])
+    store.set(_BEGAN_KEY, {"version": VERSION, **this_wait, "at": try_began})
     return try_began
 
 
-class WaitLedger:
+class WaitState:
     """
-    The record of one task instance's wait, as the process keeps it that waits, or begins to.
+    The state of one task instance's wait, in the process that waits or begins the wait.
 
-    :param context: of the task.
-    :param hook: takes the log lines.
-    :param plan: how the job is waited for.
-    :param handle: the job, as the task was given it.
-    :param limits: how long the wait may take.
+    :param context: context of the task.
+    :param hook: hook that writes the log lines.
+    :param plan: how to wait for the job.
+    :param handle: the job, as the task received it.
+    :param limits: the time limits of the wait.
     :ivar ti: the task instance.
-    :ivar state: where the wait stands.
+    :ivar current: the latest state of the wait.
     """
 
     def __init__(
@@ -114,114 +114,118 @@ class WaitLedger:
         self._hook = hook
         self._limits = limits
         self._reporter = ProgressReporter()
-        #: When the next poll is due, in seconds since the epoch; 0 if no poll has been made here.
+        #: Time of the next poll, in seconds since the epoch; 0 if this process hasn't polled.
         self._due = 0.0
-        self._unshown: dict[str, Any] = {}
-        self.state = self._begun(plan, handle)
+        self._unpublished: dict[str, Any] = {}
+        self.current = self._load(plan, handle)
 
-    def _begun(self, _plan: WaitPlan, handle: JobHandle) -> Wait:
+    def _load(self, _plan: WaitPlan, handle: JobHandle) -> Wait:
         """Return the state of a wait that begins, or begins again in another try."""
         try_began = time.time()
-        began = begin_of_wait(self._context, handle, try_began)
+        began = find_start(self._context, handle, try_began)
         return plans.Wait(handle, began, self._limits.deadline(began, try_began))
 
-    def handed_on(self, plan: WaitPlan, pause: float) -> Wait:
+    def to_deferral(self, plan: WaitPlan, pause: float) -> Wait:
         """
-        Give the state for somebody else to go on with, and let callbacks find the task.
+        Return the state for another process that continues the wait, and let callbacks find the task.
 
         :param pause: seconds until the next poll.
         """
         if plan.callback is not None:
-            await_call(self._context, self.state.handle, self.state.heard)
-        return dataclasses.replace(self.state, next_poll=max(time.time() + pause, self._due))
+            await_callback(self._context, self.current.handle, self.current.callbacks_seen)
+        return dataclasses.replace(self.current, next_poll=max(time.time() + pause, self._due))
 
-    def take_back(self, plan: WaitPlan, state: Wait) -> None:
-        """Go on with a wait that was handed on; others may have polled meanwhile, perhaps just now."""
+    def resume_from(self, plan: WaitPlan, state: Wait) -> None:
+        """Continue a wait that was deferred; the triggerer may have polled meanwhile, perhaps just now."""
         now = time.time()
         state = state.resumed(plan.schedule, now)
-        self.state = dataclasses.replace(state, next_poll=max(state.next_poll or 0.0, now + plan.schedule.interval))
+        self.current = dataclasses.replace(state, next_poll=max(state.next_poll or 0.0, now + plan.schedule.interval))
 
     def observe(self, event: Notification) -> Any:
-        """Keep what a poll has told, look for callbacks, and log the rest."""
+        """Save the state after a poll, return new callbacks, and log all other events."""
         self._hook.log_events(event)
         if isinstance(event, FetchCallbacks):
-            return self._calls(event.callbacks_seen)
+            return self._read_callbacks(event.callbacks_seen)
         if isinstance(event, Polled):
             self._due = event.at + (event.pause or 0.0)
-            metrics.poll_made(self._hook.asyncapi_conn_id, event, self.state.started_at)
-            self.state = dataclasses.replace(self.state, handle=event.handle, polls=event.polls, errors=event.errors)
+            metrics.count_poll(self._hook.asyncapi_conn_id, event, self.current.started_at)
+            self.current = dataclasses.replace(
+                self.current, handle=event.handle, polls=event.polls, errors=event.errors
+            )
             if not event.handle.outcome.is_final:
-                self._keep(event)
+                self._save(event)
             elif event.handle.outcome is Outcome.FAILURE:
-                # Nobody else will show how the job ended.
-                show(self._context, JOB_KEY, event.handle.dump())
+                # No other code pushes the handle of a job that failed.
+                push_for_users(self._context, JOB_KEY, event.handle.dump())
         return None
 
-    def _calls(self, heard: int) -> list[Response]:
-        """Give the callbacks that nobody has taken notice of yet."""
-        calls = calls_of(self._context, self.state.handle)[heard:]
-        self.state = dataclasses.replace(self.state, heard=heard + len(calls))
-        return [response_of(call) for call in calls]
+    def _read_callbacks(self, callbacks_seen: int) -> list[Response]:
+        """Return the callbacks that the wait hasn't processed yet."""
+        calls = read_callbacks(self._context, self.current.handle)[callbacks_seen:]
+        self.current = dataclasses.replace(self.current, callbacks_seen=callbacks_seen + len(calls))
+        return [to_response(call) for call in calls]
 
-    def _keep(self, poll: Polled) -> None:
-        """Show what is new."""
-        self.show(self._reporter.xcoms_after(poll))
+    def _save(self, poll: Polled) -> None:
+        """Publish the changes of a poll."""
+        self.publish(self._reporter.xcoms_after(poll))
 
-    def show(self, news: Mapping[str, Any]) -> None:
-        """Push XComs that people look at, and before them those that couldn't be pushed until now."""
-        news = {**self._unshown, **news}
-        self._unshown = {key: value for key, value in news.items() if not show(self._context, key, value)}
+    def publish(self, updates: Mapping[str, Any]) -> None:
+        """Push XComs for users, and before them the ones that couldn't be pushed until now."""
+        updates = {**self._unpublished, **updates}
+        self._unpublished = {
+            key: value for key, value in updates.items() if not push_for_users(self._context, key, value)
+        }
 
 
-class PokeLedger(WaitLedger):
+class RescheduleWaitState(WaitState):
     """
-    The same of a task in reschedule mode, where each of many pokes is a process of its own.
+    The state of a wait in reschedule mode, in which each poke is a process of its own.
 
-    Airflow counts the pokes and knows when the first was. What the last one learnt is in the task state store, which is
-    there from Airflow 3.3 on; before that, only the deadline ends a row of errors, and a capture has to find its value
-    in the last answer.
+    Airflow counts the pokes and stores the time of the first one. The task state store of Airflow 3.3 keeps the state
+    after the last poke. Before Airflow 3.3, only the deadline ends a series of errors, and a capture has to find its
+    value in the last response.
     """
 
-    def _begun(self, plan: WaitPlan, handle: JobHandle) -> Wait:
-        """Say where the wait stands at this poke."""
+    def _load(self, plan: WaitPlan, handle: JobHandle) -> Wait:
+        """Return the state of the wait at this poke."""
         pokes = self._context.get("task_reschedule_count") or 0
         first = self.ti.get_first_reschedule_date(self._context) if pokes else None
         try_began = first.timestamp() if first else time.time()
-        began = begin_of_wait(self._context, handle, try_began)
+        began = find_start(self._context, handle, try_began)
         deadline = self._limits.deadline(began, try_began)
         if not pokes:
             return plans.Wait(handle, try_began, deadline)
         # The first poke only waited for the initial delay to pass.
         polls = pokes - bool(plan.schedule.initial_delay)
-        # What is stored before the first poll of a try is of an earlier one.
-        kept = self._store.get(_POKE_KEY) if self._store is not None and polls else None
-        learnt = _read_stored(kept, "what the last poke learnt", ("errors", "handle", "heard", "next_poll"))
-        if "handle" in learnt:
-            handle = JobTask.handle_of(learnt["handle"])
-        # Airflow begins a poke when it is due; only one after the deadline is told.
-        due = learnt.get("next_poll") or 0.0
+        # A value that was stored before the first poll of a try is that of an earlier try.
+        value = self._store.get(_POKE_KEY) if self._store is not None and polls else None
+        stored = _read_stored(value, "what the last poke learnt", ("errors", "handle", "heard", "next_poll"))
+        if "handle" in stored:
+            handle = parse_job(stored["handle"])
+        # Airflow begins a poke when it is due, so the state holds the time of one after the deadline only.
+        due = stored.get("next_poll") or 0.0
         next_poll = due if due > deadline else None
-        errors, heard = learnt.get("errors", 0), learnt.get("heard", 0)
-        return plans.Wait(handle, began, deadline, polls, errors, next_poll, heard)
+        errors, callbacks_seen = stored.get("errors", 0), stored.get("heard", 0)
+        return plans.Wait(handle, began, deadline, polls, errors, next_poll, callbacks_seen)
 
-    def _keep(self, poll: Polled) -> None:
-        """Show the job as it is now, after each poke, for Airflow clears a task's XComs before; and tell the next."""
-        super()._keep(dataclasses.replace(poll, changed=True))
+    def _save(self, poll: Polled) -> None:
+        """Publish the job's state, for Airflow clears a task's XComs before each poke; and store it for the next."""
+        super()._save(dataclasses.replace(poll, changed=True))
         if self._store is not None:
-            learnt = {"errors": poll.errors, "handle": poll.handle.dump(), "heard": self.state.heard}
+            values = {"errors": poll.errors, "handle": poll.handle.dump(), "heard": self.current.callbacks_seen}
             if poll.pause is not None:
-                learnt["next_poll"] = poll.at + poll.pause
-            self._store.set(_POKE_KEY, {"version": VERSION, **learnt})
+                values["next_poll"] = poll.at + poll.pause
+            self._store.set(_POKE_KEY, {"version": VERSION, **values})
 
 
-def _read_stored(kept: Any, what: str, known: Collection[str]) -> dict[str, Any]:
+def _read_stored(value: Any, what: str, known: Collection[str]) -> dict[str, Any]:
     """
-    Return what the task state store holds; nothing if that can't be read.
+    Return the fields of a value of the task state store; an empty mapping if it can't be read.
 
-    :raises AsyncApiException: if a newer version of this provider has stored it, and this one can't read it.
+    :raises AsyncApiException: if a newer version of this provider stored it, and this version can't read it.
     """
     try:
-        return read_fields(kept, what, version=VERSION, known=known)
+        return read_fields(value, what, version=VERSION, known=known)
     except NewerLayoutError as error:
         raise to_airflow(error) from error
     except ValueError:

@@ -1,10 +1,10 @@
-"""Beginning and ending a wait without a worker: where Airflow carries it, and else why not."""
+"""Begin and end a wait without a worker, and the reasons why Airflow doesn't support it for a sensor."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from airflow.providers.common.compat.sdk import XComArg
 from airflow.triggers.base import StartTriggerArgs
@@ -15,70 +15,101 @@ from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT
 from airflow_provider_asyncapi.core.json_values import as_list, frozen
 from airflow_provider_asyncapi.core.templates import strings_in
 
-if TYPE_CHECKING:
-    from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-
-#: Airflow's own timeout of the deferral comes so many seconds after ours, for it neither polls once more nor cancels.
+#: Seconds from the sensor's deadline to Airflow's own timeout of the deferral, which neither polls again nor cancels.
 _GRACE = 86400.0
 _JINJA = ("{{", "{%", "{#")
 
 
-def needed_to_begin(sensor: AsyncApiSensor) -> str | None:
+class DeferrableSensor(Protocol):
+    """The attributes of the sensor that decide whether a worker is needed; most are those of Airflow's operators."""
+
+    asyncapi_conn_id: str
+    job: Any
+    job_url: str | None
+    profile: str | None
+    timeout: float
+    template_fields: Sequence[str]
+    execution_timeout: timedelta | None
+    outlets: list[Any]
+    on_execute_callback: Any
+    on_success_callback: Any
+    do_xcom_push: bool
+    multiple_outputs: bool
+    returns_dag_result: bool
+    # Where Airflow keeps the arguments pre_execute and post_execute.
+    _pre_execute_hook: Any
+    _post_execute_hook: Any
+
+    def get_closest_mapped_task_group(self) -> Any:
+        """Return the mapped task group that holds the sensor; None if there is none."""
+
+    def effective_params(self, *, with_connection: bool = ...) -> dict[str, Any]:
+        """Return the parameters that the DAG and the profile set."""
+
+    def execute_complete(self, context: Any, event: Any) -> Any:
+        """Continue with the event of the trigger."""
+
+
+def why_unsupported_start(sensor: DeferrableSensor) -> str | None:
     """
-    Say why a wait has to begin on a worker; None where the triggerer can begin it.
+    Return the reason why a wait has to begin on a worker; None if the triggerer can begin it.
 
-    There Airflow renders nothing that takes an XCom, calls no callback, and makes no link.
+    In the triggerer Airflow doesn't render XComs, run callbacks or store extra links.
     """
-    return next(_reasons_to_begin(sensor), None)
+    return next(_reasons_against_start(sensor), None)
 
 
-def _reasons_to_begin(sensor: AsyncApiSensor) -> Iterator[str]:
+def _reasons_against_start(sensor: DeferrableSensor) -> Iterator[str]:
     if not HAS_TRIGGER_ON_KILL:
-        yield "Airflow can't do it before 3.3"
+        yield "Airflow doesn't support it before 3.3"
     if sensor.get_closest_mapped_task_group() is not None:
         yield "it is in a mapped task group"
     if sensor.execution_timeout is not None:
         yield "it has an execution_timeout"
-    if sensor.on_execute_callback or sensor._pre_execute_hook:  # noqa: SLF001 - where Airflow keeps pre_execute
+    if sensor.on_execute_callback or sensor._pre_execute_hook:  # noqa: SLF001 - see DeferrableSensor
         yield "it has an on_execute_callback or pre_execute"
     if sensor.effective_params(with_connection=False).get("callback"):
-        yield "callback: a worker makes the task known to those who call back"
+        yield "callback: a worker pushes the XCom by which a callback finds the task"
     if sensor.job_url or sensor.effective_params(with_connection=False).get("job_url"):
-        yield "job_url: Airflow makes links on workers"
+        yield "job_url: Airflow stores extra links on workers only"
     for name in sensor.template_fields:
         if name != "job" and not _is_literal(getattr(sensor, name)):
             yield f"{name}: is a template"
     if _source(sensor.job) is None:
-        yield "job: is neither a literal nor the XCom of a task that isn't mapped"
+        yield "job: is neither a literal nor the XCom of an unmapped task"
 
 
-def needed_to_end(sensor: AsyncApiSensor) -> str | None:
+def why_unsupported_end(sensor: DeferrableSensor) -> str | None:
     """
-    Say why a wait that ends well has to end on a worker; None where it can end in the triggerer.
+    Return the reason why a successful wait has to end on a worker; None if it can end in the triggerer.
 
-    There Airflow writes the state of the task, and nothing else.
+    In the triggerer Airflow only writes the state of the task.
     """
-    return next(_reasons_to_end(sensor), None)
+    return next(_reasons_against_end(sensor), None)
 
 
-def _reasons_to_end(sensor: AsyncApiSensor) -> Iterator[str]:
+def _reasons_against_end(sensor: DeferrableSensor) -> Iterator[str]:
     if not HAS_TRIGGER_ON_KILL:
-        yield "Airflow can't do it before 3.3"
+        yield "Airflow doesn't support it before 3.3"
     if sensor.outlets:
         yield "it has outlets"
-    if sensor.on_success_callback or sensor._post_execute_hook:  # noqa: SLF001 - where Airflow keeps post_execute
+    if sensor.on_success_callback or sensor._post_execute_hook:  # noqa: SLF001 - see DeferrableSensor
         yield "it has an on_success_callback or post_execute"
-    if sensor.on_execute_callback or sensor._pre_execute_hook:  # noqa: SLF001 - where Airflow keeps pre_execute
+    if sensor.on_execute_callback or sensor._pre_execute_hook:  # noqa: SLF001 - see DeferrableSensor
         yield "it has an on_execute_callback or pre_execute"
     cleanup_on = as_list(sensor.effective_params(with_connection=False).get("cleanup_on"))
     if CleanupOn.SUCCESS in cleanup_on:
-        yield "cleanup_on: the request after a success is sent by a worker"
+        yield "cleanup_on: a worker sends the cleanup request after a success"
     if not sensor.do_xcom_push or sensor.multiple_outputs or sensor.returns_dag_result:
-        yield "do_xcom_push, multiple_outputs or the DAG's result: what it returns isn't simply its XCom"
+        yield "do_xcom_push, multiple_outputs or the DAG's result: its return value isn't simply its XCom"
 
 
-def start_args(sensor: AsyncApiSensor) -> StartTriggerArgs:
-    """Give what Airflow's scheduler starts the trigger with, for a sensor that needs no worker to begin."""
+def make_start_args(sensor: DeferrableSensor, *, can_end: bool) -> StartTriggerArgs:
+    """
+    Return the arguments with which Airflow's scheduler starts the trigger of a sensor.
+
+    :param can_end: whether the trigger may end a successful wait itself.
+    """
     until_airflow_ends_it = sensor.timeout + _GRACE
     return StartTriggerArgs(
         trigger_cls="airflow_provider_asyncapi.triggers.asyncapi.AsyncApiJobTrigger",
@@ -92,7 +123,7 @@ def start_args(sensor: AsyncApiSensor) -> StartTriggerArgs:
                 "airflow_timeout": until_airflow_ends_it,
                 "names_profile": sensor.profile is not None,
             },
-            "end_from_trigger": sensor.end_from_trigger and needed_to_end(sensor) is None,
+            "end_from_trigger": can_end,
         },
         next_method=sensor.execute_complete.__name__,
         timeout=timedelta(seconds=until_airflow_ends_it),
@@ -100,16 +131,16 @@ def start_args(sensor: AsyncApiSensor) -> StartTriggerArgs:
 
 
 def _source(job: Any) -> dict[str, Any] | None:
-    """Say where the trigger finds the job; None where it can't."""
+    """Return the place from which the trigger reads the job; None if it can't."""
     if not isinstance(job, XComArg):
         return {"job": job} if _is_literal(job) else None
     operator: Any = getattr(job, "operator", None)
-    # What is made of an XCom (map, zip, concat) has operators, and none of its own.
+    # An XComArg that is made of others (map, zip, concat) has no operator of its own.
     if operator is None or operator.is_mapped or operator.get_closest_mapped_task_group() is not None:
         return None
     return {"task_id": operator.task_id, "key": job.key}  # type: ignore[attr-defined]
 
 
 def _is_literal(value: Any) -> bool:
-    """Tell whether a value is plain data, in which Airflow would render nothing."""
+    """Return whether a value is plain data without templates."""
     return frozen(value) is not None and not any(sign in text for text in strings_in(value) for sign in _JINJA)

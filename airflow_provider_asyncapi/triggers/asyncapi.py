@@ -40,7 +40,7 @@ from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, summarize_wait
 from airflow_provider_asyncapi.hooks.clients import CurrentClient, SharedClient
 from airflow_provider_asyncapi.monitoring import late_polls, metrics
-from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY, ProgressReporter, reference
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY, ProgressReporter, task_ids
 from airflow_provider_asyncapi.triggers.callbacks_seen import has_called_back
 from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event, to_storable_error
@@ -219,7 +219,7 @@ class AsyncApiJobTrigger(BaseTrigger):
     async def _ask_for_calls(self, state: Wait) -> bool:
         """Return whether the job called back while the task was on its way from the worker to here."""
         await asyncio.sleep(SHORTEST_DEFERRAL + _MARGIN)
-        return await has_called_back(state.handle, state.heard)
+        return await has_called_back(state.handle, state.callbacks_seen)
 
     async def _wait(self) -> JobHandle:
         now = time.time()
@@ -296,7 +296,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         job: Any = begin.get("job")
         try:
             if "task_id" in begin:
-                upstream = {**reference(ti), "task_id": begin["task_id"], "map_index": -1}
+                upstream = {**task_ids(ti), "task_id": begin["task_id"], "map_index": -1}
                 job = await read_xcom(begin["key"], upstream)
             handle = JobHandle.parse(job)
         except Exception as error:  # noqa: BLE001 - Airflow's line, an XCom backend, a task that has pushed nothing
@@ -360,7 +360,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         return self._xcom_publisher
 
     def _watch(self, event: Polled) -> None:
-        metrics.poll_made(self.asyncapi_conn_id, event, self._standing().started_at)
+        metrics.count_poll(self.asyncapi_conn_id, event, self._standing().started_at)
         if event.delay is not None:
             late_polls.note(self.asyncapi_conn_id, event.delay)
         self._latest, self._polled = event.handle, event

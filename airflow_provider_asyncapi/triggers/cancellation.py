@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_asyncapi.airflow_private.supervisor import find_state
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.monitoring.xcoms import reference
+from airflow_provider_asyncapi.monitoring.xcoms import task_ids
 from airflow_provider_asyncapi.triggers.task_xcoms import has_final_job, read_job_identifier, read_wait_summary
 
 #: Seconds in which Airflow has to answer a task that it is killing: the task has five in all.
@@ -48,7 +48,7 @@ async def reason_to_cancel(
     """
     try:
         reason = await _find_reason(ti, job, is_last_try=is_last_try, checks=checks)
-        if reason is not None and has_callback and await has_final_job(reference(ti)):
+        if reason is not None and has_callback and await has_final_job(task_ids(ti)):
             log.info("Job %s isn't cancelled: its callback says that it has ended", job.shown_identifier)
             return None
     except Exception as error:  # noqa: BLE001 - Airflow kills tasks when its own API server is away, for example
@@ -84,7 +84,7 @@ def reason_to_cancel_on_worker(ti: Any, job: JobHandle) -> str | None:
 
 
 async def _find_reason(ti: Any, job: JobHandle, *, is_last_try: bool, checks: int) -> str | None:
-    task = reference(ti)
+    task = task_ids(ti)
     state = await find_state(task)
     if state is None or state in _ENDED:
         return f"the task is {state or 'gone'}"

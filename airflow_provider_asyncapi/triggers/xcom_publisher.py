@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.airflow_private.supervisor import write_xcom
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
 from airflow_provider_asyncapi.core.errors import UnstorableValueError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, RETURN_KEY, reference
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, RETURN_KEY, task_ids
 from airflow_provider_asyncapi.triggers.events import check_pushed
 from airflow_provider_asyncapi.triggers.task_xcoms import finish_despite_cancel, read_wait_summary
 
@@ -93,7 +93,7 @@ class XComPublisher:
                         self._is_closed = True
                         break
                     for key, value in list(updates.items()):
-                        await finish_despite_cancel(write_xcom(key, value, reference(self._ti)))
+                        await finish_despite_cancel(write_xcom(key, value, task_ids(self._ti)))
                         del updates[key]
                     pause = _UPDATE_INTERVAL
                 except Exception as error:  # noqa: BLE001 - a wait doesn't depend on what is published about it
@@ -114,7 +114,7 @@ class XComPublisher:
         handle = updates.get(JOB_KEY)
         if not isinstance(handle, dict):
             return False
-        summary = await finish_despite_cancel(read_wait_summary(reference(self._ti)))
+        summary = await finish_despite_cancel(read_wait_summary(task_ids(self._ti)))
         if summary is None or summary["task_instance"] == str(self._ti.id):
             return False
         return bool(summary["identifier"] != handle.get("identifier"))
@@ -126,7 +126,7 @@ async def push_result(ti: Any, handle: JobHandle) -> bool:
 
     :return: whether they were pushed; if not, a worker has to end the task.
     """
-    task = reference(ti)
+    task = task_ids(ti)
     try:
         job, result = check_pushed(handle.dump(), JOB_KEY), check_pushed(handle.result_identifier, RETURN_KEY)
         await write_xcom(JOB_KEY, job, task)

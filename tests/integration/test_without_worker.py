@@ -71,13 +71,13 @@ def test_a_mapped_wait_begins_on_a_worker_and_ends_without(run, map_index):
     result = run("workerless")
     assert legs(result, "mapped", map_index) == 1
     assert result.xcom("mapped", map_index=map_index) == result.xcom("submit")
-    assert "start_from_trigger is set, and yet a worker is needed: it is mapped" in result.log("mapped", map_index)
+    assert "start_from_trigger is set, but a worker is needed: it is mapped" in result.log("mapped", map_index)
 
 
 def test_a_template_is_rendered_on_a_worker_which_says_why_it_is_needed(run):
     result = run("workerless")
     assert legs(result, "template") == 1
-    assert "start_from_trigger is set, and yet a worker is needed: headers: is a template" in result.log("template")
+    assert "start_from_trigger is set, but a worker is needed: headers: is a template" in result.log("template")
 
 
 def test_the_triggerer_finds_the_profile_of_the_connection(run):
@@ -94,7 +94,7 @@ def test_a_job_without_data_is_told_by_a_worker_also_when_it_is_cleared(run, run
     airflow.client.clear(result.dag_id, result.run_id, "wait", "fetch")
     again = run_dag.finish(result.dag_id, result.run_id)
     assert (again.task("wait").state, again.task("fetch").state) == ("success", "skipped")
-    assert "start_from_trigger is set, and yet a worker is needed: this is try 2" in again.log("wait")
+    assert "start_from_trigger is set, but a worker is needed: this is try 2" in again.log("wait")
 
 
 def test_a_failure_is_told_by_a_worker(run):

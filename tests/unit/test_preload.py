@@ -18,6 +18,8 @@ pytestmark = pytest.mark.any_python
 HERE = Path(airflow_provider_asyncapi.__file__).parent
 #: Where the code of tasks begins.
 ENTRANCES = {f"airflow_provider_asyncapi.{name}.asyncapi" for name in ("operators", "sensors")}
+#: Import the names that they list for type checkers at their first use.
+LAZY = {f"airflow_provider_asyncapi.{name}" for name in ("core.plans", "tasks.lazy")}
 #: What only some tasks need: a test of a connection, Parquet files; and what only a triggerer does.
 SPARED = {
     f"airflow_provider_asyncapi.{name}"
@@ -40,7 +42,7 @@ def imported_by(module: str) -> Iterator[str]:
     pending: list[ast.AST] = [ast.parse(source.read_text())]
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and module not in LAZY:
             pending += node.orelse
             continue
         pending += ast.iter_child_nodes(node)

@@ -43,7 +43,7 @@ def wait_or_hear(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False)
     :param spread: as for :func:`~.flow.wait`, which raises what this does.
     """
     try:
-        calls = yield FetchCallbacks(state.heard)
+        calls = yield FetchCallbacks(state.callbacks_seen)
         while not state.handle.outcome.is_final:
             for call in calls or ():
                 state = yield from _heard(api, plan, state, call)
@@ -61,7 +61,7 @@ def wait_or_hear(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False)
                     except AsyncApiError as error:
                         steps.error = error
                     is_pause = isinstance(effect, Sleep) and effect.is_deferrable
-                    if is_pause and (calls := (yield FetchCallbacks(state.heard))):
+                    if is_pause and (calls := (yield FetchCallbacks(state.callbacks_seen))):
                         break
                 else:
                     yield Log(logging.INFO, "A poll has ended the wait, no callback")
@@ -74,8 +74,8 @@ def wait_or_hear(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False)
 
 def _heard(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
     """Judge a callback as a poll is judged, or take it for a hint to poll at once."""
-    number, handle = state.heard, state.handle
-    state = dataclasses.replace(state, heard=number + 1)
+    number, handle = state.callbacks_seen, state.handle
+    state = dataclasses.replace(state, callbacks_seen=number + 1)
     scope = api.variables(handle.scope())
     if (other := find_other_job(api.settings.callback, handle, call, scope)) is not None:
         yield Log(

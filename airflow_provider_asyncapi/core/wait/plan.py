@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from airflow_provider_asyncapi.core.callbacks.calls import Callback
 from airflow_provider_asyncapi.core.errors import ConfigurationError
@@ -155,6 +155,10 @@ def parse_cleanup(given: Mapping[str, Any], *, complete: bool = True) -> Cleanup
     return Cleanup.parse(given, default=_UNFETCHED, possible=(CleanupOn.SUCCESS, *_UNFETCHED), complete=complete)
 
 
+#: Attributes of a wait that are stored by an earlier name.
+_STORED_NAMES: Final = {"callbacks_seen": "heard"}
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """
@@ -166,7 +170,7 @@ class Wait:
     :param polls: how many polls have been made.
     :param errors: how many of the last ones failed, in a row.
     :param next_poll: when the next one is due, in seconds since the epoch; None for as soon as the schedule allows.
-    :param heard: how many callbacks have been taken notice of.
+    :param callbacks_seen: number of callbacks that the wait has processed.
     """
 
     handle: JobHandle
@@ -175,7 +179,7 @@ class Wait:
     polls: int = 0
     errors: int = 0
     next_poll: float | None = None
-    heard: int = 0
+    callbacks_seen: int = 0
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Wait:
@@ -184,9 +188,10 @@ class Wait:
 
         :raises NewerLayoutError: if a newer version of this provider has stored it, and this one can't read it.
         """
-        names = [each.name for each in dataclasses.fields(cls)]
-        fields = read_fields(given, "the state of the wait", version=VERSION, known=names)
-        return cls(**{**fields, "handle": JobHandle.parse(fields["handle"])})
+        stored = {_STORED_NAMES.get(each.name, each.name): each.name for each in dataclasses.fields(cls)}
+        fields = read_fields(given, "the state of the wait", version=VERSION, known=stored)
+        attributes = {stored[name]: value for name, value in fields.items()}
+        return cls(**{**attributes, "handle": JobHandle.parse(fields["handle"])})
 
     def due(self, schedule: PollSchedule) -> float:
         """Say when the next poll is due, in seconds since the epoch; in the past where nothing speaks against now."""
@@ -204,5 +209,6 @@ class Wait:
 
     def dump(self) -> dict[str, Any]:
         """Give the state as plain data."""
-        fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        names = [each.name for each in dataclasses.fields(self)]
+        fields = {_STORED_NAMES.get(name, name): getattr(self, name) for name in names}
         return {"version": VERSION, **fields, "handle": self.handle.dump()}

@@ -31,7 +31,7 @@ if airflow.__version__.startswith("3.2."):
 
 def poll(conn_id="api", errors=0, outcome=Outcome.RUNNING, delay=None):
     polled = Polled(JobHandle("7", outcome), 1, errors, changed=False, at=time.time(), delay=delay)
-    metrics.poll_made(conn_id, polled, time.time() - 100)
+    metrics.count_poll(conn_id, polled, time.time() - 100)
 """
 _ON = {"STATSD_ON": "True", "STATSD_INFLUXDB_ENABLED": "True"}
 

@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.callbacks.calls import PATH, ReceivedCallbac
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
-from airflow_provider_asyncapi.tasks.submissions import calls_key
+from airflow_provider_asyncapi.tasks.submissions import callbacks_key
 from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
 
 pytestmark = [
@@ -153,7 +153,7 @@ def test_a_retry_hands_on_the_calls_of_the_job_that_was_submitted_before(api: Ap
     store = Store()
     submit(TI(), store, **HEADER)
     kept = dump_all([ReceivedCallback("a", 0.0)])
-    store.set(calls_key(store[SUBMISSION_KEY]["key"]), kept)
+    store.set(callbacks_key(store[SUBMISSION_KEY]["key"]), kept)
     ti = TI()
     submit(ti, store, **HEADER)
     assert ti.xcoms[CALLS_KEY] == kept
@@ -247,12 +247,12 @@ def test_where_a_poll_has_ended_the_wait_the_result_is_fetched(api: ApiServer) -
 
 
 def test_where_a_poll_has_ended_the_wait_and_nothing_says_where_the_result_is_that_is_said() -> None:
-    with pytest.raises(exceptions.AsyncApiConfigurationError, match=r"no callback has ended the wait.*endpoint"):
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match=r"a poll ended the wait.*endpoint"):
         fetched(CALL, call=None)
 
 
 def test_a_callback_that_was_cleared_away_is_a_result_that_is_gone() -> None:
-    with pytest.raises(exceptions.AsyncApiResultFailed, match="isn't there any more"):
+    with pytest.raises(exceptions.AsyncApiResultFailed, match="it is gone, because"):
         fetched()
 
 

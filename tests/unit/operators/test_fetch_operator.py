@@ -57,7 +57,7 @@ def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_pat
     api.says("GET /jobs/7", reply({}))
     owners = []
     monkeypatch.setattr(
-        "airflow_provider_asyncapi.results.fetching.fetch",
+        "airflow_provider_asyncapi.tasks.lazy.fetch",
         lambda *arguments, **_: owners.append(arguments[-2]),
     )
     for index, number in ((-1, 1), (3, 2)):

@@ -207,7 +207,7 @@ def told(lines: list[str], method: Any) -> Any:
 def test_who_has_submitted_has_to_be_known(mode: str) -> None:
     outcome = wait(mode, job="j-1", callback=True)
     assert type(outcome.error) is exceptions.AsyncApiConfigurationError
-    assert "give the job handle (submit.handle)" in str(outcome.error)
+    assert "pass the job handle (job=submit.handle)" in str(outcome.error)
 
 
 def test_calls_that_another_version_has_kept_are_an_error() -> None:

@@ -631,7 +631,7 @@ def test_a_link_leads_to_web_pages_and_nowhere_else(api: ApiServer, capsys: pyte
     outcome = wait("poke", job_url="javascript:alert(1)")
     assert outcome.returned == "j-1"
     assert "job_url" not in outcome.xcoms
-    assert "isn't an http(s) address: javascript:alert(1)" in capsys.readouterr().out
+    assert "isn't an http(s) URL: javascript:alert(1)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("secret", [{"headers": {"X-Org-Key": "hunter2hunter2"}}, {"json": {"token": "{{ abc }}"}}])
@@ -842,4 +842,4 @@ def test_a_worker_says_why_it_is_needed_to_begin(
     lines: list[str] = []
     sensor.log.info = lambda text, *parts: lines.append(text % parts)  # type: ignore[method-assign]
     sensor.execute(context_of(TI(map_index)))
-    assert lines == [f"start_from_trigger is set, and yet a worker is needed: {said}"]
+    assert lines == [f"start_from_trigger is set, but a worker is needed: {said}"]

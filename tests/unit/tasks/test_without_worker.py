@@ -78,7 +78,7 @@ def test_a_job_that_the_author_knows_is_handed_on_as_it_is() -> None:
         ({"headers": {"X-Deep": ["{% if x %}{% endif %}"]}}, "headers: is a template"),
         ({"asyncapi_conn_id": "{{ params.conn }}"}, "asyncapi_conn_id: is a template"),
         ({"job": "{{ ti.xcom_pull('submit') }}"}, "job: is neither"),
-        ({"job_url": "https://x.example/{identifier}"}, "job_url: Airflow makes links on workers"),
+        ({"job_url": "https://x.example/{identifier}"}, "job_url: Airflow stores extra links on workers only"),
         ({"execution_timeout": timedelta(hours=1)}, "it has an execution_timeout"),
         ({"on_execute_callback": lambda _: None}, "it has an on_execute_callback"),
         ({"pre_execute": lambda _: None}, "or pre_execute"),
@@ -88,7 +88,7 @@ def test_what_airflow_does_on_workers_only_keeps_the_beginning_there(given: dict
     sensor = make(**given)
     assert sensor.start_from_trigger is False
     assert sensor.start_trigger_args is None
-    assert why in sensor._not_carried["start_from_trigger"]
+    assert why in sensor._unsupported_options["start_from_trigger"]
 
 
 @carried
@@ -100,8 +100,8 @@ def test_an_xcom_that_airflow_would_have_to_resolve_keeps_the_beginning_on_a_wor
         sensors = {name: AsyncApiSensor(task_id=name, job=job, **STATUS, **BOTH) for name, job in jobs.items()}
         header = AsyncApiSensor(task_id="header", job=one.handle, headers={"X-Job": one.output}, **STATUS, **BOTH)
     for name, sensor in sensors.items():
-        assert "job: is neither" in sensor._not_carried["start_from_trigger"], name
-    assert "headers: is a template" in header._not_carried["start_from_trigger"]
+        assert "job: is neither" in sensor._unsupported_options["start_from_trigger"], name
+    assert "headers: is a template" in header._unsupported_options["start_from_trigger"]
 
 
 @carried
@@ -115,7 +115,7 @@ def test_in_a_mapped_task_group_a_worker_begins() -> None:
 
     with DAG("dag", schedule=None):
         group.expand(endpoint=["/a", "/b"])
-    assert made[0]._not_carried == {"start_from_trigger": "it is in a mapped task group"}
+    assert made[0]._unsupported_options == {"start_from_trigger": "it is in a mapped task group"}
 
 
 @carried
@@ -133,7 +133,7 @@ def test_a_mapped_sensor_is_given_to_no_trigger_by_airflow() -> None:
         ({"outlets": [Asset("a")]}, "it has outlets"),
         (
             {"cleanup": {"endpoint": "/jobs/{identifier}"}, "cleanup_on": "success"},
-            "cleanup_on: the request after a success is sent by a worker",
+            "cleanup_on: a worker sends the cleanup request after a success",
         ),
         ({"on_success_callback": lambda _: None}, "it has an on_success_callback"),
         ({"post_execute": lambda *_: None}, "or post_execute"),
@@ -144,9 +144,13 @@ def test_a_mapped_sensor_is_given_to_no_trigger_by_airflow() -> None:
 )
 def test_what_airflow_does_on_workers_only_keeps_the_end_there(given: dict[str, Any], why: str) -> None:
     sensor = make(start_from_trigger=False, **given)
-    assert sensor.end_from_trigger is False
-    assert why in sensor._not_carried["end_from_trigger"]
+    assert why in sensor._unsupported_options["end_from_trigger"]
     assert sensor.start_trigger_args is None
+
+
+@carried
+def test_an_end_that_airflow_does_not_support_stays_the_argument_that_was_given() -> None:
+    assert make(outlets=[Asset("a")]).end_from_trigger is True
 
 
 @carried
@@ -159,9 +163,9 @@ def test_a_start_without_the_end_says_so_to_the_trigger() -> None:
 @pytest.mark.skipif(HAS_TRIGGER_ON_KILL, reason="an older Airflow")
 def test_an_older_airflow_takes_a_worker_and_says_so() -> None:
     sensor = make()
-    assert (sensor.start_from_trigger, sensor.end_from_trigger) == (False, False)
-    assert sensor._not_carried == dict.fromkeys(
-        ("end_from_trigger", "start_from_trigger"), "Airflow can't do it before 3.3"
+    assert sensor.start_from_trigger is False
+    assert sensor._unsupported_options == dict.fromkeys(
+        ("end_from_trigger", "start_from_trigger"), "Airflow doesn't support it before 3.3"
     )
 
 

@@ -26,11 +26,18 @@ CALLED = dump_all([ReceivedCallback("a", 0.0, "application/json", b'{"status": "
 CAN_ASK = pytest.mark.skipif(not HAS_TRIGGER_XCOMS, reason="before Airflow 3.2 a trigger can't ask")
 
 
-def waiting_for_calls(*, heard: int = 0, seconds: float = 20, **spec: Any) -> AsyncApiJobTrigger:
+def waiting_for_calls(*, callbacks_seen: int = 0, seconds: float = 20, **spec: Any) -> AsyncApiJobTrigger:
     """Make a trigger that polls seldom."""
     now = time.time()
     made = trigger(callback=True, **{"poke_interval": 500, **spec})
-    made.wait = Wait(JobHandle("j-1", task=SUBMITTER), now, now + seconds, polls=1, next_poll=now + 500, heard=heard)
+    made.wait = Wait(
+        JobHandle("j-1", task=SUBMITTER),
+        now,
+        now + seconds,
+        polls=1,
+        next_poll=now + 500,
+        callbacks_seen=callbacks_seen,
+    )
     return made
 
 
@@ -68,7 +75,7 @@ def test_a_callback_that_the_sensor_has_heard_is_not_seen_again(
     api: ApiServer, connection: None, supervisor: Supervisor
 ) -> None:
     supervisor.xcoms[CALLS_KEY] = CALLED
-    event = asyncio.run(event_of(alone(heard=1, seconds=0.5)))
+    event = asyncio.run(event_of(alone(callbacks_seen=1, seconds=0.5)))
     assert event["error"]["kind"] == "DeadlineError"
     assert "hasn't called back by the deadline" in event["error"]["message"]
     assert not api.requests
@@ -215,7 +222,7 @@ def test_a_trigger_that_is_ended_leaves_no_poll_behind(api: ApiServer, connectio
 
 
 def test_its_arguments_tell_how_many_were_heard_and_no_url() -> None:
-    path, arguments = waiting_for_calls(heard=2).serialize()
+    path, arguments = waiting_for_calls(callbacks_seen=2).serialize()
     assert path.endswith(".AsyncApiJobTrigger")
     assert arguments["wait"]["heard"] == 2
     assert arguments["spec"] == {**SPEC, "callback": True, "poke_interval": 500}

@@ -499,7 +499,7 @@ def test_the_polls_before_and_after_a_cancel_are_none_of_the_wait_and_show_nothi
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted: list[Any] = []
-    monkeypatch.setattr("airflow_provider_asyncapi.monitoring.metrics.poll_made", lambda *args: counted.append(args))
+    monkeypatch.setattr("airflow_provider_asyncapi.monitoring.metrics.count_poll", lambda *args: counted.append(args))
     monkeypatch.setattr(xcom_publisher, "_UPDATE_INTERVAL", 0)
     api.says(POLL, reply({"status": "running", "percent": 10}), reply({"status": "running", "percent": 20}))
     api.says(CANCEL, reply(status=202))

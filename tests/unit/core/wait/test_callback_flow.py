@@ -85,7 +85,7 @@ def test_what_a_profile_may_still_add_is_not_missed():
 
 
 def test_how_many_callbacks_were_heard_is_written_down_too():
-    at = Wait(JOB, START, START + 60, heard=3)
+    at = Wait(JOB, START, START + 60, callbacks_seen=3)
     assert Wait.parse(json.loads(json.dumps(at.dump()))) == at
 
 
@@ -167,7 +167,7 @@ def test_news_while_the_next_poll_is_due_later_make_no_poll_sooner():
 def test_callbacks_that_were_heard_are_not_heard_again():
     handle, script = waited(
         calls=[(0, FAILED), (0, RUNNING), (30, DONE)],
-        at=Wait(JOB, START, START + 100, heard=1),
+        at=Wait(JOB, START, START + 100, callbacks_seen=1),
         **{**ALONE, "completion_key": "status", "completion_value": "done"},
     )
     assert handle.call == 2

@@ -1,0 +1,28 @@
+"""The names that tasks import at their first use are listed alike for type checkers and for the interpreter."""
+
+from __future__ import annotations
+
+import ast
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_asyncapi.core import plans
+from airflow_provider_asyncapi.tasks import lazy
+
+pytestmark = pytest.mark.any_python
+
+
+def imported_for_types(path: str) -> dict[str, str]:
+    (block,) = (node for node in ast.parse(Path(path).read_text()).body if isinstance(node, ast.If))
+    imports = [each for each in block.body if isinstance(each, ast.ImportFrom)]
+    return {alias.name: str(each.module) for each in imports for alias in each.names}
+
+
+@pytest.mark.parametrize("module", [lazy, plans])
+def test_each_name_comes_from_the_module_that_type_checkers_know(module: object) -> None:
+    listed = imported_for_types(str(module.__file__))  # type: ignore[attr-defined]
+    assert sorted(listed) == sorted(module.__all__)  # type: ignore[attr-defined]
+    for name, home in listed.items():
+        assert getattr(module, name) is getattr(import_module(home), name), name
