@@ -1,9 +1,9 @@
 """
 Celigo: run a flow, and fail if it completes with errors.
 
-Shows a profile: `profile="celigo"` knows the requests, what their answers mean, and how to cancel a job; the DAG says
-which flow. A job that ends as "completed" with errors in it fails the wait. When Celigo answers 429, its Retry-After is
-obeyed.
+This DAG uses a profile: `profile="celigo"` has the requests, the meaning of the responses, and the request that cancels
+a job. The DAG only sets the flow. If a job is "completed" and has errors, the wait fails. If Celigo returns 429, its
+Retry-After is obeyed.
 """
 
 from __future__ import annotations

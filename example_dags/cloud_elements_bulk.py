@@ -1,8 +1,8 @@
 """
 Cloud Elements: run a bulk query, poll it, and read its CSV as rows.
 
-Shows variables: hub, object and query are said once, and stand in the requests of all three tasks. A query that finds
-nothing ends well: the wait succeeds, and the fetch is skipped.
+This DAG uses variables: hub, object and query are set once, and used in the requests of all three tasks. If the query
+finds nothing, the wait succeeds, and the fetch is skipped.
 """
 
 from __future__ import annotations

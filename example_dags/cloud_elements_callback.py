@@ -1,8 +1,8 @@
 """
-Cloud Elements: make any request asynchronous, and be called back with its result.
+Cloud Elements: make any request asynchronous, and receive its result in a callback.
 
-Shows a callback: the request names `{callback_url}`, Airflow's API server takes the call and checks its signature, and
-the waiting task goes on at once, without a single poll. The result came with the call, so the fetch makes no request.
+The request contains `{callback_url}`. Airflow's API server receives the callback and checks its signature, and the task
+resumes immediately, without a single poll. The callback contains the result, so the fetch sends no request.
 """
 
 from __future__ import annotations

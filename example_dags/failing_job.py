@@ -1,9 +1,9 @@
 """
-A job that fails, so that you see what an error looks like: this run ends as failed, and it should.
+A job that fails, to show what an error looks like: this run is expected to fail.
 
-Look at the log of `report.wait`: it says which job failed, with which status, and what the API says about the reason
-(`error_message`). The page *Async API jobs* shows the same. The fetch isn't tried: it is `upstream_failed`. Since a
-retry can't mend what the job itself has refused, Airflow makes none, whatever `retries` says.
+The log of `report.wait` contains which job failed, its status, and the reason that the API returned (`error_message`).
+The page *Async API jobs* shows the same. The fetch doesn't run: it is `upstream_failed`. Because a retry can't fix a
+job that failed, Airflow makes none, whatever `retries` is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ with DAG(
         asyncapi_conn_id="standard",
         submit={"endpoint": "/standard/jobs", "json": {"outcome": "fail200"}},
         status={
-            # 202 is running; after that the body says how the job has ended.
+            # 202 is running; after that the body contains the status.
             "rules": [{"selector": "status_code", "in": 202, "outcome": "running"}],
             "completion_key": "status",
             "completion_value": "succeeded",

@@ -1,7 +1,8 @@
 """
-A job by hand: a task submits it with the hook, a sensor waits without a worker, and another task looks at the result.
+A job by hand: a task submits it with the hook, a sensor waits without a worker, and another task reads the result.
 
-For what operators can't be told, such as a request that depends on the answer to another one.
+Use the hook if parameters of operators aren't enough, such as for a request that depends on the response to another
+one.
 """
 
 from __future__ import annotations

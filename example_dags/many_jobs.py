@@ -1,8 +1,8 @@
 """
-Many jobs at once: one submit, wait and fetch for each item of a list, by dynamic task mapping.
+Many jobs: one submit, wait and fetch for each item of a list, by dynamic task mapping.
 
-Shows a mapped task group: the list is made by a task of its own while the DAG runs, and each of its jobs waits without
-a worker.
+This DAG uses a mapped task group: a task returns the list while the DAG runs, and each of its jobs waits without a
+worker.
 """
 
 from __future__ import annotations

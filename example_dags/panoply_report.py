@@ -1,9 +1,10 @@
 """
-Panoply: an API as its Flex Connector describes it, from an XML submit to a GraphQL result and a downloadable link.
+Panoply: an API as its Flex Connector describes it, from an XML submit to a GraphQL result and a download.
 
-Shows other bodies than JSON, a status that is asked for by POST, waiting times per status code, a result identifier
-that is not the job's, and three fetches of the same job: rows by GraphQL, pages, and a file whose link the status reply
-gave. The link is signed and lies on another host, so no credentials are sent there.
+This DAG uses other bodies than JSON, a POST request for the status, retry delays by status code, a result identifier
+that differs from the identifier of the job, and three fetches of the same job: rows by GraphQL, pages, and a file. The
+response with the status contains the link to the file. The link is signed and leads to another host, so no credentials
+are sent to it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-PhixFlow: call an actionflow that may answer at once or later, and look at its records one by one.
+PhixFlow: call an actionflow that returns its result immediately or later, and check each of its records.
 
-Shows an answer that can be the result already: a fast flow ends without a single poll, and its records come from the
-answer itself (`inline`). Records that failed don't fail the task here (`on_partial="warn"`), but are counted.
+The response to the submit may be the result already: a fast flow ends without a single poll, and its records come from
+the response itself (`inline`). Records that failed don't fail the task here (`on_partial="warn"`), but are counted.
 """
 
 from __future__ import annotations

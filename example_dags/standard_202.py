@@ -1,8 +1,8 @@
 """
-Any API that answers 202 Accepted with a Location: nothing has to be described but the request.
+Any API that returns 202 Accepted with a Location: only the request has to be described.
 
-Shows the profile of the HTTP standard itself (RFC 9110): the Location is polled as often as Retry-After says, and what
-it answers at last, or redirects to with 303, is the result.
+This DAG uses the profile of the HTTP standard (RFC 9110): the Location is polled at the interval in Retry-After, and
+its last response, or the page to which it redirects with 303, is the result.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-Vayana: submit a long-running task, wait for it, and unpack the zip that it made.
+Vayana: submit a long-running task, wait for it, and unpack the zip archive with its result.
 
-Shows all three tasks written out, without a profile for them: the connection logs in, renews its token when the API
-answers 403, and sends the organisation's header.
+This DAG sets all parameters of the three tasks. The connection logs in, renews its token when the API returns 403, and
+sends the header of the organisation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ with DAG("vayana_einvoices", schedule=None, params={"gstin": "29AAACV1234A1Z5"},
         endpoint="/enriched/gstn/v1.0/einvoice/download",
         json={"gstin": "{{ params.gstin }}"},
         identifier='data."task-id"',
-        # A 200 may say no.
+        # A response with 200 may report an error.
         rules=[{"selector": "status", "in": "0", "outcome": "failure"}],
     )
     wait = AsyncApiSensor(
