@@ -80,6 +80,15 @@ def test_the_readme_is_short_and_leads_to_every_page():
     assert pages <= linked
 
 
+def test_contributing_names_files_and_folders_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = {each for each in re.findall(r"`([\w./]+)`", text) if re.search(r"/$|/.*\.(py|js|md)$", each)}
+    assert len(paths) > 30
+    package = ROOT / "airflow_provider_asyncapi"
+    roots = (ROOT, package, package / "core")
+    assert {each for each in paths if not any((root / each).exists() for root in roots)} == set()
+
+
 @pytest.mark.parametrize(
     "file", [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda f: f.name
 )
