@@ -7,9 +7,6 @@ begins with ``a``. What they take and return stands here too: :class:`JobHandle`
 
 from __future__ import annotations
 
-import json
-import random
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -19,19 +16,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_asyncapi.connections import form as connection_form
-from airflow_provider_asyncapi.connections.profiles import load_profile
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
-from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.core.templates import strings_in
+from airflow_provider_asyncapi.connections.reading import add_connection_id, read_connection
+from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.exceptions import to_airflow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import timedelta
 
-    from airflow.providers.common.compat.sdk import Connection
-
-    from airflow_provider_asyncapi.core.connection.fields import ConnectionField
     from airflow_provider_asyncapi.core.connection.settings import Api
     from airflow_provider_asyncapi.core.effects import Flow, Notification
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -54,7 +46,6 @@ T = TypeVar("T")
 #: What is taken for a job: a handle, its dict, or a bare identifier.
 Job: TypeAlias = "JobHandle | Mapping[str, Any] | str | int"
 
-_LEAST_MASKED = 5
 #: Loaded when they are first asked for (PEP 562), so that importing an operator costs a DAG file little.
 _HOMES = {"JobHandle": "core.jobs.handle", "Response": "hooks.responses"}
 
@@ -129,14 +120,14 @@ class AsyncApiHook(BaseHook):
             server is away, Airflow says the same.
         """
         try:
-            return make_api(self.get_connection(self.asyncapi_conn_id))
+            return read_connection(self.get_connection(self.asyncapi_conn_id))
         except AirflowNotFoundException as error:
             raise AirflowNotFoundException(
                 f"asyncapi_conn_id: there is no connection {self.asyncapi_conn_id!r}; `airflow connections list` shows"
                 " what there is"
             ) from error
         except AsyncApiError as error:
-            raise to_airflow(named(self.asyncapi_conn_id, error)) from error
+            raise to_airflow(add_connection_id(self.asyncapi_conn_id, error)) from error
 
     def get_conn(self) -> RequestsDriver:
         """Give the driver that runs flows in this process."""
@@ -149,7 +140,7 @@ class AsyncApiHook(BaseHook):
         try:
             return RequestsDriver(self.api)
         except AsyncApiError as error:
-            raise to_airflow(named(self.asyncapi_conn_id, error)) from error
+            raise to_airflow(add_connection_id(self.asyncapi_conn_id, error)) from error
 
     def run(self, flow: Flow[T], *, observe: Observer | None = None) -> T:
         """
@@ -367,79 +358,3 @@ class AsyncApiHook(BaseHook):
             return False, str(error).replace(f"connection {self.asyncapi_conn_id!r}: ", "connection: ", 1)
         finally:
             self.close()
-
-
-def make_api(connection: Connection, extra: Mapping[str, Any] | None = None, *, mask: bool = True) -> Api:
-    """
-    Read a connection.
-
-    :param connection: of any type; its type isn't looked at.
-    :param extra: the connection's extra, where it has been read already.
-    :param mask: whether Airflow is told what to mask in logs; that takes a call that can't be made in the triggerer.
-    :raises ConfigurationError: where a field is missing or can't be meant.
-    """
-    from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds
-    from airflow_provider_asyncapi.connections.tokens import HostTokens
-    from airflow_provider_asyncapi.core.auth.registry import auth_fields, connection_fields
-    from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
-
-    extra = _extra(connection) if extra is None else dict(extra)
-    defaults = load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}
-    auth_kinds = find_auth_kinds({**defaults, **extra})
-    if extra.get("auth") not in (None, "", defaults.get("auth")):
-        # Another kind of authentication than the profile's has no use for the fields that only that one reads.
-        kind = auth_kinds.get(extra["auth"])
-        own = {field.name for field in kind.fields} if kind else set()
-        unused = auth_fields(auth_kinds).keys() - own
-        defaults = {name: value for name, value in defaults.items() if name not in unused}
-    fields = {
-        **defaults,
-        # The connection form stores an empty field as null or "": that isn't an answer.
-        **{name: value for name, value in extra.items() if value not in (None, "")},
-        "host": connection.host,
-        "port": connection.port,
-        "schema": connection.schema,
-        "login": connection.login,
-        "password": connection.password,
-    }
-    settings = ConnectionSettings.parse(fields, auth_kinds)
-    if mask:
-        _mask(fields, connection_fields(auth_kinds).values())
-    shares = settings.auth.login is not None and settings.auth.shares_tokens
-    tokens = HostTokens(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
-    return Api.of(settings, clock=time.time, rng=random.random, tokens=tokens)
-
-
-def named(conn_id: str, error: AsyncApiError) -> AsyncApiError:
-    """Give the error with the connection's id in its message."""
-    return error.with_message(f"connection {conn_id!r}: {str(error).removeprefix('connection: ')}")
-
-
-def _extra(connection: Connection) -> dict[str, Any]:
-    # Airflow's own `extra_dejson` takes broken JSON for none.
-    try:
-        extra = json.loads(connection.extra or "{}")
-    except (ValueError, RecursionError):
-        # Neither the error nor the extra is shown, for it may hold a secret.
-        raise ConfigurationError("connection: the extra isn't JSON") from None
-    if not isinstance(extra, dict):
-        raise ConfigurationError("connection: the extra has to be a JSON object")
-    return extra
-
-
-def _mask(fields: Mapping[str, Any], declared: Iterable[ConnectionField]) -> None:
-    """Have Airflow mask, in all logs of this task, what the connection's secret fields hold."""
-    from airflow.sdk.log import mask_secret
-
-    from airflow_provider_asyncapi.core.callbacks.calls import callback_secrets
-    from airflow_provider_asyncapi.core.connection.fields import secret_values
-
-    secrets: list[Any] = [
-        fields.get("password"),
-        *secret_values(fields, declared),
-        callback_secrets(fields.get("callback_secret")),
-    ]
-    # Airflow warns of shorter ones, and doesn't mask them.
-    texts: list[JsonValue] = [text for text in strings_in(secrets) if len(text) >= _LEAST_MASKED]
-    if texts:
-        mask_secret(texts)

@@ -20,8 +20,8 @@ from airflow_provider_asyncapi.airflow_private.supervisor import (
     find_connection,
     is_task_process,
 )
+from airflow_provider_asyncapi.connections.reading import add_connection_id, read_connection
 from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
-from airflow_provider_asyncapi.hooks.asyncapi import make_api, named
 
 if TYPE_CHECKING:
     import ssl
@@ -204,7 +204,7 @@ async def _open(conn_id: str) -> tuple[Api, AiohttpDriver]:
         # Reading certificates would hold up the loop.
         tls = await asyncio.to_thread(_tls_context, api)
     except AsyncApiError as error:
-        raise named(conn_id, error) from error
+        raise add_connection_id(conn_id, error) from error
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 
     return api, AiohttpDriver(api, open_connector(api.settings, tls))
@@ -239,7 +239,7 @@ async def _prepared(conn_id: str) -> Api:
             connection = await _look_up(conn_id)
             return await asyncio.to_thread(_read, connection)
         except AsyncApiError as error:
-            raise named(conn_id, error) from error
+            raise add_connection_id(conn_id, error) from error
         except AirflowAwayError as error:
             log.warning("Connection %r can't be looked up (%s); trying again in %g s", conn_id, error, pause)
         await asyncio.sleep(pause)
@@ -266,7 +266,7 @@ async def _look_up(conn_id: str) -> Connection:
 def _read(connection: Connection) -> Api:
     # Telling Airflow what to mask is a synchronous call to the supervisor, which in a thread of Airflow 3.1's triggerer
     # upsets the line that all triggers share. The worker that deferred has told it already.
-    return make_api(connection, mask=is_task_process())
+    return read_connection(connection, mask=is_task_process())
 
 
 def _tls_context(api: Api) -> ssl.SSLContext:

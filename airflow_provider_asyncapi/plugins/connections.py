@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_asyncapi.airflow_private.database import Connection
+from airflow_provider_asyncapi.connections.reading import read_connection
 from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError
 from airflow_provider_asyncapi.core.http.messages import Headers
-from airflow_provider_asyncapi.hooks.asyncapi import make_api
 
 #: Seconds after which a connection is looked up again; after a signature that doesn't fit it may be sooner, for the key
 #: may have been replaced.
@@ -136,7 +136,7 @@ class CallbackConnections:
             return known
         settings: CallbackSettings | str
         try:
-            settings = make_api(connection, mask=False).settings.callback
+            settings = read_connection(connection, mask=False).settings.callback
         except ConfigurationError as error:
             settings = f"connection {conn_id!r}: {error}"
         self._unknown.pop(conn_id, None)

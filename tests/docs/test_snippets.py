@@ -22,10 +22,11 @@ from running import Returned, Run, load, serialized
 from servers import SERVERS, RunningServer
 from snippets import ROOT, Snippet, snippets
 
+from airflow_provider_asyncapi.connections.reading import read_connection
 from airflow_provider_asyncapi.core.effects import Log
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.profiles.schema import check_profile
-from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, make_api
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 
@@ -171,7 +172,7 @@ def files_of(result: Any, bucket: Path) -> Any:
 def test_a_json_snippet_is_a_connection_or_a_job_handle(snippet):
     given = json.loads(snippet.text)
     if "conn_type" in given:
-        assert make_api(Connection.from_json(snippet.text)).settings.base_url
+        assert read_connection(Connection.from_json(snippet.text)).settings.base_url
     else:
         assert JobHandle.parse(given).dump() == given
 

@@ -23,6 +23,7 @@ from airflow_provider_asyncapi.connections import auth_kinds, profiles
 from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds, installed_auth_kinds
 from airflow_provider_asyncapi.connections.form import form_fields
 from airflow_provider_asyncapi.connections.profiles import load_profile
+from airflow_provider_asyncapi.connections.reading import read_connection
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.errors import ConfigurationError
@@ -32,7 +33,6 @@ from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.get_provider_info import get_provider_info
-from airflow_provider_asyncapi.hooks.asyncapi import make_api
 from tests.unit.transports.driving import DRIVERS, START, run
 from tests.unit.transports.loopback import Asked, Behaviour, Server, reply
 
@@ -150,7 +150,7 @@ def connection(host: str, **extra: Any) -> Connection:
 
 
 def api_of(server: Server, **extra: Any) -> Api:
-    return make_api(connection(server.url, **extra), mask=False)
+    return read_connection(connection(server.url, **extra), mask=False)
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -221,7 +221,7 @@ def test_its_fields_are_in_the_connection_form(package: Path) -> None:
 
 
 def test_its_secret_is_masked_in_logs_and_messages(package: Path) -> None:
-    api = make_api(connection("https://api.example.com", acme_header="X-Innocent"))
+    api = read_connection(connection("https://api.example.com", acme_header="X-Innocent"))
     assert secrets_masker.redact(f"{KEY} X-Innocent") == "*** X-Innocent"
     assert api.redact(f"the key {KEY}") == "the key ***"
     assert KEY not in repr(api.settings)
@@ -246,7 +246,7 @@ def test_its_fields_are_checked_as_those_of_the_shipped_kinds_are(
     package: Path, extra: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        make_api(connection("https://api.example.com", **extra), mask=False)
+        read_connection(connection("https://api.example.com", **extra), mask=False)
 
 
 def test_a_profile_may_name_it(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,11 +256,11 @@ def test_a_profile_may_name_it(package: Path, tmp_path: Path, monkeypatch: pytes
     (folder / "vendor.toml").write_text('[connection]\nauth = "acme"\nacme_header = "X-Vendor"\n')
     assert load_profile("vendor")["connection"]["acme_header"] == "X-Vendor"
     given = connection("https://api.example.com", profile="vendor", auth="")
-    assert make_api(given, mask=False).settings.auth.header == "X-Vendor"  # type: ignore[attr-defined]
+    assert read_connection(given, mask=False).settings.auth.header == "X-Vendor"  # type: ignore[attr-defined]
     basic = Connection(
         conn_id="b", conn_type="asyncapi", host="h", login="u", extra='{"profile": "vendor", "auth": "basic"}'
     )
-    assert make_api(basic, mask=False).settings.auth.kind == "basic"
+    assert read_connection(basic, mask=False).settings.auth.kind == "basic"
 
 
 def test_other_packages_are_not_looked_at_for_a_connection_of_a_shipped_kind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +288,7 @@ def test_a_package_that_can_not_be_used_is_told_in_the_log_and_where_its_kind_is
         assert installed_auth_kinds() == AUTH_KINDS
     assert re.search(message, caplog.text)
     with pytest.raises(ConfigurationError, match=message):
-        make_api(connection("https://api.example.com", auth="broken"), mask=False)
+        read_connection(connection("https://api.example.com", auth="broken"), mask=False)
 
 
 def test_a_package_can_not_take_the_place_of_a_shipped_kind(site: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -19,11 +19,12 @@ from typing import Any
 import pytest
 from airflow.sdk import Connection
 
+from airflow_provider_asyncapi.connections.reading import read_connection
 from airflow_provider_asyncapi.connections.tokens import HostTokens
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.requests.exchange import send
-from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, make_api
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.clients import SharedClient
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from tests.unit.fake_airflow import ApiServer, reply
@@ -203,7 +204,7 @@ def test_without_a_disk_that_can_be_written_there_is_no_store_and_one_line(temp,
 
 def log_in_and_ask(conn_json: str, start: Any, answers: Any) -> None:
     """Be the process of a task."""
-    api = make_api(Connection.from_json(conn_json), mask=False)
+    api = read_connection(Connection.from_json(conn_json), mask=False)
     start.wait(timeout=40)
     with closing(RequestsDriver(api)) as driver:
         answers.put(driver.run(send(api, Request("GET", f"{api.settings.base_url}/x"))).status)

@@ -10,11 +10,12 @@ from airflow.sdk._shared import secrets_masker
 
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.connections.form import UI_FIELD_BEHAVIOUR, form_fields
+from airflow_provider_asyncapi.connections.reading import add_connection_id, read_connection
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.requests.exchange import send
-from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, make_api, named
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from tests.unit.fake_airflow import ApiServer, Supervisor, reply
 
 
@@ -24,7 +25,7 @@ def settings(**given: Any) -> Any:
     connection = Connection(
         **{"conn_id": "c", "conn_type": "asyncapi", "host": "https://a.example", **given}, extra=text
     )
-    return make_api(connection).settings
+    return read_connection(connection).settings
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,9 @@ def test_a_connection_that_is_missing_is_what_airflow_says_it_is(supervisor: Sup
 
 
 def test_an_error_keeps_its_kind_when_it_is_named() -> None:
-    assert str(named("c", ConfigurationError("connection: host is empty"))) == "connection 'c': host is empty"
+    assert (
+        str(add_connection_id("c", ConfigurationError("connection: host is empty"))) == "connection 'c': host is empty"
+    )
 
 
 def test_one_hook_looks_up_the_connection_and_opens_a_session_once(
