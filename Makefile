@@ -80,7 +80,7 @@ test-docs: $(VENV)/.ready ## each snippet and recipe of the documentation, again
 test-lowest: $(VENV_LOWEST)/.ready ## unit tests on the lowest versions that pyproject.toml allows
 	$(SAY) "Unit tests on Airflow $(AIRFLOW_LOWEST) and the lowest versions of all else we name"
 	@mkdir -p reports
-	@$(VENV_LOWEST)/bin/python -m pytest $(T) $(PARALLEL) --junitxml=reports/$@.xml $(ARGS)
+	@$(VENV_LOWEST)/bin/python -m pytest $(T) $(PARALLEL) --junitxml=reports/$(or $(REPORT),$@).xml $(ARGS)
 
 test-3.2: $(VENV_32)/.ready ## what touches Airflow, on Airflow 3.2; a job in `airflow standalone` among it
 	$(SAY) "Tests on Airflow $(AIRFLOW_32)"
@@ -91,7 +91,7 @@ test-3.2: $(VENV_32)/.ready ## what touches Airflow, on Airflow 3.2; a job in `a
 test-python-%: $(VENV)-python%/.ready ## unit tests on another Python that the machine has, such as test-python-3.13
 	$(SAY) "Unit tests on Python $* and Airflow $(AIRFLOW_NEWEST)"
 	@mkdir -p reports
-	@$(VENV)-python$*/bin/python -m pytest $(T) $(PARALLEL) -m "not any_python" --junitxml=reports/$@.xml $(ARGS)
+	@$(VENV)-python$*/bin/python -m pytest $(T) $(PARALLEL) -m "not any_python" --junitxml=reports/$(or $(REPORT),$@).xml $(ARGS)
 
 test-integration: $(VENV)/.s3 ## integration tests: a real Airflow against real servers
 	$(SAY) "Integration tests on Airflow $(AIRFLOW_NEWEST)"
