@@ -31,6 +31,8 @@ import airflow_provider_asyncapi.hooks.fetch_result
 import airflow_provider_asyncapi.hooks.running
 import airflow_provider_asyncapi.operators.asyncapi
 import airflow_provider_asyncapi.results.fetching
+import airflow_provider_asyncapi.results.writers.json_lines
+import airflow_provider_asyncapi.results.writers.page_files
 import airflow_provider_asyncapi.sensors.asyncapi
 import airflow_provider_asyncapi.tasks.callbacks
 import airflow_provider_asyncapi.tasks.job_templates

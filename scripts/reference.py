@@ -101,9 +101,16 @@ def _operators() -> Iterator[str]:
 def _kinds() -> Iterator[str]:
     """Return the tables of what a parameter of the fetch can choose from, from the registries."""
     from airflow_provider_asyncapi.core.fetch.formats.registry import RESULT_FORMATS
+    from airflow_provider_asyncapi.core.fetch.outputs.registry import OUTPUT_TYPES
     from airflow_provider_asyncapi.core.fetch.paging.registry import WAYS_OF_PAGING
+    from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS
 
-    registries: dict[str, Any] = {"Ways of paging": WAYS_OF_PAGING, "Result formats": RESULT_FORMATS}
+    registries: dict[str, Any] = {
+        "Output types": OUTPUT_TYPES,
+        "Ways of paging": WAYS_OF_PAGING,
+        "Result formats": RESULT_FORMATS,
+        "Forms of rows": WRITE_AS,
+    }
     for title, registry in registries.items():
         yield f"## {title}\n\n| {registry.parameter} | |\n| --- | --- |"
         for kind in registry.values():

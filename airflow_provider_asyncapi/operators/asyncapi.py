@@ -207,8 +207,8 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     The events of the task's ``outlets`` carry it too.
 
     :param job: the job handle of the trigger operator or the sensor, or a bare identifier. (templated)
-    :param output_type: ``result`` (one value), ``pages`` (rows, page by page), ``zip`` or ``tar`` (an archive,
-        unpacked), ``gzip`` (a file, unpacked), ``file``.
+    :param output_type: an output type, of which the reference has a table; by default ``pages`` if a parameter of
+        paging is set, else ``result``.
     :param endpoint: a path below the connection's host, or a URL; one variable that holds a list of URLs fetches each.
         (templated)
     :param destination: where the result goes: a file, or a folder with a slash at its end; anything that
@@ -221,13 +221,9 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param data: a form body as a mapping, or a text body as a string. (templated)
     :param files: multipart parts. (templated)
     :param result_path: the selector of what to keep; of each page's rows if the output type is ``pages``.
-    :param result_format: ``json``, ``xml``, ``ndjson``, ``csv``, ``tsv`` or ``text``; by default as the answer's
-        content type says. Or a mapping: ``format``, ``charset``, and of CSV and TSV ``delimiter``, ``quotechar``
-        (None for no quotes), ``escapechar``, ``doublequote``, ``skipinitialspace``, the names of its ``columns`` if no
-        line names them, the number of lines before and after the table (``skip_first``, ``skip_last``), and the
-        beginning of lines that are a ``comment``; of XML ``elements``: ``objects`` or ``markup``.
-    :param write_as: how rows are written to a ``destination``: ``ndjson`` (default of pages), ``json`` (one array, the
-        default of a value), ``parquet`` (needs the extra of this name), or of pages ``files``: each as it came.
+    :param result_format: a result format, of which the reference has a table; by default the one that the content type
+        means. Or a mapping: ``format``, ``charset`` and the options of the format.
+    :param write_as: the form of rows at a ``destination``, of which the reference has a table.
     :param checksum: what a file's digest should be, such as ``"{sha256}"`` for a captured variable: ``sha256:…``,
         ``md5=…``, hexadecimal or base64. Those of the answer's headers are compared anyway; False compares none.
     :param inline: the name of a variable that holds the result already if the job was fast; no request is sent then.
@@ -408,7 +404,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         """Check that files have a destination, unless a template makes it."""
         given: Any = self.destination
         if given is None or (isinstance(given, str) and not given.endswith("}")):
-            lazy.check_destination(lazy.read_output_type(described), given, unpack=self.unpack)
+            lazy.choose_output(described).check_destination(given, unpack=self.unpack)
 
     def execute(self, context: Context) -> Any:
         """Fetch the result."""

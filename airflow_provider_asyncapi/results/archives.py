@@ -63,7 +63,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Member:
+class Member:
     """
     One file of an archive, checked.
 
@@ -79,24 +79,41 @@ class _Member:
     open: Callable[[], IO[bytes]]
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveReader:
+    """
+    Reads one kind of archive.
+
+    :param accepts: returns whether a file is such an archive.
+    :param members: yields the members of an archive, given its path, how many it may have, and the password. Each is
+        checked before it is yielded.
+    """
+
+    accepts: Callable[[Path], bool]
+    members: Callable[[Path, int, bytes | None], Iterator[Member]]
+
+
 Unpacked = list[tuple[tuple[str, ...], Stored]]
 
 
-def unpack(archive: Stored, into: Path, limits: Limits, password: bytes | None = None) -> Unpacked:
+def unpack(
+    archive: Stored, into: Path, limits: Limits, password: bytes | None = None, reader: ArchiveReader | None = None
+) -> Unpacked:
     """
-    Unpack a zip or tar archive, the latter packed by gzip or not, into a folder.
+    Unpack an archive into a folder.
 
     :param into: the folder; files get names of our own there.
     :param limits: what the archive may hold.
-    :param password: of encrypted members, where there is one.
+    :param password: the password of encrypted members, if there is one.
+    :param reader: the reader of the archive; None to choose one of a zip or a tar archive.
     :return: the path of each member below the destination, and its file.
     :raises ArchiveError: naming the member that is refused or broken.
     :raises ResultTooLargeError: where there is too much.
     """
-    members = _zip_members if is_zip(archive.path) else _tar_members
+    reader = reader or (ZIP if is_zip(archive.path) else TAR)
     account = limits.account(archive.size)
     unpacked: Unpacked = []
-    for member in members(archive.path, limits.max_members, password):
+    for member in reader.members(archive.path, limits.max_members, password):
         draft = DraftFile(into / f"member-{len(unpacked)}.part", account)
         try:
             _extract(member, draft)
@@ -183,7 +200,7 @@ class GunzippingDraft(DraftFile):
         return super().finish()
 
 
-def _extract(member: _Member, draft: DraftFile) -> None:
+def _extract(member: Member, draft: DraftFile) -> None:
     with _reading(member.shown):
         source = member.open()
     with source:
@@ -214,7 +231,7 @@ def _shown(name: str) -> str:
     return f"the archive's member {shown_member(name)}"
 
 
-def _zip_members(path: Path, max_members: int, password: bytes | None) -> Iterator[_Member]:
+def _zip_members(path: Path, max_members: int, password: bytes | None) -> Iterator[Member]:
     """Check all members before the first is unpacked."""
     with _reading("the archive"):
         _check_directory(path, max_members)
@@ -231,7 +248,7 @@ def _zip_members(path: Path, max_members: int, password: bytes | None) -> Iterat
                 raise ArchiveError(f"{_shown(name)} is a link or a device, which isn't unpacked")
             _check_encryption(member, password)
             _check_compression(member)
-            checked.append(_Member(_shown(name), names.add(name), member.file_size, _opener(opened, member, password)))
+            checked.append(Member(_shown(name), names.add(name), member.file_size, _opener(opened, member, password)))
         yield from checked
 
 
@@ -353,7 +370,7 @@ def _unzipped(path: Path) -> BinaryIO | gzip.GzipFile:
     return gzip.open(path) if is_gzip else path.open("rb")
 
 
-def _tar_members(path: Path, max_members: int, _password: bytes | None) -> Iterator[_Member]:
+def _tar_members(path: Path, max_members: int, _password: bytes | None) -> Iterator[Member]:
     """Give the members as they come, each checked before it is unpacked: a tar archive has no directory."""
     names, count, folders = MemberNames(max_members), 0, 0
     with _unzipped(path) as source:
@@ -380,7 +397,7 @@ def _tar_members(path: Path, max_members: int, _password: bytes | None) -> Itera
                 count += 1
                 _check_count(count, max_members)
                 bounded.content_comes()
-                yield _Member(_shown(member.name), names.add(member.name), member.size, _tar_opener(opened, member))
+                yield Member(_shown(member.name), names.add(member.name), member.size, _tar_opener(opened, member))
 
 
 def _tar_opener(opened: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
@@ -391,3 +408,6 @@ def _tar_opener(opened: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[]
         return file
 
     return open_member
+
+
+ZIP, TAR = ArchiveReader(is_zip, _zip_members), ArchiveReader(is_tar, _tar_members)

@@ -8,7 +8,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -26,11 +26,12 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.fetch import decoding
 from airflow_provider_asyncapi.core.fetch.flow import Answer, Fetching, NoDataError
 from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
-from airflow_provider_asyncapi.core.fetch.plan import FetchPlan, OutputType, WriteAs, check_destination
+from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.fetch.progress_meter import Meter
 from airflow_provider_asyncapi.core.fetch.streaming import stream_rows
+from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS
 from airflow_provider_asyncapi.core.http.compression import gunzipped
-from airflow_provider_asyncapi.core.http.filenames import collision_key, file_name, page_name
+from airflow_provider_asyncapi.core.http.filenames import collision_key, file_name
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.http.redaction import shown_url
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn, end_of
@@ -38,22 +39,20 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.storable import to_storable
 from airflow_provider_asyncapi.core.json_values import as_text, shorten
 from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.registry import load
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.results import archives
 from airflow_provider_asyncapi.results.destination import LARGEST_WHOLE, Account, Destination, DraftFile, Owner, Stored
 from airflow_provider_asyncapi.results.failed_records import Failures
-from airflow_provider_asyncapi.results.rows import RowWriter, json_bytes, open_rows
+from airflow_provider_asyncapi.results.writers.writer import Placed, Writer, json_bytes
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Flow
-    from airflow_provider_asyncapi.core.fetch.paging.way import Paging
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.json_values import JsonValue
     from airflow_provider_asyncapi.hooks.running import FlowRunner
 
 T = TypeVar("T")
-#: A path below the destination, and the file that goes there.
-Placed = tuple[tuple[str, ...], Stored]
 
 log = logging.getLogger(__name__)
 #: A value of XCom may be selected from an answer that is so many times larger, or that has at least so many bytes.
@@ -164,32 +163,41 @@ class _Run:
             answer = Answer(CALL, called, self.fetching.scope)
             if self.target is not None and called.body and not plan.selects_part:
                 return self._body(self.target, answer)
-            return self._value(self.fetching.decoded(decoding.decode, answer), [called])
+            return self.return_value(self.fetching.decoded(decoding.decode, answer), [called])
         inline = self.fetching.inline_value()
         if inline is None:
             self._ask(self.fetching.locate())
-        if plan.paging is not None:
-            return self._pages(plan.paging, inline)
-        if inline is not None:
-            return self._value(inline, [decoding.json_response(inline)])
+        return plan.output.fetch(self, inline)
+
+    @property
+    def plan(self) -> FetchPlan:
+        """How to fetch."""
+        return self.fetching.plan
+
+    @property
+    def has_destination(self) -> bool:
+        """Whether the result goes to a destination, and not to XCom."""
+        return self.target is not None
+
+    @property
+    def unpack(self) -> bool:
+        """Whether archives are unpacked."""
+        return self.limits.unpack
+
+    @property
+    def _destination(self) -> Destination:
         if self.target is None:
-            limit = max(self.limits.max_xcom_bytes * _SELECTED, _LEAST_LIMIT)
-            return self._value(*self._ask(self.fetching.value(limit)))
-        if plan.output_type is OutputType.RESULT and plan.selects_part:
-            return self._document(self.target)
-        if plan.output_type.is_archive and self.limits.unpack:
-            return self._members(self.target)
-        return self._files(self.target)
+            raise ConfigurationError(f"destination: output_type={self.plan.output.name!r} needs one")
+        return self.target
 
     def _check(self) -> None:
-        """Find out before anything is asked of the API what can't end well."""
+        """Check, before any request, what can't end well."""
         plan = self.fetching.plan
         if self.target is None and plan.write_as is not None:
             raise ConfigurationError("write_as: says how rows are written to a destination, and there is none")
-        check_destination(
-            plan.output_type, None if self.target is None else self.target.target, unpack=self.limits.unpack
-        )
-        if plan.output_type.is_file and plan.partial is not None and not self.limits.unpack:
+        destination = None if self.target is None else self.target.target
+        plan.output.check_destination(destination, unpack=self.limits.unpack)
+        if plan.output.makes_files and plan.partial is not None and not self.limits.unpack:
             raise ConfigurationError(
                 "failed_records: an archive is looked into only where it is unpacked (unpack=True)"
             )
@@ -206,7 +214,13 @@ class _Run:
 
         return self.hook.run(skipping())
 
-    def _value(self, value: JsonValue, responses: list[Response]) -> JsonValue:
+    def fetch_value(self) -> JsonValue:
+        """Fetch a value into memory, and return it for XCom."""
+        limit = max(self.limits.max_xcom_bytes * _SELECTED, _LEAST_LIMIT)
+        return self.return_value(*self._ask(self.fetching.value(limit)))
+
+    def return_value(self, value: JsonValue, responses: Sequence[Response]) -> JsonValue:
+        """Count failed records in the answers, and return a value for XCom, or write it to the destination."""
         for response in responses:
             self.failures.count(response)
         self.failures.judge()
@@ -221,70 +235,54 @@ class _Run:
             return self._rows(self.target, decoding.rows_of(value))
         draft = self._draft(self.target)
         draft.write(text)
-        return self._committed(self.target, [(("result.json",), draft.finish())], "application/json")
+        return self.commit([(("result.json",), draft.finish())], "application/json")
 
-    def _pages(self, paging: Paging, inline: JsonValue) -> JsonValue:
-        if self.target is not None and self.fetching.plan.write_as is WriteAs.FILES:
-            return self._page_files(self.target, paging, inline)
+    def fetch_pages(self, inline: JsonValue) -> JsonValue:
+        """Fetch pages, and return or write their rows."""
         rows: list[JsonValue] = []
         size = count = 0
-        writer = None if self.target is None else self._writer(self.target, WriteAs.NDJSON)
+        writer = None if self.target is None else self._open_writer(self.target)
 
         def collect(page: list[JsonValue], response: Response) -> None:
             nonlocal size, count
             self.failures.count(response)
             count += len(page)
-            for row in page:
-                if writer is not None:
-                    writer.write(row)
-                    continue
-                row = to_storable(row, f"result: row {len(rows) + 1}")  # noqa: PLW2901 - the same row
+            if writer is not None:
+                writer.write_page(page, response)
+                return
+            for each in page:
+                row = to_storable(each, f"result: row {len(rows) + 1}")
                 size += len(json_bytes(row)) + 1
                 if size > self.limits.max_xcom_bytes:
                     raise self._too_large(size)
                 rows.append(row)
 
-        pages = self._walk(paging, inline, collect)
+        pages = self._walk(inline, collect)
         self.failures.judge()
         if writer is None or self.target is None:
             return rows
-        return self._committed_rows(self.target, writer, "pages", pages=pages, rows=count)
+        files = writer.finish("pages")
+        return self.commit(files, writer.content_type, pages=pages, rows=count)
 
-    def _page_files(self, target: Destination, paging: Paging, inline: JsonValue) -> JsonValue:
-        files: list[Placed] = []
-        types: list[Response] = []
-        count = 0
-
-        def collect(page: list[JsonValue], response: Response) -> None:
-            nonlocal count
-            self.failures.count(response)
-            count += len(page)
-            draft = self._draft(target)
-            # The page that the job's answers held has no body of its own.
-            draft.write(response.body or json_bytes(page))
-            files.append(((page_name(len(files) + 1, response),), draft.finish()))
-            types[:] = types or [response]
-
-        pages = self._walk(paging, inline, collect)
-        self.failures.judge()
-        return self._committed(target, files, _content_type(types), pages=pages, rows=count)
-
-    def _walk(self, paging: Paging, inline: JsonValue, collect: Callable[[list[JsonValue], Response], None]) -> int:
-        """Fetch all pages, and say now and then how many there are."""
+    def _walk(self, inline: JsonValue, collect: Callable[[list[JsonValue], Response], None]) -> int:
+        """Fetch all pages, and log now and then how many there are."""
+        paging = self.plan.paging
+        if paging is None:
+            raise ConfigurationError(f"output_type={self.plan.output.name!r}: has no pages")
         meter = Meter("pages", time.monotonic)
         count = paging.count(self.fetching.scope)
         done = itertools.count(1)
 
-        def collect_and_tell(page: list[JsonValue], response: Response) -> None:
+        def collect_and_log(page: list[JsonValue], response: Response) -> None:
             collect(page, response)
             if line := meter.line(next(done), count):
                 log.info("%s", line)
 
-        return self._ask(fetch_pages(self.fetching, paging, collect_and_tell, inline=inline))
+        return self._ask(fetch_pages(self.fetching, paging, collect_and_log, inline=inline))
 
-    def _document(self, target: Destination) -> JsonValue:
-        """Keep of a document what is selected, row by row where it has rows, so that it may be of any size."""
-        plan = self.fetching.plan
+    def fetch_selected(self) -> JsonValue:
+        """Write what is selected of a document, row by row if it has rows, so that it can have any size."""
+        plan, target = self.plan, self._destination
         downloads = self._download(target, digest=False)
         streams = None if plan.partial else self._streams(downloads)
         if streams is not None:
@@ -296,10 +294,10 @@ class _Run:
                 values.append(decoding.decode(response, plan.format, plan.result_path, self.fetching.scope))
         value = values if self.fetching.has_list or len(values) != 1 else values[0]
         rows = itertools.chain.from_iterable(map(decoding.rows_of, values))
-        return self._value(list(rows) if plan.write_as else value, [response for _, response in downloads])
+        return self.return_value(list(rows) if plan.write_as else value, [response for _, response in downloads])
 
     def _streams(self, downloads: list[tuple[Stored, Response]]) -> list[Iterator[JsonValue]] | None:
-        """Give the rows of each document; None where one has to be read as a whole."""
+        """Return the rows of each document; None if one has to be read as a whole."""
         plan, streams = self.fetching.plan, []
         if plan.write_as is None and self.fetching.has_list:
             return None
@@ -319,42 +317,54 @@ class _Run:
 
     def _rows(self, target: Destination, rows: Iterable[JsonValue]) -> JsonValue:
         self.failures.judge()
-        writer, count = self._writer(target, WriteAs.JSON), 0
+        writer, count = self._open_writer(target), 0
         for row in rows:
             writer.write(row)
             count += 1
-        return self._committed_rows(target, writer, "result", rows=count)
+        files = writer.finish("result")
+        return self.commit(files, writer.content_type, rows=count)
 
-    def _writer(self, target: Destination, default: WriteAs) -> RowWriter:
+    def _open_writer(self, target: Destination) -> Writer:
+        """
+        Open what writes the rows.
+
+        :raises ConfigurationError: if a package that it needs isn't installed.
+        """
+        kind = self.plan.write_as or WRITE_AS[self.plan.output.default_writer]
         account = Account(self.limits.max_bytes)
 
         def open_draft(*, scratch: bool = False) -> DraftFile:
             return target.draft(Account(math.inf) if scratch else account, partial(DraftFile, digest=not scratch))
 
-        return open_rows(self.fetching.plan.write_as or default, open_draft)
+        try:
+            make: type[Writer] = kind.load()
+        except ImportError as error:
+            package = kind.package or error.name
+            raise ConfigurationError(f"write_as: {kind.name!r} needs {error.name}: install {package}") from None
+        return make(open_draft)
 
-    def _committed_rows(self, target: Destination, writer: RowWriter, name: str, **counts: int) -> JsonValue:
-        stored = writer.finish()
-        return self._committed(target, [((f"{name}.{writer.suffix}",), stored)], writer.content_type, **counts)
+    def fetch_files(self, *, gunzip: bool = False) -> JsonValue:
+        """
+        Fetch each URL into a file at the destination.
 
-    def _files(self, target: Destination) -> JsonValue:
-        plan, identifier = self.fetching.plan, self.fetching.handle.identifier
-        is_gzip = plan.output_type is OutputType.GZIP and self.limits.unpack
+        :param gunzip: whether gzip files are decompressed.
+        """
+        identifier = self.fetching.handle.identifier
         taken: set[str] = set()
         files: list[Placed] = []
-        downloads = self._download(target, is_gzip=is_gzip)
+        downloads = self._download(self._destination, is_gzip=gunzip)
         for stored, response in downloads:
             name = file_name(response, "" if identifier is None else as_text(identifier))
-            name = chosen = (name.removesuffix(".gz") or name) if is_gzip else name
+            name = chosen = (name.removesuffix(".gz") or name) if gunzip else name
             number = 1
             while collision_key((chosen,)) in taken:
                 number += 1
                 chosen = f"{number}-{name}"
             taken.add(collision_key((chosen,)))
             files.append(((chosen,), stored))
-        if plan.partial is not None:
+        if self.plan.partial is not None:
             self._count_documents(downloads)
-        return self._committed(target, files, _content_type([response for _, response in downloads]))
+        return self.commit(files, _content_type([response for _, response in downloads]))
 
     def _count_documents(self, downloads: list[tuple[Stored, Response]]) -> None:
         """Count the records that failed, and leave the files as they came."""
@@ -371,16 +381,22 @@ class _Run:
         draft.write(answer.response.body)
         identifier = self.fetching.handle.identifier
         name = file_name(answer.response, "" if identifier is None else as_text(identifier))
-        return self._committed(target, [((name,), draft.finish())], answer.response.content_type)
+        return self.commit([((name,), draft.finish())], answer.response.content_type)
 
-    def _members(self, target: Destination) -> JsonValue:
+    def fetch_archives(self, reader: str) -> JsonValue:
+        """
+        Fetch archives, and unpack them into the destination.
+
+        :param reader: the import path of the :class:`~.archives.ArchiveReader`.
+        """
+        target = self._destination
         downloads = self._download(target, digest=False)
         password = self.fetching.api.settings.variables.get("connection.archive_password")
-        is_archive = archives.is_zip if self.fetching.plan.output_type is OutputType.ZIP else archives.is_tar
+        archive_reader: archives.ArchiveReader = load(reader)
         files: list[Placed] = []
         room = self.limits.max_bytes
         for number, (archive, response) in enumerate(downloads):
-            if not is_archive(archive.path):
+            if not archive_reader.accepts(archive.path):
                 raise self._no_archive(archive, response)
             folder = target.staging / f"archive-{number}"
             folder.mkdir()
@@ -389,6 +405,7 @@ class _Run:
                 folder,
                 archives.Limits(room, self.limits.max_members - len(files), self.limits.max_ratio),
                 None if password is None else as_text(password).encode(),
+                archive_reader,
             )
             room -= sum(stored.size for _, stored in members)
             # The disk holds no more than it has to.
@@ -398,13 +415,13 @@ class _Run:
         self.failures.count_members(files)
         self.failures.judge()
         content_type = _content_type([response for _, response in downloads])
-        return self._committed(target, files, content_type, members=len(files))
+        return self.commit(files, content_type, members=len(files))
 
     def _no_archive(self, stored: Stored, response: Response) -> ArchiveError:
         return ArchiveError(
-            f"output_type={str(self.fetching.plan.output_type)!r}: {shown_url(response.url)} answered {response.status}"
+            f"output_type={self.plan.output.name!r}: {shown_url(response.url)} answered {response.status}"
             f" with {stored.size} bytes of {response.content_type or 'no content type'}, which are no"
-            f" {self.fetching.plan.output_type} archive; the body begins: {self._beginning(stored)}"
+            f" {self.plan.output.name} archive; the body begins: {self._beginning(stored)}"
         )
 
     def _beginning(self, stored: Stored) -> str:
@@ -422,6 +439,10 @@ class _Run:
                 f" begins: {self._beginning(stored)}"
             ) from None
 
+    def download(self) -> list[tuple[Stored, Response]]:
+        """Fetch each URL into a file in the staging folder."""
+        return self._download(self._destination)
+
     def _download(
         self, target: Destination, *, digest: bool = True, is_gzip: bool = False
     ) -> list[tuple[Stored, Response]]:
@@ -434,7 +455,7 @@ class _Run:
             make = partial(archives.GunzippingDraft, limits=limits) if is_gzip else partial(DraftFile, digest=digest)
             return drafts.setdefault(number, target.draft(account, make))
 
-        if self.fetching.plan.output_type is not OutputType.RESULT:
+        if self.plan.output.makes_files:
             target.check_room(self.fetching.count)
         responses = self._ask(self.fetching.files(open_draft))
         return [(drafts[number].finish(), response) for number, response in enumerate(responses)]
@@ -442,9 +463,14 @@ class _Run:
     def _draft(self, target: Destination) -> DraftFile:
         return target.draft(Account(self.limits.max_bytes))
 
-    def _committed(
-        self, target: Destination, files: list[Placed], content_type: str, **counts: int
-    ) -> dict[str, JsonValue]:
+    def commit(self, files: Sequence[Placed], content_type: str, **counts: int) -> dict[str, JsonValue]:
+        """
+        Move files to the destination.
+
+        :param counts: what the manifest counts beside bytes.
+        :return: the manifest.
+        """
+        target = self._destination
         paths = target.commit(files)
         size = sum(stored.size for _, stored in files)
         seconds = time.monotonic() - self.began

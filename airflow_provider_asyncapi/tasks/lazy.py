@@ -15,7 +15,8 @@ from airflow_provider_asyncapi.core.lazy_names import load_lazily
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.fetch.flow import clean_up_job
     from airflow_provider_asyncapi.core.fetch.lineage import dataset_name
-    from airflow_provider_asyncapi.core.fetch.plan import check_destination, page_variables, read_output_type
+    from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
+    from airflow_provider_asyncapi.core.fetch.plan import page_variables
     from airflow_provider_asyncapi.core.submit.flow import submit
     from airflow_provider_asyncapi.core.wait.callback_flow import wait_or_hear
     from airflow_provider_asyncapi.core.wait.cancel_if_running import cancel_if_running
@@ -57,10 +58,10 @@ __all__ = [
     "WaitEvent",
     "WaitState",
     "cancel_if_running",
-    "check_destination",
     "check_plan",
     "check_storable",
     "check_variables",
+    "choose_output",
     "clean_up_job",
     "dataset_name",
     "delete_xcoms",
@@ -73,7 +74,6 @@ __all__ = [
     "make_start_args",
     "page_variables",
     "parse_cleanup",
-    "read_output_type",
     "reason_to_cancel_on_worker",
     "register_job",
     "render_job",
@@ -91,7 +91,8 @@ __getattr__ = load_lazily(
     {
         "airflow_provider_asyncapi.core.fetch.flow": "clean_up_job",
         "airflow_provider_asyncapi.core.fetch.lineage": "dataset_name",
-        "airflow_provider_asyncapi.core.fetch.plan": "check_destination page_variables read_output_type",
+        "airflow_provider_asyncapi.core.fetch.outputs.registry": "choose_output",
+        "airflow_provider_asyncapi.core.fetch.plan": "page_variables",
         "airflow_provider_asyncapi.core.submit.flow": "submit",
         "airflow_provider_asyncapi.core.wait.cancel_if_running": "cancel_if_running",
         "airflow_provider_asyncapi.core.wait.flow": "wait",

@@ -25,7 +25,7 @@ SPARED = {
     f"airflow_provider_asyncapi.{name}"
     for name in (
         "core.connection.probe",
-        "results.parquet",
+        "results.writers.parquet",
         "transports.aiohttp",
         "transports.pool",
         "transports.rounds",

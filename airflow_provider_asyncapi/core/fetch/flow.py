@@ -23,7 +23,8 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
 )
 from airflow_provider_asyncapi.core.fetch import decoding
-from airflow_provider_asyncapi.core.fetch.plan import FetchPlan, OutputType
+from airflow_provider_asyncapi.core.fetch.outputs.registry import RESULT
+from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.http.checksums import Checksum, parse_checksum
 from airflow_provider_asyncapi.core.http.compression import gunzipped
 from airflow_provider_asyncapi.core.http.downloads import Download, Draft
@@ -366,7 +367,7 @@ def _is_readable(rules: tuple[Rule, ...], charset: str | None, variables: Variab
 
 def clean_up_job(api: Api, cleanup: Cleanup, handle: JobHandle, end: CleanupOn) -> Flow[None]:
     """Send the cleanup request of a task that fetches nothing."""
-    plan = FetchPlan(OutputType.RESULT, cleanup.step, PollSchedule(interval=1.0, max_errors=5), cleanup=cleanup)
+    plan = FetchPlan(RESULT, cleanup.step, PollSchedule(interval=1.0, max_errors=5), cleanup=cleanup)
     yield from Fetching(api, plan, handle).clean_up(end)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -10,8 +9,11 @@ from typing import Any, ClassVar, Literal
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.failed_records import Partial
 from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
+from airflow_provider_asyncapi.core.fetch.outputs.output import Output
+from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
 from airflow_provider_asyncapi.core.fetch.paging import registry as ways_of_paging
 from airflow_provider_asyncapi.core.fetch.paging.way import Paging
+from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS, WriterKind
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
@@ -22,36 +24,6 @@ _PATIENCE_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "retry_delays
 #: A worker waits while fetching, so it waits only briefly after errors: 1, 2, 4, 8 s.
 _PATIENCE = {"poke_interval": 1, "max_consecutive_errors": 5}
 _CONCURRENCY = 8
-
-
-class OutputType(enum.StrEnum):
-    """What kind of result is fetched."""
-
-    RESULT = "result"
-    PAGES = "pages"
-    ZIP = "zip"
-    TAR = "tar"
-    GZIP = "gzip"
-    FILE = "file"
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is a file that isn't read, or only unpacked."""
-        return self not in (OutputType.RESULT, OutputType.PAGES)
-
-    @property
-    def is_archive(self) -> bool:
-        """Whether it is a file that holds files."""
-        return self in (OutputType.ZIP, OutputType.TAR)
-
-
-class WriteAs(enum.StrEnum):
-    """How a value, or the rows of pages, are written to a destination."""
-
-    JSON = "json"
-    NDJSON = "ndjson"
-    PARQUET = "parquet"
-    FILES = "files"
 
 
 def fetch_parameters() -> tuple[str, ...]:
@@ -88,7 +60,7 @@ class FetchPlan:
     """
     How a result is fetched.
 
-    :param output_type: what kind of result it is.
+    :param output: the output type.
     :param step: the request, and what its answers mean.
     :param schedule: how many transient errors to bear, and how long to wait after each.
     :param locate: a request before it that finds where the result is.
@@ -108,7 +80,7 @@ class FetchPlan:
 
     parameters: ClassVar[ParameterNames] = ParameterNames()
 
-    output_type: OutputType
+    output: Output
     step: Step
     schedule: PollSchedule
     locate: Step | None = None
@@ -116,7 +88,7 @@ class FetchPlan:
     paging: Paging | None = None
     format: ResultFormat = field(default_factory=ResultFormat)
     result_path: Selection | None = None
-    write_as: WriteAs | None = None
+    write_as: WriterKind | None = None
     checksum: str | Literal[False] | None = None
     inline: str | None = None
     callback: bool = False
@@ -133,7 +105,7 @@ class FetchPlan:
         :raises ConfigurationError: naming the parameter that is wrong.
         """
         set_ = {name: value for name, value in given.items() if value is not None}
-        output_type = read_output_type(set_)
+        output = choose_output(set_)
         # What a connection's profile says fits its own request; whoever writes another one says the rest too.
         whole = complete or "endpoint" in set_
         request = {name: set_[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in set_}
@@ -142,15 +114,15 @@ class FetchPlan:
         step = Step.parse(request, "fetch", complete=complete and "inline" not in set_ and not callback)
         patience = {name: set_[name] for name in _PATIENCE_PARAMETERS if name in set_}
         plan = cls(
-            output_type,
+            output,
             step,
             PollSchedule.parse({**_PATIENCE, **patience}),
             Step.parse(set_["locate"], "locate") if "locate" in set_ else None,
             Cleanup.parse(set_, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
-            _paging(set_, step.request.names() if whole else None) if output_type is OutputType.PAGES else None,
+            _paging(set_, step.request.names() if whole else None) if output.has_pages else None,
             ResultFormat.parse(set_.get("result_format")),
             Selection.parse_optional(set_.get("result_path"), "result_path"),
-            _write_as(set_.get("write_as")),
+            WRITE_AS.parse(set_["write_as"]) if "write_as" in set_ else None,
             _checksum(set_.get("checksum")),
             _text(set_.get("inline"), "inline: has to be the name of a variable"),
             callback,
@@ -163,58 +135,13 @@ class FetchPlan:
                 " profile that says it)"
             )
         if whole or "output_type" in set_:
-            plan._check()
+            plan.output.check(plan)
         return plan
 
     @property
     def selects_part(self) -> bool:
         """Whether the result is more than its files as they came: a part of them, or rows in another form."""
         return self.result_path is not None or self.write_as is not None
-
-    def _check(self) -> None:
-        """Check what goes together."""
-        output_type = str(self.output_type)
-        if self.inline is not None and self.output_type.is_file:
-            raise ConfigurationError(f"inline: a variable holds a value, and output_type={output_type!r} makes files")
-        if self.callback and self.output_type is not OutputType.RESULT:
-            raise ConfigurationError(
-                f"callback: what a job calls back with is one value, and output_type={output_type!r} isn't"
-            )
-        if self.write_as is not None and self.output_type.is_file:
-            raise ConfigurationError(
-                f"write_as: is for values and rows, and output_type={output_type!r} keeps files as they are"
-            )
-        if self.write_as is WriteAs.FILES and self.output_type is not OutputType.PAGES:
-            raise ConfigurationError("write_as: 'files' makes a file of each page, so output_type has to be 'pages'")
-        if self.checksum and not self.output_type.is_file:
-            raise ConfigurationError(f"checksum: is for files, and output_type={output_type!r} is read")
-        if self.partial is None:
-            return
-        if self.output_type in (OutputType.FILE, OutputType.GZIP):
-            raise ConfigurationError(
-                "failed_records: a file is kept as it is; take output_type='result' to look into it"
-            )
-        if self.output_type.is_archive is (self.partial.member is None):
-            raise ConfigurationError(
-                "failed_records: needs member, the file in the archive that says which records failed"
-                if self.output_type.is_archive
-                else "failed_records: member names a file in an archive, so output_type has to be 'zip' or 'tar'"
-            )
-
-
-def read_output_type(given: Mapping[str, Any]) -> OutputType:
-    """
-    Return the kind of result that the parameters of a fetch mean.
-
-    :raises ConfigurationError: if there is no such kind.
-    """
-    named = given.get("output_type")
-    if named is None:
-        has_pages = any(given.get(name) is not None for name in ways_of_paging.paging_parameters())
-        return OutputType.PAGES if has_pages else OutputType.RESULT
-    if named not in list(OutputType):
-        raise ConfigurationError(f"output_type: {named!r} isn't one of {', '.join(OutputType)}")
-    return OutputType(named)
 
 
 def page_variables(given: Mapping[str, Any], *, whole: bool = True) -> frozenset[str]:
@@ -225,26 +152,7 @@ def page_variables(given: Mapping[str, Any], *, whole: bool = True) -> frozenset
     """
     if not whole:
         return ways_of_paging.all_page_variables()
-    return ways_of_paging.page_variables(given) if read_output_type(given) is OutputType.PAGES else frozenset()
-
-
-def check_destination(output_type: OutputType, destination: str | None, *, unpack: bool) -> None:
-    """
-    Check that files have a place to go.
-
-    :raises ConfigurationError: where they have none.
-    """
-    if not output_type.is_file:
-        return
-    if destination is None:
-        raise ConfigurationError(
-            f"destination: output_type={str(output_type)!r} needs one, a file or a folder with a slash at its end"
-        )
-    if output_type.is_archive and unpack and not destination.endswith("/"):
-        raise ConfigurationError(
-            f"destination: an archive is unpacked into a folder; end {destination!r} with a slash (or set unpack=False"
-            " to keep the archive whole)"
-        )
+    return ways_of_paging.page_variables(given) if choose_output(given).has_pages else frozenset()
 
 
 def _checksum(given: Any) -> str | Literal[False] | None:
@@ -261,12 +169,6 @@ def _text(given: Any, expected: str) -> str | None:
     if given is not None and not isinstance(given, str):
         raise ConfigurationError(f"{expected}, not {given!r}")
     return given
-
-
-def _write_as(given: Any) -> WriteAs | None:
-    if given is not None and given not in list(WriteAs):
-        raise ConfigurationError(f"write_as: {given!r} isn't one of {', '.join(WriteAs)}")
-    return None if given is None else WriteAs(given)
 
 
 def _paging(given: Mapping[str, Any], names: set[str] | None) -> Paging:

@@ -109,7 +109,7 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
             fetch,
             {"callback": True, "output_type": "file", "destination": "/x"},
             ConfigurationError,
-            "callback: what a job",
+            "callback: a callback holds one value",
         ),
         (sensor, {"deferrable": True, "headers": {"X-API-Key": "abc"}}, ConfigurationError, "X-API-Key.*connection"),
         (sensor, {"deferrable": True, "query_params": {"token": "abc"}}, ConfigurationError, "query_params: 'token'"),

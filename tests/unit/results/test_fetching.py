@@ -932,7 +932,7 @@ def test_rows_may_be_parquet(fetched, tmp_path):
 @pytest.mark.parametrize("rows", [[], [1, 2], [{"a": None}], [{"a": 1}] * 7 + [{"a": 2.5, "b": "x"}]])
 def test_parquet_has_columns_that_suit_all_rows(fetched, tmp_path, monkeypatch, rows):
     parquet = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr("airflow_provider_asyncapi.results.parquet._BATCH", 3)
+    monkeypatch.setattr("airflow_provider_asyncapi.results.writers.parquet._BATCH", 3)
     fetched(reply({"rows": rows}), result_path="rows", write_as="parquet", destination=f"{tmp_path}/x")
     found = parquet.read_table(tmp_path / "x").to_pylist()
     wanted = [row if isinstance(row, dict) else {"value": row} for row in rows]
@@ -943,7 +943,7 @@ def test_parquet_has_columns_that_suit_all_rows(fetched, tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize("rows", [[{"a": 1}, {"a": "x"}], [{"a": 1}] * 4 + [{"a": "x"}], [{"a": 10**30}], [{"a": {}}]])
 def test_rows_that_have_no_columns_in_common_are_no_parquet(fetched, tmp_path, monkeypatch, rows):
-    monkeypatch.setattr("airflow_provider_asyncapi.results.parquet._BATCH", 3)
+    monkeypatch.setattr("airflow_provider_asyncapi.results.writers.parquet._BATCH", 3)
     with pytest.raises(exceptions.AsyncApiResultFailed, match="write_as: 'parquet' has one type for each column"):
         fetched(reply({"rows": rows}), result_path="rows", write_as="parquet", destination=f"{tmp_path}/a/x")
     assert everything_in(tmp_path) == []
@@ -951,7 +951,7 @@ def test_rows_that_have_no_columns_in_common_are_no_parquet(fetched, tmp_path, m
 
 def test_parquet_needs_pyarrow(fetched, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.delitem(sys.modules, "airflow_provider_asyncapi.results.parquet", raising=False)
+    monkeypatch.delitem(sys.modules, "airflow_provider_asyncapi.results.writers.parquet", raising=False)
     with pytest.raises(exceptions.AsyncApiConfigurationError, match=r"install airflow-provider-asyncapi\[parquet\]"):
         fetched(reply([1]), result_path="$", write_as="parquet", destination=f"{tmp_path}/x")
 

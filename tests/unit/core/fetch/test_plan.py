@@ -3,8 +3,9 @@ import contextlib
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.fetch.outputs.registry import OUTPUT_TYPES, PAGES, RESULT
 from airflow_provider_asyncapi.core.fetch.paging.next_link import NextLink
-from airflow_provider_asyncapi.core.fetch.plan import FetchPlan, OutputType, check_destination, page_variables
+from airflow_provider_asyncapi.core.fetch.plan import FetchPlan, page_variables
 
 FAILED = {"selector": "rows[*].s", "in": "failed"}
 MEMBER = {**FAILED, "member": "result.json"}
@@ -12,7 +13,7 @@ MEMBER = {**FAILED, "member": "result.json"}
 
 def test_a_plan_needs_little():
     plan = FetchPlan.parse({"endpoint": "/x", "output_type": None, "pages": None})
-    assert (plan.output_type, plan.concurrency, plan.paging, plan.partial) == (OutputType.RESULT, 8, None, None)
+    assert (plan.output, plan.concurrency, plan.paging, plan.partial) == (RESULT, 8, None, None)
     assert (plan.schedule.max_errors, plan.schedule.interval) == (5, 1)
 
 
@@ -42,7 +43,7 @@ def test_a_plan_may_say_everything():
 
 def test_paging_parameters_alone_mean_pages():
     plan = FetchPlan.parse({"endpoint": "/x", "next_page": "links.next"})
-    assert (plan.output_type, type(plan.paging)) == (OutputType.PAGES, NextLink)
+    assert (plan.output, type(plan.paging)) == (PAGES, NextLink)
 
 
 def test_an_output_that_is_given_wins_over_paging_parameters_of_a_profile():
@@ -139,18 +140,18 @@ def test_only_the_variables_of_the_way_of_paging_are_known(given, names):
 @pytest.mark.parametrize(
     ("output_type", "destination", "unpack", "message"),
     [
-        (OutputType.FILE, None, True, "output_type='file' needs one"),
-        (OutputType.ZIP, None, False, "output_type='zip' needs one"),
-        (OutputType.ZIP, "/data/x.zip", True, "end '/data/x.zip' with a slash"),
-        (OutputType.ZIP, "/data/x.zip", False, None),
-        (OutputType.ZIP, "/data/", True, None),
-        (OutputType.FILE, "/data/x.csv", True, None),
-        (OutputType.RESULT, None, True, None),
+        ("file", None, True, "output_type='file' needs one"),
+        ("zip", None, False, "output_type='zip' needs one"),
+        ("zip", "/data/x.zip", True, "end '/data/x.zip' with a slash"),
+        ("zip", "/data/x.zip", False, None),
+        ("zip", "/data/", True, None),
+        ("file", "/data/x.csv", True, None),
+        ("result", None, True, None),
     ],
 )
 def test_files_need_a_place_to_go(output_type, destination, unpack, message):
     with pytest.raises(ConfigurationError, match=message) if message else contextlib.nullcontext():
-        check_destination(output_type, destination, unpack=unpack)
+        OUTPUT_TYPES[output_type].check_destination(destination, unpack=unpack)
 
 
 def test_what_a_callback_holds_needs_no_request():
@@ -164,7 +165,7 @@ def test_what_a_callback_holds_needs_no_request():
         ({"callback": "hint"}, "callback: has to be True or False, not 'hint'"),
         (
             {"callback": True, "output_type": "file"},
-            "callback: what a job calls back with is one value, and output_type='file'",
+            "callback: a callback holds one value, and output_type='file' isn't",
         ),
         ({"callback": True, "cursor": "next", "query_params": {"c": "{cursor}"}}, "output_type='pages' isn't"),
         ({"callback": False}, "endpoint is missing"),

@@ -1,4 +1,4 @@
-"""Rows as a Parquet file; imported only where it is asked for, since pyarrow may be missing."""
+"""Rows as a Parquet file; imported only when it is needed, since pyarrow may be missing."""
 
 from __future__ import annotations
 
@@ -14,59 +14,54 @@ import pyarrow.parquet as pq
 
 from airflow_provider_asyncapi.core.errors import ResultError
 from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
-from airflow_provider_asyncapi.results.destination import DraftFile, Stored
-from airflow_provider_asyncapi.results.rows import Ndjson
+from airflow_provider_asyncapi.results.destination import DraftFile
+from airflow_provider_asyncapi.results.writers.json_lines import NdjsonLines
+from airflow_provider_asyncapi.results.writers.writer import OpenFile, Placed, Writer
 
 #: Rows that are made into columns at a time, and how many bytes of JSON they may have together.
 _BATCH, _BATCH_BYTES = 10_000, 16 * 1024 * 1024
 
 
-class Parquet:
-    """
-    A Parquet file. Which types its columns have shows only when all rows are there: till then they are kept as NDJSON.
+class Parquet(Writer):
+    """A Parquet file. The types of its columns are known only after all rows: until then they are kept as NDJSON."""
 
-    :param draft: the file.
-    :param kept: another one, for the time being.
-    """
-
-    suffix = "parquet"
     content_type = "application/vnd.apache.parquet"
 
-    def __init__(self, draft: DraftFile, kept: DraftFile) -> None:
-        self._draft = draft
-        self._kept = kept
-        self._lines = Ndjson(self._kept)
+    def __init__(self, open_file: OpenFile) -> None:
+        self._draft = open_file()
+        self._kept = open_file(scratch=True)
+        self._lines = NdjsonLines(lambda: self._kept)
         self._batch: list[dict[str, JsonValue]] = []
         self._batch_begins = self._rows = 0
         self._schema: pa.Schema | None = None
 
     def write(self, row: JsonValue) -> None:
         """
-        Take the next row; one that is no object becomes the column ``value``.
+        Write a row; one that is no object becomes the column ``value``.
 
-        :raises ResultError: where its columns don't go with those before.
+        :raises ResultError: if its columns have other types than the rows before.
         """
         self._batch.append(row if isinstance(row, dict) else {"value": row})
         self._lines.write(self._batch[-1])
         if len(self._batch) == _BATCH or self._kept.size - self._batch_begins > _BATCH_BYTES:
-            self._learn()
+            self._infer_schema()
 
-    def finish(self) -> Stored:
+    def finish(self, name: str) -> list[Placed]:
         """Complete the file."""
-        self._learn()
+        self._infer_schema()
         schema = pa.schema([]) if self._schema is None else self._schema
-        kept = self._lines.finish()
-        with self._refusing(), pq.ParquetWriter(_OpenFile(self._draft), schema) as writer:
+        ((_, kept),) = self._lines.finish("rows")
+        with self._reporting(), pq.ParquetWriter(_OpenFile(self._draft), schema) as writer:
             for batch in _batches(kept.path):
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))
         kept.path.unlink()
-        return self._draft.finish()
+        return [((f"{name}.parquet",), self._draft.finish())]
 
-    def _learn(self) -> None:
-        """Find out which types the columns of a batch have, and what goes with all."""
+    def _infer_schema(self) -> None:
+        """Merge the column types of a batch into the schema of all rows."""
         self._rows += len(self._batch)
         names = dict.fromkeys(name for row in self._batch for name in row)
-        with self._refusing():
+        with self._reporting():
             columns = {name: pa.array([row.get(name) for row in self._batch]) for name in names}
             schemas = [pa.schema([(name, column.type) for name, column in columns.items()])]
             if self._schema is not None:
@@ -75,7 +70,7 @@ class Parquet:
         self._batch, self._batch_begins = [], self._kept.size
 
     @contextlib.contextmanager
-    def _refusing(self) -> Iterator[None]:
+    def _reporting(self) -> Iterator[None]:
         try:
             yield
         except (pa.ArrowException, OverflowError) as error:
@@ -86,7 +81,7 @@ class Parquet:
 
 
 class _OpenFile(io.RawIOBase):
-    """A draft as pyarrow writes to a file."""
+    """A file in the staging folder, as pyarrow writes to a file."""
 
     def __init__(self, draft: DraftFile) -> None:
         self._draft = draft

@@ -1,0 +1,31 @@
+"""One value, or the document that it is selected from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_asyncapi.core.fetch.decoding import json_response
+from airflow_provider_asyncapi.core.fetch.outputs.output import FetchRun, Output
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.json_values import JsonValue
+
+
+class Result(Output):
+    """One answer."""
+
+    name = "result"
+    summary = (
+        "One answer: its value, or what `result_path` selects of it; with a `destination` and neither `result_path` nor"
+        " `write_as`, a file as it came. The default without parameters of paging."
+    )
+    takes_callback = True
+    failed_records_in = "answer"
+
+    def fetch(self, run: FetchRun, inline: JsonValue) -> JsonValue:
+        """Return the value, or a manifest of the file that holds it."""
+        if inline is not None:
+            return run.return_value(inline, [json_response(inline)])
+        if not run.has_destination:
+            return run.fetch_value()
+        return run.fetch_selected() if run.plan.selects_part else run.fetch_files()

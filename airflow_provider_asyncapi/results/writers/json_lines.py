@@ -1,0 +1,71 @@
+"""Rows as JSON: one array, or a line for each."""
+
+from __future__ import annotations
+
+from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.results.destination import DraftFile, Stored
+from airflow_provider_asyncapi.results.writers.writer import OpenFile, Placed, Writer, json_bytes
+
+_PIECE = 64 * 1024
+
+
+class _Buffer:
+    """Collects rows: to count, digest and write each on its own takes longer than to make its JSON."""
+
+    def __init__(self, draft: DraftFile) -> None:
+        self._draft = draft
+        self._collected = bytearray()
+
+    def write(self, data: bytes) -> None:
+        self._collected += data
+        if len(self._collected) >= _PIECE:
+            self._flush()
+
+    def finish(self) -> Stored:
+        self._flush()
+        return self._draft.finish()
+
+    def _flush(self) -> None:
+        self._draft.write(bytes(self._collected))
+        self._collected.clear()
+
+
+class JsonArray(Writer):
+    """A JSON array of all rows."""
+
+    content_type = "application/json"
+
+    def __init__(self, open_file: OpenFile) -> None:
+        self._buffer = _Buffer(open_file())
+        self._separator = b"["
+        self._rows = 0
+
+    def write(self, row: JsonValue) -> None:
+        """Write a row."""
+        self._rows += 1
+        self._buffer.write(self._separator + json_bytes(row, self._rows))
+        self._separator = b", "
+
+    def finish(self, name: str) -> list[Placed]:
+        """Complete the file."""
+        self._buffer.write(b"]" if self._rows else b"[]")
+        return [((f"{name}.json",), self._buffer.finish())]
+
+
+class NdjsonLines(Writer):
+    """A line of JSON for each row."""
+
+    content_type = "application/x-ndjson"
+
+    def __init__(self, open_file: OpenFile) -> None:
+        self._buffer = _Buffer(open_file())
+        self._rows = 0
+
+    def write(self, row: JsonValue) -> None:
+        """Write a row."""
+        self._rows += 1
+        self._buffer.write(json_bytes(row, self._rows) + b"\n")
+
+    def finish(self, name: str) -> list[Placed]:
+        """Complete the file."""
+        return [((f"{name}.ndjson",), self._buffer.finish())]

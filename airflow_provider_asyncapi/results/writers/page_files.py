@@ -1,0 +1,36 @@
+"""A file for each page, as it came."""
+
+from __future__ import annotations
+
+from airflow_provider_asyncapi.core.http.filenames import page_name
+from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
+from airflow_provider_asyncapi.results.writers.writer import OpenFile, Placed, Writer, json_bytes
+
+
+class PageFiles(Writer):
+    """The bodies of the pages; their content type is that of the first page."""
+
+    content_type = ""
+
+    def __init__(self, open_file: OpenFile) -> None:
+        self._open_file = open_file
+        self._files: list[Placed] = []
+
+    def write(self, row: JsonValue) -> None:
+        """Refuse rows without a page: the parameters are checked before."""
+        raise NotImplementedError
+
+    def write_page(self, rows: list[JsonValue], response: Response) -> None:
+        """Write the body of a page."""
+        if not self._files:
+            # A header may hold characters that no XCom can.
+            self.content_type = shorten(response.content_type)
+        draft = self._open_file()
+        # The page that the job's answers held has no body of its own.
+        draft.write(response.body or json_bytes(rows))
+        self._files.append(((page_name(len(self._files) + 1, response),), draft.finish()))
+
+    def finish(self, name: str) -> list[Placed]:
+        """Return the files."""
+        return self._files
