@@ -1,1 +1,1 @@
-"""What people see of tasks while they run: XComs, metrics, and warnings of late polls."""
+"""What users see of running tasks: XComs, metrics, and warnings about late polls."""

@@ -1,4 +1,4 @@
-"""Polls that are late: said once a minute in the triggerer's log, for each connection, with the reason."""
+"""Warn about late polls in the triggerer's log, once a minute for each connection, with the reason."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 
 log = logging.getLogger(__name__)
 
-#: Seconds in which late polls are counted before they are told of.
-_TELL_EVERY = 60.0
-#: What a user can do about each reason.
+#: Seconds between two warnings, in which late polls are counted.
+_WARN_INTERVAL = 60.0
+#: Advice for each reason.
 _ADVICE = {
     Reason.CONNECTIONS: "all connections were in use, or a hundred were being opened: set the connection's"
     " connections_per_host higher or not at all, or let the triggerer open more files (ulimit -n)",
     Reason.RATE: "the connection's requests_per_second allows no more: raise it, or poll less often",
-    Reason.EVENT_LOOP: "this triggerer has more to do than it can: start another one, or poll less often",
+    Reason.EVENT_LOOP: "this triggerer is overloaded: start another one, or poll less often",
 }
 
-#: Connection to the late polls that it has had for each reason: how many, and the longest delay in seconds.
+#: Connection → reason → number of late polls, and the longest delay in seconds.
 _Late = dict[str, dict[Reason, tuple[int, float]]]
 _late: WeakKeyDictionary[asyncio.AbstractEventLoop, _Late] = WeakKeyDictionary()
 
 
-def note(conn_id: str, delay: Delay) -> None:
-    """Take note of a late poll of a connection."""
+def record(conn_id: str, delay: Delay) -> None:
+    """Count a late poll of a connection."""
     loop = asyncio.get_running_loop()
     late = _late.get(loop)
     if late is None:
         late = _late[loop] = {}
-        # In a context of its own, for it isn't about the task that happened to be first.
-        loop.call_later(_TELL_EVERY, _tell, loop, context=contextvars.Context())
+        # In a context of its own: the warning isn't about the task whose poll came first.
+        loop.call_later(_WARN_INTERVAL, _warn, loop, context=contextvars.Context())
     reasons = late.setdefault(conn_id, {})
     polls, longest = reasons.get(delay.reason, (0, 0.0))
     reasons[delay.reason] = (polls + 1, max(longest, delay.seconds))
 
 
-def _tell(loop: asyncio.AbstractEventLoop) -> None:
+def _warn(loop: asyncio.AbstractEventLoop) -> None:
     for conn_id, reasons in _late.pop(loop).items():
         for reason, (polls, longest) in reasons.items():
             log.warning(
                 "Connection %r: in the last %g s %d poll%s made late, by up to %.1f s (%s): %s",
                 conn_id,
-                _TELL_EVERY,
+                _WARN_INTERVAL,
                 polls,
                 " was" if polls == 1 else "s were",
                 longest,

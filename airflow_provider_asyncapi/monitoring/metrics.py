@@ -1,4 +1,4 @@
-"""What Airflow's metrics are told: the names, and how it gets there without costing the triggerer much."""
+"""Airflow metrics of this provider: their names, and how they are sent at little cost to the triggerer."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from airflow.providers.common.compat.sdk import Stats, conf
+
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Polled
     from airflow_provider_asyncapi.core.wait.lateness import Delay
 
-#: Counters: the polls made, and those of them that failed in passing.
+#: Counters: the polls made, and the polls that failed with a transient error.
 POLLS = "asyncapi.polls"
 POLL_ERRORS = "asyncapi.poll_errors"
-#: A timer: from the beginning of a wait until a poll or a callback said that the job is over, in seconds.
+#: A timer: seconds from the start of a wait until a poll or a callback reported the end of the job.
 WAIT_SECONDS = "asyncapi.wait_seconds"
-#: A timer: by how much the latest poll of some seconds was late, in seconds; nothing while polls are on time.
+#: A timer: the longest delay of the polls of the last seconds, in seconds; not sent while polls are on time.
 POLL_LAG_SECONDS = "asyncapi.poll_lag_seconds"
-#: A counter: the callbacks that were taken, repetitions included.
+#: A counter: the accepted callbacks, repetitions included.
 CALLBACKS = "asyncapi.callbacks"
 
-#: The tag that all of them have.
+#: The tag of all metrics.
 _TAG = "asyncapi_conn_id"
 _SWITCHES = ("statsd_on", "statsd_datadog_enabled", "otel_on")
-#: On an event loop, where thousands may poll, what is counted in so many seconds is sent as one sum.
-_SEND_EVERY = 5.0
+#: Seconds between two sends from an event loop, on which thousands of triggers may poll; counts are sent as sums.
+_SEND_INTERVAL = 5.0
 
 _Counts = Counter[tuple[str, str]]
-#: Connection and reason to the longest delay, in seconds.
+#: Connection and reason → the longest delay, in seconds.
 _Lags = dict[tuple[str, str], float]
 _lags: WeakKeyDictionary[asyncio.AbstractEventLoop, _Lags] = WeakKeyDictionary()
 _sums: WeakKeyDictionary[asyncio.AbstractEventLoop, _Counts] = WeakKeyDictionary()
@@ -39,58 +41,56 @@ _sums: WeakKeyDictionary[asyncio.AbstractEventLoop, _Counts] = WeakKeyDictionary
 
 def count_poll(conn_id: str, polled: Polled, began: float) -> None:
     """
-    Count a poll, and tell how long the wait took if it was the last.
+    Count a poll, and send the duration of the wait if the poll was the last.
 
-    :param began: when the wait did, in seconds since the epoch.
+    :param began: start of the wait, in seconds since the epoch.
     """
     if not polled.by_callback:
         count(POLLS, conn_id)
     if polled.errors:
         count(POLL_ERRORS, conn_id)
     if polled.delay is not None:
-        _poll_late(conn_id, polled.delay)
-    if polled.handle.outcome.is_final and _are_wanted():
-        _send(_loop(), partial(_send_time, WAIT_SECONDS, conn_id, time.time() - began))
+        _record_delay(conn_id, polled.delay)
+    if polled.handle.outcome.is_final and _are_enabled():
+        _send(_find_loop(), partial(_send_time, WAIT_SECONDS, conn_id, time.time() - began))
 
 
 def count(name: str, conn_id: str) -> None:
-    """Count something that has happened once more."""
-    if not _are_wanted():
+    """Add one to a counter."""
+    if not _are_enabled():
         return
-    loop = _loop()
+    loop = _find_loop()
     if loop is None:
         _send_counts({(name, conn_id): 1})
         return
     sums = _sums.get(loop)
     if sums is None:
         sums = _sums[loop] = Counter()
-        loop.call_later(_SEND_EVERY, _send_sums, loop)
+        loop.call_later(_SEND_INTERVAL, _send_sums, loop)
     sums[name, conn_id] += 1
 
 
-def _poll_late(conn_id: str, delay: Delay) -> None:
-    if not _are_wanted():
+def _record_delay(conn_id: str, delay: Delay) -> None:
+    if not _are_enabled():
         return
-    loop, key = _loop(), (conn_id, delay.reason.replace(" ", "_"))
+    loop, key = _find_loop(), (conn_id, delay.reason.replace(" ", "_"))
     if loop is None:
         _send_lags({key: delay.seconds})
         return
     lags = _lags.get(loop)
     if lags is None:
         lags = _lags[loop] = {}
-        loop.call_later(_SEND_EVERY, _send_longest, loop)
+        loop.call_later(_SEND_INTERVAL, _send_longest, loop)
     lags[key] = max(delay.seconds, lags.get(key, 0.0))
 
 
 @cache
-def _are_wanted() -> bool:
-    from airflow.providers.common.compat.sdk import conf
-
+def _are_enabled() -> bool:
     return any(conf.getboolean("metrics", switch, fallback=False) for switch in _SWITCHES)
 
 
-def _loop() -> asyncio.AbstractEventLoop | None:
-    """Give the event loop of the triggerer; None on a worker."""
+def _find_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop of the triggerer; None on a worker."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -98,7 +98,7 @@ def _loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _send(loop: asyncio.AbstractEventLoop | None, send: Callable[[], None]) -> None:
-    # Whoever comes first looks up the address of the server, which isn't for the loop to wait for.
+    # The first send looks up the address of the server, which would block the event loop.
     send() if loop is None else loop.run_in_executor(None, send)
 
 
@@ -111,20 +111,14 @@ def _send_longest(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _send_lags(lags: Mapping[tuple[str, str], float]) -> None:
-    from airflow.providers.common.compat.sdk import Stats
-
     for (conn_id, reason), seconds in lags.items():
         Stats.timing(POLL_LAG_SECONDS, seconds, tags={_TAG: conn_id, "reason": reason})
 
 
 def _send_counts(counts: Mapping[tuple[str, str], int]) -> None:
-    from airflow.providers.common.compat.sdk import Stats
-
     for (name, conn_id), number in counts.items():
         Stats.incr(name, number, tags={_TAG: conn_id})
 
 
 def _send_time(name: str, conn_id: str, seconds: float) -> None:
-    from airflow.providers.common.compat.sdk import Stats
-
     Stats.timing(name, seconds, tags={_TAG: conn_id})

@@ -6,6 +6,8 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow.providers.common.compat.sdk import redact
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
@@ -62,12 +64,10 @@ class ProgressReporter:
         is_plain = not polled.changed and polled.error is None and polled.delay is None
         if is_plain and self._shown is not None and self._shown.error is None and self._shown.delay is None:
             return {}
-        from airflow.providers.common.compat.sdk import redact
-
         from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary
 
         if polled.error is not None:
-            # As in the task's log.
+            # Masked as in the task's log.
             polled = dataclasses.replace(polled, error=str(redact(polled.error)))
         updates: dict[str, Any] = {}
         if polled.changed:

@@ -1,1 +1,1 @@
-"""What waits for jobs."""
+"""Sensors, which wait for remote jobs."""

@@ -1,1 +1,1 @@
-"""What runs in the triggerer."""
+"""Triggers, which run in the triggerer."""

@@ -1,8 +1,8 @@
 """
-The event that a trigger yields, or that a callback resumes a task with, and how Airflow can carry it.
+The event that a trigger yields, or with which a callback resumes a task, in a form that Airflow can transfer and store.
 
-An event is encoded in the process that runs all triggers, and stored by its parent. Either ends with the first event
-that msgpack or the database refuses, and the next triggerer takes up the same trigger and ends too.
+The process that runs all triggers encodes the event, and its parent process stores it. Each of the two processes ends
+with the first event that msgpack or the database refuses, and so does the next triggerer with the same trigger.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from airflow_provider_asyncapi.core.json_values import JsonValue, clean_text
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 
-#: Of the layout of an event; see :mod:`~..core.layouts`. Those of layout 1 had neither a version nor a status.
+#: Version of the layout of an event; see :mod:`~..core.layouts`. Events of layout 1 had no version and no status.
 VERSION = 2
-#: What an event, or a job handle in it, adds to the levels of a value.
+#: Levels of nesting that an event, or a job handle in it, adds to a value.
 _MORE_LEVELS = 8
 _KEYS = ("status", "message", "handle", "error", "began_at")
 
 
 class EventStatus(enum.StrEnum):
-    """What has happened, and what the task does next."""
+    """The result of a trigger, which decides what the task does next."""
 
-    #: The job ended well: the task ends.
+    #: The job succeeded: the task ends.
     SUCCESS = "success"
-    #: The wait ended badly: the task fails.
+    #: The wait failed: the task fails.
     ERROR = "error"
     #: The job has called back: the task reads its callbacks.
     CALLBACK = "callback"
@@ -46,12 +46,13 @@ class EventStatus(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class WaitEvent:
     """
-    How a wait in the triggerer ended.
+    The end of a wait in the triggerer.
 
-    :param message: the same in words, for people.
-    :param handle: the job as it is known now, as :meth:`~..core.handle.JobHandle.dump` gives it.
-    :param error: what went wrong.
-    :param began_at: when the wait began, in seconds since the epoch, if it began in the triggerer.
+    :param status: kind of the event.
+    :param message: message for users.
+    :param handle: latest job handle, as :meth:`~..core.handle.JobHandle.dump` returns it.
+    :param error: error that ended the wait.
+    :param began_at: start of the wait in seconds since the epoch, if it began in the triggerer.
     """
 
     status: EventStatus
@@ -62,13 +63,13 @@ class WaitEvent:
 
     @classmethod
     def of_success(cls, handle: JobHandle) -> WaitEvent:
-        """Return the event of a job that ended well."""
+        """Return the event of a job that succeeded."""
         message = f"Job {handle.shown_identifier}: {handle.outcome}"
         return cls(EventStatus.SUCCESS, message, handle.dump())
 
     @classmethod
     def of_error(cls, error: AsyncApiError, handle: JobHandle | None = None) -> WaitEvent:
-        """Return the event of a wait that ended badly."""
+        """Return the event of a wait that failed."""
         return cls(EventStatus.ERROR, str(error), None if handle is None else handle.dump(), error)
 
     @classmethod
@@ -84,10 +85,10 @@ class WaitEvent:
     @classmethod
     def parse(cls, given: Any) -> WaitEvent:
         """
-        Read an event, in this layout or the one before.
+        Return the event for plain data of this layout or the one before.
 
-        :raises NewerLayoutError: if a newer version of this provider has made it, and this one can't read it.
-        :raises ValueError: if it isn't one of ours.
+        :raises NewerLayoutError: if a newer version of this provider created it, and this version can't read it.
+        :raises ValueError: if it isn't an event of this provider.
         """
         if isinstance(given, Mapping) and "status" not in given:
             given = _upgrade(given)
@@ -96,7 +97,7 @@ class WaitEvent:
         handle, began_at = fields.get("handle"), fields.get("began_at")
         error: Any = fields.get("error")
         if not isinstance(message, str):
-            raise ValueError("it has no message")  # noqa: TRY004 - one error for an event that isn't ours
+            raise ValueError("it has no message")  # noqa: TRY004 - one error for events of others
         if status is EventStatus.SUCCESS and handle is None:
             raise ValueError("it has no job handle")
         match error:
@@ -114,7 +115,7 @@ class WaitEvent:
 
 
 def _upgrade(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event of layout 1 in the layout of today; of one that isn't ours, what can't be read."""
+    """Return an event of layout 1 in the current layout; return other mappings as they are."""
     match given:
         case {"error": {"message": message}}:
             added = {"status": EventStatus.ERROR, "message": message}
@@ -130,7 +131,7 @@ def _upgrade(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_event(event: WaitEvent) -> TriggerEvent:
-    """Return the event; one that Airflow couldn't carry becomes an error that names what can't be carried."""
+    """Return Airflow's event; if Airflow can't store a value, the event is an error that names the value."""
     try:
         stored = check_pushed(event.dump(), "the trigger's event")
     except UnstorableValueError as error:
@@ -140,16 +141,16 @@ def make_event(event: WaitEvent) -> TriggerEvent:
 
 def check_pushed(value: JsonValue, where: str) -> JsonValue:
     """
-    Return what a trigger is about to give Airflow, as Airflow can carry it.
+    Return a value of an event or XCom in a form that Airflow can transfer and store.
 
-    :param where: the event, or the key of the XCom.
-    :raises UnstorableValueError: if Airflow can't carry it.
+    :param where: name of the event or XCom, for messages.
+    :raises UnstorableValueError: if Airflow can't store it.
     """
     return to_storable(value, where, max_depth=MAX_DEPTH + _MORE_LEVELS)
 
 
 def to_storable_error(error: Exception) -> Exception:
-    """Return an error as Airflow can store it with its traceback."""
+    """Return the error, or one with a clean message if Airflow can't store its traceback."""
     text = "".join(format_exception(error))
     if clean_text(text) == text:
         return error

@@ -43,7 +43,7 @@ def connect(
 
     # There is no scheduler here that could mix up who has ended.
     monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.0)
-    monkeypatch.setattr(triggers, "_MARGIN", 0.05)
+    monkeypatch.setattr(triggers, "_CALLBACK_MARGIN", 0.05)
     # No API takes its time to stop a job here.
     monkeypatch.setattr("airflow_provider_asyncapi.core.jobs.cancel._PAUSES", (0.0,))
     # Nor are other triggers started here.

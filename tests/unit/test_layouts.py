@@ -239,5 +239,5 @@ def test_parameters_that_another_version_understands_are_an_error_that_a_later_t
     newer["trigger"]["kwargs"]["spec"]["cancel"] = {"endpoint": "/jobs/{identifier}", "politely": True}
     error = resume(newer)["error"]
     assert error["kind"] == "NewerLayoutError"
-    assert "another version of airflow-provider-asyncapi has stored the sensor's parameters" in error["message"]
+    assert "another version of airflow-provider-asyncapi stored the sensor's parameters" in error["message"]
     assert "politely" in error["message"]

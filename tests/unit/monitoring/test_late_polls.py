@@ -10,18 +10,18 @@ from airflow_provider_asyncapi.monitoring import late_polls
 
 
 def test_late_polls_of_a_while_are_one_line_for_each_connection_and_reason(monkeypatch, caplog):
-    monkeypatch.setattr(late_polls, "_TELL_EVERY", 0.05)
+    monkeypatch.setattr(late_polls, "_WARN_INTERVAL", 0.05)
 
     async def scenario() -> None:
         for seconds in (2.0, 9.1, 4.0):
-            late_polls.note("vendor", Delay(seconds, Reason.CONNECTIONS))
-        late_polls.note("vendor", Delay(1.5, Reason.EVENT_LOOP))
-        late_polls.note("other", Delay(3.0, Reason.RATE))
+            late_polls.record("vendor", Delay(seconds, Reason.CONNECTIONS))
+        late_polls.record("vendor", Delay(1.5, Reason.EVENT_LOOP))
+        late_polls.record("other", Delay(3.0, Reason.RATE))
         while len(caplog.messages) < 3:  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         assert len(caplog.messages) == 3
-        late_polls.note("other", Delay(3.0, Reason.RATE))
+        late_polls.record("other", Delay(3.0, Reason.RATE))
         while len(caplog.messages) < 4:  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.01)
 

@@ -23,7 +23,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow.providers.common.compat.sdk import Stats
-metrics._SEND_EVERY = 0.3
+metrics._SEND_INTERVAL = 0.3
 if airflow.__version__.startswith("3.2."):
     # As each of this Airflow's processes does when it begins.
     from airflow.sdk.execution_time.task_runner import stats_utils

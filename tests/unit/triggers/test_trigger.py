@@ -522,12 +522,12 @@ def test_a_poll_that_is_late_is_noted(
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted: list[Any] = []
-    monkeypatch.setattr("airflow_provider_asyncapi.monitoring.late_polls.note", lambda *args: noted.append(args))
+    monkeypatch.setattr("airflow_provider_asyncapi.monitoring.late_polls.record", lambda *args: noted.append(args))
     late = Delay(9.0, Reason.CONNECTIONS)
 
     async def scenario() -> None:
         waiting = trigger()
-        waiting._watch(Polled(JobHandle("7"), 2, 0, changed=False, at=time.time(), pause=1.0, delay=late))
+        waiting._record_poll(Polled(JobHandle("7"), 2, 0, changed=False, at=time.time(), pause=1.0, delay=late))
         await waiting._publisher().close()
 
     asyncio.run(scenario())

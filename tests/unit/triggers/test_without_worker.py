@@ -177,7 +177,7 @@ def test_a_wait_that_begins_here_need_not_wait_for_a_worker_to_be_gone(
 @pytest.mark.parametrize("given", [{"job": {"version": 9}}, {"task_id": "submit", "key": "job"}])
 def test_a_worker_tells_what_is_wrong_with_the_job(api: ApiServer, given: dict[str, Any]) -> None:
     event = event_of(trigger(begin=given))
-    assert event.payload["message"].startswith("the job can't be read from here: job: ")
+    assert event.payload["message"].startswith("the triggerer can't read the job: job: ")
     assert not api.requests
 
 
@@ -187,7 +187,7 @@ def test_while_airflow_cannot_say_which_job_it_is_a_worker_begins(monkeypatch: p
 
     monkeypatch.setattr(triggers, "read_xcom", away)
     event = event_of(trigger(begin={"task_id": "submit", "key": "job"}))
-    assert event.payload == WaitEvent.of_begin("the job can't be read from here: the API server is away").dump()
+    assert event.payload == WaitEvent.of_begin("the triggerer can't read the job: the API server is away").dump()
 
 
 def test_a_later_try_begins_on_a_worker(api: ApiServer) -> None:
