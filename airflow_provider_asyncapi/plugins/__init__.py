@@ -1,1 +1,1 @@
-"""What the provider adds to Airflow's API server."""
+"""The plugin of the provider: the jobs page, its API, and the receiver of callbacks."""

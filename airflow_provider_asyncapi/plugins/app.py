@@ -12,12 +12,12 @@ from airflow_provider_asyncapi.plugins import callbacks, jobs
 
 
 def make_app() -> FastAPI:
-    """Put the application together."""
+    """Return the application with its routes."""
     app = FastAPI(
         title="Async API jobs",
-        description="The remote jobs that the tasks of airflow-provider-asyncapi wait for, and their callbacks.",
+        description="The remote jobs that tasks of airflow-provider-asyncapi wait for, and their callbacks.",
         version=__version__,
-        # Its pages are made of scripts from elsewhere; the description itself is at openapi.json.
+        # These pages load scripts from other hosts; the OpenAPI description is at openapi.json.
         docs_url=None,
         redoc_url=None,
     )

@@ -1,4 +1,4 @@
-"""The plugin: a page in Airflow's UI, and what answers for it and takes callbacks."""
+"""The plugin: a page in Airflow's UI, and a web application that serves the page and receives callbacks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from airflow.providers.common.compat.sdk import AirflowPlugin, conf
 
 from airflow_provider_asyncapi import __version__
 
-#: The application is mounted here; callbacks come in below it (:data:`~.calls.PATH`).
+#: Path at which Airflow mounts the application; callbacks have a path below it (:data:`~.calls.PATH`).
 URL_PREFIX = "/asyncapi"
-#: Where the page appears: in the navigation under Browse, and as a tab.
+#: Places of the page in the UI: an entry under Browse, and tabs.
 _DESTINATIONS = ("nav", "dag", "task_instance")
 
 log = logging.getLogger(__name__)
@@ -21,24 +21,24 @@ log = logging.getLogger(__name__)
 
 class AsyncApiPlugin(AirflowPlugin):
     """
-    The page **Async API jobs**, and the address that jobs call back.
+    The page **Async API jobs**, and the URL for callbacks.
 
-    All processes of Airflow load plugins, tasks too. The web application and what it needs are imported when it is
-    asked for, which only the API server does.
+    All processes of Airflow load plugins, tasks included. The web application and its dependencies are imported at the
+    first access, which only happens in the API server.
     """
 
     name = "asyncapi"
 
     @cached_property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The application behind the page."""
+        """The web application."""
         from airflow_provider_asyncapi.plugins.app import make_app
 
         return [{"name": "Async API jobs", "app": make_app(), "url_prefix": URL_PREFIX}]
 
     @cached_property
     def react_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The page; Airflow 3.1 lacks what it is made of."""
+        """The page; it needs UI components that Airflow 3.1 lacks."""
         from airflow_provider_asyncapi.airflow_private.versions import HAS_PLUGIN_PAGES
 
         if not HAS_PLUGIN_PAGES:
@@ -47,7 +47,7 @@ class AsyncApiPlugin(AirflowPlugin):
         base_path = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
         return [
             {
-                # One name for all: the browser loads the bundle once, and finds it again by the name.
+                # The same name for all places: the browser loads the bundle once and finds it by its name.
                 "name": "Async API jobs",
                 "bundle_url": f"{base_path}{URL_PREFIX}/static/jobs.js?version={__version__}",
                 "destination": destination,

@@ -1,4 +1,4 @@
-"""Large bodies of callbacks: files in a folder that the API server and the workers share."""
+"""Store large bodies of callbacks as files in a folder that the API server and the workers share."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback
 
 log = logging.getLogger(__name__)
-#: Larger bodies go to the folder, if one is set. Bytes.
+#: Bytes above which a body is stored in the folder, if one is set.
 _LARGE = 48 * 1024
-#: The day on which old bodies were deleted last, by this process.
-_swept: date | None = None
+#: The day on which this process last deleted old bodies.
+_last_deletion: date | None = None
 
 
-def is_for_folder(call: ReceivedCallback) -> bool:
-    """Return whether the body is kept in the folder instead of the database."""
+def belongs_in_folder(call: ReceivedCallback) -> bool:
+    """Return whether the body is stored in the folder instead of the database."""
     return len(call.body) > _LARGE and bool(_folder())
 
 
@@ -28,8 +28,8 @@ def write(key: str, call: ReceivedCallback) -> ReceivedCallback:
     """
     Write the body to the folder.
 
-    :param key: of the job's submission.
-    :return: the call, with the path in place of the body.
+    :param key: key of the job's submission.
+    :return: the callback, with the path instead of the body.
     """
     day = datetime.fromtimestamp(call.received_at, UTC).date()
     path = ObjectStoragePath(_folder()).joinpath(day.isoformat(), key, call.identity)
@@ -39,30 +39,30 @@ def write(key: str, call: ReceivedCallback) -> ReceivedCallback:
 
 
 def remove(call: ReceivedCallback) -> None:
-    """Remove what was written of a call that isn't kept after all."""
+    """Remove the file of a callback that isn't stored after all."""
     if call.path is not None:
         with contextlib.suppress(OSError):
             ObjectStoragePath(call.path).unlink()
 
 
-def sweep(now: float) -> None:
+def delete_old(now: float) -> None:
     """
-    Delete bodies that were written ``callback_keep_days`` ago or earlier; once a day is enough.
+    Delete bodies that were written ``callback_keep_days`` ago or earlier; does nothing more than once a day.
 
-    :param now: seconds since the epoch.
+    :param now: current time, in seconds since the epoch.
     """
-    global _swept  # noqa: PLW0603 - each process sweeps by itself
+    global _last_deletion  # noqa: PLW0603 - each process deletes on its own
     today, keep = datetime.fromtimestamp(now, UTC).date(), conf.getint("asyncapi", "callback_keep_days", fallback=30)
-    if not keep or today == _swept:
+    if not keep or today == _last_deletion:
         return
-    _swept = today
+    _last_deletion = today
     try:
         for folder in list(ObjectStoragePath(_folder()).iterdir()):
             day = _day_of(folder.name)
             if day is not None and today - day >= timedelta(days=keep):
                 folder.fs.rm(folder.path, recursive=True)
     except Exception:
-        # The call itself is safe.
+        # The callback itself is stored.
         log.warning("Old bodies in [asyncapi] callback_folder can't be deleted", exc_info=True)
 
 
@@ -71,7 +71,7 @@ def _folder() -> str:
 
 
 def _day_of(name: str) -> date | None:
-    """Return the day that a folder of bodies is named by; None for any other folder."""
+    """Return the day that a folder of bodies is named after; None for any other folder."""
     try:
         return date.fromisoformat(name) if len(name) == len("2026-01-31") else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where callbacks come in."""
+"""The HTTP routes that receive callbacks."""
 
 from __future__ import annotations
 
@@ -19,150 +19,150 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallError
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.plugins import receipts
 from airflow_provider_asyncapi.plugins.connections import TooManyLookUpsError
-from airflow_provider_asyncapi.plugins.receipts import Incoming, TooManyCallsError
+from airflow_provider_asyncapi.plugins.receipts import IncomingCallback, TooManyCallsError
 
 T = TypeVar("T")
 # The application is mounted at the first part of the path.
 router = APIRouter(prefix=f"/{PATH.rpartition('/')[2]}", tags=["Callbacks"])
 log = logging.getLogger(__name__)
 
-#: Seconds between two log lines about calls that are refused.
-_LOG_EVERY = 10.0
-#: So many calls are dealt with at the same time; the others wait.
-_AT_ONCE = 3
-#: Seconds in which a body has to come in.
-_SLOWEST = 30.0
-#: What a connection may be called here; Airflow takes slashes too, but such a name could lead elsewhere.
+#: Seconds between two log lines about refused callbacks.
+_LOG_INTERVAL = 10.0
+#: Maximum number of callbacks that are processed at the same time.
+_CONCURRENCY = 3
+#: Seconds in which a body has to be received.
+_BODY_TIMEOUT = 30.0
+#: Connection ids that have a URL; Airflow also allows slashes, which could lead to another path.
 _CONN_ID = re.compile(r"\w[\w#!()\-.:]{0,249}", re.ASCII)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    404: {"description": "It isn't expected, or can't be genuine. Nothing has changed."},
-    413: {"description": "Its body is too large. Nothing has changed."},
-    429: {"description": "The job has called more often than anybody can want. Nothing has changed."},
-    503: {"description": "It can't be told now whether it is genuine. Nothing has changed; call again later."},
+    404: {"description": "No job expects this callback, or it isn't genuine. Nothing has changed."},
+    413: {"description": "The body is too large. Nothing has changed."},
+    429: {"description": "The job has sent too many callbacks. Nothing has changed."},
+    503: {"description": "The callback can't be verified now. Nothing has changed; send it again later."},
 }
 
 
 class _Refusals:
     """
-    Writes down refused calls, however many there are.
+    Logs refused callbacks at a limited rate.
 
-    :param clock: seconds that only go forward.
+    :param clock: returns seconds of a monotonic clock.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._since = -_LOG_EVERY
-        self._unsaid = 0
+        self._since = -_LOG_INTERVAL
+        self._unlogged = 0
 
-    def note(self, why: object) -> None:
-        """Log one, or count it where one was just logged."""
-        self._unsaid += 1
-        if (now := self._clock()) - self._since >= _LOG_EVERY:
-            more = f" ({self._unsaid} since the last such line)" if self._unsaid > 1 else ""
+    def log(self, why: object) -> None:
+        """Log a refused callback, or count it if another was logged within the interval."""
+        self._unlogged += 1
+        if (now := self._clock()) - self._since >= _LOG_INTERVAL:
+            more = f" ({self._unlogged} since the last such line)" if self._unlogged > 1 else ""
             log.warning("Refused a callback: %s%s", why, more)
-            self._since, self._unsaid = now, 0
+            self._since, self._unlogged = now, 0
 
 
 _refusals = _Refusals()
 
 
 @router.post("/{reference}", responses=_ANSWERS, status_code=200)
-async def call_of_one_job(
+async def receive_callback(
     request: Request,
-    reference: Annotated[str, Path(description="What the trigger operator has given away as {callback_url}.")],
+    reference: Annotated[str, Path(description="The last part of the trigger operator's {callback_url}.")],
 ) -> dict[str, str]:
-    """Take the callback of the job that was given this URL."""
+    """Receive the callback of the job that was submitted with this URL."""
     _hide(request)
     try:
-        # What can't be genuine is refused before anything is read of it.
-        place = await _in_turn(receipts.place_of, Reference.parse(reference))
+        # A callback that can't be genuine is refused before its body is read.
+        job = await _run_in_turn(receipts.find_job, Reference.parse(reference))
         incoming = await _read(request)
-        await _in_turn(receipts.take, place, incoming)
+        await _run_in_turn(receipts.store_callback, job, incoming)
     except AsyncApiError as error:
         _refuse(error)
     return {}
 
 
 @router.post("/connections/{conn_id}", responses=_ANSWERS, status_code=200)
-async def call_of_any_job(
+async def receive_signed_callback(
     request: Request,
-    conn_id: Annotated[str, Path(description="The connection of the API that calls.")],
+    conn_id: Annotated[str, Path(description="The connection of the API that sends the callback.")],
 ) -> dict[str, str]:
-    """Take a signed callback that names its job, for APIs that call one URL for all jobs."""
+    """Receive a signed callback that names its job, for APIs that call one URL for all jobs."""
     try:
         if not _CONN_ID.fullmatch(conn_id):
-            raise ForgedCallError("no connection is called so")
-        # Read whether or not there is such a connection: what is answered, and when, tells nobody which there are.
+            raise ForgedCallError("this can't be the id of a connection")
+        # The body is read whether or not the connection exists, so that neither the response nor its time reveals it.
         incoming = await _read(request)
-        await _in_turn(receipts.take_by_identifier, conn_id, incoming)
+        await _run_in_turn(receipts.store_callback_by_identifier, conn_id, incoming)
     except AsyncApiError as error:
         _refuse(error)
     return {}
 
 
 @router.api_route("/{rest:path}", methods=list(_METHODS), include_in_schema=False)
-async def anything_else(request: Request) -> None:
-    """Refuse what is no callback as if it were a forged one: to ask in another way is to learn nothing either."""
+async def refuse_other_requests(request: Request) -> None:
+    """Refuse a request that isn't a callback in the same way as a forged one, so that it reveals nothing."""
     _hide(request)
-    _refuse(ForgedCallError("it isn't a POST to such a URL"))
+    _refuse(ForgedCallError("it isn't a POST to the URL of callbacks"))
 
 
-async def _in_turn(work: Callable[..., T], *arguments: Any) -> T:
-    """Talk to the database on a thread, a few calls at a time: a flood of them may not hold up Airflow's own pages."""
-    return await anyio.to_thread.run_sync(work, *arguments, limiter=_turns())
+async def _run_in_turn(work: Callable[..., T], *arguments: Any) -> T:
+    """Access the database on a thread, for a few callbacks at a time, so that they don't block Airflow's pages."""
+    return await anyio.to_thread.run_sync(work, *arguments, limiter=_limiter())
 
 
 @cache
-def _turns() -> anyio.CapacityLimiter:
-    return anyio.CapacityLimiter(_AT_ONCE)
+def _limiter() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(_CONCURRENCY)
 
 
 def _hide(request: Request) -> None:
-    """Keep the URL, which is a secret, out of the server's access log, which reads it once all is done."""
+    """Keep the URL, which is a secret, out of the server's access log, which reads it after the response."""
     head, prefix, _ = request.scope["path"].partition(f"{router.prefix}/")
     request.scope["path"] = f"{head}{prefix}hidden"
 
 
-async def _read(request: Request) -> Incoming:
+async def _read(request: Request) -> IncomingCallback:
     """
-    Read a call, but not more of it than is allowed.
+    Read a callback, up to the maximum size of its body.
 
-    :raises HTTPException: 413 where there is more.
-    :raises ForgedCallError: where it breaks off, or trickles in.
+    :raises HTTPException: 413 if the body is larger.
+    :raises ForgedCallError: if the body is incomplete, or takes too long.
     """
-    limit = receipts.largest_body()
+    limit = receipts.max_body_bytes()
     body = bytearray()
     declared = request.headers.get("content-length", "0")
     too_large = declared.isdecimal() and int(declared) > limit
     if not too_large:
         try:
-            async with asyncio.timeout(_SLOWEST):
+            async with asyncio.timeout(_BODY_TIMEOUT):
                 async for piece in request.stream():
                     body += piece
                     if too_large := len(body) > limit:
                         break
         except (ClientDisconnect, TimeoutError):
-            raise ForgedCallError(f"it broke off, or took more than {_SLOWEST:g} s to come in") from None
+            raise ForgedCallError(f"its body is incomplete, or took more than {_BODY_TIMEOUT:g} s") from None
     if too_large:
-        _refusals.note(f"its body has more than {limit} bytes ([asyncapi] callback_max_bytes)")
-        _hang_up(413)
+        _refusals.log(f"its body has more than {limit} bytes ([asyncapi] callback_max_bytes)")
+        _close(413)
     fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
-    return Incoming(Headers(fields), bytes(body), time.time())
+    return IncomingCallback(Headers(fields), bytes(body), time.time())
 
 
 def _refuse(error: AsyncApiError) -> NoReturn:
     """
-    Say no, the same to all, so that nobody learns what is right and what is wrong.
+    Refuse a callback with the same response for all reasons, so that the response doesn't reveal the reason.
 
-    Only a caller who may mend it by calling again learns that.
+    Only callers who can succeed by calling again, or later, get another response.
     """
-    _refusals.note(error)
+    _refusals.log(error)
     if isinstance(error, TooManyCallsError):
-        _hang_up(429)
-    _hang_up(503 if isinstance(error, NewerLayoutError | TooManyLookUpsError) else 404)
+        _close(429)
+    _close(503 if isinstance(error, NewerLayoutError | TooManyLookUpsError) else 404)
 
 
-def _hang_up(status: int) -> NoReturn:
-    """Answer, and read no more of what is sent, be it a hundred megabytes."""
+def _close(status: int) -> NoReturn:
+    """Respond, and close the connection without reading the rest of the body."""
     raise HTTPException(status, headers={"Connection": "close"})

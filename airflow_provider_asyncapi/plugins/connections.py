@@ -1,4 +1,4 @@
-"""What connections say of callbacks, without asking Airflow's secrets backends for each call."""
+"""The callback settings of connections, without a query to Airflow's secrets backends for each callback."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError
 from airflow_provider_asyncapi.core.http.messages import Headers
 
-#: Seconds after which a connection is looked up again; after a signature that doesn't fit it may be sooner, for the key
-#: may have been replaced.
+#: Seconds after which a connection is looked up again; after a wrong signature the time is shorter, because the key may
+#: have been replaced.
 _STALE, _FRESH = 60.0, 5.0
-#: Names that no connection has: how many are remembered, and how many are looked up within _STALE seconds. Anybody can
-#: make them up, and a secrets backend may ask money for each. As many calls by name may be refused in that time.
+#: Maximum numbers of unknown names that are remembered, and that are looked up within _STALE seconds. Any sender can
+#: invent names, and a secrets backend may charge for each. Equally many callbacks by name may be refused in that time.
 _MOST_UNKNOWN, _MOST_LOOKUPS = 1000, 30
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What a look-up found: the connection's settings, or why it takes no calls."""
+class _LookedUp:
+    """The result of a look-up: the connection's settings, or the reason why it accepts no callbacks."""
 
     settings: CallbackSettings | str
     since: float
 
     def verify(self, headers: Headers, body: bytes, now: float, *, is_known_name: bool) -> CallbackSettings:
         if isinstance(self.settings, str) or (self.settings.signature is None and not is_known_name):
-            # As much work as for a connection that exists, so that the time of the answer tells nothing.
+            # The same work as for a connection that exists, so that the response time reveals nothing.
             hmac.digest(b"nobody", body, "sha256")
             raise ForgedCallError(
                 self.settings
                 if isinstance(self.settings, str)
-                else "the connection takes no calls that name their job, for it has no signature"
+                else "the connection has no callback signature, so it accepts no callbacks that name their job"
             )
         self.settings.verify(headers, body, now)
         return self.settings
 
 
 class TooManyLookUpsError(AsyncApiError):
-    """Too many calls by name were refused, so that a name may not be looked up now; a later call may succeed."""
+    """Too many callbacks by name were refused to look up another name now; a later callback may succeed."""
 
 
 class _Budget:
-    """A number of things that may happen within _STALE seconds."""
+    """A budget of _MOST_LOOKUPS events within _STALE seconds."""
 
     def __init__(self) -> None:
         self._latest: deque[float] = deque(maxlen=_MOST_LOOKUPS)
@@ -63,33 +63,33 @@ class _Budget:
 
 class CallbackConnections:
     """
-    Remembers what connections say of callbacks.
+    A cache of the callback settings of connections.
 
-    Which names are remembered is nobody's business. So refused calls have a budget of their own, that each of them
-    takes from, whatever its name: once it is used up, all are refused alike. Each look-up in vain is part of a refused
-    call, so that the budget of look-ups can't be used up earlier.
+    Responses must not reveal which names are cached. So all refused callbacks share a second budget, whatever their
+    name: once it is used up, all are refused in the same way. Each failed look-up belongs to a refused callback, so the
+    budget of look-ups can't be used up earlier.
 
-    :param clock: seconds that only go forward.
+    :param clock: returns seconds of a monotonic clock.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._found: dict[str, _Known] = {}
-        self._unknown: dict[str, _Known] = {}
+        self._found: dict[str, _LookedUp] = {}
+        self._unknown: dict[str, _LookedUp] = {}
         self._lookups, self._refusals = _Budget(), _Budget()
 
     def verify(
         self, conn_id: str, headers: Headers, body: bytes, now: float, *, is_known_name: bool = False
     ) -> CallbackSettings:
         """
-        Return what a connection says of callbacks, if the call is signed as it says.
+        Return the callback settings of a connection if the callback has the signature that they require.
 
-        :param now: seconds since the epoch.
-        :param is_known_name: whether a task has submitted with the connection, so that nobody has made its name up. Any
-            other call has to be signed.
-        :raises ForgedCallError: if it isn't, or there is no such connection.
-        :raises TooManyLookUpsError: if it isn't or there is none, or the connection can't be looked up now, after too
-            many refused calls with other names.
+        :param now: current time, in seconds since the epoch.
+        :param is_known_name: whether a task has submitted with the connection, so that no sender invented the name. A
+            callback with any other name has to be signed.
+        :raises ForgedCallError: if the signature is wrong, or there is no such connection.
+        :raises TooManyLookUpsError: in the same cases, or if the connection can't be looked up now, after too many
+            refused callbacks with other names.
         """
         if is_known_name:
             return self._verify(conn_id, headers, body, now, is_known_name=True)
@@ -99,7 +99,7 @@ class CallbackConnections:
         except (ForgedCallError, TooManyLookUpsError) as error:
             self._refusals.spend(self._clock())
             if is_used_up and not isinstance(error, TooManyLookUpsError):
-                raise TooManyLookUpsError(f"{error} (many calls were refused before)") from None
+                raise TooManyLookUpsError(f"{error} (many callbacks were refused before)") from None
             raise
 
     def _verify(
@@ -114,8 +114,8 @@ class CallbackConnections:
                 raise
             return again.verify(headers, body, now, is_known_name=is_known_name)
 
-    def _look_up(self, conn_id: str, max_age: float, *, is_known_name: bool) -> _Known:
-        """Look a connection up, unless that was done within this many seconds."""
+    def _look_up(self, conn_id: str, max_age: float, *, is_known_name: bool) -> _LookedUp:
+        """Return the cached result of a look-up up to an age in seconds, or look the connection up."""
         now = self._clock()
         known = self._found.get(conn_id) or self._unknown.get(conn_id)
         if known is not None and now - known.since <= max_age:
@@ -123,7 +123,7 @@ class CallbackConnections:
         if conn_id not in self._found and not is_known_name and self._lookups.is_used_up(now):
             if known is not None:
                 return known
-            raise TooManyLookUpsError(f"connection {conn_id!r}: not looked up, for many unknown names are tried")
+            raise TooManyLookUpsError(f"connection {conn_id!r}: not looked up: too many unknown names")
         try:
             connection = Connection.get_connection_from_secrets(conn_id)
         except AirflowNotFoundException as error:
@@ -132,7 +132,7 @@ class CallbackConnections:
             self._found.pop(conn_id, None)
             if len(self._unknown) >= _MOST_UNKNOWN:
                 self._unknown.clear()
-            known = self._unknown[conn_id] = _Known(f"connection {conn_id!r}: {error}", now)
+            known = self._unknown[conn_id] = _LookedUp(f"connection {conn_id!r}: {error}", now)
             return known
         settings: CallbackSettings | str
         try:
@@ -140,5 +140,5 @@ class CallbackConnections:
         except ConfigurationError as error:
             settings = f"connection {conn_id!r}: {error}"
         self._unknown.pop(conn_id, None)
-        known = self._found[conn_id] = _Known(settings, now)
+        known = self._found[conn_id] = _LookedUp(settings, now)
         return known

@@ -1,4 +1,4 @@
-"""What Airflow's database holds about jobs, and which users may see it."""
+"""Query the jobs in Airflow's database that a user may see."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
 Session: TypeAlias = SessionDep
 Group: TypeAlias = Literal["waiting", "failed", "done"]
-#: The states of tasks that wait for nothing any more. In all others, that of a cleared task too, one will wait again.
+#: The states of tasks that have ended. In all other states, that of a cleared task included, a task will wait again.
 _OVER: Final[dict[Group, frozenset[str]]] = {
     "failed": frozenset({"failed", "upstream_failed"}),
     "done": frozenset({"success", "skipped", "removed"}),
 }
-#: The states in which polls are made.
+#: The states of tasks whose jobs are polled.
 _POLLING: Final = frozenset({"running", "deferred", "up_for_reschedule"})
 
 _wait, _job, _poll, _url = (aliased(XComModel, name=name) for name in ("wait", "job", "poll", "url"))
 _ti = TaskInstance
-#: What jobs can be sorted by.
+#: The columns by which jobs can be sorted.
 ORDERS: Final[dict[str, Any]] = {
     "dag_id": _ti.dag_id,
     "run_id": _ti.run_id,
@@ -49,7 +49,7 @@ ORDERS: Final[dict[str, Any]] = {
     "conn_id": TextField(_wait.value, "asyncapi_conn_id"),
     "identifier": TextField(_job.value, "identifier"),
     "status": TextField(_job.value, "status"),
-    # As text these sort as they should: a fraction from 0 to 1, and times of one zone.
+    # These sort correctly as text: a fraction from 0 to 1, and times of one time zone.
     "progress": TextField(_job.value, "progress"),
     "started_at": TextField(_wait.value, "started_at"),
     "deadline": TextField(_wait.value, "deadline"),
@@ -58,9 +58,9 @@ ORDERS: Final[dict[str, Any]] = {
 
 def _readable_dags(user: GetUserDep, session: SessionDep) -> frozenset[str]:
     """
-    Give the DAGs whose jobs the user may see.
+    Return the DAGs whose jobs the user may see.
 
-    :raises HTTPException: 403 where the user may see no tasks or XComs at all, for that is what jobs are shown from.
+    :raises HTTPException: 403 if the user may not read task instances or XComs at all, from which jobs are listed.
     """
     manager = get_auth_manager()
     for entity in (DagAccessEntity.TASK_INSTANCE, DagAccessEntity.XCOM):
@@ -74,13 +74,13 @@ ReadableDags: TypeAlias = Annotated[frozenset[str], Depends(_readable_dags)]
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class JobFilter:
     """
-    Which jobs are looked for.
+    A filter of jobs.
 
-    :param readable: the DAGs that the user may read; no other is looked at.
-    :param now: seconds since the epoch.
-    :param hours: how old a run may be that is over; one that is asked for by its id may be older.
+    :param readable: the DAGs that the user may read; jobs of other DAGs are never selected.
+    :param now: current time, in seconds since the epoch.
+    :param hours: maximum age of a finished run, in hours; ignored if ``run_id`` is set.
     """
 
     readable: Collection[str]
@@ -93,13 +93,13 @@ class Selection:
     group: Group | None = None
     search: str | None = None
 
-    def of(self, *columns: Any) -> Select[Any]:
+    def select(self, *columns: Any) -> Select[Any]:
         """
-        Select columns of the jobs, of whatever group.
+        Return a query for columns of the jobs of all groups.
 
         Runs are found by their state and age, their tasks by the run, and each XCom by its primary key. The product
-        with zero changes nothing, but that databases look in this order: they guess that few tasks of a run share an
-        id, and the other way they would go through ten thousand mapped tasks for each of ten thousand XComs.
+        with zero only makes databases join in this order: they assume that few tasks of a run share an id, and in the
+        other order they would read ten thousand mapped tasks for each of ten thousand XComs.
         """
         dags = self.readable if self.dag_id is None else {self.dag_id}.intersection(self.readable)
         found = (
@@ -134,22 +134,22 @@ class Selection:
         return found
 
 
-def count_by_state(session: SessionDep, wanted: Selection) -> dict[Group, int]:
-    """Count the jobs of each group."""
+def count_by_state(session: SessionDep, wanted: JobFilter) -> dict[Group, int]:
+    """Return the number of jobs in each group."""
     groups: dict[Group, int] = {"waiting": 0, "failed": 0, "done": 0}
-    for state, count in session.execute(wanted.of(_ti.state, func.count()).group_by(_ti.state)):
+    for state, count in session.execute(wanted.select(_ti.state, func.count()).group_by(_ti.state)):
         groups[_group_of(state)] += count
     return groups
 
 
-def find(session: SessionDep, wanted: Selection, order_by: str, limit: int, offset: int) -> list[dict[str, Any]]:
+def find_jobs(session: SessionDep, wanted: JobFilter, order_by: str, limit: int, offset: int) -> list[dict[str, Any]]:
     """
-    Find a page of jobs.
+    Return a page of jobs.
 
-    :param order_by: one of :data:`ORDERS`, with a minus before it for the other way round.
+    :param order_by: one of :data:`ORDERS`, with a minus before it for descending order.
     """
     statement = (
-        wanted.of(
+        wanted.select(
             _ti.dag_id,
             _ti.run_id,
             _ti.task_id,
@@ -157,13 +157,13 @@ def find(session: SessionDep, wanted: Selection, order_by: str, limit: int, offs
             _ti.try_number,
             _ti.state,
             _ti.end_date.label("ended_at"),
-            # Nothing else of the handle: what it captured may be large, and is nobody's business here.
+            # No other field of the handle: captured values may be large or confidential.
             *(
                 Selected(ORDERS[name]).label(name)
                 for name in ("conn_id", "identifier", "status", "progress", "started_at", "deadline")
             ),
             Selected(TextField(_job.value, "submitted_at")).label("submitted_at"),
-            _job.timestamp.label("told_at"),
+            _job.timestamp.label("updated_at"),
             as_json_text(_poll.value).label("poll"),
             as_json_text(_url.value).label("url"),
         )
@@ -178,11 +178,11 @@ def find(session: SessionDep, wanted: Selection, order_by: str, limit: int, offs
         statement = statement.where(or_(_ti.state.is_(None), _ti.state.not_in(over)))
     elif wanted.group is not None:
         statement = statement.where(_ti.state.in_(_OVER[wanted.group]))
-    return [_described(row, wanted.now) for row in session.execute(statement)]
+    return [_describe_job(row, wanted.now) for row in session.execute(statement)]
 
 
 def _beside(other: Any, key: str) -> ColumnElement[bool]:
-    """Join another XCom of the same task instance."""
+    """Return the join condition of another XCom of the same task instance."""
     return and_(
         other.dag_run_id == _wait.dag_run_id,
         other.task_id == _wait.task_id,
@@ -193,7 +193,7 @@ def _beside(other: Any, key: str) -> ColumnElement[bool]:
 
 def _sorted_by(order_by: str) -> list[ColumnElement[Any]]:
     column: ColumnElement[Any] = ORDERS[order_by.removeprefix("-")]
-    # Databases don't agree where nothing goes, and MySQL can't be told in standard words.
+    # Databases differ in where they sort NULL, and MySQL lacks the standard syntax for it.
     nothing_last = case((column.is_(None), 1), else_=0)
     ties: tuple[Any, ...] = (_ti.dag_id, _ti.run_id, _ti.task_id, _ti.map_index)
     return [nothing_last, column.desc() if order_by.startswith("-") else column.asc(), *ties]
@@ -203,34 +203,34 @@ def _group_of(state: str | None) -> Group:
     return next((group for group, states in _OVER.items() if state in states), "waiting")
 
 
-def _described(row: Any, now: float) -> dict[str, Any]:
-    """Say what is known of a job. All of it may have been pushed by anyone, so nothing is taken for granted."""
+def _describe_job(row: Any, now: float) -> dict[str, Any]:
+    """Return the fields of a job. Any task can push these XComs, so no value is trusted."""
     group = _group_of(row.state)
     poll, url = PollSummary.parse(load(row.poll)), load(row.url)
-    told_at = row.told_at.timestamp() if row.told_at else 0.0
-    next_poll = poll.next_poll(told_at, now) if poll is not None and row.state in _POLLING else None
+    updated_at = row.updated_at.timestamp() if row.updated_at else 0.0
+    next_poll = poll.next_poll(updated_at, now) if poll is not None and row.state in _POLLING else None
     progress = as_number(as_text(row.progress))
     return {
         **{name: getattr(row, name) for name in ("dag_id", "run_id", "task_id", "map_index", "try_number", "state")},
         **{name: as_text(getattr(row, name)) for name in ("conn_id", "identifier", "status")},
         **{
-            name: _moment(seconds_of(as_text(getattr(row, name))))
+            name: _to_datetime(seconds_of(as_text(getattr(row, name))))
             for name in ("submitted_at", "started_at", "deadline")
         },
         "group": group,
         "ended_at": None if group == "waiting" else row.ended_at,
         "progress": None if progress is None else min(1.0, max(0.0, progress)),
-        "next_poll": _moment(next_poll),
+        "next_poll": _to_datetime(next_poll),
         "delay": poll.delay if poll is not None and next_poll is not None else None,
-        # An error on the way is of no interest once the job has succeeded.
+        # A transient error doesn't matter once the job has succeeded.
         "error": as_text(poll.error) if poll is not None and row.state != "success" else None,
         "url": as_text(url) if is_web_address(url) else None,
     }
 
 
-def _moment(seconds: float | None) -> datetime | None:
+def _to_datetime(seconds: float | None) -> datetime | None:
     try:
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
-        # Before the year 1, or after 9999.
+        # The year is before 1 or after 9999.
         return None

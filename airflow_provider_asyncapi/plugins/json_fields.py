@@ -1,7 +1,7 @@
 """
-Fields of XComs as a database reads them.
+Read fields of XComs in the database.
 
-A task may push any JSON, and what one database, or Python, can't read may not keep people from all other rows.
+A task may push any JSON. A value that a database or Python can't read must not make all other rows unreadable.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class TextField(FunctionElement[str]):
     A field of a JSON object, as text; null if it isn't there, or the value can't be read.
 
     :param value: a column of JSON.
-    :param name: of the field; no user's text, for it becomes part of the statement.
+    :param name: name of the field; never a user's text, because it becomes part of the SQL statement.
     """
 
     name = "asyncapi_text_field"
@@ -38,13 +38,13 @@ def _as_is(element: Any, compiler: Any, **given: Any) -> str:
 
 @compiles(TextField, "sqlite")
 def _if_valid(element: Any, compiler: Any, **given: Any) -> str:
-    # Airflow stores NaN there, which SQLite takes for malformed.
+    # Airflow stores NaN in these columns, which SQLite takes for malformed JSON.
     value, field = (compiler.process(each, **given) for each in element.clauses)
     return f"CASE WHEN json_valid({value}) THEN {field} END"
 
 
 class Selected(FunctionElement[str]):
-    """A text that is read from the database, and not compared or sorted there."""
+    """A text column that is only selected, not compared or sorted in the database."""
 
     name = "asyncapi_selected"
     type = String()
@@ -58,17 +58,17 @@ def _as_text(element: Any, compiler: Any, **given: Any) -> str:
 
 @compiles(Selected, "sqlite")
 def _as_bytes(element: Any, compiler: Any, **given: Any) -> str:
-    # As text, half a character would be an error of the whole statement.
+    # As text, a lone surrogate would fail the whole statement.
     return f"CAST({compiler.process(element.clauses, **given)} AS BLOB)"
 
 
 def as_json_text(value: Any) -> Any:
-    """Return a column of JSON as the text of that, which :func:`load` reads."""
+    """Return a column of JSON as text, which :func:`load` reads."""
     return cast(value, Text)
 
 
 def load(text: str | None) -> Any:
-    """Read JSON; None if there is none, or it can't be read."""
+    """Return the value of a JSON text; None if there is no text, or it can't be read."""
     try:
         return None if text is None else json.loads(text)
     except (ValueError, RecursionError):
@@ -76,7 +76,7 @@ def load(text: str | None) -> Any:
 
 
 def as_text(value: Any) -> str | None:
-    """Return what a database or JSON gave as text that can be sent: half a character can be in JSON, in no answer."""
+    """Return a value as text that can be sent: JSON may hold a lone surrogate, a response can't."""
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return None if value is None else str(value).encode(errors="replace").decode()

@@ -1,8 +1,8 @@
 """
-What Airflow's database keeps of callbacks, and how one resumes the task that waits for it.
+Store callbacks in Airflow's database, and resume the tasks that wait for them.
 
-The only module about callbacks that knows Airflow's insides. It needs no index of its own: task instances are found by
-their id, XComs by their key.
+This is the only module about callbacks that uses Airflow's models. It needs no index of its own: task instances are
+found by their id, XComs by their key.
 """
 
 from __future__ import annotations
@@ -51,23 +51,23 @@ from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-#: So many callbacks are kept of one job, and so many bytes of them in the database.
-_MOST_CALLS, _MOST_BYTES = 100, 8 * 1024 * 1024
+#: Maximum number of callbacks of one job, and of bytes of their bodies in the database.
+_MAX_CALLBACKS, _MAX_BYTES = 100, 8 * 1024 * 1024
 _connections = CallbackConnections()
 
 
 class TooManyCallsError(AsyncApiError):
-    """One job has called back more often, or said more, than anybody can want."""
+    """A job has sent too many callbacks, or too large ones."""
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class IncomingCallback:
     """
-    A call as it comes in.
+    A callback before it is verified.
 
     :param headers: the header fields.
-    :param body: the bytes.
-    :param received_at: seconds since the epoch.
+    :param body: the body, in bytes.
+    :param received_at: time of receipt, in seconds since the epoch.
     """
 
     headers: Headers = field(repr=False)
@@ -76,13 +76,13 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SubmittedJob:
     """
-    Where the callbacks of one job are kept.
+    A job that may call back, and the task with which its callbacks are stored.
 
-    :param task: the task instance that has submitted it: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
-    :param submission: what that has kept.
-    :param in_store: whether that is in the task state store; else it is an XCom.
+    :param task: the task instance that submitted the job: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
+    :param submission: the record of the submission.
+    :param in_store: whether the record is in the task state store; if not, it is an XCom.
     """
 
     task: dict[str, Any]
@@ -90,93 +90,95 @@ class Place:
     in_store: bool = True
 
 
-def largest_body() -> int:
-    """Give the size of the largest body that is taken, in bytes."""
+def max_body_bytes() -> int:
+    """Return the maximum size of a body, in bytes."""
     return int(conf.getint("asyncapi", "callback_max_bytes", fallback=1024 * 1024))
 
 
-def place_of(reference: Reference) -> Place:
+def find_job(reference: Reference) -> SubmittedJob:
     """
-    Find the job whose submission has given away a URL.
+    Return the job that was submitted with a callback URL.
 
-    :raises ForgedCallError: where there is none, or it was cleared since.
+    :raises ForgedCallError: if there is none, or its task was cleared after the submission.
     """
     with create_session() as session:
         for ids in (TaskInstance.id, TaskInstanceHistory.task_instance_id):
             model = ids.class_
             columns = (model.dag_id, model.run_id, model.task_id, model.map_index)
-            found = session.execute(select(*columns).where(ids == _id(reference.task_instance))).mappings().first()
+            found = (
+                session.execute(select(*columns).where(ids == _parse_id(reference.task_instance))).mappings().first()
+            )
             if found is not None:
                 break
         else:
             raise ForgedCallError("there is no such task instance")
-        place = _place(session, dict(found))
-    if not any(hmac.compare_digest(reference.digest, digest) for digest in place.submission.callbacks):
+        job = _load_job(session, dict(found))
+    if not any(hmac.compare_digest(reference.digest, digest) for digest in job.submission.callbacks):
         raise ForgedCallError("its URL is that of another submission")
-    return place
+    return job
 
 
-def take(place: Place, incoming: Incoming) -> None:
+def store_callback(job: SubmittedJob, incoming: IncomingCallback) -> None:
     """
-    Keep a call, and resume the task that waits for it.
+    Store a callback, and resume the task that waits for it.
 
-    :raises ForgedCallError: where it isn't genuine, or can't be read.
-    :raises TooManyCallsError: where there are too many of them.
+    :raises ForgedCallError: if the callback isn't genuine, or can't be read.
+    :raises TooManyCallsError: if the job has sent too many callbacks.
     """
-    settings = _verified(place.submission.connection, incoming, is_known_name=True)
-    _keep(place, settings, incoming)
+    settings = _verify_sender(job.submission.connection, incoming, is_known_name=True)
+    _store(job, settings, incoming)
 
 
-def take_by_identifier(conn_id: str, incoming: Incoming) -> None:
+def store_callback_by_identifier(conn_id: str, incoming: IncomingCallback) -> None:
     """
-    Keep a signed call that names its job, and resume the task that waits for it.
+    Store a signed callback that names its job, and resume the task that waits for it.
 
-    :raises ForgedCallError: if it isn't genuine, or nobody has submitted that job: it may come again a little later.
-    :raises TooManyCallsError: if there are too many of them.
-    :raises TooManyLookUpsError: if too many calls by name were refused of late.
+    :raises ForgedCallError: if the callback isn't genuine, or no task has submitted the job yet.
+    :raises TooManyCallsError: if the job has sent too many callbacks.
+    :raises TooManyLookUpsError: if too many callbacks by name were refused recently.
     """
-    settings = _verified(conn_id, incoming)
-    identifier = identifier_of(settings, _call(settings, incoming).response())
+    settings = _verify_sender(conn_id, incoming)
+    identifier = identifier_of(settings, _to_callback(settings, incoming).response())
     key = JOB_OF_KEY + by_identifier(conn_id, identifier)
     with create_session() as session:
         columns = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
         latest = select(*columns).where(XComModel.key == key).order_by(XComModel.timestamp.desc()).limit(1)
         found = session.execute(latest).mappings().first()
         if found is None:
-            raise ForgedCallError(f"connection {conn_id!r}: nobody has submitted the job that it names")
-        place = _place(session, dict(found))
-    if place.submission.connection != conn_id:
-        # Against mistakes only: a task says itself which connection it has used, and Airflow keeps nothing else about
-        # it. But who writes a DAG can read each connection that its tasks can, and so could sign a call too.
+            raise ForgedCallError(f"connection {conn_id!r}: no task has submitted the job that it names")
+        job = _load_job(session, dict(found))
+    if job.submission.connection != conn_id:
+        # This only prevents mistakes: the task itself stores which connection it used, and Airflow stores nothing else
+        # about it. But authors of DAGs can read all connections that their tasks can read, so they could sign too.
         raise ForgedCallError(f"connection {conn_id!r}: the job that it names was submitted with another one")
-    _keep(place, settings, incoming)
+    _store(job, settings, incoming)
 
 
-def _keep(place: Place, settings: CallbackSettings, incoming: Incoming) -> None:
-    call = _call(settings, incoming)
-    _refuse_unreadable(call)
+def _store(job: SubmittedJob, settings: CallbackSettings, incoming: IncomingCallback) -> None:
+    call = _to_callback(settings, incoming)
+    _check_readable(call)
     with create_session() as session:
-        count = _added(session, place, call)
-        is_awaited = _resume(session, place.task, count)
+        count = _add_callback(session, job, call)
+        is_awaited = _resume(session, job.task, count)
     if not is_awaited:
-        # A task that has begun to wait meanwhile may not have seen what wasn't there yet.
+        # A task that has begun to wait meanwhile may not have seen the callback.
         with create_session() as session:
-            _resume(session, place.task, count)
-    if bodies.is_for_folder(call):
-        bodies.sweep(incoming.received_at)
-    metrics.count(metrics.CALLBACKS, place.submission.connection)
+            _resume(session, job.task, count)
+    if bodies.belongs_in_folder(call):
+        bodies.delete_old(incoming.received_at)
+    metrics.count(metrics.CALLBACKS, job.submission.connection)
 
 
-def _added(session: Session, place: Place, call: ReceivedCallback) -> int:
-    """Add a call to those of its job, unless it is one of them; give how many there are."""
-    calls = _lock_calls(session, place)
+def _add_callback(session: Session, job: SubmittedJob, call: ReceivedCallback) -> int:
+    """Add a callback to those of its job, unless it is a repetition; return the number of callbacks."""
+    calls = _lock_callbacks(session, job)
     if call.identity in {each.identity for each in calls}:
         return len(calls)
     _check_room(calls, call)
-    # Only now: what isn't kept leaves no file.
-    written = bodies.write(place.submission.key, call) if bodies.is_for_folder(call) else call
+    # Written last, so that a refused callback leaves no file.
+    written = bodies.write(job.submission.key, call) if bodies.belongs_in_folder(call) else call
     try:
-        _write_calls(session, place, [*calls, written])
+        _write_callbacks(session, job, [*calls, written])
         session.flush()
     except BaseException:
         bodies.remove(written)
@@ -184,45 +186,45 @@ def _added(session: Session, place: Place, call: ReceivedCallback) -> int:
     return len(calls) + 1
 
 
-def _lock_calls(session: Session, place: Place) -> list[ReceivedCallback]:
+def _lock_callbacks(session: Session, job: SubmittedJob) -> list[ReceivedCallback]:
     """
-    Return the calls that were kept of a job; nobody else adds one before the session ends.
+    Return the stored callbacks of a job, and lock them until the session ends.
 
     :raises ForgedCallError: if the task was cleared meanwhile.
     """
-    submitter = select(TaskInstance.id).filter_by(**place.task).with_for_update()
+    submitter = select(TaskInstance.id).filter_by(**job.task).with_for_update()
     if session.execute(submitter).first() is None:
         raise ForgedCallError("its task instance is gone")
-    latest = _place(session, place.task)
-    if latest.submission.key != place.submission.key:
-        raise ForgedCallError("its task was cleared while it came in")
-    key = callbacks_key(place.submission.key)
+    latest = _load_job(session, job.task)
+    if latest.submission.key != job.submission.key:
+        raise ForgedCallError("its task was cleared while the callback was received")
+    key = callbacks_key(job.submission.key)
     read = partial(_read_store, key=key) if latest.in_store else partial(_read_xcom, key=CALLS_KEY)
-    return ReceivedCallback.parse_all(read(session, place.task))
+    return ReceivedCallback.parse_all(read(session, job.task))
 
 
 def _check_room(calls: list[ReceivedCallback], call: ReceivedCallback) -> None:
     """
-    Check that one more call may be kept.
+    Check that one more callback may be stored.
 
     :raises TooManyCallsError: if there are too many, or they are too large.
     """
-    size = 0 if bodies.is_for_folder(call) else len(call.body)
-    if len(calls) >= _MOST_CALLS or size + sum(len(each.body) for each in calls) > _MOST_BYTES:
+    size = 0 if bodies.belongs_in_folder(call) else len(call.body)
+    if len(calls) >= _MAX_CALLBACKS or size + sum(len(each.body) for each in calls) > _MAX_BYTES:
         raise TooManyCallsError(f"the job has called back {len(calls) + 1} times")
 
 
-def _write_calls(session: Session, place: Place, calls: list[ReceivedCallback]) -> None:
-    """Write the calls where the task finds them, and where its next try does."""
+def _write_callbacks(session: Session, job: SubmittedJob, calls: list[ReceivedCallback]) -> None:
+    """Write the callbacks to XCom for the waiting task, and to the task state store for the next try."""
     kept = dump_all(calls)
-    if place.in_store and TaskScope is not None:
-        key = callbacks_key(place.submission.key)
-        get_state_backend().set(TaskScope(**place.task), key, json.dumps(kept), session=session)
-    _push(session, place.task, CALLS_KEY, kept)
+    if job.in_store and TaskScope is not None:
+        key = callbacks_key(job.submission.key)
+        get_state_backend().set(TaskScope(**job.task), key, json.dumps(kept), session=session)
+    _push(session, job.task, CALLS_KEY, kept)
 
 
 def _push(session: Session, task: dict[str, Any], key: str, value: Any) -> None:
-    """Write an XCom as the Execution API does for a task: plain data, in the place of what was there."""
+    """Write an XCom as the Execution API does for a task: plain data that replaces the earlier value."""
     run = select(DagRun.id).filter_by(dag_id=task["dag_id"], run_id=task["run_id"])
     session.execute(delete(XComModel).filter_by(**task, key=key))
     session.add(XComModel(dag_run_id=session.scalar(run), **task, key=key, value=value))
@@ -230,46 +232,48 @@ def _push(session: Session, task: dict[str, Any], key: str, value: Any) -> None:
 
 def _resume(session: Session, submitter: dict[str, Any], count: int) -> bool:
     """
-    Resume the tasks that wait for a call of a job, and don't know of all yet.
+    Resume the tasks that wait for a callback of a job, and haven't seen all callbacks.
 
-    :param count: how many there have been.
-    :return: whether a task has said that it waits.
+    :param count: number of callbacks of the job.
+    :return: whether any task waits for a callback.
     """
     columns = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index, XComModel.value)
     rows = session.execute(select(*columns).where(XComModel.key == AWAITED_KEY + by_task(submitter))).all()
-    settled = datetime.now(UTC) - timedelta(seconds=SHORTEST_DEFERRAL)
+    latest = datetime.now(UTC) - timedelta(seconds=SHORTEST_DEFERRAL)
     for *task, awaited in rows:
-        waiting = session.get(TaskInstance, _id(awaited["task_instance"]), with_for_update={"of": TaskInstance})
+        waiting = session.get(TaskInstance, _parse_id(awaited["task_instance"]), with_for_update={"of": TaskInstance})
         if waiting is None or waiting.state != TaskInstanceState.DEFERRED or awaited["heard"] >= count:
             continue
         if [waiting.dag_id, waiting.run_id, waiting.task_id, waiting.map_index] != task:
-            # A task speaks for itself: its XCom may not have another one resumed.
+            # The XCom of one task must not resume another task.
             continue
-        # One that was deferred just now is resumed by its trigger, for the executor may not know of its pause yet.
-        if waiting.updated_at is None or waiting.updated_at < settled:
+        # A task that was deferred just now is resumed by its trigger: the executor may not know of the deferral yet.
+        if waiting.updated_at is None or waiting.updated_at < latest:
             event = make_event(WaitEvent.of_callback())
             handle_event_submit(event, task_instance=waiting, session=session)
     return bool(rows)
 
 
-def _id(text: object) -> Any:
-    """Give a task instance's id as the database has it: Airflow 3.1 keeps it as text."""
+def _parse_id(text: object) -> Any:
+    """Return a task instance's id in the type of the database: Airflow 3.1 stores it as text."""
     return TaskInstance.__table__.c.id.type.python_type(str(text))
 
 
-def _place(session: Session, task: dict[str, Any]) -> Place:
+def _load_job(session: Session, task: dict[str, Any]) -> SubmittedJob:
     """
-    Find what a task has kept of its submission.
+    Return the job that a task has submitted.
 
-    The task state store has it, from try to try; XCom before Airflow 3.3, and once the task has succeeded with
-    ``[state_store] clear_on_success``.
+    Its record is in the task state store, for all tries. It is an XCom before Airflow 3.3, and once the task has
+    succeeded with ``[state_store] clear_on_success``.
+
+    :raises ForgedCallError: if the task has submitted no job.
     """
     kept = _read_store(session, task, SUBMISSION_KEY)
     in_store = kept is not None
     submission = Submission.parse(kept if in_store else _read_xcom(session, task, SUBMISSION_KEY))
     if submission is None:
         raise ForgedCallError("the task has submitted nothing")
-    return Place(task, submission, in_store)
+    return SubmittedJob(task, submission, in_store)
 
 
 def _read_store(session: Session, task: dict[str, Any], key: str) -> Any:
@@ -283,23 +287,23 @@ def _read_xcom(session: Session, task: dict[str, Any], key: str) -> Any:
     return session.scalar(select(XComModel.value).filter_by(**task, key=key))
 
 
-def _verified(conn_id: str, incoming: Incoming, *, is_known_name: bool = False) -> CallbackSettings:
-    """Return what a connection says of callbacks, if the call is signed as it says."""
+def _verify_sender(conn_id: str, incoming: IncomingCallback, *, is_known_name: bool = False) -> CallbackSettings:
+    """Return the callback settings of a connection if the callback has the signature that they require."""
     return _connections.verify(
         conn_id, incoming.headers, incoming.body, incoming.received_at, is_known_name=is_known_name
     )
 
 
-def _call(settings: CallbackSettings, incoming: Incoming) -> ReceivedCallback:
+def _to_callback(settings: CallbackSettings, incoming: IncomingCallback) -> ReceivedCallback:
     identity = settings.identity(incoming.headers, incoming.body)
     return ReceivedCallback(identity, incoming.received_at, incoming.headers.get("content-type", ""), incoming.body)
 
 
-def _refuse_unreadable(call: ReceivedCallback) -> None:
+def _check_readable(call: ReceivedCallback) -> None:
     """
-    Refuse what says that it is JSON, XML or a form, and isn't.
+    Check that the body has the format of its content type.
 
-    :raises ForgedCallError: without words of the body, which have no place in the log.
+    :raises ForgedCallError: if it hasn't; the message doesn't quote the body, which must not be logged.
     """
     try:
         answer = call.response()

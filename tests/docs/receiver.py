@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 def receiving(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Serve at an address while a DAG is run; what comes in is kept with the run's XComs."""
 
-    def place_of(reference: Reference) -> receipts.Place:
+    def find_job(reference: Reference) -> receipts.SubmittedJob:
         for (task_id, index, key), value in list(run.xcoms.items()):
             record = Submission.parse(value) if key == SUBMISSION_KEY else None
             if record is not None and reference.digest in record.callbacks:
-                return receipts.Place({"task_id": task_id, "map_index": index}, record)
+                return receipts.SubmittedJob({"task_id": task_id, "map_index": index}, record)
         raise ForgedCallError("its URL is that of another submission")
 
-    def added(_session: Any, place: receipts.Place, call: ReceivedCallback) -> int:
-        where = place.task["task_id"], place.task["map_index"], CALLS_KEY
+    def added(_session: Any, job: receipts.SubmittedJob, call: ReceivedCallback) -> int:
+        where = job.task["task_id"], job.task["map_index"], CALLS_KEY
         calls = [*ReceivedCallback.parse_all(run.xcoms.get(where)), call]
         run.xcoms[where] = dump_all(calls)
         return len(calls)
 
     monkeypatch.setattr(receipts, "_connections", CallbackConnections())
     monkeypatch.setattr(receipts, "create_session", contextlib.nullcontext)
-    monkeypatch.setattr(receipts, "place_of", place_of)
-    monkeypatch.setattr(receipts, "_added", added)
+    monkeypatch.setattr(receipts, "find_job", find_job)
+    monkeypatch.setattr(receipts, "_add_callback", added)
     monkeypatch.setattr(receipts, "_resume", lambda *_: True)
     app = FastAPI()
     app.include_router(callbacks.router, prefix=URL_PREFIX)

@@ -50,17 +50,17 @@ class Database:
     def __init__(self) -> None:
         self.calls: list[ReceivedCallback] = []
         self.resumed = 0
-        self.place = receipts.Place(
+        self.job = receipts.SubmittedJob(
             {"dag_id": "d"}, Submission("key", callbacks=(REFERENCE.digest,), connection="vendor")
         )
 
-    def place_of(self, reference: Reference) -> receipts.Place:
+    def find_job(self, reference: Reference) -> receipts.SubmittedJob:
         if reference != REFERENCE:
             raise ForgedCallError("there is no such task instance")
-        return self.place
+        return self.job
 
-    def added(self, _session: object, place: receipts.Place, call: ReceivedCallback) -> int:
-        assert place is self.place
+    def added(self, _session: object, job: receipts.SubmittedJob, call: ReceivedCallback) -> int:
+        assert job is self.job
         if len(self.calls) >= 3:
             raise receipts.TooManyCallsError("the job has called back 3 times")
         self.calls.append(call)
@@ -94,9 +94,9 @@ def database(monkeypatch: pytest.MonkeyPatch, connected: Any) -> Database:
     monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_MAX_BYTES", str(LIMIT))
     monkeypatch.setattr(receipts, "_connections", connections.CallbackConnections())
     monkeypatch.setattr(receipts, "create_session", lambda: contextlib.nullcontext(database))
-    monkeypatch.setattr(receipts, "place_of", database.place_of)
-    monkeypatch.setattr(receipts, "_place", lambda _session, _task: database.place)
-    monkeypatch.setattr(receipts, "_added", database.added)
+    monkeypatch.setattr(receipts, "find_job", database.find_job)
+    monkeypatch.setattr(receipts, "_load_job", lambda _session, _task: database.job)
+    monkeypatch.setattr(receipts, "_add_callback", database.added)
     monkeypatch.setattr(receipts, "_resume", database.resume)
     return database
 
@@ -376,7 +376,7 @@ def test_a_job_that_calls_back_without_end_is_stopped(client: TestClient, databa
 def test_a_call_about_a_job_of_a_newer_layout_is_asked_to_come_again(
     client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receipts, "place_of", lambda _: Submission.parse({"version": 99}))
+    monkeypatch.setattr(receipts, "find_job", lambda _: Submission.parse({"version": 99}))
     assert client.post(URL, json={}).status_code == 503
     assert database.calls == []
 
@@ -421,7 +421,7 @@ def test_a_flood_of_refusals_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPa
     refusals = callbacks._Refusals(lambda: now[0])
     for number in range(1000):
         now[0] = number / 50
-        refusals.note(f"reason {number}")
+        refusals.log(f"reason {number}")
     assert lines == ["Refused a callback: reason 0", "Refused a callback: reason 500 (500 since the last such line)"]
 
 
@@ -543,7 +543,7 @@ def test_a_call_that_breaks_off_is_refused_and_no_error_of_the_server(
     deadline = time.monotonic() + 10
     while not said and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert said == ["Refused a callback: it broke off, or took more than 30 s to come in"]
+    assert said == ["Refused a callback: its body is incomplete, or took more than 30 s"]
     assert database.calls == []
 
 
@@ -567,11 +567,11 @@ def test_a_url_that_was_given_away_is_in_no_access_log(address: tuple[str, int],
 def test_a_call_that_trickles_in_is_given_up(
     address: tuple[str, int], database: Database, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callbacks, "_SLOWEST", 0.2)
+    monkeypatch.setattr(callbacks, "_BODY_TIMEOUT", 0.2)
     with socket.create_connection(address) as connection:
         connection.sendall(head(URL, "Content-Length: 100") + b"{")
         assert connection.recv(100).startswith(b"HTTP/1.1 404 ")
-    assert said == ["Refused a callback: it broke off, or took more than 0.2 s to come in"]
+    assert said == ["Refused a callback: its body is incomplete, or took more than 0.2 s"]
     assert database.calls == []
 
 

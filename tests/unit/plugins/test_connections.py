@@ -136,7 +136,7 @@ def test_a_vendor_that_signs_with_another_key_takes_no_look_ups_from_others(back
 def test_only_a_call_to_a_url_of_its_own_may_be_unsigned(backend: Backend) -> None:
     known = CallbackConnections(lambda: backend.now)
     assert verify(known, "unsigned", is_known_name=True)
-    with pytest.raises(ForgedCallError, match="has no signature"):
+    with pytest.raises(ForgedCallError, match="has no callback signature"):
         known.verify("unsigned", SIGNED, b"{}", 0.0)
 
 

@@ -21,7 +21,7 @@ from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.plugins import bodies, receipts
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections
-from airflow_provider_asyncapi.plugins.receipts import Incoming, TooManyCallsError
+from airflow_provider_asyncapi.plugins.receipts import IncomingCallback, TooManyCallsError
 from tests.unit.plugins.airflow_database import Database, open_database
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class World:
     def waiting(self, **changes: Any) -> TaskInstance:
         """Give the task that waits, changed if that is asked for."""
         with self.database.session() as session:
-            task = session.get(TaskInstance, receipts._id(WAIT))
+            task = session.get(TaskInstance, receipts._parse_id(WAIT))
             for name, value in changes.items():
                 setattr(task, name, value)
             session.commit()
@@ -107,21 +107,21 @@ def world(database: Database, monkeypatch: pytest.MonkeyPatch) -> World:
 
     monkeypatch.setattr(receipts, "create_session", create_session)
     monkeypatch.setattr(receipts, "_connections", CallbackConnections())
-    monkeypatch.setattr(bodies, "_swept", None)
+    monkeypatch.setattr(bodies, "_last_deletion", None)
     monkeypatch.setenv("AIRFLOW_CONN_VENDOR", json.dumps({"conn_type": "asyncapi", "host": "https://api.example.com"}))
     return World(database)
 
 
-def call(body: Any = None) -> Incoming:
-    return Incoming(JSON, json.dumps(body or {"state": "done"}).encode(), 1.0)
+def call(body: Any = None) -> IncomingCallback:
+    return IncomingCallback(JSON, json.dumps(body or {"state": "done"}).encode(), 1.0)
 
 
-def take(incoming: Incoming) -> None:
-    receipts.take(receipts.place_of(REFERENCE), incoming)
+def store_callback(incoming: IncomingCallback) -> None:
+    receipts.store_callback(receipts.find_job(REFERENCE), incoming)
 
 
 def test_a_call_is_kept_and_resumes_the_task_that_waits(world: World) -> None:
-    take(call())
+    store_callback(call())
     (kept,) = world.calls()
     assert kept.response().json == {"state": "done"}
     task = world.waiting()
@@ -130,23 +130,23 @@ def test_a_call_is_kept_and_resumes_the_task_that_waits(world: World) -> None:
 
 
 def test_a_call_that_is_repeated_is_kept_once(world: World) -> None:
-    take(call())
-    take(call())
-    take(call({"state": "running"}))
+    store_callback(call())
+    store_callback(call())
+    store_callback(call({"state": "running"}))
     assert len(world.calls()) == 2
 
 
 @pytest.mark.parametrize("state", ["running", "success", "failed", "up_for_retry", None])
 def test_a_task_that_is_not_deferred_stays_as_it_is(world: World, state: str | None) -> None:
     world.waiting(state=state)
-    take(call())
+    store_callback(call())
     assert world.waiting().state == state
     assert len(world.calls()) == 1
 
 
 def test_a_task_that_was_deferred_just_now_is_left_to_its_trigger(world: World) -> None:
     world.waiting(state="deferred", updated_at=receipts.datetime.now(receipts.UTC))
-    take(call())
+    store_callback(call())
     assert world.waiting().state == "deferred"
     assert len(world.calls()) == 1
 
@@ -156,9 +156,9 @@ def test_a_task_that_knows_of_all_calls_is_not_resumed(world: World) -> None:
         row = session.scalar(select(XComModel).where(XComModel.key.startswith(AWAITED_KEY)))
         row.value = {"task_instance": str(WAIT), "heard": 1}
         session.commit()
-    take(call())
+    store_callback(call())
     assert world.waiting().state == "deferred"
-    take(call({"state": "failed"}))
+    store_callback(call({"state": "failed"}))
     assert world.waiting().state == "scheduled"
 
 
@@ -173,27 +173,27 @@ def test_a_task_that_knows_of_all_calls_is_not_resumed(world: World) -> None:
 )
 def test_a_url_that_was_not_given_away_is_refused(world: World, reference: Reference) -> None:
     with pytest.raises(ForgedCallError):
-        receipts.place_of(reference)
+        receipts.find_job(reference)
 
 
 def test_a_call_that_comes_in_while_its_task_is_cleared_is_refused(world: World) -> None:
-    place = receipts.place_of(REFERENCE)
+    job = receipts.find_job(REFERENCE)
     world.keep(Submission("key-2", callbacks=("another",), connection="vendor"))
     with pytest.raises(ForgedCallError, match="cleared"):
-        receipts.take(place, call())
+        receipts.store_callback(job, call())
     assert world.calls() == []
     assert world.waiting().state == "deferred"
     with pytest.raises(ForgedCallError, match="another submission"):
-        receipts.place_of(REFERENCE)
+        receipts.find_job(REFERENCE)
 
 
 def test_a_job_that_calls_without_end_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts, "_MOST_CALLS", 2)
-    take(call({"n": 1}))
-    take(call({"n": 2}))
+    monkeypatch.setattr(receipts, "_MAX_CALLBACKS", 2)
+    store_callback(call({"n": 1}))
+    store_callback(call({"n": 2}))
     with pytest.raises(TooManyCallsError):
-        take(call({"n": 3}))
-    take(call({"n": 1}))
+        store_callback(call({"n": 3}))
+    store_callback(call({"n": 1}))
     assert len(world.calls()) == 2
 
 
@@ -201,8 +201,8 @@ def test_a_large_body_goes_to_the_folder_that_is_set_for_it(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_FOLDER", tmp_path.as_uri())
-    take(call({"rows": "x" * 100_000}))
-    take(call({"rows": "x"}))
+    store_callback(call({"rows": "x" * 100_000}))
+    store_callback(call({"rows": "x"}))
     large, small = world.calls()
     assert (large.body, small.path) == (b"", None)
     assert json.loads((tmp_path / "1970-01-01" / "key-1" / large.identity).read_bytes()) == {"rows": "x" * 100_000}
@@ -213,16 +213,16 @@ def test_a_call_finds_its_job_by_the_identifier(world: World, monkeypatch: pytes
     stored = {"conn_type": "asyncapi", "host": "https://h", "extra": {"callback": signed, "callback_secret": "k" * 8}}
     monkeypatch.setenv("AIRFLOW_CONN_VENDOR", json.dumps(stored))
 
-    def sign(body: Any) -> Incoming:
+    def sign(body: Any) -> IncomingCallback:
         import hmac
 
         content = json.dumps(body).encode()
         code = hmac.digest(b"k" * 8, content, "sha256").hex()
-        return Incoming(Headers([("content-type", "application/json"), ("x-signature", code)]), content, 1.0)
+        return IncomingCallback(Headers([("content-type", "application/json"), ("x-signature", code)]), content, 1.0)
 
-    with pytest.raises(ForgedCallError, match="nobody has submitted"):
-        receipts.take_by_identifier("vendor", sign({"id": 8}))
-    receipts.take_by_identifier("vendor", sign({"id": "7"}))
+    with pytest.raises(ForgedCallError, match="no task has submitted"):
+        receipts.store_callback_by_identifier("vendor", sign({"id": 8}))
+    receipts.store_callback_by_identifier("vendor", sign({"id": "7"}))
     assert len(world.calls()) == 1
     assert world.waiting().state == "scheduled"
 
@@ -231,28 +231,28 @@ def files_in(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def large(number: int, *, day: int = 0) -> Incoming:
-    return Incoming(JSON, json.dumps({"n": number, "rows": "x" * 100_000}).encode(), day * 86400.0)
+def large(number: int, *, day: int = 0) -> IncomingCallback:
+    return IncomingCallback(JSON, json.dumps({"n": number, "rows": "x" * 100_000}).encode(), day * 86400.0)
 
 
 def test_what_is_not_kept_leaves_no_file(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_FOLDER", tmp_path.as_uri())
-    monkeypatch.setattr(receipts, "_MOST_CALLS", 1)
-    take(large(1))
+    monkeypatch.setattr(receipts, "_MAX_CALLBACKS", 1)
+    store_callback(large(1))
     (kept,) = files_in(tmp_path)
     # Repeated on another day, too many, after a Clear, and when the database fails.
-    take(large(1, day=1))
+    store_callback(large(1, day=1))
     with pytest.raises(TooManyCallsError):
-        take(large(2))
-    place = receipts.place_of(REFERENCE)
+        store_callback(large(2))
+    job = receipts.find_job(REFERENCE)
     world.keep(Submission("key-2", callbacks=(REFERENCE.digest,), connection="vendor"))
     with pytest.raises(ForgedCallError):
-        receipts.take(place, large(3))
+        receipts.store_callback(job, large(3))
     # Before Airflow 3.3 the calls from before the Clear count too.
-    monkeypatch.setattr(receipts, "_MOST_CALLS", 2)
+    monkeypatch.setattr(receipts, "_MAX_CALLBACKS", 2)
     monkeypatch.setattr(receipts, "_push", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        take(large(4))
+        store_callback(large(4))
     assert files_in(tmp_path) == [kept]
 
 
@@ -262,28 +262,28 @@ def test_old_bodies_are_deleted_and_nothing_else(world: World, monkeypatch: pyte
     for name in ("else", "19700101", "1970-13-01"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").touch()
-    take(large(1))
-    take(large(2, day=6))
+    store_callback(large(1))
+    store_callback(large(2, day=6))
     assert len(files_in(tmp_path)) == 5
-    take(large(3, day=7))
+    store_callback(large(3, day=7))
     assert [name[:10] for name in files_in(tmp_path)] == [
         *("1970-01-07", "1970-01-08", "1970-13-01", "19700101/f", "else/file"),
     ]
     monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_KEEP_DAYS", "0")
-    take(large(4, day=1000))
+    store_callback(large(4, day=1000))
     assert len(files_in(tmp_path)) == 6
 
 
 @pytest.mark.skipif(receipts.TaskScope is None, reason="needs Airflow 3.3")
 def test_calls_find_their_job_after_airflow_has_cleared_the_store(world: World) -> None:
     """`[state_store] clear_on_success` clears it when the submit succeeds; the jobs call back after that."""
-    take(call({"n": 1}))
+    store_callback(call({"n": 1}))
     with world.database.session() as session:
         receipts.get_state_backend().clear(receipts.TaskScope(**TASK), session=session)
         receipts._push(session, TASK, SUBMISSION_KEY, world.submission.dump())
         session.commit()
-    take(call({"n": 1}))
-    take(call({"n": 2}))
+    store_callback(call({"n": 1}))
+    store_callback(call({"n": 2}))
     assert [each.response().json for each in world.calls()] == [{"n": 1}, {"n": 2}]
     assert world.waiting().state == "scheduled"
 
@@ -295,7 +295,7 @@ def test_what_the_store_has_counts_before_an_older_xcom(world: World) -> None:
         receipts._push(session, TASK, SUBMISSION_KEY, old.dump())
         receipts._push(session, TASK, CALLS_KEY, receipts.dump_all([ReceivedCallback("old", 0.0)]))
         session.commit()
-    take(call())
+    store_callback(call())
     assert [each.response().json for each in world.calls()] == [{"state": "done"}]
 
 
@@ -304,17 +304,17 @@ def test_a_task_cannot_have_another_one_resumed(world: World) -> None:
         row = session.scalar(select(XComModel).where(XComModel.key.startswith(AWAITED_KEY)))
         row.task_id = "submit"
         session.commit()
-    take(call())
+    store_callback(call())
     assert world.waiting().state == "deferred"
     assert len(world.calls()) == 1
 
 
 def test_a_job_of_another_connection_is_not_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts, "_verified", lambda *_: receipts.CallbackSettings(Signature("X-Signature")))
+    monkeypatch.setattr(receipts, "_verify_sender", lambda *_: receipts.CallbackSettings(Signature("X-Signature")))
     monkeypatch.setattr(receipts, "identifier_of", lambda *_: 7)
-    with pytest.raises(ForgedCallError, match="nobody has submitted"):
-        receipts.take_by_identifier("tenant-2", call())
+    with pytest.raises(ForgedCallError, match="no task has submitted"):
+        receipts.store_callback_by_identifier("tenant-2", call())
     world.keep(dataclasses.replace(world.submission, connection="tenant-2"))
     with pytest.raises(ForgedCallError, match="another one"):
-        receipts.take_by_identifier("vendor", call())
+        receipts.store_callback_by_identifier("vendor", call())
     assert world.calls() == []
