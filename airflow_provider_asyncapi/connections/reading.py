@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.core.templates import strings_in
+from airflow_provider_asyncapi.core.templates import walk_strings
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -93,6 +93,6 @@ def _mask(fields: Mapping[str, Any], declared: Iterable[ConnectionField]) -> Non
         *secret_values(fields, declared),
         callback_secrets(fields.get("callback_secret")),
     ]
-    texts: list[JsonValue] = [text for text in strings_in(secrets) if len(text) >= _LEAST_MASKED]
+    texts: list[JsonValue] = [text for text in walk_strings(secrets) if len(text) >= _LEAST_MASKED]
     if texts:
         mask_secret(texts)

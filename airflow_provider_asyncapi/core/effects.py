@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from airflow_provider_asyncapi.core.json_values import displayable
+from airflow_provider_asyncapi.core.json_values import make_displayable
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.auth.tokens import Token
@@ -143,7 +143,7 @@ class Log:
 
     def __post_init__(self) -> None:
         """Remove control characters, which an API may have sent to confuse a terminal."""
-        object.__setattr__(self, "message", displayable(self.message))
+        object.__setattr__(self, "message", make_displayable(self.message))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
-from airflow_provider_asyncapi.core.json_values import JsonValue, displayable
+from airflow_provider_asyncapi.core.json_values import JsonValue, make_displayable
 
 #: The fields of an error, beside its text, and the name that each is stored under: ``message`` is that of the text.
 _STORED_AS = {
@@ -47,7 +47,7 @@ class AsyncApiError(Exception):
     message: str | None = None
 
     def __str__(self) -> str:
-        return displayable(super().__str__())
+        return make_displayable(super().__str__())
 
     def __reduce__(self) -> tuple[Any, ...]:
         # As it is by default, the constructor is called, which may need more than the text.
@@ -183,7 +183,7 @@ class ChangedRequestError(AmbiguousSubmitError):
     """The request isn't that of an earlier try, which has submitted a job, or may have."""
 
 
-class ForgedCallError(AsyncApiError):
+class ForgedCallbackError(AsyncApiError):
     """A callback that nobody was asked for: forged, too old, malformed, or about a job that isn't known."""
 
 

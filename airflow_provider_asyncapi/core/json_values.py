@@ -30,7 +30,7 @@ def is_scalar(value: Any) -> bool:
     return isinstance(value, str | int | float)
 
 
-def comparable(value: JsonValue, *, ignore_case: bool = False) -> str:
+def to_comparable(value: JsonValue, *, ignore_case: bool = False) -> str:
     """
     Give the form in which values compare: ``200`` equals ``"200"``, ``True`` equals ``"true"``.
 
@@ -108,7 +108,7 @@ def clean_text(text: str) -> str:
     return text if text.isascii() and "\0" not in text else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def displayable(text: str) -> str:
+def make_displayable(text: str) -> str:
     """Replace what can't be stored (:func:`clean_text`), and what a log must not show: escape sequences, for one."""
     return text if text.isprintable() else _UNDISPLAYABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
@@ -118,7 +118,7 @@ def escape_xml(text: str, *, quotes: bool = True) -> str:
     return text.translate(_XML_ESCAPES_WITH_QUOTES if quotes else _XML_ESCAPES)
 
 
-def frozen(value: Any) -> bytes | None:
+def freeze(value: Any) -> bytes | None:
     """Give plain data as bytes, the same for equal data; None for what isn't plain, such as a date."""
     try:
         return marshal.dumps(value, _MARSHAL_VERSION)
@@ -126,6 +126,6 @@ def frozen(value: Any) -> bytes | None:
         return None
 
 
-def thawed(plain: bytes) -> Any:
-    """Give what :func:`frozen` was given."""
+def thaw(plain: bytes) -> Any:
+    """Give what :func:`freeze` was given."""
     return marshal.loads(plain)  # noqa: S302 - our own bytes

@@ -12,18 +12,18 @@ from airflow_provider_asyncapi.core.lazy_names import load_lazily
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
-    from airflow_provider_asyncapi.core.profiles.merging import merged
+    from airflow_provider_asyncapi.core.profiles.merging import merge_parameters
     from airflow_provider_asyncapi.core.requests.step import Step
     from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
     from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 
-__all__ = ["FetchPlan", "Step", "SubmitPlan", "Wait", "WaitPlan", "merged"]
+__all__ = ["FetchPlan", "Step", "SubmitPlan", "Wait", "WaitPlan", "merge_parameters"]
 
 __getattr__ = load_lazily(
     globals(),
     {
         "airflow_provider_asyncapi.core.fetch.plan": "FetchPlan",
-        "airflow_provider_asyncapi.core.profiles.merging": "merged",
+        "airflow_provider_asyncapi.core.profiles.merging": "merge_parameters",
         "airflow_provider_asyncapi.core.requests.step": "Step",
         "airflow_provider_asyncapi.core.submit.plan": "SubmitPlan",
         "airflow_provider_asyncapi.core.wait.plan": "Wait WaitPlan",

@@ -36,24 +36,24 @@ _LONE_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 _REFERENCE = re.compile(r"https?:[/\\]|/", re.IGNORECASE)
 
 
-def variable_names(template: str) -> list[str]:
+def find_variables(template: str) -> list[str]:
     """Give the names of all variables in a template, in order."""
     return [match[1] for match in _VARIABLE.finditer(template)]
 
 
-def strings_in(value: JsonValue) -> Iterator[str]:
+def walk_strings(value: JsonValue) -> Iterator[str]:
     """Walk all strings of a nested value; the keys of mappings are left out."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from strings_in(item)
+            yield from walk_strings(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from strings_in(item)
+            yield from walk_strings(item)
 
 
-def whole_variable(template: str) -> str | None:
+def find_whole_variable(template: str) -> str | None:
     """Give the name of the variable that the template consists of, if it is one variable and nothing else."""
     match = _VARIABLE.fullmatch(template)
     return match[1] if match else None
@@ -83,7 +83,7 @@ def look_up(name: str, variables: Variables, where: str) -> JsonValue:
     return value
 
 
-def scalar(name: str, variables: Variables, where: str) -> str:
+def look_up_text(name: str, variables: Variables, where: str) -> str:
     """
     Find a variable that has to be one string, number or boolean, and write it as text.
 
@@ -145,7 +145,7 @@ def render_text(template: str, variables: Variables, where: str) -> str:
     """
     if "{" in template and is_json_text(template):
         return render_body(template, variables, lambda text: json.dumps(text, ensure_ascii=False)[1:-1])
-    return _VARIABLE.sub(lambda match: scalar(match[1], variables, where), template)
+    return _VARIABLE.sub(lambda match: look_up_text(match[1], variables, where), template)
 
 
 def render_body(template: str, variables: Variables, encode: Callable[[str], str] = str) -> str:
@@ -161,7 +161,7 @@ def render_body(template: str, variables: Variables, encode: Callable[[str], str
 def render_json(value: JsonValue, variables: Variables) -> JsonValue:
     """Put the known variables into a JSON body: a string that is one variable keeps the variable's type."""
     if isinstance(value, str):
-        name = whole_variable(value)
+        name = find_whole_variable(value)
         if name is not None and name in variables:
             return variables[name]
         return render_body(value, variables)
@@ -181,7 +181,7 @@ def render_param(value: JsonValue, variables: Variables, where: str) -> list[str
     if value is None:
         return []
     if isinstance(value, str):
-        name = whole_variable(value)
+        name = find_whole_variable(value)
         if name is not None and isinstance(found := look_up(name, variables, where), list):
             return [as_text(item) for item in found]
         return [render_text(value, variables, where)]
@@ -208,7 +208,7 @@ def render_url(template: str, variables: Variables, base_url: str, *, reference_
     """
     where = f"endpoint {template!r}"
     template = template.strip()
-    given = whole_variable(template)
+    given = find_whole_variable(template)
     head = _VARIABLE.match(template)
     try:
         if given is not None:
@@ -279,7 +279,7 @@ def _encode_variables(template: str, variables: Variables, where: str) -> str:
 
 
 def _not_empty(name: str, variables: Variables, where: str) -> str:
-    text = scalar(name.removeprefix("+"), variables, where)
+    text = look_up_text(name.removeprefix("+"), variables, where)
     if text == "":
         raise UnsafeValueError(
             f"{where}: the variable {{{name}}} is empty, and the URL would be another one without it"
@@ -288,7 +288,7 @@ def _not_empty(name: str, variables: Variables, where: str) -> str:
 
 
 def _held(template: str, variables: Variables) -> str:
-    held = ", ".join(f"{{{name}}} holds {_shown(name, variables)}" for name in variable_names(template))
+    held = ", ".join(f"{{{name}}} holds {_shown(name, variables)}" for name in find_variables(template))
     return f"; {held}" if held else ""
 
 

@@ -198,7 +198,7 @@ def _wait_and_clean_up(api: Api, plan: WaitPlan, states: Sequence[plans.Wait]) -
 def describe(api: Api, table: str, profile: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return all parameters: those given, and from a profile those that are left out."""
     name = profile or api.settings.profile
-    described = plans.merged(table, load_profile(name), given) if name else dict(given)
+    described = plans.merge_parameters(table, load_profile(name), given) if name else dict(given)
     return {name: value for name, value in described.items() if name not in _OF_TASKS}
 
 

@@ -15,7 +15,7 @@ from fastapi import APIRouter, HTTPException, Path, Request
 from starlette.requests import ClientDisconnect
 
 from airflow_provider_asyncapi.core.callbacks.calls import PATH, Reference
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallError, NewerLayoutError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallbackError, NewerLayoutError
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.plugins import receipts
 from airflow_provider_asyncapi.plugins.connections import TooManyLookUpsError
@@ -92,7 +92,7 @@ async def receive_signed_callback(
     """Receive a signed callback that names its job, for APIs that call one URL for all jobs."""
     try:
         if not _CONN_ID.fullmatch(conn_id):
-            raise ForgedCallError("this can't be the id of a connection")
+            raise ForgedCallbackError("this can't be the id of a connection")
         # The body is read whether or not the connection exists, so that neither the response nor its time reveals it.
         incoming = await _read(request)
         await _run_in_turn(receipts.store_callback_by_identifier, conn_id, incoming)
@@ -105,7 +105,7 @@ async def receive_signed_callback(
 async def refuse_other_requests(request: Request) -> None:
     """Refuse a request that isn't a callback in the same way as a forged one, so that it reveals nothing."""
     _hide(request)
-    _refuse(ForgedCallError("it isn't a POST to the URL of callbacks"))
+    _refuse(ForgedCallbackError("it isn't a POST to the URL of callbacks"))
 
 
 async def _run_in_turn(work: Callable[..., T], *arguments: Any) -> T:
@@ -129,7 +129,7 @@ async def _read(request: Request) -> IncomingCallback:
     Read a callback, up to the maximum size of its body.
 
     :raises HTTPException: 413 if the body is larger.
-    :raises ForgedCallError: if the body is incomplete, or takes too long.
+    :raises ForgedCallbackError: if the body is incomplete, or takes too long.
     """
     limit = receipts.max_body_bytes()
     body = bytearray()
@@ -143,7 +143,7 @@ async def _read(request: Request) -> IncomingCallback:
                     if too_large := len(body) > limit:
                         break
         except (ClientDisconnect, TimeoutError):
-            raise ForgedCallError(f"its body is incomplete, or took more than {_BODY_TIMEOUT:g} s") from None
+            raise ForgedCallbackError(f"its body is incomplete, or took more than {_BODY_TIMEOUT:g} s") from None
     if too_large:
         _refusals.log(f"its body has more than {limit} bytes ([asyncapi] callback_max_bytes)")
         _close(413)

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow_provider_asyncapi.airflow_private.database import Connection
 from airflow_provider_asyncapi.connections.reading import read_connection
 from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
 
 #: Seconds after which a connection is looked up again; after a wrong signature the time is shorter, because the key may
@@ -35,7 +35,7 @@ class _LookedUp:
         if isinstance(self.settings, str) or (self.settings.signature is None and not is_known_name):
             # The same work as for a connection that exists, so that the response time reveals nothing.
             hmac.digest(b"nobody", body, "sha256")
-            raise ForgedCallError(
+            raise ForgedCallbackError(
                 self.settings
                 if isinstance(self.settings, str)
                 else "the connection has no callback signature, so it accepts no callbacks that name their job"
@@ -87,7 +87,7 @@ class CallbackConnections:
         :param now: current time, in seconds since the epoch.
         :param is_known_name: whether a task has submitted with the connection, so that no sender invented the name. A
             callback with any other name has to be signed.
-        :raises ForgedCallError: if the signature is wrong, or there is no such connection.
+        :raises ForgedCallbackError: if the signature is wrong, or there is no such connection.
         :raises TooManyLookUpsError: in the same cases, or if the connection can't be looked up now, after too many
             refused callbacks with other names.
         """
@@ -96,7 +96,7 @@ class CallbackConnections:
         is_used_up = self._refusals.is_used_up(self._clock())
         try:
             return self._verify(conn_id, headers, body, now, is_known_name=False)
-        except (ForgedCallError, TooManyLookUpsError) as error:
+        except (ForgedCallbackError, TooManyLookUpsError) as error:
             self._refusals.spend(self._clock())
             if is_used_up and not isinstance(error, TooManyLookUpsError):
                 raise TooManyLookUpsError(f"{error} (many callbacks were refused before)") from None
@@ -108,7 +108,7 @@ class CallbackConnections:
         known = self._look_up(conn_id, _STALE, is_known_name=is_known_name)
         try:
             return known.verify(headers, body, now, is_known_name=is_known_name)
-        except ForgedCallError:
+        except ForgedCallbackError:
             again = self._look_up(conn_id, _FRESH, is_known_name=is_known_name)
             if again is known:
                 raise

@@ -37,7 +37,7 @@ from airflow_provider_asyncapi.core.callbacks.calls import (
     dump_all,
     identifier_of,
 )
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallError, ResponseError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallbackError, ResponseError
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring import metrics
@@ -99,7 +99,7 @@ def find_job(reference: Reference) -> SubmittedJob:
     """
     Return the job that was submitted with a callback URL.
 
-    :raises ForgedCallError: if there is none, or its task was cleared after the submission.
+    :raises ForgedCallbackError: if there is none, or its task was cleared after the submission.
     """
     with create_session() as session:
         for ids in (TaskInstance.id, TaskInstanceHistory.task_instance_id):
@@ -111,10 +111,10 @@ def find_job(reference: Reference) -> SubmittedJob:
             if found is not None:
                 break
         else:
-            raise ForgedCallError("there is no such task instance")
+            raise ForgedCallbackError("there is no such task instance")
         job = _load_job(session, dict(found))
     if not any(hmac.compare_digest(reference.digest, digest) for digest in job.submission.callbacks):
-        raise ForgedCallError("its URL is that of another submission")
+        raise ForgedCallbackError("its URL is that of another submission")
     return job
 
 
@@ -122,7 +122,7 @@ def store_callback(job: SubmittedJob, incoming: IncomingCallback) -> None:
     """
     Store a callback, and resume the task that waits for it.
 
-    :raises ForgedCallError: if the callback isn't genuine, or can't be read.
+    :raises ForgedCallbackError: if the callback isn't genuine, or can't be read.
     :raises TooManyCallsError: if the job has sent too many callbacks.
     """
     settings = _verify_sender(job.submission.connection, incoming, is_known_name=True)
@@ -133,7 +133,7 @@ def store_callback_by_identifier(conn_id: str, incoming: IncomingCallback) -> No
     """
     Store a signed callback that names its job, and resume the task that waits for it.
 
-    :raises ForgedCallError: if the callback isn't genuine, or no task has submitted the job yet.
+    :raises ForgedCallbackError: if the callback isn't genuine, or no task has submitted the job yet.
     :raises TooManyCallsError: if the job has sent too many callbacks.
     :raises TooManyLookUpsError: if too many callbacks by name were refused recently.
     """
@@ -145,12 +145,12 @@ def store_callback_by_identifier(conn_id: str, incoming: IncomingCallback) -> No
         latest = select(*columns).where(XComModel.key == key).order_by(XComModel.timestamp.desc()).limit(1)
         found = session.execute(latest).mappings().first()
         if found is None:
-            raise ForgedCallError(f"connection {conn_id!r}: no task has submitted the job that it names")
+            raise ForgedCallbackError(f"connection {conn_id!r}: no task has submitted the job that it names")
         job = _load_job(session, dict(found))
     if job.submission.connection != conn_id:
         # This only prevents mistakes: the task itself stores which connection it used, and Airflow stores nothing else
         # about it. But authors of DAGs can read all connections that their tasks can read, so they could sign too.
-        raise ForgedCallError(f"connection {conn_id!r}: the job that it names was submitted with another one")
+        raise ForgedCallbackError(f"connection {conn_id!r}: the job that it names was submitted with another one")
     _store(job, settings, incoming)
 
 
@@ -190,14 +190,14 @@ def _lock_callbacks(session: Session, job: SubmittedJob) -> list[ReceivedCallbac
     """
     Return the stored callbacks of a job, and lock them until the session ends.
 
-    :raises ForgedCallError: if the task was cleared meanwhile.
+    :raises ForgedCallbackError: if the task was cleared meanwhile.
     """
     submitter = select(TaskInstance.id).filter_by(**job.task).with_for_update()
     if session.execute(submitter).first() is None:
-        raise ForgedCallError("its task instance is gone")
+        raise ForgedCallbackError("its task instance is gone")
     latest = _load_job(session, job.task)
     if latest.submission.key != job.submission.key:
-        raise ForgedCallError("its task was cleared while the callback was received")
+        raise ForgedCallbackError("its task was cleared while the callback was received")
     key = callbacks_key(job.submission.key)
     read = partial(_read_store, key=key) if latest.in_store else partial(_read_xcom, key=CALLS_KEY)
     return ReceivedCallback.parse_all(read(session, job.task))
@@ -266,13 +266,13 @@ def _load_job(session: Session, task: dict[str, Any]) -> SubmittedJob:
     Its record is in the task state store, for all tries. It is an XCom before Airflow 3.3, and once the task has
     succeeded with ``[state_store] clear_on_success``.
 
-    :raises ForgedCallError: if the task has submitted no job.
+    :raises ForgedCallbackError: if the task has submitted no job.
     """
     kept = _read_store(session, task, SUBMISSION_KEY)
     in_store = kept is not None
     submission = Submission.parse(kept if in_store else _read_xcom(session, task, SUBMISSION_KEY))
     if submission is None:
-        raise ForgedCallError("the task has submitted nothing")
+        raise ForgedCallbackError("the task has submitted nothing")
     return SubmittedJob(task, submission, in_store)
 
 
@@ -303,7 +303,7 @@ def _check_readable(call: ReceivedCallback) -> None:
     """
     Check that the body has the format of its content type.
 
-    :raises ForgedCallError: if it hasn't; the message doesn't quote the body, which must not be logged.
+    :raises ForgedCallbackError: if it hasn't; the message doesn't quote the body, which must not be logged.
     """
     try:
         answer = call.response()
@@ -312,4 +312,4 @@ def _check_readable(call: ReceivedCallback) -> None:
         elif answer.content_type.endswith("xml"):
             _ = answer.xml
     except ResponseError:
-        raise ForgedCallError("its body isn't what its content type says") from None
+        raise ForgedCallbackError("its body isn't what its content type says") from None

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooLargeError
 from airflow_provider_asyncapi.core.fetch.progress_meter import Meter
 from airflow_provider_asyncapi.core.http.filenames import OWN_NAMES
-from airflow_provider_asyncapi.core.json_values import displayable
+from airflow_provider_asyncapi.core.json_values import make_displayable
 from airflow_provider_asyncapi.results.storage import FORMER, place_of
 from airflow_provider_asyncapi.results.undo import Pair, UndoRecord, UnverifiedRecordError
 
@@ -353,6 +353,8 @@ class Destination:
                     self._place.bring_back(former, name)
             except Exception:
                 # The error that led here says more than this one.
-                log.warning("%s couldn't be put back as it was", displayable(self._place.shown(name)), exc_info=True)
+                log.warning(
+                    "%s couldn't be put back as it was", make_displayable(self._place.shown(name)), exc_info=True
+                )
                 worked = False
         return worked

@@ -121,7 +121,11 @@ class JobTask:
         :param with_connection: whether the connection's profile counts if the task names none.
         """
         name = self.profile or (self.hook.api.settings.profile if with_connection else None)
-        return plans.merged(self.table, load_profile(name), self.explicit_params()) if name else self.explicit_params()
+        return (
+            plans.merge_parameters(self.table, load_profile(name), self.explicit_params())
+            if name
+            else self.explicit_params()
+        )
 
     def build_plan(self) -> Any:
         """

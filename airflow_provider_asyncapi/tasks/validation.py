@@ -12,11 +12,11 @@ from airflow.providers.common.compat.sdk import XComArg
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import UnknownVariableError
-from airflow_provider_asyncapi.core.json_values import as_list, frozen, thawed
+from airflow_provider_asyncapi.core.json_values import as_list, freeze, thaw
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS
 from airflow_provider_asyncapi.core.requests.request_template import strict_parts
-from airflow_provider_asyncapi.core.selectors.selection import selectors_in
+from airflow_provider_asyncapi.core.selectors.selector import walk_selectors
 
 #: Requests within a request; their parts without templates can be checked when the DAG is parsed.
 SUBREQUESTS = frozenset(
@@ -72,7 +72,7 @@ def check_plan(
             visible[name] = value
         elif name in _OUTLINED:
             visible[name] = _outline(name, value)
-    plain = frozen(visible)
+    plain = freeze(visible)
     if plain is None:
         return _check_visible(plan_type, visible, complete=complete)
     return _check_frozen(plan_type, plain, complete)
@@ -88,7 +88,7 @@ def check_variables(described: Mapping[str, Any], in_selectors: Named, find_know
     known = cache(find_known)
     for part, where, text in _strict_texts(described):
         if "{" in text:
-            for variable in templates.variable_names(_JINJA.sub("", text)):
+            for variable in templates.find_variables(_JINJA.sub("", text)):
                 _check_known(variable.removeprefix("+"), f"{where}: {text!r}", known(part))
     for part, named in in_selectors.items():
         where = f"{part}: selector" if part in SUBREQUESTS else "selector"
@@ -120,7 +120,7 @@ def _strict_texts(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]
         requests += [(part, f"{part}.", each) for each in as_list(described[part]) if isinstance(each, Mapping)]
     for part, prefix, request in requests:
         for name, value in strict_parts(request):
-            for text in templates.strings_in(value):
+            for text in templates.walk_strings(value):
                 # The value of a template may be a number, or part of a string.
                 if name == "endpoint" or not templates.is_json_text(_JINJA.sub("0", text)):
                     yield part, f"{prefix}{name}", text
@@ -128,12 +128,12 @@ def _strict_texts(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]
 
 @lru_cache(maxsize=1024)
 def _check_frozen(plan_type: Any, plain: bytes, complete: bool) -> Named:
-    return _check_visible(plan_type, thawed(plain), complete=complete)
+    return _check_visible(plan_type, thaw(plain), complete=complete)
 
 
 def _check_visible(plan_type: Any, visible: Mapping[str, Any], *, complete: bool) -> Named:
     plan = plan_type.parse(visible, complete=complete)
-    parts = {each.name: selectors_in(getattr(plan, each.name)) for each in dataclasses.fields(plan)}
+    parts = {each.name: walk_selectors(getattr(plan, each.name)) for each in dataclasses.fields(plan)}
     named = {
         part: frozenset(
             (selector.text, name)
@@ -152,8 +152,8 @@ def _outline(name: str, value: Any) -> Any:
 
     Requests with equal outlines are checked once.
     """
-    texts = list(templates.strings_in(value))
-    variables = {name for text in texts if "{" in text for name in templates.variable_names(_JINJA.sub("", text))}
+    texts = list(templates.walk_strings(value))
+    variables = {name for text in texts if "{" in text for name in templates.find_variables(_JINJA.sub("", text))}
     if _has_xcoms(value) or any("{{" in text or "{%" in text for text in texts):
         variables.update(_POSSIBLE)
     outline = "".join(f"{{{variable}}}" for variable in sorted(variables))

@@ -12,8 +12,8 @@ from airflow.triggers.base import StartTriggerArgs
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT
-from airflow_provider_asyncapi.core.json_values import as_list, frozen
-from airflow_provider_asyncapi.core.templates import strings_in
+from airflow_provider_asyncapi.core.json_values import as_list, freeze
+from airflow_provider_asyncapi.core.templates import walk_strings
 
 #: Seconds from the sensor's deadline to Airflow's own timeout of the deferral, which neither polls again nor cancels.
 _GRACE = 86400.0
@@ -143,4 +143,4 @@ def _source(job: Any) -> dict[str, Any] | None:
 
 def _is_literal(value: Any) -> bool:
     """Return whether a value is plain data without templates."""
-    return frozen(value) is not None and not any(sign in text for text in strings_in(value) for sign in _JINJA)
+    return freeze(value) is not None and not any(sign in text for text in walk_strings(value) for sign in _JINJA)

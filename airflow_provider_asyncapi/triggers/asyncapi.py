@@ -32,7 +32,7 @@ from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT, read_fie
 from airflow_provider_asyncapi.core.jobs.storable import to_storable
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.request_template import WHY_NO_SECRETS, refuse_secrets
-from airflow_provider_asyncapi.core.templates import strings_in
+from airflow_provider_asyncapi.core.templates import walk_strings
 from airflow_provider_asyncapi.core.wait.callback_flow import wait_or_hear
 from airflow_provider_asyncapi.core.wait.cancel_if_running import cancel_if_running
 from airflow_provider_asyncapi.core.wait.flow import expire, stop, wait
@@ -253,7 +253,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         if self.begin is not None:
             if not self.begin["names_profile"] and api.settings.profile is not None:
                 profile = await asyncio.to_thread(load_profile, api.settings.profile)
-                self.spec = plans.merged("status", profile, self.spec)
+                self.spec = plans.merge_parameters("status", profile, self.spec)
             check_storable(self.spec, api)
         try:
             shared = await _SharedPlan.load(self.spec)
@@ -393,7 +393,7 @@ def check_storable(spec: Mapping[str, Any], api: Api) -> None:
     secrets = {secret for secret in api.settings.secrets() - api.settings.shown if len(secret) > 3}  # noqa: PLR2004
     refuse_secrets(spec)
     for name, value in spec.items():
-        for text in strings_in(value):
+        for text in walk_strings(value):
             # Airflow also masks secrets of other connections, and of variables that a template named.
             suspects = secrets.union(masked_in(text, str(redact(text))))
             if any(holds_secret(text, secret) for secret in suspects):

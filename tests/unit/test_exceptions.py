@@ -29,7 +29,7 @@ EXPECTED = {
     "HandleError": exceptions.AsyncApiConfigurationError,
     "NewerLayoutError": exceptions.AsyncApiException,
     "TransportError": exceptions.AsyncApiUnavailable,
-    "HeldError": exceptions.AsyncApiUnavailable,
+    "ThrottledError": exceptions.AsyncApiUnavailable,
     "SlowAnswerError": exceptions.AsyncApiUnavailable,
     "UnavailableError": exceptions.AsyncApiUnavailable,
     "ResponseError": exceptions.AsyncApiRejected,
@@ -54,7 +54,7 @@ def test_each_error_of_the_core_has_an_exception_of_its_own_kind(kind: type[Asyn
     error = kind.__new__(kind, "it is so")
     Exception.__init__(error, "it is so")
     expected = EXPECTED.get(kind.__name__)
-    if kind is errors.ForgedCallError:
+    if kind is errors.ForgedCallbackError:
         # The API server answers it; no task comes upon it.
         expected = exceptions.AsyncApiException
     if expected is None:

@@ -27,8 +27,8 @@ from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_moment, as_number, as_text
 from airflow_provider_asyncapi.core.requests.exchange import about, is_transient, said_in
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-from airflow_provider_asyncapi.core.selectors.selection import capture
-from airflow_provider_asyncapi.core.templates import strings_in
+from airflow_provider_asyncapi.core.selectors.selector import capture
+from airflow_provider_asyncapi.core.templates import walk_strings
 
 #: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
 _RENEW_BEFORE = 30.0
@@ -105,7 +105,7 @@ def authorize(api: Api, known: Token | None, rejected: Token | None) -> Flow[Tok
         try:
             stored: Token | None = yield RunBlocking(tokens.read)
             if _is_usable(stored, rejected, api.clock()):
-                api.redact.add_token(stored.value, *strings_in(stored.variables))
+                api.redact.add_token(stored.value, *walk_strings(stored.variables))
                 return replace(stored, was_found=True)
             if lock is not None:
                 token = yield from log_in(api, login, stored or known)
@@ -180,7 +180,7 @@ def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | 
             f"login: {request} answered {response.status}, but {login.token} found no token in it"
             f" (content type {response.content_type or 'none'})"
         )
-    api.redact.add_token(as_text(value), *strings_in(captured))
+    api.redact.add_token(as_text(value), *walk_strings(captured))
     expires_at = _moment(expiry, api.clock())
     if expires_at is None and login.lifetime is not None:
         expires_at = api.clock() + login.lifetime

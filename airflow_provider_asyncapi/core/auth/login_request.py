@@ -77,7 +77,7 @@ class LoginRequestAuth(TokenAuth):
     def parse(cls, values: Mapping[str, Any]) -> Self:
         """Read a connection."""
         # Declaring a kind is cheap: what reads it is imported with the first connection of that kind.
-        from airflow_provider_asyncapi.core.selectors.selection import Selection, parse_captures
+        from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
 
         require_fields(
             values, cls.kind, login_request="the request as JSON", login_selector="the selector of the token"
@@ -88,9 +88,9 @@ class LoginRequestAuth(TokenAuth):
             raise ConfigurationError(f"connection: login_lifetime has to be a number of seconds above 0, not {given!r}")
         login = Login(
             request=_parse_request(values, "login_request"),
-            token=Selection.parse(values["login_selector"], "connection: login_selector"),
+            token=SelectorChain.parse(values["login_selector"], "connection: login_selector"),
             refresh=_parse_request(values, "refresh_request") if values.get("refresh_request") else None,
-            expiry=Selection.parse_optional(values.get("login_expiry") or None, "connection: login_expiry"),
+            expiry=SelectorChain.parse_optional(values.get("login_expiry") or None, "connection: login_expiry"),
             lifetime=lifetime,
             captures=parse_captures(read_mapping(values, "login_capture"), "connection: login_capture"),
         )

@@ -53,7 +53,7 @@ class OAuth2Auth(TokenAuth):
         """Read a connection."""
         # Declaring a kind is cheap: what reads it is imported with the first connection of that kind.
         from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-        from airflow_provider_asyncapi.core.selectors.selection import Selection
+        from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
         require_fields(
             values,
@@ -82,5 +82,7 @@ class OAuth2Auth(TokenAuth):
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             described["data"] = form
         request = RequestTemplate.parse(described, "connection: token request")
-        login = Login(request, Selection.parse("access_token", "token"), expiry=Selection.parse("expires_in", "expiry"))
+        login = Login(
+            request, SelectorChain.parse("access_token", "token"), expiry=SelectorChain.parse("expires_in", "expiry")
+        )
         return cls({"Authorization": "Bearer {token}"}, login=login, **parse_token_fields(values))

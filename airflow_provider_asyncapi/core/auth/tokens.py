@@ -10,7 +10,7 @@ from airflow_provider_asyncapi.core.json_values import JsonValue
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-    from airflow_provider_asyncapi.core.selectors.selection import Selection
+    from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Login:
     """
 
     request: RequestTemplate = field(repr=False)
-    token: Selection
+    token: SelectorChain
     refresh: RequestTemplate | None = field(default=None, repr=False)
-    expiry: Selection | None = None
+    expiry: SelectorChain | None = None
     lifetime: float | None = None
-    captures: Mapping[str, Selection] = field(default_factory=dict)
+    captures: Mapping[str, SelectorChain] = field(default_factory=dict)

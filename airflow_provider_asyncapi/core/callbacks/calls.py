@@ -16,12 +16,12 @@ from typing import Any
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
 from airflow_provider_asyncapi.core.connection.fields import read_mapping
 from airflow_provider_asyncapi.core.effects import MAX_BODY
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallbackError
 from airflow_provider_asyncapi.core.http.documents import parse_form
 from airflow_provider_asyncapi.core.http.messages import Headers, Request, Response, most_values
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
 #: What was asked, in messages about what a callback holds.
 CALL = Request("POST", "the job's callback")
@@ -76,7 +76,7 @@ class CallbackSettings:
 
     signature: Signature | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    identifier: Selection | None = None
+    identifier: SelectorChain | None = None
     compares_identifier: bool = True
 
     @classmethod
@@ -101,7 +101,7 @@ class CallbackSettings:
                 f"{where}: signature, and callback_secret, the key that it is made with, need each other"
             )
         place = given.get("identifier")
-        identifier = None if place is False else Selection.parse_optional(place, f"{where}.identifier")
+        identifier = None if place is False else SelectorChain.parse_optional(place, f"{where}.identifier")
         settings = cls(signature, tuple(secrets), identifier, place is not False)
         settings.keys()
         return settings
@@ -118,7 +118,7 @@ class CallbackSettings:
         """
         Make sure that a call is genuine, where calls are signed.
 
-        :raises ForgedCallError: where it isn't.
+        :raises ForgedCallbackError: where it isn't.
         """
         if self.signature is not None:
             self.signature.verify(headers, body, self.keys(), now)
@@ -167,14 +167,14 @@ class Reference:
         """
         Read what stands in a URL.
 
-        :raises ForgedCallError: where it can't be one of ours.
+        :raises ForgedCallbackError: where it can't be one of ours.
         """
         try:
             raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             raw = b""
         if len(text) != REFERENCE_LENGTH or len(raw) != _ID_BYTES + _TOKEN_BYTES:
-            raise ForgedCallError("the URL isn't one that was given away")
+            raise ForgedCallbackError("the URL isn't one that was given away")
         return cls(uuid.UUID(bytes=raw[:_ID_BYTES]), raw[_ID_BYTES:])
 
     @property
@@ -248,17 +248,17 @@ def identifier_of(settings: CallbackSettings, answer: Response) -> str | int:
     """
     Give the job that a callback is about.
 
-    :raises ForgedCallError: where it doesn't say, or calls without an URL of their own aren't expected.
+    :raises ForgedCallbackError: where it doesn't say, or calls without an URL of their own aren't expected.
     """
     from airflow_provider_asyncapi.core.jobs.handle import check_identifier
 
     if settings.identifier is None:
-        raise ForgedCallError("the connection doesn't say where a callback names its job (callback.identifier)")
+        raise ForgedCallbackError("the connection doesn't say where a callback names its job (callback.identifier)")
     try:
         return check_identifier(settings.identifier.value(answer, {}))
     except AsyncApiError:
         # What is wrong would be told in words of the body, which have no place in the log.
-        raise ForgedCallError(f"it doesn't name its job at {settings.identifier}") from None
+        raise ForgedCallbackError(f"it doesn't name its job at {settings.identifier}") from None
 
 
 def dump_all(calls: list[ReceivedCallback]) -> dict[str, JsonValue]:

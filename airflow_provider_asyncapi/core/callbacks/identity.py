@@ -12,7 +12,7 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle, check_identifier
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text, is_scalar
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ def find_other_job(settings: CallbackSettings, handle: JobHandle, call: Response
     return None if other is None or _is_named_elsewhere(expected, call, captured) else other
 
 
-def _named_at(places: list[str] | list[Selection], call: Response, variables: Variables) -> Iterator[str]:
+def _named_at(places: list[str] | list[SelectorChain], call: Response, variables: Variables) -> Iterator[str]:
     """Walk the identifiers that a callback has at these places, as text."""
     for place in places:
         # What isn't there, can't be read, or can be no identifier, names no job.
         with contextlib.suppress(AsyncApiError):
-            selection = Selection.parse(place, "callback") if isinstance(place, str) else place
+            selection = SelectorChain.parse(place, "callback") if isinstance(place, str) else place
             yield as_text(check_identifier(selection.value(call, variables)))
 
 

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError, ForgedCallError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ForgedCallbackError
 from airflow_provider_asyncapi.core.http.messages import HEADER_NAME, Headers
 from airflow_provider_asyncapi.core.json_values import as_number
 
@@ -147,20 +147,20 @@ class Signature:
 
         :param keys: any of them may have signed it, so that one can be replaced by the next.
         :param now: seconds since the epoch.
-        :raises ForgedCallError: where it isn't, or is too old.
+        :raises ForgedCallbackError: where it isn't, or is too old.
         """
         given = self._given(headers)
         if self.timestamp is not None:
             at = as_number(headers.get(self.timestamp))
             if at is None or abs(now - at) > self.tolerance:
-                raise ForgedCallError(f"{self.timestamp} is missing, or further from now than {self.tolerance:g} s")
+                raise ForgedCallbackError(f"{self.timestamp} is missing, or further from now than {self.tolerance:g} s")
         message = self._message(headers, body)
         # All are compared, so that the time it takes tells nothing.
         matches = [
             hmac.compare_digest(hmac.digest(key, message, self.algorithm), each) for key in keys for each in given
         ]
         if not any(matches):
-            raise ForgedCallError(f"{self.header} doesn't fit the body")
+            raise ForgedCallbackError(f"{self.header} doesn't fit the body")
 
     def identity(self, headers: Headers, body: bytes) -> str:
         """Give what is the same for a call and its repetitions."""
@@ -181,7 +181,7 @@ class Signature:
                 except ValueError:
                     continue
         if not found:
-            raise ForgedCallError(f"{self.header} is missing, or isn't {self.prefix!r} with {self.encoding}")
+            raise ForgedCallbackError(f"{self.header} is missing, or isn't {self.prefix!r} with {self.encoding}")
         return found
 
     def _message(self, headers: Headers, body: bytes) -> bytes:
@@ -190,7 +190,7 @@ class Signature:
             parts += [self.signed[end : match.start()].encode()]
             name = match["name"]
             if name is not None and name not in headers:
-                raise ForgedCallError(f"{name} is missing, and is signed")
+                raise ForgedCallbackError(f"{name} is missing, and is signed")
             parts += [body if name is None else headers[name].encode("latin-1", "replace")]
             end = match.end()
         return b"".join([*parts, self.signed[end:].encode()])

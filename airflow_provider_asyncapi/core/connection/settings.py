@@ -27,7 +27,7 @@ from airflow_provider_asyncapi.core.http.messages import DEFAULT_PORTS, Request,
 from airflow_provider_asyncapi.core.http.redaction import Redactor, is_sensitive_name
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_number, as_text
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-from airflow_provider_asyncapi.core.templates import CONNECTION, render_body, strings_in
+from airflow_provider_asyncapi.core.templates import CONNECTION, render_body, walk_strings
 
 #: Headers of a connection that hold no secret.
 _PLAIN_HEADERS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
@@ -136,7 +136,7 @@ class ConnectionSettings:
         return cls(
             base_url=_base_url(fields),
             auth=auth,
-            auth_secrets=frozenset(strings_in(list(secret_values(fields, kind.fields)))),
+            auth_secrets=frozenset(walk_strings(list(secret_values(fields, kind.fields)))),
             headers=_headers(fields, auth),
             variables=variables,
             confidential=frozenset(variables) - _shown_variables(fields),
@@ -197,7 +197,7 @@ class ConnectionSettings:
         """Give everything that may never be in a message; what isn't :attr:`shown` is kept out of the database too."""
         found = {text for name, text in self.headers.items() if name.lower() not in _PLAIN_HEADERS}
         found |= {
-            text for name, value in self.variables.items() if name != "connection.login" for text in strings_in(value)
+            text for name, value in self.variables.items() if name != "connection.login" for text in walk_strings(value)
         }
         found |= {*self.auth.secrets(), *self.auth_secrets}
         if self.proxy and (password := urlsplit(self.proxy).password):
@@ -305,7 +305,7 @@ def _headers(fields: Mapping[str, Any], auth: Auth) -> dict[str, str]:
 
 def _shown(fields: Mapping[str, Any]) -> frozenset[str]:
     plain = {**read_mapping(fields, "headers"), **read_mapping(fields, "variables")}
-    return frozenset(strings_in([value for name, value in plain.items() if not is_sensitive_name(name)]))
+    return frozenset(walk_strings([value for name, value in plain.items() if not is_sensitive_name(name)]))
 
 
 def _base_url(fields: Mapping[str, Any]) -> str:

@@ -8,11 +8,11 @@ from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors import jsonpath
 from airflow_provider_asyncapi.core.selectors.jsonpath import Many
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
 
-def decode(response: Response, chosen: ResultFormat, path: Selection | None, variables: Variables) -> JsonValue:
+def decode(response: Response, chosen: ResultFormat, path: SelectorChain | None, variables: Variables) -> JsonValue:
     """
     Decode a body, and return what the path selects.
 
@@ -36,7 +36,7 @@ def decode(response: Response, chosen: ResultFormat, path: Selection | None, var
 
 
 def decode_rows(
-    response: Response, chosen: ResultFormat, path: Selection | None, variables: Variables
+    response: Response, chosen: ResultFormat, path: SelectorChain | None, variables: Variables
 ) -> list[JsonValue]:
     """
     Return the rows of a page, as :func:`decode` finds them; none if there is null instead.

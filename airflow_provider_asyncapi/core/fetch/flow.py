@@ -46,7 +46,7 @@ from airflow_provider_asyncapi.core.requests.exchange import (
 )
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.requests.step import Step
-from airflow_provider_asyncapi.core.selectors.selection import capture
+from airflow_provider_asyncapi.core.selectors.selector import capture
 from airflow_provider_asyncapi.core.status.rules import Rule
 from airflow_provider_asyncapi.core.templates import Variables
 
@@ -342,12 +342,12 @@ class Fetching:
 
     def _urls(self) -> list[JsonValue] | None:
         """Give the URLs where the endpoint is a list of them."""
-        found = self.scope.get(templates.whole_variable(self.plan.step.request.endpoint) or "")
+        found = self.scope.get(templates.find_whole_variable(self.plan.step.request.endpoint) or "")
         return found if isinstance(found, list) else None
 
     def _targets(self) -> list[Scope]:
         """Give the variables of each request: one, or one for each URL where the endpoint is a list of them."""
-        name = templates.whole_variable(self.plan.step.request.endpoint) or ""
+        name = templates.find_whole_variable(self.plan.step.request.endpoint) or ""
         urls = self._urls()
         if urls is None:
             return [lambda: self.scope]

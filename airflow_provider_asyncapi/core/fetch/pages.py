@@ -113,7 +113,7 @@ class _Ledger:
 
 def _walk(fetching: Fetching, paging: Paging, ledger: _Ledger) -> Flow[None]:
     """Fetch pages of which each names the next one, or shows by its existence that there may be another."""
-    endpoint_variable = templates.whole_variable(fetching.plan.step.request.endpoint)
+    endpoint_variable = templates.find_whole_variable(fetching.plan.step.request.endpoint)
     if ledger.pages and not paging.has_more_after_inline(fetching.scope, endpoint_variable):
         return
     walk = paging.walk(ledger.pages)

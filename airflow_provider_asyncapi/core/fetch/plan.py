@@ -18,7 +18,7 @@ from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Clea
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step, flag
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
 _PATIENCE_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "retry_delays")
 #: A worker waits while fetching, so it waits only briefly after errors: 1, 2, 4, 8 s.
@@ -87,7 +87,7 @@ class FetchPlan:
     cleanup: Cleanup | None = None
     paging: Paging | None = None
     format: ResultFormat = field(default_factory=ResultFormat)
-    result_path: Selection | None = None
+    result_path: SelectorChain | None = None
     write_as: WriterKind | None = None
     checksum: str | Literal[False] | None = None
     inline: str | None = None
@@ -121,7 +121,7 @@ class FetchPlan:
             Cleanup.parse(set_, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
             _paging(set_, step.request.names() if whole else None) if output.has_pages else None,
             ResultFormat.parse(set_.get("result_format")),
-            Selection.parse_optional(set_.get("result_path"), "result_path"),
+            SelectorChain.parse_optional(set_.get("result_path"), "result_path"),
             WRITE_AS.parse(set_["write_as"]) if "write_as" in set_ else None,
             _checksum(set_.get("checksum")),
             _text(set_.get("inline"), "inline: has to be the name of a variable"),

@@ -11,12 +11,12 @@ from airflow_provider_asyncapi.core.fetch.formats.streamed_body import Read, Str
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
 
 def stream_rows(
-    read: Read, head: Response, chosen: ResultFormat, path: Selection | None, variables: Variables
+    read: Read, head: Response, chosen: ResultFormat, path: SelectorChain | None, variables: Variables
 ) -> Iterator[JsonValue] | None:
     """
     Return rows one by one: the lines of NDJSON and CSV, the items of an array in a JSON document.
@@ -55,5 +55,5 @@ def _selected(rows: Iterator[JsonValue], items: ItemPath, shown: str) -> Iterato
         raise MissingValueError(f"result_path: {shown} found nothing")
 
 
-def _item_path(path: Selection, variables: Variables) -> ItemPath | None:
+def _item_path(path: SelectorChain, variables: Variables) -> ItemPath | None:
     return path.selectors[0].item_path(variables) if len(path.selectors) == 1 else None

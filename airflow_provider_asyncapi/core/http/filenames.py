@@ -9,7 +9,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
 from airflow_provider_asyncapi.core.http.charsets import codec_of
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.json_values import displayable, shorten
+from airflow_provider_asyncapi.core.json_values import make_displayable, shorten
 
 #: How names of our own begin, at a destination and for a while: no file that comes from outside may take one.
 OWN_NAMES = ".asyncapi-"
@@ -88,7 +88,7 @@ def check_member(name: str) -> tuple[str, ...]:
         raise ArchiveError(f"the archive's member {shown_member(name)} would leave the destination; nothing was kept")
     if (
         # In a listing, "report\u202evsc.exe" reads "reportexe.csv".
-        displayable(name) != name
+        make_displayable(name) != name
         or any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
         or any(len(part.encode()) > _MAX_LENGTH for part in segments)
         or len("/".join(segments).encode()) > _MAX_PATH

@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError, ResponseEr
 from airflow_provider_asyncapi.core.http import documents, xml_documents
 from airflow_provider_asyncapi.core.http.compression import content_codings
 from airflow_provider_asyncapi.core.http.redaction import shown_url
-from airflow_provider_asyncapi.core.json_values import JsonValue, frozen
+from airflow_provider_asyncapi.core.json_values import JsonValue, freeze
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -280,4 +280,4 @@ class Part(Response):
     @cached_property
     def fingerprint(self) -> bytes | None:
         """Bytes that are the same for another part of the same value; None for what is nested too deeply."""
-        return frozen(self.json)
+        return freeze(self.json)

@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.jobs.storable import has_more_values, to_storable, to_storable_status
-from airflow_provider_asyncapi.core.json_values import JsonValue, clean_text, displayable, shorten
+from airflow_provider_asyncapi.core.json_values import JsonValue, clean_text, make_displayable, shorten
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.templates import CONTROL
 
@@ -132,7 +132,7 @@ class JobHandle:
     @property
     def shown_identifier(self) -> str:
         """The identifier as it stands in a log."""
-        return displayable(str(self.identifier))
+        return make_displayable(str(self.identifier))
 
     @property
     def result_identifier(self) -> JsonValue:

@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS
 _JOINED = ("headers", "query_params", "capture")
 
 
-def merged(table: str, profile: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+def merge_parameters(table: str, profile: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
     """
     Fill in from a profile what the DAG leaves out.
 

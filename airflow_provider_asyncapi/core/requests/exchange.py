@@ -29,11 +29,11 @@ from airflow_provider_asyncapi.core.http import urls
 from airflow_provider_asyncapi.core.http.downloads import Download
 from airflow_provider_asyncapi.core.http.messages import Request, Response, origin
 from airflow_provider_asyncapi.core.http.redaction import shown_url
-from airflow_provider_asyncapi.core.json_values import displayable
+from airflow_provider_asyncapi.core.json_values import make_displayable
 from airflow_provider_asyncapi.core.requests.authorizer import RequestAuthorizer, run_auth_flow
 from airflow_provider_asyncapi.core.requests.error_messages import error_message
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule, retry_after
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.rules import Rule
 from airflow_provider_asyncapi.core.templates import Variables
 
@@ -222,7 +222,7 @@ def _redirected(api: Api, request: Request, response: Response) -> Request:
 
 
 def rejection(
-    api: Api, request: Request, response: Response, *, expected: str = "2xx", message: Selection | None = None
+    api: Api, request: Request, response: Response, *, expected: str = "2xx", message: SelectorChain | None = None
 ) -> RequestRejectedError:
     """
     Make the error of an answer whose status code is final.
@@ -255,7 +255,9 @@ def answered(request: Request, response: Response) -> str:
     return f"{response.method} {shown_url(response.url)} (redirected from {request})"
 
 
-def said_in(api: Api, response: Response, message: Selection | None = None, variables: Variables | None = None) -> str:
+def said_in(
+    api: Api, response: Response, message: SelectorChain | None = None, variables: Variables | None = None
+) -> str:
     """
     Give what an answer says about a failure, without secrets.
 
@@ -294,7 +296,7 @@ def about(error: E, request: Request, response: Response | None = None, said: st
     error.method = response.method if response is not None and response.is_redirected(request) else request.method
     error.url = shown_url((response and response.url) or request.url).removesuffix("?…")
     error.status_code = None if response is None else response.status
-    error.message = None if said == _NO_MESSAGE else displayable(said)
+    error.message = None if said == _NO_MESSAGE else make_displayable(said)
     return error
 
 

@@ -38,7 +38,7 @@ from airflow_provider_asyncapi.core.requests.exchange import (
 )
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.requests.step import Step
-from airflow_provider_asyncapi.core.selectors.selection import Selection, capture
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, capture
 from airflow_provider_asyncapi.core.status import rules
 from airflow_provider_asyncapi.core.templates import Variables
 
@@ -138,7 +138,7 @@ def _outcome(api: Api, step: Step, request: Request, response: Response, scope: 
     if not response.ok and not is_read:
         return None
     try:
-        rule = rules.first_match(step.rules, response, scope)
+        rule = rules.find_match(step.rules, response, scope)
     except ResponseError as error:
         problem = as_unusable(api, request, response, error)
         raise problem.with_message(f"{step.name}: the rules can't be asked: {problem}") from None
@@ -161,7 +161,7 @@ def ambiguous(step: Step, request: Request, problem: AsyncApiError | str) -> Amb
     return error.with_fields_of(problem) if isinstance(problem, AsyncApiError) else about(error, request)
 
 
-def missing(captures: Mapping[str, Selection], found: Container[str], request: Request) -> Flow[None]:
+def missing(captures: Mapping[str, SelectorChain], found: Container[str], request: Request) -> Flow[None]:
     """Say which captures have found nothing; the job goes on, for perhaps nobody needs them."""
     lacking = [f"{{{name}}} at {selection}" for name, selection in captures.items() if name not in found]
     if lacking:
@@ -171,7 +171,7 @@ def missing(captures: Mapping[str, Selection], found: Container[str], request: R
         )
 
 
-def captured(captures: Mapping[str, Selection], response: Response, scope: Variables) -> dict[str, JsonValue]:
+def captured(captures: Mapping[str, SelectorChain], response: Response, scope: Variables) -> dict[str, JsonValue]:
     """Take from an answer what it holds; one that can't be read holds nothing, but the job goes on."""
     found: dict[str, JsonValue] = {}
     for name, selection in captures.items():

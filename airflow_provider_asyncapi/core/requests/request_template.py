@@ -95,8 +95,8 @@ class RequestTemplate:
     def names(self) -> set[str]:
         """Give all variables that the request names, those in its body included."""
         body = (self.body.content, self.body.fields) if self.body else ()
-        strings = templates.strings_in([self.endpoint, self.query_params, self.headers, body])
-        return {name.removeprefix("+") for text in strings for name in templates.variable_names(text)}
+        strings = templates.walk_strings([self.endpoint, self.query_params, self.headers, body])
+        return {name.removeprefix("+") for text in strings for name in templates.find_variables(text)}
 
     def render(self, variables: Variables, base_url: str, *, reference_base: str | None = None) -> Request:
         """
@@ -178,7 +178,7 @@ def _secret_field(value: Any) -> str | None:
     if not isinstance(value, Mapping):
         return None
     for name, content in value.items():
-        if isinstance(content, str) and content and is_sensitive_name(name) and not templates.variable_names(content):
+        if isinstance(content, str) and content and is_sensitive_name(name) and not templates.find_variables(content):
             return str(name)
         if found := _secret_field(content):
             return found

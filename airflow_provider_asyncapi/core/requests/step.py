@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-from airflow_provider_asyncapi.core.selectors.selection import Selection, parse_captures
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
 from airflow_provider_asyncapi.core.status import rules
 from airflow_provider_asyncapi.core.status.rules import Rule
 
@@ -31,8 +31,8 @@ class Step:
     name: str
     request: RequestTemplate
     rules: tuple[Rule, ...] = ()
-    captures: Mapping[str, Selection] = field(default_factory=dict)
-    error_message: Selection | None = None
+    captures: Mapping[str, SelectorChain] = field(default_factory=dict)
+    error_message: SelectorChain | None = None
 
     @property
     def is_repeatable(self) -> bool:
@@ -54,7 +54,7 @@ class Step:
             RequestTemplate.parse(given, name, method=method, also=STEP_PARAMETERS, complete=complete),
             rules.parse_rules(given.get("rules"), f"{name}.rules" if name != "submit" else "rules"),
             parse_captures(given.get("capture"), "capture"),
-            Selection.parse_optional(given.get("error_message"), "error_message"),
+            SelectorChain.parse_optional(given.get("error_message"), "error_message"),
         )
 
 

@@ -23,12 +23,12 @@ _SCHEMA_INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
 _MANY_ATTRIBUTES = 32
 
 
-def as_text(element: etree._Element) -> str | None:
+def read_text(element: etree._Element) -> str | None:
     """Return all text in an element and below it, without white space around it; None for one declared as nil."""
     return None if _is_nil(element) else "".join(str(text) for text in element.itertext()).strip()
 
 
-def as_object(element: etree._Element) -> JsonValue:
+def read_object(element: etree._Element) -> JsonValue:
     """
     Give an element as a row: an object of its attributes and children, or its text where it has neither.
 
@@ -54,7 +54,7 @@ def as_object(element: etree._Element) -> JsonValue:
     for child in element.iterchildren("*"):
         local = etree.QName(child).localname
         name = f"{child.prefix}:{local}" if child.prefix else local
-        value = as_object(child)
+        value = read_object(child)
         if name in repeated:
             repeated[name].append(value)
         elif name in found:
@@ -80,7 +80,7 @@ def _is_nil(element: etree._Element) -> bool:
     return element.get(f"{_SCHEMA_INSTANCE}nil") in ("true", "1")
 
 
-def as_markup(element: etree._Element) -> str:
+def read_markup(element: etree._Element) -> str:
     """Give an element as a document of its own, with the namespaces that it uses."""
     from lxml import etree
 
@@ -88,4 +88,4 @@ def as_markup(element: etree._Element) -> str:
 
 
 #: What elements are read as where they are the result, by the name of it.
-READERS: dict[str, ReadElement] = {"objects": as_object, "markup": as_markup}
+READERS: dict[str, ReadElement] = {"objects": read_object, "markup": read_markup}

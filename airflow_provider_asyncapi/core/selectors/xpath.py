@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.core.selectors.elements import ReadElement, as_text
+from airflow_provider_asyncapi.core.selectors.elements import ReadElement, read_text
 from airflow_provider_asyncapi.core.selectors.xpath_work import check_size, outermost, work_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def check(path: str) -> None:
 
 
 def find(
-    path: str, root: etree._Element, read: ReadElement = as_text, max_values: int | None = None
+    path: str, root: etree._Element, read: ReadElement = read_text, max_values: int | None = None
 ) -> list[JsonValue]:
     """
     Give all values that the path finds: strings of nodes, or the string, number or boolean of a function.
@@ -103,7 +103,7 @@ def _read_all(nodes: list[Any], read: ReadElement, most: int | None) -> list[Jso
         if most is None:
             continue
         most -= _SHORTEST_ELEMENT * (sum(1 for _ in node.iter()) if len(node) else 1)
-        if read is as_text and value:
+        if read is read_text and value:
             most -= len(value)
         if most < 0:
             raise ContentError(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, SelectorError
-from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_number, as_text, comparable, is_scalar
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_number, as_text, is_scalar, to_comparable
 from airflow_provider_asyncapi.core.registry import Registry
 from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern
 
@@ -77,8 +77,8 @@ def _parse_regex(given: Any, where: str) -> str:
 
 
 def _is_in(value: JsonValue, operand: list[Any], ignore_case: bool) -> bool:
-    found = comparable(value, ignore_case=ignore_case)
-    return any(found == comparable(item, ignore_case=ignore_case) for item in operand)
+    found = to_comparable(value, ignore_case=ignore_case)
+    return any(found == to_comparable(item, ignore_case=ignore_case) for item in operand)
 
 
 def _is_not_in(value: JsonValue, operand: list[Any], ignore_case: bool) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, comparable, is_scalar
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, is_scalar, to_comparable
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status import rules
 from airflow_provider_asyncapi.core.status.rules import Rule
 from airflow_provider_asyncapi.core.templates import Variables
@@ -61,7 +61,7 @@ class StatusPolicy:
     """
 
     rules: tuple[Rule, ...] = ()
-    key: Selection | None = None
+    key: SelectorChain | None = None
     meanings: Mapping[str, Outcome] | None = None
     closed: bool = False
     ignore_case: bool = False
@@ -87,12 +87,12 @@ class StatusPolicy:
                         f"{name}: has to be a string, a number or a boolean, or a list of these, not {value!r};"
                         " where there is more to compare, use rules"
                     )
-                text = comparable(value, ignore_case=ignore_case)
+                text = to_comparable(value, ignore_case=ignore_case)
                 if says.get(text, name) != name:
                     raise ConfigurationError(f"{name}: {value!r} is also a {says[text]}; a status has one meaning")
                 meanings[text] = outcome
                 says[text] = name
-        key = Selection.parse_optional(given.get("completion_key"), "completion_key")
+        key = SelectorChain.parse_optional(given.get("completion_key"), "completion_key")
         if complete and meanings and key is None:
             first = next(iter(says.values()))
             raise ConfigurationError(f"{first}: needs completion_key, the selector of the status it is compared with")
@@ -119,7 +119,7 @@ class StatusPolicy:
 
         :raises ContentError: where the body can't be read.
         """
-        rule = rules.first_match(self.rules, response, variables)
+        rule = rules.find_match(self.rules, response, variables)
         is_error = response.status >= 400  # noqa: PLR2004 - the errors
         if rule is not None and rule.tests_status_code and rule.outcome.is_final and is_error:
             # An error page needn't hold a status; that it is one was decided by its code.
@@ -129,7 +129,7 @@ class StatusPolicy:
             return Verdict(rule.outcome, str(rule.outcome) if value is None else value)
         meanings = self.meanings or {}
         # Nothing found is no status, even where one is called "null".
-        outcome = None if value is None else meanings.get(comparable(value, ignore_case=self.ignore_case))
+        outcome = None if value is None else meanings.get(to_comparable(value, ignore_case=self.ignore_case))
         if outcome is not None:
             return Verdict(outcome, value)
         return Verdict(Outcome.FAILURE if self.closed else Outcome.RUNNING, value, known=False)

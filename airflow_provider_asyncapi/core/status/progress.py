@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
 _PERCENT = re.compile(r"([\d.]+)\s*%")
@@ -27,7 +27,7 @@ class Progress:
     ``{"percent": …}``, ``{"fraction": …}``, ``{"done": …, "total": …}``, ``{"pending": …, "total": …}``.
     """
 
-    parts: Mapping[str, Selection]
+    parts: Mapping[str, SelectorChain]
 
     @classmethod
     def parse(cls, given: Any) -> Progress | None:
@@ -39,13 +39,13 @@ class Progress:
         if given is None:
             return None
         if not isinstance(given, Mapping):
-            return cls({"percent": Selection.parse(given, "progress")})
+            return cls({"percent": SelectorChain.parse(given, "progress")})
         if set(given) not in _FORMS:
             forms = ", ".join(" and ".join(sorted(form)) for form in _FORMS)
             raise ConfigurationError(
                 f"progress: has to be a selector or a mapping with {forms}; it has {sorted(map(str, given))}"
             )
-        return cls({name: Selection.parse(value, f"progress[{name!r}]") for name, value in given.items()})
+        return cls({name: SelectorChain.parse(value, f"progress[{name!r}]") for name, value in given.items()})
 
     def fraction(self, response: Response, variables: Variables) -> float | None:
         """Give the progress from 0 to 1; None where the answer doesn't tell."""

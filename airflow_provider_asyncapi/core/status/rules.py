@@ -29,7 +29,7 @@ from airflow_provider_asyncapi.core.http import documents
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.operators import OPERATORS, Operator
 from airflow_provider_asyncapi.core.templates import Variables
 
@@ -52,7 +52,7 @@ class Condition:
     :param ignore_case: compare strings without regard to case.
     """
 
-    selection: Selection
+    selection: SelectorChain
     operator: Operator
     operand: Any
     over: str = "any"
@@ -80,7 +80,7 @@ class Condition:
         if over not in ("any", "all"):
             raise ConfigurationError(f"{where}: over has to be 'any' or 'all', not {over!r}")
         operand = operator.parse_operand(given[operator.name], f"{where}: {operator.name}")
-        return cls(Selection.parse(given["selector"], where), operator, operand, over, ignore_case)
+        return cls(SelectorChain.parse(given["selector"], where), operator, operand, over, ignore_case)
 
     @property
     def tests_status_code(self) -> bool:
@@ -197,7 +197,7 @@ def parse_rules(given: Any, where: str = "rules", *, ignore_case: bool = False) 
     return tuple(Rule.parse(rule, f"{where}[{index}]", ignore_case=ignore_case) for index, rule in enumerate(given))
 
 
-def first_match(rules: tuple[Rule, ...], response: Response, variables: Variables) -> Rule | None:
+def find_match(rules: tuple[Rule, ...], response: Response, variables: Variables) -> Rule | None:
     """
     Give the first rule that matches.
 

@@ -29,7 +29,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle, check_identifi
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, Outcome
 from airflow_provider_asyncapi.core.requests.exchange import about, persist, rejection, unusable
 from airflow_provider_asyncapi.core.requests.perform import ambiguous, captured, missing, perform
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.submit.changed_request import settle_changed_request
 from airflow_provider_asyncapi.core.submit.plan import Lookup, SubmitPlan
@@ -219,7 +219,7 @@ def _kept_as_sent(record: Submission, sending: Flow[T]) -> Flow[T]:
 def _with_handle(
     record: Submission,
     handle: JobHandle,
-    captures: Mapping[str, Selection],
+    captures: Mapping[str, SelectorChain],
     request: Request,
     response: Response,
     scope: Variables,

@@ -12,7 +12,7 @@ from airflow_provider_asyncapi.core.json_values import JsonValue, as_list
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule, parse_retry_delays
 from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step, flag
-from airflow_provider_asyncapi.core.selectors.selection import Selection, parse_captures
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
 from airflow_provider_asyncapi.core.templates import CONNECTION
 
 #: A worker waits while submitting, so its patience is short: 1, 2, 4, 8 s.
@@ -69,8 +69,8 @@ class Lookup:
     """
 
     request: RequestTemplate
-    identifier: Selection
-    captures: Mapping[str, Selection] = field(default_factory=dict)
+    identifier: SelectorChain
+    captures: Mapping[str, SelectorChain] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, given: Any, identifier: Any) -> Lookup | None:
@@ -86,7 +86,8 @@ class Lookup:
             raise ConfigurationError(f"lookup: has to be a mapping that describes a request, not {given!r}")
         return cls(
             RequestTemplate.parse(given, "lookup", also=_LOOKUP_PARAMETERS, complete=True),
-            Selection.parse_optional(given.get("identifier") or identifier, "lookup.identifier") or Selection(()),
+            SelectorChain.parse_optional(given.get("identifier") or identifier, "lookup.identifier")
+            or SelectorChain(()),
             parse_captures(given.get("capture"), "lookup.capture"),
         )
 
@@ -110,7 +111,7 @@ class SubmitPlan:
     parameters: ClassVar[tuple[str, ...]] = SUBMIT_PARAMETERS
 
     submit: Step
-    identifier: Selection
+    identifier: SelectorChain
     start: tuple[Step, ...] = ()
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     schedule: PollSchedule = _PATIENCE
@@ -151,7 +152,7 @@ class SubmitPlan:
         request = {name: value for name, value in given.items() if name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS)}
         return cls(
             Step.parse(request, "submit", method="POST", complete=complete),
-            Selection.parse_optional(given.get("identifier"), "identifier") or Selection(()),
+            SelectorChain.parse_optional(given.get("identifier"), "identifier") or SelectorChain(()),
             tuple(Step.parse(step, "start", method="POST") for step in as_list(given.get("start"))),
             _checked_variables(given.get("variables") or {}),
             schedule,

@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Part, Request, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_text
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
 IDENTIFIERS = "identifiers"
@@ -50,8 +50,8 @@ class Batch:
     """
 
     request: RequestTemplate = field(compare=False)
-    items: Selection
-    id: Selection
+    items: SelectorChain
+    id: SelectorChain
     absent: Absent
     size: int
     separator: str | None
@@ -95,8 +95,8 @@ class Batch:
             raise ConfigurationError("batch: the request has to contain {identifiers}")
         return cls(
             request,
-            Selection.parse(given["items"], "batch.items"),
-            Selection.parse(given["id"], "batch.id"),
+            SelectorChain.parse(given["items"], "batch.items"),
+            SelectorChain.parse(given["id"], "batch.id"),
             Absent(absent),
             size,
             separator,

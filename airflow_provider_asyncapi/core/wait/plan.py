@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.requests.schedule import SCHEDULE_PARAMETERS, PollSchedule
 from airflow_provider_asyncapi.core.requests.step import Step
-from airflow_provider_asyncapi.core.selectors.selection import Selection, parse_captures
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
 from airflow_provider_asyncapi.core.status.policy import STATUS_PARAMETERS, StatusPolicy
 from airflow_provider_asyncapi.core.status.progress import Progress
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch
@@ -74,8 +74,8 @@ class WaitPlan:
     request: RequestTemplate
     policy: StatusPolicy
     schedule: PollSchedule = field(default_factory=PollSchedule)
-    captures: Mapping[str, Selection] = field(default_factory=dict)
-    error_message: Selection | None = None
+    captures: Mapping[str, SelectorChain] = field(default_factory=dict)
+    error_message: SelectorChain | None = None
     progress: Progress | None = None
     cancel: Step | None = None
     batch: Batch | None = None
@@ -111,14 +111,14 @@ class WaitPlan:
             )
         captures = parse_captures(given.get("capture"), "capture")
         if given.get(RESULT_IDENTIFIER) is not None:
-            captures[RESULT_IDENTIFIER] = Selection.parse(given[RESULT_IDENTIFIER], RESULT_IDENTIFIER)
+            captures[RESULT_IDENTIFIER] = SelectorChain.parse(given[RESULT_IDENTIFIER], RESULT_IDENTIFIER)
         request = {name: given[name] for name in REQUEST_PARAMETERS if given.get(name) is not None}
         return cls(
             RequestTemplate.parse(request, "status request", complete=complete and batch is None and callback is None),
             policy,
             PollSchedule.parse(given),
             captures,
-            Selection.parse_optional(given.get("error_message"), "error_message"),
+            SelectorChain.parse_optional(given.get("error_message"), "error_message"),
             Progress.parse(given.get("progress")),
             Step.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
             # A profile may still add the endpoint.

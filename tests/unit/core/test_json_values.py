@@ -8,12 +8,12 @@ from airflow_provider_asyncapi.core.json_values import (
     as_list,
     as_number,
     as_text,
-    comparable,
-    displayable,
-    frozen,
+    freeze,
     is_scalar,
+    make_displayable,
     shorten,
-    thawed,
+    thaw,
+    to_comparable,
 )
 
 JSON = st.recursive(
@@ -27,12 +27,12 @@ JSON = st.recursive(
     [(200, "200"), (200.0, "200"), (True, "true"), (None, "null"), (1.5, "1.5"), ({"b": 1, "a": 2}, {"a": 2, "b": 1})],
 )
 def test_values_compare_as_json(one, other):
-    assert comparable(one) == comparable(other)
+    assert to_comparable(one) == to_comparable(other)
 
 
 @pytest.mark.parametrize(("one", "other"), [("Done", "done"), (True, 1), (1, "1.0"), (True, "True"), ([1], 1)])
 def test_values_that_differ_in_json_do_not_compare(one, other):
-    assert comparable(one) != comparable(other)
+    assert to_comparable(one) != to_comparable(other)
 
 
 #: ESC, a C1 control, overrides and isolates of the direction, marks, a line separator, half a character.
@@ -40,16 +40,16 @@ NASTY = "\x1b[2J \x9b1m \x07 \r \u202e \u2066 \u2069 \u200f \u061c \u2028 \ud83d
 
 
 def test_nothing_that_a_terminal_acts_on_is_displayed():
-    assert displayable(NASTY).replace("\N{REPLACEMENT CHARACTER}", "") == "[2J 1m" + " " * 11
+    assert make_displayable(NASTY).replace("\N{REPLACEMENT CHARACTER}", "") == "[2J 1m" + " " * 11
     assert (
-        displayable("tab\tand\nline, Größe, \u4f60, \U0001f600, \u05d0")
+        make_displayable("tab\tand\nline, Größe, \u4f60, \U0001f600, \u05d0")
         == "tab\tand\nline, Größe, \u4f60, \U0001f600, \u05d0"
     )
 
 
 def test_case_is_ignored_on_request_only():
-    assert comparable("Straße", ignore_case=True) == comparable("STRASSE", ignore_case=True)
-    assert comparable("Done") == "Done"
+    assert to_comparable("Straße", ignore_case=True) == to_comparable("STRASSE", ignore_case=True)
+    assert to_comparable("Done") == "Done"
 
 
 def test_one_value_several_and_none_become_a_list():
@@ -110,7 +110,7 @@ def test_characters_that_confuse_terminals_and_databases_are_taken_out_of_messag
 
 @given(JSON)
 def test_every_value_of_an_api_can_be_compared_shown_and_counted(value):
-    assert isinstance(comparable(value, ignore_case=True), str)
+    assert isinstance(to_comparable(value, ignore_case=True), str)
     assert isinstance(shorten(as_text(value)), str)
     assert as_number(value) is None or isinstance(as_number(value), float)
     assert isinstance(as_list(value), list)
@@ -119,6 +119,6 @@ def test_every_value_of_an_api_can_be_compared_shown_and_counted(value):
 def test_plain_data_is_frozen_alike_where_it_is_equal_and_thaws_again():
     value = {"a": [1, "x", None, {"b": 0.5}], "c": True}
     copy = {"a": [1, "xyz"[:1], None, {"b": 0.5}], "c": True}
-    assert frozen(value) == frozen(copy) != frozen({**value, "c": False})
-    assert thawed(frozen(value)) == value
-    assert frozen({"when": dt.date(2026, 1, 31)}) is None
+    assert freeze(value) == freeze(copy) != freeze({**value, "c": False})
+    assert thaw(freeze(value)) == value
+    assert freeze({"when": dt.date(2026, 1, 31)}) is None

@@ -6,15 +6,15 @@ from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVariableError, UnsafeValueError
 from airflow_provider_asyncapi.core.templates import (
+    find_variables,
+    find_whole_variable,
+    look_up_text,
     render_body,
     render_json,
     render_param,
     render_text,
     render_url,
-    scalar,
-    strings_in,
-    variable_names,
-    whole_variable,
+    walk_strings,
 )
 
 BASE = "https://api.example.com/v1"
@@ -22,44 +22,44 @@ BASE = "https://api.example.com/v1"
 
 def test_names_are_anything_between_braces_on_one_line():
     template = '{identifier}/{data."task-id"}?a={header:X}&{}{a\nb}{{c}}'
-    assert variable_names(template) == ["identifier", 'data."task-id"', "header:X", "c"]
+    assert find_variables(template) == ["identifier", 'data."task-id"', "header:X", "c"]
 
 
 @pytest.mark.parametrize(
     ("template", "name"), [("{a}", "a"), ("{+a b}", "+a b"), (" {a}", None), ("{a}{b}", None), ("", None)]
 )
 def test_a_template_may_be_one_variable_and_nothing_else(template, name):
-    assert whole_variable(template) == name
+    assert find_whole_variable(template) == name
 
 
 def test_strings_are_found_in_values_at_any_depth_but_not_in_keys():
-    assert list(strings_in({"k": ["a", ("b", {"x": "c"})], "n": 1, "z": None})) == ["a", "b", "c"]
+    assert list(walk_strings({"k": ["a", ("b", {"x": "c"})], "n": 1, "z": None})) == ["a", "b", "c"]
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known_ones_without_their_values():
     with pytest.raises(UnknownVariableError) as caught:
-        scalar("job_id", {"identifier": 7, "connection.password": "geheim"}, "params['id']")
+        look_up_text("job_id", {"identifier": 7, "connection.password": "geheim"}, "params['id']")
     assert str(caught.value) == (
         "params['id']: nothing has set the variable {job_id}; known: {connection.password}, {identifier};"
         " a capture of a task before sets it, and that task's log says where one has found nothing"
     )
     with pytest.raises(UnknownVariableError, match=r"{connection\.password}; the connection's variables and secrets"):
-        scalar("connection.kee", {"connection.password": "geheim"}, "endpoint")
+        look_up_text("connection.kee", {"connection.password": "geheim"}, "endpoint")
     with pytest.raises(UnknownVariableError, match="known: none"):
-        scalar("x", {}, "")
+        look_up_text("x", {}, "")
     with pytest.raises(UnknownVariableError, match=r"headers: the variable \{x\} is null"):
-        scalar("x", {"x": None}, "headers")
+        look_up_text("x", {"x": None}, "headers")
 
 
 @pytest.mark.parametrize(("value", "text"), [("a b", "a b"), (7, "7"), (True, "true"), (1.5, "1.5"), ("", "")])
 def test_a_single_value_is_written_as_text(value, text):
-    assert scalar("x", {"x": value}, "") == text
+    assert look_up_text("x", {"x": value}, "") == text
 
 
 @pytest.mark.parametrize(("value", "kind"), [([1], "a list"), ({"a": 1}, "an object")])
 def test_a_list_or_object_where_one_value_is_needed_is_an_error(value, kind):
     with pytest.raises(UnsafeValueError, match=rf"endpoint: the variable \{{x\}} holds {kind}; select a single value"):
-        scalar("x", {"x": value}, "endpoint")
+        look_up_text("x", {"x": value}, "endpoint")
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "\x00", "a\u2028b", "a\x85", "\ud800"])

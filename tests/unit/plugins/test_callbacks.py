@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from airflow_provider_asyncapi.core.callbacks.calls import PATH, ReceivedCallback, Reference
-from airflow_provider_asyncapi.core.errors import ForgedCallError
+from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.plugins import callbacks, connections, receipts
 from airflow_provider_asyncapi.plugins.app import make_app
@@ -56,7 +56,7 @@ class Database:
 
     def find_job(self, reference: Reference) -> receipts.SubmittedJob:
         if reference != REFERENCE:
-            raise ForgedCallError("there is no such task instance")
+            raise ForgedCallbackError("there is no such task instance")
         return self.job
 
     def added(self, _session: object, job: receipts.SubmittedJob, call: ReceivedCallback) -> int:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, Reference, by_identifier, by_task
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
-from airflow_provider_asyncapi.core.errors import ForgedCallError
+from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
@@ -172,18 +172,18 @@ def test_a_task_that_knows_of_all_calls_is_not_resumed(world: World) -> None:
     ids=["another token", "no task instance", "a task that submits nothing"],
 )
 def test_a_url_that_was_not_given_away_is_refused(world: World, reference: Reference) -> None:
-    with pytest.raises(ForgedCallError):
+    with pytest.raises(ForgedCallbackError):
         receipts.find_job(reference)
 
 
 def test_a_call_that_comes_in_while_its_task_is_cleared_is_refused(world: World) -> None:
     job = receipts.find_job(REFERENCE)
     world.keep(Submission("key-2", callbacks=("another",), connection="vendor"))
-    with pytest.raises(ForgedCallError, match="cleared"):
+    with pytest.raises(ForgedCallbackError, match="cleared"):
         receipts.store_callback(job, call())
     assert world.calls() == []
     assert world.waiting().state == "deferred"
-    with pytest.raises(ForgedCallError, match="another submission"):
+    with pytest.raises(ForgedCallbackError, match="another submission"):
         receipts.find_job(REFERENCE)
 
 
@@ -220,7 +220,7 @@ def test_a_call_finds_its_job_by_the_identifier(world: World, monkeypatch: pytes
         code = hmac.digest(b"k" * 8, content, "sha256").hex()
         return IncomingCallback(Headers([("content-type", "application/json"), ("x-signature", code)]), content, 1.0)
 
-    with pytest.raises(ForgedCallError, match="no task has submitted"):
+    with pytest.raises(ForgedCallbackError, match="no task has submitted"):
         receipts.store_callback_by_identifier("vendor", sign({"id": 8}))
     receipts.store_callback_by_identifier("vendor", sign({"id": "7"}))
     assert len(world.calls()) == 1
@@ -246,7 +246,7 @@ def test_what_is_not_kept_leaves_no_file(world: World, monkeypatch: pytest.Monke
         store_callback(large(2))
     job = receipts.find_job(REFERENCE)
     world.keep(Submission("key-2", callbacks=(REFERENCE.digest,), connection="vendor"))
-    with pytest.raises(ForgedCallError):
+    with pytest.raises(ForgedCallbackError):
         receipts.store_callback(job, large(3))
     # Before Airflow 3.3 the calls from before the Clear count too.
     monkeypatch.setattr(receipts, "_MAX_CALLBACKS", 2)
@@ -312,9 +312,9 @@ def test_a_task_cannot_have_another_one_resumed(world: World) -> None:
 def test_a_job_of_another_connection_is_not_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receipts, "_verify_sender", lambda *_: receipts.CallbackSettings(Signature("X-Signature")))
     monkeypatch.setattr(receipts, "identifier_of", lambda *_: 7)
-    with pytest.raises(ForgedCallError, match="no task has submitted"):
+    with pytest.raises(ForgedCallbackError, match="no task has submitted"):
         receipts.store_callback_by_identifier("tenant-2", call())
     world.keep(dataclasses.replace(world.submission, connection="tenant-2"))
-    with pytest.raises(ForgedCallError, match="another one"):
+    with pytest.raises(ForgedCallbackError, match="another one"):
         receipts.store_callback_by_identifier("vendor", call())
     assert world.calls() == []

@@ -58,7 +58,7 @@ class FormatKind(ABC):
 
     def element_reader(self, options: Any) -> elements.ReadElement:
         """Return the function that makes values of the XML elements that a path selects."""
-        return elements.as_object
+        return elements.read_object
 
     def stream(self, body: StreamedBody, options: Any, items: ItemPath, shown: str) -> Iterator[JsonValue] | None:
         """

@@ -63,7 +63,7 @@ class ResultFormat:
     @property
     def element_reader(self) -> elements.ReadElement:
         """The function that makes values of the XML elements that a path selects."""
-        return elements.as_object if self.kind is None else self.kind.element_reader(self.options)
+        return elements.read_object if self.kind is None else self.kind.element_reader(self.options)
 
     def kind_of(self, response: Response) -> FormatKind:
         """

@@ -40,4 +40,4 @@ class Xml(FormatKind):
 
     def decode(self, response: Response, options: Any) -> JsonValue:
         """Return the document as text, serialized anew: a str can't keep the encoding that the document declares."""
-        return elements.as_markup(response.xml)
+        return elements.read_markup(response.xml)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
 
@@ -99,7 +99,7 @@ class Paging(ABC):
     step: int = 1
     size: int | None = None
     limit: int = 10_000
-    total_rows: Selection | None = None
+    total_rows: SelectorChain | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], names: set[str] | None) -> Self:
@@ -114,7 +114,7 @@ class Paging(ABC):
             step=whole_number(given, "page_step", 1, least=1),
             size=whole_number(given, "page_size", None, least=1),
             limit=whole_number(given, "max_pages", 10_000, least=1),
-            total_rows=Selection.parse_optional(given.get("total_rows"), "total_rows"),
+            total_rows=SelectorChain.parse_optional(given.get("total_rows"), "total_rows"),
             **cls.parse_own(given),
         )
         if names is not None:
@@ -187,13 +187,13 @@ class PointerPaging(Paging):
     Its one parameter is the selector of that name.
     """
 
-    pointer: Selection
+    pointer: SelectorChain
 
     @classmethod
     def parse_own(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         """Parse the selector."""
         (name,) = cls.parameters
-        return {"pointer": Selection.parse(given[name], name)}
+        return {"pointer": SelectorChain.parse(given[name], name)}
 
     @abstractmethod
     def next_pointer(self, response: Response, variables: Variables) -> JsonValue:

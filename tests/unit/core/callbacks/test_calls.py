@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.callbacks.calls import (
     identifier_of,
 )
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
-from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, ForgedCallError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, ForgedCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
 
 TASK = uuid.UUID("01936f1c-7cde-7a52-9d3a-0b2f6f3c1a11")
@@ -106,9 +106,9 @@ def test_keys_are_one_text_or_several():
 def test_a_call_is_verified_with_each_key_where_calls_are_signed():
     signed = Headers({"X-Signature": hmac.digest(SECRET.encode(), b"{}", "sha256").hex()}.items())
     settings(SIGNED, ["next", SECRET]).verify(signed, b"{}", 0.0)
-    with pytest.raises(ForgedCallError, match="X-Signature doesn't fit"):
+    with pytest.raises(ForgedCallbackError, match="X-Signature doesn't fit"):
         settings(SIGNED, "next").verify(signed, b"{}", 0.0)
-    with pytest.raises(ForgedCallError, match="X-Signature is missing"):
+    with pytest.raises(ForgedCallbackError, match="X-Signature is missing"):
         settings(SIGNED, SECRET).verify(Headers(), b"{}", 0.0)
 
 
@@ -149,7 +149,7 @@ GOOD = Reference(TASK, TOKEN).text
     ],
 )
 def test_what_cannot_be_one_of_our_urls_is_refused_without_saying_why(text):
-    with pytest.raises(ForgedCallError, match=r"^the URL isn't one that was given away$"):
+    with pytest.raises(ForgedCallbackError, match=r"^the URL isn't one that was given away$"):
         Reference.parse(text)
 
 
@@ -159,7 +159,7 @@ def test_what_cannot_be_one_of_our_urls_is_refused_without_saying_why(text):
 def test_any_text_is_a_reference_or_refused(text):
     try:
         reference = Reference.parse(text)
-    except ForgedCallError:
+    except ForgedCallbackError:
         return
     assert len(reference.token) == 32
     assert reference.digest != Reference(TASK, TOKEN).digest
@@ -243,7 +243,7 @@ def test_a_form_that_cannot_be_read_is_an_error():
 )
 def test_a_call_that_does_not_name_its_job_is_refused_without_its_body(body):
     given_ = settings({**SIGNED, "identifier": "id"}, SECRET)
-    with pytest.raises(ForgedCallError, match=r"^it doesn't name its job at 'id'$"):
+    with pytest.raises(ForgedCallbackError, match=r"^it doesn't name its job at 'id'$"):
         identifier_of(given_, ReceivedCallback("a", 0.0, "", body).response())
 
 
@@ -253,7 +253,9 @@ def test_selectors_are_bound_in_a_call_as_in_an_answer_of_its_size(size, most):
 
 
 def test_a_call_without_a_url_of_its_own_is_refused_where_none_is_expected():
-    with pytest.raises(ForgedCallError, match=r"doesn't say where a callback names its job \(callback.identifier\)"):
+    with pytest.raises(
+        ForgedCallbackError, match=r"doesn't say where a callback names its job \(callback.identifier\)"
+    ):
         identifier_of(settings(SIGNED, SECRET), ReceivedCallback("a", 0.0).response())
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.callbacks.signatures import ALGORITHMS, ENCODINGS, Signature
-from airflow_provider_asyncapi.core.errors import ConfigurationError, ForgedCallError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ForgedCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
 
 NOW = 1_700_000_000.0
@@ -65,7 +65,7 @@ def test_the_example_of_cloud_elements_is_genuine():
     headers = {"elements-webhook-signature": "sha256=jHdbRx5EZAsOfTwAPJOGkNUzQMVVdu5VJlxcsk+G6jQ="}
     keys = [elements.key("MySecretEventSignatureKey")]
     verified(elements, headers, b"<INSERT_EVENT_NOTIFICATION_RESPONSE_BODY>", keys)
-    with pytest.raises(ForgedCallError, match="Elements-Webhook-Signature doesn't fit the body"):
+    with pytest.raises(ForgedCallbackError, match="Elements-Webhook-Signature doesn't fit the body"):
         verified(elements, headers, b"<INSERT_EVENT_NOTIFICATION_RESPONSE_BODY> ", keys)
 
 
@@ -86,7 +86,7 @@ def test_header_algorithm_encoding_and_prefix_are_as_the_vendor_has_them(algorit
     how = signature(algorithm=algorithm, encoding=encoding, prefix="v2:")
     verified(how, {"x-signature": f" v2:{text} "})
     for wrong in (text, f"V2:{text}", f"v2: {text}x", f"v2:{text[:-2]}", "v2:", ""):
-        with pytest.raises(ForgedCallError, match="X-Signature"):
+        with pytest.raises(ForgedCallbackError, match="X-Signature"):
             verified(how, {"x-signature": wrong})
 
 
@@ -97,7 +97,7 @@ def test_a_signature_in_hexadecimal_may_be_in_capitals():
 def test_what_is_signed_may_hold_headers():
     how = signature(**SLACK)
     verified(how, slack_headers())
-    with pytest.raises(ForgedCallError, match="doesn't fit"):
+    with pytest.raises(ForgedCallbackError, match="doesn't fit"):
         verified(how, slack_headers() | {"x-slack-request-timestamp": f"{NOW + 1:.0f}"})
 
 
@@ -106,7 +106,7 @@ def test_what_is_signed_may_end_in_text():
 
 
 def test_a_header_that_is_signed_and_missing_is_named():
-    with pytest.raises(ForgedCallError, match="X-Id is missing, and is signed"):
+    with pytest.raises(ForgedCallbackError, match="X-Id is missing, and is signed"):
         verified(signature(signed="{header:X-Id}{body}"), {"x-signature": signed()})
 
 
@@ -115,7 +115,7 @@ def test_any_of_several_keys_will_do_so_that_one_can_be_replaced():
     verified(signature(), headers, keys=(b"next", KEY))
     verified(signature(), headers, keys=(KEY, b"next"))
     for keys in ((b"next",), ()):
-        with pytest.raises(ForgedCallError, match="doesn't fit"):
+        with pytest.raises(ForgedCallbackError, match="doesn't fit"):
             verified(signature(), headers, keys=keys)
 
 
@@ -127,7 +127,7 @@ def test_of_several_signatures_of_standard_webhooks_any_will_do():
     for text in (f"{others} {genuine}", f"{genuine} {others}"):
         verified(how, STANDARD | {"webhook-signature": text}, STANDARD_BODY, keys, STANDARD_AT)
     for text in (others, genuine.replace("v1,", "v2,"), genuine.replace("v1,", "")):
-        with pytest.raises(ForgedCallError, match="webhook-signature"):
+        with pytest.raises(ForgedCallbackError, match="webhook-signature"):
             verified(how, STANDARD | {"webhook-signature": text}, STANDARD_BODY, keys, STANDARD_AT)
 
 
@@ -135,7 +135,7 @@ def test_of_several_signatures_of_standard_webhooks_any_will_do():
 def test_each_header_of_standard_webhooks_is_needed(name):
     how = standard()
     headers = {key: value for key, value in STANDARD.items() if key != name}
-    with pytest.raises(ForgedCallError, match=f"{name} is missing"):
+    with pytest.raises(ForgedCallbackError, match=f"{name} is missing"):
         verified(how, headers, STANDARD_BODY, [how.key(STANDARD_KEY)], STANDARD_AT)
 
 
@@ -144,14 +144,14 @@ def test_each_header_of_standard_webhooks_is_needed(name):
 
 @pytest.mark.parametrize("again", [signed(), "0" * 64])
 def test_a_signature_that_is_given_twice_is_none(again):
-    with pytest.raises(ForgedCallError, match="X-Signature is missing, or isn't"):
+    with pytest.raises(ForgedCallbackError, match="X-Signature is missing, or isn't"):
         verified(signature(), [("X-Signature", signed()), ("x-signature", again)])
 
 
 def test_a_header_of_standard_webhooks_that_is_given_twice_is_none():
     how = standard()
     fields = [*STANDARD.items(), ("webhook-signature", STANDARD["webhook-signature"])]
-    with pytest.raises(ForgedCallError, match="webhook-signature is missing, or isn't"):
+    with pytest.raises(ForgedCallbackError, match="webhook-signature is missing, or isn't"):
         verified(how, fields, STANDARD_BODY, [how.key(STANDARD_KEY)], STANDARD_AT)
 
 
@@ -161,13 +161,15 @@ def test_a_call_may_be_five_minutes_old_or_early(away, is_taken):
     if is_taken:
         verified(how, slack_headers(NOW + away))
     else:
-        with pytest.raises(ForgedCallError, match=r"X-Slack-Request-Timestamp is missing, or further .* than 300 s"):
+        with pytest.raises(
+            ForgedCallbackError, match=r"X-Slack-Request-Timestamp is missing, or further .* than 300 s"
+        ):
             verified(how, slack_headers(NOW + away))
 
 
 @pytest.mark.parametrize("said", ["nan", "inf", "-inf", "soon", "1e999", "1700000000, 1700000000", "²"])
 def test_a_time_that_is_none_is_refused_though_it_is_signed(said):
-    with pytest.raises(ForgedCallError, match="X-Slack-Request-Timestamp is missing, or further"):
+    with pytest.raises(ForgedCallbackError, match="X-Slack-Request-Timestamp is missing, or further"):
         verified(signature(**SLACK), slack_headers(said=said))
 
 
@@ -175,7 +177,7 @@ def test_how_old_a_call_may_be_can_be_said():
     how = standard(tolerance="10")
     keys = [how.key(STANDARD_KEY)]
     verified(how, STANDARD, STANDARD_BODY, keys, STANDARD_AT + 10)
-    with pytest.raises(ForgedCallError, match="than 10 s"):
+    with pytest.raises(ForgedCallbackError, match="than 10 s"):
         verified(how, STANDARD, STANDARD_BODY, keys, STANDARD_AT + 11)
 
 
@@ -288,6 +290,6 @@ def test_any_rubbish_is_a_description_or_a_configuration_error(described):
 )
 def test_rubbish_is_never_genuine_and_never_another_error(how, fields, body):
     headers = Headers(fields)
-    with pytest.raises(ForgedCallError):
+    with pytest.raises(ForgedCallbackError):
         how.verify(headers, body, [KEY, b"another"], NOW)
     assert len(how.identity(headers, body)) == 64

@@ -7,7 +7,7 @@ from airflow_provider_asyncapi.core.errors import ContentError, MissingValueErro
 from airflow_provider_asyncapi.core.fetch import decoding
 from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
 NDJSON = "application/x-ndjson"
 
@@ -20,7 +20,7 @@ def answer(body, kind="application/json"):
 def decode(body, kind="application/json", *, chosen=None, path=None, read=decoding.decode):
     chosen = ResultFormat.parse(chosen)
     return read(
-        answer(body, kind).read_as(chosen.charset), chosen, Selection.parse_optional(path, "result_path"), {"id": 7}
+        answer(body, kind).read_as(chosen.charset), chosen, SelectorChain.parse_optional(path, "result_path"), {"id": 7}
     )
 
 
@@ -216,7 +216,7 @@ def test_a_page_that_has_no_body_where_rows_are_selected_is_an_error():
 def test_a_value_may_stand_for_its_answer():
     response = decoding.json_response([{"a": 1}])
     assert decoding.selectable(response, ResultFormat()) is response
-    assert Selection.parse("$[0].a", "x").value(response, {}) == 1
+    assert SelectorChain.parse("$[0].a", "x").value(response, {}) == 1
 
 
 def test_a_path_selects_from_a_named_format_whatever_the_content_type_is():

@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.fetch import decoding, streaming
 from airflow_provider_asyncapi.core.fetch.formats import streamed_body
 from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
-from airflow_provider_asyncapi.core.selectors.selection import Selection
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 
@@ -31,7 +31,7 @@ def stream(body, path=None, *, kind=JSON, chosen=None, size=7):
         read,
         Response(200, Headers([("content-type", kind)] if kind else [])).read_as(chosen.charset),
         chosen,
-        Selection.parse_optional(path, "result_path"),
+        SelectorChain.parse_optional(path, "result_path"),
         {"id": 7},
     )
     return None if rows is None else list(rows)
@@ -168,7 +168,7 @@ def test_memory_is_flat():
         yield b"]}"
 
     reads = iter([[b'{"rows": [1]}'], [b'{"rows": [1]}'], read()])
-    path = Selection.parse("rows[?(@.id == 19999)].id", "result_path")
+    path = SelectorChain.parse("rows[?(@.id == 19999)].id", "result_path")
     head = Response(200, Headers([("content-type", JSON)]))
     tracemalloc.start()
     try:
@@ -198,7 +198,7 @@ VALUES = within(within(within(LEAVES)))
 def test_what_is_streamed_is_what_is_decoded(document, path):
     text = json.dumps(document).encode()
     response = Response(200, Headers([("content-type", JSON)]), text)
-    selection = Selection.parse(path, "result_path")
+    selection = SelectorChain.parse(path, "result_path")
     try:
         rows = stream(text, path)
     except MissingValueError:

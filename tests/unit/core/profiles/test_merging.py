@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_asyncapi.core.profiles.merging import merged
+from airflow_provider_asyncapi.core.profiles.merging import merge_parameters
 
 PROFILE: Any = {
     "status": {
@@ -20,7 +20,7 @@ PROFILE: Any = {
 
 def test_what_the_dag_says_goes_before_the_profile() -> None:
     given = {"endpoint": "/dag", "completion_value": "ready", "completion_key": None, "headers": {"X": "dag"}}
-    both = merged("status", PROFILE, given)
+    both = merge_parameters("status", PROFILE, given)
     assert both["endpoint"] == "/dag"
     assert both["completion_value"] == "ready"
     assert both["headers"] == {"Accept": "a", "X": "dag"}
@@ -31,13 +31,15 @@ def test_what_the_dag_says_goes_before_the_profile() -> None:
 
 
 def test_one_body_replaces_another_of_any_kind() -> None:
-    both = merged("status", PROFILE, {"xml": "<a/>"})
+    both = merge_parameters("status", PROFILE, {"xml": "<a/>"})
     assert "json" not in both
     assert both["xml"] == "<a/>"
 
 
 def test_false_and_zero_are_answers_of_the_dag() -> None:
-    assert merged("status", {"status": {"ignore_case": True, "jitter": 0.5}}, {"ignore_case": False, "jitter": 0}) == {
+    assert merge_parameters(
+        "status", {"status": {"ignore_case": True, "jitter": 0.5}}, {"ignore_case": False, "jitter": 0}
+    ) == {
         "ignore_case": False,
         "jitter": 0,
     }
@@ -45,11 +47,11 @@ def test_false_and_zero_are_answers_of_the_dag() -> None:
 
 def test_merging_changes_neither_side() -> None:
     before = repr(PROFILE)
-    merged("status", PROFILE, {"headers": {"Y": "dag"}})
+    merge_parameters("status", PROFILE, {"headers": {"Y": "dag"}})
     assert repr(PROFILE) == before
 
 
 def test_the_profiles_cancel_is_that_of_a_submit_whose_request_has_changed_only_if_it_is_wanted() -> None:
     profile = {"submit": {"endpoint": "/jobs"}, "cancel": {"endpoint": "/jobs/{identifier}"}}
-    assert "cancel" not in merged("submit", profile, {"on_changed_request": "resume"})
-    assert merged("submit", profile, {"on_changed_request": "cancel"})["cancel"] == profile["cancel"]
+    assert "cancel" not in merge_parameters("submit", profile, {"on_changed_request": "resume"})
+    assert merge_parameters("submit", profile, {"on_changed_request": "cancel"})["cancel"] == profile["cancel"]

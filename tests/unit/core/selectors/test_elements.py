@@ -7,7 +7,7 @@ from airflow_provider_asyncapi.core.selectors import elements
 
 
 def read(markup: str):
-    return elements.as_object(etree.fromstring(markup))
+    return elements.read_object(etree.fromstring(markup))
 
 
 @pytest.mark.parametrize(
@@ -54,15 +54,15 @@ def test_prefixes_of_attributes_are_read_without_all_declarations_of_each_elemen
     parser = etree.XMLParser()
     parser.set_element_class_lookup(etree.ElementDefaultClassLookup(element=Element))
     root = etree.fromstring('<r xmlns:a="u:a" xmlns:b="u:b"><x b:i="1" a:i="2" b:j="3" xml:lang="en"/></r>', parser)
-    assert elements.as_object(root) == {"x": {"@b:i": "1", "@a:i": "2", "@b:j": "3", "@xml:lang": "en"}}
+    assert elements.read_object(root) == {"x": {"@b:i": "1", "@a:i": "2", "@b:j": "3", "@xml:lang": "en"}}
 
 
 def test_each_of_many_attributes_has_its_prefix():
     attributes = " ".join(f'xmlns:n{number}="u:{number}" n{number}:a="1"' for number in range(40))
-    found = elements.as_object(etree.fromstring(f'<x xml:lang="en" {attributes}/>'))
+    found = elements.read_object(etree.fromstring(f'<x xml:lang="en" {attributes}/>'))
     assert found == {"@xml:lang": "en"} | {f"@n{number}:a": "1" for number in range(40)}
 
 
 def test_markup_stands_on_its_own():
     root = etree.fromstring('<v:a xmlns:v="urn:v"><v:b x="1">t</v:b> tail</v:a>')
-    assert elements.as_markup(root[0]) == '<v:b xmlns:v="urn:v" x="1">t</v:b>'
+    assert elements.read_markup(root[0]) == '<v:b xmlns:v="urn:v" x="1">t</v:b>'

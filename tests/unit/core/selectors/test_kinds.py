@@ -6,10 +6,10 @@ import pytest
 
 from airflow_provider_asyncapi.core.errors import SelectorError
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
-from airflow_provider_asyncapi.core.selectors.elements import as_text
+from airflow_provider_asyncapi.core.selectors.elements import read_text
 from airflow_provider_asyncapi.core.selectors.jsonpath import Many
 from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS, SELECTOR_SUFFIXES, split_selector
-from airflow_provider_asyncapi.core.selectors.selection import Selection, Selector
+from airflow_provider_asyncapi.core.selectors.selector import Selector, SelectorChain
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSuffix, Source
 
 ANSWER = Response(202, Headers([("x-steps", "queued,running")]), b'{"id": 7}')
@@ -34,7 +34,7 @@ def test_a_kind_is_known_from_its_registration_until_it_is_removed(monkeypatch):
     with pytest.raises(SelectorError, match="no kind of selector begins with 'words:'"):
         Selector.parse("words:x-steps", "status")
     monkeypatch.setitem(SELECTOR_KINDS, "words", Words())
-    selection = Selection.parse("words:x-steps", "status")
+    selection = SelectorChain.parse("words:x-steps", "status")
     assert selection.value(ANSWER, {}) == ["queued", "running"]
     assert (selection.reads_headers, selection.needs_body) == (True, False)
     monkeypatch.undo()
@@ -62,7 +62,7 @@ def test_a_kind_that_declares_no_more_finds_one_value_takes_words_and_is_never_e
 
 def test_how_a_kind_finds_values_has_to_be_written():
     with pytest.raises(NotImplementedError):
-        SelectorKind().find("", ANSWER, as_text)
+        SelectorKind().find("", ANSWER, read_text)
     with pytest.raises(NotImplementedError):
         SelectorSuffix().find("", "", None)
 

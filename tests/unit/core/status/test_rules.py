@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.status.rules import Condition, Rule, first_match, parse_rules
+from airflow_provider_asyncapi.core.status.rules import Condition, Rule, find_match, parse_rules
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -104,7 +104,7 @@ def test_a_condition_may_hold_variables():
 
 
 def matching(rules, body=None, status=200):
-    found = first_match(parse_rules(rules), answer(body, status), {})
+    found = find_match(parse_rules(rules), answer(body, status), {})
     return found and found.outcome
 
 
@@ -163,9 +163,9 @@ def test_an_error_page_that_a_rule_can_not_read_is_no_answer(body):
         {"selector": "error", "exists": True, "outcome": "failure"},
         {"selector": "xpath://error", "in": "x", "outcome": "failure"},
     ]
-    assert first_match(parse_rules(rules), Response(500, body=body), {}) is None
+    assert find_match(parse_rules(rules), Response(500, body=body), {}) is None
     text = [{"selector": "response_text", "matches": "error", "outcome": "failure"}]
-    assert (first_match(parse_rules(text), Response(500, body=body), {}) is None) is (body != b"Bad gateway error")
+    assert (find_match(parse_rules(text), Response(500, body=body), {}) is None) is (body != b"Bad gateway error")
 
 
 def test_no_error_answer_is_a_success_by_its_body_alone():
@@ -197,7 +197,7 @@ def test_an_error_status_is_judged_by_rules_that_test_it():
 
 def test_the_body_is_not_read_where_the_status_code_does_not_fit():
     rules = [{"all": [{"selector": "a", "in": "x"}, {"selector": "status_code", "in": 202}], "outcome": "running"}]
-    assert first_match(parse_rules(rules), Response(200, body=b"<html>"), {}) is None
+    assert find_match(parse_rules(rules), Response(200, body=b"<html>"), {}) is None
 
 
 ACCEPTED = {"selector": "status_code", "in": [202], "outcome": "running"}
@@ -211,7 +211,7 @@ def test_a_body_that_can_not_be_read_is_an_error_where_a_rule_needs_it():
     with pytest.raises(ContentError, match="empty body"):
         matching([*CELIGO, ACCEPTED], status=200)
     with pytest.raises(ContentError, match="HTML page"):
-        first_match(parse_rules([*CELIGO, ACCEPTED]), Response(202, body=b"<html>"), {})
+        find_match(parse_rules([*CELIGO, ACCEPTED]), Response(202, body=b"<html>"), {})
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_any_rubbish_is_rules_or_a_configuration_error(rubbish):
         assert str(error).startswith("rules")  # noqa: PT017 - either way is right
         return
     try:
-        found = first_match(parsed, answer({"a": {"b": 1}}), {})
+        found = find_match(parsed, answer({"a": {"b": 1}}), {})
     except (ContentError, SelectorError):
         return
     assert found is None or isinstance(found, Rule)

@@ -954,7 +954,7 @@ def test_each_job_is_told_its_own_item():
 def test_an_item_that_is_not_kept_for_comparing_is_read_each_time(fingerprint, monkeypatch):
     judged = []
     judge = StatusPolicy.judge
-    monkeypatch.setattr(messages, "frozen", lambda _: fingerprint)
+    monkeypatch.setattr(messages, "freeze", lambda _: fingerprint)
     monkeypatch.setattr(StatusPolicy, "judge", lambda *given: judged.append(given) or judge(*given))
     handle, _ = in_a_batch(among(status="running"), among(status="running"), among(status="done"))
     assert handle.outcome is Outcome.SUCCESS

@@ -21,7 +21,9 @@ def test_a_format_is_a_name_or_has_options():
     assert ResultFormat.parse({"format": "csv", "delimiter": ";"}) == ResultFormat(
         csv, options=Table(dialect={"delimiter": ";"})
     )
-    assert ResultFormat.parse({"format": "xml", "elements": "markup"}) == ResultFormat(xml, options=elements.as_markup)
+    assert ResultFormat.parse({"format": "xml", "elements": "markup"}) == ResultFormat(
+        xml, options=elements.read_markup
+    )
     assert ResultFormat.parse({"charset": "latin-1"}) == ResultFormat(charset="latin-1")
 
 

@@ -54,7 +54,7 @@ class Selector:
         return cls(text.strip())
 
     def find(
-        self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.as_text
+        self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
     ) -> list[JsonValue]:
         """
         Give all values found; null counts as nothing.
@@ -65,7 +65,7 @@ class Selector:
         :raises UnsafeValueError: where a variable's value would change what the selector means.
         """
         kind, path, suffixes = self._rendered_parts(variables)
-        return self._read(kind, path, suffixes, response, elements.as_text if suffixes else read_element)
+        return self._read(kind, path, suffixes, response, elements.read_text if suffixes else read_element)
 
     def _read(
         self, kind: SelectorKind, path: str, suffixes: Suffixes, response: Response, read_element: ReadElement
@@ -103,7 +103,7 @@ class Selector:
         where = f"selector {self.text!r}"
 
         def put(name: str, quoted: bool, before: str, after: str) -> str:
-            text = templates.scalar(name, variables, where)
+            text = templates.look_up_text(name, variables, where)
             if _QUOTES.search(text):
                 raise UnsafeValueError(f"{where}: the variable {{{name}}} holds quotes or backslashes")
             if quoted:
@@ -122,10 +122,10 @@ class Selector:
         """Return the variables that it names; braces in a regular expression name none."""
         parts = split_selector(self.text)
         paths = [parts.path, *(path for suffix, path in parts.suffixes if not suffix.is_last)]
-        return [name for path in paths for name in templates.variable_names(path)]
+        return [name for path in paths for name in templates.find_variables(path)]
 
     def value(
-        self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.as_text
+        self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
     ) -> JsonValue:
         """Give the value found: one as it is, several as a list, none as None."""
         found = self.find(response, variables, read_element)
@@ -149,7 +149,7 @@ class Selector:
         if not nested:
             return kind.is_empty(path, response)
         *before, (last, last_path) = nested
-        values = self._read(kind, path, tuple(before), response, elements.as_text)
+        values = self._read(kind, path, tuple(before), response, elements.read_text)
         return any(last.is_empty(last_path, value, response.max_values) for value in values)
 
     def item_path(self, variables: templates.Variables) -> ItemPath | None:
@@ -175,7 +175,7 @@ class Selector:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class SelectorChain:
     """
     A selector or several of which the first that finds something counts.
 
@@ -185,7 +185,7 @@ class Selection:
     selectors: tuple[Selector, ...]
 
     @classmethod
-    def parse(cls, given: Any, where: str) -> Selection:
+    def parse(cls, given: Any, where: str) -> SelectorChain:
         """
         Read a selector or a list of selectors.
 
@@ -197,7 +197,7 @@ class Selection:
         return cls(tuple(Selector.parse(text, where) for text in texts))
 
     @classmethod
-    def parse_optional(cls, given: Any, where: str) -> Selection | None:
+    def parse_optional(cls, given: Any, where: str) -> SelectorChain | None:
         """Read a selector or a list of selectors, or nothing at all."""
         return None if given is None else cls.parse(given, where)
 
@@ -215,7 +215,7 @@ class Selection:
         return any(selector.reads_headers for selector in self.selectors)
 
     def find(
-        self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.as_text
+        self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
     ) -> tuple[Selector, JsonValue] | None:
         """
         Give the first selector that finds something, and what it found (:meth:`Selector.value`).
@@ -245,7 +245,7 @@ class Selection:
         self,
         response: Response,
         variables: templates.Variables,
-        read_element: ReadElement = elements.as_text,
+        read_element: ReadElement = elements.read_text,
         *,
         least: Many = Many.EACH,
     ) -> tuple[Selector, JsonValue] | None:
@@ -274,21 +274,21 @@ class Selection:
         return None if found is None else found[1]
 
 
-def selectors_in(value: Any) -> Iterator[Selector]:
+def walk_selectors(value: Any) -> Iterator[Selector]:
     """Walk all selectors of a plan or of a part of one."""
     if isinstance(value, Selector):
         yield value
     elif isinstance(value, Mapping):
-        yield from selectors_in(tuple(value.values()))
+        yield from walk_selectors(tuple(value.values()))
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from selectors_in(item)
+            yield from walk_selectors(item)
     elif dataclasses.is_dataclass(value):
-        yield from selectors_in([getattr(value, each.name) for each in dataclasses.fields(value)])
+        yield from walk_selectors([getattr(value, each.name) for each in dataclasses.fields(value)])
 
 
 def capture(
-    selections: Mapping[str, Selection], response: Response, variables: templates.Variables
+    selections: Mapping[str, SelectorChain], response: Response, variables: templates.Variables
 ) -> dict[str, JsonValue]:
     """Give what the selections find, each under its name and under the selector that found it."""
     captured: dict[str, JsonValue] = {}
@@ -299,7 +299,7 @@ def capture(
     return captured
 
 
-def parse_captures(given: Any, where: str) -> dict[str, Selection]:
+def parse_captures(given: Any, where: str) -> dict[str, SelectorChain]:
     """
     Read a mapping of variable names to selectors.
 
@@ -310,11 +310,11 @@ def parse_captures(given: Any, where: str) -> dict[str, Selection]:
     if not isinstance(given, Mapping):
         raise SelectorError(f"{where}: has to map variable names to selectors, not be {type(given).__name__}")
     for name in given:
-        if not isinstance(name, str) or templates.whole_variable(f"{{{name}}}") != name:
+        if not isinstance(name, str) or templates.find_whole_variable(f"{{{name}}}") != name:
             raise SelectorError(f"{where}: {name!r} can't be the name of a variable")
         if name.startswith(templates.CONNECTION):
             raise SelectorError(f"{where}: {name!r} can't be captured, for only the connection sets what begins so")
-    return {name: Selection.parse(selector, f"{where}[{name!r}]") for name, selector in given.items()}
+    return {name: SelectorChain.parse(selector, f"{where}[{name!r}]") for name, selector in given.items()}
 
 
 def _with_samples(syntax: SelectorSyntax, path: str) -> str:

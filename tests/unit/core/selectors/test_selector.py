@@ -12,12 +12,12 @@ from airflow_provider_asyncapi.core.errors import (
     UnsafeValueError,
 )
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
-from airflow_provider_asyncapi.core.selectors.selection import (
-    Selection,
+from airflow_provider_asyncapi.core.selectors.selector import (
     Selector,
+    SelectorChain,
     capture,
     parse_captures,
-    selectors_in,
+    walk_selectors,
 )
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 
@@ -107,7 +107,7 @@ def test_all_selectors_of_a_plan_are_found_with_the_variables_that_they_name():
             "start": [{"endpoint": "/{f}", "error_message": "errors.{g}"}],
         }
     )
-    assert sorted(name for selector in selectors_in(plan) for name in selector.names()) == ["c", "d", "e", "g"]
+    assert sorted(name for selector in walk_selectors(plan) for name in selector.names()) == ["c", "d", "e", "g"]
 
 
 def test_a_selector_reads_xml_and_json_inside_of_it():
@@ -241,11 +241,11 @@ def test_half_a_character_inside_a_string_does_no_harm():
 )
 def test_status_code_and_headers_are_there_without_the_body(selector, needed):
     assert Selector.parse(selector, "").needs_body is needed
-    assert Selection.parse(["status_code", selector], "").needs_body is needed
+    assert SelectorChain.parse(["status_code", selector], "").needs_body is needed
 
 
 def test_the_first_of_several_selectors_that_finds_something_counts():
-    selection = Selection.parse(["nothing", "null", "header:Location", "id"], "identifier")
+    selection = SelectorChain.parse(["nothing", "null", "header:Location", "id"], "identifier")
     selector, found = selection.find(ANSWER, {})
     assert (selector.text, found) == ("header:Location", "/jobs/7")
     assert selection.value(ANSWER, {}) == "/jobs/7"
@@ -253,29 +253,29 @@ def test_the_first_of_several_selectors_that_finds_something_counts():
 
 
 def test_a_selection_that_finds_nothing_gives_nothing():
-    selection = Selection.parse(("nothing", "null"), "identifier")
+    selection = SelectorChain.parse(("nothing", "null"), "identifier")
     assert selection.find(ANSWER, {}) is None
     assert selection.value(ANSWER, {}) is None
 
 
 def test_an_unreadable_body_matters_only_where_nothing_else_finds_something():
     html = Response(201, Headers([("Location", "/7")]), b"<html>")
-    assert Selection.parse(["id", "header:Location"], "").value(html, {}) == "/7"
+    assert SelectorChain.parse(["id", "header:Location"], "").value(html, {}) == "/7"
     with pytest.raises(ContentError, match="HTML page"):
-        Selection.parse(["id", "xpath://a", "header:X-None"], "").find(html, {})
+        SelectorChain.parse(["id", "xpath://a", "header:X-None"], "").find(html, {})
 
 
 @pytest.mark.parametrize("given_", [[], None, ()])
 def test_at_least_one_selector_is_needed(given_):
     with pytest.raises(SelectorError, match="identifier: at least one selector is needed"):
-        Selection.parse(given_, "identifier")
+        SelectorChain.parse(given_, "identifier")
 
 
 def test_an_optional_selection_may_be_missing_but_not_malformed():
-    assert Selection.parse_optional(None, "x") is None
-    assert Selection.parse_optional("id", "x") == Selection.parse("id", "x")
+    assert SelectorChain.parse_optional(None, "x") is None
+    assert SelectorChain.parse_optional("id", "x") == SelectorChain.parse("id", "x")
     with pytest.raises(SelectorError):
-        Selection.parse_optional("", "x")
+        SelectorChain.parse_optional("", "x")
 
 
 def test_captures_are_known_by_name_and_by_the_selector_that_found_them():
