@@ -76,7 +76,7 @@ class AsyncApiError(Exception):
 
 
 class ConfigurationError(AsyncApiError, ValueError):
-    """A parameter, a profile or a connection says something that can't be meant."""
+    """An invalid parameter, profile or connection."""
 
 
 class SelectorError(ConfigurationError):
@@ -136,11 +136,11 @@ class ResponseError(AsyncApiError):
 
 
 class ContentError(ResponseError):
-    """The body isn't what was promised: HTML, empty or broken where JSON or XML was expected."""
+    """The body isn't what was promised: HTML, empty or broken instead of JSON or XML."""
 
 
 class RefusedContentError(ContentError):
-    """The body isn't read, for that is dangerous: XML with entities, or larger than allowed."""
+    """The body isn't read, because that is dangerous: XML with entities, or larger than allowed."""
 
 
 class BodyTooLargeError(RefusedContentError):

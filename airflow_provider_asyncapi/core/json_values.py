@@ -26,13 +26,13 @@ _XML_ESCAPES_WITH_QUOTES = _XML_ESCAPES | str.maketrans({'"': "&quot;", "'": "&a
 
 
 def is_scalar(value: Any) -> bool:
-    """Tell whether a value is a string, a number or a boolean, as a status or an identifier in JSON is."""
+    """Return whether a value is a string, a number or a boolean, as a status or an identifier in JSON is."""
     return isinstance(value, str | int | float)
 
 
 def to_comparable(value: JsonValue, *, ignore_case: bool = False) -> str:
     """
-    Give the form in which values compare: ``200`` equals ``"200"``, ``True`` equals ``"true"``.
+    Return the form in which values compare: ``200`` equals ``"200"``, ``True`` equals ``"true"``.
 
     Containers compare by their JSON text with sorted keys.
     """
@@ -43,7 +43,7 @@ def to_comparable(value: JsonValue, *, ignore_case: bool = False) -> str:
 
 
 def as_list(value: JsonValue) -> list[JsonValue]:
-    """Give a list of a value that may be one, several or none (``None``)."""
+    """Return a list of a value that may be one, several or none (``None``)."""
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
@@ -119,7 +119,7 @@ def escape_xml(text: str, *, quotes: bool = True) -> str:
 
 
 def freeze(value: Any) -> bytes | None:
-    """Give plain data as bytes, the same for equal data; None for what isn't plain, such as a date."""
+    """Return plain data as bytes, the same for equal data; None for what isn't plain, such as a date."""
     try:
         return marshal.dumps(value, _MARSHAL_VERSION)
     except ValueError:
@@ -127,5 +127,5 @@ def freeze(value: Any) -> bytes | None:
 
 
 def thaw(plain: bytes) -> Any:
-    """Give what :func:`freeze` was given."""
+    """Return what :func:`freeze` was given."""
     return marshal.loads(plain)  # noqa: S302 - our own bytes

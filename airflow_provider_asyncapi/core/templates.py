@@ -37,7 +37,7 @@ _REFERENCE = re.compile(r"https?:[/\\]|/", re.IGNORECASE)
 
 
 def find_variables(template: str) -> list[str]:
-    """Give the names of all variables in a template, in order."""
+    """Return the names of all variables in a template, in order."""
     return [match[1] for match in _VARIABLE.finditer(template)]
 
 
@@ -54,7 +54,7 @@ def walk_strings(value: JsonValue) -> Iterator[str]:
 
 
 def find_whole_variable(template: str) -> str | None:
-    """Give the name of the variable that the template consists of, if it is one variable and nothing else."""
+    """Return the name of the variable that the template consists of, if it is one variable and nothing else."""
     match = _VARIABLE.fullmatch(template)
     return match[1] if match else None
 
@@ -204,7 +204,7 @@ def render_url(template: str, variables: Variables, base_url: str, *, reference_
     :param reference_base: the URL against which references from the API are resolved; ``base_url`` where not given.
     :raises UnknownVariableError: on a name that isn't known.
     :raises UnsafeValueError: on a value that would change the path's segments (``.``, ``..``), or has line breaks.
-    :raises ConfigurationError: where no http or https URL comes out.
+    :raises ConfigurationError: if no http or https URL comes out.
     """
     where = f"endpoint {template!r}"
     template = template.strip()

@@ -30,7 +30,7 @@ def read_text(element: etree._Element) -> str | None:
 
 def read_object(element: etree._Element) -> JsonValue:
     """
-    Give an element as a row: an object of its attributes and children, or its text where it has neither.
+    Return an element as a row: an object of its attributes and children, or its text where it has neither.
 
     Names are those of the document, with its prefixes, an attribute's with ``@``. Children of the same name make a
     list. What is declared as nil is null.
@@ -81,7 +81,7 @@ def _is_nil(element: etree._Element) -> bool:
 
 
 def read_markup(element: etree._Element) -> str:
-    """Give an element as a document of its own, with the namespaces that it uses."""
+    """Return an element as a document of its own, with the namespaces that it uses."""
     from lxml import etree
 
     return etree.tostring(element, encoding="unicode", with_tail=False)

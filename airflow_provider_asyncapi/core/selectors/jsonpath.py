@@ -100,7 +100,7 @@ def check(path: str) -> None:
 
 def find(path: str, document: JsonValue, max_values: int | None = None) -> list[JsonValue]:
     """
-    Give all values that the path finds; in a document that it doesn't fit (an index of a number) it finds none.
+    Return all values that the path finds; in a document that it doesn't fit (an index of a number) it finds none.
 
     :param max_values: how many values the document may hold if all of them have to be searched; None for any number.
     :raises ContentError: if it holds more, or is nested so deeply that finding them would take for ever.
@@ -119,7 +119,7 @@ def find(path: str, document: JsonValue, max_values: int | None = None) -> list[
 
 
 def _follow(steps: Steps, value: JsonValue) -> list[JsonValue]:
-    """Give the value that names and indexes lead to, or none."""
+    """Return the value that names and indexes lead to, or none."""
     for step in steps:
         if isinstance(step, str):
             if not isinstance(value, dict) or step not in value:
@@ -131,7 +131,7 @@ def _follow(steps: Steps, value: JsonValue) -> list[JsonValue]:
 
 
 def _searched(path: str, document: JsonValue, max_values: int | None) -> list[JsonValue]:
-    """Give all values that jsonpath-ng finds."""
+    """Return all values that jsonpath-ng finds."""
     compiled = _compiled(path)
     descents = path.count("..")
     if max_values is not None:
@@ -336,7 +336,7 @@ class ItemPath:
     is_filter: bool = False
 
     def select(self, item: JsonValue) -> list[JsonValue]:
-        """Give what the path finds in one item of the array; null counts as nothing."""
+        """Return what the path finds in one item of the array; null counts as nothing."""
         found = [item] if self.rest is None else [match.value for match in self.rest.find([item])]
         return [value for value in found if value is not None]
 

@@ -57,12 +57,12 @@ class Selector:
         self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
     ) -> list[JsonValue]:
         """
-        Give all values found; null counts as nothing.
+        Return all values found; null counts as nothing.
 
         :param read_element: makes a value of an element of XML; where the selector reads on in it, it is its text.
-        :raises ContentError: where the body isn't JSON or XML as the selector expects.
-        :raises UnknownVariableError: where the selector names a variable that isn't known.
-        :raises UnsafeValueError: where a variable's value would change what the selector means.
+        :raises ContentError: if the body isn't JSON or XML as the selector expects.
+        :raises UnknownVariableError: if the selector names a variable that isn't known.
+        :raises UnsafeValueError: if a variable's value would change what the selector means.
         """
         kind, path, suffixes = self._rendered_parts(variables)
         return self._read(kind, path, suffixes, response, elements.read_text if suffixes else read_element)
@@ -127,7 +127,7 @@ class Selector:
     def value(
         self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
     ) -> JsonValue:
-        """Give the value found: one as it is, several as a list, none as None."""
+        """Return the value found: one as it is, several as a list, none as None."""
         found = self.find(response, variables, read_element)
         return found[0] if len(found) == 1 else found or None
 
@@ -218,12 +218,12 @@ class SelectorChain:
         self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
     ) -> tuple[Selector, JsonValue] | None:
         """
-        Give the first selector that finds something, and what it found (:meth:`Selector.value`).
+        Return the first selector that finds something, and what it found (:meth:`Selector.value`).
 
         An empty text is returned only if no other selector finds anything.
 
         :param read_element: makes a value of an element of XML.
-        :raises ContentError: where the body can't be read and none of the others found anything.
+        :raises ContentError: if the body can't be read and none of the others found anything.
         """
         unreadable: ContentError | None = None
         blank: tuple[Selector, JsonValue] | None = None
@@ -269,7 +269,7 @@ class SelectorChain:
         return None
 
     def value(self, response: Response, variables: templates.Variables) -> JsonValue:
-        """Give the value of the first selector that finds something, None where none does."""
+        """Return the value of the first selector that finds something, None if none does."""
         found = self.find(response, variables)
         return None if found is None else found[1]
 
@@ -290,7 +290,7 @@ def walk_selectors(value: Any) -> Iterator[Selector]:
 def capture(
     selections: Mapping[str, SelectorChain], response: Response, variables: templates.Variables
 ) -> dict[str, JsonValue]:
-    """Give what the selections find, each under its name and under the selector that found it."""
+    """Return what the selections find, each under its name and under the selector that found it."""
     captured: dict[str, JsonValue] = {}
     for name, selection in selections.items():
         if found := selection.collect(response, variables):

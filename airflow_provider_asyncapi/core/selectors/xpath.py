@@ -40,14 +40,14 @@ def find(
     path: str, root: etree._Element, read: ReadElement = read_text, max_values: int | None = None
 ) -> list[JsonValue]:
     """
-    Give all values that the path finds: strings of nodes, or the string, number or boolean of a function.
+    Return all values that the path finds: strings of nodes, or the string, number or boolean of a function.
 
     A prefix that the document doesn't declare finds nothing.
 
     :param read: makes a value of an element.
     :param max_values: how many values a selector may search in JSON, which bounds the work here too; None for no bound.
     :raises ContentError: if the document makes too much work.
-    :raises SelectorError: where the path can't be applied.
+    :raises SelectorError: if the path can't be applied.
     """
     needed = _prefixes(path)
     namespaces = _declared_namespaces(root, needed)
@@ -133,7 +133,7 @@ def _declared_namespaces(root: etree._Element, prefixes: set[str]) -> dict[str, 
 
 
 def _prefixes(path: str) -> set[str]:
-    """Give the prefixes that a path uses; colons in its string literals don't make one."""
+    """Return the prefixes that a path uses; colons in its string literals don't make one."""
     without_strings = re.sub(r"'[^']*'|\"[^\"]*\"", "''", path)
     return set(_PREFIX.findall(without_strings)) - {"xml"}
 

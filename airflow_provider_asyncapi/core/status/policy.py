@@ -54,7 +54,7 @@ class StatusPolicy:
     How the answers of one API are to be read.
 
     :param rules: asked first, in order.
-    :param key: where the status is; None where rules alone decide.
+    :param key: where the status is; None if rules alone decide.
     :param meanings: comparable status value → outcome.
     :param closed: whether a status that isn't among the meanings is a failure (``running_value`` was given).
     :param ignore_case: compare strings without regard to case.
@@ -115,9 +115,9 @@ class StatusPolicy:
 
     def judge(self, response: Response, variables: Variables) -> Verdict:
         """
-        Say what an answer means.
+        Return what an answer means.
 
-        :raises ContentError: where the body can't be read.
+        :raises ContentError: if the body can't be read.
         """
         rule = rules.find_match(self.rules, response, variables)
         is_error = response.status >= 400  # noqa: PLR2004 - the errors

@@ -48,7 +48,7 @@ class Progress:
         return cls({name: SelectorChain.parse(value, f"progress[{name!r}]") for name, value in given.items()})
 
     def fraction(self, response: Response, variables: Variables) -> float | None:
-        """Give the progress from 0 to 1; None where the answer doesn't tell."""
+        """Return the progress from 0 to 1; None if the answer doesn't hold it."""
         try:
             values = {name: selection.value(response, variables) for name, selection in self.parts.items()}
         except ContentError:

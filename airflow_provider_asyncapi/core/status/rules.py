@@ -93,15 +93,15 @@ class Condition:
         return not (self.operator.tests_all_at_once and self.passes(None))
 
     def values(self, response: Response, variables: Variables) -> list[JsonValue]:
-        """Give the values to test: what the selector finds, a list taken apart."""
+        """Return the values to test: what the selector finds, a list taken apart."""
         return as_list(self.selection.value(response, variables))
 
     def passes(self, value: JsonValue) -> bool:
-        """Tell whether one value passes."""
+        """Return whether one value passes."""
         return self.operator.passes(value, self.operand, self.ignore_case)
 
     def holds(self, response: Response, variables: Variables) -> bool:
-        """Tell whether the response passes."""
+        """Return whether the response passes."""
         if self.operator.tests_all_at_once:
             return self.passes(self.selection.value(response, variables))
         values = self.values(response, variables)
@@ -199,9 +199,9 @@ def parse_rules(given: Any, where: str = "rules", *, ignore_case: bool = False) 
 
 def find_match(rules: tuple[Rule, ...], response: Response, variables: Variables) -> Rule | None:
     """
-    Give the first rule that matches.
+    Return the first rule that matches.
 
-    :raises ContentError: where a rule needs the body and that can't be read, unless the body is empty (a 202 may well
+    :raises ContentError: if a rule needs the body and that can't be read, unless the body is empty (a 202 may well
         be) and a later rule matches without it.
     """
     unreadable: ContentError | None = None
