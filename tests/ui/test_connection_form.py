@@ -5,15 +5,18 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, expect
 
+from airflow_provider_asyncapi.get_provider_info import get_provider_info
 from tests.ui.conftest import PAGE, Jobs, OpenAs, row
 from tests.unit.fake_airflow import reply
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 
 
-def field(form: Locator, help_begins: str) -> Locator:
+def field(form: Locator, name: str) -> Locator:
     """Find an extra field; Airflow ties its label to nothing, so it is found by its help."""
-    return form.get_by_role("group").filter(has_text=help_begins).get_by_role("textbox")
+    (connection_type,) = get_provider_info()["connection-types"]
+    described = connection_type["conn-fields"][name]
+    return form.get_by_role("group").filter(has_text=described["description"]).get_by_role("textbox")
 
 
 def test_a_connection_is_made_tested_and_used(jobs: Jobs, open_as: OpenAs) -> None:
@@ -30,7 +33,7 @@ def test_a_connection_is_made_tested_and_used(jobs: Jobs, open_as: OpenAs) -> No
     form.get_by_role("button", name="Extra Fields", exact=True).click()
     form.get_by_role("combobox", name="Authentication", exact=True).fill("bearer")
     page.get_by_role("option", name="bearer", exact=True).click()
-    field(form, "What the Test button asks for").fill("/me")
+    field(form, "test_endpoint").fill("/me")
     form.get_by_role("button", name="Save").click()
     mine = row(page, "made_here")
     expect(mine).to_contain_text("asyncapi")
