@@ -12,6 +12,8 @@ import os
 import shutil
 import tempfile
 
+from hypothesis import settings
+
 # What a developer's shell may hold, and what would change how a test ends.
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 _CERTIFICATES = {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}
@@ -32,3 +34,7 @@ os.environ.update(
         "TZ": "UTC",
     }
 )
+
+# How long an example takes is up to what else the machine does.
+settings.register_profile("any pace", settings.default, deadline=None)
+settings.load_profile("any pace")
