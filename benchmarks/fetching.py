@@ -85,12 +85,13 @@ os.environ["AIRFLOW_CONN_API"] = json.dumps({"conn_type": "asyncapi", "host": ur
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.results.fetching import Limits, fetch
+from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
 import ijson, jsonpath_ng.ext.filter
 hook = AsyncApiHook("api")
 hook.get_conn()
 def fetched(name, **given):
-    fetch(hook, FetchPlan.parse(given), JobHandle("7"), f"{folder}/{name}", Limits(10**11, 10**5, 200, 10**5))
+    limits = ResultLimits(10**11, 10**5, 200, 10**5)
+    fetch(hook, FetchTask(FetchPlan.parse(given), JobHandle("7"), f"{folder}/{name}", limits))
 """
 _REQUESTS = "import hashlib, requests, subprocess\nsession = requests.Session()"
 _STREAMED = """

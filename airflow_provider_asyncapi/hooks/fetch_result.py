@@ -12,12 +12,12 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.calls import check_names, describe
-from airflow_provider_asyncapi.results.fetching import Limits, fetch
+from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.hooks.running import FlowRunner
 
-_LIMITS = tuple(each.name for each in dataclasses.fields(Limits))
+_LIMITS = tuple(each.name for each in dataclasses.fields(ResultLimits))
 
 
 def known_parameters() -> set[str]:
@@ -35,9 +35,9 @@ def fetch_with(hook: FlowRunner, job: Any, profile: str | None, parameters: Mapp
     try:
         given = check_names("fetch_result", parameters, known_parameters())
         destination = given.pop("destination", None)
-        limits = Limits(**{name: given.pop(name) for name in _LIMITS if name in given})
+        limits = ResultLimits(**{name: given.pop(name) for name in _LIMITS if name in given})
         plan = FetchPlan.parse(describe(hook.api, "fetch", profile, given))
         handle = JobHandle.parse(job)
     except AsyncApiError as error:
         raise to_airflow(error) from error
-    return fetch(hook, plan, handle, destination, limits)
+    return fetch(hook, FetchTask(plan, handle, destination, limits))

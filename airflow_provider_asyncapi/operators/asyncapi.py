@@ -410,24 +410,19 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         """Fetch the result."""
         handle = parse_job(self.job)
         plan = self.build_plan()
-        limits = lazy.Limits(self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack)
+        limits = lazy.ResultLimits(
+            self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack
+        )
         ti = context["ti"]
         name = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index)))
         owner = lazy.Owner(name, is_retry=ti.try_number > 1, secret=partial(lazy.load_secret, context))
         self.push_link(context, handle)
         self.is_fetching = True
         try:
-            result = lazy.fetch(
-                self.hook,
-                plan,
-                handle,
-                self.destination,
-                limits,
-                partial(ti.xcom_push, "return_value"),
-                owner,
-                lazy.find_result(context, plan, handle),
-                is_last_try=ti.try_number > ti.max_tries,
-            )
+            callback = lazy.find_result(context, plan, handle)
+            is_last_try = ti.try_number > ti.max_tries
+            task = lazy.FetchTask(plan, handle, self.destination, limits, owner, callback, is_last_try=is_last_try)
+            result = lazy.fetch(self.hook, task, partial(ti.xcom_push, "return_value"))
         finally:
             self.is_fetching = False
             self.hook.close()

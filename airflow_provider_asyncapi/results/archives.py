@@ -1,4 +1,4 @@
-"""Unpacking: what an archive may do to its destination is nothing but put files into it."""
+"""Unpacking: an archive can do nothing to its destination but add files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from typing import IO, BinaryIO
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
 from airflow_provider_asyncapi.core.http.compression import GZIP_MAGIC, Inflater
 from airflow_provider_asyncapi.core.http.filenames import MemberNames, shown_member
-from airflow_provider_asyncapi.results.destination import Account, DraftFile, Stored
+from airflow_provider_asyncapi.results.destination import ByteBudget, PartialFile, Stored
 
 _CHUNK = 1024 * 1024
 _ENCRYPTED = 0x1
 _AES = 99
-#: The ratio of a small archive says nothing: it is taken for one of so many bytes.
+#: The ratio of a small archive says nothing: it counts as one of this many bytes.
 _SMALL = 1024
 #: What may stand between two members of a tar archive: headers, long names, attributes.
 _LARGEST_HEADERS, _TAR_PIECE = 1024 * 1024, 256 * 1024
@@ -44,22 +44,22 @@ _BROKEN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ArchiveLimits:
     """
-    What an archive may hold.
+    The limits of an archive.
 
-    :param max_bytes: of all members together.
-    :param max_members: how many files there may be.
-    :param max_ratio: how many times larger than the archive they may be.
+    :param max_bytes: bytes of all members together.
+    :param max_members: the number of files.
+    :param max_ratio: bytes of the members for each byte of the archive.
     """
 
     max_bytes: float
     max_members: int
     max_ratio: float
 
-    def account(self, packed: int) -> Account:
-        """Give what counts the members of an archive of so many bytes."""
-        return Account(min(self.max_bytes, max(packed, _SMALL) * self.max_ratio))
+    def budget_for(self, packed: int) -> ByteBudget:
+        """Return the budget for the members of an archive of this size."""
+        return ByteBudget(min(self.max_bytes, max(packed, _SMALL) * self.max_ratio))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Member:
 
     :param shown: its name for messages.
     :param path: its place below the destination.
-    :param size: how many bytes it says that it has.
+    :param size: bytes, as the archive states them.
     :param open: opens it.
     """
 
@@ -85,8 +85,8 @@ class ArchiveReader:
     Reads one kind of archive.
 
     :param accepts: returns whether a file is such an archive.
-    :param members: yields the members of an archive, given its path, how many it may have, and the password. Each is
-        checked before it is yielded.
+    :param members: yields the members of an archive, given its path, the largest number of members, and the password.
+        Each is checked before it is yielded.
     """
 
     accepts: Callable[[Path], bool]
@@ -97,7 +97,11 @@ Unpacked = list[tuple[tuple[str, ...], Stored]]
 
 
 def unpack(
-    archive: Stored, into: Path, limits: Limits, password: bytes | None = None, reader: ArchiveReader | None = None
+    archive: Stored,
+    into: Path,
+    limits: ArchiveLimits,
+    password: bytes | None = None,
+    reader: ArchiveReader | None = None,
 ) -> Unpacked:
     """
     Unpack an archive into a folder.
@@ -108,28 +112,28 @@ def unpack(
     :param reader: the reader of the archive; None to choose one of a zip or a tar archive.
     :return: the path of each member below the destination, and its file.
     :raises ArchiveError: naming the member that is refused or broken.
-    :raises ResultTooLargeError: where there is too much.
+    :raises ResultTooLargeError: if a limit is exceeded.
     """
     reader = reader or (ZIP if is_zip(archive.path) else TAR)
-    account = limits.account(archive.size)
+    budget = limits.budget_for(archive.size)
     unpacked: Unpacked = []
     for member in reader.members(archive.path, limits.max_members, password):
-        draft = DraftFile(into / f"member-{len(unpacked)}.part", account)
+        file = PartialFile(into / f"member-{len(unpacked)}.part", budget)
         try:
-            _extract(member, draft)
+            _extract(member, file)
         finally:
-            draft.close()
-        unpacked.append((member.path, draft.finish()))
+            file.close()
+        unpacked.append((member.path, file.finish()))
     return unpacked
 
 
 def is_zip(path: Path) -> bool:
-    """Tell whether a file is a zip archive."""
+    """Return whether a file is a zip archive."""
     return zipfile.is_zipfile(path)
 
 
 def is_tar(path: Path) -> bool:
-    """Tell whether a file is a tar archive, packed by gzip or not; an empty one is, too."""
+    """Return whether a file is a tar archive, packed by gzip or not; an empty one is, too."""
     try:
         with _unzipped(path) as file, tarfile.open(fileobj=_Bounded(file), mode="r|"):
             return True
@@ -137,16 +141,16 @@ def is_tar(path: Path) -> bool:
         return False
 
 
-class GunzippingDraft(DraftFile):
+class GunzippingPartialFile(PartialFile):
     """
-    A file of which gzip is undone while it is written; one that isn't gzip is kept as it is.
+    A file that is decompressed while it is written, if it is a gzip file.
 
-    :param path: where it is written.
-    :param limits: what it may unpack to.
+    :param path: its path.
+    :param limits: the limits of what it unpacks to.
     """
 
-    def __init__(self, path: Path, account: Account, limits: Limits) -> None:
-        super().__init__(path, account)
+    def __init__(self, path: Path, budget: ByteBudget, limits: ArchiveLimits) -> None:
+        super().__init__(path, budget)
         self._limits = limits
         self._begin()
 
@@ -155,19 +159,19 @@ class GunzippingDraft(DraftFile):
         self._inflater: Inflater | None = None
 
     def expect(self, size: int | None) -> None:
-        """Know nothing of the size before it is unpacked."""
+        """Ignore the size: it is that of the packed file."""
 
     def restart(self) -> None:
-        """Forget what was written: the transfer begins again."""
+        """Truncate the file: the transfer begins again."""
         super().restart()
         self._begin()
 
     def write(self, chunk: bytes) -> None:
         """
-        Take the next packed bytes.
+        Write the next packed bytes.
 
-        :raises ArchiveError: where they are broken.
-        :raises ResultTooLargeError: where they unpack to too much.
+        :raises ArchiveError: if they are broken.
+        :raises ResultTooLargeError: if they unpack to more than the limits.
         """
         if self._inflater is None and not self._is_other:
             self._first += chunk
@@ -190,9 +194,9 @@ class GunzippingDraft(DraftFile):
 
     def finish(self) -> Stored:
         """
-        Close the file, and give what it has become.
+        Close the file, and return it as a complete one.
 
-        :raises ArchiveError: where it ends too early.
+        :raises ArchiveError: if it ends too early.
         """
         if self._inflater is not None and self._inflater.is_open:
             raise ArchiveError("the gzip file is broken: it ends too early; nothing was kept")
@@ -200,7 +204,7 @@ class GunzippingDraft(DraftFile):
         return super().finish()
 
 
-def _extract(member: Member, draft: DraftFile) -> None:
+def _extract(member: Member, file: PartialFile) -> None:
     with _reading(member.shown):
         source = member.open()
     with source:
@@ -210,12 +214,12 @@ def _extract(member: Member, draft: DraftFile) -> None:
             if not chunk:
                 break
             try:
-                draft.write(chunk)
+                file.write(chunk)
             except ResultTooLargeError as error:
                 raise ResultTooLargeError(f"{error} (at {member.shown})") from None
-    if draft.size != member.size:
+    if file.size != member.size:
         raise ArchiveError(
-            f"{member.shown} is broken: it has {draft.size} bytes and says {member.size}; nothing was kept"
+            f"{member.shown} is broken: it has {file.size} bytes and says {member.size}; nothing was kept"
         )
 
 
@@ -339,7 +343,7 @@ def _check_directory(path: Path, max_members: int) -> None:
 
 class _Bounded(io.RawIOBase):
     """
-    The bytes of a tar archive, of which only so many are given for headers: tarfile reads those into memory.
+    The bytes of a tar archive, of which headers get a limited number: tarfile reads headers into memory.
 
     :param source: the archive.
     """
@@ -348,12 +352,12 @@ class _Bounded(io.RawIOBase):
         self._source = source
         self._left: int | None = _LARGEST_HEADERS
 
-    def headers_come(self) -> None:
-        """Take notice that headers come next."""
+    def begin_headers(self) -> None:
+        """Limit the bytes that are read from here on: they are headers."""
         self._left = _LARGEST_HEADERS
 
-    def content_comes(self) -> None:
-        """Take notice that a member's content comes next, which isn't read into memory."""
+    def begin_content(self) -> None:
+        """Lift the limit: a member's content comes next, which isn't read into memory."""
         self._left = None
 
     def read(self, size: int = -1, /) -> bytes:
@@ -371,7 +375,7 @@ def _unzipped(path: Path) -> BinaryIO | gzip.GzipFile:
 
 
 def _tar_members(path: Path, max_members: int, _password: bytes | None) -> Iterator[Member]:
-    """Give the members as they come, each checked before it is unpacked: a tar archive has no directory."""
+    """Yield the members in their order, each checked before it is unpacked: a tar archive has no directory."""
     names, count, folders = MemberNames(max_members), 0, 0
     with _unzipped(path) as source:
         bounded = _Bounded(source)
@@ -379,7 +383,7 @@ def _tar_members(path: Path, max_members: int, _password: bytes | None) -> Itera
             opened = tarfile.open(fileobj=bounded, mode="r|", bufsize=_TAR_PIECE)  # noqa: SIM115 - closed below
         with opened:
             while True:
-                bounded.headers_come()
+                bounded.begin_headers()
                 with _reading("the archive"):
                     member = opened.next()
                 # It would keep all members; nobody comes back to one.
@@ -396,7 +400,7 @@ def _tar_members(path: Path, max_members: int, _password: bytes | None) -> Itera
                     )
                 count += 1
                 _check_count(count, max_members)
-                bounded.content_comes()
+                bounded.begin_content()
                 yield Member(_shown(member.name), names.add(member.name), member.size, _tar_opener(opened, member))
 
 

@@ -1,4 +1,4 @@
-"""Destinations: files are written beside, and put into their places when all are complete."""
+"""Destinations: files are written to a staging folder, and moved in when all are complete."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from pathlib import Path
 from typing import BinaryIO
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooLargeError
-from airflow_provider_asyncapi.core.fetch.progress_meter import Meter
+from airflow_provider_asyncapi.core.fetch.progress_meter import ProgressMeter
 from airflow_provider_asyncapi.core.http.filenames import OWN_NAMES
 from airflow_provider_asyncapi.core.json_values import make_displayable
-from airflow_provider_asyncapi.results.storage import FORMER, place_of
+from airflow_provider_asyncapi.results.storage import BACKUP_SUFFIX, open_storage
 from airflow_provider_asyncapi.results.undo import Pair, UndoRecord, UnverifiedRecordError
 
 log = logging.getLogger(__name__)
-#: What is read into memory: a document that has no rows, or a member of an archive that says what failed.
+#: Bytes of the largest file that is read into memory: a document without rows, or a member with failed records.
 LARGEST_WHOLE = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     """
-    One complete file, not yet where it belongs.
+    One complete file in the staging folder.
 
     :param path: where it is.
     :param size: in bytes.
-    :param sha256: its digest, hexadecimal; empty where nobody asked for one.
+    :param sha256: its digest, hexadecimal; empty if none was computed.
     """
 
     path: Path
@@ -42,11 +42,11 @@ class Stored:
 
     def read(self, what: str, instead: str) -> bytes:
         """
-        Give all of its bytes.
+        Return all of its bytes.
 
-        :param what: it is, and which parameter wants to read it, for the message.
-        :param instead: what to do where it is too large.
-        :raises ResultTooLargeError: where it is.
+        :param what: the parameter that needs the content, and a name for the file, for the message.
+        :param instead: the advice if the file is too large.
+        :raises ResultTooLargeError: if the file is too large.
         """
         if self.size > LARGEST_WHOLE:
             raise ResultTooLargeError(
@@ -55,15 +55,15 @@ class Stored:
         return self.path.read_bytes()
 
 
-class Account:
+class ByteBudget:
     """
-    What the files of a result have taken together.
+    Limits the bytes of all files of a result together.
 
-    :param limit: how many bytes are too many.
-    :param meter: tells people how far it is.
+    :param limit: the largest number of bytes.
+    :param meter: makes the log lines of the progress.
     """
 
-    def __init__(self, limit: float, meter: Meter | None = None) -> None:
+    def __init__(self, limit: float, meter: ProgressMeter | None = None) -> None:
         self._limit = limit
         self._meter = meter
         self._lock = threading.Lock()
@@ -72,11 +72,11 @@ class Account:
 
     def expect(self, size: int | None, former: int) -> None:
         """
-        Take notice of a file that is to come.
+        Announce the size of a file.
 
-        :param size: in bytes, if that is known.
-        :param former: what was expected of it before.
-        :raises ResultTooLargeError: where it will be too large.
+        :param size: bytes of the file; None if unknown.
+        :param former: the size that was announced before.
+        :raises ResultTooLargeError: if the files will exceed the limit.
         """
         with self._lock:
             self._is_known = self._is_known and size is not None
@@ -85,9 +85,9 @@ class Account:
 
     def take(self, size: int) -> None:
         """
-        Count bytes; a negative number gives some back.
+        Count bytes; a negative number returns some to the budget.
 
-        :raises ResultTooLargeError: where there are too many.
+        :raises ResultTooLargeError: if the limit is exceeded.
         """
         with self._lock:
             self._taken += size
@@ -104,18 +104,18 @@ class Account:
             )
 
 
-class DraftFile:
+class PartialFile:
     """
-    A file that is being written: a :class:`~.downloads.Draft` that counts and digests.
+    A file that is being written to the staging folder: a :class:`~.downloads.DownloadTarget`.
 
-    :param path: where it is written.
-    :param account: whose bytes it takes.
-    :param digest: whether anybody wants to know its digest.
+    :param path: its path.
+    :param budget: counts its bytes.
+    :param digest: whether to compute its SHA-256.
     """
 
-    def __init__(self, path: Path, account: Account, *, digest: bool = True) -> None:
+    def __init__(self, path: Path, budget: ByteBudget, *, digest: bool = True) -> None:
         self._path = path
-        self._account = account
+        self._budget = budget
         self._file: BinaryIO = path.open("wb")
         self._digest = hashlib.sha256() if digest else None
         self._expected = 0
@@ -123,42 +123,42 @@ class DraftFile:
 
     def expect(self, size: int | None) -> None:
         """
-        Take notice of how large the file will be.
+        Announce the size of the file.
 
-        :raises ResultTooLargeError: where that is too much.
+        :raises ResultTooLargeError: if it exceeds the budget.
         """
-        self._account.expect(size, self._expected)
+        self._budget.expect(size, self._expected)
         self._expected = size or 0
 
     def write(self, chunk: bytes) -> None:
         """
-        Take the next bytes.
+        Write the next bytes.
 
-        :raises ResultTooLargeError: where there are too many.
+        :raises ResultTooLargeError: if they exceed the budget.
         """
         self.size += len(chunk)
-        self._account.take(len(chunk))
+        self._budget.take(len(chunk))
         self._file.write(chunk)
         if self._digest is not None:
             self._digest.update(chunk)
 
     def restart(self) -> None:
-        """Forget what was written: the transfer begins again."""
+        """Truncate the file: the transfer begins again."""
         self._file.seek(0)
         self._file.truncate()
         if self._digest is not None:
             self._digest = hashlib.sha256()
-        self._account.take(-self.size)
+        self._budget.take(-self.size)
         self.size = 0
 
     def finish(self) -> Stored:
-        """Close the file, and give what it has become."""
+        """Close the file, and return it as a complete one."""
         self._file.close()
         return Stored(self._path, self.size, self._digest.hexdigest() if self._digest is not None else "")
 
     def close(self) -> None:
         """Close the file, complete or not."""
-        # What is still buffered may not fit on the disk; it isn't wanted any more.
+        # The buffer may not fit on the disk; it isn't needed any more.
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -168,9 +168,9 @@ class Owner:
     """
     The task that writes to a destination.
 
-    :param name: the same for all tries of a task, so that one finds what another has left.
+    :param name: a name that is the same for all tries of a task, so that one finds the files of another.
     :param is_retry: whether there was a try before this one.
-    :param secret: returns what signs the record that undoes a commit, the same for all tries; None if Airflow has
+    :param secret: returns the key that signs the record of a commit, the same for all tries; None if Airflow has
         none, and then no try undoes what another has left.
     """
 
@@ -181,25 +181,26 @@ class Owner:
 
 class Destination:
     """
-    Where a result goes. Nothing is there before :meth:`commit`, and nothing is left of what wasn't committed.
+    The destination of a result. No file appears before :meth:`commit`, and none stays that wasn't committed.
 
-    A folder gets many files, one after the other. While it does, a record lies beside them, of what was new and where
-    the former files are: it undoes a commit that fails, and one of an earlier try that was killed or lost its result.
+    Files are moved into a folder one after the other. Meanwhile a record beside them names the new files and the
+    backups of replaced ones: it undoes a commit that fails, and one of an earlier try that was killed or lost its
+    result.
 
     :param target: a path or URL that ``ObjectStoragePath`` takes; with a slash at its end a folder.
-    :param owner: the task, whose next try finds what this one has left; None for nobody.
+    :param owner: the task, whose next try cleans up after this one; None for no task.
     :raises ConfigurationError: on a target that can't be one.
     """
 
     def __init__(self, target: str, owner: Owner | None = None) -> None:
         self.target = target
         self._owner = owner or Owner(uuid.uuid4().hex)
-        self._place, self._name = place_of(target)
+        self._storage, self._name = open_storage(target)
         key = hashlib.sha256(self._owner.name.encode()).hexdigest()[:16]
         self._prefix = f"{OWN_NAMES}{key}"
-        self._aside = f"{self._prefix}-{uuid.uuid4().hex[:8]}.part"
-        self._drafts: list[DraftFile] = []
-        # Drafts are begun by several threads, and cached_property has no lock from Python 3.12 on.
+        self._staging_name = f"{self._prefix}-{uuid.uuid4().hex[:8]}.part"
+        self._files: list[PartialFile] = []
+        # Several threads open files, and cached_property has no lock from Python 3.12 on.
         self._staging: Path | None = None
         self._staging_lock = threading.Lock()
         self._numbers = itertools.count()
@@ -213,10 +214,10 @@ class Destination:
 
     @property
     def staging(self) -> Path:
-        """The folder for what isn't complete; the first who asks has it made."""
+        """The folder for incomplete files; created at the first access."""
         with self._staging_lock:
             if self._staging is None:
-                self._staging = self._place.staging(self._aside)
+                self._staging = self._storage.make_staging_folder(self._staging_name)
             return self._staging
 
     @property
@@ -225,45 +226,47 @@ class Destination:
 
     def undo_earlier(self) -> None:
         """
-        Remove what an earlier try of the same task has left.
+        Undo the commit that an earlier try of the same task has left.
 
-        :raises OSError: if it can't be undone; its record stays, for the next try to undo it.
+        :raises OSError: if it can't be undone; its record stays for the next try.
         """
         earlier = self._read_record()
         if earlier is None:
-            # Only a person can tell what the record needs: what lies aside may be the only copies of former files.
+            # Only a person can decide: the backups may be the only copies of former files.
             return
         if earlier:
             log.warning("An earlier try of this task has left files at %s; they are removed", self.target)
             self._committed = earlier
-            self._place.abort_uploads({name for pair in self._committed for name in pair if name})
+            self._storage.abort_uploads({name for pair in self._committed for name in pair if name})
             if not self._undo(self._committed):
                 raise OSError(
                     f"destination: what an earlier try of this task has left at {self.target} couldn't be undone, as"
                     " the log says; mend that, and run the task again: its next try undoes the rest"
                 )
-            self.settle()
+            self.finalize()
         elif self._owner.is_retry and not self.is_folder:
-            # One file needs no record: the store has one of uploads that were begun.
-            self._place.abort_uploads({self._name})
-        self._place.sweep(f"{self._prefix}-")
+            # One file needs no record: the store lists unfinished uploads.
+            self._storage.abort_uploads({self._name})
+        self._storage.remove_stale_folders(f"{self._prefix}-")
 
-    def draft(self, account: Account, make: Callable[[Path, Account], DraftFile] = DraftFile) -> DraftFile:
+    def open_file(
+        self, budget: ByteBudget, make: Callable[[Path, ByteBudget], PartialFile] = PartialFile
+    ) -> PartialFile:
         """
-        Give one more file to write; it may also be one that isn't committed.
+        Open a new file in the staging folder; it needn't be committed.
 
-        :param account: counts its bytes.
-        :param make: makes it.
+        :param budget: counts its bytes.
+        :param make: creates it from its path and the budget.
         """
-        draft = make(self.staging / f"{next(self._numbers)}.part", account)
-        self._drafts.append(draft)
-        return draft
+        file = make(self.staging / f"{next(self._numbers)}.part", budget)
+        self._files.append(file)
+        return file
 
-    def check_room(self, count: int) -> None:
+    def check_file_count(self, count: int) -> None:
         """
-        Check that there is room for so many files.
+        Check that the destination can hold this number of files.
 
-        :raises ConfigurationError: where several files should become one.
+        :raises ConfigurationError: if there are several, and the destination is one file.
         """
         if count > 1 and not self.is_folder:
             raise ConfigurationError(
@@ -272,53 +275,55 @@ class Destination:
 
     def commit(self, files: Sequence[tuple[tuple[str, ...], Stored]]) -> list[str]:
         """
-        Put complete files in their places: all of them, or none.
+        Move complete files to the destination: all of them, or none.
 
-        :param files: (path below a destination that is a folder, file) pairs; the path doesn't count for one that is a
-            file.
-        :return: where each is now.
+        :param files: (path below the destination, file) pairs; the path is ignored if the destination is a file.
+        :return: the path or URL of each.
         """
-        self.check_room(len(files))
+        self.check_file_count(len(files))
         names = ["/".join(path) if self.is_folder else self._name for path, _ in files]
-        puts = [(stored.path, name) for name, (_, stored) in zip(names, files, strict=True)]
-        present = self._place.present(names)
+        moves = [(stored.path, name) for name, (_, stored) in zip(names, files, strict=True)]
+        existing = self._storage.find_existing(names)
         if self.is_folder and names:
-            formers = [f"{self._aside}/{number}{FORMER}" if there else None for number, there in enumerate(present)]
+            formers = [
+                f"{self._staging_name}/{number}{BACKUP_SUFFIX}" if there else None
+                for number, there in enumerate(existing)
+            ]
             self._committed = list(zip(names, formers, strict=True))
             try:
                 self._keep_unverified_record()
-                self._place.write(self._record, self._undo_record.dump(self._committed))
-                self._place.keep([(name, former) for name, former in self._committed if former])
-                self._place.put(puts)
+                self._storage.write(self._record, self._undo_record.dump(self._committed))
+                self._storage.back_up([(name, former) for name, former in self._committed if former])
+                self._storage.move_in(moves)
             except BaseException:
                 if self._undo(self._committed):
-                    self.settle()
+                    self.finalize()
                 raise
         else:
-            # One file replaces another at once: there is nothing to undo.
-            self._place.put(puts)
-        return [self._place.shown(name) for name in names]
+            # One file replaces another atomically: there is nothing to undo.
+            self._storage.move_in(moves)
+        return [self._storage.describe(name) for name in names]
 
-    def settle(self) -> None:
-        """Keep what is there for good: no later try has to undo it."""
+    def finalize(self) -> None:
+        """Make the commit final, so that no later try undoes it."""
         for name in [self._record, *(former for _, former in self._committed if former)] if self._committed else ():
             with contextlib.suppress(Exception):
-                self._place.remove(name)
+                self._storage.remove(name)
         self._committed = []
 
     def close(self) -> None:
-        """Remove all that wasn't committed; what an unsettled commit has put aside stays for a later try."""
-        for draft in self._drafts:
-            draft.close()
-        self._place.close(keep=[former for _, former in self._committed if former])
+        """Remove all that wasn't committed; the backups of a commit that isn't final stay for a later try."""
+        for file in self._files:
+            file.close()
+        self._storage.close(keep=[former for _, former in self._committed if former])
 
     @property
     def _record(self) -> str:
         return f"{self._prefix}.json"
 
     def _read_record(self) -> list[Pair] | None:
-        """Return what an earlier try says to undo; None if it isn't certain that a try of this task says it."""
-        content = self._place.read(self._record) if self.is_folder else None
+        """Return what an earlier try has recorded to undo; None if the record can't be verified."""
+        content = self._storage.read(self._record) if self.is_folder else None
         if content is None:
             return []
         try:
@@ -328,33 +333,31 @@ class Destination:
             log.warning(
                 "%s looks like what an earlier try of this task left, but %s: nothing is undone. Former files may be in"
                 " folders %s-….part beside it; delete both once you have looked",
-                self._place.shown(self._record),
+                self._storage.describe(self._record),
                 problem,
                 self._prefix,
             )
         return None
 
     def _keep_unverified_record(self) -> None:
-        """Keep what an unbelieved record says about former files, since a commit writes its own in its place."""
+        """Keep an unverified record under another name, since a commit overwrites it."""
         if self._unverified_record is not None:
-            name = f"{self._aside.removesuffix('.part')}.unverified.json"
-            self._place.write(name, self._unverified_record)
+            name = f"{self._staging_name.removesuffix('.part')}.unverified.json"
+            self._storage.write(name, self._unverified_record)
             self._unverified_record = None
-            log.warning("The record that isn't believed is %s now", self._place.shown(name))
+            log.warning("The unverified record is %s now", self._storage.describe(name))
 
     def _undo(self, committed: list[Pair]) -> bool:
-        """Put everything back, also where the commit had only begun; tell whether that worked."""
-        worked = True
+        """Restore all files, even if the commit had only begun; return whether that worked."""
+        is_restored = True
         for name, former in reversed(committed):
             try:
                 if former is None:
-                    self._place.remove(name)
+                    self._storage.remove(name)
                 else:
-                    self._place.bring_back(former, name)
+                    self._storage.restore(former, name)
             except Exception:
-                # The error that led here says more than this one.
-                log.warning(
-                    "%s couldn't be put back as it was", make_displayable(self._place.shown(name)), exc_info=True
-                )
-                worked = False
-        return worked
+                # The error that led here is the one to raise.
+                log.warning("%s couldn't be restored", make_displayable(self._storage.describe(name)), exc_info=True)
+                is_restored = False
+        return is_restored

@@ -1,4 +1,4 @@
-"""Failed records: counted while a result is fetched, and judged before it is put anywhere."""
+"""Failed records: counted while a result is fetched; the action comes before anything is moved to a destination."""
 
 from __future__ import annotations
 
@@ -16,61 +16,61 @@ from airflow_provider_asyncapi.results.destination import Stored
 log = logging.getLogger(__name__)
 
 
-class Failures:
+class FailedRecordsCounter:
     """
-    Counts the records of a result that failed, where the plan says how to tell them.
+    Counts the failed records of a result, if the plan has a rule for them.
 
     :param fetching: the fetch, with its plan.
     """
 
     def __init__(self, fetching: Fetching) -> None:
         self._fetching = fetching
-        self._partial = fetching.plan.partial
+        self._rule = fetching.plan.failed_records
         self.failed = self._records = 0
 
     def count(self, response: Response) -> None:
-        """Count the records that an answer tells of."""
-        if self._partial is not None:
+        """Count the records in an answer."""
+        if self._rule is not None:
             readable = decoding.selectable(response, self._fetching.plan.format)
-            failed, records = self._partial.count(readable, self._fetching.scope)
+            failed, records = self._rule.count(readable, self._fetching.scope)
             self.failed += failed
             self._records += records
 
     def count_members(self, files: Iterable[tuple[tuple[str, ...], Stored]]) -> None:
         """
-        Count the records that a member of an archive tells of.
+        Count the records in a member of an archive.
 
-        :raises ArchiveError: where there is no such member.
-        :raises ResultTooLargeError: where it is too large to be looked into.
+        :raises ArchiveError: if there is no member of that name.
+        :raises ResultTooLargeError: if it is too large to be read.
         """
-        if self._partial is None:
+        if self._rule is None:
             return
-        reports = [stored for path, stored in files if self._partial.is_in(path)]
+        reports = [stored for path, stored in files if self._rule.is_in(path)]
         if not reports:
             names = ", ".join("/".join(path) for path, _ in list(files)[:10]) or "no files"
-            raise ArchiveError(f"failed_records: the archive has no member {self._partial.member!r}; it has {names}")
+            raise ArchiveError(f"failed_records: the archive has no member {self._rule.member!r}; it has {names}")
         for stored in reports:
             content = stored.read(
-                f"failed_records: {self._partial.member!r}", "leave failed_records out, and count in a next task"
+                f"failed_records: {self._rule.member!r}", "leave failed_records out, and count in a next task"
             )
             self.count(Response(200, body=content, charset=self._fetching.plan.format.charset))
 
-    def judge(self) -> None:
+    def apply_action(self) -> None:
         """
-        Fail, warn or skip where records failed.
+        Fail, warn or skip if records failed.
 
-        :raises PartialResultError: where that fails the task.
-        :raises AirflowSkipException: where it skips the task.
+        :raises PartialResultError: if the action is to fail.
+        :raises AirflowSkipException: if the action is to skip.
         """
-        if self._partial is None:
+        if self._rule is None:
             return
         if not self._records:
-            log.warning("failed_records: found no records at %s, failed or not", self._partial.condition.selection)
+            log.warning("failed_records: found no records at %s, failed or not", self._rule.condition.selection)
         if not self.failed:
             return
         message = f"{self.failed} of {self._records} records of job {self._fetching.handle.shown_identifier} failed"
-        if self._partial.action == "fail":
+        if self._rule.action == "fail":
             raise PartialResultError(f"{message}; set on_partial to 'warn' or 'skip' to go on without them")
-        if self._partial.action == "skip":
+        if self._rule.action == "skip":
             raise AirflowSkipException(message) from PartialResultError(message)
         log.warning("%s", message)

@@ -1,4 +1,4 @@
-"""Fetching on the worker: what comes from the API goes to XCom, or whole to its destination."""
+"""Fetch a result on the worker: a value for XCom, or complete files at a destination."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from airflow_provider_asyncapi.core.fetch import decoding
 from airflow_provider_asyncapi.core.fetch.flow import Answer, Fetching, NoDataError
 from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
-from airflow_provider_asyncapi.core.fetch.progress_meter import Meter
+from airflow_provider_asyncapi.core.fetch.progress_meter import ProgressMeter
 from airflow_provider_asyncapi.core.fetch.streaming import stream_rows
 from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS
 from airflow_provider_asyncapi.core.http.compression import gunzipped
@@ -42,8 +42,15 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.registry import load
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.results import archives
-from airflow_provider_asyncapi.results.destination import LARGEST_WHOLE, Account, Destination, DraftFile, Owner, Stored
-from airflow_provider_asyncapi.results.failed_records import Failures
+from airflow_provider_asyncapi.results.destination import (
+    LARGEST_WHOLE,
+    ByteBudget,
+    Destination,
+    Owner,
+    PartialFile,
+    Stored,
+)
+from airflow_provider_asyncapi.results.failed_records import FailedRecordsCounter
 from airflow_provider_asyncapi.results.writers.writer import Placed, Writer, json_bytes
 
 if TYPE_CHECKING:
@@ -55,20 +62,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-#: A value of XCom may be selected from an answer that is so many times larger, or that has at least so many bytes.
+#: An answer from which a value for XCom is selected may be this many times larger than the value, at least this many
+#: bytes.
 _SELECTED, _LEAST_LIMIT = 100, 1024 * 1024
 _PIECE = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ResultLimits:
     """
-    How much of a result is taken.
+    The limits of a result.
 
-    :param max_bytes: of the whole result, unpacked.
-    :param max_members: of an archive.
-    :param max_ratio: of unpacked to packed bytes.
-    :param max_xcom_bytes: of a value's JSON text.
+    :param max_bytes: bytes of the whole result, unpacked.
+    :param max_members: members of an archive.
+    :param max_ratio: unpacked bytes for each packed one.
+    :param max_xcom_bytes: bytes of a value's JSON text in XCom.
     :param unpack: whether an archive is unpacked.
     """
 
@@ -79,48 +87,58 @@ class Limits:
     unpack: bool = True
 
 
-def fetch(
-    hook: FlowRunner,
-    plan: FetchPlan,
-    handle: JobHandle,
-    destination: str | None,
-    limits: Limits,
-    save: Callable[[JsonValue], object] = lambda _: None,
-    owner: Owner | None = None,
-    called: Response | None = None,
-    *,
-    is_last_try: bool = False,
-) -> JsonValue:
+@dataclass(frozen=True, slots=True)
+class FetchTask:
     """
-    Fetch a result, and put it where it belongs; complete, or not at all.
+    What a task fetches.
 
+    :param plan: how to fetch.
+    :param handle: the job.
     :param destination: a file, or a folder with a slash at its end; None for XCom.
-    :param save: makes the value or the manifest safe, before the cleanup request removes the job.
-    :param owner: the task: one try replaces what another has left.
-    :param called: the job's callback, where that holds the result.
+    :param limits: the limits of the result.
+    :param owner: the task as the owner of files at the destination: one try undoes what another has left.
+    :param callback: the job's callback, if it holds the result.
     :param is_last_try: whether a failure is the task's last one.
-    :return: the value, or a manifest of what was written.
-    :raises AirflowException: what went wrong, as Airflow understands it.
     """
+
+    plan: FetchPlan
+    handle: JobHandle
+    destination: str | None = None
+    limits: ResultLimits = field(default_factory=ResultLimits)
+    owner: Owner | None = None
+    callback: Response | None = None
+    is_last_try: bool = False
+
+
+def fetch(hook: FlowRunner, task: FetchTask, save: Callable[[JsonValue], object] = lambda _: None) -> JsonValue:
+    """
+    Fetch a result for XCom or to its destination, completely or not at all.
+
+    :param hook: sends the requests.
+    :param save: stores the value or the manifest before the cleanup request removes the job.
+    :return: the value, or a manifest of the files.
+    :raises AirflowException: the failure, as Airflow understands it.
+    """
+    plan, handle = task.plan, task.handle
     fetching = Fetching(hook.api, plan, handle)
     if handle.outcome is Outcome.NO_DATA:
         hook.run(fetching.clean_up(CleanupOn.NO_DATA))
         raise AirflowSkipException(f"Job {handle.shown_identifier} ended with no data: there is nothing to fetch")
     try:
-        target = None if destination is None else Destination(destination, owner)
+        target = None if task.destination is None else Destination(task.destination, task.owner)
         with contextlib.closing(target) if target else contextlib.nullcontext():
-            run = _Run(hook, fetching, target, limits, Failures(fetching), called)
-            result = run.result()
+            run = _WorkerRun(hook, fetching, target, task.limits, FailedRecordsCounter(fetching), task.callback)
+            result = run.fetch()
             if plan.cleanup is not None:
                 save(result)
             if target is not None:
-                target.settle()
+                target.finalize()
     except AsyncApiError as error:
         raised = to_airflow(_about_job(error, fetching))
-        _clean_up(hook, fetching, raised, error, is_last_try=is_last_try)
+        _clean_up(hook, fetching, raised, error, is_last_try=task.is_last_try)
         raise raised from error
     except (AirflowException, AirflowSkipException) as error:
-        _clean_up(hook, fetching, error, error.__cause__, is_last_try=is_last_try)
+        _clean_up(hook, fetching, error, error.__cause__, is_last_try=task.is_last_try)
         raise
     hook.run(fetching.clean_up(CleanupOn.SUCCESS))
     return result
@@ -133,7 +151,7 @@ def _about_job(error: AsyncApiError, fetching: Fetching) -> AsyncApiError:
 def _clean_up(
     hook: FlowRunner, fetching: Fetching, raised: BaseException, cause: BaseException | None, *, is_last_try: bool
 ) -> None:
-    """Send the cleanup request after a fetch that has raised something, if its result isn't wanted any more."""
+    """Send the cleanup request after a failed fetch, if no later try needs the job."""
     is_final = is_last_try or isinstance(raised, AirflowFailException)
     end = CleanupOn.NO_DATA if isinstance(cause, NoDataError) else end_of(cause, is_final=is_final)
     if end is not None:
@@ -141,32 +159,32 @@ def _clean_up(
 
 
 @dataclass(slots=True)
-class _Run:
-    """One fetch, with what it counts."""
+class _WorkerRun:
+    """One fetch, with its counts: a :class:`~.output.FetchRun`."""
 
     hook: FlowRunner
     fetching: Fetching
     target: Destination | None
-    limits: Limits
-    failures: Failures
-    called: Response | None = None
+    limits: ResultLimits
+    failures: FailedRecordsCounter
+    callback: Response | None = None
     began: float = field(default_factory=time.monotonic)
 
-    def result(self) -> JsonValue:
-        """Fetch by the kind of output."""
+    def fetch(self) -> JsonValue:
+        """Fetch the result from the callback, or as the output type does."""
         self._check()
         if self.target is not None:
             self.target.undo_earlier()
         plan = self.fetching.plan
-        if self.called is not None:
-            called = self.called.read_as(plan.format.charset)
-            answer = Answer(CALL, called, self.fetching.scope)
-            if self.target is not None and called.body and not plan.selects_part:
-                return self._body(self.target, answer)
-            return self.return_value(self.fetching.decoded(decoding.decode, answer), [called])
+        if self.callback is not None:
+            callback = self.callback.read_as(plan.format.charset)
+            answer = Answer(CALL, callback, self.fetching.scope)
+            if self.target is not None and callback.body and not plan.selects_part:
+                return self._write_callback(self.target, answer)
+            return self.return_value(self.fetching.decode(decoding.decode, answer), [callback])
         inline = self.fetching.inline_value()
         if inline is None:
-            self._ask(self.fetching.locate())
+            self._run(self.fetching.locate())
         return plan.output.fetch(self, inline)
 
     @property
@@ -194,16 +212,14 @@ class _Run:
         """Check, before any request, what can't end well."""
         plan = self.fetching.plan
         if self.target is None and plan.write_as is not None:
-            raise ConfigurationError("write_as: says how rows are written to a destination, and there is none")
+            raise ConfigurationError("write_as: is for rows at a destination, and there is none")
         destination = None if self.target is None else self.target.target
         plan.output.check_destination(destination, unpack=self.limits.unpack)
-        if plan.output.makes_files and plan.partial is not None and not self.limits.unpack:
-            raise ConfigurationError(
-                "failed_records: an archive is looked into only where it is unpacked (unpack=True)"
-            )
+        if plan.output.makes_files and plan.failed_records is not None and not self.limits.unpack:
+            raise ConfigurationError("failed_records: an archive is looked into only if it is unpacked (unpack=True)")
 
-    def _ask(self, flow: Flow[T]) -> T:
-        def skipping() -> Flow[T]:
+    def _run(self, flow: Flow[T]) -> T:
+        def skip_if_no_data() -> Flow[T]:
             try:
                 return (yield from flow)
             except NoDataError as error:
@@ -212,30 +228,30 @@ class _Run:
                 _about_job(error, self.fetching)
                 raise
 
-        return self.hook.run(skipping())
+        return self.hook.run(skip_if_no_data())
 
     def fetch_value(self) -> JsonValue:
         """Fetch a value into memory, and return it for XCom."""
         limit = max(self.limits.max_xcom_bytes * _SELECTED, _LEAST_LIMIT)
-        return self.return_value(*self._ask(self.fetching.value(limit)))
+        return self.return_value(*self._run(self.fetching.fetch_value(limit)))
 
     def return_value(self, value: JsonValue, responses: Sequence[Response]) -> JsonValue:
         """Count failed records in the answers, and return a value for XCom, or write it to the destination."""
         for response in responses:
             self.failures.count(response)
-        self.failures.judge()
+        self.failures.apply_action()
         if self.target is None:
             value = to_storable(value, "result")
         text = json_bytes(value)
         if self.target is None:
             if len(text) > self.limits.max_xcom_bytes:
-                raise self._too_large(len(text))
+                raise self._xcom_error(len(text))
             return value
         if self.fetching.plan.write_as is not None:
-            return self._rows(self.target, decoding.rows_of(value))
-        draft = self._draft(self.target)
-        draft.write(text)
-        return self.commit([(("result.json",), draft.finish())], "application/json")
+            return self._write_rows(self.target, decoding.rows_of(value))
+        file = self._open_file(self.target)
+        file.write(text)
+        return self.commit([(("result.json",), file.finish())], "application/json")
 
     def fetch_pages(self, inline: JsonValue) -> JsonValue:
         """Fetch pages, and return or write their rows."""
@@ -254,11 +270,11 @@ class _Run:
                 row = to_storable(each, f"result: row {len(rows) + 1}")
                 size += len(json_bytes(row)) + 1
                 if size > self.limits.max_xcom_bytes:
-                    raise self._too_large(size)
+                    raise self._xcom_error(size)
                 rows.append(row)
 
         pages = self._walk(inline, collect)
-        self.failures.judge()
+        self.failures.apply_action()
         if writer is None or self.target is None:
             return rows
         files = writer.finish("pages")
@@ -269,7 +285,7 @@ class _Run:
         paging = self.plan.paging
         if paging is None:
             raise ConfigurationError(f"output_type={self.plan.output.name!r}: has no pages")
-        meter = Meter("pages", time.monotonic)
+        meter = ProgressMeter("pages", time.monotonic)
         count = paging.count(self.fetching.scope)
         done = itertools.count(1)
 
@@ -278,45 +294,45 @@ class _Run:
             if line := meter.line(next(done), count):
                 log.info("%s", line)
 
-        return self._ask(fetch_pages(self.fetching, paging, collect_and_log, inline=inline))
+        return self._run(fetch_pages(self.fetching, paging, collect_and_log, inline=inline))
 
     def fetch_selected(self) -> JsonValue:
         """Write what is selected of a document, row by row if it has rows, so that it can have any size."""
         plan, target = self.plan, self._destination
         downloads = self._download(target, digest=False)
-        streams = None if plan.partial else self._streams(downloads)
+        streams = None if plan.failed_records else self._stream_documents(downloads)
         if streams is not None:
-            return self._rows(target, itertools.chain.from_iterable(streams))
+            return self._write_rows(target, itertools.chain.from_iterable(streams))
         values = []
         for stored, response in downloads:
-            with self._reading(stored, response):
-                response.body = _whole(stored, plan)
+            with self._explaining_errors(stored, response):
+                response.body = _read_whole(stored, plan)
                 values.append(decoding.decode(response, plan.format, plan.result_path, self.fetching.scope))
         value = values if self.fetching.has_list or len(values) != 1 else values[0]
         rows = itertools.chain.from_iterable(map(decoding.rows_of, values))
         return self.return_value(list(rows) if plan.write_as else value, [response for _, response in downloads])
 
-    def _streams(self, downloads: list[tuple[Stored, Response]]) -> list[Iterator[JsonValue]] | None:
+    def _stream_documents(self, downloads: list[tuple[Stored, Response]]) -> list[Iterator[JsonValue]] | None:
         """Return the rows of each document; None if one has to be read as a whole."""
         plan, streams = self.fetching.plan, []
         if plan.write_as is None and self.fetching.has_list:
             return None
         for stored, response in downloads:
-            with self._reading(stored, response):
+            with self._explaining_errors(stored, response):
                 rows = stream_rows(
                     partial(_pieces, stored), response, plan.format, plan.result_path, self.fetching.scope
                 )
             if rows is None:
                 return None
-            streams.append(self._read(rows, stored, response))
+            streams.append(self._iterate(rows, stored, response))
         return streams
 
-    def _read(self, rows: Iterator[JsonValue], stored: Stored, response: Response) -> Iterator[JsonValue]:
-        with self._reading(stored, response):
+    def _iterate(self, rows: Iterator[JsonValue], stored: Stored, response: Response) -> Iterator[JsonValue]:
+        with self._explaining_errors(stored, response):
             yield from rows
 
-    def _rows(self, target: Destination, rows: Iterable[JsonValue]) -> JsonValue:
-        self.failures.judge()
+    def _write_rows(self, target: Destination, rows: Iterable[JsonValue]) -> JsonValue:
+        self.failures.apply_action()
         writer, count = self._open_writer(target), 0
         for row in rows:
             writer.write(row)
@@ -331,17 +347,19 @@ class _Run:
         :raises ConfigurationError: if a package that it needs isn't installed.
         """
         kind = self.plan.write_as or WRITE_AS[self.plan.output.default_writer]
-        account = Account(self.limits.max_bytes)
+        budget = ByteBudget(self.limits.max_bytes)
 
-        def open_draft(*, scratch: bool = False) -> DraftFile:
-            return target.draft(Account(math.inf) if scratch else account, partial(DraftFile, digest=not scratch))
+        def open_file(*, scratch: bool = False) -> PartialFile:
+            return target.open_file(
+                ByteBudget(math.inf) if scratch else budget, partial(PartialFile, digest=not scratch)
+            )
 
         try:
             make: type[Writer] = kind.load()
         except ImportError as error:
             package = kind.package or error.name
             raise ConfigurationError(f"write_as: {kind.name!r} needs {error.name}: install {package}") from None
-        return make(open_draft)
+        return make(open_file)
 
     def fetch_files(self, *, gunzip: bool = False) -> JsonValue:
         """
@@ -362,26 +380,26 @@ class _Run:
                 chosen = f"{number}-{name}"
             taken.add(collision_key((chosen,)))
             files.append(((chosen,), stored))
-        if self.plan.partial is not None:
+        if self.plan.failed_records is not None:
             self._count_documents(downloads)
         return self.commit(files, _content_type([response for _, response in downloads]))
 
     def _count_documents(self, downloads: list[tuple[Stored, Response]]) -> None:
-        """Count the records that failed, and leave the files as they came."""
+        """Count failed records in the files, which stay as they came."""
         for stored, response in downloads:
-            with self._reading(stored, response):
-                self.failures.count(dataclasses.replace(response, body=_whole(stored, self.fetching.plan)))
-        self.failures.judge()
+            with self._explaining_errors(stored, response):
+                self.failures.count(dataclasses.replace(response, body=_read_whole(stored, self.fetching.plan)))
+        self.failures.apply_action()
 
-    def _body(self, target: Destination, answer: Answer) -> JsonValue:
-        """Keep the body of the callback that holds the result as it came."""
-        self.fetching.readable(answer, lambda: self.failures.count(answer.response))
-        self.failures.judge()
-        draft = self._draft(target)
-        draft.write(answer.response.body)
+    def _write_callback(self, target: Destination, answer: Answer) -> JsonValue:
+        """Write the body of the callback to the destination as it came."""
+        self.fetching.read_or_explain(answer, lambda: self.failures.count(answer.response))
+        self.failures.apply_action()
+        file = self._open_file(target)
+        file.write(answer.response.body)
         identifier = self.fetching.handle.identifier
         name = file_name(answer.response, "" if identifier is None else as_text(identifier))
-        return self.commit([((name,), draft.finish())], answer.response.content_type)
+        return self.commit([((name,), file.finish())], answer.response.content_type)
 
     def fetch_archives(self, reader: str) -> JsonValue:
         """
@@ -397,46 +415,46 @@ class _Run:
         room = self.limits.max_bytes
         for number, (archive, response) in enumerate(downloads):
             if not archive_reader.accepts(archive.path):
-                raise self._no_archive(archive, response)
+                raise self._no_archive_error(archive, response)
             folder = target.staging / f"archive-{number}"
             folder.mkdir()
             members = archives.unpack(
                 archive,
                 folder,
-                archives.Limits(room, self.limits.max_members - len(files), self.limits.max_ratio),
+                archives.ArchiveLimits(room, self.limits.max_members - len(files), self.limits.max_ratio),
                 None if password is None else as_text(password).encode(),
                 archive_reader,
             )
             room -= sum(stored.size for _, stored in members)
-            # The disk holds no more than it has to.
+            # The disk holds only one archive beside the unpacked files.
             archive.path.unlink()
-            # Of several archives each gets a folder of its own, for members of the same name.
+            # Each of several archives gets a folder of its own, since members may have the same name.
             files += [((str(number), *path) if len(downloads) > 1 else path, stored) for path, stored in members]
         self.failures.count_members(files)
-        self.failures.judge()
+        self.failures.apply_action()
         content_type = _content_type([response for _, response in downloads])
         return self.commit(files, content_type, members=len(files))
 
-    def _no_archive(self, stored: Stored, response: Response) -> ArchiveError:
+    def _no_archive_error(self, stored: Stored, response: Response) -> ArchiveError:
         return ArchiveError(
             f"output_type={self.plan.output.name!r}: {shown_url(response.url)} answered {response.status}"
             f" with {stored.size} bytes of {response.content_type or 'no content type'}, which are no"
-            f" {self.plan.output.name} archive; the body begins: {self._beginning(stored)}"
+            f" {self.plan.output.name} archive; the body begins: {self._excerpt(stored)}"
         )
 
-    def _beginning(self, stored: Stored) -> str:
+    def _excerpt(self, stored: Stored) -> str:
         with stored.path.open("rb") as file:
             return self.hook.api.redact.excerpt(file.read(4000).decode(errors="replace"))
 
     @contextlib.contextmanager
-    def _reading(self, stored: Stored, response: Response) -> Iterator[None]:
-        """Say what an answer was where it can't be used."""
+    def _explaining_errors(self, stored: Stored, response: Response) -> Iterator[None]:
+        """Add to a failure to read a body what the answer was."""
         try:
             yield
         except ResponseError as error:
             raise error.with_message(
                 f"{shown_url(response.url)} answered {response.status}: {self.hook.api.redact(str(error))}; the body"
-                f" begins: {self._beginning(stored)}"
+                f" begins: {self._excerpt(stored)}"
             ) from None
 
     def download(self) -> list[tuple[Stored, Response]]:
@@ -447,21 +465,25 @@ class _Run:
         self, target: Destination, *, digest: bool = True, is_gzip: bool = False
     ) -> list[tuple[Stored, Response]]:
         """Fetch each URL into a file."""
-        drafts: dict[int, DraftFile] = {}
-        account = Account(self.limits.max_bytes, Meter(None, time.monotonic))
-        limits = archives.Limits(self.limits.max_bytes, self.limits.max_members, self.limits.max_ratio)
+        files: dict[int, PartialFile] = {}
+        budget = ByteBudget(self.limits.max_bytes, ProgressMeter(None, time.monotonic))
+        limits = archives.ArchiveLimits(self.limits.max_bytes, self.limits.max_members, self.limits.max_ratio)
 
-        def open_draft(number: int) -> DraftFile:
-            make = partial(archives.GunzippingDraft, limits=limits) if is_gzip else partial(DraftFile, digest=digest)
-            return drafts.setdefault(number, target.draft(account, make))
+        def open_file(number: int) -> PartialFile:
+            make = (
+                partial(archives.GunzippingPartialFile, limits=limits)
+                if is_gzip
+                else partial(PartialFile, digest=digest)
+            )
+            return files.setdefault(number, target.open_file(budget, make))
 
         if self.plan.output.makes_files:
-            target.check_room(self.fetching.count)
-        responses = self._ask(self.fetching.files(open_draft))
-        return [(drafts[number].finish(), response) for number, response in enumerate(responses)]
+            target.check_file_count(self.fetching.count)
+        responses = self._run(self.fetching.fetch_files(open_file))
+        return [(files[number].finish(), response) for number, response in enumerate(responses)]
 
-    def _draft(self, target: Destination) -> DraftFile:
-        return target.draft(Account(self.limits.max_bytes))
+    def _open_file(self, target: Destination) -> PartialFile:
+        return target.open_file(ByteBudget(self.limits.max_bytes))
 
     def commit(self, files: Sequence[Placed], content_type: str, **counts: int) -> dict[str, JsonValue]:
         """
@@ -475,7 +497,7 @@ class _Run:
         size = sum(stored.size for _, stored in files)
         seconds = time.monotonic() - self.began
         log.info("Wrote to %s: %d bytes, number of files: %d, in %.1f s", target.target, size, len(files), seconds)
-        if self.fetching.plan.partial is not None:
+        if self.fetching.plan.failed_records is not None:
             counts["failed_records"] = self.failures.failed
         return {
             "paths": paths,
@@ -486,7 +508,7 @@ class _Run:
             **counts,
         }
 
-    def _too_large(self, size: int) -> ResultTooLargeError:
+    def _xcom_error(self, size: int) -> ResultTooLargeError:
         return ResultTooLargeError(
             f"max_xcom_bytes: the result has {size} bytes or more, and {self.limits.max_xcom_bytes} may go to XCom; set"
             " destination to a file or folder, or select less with result_path"
@@ -499,14 +521,14 @@ def _pieces(stored: Stored) -> Iterator[bytes]:
             yield piece
 
 
-def _whole(stored: Stored, plan: FetchPlan) -> bytes:
+def _read_whole(stored: Stored, plan: FetchPlan) -> bytes:
     """Return a document that has to be read as a whole, unpacked if it is a gzip file."""
-    return gunzipped(stored.read(*_as_a_whole(plan)), LARGEST_WHOLE)
+    return gunzipped(stored.read(*_describe_whole(plan)), LARGEST_WHOLE)
 
 
-def _as_a_whole(plan: FetchPlan) -> tuple[str, str]:
-    """Say for what a document is read as a whole, and how it needn't be."""
-    if plan.partial is not None:
+def _describe_whole(plan: FetchPlan) -> tuple[str, str]:
+    """Return why a document is read as a whole, and how to avoid that, for a message."""
+    if plan.failed_records is not None:
         return "failed_records: the document", "leave failed_records out, and count in a next task"
     instead = (
         "JSON is read row by row where the path leads to an array or to something of each of its items, as in rows[*]"
@@ -516,5 +538,5 @@ def _as_a_whole(plan: FetchPlan) -> tuple[str, str]:
 
 
 def _content_type(responses: list[Response]) -> str:
-    # A header may hold what no XCom can.
+    # A header may hold characters that no XCom can.
     return shorten(responses[0].content_type) if responses else ""

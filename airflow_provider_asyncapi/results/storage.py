@@ -1,6 +1,6 @@
-"""Where a destination is: a folder of this machine, or one of an object store; what can be done there."""
+"""The storage of a destination: a folder of this machine, or of an object store."""
 
-# ruff: noqa: D102 - what the methods do is said once, in Place
+# ruff: noqa: D102 - the methods are documented once, in Storage
 
 from __future__ import annotations
 
@@ -28,39 +28,43 @@ log = logging.getLogger(__name__)
 A = TypeVar("A")
 B = TypeVar("B")
 
-#: How the names of former files end, in a staging folder.
-FORMER = ".former"
-#: There an object appears when its upload is complete, and moving it would be another copy.
+#: The end of the names of backups, in a staging folder.
+BACKUP_SUFFIX = ".former"
+#: In an object store an object appears when its upload is complete, and moving it would be another copy.
 _S3 = frozenset({"s3", "s3a"})
 _OBJECT_STORES = _S3 | frozenset({"gs", "gcs", "abfs", "abfss", "adl", "az", "oss"})
 _CHUNK = 1024 * 1024
 #: The smallest part of a multipart upload that S3 takes, and how many there may be (10,000 at most).
 _LEAST_PART, _MOST_PARTS = 5 * 1024 * 1024, 9000
-#: What a file system answers that can't write down the names in a folder when it is told to.
+#: The errors of file systems that can't flush the names in a folder to the disk.
 _NO_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
-#: What a file system without hard links answers, or one that has given a file as many names as it can.
+#: The errors of file systems without hard links, or that allow no more links to a file.
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 #: Uploads at a time; each holds a part or two in memory.
 _UPLOADS = 4
 
 
-class Place(Protocol):
+class Storage(Protocol):
     """A folder. Names in it are relative paths with slashes."""
 
-    def staging(self, name: str) -> Path:
-        """Make a folder for drafts on this machine: from there files get to their places fastest."""
+    def make_staging_folder(self, name: str) -> Path:
+        """Create a staging folder on this machine, from which files are moved in fastest."""
 
-    def present(self, names: list[str]) -> list[bool]:
-        """Tell of each name whether there is a file; what is a folder can't become one."""
+    def find_existing(self, names: list[str]) -> list[bool]:
+        """
+        Return for each name whether there is a file.
 
-    def put(self, files: list[tuple[Path, str]]) -> None:
-        """Put drafts into their places; what is there is replaced at once, by the whole file."""
+        :raises ConfigurationError: if one is a folder.
+        """
 
-    def keep(self, pairs: list[tuple[str, str]]) -> None:
-        """Keep each file under the second name too; readers find it under the first until it is replaced."""
+    def move_in(self, files: list[tuple[Path, str]]) -> None:
+        """Move complete files in; each replaces a file of its name at once, as a whole."""
 
-    def bring_back(self, aside: str, name: str) -> None:
-        """Put back what was put aside; nothing where nothing was."""
+    def back_up(self, pairs: list[tuple[str, str]]) -> None:
+        """Back up each file under the second name; readers find it under the first until it is replaced."""
+
+    def restore(self, backup_path: str, name: str) -> None:
+        """Restore a file from its backup, if there is one."""
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -69,26 +73,26 @@ class Place(Protocol):
         """Write a small file."""
 
     def read(self, name: str) -> bytes | None:
-        """Read a small file; None where there is none."""
+        """Read a small file; None if there is none."""
 
-    def shown(self, name: str) -> str:
-        """Give the path or the URL of a file."""
+    def describe(self, name: str) -> str:
+        """Return the path or the URL of a file."""
 
-    def sweep(self, prefix: str) -> None:
-        """Remove staging folders whose name begins so, save those with former files: nothing says where they belong."""
+    def remove_stale_folders(self, prefix: str) -> None:
+        """Remove staging folders with this prefix, except folders with backups, whose files nobody else can tell."""
 
     def abort_uploads(self, names: Collection[str]) -> None:
-        """Abort uploads of these files that were begun and never ended."""
+        """Abort unfinished uploads of these files."""
 
     def close(self, *, keep: list[str]) -> None:
-        """Remove the staging folder, where it holds nothing to keep, and folders that were made for nothing."""
+        """Remove the staging folder unless there are backups to keep, and empty folders that were created."""
 
 
-class LocalPlace:
+class LocalStorage:
     """
     A folder of this machine.
 
-    :param folder: its path; made when something is put into it.
+    :param folder: its path; created when a file is moved in.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -96,22 +100,22 @@ class LocalPlace:
         self._staging: Path | None = None
         self._made: list[Path] = []
 
-    def staging(self, name: str) -> Path:
+    def make_staging_folder(self, name: str) -> Path:
         self._staging = self._folder / name
         self._make_folder(self._staging)
         return self._staging
 
-    def present(self, names: list[str]) -> list[bool]:
+    def find_existing(self, names: list[str]) -> list[bool]:
         for name in names:
             if (self._folder / name).is_dir():
                 raise ConfigurationError(
-                    f"destination: {self.shown(name)!r} is a folder, and the result has a file of that name"
+                    f"destination: {self.describe(name)!r} is a folder, and the result has a file of that name"
                 )
         return [(self._folder / name).exists() for name in names]
 
-    def put(self, files: list[tuple[Path, str]]) -> None:
-        # A file system may write down the new name before the content; after a power cut the file would be empty.
-        for _ in _at_once(lambda file, _: _flush_to_disk(file[0]), files):
+    def move_in(self, files: list[tuple[Path, str]]) -> None:
+        # A file system may store the new name before the content; after a power cut the file would be empty.
+        for _ in _run_concurrently(lambda file, _: _flush_to_disk(file[0]), files):
             pass
         for path, name in files:
             self._make_folder((self._folder / name).parent)
@@ -119,15 +123,15 @@ class LocalPlace:
         for folder in {(self._folder / name).parent for _, name in files}:
             _flush_to_disk(folder)
 
-    def keep(self, pairs: list[tuple[str, str]]) -> None:
-        for name, aside in pairs:
-            self._make_folder((self._folder / aside).parent)
-            _link_or_copy(self._folder / name, self._folder / aside)
+    def back_up(self, pairs: list[tuple[str, str]]) -> None:
+        for name, backup_path in pairs:
+            self._make_folder((self._folder / backup_path).parent)
+            _link_or_copy(self._folder / name, self._folder / backup_path)
 
-    def bring_back(self, aside: str, name: str) -> None:
+    def restore(self, backup_path: str, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             # Two names of one file stay as they are.
-            (self._folder / aside).replace(self._folder / name)
+            (self._folder / backup_path).replace(self._folder / name)
 
     def remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -135,10 +139,10 @@ class LocalPlace:
 
     def write(self, name: str, content: bytes) -> None:
         self._make_folder(self._folder)
-        beside = self._folder / f"{name}.part"
-        beside.write_bytes(content)
-        _flush_to_disk(beside)
-        beside.replace(self._folder / name)
+        temporary = self._folder / f"{name}.part"
+        temporary.write_bytes(content)
+        _flush_to_disk(temporary)
+        temporary.replace(self._folder / name)
         _flush_to_disk(self._folder)
 
     def read(self, name: str) -> bytes | None:
@@ -147,13 +151,13 @@ class LocalPlace:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def shown(self, name: str) -> str:
+    def describe(self, name: str) -> str:
         return str(self._folder / name)
 
-    def sweep(self, prefix: str) -> None:
+    def remove_stale_folders(self, prefix: str) -> None:
         if self._folder.is_dir():
             for each in self._folder.glob(f"{prefix}*"):
-                if not any(each.glob(f"*{FORMER}")):
+                if not any(each.glob(f"*{BACKUP_SUFFIX}")):
                     shutil.rmtree(each, ignore_errors=True)
 
     def abort_uploads(self, names: Collection[str]) -> None:
@@ -168,7 +172,7 @@ class LocalPlace:
                 folder.rmdir()
 
     def _make_folder(self, folder: Path) -> None:
-        """Make a folder and what leads to it, and remember what wasn't there before."""
+        """Create a folder and its parents, and remember which of them are new."""
         self._made += reversed([each for each in (folder, *folder.parents) if not each.exists()])
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -176,12 +180,12 @@ class LocalPlace:
             raise ConfigurationError(f"destination: {str(folder)!r} leads through a file, not a folder") from None
 
 
-class RemotePlace:
+class RemoteStorage:
     """
     A folder of an object store, or of another file system that fsspec knows.
 
     :param folder: what ``ObjectStoragePath`` takes.
-    :raises ConfigurationError: where it can't be written to.
+    :raises ConfigurationError: if it can't be written to.
     """
 
     def __init__(self, folder: str) -> None:
@@ -196,34 +200,34 @@ class RemotePlace:
         self._appears_whole = self._folder.protocol in _OBJECT_STORES
         self._staging: Path | None = None
 
-    def staging(self, name: str) -> Path:
+    def make_staging_folder(self, name: str) -> Path:
         self._staging = Path(tempfile.mkdtemp(prefix=name))
         return self._staging
 
-    def present(self, names: list[str]) -> list[bool]:
+    def find_existing(self, names: list[str]) -> list[bool]:
         self._store.invalidate_cache()
-        return list(_at_once(lambda name, _: bool(self._store.exists(self._path(name))), names))
+        return list(_run_concurrently(lambda name, _: bool(self._store.exists(self._path(name))), names))
 
-    def put(self, files: list[tuple[Path, str]]) -> None:
+    def move_in(self, files: list[tuple[Path, str]]) -> None:
         def upload(file: tuple[Path, str], unwanted: Event) -> None:
             path, name = file
             if self._appears_whole:
                 self._upload(path, self._path(name), unwanted)
             else:
-                self._upload_beside(path, self._path(name), unwanted)
+                self._upload_and_move(path, self._path(name), unwanted)
             # The disk holds no more of a large archive than it has to.
             path.unlink()
 
-        for _ in _at_once(upload, files):
+        for _ in _run_concurrently(upload, files):
             pass
 
-    def keep(self, pairs: list[tuple[str, str]]) -> None:
-        for _ in _at_once(lambda pair, _: self._copy(*pair), pairs):
+    def back_up(self, pairs: list[tuple[str, str]]) -> None:
+        for _ in _run_concurrently(lambda pair, _: self._copy(*pair), pairs):
             pass
 
-    def bring_back(self, aside: str, name: str) -> None:
+    def restore(self, backup_path: str, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            self._copy(aside, name)
+            self._copy(backup_path, name)
 
     def remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -239,14 +243,14 @@ class RemotePlace:
             return None
         return content
 
-    def shown(self, name: str) -> str:
+    def describe(self, name: str) -> str:
         return str(self._folder.joinpath(*name.split("/")))
 
-    def sweep(self, prefix: str) -> None:
-        """Do nothing: drafts were on a machine that may not be this one."""
+    def remove_stale_folders(self, prefix: str) -> None:
+        """Do nothing: staged files were on a machine that may not be this one."""
 
     def abort_uploads(self, names: Collection[str]) -> None:
-        """Abort them in S3; other stores forget uploads by themselves, and ask no money for them."""
+        """Abort unfinished uploads in S3; other stores remove them, and don't charge for them."""
         if self._folder.protocol not in _S3:
             return
         keys = {self._store.split_path(self._path(name))[1] for name in names}
@@ -257,15 +261,15 @@ class RemotePlace:
                     chosen = {name: upload[name] for name in ("Key", "UploadId")}
                     self._store.call_s3("abort_multipart_upload", Bucket=bucket, **chosen)
         except OSError as error:
-            # Not every role may do that; nothing but the money for some parts is lost.
-            log.warning("What an earlier try has uploaded to %s in part stays there: %s", self._folder, error)
+            # Not every role is allowed to; only the money for some parts is lost.
+            log.warning("Unfinished uploads of an earlier try stay at %s: %s", self._folder, error)
 
     def close(self, *, keep: list[str]) -> None:
         if self._staging is not None:
             shutil.rmtree(self._staging, ignore_errors=True)
 
     def _uploads(self, bucket: str, prefix: str) -> Iterator[dict[str, str]]:
-        """Give all uploads to keys that begin so and that were begun and never ended (``ListMultipartUploads``)."""
+        """Yield the unfinished uploads to keys with this prefix (``ListMultipartUploads``)."""
         begin: dict[str, str] = {}
         while True:
             found = self._store.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix, **begin)
@@ -284,27 +288,27 @@ class RemotePlace:
         if self._appears_whole:
             self._store.cp_file(source, target)
         else:
-            self._by_way_of(target, lambda beside: self._store.cp_file(source, beside))
+            self._write_and_move(target, lambda temporary: self._store.cp_file(source, temporary))
 
-    def _upload_beside(self, source: Path, path: str, unwanted: Event) -> None:
-        self._by_way_of(path, lambda beside: self._upload(source, beside, unwanted))
+    def _upload_and_move(self, source: Path, path: str, unwanted: Event) -> None:
+        self._write_and_move(path, lambda temporary: self._upload(source, temporary, unwanted))
 
-    def _by_way_of(self, path: str, write: Callable[[str], object]) -> None:
-        """Write a file under another name, and move it when it is complete: half of it could be seen."""
-        beside = f"{path.rpartition('/')[0]}/{OWN_NAMES}{uuid.uuid4().hex}.part"
+    def _write_and_move(self, path: str, write: Callable[[str], object]) -> None:
+        """Write a file under another name, and move it when it is complete, so that nobody reads half of it."""
+        temporary = f"{path.rpartition('/')[0]}/{OWN_NAMES}{uuid.uuid4().hex}.part"
         try:
-            write(beside)
-            self._store.mv(beside, path)
+            write(temporary)
+            self._store.mv(temporary, path)
         except BaseException:
             with contextlib.suppress(Exception):
-                self._store.rm_file(beside)
+                self._store.rm_file(temporary)
             raise
 
     def _upload(self, source: Path, path: str, unwanted: Event) -> None:
         """
         Write an object that appears when it is complete.
 
-        Not `put_file`: that one holds hundreds of megabytes in memory, and goes on when the task is killed.
+        Not `put_file`, which holds hundreds of megabytes in memory, and continues when the task is killed.
         """
         part = max(_LEAST_PART, math.ceil(source.stat().st_size / _MOST_PARTS))
         target = self._store.open(path, "wb", block_size=part)
@@ -316,20 +320,20 @@ class RemotePlace:
                     target.write(chunk)
             target.close()
         except BaseException:
-            # Aborts a multipart upload, for which the store would ask money as long as it lies there.
+            # Aborts a multipart upload, which costs money as long as it exists.
             with contextlib.suppress(Exception):
                 target.discard()
-            # What is collected while it is open would be completed after all.
+            # Garbage collection of an open file would complete the upload after all.
             with contextlib.suppress(Exception):
                 target.closed = True
             raise
 
 
-def place_of(target: str) -> tuple[Place, str]:
+def open_storage(target: str) -> tuple[Storage, str]:
     """
-    Give the folder of a target, and the file's name in it; no name where the target is a folder.
+    Return the storage of a target's folder, and the file's name in it; no name if the target is a folder.
 
-    :raises ConfigurationError: on a target that can't be one.
+    :raises ConfigurationError: if the target is invalid.
     """
     if not target.strip():
         raise ConfigurationError("destination: is empty; it is a file, or a folder with a slash at its end")
@@ -338,28 +342,28 @@ def place_of(target: str) -> tuple[Place, str]:
         folder, _, name = target.rpartition("/")
         if not folder.partition("://")[2]:
             raise ConfigurationError(f"destination: {target!r} names no folder or file in the store")
-        return RemotePlace(f"{folder}/"), name
+        return RemoteStorage(f"{folder}/"), name
     if separator and not path.startswith("/"):
         raise ConfigurationError(f"destination: {target!r} names a host; a file's URL begins with file:///")
     local = Path(path if separator else target)
     if target.endswith("/"):
-        return LocalPlace(local), ""
+        return LocalStorage(local), ""
     if local.is_dir():
         raise ConfigurationError(f"destination: {target!r} is a folder; end it with a slash")
-    return LocalPlace(local.parent), local.name
+    return LocalStorage(local.parent), local.name
 
 
 def _flush_to_disk(path: Path) -> None:
-    """Wait until the operating system has written a file, or the names in a folder, to the disk."""
+    """Flush a file, or the names in a folder, to the disk."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except PermissionError:
-        # A folder that may be written to, and not listed.
+        # A folder with permission to write, and not to list.
         return
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some network file systems can't do it for folders.
+        # Some network file systems can't flush folders.
         if error.errno not in _NO_FLUSH:
             raise
     finally:
@@ -367,20 +371,20 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name; copy it if the file system has no hard links."""
+    """Create a hard link to a file, or a copy if the file system has no hard links."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise
-        # Half a copy must not be taken for the file.
-        beside = target.with_name(f"{target.name}.copy")
-        shutil.copy2(source, beside, follow_symlinks=False)
-        beside.replace(target)
+        # Nobody may take half a copy for the file.
+        temporary = target.with_name(f"{target.name}.copy")
+        shutil.copy2(source, temporary, follow_symlinks=False)
+        temporary.replace(target)
 
 
-def _at_once(do: Callable[[A, Event], B], items: Iterable[A]) -> Iterator[B]:
-    """Do the same with several things at a time; where one fails, those that have begun are told to end."""
+def _run_concurrently(do: Callable[[A, Event], B], items: Iterable[A]) -> Iterator[B]:
+    """Yield the results of a function for several items at a time; if one fails, signal the others to end."""
     unwanted = Event()
     with ThreadPoolExecutor(_UPLOADS) as pool:
         try:

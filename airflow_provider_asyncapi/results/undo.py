@@ -1,8 +1,8 @@
 """
-The record that undoes a commit: which files are new, and where the former ones are.
+The record that undoes a commit: the new files, and the backups of the files that they replace.
 
-It lies in the destination, where others may write too: an archive of the API, say, or another task. So it is signed,
-and believed only if nobody else can have written it.
+It is in the destination, where others may write too: an archive of the API or another task, for example. So it is
+signed, and trusted only if nobody else can have written it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class UndoRecord:
     """
     Writes and reads the record of one task.
 
-    :param prefix: how the names of the task's staging folders begin.
+    :param prefix: the prefix of the names of the task's staging folders.
     :param key: signs the record; only Airflow knows it.
     """
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.wait.plan import parse_cleanup
     from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, summarize_wait
     from airflow_provider_asyncapi.results.destination import Owner
-    from airflow_provider_asyncapi.results.fetching import Limits, fetch
+    from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
     from airflow_provider_asyncapi.tasks.callbacks import find_result, make_callback_url, make_reference, register_job
     from airflow_provider_asyncapi.tasks.job_templates import render_job
     from airflow_provider_asyncapi.tasks.secrets import load_secret
@@ -49,10 +49,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncApiJobTrigger",
-    "Limits",
+    "FetchTask",
     "Owner",
     "PollSummary",
     "RescheduleWaitState",
+    "ResultLimits",
     "SubmissionState",
     "TimeLimits",
     "WaitEvent",
@@ -101,7 +102,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.wait.poll_summary": "PollSummary summarize_wait",
         "airflow_provider_asyncapi.core.wait.callback_flow": "wait_or_hear",
         "airflow_provider_asyncapi.results.destination": "Owner",
-        "airflow_provider_asyncapi.results.fetching": "Limits fetch",
+        "airflow_provider_asyncapi.results.fetching": "FetchTask ResultLimits fetch",
         "airflow_provider_asyncapi.tasks.callbacks": "find_result make_callback_url make_reference register_job",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
         "airflow_provider_asyncapi.tasks.secrets": "load_secret",

@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.results.destination import Owner
-from airflow_provider_asyncapi.results.fetching import Limits, fetch
+from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
 from demo.airflow import AirflowApiError
 from tests.integration.conftest import DagRunner
 from tests.unit.transports.loopback import Server, reply
@@ -40,20 +40,20 @@ MIB = 1024 * 1024
 BUCKET = "results"
 FOLDER = f"s3://aws_s3@{BUCKET}/jobs/7/"
 TASK = Owner("dag/run/task/-1", secret=lambda: b"key")
-LIMITS = Limits(100 * MIB, 1000, 200, 1000)
+LIMITS = ResultLimits(100 * MIB, 1000, 200, 1000)
 #: Fetches as a task does, and ends when it is killed as the operator does.
 CHILD = """
 import signal, sys
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.results.fetching import Limits, fetch
+from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
 from airflow_provider_asyncapi.results.destination import Owner
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("killed"))
 plan = FetchPlan.parse({"endpoint": "/x", "output_type": "file"})
 task = Owner("dag/run/task/-1", secret=lambda: b"key")
-fetch(AsyncApiHook("api"), plan, JobHandle("7"), sys.argv[1], Limits(2**30, 9, 9, 9), owner=task)
+fetch(AsyncApiHook("api"), FetchTask(plan, JobHandle("7"), sys.argv[1], ResultLimits(2**30, 9, 9, 9), owner=task))
 """
 
 
@@ -189,7 +189,7 @@ def fetched(api: Server, body: bytes, target: str = FOLDER, **given: Any) -> Any
     hook = AsyncApiHook("api")
     try:
         plan = FetchPlan.parse({"endpoint": "/x", **given})
-        return fetch(hook, plan, JobHandle("7"), target, LIMITS, owner=TASK)
+        return fetch(hook, FetchTask(plan, JobHandle("7"), target, LIMITS, owner=TASK))
     finally:
         hook.close()
 
@@ -254,16 +254,16 @@ def test_a_task_that_is_killed_while_it_uploads_leaves_nothing(bucket: Any, api:
 
 def test_what_a_task_has_left_that_was_killed_for_good_is_removed_by_the_next_try(bucket: Any, api: Server) -> None:
     """No handler runs on SIGKILL; what is uploaded by then lies at its place, and beside it the record of it."""
-    from airflow_provider_asyncapi.results.storage import RemotePlace
+    from airflow_provider_asyncapi.results.storage import RemoteStorage
 
-    real = RemotePlace.put
+    real = RemoteStorage.move_in
 
-    def put(place: Any, files: Any) -> None:
-        real(place, files)
+    def move_in(storage: Any, files: Any) -> None:
+        real(storage, files)
         raise SystemExit
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RemotePlace, "put", put)
+        patch.setattr(RemoteStorage, "move_in", move_in)
         patch.setattr("airflow_provider_asyncapi.results.destination.Destination._undo", lambda *_: False)
         with pytest.raises(SystemExit):
             fetched(api, zipped(first=b"1"), output_type="zip")

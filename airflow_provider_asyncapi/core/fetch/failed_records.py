@@ -1,4 +1,4 @@
-"""Partial results: how the records that failed are counted, and what is done about them."""
+"""Partial results: the rule that counts failed records, and the action if there are some."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ACTIONS = ("fail", "warn", "skip")
 
 
 @dataclass(frozen=True, slots=True)
-class Partial:
+class FailedRecordsRule:
     """
     How failed records of a result are counted.
 
     :param condition: passes for each failed record.
-    :param member: the archive's member that holds the records' states; None where the answer itself does.
+    :param member: the archive's member that holds the records' states; None if the answer itself does.
     :param action: one of :data:`ACTIONS`.
     """
 
@@ -28,9 +28,9 @@ class Partial:
     action: str
 
     @classmethod
-    def parse(cls, given: Any, action: str | None) -> Partial | None:
+    def parse(cls, given: Any, action: str | None) -> FailedRecordsRule | None:
         """
-        Read the parameters ``failed_records`` and ``on_partial``.
+        Parse the parameters ``failed_records`` and ``on_partial``.
 
         :raises ConfigurationError: naming the one that is wrong.
         """
@@ -47,9 +47,9 @@ class Partial:
 
     def count(self, response: Response, variables: Variables) -> tuple[int, int]:
         """
-        Give how many records failed, of how many.
+        Return the number of failed records, and of all records.
 
-        :raises ResponseError: where the answer can't be read.
+        :raises ResponseError: if the answer can't be read.
         """
         try:
             values = self.condition.values(response, variables)
@@ -58,5 +58,5 @@ class Partial:
         return sum(map(self.condition.passes, values)), len(values)
 
     def is_in(self, path: tuple[str, ...]) -> bool:
-        """Tell whether a member of an archive is the one that holds the records' states."""
+        """Return whether a member of an archive is the one that holds the records' states."""
         return self.member is not None and f"/{'/'.join(path)}".endswith(f"/{self.member}")

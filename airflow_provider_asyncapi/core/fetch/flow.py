@@ -1,4 +1,4 @@
-"""Fetch what a job made: the requests, what their answers mean, and the values or files in them."""
+"""Fetch the result of a job: the requests, the meaning of their answers, and the values or files in them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from airflow_provider_asyncapi.core.fetch.outputs.registry import RESULT
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.http.checksums import Checksum, parse_checksum
 from airflow_provider_asyncapi.core.http.compression import gunzipped
-from airflow_provider_asyncapi.core.http.downloads import Download, Draft
+from airflow_provider_asyncapi.core.http.downloads import Download, DownloadTarget
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.cleanup import Cleanup, CleanupOn
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -51,12 +51,12 @@ from airflow_provider_asyncapi.core.status.rules import Rule
 from airflow_provider_asyncapi.core.templates import Variables
 
 T = TypeVar("T")
-#: Gives the variables of a request as they are now.
+#: Returns the current variables of a request.
 Scope = Callable[[], Variables]
 _GONE = frozenset({404, 410})
 _SEE_OTHER = 303
 _SAFE = frozenset({"GET", "HEAD"})
-#: What storage answers about a signed URL that has expired, beside those.
+#: Status codes of storage for an expired signed URL.
 _EXPIRED = _GONE | {400, 401, 403}
 
 
@@ -75,9 +75,9 @@ class NoDataError(ResultError):
 @dataclass(slots=True)
 class Location:
     """
-    Where the result is, as the ``locate`` request has found it: used at once, and kept nowhere.
+    The location of the result, as the ``locate`` request has found it: used at once, and stored nowhere.
 
-    :param found: what was captured.
+    :param found: the captured variables.
     :param base: the URL against which references in it are resolved.
     """
 
@@ -90,8 +90,8 @@ class Answer:
     """
     A good answer.
 
-    :param request: what was asked.
-    :param response: what came.
+    :param request: the request.
+    :param response: the response.
     :param scope: the variables that the request may have named.
     """
 
@@ -108,7 +108,7 @@ class Fetching:
     :param api: the connection.
     :param plan: how to fetch.
     :param handle: the job.
-    :param location: where the result is, as far as that is known; found anew where a URL has expired.
+    :param location: the location of the result, if it is known; found again if a URL has expired.
     """
 
     api: Api
@@ -132,19 +132,19 @@ class Fetching:
         return len(self._targets())
 
     def inline_value(self) -> JsonValue:
-        """Give the result that the job's answers held already; None where they didn't."""
+        """Return the result that the job's answers held already; None if they held none."""
         return None if self.plan.inline is None else self.scope.get(self.plan.inline)
 
     def locate(self) -> Flow[None]:
         """
-        Find out where the result is, with a request of its own where that needs one.
+        Find the location of the result, if that takes a request of its own.
 
-        :raises MissingValueError: where its answer lacks what it should hold.
+        :raises MissingValueError: if the answer lacks a captured value.
         """
         step = self.plan.locate
         if step is None:
             return
-        answer = yield from self.answer(step, lambda: self.scope)
+        answer = yield from self.request_answer(step, lambda: self.scope)
 
         def read() -> dict[str, JsonValue]:
             found = capture(step.captures, answer.response, self.scope)
@@ -153,37 +153,37 @@ class Fetching:
                     raise MissingValueError(f"locate: {selection} found nothing for {name!r}")
             return found
 
-        self.location.found = self.readable(answer, read)
+        self.location.found = self.read_or_explain(answer, read)
         self.location.base = answer.response.url
 
-    def value(self, limit: int) -> Flow[tuple[JsonValue, list[Response]]]:
+    def fetch_value(self, limit: int) -> Flow[tuple[JsonValue, list[Response]]]:
         """
         Fetch the result into memory.
 
         :param limit: bytes of an answer.
-        :return: the value, and the answers that it was made of; a list of values where the endpoint is a list of URLs.
+        :return: the value, and the answers that held it; a list of values if the endpoint is a list of URLs.
         """
         values, responses = [], []
         for scope in self._targets():
-            answer = yield from self.answer(self.plan.step, scope, limit=limit)
-            self.readable(answer, partial(_unpack, answer.response, limit))
-            values.append(self.decoded(decoding.decode, answer))
+            answer = yield from self.request_answer(self.plan.step, scope, limit=limit)
+            self.read_or_explain(answer, partial(_unpack, answer.response, limit))
+            values.append(self.decode(decoding.decode, answer))
             responses.append(answer.response)
         return (values if self.has_list else values[0]), responses
 
-    def files(self, open_draft: Callable[[int], Draft]) -> Flow[list[Response]]:
+    def fetch_files(self, open_file: Callable[[int], DownloadTarget]) -> Flow[list[Response]]:
         """
-        Fetch the result as it is, each URL of it into a draft of its own, several at a time.
+        Fetch each URL of the result into a file of its own, several at a time.
 
-        :param open_draft: gives the draft for the file of this number.
+        :param open_file: opens the file of this number.
         :return: the answers in order, without bodies.
         """
         responses: list[Response] = []
 
         def one(number: int, scope: Scope) -> Flow[Response]:
             trusts_headers = self.plan.checksum is not False
-            download = Download(open_draft(number), self._checksum(number), trusts_headers=trusts_headers)
-            return (yield from self.answer(self.plan.step, scope, download=download)).response
+            download = Download(open_file(number), self._checksum(number), trusts_headers=trusts_headers)
+            return (yield from self.request_answer(self.plan.step, scope, download=download)).response
 
         flows = [partial(one, number, scope) for number, scope in enumerate(self._targets())]
         if len(flows) == 1:
@@ -203,31 +203,33 @@ class Fetching:
         # What the redirect to another page leads to is another question (RFC 9110, section 15.4.4).
         done = _GONE if cleanup.step.request.method in _SAFE else _GONE | {_SEE_OTHER}
         try:
-            answer = yield from self.answer(cleanup.step, lambda: self.scope, also=done)
+            answer = yield from self.request_answer(cleanup.step, lambda: self.scope, also=done)
         except AsyncApiError as error:
             yield Log(logging.WARNING, f"cleanup: {error}; the job's remains may stay at the API")
         else:
             shown = answered(answer.request, answer.response)
             yield Log(logging.INFO, f"cleanup: {shown} answered {answer.response.status}")
 
-    def decoded(self, decode: Callable[..., T], answer: Answer) -> T:
+    def decode(self, decode: Callable[..., T], answer: Answer) -> T:
         """
-        Read an answer as the plan says.
+        Decode an answer in the format of the plan.
 
         :param decode: :func:`~.decoding.decode` or one like it.
-        :raises ResponseError: saying what was asked, and what came instead.
+        :raises ResponseError: with the request and the answer.
         """
         plan = self.plan
-        return self.readable(answer, lambda: decode(answer.response, plan.format, plan.result_path, answer.scope))
+        return self.read_or_explain(
+            answer, lambda: decode(answer.response, plan.format, plan.result_path, answer.scope)
+        )
 
-    def readable(self, answer: Answer, read: Callable[[], T]) -> T:
-        """Read an answer, and say what it was where it can't be used."""
+    def read_or_explain(self, answer: Answer, read: Callable[[], T]) -> T:
+        """Read an answer; add to a failure what the answer was."""
         try:
             return read()
         except ResponseError as error:
             raise as_unusable(self.api, answer.request, answer.response, error) from None
 
-    def answer(
+    def request_answer(
         self,
         step: Step,
         scope: Scope,
@@ -237,17 +239,17 @@ class Fetching:
         also: frozenset[int] = frozenset(),
     ) -> Flow[Answer]:
         """
-        Get a good answer.
+        Send a request until the answer is final, and return a good answer.
 
         :param step: the request.
-        :param scope: gives the variables that it may name; asked again where the result had to be located again.
+        :param scope: returns the variables that it may name; called again if the result had to be located again.
         :param download: takes its body.
         :param limit: bytes of a body without a download.
         :param also: other status codes that are good answers, too; a redirect among them isn't followed.
-        :raises NoDataError: where a rule says that there is nothing.
+        :raises NoDataError: if a rule says that there is no data.
         :raises ResultExpiredError: on 404 and 410.
-        :raises ResultError: where a rule takes the answer for a failure.
-        :raises RequestRejectedError: where the API refused the request.
+        :raises ResultError: if a rule takes the answer for a failure.
+        :raises RequestRejectedError: if the API refused the request.
         :raises UnavailableError: after too many transient errors, or a rule that says to come again, in a row.
         """
         budget = RetryBudget(self.plan.schedule)
@@ -290,7 +292,7 @@ class Fetching:
             if outcome is None and has_expired and reached > located_at:
                 located_at = reached
                 shown = answered(request, response)
-                yield Log(logging.INFO, f"{shown} answered {response.status}: asking anew where the result is")
+                yield Log(logging.INFO, f"{shown} answered {response.status}: locating the result again")
                 yield from self.locate()
                 continue
             if outcome is None:
@@ -307,12 +309,12 @@ class Fetching:
         return self.api.request(step.request, variables, reference_base=base)
 
     def _has_expired(self, step: Step, request: Request, response: Response) -> bool:
-        """Tell whether a URL that was located, or that the API has redirected to, may not be good any more."""
+        """Return whether the answer means that a located URL, or the target of a redirect, has expired."""
         is_given = self.plan.locate is not None or response.is_redirected(request)
         return is_given and self._is_result(step) and response.status in _EXPIRED
 
     def _is_result(self, step: Step) -> bool:
-        """Tell whether a request asks for the result itself."""
+        """Return whether a request is the one for the result itself."""
         cleanup = self.plan.cleanup
         return step is not self.plan.locate and (cleanup is None or step is not cleanup.step)
 
@@ -332,7 +334,7 @@ class Fetching:
         return f" (the job was submitted {shown} ago)"
 
     def _checksum(self, number: int) -> Checksum | None:
-        """Give the checksum that the API has stated for the file of this number."""
+        """Return the checksum that the API has stated for the file of this number."""
         if not self.plan.checksum:
             return None
         stated = templates.render_json(self.plan.checksum, self.scope)
@@ -341,12 +343,12 @@ class Fetching:
         return None if stated in (None, "") else parse_checksum(as_text(stated), "checksum")
 
     def _urls(self) -> list[JsonValue] | None:
-        """Give the URLs where the endpoint is a list of them."""
+        """Return the URLs if the endpoint is a list of URLs."""
         found = self.scope.get(templates.find_whole_variable(self.plan.step.request.endpoint) or "")
         return found if isinstance(found, list) else None
 
     def _targets(self) -> list[Scope]:
-        """Give the variables of each request: one, or one for each URL where the endpoint is a list of them."""
+        """Return the variables of each request: of one, or of one for each URL if the endpoint is a list."""
         name = templates.find_whole_variable(self.plan.step.request.endpoint) or ""
         urls = self._urls()
         if urls is None:
@@ -376,7 +378,7 @@ def _unpack(response: Response, limit: int) -> None:
 
 
 def _outcome(rules: tuple[Rule, ...], response: Response, scope: Variables) -> Outcome | None:
-    """Ask the rules; one that looks for JSON in a file of another kind doesn't match."""
+    """Return the outcome of the first rule that matches; one that needs JSON doesn't match another format."""
     for rule in rules:
         try:
             if rule.matches(response, scope):

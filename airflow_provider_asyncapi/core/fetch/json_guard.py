@@ -1,5 +1,5 @@
 """
-What a JSON parser is given: a body piece by piece, without what parsers can't take.
+A guard before a JSON parser: refuses what parsers can't handle, in a body that comes piece by piece.
 
 ijson ends the process with a segmentation fault on an integer of more digits than Python reads (4,300), and takes
 memory that grows with the square of the nesting (97 KiB of brackets: 6 GiB). So both are refused before it sees them,
@@ -37,7 +37,7 @@ def guard_json(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _Guard:
-    """Knows where in a JSON text the next piece begins."""
+    """Keeps the state of a JSON text between its pieces."""
 
     def __init__(self) -> None:
         self._is_in_string = False

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 def dataset_name(destination: str) -> tuple[str, str]:
     """
-    Give the namespace and the name of a destination's dataset: ``s3://bucket`` and a key, ``file`` and a path.
+    Return the namespace and the name of a destination's dataset: ``s3://bucket`` and a key, ``file`` and a path.
 
     :param destination: as the fetch operator takes it; a connection in it (``s3://aws_default@bucket``) is left out.
     """

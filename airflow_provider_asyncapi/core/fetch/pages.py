@@ -33,35 +33,37 @@ def fetch_pages(fetching: Fetching, paging: Paging, collect: Collect, *, inline:
     """
     Fetch all pages.
 
-    :param collect: is given the pages in order.
-    :param inline: the rows of the first page, where the job's answers held them already.
-    :return: how many pages there were.
-    :raises AsyncApiError: naming the page that can't be had, or contradicts those before.
+    :param collect: called with the rows and the answer of each page, in order.
+    :param inline: the rows of the first page, if the job's answers held them already.
+    :return: the number of pages.
+    :raises AsyncApiError: naming the page that fails, or contradicts the pages before.
     """
-    ledger = _Ledger(fetching, paging, collect)
+    collector = _PageCollector(fetching, paging, collect)
     if inline is not None:
         name = f"page {paging.first}"
-        ledger.enter(Page(name, decoding.json_response(inline), decoding.rows_of(inline)), is_read=False)
+        collector.add(Page(name, decoding.json_response(inline), decoding.rows_of(inline)), is_read=False)
     count = paging.count(fetching.scope)
     if count is None:
-        yield from _walk(fetching, paging, ledger)
+        yield from _walk(fetching, paging, collector)
     else:
         flows = (
             partial(_fetch_page, fetching, paging, paging.position(index, index * (paging.size or 0)), index)
-            for index in range(ledger.pages, count)
+            for index in range(collector.pages, count)
         )
-        yield RunConcurrently(flows, fetching.plan.concurrency, partial(ledger.enter, may_be_empty=False))
-    ledger.close()
+        yield RunConcurrently(flows, fetching.plan.concurrency, partial(collector.add, may_be_empty=False))
+    collector.check_total()
     # A selector that is misspelt looks the same as a result of one page.
-    pointer = paging.pointer if isinstance(paging, PointerPaging) and ledger.pages == 1 else None
+    pointer = paging.pointer if isinstance(paging, PointerPaging) and collector.pages == 1 else None
     alone = "" if pointer is None else f"; it names no next one at {pointer}"
-    yield Log(logging.INFO, f"Fetched {ledger.pages} page{'s' * (ledger.pages != 1)} with {ledger.rows} rows{alone}")
-    return ledger.pages
+    yield Log(
+        logging.INFO, f"Fetched {collector.pages} page{'s' * (collector.pages != 1)} with {collector.rows} rows{alone}"
+    )
+    return collector.pages
 
 
 @dataclass(slots=True)
-class _Ledger:
-    """Hands the pages on, and holds each to what those before have said."""
+class _PageCollector:
+    """Passes the pages on, and compares each with the pages before."""
 
     fetching: Fetching
     paging: Paging
@@ -71,16 +73,16 @@ class _Ledger:
     total_rows: float | None = None
     empty: Page | None = None
 
-    def enter(self, page: Page, *, may_be_empty: bool = True, is_read: bool = True) -> None:
+    def add(self, page: Page, *, may_be_empty: bool = True, is_read: bool = True) -> None:
         """
-        Take the next page.
+        Add the next page.
 
-        :param may_be_empty: whether pages with rows may come after one without; where the API has said how many pages
-            there are, such a one has lost its rows.
+        :param may_be_empty: whether an empty page may be followed by pages with rows. If the API has stated the number
+            of pages, an empty page has lost its rows.
         :param is_read: whether its answer is the page's own.
         """
         if is_read:
-            self._compare_total(page)
+            self._remember_total(page)
         if page.rows and self.empty is not None:
             raise ResultError(f"{self.empty.name}: is empty, and {page.name} after it has {len(page.rows)} rows")
         if not page.rows and not page.is_no_data and not may_be_empty:
@@ -89,14 +91,14 @@ class _Ledger:
         self.rows += len(page.rows)
         self.collect(page.rows, page.response)
 
-    def close(self) -> None:
+    def check_total(self) -> None:
         """Compare the number of rows with what the pages say."""
         if self.total_rows is not None and self.rows != self.total_rows:
             raise ResultError(
                 f"total_rows: the pages say that there are {self.total_rows:g} rows, and have {self.rows}"
             )
 
-    def _compare_total(self, page: Page) -> None:
+    def _remember_total(self, page: Page) -> None:
         if self.paging.total_rows is None or page.is_no_data:
             return
         try:
@@ -111,20 +113,20 @@ class _Ledger:
         self.total_rows = self.total_rows if total is None else total
 
 
-def _walk(fetching: Fetching, paging: Paging, ledger: _Ledger) -> Flow[None]:
+def _walk(fetching: Fetching, paging: Paging, collector: _PageCollector) -> Flow[None]:
     """Fetch pages of which each names the next one, or shows by its existence that there may be another."""
     endpoint_variable = templates.find_whole_variable(fetching.plan.step.request.endpoint)
-    if ledger.pages and not paging.has_more_after_inline(fetching.scope, endpoint_variable):
+    if collector.pages and not paging.has_more_after_inline(fetching.scope, endpoint_variable):
         return
-    walk = paging.walk(ledger.pages)
-    for index in itertools.count(ledger.pages):  # pragma: no branch - it has no end
+    walk = paging.walk(collector.pages)
+    for index in itertools.count(collector.pages):  # pragma: no branch - it has no end
         position = walk.position
         page = yield from _fetch_page(fetching, paging, position, index, may_be_missing=paging.may_end_with_404)
         if walk.is_past_end(page):
             return
         if index == paging.limit:
             raise ResultError(f"there are more than {paging.limit} pages (max_pages)")
-        ledger.enter(page)
+        collector.add(page)
         try:
             has_next = walk.advance(page, {**fetching.scope, **position.variables})
         except AsyncApiError as error:
@@ -139,7 +141,7 @@ def _fetch_page(
     """
     Fetch one page.
 
-    :param index: how many pages are before it.
+    :param index: the number of pages before it.
     :param may_be_missing: whether a 404 only means that there are no more pages, unless this is the first page.
     """
     name = f"page {position.number}"
@@ -163,10 +165,10 @@ def _fetch_page(
     step = dataclasses.replace(fetching.plan.step, request=request)
     also = frozenset({_NOT_FOUND}) if may_be_missing and index > 0 else frozenset[int]()
     try:
-        answer = yield from fetching.answer(step, scope, limit=_MAX_PAGE, also=also)
+        answer = yield from fetching.request_answer(step, scope, limit=_MAX_PAGE, also=also)
         if answer.response.status in also:
             return Page(name, answer.response, [])
-        return Page(name, answer.response, fetching.decoded(decoding.decode_rows, answer))
+        return Page(name, answer.response, fetching.decode(decoding.decode_rows, answer))
     except NoDataError as error:
         if index == 0:
             raise

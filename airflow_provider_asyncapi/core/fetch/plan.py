@@ -1,4 +1,4 @@
-"""What the fetch operator was told, read and checked."""
+"""The parameters of a fetch, parsed and checked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.fetch.failed_records import Partial
+from airflow_provider_asyncapi.core.fetch.failed_records import FailedRecordsRule
 from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.fetch.outputs.output import Output
 from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
@@ -61,21 +61,20 @@ class FetchPlan:
     How a result is fetched.
 
     :param output: the output type.
-    :param step: the request, and what its answers mean.
-    :param schedule: how many transient errors to bear, and how long to wait after each.
-    :param locate: a request before it that finds where the result is.
-    :param cleanup: a request after it, and after which ends.
-    :param paging: how pages are found.
-    :param format: how the body is read; by default by its content type.
-    :param result_path: what of it to keep.
-    :param write_as: how rows are written to a destination; None for the value as one JSON text, and for the rows of
-        pages as NDJSON.
+    :param step: the request, and the meaning of its answers.
+    :param schedule: the number of transient errors to tolerate, and the wait after each.
+    :param locate: a request before it that finds the location of the result.
+    :param cleanup: a request after it, and the ends that cause it.
+    :param paging: the way of paging.
+    :param format: the format of the body.
+    :param result_path: the part to keep.
+    :param write_as: the form of rows at a destination; None for the default of the output type.
     :param checksum: a template of the checksum that the file should have, or of a list of them for a list of URLs;
         False to compare no checksum at all, not even one that the answer's headers state.
-    :param inline: the variable that holds the result already, if the job gave it one.
-    :param callback: whether the job's callback holds the result, where one ended the wait.
-    :param partial: how failed records are counted.
-    :param concurrency: how many pages are fetched at a time.
+    :param inline: the variable that holds the result, if the job's answers held it already.
+    :param callback: whether the job's callback holds the result, if one has ended the wait.
+    :param failed_records: the rule that counts failed records.
+    :param concurrency: the number of pages that are fetched at a time.
     """
 
     parameters: ClassVar[ParameterNames] = ParameterNames()
@@ -92,25 +91,25 @@ class FetchPlan:
     checksum: str | Literal[False] | None = None
     inline: str | None = None
     callback: bool = False
-    partial: Partial | None = None
+    failed_records: FailedRecordsRule | None = None
     concurrency: int = _CONCURRENCY
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> FetchPlan:
         """
-        Read the parameters of the fetch operator.
+        Parse the parameters of the fetch operator.
 
         :param given: a mapping with keys of :func:`fetch_parameters`.
-        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
+        :param complete: whether no profile can add anything, so that a missing parameter is an error.
         :raises ConfigurationError: naming the parameter that is wrong.
         """
         set_ = {name: value for name, value in given.items() if value is not None}
         output = choose_output(set_)
-        # What a connection's profile says fits its own request; whoever writes another one says the rest too.
+        # A connection's profile fits its own request; a task with another request sets the other parameters too.
         whole = complete or "endpoint" in set_
         request = {name: set_[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in set_}
         callback = flag(set_, "callback")
-        # A result that the job has given already needs no request.
+        # A result that the job's answers hold already needs no request.
         step = Step.parse(request, "fetch", complete=complete and "inline" not in set_ and not callback)
         patience = {name: set_[name] for name in _PATIENCE_PARAMETERS if name in set_}
         plan = cls(
@@ -126,10 +125,10 @@ class FetchPlan:
             _checksum(set_.get("checksum")),
             _text(set_.get("inline"), "inline: has to be the name of a variable"),
             callback,
-            Partial.parse(set_.get("failed_records"), set_.get("on_partial")),
+            FailedRecordsRule.parse(set_.get("failed_records"), set_.get("on_partial")),
             _concurrency(set_.get("concurrency", _CONCURRENCY)),
         )
-        if whole and plan.partial is None and "on_partial" in set_:
+        if whole and plan.failed_records is None and "on_partial" in set_:
             raise ConfigurationError(
                 "on_partial: needs failed_records, the condition that each failed record meets (or the name of the"
                 " profile that says it)"

@@ -1,4 +1,4 @@
-"""How far a transfer is, said now and then."""
+"""The progress of a transfer, logged every few seconds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 _STEP = 1000
 
 
-class Meter:
+class ProgressMeter:
     """
     Measures a transfer.
 
-    :param unit: of what is counted, such as ``pages``; bytes where there is none.
-    :param steady: a clock that is never put back, in seconds.
+    :param unit: the unit, such as ``pages``; None for bytes.
+    :param steady: a monotonic clock, in seconds.
     """
 
     def __init__(self, unit: str | None, steady: Callable[[], float]) -> None:
@@ -25,10 +25,10 @@ class Meter:
 
     def line(self, done: int, total: int | None) -> str | None:
         """
-        Give the line to log, where it is time for one.
+        Return the line to log; None if the last one is too recent.
 
-        :param done: how much there is.
-        :param total: how much there will be, where that is known.
+        :param done: the amount that is transferred.
+        :param total: the whole amount; None if unknown.
         """
         now = self._steady()
         if now - self._said < EVERY:
@@ -57,4 +57,4 @@ def _duration(seconds: float) -> str:
     if seconds < 120:  # noqa: PLR2004 - up to here seconds say more
         return f"{seconds:.0f} s"
     minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"  # noqa: PLR2004 - likewise
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"  # noqa: PLR2004 - up to here minutes say more

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from airflow_provider_asyncapi.core.errors import ContentError
 
-#: One escape, two where they are a pair; the group is set where it is a code unit of its own.
+#: One escape, two if they are a pair; the group is set if it is a code unit of its own.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([0-9a-fA-F]{4})|.)", re.DOTALL)
 #: An escape that the next piece may continue; before it an even number of backslashes.
 _BEGUN = re.compile(

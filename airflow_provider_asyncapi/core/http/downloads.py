@@ -19,7 +19,7 @@ _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+|\*)", re.IGNORECASE)
 
 
-class Draft(Protocol):
+class DownloadTarget(Protocol):
     """A file that isn't complete."""
 
     def expect(self, size: int | None, /) -> object:
@@ -34,18 +34,20 @@ class Draft(Protocol):
 
 class Download:
     """
-    Carries the bodies of one or more answers into a draft: a :class:`~.effects.Sink`.
+    Carries the bodies of one or more answers into a file: a :class:`~.effects.Sink`.
 
     A broken transfer goes on where it broke (``Range``, RFC 9110, section 14), where the answer had something that
     tells the same representation from another (``If-Range``, section 13.1.5). Any other begins again.
 
-    :param draft: where the file goes, content codings undone.
+    :param target: where the file goes, content codings undone.
     :param checksum: that the file should have, as the API states it elsewhere than in a header.
     :param trusts_headers: whether the checksums that the answer's headers state are compared.
     """
 
-    def __init__(self, draft: Draft, checksum: Checksum | None = None, *, trusts_headers: bool = True) -> None:
-        self._draft = draft
+    def __init__(
+        self, target: DownloadTarget, checksum: Checksum | None = None, *, trusts_headers: bool = True
+    ) -> None:
+        self._target = target
         self._trusts_headers = trusts_headers
         self._stated = checksum
         #: The first answer of the transfer that may go on; None where all was there, or nothing can be kept.
@@ -86,14 +88,14 @@ class Download:
         if head.status == _PARTIAL_CONTENT:
             self._go_on(head)
             return
-        self._draft.restart()
+        self._target.restart()
         self._received, self._head, self.head, self._is_large = 0, head, b"", False
         self._total = self._until = self._size(head)
         self._inflater = inflater_of(head.content_coding)
         self._declared = declared(head.headers) if self._trusts_headers else None
         if self._stated is not None:
             self._stated.restart()
-        self._draft.expect(None if self._inflater else self._total)
+        self._target.expect(None if self._inflater else self._total)
 
     def write(self, chunk: bytes) -> None:
         """
@@ -132,8 +134,8 @@ class Download:
 
     def take(self, response: Response) -> None:
         """Take an answer with its body, which is the file although its status code says otherwise."""
-        self._draft.restart()
-        self._draft.write(response.body)
+        self._target.restart()
+        self._target.write(response.body)
 
     def _go_on(self, head: Response) -> None:
         """Check that the part that comes is the one that is missing, of what is here already."""
@@ -164,7 +166,7 @@ class Download:
         return int(number)
 
     def _put(self, data: bytes) -> None:
-        self._draft.write(data)
+        self._target.write(data)
         self._is_large = self._is_large or len(self.head) + len(data) > MAX_BODY
         self.head = b"" if self._is_large else self.head + data
         if self._stated is not None:

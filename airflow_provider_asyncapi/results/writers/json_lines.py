@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.results.destination import DraftFile, Stored
+from airflow_provider_asyncapi.results.destination import PartialFile, Stored
 from airflow_provider_asyncapi.results.writers.writer import OpenFile, Placed, Writer, json_bytes
 
 _PIECE = 64 * 1024
@@ -12,8 +12,8 @@ _PIECE = 64 * 1024
 class _Buffer:
     """Collects rows: to count, digest and write each on its own takes longer than to make its JSON."""
 
-    def __init__(self, draft: DraftFile) -> None:
-        self._draft = draft
+    def __init__(self, file: PartialFile) -> None:
+        self._file = file
         self._collected = bytearray()
 
     def write(self, data: bytes) -> None:
@@ -23,10 +23,10 @@ class _Buffer:
 
     def finish(self) -> Stored:
         self._flush()
-        return self._draft.finish()
+        return self._file.finish()
 
     def _flush(self) -> None:
-        self._draft.write(bytes(self._collected))
+        self._file.write(bytes(self._collected))
         self._collected.clear()
 
 

@@ -26,10 +26,10 @@ class PageFiles(Writer):
         if not self._files:
             # A header may hold characters that no XCom can.
             self.content_type = shorten(response.content_type)
-        draft = self._open_file()
+        file = self._open_file()
         # The page that the job's answers held has no body of its own.
-        draft.write(response.body or json_bytes(rows))
-        self._files.append(((page_name(len(self._files) + 1, response),), draft.finish()))
+        file.write(response.body or json_bytes(rows))
+        self._files.append(((page_name(len(self._files) + 1, response),), file.finish()))
 
     def finish(self, name: str) -> list[Placed]:
         """Return the files."""

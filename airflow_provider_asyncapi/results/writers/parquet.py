@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from airflow_provider_asyncapi.core.errors import ResultError
 from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
-from airflow_provider_asyncapi.results.destination import DraftFile
+from airflow_provider_asyncapi.results.destination import PartialFile
 from airflow_provider_asyncapi.results.writers.json_lines import NdjsonLines
 from airflow_provider_asyncapi.results.writers.writer import OpenFile, Placed, Writer
 
@@ -28,7 +28,7 @@ class Parquet(Writer):
     content_type = "application/vnd.apache.parquet"
 
     def __init__(self, open_file: OpenFile) -> None:
-        self._draft = open_file()
+        self._file = open_file()
         self._kept = open_file(scratch=True)
         self._lines = NdjsonLines(lambda: self._kept)
         self._batch: list[dict[str, JsonValue]] = []
@@ -51,11 +51,11 @@ class Parquet(Writer):
         self._infer_schema()
         schema = pa.schema([]) if self._schema is None else self._schema
         ((_, kept),) = self._lines.finish("rows")
-        with self._reporting(), pq.ParquetWriter(_OpenFile(self._draft), schema) as writer:
+        with self._reporting(), pq.ParquetWriter(_OpenFile(self._file), schema) as writer:
             for batch in _batches(kept.path):
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))
         kept.path.unlink()
-        return [((f"{name}.parquet",), self._draft.finish())]
+        return [((f"{name}.parquet",), self._file.finish())]
 
     def _infer_schema(self) -> None:
         """Merge the column types of a batch into the schema of all rows."""
@@ -83,17 +83,17 @@ class Parquet(Writer):
 class _OpenFile(io.RawIOBase):
     """A file in the staging folder, as pyarrow writes to a file."""
 
-    def __init__(self, draft: DraftFile) -> None:
-        self._draft = draft
+    def __init__(self, file: PartialFile) -> None:
+        self._file = file
 
     def writable(self) -> bool:
         return True
 
     def tell(self) -> int:
-        return self._draft.size
+        return self._file.size
 
     def write(self, data: Any, /) -> int:
-        self._draft.write(data)
+        self._file.write(data)
         return len(data)
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.jobs.storable import check_json
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.results.destination import DraftFile, Stored
+from airflow_provider_asyncapi.results.destination import PartialFile, Stored
 
 #: A path below the destination, and the file that goes there.
 Placed = tuple[tuple[str, ...], Stored]
 #: Opens a file in the staging folder; with ``scratch=True`` one that isn't part of the result.
-OpenFile = Callable[..., DraftFile]
+OpenFile = Callable[..., PartialFile]
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 

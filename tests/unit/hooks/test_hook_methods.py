@@ -499,6 +499,6 @@ def test_the_typed_parameters_of_a_request_are_those_that_are_taken() -> None:
 
 def test_the_limits_of_a_fetch_are_those_of_the_operator() -> None:
     signature = inspect.signature(AsyncApiFetchOperator.__init__)
-    assert {name: getattr(fetch_result.Limits(), name) for name in fetch_result._LIMITS} == {
+    assert {name: getattr(fetch_result.ResultLimits(), name) for name in fetch_result._LIMITS} == {
         name: signature.parameters[name].default for name in fetch_result._LIMITS
     }

@@ -58,7 +58,7 @@ def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_pat
     owners = []
     monkeypatch.setattr(
         "airflow_provider_asyncapi.tasks.lazy.fetch",
-        lambda *arguments, **_: owners.append(arguments[-2]),
+        lambda _hook, task, _save: owners.append(task.owner),
     )
     for index, number in ((-1, 1), (3, 2)):
         ti = TI(index)
@@ -75,7 +75,7 @@ def test_a_task_that_is_killed_leaves_nothing(api: ApiServer, tmp_path: Any, mon
         operator.on_kill()
 
     api.says("GET /jobs/7", reply("x" * 1000))
-    monkeypatch.setattr("airflow_provider_asyncapi.results.destination.DraftFile.write", killing)
+    monkeypatch.setattr("airflow_provider_asyncapi.results.destination.PartialFile.write", killing)
     with pytest.raises(SystemExit, match="was killed while it was fetching"):
         operator.execute(context_of(TI()))
     assert list(tmp_path.iterdir()) == []

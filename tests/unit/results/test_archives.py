@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
 from airflow_provider_asyncapi.results import archives
-from airflow_provider_asyncapi.results.archives import Limits, unpack
-from airflow_provider_asyncapi.results.destination import Account, Stored
+from airflow_provider_asyncapi.results.archives import ArchiveLimits, unpack
+from airflow_provider_asyncapi.results.destination import ByteBudget, Stored
 
 MIB = 1024 * 1024
 #: One member, `a.csv`, encrypted as APPNOTE.TXT, section 6.1 says, which the standard library can only undo.
@@ -54,7 +54,7 @@ def unpacked(tmp_path):
         into = tmp_path / "into"
         into.mkdir(exist_ok=True)
         limits = {"max_bytes": 100 * MIB, "max_members": 100, "max_ratio": 200, **limits}
-        return unpack(Stored(path, len(content), ""), into, Limits(**limits), password)
+        return unpack(Stored(path, len(content), ""), into, ArchiveLimits(**limits), password)
 
     return unpacking
 
@@ -424,17 +424,17 @@ def test_archives_are_told_apart(tmp_path, content, is_zip, is_tar):
 @pytest.fixture
 def gunzipped(tmp_path):
     def gunzipping(content, size=3, **limits):
-        limits = Limits(**{"max_bytes": 100 * MIB, "max_members": 1, "max_ratio": 200, **limits})
-        draft = archives.GunzippingDraft(tmp_path / "x", Account(limits.max_bytes), limits)
+        limits = ArchiveLimits(**{"max_bytes": 100 * MIB, "max_members": 1, "max_ratio": 200, **limits})
+        file = archives.GunzippingPartialFile(tmp_path / "x", ByteBudget(limits.max_bytes), limits)
         try:
-            draft.expect(1)
-            draft.write(b"left over")
-            draft.restart()
+            file.expect(1)
+            file.write(b"left over")
+            file.restart()
             for at in range(0, len(content), size):
-                draft.write(content[at : at + size])
-            return draft.finish().path.read_bytes()
+                file.write(content[at : at + size])
+            return file.finish().path.read_bytes()
         finally:
-            draft.close()
+            file.close()
 
     return gunzipping
 

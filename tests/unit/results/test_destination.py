@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooLargeError
-from airflow_provider_asyncapi.core.fetch.progress_meter import Meter
-from airflow_provider_asyncapi.results.destination import Account, Destination, DraftFile, Owner
+from airflow_provider_asyncapi.core.fetch.progress_meter import ProgressMeter
+from airflow_provider_asyncapi.results.destination import ByteBudget, Destination, Owner, PartialFile
 from airflow_provider_asyncapi.results.undo import UndoRecord, UnverifiedRecordError
 from tests.unit.results.stores import Upload, fresh_store, plain
 
@@ -33,9 +33,9 @@ def everything_in(folder: Path) -> list[str]:
 
 
 def write(destination: Destination, content: bytes):
-    draft = destination.draft(Account(LIMIT))
-    draft.write(content)
-    return draft.finish()
+    file = destination.open_file(ByteBudget(LIMIT))
+    file.write(content)
+    return file.finish()
 
 
 def put(target: str, **files: bytes) -> list[str]:
@@ -44,7 +44,7 @@ def put(target: str, **files: bytes) -> list[str]:
         paths = destination.commit(
             [((*name.split("__"),), write(destination, content)) for name, content in files.items()]
         )
-        destination.settle()
+        destination.finalize()
         return paths
     finally:
         destination.close()
@@ -54,63 +54,63 @@ def put(target: str, **files: bytes) -> list[str]:
 
 
 def test_a_draft_counts_and_digests(tmp_path):
-    draft = DraftFile(tmp_path / "x", Account(10))
-    draft.write(b"abc")
-    draft.write(b"def")
-    stored = draft.finish()
+    file = PartialFile(tmp_path / "x", ByteBudget(10))
+    file.write(b"abc")
+    file.write(b"def")
+    stored = file.finish()
     assert (stored.size, stored.sha256) == (6, hashlib.sha256(b"abcdef").hexdigest())
     assert stored.path.read_bytes() == b"abcdef"
 
 
 def test_a_draft_that_is_restarted_forgets(tmp_path):
-    draft = DraftFile(tmp_path / "x", Account(10))
-    draft.write(b"123456789")
-    draft.restart()
-    draft.write(b"ab")
-    stored = draft.finish()
+    file = PartialFile(tmp_path / "x", ByteBudget(10))
+    file.write(b"123456789")
+    file.restart()
+    file.write(b"ab")
+    stored = file.finish()
     assert (stored.size, stored.sha256) == (2, hashlib.sha256(b"ab").hexdigest())
     assert stored.path.read_bytes() == b"ab"
 
 
 def test_a_digest_is_made_only_where_it_is_wanted(tmp_path):
-    draft = DraftFile(tmp_path / "x", Account(10), digest=False)
-    draft.write(b"1")
-    draft.restart()
-    draft.write(b"2")
-    assert draft.finish().sha256 == ""
+    file = PartialFile(tmp_path / "x", ByteBudget(10), digest=False)
+    file.write(b"1")
+    file.restart()
+    file.write(b"2")
+    assert file.finish().sha256 == ""
 
 
 def test_drafts_take_no_more_than_is_allowed_together(tmp_path):
-    account = Account(5)
-    drafts = [DraftFile(tmp_path / name, account) for name in "ab"]
-    drafts[0].write(b"abc")
-    drafts[1].write(b"de")
+    budget = ByteBudget(5)
+    files = [PartialFile(tmp_path / name, budget) for name in "ab"]
+    files[0].write(b"abc")
+    files[1].write(b"de")
     with pytest.raises(ResultTooLargeError, match="max_bytes, max_ratio: the result has 6 bytes or more, and 5 are"):
-        drafts[1].write(b"f")
-    for draft in drafts:
-        draft.close()
+        files[1].write(b"f")
+    for file in files:
+        file.close()
 
 
 def test_what_will_be_too_large_is_refused_before_it_comes(tmp_path):
-    account = Account(5)
-    drafts = [DraftFile(tmp_path / name, account) for name in "abc"]
-    drafts[0].expect(3)
-    drafts[0].expect(2)
-    drafts[1].expect(None)
+    budget = ByteBudget(5)
+    files = [PartialFile(tmp_path / name, budget) for name in "abc"]
+    files[0].expect(3)
+    files[0].expect(2)
+    files[1].expect(None)
     with pytest.raises(ResultTooLargeError):
-        drafts[2].expect(4)
-    for draft in drafts:
-        draft.close()
+        files[2].expect(4)
+    for file in files:
+        file.close()
 
 
 def test_progress_is_told_now_and_then(tmp_path, caplog):
     caplog.set_level("INFO")
     now = [0.0]
-    draft = DraftFile(tmp_path / "x", Account(10_000, Meter(None, lambda: now[0])))
-    draft.expect(8000)
+    file = PartialFile(tmp_path / "x", ByteBudget(10_000, ProgressMeter(None, lambda: now[0])))
+    file.expect(8000)
     for now[0] in (1.0, 5.0, 6.0, 10.0):
-        draft.write(b"x" * 1000)
-    draft.close()
+        file.write(b"x" * 1000)
+    file.close()
     assert [record.message for record in caplog.records] == [
         "fetched 2 kB of 8 kB (25 %), 400 B/s, 15 s left",
         "fetched 4 kB of 8 kB (50 %), 400 B/s, 10 s left",
@@ -305,11 +305,11 @@ def test_threads_that_begin_files_together_share_one_staging_folder(tmp_path, mo
         folder.mkdir()
         return folder
 
-    monkeypatch.setattr(destination._place, "staging", staging)
+    monkeypatch.setattr(destination._storage, "make_staging_folder", staging)
     with ThreadPoolExecutor(8) as pool:
-        drafts = list(pool.map(lambda _: destination.draft(Account(LIMIT)), range(8)))
-    for draft in drafts:
-        draft.close()
+        files = list(pool.map(lambda _: destination.open_file(ByteBudget(LIMIT)), range(8)))
+    for file in files:
+        file.close()
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -344,7 +344,7 @@ def test_a_file_is_no_folder(tmp_path, target):
     (tmp_path / "x").write_bytes(b"")
     destination = Destination(f"{tmp_path}/{target}")
     with pytest.raises(ConfigurationError, match="leads through a file, not a folder"):
-        destination.draft(Account(LIMIT))
+        destination.open_file(ByteBudget(LIMIT))
     destination.close()
     assert everything_in(tmp_path) == ["x"]
 
@@ -458,7 +458,7 @@ def test_an_old_file_that_can_not_be_put_back_is_kept_beside(scheme, store, monk
     monkeypatch.setattr(store, "cp_file", copy)
     with pytest.raises(ConnectionResetError):
         put(f"{scheme}://bucket/a/", x=b"new")
-    assert "couldn't be put back as it was" in caplog.text
+    assert "couldn't be restored" in caplog.text
     assert b"old" in store.contents().values()
 
 
@@ -498,7 +498,7 @@ def test_a_try_replaces_what_an_earlier_one_has_left(folder):
     assert contents().items() >= {"old": b"0", "kept": b"0"}.items()
     assert "new" not in contents()
     destination.commit(stored)
-    destination.settle()
+    destination.finalize()
     destination.close()
     assert contents() == {"old": b"0", "kept": b"0", "other": b"2"}
 
@@ -524,7 +524,7 @@ def test_a_role_that_may_not_list_uploads_can_fetch_anyway(caplog):
     store = fresh_store("s3")
     store.may_list = False
     Destination("s3://bucket/a/x", Owner("dag/run/task/-1", is_retry=True)).undo_earlier()
-    assert "in part stays there: Access Denied" in caplog.text
+    assert "stay at s3://bucket/a: Access Denied" in caplog.text
 
 
 def test_a_try_that_was_killed_half_way_is_undone(folder, monkeypatch):
@@ -538,7 +538,7 @@ def test_a_try_that_was_killed_half_way_is_undone(folder, monkeypatch):
     def kill(*_):
         raise Killed
 
-    monkeypatch.setattr(type(destination._place), "put", kill)
+    monkeypatch.setattr(type(destination._storage), "move_in", kill)
     monkeypatch.setattr(Destination, "_undo", kill)
     with pytest.raises(Killed):
         destination.commit(stored)
@@ -615,7 +615,7 @@ def test_former_files_and_their_record_outlast_later_tries_if_the_record_is_not_
         retry = Destination(target, Owner(TASK.name, is_retry=True, secret=secret))
         retry.undo_earlier()
         retry.commit([(("a",), write(retry, str(number).encode()))])
-        retry.settle()
+        retry.finalize()
         retry.close()
         (kept,) = [name for name in contents() if name.endswith(".unverified.json")]
         assert contents() == {"a": str(number).encode(), former: b"former", kept: record}
@@ -630,7 +630,7 @@ def test_an_undo_that_fails_keeps_the_former_files_for_the_next_try(folder, monk
     def fail(*_):
         raise PermissionError
 
-    monkeypatch.setattr(type(killed._place), "bring_back", fail)
+    monkeypatch.setattr(type(killed._storage), "restore", fail)
     left = contents()
     retry = Destination(target, TASK)
     with pytest.raises(OSError, match="couldn't be undone, as the log says"):

@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.results.destination import Owner
-from airflow_provider_asyncapi.results.fetching import Limits, fetch
+from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
 from tests.unit.results.stores import fresh_store, plain
 from tests.unit.results.test_archives import ENCRYPTED
 from tests.unit.transports.loopback import Server, chunked, raw, reply, reset
@@ -55,7 +55,7 @@ def fetched(server, monkeypatch):
         server.plays(*script)
         plan = FetchPlan.parse({"endpoint": "/jobs/{identifier}", **given})
         bounds = {"max_bytes": 10 * MIB, "max_members": 100, "max_ratio": 200, "max_xcom_bytes": 1000, **(limits or {})}
-        return fetch(hook, plan, handle or JobHandle("7"), destination, Limits(**bounds))
+        return fetch(hook, FetchTask(plan, handle or JobHandle("7"), destination, ResultLimits(**bounds)))
 
     yield fetching
     hook.close()
@@ -557,7 +557,7 @@ def test_a_member_that_should_say_what_failed_may_not_be_huge(fetched, tmp_path,
 
 
 def test_an_archive_that_is_kept_whole_is_not_looked_into(fetched, tmp_path):
-    with pytest.raises(exceptions.AsyncApiConfigurationError, match="only where it is unpacked"):
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match="only if it is unpacked"):
         fetched(
             output_type="zip",
             failed_records={**FAILED, "member": "result.json"},
@@ -669,7 +669,7 @@ class Breaking:
         if given and self.misuse != "ignore":
             first += 1 if self.misuse == "other part" else 0
             head = (
-                f"HTTP/1.1 206 Partial\r\ncontent-length: {len(BODY) - first}\r\n"
+                f"HTTP/1.1 206 FailedRecordsRule\r\ncontent-length: {len(BODY) - first}\r\n"
                 f"content-range: bytes {first}-{len(BODY) - 1}/{len(BODY)}\r\n"
             )
         elif given:
@@ -812,7 +812,7 @@ def test_the_password_of_an_archive_is_in_the_connection(fetched, server, tmp_pa
     hook = AsyncApiHook("locked")
     server.plays(reply(bytes.fromhex(ENCRYPTED)))
     plan = FetchPlan.parse({"endpoint": "/x", "output_type": "zip"})
-    fetch(hook, plan, JobHandle("7"), f"{tmp_path}/", Limits(10 * MIB, 10, 200, 1000))
+    fetch(hook, FetchTask(plan, JobHandle("7"), f"{tmp_path}/", ResultLimits(10 * MIB, 10, 200, 1000)))
     hook.close()
     assert (tmp_path / "a.csv").read_bytes() == b"a,b\n1,2\n"
 
@@ -981,7 +981,7 @@ def test_the_first_of_the_page_files_may_be_in_the_status(fetched, server, tmp_p
 
 
 def test_a_way_of_writing_needs_a_destination(fetched, server):
-    with pytest.raises(exceptions.AsyncApiConfigurationError, match="write_as: says how rows are written"):
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match="write_as: is for rows at a destination"):
         fetched(write_as="ndjson", result_path="rows")
     assert server.asked == []
 
@@ -1009,7 +1009,7 @@ def test_a_try_replaces_what_an_earlier_one_has_left(fetched, server, tmp_path):
         plan = FetchPlan.parse({"endpoint": "/x", "output_type": "zip", "cleanup": {"endpoint": "/x"}})
         hook = AsyncApiHook("api")
         try:
-            fetch(hook, plan, JobHandle("7"), f"{tmp_path}/", Limits(MIB, 9, 200, 9), save, owner)
+            fetch(hook, FetchTask(plan, JobHandle("7"), f"{tmp_path}/", ResultLimits(MIB, 9, 200, 9), owner), save)
         finally:
             hook.close()
 

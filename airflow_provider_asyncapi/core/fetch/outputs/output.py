@@ -145,8 +145,8 @@ class Output(ABC):
                 )
         if plan.checksum and not self.makes_files:
             raise ConfigurationError(f"checksum: is for files, and {shown} is read")
-        if plan.partial is not None:
-            self._check_failed_records(has_member=plan.partial.member is not None)
+        if plan.failed_records is not None:
+            self._check_failed_records(has_member=plan.failed_records.member is not None)
 
     def _check_failed_records(self, *, has_member: bool) -> None:
         if self.failed_records_in is None:

@@ -163,8 +163,8 @@ class Paging(ABC):
         """
         Return the position of a page.
 
-        :param index: how many pages are before it.
-        :param offset: how many rows are before it.
+        :param index: the number of pages before it.
+        :param offset: the number of rows before it.
         """
         number = self.first + index * self.step
         size = {} if self.size is None else {"limit": self.size}
@@ -175,7 +175,7 @@ class Paging(ABC):
         """
         Begin to walk through pages whose number isn't known.
 
-        :param index: how many pages there are already.
+        :param index: the number of pages that are fetched already.
         """
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
-from airflow_provider_asyncapi.core.fetch.failed_records import Partial
+from airflow_provider_asyncapi.core.fetch.failed_records import FailedRecordsRule
 from airflow_provider_asyncapi.core.http.messages import Response
 
 FAILED = {"selector": "rows[*].status", "in": "failed"}
@@ -14,7 +14,7 @@ def answer(*states):
 
 
 def test_failed_records_are_counted():
-    partial = Partial.parse(FAILED, None)
+    partial = FailedRecordsRule.parse(FAILED, None)
     assert partial.action == "fail"
     assert partial.count(answer("ok", "failed", "failed"), {}) == (2, 3)
     assert partial.count(answer("failed"), {}) == (1, 1)
@@ -23,17 +23,17 @@ def test_failed_records_are_counted():
 
 def test_an_answer_that_can_not_be_read_is_an_error():
     with pytest.raises(ContentError, match="failed_records: expected JSON"):
-        Partial.parse(FAILED, "warn").count(Response(200, body=b"x"), {})
+        FailedRecordsRule.parse(FAILED, "warn").count(Response(200, body=b"x"), {})
 
 
 def test_a_member_of_an_archive_may_say_what_failed():
-    partial = Partial.parse({**FAILED, "member": "result.json"}, "skip")
+    partial = FailedRecordsRule.parse({**FAILED, "member": "result.json"}, "skip")
     assert [partial.is_in(path) for path in [("result.json",), ("0", "result.json"), ("xresult.json",)]] == [
         True,
         True,
         False,
     ]
-    assert not Partial.parse(FAILED, None).is_in(("None",))
+    assert not FailedRecordsRule.parse(FAILED, None).is_in(("None",))
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_a_member_of_an_archive_may_say_what_failed():
 )
 def test_what_can_not_be_meant_is_an_error(given, action, message):
     with pytest.raises(ConfigurationError, match=message):
-        Partial.parse(given, action)
+        FailedRecordsRule.parse(given, action)
 
 
 def test_nothing_is_counted_by_default():
-    assert Partial.parse(None, None) is None
+    assert FailedRecordsRule.parse(None, None) is None

@@ -39,7 +39,7 @@ def fetching(api=None, *, handle=None, **given):
 
 def value(*replies, handle=None, api=None, **given):
     script = Script(api or make_api(), *replies)
-    found, _ = script.run(fetching(script.api, handle=handle, **given).value(MIB))
+    found, _ = script.run(fetching(script.api, handle=handle, **given).fetch_value(MIB))
     return found, script
 
 
@@ -61,15 +61,15 @@ class StreamingScript(Script):
 
 
 def files(*replies, handle=None, **given):
-    drafts = {}
+    files = {}
 
-    def open_draft(number):
-        return drafts.setdefault(number, MemoryDraft())
+    def open_file(number):
+        return files.setdefault(number, MemoryDraft())
 
     script = StreamingScript(make_api(), *replies)
     given.setdefault("output_type", "file")
-    responses = script.run(fetching(script.api, handle=handle, **given).files(open_draft))
-    return [drafts[number].content for number in sorted(drafts)], responses, script
+    responses = script.run(fetching(script.api, handle=handle, **given).fetch_files(open_file))
+    return [files[number].content for number in sorted(files)], responses, script
 
 
 # One value
@@ -239,7 +239,7 @@ def locating(*replies, api=None, capture=None, **given):
 def test_what_locate_captures_is_used_at_once():
     located, script = locating(answer({"result": {"link": "/files/1?sig=abc"}}))
     script.replies = [answer(5)]
-    assert script.run(located.value(MIB))[0] == 5
+    assert script.run(located.fetch_value(MIB))[0] == 5
     assert script.paths == ["GET /jobs/7", "GET https://api.example.com/files/1?sig=abc"]
 
 
@@ -253,7 +253,7 @@ def test_another_origin_gets_no_credentials():
     api = make_api(login="me", password="hunter22", auth="basic", headers={"X-Tenant": "t1"})
     located, script = locating(answer({"result": {"link": "https://store.example.net/1?sig=abc"}}), api=api)
     script.replies = [answer(5)]
-    script.run(located.value(MIB))
+    script.run(located.fetch_value(MIB))
     assert script.header("Authorization", 0)
     assert script.header("Authorization") is None
     assert script.header("X-Tenant") is None
@@ -279,7 +279,7 @@ def test_the_authors_charset_is_that_of_the_result_and_of_what_rules_find_in_it_
         result_format={"format": "json", "charset": "latin-1"},
     )
     script.replies = [answer(b'{"state": "%s"}' % each) for each in (b"f\xe4llig", b"\xfc")]
-    assert script.run(located.value(MIB))[0] == {"state": "ü"}
+    assert script.run(located.fetch_value(MIB))[0] == {"state": "ü"}
     assert script.requests[1].url == "https://api.example.com/%C3%BC"
 
 
@@ -532,12 +532,12 @@ def located(number):
 def test_an_expired_url_is_located_again(status):
     script = StreamingScript(make_api(), located(1), answer({}, status), located(2), answer(b"abc"))
     flow = fetching(script.api, output_type="file", **LOCATED)
-    draft = MemoryDraft()
+    file = MemoryDraft()
     script.run(flow.locate())
-    script.run(flow.files(lambda _: draft))
-    assert draft.content == b"abc"
+    script.run(flow.fetch_files(lambda _: file))
+    assert file.content == b"abc"
     assert [request.url for request in script.requests][1::2] == ["https://store/1?sig=x", "https://store/2?sig=x"]
-    assert "asking anew where the result is" in script.said
+    assert "locating the result again" in script.said
     assert "sig=x" not in script.said
 
 
@@ -546,18 +546,18 @@ def test_an_expired_url_is_located_again_though_a_rule_could_read_the_answer(sta
     script = Script(make_api(), located(1), answer({"error": "expired"}, status), located(2), answer([1]))
     flow = fetching(script.api, rules=SAYS_NO, **LOCATED)
     script.run(flow.locate())
-    assert script.run(flow.value(MIB))[0] == [1]
-    assert "asking anew where the result is" in script.said
+    assert script.run(flow.fetch_value(MIB))[0] == [1]
+    assert "locating the result again" in script.said
 
 
 def test_a_transfer_goes_on_at_the_new_url():
     rest = answer(b"defghi", 206, content_range="bytes 3-8/9")
     script = StreamingScript(make_api(), located(1), broken(b"abc"), answer({}, 403), located(2), rest)
     flow = fetching(script.api, output_type="file", **LOCATED)
-    draft = MemoryDraft()
+    file = MemoryDraft()
     script.run(flow.locate())
-    script.run(flow.files(lambda _: draft))
-    assert (draft.content, draft.restarts) == (b"abcdefghi", 1)
+    script.run(flow.fetch_files(lambda _: file))
+    assert (file.content, file.restarts) == (b"abcdefghi", 1)
 
 
 SIGNED = "https://store.example.com/7.csv?X-Amz-Signature=abc"
@@ -610,7 +610,7 @@ def test_a_url_that_is_no_good_anew_is_an_error():
     flow = fetching(script.api, handle=JobHandle("7", submitted_at=START - 7200), **LOCATED)
     script.run(flow.locate())
     with pytest.raises(ResultExpiredError, match=r"the result isn't there .* 2\.0 hours ago"):
-        script.run(flow.value(MIB))
+        script.run(flow.fetch_value(MIB))
 
 
 def test_urls_that_are_located_again_have_to_be_as_many():
@@ -619,7 +619,7 @@ def test_urls_that_are_located_again_have_to_be_as_many():
     script.run(flow.locate())
     assert (flow.has_list, flow.count) == (True, 2)
     with pytest.raises(ResultError, match=r"\{link\}: there were 2 URLs, and now there are 1"):
-        script.run(flow.value(MIB))
+        script.run(flow.fetch_value(MIB))
 
 
 def test_a_value_in_a_gzip_file_is_read():

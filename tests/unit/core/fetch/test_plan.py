@@ -13,7 +13,7 @@ MEMBER = {**FAILED, "member": "result.json"}
 
 def test_a_plan_needs_little():
     plan = FetchPlan.parse({"endpoint": "/x", "output_type": None, "pages": None})
-    assert (plan.output, plan.concurrency, plan.paging, plan.partial) == (RESULT, 8, None, None)
+    assert (plan.output, plan.concurrency, plan.paging, plan.failed_records) == (RESULT, 8, None, None)
     assert (plan.schedule.max_errors, plan.schedule.interval) == (5, 1)
 
 

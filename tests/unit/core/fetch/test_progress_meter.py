@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_asyncapi.core.fetch.progress_meter import Meter
+from airflow_provider_asyncapi.core.fetch.progress_meter import ProgressMeter
 
 
 class Watch:
@@ -15,7 +15,7 @@ class Watch:
 def lines(unit, *steps):
     """Give the line after each (seconds, done, total)."""
     watch = Watch()
-    meter = Meter(unit, watch)
+    meter = ProgressMeter(unit, watch)
     found = []
     for seconds, done, total in steps:
         watch.now = 100.0 + seconds

@@ -43,7 +43,7 @@ def fetch_all(script: Script, handle: JobHandle = JOB, **given: Any) -> Any:
     plan = FetchPlan.parse(given)
     fetching = Fetching(script.api, plan, handle)
     if plan.paging is None:
-        return script.run(fetching.answer(plan.step, lambda: fetching.scope))
+        return script.run(fetching.request_answer(plan.step, lambda: fetching.scope))
     return script.run(fetch_pages(fetching, plan.paging, lambda *_: None))
 
 
