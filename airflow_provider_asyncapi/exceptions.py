@@ -1,7 +1,7 @@
 """
-What the operators, the sensor and the trigger raise, for callbacks and retry policies to tell apart.
+The exceptions of the operators and the sensor, one for each kind of failure, for callbacks and retry policies.
 
-Those that a retry can't mend are :class:`~airflow.exceptions.AirflowFailException`; the others count as a failed try.
+Failures that a retry can't fix are :class:`~airflow.exceptions.AirflowFailException`; Airflow retries the others.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from airflow_provider_asyncapi.core.json_values import JsonValue
 
 class _Fields:
     """
-    What each exception holds beside its text: the exchange in which it happened, and the job.
+    The fields of each exception: the request and response in which it happened, and the job.
 
     :ivar method: the method of the request; None if the exception isn't about a request.
-    :ivar url: the URL that answered, or was asked, without its query.
-    :ivar status_code: the status code of the answer; None if there was none.
-    :ivar job: the identifier of the remote job; None if the exception isn't about a job that is known.
-    :ivar status: the status that the job last had, as the API gave it; None if it isn't known.
-    :ivar message: the API's own message about the failure; None if the answer holds none.
+    :ivar url: the URL of the response, or of the request if there was none, without its query.
+    :ivar status_code: the status code of the response; None if there was none.
+    :ivar job: the identifier of the remote job; None if the exception isn't about a known job.
+    :ivar status: the latest status of the job, as the API returned it; None if it isn't known.
+    :ivar message: the API's own message about the failure; None if the response contains none.
     """
 
     method: str | None = None
@@ -33,23 +33,23 @@ class _Fields:
 
 
 class AsyncApiException(_Fields, AirflowException):  # type: ignore[misc]  # Airflow's status_code is of its own API
-    """Any failure that a later try may mend."""
+    """Any failure that a retry may fix."""
 
 
 class AsyncApiUnavailable(AsyncApiException):
-    """No answer, or too many transient errors in a row."""
+    """No response, or too many transient errors in a row."""
 
 
 class AsyncApiFailure(_Fields, AirflowFailException):  # type: ignore[misc]
-    """Any failure that a retry can't mend."""
+    """Any failure that a retry can't fix."""
 
 
 class AsyncApiConfigurationError(AsyncApiFailure):
-    """A parameter, a profile, a connection or a job handle says something that can't be meant."""
+    """Invalid parameter, profile, connection or job handle."""
 
 
 class AsyncApiRejected(AsyncApiFailure):
-    """The API refused the request, or its answer can't be used."""
+    """The API refused the request, or its response can't be used."""
 
 
 class AsyncApiUnauthorized(AsyncApiRejected):
@@ -65,7 +65,7 @@ class AsyncApiSubmitAmbiguous(AsyncApiFailure):
 
 
 class AsyncApiRequestChanged(AsyncApiSubmitAmbiguous):
-    """The request isn't that of an earlier try, which has submitted a job; another one would run beside it."""
+    """The request differs from that of an earlier try, which has submitted a job; a second job would run too."""
 
 
 class AsyncApiJobFailed(AsyncApiFailure):
@@ -73,14 +73,14 @@ class AsyncApiJobFailed(AsyncApiFailure):
 
 
 class AsyncApiTimeout(_Fields, AirflowSensorTimeout):  # type: ignore[misc]
-    """The remote job wasn't done in time, or in as many polls as allowed."""
+    """The remote job hasn't ended by the deadline, or within the maximum number of polls."""
 
 
 class AsyncApiResultFailed(AsyncApiFailure):
-    """The result can't be taken as it is: too large, gone, partial, or not what was promised."""
+    """The result can't be used: too large, expired, partial, or not in the expected format."""
 
 
-#: From the most special to the most general: the first that fits is raised.
+#: From the most specific to the most general error: the first match is raised.
 _RAISED: tuple[tuple[type[errors.AsyncApiError], type[AirflowException]], ...] = (
     (errors.ConfigurationError, AsyncApiConfigurationError),
     (errors.AuthenticationError, AsyncApiUnauthorized),
@@ -97,7 +97,7 @@ _RAISED: tuple[tuple[type[errors.AsyncApiError], type[AirflowException]], ...] =
 
 
 def to_airflow(error: errors.AsyncApiError) -> AirflowException:
-    """Return the exception that Airflow understands for an error of the core, with the same fields."""
+    """Return the Airflow exception for an error of the core, with the same fields."""
     raised = next((raised for kind, raised in _RAISED if isinstance(error, kind)), AsyncApiException)(str(error))
     for name in errors.ERROR_FIELDS:
         setattr(raised, name, getattr(error, name))

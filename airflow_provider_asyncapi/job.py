@@ -1,4 +1,4 @@
-"""The three tasks at once."""
+"""A task group that submits a job, waits for it, and fetches its result."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE
 
 
 class AsyncApiJob(TaskGroup):
-    """
-    A task group of ``submit``, ``wait`` and, where there is something to fetch, ``fetch``.
-
-    Made by :func:`async_api_job`.
-    """
+    """A task group of ``submit``, ``wait`` and optionally ``fetch``; see :func:`async_api_job`."""
 
     submit: AsyncApiTriggerOperator
     wait: AsyncApiSensor
@@ -31,12 +27,12 @@ class AsyncApiJob(TaskGroup):
 
     @property
     def job(self) -> NoReturn:
-        """Refuse what the property ``handle`` was called once."""
+        """Refuse the former name of the property ``handle``."""
         raise AttributeError(HANDLE_ADVICE)
 
     @property
     def output(self) -> XComArg:
-        """What the last task returns: the result, the manifest of what was written, or the identifier."""
+        """The return value of the last task: the result, the manifest of the written files, or the identifier."""
         last = self.wait if self.fetch is None else self.fetch
         return last.output
 
@@ -52,22 +48,22 @@ def async_api_job(
     **group_kwargs: Any,
 ) -> AsyncApiJob:
     """
-    Make a task group that submits a job, waits for it, and fetches its result.
+    Return a task group that submits a job, waits for it, and fetches its result.
 
     :param group_id: the group's id; the tasks are ``submit``, ``wait`` and ``fetch`` in it.
-    :param submit: the arguments of the :class:`~.operators.asyncapi.AsyncApiTriggerOperator`; None if the profile says
+    :param submit: the arguments of the :class:`~.operators.asyncapi.AsyncApiTriggerOperator`; None if the profile sets
         all of them.
     :param status: the arguments of the :class:`~.sensors.asyncapi.AsyncApiSensor`.
     :param fetch: the arguments of the :class:`~.operators.asyncapi.AsyncApiFetchOperator`; None for no fetch, an empty
-        mapping for one as the profile says.
+        mapping if the profile sets all of them.
     :param profile: the profile for all three; by default the connection's.
-    :param asyncapi_conn_id: the connection for all three; by default as ``default_args`` says, or ``asyncapi_default``.
+    :param asyncapi_conn_id: the connection for all three; by default that of ``default_args``, or ``asyncapi_default``.
     :param group_kwargs: further arguments of the task group.
     """
     if problem := find_former_name(group_kwargs, {"submit"}):
         raise ConfigurationError(f"task group {group_id!r}: {problem}")
     given = {"asyncapi_conn_id": asyncapi_conn_id, "profile": profile}
-    # What isn't given is left to default_args.
+    # Arguments that are None are left to default_args.
     common = {name: value for name, value in given.items() if value is not None}
     group = AsyncApiJob(group_id, **group_kwargs)
     with group:

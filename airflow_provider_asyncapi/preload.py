@@ -1,7 +1,7 @@
 """
-What tasks import, imported once for a worker: each task is a fork of it, and begins with what the worker has.
+Import all modules that tasks use, once in the worker: each task is a fork of the worker, and inherits them.
 
-Airflow imports a module ``airflow_local_settings``, of yours, when it starts; this line there is all it takes::
+Airflow imports your module ``airflow_local_settings`` when it starts; add this line to it::
 
     import airflow_provider_asyncapi.preload
 """
@@ -45,5 +45,5 @@ import airflow_provider_asyncapi.transports.requests
 import airflow_provider_asyncapi.triggers.asyncapi
 from airflow_provider_asyncapi.transports.tls import usual_context
 
-# Reading the certificates of all authorities takes some 0.09 s of CPU.
+# Reading the certificates of all authorities takes about 0.09 s of CPU.
 usual_context()

@@ -1,1 +1,1 @@
-"""What submits jobs and fetches results."""
+"""Operators, which submit jobs and fetch results."""

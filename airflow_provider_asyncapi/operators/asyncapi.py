@@ -24,47 +24,54 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.plans import SubmitPlan
+
+_MISSED_WAIT = (
+    "job: the job handle of task %r is the one from before the wait, and task %r waits for this job; pass the sensor's"
+    " attribute handle (job=wait.handle), which has what the wait captured, and makes this task run after the wait"
+)
 
 
 class AsyncApiTriggerOperator(JobTask, BaseOperator):
     """
-    Submit a job to an HTTP API that answers later.
+    Submit a job to an asynchronous HTTP API.
 
-    Returns the job's identifier as the API gave it, and pushes the job handle as XCom ``job`` (:attr:`handle`).
+    Returns the job's identifier as the API returned it, and pushes the job handle as XCom ``job`` (:attr:`handle`).
 
     :param endpoint: a path below the connection's host, or an absolute URL. (templated)
-    :param identifier: the selector of the job's identifier in the answer, or a list of selectors.
-    :param variables: values that this and all later requests name ``{like_this}``; they are in the job handle.
+    :param identifier: the selector of the job's identifier in the response, or a list of selectors.
+    :param variables: values that this and all later requests may name ``{like_this}``; stored in the job handle.
         (templated)
     :param method: the HTTP method; POST by default.
-    :param query_params: the query parameters; a list repeats one. (templated; Airflow keeps the name ``params`` for
-        itself)
+    :param query_params: the query parameters; a list repeats a parameter. (templated; Airflow uses the name ``params``
+        for the params of a DAG)
     :param headers: the header fields; secrets belong in the connection. (templated)
     :param json: a JSON body. (templated)
     :param xml: an XML body, as text. (templated)
     :param data: a form body as a mapping, or a text body as a string. (templated)
     :param files: multipart parts: field name to content, or to a mapping of ``content``, ``filename`` and
         ``content_type``; ``data`` may hold the other fields. (templated)
-    :param rules: what an answer means if its status code doesn't say it, as a list of rules.
-    :param start: the request that starts or enqueues the job, for APIs that only create it first, or a list of such
+    :param rules: a list of rules that decide what a response means, if its status code doesn't.
+    :param start: the request that starts or enqueues the job, for APIs that only create it first, or a list of
         requests: mappings with the keys of a request, ``rules`` and ``capture``. (templated)
-    :param lookup: the request that finds the job if the answer to its submission was lost: a mapping with the keys
-        of a request, which names ``{idempotency_key}`` or whatever else tells the job from all others, ``identifier``
-        (by default the same selector) and ``capture``. (templated)
-    :param callback: whether the API calls back when the job is over: then the request may name ``{callback_url}``,
-        which nobody can guess, and which Airflow's API server answers.
-    :param on_changed_request: what a retry does if a template has given another request than that of the earlier try,
-        which has submitted a job: ``fail`` (default), ``resume`` (go on with that job), or ``cancel`` (cancel it, and
-        submit another).
-    :param cancel: the request that stops the job, for ``on_changed_request="cancel"``: a mapping with the keys of a
+    :param lookup: the request that finds the job if the response to its submission was lost: a mapping with the keys
+        of a request, which names ``{idempotency_key}`` or another value that identifies the job, ``identifier`` (by
+        default the same selector) and ``capture``. (templated)
+    :param callback: whether the API calls back when the job has ended: then the request may name ``{callback_url}``,
+        an unguessable URL of Airflow's API server.
+    :param on_changed_request: the action of a retry if a template has rendered another request than that of the earlier
+        try, which has submitted a job: ``fail`` (default), ``resume`` (continue with that job), or ``cancel`` (cancel
+        that job, and submit another).
+    :param cancel: the request that cancels the job, for ``on_changed_request="cancel"``: a mapping with the keys of a
         request. (templated)
-    :param capture: variables for the next requests: name to selector.
-    :param error_message: the selector of the message in an answer that reports a failure.
-    :param max_consecutive_errors: how many transient errors in a row are too many; 5 by default.
-    :param retry_delays: seconds to wait after an error, by status code, if the API doesn't say: ``{429: 60}``.
+    :param capture: variables for later requests: name to selector.
+    :param error_message: the selector of the message in a response that reports a failure.
+    :param max_consecutive_errors: the number of transient errors in a row after which the task fails; 5 by default.
+    :param retry_delays: seconds to wait after an error, by status code, if the response has no ``Retry-After``:
+        ``{429: 60}``.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
-    :param profile: the profile that fills in what is left out; by default the connection's.
+    :param profile: the profile that sets the parameters which the DAG leaves out; by default the connection's.
     :param asyncapi_conn_id: the connection. (templated)
     """
 
@@ -150,7 +157,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
 
     @property
     def job(self) -> NoReturn:
-        """Refuse what the property ``handle`` was called once."""
+        """Refuse the former name of the property ``handle``."""
         raise AttributeError(HANDLE_ADVICE)
 
     @property
@@ -159,13 +166,13 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         return plans.SubmitPlan
 
     def allowed_variables(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
-        """Return the author's variables and the key; for ``start`` and ``cancel`` also what the submit captures."""
+        """Return the DAG's variables and the key; for ``start`` and ``cancel`` also the captures of the submit."""
         known = self.provided_variables(described) if part in ("start", "cancel") else _own_variables(described)
         own = {IDEMPOTENCY_KEY, CALLBACK_URL} if described.get("callback") else {IDEMPOTENCY_KEY}
         return None if known is None else own | known
 
     def provided_variables(self, described: Mapping[str, Any]) -> set[str] | None:
-        """Return the variables that the job handle will hold; None if only the connection's profile tells."""
+        """Return the variables that the job handle will hold; None if only the connection's profile sets them."""
         own = _own_variables(described)
         if described.get("identifier") is None or own is None:
             return None
@@ -200,19 +207,20 @@ def _own_variables(described: Mapping[str, Any]) -> set[str] | None:
 
 class AsyncApiFetchOperator(JobTask, BaseOperator):
     """
-    Fetch what a remote job made.
+    Fetch the result of a remote job.
 
     Returns the value, or with a ``destination`` a manifest: a dict of ``paths``, ``bytes`` and ``sha256`` (of each
     path), ``content_type``, ``seconds``, and if they apply ``pages``, ``rows``, ``members``, ``failed_records``.
-    The events of the task's ``outlets`` carry it too.
+    The events of the task's ``outlets`` carry the manifest too.
 
-    :param job: the job handle of the trigger operator or the sensor, or a bare identifier. (templated)
+    :param job: the job handle of the trigger operator or the sensor, or a bare identifier. After a wait, pass the
+        sensor's (``job=wait.handle``): it holds the job's outcome and the captures of the wait. (templated)
     :param output_type: an output type, of which the reference has a table; by default ``pages`` if a parameter of
         paging is set, else ``result``.
-    :param endpoint: a path below the connection's host, or a URL; one variable that holds a list of URLs fetches each.
-        (templated)
-    :param destination: where the result goes: a file, or a folder with a slash at its end; anything that
-        ``ObjectStoragePath`` takes. Without one the value goes to XCom. (templated)
+    :param endpoint: a path below the connection's host, or a URL; a variable that holds a list of URLs fetches each of
+        them. (templated)
+    :param destination: the target of the result: a file, or a folder with a slash at its end; any URL that
+        ``ObjectStoragePath`` accepts. Without a destination the value goes to XCom. (templated)
     :param method: the HTTP method; GET by default, POST with a body.
     :param query_params: the query parameters. (templated)
     :param headers: the header fields. (templated)
@@ -220,46 +228,48 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param xml: an XML body, as text. (templated)
     :param data: a form body as a mapping, or a text body as a string. (templated)
     :param files: multipart parts. (templated)
-    :param result_path: the selector of what to keep; of each page's rows if the output type is ``pages``.
-    :param result_format: a result format, of which the reference has a table; by default the one that the content type
-        means. Or a mapping: ``format``, ``charset`` and the options of the format.
-    :param write_as: the form of rows at a ``destination``, of which the reference has a table.
-    :param checksum: what a file's digest should be, such as ``"{sha256}"`` for a captured variable: ``sha256:…``,
-        ``md5=…``, hexadecimal or base64. Those of the answer's headers are compared anyway; False compares none.
+    :param result_path: the selector of the value to keep; of each page's rows if the output type is ``pages``.
+    :param result_format: a result format, of which the reference has a table; by default the format of the response's
+        content type. Or a mapping: ``format``, ``charset`` and the options of the format.
+    :param write_as: the format of rows at a ``destination``, of which the reference has a table.
+    :param checksum: the expected digest of a file, such as ``"{sha256}"`` for a captured variable: ``sha256:…``,
+        ``md5=…``, hexadecimal or base64. Digests in the response's headers are always compared, unless this is False.
     :param inline: the name of a variable that holds the result already if the job was fast; no request is sent then.
-        Of pages it is the first one, if it is known that there are more.
-    :param callback: whether the callback that ended the wait holds the result; no request is sent then. Where a poll
-        ended it, the result is fetched from ``endpoint``.
+        Of pages it is the first page, if further pages are known.
+    :param callback: whether the callback that ended the wait holds the result; no request is sent then. If a poll
+        ended the wait, the result is fetched from ``endpoint``.
     :param first_page: the number of the first page; 1 by default.
-    :param page_step: from one page number to the next; 1 by default.
-    :param pages: how many pages there are: a number, or a variable such as ``"{pages}"``.
+    :param page_step: the difference between page numbers; 1 by default.
+    :param pages: the number of pages: a number, or a variable such as ``"{pages}"``.
     :param last_page: the number of the last page: a number, or a variable such as ``"{last}"``.
     :param next_page: the selector of the next page's link, or ``header:Link``.
     :param cursor: the selector of the next page's cursor; the request names it ``{cursor}``.
     :param page_size: rows per page, for requests that name ``{offset}`` and ``{limit}``.
-    :param max_pages: how many pages are too many; 10,000 by default.
-    :param total_rows: the selector of the number of rows that each page states: they have to agree, and to be right.
-    :param concurrency: how many pages of known number, or files, are fetched at a time; 8 by default.
-    :param unpack: whether a ``zip``, ``tar`` or ``gzip`` is unpacked, or kept whole.
-    :param max_bytes: the largest result, in bytes, unpacked; 100 GiB by default.
-    :param max_members: how many files an archive may hold; 100,000 by default.
-    :param max_ratio: how many times larger than the archive its content may be; 200 by default.
-    :param max_xcom_bytes: the largest value that goes to XCom, in bytes of JSON; 48 KiB by default.
-    :param locate: a request before the fetch that finds where the result is: a mapping with the keys of a request, and
-        ``capture``. What it captures is used at once, and kept nowhere. (templated)
-    :param cleanup: a request once the task has ended as ``cleanup_on`` says; DELETE by default. (templated)
+    :param max_pages: the maximum number of pages; 10,000 by default.
+    :param total_rows: the selector of the total number of rows in each page: all pages have to state the same number,
+        and the number of rows has to equal it.
+    :param concurrency: the number of numbered pages, or files, that are fetched at the same time; 8 by default.
+    :param unpack: whether a ``zip``, ``tar`` or ``gzip`` is unpacked, or kept as it is.
+    :param max_bytes: the maximum size of the result, in bytes, unpacked; 100 GiB by default.
+    :param max_members: the maximum number of files in an archive; 100,000 by default.
+    :param max_ratio: the maximum ratio of an archive's unpacked size to its packed size; 200 by default.
+    :param max_xcom_bytes: the maximum size of a value for XCom, in bytes of JSON; 48 KiB by default.
+    :param locate: a request before the fetch that finds the location of the result: a mapping with the keys of a
+        request, and ``capture``. Its captures are used at once, and not stored. (templated)
+    :param cleanup: a request that is sent after the task has ended in one of the ways in ``cleanup_on``; DELETE by
+        default. (templated)
     :param cleanup_on: the ends after which ``cleanup`` is sent, one or a list: ``success`` (the default: the result is
-        safe), ``no_data`` (a rule says so), ``partial`` (``failed_records`` have failed or skipped the task) and
-        ``failure`` (the task has failed for good, and not by a mistake in the DAG).
-    :param rules: what an answer means if its status code doesn't say it.
+        stored), ``no_data`` (according to a rule), ``partial`` (``failed_records`` have failed or skipped the task) and
+        ``failure`` (the task has failed without retries left, and not because of a mistake in the DAG).
+    :param rules: a list of rules that decide what a response means, if its status code doesn't.
     :param failed_records: the condition that each failed record meets
-        (``{"selector": "rows[*].status", "in": "failed"}``); with ``member`` for the archive's member that says so.
-    :param on_partial: what to do about failed records: ``fail`` (default), ``warn`` or ``skip``.
-    :param error_message: the selector of the message in an answer that reports a failure.
-    :param max_consecutive_errors: how many transient errors in a row are too many; 5 by default.
+        (``{"selector": "rows[*].status", "in": "failed"}``); with ``member`` for the archive's member to look into.
+    :param on_partial: the action if there are failed records: ``fail`` (default), ``warn`` or ``skip``.
+    :param error_message: the selector of the message in a response that reports a failure.
+    :param max_consecutive_errors: the number of transient errors in a row after which the task fails; 5 by default.
     :param retry_delays: seconds to wait after an error, by status code: ``{429: 60}``.
     :param job_url: the job's page at the vendor, for the link in the UI. (templated)
-    :param profile: the profile that fills in what is left out; by default the connection's.
+    :param profile: the profile that sets the parameters which the DAG leaves out; by default the connection's.
     :param asyncapi_conn_id: the connection. (templated)
     """
 
@@ -391,17 +401,17 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         return plans.FetchPlan
 
     def allowed_variables(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
-        """Return what the job brings, what ``locate`` captures, and the position of a page if there are pages."""
-        brought = variables_provided_by(self.job)
-        if brought is None or part == "locate":
-            return brought
-        brought |= captured_names(described.get("locate"))
+        """Return the variables of the job, the captures of ``locate``, and the position of a page if any."""
+        provided = variables_provided_by(self.job)
+        if provided is None or part == "locate":
+            return provided
+        provided |= captured_names(described.get("locate"))
         return (
-            brought if part == "cleanup" else brought | lazy.page_variables(described, whole=self.is_whole(described))
+            provided if part == "cleanup" else provided | lazy.page_variables(described, whole=self.is_whole(described))
         )
 
     def check_together(self, described: Mapping[str, Any]) -> None:
-        """Check that files have a destination, unless a template makes it."""
+        """Check that files have a destination, unless it is a template."""
         given: Any = self.destination
         if given is None or (isinstance(given, str) and not given.endswith("}")):
             lazy.choose_output(described).check_destination(given, unpack=self.unpack)
@@ -409,6 +419,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     def execute(self, context: Context) -> Any:
         """Fetch the result."""
         handle = parse_job(self.job)
+        self._warn_about_missed_wait(handle)
         plan = self.build_plan()
         limits = lazy.ResultLimits(
             self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack
@@ -432,10 +443,25 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
                     context["outlet_events"][outlet].extra.update(result)
         return result
 
+    def _warn_about_missed_wait(self, handle: JobHandle) -> None:
+        """
+        Log a warning if a sensor of the DAG waits for the same job, and the job handle is the one from before the wait.
+
+        A sensor's attribute ``job`` is its argument: ``job=wait.job`` is that handle, and doesn't depend on the wait.
+        """
+        submitter = handle.task.get("task_id")
+        if handle.outcome.is_final or submitter is None or not self.has_dag():
+            return
+        for task in self.dag.tasks:
+            if isinstance(task, JobTask) and task.table == "status":
+                source = getattr(task.job, "operator", None)
+                if source is not None and source.task_id == submitter:
+                    self.log.warning(_MISSED_WAIT, submitter, task.task_id)
+
     def on_kill(self) -> None:
-        """End the fetch, so that it leaves nothing; Airflow gives a task that is killed some seconds for that."""
-        # Airflow calls this from a signal's handler, on the thread that fetches, and then waits for the task to end:
-        # what is raised here ends it. After SystemExit, Airflow tries the task again as after other failures.
+        """End the fetch, so that it removes partial files; Airflow allows a killed task some seconds for this."""
+        # Airflow calls this from a signal handler, on the thread that fetches, and then waits for the task to end: the
+        # exception ends it. After SystemExit, Airflow retries the task as after other failures.
         if self.is_fetching:
             raise SystemExit("The task was killed while it was fetching")
 

@@ -63,24 +63,26 @@ _WORKER_NEEDED = "%s is set, but a worker is needed: %s"
 
 class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     """
-    Wait for a remote job; without a worker if it is deferrable.
+    Wait for a remote job, in the triggerer if the sensor is deferrable.
 
-    Returns the result identifier if ``result_identifier`` is given, else the job's identifier, and pushes the job
-    handle as XCom ``job`` (:attr:`handle`). Deferred, in poke and in reschedule mode it does the same.
+    Returns the result identifier if ``result_identifier`` is set, else the job's identifier, and pushes the job handle
+    as XCom ``job`` (:attr:`handle`). The results are the same in deferrable, poke and reschedule mode.
 
     :param job: the job handle of the trigger operator, or a bare identifier. (templated)
     :param endpoint: a path below the connection's host, or an absolute URL. (templated)
-    :param completion_key: the selector of the status in the answer, or a list of selectors.
-    :param completion_value: the status, or a list of them, that means that the job is done.
-    :param failure_value: that it failed.
-    :param running_value: that it is running; if given, a status that isn't listed anywhere is a failure.
-    :param no_data_value: that it ended well, with nothing to fetch: what depends on the sensor is skipped.
+    :param completion_key: the selector of the status in the response, or a list of selectors.
+    :param completion_value: the status, or a list of statuses, of a job that has succeeded.
+    :param failure_value: the status, or a list of statuses, of a job that has failed.
+    :param running_value: the status, or a list of statuses, of a job that is running; if set, any status that isn't
+        listed is a failure.
+    :param no_data_value: the status, or a list of statuses, of a job that has succeeded without data: tasks that depend
+        on the sensor are skipped.
     :param ignore_case: compare statuses without regard to case.
-    :param rules: what an answer means if single values can't say it; applied before the values, in order.
-    :param result_identifier: the selector of what the fetch needs, if that isn't the job's identifier.
-    :param capture: variables for the next requests: name to selector.
-    :param error_message: the selector of the reason in the answer that reports a failure.
-    :param progress: how far the job is: a selector of a percentage or of ``"3/10"``, or a mapping of selectors
+    :param rules: a list of rules that decide what a response means; applied before the values, in order.
+    :param result_identifier: the selector of the identifier for the fetch, if it isn't the job's identifier.
+    :param capture: variables for later requests: name to selector.
+    :param error_message: the selector of the reason in a response that reports a failure.
+    :param progress: the progress of the job: a selector of a percentage or of ``"3/10"``, or a mapping of selectors
         (``percent``; ``fraction``; ``done`` and ``total``; ``pending`` and ``total``).
     :param method: the HTTP method; GET by default, POST with a body.
     :param query_params: the query parameters. (templated)
@@ -88,48 +90,50 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     :param json: a JSON body. (templated)
     :param xml: an XML body, as text. (templated)
     :param data: a form body as a mapping, or a text body as a string. (templated)
-    :param poke_interval: seconds, or a timedelta, from one poll to the next; 60 by default, or what the profile says. A
-        ``Retry-After`` goes before it, up to an hour, or to ``max_interval`` if that is longer.
+    :param poke_interval: seconds, or a timedelta, between polls; by default the profile's, or 60. A ``Retry-After``
+        overrides it, up to an hour, or to ``max_interval`` if that is longer.
     :param initial_delay: seconds before the first poll.
     :param backoff: the factor by which the interval grows with each poll; 1 by default.
-    :param max_interval: seconds to which it grows at most; an hour by default.
-    :param jitter: the fraction of each interval that is left to chance; 0 by default.
-    :param max_iterations: how many polls at most; then the sensor fails even if the job is still running.
-    :param timeout: seconds, or a timedelta, that the wait may take; fixed once as a moment, with a last poll at it; by
-        default as ``[sensors] default_timeout`` says. A shorter ``execution_timeout`` ends each try of a deferred wait
-        in the same way.
-    :param max_consecutive_errors: how many transient errors in a row are too many; 10 by default.
-    :param retry_delays: seconds to wait after an error, by status code, if the API doesn't say: ``{429: 60}``.
-    :param visible_after: seconds after the submission (after the begin of the wait if ``job`` is a bare identifier) in
-        which a 404 means that the job can't be seen yet.
-    :param cancel: the request that stops the remote job, sent when the sensor times out or is killed: a mapping with
+    :param max_interval: the maximum interval, in seconds; an hour by default.
+    :param jitter: the fraction of each interval that is random; 0 by default.
+    :param max_iterations: the maximum number of polls; after them the sensor fails even if the job is still running.
+    :param timeout: the maximum duration of the wait, in seconds or as a timedelta; by default ``[sensors]
+        default_timeout``. The deadline is fixed when the wait begins, with a last poll at the deadline. A shorter
+        ``execution_timeout`` ends each try of a deferred wait in the same way.
+    :param max_consecutive_errors: the number of transient errors in a row after which the wait fails; 10 by default.
+    :param retry_delays: seconds to wait after an error, by status code, if the response has no ``Retry-After``:
+        ``{429: 60}``.
+    :param visible_after: seconds after the submission (after the start of the wait if ``job`` is a bare identifier) in
+        which a 404 means that the job isn't visible yet.
+    :param cancel: the request that cancels the remote job, sent if the sensor times out or is killed: a mapping with
         the keys of a request. (templated)
-    :param cleanup: a request that removes the job from the API, sent by the sensor's task once the wait has ended as
-        ``cleanup_on`` says; DELETE by default. (templated)
+    :param cleanup: a request that removes the job from the API, sent by the sensor's task after the wait has ended in
+        one of the ways in ``cleanup_on``; DELETE by default. (templated)
     :param cleanup_on: the ends after which ``cleanup`` is sent, one or a list: ``no_data`` and ``failure`` (the
         default: then nothing is fetched), and ``success`` (if no task fetches anything).
-    :param batch: a request that asks for many jobs at once, sent by the triggerer for all sensors that wait alike: a
+    :param batch: a request about many jobs at once, sent by the triggerer for all sensors with the same parameters: a
         mapping with the keys of a request, which names ``{identifiers}``, and with ``items`` (the selector of the jobs
-        in its answer), ``id`` (the selector of the identifier within one of them), and optionally ``size`` (how many
-        jobs at a time at most; 500), ``separator`` (between identifiers in a text; a comma; None for a query parameter
-        that is repeated) and ``absent`` (what it means that a job isn't in the answer: ``running``, ``success``,
-        ``failure``, ``retry`` or ``poll``, which asks for it singly and is the default if there is an endpoint).
-        All other selectors and rules then look at one job's item. (templated)
-    :param status_details: the request that is sent when the status says success, and whose answer decides whether it is
-        one: a mapping with the keys of a request, ``completion_key``, ``completion_value`` and the other parameters of
-        a status, ``rules``, ``capture`` and ``error_message``. (templated)
-    :param failure_details: the request that finds out why the job failed, or a list of such requests, of which the last
-        one's answer holds the message: mappings with the keys of a request, ``capture`` and ``error_message``.
+        in its response), ``id`` (the selector of the identifier within a job), and optionally ``size`` (the maximum
+        number of jobs in a request; 500), ``separator`` (between identifiers in a text; a comma; None for a query
+        parameter that is repeated) and ``absent`` (the meaning of a job that isn't in the response: ``running``,
+        ``success``, ``failure``, ``retry`` or ``poll``, which polls it with a request of its own and is the default if
+        there is an endpoint). All other selectors and rules then apply to one job's item. (templated)
+    :param status_details: a further request after a status that means success, whose response decides whether the job
+        has succeeded: a mapping with the keys of a request, ``completion_key``, ``completion_value`` and the other
+        parameters of a status, ``rules``, ``capture`` and ``error_message``. (templated)
+    :param failure_details: the request for the reason of a failure, or a list of requests, of which the last one's
+        response holds the message: mappings with the keys of a request, ``capture`` and ``error_message``.
         (templated)
-    :param callback: whether the job calls back (``callback`` of the trigger operator): True, and the callback is judged
-        as a poll is (without ``completion_key`` and ``rules`` it means that the job is done), or ``"hint"``, and it
-        only says when to ask. Where there is an ``endpoint``, polls go on beside it, every five minutes by default.
-    :param deferrable: wait in the triggerer; by default as ``[operators] default_deferrable`` says.
-    :param start_from_trigger: begin in the triggerer, without a worker, if Airflow supports that (3.3); else the
-        task's log says why not.
-    :param end_from_trigger: end a wait that ends well in the triggerer, without a worker; on the same condition.
+    :param callback: whether the job calls back (``callback`` of the trigger operator): True if a callback reports the
+        status as a poll does (without ``completion_key`` and ``rules``, that the job has succeeded), or ``"hint"`` if a
+        callback only triggers a poll. If there is an ``endpoint``, polling continues as a fallback, every five minutes
+        by default.
+    :param deferrable: wait in the triggerer; by default ``[operators] default_deferrable``.
+    :param start_from_trigger: begin in the triggerer, without a worker, if Airflow supports it (3.3); if not, the
+        task's log contains the reason.
+    :param end_from_trigger: end a successful wait in the triggerer, without a worker, under the same condition.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
-    :param profile: the profile that fills in what is left out; by default the connection's.
+    :param profile: the profile that sets the parameters which the DAG leaves out; by default the connection's.
     :param asyncapi_conn_id: the connection. (templated)
     """
 

@@ -1,1 +1,1 @@
-"""What the operators and the sensor share."""
+"""Code that the operators and the sensor share."""

@@ -38,6 +38,11 @@ _TEXTS = ("endpoint", "xml")
 _POSSIBLE = ("page", "cursor")
 #: Parameters of a task beside its request that name variables.
 _COUNTS = ("pages", "last_page")
+#: The captures that are known, for the message about an unknown variable.
+_CAPTURES = (
+    "what a sensor captures is in its own job handle (job=wait.handle), and what the connection's profile captures is"
+    " known only if the operator names the profile"
+)
 #: Variables that only some requests have, and the reason for the message.
 _OWNERS = {
     IDEMPOTENCY_KEY: "only the requests of the trigger operator have it",
@@ -100,9 +105,7 @@ def _check_known(variable: str, where: str, known: set[str] | None) -> None:
     if known is None or variable in known or variable.startswith("connection."):
         return
     shown = ", ".join(f"{{{name}}}" for name in sorted(known)) or "none"
-    why = _OWNERS.get(
-        variable, "what the connection's profile captures is known only if the operator names the profile"
-    )
+    why = _OWNERS.get(variable, _CAPTURES)
     if '"' in variable:
         why = f"{why}; {templates.HOW_TO_WRITE_JSON}"
     raise UnknownVariableError(

@@ -119,7 +119,7 @@ def test_jobs_are_found_filtered_and_sorted_and_the_address_keeps_it(runs: dict[
     expect(page.get_by_label("Search jobs")).to_have_value("PART-")
 
     page.get_by_role("button", name=re.compile("^Failed")).click()
-    expect(page.get_by_text("No job matches.")).to_be_visible()
+    expect(page.get_by_text("No matching jobs.")).to_be_visible()
     page.get_by_label("Search jobs").fill("")
     expect(row(page, "locked")).to_be_visible()
     expect(row(page, "e-1")).to_have_count(0)
@@ -173,7 +173,7 @@ def test_who_may_not_read_a_dag_sees_nothing_of_its_jobs(
     expect(row(page, "e-1")).to_be_visible()
     expect(page.locator("body")).not_to_contain_text("salaries")
     page.get_by_label("Search jobs").fill("salaries")
-    expect(page.get_by_text("No job matches.")).to_be_visible()
+    expect(page.get_by_text("No matching jobs.")).to_be_visible()
     expect(page.get_by_role("button", name="All")).to_contain_text("0")
     for asked in ("search=salaries", "dag_id=closed_salaries", f"run_id={runs['salaries']}"):
         answer = page.request.get(f"/asyncapi/jobs?{asked}")

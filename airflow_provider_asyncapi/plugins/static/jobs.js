@@ -1,9 +1,8 @@
 /*
  * The page "Async API jobs", as a component for Airflow's UI.
  *
- * It is what the browser runs, without a build step: React, the router and Chakra UI are those of Airflow's own page, so
- * that colours, fonts, dark mode and navigation are Airflow's too. Whatever an API has said is put on the page by React
- * as text.
+ * The browser runs this file as it is, without a build step. React, the router and Chakra UI are those of Airflow's own
+ * page, so colours, fonts, dark mode and navigation are Airflow's too. React renders all values from an API as text.
  */
 
 const { createElement: h, useCallback, useEffect, useRef, useState } = globalThis.React;
@@ -28,7 +27,7 @@ const AGES = [
 
 /* ---- Data ---- */
 
-/** Ask for the jobs, and again every few seconds while somebody can see the page. */
+/** Load the jobs, and reload them every few seconds while the page is visible. */
 const useJobs = (query) => {
   const [answer, setAnswer] = useState({ data: undefined, error: undefined, query: undefined });
 
@@ -44,7 +43,7 @@ const useJobs = (query) => {
           if (abort.signal.aborted) {
             return;
           }
-          // What was there stays: old news are better than none when the server is away for a moment.
+          // The jobs stay on the page if the server is unavailable for a moment.
           setAnswer((before) => ({ ...before, error: error.message }));
         }
       }
@@ -83,11 +82,11 @@ const fetchJobs = async (query, signal) => {
     const detail = typeof body.detail === "string" ? body.detail : `Airflow's API server answered ${response.status}.`;
     throw new Error(detail);
   }
-  // The browser's clock may be wrong; ages and countdowns go by the server's.
+  // The browser's clock may be wrong; ages and countdowns use the server's.
   return { ...body, clockOffset: new Date(body.now) - Date.now() };
 };
 
-/** Keep what the page shows in its address, so that it can be bookmarked and handed on. */
+/** Store the filters in the page's URL, so that it can be bookmarked and shared. */
 const useView = () => {
   const [params, setParams] = useSearchParams();
   const view = {
@@ -102,7 +101,7 @@ const useView = () => {
       setParams(
         (before) => {
           const after = new URLSearchParams(before);
-          // Another selection begins at its first page.
+          // Other filters begin at the first page.
           Object.entries({ offset: "", ...changes }).forEach(([name, value]) => {
             if (value === "" || value === 0) {
               after.delete(`jobs_${name}`);
@@ -128,7 +127,7 @@ const useNow = (offset) => {
   return now + offset;
 };
 
-/* ---- Words ---- */
+/* ---- Formatting ---- */
 
 const duration = (milliseconds) => {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
@@ -162,17 +161,17 @@ const runPath = ({ dag_id, run_id }) => `${dagPath(dag_id)}/runs/${encodeURIComp
 const taskPath = (job) =>
   `${runPath(job)}/tasks/${encodeURIComponent(job.task_id)}${job.map_index < 0 ? "" : `/mapped/${job.map_index}`}`;
 
-/* ---- Parts ---- */
+/* ---- Components ---- */
 
 const LINK = { color: "fg.info", fontWeight: "bold" };
 
 const InnerLink = ({ children, ...props }) => h(Link, { asChild: true, ...LINK }, h(RouterLink, props, children));
 
-/** A link that leaves Airflow; the server has made sure that it is an http(s) address. */
+/** A link that leaves Airflow; the server has checked that it is an http(s) URL. */
 const OuterLink = ({ children, href, ...props }) =>
   h(Link, { ...LINK, href, rel: "noopener noreferrer", target: "_blank", ...props }, children);
 
-/** Text of any length, in a column of its own width. */
+/** Text of any length that wraps at the width of its column. */
 const Wrapped = ({ children, ...props }) =>
   h(Box, { maxW: "14rem", overflowWrap: "anywhere", whiteSpace: "normal", ...props }, children);
 
@@ -191,7 +190,7 @@ const ProgressBar = ({ label, value }) =>
         ),
       );
 
-/** Long text in little room: three lines, and all of it for those who press it. */
+/** Long text, cut to three lines until it is pressed. */
 const Folded = ({ children, ...props }) => {
   const [isOpen, setIsOpen] = useState(false);
   return h(
@@ -215,7 +214,7 @@ const Folded = ({ children, ...props }) => {
   );
 };
 
-/** The carets of Airflow's own tables. */
+/** The sort icons of Airflow's own tables. */
 const SortMark = ({ direction }) =>
   h(
     "svg",
@@ -242,7 +241,7 @@ const Header = ({ children, column, onSort, order }) => {
   );
 };
 
-/** What each column is called, what it is sorted by, and what it shows of a job. */
+/** Label, sort order and content of each column. */
 const COLUMNS = [
   {
     label: "State",
@@ -256,11 +255,11 @@ const COLUMNS = [
     show: ({ identifier, url }) =>
       h(
         Wrapped,
-        // A long one gets some width before other columns take it.
+        // A long identifier gets a minimum width before other columns take it.
         { fontFamily: "mono", fontSize: "xs", minW: `min(${(identifier ?? "").length}ch, 11rem)` },
         url === null
           ? identifier ?? "–"
-          : h(OuterLink, { "aria-label": `${identifier}, opens the job's own page`, href: url }, identifier, " ↗"),
+          : h(OuterLink, { "aria-label": `${identifier}, opens the job's page at the vendor`, href: url }, identifier, " ↗"),
       ),
   },
   {
@@ -312,7 +311,7 @@ const COLUMNS = [
     label: "Time left",
     order: "deadline",
     show: ({ deadline, group }, now) =>
-      group === "waiting" && h(Text, { title: exactly(deadline), whiteSpace: "nowrap" }, until(deadline, now, "over")),
+      group === "waiting" && h(Text, { title: exactly(deadline), whiteSpace: "nowrap" }, until(deadline, now, "expired")),
   },
   {
     label: "Next poll",
@@ -325,14 +324,14 @@ const COLUMNS = [
           ? null
           : h(
               Text,
-              { color: "fg.warning", fontSize: "sm", title: "Polls are made later than poke_interval says." },
+              { color: "fg.warning", fontSize: "sm", title: "Polls are later than poke_interval." },
               `${duration(delay.seconds * 1000)} late (${delay.reason})`,
             ),
       ),
   },
   {
     label: "Log",
-    // Airflow opens the page of a task instance at its log.
+    // Airflow opens the page of a task instance with its log.
     show: (job) =>
       h(
         InnerLink,
@@ -371,7 +370,7 @@ const Filters = ({ change, groups, view }) => {
     h(SearchBox, { onSearch: (search) => change({ search }), search: view.search }),
     h(
       HStack,
-      { "aria-label": "Which jobs", gap: 1, role: "group" },
+      { "aria-label": "Filter by state", gap: 1, role: "group" },
       GROUPS.map(({ label, value }) =>
         h(
           Button,
@@ -393,7 +392,7 @@ const Filters = ({ change, groups, view }) => {
       { size: "sm", w: "auto" },
       h(
         NativeSelect.Field,
-        { "aria-label": "How far back", onChange: (event) => change({ hours: event.target.value }), value: view.hours },
+        { "aria-label": "Maximum age of runs", onChange: (event) => change({ hours: event.target.value }), value: view.hours },
         AGES.map(({ label, value }) => h("option", { key: value, value }, label)),
       ),
       h(NativeSelect.Indicator),
@@ -435,13 +434,13 @@ const Nothing = ({ view }) =>
     Box,
     { color: "fg.muted", py: 10, textAlign: "center" },
     view.search || view.group
-      ? "No job matches."
-      : "No job yet. Jobs appear here once a sensor of this provider waits for them.",
+      ? "No matching jobs."
+      : "No jobs yet. Jobs appear here when a sensor of this provider waits for them.",
   );
 
 /* ---- The page ---- */
 
-/** Airflow gives the ids where the page is a tab of a DAG or of a task instance. */
+/** Airflow passes the ids if the page is a tab of a DAG or of a task instance. */
 const JobsPage = ({ dagId, mapIndex, runId, taskId }) => {
   const [view, change] = useView();
   const query = new URLSearchParams(
@@ -460,7 +459,7 @@ const JobsPage = ({ dagId, mapIndex, runId, taskId }) => {
   ).toString();
   const { data, error, isStale } = useJobs(query);
   const now = useNow(data?.clockOffset ?? 0);
-  // What is the same for all rows of a tab isn't said in each.
+  // A tab doesn't repeat the value that all of its rows share.
   const hidden = { "Dag": dagId, "Dag Run": runId, "Log": taskId, "Task": taskId };
   const columns = COLUMNS.filter(({ label }) => hidden[label] === undefined);
 
@@ -519,6 +518,6 @@ const JobsPage = ({ dagId, mapIndex, runId, taskId }) => {
   );
 };
 
-// Airflow looks for the component under either name, by the first one again on its next page.
+// Airflow looks for the component by either name, and by the first one on its next page.
 globalThis[NAME] = JobsPage;
 globalThis.AirflowPlugin = JobsPage;

@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, Asset
+from airflow.sdk import DAG
 
-from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
@@ -65,6 +69,37 @@ def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_pat
         ti.try_number = number
         fetching().execute(context_of(ti))
     assert [(owner.name, owner.is_retry) for owner in owners] == [("dag/run/wait/-1", False), ("dag/run/wait/3", True)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "from_wait", "warned"), [("running", False, True), ("running", True, True), ("success", True, False)]
+)
+def test_a_job_handle_from_before_the_wait_is_warned_of(
+    api: ApiServer, capsys: pytest.CaptureFixture[str], outcome: str, from_wait: bool, warned: bool
+) -> None:
+    api.says("GET /jobs/7", reply({}))
+    with DAG("dag", schedule=None):
+        submit = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifier="id")
+        wait = AsyncApiSensor(task_id="wait", job=submit.handle, endpoint="/jobs/{identifier}", completion_key="s")
+        fetch = fetching(job=wait.job if from_wait else "{{ ti.xcom_pull('submit', key='job') }}")
+    submitter = {"dag_id": "dag", "run_id": "run", "task_id": "submit", "map_index": -1}
+    # As Airflow renders it.
+    fetch.job = JobHandle("7", Outcome(outcome), task=submitter).dump()
+    fetch.execute(context_of(TI()))
+    assert ("pass the sensor's attribute handle (job=wait.handle)" in capsys.readouterr().out) is warned
+
+
+def test_a_job_that_no_sensor_waits_for_is_fetched_without_a_warning(
+    api: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.says("GET /jobs/7", reply({}))
+    with DAG("dag", schedule=None):
+        AsyncApiSensor(task_id="wait", job="8", endpoint="/jobs/{identifier}", completion_key="s")
+        fetch = fetching()
+    for job in ("7", JobHandle("7", task={"task_id": "submit"}).dump()):
+        fetch.job = job
+        fetch.execute(context_of(TI()))
+    assert "wait.handle" not in capsys.readouterr().out
 
 
 def test_a_task_that_is_killed_leaves_nothing(api: ApiServer, tmp_path: Any, monkeypatch: Any) -> None:
