@@ -73,7 +73,7 @@ class ProgressReporter:
         if polled.changed:
             updates[JOB_KEY] = polled.handle.dump()
         poll = PollSummary.of(polled)
-        if poll.is_news(self._shown, changed=polled.changed):
+        if poll.is_worth_showing(self._shown, changed=polled.changed):
             self._shown = poll
             updates[POLL_KEY] = poll.dump()
         return updates

@@ -18,7 +18,7 @@ from airflow_provider_asyncapi.airflow_private.api_server import (
 )
 from airflow_provider_asyncapi.airflow_private.database import DagRun, TaskInstance, XComModel
 from airflow_provider_asyncapi.core.json_values import as_number
-from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, seconds_of
+from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, parse_time
 from airflow_provider_asyncapi.links.asyncapi import is_web_address
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, JOB_URL_KEY, POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.plugins.json_fields import Selected, TextField, as_json_text, as_text, load
@@ -214,7 +214,7 @@ def _describe_job(row: Any, now: float) -> dict[str, Any]:
         **{name: getattr(row, name) for name in ("dag_id", "run_id", "task_id", "map_index", "try_number", "state")},
         **{name: as_text(getattr(row, name)) for name in ("conn_id", "identifier", "status")},
         **{
-            name: _to_datetime(seconds_of(as_text(getattr(row, name))))
+            name: _to_datetime(parse_time(as_text(getattr(row, name))))
             for name in ("submitted_at", "started_at", "deadline")
         },
         "group": group,

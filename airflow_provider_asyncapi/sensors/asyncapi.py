@@ -500,7 +500,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             state.resume_from(plan, deferred)
         self._wait_state = state
         try:
-            flow = (lazy.wait if plan.callback is None else lazy.wait_or_hear)(self.hook.api, plan, state.current)
+            flow = (lazy.wait if plan.callback is None else lazy.wait_with_callbacks)(
+                self.hook.api, plan, state.current
+            )
             if self.deferrable:
                 flow = lazy.run_until_sleep(flow, partial(self._defer, plan, self._storable_params(), state))
             elif pokes:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
     from airflow_provider_asyncapi.core.fetch.plan import page_variables
     from airflow_provider_asyncapi.core.submit.flow import submit
-    from airflow_provider_asyncapi.core.wait.callback_flow import wait_or_hear
+    from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
     from airflow_provider_asyncapi.core.wait.cancel_if_running import cancel_if_running
     from airflow_provider_asyncapi.core.wait.deferral import run_until_sleep
     from airflow_provider_asyncapi.core.wait.flow import wait
@@ -82,7 +82,7 @@ __all__ = [
     "submit",
     "summarize_wait",
     "wait",
-    "wait_or_hear",
+    "wait_with_callbacks",
     "why_unsupported_end",
     "why_unsupported_start",
 ]
@@ -100,7 +100,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.wait.deferral": "run_until_sleep",
         "airflow_provider_asyncapi.core.wait.plan": "parse_cleanup",
         "airflow_provider_asyncapi.core.wait.poll_summary": "PollSummary summarize_wait",
-        "airflow_provider_asyncapi.core.wait.callback_flow": "wait_or_hear",
+        "airflow_provider_asyncapi.core.wait.callback_flow": "wait_with_callbacks",
         "airflow_provider_asyncapi.results.destination": "Owner",
         "airflow_provider_asyncapi.results.fetching": "FetchTask ResultLimits fetch",
         "airflow_provider_asyncapi.tasks.callbacks": "find_result make_callback_url make_reference register_job",

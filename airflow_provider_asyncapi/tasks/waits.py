@@ -138,7 +138,7 @@ class WaitState:
     def resume_from(self, plan: WaitPlan, state: Wait) -> None:
         """Continue a wait that was deferred; the triggerer may have polled meanwhile, perhaps just now."""
         now = time.time()
-        state = state.resumed(plan.schedule, now)
+        state = state.resume_from_other_process(plan.schedule, now)
         self.current = dataclasses.replace(state, next_poll=max(state.next_poll or 0.0, now + plan.schedule.interval))
 
     def observe(self, event: Notification) -> Any:

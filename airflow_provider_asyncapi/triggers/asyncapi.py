@@ -33,9 +33,9 @@ from airflow_provider_asyncapi.core.jobs.storable import to_storable
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.request_template import WHY_NO_SECRETS, refuse_secrets
 from airflow_provider_asyncapi.core.templates import walk_strings
-from airflow_provider_asyncapi.core.wait.callback_flow import wait_or_hear
+from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
 from airflow_provider_asyncapi.core.wait.cancel_if_running import cancel_if_running
-from airflow_provider_asyncapi.core.wait.flow import expire, stop, wait
+from airflow_provider_asyncapi.core.wait.flow import cancel_job, raise_deadline_error, wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, summarize_wait
 from airflow_provider_asyncapi.hooks.clients import CurrentClient, SharedClient
@@ -231,8 +231,8 @@ class AsyncApiJobTrigger(BaseTrigger):
                 plan, state = start = start or await self._load_state(api, now)
                 try:
                     if slow is not None:
-                        return await driver.run(expire(api, plan, state, slow), observe=self._observe)
-                    flow = wait if plan.callback is None else wait_or_hear
+                        return await driver.run(raise_deadline_error(api, plan, state, slow), observe=self._observe)
+                    flow = wait if plan.callback is None else wait_with_callbacks
                     return await driver.run(flow(api, plan, state, spread=plan.batch is None), observe=self._observe)
                 except SlowAnswerError as error:
                     if slow is not None:
@@ -266,7 +266,7 @@ class AsyncApiJobTrigger(BaseTrigger):
                 f" read them: {error}; install the same version on all workers and triggerers"
             ) from None
         self._shared_plan, self.spec, plan = shared, shared.spec, shared.plan
-        state = self._initial_state().resumed(plan.schedule, now)
+        state = self._initial_state().resume_from_other_process(plan.schedule, now)
         if state.polls and not state.errors and state.next_poll and state.next_poll > now:
             # The sensor has published its first poll, and no process has polled since.
             self._reporter = ProgressReporter(PollSummary(now, state.next_poll - now))
@@ -343,7 +343,7 @@ class AsyncApiJobTrigger(BaseTrigger):
                 try:
                     await driver.run(cancel_if_running(api, plan, handle, reason), observe=self._log_event)
                 except SlowAnswerError:
-                    await driver.run(stop(api, plan, handle, reason, may_look=False), observe=self._log_event)
+                    await driver.run(cancel_job(api, plan, handle, reason, may_poll=False), observe=self._log_event)
 
     def _observe(self, event: Notification) -> None:
         self._log_event(event)

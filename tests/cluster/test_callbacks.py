@@ -97,7 +97,7 @@ def test_the_same_callback_at_two_servers_at_once_is_one(waiting, other_server):
 def test_news_from_before_the_end_that_come_after_it_change_nothing(waiting):
     run, url = waiting["in-disorder"], callback_of(waiting["in-disorder"])
     assert call(url, {"state": "running", "at": 1}) == 200
-    run.until(lambda: "says a callback; waiting on" in run.log("job.wait"))
+    run.until(lambda: "according to a callback; waiting on" in run.log("job.wait"))
     run.until(lambda: run.cluster.states(run.run_id, "job.wait") == ["deferred"])
     assert call(url, DONE) == 200
     assert call(url, {"state": "running", "at": 2}) == 200

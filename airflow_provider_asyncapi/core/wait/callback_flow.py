@@ -1,4 +1,4 @@
-"""Wait for a job that calls back; beside that, poll it where there is a request for its status."""
+"""Wait for a job that calls back, and poll it too if the plan has a status request."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.time_limit import within
-from airflow_provider_asyncapi.core.wait.details_flow import Answered, confirm_success
+from airflow_provider_asyncapi.core.wait.details_flow import PollResult, confirm_success
 from airflow_provider_asyncapi.core.wait.flow import (
-    described,
-    doubt,
-    ended,
-    latest_answer,
-    stop,
-    until_deadline,
-    updated,
+    cancel_job,
+    cap_at_deadline,
+    describe_job,
+    finish_wait,
+    latest_response_time,
+    update_handle,
     wait,
+    warn_unknown_status,
 )
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 
-#: What a callback means where nothing says what it does.
-_CALLED = Verdict(Outcome.SUCCESS, "called back")
+#: Verdict on a callback if the plan has neither a status selector nor rules.
+_CALLED_BACK = Verdict(Outcome.SUCCESS, "called back")
 
 
-def wait_or_hear(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow[JobHandle]:
+def wait_with_callbacks(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow[JobHandle]:
     """
-    Wait until a callback or a poll says that the job is over.
+    Wait until a callback or a poll ends the wait.
 
-    Whether there was a call is asked before the first poll and after each pause.
+    Callbacks are fetched before the first poll and after each sleep.
 
-    :param spread: as for :func:`~.flow.wait`, which raises what this does.
+    :param spread: as for :func:`~.flow.wait`, which raises the same errors.
     """
     try:
         calls = yield FetchCallbacks(state.callbacks_seen)
         while not state.handle.outcome.is_final:
             for call in calls or ():
-                state = yield from _heard(api, plan, state, call)
+                state = yield from _process_callback(api, plan, state, call)
                 if state.handle.outcome.is_final:
                     return state.handle
-            flow = wait(api, plan, state, spread=spread) if plan.polls else _silence(api, plan, state)
+            flow = wait(api, plan, state, spread=spread) if plan.polls else _wait_without_polls(api, plan, state)
             with Steps(flow) as steps:
                 for effect in steps:
                     if isinstance(effect, Polled):
@@ -72,8 +72,8 @@ def wait_or_hear(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False)
     return state.handle
 
 
-def _heard(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
-    """Judge a callback as a poll is judged, or take it for a hint to poll at once."""
+def _process_callback(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
+    """Classify a callback as a poll is classified, or poll at once if the callback is only a hint."""
     number, handle = state.callbacks_seen, state.handle
     state = dataclasses.replace(state, callbacks_seen=number + 1)
     scope = api.variables(handle.scope())
@@ -81,53 +81,53 @@ def _heard(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
         yield Log(
             logging.WARNING,
             f"A callback is about job {api.redact(shorten(other, 80))}, not about job"
-            f" {api.redact(str(handle.identifier))}, and is passed over; if that is no job's identifier,"
-            " callback.identifier of the connection says where callbacks name their job (false: nowhere)",
+            f" {api.redact(str(handle.identifier))}, and is ignored; if that isn't the identifier of a job, set"
+            " callback.identifier of the connection to the selector of the identifier (false if there is none)",
         )
         return state
     if plan.callback is Callback.HINT:
-        yield Log(logging.INFO, f"{described(api, handle)} and has called back: asking for its status")
+        yield Log(logging.INFO, f"{describe_job(api, handle)} and has called back: polling its status")
         return dataclasses.replace(state, next_poll=api.clock())
     try:
-        verdict = _CALLED if plan.policy.is_empty else plan.policy.judge(call, scope)
+        verdict = _CALLED_BACK if plan.policy.is_empty else plan.policy.judge(call, scope)
     except ContentError as error:
-        yield Log(logging.WARNING, f"A callback of job {handle.identifier} can't be read, and is passed over: {error}")
+        yield Log(logging.WARNING, f"A callback of job {handle.identifier} can't be read, and is ignored: {error}")
         return state
-    answered = Answered(plan, updated(handle, plan, verdict, call, scope), CALL, call, verdict)
+    result = PollResult(plan, update_handle(handle, plan, verdict, call, scope), CALL, call, verdict)
     if plan.status_details is not None and verdict.outcome is Outcome.SUCCESS:
-        confirming = confirm_success(api, plan.status_details, answered, handle)
-        answered = yield from within(confirming, latest_answer(api, state))
-    handle, request, response, found = answered.handle, answered.request, answered.response, answered.found
+        confirming = confirm_success(api, plan.status_details, result, handle)
+        result = yield from within(confirming, latest_response_time(api, state))
+    handle, request, response, found = result.handle, result.request, result.response, result.verdict
     if isinstance(found, AsyncApiError) or response is None:
         if isinstance(found, AsyncApiError) and not plan.polls:
             raise found
-        yield Log(logging.WARNING, f"{found}; asking for the status instead")
+        yield Log(logging.WARNING, f"{found}; polling the status instead")
         return dataclasses.replace(state, handle=handle, next_poll=api.clock())
-    yield from doubt(api, answered.plan, request, response, found)
+    yield from warn_unknown_status(api, result.plan, request, response, found)
     if found.outcome.is_final:
         handle = dataclasses.replace(handle, call=number)
         yield Polled(handle, state.polls, 0, changed=True, at=api.clock(), by_callback=True)
-        yield Log(logging.INFO, f"{described(api, handle)}: its callback has ended the wait")
-        handle = yield from ended(api, answered.plan, handle, found, request, response)
+        yield Log(logging.INFO, f"{describe_job(api, handle)}: its callback has ended the wait")
+        handle = yield from finish_wait(api, result.plan, handle, found, request, response)
         return dataclasses.replace(state, handle=handle)
-    yield Log(logging.INFO, f"{described(api, handle)}, says a callback; waiting on")
+    yield Log(logging.INFO, f"{describe_job(api, handle)}, according to a callback; waiting on")
     pause = None if state.next_poll is None else state.next_poll - api.clock()
     yield Polled(handle, state.polls, state.errors, changed=True, at=api.clock(), pause=pause, by_callback=True)
     return dataclasses.replace(state, handle=handle)
 
 
-def _silence(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
+def _wait_without_polls(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
     """
-    Wait where there is nothing to ask.
+    Wait for callbacks only, since the plan has no status request.
 
-    :raises DeadlineError: once the time is over; the job has been cancelled then, if there is a request for that.
+    :raises DeadlineError: at the deadline; the job has been cancelled if the plan has a cancel request.
     """
     while state.deadline is None or api.clock() < state.deadline:
-        yield Sleep(until_deadline(plan.schedule.interval, state, api.clock()))
+        yield Sleep(cap_at_deadline(plan.schedule.interval, state, api.clock()))
     waited, became = api.clock() - state.started_at, ""
     if plan.cancel is not None:
-        cancellation = yield from stop(api, plan, state.handle, "it hasn't called back in time")
+        cancellation = yield from cancel_job(api, plan, state.handle, "it hasn't called back in time")
         became = f"; {cancellation.summary}"
     raise DeadlineError(
-        f"{described(api, state.handle)} and hasn't called back by the deadline, after {waited:.0f} s{became}"
+        f"{describe_job(api, state.handle)} and hasn't called back by the deadline, after {waited:.0f} s{became}"
     )

@@ -8,7 +8,7 @@ from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.wait.flow import ask_once, stop
+from airflow_provider_asyncapi.core.wait.flow import cancel_job, poll_without_waiting
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 
 
@@ -25,7 +25,7 @@ def cancel_if_running(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) 
         return False
     if plan.polls and not handle.outcome.is_final:
         try:
-            handle = yield from ask_once(api, plan, handle)
+            handle = yield from poll_without_waiting(api, plan, handle)
         except AsyncApiError:
             # It may still run, so it is cancelled.
             pass
@@ -34,4 +34,4 @@ def cancel_if_running(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) 
                 job = f"Job {api.redact(str(handle.identifier))}"
                 yield Log(logging.INFO, f"{job} is over, so it isn't cancelled ({reason})")
                 return False
-    return (yield from stop(api, plan, handle, reason)).is_accepted
+    return (yield from cancel_job(api, plan, handle, reason)).is_accepted

@@ -1,4 +1,4 @@
-"""Ask further about a job: whether a success is one, and why it failed."""
+"""Confirm the success of a job, or find out why it failed, with further requests."""
 
 from __future__ import annotations
 
@@ -30,37 +30,37 @@ from airflow_provider_asyncapi.core.wait.details_plan import StatusDetails
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 
 _NOT_FOUND = 404
-#: Seconds after which the requests for the reason of a failure are given up.
-LONGEST_EXPLANATION = 60.0
+#: Time limit for all requests that find out why a job failed, in seconds.
+MAX_EXPLANATION_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class PollResult:
     """
-    What came of a poll, of a callback, or of the request for the details of a status.
+    The result of a poll, of a callback, or of the request for the details of a status.
 
-    :param plan: how the answer is read.
+    :param plan: the plan by which the response was read.
     :param handle: the job as it is known now.
-    :param request: what was asked last.
-    :param response: what it was answered; None if there was no answer.
-    :param found: what that means, or what went wrong in passing.
+    :param request: the last request.
+    :param response: its response; None if there was none.
+    :param verdict: the verdict on the response, or a transient error.
     """
 
     plan: WaitPlan
     handle: JobHandle
     request: Request
     response: Response | None
-    found: Verdict | AsyncApiError
+    verdict: Verdict | AsyncApiError
 
 
-def judge_answer(
+def classify_response(
     api: Api, plan: WaitPlan, request: Request, response: Response, scope: Variables, *, may_be_hidden: bool = False
 ) -> Verdict | AsyncApiError:
     """
-    Return what an answer means, or what went wrong in passing.
+    Return the verdict on a response, or a transient error.
 
     :param may_be_hidden: whether a 404 means that the API doesn't know the job yet.
-    :raises RequestRejectedError: if no later answer will be better.
+    :raises RequestRejectedError: if the error isn't transient.
     """
     rules = plan.policy.rules
     if not (response.ok or speaks_of_status(rules, response, scope)):
@@ -77,21 +77,21 @@ def judge_answer(
     return transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
 
 
-def confirm_success(api: Api, details: StatusDetails, answered: Answered, before: JobHandle) -> Flow[Answered]:
+def confirm_success(api: Api, details: StatusDetails, result: PollResult, before: JobHandle) -> Flow[PollResult]:
     """
-    Send the request for the details of a status that says success, and judge its answer.
+    Send the request for the details of a status that means success, and classify its response.
 
-    :param answered: what said success.
-    :param before: the job as it was known before that.
-    :return: what came of it; the job is running still if that is no success and no failure.
-    :raises RequestRejectedError: if the request is refused.
+    :param result: the result with that status.
+    :param before: the job as it was known before.
+    :return: the result of the request; the job is still running if its verdict is neither success nor failure.
+    :raises RequestRejectedError: if the API rejects the request.
     """
     plan = dataclasses.replace(
-        answered.plan,
+        result.plan,
         policy=details.policy,
-        error_message=details.step.error_message or answered.plan.error_message,
+        error_message=details.step.error_message or result.plan.error_message,
     )
-    handle = answered.handle
+    handle = result.handle
     scope = api.variables(handle.scope())
     request = api.request(details.step.request, scope, reference_base=_base(handle))
     try:
@@ -99,30 +99,30 @@ def confirm_success(api: Api, details: StatusDetails, answered: Answered, before
             api, request, stop=lambda response: speaks_of_status(plan.policy.rules, response, scope)
         )
     except TransportError as error:
-        return Answered(plan, _running_again(handle, before), request, None, error)
-    found = _judge_details(api, plan, details.policy, request, response, scope)
-    if isinstance(found, AsyncApiError) or not found.outcome.is_final:
-        return Answered(plan, _running_again(handle, before), request, response, found)
-    taken = captured(details.step.captures, response, scope)
-    handle = dataclasses.replace(handle.with_variables(taken, "status_details: capture"), outcome=found.outcome)
-    if found.outcome is Outcome.SUCCESS:
-        yield from missing(details.step.captures, taken, request)
+        return PollResult(plan, _mark_running(handle, before), request, None, error)
+    verdict = _classify_details(api, plan, details.policy, request, response, scope)
+    if isinstance(verdict, AsyncApiError) or not verdict.outcome.is_final:
+        return PollResult(plan, _mark_running(handle, before), request, response, verdict)
+    values = captured(details.step.captures, response, scope)
+    handle = dataclasses.replace(handle.with_variables(values, "status_details: capture"), outcome=verdict.outcome)
+    if verdict.outcome is Outcome.SUCCESS:
+        yield from missing(details.step.captures, values, request)
     else:
-        status = found.value if is_scalar(found.value) else handle.status
+        status = verdict.value if is_scalar(verdict.value) else handle.status
         handle = dataclasses.replace(handle, status=status, progress=before.progress)
-    return Answered(plan, handle, request, response, found)
+    return PollResult(plan, handle, request, response, verdict)
 
 
-def _judge_details(
+def _classify_details(
     api: Api, plan: WaitPlan, policy: StatusPolicy, request: Request, response: Response, scope: Variables
 ) -> Verdict | AsyncApiError:
     if policy.is_empty and response.ok:
         return Verdict(Outcome.SUCCESS)
-    return judge_answer(api, plan, request, response, scope)
+    return classify_response(api, plan, request, response, scope)
 
 
-def _running_again(handle: JobHandle, before: JobHandle) -> JobHandle:
-    """Return the handle of a job whose success isn't confirmed; what was captured is kept."""
+def _mark_running(handle: JobHandle, before: JobHandle) -> JobHandle:
+    """Return the handle of a job whose success isn't confirmed; its captures are kept."""
     return dataclasses.replace(handle, outcome=Outcome.RUNNING, progress=before.progress)
 
 
@@ -130,12 +130,12 @@ def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[tuple[s
     """
     Send the requests that find out why a job failed.
 
-    Each is sent once only: that the job failed is known, and is told whatever comes of them.
+    Each is sent only once, since the failure itself is known and is reported in any case.
 
-    :return: the message of the last answer, and the same with the request that was answered; None if there is no
-        request, or one of them failed.
+    :return: the message of the last response, and the same message with its request; None if there is no request, or
+        one of them failed.
     """
-    scope, base, found_message = api.variables(handle.scope()), _base(handle), None
+    scope, base, explained = api.variables(handle.scope()), _base(handle), None
     for step in plan.failure_details:
         try:
             request = api.request(step.request, scope, reference_base=base)
@@ -143,14 +143,14 @@ def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[tuple[s
             if not response.ok:
                 raise rejection(api, request, response, message=step.error_message)
         except AsyncApiError as error:
-            yield Log(logging.WARNING, f"failure_details: why the job failed can't be found out: {error}")
+            yield Log(logging.WARNING, f"failure_details: can't find out why the job failed: {error}")
             return None
-        found = captured(step.captures, response, scope)
-        yield from missing(step.captures, found, request)
-        scope, base = api.variables(scope, found), response.url
-        said = said_in(api, response, step.error_message, scope)
-        found_message = said, f"{said} ({request} answered {response.status})"
-    return found_message
+        values = captured(step.captures, response, scope)
+        yield from missing(step.captures, values, request)
+        scope, base = api.variables(scope, values), response.url
+        message = said_in(api, response, step.error_message, scope)
+        explained = message, f"{message} ({request} answered {response.status})"
+    return explained
 
 
 def _base(handle: JobHandle) -> str | None:

@@ -1,4 +1,4 @@
-"""Further requests of a wait: what a success is worth, and why a job failed."""
+"""The further requests of a wait, which confirm a success or find out why a job failed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FAILURE_DETAILS = "failure_details"
 @dataclass(frozen=True, slots=True)
 class StatusDetails:
     """
-    The request that is sent when the status says success, and whose answer decides.
+    The request that is sent when the status means success, and whose response decides.
 
-    :param step: the request, and what to take from its answer.
-    :param policy: what its answer means; an empty one leaves the success a success.
+    :param step: the request, and the captures from its response.
+    :param policy: the meaning of its response; an empty policy means success for any 2xx.
     """
 
     step: Step
@@ -30,9 +30,9 @@ class StatusDetails:
     @classmethod
     def parse(cls, given: Any) -> StatusDetails | None:
         """
-        Read the parameter ``status_details``; None if there is none.
+        Parse the parameter ``status_details``; return None if it isn't given.
 
-        :raises ConfigurationError: naming the part that is wrong.
+        :raises ConfigurationError: if it is invalid; the message names the key.
         """
         if given is None:
             return None
@@ -48,8 +48,8 @@ class StatusDetails:
 
 def parse_failure_details(given: Any) -> tuple[Step, ...]:
     """
-    Read the parameter ``failure_details``: the requests that find out why a job failed, in order.
+    Parse the parameter ``failure_details``: the requests that find out why a job failed, in order.
 
-    :raises ConfigurationError: naming the part that is wrong.
+    :raises ConfigurationError: if it is invalid; the message names the key.
     """
     return tuple(Step.parse(step, FAILURE_DETAILS) for step in as_list(given))

@@ -1,4 +1,4 @@
-"""Wait for a job: poll, judge, sleep, until it is over or the time is."""
+"""Wait for a job: poll, classify the response and sleep, until the job is over or the deadline has passed."""
 
 from __future__ import annotations
 
@@ -46,78 +46,84 @@ from airflow_provider_asyncapi.core.time_limit import within
 from airflow_provider_asyncapi.core.wait.batch_plan import Absent, Batch, BatchResponse
 from airflow_provider_asyncapi.core.wait.deferral import disallow_deferral
 from airflow_provider_asyncapi.core.wait.details_flow import (
-    LONGEST_EXPLANATION,
-    Answered,
+    MAX_EXPLANATION_SECONDS,
+    PollResult,
+    classify_response,
     confirm_success,
     explain_failure,
-    judge_answer,
 )
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 
-#: Longer answers aren't kept from poll to poll, for there may be thousands of waits. Bytes.
-_REMEMBERED = 4096
-#: Seconds over which polls that are overdue together are spread.
-_LONGEST_SPREAD = 60.0
-#: Seconds past the deadline that a poll may take.
-LAST_POLL = 5.0
+#: Largest response body that is cached from poll to poll, in bytes: there may be thousands of waits.
+_MAX_CACHED_BODY = 4096
+#: Longest time over which overdue polls are spread, in seconds.
+_MAX_SPREAD_SECONDS = 60.0
+#: Seconds that the last poll, which begins at the deadline, may take.
+LAST_POLL_SECONDS = 5.0
 
 
 def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow[JobHandle]:
     """
     Poll until the job is over.
 
-    :param spread: whether many wait beside this one: then one whose next poll is overdue waits a moment, left to
-        chance, so that those who begin together, after a restart perhaps, don't poll together for ever.
-    :return: the handle, its outcome ``success`` or ``no_data``.
-    :raises JobFailedError: where it failed.
-    :raises DeadlineError: where it took too long; it has been cancelled then, if there is a request for that.
-    :raises UnavailableError: after too many transient errors in a row.
-    :raises AsyncApiError: on answers that can't be used.
+    :param spread: whether to delay an overdue poll by a random time. Waits that begin together, as after a restart of
+        the triggerer, would otherwise poll together for ever.
+    :return: the handle, with the outcome ``success`` or ``no_data``.
+    :raises JobFailedError: if the job has failed.
+    :raises DeadlineError: at the deadline; the job has been cancelled if the plan has a cancel request.
+    :raises UnavailableError: after too many consecutive transient errors.
+    :raises AsyncApiError: if a response is unusable.
     """
     handle = state.handle
     try:
         if handle.outcome.is_final:
             return _check_success(api, handle)
         budget = RetryBudget(plan.schedule, state.errors)
-        doubted, is_first = _warned_before(state), state.polls == 0
-        poll = _Poll.of(api, plan, state, handle, state.polls)
+        warned_statuses, is_first = _statuses_warned_before(state), state.polls == 0
+        poll = _StatusPoll.render(api, plan, state, handle, state.polls)
         pause = _first_delay(api, plan, state, spread=spread)
         while True:
             if not (yield from _sleep_until_next(api, state, poll.polls, pause)):
-                raise (yield from _expired(api, plan, handle, state, poll.polls, None, doubted))
-            poll = poll.renewed(handle)
-            seen = (handle.status, handle.progress)
-            answered = yield from _poll_once(api, plan, poll, state, handle)
-            handle, request, response, found = answered.handle, answered.request, answered.response, answered.found
-            if isinstance(found, ThrottledError):
-                raise (yield from _expired(api, plan, handle, state, poll.polls, found, doubted))
+                raise (yield from _build_deadline_error(api, plan, handle, state, poll.polls, None, warned_statuses))
+            poll = poll.for_handle(handle)
+            before = (handle.status, handle.progress)
+            result = yield from _poll_with_details(api, plan, poll, state, handle)
+            handle, request, response, verdict = result.handle, result.request, result.response, result.verdict
+            if isinstance(verdict, ThrottledError):
+                raise (yield from _build_deadline_error(api, plan, handle, state, poll.polls, verdict, warned_statuses))
             poll.polls = polls = poll.polls + 1
-            problem = found if isinstance(found, AsyncApiError) else None
+            problem = verdict if isinstance(verdict, AsyncApiError) else None
             error = None if problem is None else str(problem)
             delay = None if response is None else response.delay
             now = api.clock()
-            if isinstance(found, Verdict) and response is not None:
+            if isinstance(verdict, Verdict) and response is not None:
                 budget.errors = 0
-                if found.outcome.is_final:
+                if verdict.outcome.is_final:
                     yield Polled(handle, polls, 0, changed=True, at=now, delay=delay)
-                    return (yield from ended(api, answered.plan, handle, found, request, response))
-                doubted = yield from doubt(api, answered.plan, request, response, found, doubted)
-                poll.remember(answered.plan, response, found)
+                    return (yield from finish_wait(api, result.plan, handle, verdict, request, response))
+                warned_statuses = yield from warn_unknown_status(
+                    api, result.plan, request, response, verdict, warned_statuses
+                )
+                poll.cache(result.plan, response, verdict)
             else:
-                # After an error even an answer as before is news: that it is over.
-                poll.forget()
-            is_new = (handle.status, handle.progress) != seen
-            if _is_last(plan, state, polls, now):
+                # After an error even an unchanged response is reported: the error is over.
+                poll.clear_cache()
+            has_changed = (handle.status, handle.progress) != before
+            if _is_last_poll(plan, state, polls, now):
                 errors = budget.errors + (problem is not None)
-                yield Polled(handle, polls, errors, changed=is_new, at=now, error=error, delay=delay)
-                raise (yield from _expired(api, plan, handle, state, polls, problem, doubted))
-            pause = yield from _pause_after(api, plan, state, budget, polls, request, response, problem)
-            if problem is None and (is_new or is_first):
+                yield Polled(handle, polls, errors, changed=has_changed, at=now, error=error, delay=delay)
+                raise (yield from _build_deadline_error(api, plan, handle, state, polls, problem, warned_statuses))
+            pause = yield from _compute_pause(api, plan, state, budget, polls, request, response, problem)
+            if problem is None and (has_changed or is_first):
                 is_first = False
-                yield Log(logging.INFO, f"{described(api, handle)}; {_announced('next poll', pause, state, now)}")
-            yield Polled(handle, polls, budget.errors, changed=is_new, at=now, pause=pause, error=error, delay=delay)
-            # Thousands may sleep, and none needs what it was answered.
-            del answered, response, found, problem
+                yield Log(
+                    logging.INFO, f"{describe_job(api, handle)}; {_announce_pause('next poll', pause, state, now)}"
+                )
+            yield Polled(
+                handle, polls, budget.errors, changed=has_changed, at=now, pause=pause, error=error, delay=delay
+            )
+            # Thousands of waits may sleep at the same time, so none holds on to its last response.
+            del result, response, verdict, problem
     except AsyncApiError as error:
         error.with_job(handle.identifier, handle.status)
         raise
@@ -126,25 +132,26 @@ def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow
 def _check_success(api: Api, handle: JobHandle) -> JobHandle:
     """Return the handle of a job that was over before the wait; raise an error if it has failed."""
     if handle.outcome is Outcome.FAILURE:
-        raise JobFailedError(f"{described(api, handle)}: it has failed already")
+        raise JobFailedError(f"{describe_job(api, handle)}: it has failed already")
     return handle
 
 
 @dataclass(slots=True)
-class _Poll:
+class _StatusPoll:
     """
-    The status request, made once for as long as the job's variables stay the same; and what it was answered last.
+    The status request of a job, and its last response.
 
-    Most polls are answered as the one before. Such an answer means what it meant, and isn't read again.
+    The request is rendered again only when the variables of the job change. Most polls get the same response as the one
+    before, which has the same verdict and isn't read again.
 
-    :param state: where the wait began.
-    :param handle: the job, of whose variables the request was made.
-    :param polls: how many have been made.
-    :param scope: all that selectors may name.
+    :param state: the state at the beginning of the wait.
+    :param handle: the job as it is known now; the request was rendered from its variables.
+    :param polls: number of polls so far.
+    :param scope: the variables that selectors may use.
     :param request: the request.
-    :param authorizer: puts the credentials on it.
-    :param answer: status code and fingerprint of the last answer that the job is running.
-    :param said: what that meant.
+    :param authorizer: adds the credentials to the request.
+    :param cached_response: status code and fingerprint of the last response of a running job.
+    :param last_verdict: the verdict on that response.
     """
 
     api: Api
@@ -155,126 +162,130 @@ class _Poll:
     scope: Variables
     request: Request
     authorizer: RequestAuthorizer
-    answer: tuple[int, bytes] | None = None
-    said: Verdict | None = None
+    cached_response: tuple[int, bytes] | None = None
+    last_verdict: Verdict | None = None
 
     @classmethod
-    def of(cls, api: Api, plan: WaitPlan, state: Wait, handle: JobHandle, polls: int) -> _Poll:
+    def render(cls, api: Api, plan: WaitPlan, state: Wait, handle: JobHandle, polls: int) -> _StatusPoll:
         """Render the status request of a job."""
         scope = api.variables(handle.scope())
         request = api.request(plan.request, scope, reference_base=handle.urls.get("submit"))
         return cls(api, plan, state, handle, polls, scope, request, RequestAuthorizer(api))
 
-    def renewed(self, handle: JobHandle) -> _Poll:
-        """Give the poll that fits the job as it is known now."""
+    def for_handle(self, handle: JobHandle) -> _StatusPoll:
+        """Return the poll for a handle; the request is rendered again if the variables have changed."""
         if self.handle.variables is not handle.variables:
-            return _Poll.of(self.api, self.plan, self.state, handle, self.polls)
+            return _StatusPoll.render(self.api, self.plan, self.state, handle, self.polls)
         self.handle = handle
         return self
 
-    def is_answer(self, response: Response) -> bool:
-        """Tell whether the plan knows what a status code means, so that it is neither an error nor a redirect."""
+    def handles_status_code(self, response: Response) -> bool:
+        """Return whether a rule of the plan handles the status code, so that it is neither an error nor a redirect."""
         return speaks_of_status(self.plan.policy.rules, response, self.scope)
 
-    def remember(self, plan: WaitPlan, response: Response, verdict: Verdict) -> None:
-        """Remember an answer to this request, where all that it says stands in its body, and that isn't large."""
-        if verdict is self.said or plan is not self.plan:
+    def cache(self, plan: WaitPlan, response: Response, verdict: Verdict) -> None:
+        """Cache the verdict on a response if it depends on the body only, and the body isn't large."""
+        if verdict is self.last_verdict or plan is not self.plan:
             return
         content = response.fingerprint
-        if response.ok and not self.plan.reads_headers and content is not None and len(content) <= _REMEMBERED:
-            self.answer, self.said = (response.status, content), verdict
+        if response.ok and not self.plan.reads_headers and content is not None and len(content) <= _MAX_CACHED_BODY:
+            self.cached_response, self.last_verdict = (response.status, content), verdict
 
-    def forget(self) -> None:
-        """Forget what was remembered."""
-        self.answer = self.said = None
+    def clear_cache(self) -> None:
+        """Clear the cached response and verdict."""
+        self.cached_response = self.last_verdict = None
 
-    def remembered(self, response: Response) -> Verdict | None:
-        """Give what an answer means that was remembered; None where it is another one."""
-        is_known = self.answer is not None and self.answer == (response.status, response.fingerprint)
-        return self.said if is_known else None
+    def cached_verdict(self, response: Response) -> Verdict | None:
+        """Return the verdict on a response that equals the cached one, else None."""
+        is_known = self.cached_response is not None and self.cached_response == (response.status, response.fingerprint)
+        return self.last_verdict if is_known else None
 
     def skip_if_unchanged(self, response: Response) -> Polled | None:
-        """Count a poll that the flow needn't be woken for: it found nothing new, and others may follow; else None."""
-        schedule, said = self.plan.schedule, _retry_after(self.api, response)
-        if self.remembered(response) is None or (said is not None and said > schedule.longest_retry_after):
+        """Count a poll that has found nothing new, and return it, if another poll may follow; else return None."""
+        schedule, requested = self.plan.schedule, _retry_after(self.api, response)
+        if self.cached_verdict(response) is None or (
+            requested is not None and requested > schedule.longest_retry_after
+        ):
             return None
-        return self._counted(schedule.after_poll(self.polls + 1, said, self.api.rng), response)
+        return self._count_unchanged_poll(schedule.after_poll(self.polls + 1, requested, self.api.rng), response)
 
-    def skip_if_unchanged_in_batch(self, answers: BatchResponse) -> Polled | None:
-        """Do the same with what the job was answered among others, who all wait the same time."""
-        response, schedule = answers.response_for(self.handle.identifier), self.plan.schedule
-        if response is None or self.remembered(response) is None or not schedule.is_even:
+    def skip_if_unchanged_in_batch(self, batch_response: BatchResponse) -> Polled | None:
+        """Do the same for a job that is polled in a batch, whose jobs all have the same interval."""
+        response, schedule = batch_response.response_for(self.handle.identifier), self.plan.schedule
+        if response is None or self.cached_verdict(response) is None or not schedule.is_even:
             return None
-        return None if "retry-after" in response.headers else self._counted(schedule.interval, response)
+        return None if "retry-after" in response.headers else self._count_unchanged_poll(schedule.interval, response)
 
-    def _counted(self, pause: float, response: Response) -> Polled | None:
+    def _count_unchanged_poll(self, pause: float, response: Response) -> Polled | None:
         now = self.api.clock()
-        # Two of them, for the next poll, too, takes a moment.
-        soon = now + 2 * pause
-        if _is_last(self.plan, self.state, self.polls + 1, soon) or not self.authorizer.is_valid_at(soon):
+        # Twice the pause, since the next poll itself takes time, too.
+        latest = now + 2 * pause
+        if _is_last_poll(self.plan, self.state, self.polls + 1, latest) or not self.authorizer.is_valid_at(latest):
             return None
         self.polls += 1
         return Polled(self.handle, self.polls, 0, changed=False, at=now, pause=pause, delay=response.delay)
 
 
-def _poll_once(api: Api, plan: WaitPlan, poll: _Poll, state: Wait, handle: JobHandle) -> Flow[Answered]:
-    """Ask for the status, and for the details of one that says success if the plan says how."""
-    request, response, found = yield from _asked(api, plan, poll, state)
-    if not isinstance(found, Verdict) or response is None:
-        return Answered(plan, handle, request, response, found)
-    answered = Answered(plan, _told(handle, plan, found, response, poll), request, response, found)
-    if plan.status_details is None or found.outcome is not Outcome.SUCCESS:
-        return answered
-    confirming = confirm_success(api, plan.status_details, answered, handle)
-    return (yield from within(confirming, latest_answer(api, state)))
+def _poll_with_details(api: Api, plan: WaitPlan, poll: _StatusPoll, state: Wait, handle: JobHandle) -> Flow[PollResult]:
+    """Poll the status, and confirm a success with the request for details if the plan has one."""
+    request, response, verdict = yield from _poll_once(api, plan, poll, state)
+    if not isinstance(verdict, Verdict) or response is None:
+        return PollResult(plan, handle, request, response, verdict)
+    after = _update_handle_from_poll(handle, plan, verdict, response, poll)
+    result = PollResult(plan, after, request, response, verdict)
+    if plan.status_details is None or verdict.outcome is not Outcome.SUCCESS:
+        return result
+    confirming = confirm_success(api, plan.status_details, result, handle)
+    return (yield from within(confirming, latest_response_time(api, state)))
 
 
-def _asked(
-    api: Api, plan: WaitPlan, poll: _Poll, state: Wait
+def _poll_once(
+    api: Api, plan: WaitPlan, poll: _StatusPoll, state: Wait
 ) -> Flow[tuple[Request, Response | None, Verdict | AsyncApiError]]:
     """
-    Poll once: give what was asked, the answer, and either what it means or what went wrong in passing.
+    Poll once; return the request, the response, and the verdict on it or a transient error.
 
-    That is a :class:`ThrottledError` if no request may be sent until after the deadline.
+    The error is a :class:`ThrottledError` if the API accepts no request before the deadline.
     """
     while True:
         try:
-            answered = _answered(api, plan, poll, state)
-            request, response, absent = yield from within(answered, latest_answer(api, state))
-            return request, response, absent or _judged(api, plan, poll, state, request, response)
-        except ThrottledError as held:
+            requesting = _request_status(api, plan, poll, state)
+            request, response, absent = yield from within(requesting, latest_response_time(api, state))
+            return request, response, absent or _classify_response(api, plan, poll, state, request, response)
+        except ThrottledError as throttled:
             if state.deadline is not None and api.clock() >= state.deadline:
-                yield Log(logging.WARNING, f"{held}; no last poll can be made at the deadline")
-                return poll.request, None, held
-            # Those who held back don't all come again at the same moment.
-            pause = held.seconds + api.rng() * plan.schedule.interval
-            yield Sleep(until_deadline(pause, state, api.clock()))
+                yield Log(logging.WARNING, f"{throttled}; no last poll can be made at the deadline")
+                return poll.request, None, throttled
+            # A random time, so that the waits that were throttled don't all poll again at the same moment.
+            pause = throttled.seconds + api.rng() * plan.schedule.interval
+            yield Sleep(cap_at_deadline(pause, state, api.clock()))
         except (TransportError, ContentError) as error:
             return poll.request, None, error
 
 
-def latest_answer(api: Api, state: Wait) -> float | None:
-    """Return when a poll is given up: the deadline holds whatever a server sends, but the last poll takes a moment."""
-    return None if state.deadline is None else max(state.deadline, api.clock()) + LAST_POLL
+def latest_response_time(api: Api, state: Wait) -> float | None:
+    """Return when a poll is given up: at the deadline, even if data still arrives, plus the time of the last poll."""
+    return None if state.deadline is None else max(state.deadline, api.clock()) + LAST_POLL_SECONDS
 
 
-def _answered(
-    api: Api, plan: WaitPlan, poll: _Poll, state: Wait
+def _request_status(
+    api: Api, plan: WaitPlan, poll: _StatusPoll, state: Wait
 ) -> Flow[tuple[Request, Response, Verdict | AsyncApiError | None]]:
-    """Ask for the job, among others where that is possible; where it isn't among them, say what that means."""
+    """Request the status, in a batch if the plan has one; for a job that is absent from it, return the verdict too."""
     job = state.handle
     if plan.batch is not None and job.identifier is not None:
-        # At the deadline there is no time to wait for others.
+        # At the deadline there is no time to wait for other jobs.
         can_wait = state.deadline is None or api.clock() < state.deadline
-        answers: BatchResponse = yield PollBatch(
+        batch_response: BatchResponse = yield PollBatch(
             plan.batch, job.identifier, plan.schedule.interval, can_wait, poll.skip_if_unchanged_in_batch
         )
-        request, response = answers.request, answers.response_for(job.identifier)
+        request, response = batch_response.request, batch_response.response_for(job.identifier)
         if response is not None:
             return request, response, None
         if plan.batch.absent is not Absent.POLL:
-            return request, Part(answers.response, None), _absent(api, plan.batch, request, job)
-    stop = poll.is_answer if plan.policy.rules else None
+            absent = _classify_absent_job(api, plan.batch, request, job)
+            return request, Part(batch_response.response, None), absent
+    stop = poll.handles_status_code if plan.policy.rules else None
     response = yield from send(
         api,
         poll.request,
@@ -286,41 +297,45 @@ def _answered(
     return poll.request, response, None
 
 
-def _absent(api: Api, batch: Batch, request: Request, job: JobHandle) -> Verdict | AsyncApiError:
-    """Say what it means that a job isn't in the answer to a batch."""
+def _classify_absent_job(api: Api, batch: Batch, request: Request, job: JobHandle) -> Verdict | AsyncApiError:
+    """Return the verdict on a job that the response to a batch doesn't contain, or a transient error."""
     if batch.absent is Absent.RETRY:
-        return UnavailableError(f"{request}: the answer doesn't hold job {api.redact(str(job.identifier))}")
+        return UnavailableError(f"{request}: the answer doesn't contain job {api.redact(str(job.identifier))}")
     return Verdict(Outcome(batch.absent), "absent")
 
 
-def _judged(
-    api: Api, plan: WaitPlan, poll: _Poll, state: Wait, request: Request, response: Response
+def _classify_response(
+    api: Api, plan: WaitPlan, poll: _StatusPoll, state: Wait, request: Request, response: Response
 ) -> Verdict | AsyncApiError:
-    """Say what an answer means, or what went wrong in passing."""
-    if (said := poll.remembered(response)) is not None:
-        return said
-    may_be_hidden = _may_be_invisible(plan, state, api.clock())
-    return judge_answer(api, plan, request, response, poll.scope, may_be_hidden=may_be_hidden)
+    """Return the verdict on a response, or a transient error."""
+    if (cached := poll.cached_verdict(response)) is not None:
+        return cached
+    may_be_hidden = _may_be_unknown_to_api(plan, state, api.clock())
+    return classify_response(api, plan, request, response, poll.scope, may_be_hidden=may_be_hidden)
 
 
-def _may_be_invisible(plan: WaitPlan, state: Wait, now: float) -> bool:
+def _may_be_unknown_to_api(plan: WaitPlan, state: Wait, now: float) -> bool:
     """Return whether the API may not know the job yet; a bare identifier counts as submitted when the wait began."""
     submitted_at = state.handle.submitted_at
     return now - (state.started_at if submitted_at is None else submitted_at) < plan.schedule.visible_after
 
 
-def _told(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, poll: _Poll) -> JobHandle:
-    """Put into the handle what a poll has told, and where it was asked."""
-    if verdict is poll.said or (not response.ok and not verdict.outcome.is_final):
+def _update_handle_from_poll(
+    handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, poll: _StatusPoll
+) -> JobHandle:
+    """Return the handle after a poll, with the URL of the poll."""
+    if verdict is poll.last_verdict or (not response.ok and not verdict.outcome.is_final):
         return handle
     url = shown_url(response.url.partition("?")[0])
     if handle.urls.get("status") != url:
         handle = dataclasses.replace(handle, urls={**handle.urls, "status": url})
-    return updated(handle, plan, verdict, response, poll.scope)
+    return update_handle(handle, plan, verdict, response, poll.scope)
 
 
-def updated(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, scope: Variables) -> JobHandle:
-    """Put into the handle what a poll or a callback has told."""
+def update_handle(
+    handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, scope: Variables
+) -> JobHandle:
+    """Return the handle with the status, the progress and the captures of a poll or a callback."""
     progress = plan.progress.fraction(response, scope) if plan.progress else None
     if verdict.outcome is Outcome.SUCCESS:
         progress = 1.0
@@ -329,152 +344,160 @@ def updated(handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Respo
         "status": to_storable_status(verdict.value),
         "progress": handle.progress if progress is None else progress,
     }
-    # Most polls find nothing new: then the handle stays the same, and with it the request that was made of it.
+    # Most polls find nothing new; then the handle stays the same object, and its request isn't rendered again.
     if any(getattr(handle, name) != value for name, value in changes.items()):
         handle = dataclasses.replace(handle, **changes)
     found = captured(plan.captures, response, scope)
     if is_blank(found.get(RESULT_IDENTIFIER)):
-        # Some APIs have the field from the start, and fill it at the end.
+        # Some APIs send the field from the start, and fill it at the end.
         del found[RESULT_IDENTIFIER]
-    news = {
+    changed = {
         name: value for name, value in found.items() if name not in handle.variables or handle.variables[name] != value
     }
-    return handle.with_variables(news)
+    return handle.with_variables(changed)
 
 
-def ended(
+def finish_wait(
     api: Api, plan: WaitPlan, handle: JobHandle, verdict: Verdict, request: Request, response: Response
 ) -> Flow[JobHandle]:
-    """Return the handle of a job that ended well; raise for one that didn't."""
+    """Return the handle of a job that is over; raise an error if it has failed, or has no result identifier."""
     if verdict.outcome is Outcome.FAILURE:
-        # Before anything else is asked: a large answer is read on a thread, until the next request.
-        said = said_in(api, response, plan.error_message, api.variables(handle.scope()))
-        explained = yield from within(explain_failure(api, plan, handle), api.clock() + LONGEST_EXPLANATION)
-        said, text = explained or (said, f"{said} ({request} answered {response.status})")
-        what = described(api, handle) if verdict.known else _unlisted(api, plan, handle, verdict)
-        raise about(JobFailedError(f"{what}: {text}"), request, response, said)
+        # Before the next request: only until then is a large response read on a thread.
+        message = said_in(api, response, plan.error_message, api.variables(handle.scope()))
+        explained = yield from within(explain_failure(api, plan, handle), api.clock() + MAX_EXPLANATION_SECONDS)
+        message, text = explained or (message, f"{message} ({request} answered {response.status})")
+        what = describe_job(api, handle) if verdict.known else _describe_unlisted_status(api, plan, handle, verdict)
+        raise about(JobFailedError(f"{what}: {text}"), request, response, message)
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
         problem = as_unusable(api, request, response, MissingValueError(f"nothing found at {place}"))
-        raise problem.with_message(f"{described(api, handle)}, but no {RESULT_IDENTIFIER}: {problem}")
+        raise problem.with_message(f"{describe_job(api, handle)}, but no {RESULT_IDENTIFIER}: {problem}")
     if verdict.outcome is Outcome.SUCCESS:
         yield from missing(plan.captures, handle.variables, request)
-    yield Log(logging.INFO, f"{described(api, handle)}: {handle.outcome}")
+    yield Log(logging.INFO, f"{describe_job(api, handle)}: {handle.outcome}")
     return handle
 
 
-def _unlisted(api: Api, plan: WaitPlan, handle: JobHandle, verdict: Verdict) -> str:
-    """Describe a status that is none of the values given, where these are all that there may be."""
+def _describe_unlisted_status(api: Api, plan: WaitPlan, handle: JobHandle, verdict: Verdict) -> str:
+    """Describe a status that isn't in the closed list of the given values."""
     found = "nothing" if verdict.value is None else repr(api.redact.excerpt(as_text(verdict.value), 200))
     return (
-        f"Job {api.redact(str(handle.identifier))}: the answer holds {found}{_where(plan)}, which is none of the values"
-        " given (running_value closes the list)"
+        f"Job {api.redact(str(handle.identifier))}: the answer contains {found}{_at_status_selector(plan)}, which is"
+        " none of the given values (running_value closes the list)"
     )
 
 
-def _is_last(plan: WaitPlan, state: Wait, polls: int, now: float) -> bool:
-    over = state.deadline is not None and now >= state.deadline
-    return over or (plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls)
+def _is_last_poll(plan: WaitPlan, state: Wait, polls: int, now: float) -> bool:
+    has_passed = state.deadline is not None and now >= state.deadline
+    return has_passed or (plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls)
 
 
-def _expired(
+def _build_deadline_error(
     api: Api,
     plan: WaitPlan,
     handle: JobHandle,
     state: Wait,
     polls: int,
     problem: AsyncApiError | None,
-    doubted: frozenset[str | None],
+    warned_statuses: frozenset[str | None],
 ) -> Flow[DeadlineError]:
     """
-    Give the error of a wait that took too long, the job being cancelled.
+    Cancel the job if the plan has a request for that, and return the error of a wait whose deadline has passed.
 
-    :param problem: what went wrong with the last poll, if anything.
-    :param doubted: the statuses that nobody knew.
+    :param problem: the error of the last poll, if it failed.
+    :param warned_statuses: the unknown statuses that were logged.
     """
     waited = api.clock() - state.started_at
     by_count = plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls
     made = f"{polls} poll{'s' * (polls != 1)}"
     limit = "as many polls as allowed (max_iterations)" if by_count else "the deadline"
     last = f"; the last poll failed: {problem}" if problem else ""
-    if handle.status is None and doubted == {None}:
-        last += f"; no answer held a status{_where(plan)}, so that may be the wrong selector"
+    if handle.status is None and warned_statuses == {None}:
+        last += f"; no answer contained a status{_at_status_selector(plan)}, so that may be the wrong selector"
     if plan.cancel is not None:
-        may_look = not isinstance(problem, SlowAnswerError)
-        cancellation = yield from stop(api, plan, handle, "it wasn't done in time", may_look=may_look)
+        may_poll = not isinstance(problem, SlowAnswerError)
+        cancellation = yield from cancel_job(api, plan, handle, "it wasn't done in time", may_poll=may_poll)
         last += f"; {cancellation.summary}"
-    return DeadlineError(f"{described(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}")
+    return DeadlineError(
+        f"{describe_job(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}"
+    )
 
 
-def expire(api: Api, plan: WaitPlan, state: Wait, problem: SlowAnswerError) -> Flow[NoReturn]:
+def raise_deadline_error(api: Api, plan: WaitPlan, state: Wait, problem: SlowAnswerError) -> Flow[NoReturn]:
     """
-    End a wait whose flow looks at an answer beyond the deadline, and so can't end itself.
+    End a wait whose flow is still reading a response at the deadline, and so can't end itself.
 
-    :param state: where the wait stands.
-    :param problem: which answer.
-    :raises DeadlineError: in any case; the job has been cancelled then, if there is a request for that.
+    :param state: the state of the wait.
+    :param problem: the error about that response.
+    :raises DeadlineError: always; the job has been cancelled if the plan has a cancel request.
     """
-    expired = _expired(api, plan, state.handle, state, state.polls + 1, problem, _warned_before(state))
+    expired = _build_deadline_error(
+        api, plan, state.handle, state, state.polls + 1, problem, _statuses_warned_before(state)
+    )
     raise (yield from expired)
 
 
-def stop(api: Api, plan: WaitPlan, handle: JobHandle, reason: str, *, may_look: bool = True) -> Flow[Cancellation]:
+def cancel_job(
+    api: Api, plan: WaitPlan, handle: JobHandle, reason: str, *, may_poll: bool = True
+) -> Flow[Cancellation]:
     """
-    Cancel a job as its plan says, and ask what became of it if there is a request for that.
+    Cancel a job, and poll it afterwards if the plan has a status request.
 
-    :param may_look: whether its status can be asked for; not if the answer takes too long to look at.
+    :param may_poll: whether the job may be polled; False if its response takes too long to read.
     """
-    assert plan.cancel is not None, "whoever stops a job knows how"  # noqa: S101 - for the type checker
-    look = partial(ask_once, api, plan) if plan.polls and may_look else None
+    assert plan.cancel is not None, "only called if the plan has a cancel request"  # noqa: S101 - for the type checker
+    look = partial(poll_without_waiting, api, plan) if plan.polls and may_poll else None
     return (yield from disallow_deferral(cancel(api, plan.cancel, handle, reason, look)))
 
 
-def ask_once(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[JobHandle]:
+def poll_without_waiting(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[JobHandle]:
     """
-    Ask for the status of a job once, waiting for nobody.
+    Poll a job once and alone, without waiting for other jobs of a batch.
 
-    :return: the job as it is now; that it failed is no error here.
-    :raises AsyncApiError: if that can't be told.
+    :return: the job as it is now, also if it has failed.
+    :raises AsyncApiError: if the poll failed.
     """
     at_once = Wait(handle, started_at=0.0, deadline=0.0)
-    poll = _Poll.of(api, plan, at_once, handle, 0)
-    _, response, found = yield from _asked(api, plan, poll, at_once)
-    if isinstance(found, AsyncApiError):
-        raise found
-    assert response is not None, "a verdict is on an answer"  # noqa: S101 - for the type checker
-    return _told(handle, plan, found, response, poll)
+    poll = _StatusPoll.render(api, plan, at_once, handle, 0)
+    _, response, verdict = yield from _poll_once(api, plan, poll, at_once)
+    if isinstance(verdict, AsyncApiError):
+        raise verdict
+    assert response is not None, "a verdict has a response"  # noqa: S101 - for the type checker
+    return _update_handle_from_poll(handle, plan, verdict, response, poll)
 
 
 def get_job(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[JobHandle]:
     """
-    Poll a job once, and send the request for details of a success if the plan has one.
+    Poll a job once, and confirm a success with the request for details if the plan has one.
 
-    :return: the job as it is now; that it failed is no error here.
-    :raises AsyncApiError: if the answer doesn't say how the job is.
+    :return: the job as it is now, also if it has failed.
+    :raises AsyncApiError: if the poll failed.
     """
     if handle.outcome.is_final:
         return handle
     now = api.clock()
-    # At the deadline nobody waits for other jobs of a batch.
+    # At its deadline a wait doesn't wait for other jobs of a batch.
     state = Wait(handle, started_at=now, deadline=now)
     try:
-        answered = yield from _poll_once(api, plan, _Poll.of(api, plan, state, handle, 0), state, handle)
-        if isinstance(answered.found, AsyncApiError):
-            raise answered.found
-        assert answered.response is not None, "a verdict is on an answer"  # noqa: S101 - for the type checker
-        yield from doubt(api, answered.plan, answered.request, answered.response, answered.found)
+        result = yield from _poll_with_details(
+            api, plan, _StatusPoll.render(api, plan, state, handle, 0), state, handle
+        )
+        if isinstance(result.verdict, AsyncApiError):
+            raise result.verdict
+        assert result.response is not None, "a verdict has a response"  # noqa: S101 - for the type checker
+        yield from warn_unknown_status(api, result.plan, result.request, result.response, result.verdict)
     except AsyncApiError as error:
         error.with_job(handle.identifier, handle.status)
         raise
-    return answered.handle
+    return result.handle
 
 
 def _first_delay(api: Api, plan: WaitPlan, state: Wait, *, spread: bool) -> float:
-    """Return the seconds until the first poll that is made here."""
+    """Return the seconds until the first poll of this process."""
     now = api.clock()
-    delay = state.due(plan.schedule) - now
+    delay = state.next_poll_due(plan.schedule) - now
     if spread and delay <= 0:
-        delay = api.rng() * min(plan.schedule.interval, _LONGEST_SPREAD)
+        delay = api.rng() * min(plan.schedule.interval, _MAX_SPREAD_SECONDS)
         # An overdue poll that was allowed before the deadline is allowed at the deadline.
         return delay if state.deadline is None else min(delay, max(0.0, state.deadline - now))
     return delay
@@ -482,21 +505,21 @@ def _first_delay(api: Api, plan: WaitPlan, state: Wait, *, spread: bool) -> floa
 
 def _sleep_until_next(api: Api, state: Wait, polls: int, pause: float) -> Flow[bool]:
     """
-    Wait for the next poll, or until the deadline.
+    Sleep until the next poll, or until the deadline.
 
-    :param polls: how many polls have been made.
+    :param polls: number of polls so far.
     :param pause: seconds until the next poll.
-    :return: whether the poll may be made now: not if it is due after the deadline only.
+    :return: whether the poll may be made now; False if it is due only after the deadline.
     """
     now = api.clock()
     due = now + pause
     is_too_late = polls > 0 and state.deadline is not None and due > state.deadline + SHORTEST_WAIT
     if pause > 0 and not (is_too_late and state.deadline is not None and now >= state.deadline):
-        yield Sleep(until_deadline(pause, state, now))
+        yield Sleep(cap_at_deadline(pause, state, now))
     return not is_too_late or api.clock() > due - SHORTEST_WAIT
 
 
-def _pause_after(
+def _compute_pause(
     api: Api,
     plan: WaitPlan,
     state: Wait,
@@ -507,89 +530,90 @@ def _pause_after(
     problem: AsyncApiError | None,
 ) -> Flow[float]:
     """
-    Return the seconds from a poll to the next one, and log what went wrong.
+    Return the seconds from a poll to the next one, and log the error if the poll failed.
 
-    :raises UnavailableError: after too many transient errors in a row.
+    :raises UnavailableError: after too many consecutive transient errors.
     """
-    said, now = _retry_after(api, response), api.clock()
-    if said is not None and said > (limit := plan.schedule.longest_retry_after):
-        asked = f"Retry-After asks for a wait of {said:.0f} s"
+    requested, now = _retry_after(api, response), api.clock()
+    if requested is not None and requested > (limit := plan.schedule.longest_retry_after):
+        asked = f"Retry-After asks for a wait of {requested:.0f} s"
         yield Log(logging.WARNING, f"{request}: {asked}; waiting {limit:.0f} s at most (max_interval)")
     if problem is None:
-        return _fit(plan.schedule.after_poll(polls, said, api.rng), plan, state, said, now)
-    pause = _fit(budget.wait(api, problem, response), plan, state, said, now)
-    yield Log(logging.WARNING, f"{problem}; {_announced('polling again', pause, state, now)}")
+        return _fit_to_deadline(plan.schedule.after_poll(polls, requested, api.rng), plan, state, requested, now)
+    pause = _fit_to_deadline(budget.wait(api, problem, response), plan, state, requested, now)
+    yield Log(logging.WARNING, f"{problem}; {_announce_pause('polling again', pause, state, now)}")
     return pause
 
 
 def _retry_after(api: Api, response: Response | None) -> float | None:
-    """Return the seconds for which an answer asks for no other request; None if it doesn't."""
+    """Return the wait in seconds that ``Retry-After`` asks for; None if the response doesn't have it."""
     return None if response is None else retry_after(response.headers.get("retry-after"), api.clock())
 
 
-def _fit(pause: float, plan: WaitPlan, state: Wait, said: float | None, now: float) -> float:
+def _fit_to_deadline(pause: float, plan: WaitPlan, state: Wait, requested: float | None, now: float) -> float:
     """
-    Return the pause after a poll such that the last one can be made at the deadline, and no sooner than allowed.
+    Return the pause after a poll, changed so that the last poll is made at the deadline if that isn't too early.
 
-    :param pause: seconds, as the schedule gives them.
-    :param said: what ``Retry-After`` said, if anything.
-    :return: seconds; beyond the deadline if no other poll is allowed before.
+    :param pause: seconds, from the schedule.
+    :param requested: seconds that ``Retry-After`` asks for, if any.
+    :return: seconds; they end after the deadline if no other poll is allowed before it.
     """
     if state.deadline is None:
         return pause
-    shortest, left = plan.schedule.shortest_pause(said), state.deadline - now
-    # Another poll in between would leave too little time to the last one.
+    shortest, left = plan.schedule.shortest_pause(requested), state.deadline - now
+    # Another poll in between would leave too little time before the last one.
     return left if shortest <= left < pause + shortest else pause
 
 
-def _announced(what: str, pause: float, state: Wait, now: float) -> str:
+def _announce_pause(what: str, pause: float, state: Wait, now: float) -> str:
     is_possible = state.deadline is None or now + pause < state.deadline + SHORTEST_WAIT
     return f"{what} in {pause:.3g} s" if is_possible else "no other poll is allowed before the deadline"
 
 
-def _warned_before(state: Wait) -> frozenset[str | None]:
-    """Return the status of which another process has said that it isn't known, if it is unknown."""
+def _statuses_warned_before(state: Wait) -> frozenset[str | None]:
+    """Return the status that another process has warned about if it is unknown."""
     if not state.polls or "status" not in state.handle.urls:
         return frozenset()
     status = state.handle.status
     return frozenset({None if status is None else as_text(status)})
 
 
-def until_deadline(pause: float, state: Wait, now: float) -> float:
-    """Shorten a pause so that the last poll is made at the deadline; but a moment always passes."""
+def cap_at_deadline(pause: float, state: Wait, now: float) -> float:
+    """Return a pause that ends at the deadline at the latest, but isn't shorter than the shortest wait."""
     return pause if state.deadline is None else min(pause, max(SHORTEST_WAIT, state.deadline - now))
 
 
-def doubt(
+def warn_unknown_status(
     api: Api,
     plan: WaitPlan,
     request: Request,
     response: Response,
     verdict: Verdict,
-    doubted: frozenset[str | None] = frozenset(),
+    warned_statuses: frozenset[str | None] = frozenset(),
 ) -> Flow[frozenset[str | None]]:
-    """Say that a status isn't known, once for each; give ``doubted``, with the new one."""
+    """Log a warning for each unknown status once; return ``warned_statuses`` with the new one."""
     status = None if verdict.value is None else as_text(verdict.value)
-    if verdict.known or status in doubted:
-        return doubted
+    if verdict.known or status in warned_statuses:
+        return warned_statuses
     if status is None:
-        problem = MissingValueError(f"there is no status{_where(plan)}, so the job is taken for running")
+        problem = MissingValueError(f"there is no status{_at_status_selector(plan)}, so the job counts as running")
         yield Log(logging.WARNING, unusable(api, request, response, problem))
     else:
         shown = api.redact.excerpt(status, 200)
         yield Log(
             logging.WARNING,
-            f"{request}: the answer says {shown!r}, which none of the given values or rules knows; taken for running",
+            f"{request}: the answer says {shown!r}, which none of the given values or rules lists; the job counts as"
+            " running",
         )
-    return doubted | {status}
+    return warned_statuses | {status}
 
 
-def _where(plan: WaitPlan) -> str:
+def _at_status_selector(plan: WaitPlan) -> str:
     return "" if plan.policy.key is None else f" at {plan.policy.key}"
 
 
-def described(api: Api, handle: JobHandle) -> str:
-    """Say which job, its status and its progress."""
+def describe_job(api: Api, handle: JobHandle) -> str:
+    """Return the identifier, the status and the progress of a job in one phrase."""
     status = "has no status yet" if handle.status is None else f"has status {api.redact(as_text(handle.status))}"
     progress = "" if handle.progress is None else f", {handle.progress:.0%}"
     return f"Job {api.redact(str(handle.identifier))} {status}{progress}"

@@ -1,4 +1,4 @@
-"""Polls that are made later than they should be, and what held them up."""
+"""Delays of polls, and their reasons."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
 
-#: A poll that is late by less counts as being on time. Seconds.
+#: A poll with a shorter delay, in seconds, counts as being on time.
 ON_TIME = 1.0
-#: Nothing is later than this, whoever says so: a year, in seconds.
+#: Longest delay that is accepted from a stored summary, in seconds: a year.
 _LONGEST = 366 * 86400.0
 
 
 class Reason(StrEnum):
-    """What a poll had to wait for."""
+    """The reason of a delay."""
 
     CONNECTIONS = "connections"
     RATE = "rate"
@@ -26,10 +26,10 @@ class Reason(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Delay:
     """
-    By how much a poll was late.
+    The delay of a poll.
 
-    :param seconds: how much.
-    :param reason: what it had to wait for, or what took the longest of several.
+    :param seconds: its length.
+    :param reason: its reason; the one with the longest wait if there are several.
     """
 
     seconds: float
@@ -38,9 +38,9 @@ class Delay:
     @classmethod
     def of(cls, waits: Mapping[Reason, float]) -> Delay | None:
         """
-        Add up what a poll had to wait for.
+        Return the total delay of a poll.
 
-        :param waits: reason to seconds.
+        :param waits: mapping of reason to seconds.
         :return: the delay; None if the poll was on time.
         """
         seconds = sum(waits.values())
@@ -48,7 +48,7 @@ class Delay:
 
     @classmethod
     def parse(cls, given: Any) -> Delay | None:
-        """Read what :meth:`dump` gave; None if it is anything else."""
+        """Parse the result of :meth:`dump`; return None if it is anything else."""
         if not isinstance(given, Mapping):
             return None
         seconds, reason = as_number(given.get("seconds")), given.get("reason")
@@ -57,5 +57,5 @@ class Delay:
         return cls(seconds, Reason(reason))
 
     def dump(self) -> dict[str, JsonValue]:
-        """Return it as plain data."""
+        """Return the delay as plain data."""
         return {"seconds": round(self.seconds, 1), "reason": str(self.reason)}

@@ -1,4 +1,4 @@
-"""How a job is waited for, and where a wait stands."""
+"""The plan of a wait, parsed from the parameters of the sensor, and the state of a wait."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from airflow_provider_asyncapi.core.wait.details_plan import (
     parse_failure_details,
 )
 
-#: Of the layout of a wait; see :mod:`~.layouts`.
+#: Version of the stored layout of a wait; see :mod:`~.layouts`.
 VERSION = 1
-#: Seconds between polls where the job calls back, and none is said: they are the net below the callback.
-_BESIDE_CALLBACKS = 300
-#: The ends of a wait after which nothing is fetched.
-_UNFETCHED = (CleanupOn.NO_DATA, CleanupOn.FAILURE)
+#: Default seconds between polls if the job calls back: these polls are only a fallback for a lost callback.
+_FALLBACK_INTERVAL = 300
+#: Ends of a wait after which no result is fetched.
+_WITHOUT_RESULT = (CleanupOn.NO_DATA, CleanupOn.FAILURE)
 WAIT_PARAMETERS = (
     *REQUEST_PARAMETERS,
     *STATUS_PARAMETERS,
@@ -53,19 +53,19 @@ WAIT_PARAMETERS = (
 @dataclass(frozen=True, slots=True)
 class WaitPlan:
     """
-    How a job is waited for.
+    The plan of a wait.
 
     :param request: the status request.
-    :param policy: what its answers mean.
-    :param schedule: how often it is sent.
-    :param captures: variables to take from the answers, the result identifier among them.
-    :param error_message: where the answer says why the job failed.
-    :param progress: where it says how far the job is.
-    :param cancel: the request that stops the job.
-    :param cleanup: the request that removes the job, and after which ends of the wait.
-    :param batch: how many jobs are asked for with one request, where that is possible.
-    :param callback: what a callback means; None where none comes.
-    :param status_details: the request whose answer decides when the status says success; None if the status decides.
+    :param policy: the meaning of its responses.
+    :param schedule: the times of the polls, and the retries after errors.
+    :param captures: the variables to capture from responses, including the result identifier.
+    :param error_message: the selector of the error message of a failed job.
+    :param progress: the selectors of the progress.
+    :param cancel: the request that cancels the job.
+    :param cleanup: the request that removes the job, with the ends of the wait after which it is sent.
+    :param batch: the request that polls several jobs; None if each is polled alone.
+    :param callback: the meaning of a callback; None if the API doesn't call back.
+    :param status_details: the request that confirms a status that means success; None if the status is enough.
     :param failure_details: the requests that find out why the job failed.
     """
 
@@ -87,27 +87,26 @@ class WaitPlan:
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> WaitPlan:
         """
-        Read the parameters of the sensor.
+        Parse the parameters of the sensor.
 
         :param given: a mapping with keys of :data:`WAIT_PARAMETERS`.
-        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
-        :raises ConfigurationError: naming the parameter that is wrong.
+        :param complete: whether a missing parameter is an error; False if a profile may still add it.
+        :raises ConfigurationError: if a parameter is invalid; the message names it.
         """
         policy = StatusPolicy.parse(given, complete=complete)
         batch, callback = given.get("batch"), Callback.parse(given.get("callback"))
         polls = given.get("endpoint") is not None or batch is not None
         if complete and callback is Callback.HINT and not polls:
             raise ConfigurationError(
-                "callback: a hint says when to ask for the status, so endpoint has to say where; callback=True takes"
-                " the callback's own word"
+                "callback: after a 'hint' the status is polled, so endpoint is needed; with callback=True the callback"
+                " itself decides"
             )
         if callback is not None and given.get("poke_interval") is None:
-            given = {**given, "poke_interval": _BESIDE_CALLBACKS}
+            given = {**given, "poke_interval": _FALLBACK_INTERVAL}
         if complete and policy.is_empty and (polls or callback is None):
             raise ConfigurationError(
                 "completion_key: is missing; it is the selector of the job's status in the answer, such as"
-                " 'data.status'"
-                " (or give rules, or a profile)"
+                " 'data.status' (or set rules, or a profile)"
             )
         captures = parse_captures(given.get("capture"), "capture")
         if given.get(RESULT_IDENTIFIER) is not None:
@@ -131,12 +130,12 @@ class WaitPlan:
 
     @property
     def polls(self) -> bool:
-        """Whether there is a request for the status."""
+        """Whether the plan has a request for the status."""
         return bool(self.request.endpoint) or self.batch is not None
 
     @property
     def reads_headers(self) -> bool:
-        """Whether what an answer means may depend on more than its status code and body."""
+        """Whether the meaning of a response may depend on its headers, not only on its status code and body."""
         selections = [
             self.policy.key,
             *self.captures.values(),
@@ -148,11 +147,13 @@ class WaitPlan:
 
 def parse_cleanup(given: Mapping[str, Any], *, complete: bool = True) -> Cleanup | None:
     """
-    Read the parameters ``cleanup`` and ``cleanup_on`` of the sensor.
+    Parse the parameters ``cleanup`` and ``cleanup_on`` of the sensor.
 
-    :raises ConfigurationError: naming the parameter that is wrong.
+    :raises ConfigurationError: if a parameter is invalid; the message names it.
     """
-    return Cleanup.parse(given, default=_UNFETCHED, possible=(CleanupOn.SUCCESS, *_UNFETCHED), complete=complete)
+    return Cleanup.parse(
+        given, default=_WITHOUT_RESULT, possible=(CleanupOn.SUCCESS, *_WITHOUT_RESULT), complete=complete
+    )
 
 
 #: Attributes of a wait that are stored by an earlier name.
@@ -162,14 +163,14 @@ _STORED_NAMES: Final = {"callbacks_seen": "heard"}
 @dataclass(frozen=True, slots=True)
 class Wait:
     """
-    Where a wait stands; plain data, so that it can go on in another process.
+    The state of a wait, which can be stored and resumed in another process.
 
     :param handle: the job.
     :param started_at: when the wait began, in seconds since the epoch.
-    :param deadline: when it ends, in seconds since the epoch; fixed once. None for never.
-    :param polls: how many polls have been made.
-    :param errors: how many of the last ones failed, in a row.
-    :param next_poll: when the next one is due, in seconds since the epoch; None for as soon as the schedule allows.
+    :param deadline: when it ends, in seconds since the epoch; it is set once and stays. None for no deadline.
+    :param polls: number of polls so far.
+    :param errors: number of consecutive failed polls up to now.
+    :param next_poll: when the next poll is due, in seconds since the epoch; None for as soon as the schedule allows.
     :param callbacks_seen: number of callbacks that the wait has processed.
     """
 
@@ -184,31 +185,32 @@ class Wait:
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Wait:
         """
-        Read what :meth:`dump` gave, in this version or another.
+        Parse the result of :meth:`dump`, of this version of the provider or another.
 
-        :raises NewerLayoutError: if a newer version of this provider has stored it, and this one can't read it.
+        :raises NewerLayoutError: if a newer version of this provider has stored it in a layout that this one can't
+            read.
         """
         stored = {_STORED_NAMES.get(each.name, each.name): each.name for each in dataclasses.fields(cls)}
         fields = read_fields(given, "the state of the wait", version=VERSION, known=stored)
         attributes = {stored[name]: value for name, value in fields.items()}
         return cls(**{**attributes, "handle": JobHandle.parse(fields["handle"])})
 
-    def due(self, schedule: PollSchedule) -> float:
-        """Say when the next poll is due, in seconds since the epoch; in the past where nothing speaks against now."""
+    def next_poll_due(self, schedule: PollSchedule) -> float:
+        """Return when the next poll is due, in seconds since the epoch; in the past if it may be made at once."""
         if self.next_poll is not None:
             return self.next_poll
         return self.started_at + (schedule.initial_delay if self.polls == 0 else 0.0)
 
-    def resumed(self, schedule: PollSchedule, now: float) -> Wait:
+    def resume_from_other_process(self, schedule: PollSchedule, now: float) -> Wait:
         """
-        Give the state as a process takes it up that can't know whether another one has waited meanwhile.
+        Return the state for a process that can't know whether another one has been waiting meanwhile.
 
-        Nobody has counted that one's polls; as many as there was time for are taken as made.
+        The polls of that other process weren't counted; this assumes as many as the schedule had time for.
         """
-        return dataclasses.replace(self, polls=schedule.polls_within(now - self.due(schedule), self.polls))
+        return dataclasses.replace(self, polls=schedule.polls_within(now - self.next_poll_due(schedule), self.polls))
 
     def dump(self) -> dict[str, Any]:
-        """Give the state as plain data."""
+        """Return the state as plain data."""
         names = [each.name for each in dataclasses.fields(self)]
         fields = {_STORED_NAMES.get(name, name): getattr(self, name) for name in names}
         return {"version": VERSION, **fields, "handle": self.handle.dump()}

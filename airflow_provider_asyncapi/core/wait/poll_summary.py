@@ -14,10 +14,10 @@ from airflow_provider_asyncapi.core.wait.lateness import Delay
 from airflow_provider_asyncapi.core.wait.plan import Wait
 
 #: The maximum length of an error message in a summary, in characters; the task's log has the whole message.
-_MAX_ERROR = 1000
+_MAX_ERROR_LENGTH = 1000
 #: Minimum seconds between two summaries that differ only in the delay of the polls. The delay may change with each
 #: poll, and is seldom that of one task alone.
-_DELAY_EVERY = 60.0
+_MIN_DELAY_INTERVAL = 60.0
 
 
 def summarize_wait(conn_id: str, task_instance: object, state: Wait) -> dict[str, JsonValue]:
@@ -30,8 +30,8 @@ def summarize_wait(conn_id: str, task_instance: object, state: Wait) -> dict[str
         "asyncapi_conn_id": conn_id,
         "task_instance": str(task_instance),
         "identifier": state.handle.identifier,
-        "started_at": _iso(state.started_at),
-        "deadline": None if state.deadline is None else _iso(state.deadline),
+        "started_at": _format_time(state.started_at),
+        "deadline": None if state.deadline is None else _format_time(state.deadline),
     }
 
 
@@ -54,17 +54,17 @@ class PollSummary:
     @classmethod
     def of(cls, polled: Polled) -> PollSummary:
         """Return the summary of a poll."""
-        return cls(polled.at, polled.pause, polled.error and shorten(polled.error, _MAX_ERROR), polled.delay)
+        return cls(polled.at, polled.pause, polled.error and shorten(polled.error, _MAX_ERROR_LENGTH), polled.delay)
 
     @classmethod
     def ending(cls, at: float, error: str) -> PollSummary:
         """Return the summary of a wait that ended with an error."""
-        return cls(at, None, shorten(error, _MAX_ERROR))
+        return cls(at, None, shorten(error, _MAX_ERROR_LENGTH))
 
     @classmethod
     def parse(cls, given: Any) -> PollSummary | None:
         """Return the summary that :meth:`dump` returned as plain data; None if it is anything else."""
-        if not isinstance(given, Mapping) or (at := seconds_of(given.get("at"))) is None:
+        if not isinstance(given, Mapping) or (at := parse_time(given.get("at"))) is None:
             return None
         error = given.get("error")
         delay = Delay.parse(given.get("delay"))
@@ -72,10 +72,10 @@ class PollSummary:
 
     def dump(self) -> dict[str, JsonValue]:
         """Return the summary as plain data."""
-        plain = {"at": _iso(self.at), "pause": self.pause and round(self.pause, 3), "error": self.error}
+        plain = {"at": _format_time(self.at), "pause": self.pause and round(self.pause, 3), "error": self.error}
         return plain if self.delay is None else {**plain, "delay": self.delay.dump()}
 
-    def is_news(self, shown: PollSummary | None, *, changed: bool) -> bool:
+    def is_worth_showing(self, shown: PollSummary | None, *, changed: bool) -> bool:
         """
         Return whether this summary should replace the published one: an error or a delay has begun, changed or ended.
 
@@ -87,14 +87,14 @@ class PollSummary:
         """
         if shown is None or self.error != shown.error:
             return True
-        if not self._is_as_late_as(shown) and self.at - shown.at >= _DELAY_EVERY:
+        if not self._is_as_late_as(shown) and self.at - shown.at >= _MIN_DELAY_INTERVAL:
             return True
-        return changed and not _alike(self.pause, shown.pause)
+        return changed and not _are_similar(self.pause, shown.pause)
 
     def _is_as_late_as(self, shown: PollSummary) -> bool:
         if self.delay is None or shown.delay is None:
             return self.delay is shown.delay
-        return self.delay.reason is shown.delay.reason and _alike(self.delay.seconds, shown.delay.seconds)
+        return self.delay.reason is shown.delay.reason and _are_similar(self.delay.seconds, shown.delay.seconds)
 
     def next_poll(self, since: float, now: float) -> float | None:
         """
@@ -115,7 +115,7 @@ class PollSummary:
         return latest + pause * pauses if pauses == 1 or self.error is None else None
 
 
-def seconds_of(given: Any) -> float | None:
+def parse_time(given: Any) -> float | None:
     """Return an ISO 8601 time with its zone as seconds since the epoch; None if it is anything else."""
     try:
         moment = datetime.fromisoformat(given)
@@ -124,11 +124,11 @@ def seconds_of(given: Any) -> float | None:
     return moment.timestamp() if moment.tzinfo else None
 
 
-def _alike(one: float | None, other: float | None) -> bool:
+def _are_similar(one: float | None, other: float | None) -> bool:
     if one is None or other is None:
         return one is other
     return one <= 2 * other and other <= 2 * one
 
 
-def _iso(moment: float) -> str:
+def _format_time(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat()

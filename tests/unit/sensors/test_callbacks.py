@@ -189,8 +189,8 @@ def test_pokes_hear_each_callback_once(api: ApiServer, monkeypatch: pytest.Monke
     lines: list[str] = []
     monkeypatch.setattr(AsyncApiSensor, "_wait", told(lines, AsyncApiSensor._wait))
     assert wait("reschedule", called(TI(), RUNNING), job=JOB, callback=True).returned == "j-1"
-    assert [line for line in lines if "says a callback" in line] == [
-        "Job j-1 has status running, says a callback; waiting on"
+    assert [line for line in lines if "according to a callback" in line] == [
+        "Job j-1 has status running, according to a callback; waiting on"
     ]
 
 

@@ -30,7 +30,7 @@ from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core import outcome as names
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, seconds_of
+from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, parse_time
 from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
 from airflow_provider_asyncapi.monitoring import metrics
 from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY
@@ -434,7 +434,7 @@ def deadline_of_poke(store: Store, ti: TI, pokes: int = 0, **given: Any) -> floa
         make_sensor("reschedule", **given).execute(
             context_of(ti, task_reschedule_count=pokes, task_state_store=store, retries=2)
         )
-    return seconds_of(ti.xcoms[WAIT_KEY]["deadline"]) or 0.0
+    return parse_time(ti.xcoms[WAIT_KEY]["deadline"]) or 0.0
 
 
 def test_in_reschedule_mode_too_the_deadline_is_the_same_for_all_pokes_and_tries_until_a_clear(api: ApiServer) -> None:
@@ -549,7 +549,7 @@ def test_what_people_are_shown_of_a_wait_is_in_xcom(api: ApiServer, mode: str) -
     shown = outcome.xcoms[WAIT_KEY]
     assert (shown["asyncapi_conn_id"], shown["identifier"]) == ("asyncapi_default", "j-1")
     assert shown["task_instance"] == TI.id
-    started, deadline = seconds_of(shown["started_at"]), seconds_of(shown["deadline"])
+    started, deadline = parse_time(shown["started_at"]), parse_time(shown["deadline"])
     assert started is not None
     assert deadline is not None
     assert began - 1 <= started <= time.time()

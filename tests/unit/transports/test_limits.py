@@ -188,7 +188,7 @@ def test_what_nobody_wants_any_more_is_given_up_whatever_arrives(serve):
 
 
 def test_a_wait_ends_at_its_deadline_whatever_the_wire_does(driver, serve, monkeypatch):
-    monkeypatch.setattr(waiting, "LAST_POLL", 0.2)
+    monkeypatch.setattr(waiting, "LAST_POLL_SECONDS", 0.2)
     server = serve(Trickle(*TRICKLES["trailers"]))
     plan = WaitPlan.parse({"endpoint": "/s", "completion_key": "state", "completion_value": "done"})
     now = time.time()

@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.wait.callback_flow import wait_or_hear
+from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from tests.unit.core.flow_runner import START, Script, answer, lost, make_api, plan_fields
 
@@ -40,13 +40,13 @@ def plan(**given: Any) -> WaitPlan:
 def waited(*replies: Any, calls: Any = (), at: Wait | None = None, **given: Any) -> tuple[JobHandle, Script]:
     script = Script(make_api(), *replies, forever=True, calls=calls)
     state = at or Wait(JOB, START, START + 100)
-    return script.run(wait_or_hear(script.api, plan(**given), state)), script
+    return script.run(wait_with_callbacks(script.api, plan(**given), state)), script
 
 
 def failing(kind: type[Exception], *replies: Any, said: str | None = None, **given: Any) -> Script:
     script = Script(make_api(), *replies, forever=True, calls=given.pop("calls", ()))
     with pytest.raises(kind, match=said) as raised:
-        script.run(wait_or_hear(script.api, plan(**given), Wait(JOB, START, START + 100)))
+        script.run(wait_with_callbacks(script.api, plan(**given), Wait(JOB, START, START + 100)))
     assert getattr(raised.value, "job", None) == "7", "each error names the job"
     return script
 
@@ -68,7 +68,7 @@ def test_without_a_request_for_the_status_a_callback_needs_no_other_word():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"callback": "hint"}, "callback: a hint says when to ask for the status, so endpoint has to say where"),
+        ({"callback": "hint"}, "callback: after a 'hint' the status is polled, so endpoint is needed"),
         ({"callback": "maybe"}, "callback: has to be True"),
         ({"callback": True, "endpoint": "/jobs"}, "completion_key: is missing"),
         ({"callback": False, "completion_key": "a", "completion_value": "b"}, "endpoint is missing"),
@@ -124,9 +124,9 @@ def test_a_callback_of_another_job_is_passed_over(callback):
         *replies, calls=[(0, other), (15, own)], at=Wait(job, START, START + 100), callback=callback
     )
     assert handle.outcome is Outcome.SUCCESS
-    assert "A callback is about job 8, not about job 7, and is passed over" in script.said
+    assert "A callback is about job 8, not about job 7, and is ignored" in script.said
     assert handle.call == (None if callback == "hint" else 1)
-    assert script.said.count("asking for its status") == (callback == "hint")
+    assert script.said.count("polling its status") == (callback == "hint")
 
 
 def test_a_callback_that_lacks_the_result_identifier_is_an_error():
@@ -151,7 +151,7 @@ def test_news_are_kept_and_the_wait_goes_on_with_its_count_of_polls():
     news = [(5, answer({"status": "running", "p": 40, "at": n})) for n in (1, 2)]
     handle, script = waited(RUNNING, RUNNING, DONE, calls=news, progress="p", capture={"at": "at"})
     assert (handle.outcome, handle.variables["at"], handle.call) == (Outcome.SUCCESS, 2, None)
-    assert script.said.count("Job 7 has status running, 40%, says a callback; waiting on") == 2
+    assert script.said.count("Job 7 has status running, 40%, according to a callback; waiting on") == 2
     assert [poll.polls for poll in script.polls] == [1, 1, 1, 2, 3]
     assert BY_POLL in script.said
 
@@ -171,7 +171,7 @@ def test_callbacks_that_were_heard_are_not_heard_again():
         **{**ALONE, "completion_key": "status", "completion_value": "done"},
     )
     assert handle.call == 2
-    assert script.said.count("says a callback") == 1
+    assert script.said.count("according to a callback") == 1
 
 
 def test_the_first_of_several_callbacks_that_ends_the_wait_does():
@@ -190,13 +190,13 @@ def test_a_callback_that_cannot_be_read_is_passed_over(body, key):
     readable = answer(b"<status>done</status>") if key.startswith("xpath") else DONE
     handle, script = waited(calls=[(0, answer(body)), (5, readable)], endpoint=None, completion_key=key)
     assert handle.call == 1
-    assert [level for level, said in script.logs if "can't be read, and is passed over" in said] == [logging.WARNING]
+    assert [level for level, said in script.logs if "can't be read, and is ignored" in said] == [logging.WARNING]
 
 
 def test_an_unknown_status_of_a_callback_is_doubted():
     _, script = waited(calls=[(0, answer({"status": "odd"})), (5, DONE)], endpoint=None)
     assert (
-        "POST the job's callback: the answer says 'odd', which none of the given values or rules knows" in script.said
+        "POST the job's callback: the answer says 'odd', which none of the given values or rules lists" in script.said
     )
 
 
@@ -239,7 +239,7 @@ def test_a_hint_makes_one_poll_at_once_whatever_it_says():
     handle, script = waited(RUNNING, DONE, calls=[(0, FAILED)], at=at, callback="hint", poke_interval=300)
     assert handle.call is None
     assert script.times == [0.0, 300.0]
-    assert "and has called back: asking for its status" in script.said
+    assert "and has called back: polling its status" in script.said
 
 
 # Nothing comes

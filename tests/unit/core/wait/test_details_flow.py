@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
-from airflow_provider_asyncapi.core.wait.callback_flow import wait_or_hear
+from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api, plan_fields
@@ -110,7 +110,7 @@ def test_details_with_an_unknown_result_name_their_own_place():
     _, script = waited(DONE, answer({}), DONE, answer({"result": "ok"}), **PLAN)
     assert "there is no status at 'result'" in script.said
     closed = {**DETAILS, "running_value": ["checking"]}
-    assert "holds 'odd' at 'result', which is none of" in failed(
+    assert "contains 'odd' at 'result', which is none of" in failed(
         DONE, answer({"result": "odd"}), **{**PLAN, "status_details": closed}
     )
 
@@ -150,7 +150,7 @@ def test_a_failure_is_told_though_its_reason_can_not_be_found_out(reply):
         script.run(wait(script.api, WaitPlan.parse(plan_fields(**WHY)), Wait(JobHandle("7"), START)))
     assert script.sleeps == []
     assert script.logs[-1][0] == logging.WARNING
-    assert "failure_details: why the job failed can't be found out" in script.said
+    assert "failure_details: can't find out why the job failed" in script.said
 
 
 def test_a_reason_whose_request_can_not_be_made_is_only_logged():
@@ -163,27 +163,27 @@ def test_a_reason_whose_request_can_not_be_made_is_only_logged():
 CALLED = answer({"status": "done", "report": "r-1"})
 
 
-def heard(*replies: Any, calls: list[Any], **given: Any) -> tuple[JobHandle, Script]:
+def callbacks_seen(*replies: Any, calls: list[Any], **given: Any) -> tuple[JobHandle, Script]:
     script = Script(make_api(), *replies, calls=[(0, call) for call in calls])
     plan = WaitPlan.parse(plan_fields(callback=True, **PLAN, **given))
-    return script.run(wait_or_hear(script.api, plan, Wait(JobHandle("7"), START, START + 1000))), script
+    return script.run(wait_with_callbacks(script.api, plan, Wait(JobHandle("7"), START, START + 1000))), script
 
 
 def test_a_success_that_a_callback_tells_of_is_confirmed_too():
-    handle, script = heard(answer({"result": "ok", "rows": 5}), calls=[CALLED])
+    handle, script = callbacks_seen(answer({"result": "ok", "rows": 5}), calls=[CALLED])
     assert (handle.outcome, handle.call, handle.variables["rows"]) == (Outcome.SUCCESS, 0, 5)
     assert script.paths == ["GET /reports/r-1"]
     with pytest.raises(JobFailedError, match="column missing"):
-        heard(answer({"result": "broken", "reason": "column missing"}), calls=[CALLED])
+        callbacks_seen(answer({"result": "broken", "reason": "column missing"}), calls=[CALLED])
 
 
 def test_a_callback_whose_details_can_not_be_had_is_a_hint_to_poll():
-    handle, script = heard(answer({}, 503), DONE, answer({"result": "ok"}), calls=[CALLED])
+    handle, script = callbacks_seen(answer({}, 503), DONE, answer({"result": "ok"}), calls=[CALLED])
     assert handle.outcome is Outcome.SUCCESS
     assert script.paths == ["GET /reports/r-1", "GET /jobs/7", "GET /reports/r-1"]
-    assert "asking for the status instead" in script.said
+    assert "polling the status instead" in script.said
     with pytest.raises(UnavailableError):
-        heard(answer({}, 503), calls=[CALLED], endpoint=None)
+        callbacks_seen(answer({}, 503), calls=[CALLED], endpoint=None)
 
 
 # What can't be meant

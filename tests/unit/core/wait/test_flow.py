@@ -35,7 +35,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, PollSchedule
 from airflow_provider_asyncapi.core.status.policy import StatusPolicy
-from airflow_provider_asyncapi.core.wait.flow import expire, get_job, wait
+from airflow_provider_asyncapi.core.wait.flow import get_job, raise_deadline_error, wait
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from tests.unit.core.flow_runner import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
@@ -96,15 +96,15 @@ def test_a_state_can_be_written_down_and_read_again():
     ],
 )
 def test_a_state_tells_when_the_next_poll_is_due(at, due):
-    assert state(**at).due(PollSchedule(initial_delay=40)) == due
+    assert state(**at).next_poll_due(PollSchedule(initial_delay=40)) == due
 
 
 def test_a_state_that_is_taken_up_again_counts_the_polls_that_there_was_time_for():
     schedule = PollSchedule(interval=10, initial_delay=40, max_polls=5)
-    assert state().resumed(schedule, START + 45).polls == 0
-    assert state().resumed(schedule, START + 65).polls == 2
-    assert state(polls=1, next_poll=START + 100).resumed(schedule, START + 65).polls == 1
-    assert state(polls=4, next_poll=START + 10).resumed(schedule, START + 1000).polls == 5
+    assert state().resume_from_other_process(schedule, START + 45).polls == 0
+    assert state().resume_from_other_process(schedule, START + 65).polls == 2
+    assert state(polls=1, next_poll=START + 100).resume_from_other_process(schedule, START + 65).polls == 1
+    assert state(polls=4, next_poll=START + 10).resume_from_other_process(schedule, START + 1000).polls == 5
 
 
 def test_each_poll_tells_when_it_was_how_long_until_the_next_and_what_went_wrong():
@@ -218,16 +218,16 @@ def test_an_unknown_status_runs_on_and_is_logged_once():
     assert len(warnings) == 2
     assert "says 'queued', which none of the given values" in warnings[0]
     assert (
-        "answered 200: there is no status at 'status', so the job is taken for running; the body begins: {}"
+        "answered 200: there is no status at 'status', so the job counts as running; the body begins: {}"
         in (warnings[1])
     )
 
 
 def test_a_status_that_is_nowhere_is_told_when_the_time_is_over():
     odd = answer({"state": "running", "api_token": "geheim"})
-    with pytest.raises(DeadlineError, match="1 poll; no answer held a status at 'status', so that may be the wrong"):
+    with pytest.raises(DeadlineError, match="1 poll; no answer contained a status at 'status', so that"):
         waited(odd, max_iterations=1)
-    with pytest.raises(DeadlineError, match="no answer held a status, so that may be the wrong"):
+    with pytest.raises(DeadlineError, match="no answer contained a status, so that may be the wrong"):
         waited(odd, max_iterations=1, completion_key=None, completion_value=None, failure_value=None, rules=[NEVER])
     with pytest.raises(DeadlineError, match=r"2 polls$"):
         waited(odd, RUNNING, max_iterations=2)
@@ -266,7 +266,7 @@ def test_an_unknown_status_is_logged_where_no_poll_before_has_found_one():
 
 
 def test_an_unknown_status_fails_where_the_running_ones_are_given():
-    with pytest.raises(JobFailedError, match=r"holds 'odd' at 'status', which is none of the values given \(r"):
+    with pytest.raises(JobFailedError, match=r"contains 'odd' at 'status', which is none of the given values \(r"):
         waited(RUNNING, answer({"status": "odd"}), running_value=["running"])
 
 
@@ -276,7 +276,7 @@ def test_an_unknown_status_fails_where_the_running_ones_are_given():
 def test_a_status_that_is_not_among_all_there_are_names_its_place_and_what_was_found(body, found):
     with pytest.raises(JobFailedError) as raised:
         waited(answer({**body, "message": "see there"}), running_value=["running"])
-    assert f"Job 7: the answer holds {found} at 'status', which is none of the values given" in str(raised.value)
+    assert f"Job 7: the answer contains {found} at 'status', which is none of the given values" in str(raised.value)
     assert "has no status yet" not in str(raised.value)
 
 
@@ -812,7 +812,7 @@ def test_a_wait_whose_answer_is_looked_at_beyond_the_deadline_is_ended_without_a
     plan, at = WaitPlan.parse(plan_fields(**given)), state(polls=2, deadline=START + 50)
     expected = f"wasn't done by the deadline, after 60 s and 3 polls; the last poll failed: {slow}{became}"
     with pytest.raises(DeadlineError, match=rf"{re.escape(expected)}$"):
-        script.run(expire(script.api, plan, at, slow))
+        script.run(raise_deadline_error(script.api, plan, at, slow))
     assert script.paths == ["DELETE /jobs/7"] * len(replies)
 
 
@@ -994,11 +994,11 @@ def test_that_a_job_is_absent_may_mean_that_it_failed():
 def test_that_a_job_is_absent_may_be_a_passing_error():
     handle, script = in_a_batch(answer({"jobs": []}), among(status="done"), absent="retry")
     assert handle.outcome is Outcome.SUCCESS
-    assert "the answer doesn't hold job 7; polling again in 10 s" in script.said
+    assert "the answer doesn't contain job 7; polling again in 10 s" in script.said
 
 
 def test_without_an_endpoint_it_is_always_the_batch_that_is_sent():
-    with pytest.raises(UnavailableError, match="doesn't hold job 7"):
+    with pytest.raises(UnavailableError, match="doesn't contain job 7"):
         in_a_batch(*[answer({})] * 3, endpoint=None, max_consecutive_errors=3)
 
 
@@ -1271,7 +1271,7 @@ def test_one_poll_tells_how_a_job_is_whatever_that_is():
     assert polled(RUNNING)[0].status == "running"
     handle, script = polled(answer({"status": "failed"}))
     assert (handle.outcome, script.paths, script.sleeps) == (Outcome.FAILURE, ["GET /jobs/7"], [])
-    assert "which none of the given values or rules knows" in polled(answer({"status": "odd"}))[1].said
+    assert "which none of the given values or rules lists" in polled(answer({"status": "odd"}))[1].said
 
 
 def test_one_poll_asks_for_the_details_of_a_success():

@@ -6,7 +6,7 @@ from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.wait.plan import Wait
-from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, seconds_of, summarize_wait
+from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, parse_time, summarize_wait
 
 
 def test_a_wait_is_shown_with_its_connection_its_try_its_job_its_beginning_and_its_end():
@@ -71,7 +71,7 @@ LATE = Delay(9, Reason.CONNECTIONS)
     ],
 )
 def test_that_polls_have_become_late_is_shown_once_a_minute_at_most(poll, shown, is_news):
-    assert poll.is_news(shown, changed=False) is is_news
+    assert poll.is_worth_showing(shown, changed=False) is is_news
 
 
 def test_where_polls_are_late_the_next_one_is_too():
@@ -99,7 +99,7 @@ def test_where_polls_are_late_the_next_one_is_too():
     ],
 )
 def test_an_error_that_comes_or_goes_is_news(poll, shown, changed, is_news):
-    assert poll.is_news(shown, changed=changed) is is_news
+    assert poll.is_worth_showing(shown, changed=changed) is is_news
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_the_next_poll_is_worked_out_from_the_pause(poll, since, now, due):
 
 @pytest.mark.parametrize("given", [None, 5, "", "2026-01-31", "2026-01-31T12:00:00", "soon"])
 def test_a_time_without_its_zone_is_none(given):
-    assert seconds_of(given) is None
+    assert parse_time(given) is None
 
 
 def test_a_time_has_a_zone():
-    assert seconds_of("1970-01-01T01:00:00+01:00") == 0
-    assert seconds_of("1970-01-01T00:00:01Z") == 1
+    assert parse_time("1970-01-01T01:00:00+01:00") == 0
+    assert parse_time("1970-01-01T00:00:01Z") == 1
 
 
 def test_a_pause_too_short_to_count_with_tells_no_next_poll():
