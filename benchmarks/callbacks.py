@@ -27,7 +27,7 @@ from typing import Any
 
 import aiohttp
 
-from airflow_provider_asyncapi.core.callbacks.calls import PATH, Reference, by_task
+from airflow_provider_asyncapi.core.callbacks.calls import PATH, Reference, key_for_task
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, SUBMISSION_KEY
 from benchmarks.database import Database
 from benchmarks.measure import table
@@ -90,7 +90,11 @@ def _wait_alike(database: Database, count: int) -> list[str]:
     database.multiply(_FLOOD, "task_state_store", {"map_index": "c0", "value": "c1"}, where, rows)
     task = {"dag_id": _DAG, "run_id": _FLOOD, "task_id": _SUBMIT}
     rows = [
-        (number, AWAITED_KEY + by_task({**task, "map_index": number}), json.dumps({"task_instance": one, "heard": 0}))
+        (
+            number,
+            AWAITED_KEY + key_for_task({**task, "map_index": number}),
+            json.dumps({"task_instance": one, "heard": 0}),
+        )
         for number, one in enumerate(waits, 1)
     ]
     where = f"old.map_index = 0 AND old.task_id = '{_WAIT}' AND old.key LIKE '{AWAITED_KEY}%%'"

@@ -1,17 +1,17 @@
-"""The names that tasks and flows have in common."""
+"""The outcomes of jobs, and the names of variables that tasks and flows share."""
 
 from __future__ import annotations
 
 import enum
 
-#: Variables of a request.
+#: Names of variables that requests may use.
 IDEMPOTENCY_KEY = "idempotency_key"
 CALLBACK_URL = "callback_url"
 RESULT_IDENTIFIER = "result_identifier"
 
 
 class Outcome(enum.StrEnum):
-    """What an answer means."""
+    """The meaning of a response."""
 
     RUNNING = "running"
     SUCCESS = "success"

@@ -1,4 +1,4 @@
-"""How a flow is run step by step: the one loop that the drivers and the flows around flows share."""
+"""Run a flow step by step: the loop that the drivers share with flows that wrap other flows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 class Steps(Generic[T]):
     """
-    The steps of a flow: iterate over what it asks for, and say what came of each::
+    The steps of a flow: iterate over its effects, and set the reply or the error of each::
 
         with Steps(flow) as steps:
             for effect in steps:
@@ -23,20 +23,20 @@ class Steps(Generic[T]):
                     steps.error = error
         return steps.result
 
-    On leaving, the flow is closed, wherever it is; if another thread is just running a step of it, by whoever waits
-    for that thread.
+    The flow is closed at the end of the context. If another thread is running a step of it then, the code that waits
+    for that thread has to close it.
 
-    :param flow: the flow, not begun yet.
+    :param flow: the flow, which hasn't started yet.
     """
 
     __slots__ = ("_flow", "error", "reply", "result")
 
     def __init__(self, flow: Flow[T]) -> None:
         self._flow = flow
-        #: What is sent into the flow next, unless there is an error to throw.
+        #: The value that is sent into the flow next, unless an error is set.
         self.reply: Any = None
         self.error: AsyncApiError | None = None
-        #: What the flow has returned, once the iteration is over.
+        #: The result of the flow, once the iteration is over.
         self.result: T
 
     def __enter__(self) -> Self:
@@ -47,7 +47,7 @@ class Steps(Generic[T]):
             self._flow.close()
 
     def close(self) -> None:
-        """Close the flow, which no thread is running any more."""
+        """Close the flow, once no thread runs it any more."""
         self._flow.close()
 
     def __iter__(self) -> Self:

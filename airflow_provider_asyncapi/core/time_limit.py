@@ -1,4 +1,4 @@
-"""Bound the time of a flow."""
+"""Limit the time of a flow."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from airflow_provider_asyncapi.core.steps import Steps
 T = TypeVar("T")
 
 
-def within(flow: Flow[T], until: float | None) -> Flow[T]:
+def limit_time(flow: Flow[T], until: float | None) -> Flow[T]:
     """
-    Run a flow, and abort any of its requests that has no answer by a given moment.
+    Run a flow, and give up any of its requests that has no response by a given time.
 
     :param flow: the flow.
-    :param until: the moment, in seconds since the epoch; None for no bound.
-    :return: what the flow returns.
+    :param until: the time, in seconds since the epoch; None for no limit.
+    :return: the result of the flow.
     """
     with Steps(flow) as steps:
         for effect in steps:
-            bounded = effect
+            limited = effect
             if until is not None and isinstance(effect, Send | PollBatch | Authorize):
-                bounded = dataclasses.replace(effect, until=until if effect.until is None else min(until, effect.until))
+                limited = dataclasses.replace(effect, until=until if effect.until is None else min(until, effect.until))
             try:
-                steps.reply = yield bounded
+                steps.reply = yield limited
             except AsyncApiError as error:
                 steps.error = error
     return steps.result

@@ -32,10 +32,10 @@ from airflow_provider_asyncapi.core.callbacks.calls import (
     CallbackSettings,
     ReceivedCallback,
     Reference,
-    by_identifier,
-    by_task,
-    dump_all,
-    identifier_of,
+    dump_callbacks,
+    extract_identifier,
+    key_for_identifier,
+    key_for_task,
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallbackError, ResponseError
 from airflow_provider_asyncapi.core.http.messages import Headers
@@ -138,8 +138,8 @@ def store_callback_by_identifier(conn_id: str, incoming: IncomingCallback) -> No
     :raises TooManyLookUpsError: if too many callbacks by name were refused recently.
     """
     settings = _verify_sender(conn_id, incoming)
-    identifier = identifier_of(settings, _to_callback(settings, incoming).response())
-    key = JOB_OF_KEY + by_identifier(conn_id, identifier)
+    identifier = extract_identifier(settings, _to_callback(settings, incoming).response())
+    key = JOB_OF_KEY + key_for_identifier(conn_id, identifier)
     with create_session() as session:
         columns = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
         latest = select(*columns).where(XComModel.key == key).order_by(XComModel.timestamp.desc()).limit(1)
@@ -200,7 +200,7 @@ def _lock_callbacks(session: Session, job: SubmittedJob) -> list[ReceivedCallbac
         raise ForgedCallbackError("its task was cleared while the callback was received")
     key = callbacks_key(job.submission.key)
     read = partial(_read_store, key=key) if latest.in_store else partial(_read_xcom, key=CALLS_KEY)
-    return ReceivedCallback.parse_all(read(session, job.task))
+    return ReceivedCallback.parse_callbacks(read(session, job.task))
 
 
 def _check_room(calls: list[ReceivedCallback], call: ReceivedCallback) -> None:
@@ -216,7 +216,7 @@ def _check_room(calls: list[ReceivedCallback], call: ReceivedCallback) -> None:
 
 def _write_callbacks(session: Session, job: SubmittedJob, calls: list[ReceivedCallback]) -> None:
     """Write the callbacks to XCom for the waiting task, and to the task state store for the next try."""
-    kept = dump_all(calls)
+    kept = dump_callbacks(calls)
     if job.in_store and TaskScope is not None:
         key = callbacks_key(job.submission.key)
         get_state_backend().set(TaskScope(**job.task), key, json.dumps(kept), session=session)
@@ -238,7 +238,7 @@ def _resume(session: Session, submitter: dict[str, Any], count: int) -> bool:
     :return: whether any task waits for a callback.
     """
     columns = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index, XComModel.value)
-    rows = session.execute(select(*columns).where(XComModel.key == AWAITED_KEY + by_task(submitter))).all()
+    rows = session.execute(select(*columns).where(XComModel.key == AWAITED_KEY + key_for_task(submitter))).all()
     latest = datetime.now(UTC) - timedelta(seconds=SHORTEST_DEFERRAL)
     for *task, awaited in rows:
         waiting = session.get(TaskInstance, _parse_id(awaited["task_instance"]), with_for_update={"of": TaskInstance})

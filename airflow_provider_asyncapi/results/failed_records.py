@@ -68,7 +68,7 @@ class FailedRecordsCounter:
             log.warning("failed_records: found no records at %s, failed or not", self._rule.condition.selection)
         if not self.failed:
             return
-        message = f"{self.failed} of {self._records} records of job {self._fetching.handle.shown_identifier} failed"
+        message = f"{self.failed} of {self._records} records of job {self._fetching.handle.printable_identifier} failed"
         if self._rule.action == "fail":
             raise PartialResultError(f"{message}; set on_partial to 'warn' or 'skip' to go on without them")
         if self._rule.action == "skip":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
-from airflow_provider_asyncapi.core.callbacks.calls import CALL
+from airflow_provider_asyncapi.core.callbacks.calls import CALLBACK_REQUEST
 from airflow_provider_asyncapi.core.errors import (
     ArchiveError,
     AsyncApiError,
@@ -34,7 +34,7 @@ from airflow_provider_asyncapi.core.http.compression import gunzipped
 from airflow_provider_asyncapi.core.http.filenames import collision_key, file_name
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.http.redaction import shown_url
-from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn, end_of
+from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn, classify_end
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.storable import to_storable
 from airflow_provider_asyncapi.core.json_values import as_text, shorten
@@ -123,7 +123,7 @@ def fetch(hook: FlowRunner, task: FetchTask, save: Callable[[JsonValue], object]
     fetching = Fetching(hook.api, plan, handle)
     if handle.outcome is Outcome.NO_DATA:
         hook.run(fetching.clean_up(CleanupOn.NO_DATA))
-        raise AirflowSkipException(f"Job {handle.shown_identifier} ended with no data: there is nothing to fetch")
+        raise AirflowSkipException(f"Job {handle.printable_identifier} ended with no data: there is nothing to fetch")
     try:
         target = None if task.destination is None else Destination(task.destination, task.owner)
         with contextlib.closing(target) if target else contextlib.nullcontext():
@@ -153,7 +153,7 @@ def _clean_up(
 ) -> None:
     """Send the cleanup request after a failed fetch, if no later try needs the job."""
     is_final = is_last_try or isinstance(raised, AirflowFailException)
-    end = CleanupOn.NO_DATA if isinstance(cause, NoDataError) else end_of(cause, is_final=is_final)
+    end = CleanupOn.NO_DATA if isinstance(cause, NoDataError) else classify_end(cause, is_final=is_final)
     if end is not None:
         hook.run(fetching.clean_up(end))
 
@@ -178,7 +178,7 @@ class _WorkerRun:
         plan = self.fetching.plan
         if self.callback is not None:
             callback = self.callback.read_as(plan.format.charset)
-            answer = Answer(CALL, callback, self.fetching.scope)
+            answer = Answer(CALLBACK_REQUEST, callback, self.fetching.scope)
             if self.target is not None and callback.body and not plan.selects_part:
                 return self._write_callback(self.target, answer)
             return self.return_value(self.fetching.decode(decoding.decode, answer), [callback])

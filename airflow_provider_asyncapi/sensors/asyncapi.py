@@ -519,7 +519,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         if handle.outcome is Outcome.FAILURE:
             push_for_users(context, JOB_KEY, handle.dump())
             self._clean_up(handle, CleanupOn.FAILURE)
-            failure = JobFailedError(f"Job {handle.shown_identifier} failed when it was submitted")
+            failure = JobFailedError(f"Job {handle.printable_identifier} failed when it was submitted")
             raise to_airflow(failure.with_job(handle.identifier, handle.status))
         self.push_handle(context, handle)
         self._clean_up(handle, CleanupOn.NO_DATA if handle.outcome is Outcome.NO_DATA else CleanupOn.SUCCESS)
@@ -530,7 +530,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             # If the sensor is mapped, the fetch operator skips itself: it sees the outcome in its job handle.
             if dependent and ti.map_index < 0:
                 self.log.info(
-                    "Job %s ended with no data: skipping %s", handle.shown_identifier, [t.task_id for t in dependent]
+                    "Job %s ended with no data: skipping %s",
+                    handle.printable_identifier,
+                    [t.task_id for t in dependent],
                 )
                 # The skip ends the task before Airflow pushes its return value.
                 ti.xcom_push(RETURN_KEY, result)

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_asyncapi.core.callbacks.calls import PATH, ReceivedCallback, Reference, by_identifier, by_task
+from airflow_provider_asyncapi.core.callbacks.calls import (
+    PATH,
+    ReceivedCallback,
+    Reference,
+    key_for_identifier,
+    key_for_task,
+)
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ResultExpiredError
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY
@@ -52,7 +58,7 @@ def register_job(context: Context, conn_id: str, handle: JobHandle) -> None:
     """Push the job's identifier, so that callbacks which name the job only by its identifier can find the task."""
     if handle.identifier is not None:
         ti: Any = context["ti"]
-        ti.xcom_push(JOB_OF_KEY + by_identifier(conn_id, handle.identifier), handle.identifier)
+        ti.xcom_push(JOB_OF_KEY + key_for_identifier(conn_id, handle.identifier), handle.identifier)
 
 
 def await_callback(context: Context, handle: JobHandle, callbacks_seen: int) -> None:
@@ -62,7 +68,7 @@ def await_callback(context: Context, handle: JobHandle, callbacks_seen: int) -> 
     :param callbacks_seen: number of callbacks that the task has processed; these callbacks don't resume it.
     """
     ti: Any = context["ti"]
-    ti.xcom_push(AWAITED_KEY + by_task(handle.task), {"task_instance": str(ti.id), "heard": callbacks_seen})
+    ti.xcom_push(AWAITED_KEY + key_for_task(handle.task), {"task_instance": str(ti.id), "heard": callbacks_seen})
 
 
 def read_callbacks(context: Context, handle: JobHandle) -> list[ReceivedCallback]:
@@ -85,7 +91,7 @@ def read_callbacks(context: Context, handle: JobHandle) -> list[ReceivedCallback
         task_ids=task["task_id"],
         map_indexes=task["map_index"],
     )
-    return ReceivedCallback.parse_all(kept)
+    return ReceivedCallback.parse_callbacks(kept)
 
 
 def find_result(context: Context, plan: FetchPlan, handle: JobHandle) -> Response | None:

@@ -33,7 +33,7 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, ThrottledError,
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.requests.rate_limit import OVERLOADED, RateLimiter
 from airflow_provider_asyncapi.core.steps import Steps
-from airflow_provider_asyncapi.core.time_limit import within
+from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.core.wait.lateness import ON_TIME, Delay, Reason
@@ -207,7 +207,7 @@ class AiohttpDriver:
         batch = effect.batch
         if not effect.can_wait:
             return await self.run(
-                within(poll_batch(self._api, batch, [effect.identifier], can_wait=True), effect.until)
+                limit_time(poll_batch(self._api, batch, [effect.identifier], can_wait=True), effect.until)
             )
         key = (batch.key, effect.interval)
         rounds = self._rounds.get(key)

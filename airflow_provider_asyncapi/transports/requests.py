@@ -33,7 +33,7 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.requests.rate_limit import RateLimiter
 from airflow_provider_asyncapi.core.steps import Steps
-from airflow_provider_asyncapi.core.time_limit import within
+from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.transports import Observer, log_only
@@ -103,7 +103,7 @@ class RequestsDriver:
             case Sleep(seconds):
                 return self._sleep(seconds)
             case PollBatch(batch, identifier):
-                return self.run(within(poll_batch(self._api, batch, [identifier]), effect.until), observe=observe)
+                return self.run(limit_time(poll_batch(self._api, batch, [identifier]), effect.until), observe=observe)
             case Authorize():
                 return self._authorize(effect, observe)
             case RunBlocking(work):
@@ -138,7 +138,7 @@ class RequestsDriver:
         asked_at = self._api.clock()
         with self._token_lock:
             flow = authorize_in_turn(self._api, self._keyring, effect.rejected, asked_at)
-            return self.run(within(flow, effect.until), observe=observe)
+            return self.run(limit_time(flow, effect.until), observe=observe)
 
     def _send(self, effect: Send, is_unwanted: Callable[[], bool]) -> Response:
         request, settings = effect.request, self._api.settings

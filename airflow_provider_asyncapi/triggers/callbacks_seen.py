@@ -34,12 +34,12 @@ async def has_called_back(job: JobHandle, callbacks_seen: int) -> bool:
         except Exception as error:  # noqa: BLE001 - an XCom backend raises its own exceptions when its storage is away
             log.warning(
                 "Can't read yet whether job %s has called back: %s: %s",
-                job.shown_identifier,
+                job.printable_identifier,
                 type(error).__name__,
                 error,
             )
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
         else:
-            return len(ReceivedCallback.parse_all(kept)) > callbacks_seen
+            return len(ReceivedCallback.parse_callbacks(kept)) > callbacks_seen
     return False

@@ -49,13 +49,13 @@ async def reason_to_cancel(
     try:
         reason = await _find_reason(ti, job, is_last_try=is_last_try, checks=checks)
         if reason is not None and has_callback and await has_final_job(task_ids(ti)):
-            log.info("Job %s isn't cancelled: its callback says that it has ended", job.shown_identifier)
+            log.info("Job %s isn't cancelled: its callback says that it has ended", job.printable_identifier)
             return None
     except Exception as error:  # noqa: BLE001 - Airflow kills tasks when its own API server is away, for example
-        log.warning("Job %s isn't cancelled: can't find out whether it is needed: %s", job.shown_identifier, error)
+        log.warning("Job %s isn't cancelled: can't find out whether it is needed: %s", job.printable_identifier, error)
         return None
     if reason is None:
-        log.info("Job %s isn't cancelled: it is still needed", job.shown_identifier)
+        log.info("Job %s isn't cancelled: it is still needed", job.printable_identifier)
     return reason
 
 
@@ -76,7 +76,7 @@ def reason_to_cancel_on_worker(ti: Any, job: JobHandle) -> str | None:
     if not answers:
         log.warning(
             "Job %s isn't cancelled: can't find out whether it is needed: Airflow hasn't answered within %g s",
-            job.shown_identifier,
+            job.printable_identifier,
             _KILL_TIMEOUT,
         )
         return None

@@ -64,7 +64,7 @@ class WaitEvent:
     @classmethod
     def of_success(cls, handle: JobHandle) -> WaitEvent:
         """Return the event of a job that succeeded."""
-        message = f"Job {handle.shown_identifier}: {handle.outcome}"
+        message = f"Job {handle.printable_identifier}: {handle.outcome}"
         return cls(EventStatus.SUCCESS, message, handle.dump())
 
     @classmethod

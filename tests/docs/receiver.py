@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from fastapi import FastAPI
 
-from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, Reference, dump_all
+from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, Reference, dump_callbacks
 from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, SUBMISSION_KEY
@@ -37,8 +37,8 @@ def receiving(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
     def added(_session: Any, job: receipts.SubmittedJob, call: ReceivedCallback) -> int:
         where = job.task["task_id"], job.task["map_index"], CALLS_KEY
-        calls = [*ReceivedCallback.parse_all(run.xcoms.get(where)), call]
-        run.xcoms[where] = dump_all(calls)
+        calls = [*ReceivedCallback.parse_callbacks(run.xcoms.get(where)), call]
+        run.xcoms[where] = dump_callbacks(calls)
         return len(calls)
 
     monkeypatch.setattr(receipts, "_connections", CallbackConnections())

@@ -1,1 +1,1 @@
-"""Callbacks: how an API calls back, whether to believe it, and which job it means."""
+"""Callbacks: their settings and storage, their signatures, and the job that a callback is about."""

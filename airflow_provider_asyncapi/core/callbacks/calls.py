@@ -1,4 +1,4 @@
-"""Callbacks: what a connection says of them, where they come in, and how each is kept."""
+"""Callbacks: the settings of a connection, the URL, and the stored form of each callback."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
-#: What was asked, in messages about what a callback holds.
-CALL = Request("POST", "the job's callback")
-#: Below the address of Airflow's API server.
+#: The request in messages about the contents of a callback.
+CALLBACK_REQUEST = Request("POST", "the job's callback")
+#: Path of callbacks on Airflow's API server.
 PATH = "/asyncapi/callbacks"
-#: Of the layout in which callbacks are kept; see :mod:`~.layouts`.
+#: Version of the layout in which callbacks are stored; see :mod:`~.layouts`.
 VERSION = 1
-#: Of a callback's URL, in bytes: of the task instance's id, and of what nobody can guess.
+#: Sizes of the parts of a callback URL, in bytes: the id of the task instance, and the secret token.
 _ID_BYTES, _TOKEN_BYTES = 16, 32
-#: Of both in Base64.
+#: Length of both parts in Base64.
 REFERENCE_LENGTH = (_ID_BYTES + _TOKEN_BYTES) * 4 // 3
 _KEYS = ("signature", "identifier")
 FORM = "application/x-www-form-urlencoded"
 
 
 class Callback(enum.StrEnum):
-    """What a callback means to a wait."""
+    """The meaning of a callback for a wait."""
 
     DECIDES = "decides"
     HINT = "hint"
@@ -46,9 +46,9 @@ class Callback(enum.StrEnum):
     @classmethod
     def parse(cls, given: Any) -> Callback | None:
         """
-        Read the sensor's parameter: True, False, ``"hint"``.
+        Parse the parameter ``callback`` of the sensor: True, False or ``"hint"``.
 
-        :raises ConfigurationError: on anything else.
+        :raises ConfigurationError: if it is anything else.
         """
         if given is None or given is False:
             return None
@@ -58,7 +58,7 @@ class Callback(enum.StrEnum):
             return cls(given)
         except ValueError:
             raise ConfigurationError(
-                "callback: has to be True (the callback decides), 'hint' (it says when to ask), or False, not"
+                "callback: has to be True (the callback decides), 'hint' (after it the status is polled), or False, not"
                 f" {given!r}"
             ) from None
 
@@ -66,12 +66,12 @@ class Callback(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class CallbackSettings:
     """
-    What a connection says of the API's callbacks.
+    The settings of a connection for callbacks.
 
-    :param signature: how they are signed; None where they aren't, and only the URL tells them from others.
-    :param secrets: the keys that they are signed with; several while one is replaced by the next.
-    :param identifier: where a callback says which job it is about.
-    :param compares_identifier: whether one that names another job than was waited for is passed over.
+    :param signature: the signature scheme; None if callbacks aren't signed, and only their secret URL protects them.
+    :param secrets: the keys of the signatures; more than one during a rotation.
+    :param identifier: the selector of the job's identifier in a callback.
+    :param compares_identifier: whether a callback about another job is ignored.
     """
 
     signature: Signature | None = None
@@ -82,9 +82,9 @@ class CallbackSettings:
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> CallbackSettings:
         """
-        Read the connection's ``callback`` and ``callback_secret``.
+        Parse the fields ``callback`` and ``callback_secret`` of a connection.
 
-        :raises ConfigurationError: naming what is wrong; no secret is shown.
+        :raises ConfigurationError: if a field is invalid; the message names it, and contains no secret.
         """
         where = "connection: callback"
         given = read_mapping(fields, "callback")
@@ -97,9 +97,7 @@ class CallbackSettings:
             raise ConfigurationError(f"{where}.signature: has to be an object, not {type(described).__name__}")
         signature = None if described is None else Signature.parse(described, f"{where}.signature")
         if (signature is None) != (not secrets):
-            raise ConfigurationError(
-                f"{where}: signature, and callback_secret, the key that it is made with, need each other"
-            )
+            raise ConfigurationError(f"{where}: signature and callback_secret, its key, have to be set together")
         place = given.get("identifier")
         identifier = None if place is False else SelectorChain.parse_optional(place, f"{where}.identifier")
         settings = cls(signature, tuple(secrets), identifier, place is not False)
@@ -108,37 +106,37 @@ class CallbackSettings:
 
     def keys(self) -> list[bytes]:
         """
-        Give the keys.
+        Return the keys of the signatures.
 
-        :raises ConfigurationError: where one can't be read.
+        :raises ConfigurationError: if a key is invalid.
         """
         return [] if self.signature is None else [self.signature.key(secret) for secret in self.secrets]
 
     def verify(self, headers: Headers, body: bytes, now: float) -> None:
         """
-        Make sure that a call is genuine, where calls are signed.
+        Check the signature of a callback, if callbacks are signed.
 
-        :raises ForgedCallbackError: where it isn't.
+        :raises ForgedCallbackError: if it is invalid.
         """
         if self.signature is not None:
             self.signature.verify(headers, body, self.keys(), now)
 
     def identity(self, headers: Headers, body: bytes) -> str:
-        """Give what is the same for a call and its repetitions."""
+        """Return a text that is equal for a callback and its repetitions."""
         return hashlib.sha256(body).hexdigest() if self.signature is None else self.signature.identity(headers, body)
 
 
 def callback_secrets(given: Any) -> list[str]:
     """
-    Read the keys of the callbacks' signature: one as text, or several as a list.
+    Parse the keys of the signatures: a string, or a JSON list of strings.
 
-    :raises ConfigurationError: on anything else; no key is shown.
+    :raises ConfigurationError: if it is anything else; the message contains no key.
     """
     if isinstance(given, str) and given.lstrip().startswith("["):
         try:
             given = json.loads(given)
         except ValueError:
-            raise ConfigurationError("connection: callback_secret begins like a JSON list, and isn't one") from None
+            raise ConfigurationError("connection: callback_secret begins with '[', but isn't a JSON list") from None
     keys = given if isinstance(given, list) else [given] if given else []
     if not all(isinstance(key, str) and key for key in keys):
         raise ConfigurationError("connection: callback_secret has to be text, or a JSON list of texts")
@@ -148,10 +146,10 @@ def callback_secrets(given: Any) -> list[str]:
 @dataclass(frozen=True, slots=True)
 class Reference:
     """
-    What the last part of a callback's URL says.
+    The last part of a callback URL.
 
-    :param task_instance: the id of the try of the task that has submitted the job.
-    :param token: what nobody can guess; only its digest is stored.
+    :param task_instance: the id of the task instance, that is, of the try, that has submitted the job.
+    :param token: a secret token; only its digest is stored.
     """
 
     task_instance: uuid.UUID
@@ -159,45 +157,45 @@ class Reference:
 
     @classmethod
     def make(cls, task_instance: uuid.UUID | str, token: bytes) -> Reference:
-        """Make one of 32 random bytes."""
+        """Return a reference with a token of 32 random bytes."""
         return cls(uuid.UUID(str(task_instance)), token[:_TOKEN_BYTES])
 
     @classmethod
     def parse(cls, text: str) -> Reference:
         """
-        Read what stands in a URL.
+        Parse the last part of a URL.
 
-        :raises ForgedCallbackError: where it can't be one of ours.
+        :raises ForgedCallbackError: if this provider can't have made it.
         """
         try:
             raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             raw = b""
         if len(text) != REFERENCE_LENGTH or len(raw) != _ID_BYTES + _TOKEN_BYTES:
-            raise ForgedCallbackError("the URL isn't one that was given away")
+            raise ForgedCallbackError("the URL isn't a callback URL of this provider")
         return cls(uuid.UUID(bytes=raw[:_ID_BYTES]), raw[_ID_BYTES:])
 
     @property
     def text(self) -> str:
-        """What stands in the URL; secret."""
+        """The text in the URL; it is secret."""
         return base64.urlsafe_b64encode(self.task_instance.bytes + self.token).decode()
 
     @property
     def digest(self) -> str:
-        """What is stored of the token."""
+        """The digest of the token, which is stored."""
         return hashlib.sha256(self.token).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedCallback:
     """
-    One callback as it came.
+    A callback as it was received.
 
-    :param identity: the same for its repetitions.
-    :param received_at: seconds since the epoch.
-    :param content_type: as its header says.
-    :param body: the bytes; empty where they are in a file.
-    :param path: that file, for large ones.
+    :param identity: a text that is equal for its repetitions.
+    :param received_at: when it was received, in seconds since the epoch.
+    :param content_type: the value of its ``Content-Type``.
+    :param body: the body; empty if it is stored in a file.
+    :param path: the file with a large body.
     """
 
     identity: str
@@ -207,12 +205,13 @@ class ReceivedCallback:
     path: str | None = None
 
     @classmethod
-    def parse_all(cls, given: Any) -> list[ReceivedCallback]:
+    def parse_callbacks(cls, given: Any) -> list[ReceivedCallback]:
         """
-        Read the calls that were kept of one job.
+        Parse the stored callbacks of a job.
 
-        :raises ConfigurationError: where they can't be read.
-        :raises NewerLayoutError: if a newer version of this provider has kept them, and this one can't read them.
+        :raises ConfigurationError: if they can't be read.
+        :raises NewerLayoutError: if a newer version of this provider has stored them in a layout that this one can't
+            read.
         """
         names = [each.name for each in dataclasses.fields(cls)]
         try:
@@ -221,21 +220,22 @@ class ReceivedCallback:
             return [cls(**{**each, "body": base64.b64decode(each["body"], validate=True)}) for each in known]
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(
-                f"callback: what was kept of it can't be read ({type(error).__name__}); was it kept by another version?"
+                f"callback: the stored callbacks can't be read ({type(error).__name__}); another version may have"
+                " stored them"
             ) from None
 
     def dump(self) -> dict[str, JsonValue]:
-        """Give the call as plain data; the body in Base64, for a database takes no NUL in a text."""
+        """Return the callback as plain data; the body is in Base64, since databases accept no NUL in a text."""
         return {**dataclasses.asdict(self), "body": base64.b64encode(self.body).decode()}
 
     def response(self, body: bytes | None = None) -> Response:
         """
-        Give the call as an answer, for selectors and rules.
+        Return the callback as a response, for selectors and rules.
 
-        :param body: the bytes, where they were in a file.
+        :param body: the body if it is stored in a file.
         """
         content = self.body if body is None else body
-        # Large ones are taken only where Airflow's configuration allows for them.
+        # Larger bodies are accepted only if Airflow's configuration allows them.
         limit = max(MAX_BODY, len(content))
         headers = Headers([("content-type", self.content_type)])
         answer = Response(200, headers, content, max_values=most_values(limit))
@@ -244,33 +244,35 @@ class ReceivedCallback:
         return answer
 
 
-def identifier_of(settings: CallbackSettings, answer: Response) -> str | int:
+def extract_identifier(settings: CallbackSettings, answer: Response) -> str | int:
     """
-    Give the job that a callback is about.
+    Return the identifier of the job that a callback is about.
 
-    :raises ForgedCallbackError: where it doesn't say, or calls without an URL of their own aren't expected.
+    :raises ForgedCallbackError: if the callback contains none, or the connection has no selector for it.
     """
     from airflow_provider_asyncapi.core.jobs.handle import check_identifier
 
     if settings.identifier is None:
-        raise ForgedCallbackError("the connection doesn't say where a callback names its job (callback.identifier)")
+        raise ForgedCallbackError(
+            "the connection has no selector for the identifier in callbacks (callback.identifier)"
+        )
     try:
         return check_identifier(settings.identifier.value(answer, {}))
     except AsyncApiError:
-        # What is wrong would be told in words of the body, which have no place in the log.
-        raise ForgedCallbackError(f"it doesn't name its job at {settings.identifier}") from None
+        # The original message may quote the body, which mustn't be logged.
+        raise ForgedCallbackError(f"it has no identifier of a job at {settings.identifier}") from None
 
 
-def dump_all(calls: list[ReceivedCallback]) -> dict[str, JsonValue]:
-    """Give the calls of one job as plain data."""
+def dump_callbacks(calls: list[ReceivedCallback]) -> dict[str, JsonValue]:
+    """Return the callbacks of a job as plain data."""
     return {"version": VERSION, "calls": [call.dump() for call in calls]}
 
 
-def by_identifier(conn_id: str, identifier: str | int) -> str:
-    """Give a short name for a job of a connection, the same for ``7`` and ``"7"``."""
+def key_for_identifier(conn_id: str, identifier: str | int) -> str:
+    """Return a short key for a job of a connection, which is equal for ``7`` and ``"7"``."""
     return uuid.uuid5(uuid.NAMESPACE_URL, json.dumps([conn_id, str(identifier)])).hex
 
 
-def by_task(task: Mapping[str, JsonValue]) -> str:
-    """Give a short name for a task instance that has submitted a job."""
+def key_for_task(task: Mapping[str, JsonValue]) -> str:
+    """Return a short key for the task instance that has submitted a job."""
     return uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(task, sort_keys=True)).hex

@@ -1,4 +1,4 @@
-"""Which job a callback is about: an API may call one URL for all jobs, whatever was asked of it."""
+"""Find the job that a callback is about, since an API may use one URL for the callbacks of all jobs."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from airflow_provider_asyncapi.core.templates import Variables
 if TYPE_CHECKING:
     from lxml import etree
 
-#: What many APIs put before the number of a job or an event.
+#: Prefix that many APIs put before the number of a job or an event.
 _FIRST_WORD = re.compile(r"[A-Za-z]+(?=[_:.-])")
-#: Characters of an identifier that isn't found in a text by chance, as 7 is.
+#: Shortest identifier, in characters, that isn't found in a text by chance (unlike 7).
 _DISTINCTIVE = 6
-#: The words of a field's name: `export_id`, `exportId`, `ExportID`.
+#: A word in the name of a field: `export_id`, `exportId`, `ExportID`.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-#: What a field that holds an identifier is called; the second alone could also be a count.
+#: Words in the name of a field with an identifier; the ones in the second set alone could also mean a count.
 _IDENTIFIERS = frozenset({"id", "identifier", "uid", "uuid", "guid"})
 _NUMBERS = frozenset({"number", "no", "num", "nr", "key", "ref", "reference", "name"})
-#: What a job may be called, and what the description of a job may be wrapped in. A user, an account or an event has an
+#: Words for a job, and for the object around the description of a job. A user, an account or an event has an
 #: identifier too, and it may be the same number.
 _JOBS = frozenset(
     {
@@ -41,22 +41,22 @@ _JOBS = frozenset(
 
 def find_other_job(settings: CallbackSettings, handle: JobHandle, call: Response, variables: Variables) -> str | None:
     """
-    Return the identifier of the job that a callback is about, if that is another one than the handle's.
+    Return the identifier of the job that a callback is about if it isn't the job of the handle.
 
-    If the connection says at which selector callbacks name their job, only that selector is read. Otherwise it is the
-    selector that found the identifier in the answer to the submit. Events may have an identifier of their own there:
-    so another value counts only if it looks like the job's identifier, and if nothing else in the callback names the
-    job. A long identifier does that anywhere; a short one, only as the whole value of a field for an identifier.
+    If the connection has a selector for the identifier in callbacks, only that selector is read. Otherwise it is the
+    selector that found the identifier in the response to the submit. An event may have its own identifier there, so
+    another value counts only if it looks like the identifier of the job, and if nothing else in the callback identifies
+    the job. A long identifier identifies the job anywhere, a short one only as the whole value of an identifier field.
 
-    :param variables: what selectors may name.
-    :return: None if the callback is about this job, or names none.
+    :param variables: the variables that selectors may use.
+    :return: the other identifier; None if the callback is about this job, or contains no identifier.
     """
     if handle.identifier is None or not settings.compares_identifier:
         return None
     expected = as_text(handle.identifier)
-    # A capture is known by its selector too.
+    # Captures are stored by their selectors, too.
     captured = [name for name, value in handle.variables.items() if value == handle.identifier]
-    named = list(_named_at(captured if settings.identifier is None else [settings.identifier], call, variables))
+    named = list(_find_identifiers(captured if settings.identifier is None else [settings.identifier], call, variables))
     if not named or expected in named:
         return None
     if settings.identifier is not None:
@@ -65,10 +65,10 @@ def find_other_job(settings: CallbackSettings, handle: JobHandle, call: Response
     return None if other is None or _is_named_elsewhere(expected, call, captured) else other
 
 
-def _named_at(places: list[str] | list[SelectorChain], call: Response, variables: Variables) -> Iterator[str]:
-    """Walk the identifiers that a callback has at these places, as text."""
+def _find_identifiers(places: list[str] | list[SelectorChain], call: Response, variables: Variables) -> Iterator[str]:
+    """Yield the identifiers in a callback at these selectors, as text."""
     for place in places:
-        # What isn't there, can't be read, or can be no identifier, names no job.
+        # A value that is missing, can't be read or can't be an identifier identifies no job.
         with contextlib.suppress(AsyncApiError):
             selection = SelectorChain.parse(place, "callback") if isinstance(place, str) else place
             yield as_text(check_identifier(selection.value(call, variables)))
@@ -76,10 +76,10 @@ def _named_at(places: list[str] | list[SelectorChain], call: Response, variables
 
 def _shape(identifier: str) -> tuple[str, frozenset[str]]:
     """
-    Return what identifiers of the same kind have in common: a word at their beginning, and the kinds of characters.
+    Return the features that identifiers of the same kind have in common: the first word and the kinds of characters.
 
-    So `7` and `evt_1` are told apart, and `job-1` and `evt-1`; `7` and `8` aren't, nor are two UUIDs. The length says
-    nothing: a counter grows, and 7 and 1764342000123 may be jobs of the same account.
+    `7` and `evt_1` differ in shape, as do `job-1` and `evt-1`; `7` and `8` don't, nor do two UUIDs. The length doesn't
+    count: counters grow, and 7 and 1764342000123 may be jobs of the same account.
     """
     word = _FIRST_WORD.match(identifier)
     kinds = (
@@ -90,24 +90,25 @@ def _shape(identifier: str) -> tuple[str, frozenset[str]]:
 
 def _is_named_elsewhere(identifier: str, call: Response, captured: list[str]) -> bool:
     """
-    Return whether a callback names a job anywhere else than where the answer to the submit had its identifier.
+    Return whether a callback contains the identifier anywhere else than at the selectors of the submit.
 
-    :param captured: the selectors that found the identifier there: a field of the same name holds one here too.
+    :param captured: the selectors that found the identifier in the response to the submit; a field of the same name
+        contains an identifier here, too.
     """
     if len(identifier) >= _DISTINCTIVE:
         return re.search(rf"(?<!\w){re.escape(identifier)}(?!\w)", call.text) is not None
     names = {name for selector in captured for name in re.findall(r"[\w-]+", selector)[-1:]}
     return any(
-        value == identifier and _is_for_identifier(name, around, names) for around, name, value in _fields_of(call)
+        value == identifier and _is_for_identifier(name, around, names) for around, name, value in _iterate_fields(call)
     )
 
 
 def _is_for_identifier(name: str, around: str, names: set[str]) -> bool:
     """
-    Return whether a field holds the identifier of a job.
+    Return whether the name of a field says that it contains the identifier of a job.
 
-    :param around: the name of the field or element that it is in, of which there may be several.
-    :param names: names of fields that hold one in other answers.
+    :param around: the name of the field or element around it, which may be a plural.
+    :param names: names of fields that contain an identifier in other responses.
     """
     words = _words(name)
     if words <= _IDENTIFIERS | _NUMBERS:
@@ -123,17 +124,17 @@ def _words(name: str) -> set[str]:
     return {word.lower() for word in _WORD.findall(name)}
 
 
-def _fields_of(call: Response) -> Iterator[tuple[str, str, str]]:
-    """Walk the values in a callback: the name of what it is in, its own name, and the value as text."""
+def _iterate_fields(call: Response) -> Iterator[tuple[str, str, str]]:
+    """Yield each value in a callback: the name of the field around it, its own name, and the value as text."""
     with contextlib.suppress(AsyncApiError):
-        yield from _json_fields(call.json)
+        yield from _iterate_json_fields(call.json)
         return
     with contextlib.suppress(AsyncApiError):
-        yield from _xml_fields(call.xml)
+        yield from _iterate_xml_fields(call.xml)
 
 
-def _json_fields(document: JsonValue) -> Iterator[tuple[str, str, str]]:
-    # Not by recursion, for a document may be nested deeply.
+def _iterate_json_fields(document: JsonValue) -> Iterator[tuple[str, str, str]]:
+    # Not recursive, since a document may be nested deeply.
     left: list[tuple[str, str, JsonValue]] = [("", "", document)]
     while left:
         around, name, value = left.pop()
@@ -145,7 +146,7 @@ def _json_fields(document: JsonValue) -> Iterator[tuple[str, str, str]]:
             yield around, name, as_text(value)
 
 
-def _xml_fields(root: etree._Element) -> Iterator[tuple[str, str, str]]:
+def _iterate_xml_fields(root: etree._Element) -> Iterator[tuple[str, str, str]]:
     for element in root.iter():
         name, parent = _local_name(element.tag), element.getparent()
         around = "" if parent is None else _local_name(parent.tag)

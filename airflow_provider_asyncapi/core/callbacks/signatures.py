@@ -1,7 +1,7 @@
 r"""
-Signatures of callbacks: that the API has sent it, and that nobody has changed it on the way.
+Signatures of callbacks, which prove that the API has sent a callback and that nobody has changed it.
 
-Vendors differ in the header, the hash, its encoding and what is signed, so all of that is data::
+Vendors differ in the header, the hash, its encoding and the signed text, so all of these are data::
 
     {"header": "Elements-Webhook-Signature", "encoding": "base64", "prefix": "sha256="}
     {
@@ -33,7 +33,7 @@ ALGORITHMS = ("sha256", "sha512", "sha384", "sha1")
 ENCODINGS = ("hex", "base64")
 _SCHEMES = ("hmac", "standard")
 _KEYS = ("scheme", "header", "algorithm", "encoding", "prefix", "signed", "timestamp", "tolerance")
-#: What Standard Webhooks sets; the rest of its scheme can't be chosen.
+#: The values of Standard Webhooks, which can't be changed.
 _STANDARD = {
     "header": "webhook-signature",
     "encoding": "base64",
@@ -42,9 +42,9 @@ _STANDARD = {
     "timestamp": "webhook-timestamp",
 }
 _STANDARD_ID = "webhook-id"
-#: Before a key in Base64.
+#: Prefix of a key in Base64.
 _STANDARD_KEY = "whsec_"
-#: Seconds that a call may be old, or early.
+#: Largest difference between the timestamp of a callback and now, in seconds.
 _TOLERANCE = 300.0
 _PART = re.compile(r"\{(?:body|header:(?P<name>[^{}]+))\}")
 
@@ -52,15 +52,15 @@ _PART = re.compile(r"\{(?:body|header:(?P<name>[^{}]+))\}")
 @dataclass(frozen=True, slots=True)
 class Signature:
     """
-    How callbacks are signed.
+    The signature scheme of callbacks.
 
-    :param header: the header that holds the signature; of Standard Webhooks several, separated by spaces.
+    :param header: the header with the signature; in Standard Webhooks, signatures separated by spaces.
     :param algorithm: one of :data:`ALGORITHMS`.
     :param encoding: one of :data:`ENCODINGS`.
-    :param prefix: what stands before the signature.
-    :param signed: what is signed, with ``{body}`` and ``{header:<name>}`` in it.
-    :param timestamp: the header that says when, in seconds since the epoch; None where nothing does.
-    :param tolerance: seconds from now that this may be away.
+    :param prefix: the text before the signature.
+    :param signed: the signed text, with ``{body}`` and ``{header:<name>}``.
+    :param timestamp: the header with the time, in seconds since the epoch; None if there is none.
+    :param tolerance: largest difference between this time and now, in seconds.
     :param standard: whether this is Standard Webhooks.
     """
 
@@ -76,62 +76,62 @@ class Signature:
     @classmethod
     def parse(cls, given: Mapping[str, Any], where: str) -> Signature:
         """
-        Read a signature's description.
+        Parse the description of a signature scheme.
 
         :param given: a mapping with the keys of this class, and ``scheme``: ``hmac`` or ``standard``.
-        :param where: what the mapping is called, for messages.
-        :raises ConfigurationError: naming the key that is wrong.
+        :param where: the name of the mapping, for messages.
+        :raises ConfigurationError: if it is invalid; the message names the key.
         """
         unknown = [name for name in given if name not in _KEYS]
         if unknown:
             raise ConfigurationError(f"{where}: unknown key {unknown[0]!r}; it has {', '.join(_KEYS)}")
         scheme = given.get("scheme", "hmac")
-        _one_of(scheme, _SCHEMES, f"{where}.scheme")
+        _check_choice(scheme, _SCHEMES, f"{where}.scheme")
         fields = {name: value for name, value in given.items() if name != "scheme" and value is not None}
         if scheme == "standard":
             chosen = fields.keys() - {"tolerance"}
             if chosen:
-                raise ConfigurationError(f"{where}: Standard Webhooks says what {min(chosen)} is; leave it out")
+                raise ConfigurationError(f"{where}: Standard Webhooks defines {min(chosen)}; leave it out")
             fields = {**_STANDARD, **fields}
         for name in fields.keys() - {"tolerance"}:
             if not isinstance(fields[name], str):
                 raise ConfigurationError(f"{where}.{name}: has to be text, not {fields[name]!r}")
         if "header" not in fields:
-            raise ConfigurationError(f"{where}.header: is missing; it is the header that holds the signature")
-        signature = cls(**{**fields, "tolerance": _tolerance(fields, where)}, standard=scheme == "standard")
+            raise ConfigurationError(f"{where}.header: is missing; it is the name of the header with the signature")
+        signature = cls(**{**fields, "tolerance": _parse_tolerance(fields, where)}, standard=scheme == "standard")
         signature._check(where)
         return signature
 
     def _check(self, where: str) -> None:
-        _one_of(self.algorithm, ALGORITHMS, f"{where}.algorithm")
-        _one_of(self.encoding, ENCODINGS, f"{where}.encoding")
+        _check_choice(self.algorithm, ALGORITHMS, f"{where}.algorithm")
+        _check_choice(self.encoding, ENCODINGS, f"{where}.encoding")
         for name in (self.header, self.timestamp or self.header, *self.signed_headers):
             if not HEADER_NAME.fullmatch(name):
                 raise ConfigurationError(f"{where}: {name!r} can't be the name of a header")
         if "{body}" not in self.signed:
-            raise ConfigurationError(f"{where}.signed: {self.signed!r} leaves out the {{body}}")
+            raise ConfigurationError(f"{where}.signed: {self.signed!r} doesn't contain {{body}}")
         timestamp = self.timestamp
         if timestamp is not None and timestamp.lower() not in map(str.lower, self.signed_headers):
             raise ConfigurationError(
-                f"{where}.timestamp: anybody could change it, for {self.signed!r} leaves it out; put"
+                f"{where}.timestamp: anybody could change it, since {self.signed!r} doesn't contain it; put"
                 f" {{header:{timestamp}}} into signed, as the API does"
             )
 
     @property
     def signed_headers(self) -> list[str]:
-        """The headers that are signed too."""
+        """The names of the signed headers."""
         return [name for name in _PART.findall(self.signed) if name]
 
     def key(self, text: str) -> bytes:
         """
-        Read a key as people paste it.
+        Parse a key.
 
-        :raises ConfigurationError: where it should be Base64, and isn't, or is empty; the key isn't shown.
+        :raises ConfigurationError: if it should be Base64 and isn't, or is empty; the message doesn't contain the key.
         """
         if not self.standard:
             return text.encode()
         try:
-            key = _from_base64(text.removeprefix(_STANDARD_KEY))
+            key = _decode_base64(text.removeprefix(_STANDARD_KEY))
         except ValueError:
             key = b""
         if not key:
@@ -143,48 +143,48 @@ class Signature:
 
     def verify(self, headers: Headers, body: bytes, keys: Iterable[bytes], now: float) -> None:
         """
-        Make sure that a call is genuine, and as it was sent.
+        Check the signature of a callback.
 
-        :param keys: any of them may have signed it, so that one can be replaced by the next.
-        :param now: seconds since the epoch.
-        :raises ForgedCallbackError: where it isn't, or is too old.
+        :param keys: the keys, any of which may have signed it, so that keys can be rotated.
+        :param now: the current time, in seconds since the epoch.
+        :raises ForgedCallbackError: if the signature is invalid, or the callback is too old.
         """
-        given = self._given(headers)
+        given = self._parse_signatures(headers)
         if self.timestamp is not None:
             at = as_number(headers.get(self.timestamp))
             if at is None or abs(now - at) > self.tolerance:
                 raise ForgedCallbackError(f"{self.timestamp} is missing, or further from now than {self.tolerance:g} s")
-        message = self._message(headers, body)
-        # All are compared, so that the time it takes tells nothing.
+        message = self._build_message(headers, body)
+        # All of them are compared, so that the time this takes reveals nothing.
         matches = [
             hmac.compare_digest(hmac.digest(key, message, self.algorithm), each) for key in keys for each in given
         ]
         if not any(matches):
-            raise ForgedCallbackError(f"{self.header} doesn't fit the body")
+            raise ForgedCallbackError(f"{self.header} doesn't match the body")
 
     def identity(self, headers: Headers, body: bytes) -> str:
-        """Give what is the same for a call and its repetitions."""
+        """Return a text that is equal for a callback and its repetitions."""
         named = headers.get(_STANDARD_ID) if self.standard else None
         return hashlib.sha256(b"id:" + named.encode() if named else body).hexdigest()
 
-    def _given(self, headers: Headers) -> list[bytes]:
-        """Give the signatures that the header holds, decoded."""
+    def _parse_signatures(self, headers: Headers) -> list[bytes]:
+        """Return the decoded signatures of the header."""
         text = headers.get(self.header, "").strip()
         if ", " in text:
-            # The header came twice: nobody can tell which of the two is meant.
+            # The header was sent twice, and it isn't clear which of the two counts.
             text = ""
         found = []
         for each in text.split() if self.standard else [text]:
             if each.startswith(self.prefix) and (code := each[len(self.prefix) :]):
                 try:
-                    found.append(bytes.fromhex(code) if self.encoding == "hex" else _from_base64(code))
+                    found.append(bytes.fromhex(code) if self.encoding == "hex" else _decode_base64(code))
                 except ValueError:
                     continue
         if not found:
             raise ForgedCallbackError(f"{self.header} is missing, or isn't {self.prefix!r} with {self.encoding}")
         return found
 
-    def _message(self, headers: Headers, body: bytes) -> bytes:
+    def _build_message(self, headers: Headers, body: bytes) -> bytes:
         parts, end = [], 0
         for match in _PART.finditer(self.signed):
             parts += [self.signed[end : match.start()].encode()]
@@ -196,11 +196,11 @@ class Signature:
         return b"".join([*parts, self.signed[end:].encode()])
 
 
-def _from_base64(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
-def _tolerance(given: Mapping[str, Any], where: str) -> float:
+def _parse_tolerance(given: Mapping[str, Any], where: str) -> float:
     value = given.get("tolerance", _TOLERANCE)
     seconds = as_number(value)
     if seconds is None or seconds <= 0:
@@ -208,6 +208,6 @@ def _tolerance(given: Mapping[str, Any], where: str) -> float:
     return seconds
 
 
-def _one_of(given: Any, known: tuple[str, ...], where: str) -> None:
+def _check_choice(given: Any, known: tuple[str, ...], where: str) -> None:
     if given not in known:
         raise ConfigurationError(f"{where}: {given!r} isn't one of {', '.join(known)}")

@@ -1,1 +1,1 @@
-"""Jobs: the handle that tasks pass on, how it is stored, and how a job is cancelled and removed."""
+"""The job handle, its stored layout, and the cancellation and cleanup of jobs."""

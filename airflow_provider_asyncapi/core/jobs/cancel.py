@@ -1,4 +1,4 @@
-"""Stop a remote job that nobody waits for any more, and find out what became of it."""
+"""Cancel a remote job, and poll its status afterwards."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.perform import perform
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.requests.step import Step
-from airflow_provider_asyncapi.core.time_limit import within
+from airflow_provider_asyncapi.core.time_limit import limit_time
 
-#: Whoever cancels is about to end: a few quick tries, and no more.
-_PATIENCE = PollSchedule(interval=0.5, max_errors=3, longest_pause=5.0)
-#: Seconds that they may take together.
-_LONGEST_CANCEL = 30.0
-#: Seconds before each poll that tells what became of the job. Airflow kills a task some five seconds after it has told
-#: it to end.
+#: The process that cancels is about to end, so there are only a few quick retries.
+_RETRY_SCHEDULE = PollSchedule(interval=0.5, max_errors=3, longest_pause=5.0)
+#: Time limit for these retries together, in seconds.
+_CANCEL_TIMEOUT = 30.0
+#: Seconds before each poll after the cancel. Airflow kills a task about five seconds after it has told the task to end.
 _PAUSES = (0.5, 1.5, 2.0)
-#: Seconds after which no further poll is made, however long each has taken.
-_LONGEST_LOOK = 10.0
+#: Seconds after which no further poll is made, even if each poll took long.
+_POLL_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
     """
-    What came of an attempt to cancel a job.
+    The result of a cancel request.
 
-    :param is_accepted: whether the API took the request; that alone doesn't end a job.
-    :param summary: what the API said, for people.
+    :param is_accepted: whether the API has accepted the request, which doesn't mean that the job has ended.
+    :param summary: the result in words, for messages.
     """
 
     is_accepted: bool
@@ -42,14 +41,14 @@ class Cancellation:
 
 
 def cancel(
-    api: Api, step: Step, handle: JobHandle, reason: str, look: Callable[[JobHandle], Flow[JobHandle]] | None = None
+    api: Api, step: Step, handle: JobHandle, reason: str, poll: Callable[[JobHandle], Flow[JobHandle]] | None = None
 ) -> Flow[Cancellation]:
     """
-    Ask the API to stop a job, and poll to see whether it has; the outcome is logged, and no error leaves.
+    Send the cancel request, and poll the job afterwards; the result is logged, and errors aren't raised.
 
-    :param step: the cancel request; any answer that it doesn't take for a failure is an agreement.
-    :param reason: why, for the log.
-    :param look: asks for the job's status once; None if nothing can be asked.
+    :param step: the cancel request; any response that isn't a failure by its rules means that it is accepted.
+    :param reason: the reason, for the log.
+    :param poll: a flow that polls the job once; None if there is no status request.
     """
     if handle.outcome.is_final:
         return Cancellation(is_accepted=False, summary="the job was over already")
@@ -57,40 +56,42 @@ def cancel(
     scope = api.variables(handle.scope())
     try:
         base = handle.urls.get("submit")
-        flow = perform(api, step, scope, _PATIENCE, base=base, repeatable=True, redirect_accepts=True)
-        yield from within(flow, api.clock() + _LONGEST_CANCEL)
+        flow = perform(api, step, scope, _RETRY_SCHEDULE, base=base, repeatable=True, redirect_accepts=True)
+        yield from limit_time(flow, api.clock() + _CANCEL_TIMEOUT)
     except AsyncApiError as error:
-        yield Log(logging.WARNING, f"{job} could not be cancelled ({reason}) and may go on: {error}")
-        return Cancellation(is_accepted=False, summary=f"the cancel failed, so it may go on: {error}")
-    if look is None:
+        yield Log(logging.WARNING, f"{job} could not be cancelled ({reason}) and may still be running: {error}")
+        return Cancellation(is_accepted=False, summary=f"the cancel failed, so it may still be running: {error}")
+    if poll is None:
         yield Log(logging.INFO, f"{job}: the API has accepted the cancel ({reason})")
         return Cancellation(is_accepted=True, summary="the API has accepted the cancel")
-    level, became = yield from _look_after(api, handle, look)
+    level, became = yield from _poll_after_cancel(api, handle, poll)
     yield Log(level, f"{job}: the API has accepted the cancel ({reason}), {became}")
     return Cancellation(is_accepted=True, summary=f"the API has accepted the cancel, {became}")
 
 
-def _look_after(api: Api, handle: JobHandle, look: Callable[[JobHandle], Flow[JobHandle]]) -> Flow[tuple[int, str]]:
-    """Poll until the job is over, or the time is; return how bad that is, and what became of the job."""
+def _poll_after_cancel(
+    api: Api, handle: JobHandle, poll: Callable[[JobHandle], Flow[JobHandle]]
+) -> Flow[tuple[int, str]]:
+    """Poll until the job is over, or the time limit is reached; return a log level, and the result in words."""
     began, became = api.clock(), (logging.WARNING, "")
     for pause in _PAUSES:
         yield Sleep(pause)
         try:
-            found = yield from look(handle)
+            found = yield from poll(handle)
         except JobNotFoundError:
-            return logging.INFO, "and knows the job no more"
+            return logging.INFO, "and no longer knows the job"
         except AsyncApiError as error:
-            became = logging.WARNING, f"but what became of the job can't be told, so it may go on: {error}"
+            became = logging.WARNING, f"but the job's status is unknown, so it may still be running: {error}"
         else:
             status = "no status" if found.status is None else f"status {api.redact(as_text(found.status))!r}"
             if found.outcome in (Outcome.SUCCESS, Outcome.NO_DATA):
-                return logging.INFO, f"but the job was over before: it has {status}"
+                return logging.INFO, f"but the job was already over: it has {status}"
             if found.outcome.is_final or found.status != handle.status:
                 became = logging.INFO, f"and the job has {status} now"
             else:
                 became = logging.WARNING, f"but the job still has {status}, {api.clock() - began:.0f} s later"
             if found.outcome.is_final:
                 break
-        if api.clock() - began > _LONGEST_LOOK:
+        if api.clock() - began > _POLL_TIMEOUT:
             break
     return became

@@ -1,4 +1,4 @@
-"""The request that removes a job from the API, and after which ends it is sent."""
+"""The request that removes a job from the API, and the ends of the task after which it is sent."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from airflow_provider_asyncapi.core.json_values import as_list
 from airflow_provider_asyncapi.core.requests.step import Step
 
 CLEANUP_PARAMETERS = ("cleanup", "cleanup_on")
-#: What the author of the DAG mends, and then fetches after all.
-_MENDABLE = (ConfigurationError, MissingValueError, ResultTooLargeError)
+#: Errors that the DAG author can fix, and then fetch the result after all.
+_FIXABLE = (ConfigurationError, MissingValueError, ResultTooLargeError)
 
 
 class CleanupOn(enum.StrEnum):
-    """How a task ends."""
+    """The end of a task."""
 
     SUCCESS = "success"
     NO_DATA = "no_data"
@@ -34,7 +34,7 @@ class CleanupOn(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Cleanup:
     """
-    What removes a job from the API.
+    The cleanup of a job.
 
     :param step: the request.
     :param ends: the ends of the task after which it is sent.
@@ -53,12 +53,12 @@ class Cleanup:
         complete: bool,
     ) -> Cleanup | None:
         """
-        Read the parameters ``cleanup`` and ``cleanup_on``.
+        Parse the parameters ``cleanup`` and ``cleanup_on``.
 
-        :param default: the ends after which it is sent if nothing is said.
-        :param possible: the ends that the task knows.
-        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
-        :raises ConfigurationError: naming the parameter that is wrong.
+        :param default: the ends after which the request is sent if ``cleanup_on`` isn't given.
+        :param possible: the ends that ``cleanup_on`` may list.
+        :param complete: whether a missing parameter is an error; False if a profile may still add it.
+        :raises ConfigurationError: if a parameter is invalid; the message names it.
         """
         ends = as_list(given.get("cleanup_on"))
         for end in ends:
@@ -72,15 +72,15 @@ class Cleanup:
         return cls(step, frozenset(map(CleanupOn, ends)) if ends else frozenset(default))
 
 
-def end_of(error: BaseException | None, *, is_final: bool) -> CleanupOn | None:
+def classify_end(error: BaseException | None, *, is_final: bool) -> CleanupOn | None:
     """
-    Return how a fetch has ended that raised an error; None if its result may still be fetched.
+    Return the end of a fetch that raised an error; None if the result may still be fetched.
 
-    :param error: an error of ours, or another one.
-    :param is_final: whether no other try follows.
+    :param error: the error, of this provider or another one.
+    :param is_final: whether this was the last try.
     """
     if isinstance(error, PartialResultError):
         return CleanupOn.PARTIAL
-    if not is_final or not isinstance(error, AsyncApiError) or isinstance(error, _MENDABLE):
+    if not is_final or not isinstance(error, AsyncApiError) or isinstance(error, _FIXABLE):
         return None
     return CleanupOn.FAILURE

@@ -1,4 +1,4 @@
-"""The job handle: what one task tells the next about the remote job. It goes through XCom, so it holds no secret."""
+"""The job handle, which one task passes to the next about a remote job. It goes through XCom, so it has no secret."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from airflow_provider_asyncapi.core.json_values import JsonValue, clean_text, ma
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.templates import CONTROL
 
-#: Of the layout; see :mod:`~.layouts`.
+#: Version of the stored layout; see :mod:`~.layouts`.
 VERSION = 1
-#: The longest JSON text of a variable, and of all of a job, in characters; larger things belong to the fetch operator.
+#: Longest JSON text of a variable, and of all variables of a job, in characters; the fetch operator is for larger data.
 MAX_VARIABLE, MAX_VARIABLES = 48 * 1024, 192 * 1024
-#: How many values all variables of a job may hold: looking at them holds the triggerer's event loop for some 30 ms.
+#: Largest number of values in all variables of a job; walking them blocks the triggerer's event loop for about 30 ms.
 MAX_VALUES = 20_000
-#: The longest identifier, in characters: no server takes a longer URL.
+#: Longest identifier, in characters; no server accepts a longer URL.
 MAX_IDENTIFIER = 8 * 1024
 _KEYS = ("identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables", "task", "call")
 
@@ -35,17 +35,18 @@ _KEYS = ("identifier", "outcome", "status", "progress", "submitted_at", "urls", 
 @dataclass(frozen=True, slots=True)
 class JobHandle:
     """
-    One remote job.
+    A remote job.
 
-    :param identifier: as the API gave it: a string or an integer; None for a job that was over before it got one.
-    :param outcome: what the last answer meant.
-    :param status: the status value last seen.
-    :param progress: from 0 to 1.
-    :param submitted_at: seconds since the epoch; None where another tool submitted the job.
-    :param urls: where the job was submitted (``submit``) and polled (``status``), without queries.
-    :param variables: what was captured, by name and by selector.
-    :param task: which task instance submitted it: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
-    :param call: which of its callbacks ended the wait, counted from 0; None where a poll did.
+    :param identifier: the identifier from the API, a string or an integer; None for a job that was over before it got
+        one.
+    :param outcome: the outcome by the last response.
+    :param status: the status in the last response.
+    :param progress: a number from 0 to 1.
+    :param submitted_at: the time of the submit, in seconds since the epoch; None if another tool submitted the job.
+    :param urls: the URLs of the submit (``submit``) and of the last poll (``status``), without queries.
+    :param variables: the captured values, by name and by selector.
+    :param task: the task instance that submitted the job: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
+    :param call: index of the callback that ended the wait, from 0; None if a poll ended it.
     """
 
     identifier: str | int | None
@@ -61,12 +62,13 @@ class JobHandle:
     @classmethod
     def parse(cls, given: Any) -> JobHandle:
         """
-        Read a handle, or make one of a bare identifier.
+        Parse a handle, or make one from a bare identifier.
 
-        :param given: a handle's dict, a string or an integer. Text is always an identifier, whatever it says: an API
-            gave it, and what a handle says is believed.
-        :raises HandleError: on anything else, an empty identifier, or a broken handle.
-        :raises NewerLayoutError: if a newer version of this provider has made the handle, and this one can't read it.
+        :param given: the dict of a handle, a string or an integer. A string is always an identifier, even if it looks
+            like a handle: it may come from an API, and the contents of a handle are trusted.
+        :raises HandleError: if it is anything else, an empty identifier, or a broken handle.
+        :raises NewerLayoutError: if a newer version of this provider has stored it in a layout that this one can't
+            read.
         """
         if isinstance(given, JobHandle):
             return given
@@ -130,26 +132,26 @@ class JobHandle:
         }
 
     @property
-    def shown_identifier(self) -> str:
-        """The identifier as it stands in a log."""
+    def printable_identifier(self) -> str:
+        """The identifier for log messages."""
         return make_displayable(str(self.identifier))
 
     @property
     def result_identifier(self) -> JsonValue:
-        """What the result is fetched by; a job without one of its own has its identifier for it."""
+        """The identifier for requests about the result; by default the identifier of the job."""
         return self.variables.get(RESULT_IDENTIFIER, self.identifier)
 
     def scope(self) -> dict[str, JsonValue]:
-        """Give all variables that the job brings."""
+        """Return all variables that requests about the job may use."""
         return {**self.variables, RESULT_IDENTIFIER: self.result_identifier, "identifier": self.identifier}
 
     def with_variables(self, captured: Mapping[str, JsonValue], where: str = "capture") -> JobHandle:
         """
         Return the handle with these variables added.
 
-        :param where: the parameter that has set them, for messages.
-        :raises ResultTooLargeError: if one, or all of the job, are larger than variables should be.
-        :raises UnstorableValueError: if Airflow can't store one.
+        :param where: the parameter that sets them, for messages.
+        :raises ResultTooLargeError: if a variable, or all variables of the job together, are too large.
+        :raises UnstorableValueError: if Airflow can't store a variable.
         """
         if not captured:
             return self
@@ -160,8 +162,8 @@ class JobHandle:
         _check_size("all variables of the job have", variables, MAX_VARIABLES, where)
         if has_more_values(variables, MAX_VALUES):
             raise ResultTooLargeError(
-                f"{where}: the variables of the job hold more than {MAX_VALUES} values, and each is looked at in the"
-                " triggerer; capture where the result is, and fetch it"
+                f"{where}: the variables of the job contain more than {MAX_VALUES} values, too many for the triggerer;"
+                " capture the address of the result, and fetch it"
             )
         return dataclasses.replace(self, variables=variables)
 
@@ -174,17 +176,17 @@ def _check_size(what: str, value: JsonValue, limit: int, where: str) -> None:
     size = len(json.dumps(value))
     if size > limit:
         raise ResultTooLargeError(
-            f"{where}: {what} {size} characters as JSON, and the limit is {limit}; capture where the result is, and"
-            " fetch it"
+            f"{where}: {what} {size} characters as JSON, and the limit is {limit}; capture the address of the result,"
+            " and fetch it"
         )
 
 
 def check_identifier(value: JsonValue) -> str | int:
     """
-    Return an identifier as a job handle holds it: an integer beyond 64 bits as the text of its digits.
+    Return an identifier as a job handle stores it: an integer beyond 64 bits becomes the text of its digits.
 
-    :raises MissingValueError: if it can't be one: null, an empty string, an object, a list, a boolean, a text with a
-        line break or half a character, or a text that is too long.
+    :raises MissingValueError: if the value can't be an identifier: null, an empty string, an object, a list, a boolean,
+        a string with a line break or an unpaired surrogate, or a string that is too long.
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
         kind = {dict: "an object", list: "a list", bool: "a boolean", type(None): "null"}.get(type(value))
@@ -194,7 +196,7 @@ def check_identifier(value: JsonValue) -> str | int:
             raise MissingValueError("an identifier can't be empty")
         if CONTROL.search(value):
             raise MissingValueError(
-                "an identifier can't hold line breaks, control characters or half a character:"
+                "an identifier can't contain line breaks, control characters or half a character:"
                 f" {shorten(ascii(value), 80)}"
             )
         if len(value) > MAX_IDENTIFIER:
@@ -206,5 +208,5 @@ def check_identifier(value: JsonValue) -> str | int:
 
 
 def _looks_like_handle(text: str) -> bool:
-    """Return whether a text is what a filter, or another text around it, makes of a handle."""
+    """Return whether a text looks like a handle that a Jinja filter, or surrounding text, has turned into a string."""
     return text.lstrip().startswith("{") and all(key in text for key in ("version", "identifier", "outcome"))

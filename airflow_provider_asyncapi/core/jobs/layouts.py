@@ -1,15 +1,15 @@
 """
-Read what another version of this provider has stored: a job handle, a wait, a submission, a callback.
+Read data that another version of this provider has stored: a job handle, a wait, a submission, a callback.
 
-While workers and triggerers are upgraded one after another, each reads what the others write. So each stored mapping
-has a `version`, and one rule holds for all:
+While workers and triggerers are upgraded one after another, each reads data that the others have written. So each
+stored mapping has a `version`, with one rule for all of them:
 
-- A new key has a default, and an old reader does without it: the version stays. A reader ignores keys that it doesn't
-  know, and takes the default for keys that are missing.
-- If an old reader would misunderstand what is written, the writer raises the version. Then that reader refuses it with
-  an error that a later try may mend, and the new reader still reads the old layout.
+- A new key has a default, and an old reader works without it: the version stays. A reader ignores unknown keys, and
+  uses the default for missing keys.
+- If an old reader would misunderstand the data, the writer raises the version. Then the old reader refuses the data
+  with an error that a later try may resolve, and the new reader still reads the old layout.
 
-`tests/unit/layouts` holds what each layout looked like; a task is resumed from each of them.
+`tests/unit/layouts` contains an example of each layout; a task is resumed from each of them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 from airflow_provider_asyncapi.core.errors import NewerLayoutError
 from airflow_provider_asyncapi.core.former_names import FORMER_NAMES
 
-#: The layout of a trigger's arguments. Up to 1, parameters of the sensor had other names.
+#: Version of the layout of a trigger's arguments. Up to 1, parameters of the sensor had other names.
 TRIGGER_LAYOUT = 2
-#: The sensor's parameters that hold requests.
+#: Parameters of the sensor that contain requests.
 _REQUESTS = ("cancel", "cleanup", "batch", "status_details", "failure_details")
 
 
@@ -30,12 +30,12 @@ def read_fields(given: Any, what: str, *, version: int, known: Collection[str]) 
     """
     Return the fields of a stored mapping that this version knows.
 
-    :param given: what was stored; one without a version was stored before there were versions.
-    :param what: what it is, for messages.
-    :param version: the newest layout that this version reads.
+    :param given: the stored mapping; one without a version was stored before there were versions.
+    :param what: a name for the mapping, for messages.
+    :param version: the newest layout that this version of the provider reads.
     :param known: the names of the fields.
-    :raises NewerLayoutError: if it is of a newer layout.
-    :raises ValueError: if it is no mapping, or its version isn't one.
+    :raises NewerLayoutError: if the layout is newer.
+    :raises ValueError: if it isn't a mapping, or its version is invalid.
     """
     if not isinstance(given, Mapping):
         raise ValueError(f"{what} can't be of type {type(given).__name__}")  # noqa: TRY004 - one error for broken data
@@ -52,9 +52,9 @@ def read_fields(given: Any, what: str, *, version: int, known: Collection[str]) 
 
 def upgrade_parameters(parameters: dict[str, Any], layout: int) -> dict[str, Any]:
     """
-    Return the parameters of a sensor, as a trigger has stored them, under the names that this version reads.
+    Return the parameters of a sensor that a trigger has stored, under the current names.
 
-    :param layout: of the trigger's arguments.
+    :param layout: the version of the layout of the trigger's arguments.
     """
     if layout >= TRIGGER_LAYOUT:
         return parameters
@@ -65,7 +65,7 @@ def upgrade_parameters(parameters: dict[str, Any], layout: int) -> dict[str, Any
 
 
 def _upgrade_requests(value: Any) -> Any:
-    """Return a request within the sensor's parameters, or a list of requests, under the names of today."""
+    """Return a request within the sensor's parameters, or a list of requests, under the current names."""
     if isinstance(value, list):
         return [_upgrade_requests(each) for each in value]
     if not isinstance(value, Mapping):

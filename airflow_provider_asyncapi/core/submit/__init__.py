@@ -1,1 +1,1 @@
-"""Submit a job once."""
+"""Submit a job exactly once."""

@@ -1,4 +1,4 @@
-"""Submit a job once, and start it where that takes a second request."""
+"""Submit a job exactly once, and send the further requests that start it."""
 
 from __future__ import annotations
 
@@ -31,51 +31,51 @@ from airflow_provider_asyncapi.core.requests.exchange import about, persist, rej
 from airflow_provider_asyncapi.core.requests.perform import ambiguous, captured, missing, perform
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.steps import Steps
-from airflow_provider_asyncapi.core.submit.changed_request import settle_changed_request
+from airflow_provider_asyncapi.core.submit.changed_request import resolve_changed_request
 from airflow_provider_asyncapi.core.submit.plan import Lookup, SubmitPlan
-from airflow_provider_asyncapi.core.submit.submission import Submission, fingerprint, part_digests
+from airflow_provider_asyncapi.core.submit.submission import Submission, digest_parts, fingerprint
 from airflow_provider_asyncapi.core.templates import Variables
 
 T = TypeVar("T")
 
-#: These redirects say where to send the request instead; the Location of any other may be the job.
+#: Status codes of redirects that name another address for the same request; the Location of others may be the job.
 _MOVED = frozenset({301, 307, 308})
-#: What is another one with each try, or each Clear, and makes no other request.
-_OF_EACH_TRY = {IDEMPOTENCY_KEY: "key", CALLBACK_URL: "https://callback.invalid"}
-#: The API has seen the request, and made nothing of it.
-_REFUSED = (RequestRejectedError, RedirectError, JobFailedError)
+#: Placeholders for the values that differ in each try or Clear, so that they don't change the fingerprint.
+_PLACEHOLDERS = {IDEMPOTENCY_KEY: "key", CALLBACK_URL: "https://callback.invalid"}
+#: Errors after which the API is known to have made no job of the request.
+_REJECTED = (RequestRejectedError, RedirectError, JobFailedError)
 
 
 def submit(
-    api: Api, plan: SubmitPlan, new: Submission, kept: Submission | None = None, variables: Variables | None = None
+    api: Api, plan: SubmitPlan, new: Submission, saved: Submission | None = None, variables: Variables | None = None
 ) -> Flow[JobHandle]:
     """
-    Submit the job and start it, unless an earlier try has.
+    Submit the job and start it, unless an earlier try has done so.
 
     Each step is saved before and after it is taken (:class:`~..effects.SaveSubmission`), so that whenever this try is
     cut off, the next one can resume the submission.
 
-    :param new: the record of this submission: its key and generation.
-    :param kept: what an earlier try has kept.
-    :param variables: what the request may name beside the key.
-    :return: the handle; its outcome is final where an answer said so already.
-    :raises AmbiguousSubmitError: where the job may have been submitted, and nothing tells.
-    :raises MissingValueError: where the answer holds no identifier.
-    :raises JobFailedError: where a rule says that the answer is a failure.
-    :raises RequestRejectedError: where the API refused it.
+    :param new: the submission of this try, with its key and generation.
+    :param saved: the submission that an earlier try has saved.
+    :param variables: variables for the request, beside the key.
+    :return: the handle; its outcome is final if a response already says so.
+    :raises AmbiguousSubmitError: if the job may have been submitted, and there is no way to find out.
+    :raises MissingValueError: if the response contains no identifier.
+    :raises JobFailedError: if a rule classifies the response as a failure.
+    :raises RequestRejectedError: if the API rejects the request.
     """
     _check_variables(plan)
     scope = api.variables(plan.variables, variables or {})
-    request = api.request(plan.submit.request, {**scope, **_OF_EACH_TRY})
-    new = dataclasses.replace(new, fingerprint=fingerprint(api, request), parts=part_digests(api, request))
-    record = yield from _resumed(api, plan, new, kept, scope, request)
+    request = api.request(plan.submit.request, {**scope, **_PLACEHOLDERS})
+    new = dataclasses.replace(new, fingerprint=fingerprint(api, request), parts=digest_parts(api, request))
+    record = yield from _resume_submission(api, plan, new, saved, scope, request)
     scope[IDEMPOTENCY_KEY] = record.key
     if record.handle is None:
-        record = yield from _submitted(api, plan, record, scope)
+        record = yield from _send_submit(api, plan, record, scope)
     handle = record.handle
     assert handle is not None, "a job that was submitted has a handle"  # noqa: S101 - for the type checker
     try:
-        handle = yield from _started(api, plan, record, handle, scope)
+        handle = yield from _send_start_requests(api, plan, record, handle, scope)
     except AsyncApiError as error:
         error.with_job(handle.identifier, handle.status)
         raise
@@ -85,55 +85,55 @@ def submit(
 
 
 def _check_variables(plan: SubmitPlan) -> None:
-    """Raise before the job is made if its handle couldn't hold the author's variables."""
+    """Check, before the job is submitted, that its handle can store the variables of the plan."""
     try:
         JobHandle(None).with_variables(plan.variables, "variables")
     except (ResultTooLargeError, UnstorableValueError) as error:
         raise ConfigurationError(str(error)) from None
 
 
-def _resumed(
-    api: Api, plan: SubmitPlan, new: Submission, kept: Submission | None, scope: Variables, request: Request
+def _resume_submission(
+    api: Api, plan: SubmitPlan, new: Submission, saved: Submission | None, scope: Variables, request: Request
 ) -> Flow[Submission]:
-    """Decide, and say in one line, what to do about what an earlier try has begun."""
-    if kept is None:
+    """Return the submission to continue with after an earlier try, and log the decision."""
+    if saved is None:
         return new
-    before = "" if kept.handle is None else f"; the one before is {api.redact(str(kept.handle.identifier))}"
-    if kept.generation not in (None, new.generation):
-        yield Log(logging.INFO, f"Submitting a new job, for the task was cleared{before}")
+    before = "" if saved.handle is None else f"; the previous one is {api.redact(str(saved.handle.identifier))}"
+    if saved.generation not in (None, new.generation):
+        yield Log(logging.INFO, f"Submitting a new job, since the task was cleared{before}")
         return new
-    if kept.fingerprint not in ("", new.fingerprint):
-        settled = yield from settle_changed_request(api, plan, new, kept)
+    if saved.fingerprint not in ("", new.fingerprint):
+        settled = yield from resolve_changed_request(api, plan, new, saved)
         if settled.handle is None and not settled.sent:
             return settled
-        kept = settled
-    if None not in (kept.clears, new.clears) and kept.clears != new.clears:
-        # Airflow tells no task whether it was the one.
+        saved = settled
+    if None not in (saved.clears, new.clears) and saved.clears != new.clears:
+        # Airflow doesn't tell a task whether it was among the cleared ones.
         yield Log(
             logging.INFO,
-            "The DAG run was cleared since the earlier try. If this task was, while it ran, and a new job is wanted,"
-            " clear it once more when it isn't running",
+            "Tasks of the DAG run were cleared since the earlier try. If this task was cleared while it ran, and you"
+            " want a new job, clear it once more when it isn't running",
         )
-    # An earlier try may have given away its callback URL; from now on this one's counts too.
-    kept = dataclasses.replace(
-        kept, callbacks=kept.callbacks + new.callbacks, connection=new.connection, clears=new.clears
+    # The API may have got the callback URL of an earlier try; from now on the URL of this try is valid too.
+    saved = dataclasses.replace(
+        saved, callbacks=saved.callbacks + new.callbacks, connection=new.connection, clears=new.clears
     )
-    if kept.handle is not None:
+    if saved.handle is not None:
         yield Log(
             logging.INFO,
-            f"Going on with job {api.redact(str(kept.handle.identifier))}, which an earlier try has submitted",
+            f"Resuming job {api.redact(str(saved.handle.identifier))}, which an earlier try has submitted",
         )
-        return kept
+        return saved
     record = dataclasses.replace(
-        kept,
-        key=kept.key or new.key,
+        saved,
+        key=saved.key or new.key,
         fingerprint=new.fingerprint,
         parts=new.parts,
         generation=new.generation,
     )
-    if kept.generation is None:
-        # It counts for this Clear of the task, whichever it was made for; the next Clear makes a new job.
-        yield Log(logging.WARNING, "What an earlier try has kept can't be read: it may have submitted the job")
+    if saved.generation is None:
+        # The record counts for this Clear of the task, even if it belongs to another; the next Clear makes a new job.
+        yield Log(logging.WARNING, "The record of an earlier try can't be read; that try may have submitted the job")
         yield SaveSubmission(record)
     return (yield from _resume_without_job(api, plan, record, scope, request)) if record.sent else record
 
@@ -141,24 +141,24 @@ def _resumed(
 def _resume_without_job(
     api: Api, plan: SubmitPlan, record: Submission, scope: Variables, request: Request
 ) -> Flow[Submission]:
-    """Go on after a try that may have submitted a job, of which nothing is known."""
+    """Return the submission to continue with after a try that may have submitted a job, but saved no handle."""
     if plan.lookup is not None:
-        yield Log(logging.INFO, "Looking the job up, for an earlier try may have submitted it")
-        return (yield from _looked_up(api, plan, plan.lookup, record, scope))
+        yield Log(logging.INFO, "Looking the job up, since an earlier try may have submitted it")
+        return (yield from _look_up_job(api, plan, plan.lookup, record, scope))
     if plan.is_repeatable:
         yield Log(
-            logging.INFO, "Submitting again under the same idempotency key, for an earlier try may have submitted it"
+            logging.INFO, "Submitting again with the same idempotency key, since an earlier try may have submitted it"
         )
         return record
     problem = record.problem or "an earlier try was cut off while it submitted the job"
     raise ambiguous(plan.submit, request, problem)
 
 
-def _submitted(api: Api, plan: SubmitPlan, record: Submission, scope: Variables) -> Flow[Submission]:
-    """Send the submit; where its answer is lost, look the job up."""
+def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variables) -> Flow[Submission]:
+    """Send the submit request; if its response is lost, look the job up."""
 
     def has_identifier(response: Response) -> bool:
-        # A 303 or 201 with the job's Location is the answer; following it would lead past it.
+        # A 303 or 201 with the Location of the job is the response that counts, so its redirect isn't followed.
         return (
             response.status < 400  # noqa: PLR2004 - the errors
             and response.status not in _MOVED
@@ -168,27 +168,27 @@ def _submitted(api: Api, plan: SubmitPlan, record: Submission, scope: Variables)
     record = dataclasses.replace(record, sent_at=record.sent_at or api.clock())
     sending = perform(api, plan.submit, scope, plan.schedule, stop=has_identifier, repeatable=plan.is_repeatable)
     try:
-        response, outcome = yield from _kept_as_sent(record, sending)
+        response, outcome = yield from _save_before_sending(record, sending)
     except AmbiguousSubmitError as error:
         if plan.lookup is None:
             raise
         problem = error.__cause__
         yield Log(logging.WARNING, f"{problem}; looking the job up")
-        found = yield from _looked_up(api, plan, plan.lookup, record, scope)
+        found = yield from _look_up_job(api, plan, plan.lookup, record, scope)
         if found.handle is None:
-            # The API may still be at work on the request, so not at once.
-            raise UnavailableError(f"{problem}; the look-up finds no job, and a later try may submit it") from problem
+            # The API may still process the request, so this try doesn't send it again.
+            raise UnavailableError(f"{problem}; the lookup finds no job; a later try may submit it") from problem
         return found
-    except (*_REFUSED, UnavailableError) as error:
-        yield from _forget(record, error, repeatable=plan.is_repeatable)
+    except (*_REJECTED, UnavailableError) as error:
+        yield from _save_if_not_submitted(record, error, repeatable=plan.is_repeatable)
         if isinstance(error, JobNotFoundError):
-            # What wasn't found is the address: no job was asked for.
+            # A submit asks for no job, so a 404 is about the address.
             raise RequestRejectedError(str(error)).with_fields_of(error) from None
         raise
     address = shown_url(response.url.partition("?")[0])
     handle = JobHandle(None, outcome or Outcome.RUNNING, submitted_at=record.sent_at, urls={"submit": address})
     try:
-        handle = _identified(api, plan, response, scope, handle.with_variables(plan.variables))
+        handle = _add_identifier(api, plan, response, scope, handle.with_variables(plan.variables))
     except MissingValueError as error:
         yield SaveSubmission(
             dataclasses.replace(record, sent=True, problem=f"an earlier try has submitted the job, but {error}")
@@ -197,17 +197,17 @@ def _submitted(api: Api, plan: SubmitPlan, record: Submission, scope: Variables)
     if handle.identifier is not None:
         yield Log(logging.INFO, f"Submitted job {api.redact(str(handle.identifier))} ({address})")
     request = Request(plan.submit.request.method, response.url)
-    return (yield from _with_handle(record, handle, plan.submit.captures, request, response, scope))
+    return (yield from _save_handle(record, handle, plan.submit.captures, request, response, scope))
 
 
-def _kept_as_sent(record: Submission, sending: Flow[T]) -> Flow[T]:
-    """Keep, just before the first request of a flow goes out, that it may have been; one cut off earlier wasn't."""
-    is_kept = False
+def _save_before_sending(record: Submission, sending: Flow[T]) -> Flow[T]:
+    """Run a flow, and save just before its first request that the request may have been sent."""
+    is_saved = False
     with Steps(sending) as steps:
         for effect in steps:
-            # The login before it isn't a request of this flow.
-            if isinstance(effect, Send) and not is_kept:
-                is_kept = True
+            # A login before it doesn't count.
+            if isinstance(effect, Send) and not is_saved:
+                is_saved = True
                 yield SaveSubmission(dataclasses.replace(record, sent=True))
             try:
                 steps.reply = yield effect
@@ -216,7 +216,7 @@ def _kept_as_sent(record: Submission, sending: Flow[T]) -> Flow[T]:
     return steps.result
 
 
-def _with_handle(
+def _save_handle(
     record: Submission,
     handle: JobHandle,
     captures: Mapping[str, SelectorChain],
@@ -224,7 +224,7 @@ def _with_handle(
     response: Response,
     scope: Variables,
 ) -> Flow[Submission]:
-    """Keep the job, with what the answer holds beside its identifier, before anything else happens."""
+    """Save the handle, with the captures of the response, before the flow continues."""
     record = dataclasses.replace(record, answered=record.answered + 1, sent=False, handle=handle, problem="")
     found = captured(captures, response, scope)
     try:
@@ -239,18 +239,18 @@ def _with_handle(
     return record
 
 
-def _forget(record: Submission, error: Exception, *, repeatable: bool) -> Flow[None]:
-    """Keep that a request wasn't carried out, where that is sure."""
-    # One that may be repeated may have been sent several times, and the last error says nothing of the others.
-    if isinstance(error, _REFUSED) or not repeatable:
+def _save_if_not_submitted(record: Submission, error: Exception, *, repeatable: bool) -> Flow[None]:
+    """Save that a request was not carried out, if that is certain."""
+    # A repeatable request may have been sent several times, and the last error says nothing about the earlier ones.
+    if isinstance(error, _REJECTED) or not repeatable:
         yield SaveSubmission(record)
 
 
-def _looked_up(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission, scope: Variables) -> Flow[Submission]:
+def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission, scope: Variables) -> Flow[Submission]:
     """
-    Ask the API for the job; it may not be there at once, so more than once.
+    Look the job up in the API, more than once, since a new job may take a moment to appear.
 
-    :return: the record with the job, or as one of a job that wasn't submitted.
+    :return: the submission with the handle, or without one if no job was submitted.
     """
     variables = {**scope, IDEMPOTENCY_KEY: record.key}
     request = api.request(lookup.request, variables)
@@ -265,20 +265,22 @@ def _looked_up(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission, s
             missing_one = MissingValueError(f"lookup: {unusable(api, request, response, error)}")
             raise about(missing_one, request, response) from None
         if found is not None and identifier is not None:
-            yield Log(logging.INFO, f"The job was submitted: it is {api.redact(str(identifier))}")
+            yield Log(logging.INFO, f"The lookup has found job {api.redact(str(identifier))}")
             submitted = api.request(plan.submit.request, variables)
             address = shown_url(submitted.url.partition("?")[0])
             handle = JobHandle(identifier, submitted_at=record.sent_at, urls={"submit": address})
             handle = handle.with_variables({**plan.variables, found[0].text: identifier})
-            return (yield from _with_handle(record, handle, lookup.captures, request, response, variables))
+            return (yield from _save_handle(record, handle, lookup.captures, request, response, variables))
         if attempt < plan.schedule.max_errors:
             yield Sleep(plan.schedule.after_error(attempt, None, None, api.rng))
-    yield Log(logging.INFO, "The look-up finds no job: it wasn't submitted")
+    yield Log(logging.INFO, "The lookup finds no job: it wasn't submitted")
     return dataclasses.replace(record, sent=False)
 
 
-def _started(api: Api, plan: SubmitPlan, record: Submission, handle: JobHandle, scope: Variables) -> Flow[JobHandle]:
-    """Send the further requests that the job needs, beginning with the first that wasn't answered yet."""
+def _send_start_requests(
+    api: Api, plan: SubmitPlan, record: Submission, handle: JobHandle, scope: Variables
+) -> Flow[JobHandle]:
+    """Send the further requests that start the job, beginning with the first that has no response yet."""
     for step in plan.start[max(0, record.answered - 1) :]:
         if handle.outcome.is_final:
             break
@@ -290,20 +292,20 @@ def _started(api: Api, plan: SubmitPlan, record: Submission, handle: JobHandle, 
         record = dataclasses.replace(record, sent=False)
         try:
             sending = perform(api, step, scope, plan.schedule, base=base, redirect_accepts=True)
-            response, outcome = yield from _kept_as_sent(record, sending)
-        except (*_REFUSED, UnavailableError) as error:
-            yield from _forget(record, error, repeatable=step.is_repeatable)
+            response, outcome = yield from _save_before_sending(record, sending)
+        except (*_REJECTED, UnavailableError) as error:
+            yield from _save_if_not_submitted(record, error, repeatable=step.is_repeatable)
             raise
         handle = dataclasses.replace(handle, outcome=outcome or Outcome.RUNNING)
         yield Log(logging.INFO, f"Started job {api.redact(str(handle.identifier))}")
         request = Request(step.request.method, response.url)
-        record = yield from _with_handle(record, handle, step.captures, request, response, scope)
+        record = yield from _save_handle(record, handle, step.captures, request, response, scope)
         handle = record.handle or handle
     return handle
 
 
-def _identified(api: Api, plan: SubmitPlan, response: Response, scope: Variables, handle: JobHandle) -> JobHandle:
-    """Put the identifier into the handle; a job that is over may do without one."""
+def _add_identifier(api: Api, plan: SubmitPlan, response: Response, scope: Variables, handle: JobHandle) -> JobHandle:
+    """Return the handle with the identifier; a job that is over needs none."""
     try:
         found = plan.identifier.find(response, scope)
         if found is None:

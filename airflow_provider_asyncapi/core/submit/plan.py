@@ -1,4 +1,4 @@
-"""How a job is submitted."""
+"""The plan of a submission, parsed from the parameters of the submitting operator."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step, 
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
 from airflow_provider_asyncapi.core.templates import CONNECTION
 
-#: A worker waits while submitting, so its patience is short: 1, 2, 4, 8 s.
-_PATIENCE = PollSchedule(interval=1.0, max_errors=5)
-#: What a trigger operator takes.
+#: A worker is blocked while it submits, so the retries end soon: after 1, 2, 4 and 8 s.
+_RETRY_SCHEDULE = PollSchedule(interval=1.0, max_errors=5)
+#: Parameters of the operator that submits.
 SUBMIT_PARAMETERS = (
     *REQUEST_PARAMETERS,
     *STEP_PARAMETERS,
@@ -31,12 +31,12 @@ SUBMIT_PARAMETERS = (
     "max_consecutive_errors",
     "retry_delays",
 )
-#: What a look-up takes beside a request.
+#: Parameters of a lookup in addition to those of a request.
 _LOOKUP_PARAMETERS = ("identifier", "capture")
 
 
 class OnChange(enum.StrEnum):
-    """What to do if the request of a later try isn't that of the earlier one, which may have submitted a job."""
+    """Action if the request has changed since an earlier try, which may have submitted a job."""
 
     FAIL = "fail"
     RESUME = "resume"
@@ -45,9 +45,9 @@ class OnChange(enum.StrEnum):
     @classmethod
     def parse(cls, given: Any) -> OnChange:
         """
-        Read the parameter ``on_changed_request``; fail if it isn't given.
+        Parse the parameter ``on_changed_request``; return :attr:`FAIL` if it isn't given.
 
-        :raises ConfigurationError: on anything else.
+        :raises ConfigurationError: if it is invalid.
         """
         if given is None:
             return cls.FAIL
@@ -61,11 +61,11 @@ class OnChange(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """
-    How to find out whether a job was submitted whose answer was lost.
+    The request that finds out whether a job was submitted if the response to the submit was lost.
 
-    :param request: asks for the job with the idempotency key, or whatever else tells it from all others.
-    :param identifier: where the answer says which job it is; nothing there, or a 404, means that there is none.
-    :param captures: what to take from the answer.
+    :param request: the request, which finds the job by its idempotency key or another unique value.
+    :param identifier: the selector of the identifier in its response; no value there, or a 404, means no job.
+    :param captures: the captures from its response.
     """
 
     request: RequestTemplate
@@ -75,10 +75,10 @@ class Lookup:
     @classmethod
     def parse(cls, given: Any, identifier: Any) -> Lookup | None:
         """
-        Read the parameter ``lookup``; None where there is none.
+        Parse the parameter ``lookup``; return None if it isn't given.
 
-        :param identifier: the selector in the answer to the submit, which holds here too where no other is given.
-        :raises ConfigurationError: naming the part that is wrong.
+        :param identifier: the selector in the response to the submit, which is the default of the one here.
+        :raises ConfigurationError: if it is invalid; the message names the key.
         """
         if given is None:
             return None
@@ -95,17 +95,17 @@ class Lookup:
 @dataclass(frozen=True, slots=True)
 class SubmitPlan:
     """
-    How a job is submitted.
+    The plan of a submission.
 
-    :param submit: the request that makes the job.
-    :param identifier: where the answer says which job it is.
-    :param start: the requests that fill, start or enqueue it, for APIs that need them; in order.
-    :param variables: what the author calls by name in this and all later requests.
-    :param schedule: how many transient errors to bear, and how long to wait after each.
-    :param lookup: how to find the job where nobody knows whether it was submitted.
+    :param submit: the request that creates the job.
+    :param identifier: the selector of the identifier in its response.
+    :param start: the further requests that fill, start or enqueue the job, in order.
+    :param variables: variables of the DAG author, for this request and all later ones of the job.
+    :param schedule: the retries after transient errors.
+    :param lookup: the request that finds out whether the job was submitted.
     :param callback: whether the API calls back when the job is over.
-    :param on_changed_request: what to do if the request isn't that of an earlier try.
-    :param cancel: the request that stops the job of that try.
+    :param on_changed_request: the action if the request has changed since an earlier try.
+    :param cancel: the request that cancels the job of that try.
     """
 
     parameters: ClassVar[tuple[str, ...]] = SUBMIT_PARAMETERS
@@ -114,7 +114,7 @@ class SubmitPlan:
     identifier: SelectorChain
     start: tuple[Step, ...] = ()
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
-    schedule: PollSchedule = _PATIENCE
+    schedule: PollSchedule = _RETRY_SCHEDULE
     lookup: Lookup | None = None
     callback: bool = False
     on_changed_request: OnChange = OnChange.FAIL
@@ -122,17 +122,16 @@ class SubmitPlan:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether sending the submit again does no harm: not where the job has to be looked up by the key instead."""
+        """Whether the submit may be sent again; False if the job has to be looked up by its key instead."""
         return self.lookup is None and self.submit.is_repeatable
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> SubmitPlan:
         """
-        Read the parameters of the trigger operator.
+        Parse the parameters of the operator.
 
-        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
-
-        :raises ConfigurationError: naming the parameter that is wrong.
+        :param complete: whether a missing parameter is an error; False if a profile may still add it.
+        :raises ConfigurationError: if a parameter is invalid; the message names it.
         """
         if complete and given.get("identifier") is None:
             raise ConfigurationError(
@@ -145,8 +144,8 @@ class SubmitPlan:
                 "on_changed_request: 'cancel' and the parameter cancel, a request that stops the job, go together"
             )
         schedule = PollSchedule(
-            interval=_PATIENCE.interval,
-            max_errors=given.get("max_consecutive_errors") or _PATIENCE.max_errors,
+            interval=_RETRY_SCHEDULE.interval,
+            max_errors=given.get("max_consecutive_errors") or _RETRY_SCHEDULE.max_errors,
             retry_delays=parse_retry_delays(given.get("retry_delays")),
         )
         request = {name: value for name, value in given.items() if name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS)}
@@ -154,7 +153,7 @@ class SubmitPlan:
             Step.parse(request, "submit", method="POST", complete=complete),
             SelectorChain.parse_optional(given.get("identifier"), "identifier") or SelectorChain(()),
             tuple(Step.parse(step, "start", method="POST") for step in as_list(given.get("start"))),
-            _checked_variables(given.get("variables") or {}),
+            _parse_variables(given.get("variables") or {}),
             schedule,
             Lookup.parse(given.get("lookup"), given.get("identifier")),
             flag(given, "callback"),
@@ -163,12 +162,12 @@ class SubmitPlan:
         )
 
 
-def _checked_variables(given: Any) -> Mapping[str, JsonValue]:
+def _parse_variables(given: Any) -> Mapping[str, JsonValue]:
     if not isinstance(given, Mapping):
         raise ConfigurationError(f"variables: has to be a mapping of names to values, not {type(given).__name__}")
     for name in given:
         if str(name).startswith(CONNECTION):
             raise ConfigurationError(
-                f"variables: {name!r} can't be set here, for only the connection sets what begins so"
+                f"variables: {name!r} can't be set here: only the connection sets names that begin with {CONNECTION!r}"
             )
     return given

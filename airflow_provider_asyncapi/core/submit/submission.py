@@ -1,4 +1,4 @@
-"""What is known of a submission: kept from try to try, so that a job is submitted once."""
+"""The state of a submission, which is saved from try to try so that a job is submitted exactly once."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
 
-#: Of the layout; see :mod:`~.layouts`.
+#: Version of the stored layout; see :mod:`~.layouts`.
 VERSION = 1
-#: Parts of a request that are told apart at most, and the longest name of one, in characters.
+#: Largest number of parts of a request that have a digest, and the longest name of a part, in characters.
 _MOST_PARTS, _LONGEST_NAME = 100, 60
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """
-    How far a submission has come.
+    The state of a submission.
 
-    :param key: the idempotency key, fixed before the first request.
-    :param generation: a number that rises when a user clears the task; what is known of an earlier one doesn't count.
-        None if the record can't be read.
-    :param fingerprint: tells whether the request is still the same; empty where nobody kept it.
-    :param answered: how many of the requests (the submit, then each ``start``) the API has answered.
-    :param sent: whether the next one may have been sent.
-    :param sent_at: when the first was, in seconds since the epoch.
+    :param key: the idempotency key, set before the first request.
+    :param generation: a number that rises when a user clears the task; a submission of an earlier generation doesn't
+        count. None if the record can't be read.
+    :param fingerprint: a hash by which a changed request is recognized; empty if it wasn't saved.
+    :param answered: number of the requests (the submit, then each ``start``) that the API has answered.
+    :param sent: whether the next request may have been sent.
+    :param sent_at: when the first request was sent, in seconds since the epoch.
     :param handle: the job, once it has an identifier.
-    :param callbacks: the digests of the callback URLs that were given away, one for each try that sent something.
-    :param connection: the connection that says how callbacks are signed.
-    :param parts: tells which part of the request has changed, if any has: a short digest by the name of each part.
-    :param clears: how often any task of the DAG run had been cleared; None if nobody has kept it.
-    :param problem: why the answer to the submit holds no job that could be kept; empty if there was no such answer.
+    :param callbacks: the digests of the callback URLs that the API may have got, one for each try that sent a request.
+    :param connection: the connection whose settings verify callbacks.
+    :param parts: a short digest of each part of the request by the name of the part, to name the changed ones.
+    :param clears: number of clears of any task of the DAG run; None if it wasn't saved.
+    :param problem: the reason why the response to the submit contains no job; empty if there was no such response.
     """
 
     key: str
@@ -62,22 +62,22 @@ class Submission:
     @classmethod
     def parse(cls, given: Any) -> Submission | None:
         """
-        Read what was kept.
+        Parse a saved record.
 
-        A record that can't be read counts as one of a job that may have been submitted.
+        A record that can't be read counts as the record of a job that may have been submitted.
 
-        :raises NewerLayoutError: if a newer version of this provider has kept it, and this one can't read it.
+        :raises NewerLayoutError: if a newer version of this provider has saved it in a layout that this one can't read.
         """
         if not given:
             return None
         fields: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
         key, generation = str(fields.get("key", "")), fields.get("generation")
-        doubtful = cls(key, generation if isinstance(generation, int) else None, sent=True)
+        uncertain = cls(key, generation if isinstance(generation, int) else None, sent=True)
         names = [each.name for each in dataclasses.fields(cls)]
         try:
             fields = read_fields(fields, "the record of the submission", version=VERSION, known=names)
             return dataclasses.replace(
-                doubtful,
+                uncertain,
                 fingerprint=str(fields["fingerprint"]),
                 answered=int(fields["answered"]),
                 sent=bool(fields["sent"]),
@@ -90,10 +90,10 @@ class Submission:
                 clears=None if fields.get("clears") is None else int(fields["clears"]),
             )
         except (KeyError, TypeError, ValueError, HandleError):
-            return doubtful
+            return uncertain
 
     def dump(self) -> dict[str, JsonValue]:
-        """Give the record as plain data, without a secret."""
+        """Return the record as plain data, without secrets."""
         return {
             "version": VERSION,
             "key": self.key,
@@ -111,18 +111,18 @@ class Submission:
         }
 
     def differences(self, other: Submission) -> list[str]:
-        """Return the names of the parts in which two requests differ, as far as both records tell."""
+        """Return the names of the parts in which two requests differ; an empty list if a record has no digests."""
         if not self.parts or not other.parts:
             return []
         return sorted(name for name in {**self.parts, **other.parts} if self.parts.get(name) != other.parts.get(name))
 
-    def of_another_request(self) -> Submission:
-        """Give the record of a new job under a key of its own: an API takes one key for one request only."""
+    def for_new_request(self) -> Submission:
+        """Return the record of a new job with a new key, since an API accepts a key for one request only."""
         return dataclasses.replace(self, key=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/{self.fingerprint}")))
 
 
 def fingerprint(api: Api, request: Request) -> str:
-    """Give a text that is the same for the same request; secrets don't count, so nobody can guess one by it."""
+    """Return a hash that is equal for equal requests; secrets don't count, so none can be guessed from it."""
     headers = sorted(
         (name.lower(), value) for name, value in request.with_default_headers().headers if not is_sensitive_name(name)
     )
@@ -130,11 +130,11 @@ def fingerprint(api: Api, request: Request) -> str:
     return hashlib.sha256("\0".join(map(api.redact, shown)).encode()).hexdigest()[:32]
 
 
-def part_digests(api: Api, request: Request) -> dict[str, str]:
+def digest_parts(api: Api, request: Request) -> dict[str, str]:
     """
-    Return a short digest of each part of a request: of its address, parameters, header fields, and keys of its body.
+    Return a short digest of each part of a request: its address, parameters, header fields, and keys of its body.
 
-    A digest tells that a part has changed. It has 16 bits, too few to guess a value by.
+    A digest shows that a part has changed. It has 16 bits, too few to guess a value from it.
     """
     address, _, query = request.url.partition("?")
     headers = [(name, value) for name, value in request.headers if not is_sensitive_name(name)]

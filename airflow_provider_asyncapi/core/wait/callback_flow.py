@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 
-from airflow_provider_asyncapi.core.callbacks.calls import CALL, Callback
+from airflow_provider_asyncapi.core.callbacks.calls import CALLBACK_REQUEST, Callback
 from airflow_provider_asyncapi.core.callbacks.identity import find_other_job
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import FetchCallbacks, Flow, Log, Polled, Sleep
@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.core.json_values import shorten
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.steps import Steps
-from airflow_provider_asyncapi.core.time_limit import within
+from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.details_flow import PollResult, confirm_success
 from airflow_provider_asyncapi.core.wait.flow import (
     cancel_job,
@@ -93,10 +93,10 @@ def _process_callback(api: Api, plan: WaitPlan, state: Wait, call: Response) -> 
     except ContentError as error:
         yield Log(logging.WARNING, f"A callback of job {handle.identifier} can't be read, and is ignored: {error}")
         return state
-    result = PollResult(plan, update_handle(handle, plan, verdict, call, scope), CALL, call, verdict)
+    result = PollResult(plan, update_handle(handle, plan, verdict, call, scope), CALLBACK_REQUEST, call, verdict)
     if plan.status_details is not None and verdict.outcome is Outcome.SUCCESS:
         confirming = confirm_success(api, plan.status_details, result, handle)
-        result = yield from within(confirming, latest_response_time(api, state))
+        result = yield from limit_time(confirming, latest_response_time(api, state))
     handle, request, response, found = result.handle, result.request, result.response, result.verdict
     if isinstance(found, AsyncApiError) or response is None:
         if isinstance(found, AsyncApiError) and not plan.polls:

@@ -42,7 +42,7 @@ from airflow_provider_asyncapi.core.requests.perform import captured, missing
 from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, retry_after
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.templates import Variables
-from airflow_provider_asyncapi.core.time_limit import within
+from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.batch_plan import Absent, Batch, BatchResponse
 from airflow_provider_asyncapi.core.wait.deferral import disallow_deferral
 from airflow_provider_asyncapi.core.wait.details_flow import (
@@ -236,7 +236,7 @@ def _poll_with_details(api: Api, plan: WaitPlan, poll: _StatusPoll, state: Wait,
     if plan.status_details is None or verdict.outcome is not Outcome.SUCCESS:
         return result
     confirming = confirm_success(api, plan.status_details, result, handle)
-    return (yield from within(confirming, latest_response_time(api, state)))
+    return (yield from limit_time(confirming, latest_response_time(api, state)))
 
 
 def _poll_once(
@@ -250,7 +250,7 @@ def _poll_once(
     while True:
         try:
             requesting = _request_status(api, plan, poll, state)
-            request, response, absent = yield from within(requesting, latest_response_time(api, state))
+            request, response, absent = yield from limit_time(requesting, latest_response_time(api, state))
             return request, response, absent or _classify_response(api, plan, poll, state, request, response)
         except ThrottledError as throttled:
             if state.deadline is not None and api.clock() >= state.deadline:
@@ -364,7 +364,7 @@ def finish_wait(
     if verdict.outcome is Outcome.FAILURE:
         # Before the next request: only until then is a large response read on a thread.
         message = said_in(api, response, plan.error_message, api.variables(handle.scope()))
-        explained = yield from within(explain_failure(api, plan, handle), api.clock() + MAX_EXPLANATION_SECONDS)
+        explained = yield from limit_time(explain_failure(api, plan, handle), api.clock() + MAX_EXPLANATION_SECONDS)
         message, text = explained or (message, f"{message} ({request} answered {response.status})")
         what = describe_job(api, handle) if verdict.known else _describe_unlisted_status(api, plan, handle, verdict)
         raise about(JobFailedError(f"{what}: {text}"), request, response, message)
@@ -446,8 +446,8 @@ def cancel_job(
     :param may_poll: whether the job may be polled; False if its response takes too long to read.
     """
     assert plan.cancel is not None, "only called if the plan has a cancel request"  # noqa: S101 - for the type checker
-    look = partial(poll_without_waiting, api, plan) if plan.polls and may_poll else None
-    return (yield from disallow_deferral(cancel(api, plan.cancel, handle, reason, look)))
+    poll = partial(poll_without_waiting, api, plan) if plan.polls and may_poll else None
+    return (yield from disallow_deferral(cancel(api, plan.cancel, handle, reason, poll)))
 
 
 def poll_without_waiting(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[JobHandle]:

@@ -58,6 +58,6 @@ def test_no_identifier_sends_escape_sequences_to_the_log(nasty: str) -> None:
     script = Script(make_api(), answer({"id": f"a{nasty}b"}))
     handle = script.run(submit(script.api, plan, Submission("key", 0)))
     assert not NASTY.search(script.said)
-    assert not NASTY.search(handle.shown_identifier)
+    assert not NASTY.search(handle.printable_identifier)
     running = answer({"state": "running"})
     assert "Job a\N{REPLACEMENT CHARACTER}" in said_in_wait(handle, running, answer({"state": "failed"}))

@@ -5,7 +5,7 @@ import pytest
 from airflow_provider_asyncapi.core.effects import Authorize, Flow, PollBatch, Send, Sleep
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.messages import Request
-from airflow_provider_asyncapi.core.time_limit import within
+from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch
 
 REQUEST = Request("GET", "https://api.example.com/x")
@@ -19,7 +19,7 @@ def test_each_request_of_a_flow_is_bounded(effect):
     def flow() -> Flow[str]:
         return (yield effect)
 
-    running = within(flow(), 100.0)
+    running = limit_time(flow(), 100.0)
     assert next(running).until == 100.0
     with pytest.raises(StopIteration) as end:
         running.send("answer")
@@ -31,7 +31,7 @@ def test_the_nearer_of_two_bounds_holds(outer, until):
     def flow() -> Flow[None]:
         yield Send(REQUEST)
 
-    assert next(within(within(flow(), 100.0), outer)).until == until
+    assert next(limit_time(limit_time(flow(), 100.0), outer)).until == until
 
 
 def test_what_is_no_request_stays_as_it_is_and_errors_reach_the_flow():
@@ -43,7 +43,7 @@ def test_what_is_no_request_stays_as_it_is_and_errors_reach_the_flow():
             return str(error)
         return ""
 
-    running = within(flow(), 100.0)
+    running = limit_time(flow(), 100.0)
     assert next(running) == Sleep(1.0)
     next(running)
     with pytest.raises(StopIteration) as end:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dump_all
+from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dump_callbacks
 from airflow_provider_asyncapi.core.errors import JobFailedError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
@@ -67,7 +67,7 @@ def write_all() -> dict[str, Any]:
         "submission": Submission(
             "k-1", answered=1, sent_at=MOMENT, handle=job, callbacks=("d",), connection="asyncapi_default"
         ).dump(),
-        "calls": dump_all([ReceivedCallback("1", MOMENT + 5, "application/json", b'{"status": "done"}')]),
+        "calls": dump_callbacks([ReceivedCallback("1", MOMENT + 5, "application/json", b'{"status": "done"}')]),
         "store": {
             "asyncapi_began": {"version": VERSION, "identifier": "j-1", "generation": 0, "at": MOMENT + 1},
             "asyncapi_poke": {"version": VERSION, "errors": 1, "handle": job.dump(), "heard": 0},

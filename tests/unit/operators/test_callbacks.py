@@ -11,7 +11,13 @@ import pytest
 from airflow.providers.common.compat.sdk import redact
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.callbacks.calls import PATH, ReceivedCallback, Reference, by_identifier, dump_all
+from airflow_provider_asyncapi.core.callbacks.calls import (
+    PATH,
+    ReceivedCallback,
+    Reference,
+    dump_callbacks,
+    key_for_identifier,
+)
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
@@ -98,7 +104,7 @@ def test_callbacks_find_the_task_and_no_record_holds_the_url(api: ApiServer, sto
     record = Submission.parse(store[SUBMISSION_KEY] if store is not None else ti.xcoms[SUBMISSION_KEY])
     assert record is not None
     assert (record.callbacks, record.connection) == ((reference.digest,), "asyncapi_default")
-    assert ti.xcoms[JOB_OF_KEY + by_identifier("asyncapi_default", "7")] == 7
+    assert ti.xcoms[JOB_OF_KEY + key_for_identifier("asyncapi_default", "7")] == 7
     assert reference.text not in json.dumps([ti.xcoms, store])
     # Airflow may clear the store once the task has succeeded.
     assert ti.xcoms[SUBMISSION_KEY] == record.dump()
@@ -152,7 +158,7 @@ def test_a_retry_hands_on_the_calls_of_the_job_that_was_submitted_before(api: Ap
     api.says(POST, reply({"id": 7}))
     store = Store()
     submit(TI(), store, **HEADER)
-    kept = dump_all([ReceivedCallback("a", 0.0)])
+    kept = dump_callbacks([ReceivedCallback("a", 0.0)])
     store.set(callbacks_key(store[SUBMISSION_KEY]["key"]), kept)
     ti = TI()
     submit(ti, store, **HEADER)
@@ -162,12 +168,14 @@ def test_a_retry_hands_on_the_calls_of_the_job_that_was_submitted_before(api: Ap
 
 def test_a_call_that_comes_while_they_are_handed_on_is_handed_on_too(api: ApiServer) -> None:
     class Busy(Store):
-        answers = iter([*[dump_all([ReceivedCallback(str(each), 0.0) for each in range(count)]) for count in (1, 2)]])
+        answers = iter(
+            [*[dump_callbacks([ReceivedCallback(str(each), 0.0) for each in range(count)]) for count in (1, 2)]]
+        )
 
         def get(self, key: str, default: Any = None) -> Any:
             return next(self.answers, self.last) if key.startswith(CALLS_KEY) else super().get(key, default)
 
-        last = dump_all([ReceivedCallback(str(each), 0.0) for each in range(2)])
+        last = dump_callbacks([ReceivedCallback(str(each), 0.0) for each in range(2)])
 
     api.says(POST, reply({"id": 7}))
     ti = TI()
@@ -187,7 +195,7 @@ def ended(call: int | None) -> dict[str, Any]:
 
 def fetched(*calls: ReceivedCallback, call: int | None = 0, **given: Any) -> Any:
     ti = TI()
-    ti.pulled[CALLS_KEY] = dump_all(list(calls))
+    ti.pulled[CALLS_KEY] = dump_callbacks(list(calls))
     given = {"job": ended(call), "callback": True, "result_path": "response.events", **given}
     return AsyncApiFetchOperator(task_id="fetch", **given).execute(context_of(ti))
 

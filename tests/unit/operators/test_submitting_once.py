@@ -55,7 +55,7 @@ def test_a_clear_submits_a_new_job(api: ApiServer, said: list[str]) -> None:
     store = Store()
     attempt(1, store)
     assert attempt(2, store, clears=1).xcoms["job"]["identifier"] == "j-2"
-    assert "Submitting a new job, for the task was cleared; the one before is j-1" in said
+    assert "Submitting a new job, since the task was cleared; the previous one is j-1" in said
 
 
 def test_a_clear_of_a_running_task_is_told_from_a_retry_once_it_has_more_tries_than_retries(
@@ -66,7 +66,7 @@ def test_a_clear_of_a_running_task_is_told_from_a_retry_once_it_has_more_tries_t
     attempt(1, store, retries=0)
     # Airflow raises max_tries by a Clear of a task that isn't running, and only then.
     assert attempt(2, store, retries=0).xcoms["job"]["identifier"] == "j-2"
-    assert "Submitting a new job, for the task was cleared; the one before is j-1" in said
+    assert "Submitting a new job, since the task was cleared; the previous one is j-1" in said
     assert attempt(3, store, retries=0).xcoms["job"]["identifier"] == "j-3"
     attempt(2, None, retries=0)
     assert "two jobs" not in str(said)

@@ -13,7 +13,7 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from sqlalchemy import select
 
-from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, Reference, by_identifier, by_task
+from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, Reference, key_for_identifier, key_for_task
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
 from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
@@ -51,14 +51,14 @@ class World:
                     "task_id": "submit",
                     "map_index": 2,
                     "state": "success",
-                    "xcoms": {JOB_OF_KEY + by_identifier("vendor", 7): 7},
+                    "xcoms": {JOB_OF_KEY + key_for_identifier("vendor", 7): 7},
                 },
                 {
                     "id": str(WAIT),
                     "task_id": "wait",
                     "map_index": 2,
                     "state": "deferred",
-                    "xcoms": {AWAITED_KEY + by_task(TASK): awaited},
+                    "xcoms": {AWAITED_KEY + key_for_task(TASK): awaited},
                 },
             ],
         )
@@ -77,7 +77,7 @@ class World:
     def calls(self) -> list[ReceivedCallback]:
         with self.database.session() as session:
             sql = select(XComModel.value).where(XComModel.key == CALLS_KEY, XComModel.task_id == "submit")
-            return ReceivedCallback.parse_all(session.scalar(sql))
+            return ReceivedCallback.parse_callbacks(session.scalar(sql))
 
     def waiting(self, **changes: Any) -> TaskInstance:
         """Give the task that waits, changed if that is asked for."""
@@ -293,7 +293,7 @@ def test_what_the_store_has_counts_before_an_older_xcom(world: World) -> None:
     with world.database.session() as session:
         old = Submission("key-0", callbacks=("another",), connection="vendor")
         receipts._push(session, TASK, SUBMISSION_KEY, old.dump())
-        receipts._push(session, TASK, CALLS_KEY, receipts.dump_all([ReceivedCallback("old", 0.0)]))
+        receipts._push(session, TASK, CALLS_KEY, receipts.dump_callbacks([ReceivedCallback("old", 0.0)]))
         session.commit()
     store_callback(call())
     assert [each.response().json for each in world.calls()] == [{"state": "done"}]
@@ -311,7 +311,7 @@ def test_a_task_cannot_have_another_one_resumed(world: World) -> None:
 
 def test_a_job_of_another_connection_is_not_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receipts, "_verify_sender", lambda *_: receipts.CallbackSettings(Signature("X-Signature")))
-    monkeypatch.setattr(receipts, "identifier_of", lambda *_: 7)
+    monkeypatch.setattr(receipts, "extract_identifier", lambda *_: 7)
     with pytest.raises(ForgedCallbackError, match="no task has submitted"):
         receipts.store_callback_by_identifier("tenant-2", call())
     world.keep(dataclasses.replace(world.submission, connection="tenant-2"))

@@ -14,7 +14,7 @@ from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.exchange import send
-from airflow_provider_asyncapi.core.time_limit import within
+from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait import flow as waiting
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch
 from airflow_provider_asyncapi.core.wait.flow import wait
@@ -204,7 +204,7 @@ def test_a_login_is_given_up_when_nobody_needs_it_any_more(driver, serve):
     server.routes |= {"/login": trickle, "/x": reply(b"")}
     login = {"auth": "login", "login_request": {"endpoint": "/login", "method": "POST"}, "login_selector": "token"}
     api = make_api(server.url, time.time, **login)
-    flow = within(send(api, Request("GET", f"{server.url}/x")), time.time() + 0.3)
+    flow = limit_time(send(api, Request("GET", f"{server.url}/x")), time.time() + 0.3)
     outcome = run(driver, api, flow, steady=time.monotonic)
     assert outcome.error[0] == "TransportError"
     assert trickle.sent < 2500

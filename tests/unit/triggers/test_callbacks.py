@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_asyncapi.airflow_private.supervisor import AirflowAwayError
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
-from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dump_all
+from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dump_callbacks
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.plan import Wait
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY
@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
 from tests.unit.triggers.test_trigger import POLL, SPEC, SUBMITTER, event_of, trigger, until
 
-CALLED = dump_all([ReceivedCallback("a", 0.0, "application/json", b'{"status": "done"}')])
+CALLED = dump_callbacks([ReceivedCallback("a", 0.0, "application/json", b'{"status": "done"}')])
 CAN_ASK = pytest.mark.skipif(not HAS_TRIGGER_XCOMS, reason="before Airflow 3.2 a trigger can't ask")
 
 

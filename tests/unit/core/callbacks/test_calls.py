@@ -15,11 +15,11 @@ from airflow_provider_asyncapi.core.callbacks.calls import (
     CallbackSettings,
     ReceivedCallback,
     Reference,
-    by_identifier,
-    by_task,
     callback_secrets,
-    dump_all,
-    identifier_of,
+    dump_callbacks,
+    extract_identifier,
+    key_for_identifier,
+    key_for_task,
 )
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, ForgedCallbackError
@@ -73,12 +73,12 @@ def test_a_connection_may_say_everything():
         ({"header": "X"}, SECRET, "connection: callback: unknown key 'header'; it has signature, identifier"),
         ({"signature": "standard"}, SECRET, "callback.signature: has to be an object, not str"),
         ({"signature": {}}, SECRET, "callback.signature.header: is missing"),
-        (SIGNED, None, "callback: signature, and callback_secret, .* need each other"),
-        (None, SECRET, "callback: signature, and callback_secret, .* need each other"),
-        (SIGNED, "[", "callback_secret begins like a JSON list, and isn't one"),
+        (SIGNED, None, "callback: signature and callback_secret, .* have to be set together"),
+        (None, SECRET, "callback: signature and callback_secret, .* have to be set together"),
+        (SIGNED, "[", "callback_secret begins with '\\[', but isn't a JSON list"),
         (SIGNED, 7, "callback_secret has to be text, or a JSON list of texts"),
         (SIGNED, [SECRET, ""], "callback_secret has to be text, or a JSON list"),
-        (SIGNED, [], "need each other"),
+        (SIGNED, [], "have to be set together"),
         ({"signature": {"scheme": "standard"}}, SECRET, "callback_secret: a key of Standard Webhooks is Base64"),
         ({"identifier": True}, None, "callback.identifier"),
         ({**SIGNED, "identifier": "a..["}, SECRET, "callback.identifier"),
@@ -106,7 +106,7 @@ def test_keys_are_one_text_or_several():
 def test_a_call_is_verified_with_each_key_where_calls_are_signed():
     signed = Headers({"X-Signature": hmac.digest(SECRET.encode(), b"{}", "sha256").hex()}.items())
     settings(SIGNED, ["next", SECRET]).verify(signed, b"{}", 0.0)
-    with pytest.raises(ForgedCallbackError, match="X-Signature doesn't fit"):
+    with pytest.raises(ForgedCallbackError, match="X-Signature doesn't match"):
         settings(SIGNED, "next").verify(signed, b"{}", 0.0)
     with pytest.raises(ForgedCallbackError, match="X-Signature is missing"):
         settings(SIGNED, SECRET).verify(Headers(), b"{}", 0.0)
@@ -149,7 +149,7 @@ GOOD = Reference(TASK, TOKEN).text
     ],
 )
 def test_what_cannot_be_one_of_our_urls_is_refused_without_saying_why(text):
-    with pytest.raises(ForgedCallbackError, match=r"^the URL isn't one that was given away$"):
+    with pytest.raises(ForgedCallbackError, match=r"^the URL isn't a callback URL of this provider$"):
         Reference.parse(text)
 
 
@@ -174,8 +174,8 @@ def test_calls_can_be_written_down_and_read_again():
     calls = [ReceivedCallback("a", 5.0, "text/plain", body) for body in BODIES] + [
         ReceivedCallback("b", 6.0, path="s3://bucket/b")
     ]
-    assert ReceivedCallback.parse_all(json.loads(json.dumps(dump_all(calls)))) == calls
-    assert ReceivedCallback.parse_all(None) == []
+    assert ReceivedCallback.parse_callbacks(json.loads(json.dumps(dump_callbacks(calls)))) == calls
+    assert ReceivedCallback.parse_callbacks(None) == []
 
 
 RUBBISH = st.recursive(
@@ -195,7 +195,7 @@ RUBBISH = st.recursive(
 @given(RUBBISH)
 def test_any_rubbish_is_a_list_of_calls_or_a_configuration_error(kept):
     try:
-        calls = ReceivedCallback.parse_all(kept)
+        calls = ReceivedCallback.parse_callbacks(kept)
     except ConfigurationError:
         return
     assert all(isinstance(call.body, bytes) for call in calls)
@@ -212,13 +212,13 @@ def test_any_rubbish_is_a_list_of_calls_or_a_configuration_error(kept):
 )
 def test_json_and_forms_are_read_by_the_same_selector(content_type, body):
     given_ = settings({**SIGNED, "identifier": "id"}, SECRET)
-    assert identifier_of(given_, ReceivedCallback("a", 0.0, content_type, body).response()) == "7"
+    assert extract_identifier(given_, ReceivedCallback("a", 0.0, content_type, body).response()) == "7"
 
 
 def test_xml_is_read_by_xpath():
     given_ = settings({**SIGNED, "identifier": "xpath://job/@id"}, SECRET)
     call = ReceivedCallback("a", 0.0, "text/xml", path="file:///x")
-    assert identifier_of(given_, call.response(b'<job id="7"/>')) == "7"
+    assert extract_identifier(given_, call.response(b'<job id="7"/>')) == "7"
 
 
 def test_a_form_that_cannot_be_read_is_an_error():
@@ -243,8 +243,8 @@ def test_a_form_that_cannot_be_read_is_an_error():
 )
 def test_a_call_that_does_not_name_its_job_is_refused_without_its_body(body):
     given_ = settings({**SIGNED, "identifier": "id"}, SECRET)
-    with pytest.raises(ForgedCallbackError, match=r"^it doesn't name its job at 'id'$"):
-        identifier_of(given_, ReceivedCallback("a", 0.0, "", body).response())
+    with pytest.raises(ForgedCallbackError, match=r"^it has no identifier of a job at 'id'$"):
+        extract_identifier(given_, ReceivedCallback("a", 0.0, "", body).response())
 
 
 @pytest.mark.parametrize(("size", "most"), [(10, 32_768), (4 * 1024 * 1024, 131_072)])
@@ -254,19 +254,19 @@ def test_selectors_are_bound_in_a_call_as_in_an_answer_of_its_size(size, most):
 
 def test_a_call_without_a_url_of_its_own_is_refused_where_none_is_expected():
     with pytest.raises(
-        ForgedCallbackError, match=r"doesn't say where a callback names its job \(callback.identifier\)"
+        ForgedCallbackError, match=r"no selector for the identifier in callbacks \(callback.identifier\)"
     ):
-        identifier_of(settings(SIGNED, SECRET), ReceivedCallback("a", 0.0).response())
+        extract_identifier(settings(SIGNED, SECRET), ReceivedCallback("a", 0.0).response())
 
 
 def test_a_job_is_found_by_connection_and_identifier_as_text():
-    assert by_identifier("vendor", 7) == by_identifier("vendor", "7")
-    names = {by_identifier("vendor", 7), by_identifier("vendor", 77), by_identifier("other", 7)}
+    assert key_for_identifier("vendor", 7) == key_for_identifier("vendor", "7")
+    names = {key_for_identifier("vendor", 7), key_for_identifier("vendor", 77), key_for_identifier("other", 7)}
     assert len(names) == 3
     assert {len(name) for name in names} == {32}
 
 
 def test_a_task_is_found_whatever_the_order_of_what_tells_it():
     task = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
-    assert by_task(task) == by_task(dict(reversed(task.items())))
-    assert by_task(task) != by_task({**task, "map_index": 0})
+    assert key_for_task(task) == key_for_task(dict(reversed(task.items())))
+    assert key_for_task(task) != key_for_task({**task, "map_index": 0})

@@ -24,7 +24,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.fetch.flow import Fetching, NoDataError, clean_up_job
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
-from airflow_provider_asyncapi.core.jobs.cleanup import Cleanup, CleanupOn, end_of
+from airflow_provider_asyncapi.core.jobs.cleanup import Cleanup, CleanupOn, classify_end
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api
 from tests.unit.fake_files import MemoryDraft
@@ -442,7 +442,7 @@ def test_a_cleanup_is_sent_after_the_ends_that_it_is_wanted_after(cleanup_on, en
     ],
 )
 def test_a_fetch_that_may_still_be_made_is_no_failure(error, is_final, end):
-    assert end_of(error, is_final=is_final) is end
+    assert classify_end(error, is_final=is_final) is end
 
 
 def test_without_a_cleanup_nothing_is_sent():

@@ -51,14 +51,14 @@ STILL = (logging.WARNING, "but the job still has status 'running', 4 s later")
         # Nothing that this provider has been told about, but a status of its own.
         ([JobHandle("7", status="stopped")] * 3, logging.INFO, "and the job has status 'stopped' now"),
         ([RUNNING, JobHandle("7", Outcome.FAILURE, "stopped")], logging.INFO, "and the job has status 'stopped' now"),
-        ([JobHandle("7", Outcome.SUCCESS, "done")], logging.INFO, "but the job was over before: it has status 'done'"),
-        ([JobNotFoundError("404")], logging.INFO, "and knows the job no more"),
+        ([JobHandle("7", Outcome.SUCCESS, "done")], logging.INFO, "but the job was already over: it has status 'done'"),
+        ([JobNotFoundError("404")], logging.INFO, "and no longer knows the job"),
         ([RUNNING] * 3, *STILL),
         ([UnavailableError("503")] * 2 + [RUNNING], *STILL),
         (
             [RUNNING, RUNNING, UnavailableError("answered 503")],
             logging.WARNING,
-            "but what became of the job can't be told, so it may go on: answered 503",
+            "but the job's status is unknown, so it may still be running: answered 503",
         ),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_cancel_that_was_refused_is_followed_by_no_look():
     script = Script(make_api(), answer({"detail": "too late"}, 409))
     cancellation = script.run(cancel(script.api, step(), RUNNING, "why", looking()))
     assert not cancellation.is_accepted
-    assert "the cancel failed, so it may go on: DELETE" in cancellation.summary
+    assert "the cancel failed, so it may still be running: DELETE" in cancellation.summary
     assert "too late" in cancellation.summary
 
 
@@ -113,7 +113,7 @@ def test_no_error_leaves(replies):
     assert not script.run(cancel(script.api, step(), HANDLE, "why")).is_accepted
     level, message = script.logs[-1]
     assert level == logging.WARNING
-    assert "Job 7 could not be cancelled (why) and may go on" in message
+    assert "Job 7 could not be cancelled (why) and may still be running" in message
 
 
 def test_a_cancel_that_is_answered_with_a_303_is_an_agreement_though_the_page_is_gone():

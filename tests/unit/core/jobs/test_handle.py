@@ -105,7 +105,7 @@ def test_a_job_that_was_over_at_once_may_have_no_identifier():
         ([1], "not a list; it takes a job handle .* and got list"),
         (True, "not a boolean"),
         (1.5, "not float"),
-        ("a\nb", r"can't hold line breaks, control characters or half a character: 'a\\nb'"),
+        ("a\nb", r"can't contain line breaks, control characters or half a character: 'a\\nb'"),
         ("a" * (MAX_IDENTIFIER + 1), "an identifier can't have 8193 characters, the limit is 8192: a"),
     ],
 )
@@ -166,7 +166,7 @@ def test_all_variables_of_a_job_have_a_limit_together():
 def test_the_variables_of_a_job_hold_no_more_values_than_a_triggerer_can_look_at_at_once():
     half = [0] * (MAX_VALUES // 2 - 10)
     handle = HANDLE.with_variables({"pages": half, "files": half})
-    with pytest.raises(ResultTooLargeError, match=r"capture: the variables of the job hold more than 20000 values"):
+    with pytest.raises(ResultTooLargeError, match=r"capture: the variables of the job contain more than 20000 values"):
         handle.with_variables({"more": [0] * 20})
 
 

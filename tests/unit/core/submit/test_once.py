@@ -107,7 +107,7 @@ def test_the_job_of_an_earlier_try_is_gone_on_with():
     first = tries.run(CREATED)
     assert tries.run() == first
     assert tries.paths == ["POST /jobs"]
-    assert tries.said == "Going on with job j-1, which an earlier try has submitted"
+    assert tries.said == "Resuming job j-1, which an earlier try has submitted"
 
 
 def test_a_cleared_task_submits_a_new_job_and_names_the_one_before():
@@ -115,7 +115,7 @@ def test_a_cleared_task_submits_a_new_job_and_names_the_one_before():
     tries.run(CREATED)
     tries.generation = 7
     assert tries.run(answer({"id": "j-2"})).identifier == "j-2"
-    assert "Submitting a new job, for the task was cleared; the one before is j-1" in tries.said
+    assert "Submitting a new job, since the task was cleared; the previous one is j-1" in tries.said
 
 
 @pytest.mark.parametrize(("before", "after", "is_said"), [(1, 2, True), (1, 1, False), (None, 2, False)])
@@ -146,7 +146,7 @@ def test_a_request_that_differs_from_that_of_the_known_job_fails_and_submits_not
     with pytest.raises(ChangedRequestError, match=differ):
         tries.run(**CHANGED)
     with pytest.raises(
-        ChangedRequestError, match=r"a second job would run beside it\. A value that is another one with"
+        ChangedRequestError, match=r"a second job would run beside it\. Replace a value that differs in each try"
     ):
         tries.run(**CHANGED)
     assert tries.paths == ["POST /jobs?day=1"]
@@ -181,7 +181,7 @@ def test_what_an_earlier_version_kept_tells_that_a_request_has_changed_and_not_w
     del stored["parts"]
     tries.stored = json.dumps(stored)
     with pytest.raises(
-        ChangedRequestError, match="isn't that of the earlier try, which has submitted job j-1"
+        ChangedRequestError, match="differs from that of the earlier try, which has submitted job j-1"
     ) as raised:
         tries.run(**CHANGED)
     assert raised.value.job == "j-1"
@@ -219,8 +219,11 @@ def test_a_request_that_differs_may_go_on_with_the_known_job():
     tries = Tries({**FIELDS, "on_changed_request": "resume"})
     first = tries.run(CREATED)
     assert tries.run(json={"gstin": "y"}) == first
-    assert "Going on all the same: the request isn't that of the earlier try (they differ in json.gstin)" in tries.said
-    assert "Going on with job j-1" in tries.said
+    assert (
+        "Resuming the earlier submission: the request differs from that of the earlier try (they differ in json.gstin)"
+        in tries.said
+    )
+    assert "Resuming job j-1" in tries.said
 
 
 def test_a_request_that_differs_may_go_on_with_the_job_that_a_look_up_finds():
@@ -236,7 +239,7 @@ def test_a_request_that_differs_may_cancel_the_known_job_and_submit_another():
     assert tries.run(answer(None, 202), answer({"id": "j-2"}), json={"gstin": "y"}).identifier == "j-2"
     assert tries.paths == ["POST /jobs", "POST /jobs/j-1/cancel", "POST /jobs"]
     assert "Job j-1: the API has accepted the cancel (the request has changed since)" in tries.said
-    assert "Submitting a new job: the request isn't that of the earlier try" in tries.said
+    assert "Submitting a new job: the request differs from that of the earlier try" in tries.said
     keys = [script.header("Idempotency-Key") for script in tries.scripts]
     assert keys[0] != keys[1]
     assert tries.run(json={"gstin": "y"}).identifier == "j-2"
@@ -257,7 +260,7 @@ def test_no_second_job_is_submitted_where_the_first_cannot_be_cancelled():
     tries = Tries({**FIELDS, **CANCEL})
     tries.run(CREATED)
     with pytest.raises(
-        ChangedRequestError, match=r"would run beside it: the cancel failed, so it may go on: POST .* 409"
+        ChangedRequestError, match=r"would run beside it: the cancel failed, so it may still be running: POST .* 409"
     ):
         tries.run(answer({}, 409), json={"gstin": "y"})
     assert tries.paths == ["POST /jobs", "POST /jobs/j-1/cancel"]
@@ -303,7 +306,7 @@ def test_a_try_that_was_killed_before_its_answer_sends_the_same_key_again():
         tries.run(killed)
     assert tries.run(CREATED).identifier == "j-1"
     assert {script.header("Idempotency-Key") for script in tries.scripts} == {"key-1"}
-    assert "Submitting again under the same idempotency key" in tries.said
+    assert "Submitting again with the same idempotency key" in tries.said
 
 
 def test_a_try_that_was_killed_before_its_answer_is_not_repeated_blindly():
@@ -383,7 +386,7 @@ def test_a_lost_answer_is_looked_up_and_not_sent_again():
     assert handle.variables == {"jobs[0].id": "j-9"}
     assert tries.paths == ["POST /jobs", "GET /jobs?key=key-1", "GET /jobs?key=key-1"]
     assert "the connection broke; looking the job up" in tries.said
-    assert "The job was submitted: it is j-9" in tries.said
+    assert "The lookup has found job j-9" in tries.said
     assert tries.run().identifier == "j-9"
 
 
@@ -395,7 +398,7 @@ def test_a_job_that_can_be_looked_up_is_never_sent_again_though_the_request_name
 
 def test_a_lost_answer_whose_job_is_not_found_is_left_to_a_later_try():
     tries = Tries(LOOKED_UP)
-    with pytest.raises(UnavailableError, match="the look-up finds no job, and a later try may submit it"):
+    with pytest.raises(UnavailableError, match="the lookup finds no job; a later try may submit it"):
         tries.run(answer({}, 502), NONE, answer(None, 404), answer({"jobs": [{"id": None}]}))
     assert tries.run(NONE, NONE, NONE, CREATED).identifier == "j-1"
     assert [path for path in tries.paths if path.startswith("POST")] == ["POST /jobs"] * 2
@@ -559,7 +562,7 @@ def test_the_url_that_an_earlier_try_gave_away_counts_on():
     second = called_back(stored(first), 2, CREATED, **keyed)
     assert stored(second).callbacks == ("digest-1", "digest-2")
     assert second.header("X-Callback") == "https://airflow.example.com/2"
-    assert "isn't that of the earlier try" not in second.said
+    assert "differs from that of the earlier try" not in second.said
 
 
 def test_a_callback_url_makes_no_other_request_of_it():

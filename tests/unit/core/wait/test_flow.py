@@ -799,7 +799,7 @@ def test_a_job_that_runs_on_though_the_api_has_accepted_the_cancel_is_said_to_ru
 
 def test_a_poll_after_the_cancel_that_fails_is_said():
     script = Script(make_api(), RUNNING, answer(None, 204), answer(None, 503), forever=True)
-    with pytest.raises(DeadlineError, match=r"what became of the job can't be told, so it may go on: GET .* 503"):
+    with pytest.raises(DeadlineError, match=r"the job's status is unknown, so it may still be running: GET .* 503"):
         run(script, state(deadline=START), **CANCEL)
 
 
@@ -818,7 +818,9 @@ def test_a_wait_whose_answer_is_looked_at_beyond_the_deadline_is_ended_without_a
 
 def test_a_cancel_that_fails_does_not_hide_the_reason():
     script = Script(make_api(), RUNNING, answer({}, 500), forever=True)
-    with pytest.raises(DeadlineError, match=r"and 1 poll; the cancel failed, so it may go on: DELETE .* answered 500"):
+    with pytest.raises(
+        DeadlineError, match=r"and 1 poll; the cancel failed, so it may still be running: DELETE .* 500"
+    ):
         run(script, state(), max_iterations=1, **CANCEL)
     assert "could not be cancelled" in script.said
 
