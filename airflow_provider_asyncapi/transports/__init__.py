@@ -1,8 +1,8 @@
 """
-The drivers: they pump a flow, and do what it asks for with a library.
+The drivers, which run flows and perform their effects with an HTTP library.
 
-Both do the same for the same flow; all knowledge of protocols is in :mod:`airflow_provider_asyncapi.core`, and what the
-two have in common is in the modules beside them.
+Both behave alike for the same flow. All knowledge of protocols is in :mod:`airflow_provider_asyncapi.core`, and the
+code that both drivers share is in the other modules here.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 
 from airflow_provider_asyncapi.core.effects import Log, Notification
 
-#: Told of each log line, each poll, and what has to be kept; asked for callbacks.
+#: Handles the notifications of a flow: log messages, polls, submissions to save, and fetches of callbacks.
 Observer: TypeAlias = Callable[[Notification], Any]
 
 
 def log_only(event: Notification) -> None:
-    """Observe by logging alone."""
+    """Log messages, and ignore all other notifications."""
     if isinstance(event, Log):
         logging.getLogger(__name__).log(event.level, "%s", event.message)

@@ -38,12 +38,12 @@ from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.core.wait.lateness import ON_TIME, Delay, Reason
 from airflow_provider_asyncapi.transports import Observer, log_only
-from airflow_provider_asyncapi.transports.faults import PoolFullError, SlowLookUpError, fault
+from airflow_provider_asyncapi.transports.batch_poller import BatchPoller
+from airflow_provider_asyncapi.transports.faults import PoolFullError, SlowLookUpError, translate_error
 from airflow_provider_asyncapi.transports.limits import Limit
 from airflow_provider_asyncapi.transports.pool import Pool, has_been_used, most_connections
 from airflow_provider_asyncapi.transports.resolver import Resolver
-from airflow_provider_asyncapi.transports.rounds import Rounds
-from airflow_provider_asyncapi.transports.stepping import SteppingThreads, costs_much
+from airflow_provider_asyncapi.transports.stepping import SteppingThreads, is_expensive
 from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import (
     INTERIM,
@@ -61,12 +61,12 @@ if TYPE_CHECKING:
 __all__ = ["AiohttpDriver", "open_connector", "tls_context"]
 
 T = TypeVar("T")
-#: Bytes of a body that are read before others have their turn on the loop.
+#: Bytes of a body that are processed before other tasks get the event loop.
 _AT_A_TIME = 64 * 1024
 
 
-class _HungUpError(aiohttp.ClientError):
-    """The server has hung up instead of answering."""
+class _ServerClosedError(aiohttp.ClientError):
+    """The server has closed the connection instead of answering."""
 
 
 class AiohttpDriver:
@@ -74,8 +74,8 @@ class AiohttpDriver:
     Runs flows on the running event loop, any number at the same time, over one pool of connections.
 
     :param api: the connection.
-    :param connector: opens connections, made by :func:`open_connector`.
-    :param sleep: waits so many seconds.
+    :param connector: opens connections; from :func:`open_connector`.
+    :param sleep: sleeps for a number of seconds.
     :param steady: a clock that is never put back, in seconds.
     """
 
@@ -102,15 +102,15 @@ class AiohttpDriver:
         self._rate_limiter = RateLimiter(api.settings.requests_per_second)
         self._keyring = Keyring()
         self._retired: Exception | None = None
-        self._rounds: dict[tuple[str, float], Rounds] = {}
+        self._rounds: dict[tuple[str, float], BatchPoller] = {}
         self._token_lock = asyncio.Lock()
         self._threads = SteppingThreads()
 
     def retire(self, why: Exception) -> None:
         """
-        Send nothing any more; what is under way is brought to its end.
+        Send no further requests; running ones are completed.
 
-        :param why: thrown to flows that want to send something.
+        :param why: the error that is raised for every further request.
         """
         self._retired = why
 
@@ -126,40 +126,42 @@ class AiohttpDriver:
         """
         Run a flow to its end.
 
-        :param observe: told of each log line and each poll.
-        :param overslept: by how many seconds the flow begins too late.
-        :raises SlowAnswerError: if the flow looks at an answer for longer than there is time for it.
-        :raises AsyncApiError: what the flow raises.
+        :param observe: called with each notification.
+        :param overslept: seconds by which the flow starts late.
+        :raises SlowAnswerError: if the flow takes longer than its time limit to read a response.
+        :raises AsyncApiError: any error of the flow.
         """
         costly: Send | PollBatch | None = None
         with Steps(flow) as steps:
-            while (effect := next(steps, None) if costly is None else await self._look(steps, costly)) is not None:
-                # Until it asks for something else than to tell people, the flow has its last answer to look at.
+            while (
+                effect := next(steps, None) if costly is None else await self._step_on_thread(steps, costly)
+            ) is not None:
+                # Up to the next effect that isn't a notification, the flow may still read its last response.
                 costly = costly if isinstance(effect, Notification) else None
                 try:
                     if isinstance(effect, Notification):
                         steps.reply = observe(effect)
                         continue
                     if isinstance(effect, Sleep):
-                        overslept = await self._pause(effect.seconds)
+                        overslept = await self._sleep_and_measure(effect.seconds)
                         steps.reply = None
                     elif isinstance(effect, Send):
                         steps.reply = await self._send_until_new(effect, observe, overslept)
                         overslept = 0.0
                     else:
                         steps.reply = await self._perform(effect, observe)
-                    if isinstance(effect, Send | PollBatch) and costs_much(effect, steps.reply):
+                    if isinstance(effect, Send | PollBatch) and is_expensive(effect, steps.reply):
                         costly = effect
                 except AsyncApiError as error:
                     steps.error = error
         return steps.result
 
-    async def _look(self, steps: Steps[Any], answered: Send | PollBatch) -> Effect | None:
-        """Run the step of a flow that looks at a large answer."""
-        return await self._threads.step(steps, answered, self._left(answered.until))
+    async def _step_on_thread(self, steps: Steps[Any], answered: Send | PollBatch) -> Effect | None:
+        """Run a step of a flow that reads a large response."""
+        return await self._threads.step(steps, answered, self._seconds_until(answered.until))
 
-    async def _pause(self, seconds: float) -> float:
-        """Sleep; return by how many seconds it took longer, for the event loop was busy."""
+    async def _sleep_and_measure(self, seconds: float) -> float:
+        """Sleep; return the seconds by which it took longer because the event loop was busy."""
         due = self._loop.time() + seconds
         await self._sleep(seconds)
         return max(0.0, self._loop.time() - due)
@@ -169,15 +171,15 @@ class AiohttpDriver:
     ) -> Awaitable[Any]:
         match effect:
             case PollBatch():
-                return self._in_a_round(effect, observe)
+                return self._poll_in_batch(effect, observe)
             case Authorize():
                 return self._authorize(effect, observe)
             case RunBlocking(work):
                 return asyncio.to_thread(work)
             case RunConcurrently():
-                return self._gather(effect, observe)
+                return self._run_concurrently(effect, observe)
 
-    async def _gather(self, effect: RunConcurrently, observe: Observer) -> None:
+    async def _run_concurrently(self, effect: RunConcurrently, observe: Observer) -> None:
         slots = asyncio.Semaphore(effect.concurrency)
         begun: deque[asyncio.Task[Any]] = deque()
 
@@ -186,7 +188,7 @@ class AiohttpDriver:
                 return await self.run(make(), observe=observe)
 
         async def take_next() -> None:
-            # Not by awaiting the task: cancelled so, it would let the next one begin.
+            # Not by awaiting the task, which would be cancelled with this one, and would let the next flow start.
             await asyncio.wait([begun[0]])
             effect.on_result(begun.popleft().result())
 
@@ -202,8 +204,8 @@ class AiohttpDriver:
                 task.cancel()
             await asyncio.gather(*begun, return_exceptions=True)
 
-    async def _in_a_round(self, effect: PollBatch, observe: Observer) -> BatchResponse:
-        """Ask for a job together with all who ask alike; alone where that can't wait."""
+    async def _poll_in_batch(self, effect: PollBatch, observe: Observer) -> BatchResponse:
+        """Poll a job together with other jobs; alone if the flow can't wait."""
         batch = effect.batch
         if not effect.can_wait:
             return await self.run(
@@ -212,53 +214,53 @@ class AiohttpDriver:
         key = (batch.key, effect.interval)
         rounds = self._rounds.get(key)
         if rounds is None:
-            rounds = self._rounds[key] = Rounds(
+            rounds = self._rounds[key] = BatchPoller(
                 lambda identifiers, late: self.run(
                     poll_batch(self._api, batch, identifiers, can_wait=True), overslept=late
                 ),
                 size=batch.size,
                 interval=effect.interval,
-                sleep=self._pause,
-                ended=lambda: self._rounds.pop(key, None),
+                sleep=self._sleep_and_measure,
+                on_idle=lambda: self._rounds.pop(key, None),
             )
         try:
-            async with asyncio.timeout(self._left(effect.until)):
+            async with asyncio.timeout(self._seconds_until(effect.until)):
                 return await rounds.answers(effect, observe)
         except TimeoutError:
-            raise TransportError("the jobs that are asked for together: no answer in time") from None
+            raise TransportError("batch of jobs: no answer in time") from None
 
     async def _authorize(self, effect: Authorize, observe: Observer) -> Token:
         asked_at = self._api.clock()
         flow = authorize_in_turn(self._api, self._keyring, effect.rejected, asked_at)
         try:
-            async with asyncio.timeout(self._left(effect.until)), self._token_lock:
+            async with asyncio.timeout(self._seconds_until(effect.until)), self._token_lock:
                 return await self.run(flow, observe=observe)
         except TimeoutError:
             raise TransportError("the login wasn't over in time", sent=False) from None
 
-    def _left(self, until: float | None) -> float | None:
+    def _seconds_until(self, until: float | None) -> float | None:
         """Return the seconds until a moment; None for no moment."""
         return None if until is None else until - self._api.clock()
 
     async def _send_until_new(self, effect: Send, observe: Observer, overslept: float) -> Response:
-        """Send a request, again and again as long as the flow needn't be woken for the answer."""
+        """Send a request, and repeat it as long as the flow skips its response as unchanged."""
         server, head = self._on_wire(effect.request)
         while True:
             response = await self._send(effect, server, head, overslept)
             polled = None if effect.skip_if_unchanged is None else effect.skip_if_unchanged(response)
             if polled is None or polled.pause is None:
                 return response
-            # Thousands may sleep, and none needs what it was answered.
+            # Thousands of flows may sleep at the same time, so none holds on to its last response.
             del response
             observe(polled)
-            overslept = await self._pause(polled.pause)
+            overslept = await self._sleep_and_measure(polled.pause)
 
     async def _send(self, effect: Send, server: str, head: bytes, overslept: float) -> Response:
         request, clock = effect.request, self._api.clock
         if self._retired is not None:
             raise copy(self._retired)
         if effect.can_wait and (held := self._rate_limiter.blocked_for(clock())):
-            raise ThrottledError(f"{request}: not sent, for the API wants no requests for {held:.3g} s", held)
+            raise ThrottledError(f"{request}: not sent, since the API asks for no requests for {held:.3g} s", held)
         now, needed_for = self._steady(), math.inf if effect.until is None else effect.until - clock()
         if needed_for <= 0:
             raise Limit(request, self._api.settings.read_timeout, self._steady, now + needed_for).error(sent=False)
@@ -266,8 +268,8 @@ class AiohttpDriver:
             if pause >= needed_for:
                 raise Limit(request, self._api.settings.read_timeout, self._steady, now).error(sent=False)
             await self._sleep(pause)
-        response, waited = await self._over_a_connection(effect, server, head, now + needed_for)
-        # Few are late, and most polls needn't make a mapping of it.
+        response, waited = await self._send_over_pool(effect, server, head, now + needed_for)
+        # Most requests aren't late, and this saves them a mapping.
         if overslept + pause + waited >= ON_TIME:
             waits = {Reason.EVENT_LOOP: overslept, Reason.RATE: pause, Reason.CONNECTIONS: waited}
             response.delay = Delay.of(waits)
@@ -275,27 +277,27 @@ class AiohttpDriver:
             self._rate_limiter.observe(response, clock())
         return response
 
-    async def _over_a_connection(
+    async def _send_over_pool(
         self, effect: Send, server: str, head: bytes, needed_until: float
     ) -> tuple[Response, float]:
         """
-        Send a request; once more where the server has hung up on the connection of one before.
+        Send a request; send it once more if the server closes a reused connection instead of answering.
 
-        :param needed_until: when nobody needs the answer any more, on the steady clock.
-        :return: the answer, and the seconds for which there was no connection to be had.
+        :param needed_until: when the response is no longer needed, on the steady clock.
+        :return: the response, and the seconds of waiting for a connection.
         """
         settings, request, new = self._api.settings, effect.request, not effect.repeatable
         while True:
-            # What is raised has no cause, for Airflow logs it, and the library's own text holds the URL with its query.
+            # No cause: Airflow would log its text, which may contain the URL with its query.
             try:
                 connection, waited = await self._pool.connect(server, new=new, within=needed_until - self._steady())
             except (aiohttp.ClientError, TimeoutError) as error:
                 limit = Limit(request, settings.read_timeout, self._steady, needed_until)
                 if limit.left() <= 0 and not isinstance(error, PoolFullError):
                     raise limit.error(sent=False) from None
-                # The time may have been up before the look-up said that its own was.
+                # This time limit may have been reached before the look-up reports its own.
                 slow = SlowLookUpError() if self._is_looking_up(server) else error
-                raise fault(settings, request, slow, connecting=True) from None
+                raise translate_error(settings, request, slow, connecting=True) from None
             was_used = has_been_used(connection)
             try:
                 if not was_used and self._proxy is None:
@@ -304,8 +306,8 @@ class AiohttpDriver:
                 response = await self._exchange(effect, connection, head, limit)
             except (aiohttp.ClientError, aiohttp.http.HttpProcessingError) as error:
                 self._pool.discard(server, connection)
-                if new or not was_used or not isinstance(error, _HungUpError):
-                    raise fault(settings, request, error, connecting=False) from None
+                if new or not was_used or not isinstance(error, _ServerClosedError):
+                    raise translate_error(settings, request, error, connecting=False) from None
                 new = True
             except BaseException:
                 self._pool.discard(server, connection)
@@ -316,14 +318,14 @@ class AiohttpDriver:
 
     async def _exchange(self, effect: Send, connection: Connection, head: bytes, limit: Limit) -> Response:
         """
-        Send a request over a connection, and read the answer.
+        Send a request over a connection, and read the response.
 
-        It is aiohttp's connection and aiohttp's parser; but its session and its request and response objects do for
-        each request again what is the same for all of them, and take longer for it than all else that a poll does.
+        The connection and the parser are aiohttp's. Its session, request and response objects aren't used: they repeat
+        for each request what is the same for all, which takes longer than everything else in a poll.
         """
         request, protocol, transport = effect.request, connection.protocol, connection.transport
         if protocol is None or transport is None:
-            raise _HungUpError
+            raise _ServerClosedError
         protocol.set_response_params(
             skip_payload=request.method == "HEAD",
             read_until_eof=True,
@@ -334,9 +336,9 @@ class AiohttpDriver:
         )
         transport.write(head + request.body if request.body else head)
         protocol.start_timeout()
-        # What trickles in is never silent, and would hold up its job for as long as it likes. (asyncio.timeout() would
-        # do, but costs as much as reading the answer.)
-        watch = _Watch(protocol, limit)
+        # A body that trickles in is never silent, and could block its job for ever. (asyncio.timeout() would work, but
+        # costs as much as reading the response.)
+        watch = _ExchangeTimer(protocol, limit)
         timer = asyncio.get_running_loop().call_later(limit.left(), watch.give_up)
         try:
             try:
@@ -344,7 +346,7 @@ class AiohttpDriver:
                 while answer.code in INTERIM:
                     answer, body = await protocol.read()
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                raise _HungUpError from error
+                raise _ServerClosedError from error
             watch.body = body
             receiver = Receiver(effect, answer.code, answer.raw_headers, limit)
             if receiver.is_streamed:
@@ -353,7 +355,7 @@ class AiohttpDriver:
                 chunk = await (_next_data(body, limit) if receiver.is_streamed else body.readany())
                 receiver.feed(chunk[:_AT_A_TIME])
                 for start in range(_AT_A_TIME, len(chunk), _AT_A_TIME):
-                    # Unpacking a chunk can take long; others have their turn in between.
+                    # Decoding a chunk can take long; other tasks run in between.
                     await asyncio.sleep(0)
                     receiver.feed(chunk[start : start + _AT_A_TIME])
         finally:
@@ -363,7 +365,7 @@ class AiohttpDriver:
     def _on_wire(self, request: Request) -> tuple[str, bytes]:
         """Return the server that a request goes to, as scheme, host and port, and the request's head."""
         url = wire_url(request)
-        # Through a proxy without TLS it is the proxy that reads the head.
+        # Without TLS, a proxy reads the head.
         proxy = self._proxy if url.startswith("http:") else None
         headers = request.headers
         if proxy is not None and proxy.raw_user is not None:
@@ -374,12 +376,12 @@ class AiohttpDriver:
         return server, wire_head(request.method, url, headers, request.body, to_proxy=proxy is not None)
 
     def _is_looking_up(self, server: str) -> bool:
-        """Tell whether the address of a server, or of the proxy before it, isn't known yet."""
+        """Return whether the address of a server, or of its proxy, is still being looked up."""
         host = (self._proxy or URL(server, encoded=True)).host
         return host is not None and self._connector.resolver.is_looking_up(host)
 
     def _make_route(self, server: str) -> aiohttp.ClientRequest:
-        """Make what the connector wants to know to open a connection."""
+        """Return the request object that the connector needs to open a connection."""
         loop = asyncio.get_running_loop()
         return aiohttp.ClientRequest("GET", URL(server, encoded=True), loop=loop, proxy=self._proxy)
 
@@ -389,13 +391,13 @@ def _address_of(connection: Connection) -> str:
     return str(peer[0]) if peer else ""
 
 
-class _Watch:
+class _ExchangeTimer:
     """
-    Gives an exchange up.
+    Gives up an exchange at its time limit.
 
-    :param protocol: reads the head.
-    :param limit: says when and why.
-    :ivar body: the body, once there is one.
+    :param protocol: the reader of the head.
+    :param limit: the time limit.
+    :ivar body: the body, once the head has been read.
     """
 
     __slots__ = ("_limit", "_protocol", "body")
@@ -405,7 +407,7 @@ class _Watch:
         self.body: aiohttp.StreamReader | None = None
 
     def give_up(self) -> None:
-        """Tell whoever reads that there will be nothing more."""
+        """Raise the error of the time limit in the reader."""
         error = self._limit.error()
         self._protocol.set_exception(error)
         if self.body is not None:
@@ -431,10 +433,10 @@ class Connector(aiohttp.TCPConnector):
     """
     Opens the TCP connections of one Airflow connection.
 
-    The pool counts them, and the resolver keeps the addresses: aiohttp would keep those of each host for ever.
+    The pool limits their number, and the resolver caches the addresses, which aiohttp would never remove.
 
     :param tls: the TLS context.
-    :param timeout: seconds that looking a name up may take.
+    :param timeout: time limit of looking up a name, in seconds.
     """
 
     def __init__(self, tls: ssl.SSLContext, timeout: float) -> None:
@@ -443,5 +445,5 @@ class Connector(aiohttp.TCPConnector):
 
 
 def open_connector(settings: ConnectionSettings, tls: ssl.SSLContext) -> Connector:
-    """Make what opens the TCP connections of one Airflow connection, on the running loop."""
+    """Return the connector of one Airflow connection, for the running event loop."""
     return Connector(tls, settings.connect_timeout)

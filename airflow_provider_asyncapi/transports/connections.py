@@ -1,4 +1,4 @@
-"""On the worker: urllib3's connections, which hold to our limits of time and send URLs as they are."""
+"""On the worker: urllib3's connections with this provider's time limits, which send URLs unchanged."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from airflow_provider_asyncapi.transports.wire import INTERIM, request_target
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-#: Connections that are kept where their number isn't limited; a fetch has seldom more pages under way.
+#: Number of idle connections that are kept if there is no limit; a fetch seldom requests more pages at a time.
 _KEPT = 1000
-#: Seconds until a connection has to stand for which nobody has said how long it may take.
+#: Connection timeout in seconds if none is set.
 _LONGEST_CONNECT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """
-    What the connections need to know of the request that is being sent on this thread.
+    The data that connections need about the request that is being sent on this thread.
 
-    :param url: the URL, byte for byte.
-    :param new: whether it mustn't meet a connection that the server is just closing.
-    :param silence: seconds that the server may be silent.
-    :param left: gives the seconds that are left for all of it.
-    :param check_address: raises if it may not lead to an address.
-    :param is_unwanted: tells that nobody waits for it any more; a thread can't be ended from outside.
+    :param url: the exact URL.
+    :param new: whether the request needs a new connection, which the server can't be about to close.
+    :param silence: longest silence of the server, in seconds.
+    :param left: returns the seconds that are left for the whole exchange.
+    :param check_address: raises an error if the request may not be sent to an address.
+    :param is_unwanted: returns whether to stop, since a thread can't be ended from outside.
     """
 
     url: str
@@ -56,16 +56,16 @@ _exchange: ContextVar[Exchange] = ContextVar("_exchange")
 
 
 class GivenUpError(TimeoutError):
-    """There is no time left for the exchange."""
+    """The time limit of the exchange is reached."""
 
 
 class HungUpError(http.client.HTTPException):
-    """The server has hung up instead of answering, on a connection that it had answered on before."""
+    """The server has closed a reused connection instead of answering."""
 
 
 @contextmanager
 def sending(exchange: Exchange) -> Iterator[None]:
-    """Tell the connections what is being sent on this thread."""
+    """Set the exchange for the connections that are used on this thread."""
     token = _exchange.set(exchange)
     try:
         yield
@@ -75,19 +75,19 @@ def sending(exchange: Exchange) -> Iterator[None]:
 
 @contextmanager
 def _connecting(connection: urllib3.connection.HTTPConnection) -> Iterator[None]:
-    """Mark what goes wrong before a request has left: urllib3 has the same exceptions for a broken answer."""
+    """Mark errors before a request is sent, since urllib3 has the same exceptions for a broken response."""
     try:
         yield
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
         raise NewConnectionError(connection, type(error).__name__) from error
 
 
-class _Arriving(io.RawIOBase):
+class _TimedReader(io.RawIOBase):
     """
-    The bytes of an answer as they arrive, as long as there is time left.
+    Reads the bytes of a response within the time limit.
 
-    :param source: gives them.
-    :param sock: the socket that they come from.
+    :param source: the raw reader.
+    :param sock: its socket.
     """
 
     def __init__(self, source: io.RawIOBase, sock: socket.socket) -> None:
@@ -116,33 +116,33 @@ class _Arriving(io.RawIOBase):
         super().close()
 
 
-class _Answer(http.client.HTTPResponse):
-    """Bounds the time that it may take: what trickles in is never silent."""
+class _TimedResponse(http.client.HTTPResponse):
+    """A response with a time limit, since a body that trickles in is never silent."""
 
     def __init__(self, sock: socket.socket, *args: Any, **given: Any) -> None:
         super().__init__(sock, *args, **given)
-        self.fp = io.BufferedReader(_Arriving(self.fp.detach(), sock))
+        self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
 
     def begin(self) -> None:
         super().begin()
-        # The library itself passes over 100 only, and begins anew as long as there are no headers.
+        # The library itself skips only status 100, and reads another head as long as there are no headers.
         while self.status in INTERIM:
             self.headers = None  # type: ignore[assignment]
             super().begin()
 
 
 class _HTTPConnection(urllib3.connection.HTTPConnection):
-    response_class = _Answer
+    response_class = _TimedResponse
     _has_answered = False
 
     def connect(self) -> None:
         self._has_answered = False
         exchange = _exchange.get()
         self._latest = time.monotonic() + (self.timeout or _LONGEST_CONNECT)
-        # Through a proxy there is an answer to read before the connection stands.
+        # Through a proxy, a response has to be read before the connection is established.
         with _connecting(self), sending(dataclasses.replace(exchange, left=self._left)):
             super().connect()
-        # Sending a request may take as long as the answer.
+        # Sending a request may take as long as the response.
         self.sock.settimeout(exchange.silence)
 
     def _left(self) -> float:
@@ -150,16 +150,16 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
         return self._latest - time.monotonic()
 
     def putrequest(self, method: str, url: str, *args: Any, **given: Any) -> None:
-        """Begin a request for the exact URL: requests and urllib3 have written its escapes anew."""
+        """Begin a request with the exact URL, since requests and urllib3 change its escapes."""
         exact = _exchange.get().url
-        # A proxy without TLS is told the whole URL.
+        # A proxy without TLS needs the whole URL.
         super().putrequest(method, request_target(exact) if url.startswith("/") else exact, *args, **given)
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address of the host that takes it, within the time for all of them."""
+        """Connect to the first address of the host that accepts, within one time limit for all addresses."""
         problem: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
         for family, kind, protocol, _, address in find_addresses_within(self.host, self.port, self._left()):
-            # A proxy's address is the connection's own affair.
+            # The address of a proxy is set by the connection, so it isn't checked.
             if self.proxy is None:
                 _exchange.get().check_address(str(address[0]))
             sock = socket.socket(family, kind, protocol)
@@ -168,7 +168,7 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
                     sock.setsockopt(*option)
                 self._set_timeout(sock)
                 sock.connect(address)
-                # What is left is for TLS, and for a proxy.
+                # The remaining time is for TLS, and for a proxy.
                 self._set_timeout(sock)
             except OSError as error:
                 sock.close()
@@ -201,7 +201,7 @@ class _HTTPPool(urllib3.HTTPConnectionPool):
     ConnectionCls = _HTTPConnection
 
     def _get_conn(self, timeout: float | None = None) -> Any:
-        # Where their number is limited, all may be in use.
+        # All connections may be in use if their number is limited.
         connection = super()._get_conn(max(0.0, _exchange.get().left()))
         if _exchange.get().new:
             # It connects again when it is used.
@@ -217,24 +217,24 @@ _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class Adapter(HTTPAdapter):
-    """Gives our TLS context and connections to all pools, those through a proxy included."""
+    """Uses this provider's TLS context and connections in all pools, including pools through a proxy."""
 
     def __init__(self, context: ssl.SSLContext, connections: int | None) -> None:
         self._context = context
-        # Without a limit, one that is more than the pool keeps is closed once it was used.
+        # Without a limit, connections beyond the size of the pool are closed after use.
         super().__init__(pool_maxsize=connections or _KEPT, pool_block=connections is not None)
 
     def init_poolmanager(self, *args: Any, **given: Any) -> None:
-        """Make the pools of servers that are asked directly."""
+        """Create the pools for servers without a proxy."""
         super().init_poolmanager(*args, ssl_context=self._context, **given)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **given: Any) -> urllib3.ProxyManager:
-        """Return the pools of servers that are asked through a proxy."""
+        """Return the pools for servers behind a proxy."""
         manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, ssl_context=self._context, **given)
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
     def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
-        """Leave it to the context: requests would have its own authorities added to those that are trusted."""
+        """Do nothing, since the context verifies: requests would trust its own authorities, too."""
         conn.cert_reqs = self._context.verify_mode

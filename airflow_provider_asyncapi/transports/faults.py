@@ -1,4 +1,4 @@
-"""Why there was no answer, in the same words whichever library noticed."""
+"""Translate the errors of the HTTP libraries, with the same messages for both."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ class PoolFullError(TimeoutError):
     """No connection became free in time."""
 
 
-def fault(settings: ConnectionSettings, request: Request, error: BaseException, *, connecting: bool) -> TransportError:
+def translate_error(
+    settings: ConnectionSettings, request: Request, error: BaseException, *, connecting: bool
+) -> TransportError:
     """
-    Translate an exception of a library.
+    Translate an exception of a library into a :class:`TransportError`.
 
-    :param connecting: whether the request can't have left yet.
+    :param connecting: whether the error came before the request was sent.
     """
-    found = list(causes(error))
+    found = list(iterate_causes(error))
     if connecting:
         through = " through the proxy" if settings.proxy else ""
         return TransportError(f"{request}: couldn't connect{through}: {_reason(settings, request, found)}", sent=False)
@@ -35,17 +37,17 @@ def fault(settings: ConnectionSettings, request: Request, error: BaseException, 
     return TransportError(f"{request}: the connection broke before the answer was complete")
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk the exceptions that an exception was made of; each library hides them in another place."""
+def iterate_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and its causes, which each library stores in another place."""
     yield error
     inner = (error.__cause__, getattr(error, "reason", None), getattr(error, "os_error", None), *error.args)
     for cause in inner:
         if isinstance(cause, BaseException):
-            yield from causes(cause)
+            yield from iterate_causes(cause)
 
 
 def _reason(settings: ConnectionSettings, request: Request, found: list[BaseException]) -> str:
-    """Find the most telling of the causes."""
+    """Return the most specific reason among the causes."""
     for cause in found:
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
             return (

@@ -1,4 +1,4 @@
-"""When an exchange is given up, however much goes on arriving."""
+"""The time limit of an exchange, which holds even if data still arrives."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Callable
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.messages import Request
 
-#: An answer that is read into memory has to be complete within this many times the read timeout. A server that sends a
-#: byte now and then is never silent, so the read timeout alone would not end it.
+#: A response that is read into memory has to be complete within this many read timeouts. A server that sends a byte now
+#: and then is never silent, so the read timeout alone wouldn't end the exchange.
 SLOWEST = 10
 
 
 class Limit:
     """
-    The moment at which an exchange is given up: its head, its body, its trailers, and what lies between.
+    The time at which an exchange is given up, including its head, body and trailers.
 
-    A body that is streamed may take its time; but the next of its bytes has to come within the read timeout. What is
-    no data of the body (chunk sizes and extensions, trailers) doesn't count.
+    A streamed body may take longer, but its next bytes have to come within the read timeout. Bytes that aren't part of
+    the body (chunk sizes and extensions, trailers) don't count.
 
     :param request: the request, for messages.
-    :param read_timeout: how long the server may be silent, in seconds.
+    :param read_timeout: longest silence of the server, in seconds.
     :param steady: a clock that is never put back, in seconds.
-    :param needed_until: when nobody needs the answer any more, on that clock.
+    :param needed_until: when the response is no longer needed, on that clock.
     """
 
     __slots__ = ("_needed_until", "_read_timeout", "_request", "_steady", "_why", "latest", "seconds")
@@ -42,7 +42,7 @@ class Limit:
         return self.latest - self._steady()
 
     def expect_data(self) -> None:
-        """Begin to wait for the next bytes of a body that is streamed."""
+        """Restart the time limit for the next bytes of a streamed body."""
         self._why, self.seconds = "no data of the body came for", self._read_timeout
         self.latest = min(self._steady() + self.seconds, self._needed_until)
 
@@ -57,7 +57,7 @@ class Limit:
 
     def error(self, *, sent: bool = True) -> TransportError:
         """
-        Make the error of an exchange that is given up.
+        Return the error of an exchange that is given up.
 
         :param sent: whether the request may have reached the server.
         """

@@ -1,9 +1,9 @@
 """
-Host names: looked up within a given time, and never on a thread that others need.
+Look up host names within a time limit, and never on a shared thread.
 
-The system's look-up can't be interrupted, and with a name server that doesn't answer it takes as long as
-``/etc/resolv.conf`` says, often half a minute. So each look-up has a thread of its own, which is left behind when the
-time is up; as a daemon it doesn't hold up the end of the process either.
+A look-up by the system can't be interrupted, and if the name server doesn't answer, it takes as long as
+``/etc/resolv.conf`` says, often half a minute. So each look-up has its own thread, which is abandoned after the time
+limit; as a daemon thread it doesn't delay the end of the process either.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, tu
 
 def find_addresses(host: str, port: int, family: int = socket.AF_UNSPEC, flags: int = 0) -> Sequence[Address]:
     """
-    Return the addresses of a host; it takes as long as the system takes.
+    Return the addresses of a host, without a time limit.
 
     :raises OSError: if it has none.
     """
@@ -36,16 +36,16 @@ def find_addresses(host: str, port: int, family: int = socket.AF_UNSPEC, flags: 
 
 def find_addresses_within(host: str, port: int, seconds: float) -> Sequence[Address]:
     """
-    Return the addresses of a host, waiting on this thread for a given time at most.
+    Return the addresses of a host, within a time limit.
 
     :raises SlowLookUpError: if the name server hasn't answered by then.
     :raises OSError: if the host has no address.
     """
-    # What is an address already needs no name server, and no thread.
+    # A numeric address needs no name server, and no thread.
     with contextlib.suppress(socket.gaierror):
         return find_addresses(host, port, flags=socket.AI_NUMERICHOST)
     found: Future[Sequence[Address]] = Future()
-    on_thread(lambda: find_addresses(host, port), found.set_result, found.set_exception)
+    run_on_thread(lambda: find_addresses(host, port), found.set_result, found.set_exception)
     try:
         return found.result(seconds)
     except FutureTimeoutError:
@@ -54,18 +54,18 @@ def find_addresses_within(host: str, port: int, seconds: float) -> Sequence[Addr
         raise SlowLookUpError from None
 
 
-def on_thread(work: Callable[[], Any], take: Callable[[Any], object], fail: Callable[[Any], object]) -> None:
+def run_on_thread(work: Callable[[], Any], take: Callable[[Any], object], fail: Callable[[Any], object]) -> None:
     """
-    Do something on a thread of its own.
+    Call a function on a new thread.
 
-    :param take: is given the result, on that thread.
-    :param fail: is given what was raised.
+    :param take: called with the result, on that thread.
+    :param fail: called with the exception.
     """
 
     def run() -> None:
         try:
             result = work()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is for whoever waits
+        except Exception as error:  # noqa: BLE001 - any error is passed to the caller
             fail(error)
         else:
             take(result)

@@ -1,4 +1,4 @@
-"""In the triggerer: connections that stay open from one request to the next, as many as are needed."""
+"""In the triggerer: a pool of connections that stay open from one request to the next."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from airflow_provider_asyncapi.transports.faults import PoolFullError
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
-#: Seconds for which a connection is kept that nobody uses, as by aiohttp.
+#: Seconds for which an idle connection is kept, as in aiohttp.
 _KEPT_FOR = 15.0
-#: Connections to one server that are opened at the same time. When thousands of polls are due at once, those that
-#: become free meanwhile are used; on a busy event loop, opening one for each would cost more than polling.
+#: Largest number of connections to one server that are opened at the same time. When thousands of polls are due at
+#: once, connections that become free are reused; opening one for each poll would cost more than polling.
 _OPENING = 100
-#: More connections than anybody needs.
+#: Limit of connections if the operating system has none.
 _MANY = 1_000_000
 
 
 @dataclass(slots=True)
 class _Waiting:
     """
-    Somebody who waits for a connection.
+    A request that waits for a connection.
 
     :param turn: the connection; None for the permission to open one.
-    :param new: whether it has to be one that nobody has used.
+    :param new: whether the request needs a new connection.
     """
 
     turn: asyncio.Future[Connection | None]
@@ -42,13 +42,13 @@ class _Waiting:
 @dataclass(slots=True, eq=False)
 class _Server:
     """
-    A server that there are connections to.
+    A server, and its connections.
 
-    :param route: what the connector wants to know to open one.
-    :param taken: how many are in use, or being opened.
-    :param opening: how many of them are being opened.
-    :param idle: those that nobody uses, each with when it was used last, the oldest first.
-    :param waiting: who waits for one, in the order in which they came.
+    :param route: the request object that the connector needs to open a connection.
+    :param taken: number of connections that are in use or being opened.
+    :param opening: number of connections that are being opened.
+    :param idle: the idle connections, each with the time of its last use, the oldest first.
+    :param waiting: the requests that wait for a connection, in order.
     """
 
     route: aiohttp.ClientRequest
@@ -60,16 +60,16 @@ class _Server:
 
 class Pool:
     """
-    Connections that are handed from one request straight to the next to the same server.
+    A pool of connections, which passes a connection directly from one request to the next to the same server.
 
-    aiohttp's connector only opens them. To give one back to it and to ask for it again, with each poll, costs a tenth
-    of the poll. Nothing is kept of a server that there is no connection to: redirects may lead to any number of them.
+    aiohttp's connector only opens connections: returning one to it and taking it again would cost a tenth of each poll.
+    A server without connections is forgotten, since redirects may lead to any number of servers.
 
-    :param connector: opens connections, without a limit of its own.
-    :param make_route: makes what the connector wants to know of a server, given its scheme, host and port.
-    :param timeout: seconds that opening one may take.
-    :param limit: how many there may be to one server.
-    :param kept_for: how long one is kept that nobody uses, in seconds.
+    :param connector: opens connections, without its own limit.
+    :param make_route: returns the request object that the connector needs, for a scheme, host and port.
+    :param timeout: time limit of opening a connection, in seconds.
+    :param limit: largest number of connections to one server.
+    :param kept_for: seconds for which an idle connection is kept.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class Pool:
 
     async def connect(self, name: str, *, new: bool = False, within: float = math.inf) -> tuple[Connection, float]:
         """
-        Return a connection to a server, and the seconds for which one more wasn't allowed.
+        Return a connection to a server, and the seconds of waiting because of the limit.
 
         :param name: scheme, host and port of the server.
-        :param new: whether it has to be one that nobody has used.
-        :param within: seconds that it may take in all.
-        :raises PoolFullError: if none became free in time.
-        :raises TimeoutError: if opening one takes too long.
-        :raises aiohttp.ClientError: if there is none to be had.
+        :param new: whether to return a new connection.
+        :param within: time limit in seconds.
+        :raises PoolFullError: if no connection became free in time.
+        :raises TimeoutError: if opening a connection takes too long.
+        :raises aiohttp.ClientError: if no connection can be opened.
         """
         server = self._servers.get(name)
         if server is None:
@@ -106,7 +106,7 @@ class Pool:
             return connection, 0.0
         waited = 0.0
         if server.idle and server.taken + len(server.idle) >= self._limit:
-            # It makes room for a new one.
+            # This makes room for a new connection.
             server.idle.popleft()[0].close()
         if self._may_open(server):
             server.taken += 1
@@ -120,7 +120,7 @@ class Pool:
         return await self._open(name, server, within - waited), waited
 
     def release(self, name: str, connection: Connection) -> None:
-        """Take back a connection whose answer has been read."""
+        """Return a connection to the pool, after its response has been read."""
         server = self._servers[name]
         if not _is_usable(connection):
             self.discard(name, connection)
@@ -132,7 +132,7 @@ class Pool:
             if not first.new:
                 first.turn.set_result(connection)
                 return
-            # It makes room for a new one.
+            # This makes room for a new connection.
             server.waiting.appendleft(first)
             self.discard(name, connection)
             return
@@ -154,13 +154,13 @@ class Pool:
             self._sweeping.cancel()
         for server in self._servers.values():
             while server.idle:
-                # The connector waits for their end.
+                # The connector waits until they are closed.
                 server.idle.popleft()[0].release()
         await self._connector.close()
 
     def _take(self, server: _Server) -> Connection | None:
         while server.idle:
-            # The one used last, so that those that aren't needed grow old.
+            # The one that was used last, so that surplus connections expire.
             connection, since = server.idle.pop()
             if self._loop.time() - since < self._kept_for and _is_usable(connection):
                 server.taken += 1
@@ -180,7 +180,7 @@ class Pool:
             self._let_others_open(name, server)
 
     async def _wait_for_turn(self, name: str, server: _Server, *, new: bool, within: float) -> Connection | None:
-        """Wait for a connection that becomes free, or, for which None stands, for the permission to open one."""
+        """Wait for a free connection, or for the permission to open one, which is returned as None."""
         waiting = _Waiting(self._loop.create_future(), new)
         server.waiting.append(waiting)
         try:
@@ -188,7 +188,7 @@ class Pool:
                 return await waiting.turn
         except (asyncio.CancelledError, TimeoutError) as error:
             if not waiting.turn.cancelled():
-                # The turn came as this one was cancelled: it is the next one's.
+                # The turn came while this request was cancelled, so it goes to the next one.
                 if (connection := waiting.turn.result()) is not None:
                     self.release(name, connection)
                 else:
@@ -203,7 +203,7 @@ class Pool:
         return server.taken + len(server.idle) < self._limit and server.opening < _OPENING
 
     def _let_others_open(self, name: str, server: _Server) -> None:
-        """Let those who wait open connections, as far as they may."""
+        """Let waiting requests open connections, up to the limits."""
         while server.waiting and self._may_open(server):
             first = server.waiting.popleft()
             if not first.turn.done():
@@ -227,18 +227,18 @@ class Pool:
 
 
 def _is_usable(connection: Connection) -> bool:
-    """Tell whether the next answer on a connection can be that of the next request."""
+    """Return whether a connection can be used for another request."""
     protocol = connection.protocol
     return protocol is not None and protocol.is_connected() and not protocol.should_close
 
 
 def has_been_used(connection: Connection) -> bool:
-    """Tell whether another request was sent over a connection."""
+    """Return whether a request was already sent over a connection."""
     # Each request sets it.
     return connection.protocol is not None and connection.protocol.read_timeout is not None
 
 
 def most_connections() -> int:
-    """Return how many connections to a server this process can afford: half of the files that it may open."""
+    """Return the default limit of connections to a server: half of the files that this process may open."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MANY if files == resource.RLIM_INFINITY else max(1, files // 2)

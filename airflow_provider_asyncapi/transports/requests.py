@@ -38,24 +38,24 @@ from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.connections import Adapter, Exchange, HungUpError, sending
-from airflow_provider_asyncapi.transports.faults import PoolFullError, causes, fault
+from airflow_provider_asyncapi.transports.faults import PoolFullError, iterate_causes, translate_error
 from airflow_provider_asyncapi.transports.limits import Limit
 from airflow_provider_asyncapi.transports.tls import tls_context
 from airflow_provider_asyncapi.transports.wire import CHUNK, Receiver, check_peer, wire_headers, wire_url
 
 T = TypeVar("T")
-#: The library takes no time at all for an error of the caller. Seconds.
+#: Shortest timeout in seconds; the library refuses zero.
 _SHORTEST = 0.001
 
 
 class RequestsDriver:
     """
-    Runs flows on the thread that asks for it; several threads may.
+    Runs flows on the calling thread; several threads may call it.
 
     :param api: the connection.
-    :param sleep: waits so many seconds.
+    :param sleep: sleeps for a number of seconds.
     :param steady: a clock that is never put back, in seconds.
-    :raises ConfigurationError: where a certificate can't be read.
+    :raises ConfigurationError: if a certificate can't be read.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class RequestsDriver:
         """
         Run a flow to its end.
 
-        :param observe: told of each log line and each poll.
-        :param is_unwanted: tells that what runs here isn't wanted any more; a thread can't be ended from outside.
-        :raises AsyncApiError: what the flow raises.
+        :param observe: called with each notification.
+        :param is_unwanted: returns whether to stop, since a thread can't be ended from outside.
+        :raises AsyncApiError: any error of the flow.
         """
         with Steps(flow) as steps:
             for effect in steps:
@@ -109,11 +109,11 @@ class RequestsDriver:
             case RunBlocking(work):
                 return work()
             case RunConcurrently():
-                return self._gather(effect, observe)
+                return self._run_concurrently(effect, observe)
             case _:
                 return observe(effect)
 
-    def _gather(self, effect: RunConcurrently, observe: Observer) -> None:
+    def _run_concurrently(self, effect: RunConcurrently, observe: Observer) -> None:
         unwanted = threading.Event()
         begun: deque[Future[Any]] = deque()
 
@@ -129,7 +129,7 @@ class RequestsDriver:
                 while begun:
                     effect.on_result(begun.popleft().result())
             except BaseException:
-                # Nobody waits for what the others are at; a task that is killed least of all.
+                # The results of the other flows aren't needed, least of all if the task was killed.
                 unwanted.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -152,8 +152,8 @@ class RequestsDriver:
         limit = Limit(request, settings.read_timeout, self._steady, now + needed_for)
         if pause >= needed_for or limit.left() <= 0:
             raise limit.error(sent=False)
-        # Not by the session, which has ideas of its own about what has to be escaped, and costs as much as sending. The
-        # query is left out, for the libraries write the URL into the log, and it may hold a key or be a signature.
+        # Not prepared by the session, which escapes URLs in its own way, and costs as much as sending. Without the
+        # query, since the libraries log the URL, and the query may contain a key or a signature.
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = request.method, url.partition("?")[0]
         exchange = Exchange(
@@ -181,16 +181,16 @@ class RequestsDriver:
                     response.delay = Delay.of({Reason.RATE: pause})
                     return response
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                found = list(causes(error))
+                found = list(iterate_causes(error))
                 if effect.repeatable and any(isinstance(cause, HungUpError) for cause in found):
                     continue
                 if any(isinstance(cause, EmptyPoolError) for cause in found):
-                    raise fault(settings, request, PoolFullError(), connecting=True) from None
+                    raise translate_error(settings, request, PoolFullError(), connecting=True) from None
                 connecting = any(isinstance(cause, NewConnectionError) for cause in found)
                 if any(isinstance(cause, TimeoutError) for cause in found) and limit.left() <= 0:
                     raise limit.error(sent=not connecting) from None
-                # Airflow logs what an error was raised from, and the library's own text holds the URL with its query.
-                raise fault(settings, request, error, connecting=connecting) from None
+                # No cause: Airflow would log its text, which may contain the URL with its query.
+                raise translate_error(settings, request, error, connecting=connecting) from None
 
     def _receive(self, effect: Send, answer: urllib3.BaseHTTPResponse, limit: Limit) -> Response:
         fields = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items())
@@ -201,7 +201,7 @@ class RequestsDriver:
 
 
 class _Session(requests.Session):
-    """Leaves each Location to the flow: requests would read it though it follows no redirect, and fail on odd ones."""
+    """Leaves redirects to the flow: requests would parse each Location, and fail on odd ones."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         return None
@@ -210,7 +210,7 @@ class _Session(requests.Session):
 def _open_session(api: Api) -> requests.Session:
     settings = api.settings
     session = _Session()
-    # What the connection says is all that counts: no .netrc, no proxies from the environment, no cookies.
+    # Only the settings of the connection count: no .netrc, no proxies from the environment, no cookies.
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.clear()

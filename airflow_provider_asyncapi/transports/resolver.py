@@ -1,4 +1,4 @@
-"""In the triggerer: host names, looked up for aiohttp on threads that nobody else uses."""
+"""In the triggerer: look up host names for aiohttp on threads that no other code uses."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from airflow_provider_asyncapi.transports.faults import SlowLookUpError
-from airflow_provider_asyncapi.transports.names import Address, find_addresses, on_thread
+from airflow_provider_asyncapi.transports.names import Address, find_addresses, run_on_thread
 
-#: Look-ups at the same time for one connection; those that a name server doesn't answer stay for long.
+#: Largest number of concurrent look-ups for one connection; unanswered ones last long.
 _THREADS = 8
-#: Seconds for which an answer is used again (as in aiohttp), and the number of answers that are kept.
+#: Seconds for which addresses are cached (as in aiohttp), and the largest number of cached hosts.
 _KEPT_FOR, _KEPT = 10.0, 64
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """The addresses of a host, and until when they are used, on the loop's clock."""
+class _CachedAddresses:
+    """The addresses of a host, and when they expire, on the loop's clock."""
 
     addresses: list[ResolveResult]
     until: float
@@ -30,16 +30,16 @@ class _Answer:
 
 class Resolver(AbstractResolver):
     """
-    Looks names up for aiohttp; those who need the same name at the same time share a look-up.
+    Look up names for aiohttp; concurrent look-ups of the same name are shared.
 
-    :param within: seconds that a look-up may take.
+    :param within: time limit of a look-up, in seconds.
     """
 
     def __init__(self, within: float) -> None:
         self._within = within
         self._loop = asyncio.get_running_loop()
         self._threads = asyncio.Semaphore(_THREADS)
-        self._answers: dict[tuple[str, int, int], _Answer] = {}
+        self._cache: dict[tuple[str, int, int], _CachedAddresses] = {}
         self._looking: dict[tuple[str, int, int], asyncio.Task[list[ResolveResult]]] = {}
 
     async def resolve(
@@ -52,12 +52,12 @@ class Resolver(AbstractResolver):
         :raises OSError: if the host has no address.
         """
         key = (host, port, family)
-        answer = self._answers.get(key)
+        answer = self._cache.get(key)
         if answer is not None and self._loop.time() < answer.until:
             return answer.addresses
         looking = self._looking.get(key)
         if looking is None:
-            # In a context of its own, for it may outlive the trigger that happened to be first.
+            # In its own context, since it may outlive the trigger that happened to be the first.
             looking = self._loop.create_task(self._look_up(key), context=contextvars.Context())
             self._looking[key] = looking
             looking.add_done_callback(lambda task: self._end(key, task))
@@ -67,11 +67,11 @@ class Resolver(AbstractResolver):
         return looking.result()
 
     def is_looking_up(self, host: str) -> bool:
-        """Tell whether a look-up of a host is under way."""
+        """Return whether a look-up of a host is running."""
         return any(key[0] == host for key in self._looking)
 
     async def close(self) -> None:
-        """Wait for no look-up any more."""
+        """Cancel all look-ups."""
         for looking in list(self._looking.values()):
             looking.cancel()
 
@@ -79,16 +79,16 @@ class Resolver(AbstractResolver):
         host, port, family = key
         async with self._threads:
             found: asyncio.Future[list[ResolveResult]] = self._loop.create_future()
-            on_thread(
+            run_on_thread(
                 lambda: [_result(host, address) for address in find_addresses(host, port, family)],
                 self._teller(found, found.set_result),
                 self._teller(found, found.set_exception),
             )
-            # A thread that nobody waits for any more is busy all the same.
+            # The slot stays occupied while the thread runs, even if no flow waits for it any more.
             return await asyncio.shield(found)
 
     def _teller(self, found: asyncio.Future[Any], tell: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Make what tells the loop, from a thread, of an answer that may come after the loop has ended."""
+        """Return a function that passes a result from a thread to the loop, which may have ended meanwhile."""
 
         def tell_if_open(answer: Any) -> None:
             if not found.done():
@@ -104,14 +104,14 @@ class Resolver(AbstractResolver):
 
     def _end(self, key: tuple[str, int, int], task: asyncio.Task[list[ResolveResult]]) -> None:
         del self._looking[key]
-        # Reading the exception also says that somebody has taken notice of it.
+        # Reading the exception also marks it as retrieved.
         if task.cancelled() or task.exception() is not None:
             return
-        self._answers.pop(key, None)
-        self._answers[key] = _Answer(task.result(), self._loop.time() + _KEPT_FOR)
-        if len(self._answers) > _KEPT:
-            # The oldest.
-            del self._answers[next(iter(self._answers))]
+        self._cache.pop(key, None)
+        self._cache[key] = _CachedAddresses(task.result(), self._loop.time() + _KEPT_FOR)
+        if len(self._cache) > _KEPT:
+            # Remove the oldest.
+            del self._cache[next(iter(self._cache))]
 
 
 def _result(host: str, address: Address) -> ResolveResult:

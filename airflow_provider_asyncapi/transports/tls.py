@@ -1,4 +1,4 @@
-"""Whom we trust, and how we prove who we are: the same on the worker and in the triggerer."""
+"""The TLS context: trusted authorities and the client certificate, alike on the worker and in the triggerer."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 
 def tls_context(settings: ConnectionSettings) -> ssl.SSLContext:
     """
-    Give the TLS context of a connection; it reads files and takes a while, so not on the event loop.
+    Return the TLS context of a connection; don't call this on the event loop, since it reads files.
 
-    Without ``ca_cert`` the authorities of the system are trusted, and those that requests brings along.
+    Without ``ca_cert`` the authorities of the system and of certifi are trusted.
 
-    :raises ConfigurationError: where a certificate can't be read.
+    :raises ConfigurationError: if a certificate can't be read.
     """
     if settings.verify and not (settings.ca_cert or settings.client_cert):
         return usual_context()
@@ -38,7 +38,7 @@ def tls_context(settings: ConnectionSettings) -> ssl.SSLContext:
 
 @cache
 def usual_context() -> ssl.SSLContext:
-    """Give the one context of all connections that say nothing of certificates; nobody may change it."""
+    """Return the context that all connections without certificate settings share; don't change it."""
     return _trusting(None)
 
 

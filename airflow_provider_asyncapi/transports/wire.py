@@ -1,4 +1,4 @@
-"""What goes over the wire and how it comes back, so that both libraries send and understand the same."""
+"""Build requests and read responses as bytes on the wire, alike for both libraries."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ from airflow_provider_asyncapi.core.http.redaction import shown_url
 from airflow_provider_asyncapi.core.http.urls import escape_unsendable
 from airflow_provider_asyncapi.transports.limits import Limit
 
-#: The codings are those that we undo; the libraries don't, for each has other limits and other faults.
+#: The content codings are decoded here and not by the libraries, whose limits and errors differ.
 _HEADERS = {
     "user-agent": ("User-Agent", "airflow-provider-asyncapi"),
     "accept-encoding": ("Accept-Encoding", "gzip, deflate"),
 }
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
-#: Bytes that are read and handed on at a time.
+#: Largest chunk of a body that is read at a time, in bytes.
 CHUNK = 256 * 1024
 #: Longest line of a response's head. aiohttp's own limit of 8190 is too short for the Location of some signed URLs.
 LONGEST_LINE = 65536
-#: A body in a content coding may be this many bytes longer than the limit of what it unpacks to: its head and trailer.
+#: Bytes by which an encoded body may exceed the limit of the decoded one, for its head and trailer.
 _CODING_OVERHEAD = 64 * 1024
 
 #: A name or an IPv4 address, or an IPv6 address in brackets; and a port (RFC 3986, section 3.2.2). No library resolves
 #: an escaped name, nor one of more than 255 bytes (RFC 1035, section 2.3.4).
 _HOST = re.compile(r"(?:[\w.~!$&'()*+,;=-]{1,255}|\[(?P<ipv6>[0-9A-Fa-f:.]+)(?:%25[\w.~-]+)?\])(?::\d{0,5})?", re.ASCII)
 _URL = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#]*)(?P<rest>[^#]*)", re.IGNORECASE)
-#: Answers before the answer (RFC 9110, section 15.2); 101 is one that nobody has asked for.
+#: Status codes of interim responses (RFC 9110, section 15.2); 101 isn't among them, since no request asks for it.
 INTERIM = frozenset(range(100, 200)) - {101}
 
 
 def wire_url(request: Request) -> str:
     """
-    Return the URL as it goes over the wire: byte for byte, save what can't be sent.
+    Return the URL as it is sent: unchanged, except for characters that can't be sent.
 
-    :raises UnsafeValueError: where it holds credentials, or its host can't be one.
+    :raises UnsafeValueError: if it contains credentials, or its host is invalid.
     """
     parts = _URL.match(request.url)
     host = parts["host"] if parts else ""
@@ -61,7 +61,7 @@ def wire_url(request: Request) -> str:
 
 
 def _is_host(text: str) -> bool:
-    """Return whether a text is a host with or without a port; the libraries raise whatever Python does for others."""
+    """Return whether a text is a host with or without a port; the libraries don't check that."""
     match = _HOST.fullmatch(text)
     if match is None or match["ipv6"] is None:
         return match is not None
@@ -73,12 +73,12 @@ def _is_host(text: str) -> bool:
 
 
 def request_target(url: str) -> str:
-    """Return the path and the query of a URL that :func:`wire_url` gave (RFC 9112, section 3.2.1)."""
+    """Return the path and the query of a URL from :func:`wire_url` (RFC 9112, section 3.2.1)."""
     return "/" + url.partition("://")[2].partition("/")[2]
 
 
 def wire_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Give all headers that are the caller's affair, each once."""
+    """Return all headers that the caller sets, each once."""
     fields = dict(_HEADERS)
     fields |= {name.lower(): (name, value) for name, value in headers}
     return dict(fields.values())
@@ -88,11 +88,11 @@ def wire_head(
     method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes | None, *, to_proxy: bool = False
 ) -> bytes:
     """
-    Give the head of a request as it goes over the wire (RFC 9112, section 3).
+    Return the head of a request as it is sent (RFC 9112, section 3).
 
-    :param url: as :func:`wire_url` gives it.
-    :param to_proxy: whether the request is sent to a proxy as it is, and so has to name the server in its first line.
-    :raises UnsafeValueError: where a header holds a line break, so that it would begin another.
+    :param url: the URL from :func:`wire_url`.
+    :param to_proxy: whether the request is sent to a proxy, so that its first line needs the whole URL.
+    :raises UnsafeValueError: if a header contains a line break, so that it would begin another header.
     """
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
@@ -117,12 +117,12 @@ def check_peer(settings: ConnectionSettings, request: Request, address: str) -> 
 
 class Receiver:
     """
-    Makes a response of the pieces in which it arrives.
+    Build a response from its chunks.
 
-    :param send: what was asked for.
+    :param send: the effect.
     :param status: the status code.
-    :param fields: the header fields as the bytes that came.
-    :param limit: when the exchange is given up.
+    :param fields: the header fields as bytes.
+    :param limit: the time limit of the exchange.
     """
 
     def __init__(
@@ -157,20 +157,20 @@ class Receiver:
 
     def feed(self, chunk: bytes) -> None:
         """
-        Take the next bytes.
+        Process the next chunk.
 
         :raises BodyTooLargeError: if the body is larger than allowed.
-        :raises TransportError: where its content coding is broken, or it trickles in for too long.
+        :raises TransportError: if its content coding is broken, or it takes too long.
         """
         if self._sink is not None:
             self._sink.write(chunk)
             self._response.streamed += len(chunk)
-            # The time that the sink took isn't the server's.
+            # The time that the sink takes doesn't count.
             self._limit.expect_data()
             return
         self._limit.check()
         self._received += len(chunk)
-        # What unpacks to little or nothing could go on for ever.
+        # A body that decodes to little or nothing could go on for ever.
         if self._received > self._send.limit + _CODING_OVERHEAD:
             raise self._too_large()
         for piece in (chunk,) if self._inflater is None else self._decoded(self._inflater, chunk):
@@ -180,9 +180,9 @@ class Receiver:
 
     def finish(self) -> Response:
         """
-        Give the response: all bytes were there.
+        Return the response, whose body is complete.
 
-        :raises TransportError: where its content coding ends too early.
+        :raises TransportError: if its content coding ends too early.
         """
         if self._sink is not None:
             self._sink.finish()

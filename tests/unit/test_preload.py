@@ -28,7 +28,7 @@ SPARED = {
         "results.writers.parquet",
         "transports.aiohttp",
         "transports.pool",
-        "transports.rounds",
+        "transports.batch_poller",
     )
 }
 

@@ -133,7 +133,7 @@ def test_whoever_gives_up_waiting_leaves_the_answer_to_the_next(names):
         with pytest.raises(SlowLookUpError):
             await looking.resolve("mute.test", 80)
         names.released.set()
-        while not looking._answers:  # noqa: ASYNC110 - nobody is told
+        while not looking._cache:  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.01)
         await looking.resolve("mute.test", 80)
         assert names.asked == ["mute.test"]
@@ -192,7 +192,7 @@ def test_nothing_is_kept_of_the_hosts_that_redirects_lead_to(serve, names, monke
         client._pool._kept_for = 0
         client._pool._sweep()
         assert not client._pool._servers
-        assert len(looking.resolver._answers) == 10
+        assert len(looking.resolver._cache) == 10
         await client.close()
 
     asyncio.run(main())

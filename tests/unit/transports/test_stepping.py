@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.core.http.messages import Part, Request, Response
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
-from airflow_provider_asyncapi.transports.stepping import SteppingThreads, costs_much
+from airflow_provider_asyncapi.transports.stepping import SteppingThreads, is_expensive
 from airflow_provider_asyncapi.transports.tls import tls_context
 from tests.unit.transports.driving import Clock, make_api
 from tests.unit.transports.loopback import reply
@@ -241,6 +241,6 @@ def test_of_an_answer_about_many_jobs_each_ones_part_counts():
         nested = [nested]
     items = {"1": Part(whole, {"state": "running"}), "2": Part(whole, "x" * 10_000), "3": Part(whole, nested)}
     answers = BatchResponse(Request("GET", "https://x"), whole, items)
-    assert [costs_much(ask(number), answers) for number in (1, 2, 3, 4)] == [False, True, True, False]
-    assert costs_much(ask(1), BatchResponse(Request("GET", "https://x"), whole, None))
-    assert not costs_much(Sleep(1), None)
+    assert [is_expensive(ask(number), answers) for number in (1, 2, 3, 4)] == [False, True, True, False]
+    assert is_expensive(ask(1), BatchResponse(Request("GET", "https://x"), whole, None))
+    assert not is_expensive(Sleep(1), None)
