@@ -2,7 +2,8 @@
 The kinds of authentication that are installed: those that are shipped, and those of other packages.
 
 A package declares an entry point of the group ``airflow_provider_asyncapi.auth``, whose name is that of the kind, and
-whose object is a subclass of :class:`~.core.auth.base.Auth`.
+whose object is a subclass of :class:`~.core.auth.base.Auth`. Its module imports nothing of Airflow: Airflow reads the
+connection form before it can be imported itself.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, AuthKinds, check_kind, extra_keys
 from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from airflow_provider_asyncapi.core.auth.base import Auth
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +50,28 @@ def find_auth_kinds(values: Mapping[str, Any]) -> AuthKinds:
     return kinds
 
 
-@lru_cache(maxsize=1)
 def _load_kinds() -> tuple[AuthKinds, Mapping[str, str]]:
     """Return the installed kinds by name, and what is wrong with those that can't be used."""
-    from importlib.metadata import entry_points
-
     kinds, problems = dict(AUTH_KINDS), {}
-    for entry_point in entry_points(group=ENTRY_POINTS):
+    for entry_point in _find_entry_points():
         name = entry_point.name
         try:
-            kinds[name] = check_kind(name, entry_point.load())
+            kinds[name] = _load_kind(entry_point)
         except Exception as error:  # noqa: BLE001 - another package's module may raise anything
             problems[name] = f"auth {name!r}: the entry point {entry_point.value!r} can't be used: {error!r}"
             log.warning("%s", problems[name])
     return kinds, problems
+
+
+@lru_cache(maxsize=1)
+def _find_entry_points() -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points
+
+    return tuple(entry_points(group=ENTRY_POINTS))
+
+
+# An error isn't remembered: a module that imports Airflow can't be imported yet while Airflow reads its configuration,
+# and with it the provider info.
+@lru_cache(maxsize=64)
+def _load_kind(entry_point: EntryPoint) -> type[Auth]:
+    return check_kind(entry_point.name, entry_point.load())

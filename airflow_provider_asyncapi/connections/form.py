@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_asyncapi.connections.auth_kinds import installed_auth_kinds
-from airflow_provider_asyncapi.core.auth.registry import AuthKinds, connection_fields
-from airflow_provider_asyncapi.core.connection.fields import ConnectionField
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.auth.registry import AuthKinds
+    from airflow_provider_asyncapi.core.connection.fields import ConnectionField
 
 CONNECTION_TYPE = "asyncapi"
 HOOK_NAME = "Asynchronous HTTP API"
@@ -20,6 +20,10 @@ def form_fields(kinds: AuthKinds | None = None) -> dict[str, dict[str, Any]]:
 
     :param kinds: the kinds of authentication; by default all that are installed.
     """
+    # A DAG file that imports the hook needs no form.
+    from airflow_provider_asyncapi.connections.auth_kinds import installed_auth_kinds
+    from airflow_provider_asyncapi.core.auth.registry import connection_fields
+
     fields = connection_fields(installed_auth_kinds() if kinds is None else kinds)
     return {
         name: {"label": field.label, "description": field.help, "schema": _schema(field)}

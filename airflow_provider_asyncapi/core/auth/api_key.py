@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from airflow_provider_asyncapi.core.auth.base import ConstantAuth
@@ -12,7 +11,6 @@ from airflow_provider_asyncapi.core.connection.fields import ConnectionField, re
 _PLACES = ("header", "query")
 
 
-@dataclass(frozen=True)
 class ApiKeyAuth(ConstantAuth):
     """A key in a header or a query parameter."""
 

@@ -53,8 +53,8 @@ class Auth(ABC):
     """
     How the requests of one connection are authenticated; a subclass is one kind of authentication.
 
-    Write a subclass as a frozen dataclass: a connection has changed if its instance isn't equal any more. Fields that
-    hold secrets are declared with ``repr=False``.
+    Instances are compared to find out whether a connection has changed: a subclass with fields of its own is a frozen
+    dataclass. Fields that hold secrets are declared with ``repr=False``.
     """
 
     #: The name of the kind, as the connection field ``auth`` has it.

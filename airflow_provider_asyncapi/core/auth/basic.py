@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from airflow_provider_asyncapi.core.auth.base import ConstantAuth
@@ -12,7 +11,6 @@ from airflow_provider_asyncapi.core.connection.fields import require_fields
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 
 
-@dataclass(frozen=True)
 class BasicAuth(ConstantAuth):
     """Login and password in the header Authorization."""
 

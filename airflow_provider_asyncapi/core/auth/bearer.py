@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from airflow_provider_asyncapi.core.auth.base import ConstantAuth
 from airflow_provider_asyncapi.core.connection.fields import require_fields
 
 
-@dataclass(frozen=True)
 class BearerAuth(ConstantAuth):
     """A token in the header Authorization."""
 

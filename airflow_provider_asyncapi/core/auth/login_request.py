@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from airflow_provider_asyncapi.core.auth.base import REFRESH_CODES, TOKEN_FIELDS, TokenAuth, parse_token_fields
 from airflow_provider_asyncapi.core.auth.basic import basic_header
-from airflow_provider_asyncapi.core.auth.tokens import Login
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField, read_list, read_mapping, require_fields
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import as_number
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 
 
-@dataclass(frozen=True)
 class LoginRequestAuth(TokenAuth):
     """A token that a request of the connection gives."""
 
@@ -77,6 +74,7 @@ class LoginRequestAuth(TokenAuth):
     def parse(cls, values: Mapping[str, Any]) -> Self:
         """Read a connection."""
         # Declaring a kind is cheap: what reads it is imported with the first connection of that kind.
+        from airflow_provider_asyncapi.core.auth.tokens import Login
         from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
 
         require_fields(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from airflow_provider_asyncapi.core.auth.base import ConstantAuth
 
 
-@dataclass(frozen=True)
 class NoAuth(ConstantAuth):
     """Requests without credentials."""
 

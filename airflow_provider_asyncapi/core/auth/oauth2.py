@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from airflow_provider_asyncapi.core.auth.base import TOKEN_FIELDS, TokenAuth, parse_token_fields
 from airflow_provider_asyncapi.core.auth.basic import basic_header
-from airflow_provider_asyncapi.core.auth.tokens import Login
 from airflow_provider_asyncapi.core.connection.fields import (
     ConnectionField,
     read_choice,
@@ -21,7 +19,6 @@ _METHODS = ("POST", "GET")
 _STYLES = ("basic", "body")
 
 
-@dataclass(frozen=True)
 class OAuth2Auth(TokenAuth):
     """A token that is requested with a client's id and secret."""
 
@@ -52,6 +49,7 @@ class OAuth2Auth(TokenAuth):
     def parse(cls, values: Mapping[str, Any]) -> Self:
         """Read a connection."""
         # Declaring a kind is cheap: what reads it is imported with the first connection of that kind.
+        from airflow_provider_asyncapi.core.auth.tokens import Login
         from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
         from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 

@@ -6,15 +6,17 @@ import hashlib
 import hmac
 import json
 import logging
+import os
 import re
 import socket
+import subprocess
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import airflow
 import pytest
 from airflow.providers.common.compat.sdk import Connection
 from airflow.sdk._shared import secrets_masker
@@ -36,53 +38,19 @@ from airflow_provider_asyncapi.get_provider_info import get_provider_info
 from tests.unit.transports.driving import DRIVERS, START, run
 from tests.unit.transports.loopback import Asked, Behaviour, Server, reply
 
+AIRFLOW_VERSION = tuple(map(int, airflow.__version__.split(".")[:2]))
 KEY = "planted-acme-key"
-#: All that such a package consists of: this module, and the entry point.
-MODULE = """
-import hashlib
-import hmac
-from dataclasses import dataclass, field
-
-from airflow_provider_asyncapi.core.auth.base import Auth
-from airflow_provider_asyncapi.core.connection.fields import ConnectionField, require_fields
-
-
-@dataclass(frozen=True)
-class AcmeAuth(Auth):
-    kind = "acme"
-    help = "the login is the client, each request is signed with the Acme secret"
-    fields = (
-        ConnectionField("acme_secret", "Acme: secret", "The key that requests are signed with.", is_secret=True),
-        ConnectionField("acme_header", "Acme: header", "The header of the signature. Default: X-Acme."),
-    )
-
-    client: str
-    key: str = field(repr=False)
-    header: str = "X-Acme"
-
-    @classmethod
-    def parse(cls, values):
-        require_fields(values, cls.kind, login="the client", acme_secret="the key")
-        return cls(values["login"], values["acme_secret"], values.get("acme_header") or "X-Acme")
-
-    def auth_flow(self, request, context):
-        response = yield self.sign(request, context)
-        if response.status == 401 and "x-acme-challenge" in response.headers:
-            context.memory["challenge"] = response.headers["x-acme-challenge"]
-            yield self.sign(request, context)
-
-    def sign(self, request, context):
-        path = "/" + request.url.split("/", 3)[3]
-        parts = [self.client, request.method, path, context.memory.get("challenge", "")]
-        digest = hmac.new(self.key.encode(), " ".join(parts).encode(), hashlib.sha256).hexdigest()
-        return request.with_headers([(self.header, f"{self.client}:{digest}")])
-"""
+ROOT = Path(__file__).parents[3]
+GUIDE = (ROOT / "docs" / "guides" / "connection.md").read_text(encoding="utf-8")
+#: All that such a package consists of, beside the entry point: the module that the guide shows.
+MODULE = GUIDE.partition("<!-- file: acme_auth.py -->")[2].partition("```python\n")[2].partition("```")[0]
 
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered(tmp_path: Path) -> Iterator[None]:
     def forget() -> None:
-        auth_kinds._load_kinds.cache_clear()
+        auth_kinds._find_entry_points.cache_clear()
+        auth_kinds._load_kind.cache_clear()
         profiles._load.cache_clear()
         for name in ("acme_auth", "broken_auth"):
             sys.modules.pop(name, None)
@@ -96,7 +64,7 @@ def install(site: Path, module: str, code: str, name: str, value: str) -> None:
     """Install a package as an installer does: a module, and its metadata beside it."""
     info = site / f"{module}-1.0.dist-info"
     info.mkdir(parents=True)
-    (site / f"{module}.py").write_text(textwrap.dedent(code))
+    (site / f"{module}.py").write_text(code)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[{auth_kinds.ENTRY_POINTS}]\n{name} = {module}:{value}\n")
 
@@ -218,6 +186,19 @@ def test_its_fields_are_in_the_connection_form(package: Path) -> None:
     assert "acme: the login is the client" in fields["auth"]["description"]
     (shown,) = get_provider_info()["connection-types"]
     assert shown["conn-fields"] == fields
+
+
+@pytest.mark.skipif(AIRFLOW_VERSION < (3, 2), reason="before 3.2 the form is the hook's")
+def test_airflow_shows_its_fields_in_the_form(package: Path) -> None:
+    code = (
+        "from airflow.providers_manager import ProvidersManager\n"
+        "print(*(name for name in ProvidersManager().connection_form_widgets if 'acme' in name))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package), *sys.path])}
+    command = [sys.executable, "-c", code]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    # Airflow logs to the same place.
+    assert shown.stdout.splitlines()[-1].split() == ["extra__asyncapi__acme_secret", "extra__asyncapi__acme_header"]
 
 
 def test_its_secret_is_masked_in_logs_and_messages(package: Path) -> None:
