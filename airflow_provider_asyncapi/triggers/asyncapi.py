@@ -336,7 +336,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         await asyncio.shield(task)
 
     async def _cancel_unless_needed(self, plan: WaitPlan, handle: JobHandle) -> None:
-        reason = await reason_to_cancel(self.task_instance, handle, has_callback=plan.callback is not None)
+        reason = await reason_to_cancel(self.task_instance, handle)
         if reason is not None:
             async with SharedClient(self.asyncapi_conn_id, patience=_CANCEL_PATIENCE) as (api, driver):
                 # This poll isn't published: the XComs may be those of the next try by now.

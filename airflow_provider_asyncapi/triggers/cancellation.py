@@ -30,9 +30,7 @@ _CLEARED_OR_STARTED = frozenset({"none", "scheduled", "queued", "running", "rest
 log = logging.getLogger(__name__)
 
 
-async def reason_to_cancel(
-    ti: Any, job: JobHandle, *, is_last_try: bool = False, has_callback: bool = False, checks: int = _CHECKS
-) -> str | None:
+async def reason_to_cancel(ti: Any, job: JobHandle, *, is_last_try: bool = False, checks: int = _CHECKS) -> str | None:
     """
     Return why a job may be cancelled; None if a task still needs it, or if Airflow doesn't answer.
 
@@ -43,13 +41,13 @@ async def reason_to_cancel(
 
     :param ti: the task instance that waited for the job.
     :param is_last_try: whether a process is being killed that runs the last try.
-    :param has_callback: whether the job calls back; then it may have ended without this process knowing.
     :param checks: number of times to look for the next try of a running task; 0 on the worker that runs it.
     """
     try:
         reason = await _find_reason(ti, job, is_last_try=is_last_try, checks=checks)
-        if reason is not None and has_callback and await has_final_job(task_ids(ti)):
-            log.info("Job %s isn't cancelled: its callback says that it has ended", job.printable_identifier)
+        if reason is not None and await has_final_job(task_ids(ti), job):
+            # A callback ended it, or a poll in another triggerer: this process doesn't know.
+            log.info("Job %s isn't cancelled: it has ended, and the task has its result", job.printable_identifier)
             return None
     except Exception as error:  # noqa: BLE001 - Airflow kills tasks when its own API server is away, for example
         log.warning("Job %s isn't cancelled: can't find out whether it is needed: %s", job.printable_identifier, error)

@@ -8,9 +8,12 @@ from typing import Any, TypeVar
 
 from airflow_provider_asyncapi.airflow_private.supervisor import read_xcom
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY
 
 T = TypeVar("T")
+
+_FINAL = frozenset(outcome for outcome in Outcome if outcome.is_final)
 
 
 async def read_wait_summary(task: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -30,10 +33,11 @@ async def read_job_identifier(task: Mapping[str, Any]) -> Any:
     return handle.get("identifier") if isinstance(handle, dict) else None
 
 
-async def has_final_job(task: Mapping[str, Any]) -> bool:
-    """Return whether a task has pushed a job handle whose outcome is final."""
-    handle: Any = await read_xcom(JOB_KEY, task)
-    return isinstance(handle, dict) and JobHandle.parse(handle).outcome.is_final
+async def has_final_job(task: Mapping[str, Any], job: JobHandle) -> bool:
+    """Return whether a task has pushed the handle of a job whose outcome is final."""
+    pushed: Any = await read_xcom(JOB_KEY, task)
+    is_same_job = isinstance(pushed, dict) and pushed.get("identifier") == job.identifier
+    return is_same_job and pushed.get("outcome") in _FINAL
 
 
 async def finish_despite_cancel(exchange: Coroutine[Any, Any, T]) -> T:

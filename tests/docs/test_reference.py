@@ -63,6 +63,8 @@ def test_every_exception_stands_in_the_guide_to_errors():
 
 def test_every_message_among_the_troubles_is_one_of_the_package():
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "airflow_provider_asyncapi").rglob("*.py"))
+    # A message may be written on several lines.
+    sources = re.sub(r'"\s*\n\s*f?"', "", sources)
     symptoms = re.findall(r"^\| (.*?) \|", guide("troubleshooting"), re.MULTILINE)
     quoted = [each for symptom in symptoms for each in re.findall(r"`([^`]+ [^`]+)`|\*(which [^*]+)\*", symptom)]
     # Airflow's own answer, which the page explains.

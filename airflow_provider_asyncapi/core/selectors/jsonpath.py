@@ -84,18 +84,37 @@ def check(path: str) -> None:
         if found := pattern.search(_QUOTED.sub(_as_long, path)):
             raise SelectorError(advice.format(path[found.start() : found.end()]))
     from jsonpath_ng import Root
-    from jsonpath_ng.ext.filter import Expression
-    from jsonpath_ng.ext.string import Sub
 
     compiled = _compiled(path)
     for part in _parts(compiled):
-        if isinstance(part, Sub) or (isinstance(part, Expression) and part.op == "=~"):
-            raise SelectorError(_PYTHON_REGEX.format("`sub(" if isinstance(part, Sub) else "=~"))
+        _refuse_unbounded(part)
     for number, step in enumerate(_steps(compiled)):
         if number and isinstance(step, Root):
             raise SelectorError("'$' is the whole document, so it stands at the beginning only")
         if type(step).__name__.lstrip("_") == "Intersect":
             raise SelectorError("'&' stands between conditions of a filter only, as in [?(@.a == 1 & @.b == 2)]")
+
+
+def _refuse_unbounded(part: JSONPath) -> None:
+    """
+    Check that a part of a path does an amount of work that grows with the document only.
+
+    :raises SelectorError: if it doesn't.
+    """
+    from jsonpath_ng import Parent
+    from jsonpath_ng.ext.arithmetic import Operation
+    from jsonpath_ng.ext.filter import Expression
+    from jsonpath_ng.ext.string import Sub
+
+    if isinstance(part, Operation):
+        raise SelectorError(
+            "a selector doesn't calculate, since a text times a number is a text of any length; calculate in a later"
+            " task"
+        )
+    if isinstance(part, Parent):
+        raise SelectorError("`parent` finds a value once for each of its children; name the way to the value")
+    if isinstance(part, Sub) or (isinstance(part, Expression) and part.op == "=~"):
+        raise SelectorError(_PYTHON_REGEX.format("`sub(" if isinstance(part, Sub) else "=~"))
 
 
 def find(path: str, document: JsonValue, max_values: int | None = None) -> list[JsonValue]:
@@ -107,6 +126,10 @@ def find(path: str, document: JsonValue, max_values: int | None = None) -> list[
     """
     steps = _plain(path)
     if steps is None:
+        if (descent := _descent(path)) is not None:
+            if max_values is not None:
+                _check_size(document, max_values, "'..' or '*'")
+            return _search_below(*descent, document)
         return _searched(path, document, max_values)
     if None not in steps:
         return _follow(steps, document)
@@ -116,6 +139,22 @@ def find(path: str, document: JsonValue, max_values: int | None = None) -> list[
         # Of anything but a list jsonpath-ng makes one, each version in its own way.
         return _searched(path, document, max_values)
     return [value for items in found for item in items for value in _follow(steps[place + 1 :], item)]
+
+
+def _search_below(begin: Steps, end: Steps, document: JsonValue) -> list[JsonValue]:
+    """
+    Return what names and indexes lead to from each value below a place, the outer values first.
+
+    jsonpath-ng makes a new list of all matches for each level that a value is nested in.
+    """
+    found: list[JsonValue] = []
+    left = _follow(begin, document)
+    while left:
+        value = left.pop()
+        found += _follow(end, value)
+        if isinstance(value, dict | list):
+            left.extend(reversed(value.values() if isinstance(value, dict) else value))
+    return found
 
 
 def _follow(steps: Steps, value: JsonValue) -> list[JsonValue]:
@@ -427,6 +466,23 @@ def _plain(path: str) -> Steps | None:
             steps.append(match["name"] or match["double"] or match["single"])
         position = match.end()
     return tuple(steps)
+
+
+@lru_cache(maxsize=1024)
+def _descent(path: str) -> tuple[Steps, Steps] | None:
+    """Read a path of names and indexes with one ``..``, as what stands before it and behind it; None for any other."""
+    before, descends, behind = path.partition("..")
+    begin, end = _plain(before.rstrip()), _plain(behind.lstrip())
+    if (
+        not descends
+        or not before.strip()
+        or begin is None
+        or not end
+        or None in (*begin, *end)
+        or behind.lstrip().startswith("$")
+    ):
+        return None
+    return begin, end
 
 
 @lru_cache(maxsize=1024)

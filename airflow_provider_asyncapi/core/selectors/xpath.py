@@ -143,7 +143,9 @@ def _compiled(path: str, namespaces: tuple[tuple[str, str], ...]) -> etree.XPath
     from lxml import etree
 
     try:
-        return etree.XPath(path, namespaces=dict(namespaces))
+        # The functions of EXSLT would search with Python's regular expressions, under any prefix that the document
+        # declares; strings that know their parents cost as much as elements.
+        return etree.XPath(path, namespaces=dict(namespaces), regexp=False, smart_strings=False)
     except ValueError as error:
         raise SelectorError(f"XPath: {error}") from None
     except etree.XPathSyntaxError as error:

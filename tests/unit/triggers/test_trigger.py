@@ -473,6 +473,25 @@ def test_the_begin_of_a_wait_tells_for_which_job_a_task_waits_whatever_an_earlie
     assert (reason is not None) == bool(cancels)
 
 
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="where triggers can't read XCom they have no on_kill either")
+@pytest.mark.parametrize(
+    ("pushed", "outcome", "cancels"), [("j-1", "success", 0), ("j-1", "running", 1), ("j-2", "success", 1)]
+)
+def test_a_job_that_has_ended_elsewhere_is_not_cancelled(
+    monkeypatch: pytest.MonkeyPatch, pushed: str, outcome: str, cancels: int
+) -> None:
+    async def read(key: str, _task: Mapping[str, Any]) -> Any:
+        return {"version": 1, "identifier": pushed, "outcome": outcome} if key == "job" else None
+
+    async def find_state(_task: Mapping[str, Any]) -> str:
+        return "success"
+
+    monkeypatch.setattr(task_xcoms, "read_xcom", read)
+    monkeypatch.setattr(cancellation, "find_state", find_state)
+    reason = asyncio.run(cancellation.reason_to_cancel(trigger().task_instance, JobHandle("j-1", task=SUBMITTER)))
+    assert (reason is not None) == bool(cancels)
+
+
 @pytest.mark.parametrize(("state", "cancels"), [("queued", 0), ("failed", 1)])
 def test_of_a_job_that_somebody_else_submitted_the_own_state_alone_tells(
     api: ApiServer, connection: None, supervisor: Supervisor, state: str, cancels: int

@@ -110,6 +110,16 @@ def test_a_header_that_is_signed_and_missing_is_named():
         verified(signature(signed="{header:X-Id}{body}"), {"x-signature": signed()})
 
 
+@pytest.mark.parametrize("headers", [{}, {"x-signature": "no hex"}, {"x-signature": "00" * 32}])
+def test_a_refusal_costs_one_digest_of_the_body_whatever_is_missing(headers, monkeypatch):
+    digested = []
+    digest = hmac.digest
+    monkeypatch.setattr(hmac, "digest", lambda key, body, name: digested.append(body) or digest(key, body, name))
+    with pytest.raises(ForgedCallbackError):
+        verified(signature(), headers)
+    assert digested == [BODY]
+
+
 def test_any_of_several_keys_will_do_so_that_one_can_be_replaced():
     headers = {"x-signature": signed()}
     verified(signature(), headers, keys=(b"next", KEY))

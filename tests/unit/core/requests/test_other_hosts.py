@@ -112,7 +112,7 @@ def test_nothing_that_a_job_brings_replaces_what_the_connection_says() -> None:
 
 @pytest.mark.parametrize("given", [{"capture": {"connection.key": "a"}}, {"variables": {"connection.key": "a"}}])
 def test_a_task_can_not_set_what_only_the_connection_sets(given: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match=r"'connection.key' can't be .*, for only the connection sets"):
+    with pytest.raises(ConfigurationError, match=r"'connection.key' can't be .* only the connection sets"):
         SubmitPlan.parse({"endpoint": "/jobs", "identifier": "id", **given})
 
 

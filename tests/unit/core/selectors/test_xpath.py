@@ -116,3 +116,9 @@ def test_processing_instructions_are_not_passed_over_one_by_one():
     root = parse_xml(b"<r>" + b"<?a b?>" * 1000 + b"<x>1</x></r>", "")
     assert len(root) == 1
     assert xpath.find("//x", root) == ["1"]
+
+
+def test_no_function_of_exslt_searches_with_pythons_regular_expressions():
+    root = parse_xml(b'<r xmlns:re="http://exslt.org/regular-expressions"><a>aaaa!</a></r>', "application/xml")
+    with pytest.raises(SelectorError, match="XPath"):
+        xpath.find("//a[re:test(., '(a+)+$')]", root)
