@@ -16,6 +16,7 @@ except ImportError:
 
 import cryptography.fernet
 
+import airflow_provider_asyncapi.connections.auth_kinds
 import airflow_provider_asyncapi.connections.tokens
 import airflow_provider_asyncapi.core.fetch.lineage
 import airflow_provider_asyncapi.core.fetch.plan
