@@ -27,12 +27,17 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 #: Words in the name of a field with an identifier; the ones in the second set alone could also mean a count.
 _IDENTIFIERS = frozenset({"id", "identifier", "uid", "uuid", "guid"})
 _NUMBERS = frozenset({"number", "no", "num", "nr", "key", "ref", "reference", "name"})
-#: Words for a job, and for the object around the description of a job. A user, an account or an event has an
-#: identifier too, and it may be the same number.
+#: Words for a job.
 _JOBS = frozenset(
     {
         *("job", "task", "request", "export", "import", "operation", "execution", "run", "process", "batch", "report"),
         *("query", "statement", "transfer", "upload", "download", "workflow", "submission"),
+    }
+)
+#: Words for a job, and for the object around the description of a job. A user, an account or an event has an
+#: identifier too, and it may be the same number.
+_JOBS_AND_WRAPPERS = _JOBS | frozenset(
+    {
         *("data", "payload", "object", "resource", "result", "body", "content", "detail", "attribute", "item"),
         *("entity", "record", "response"),
     }
@@ -46,7 +51,8 @@ def find_other_job(settings: CallbackSettings, handle: JobHandle, call: Response
     If the connection has a selector for the identifier in callbacks, only that selector is read. Otherwise it is the
     selector that found the identifier in the response to the submit. An event may have its own identifier there, so
     another value counts only if it looks like the identifier of the job, and if nothing else in the callback identifies
-    the job. A long identifier identifies the job anywhere, a short one only as the whole value of an identifier field.
+    the job. A long identifier identifies the job anywhere, a short one only as the whole value of an identifier field,
+    or at the end of a URL. If nothing is there, an identifier in a field whose name is that of a job counts.
 
     :param variables: the variables that selectors may use.
     :return: the other identifier; None if the callback is about this job, or contains no identifier.
@@ -57,10 +63,11 @@ def find_other_job(settings: CallbackSettings, handle: JobHandle, call: Response
     # Captures are stored by their selectors, too.
     captured = [name for name, value in handle.variables.items() if value == handle.identifier]
     named = list(_find_identifiers(captured if settings.identifier is None else [settings.identifier], call, variables))
-    if not named or expected in named:
-        return None
     if settings.identifier is not None:
-        return named[0]
+        return named[0] if named and expected not in named else None
+    named = named or list(_find_job_fields(call))
+    if expected in named:
+        return None
     other = next((each for each in named if _shape(each) == _shape(expected)), None)
     return None if other is None or _is_named_elsewhere(expected, call, captured) else other
 
@@ -72,6 +79,16 @@ def _find_identifiers(places: list[str] | list[SelectorChain], call: Response, v
         with contextlib.suppress(AsyncApiError):
             selection = SelectorChain.parse(place, "callback") if isinstance(place, str) else place
             yield as_text(check_identifier(selection.value(call, variables)))
+
+
+def _find_job_fields(call: Response) -> Iterator[str]:
+    """Yield the identifiers in fields such as ``job_id``, ``exportId`` or the ``id`` of an object ``job``."""
+    for around, name, value in _iterate_fields(call):
+        words = _words(name)
+        if words <= _IDENTIFIERS:
+            words |= {word.removesuffix("s") for word in _words(around)} if words else set()
+        if value and words & _IDENTIFIERS and words & _JOBS and words <= _IDENTIFIERS | _JOBS:
+            yield value
 
 
 def _shape(identifier: str) -> tuple[str, frozenset[str]]:
@@ -99,8 +116,15 @@ def _is_named_elsewhere(identifier: str, call: Response, captured: list[str]) ->
         return re.search(rf"(?<!\w){re.escape(identifier)}(?!\w)", call.text) is not None
     names = {name for selector in captured for name in re.findall(r"[\w-]+", selector)[-1:]}
     return any(
-        value == identifier and _is_for_identifier(name, around, names) for around, name, value in _iterate_fields(call)
+        (value == identifier and _is_for_identifier(name, around, names)) or _is_end_of_url(identifier, value)
+        for around, name, value in _iterate_fields(call)
     )
+
+
+def _is_end_of_url(identifier: str, value: str) -> bool:
+    """Return whether a value is a URL or a path whose last part is the identifier, such as ``/jobs/7``."""
+    begins, _, last = value.partition("?")[0].rstrip("/").rpartition("/")
+    return last == identifier and (begins.startswith("/") or "://" in begins)
 
 
 def _is_for_identifier(name: str, around: str, names: set[str]) -> bool:
@@ -115,7 +139,7 @@ def _is_for_identifier(name: str, around: str, names: set[str]) -> bool:
         words |= {word.removesuffix("s") for word in _words(around)} if words else set()
     elif name in names:
         return True
-    if not words <= _IDENTIFIERS | _NUMBERS | _JOBS:
+    if not words <= _IDENTIFIERS | _NUMBERS | _JOBS_AND_WRAPPERS:
         return False
     return bool(words & _IDENTIFIERS) or "job" in words or name in names
 

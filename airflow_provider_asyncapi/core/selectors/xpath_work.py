@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 #: The steps that an XPath may take in a document are at most the square of the number of values that a selector may
 #: search in JSON, divided by this: 134 million in a status document. libxml2 takes some seconds for them.
 _FRACTION = 8
+#: If the work grows with the third power, a document of 4 KiB takes as many steps, which is searched on the event loop:
+#: then they are divided by this as well, and take some hundredths of a second.
+_FRACTION_OF_CUBES = 16
+_SQUARE = 2
 _TOKEN = re.compile(
     r"""(?P<constant>'[^']*'|"[^"]*"|\d+(?:\.\d*)?|\.\d+)"""
     r"""|(?P<name>[^\W\d][\w.-]*(?::(?:[^\W\d][\w.-]*|\*))?)|//|::|\.\.|[!<>]=|[^\s]"""
@@ -142,7 +146,7 @@ def check_size(root: etree._Element, work: Work, max_values: int) -> None:
         return
     from lxml import etree
 
-    most = max_values**2 // _FRACTION
+    most = max_values**2 // (_FRACTION if work.power == _SQUARE else _FRACTION * _FRACTION_OF_CUBES)
     nodes = steps = depth = 0
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "end":

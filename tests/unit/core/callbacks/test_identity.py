@@ -193,3 +193,34 @@ def test_a_document_of_any_depth_is_searched():
         deep = {"data": [deep]}
     job = JobHandle(7, variables={"id": 7})
     assert other(answer(json.dumps({"id": 12, **deep}).encode()), job) is None
+
+
+@pytest.mark.parametrize("call", [{"job_id": 8}, {"jobId": "8"}, {"job": {"id": 8}}, {"ok": 1, "jobs": [{"id": 8}]}])
+def test_a_callback_without_the_submits_field_is_compared_at_the_fields_for_a_job(call):
+    job = JobHandle(7, variables={"id": 7})
+    assert other(answer(call), job) == "8"
+    assert other(answer({**call, "export_id": 7}), job) is None
+    assert other(answer(call), JobHandle("a-8", variables={"id": "a-8"})) is None
+
+
+@pytest.mark.parametrize(
+    "call", [{"user_id": 8}, {"rows": 8}, {"job": "8 rows"}, {"event": {"id": 8}}, {"batch_size": 8}]
+)
+def test_a_field_that_is_none_for_a_job_names_no_other_job(call):
+    assert other(answer(call), JobHandle(7, variables={"id": 7})) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "is_ours"),
+    [
+        ("https://x.example/jobs/7", True),
+        ("/jobs/7/", True),
+        ("https://x.example/jobs/7?full=1", True),
+        ("https://x.example/jobs/77", False),
+        ("https://x.example/jobs/7/rows", False),
+        ("3/7", False),
+    ],
+)
+def test_a_url_of_the_job_names_it(url, is_ours):
+    job = JobHandle(7, variables={"id": 7})
+    assert other(answer({"id": 99, "url": url}), job) == (None if is_ours else "99")
