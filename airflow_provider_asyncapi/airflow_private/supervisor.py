@@ -71,7 +71,7 @@ async def ask(message: Any) -> Any:
 
 
 def can_ask_asynchronously() -> bool:
-    """Return whether Airflow's own asynchronous functions work here: not so in ``airflow dags test`` and its like."""
+    """Return whether Airflow's own asynchronous functions work here; they don't in the test commands (see above)."""
     from airflow.sdk.execution_time import task_runner
 
     comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
@@ -82,7 +82,7 @@ def is_task_process() -> bool:
     """
     Return whether a task runs in this process, on a worker.
 
-    Not so in the triggerer, and in ``airflow dags test`` and its like, where the supervisor is of another class.
+    No task does in the triggerer. In ``dags test``, ``tasks test`` and ``dag.test()`` the supervisor has another class.
     """
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.comms import CommsDecoder

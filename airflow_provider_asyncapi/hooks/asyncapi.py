@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
@@ -18,6 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_asyncapi.connections import form as connection_form
 from airflow_provider_asyncapi.connections.reading import add_connection_id, read_connection
 from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.lazy_names import load_lazily
 from airflow_provider_asyncapi.exceptions import to_airflow
 
 if TYPE_CHECKING:
@@ -47,14 +47,13 @@ T = TypeVar("T")
 Job: TypeAlias = "JobHandle | Mapping[str, Any] | str | int"
 
 #: Loaded when they are first asked for (PEP 562), so that importing an operator costs a DAG file little.
-_HOMES = {"JobHandle": "core.jobs.handle", "Response": "hooks.responses"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"airflow_provider_asyncapi.{_HOMES[name]}"), name)
-    return value
+__getattr__ = load_lazily(
+    globals(),
+    {
+        "airflow_provider_asyncapi.core.jobs.handle": "JobHandle",
+        "airflow_provider_asyncapi.hooks.responses": "Response",
+    },
+)
 
 
 class AsyncApiHook(BaseHook):

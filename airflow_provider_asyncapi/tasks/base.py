@@ -34,7 +34,7 @@ HANDLE_ADVICE = "job: the job handle that a task pushes is its attribute handle 
 
 @contextmanager
 def name_task_in_errors(task_id: str | None) -> Iterator[None]:
-    """Put the task's id before the message of an error."""
+    """Add the task's id to the message of an error."""
     try:
         yield
     except ConfigurationError as error:

@@ -203,7 +203,7 @@ class Pool:
         return server.taken + len(server.idle) < self._limit and server.opening < _OPENING
 
     def _let_others_open(self, name: str, server: _Server) -> None:
-        """Let waiting requests open connections, up to the limits."""
+        """Open connections for waiting requests, up to the limits."""
         while server.waiting and self._may_open(server):
             first = server.waiting.popleft()
             if not first.turn.done():

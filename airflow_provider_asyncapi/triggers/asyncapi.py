@@ -90,7 +90,7 @@ _shared_plans: WeakValueDictionary[str, _SharedPlan] = WeakValueDictionary()
 def _parse_plan(spec: dict[str, Any], text: str) -> WaitPlan:
     """Return the plan of the parameters, and import RE2 if they seem to hold a regular expression."""
     if "regex:" in text or "matches" in text:
-        import re2  # noqa: F401
+        import re2  # noqa: F401 - imported for the flow that runs later, on the event loop
     return WaitPlan.parse(spec)
 
 
@@ -390,7 +390,7 @@ def check_storable(spec: Mapping[str, Any], api: Api) -> None:
     except UnstorableValueError as error:
         raise ConfigurationError(str(error)) from None
     # Shorter values are common words and numbers.
-    secrets = {secret for secret in api.settings.secrets() - api.settings.shown if len(secret) > 3}  # noqa: PLR2004
+    secrets = {secret for secret in api.settings.secrets() - api.settings.shown if len(secret) > 3}  # noqa: PLR2004 - see above
     refuse_secrets(spec)
     for name, value in spec.items():
         for text in walk_strings(value):

@@ -30,7 +30,7 @@ def read_text(element: etree._Element) -> str | None:
 
 def read_object(element: etree._Element) -> JsonValue:
     """
-    Return an element as a row: an object of its attributes and children, or its text where it has neither.
+    Return an element as a row: an object of its attributes and children, or its text if it has none of them.
 
     Names are those of the document, with its prefixes, an attribute's with ``@``. Children of the same name make a
     list. What is declared as nil is null.

@@ -212,7 +212,7 @@ class SelectorParts(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def split_selector(text: str) -> SelectorParts:
-    """Take a selector apart; what stands in quotes or in a variable's name begins no suffix."""
+    """Split a selector at its suffix; text in quotes and the names of variables contain none."""
     cuts: list[tuple[SelectorSuffix, int, int]] = []
     for match in _find_suffixes().finditer(text):
         if match.lastgroup:

@@ -22,6 +22,8 @@ DEFAULT_PREFIX = "default"
 _READ_OF_A_VALUE = 256
 _SHORTEST_ELEMENT = 4
 _PREFIX = re.compile(r"([A-Za-z_][\w.-]*):(?!:)(?=[A-Za-z_*])")
+_STRING = re.compile(r"'[^']*'|\"[^\"]*\"")
+_NAMESPACE_AXIS = re.compile(r"(?<![\w.:-])namespace\s*::")
 
 
 def check(path: str) -> None:
@@ -32,6 +34,8 @@ def check(path: str) -> None:
     """
     from lxml import etree
 
+    if _NAMESPACE_AXIS.search(_STRING.sub("''", path)):
+        raise SelectorError("the axis namespace:: isn't supported: each element has all namespaces of the document")
     namespaces = tuple((prefix, f"urn:{prefix}") for prefix in sorted(_prefixes(path)))
     _evaluate(_compiled(path, namespaces), etree.Element("x"))
 
@@ -134,8 +138,7 @@ def _declared_namespaces(root: etree._Element, prefixes: set[str]) -> dict[str, 
 
 def _prefixes(path: str) -> set[str]:
     """Return the prefixes that a path uses; colons in its string literals don't make one."""
-    without_strings = re.sub(r"'[^']*'|\"[^\"]*\"", "''", path)
-    return set(_PREFIX.findall(without_strings)) - {"xml"}
+    return set(_PREFIX.findall(_STRING.sub("''", path))) - {"xml"}
 
 
 @lru_cache(maxsize=256)

@@ -90,7 +90,11 @@ class _Scan:
         self._is_behind_operand = False
 
     def take(self, token: re.Match[str], follower: re.Match[str] | None) -> None:
-        """Take the next token, and look at the one after it."""
+        """
+        Count the work of the next token.
+
+        :param follower: the token after it; None at the end.
+        """
         text, is_behind_operand = token[0], self._is_behind_operand
         is_operator = text in _OPERATORS or text in _COMPARISONS or (is_behind_operand and text in _OPERATORS_BEHIND)
         if text in "[]":

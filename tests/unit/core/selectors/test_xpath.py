@@ -118,6 +118,17 @@ def test_processing_instructions_are_not_passed_over_one_by_one():
     assert xpath.find("//x", root) == ["1"]
 
 
+@pytest.mark.parametrize("path", ["//namespace::*", "count(//a/namespace :: *)", "//a[namespace::b]"])
+def test_the_axis_of_namespaces_is_refused_for_its_work_grows_with_their_product(path):
+    with pytest.raises(SelectorError, match="namespace::"):
+        xpath.check(path)
+
+
+@pytest.mark.parametrize("path", ["//a[.='namespace::']", "namespace-uri(//a)", "//namespace", "//namespace/child::b"])
+def test_a_namespace_elsewhere_in_a_path_is_none_of_that_axis(path):
+    xpath.check(path)
+
+
 def test_no_function_of_exslt_searches_with_pythons_regular_expressions():
     root = parse_xml(b'<r xmlns:re="http://exslt.org/regular-expressions"><a>aaaa!</a></r>', "application/xml")
     with pytest.raises(SelectorError, match="XPath"):
