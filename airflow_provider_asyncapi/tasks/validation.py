@@ -142,7 +142,7 @@ def _check_visible(plan_type: Any, visible: Mapping[str, Any], *, complete: bool
             (selector.text, name)
             for selector in selectors
             if not _JINJA.search(selector.text)
-            for name in selector.names()
+            for name in selector.variable_names()
         )
         for part, selectors in parts.items()
     }

@@ -27,7 +27,7 @@ from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_moment, as_number, as_text
 from airflow_provider_asyncapi.core.requests.exchange import about, is_transient, said_in
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-from airflow_provider_asyncapi.core.selectors.selector import capture
+from airflow_provider_asyncapi.core.selectors.selector import capture_values
 from airflow_provider_asyncapi.core.templates import walk_strings
 
 #: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
@@ -169,9 +169,9 @@ def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | 
         advice = "check address and method of the token request (oauth2_url and oauth2_method, or login_request)"
         raise about(RequestRejectedError(f"{answer}; {advice}"), request, response, said)
     try:
-        value = login.token.value(response, scope)
-        captured = capture(login.captures, response, scope)
-        expiry = login.expiry.value(response, scope) if login.expiry else None
+        value = login.token.find_value(response, scope)
+        captured = capture_values(login.captures, response, scope)
+        expiry = login.expiry.find_value(response, scope) if login.expiry else None
     except ContentError as error:
         raise MissingValueError(f"login: {request} answered {response.status}: {error}") from None
     if isinstance(value, bool) or not isinstance(value, str | int) or not _can_be_sent(as_text(value)):

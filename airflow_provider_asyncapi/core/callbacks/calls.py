@@ -257,7 +257,7 @@ def extract_identifier(settings: CallbackSettings, answer: Response) -> str | in
             "the connection has no selector for the identifier in callbacks (callback.identifier)"
         )
     try:
-        return check_identifier(settings.identifier.value(answer, {}))
+        return check_identifier(settings.identifier.find_value(answer, {}))
     except AsyncApiError:
         # The original message may quote the body, which mustn't be logged.
         raise ForgedCallbackError(f"it has no identifier of a job at {settings.identifier}") from None

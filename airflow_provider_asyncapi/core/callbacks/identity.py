@@ -78,7 +78,7 @@ def _find_identifiers(places: list[str] | list[SelectorChain], call: Response, v
         # A value that is missing, can't be read or can't be an identifier identifies no job.
         with contextlib.suppress(AsyncApiError):
             selection = SelectorChain.parse(place, "callback") if isinstance(place, str) else place
-            yield as_text(check_identifier(selection.value(call, variables)))
+            yield as_text(check_identifier(selection.find_value(call, variables)))
 
 
 def _find_job_fields(call: Response) -> Iterator[str]:

@@ -7,7 +7,7 @@ from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors import jsonpath
-from airflow_provider_asyncapi.core.selectors.jsonpath import Many
+from airflow_provider_asyncapi.core.selectors.jsonpath import Multiplicity
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
@@ -29,7 +29,9 @@ def decode(response: Response, chosen: ResultFormat, path: SelectorChain | None,
             return None
         kind = chosen.kind_of(response)
         return kind.decode(response, chosen.options_of(kind))
-    found = path.collect(selectable(response, chosen), variables, chosen.element_reader, least=Many.MATCHING)
+    found = path.find_first_keeping_lists(
+        selectable(response, chosen), variables, chosen.element_reader, minimum=Multiplicity.FILTERED
+    )
     if found is not None:
         return found[1]
     raise MissingValueError(f"result_path: {path} found nothing")

@@ -46,7 +46,7 @@ from airflow_provider_asyncapi.core.requests.exchange import (
 )
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.requests.step import Step
-from airflow_provider_asyncapi.core.selectors.selector import capture
+from airflow_provider_asyncapi.core.selectors.selector import capture_values
 from airflow_provider_asyncapi.core.status.rules import Rule
 from airflow_provider_asyncapi.core.templates import Variables
 
@@ -147,7 +147,7 @@ class Fetching:
         answer = yield from self.request_answer(step, lambda: self.scope)
 
         def read() -> dict[str, JsonValue]:
-            found = capture(step.captures, answer.response, self.scope)
+            found = capture_values(step.captures, answer.response, self.scope)
             for name, selection in step.captures.items():
                 if name not in found:
                     raise MissingValueError(f"locate: {selection} found nothing for {name!r}")

@@ -102,7 +102,7 @@ class _PageCollector:
         if self.paging.total_rows is None or page.is_no_data:
             return
         try:
-            total = as_number(self.paging.total_rows.value(page.response, self.fetching.scope))
+            total = as_number(self.paging.total_rows.find_value(page.response, self.fetching.scope))
         except AsyncApiError as error:
             raise error.with_message(f"{page.name}: total_rows: {self.fetching.api.redact(str(error))}") from None
         if total is not None and self.total_rows not in (None, total):

@@ -29,7 +29,7 @@ def stream_rows(
     :raises ContentError: at once or while reading, if the body isn't of the format.
     :raises MissingValueError: if the path leads nowhere.
     """
-    items = ItemPath(()) if path is None else _item_path(path, variables)
+    items = ItemPath(()) if path is None else _find_item_path(path, variables)
     if items is None:
         return None
     body = StreamedBody(read, head.declared_type)
@@ -55,5 +55,5 @@ def _selected(rows: Iterator[JsonValue], items: ItemPath, shown: str) -> Iterato
         raise MissingValueError(f"result_path: {shown} found nothing")
 
 
-def _item_path(path: SelectorChain, variables: Variables) -> ItemPath | None:
-    return path.selectors[0].item_path(variables) if len(path.selectors) == 1 else None
+def _find_item_path(path: SelectorChain, variables: Variables) -> ItemPath | None:
+    return path.selectors[0].split_at_array(variables) if len(path.selectors) == 1 else None

@@ -64,7 +64,7 @@ def error_message(response: Response, selection: SelectorChain | None, variables
 
 def _text_at(selection: SelectorChain, response: Response, variables: Variables) -> str | None:
     try:
-        value: JsonValue = selection.value(response, variables)
+        value: JsonValue = selection.find_value(response, variables)
     except AsyncApiError:
         return None
     return as_text(value) if value not in (None, [], {}, False) and not is_blank(value) else None

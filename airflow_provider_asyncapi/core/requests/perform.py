@@ -38,7 +38,7 @@ from airflow_provider_asyncapi.core.requests.exchange import (
 )
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.requests.step import Step
-from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, capture
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, capture_values
 from airflow_provider_asyncapi.core.status import rules
 from airflow_provider_asyncapi.core.templates import Variables
 
@@ -176,5 +176,5 @@ def captured(captures: Mapping[str, SelectorChain], response: Response, scope: V
     found: dict[str, JsonValue] = {}
     for name, selection in captures.items():
         with contextlib.suppress(ContentError):
-            found |= capture({name: selection}, response, scope)
+            found |= capture_values({name: selection}, response, scope)
     return found

@@ -60,12 +60,12 @@ _MEANINGLESS = (
 )
 
 
-class Many(enum.IntEnum):
+class Multiplicity(enum.IntEnum):
     """How many values a path may find, whatever the document holds."""
 
     ONE = 0
-    MATCHING = 1
-    EACH = 2
+    FILTERED = 1
+    EACH_ITEM = 2
 
 
 #: None, once at most, stands for each item of a list.
@@ -281,7 +281,7 @@ def _check_depth(document: JsonValue, descents: int) -> None:
 
 
 @lru_cache(maxsize=1024)
-def finds_many(path: str) -> Many:
+def find_multiplicity(path: str) -> Multiplicity:
     """
     Return whether a path may find several values: each item of something, or those that match a filter.
 
@@ -289,29 +289,31 @@ def finds_many(path: str) -> Many:
     """
     steps = _plain(path)
     if steps is not None:
-        return Many.EACH if None in steps else Many.ONE
-    return max(map(_is_many, _steps(_compiled(path))), default=Many.ONE)
+        return Multiplicity.EACH_ITEM if None in steps else Multiplicity.ONE
+    return max(map(_is_many, _steps(_compiled(path))), default=Multiplicity.ONE)
 
 
-def is_empty(path: str, document: JsonValue) -> bool:
+def finds_empty_list(path: str, document: JsonValue) -> bool:
     """Return whether a path finds nothing because what it takes the items of is there and has none that match."""
     steps = list(_steps(_compiled(path)))
     for number, step in enumerate(steps):
         if many := _is_many(step):
             holders = _found(_joined(steps[:number]), document)
-            return any(holder == [] or (many is Many.MATCHING and isinstance(holder, list)) for holder in holders)
+            return any(
+                holder == [] or (many is Multiplicity.FILTERED and isinstance(holder, list)) for holder in holders
+            )
     return False
 
 
-def _is_many(step: JSONPath) -> Many:
+def _is_many(step: JSONPath) -> Multiplicity:
     from jsonpath_ng import Descendants, Fields
     from jsonpath_ng.ext.filter import Filter
 
     if isinstance(step, Filter):
-        return Many.MATCHING
+        return Multiplicity.FILTERED
     if isinstance(step, Fields):
-        return Many.EACH if "*" in step.fields else Many.ONE
-    return Many.EACH if isinstance(step, Descendants) or _is_each_item(step) else Many.ONE
+        return Multiplicity.EACH_ITEM if "*" in step.fields else Multiplicity.ONE
+    return Multiplicity.EACH_ITEM if isinstance(step, Descendants) or _is_each_item(step) else Multiplicity.ONE
 
 
 def _is_one_way(step: JSONPath) -> bool:

@@ -23,7 +23,7 @@ from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
 from airflow_provider_asyncapi.core.registry import Registry
 from airflow_provider_asyncapi.core.selectors import jsonpath, xpath
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
-from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath, Many
+from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath, Multiplicity
 from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSuffix, SelectorSyntax, Source
 
@@ -54,8 +54,8 @@ class _JsonPathSyntax(SelectorSyntax):
     def quote_variable(self, text: str, before: str, after: str) -> str | None:
         return f'"{text}"' if _is_step(before, after) else None
 
-    def finds_many(self, path: str, least: Many, *, is_whole: bool) -> bool:
-        return jsonpath.finds_many(path) >= least
+    def finds_list(self, path: str, minimum: Multiplicity, *, is_whole: bool) -> bool:
+        return jsonpath.find_multiplicity(path) >= minimum
 
 
 def _is_step(before: str, after: str) -> bool:
@@ -86,8 +86,8 @@ class _JsonPath(_JsonPathSyntax, SelectorKind):
     def find(self, path: str, response: Response, _read_element: ReadElement) -> Iterable[JsonValue]:
         return jsonpath.find(path, response.json, response.max_values)
 
-    def is_empty(self, path: str, response: Response) -> bool:
-        return jsonpath.is_empty(path, response.json)
+    def finds_empty_list(self, path: str, response: Response) -> bool:
+        return jsonpath.finds_empty_list(path, response.json)
 
     def split_at_array(self, path: str) -> ItemPath | None:
         return jsonpath.split_at_array(path)
@@ -104,10 +104,10 @@ class _XPath(SelectorKind):
     def find(self, path: str, response: Response, read_element: ReadElement) -> Iterable[JsonValue]:
         return xpath.find(path, response.xml, read_element, response.max_values)
 
-    def finds_many(self, path: str, _least: Many, *, is_whole: bool) -> bool:
+    def finds_list(self, path: str, _minimum: Multiplicity, *, is_whole: bool) -> bool:
         return is_whole and path.endswith(ALL_ITEMS)
 
-    def is_empty(self, path: str, _response: Response) -> bool:
+    def finds_empty_list(self, path: str, _response: Response) -> bool:
         # XML has no empty list: if each item of one is wanted, its items just aren't there.
         return path.endswith(ALL_ITEMS)
 
@@ -167,8 +167,8 @@ class _NestedJson(_JsonPathSyntax, SelectorSuffix):
     def find(self, path: str, value: JsonValue, max_values: int | None) -> Iterable[JsonValue]:
         return jsonpath.find(path, self._parse(value, max_values), max_values)
 
-    def is_empty(self, path: str, value: JsonValue, max_values: int | None) -> bool:
-        return jsonpath.is_empty(path, self._parse(value, max_values))
+    def finds_empty_list(self, path: str, value: JsonValue, max_values: int | None) -> bool:
+        return jsonpath.finds_empty_list(path, self._parse(value, max_values))
 
     def _parse(self, value: JsonValue, max_values: int | None) -> JsonValue:
         if not isinstance(value, str):

@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, is_blank
 from airflow_provider_asyncapi.core.selectors import elements
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
-from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath, Many
+from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath, Multiplicity
 from airflow_provider_asyncapi.core.selectors.kinds import Suffixes, split_selector
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSyntax, Source
 
@@ -53,7 +53,7 @@ class Selector:
             raise SelectorError(f"{where}: malformed selector {text!r}: {error}") from None
         return cls(text.strip())
 
-    def find(
+    def find_all(
         self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
     ) -> list[JsonValue]:
         """
@@ -118,41 +118,41 @@ class Selector:
 
         return templates.render_selector(path, put)
 
-    def names(self) -> list[str]:
+    def variable_names(self) -> list[str]:
         """Return the variables that it names; braces in a regular expression name none."""
         parts = split_selector(self.text)
         paths = [parts.path, *(path for suffix, path in parts.suffixes if not suffix.is_last)]
         return [name for path in paths for name in templates.find_variables(path)]
 
-    def value(
+    def find_value(
         self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
     ) -> JsonValue:
         """Return the value found: one as it is, several as a list, none as None."""
-        found = self.find(response, variables, read_element)
+        found = self.find_all(response, variables, read_element)
         return found[0] if len(found) == 1 else found or None
 
-    def finds_many(self, variables: templates.Variables, least: Many) -> bool:
+    def finds_list(self, variables: templates.Variables, minimum: Multiplicity) -> bool:
         """
         Return whether what it finds is a list, however much it is.
 
-        :param least: what makes it one: that it takes each item of something, or also that it has a filter.
+        :param minimum: what makes it one: that it takes each item of something, or also that it has a filter.
         """
         kind, path, suffixes = self._rendered_parts(variables)
-        return kind.finds_many(path, least, is_whole=not suffixes) or any(
-            suffix.finds_many(path, least, is_whole=False) for suffix, path in suffixes
+        return kind.finds_list(path, minimum, is_whole=not suffixes) or any(
+            suffix.finds_list(path, minimum, is_whole=False) for suffix, path in suffixes
         )
 
-    def is_empty(self, response: Response, variables: templates.Variables) -> bool:
+    def finds_empty_list(self, response: Response, variables: templates.Variables) -> bool:
         """Return whether it finds nothing because what it takes the items of is there, and has none that match."""
         kind, path, suffixes = self._rendered_parts(variables)
         nested = tuple((suffix, path) for suffix, path in suffixes if not suffix.is_last)
         if not nested:
-            return kind.is_empty(path, response)
+            return kind.finds_empty_list(path, response)
         *before, (last, last_path) = nested
         values = self._read(kind, path, tuple(before), response, elements.read_text)
-        return any(last.is_empty(last_path, value, response.max_values) for value in values)
+        return any(last.finds_empty_list(last_path, value, response.max_values) for value in values)
 
-    def item_path(self, variables: templates.Variables) -> ItemPath | None:
+    def split_at_array(self, variables: templates.Variables) -> ItemPath | None:
         """Return the path into an array whose items can be read one by one; None if the selector isn't one."""
         kind, path, suffixes = self._rendered_parts(variables)
         return None if suffixes else kind.split_at_array(path)
@@ -214,11 +214,11 @@ class SelectorChain:
         """Whether any of them looks at what stands beside status code and body."""
         return any(selector.reads_headers for selector in self.selectors)
 
-    def find(
+    def find_first(
         self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
     ) -> tuple[Selector, JsonValue] | None:
         """
-        Return the first selector that finds something, and what it found (:meth:`Selector.value`).
+        Return the first selector that finds something, and what it found (:meth:`Selector.find_value`).
 
         An empty text is returned only if no other selector finds anything.
 
@@ -229,7 +229,7 @@ class SelectorChain:
         blank: tuple[Selector, JsonValue] | None = None
         for selector in self.selectors:
             try:
-                value = selector.value(response, variables, read_element)
+                value = selector.find_value(response, variables, read_element)
             except ContentError as error:
                 unreadable = unreadable or error
                 continue
@@ -241,36 +241,36 @@ class SelectorChain:
             raise unreadable
         return blank
 
-    def collect(
+    def find_first_keeping_lists(
         self,
         response: Response,
         variables: templates.Variables,
         read_element: ReadElement = elements.read_text,
         *,
-        least: Many = Many.EACH,
+        minimum: Multiplicity = Multiplicity.EACH_ITEM,
     ) -> tuple[Selector, JsonValue] | None:
         """
         Return the first selector that finds something, and what it found: a list if it is one of many.
 
         Where none finds anything, the first whose items are just none, and an empty list.
 
-        :param least: what makes a selector one of many, as in :meth:`Selector.finds_many`.
+        :param minimum: what makes a selector one of many, as in :meth:`Selector.finds_list`.
         :raises ContentError: if the body can't be read and none of the others found anything.
         """
-        found = self.find(response, variables, read_element)
+        found = self.find_first(response, variables, read_element)
         if found is not None:
             selector, value = found
-            if selector.finds_many(variables, least):
-                return selector, selector.find(response, variables, read_element)
+            if selector.finds_list(variables, minimum):
+                return selector, selector.find_all(response, variables, read_element)
             return selector, value
         for selector in self.selectors:
-            if selector.finds_many(variables, least) and selector.is_empty(response, variables):
+            if selector.finds_list(variables, minimum) and selector.finds_empty_list(response, variables):
                 return selector, []
         return None
 
-    def value(self, response: Response, variables: templates.Variables) -> JsonValue:
+    def find_value(self, response: Response, variables: templates.Variables) -> JsonValue:
         """Return the value of the first selector that finds something, None if none does."""
-        found = self.find(response, variables)
+        found = self.find_first(response, variables)
         return None if found is None else found[1]
 
 
@@ -287,13 +287,13 @@ def walk_selectors(value: Any) -> Iterator[Selector]:
         yield from walk_selectors([getattr(value, each.name) for each in dataclasses.fields(value)])
 
 
-def capture(
-    selections: Mapping[str, SelectorChain], response: Response, variables: templates.Variables
+def capture_values(
+    chains: Mapping[str, SelectorChain], response: Response, variables: templates.Variables
 ) -> dict[str, JsonValue]:
-    """Return what the selections find, each under its name and under the selector that found it."""
+    """Return what the chains find, each under its name and under the selector that found it."""
     captured: dict[str, JsonValue] = {}
-    for name, selection in selections.items():
-        if found := selection.collect(response, variables):
+    for name, selector_chain in chains.items():
+        if found := selector_chain.find_first_keeping_lists(response, variables):
             selector, value = found
             captured[name] = captured[selector.text] = value
     return captured

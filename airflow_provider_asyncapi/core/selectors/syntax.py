@@ -9,7 +9,7 @@ from typing import ClassVar
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
-from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath, Many
+from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath, Multiplicity
 
 
 class Source(enum.Enum):
@@ -57,11 +57,11 @@ class SelectorSyntax:
         """Return a variable's value in quotes, if any value may stand there in quotes; None if it may not."""
         return None
 
-    def finds_many(self, path: str, least: Many, *, is_whole: bool) -> bool:
+    def finds_list(self, path: str, minimum: Multiplicity, *, is_whole: bool) -> bool:
         """
         Return whether what a path finds is a list, however many values there are.
 
-        :param least: what makes it a list: that the path takes each item of something, or also that it has a filter.
+        :param minimum: what makes it a list: that the path takes each item of something, or also that it has a filter.
         :param is_whole: whether nothing stands behind the path.
         """
         return False
@@ -92,7 +92,7 @@ class SelectorKind(SelectorSyntax):
         """
         raise NotImplementedError
 
-    def is_empty(self, path: str, response: Response) -> bool:
+    def finds_empty_list(self, path: str, response: Response) -> bool:
         """Return whether a path finds nothing because the list whose items it takes is there and none match."""
         return False
 
@@ -122,6 +122,6 @@ class SelectorSuffix(SelectorSyntax):
         """
         raise NotImplementedError
 
-    def is_empty(self, path: str, value: JsonValue, max_values: int | None) -> bool:
+    def finds_empty_list(self, path: str, value: JsonValue, max_values: int | None) -> bool:
         """Return whether a path finds nothing because the list whose items it takes is there and none match."""
         return False

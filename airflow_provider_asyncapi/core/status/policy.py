@@ -40,12 +40,12 @@ class Verdict:
 
     :param outcome: the meaning.
     :param value: the status value found; the outcome if a rule alone has decided; None if there is none.
-    :param known: whether a rule or a value said so; otherwise the job is taken to be running still.
+    :param is_known: whether a rule or a value said so; otherwise the job is taken to be running still.
     """
 
     outcome: Outcome
     value: JsonValue = None
-    known: bool = True
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,14 @@ class StatusPolicy:
     :param rules: asked first, in order.
     :param key: where the status is; None if rules alone decide.
     :param meanings: comparable status value → outcome.
-    :param closed: whether a status that isn't among the meanings is a failure (``running_value`` was given).
+    :param is_exhaustive: whether a status that isn't among the meanings is a failure (``running_value`` was given).
     :param ignore_case: compare strings without regard to case.
     """
 
     rules: tuple[Rule, ...] = ()
     key: SelectorChain | None = None
     meanings: Mapping[str, Outcome] | None = None
-    closed: bool = False
+    is_exhaustive: bool = False
     ignore_case: bool = False
 
     @classmethod
@@ -79,7 +79,7 @@ class StatusPolicy:
         if not isinstance(ignore_case, bool):
             raise ConfigurationError(f"ignore_case: has to be True or False, not {ignore_case!r}")
         meanings: dict[str, Outcome] = {}
-        says: dict[str, str] = {}
+        parameter_of: dict[str, str] = {}
         for name, outcome in _VALUES.items():
             for value in as_list(given.get(name)):
                 if not is_scalar(value):
@@ -88,13 +88,15 @@ class StatusPolicy:
                         " where there is more to compare, use rules"
                     )
                 text = to_comparable(value, ignore_case=ignore_case)
-                if says.get(text, name) != name:
-                    raise ConfigurationError(f"{name}: {value!r} is also a {says[text]}; a status has one meaning")
+                if parameter_of.get(text, name) != name:
+                    raise ConfigurationError(
+                        f"{name}: {value!r} is also a {parameter_of[text]}; a status has one meaning"
+                    )
                 meanings[text] = outcome
-                says[text] = name
+                parameter_of[text] = name
         key = SelectorChain.parse_optional(given.get("completion_key"), "completion_key")
         if complete and meanings and key is None:
-            first = next(iter(says.values()))
+            first = next(iter(parameter_of.values()))
             raise ConfigurationError(f"{first}: needs completion_key, the selector of the status it is compared with")
         if complete and key is not None and Outcome.SUCCESS not in meanings.values() and not given.get("rules"):
             raise ConfigurationError(
@@ -113,7 +115,7 @@ class StatusPolicy:
         """Whether nothing says what an answer means."""
         return not self.rules and self.key is None
 
-    def judge(self, response: Response, variables: Variables) -> Verdict:
+    def classify(self, response: Response, variables: Variables) -> Verdict:
         """
         Return what an answer means.
 
@@ -124,7 +126,7 @@ class StatusPolicy:
         if rule is not None and rule.tests_status_code and rule.outcome.is_final and is_error:
             # An error page needn't hold a status; that it is one was decided by its code.
             return Verdict(rule.outcome, str(rule.outcome))
-        value = self._status(response, variables, lenient=rule is not None)
+        value = self._find_status(response, variables, lenient=rule is not None)
         if rule is not None:
             return Verdict(rule.outcome, str(rule.outcome) if value is None else value)
         meanings = self.meanings or {}
@@ -132,13 +134,13 @@ class StatusPolicy:
         outcome = None if value is None else meanings.get(to_comparable(value, ignore_case=self.ignore_case))
         if outcome is not None:
             return Verdict(outcome, value)
-        return Verdict(Outcome.FAILURE if self.closed else Outcome.RUNNING, value, known=False)
+        return Verdict(Outcome.FAILURE if self.is_exhaustive else Outcome.RUNNING, value, is_known=False)
 
-    def _status(self, response: Response, variables: Variables, *, lenient: bool) -> JsonValue:
+    def _find_status(self, response: Response, variables: Variables, *, lenient: bool) -> JsonValue:
         if self.key is None:
             return None
         try:
-            return self.key.value(response, variables)
+            return self.key.find_value(response, variables)
         except AsyncApiError:
             # A rule has decided already (202 with an empty body): the status is only shown.
             if lenient:

@@ -47,33 +47,33 @@ class Progress:
             )
         return cls({name: SelectorChain.parse(value, f"progress[{name!r}]") for name, value in given.items()})
 
-    def fraction(self, response: Response, variables: Variables) -> float | None:
+    def read_fraction(self, response: Response, variables: Variables) -> float | None:
         """Return the progress from 0 to 1; None if the answer doesn't hold it."""
         try:
-            values = {name: selection.value(response, variables) for name, selection in self.parts.items()}
+            values = {name: selection.find_value(response, variables) for name, selection in self.parts.items()}
         except ContentError:
             return None
         if "percent" in values:
-            found = _read_text(values["percent"])
+            found = _parse_percentage(values["percent"])
         elif "fraction" in values:
             found = as_number(values["fraction"])
         else:
-            found = _ratio(values)
+            found = _compute_ratio(values)
         return None if found is None else round(min(1.0, max(0.0, found)), 4)
 
 
-def _read_text(value: JsonValue) -> float | None:
+def _parse_percentage(value: JsonValue) -> float | None:
     if isinstance(value, str):
         if match := _PERCENT.fullmatch(value.strip()):
             number = as_number(match[1])
             return None if number is None else number / 100
         if match := _PART_OF.fullmatch(value.strip()):
-            return _ratio({"done": match[1], "total": match[2]})
+            return _compute_ratio({"done": match[1], "total": match[2]})
     number = as_number(value)
     return None if number is None else number / 100
 
 
-def _ratio(values: Mapping[str, JsonValue]) -> float | None:
+def _compute_ratio(values: Mapping[str, JsonValue]) -> float | None:
     total, done, pending = (as_number(values.get(name)) for name in ("total", "done", "pending"))
     if pending is not None and total is not None:
         done = total - pending

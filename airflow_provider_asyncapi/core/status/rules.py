@@ -94,7 +94,7 @@ class Condition:
 
     def values(self, response: Response, variables: Variables) -> list[JsonValue]:
         """Return the values to test: what the selector finds, a list taken apart."""
-        return as_list(self.selection.value(response, variables))
+        return as_list(self.selection.find_value(response, variables))
 
     def passes(self, value: JsonValue) -> bool:
         """Return whether one value passes."""
@@ -103,7 +103,7 @@ class Condition:
     def holds(self, response: Response, variables: Variables) -> bool:
         """Return whether the response passes."""
         if self.operator.tests_all_at_once:
-            return self.passes(self.selection.value(response, variables))
+            return self.passes(self.selection.find_value(response, variables))
         values = self.values(response, variables)
         return bool(values) and (all if self.over == "all" else any)(map(self.passes, values))
 

@@ -162,7 +162,7 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
         return (
             response.status < 400  # noqa: PLR2004 - the errors
             and response.status not in _MOVED
-            and any(not each.needs_body and each.find(response, scope) for each in plan.identifier.selectors)
+            and any(not each.needs_body and each.find_all(response, scope) for each in plan.identifier.selectors)
         )
 
     record = dataclasses.replace(record, sent_at=record.sent_at or api.clock())
@@ -259,7 +259,7 @@ def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission,
         if not response.ok and response.status != 404:  # noqa: PLR2004 - not found
             raise rejection(api, request, response, message=plan.submit.error_message)
         try:
-            found = lookup.identifier.find(response, variables) if response.ok else None
+            found = lookup.identifier.find_first(response, variables) if response.ok else None
             identifier = None if found is None or found[1] is None else check_identifier(found[1])
         except (ContentError, MissingValueError) as error:
             missing_one = MissingValueError(f"lookup: {unusable(api, request, response, error)}")
@@ -307,7 +307,7 @@ def _send_start_requests(
 def _add_identifier(api: Api, plan: SubmitPlan, response: Response, scope: Variables, handle: JobHandle) -> JobHandle:
     """Return the handle with the identifier; a job that is over needs none."""
     try:
-        found = plan.identifier.find(response, scope)
+        found = plan.identifier.find_first(response, scope)
         if found is None:
             raise MissingValueError("nothing found")  # noqa: TRY301 - one message for all that can be wrong
         selector, value = found

@@ -117,9 +117,9 @@ class Batch:
         :raises ContentError: if the body can't be read.
         """
         split: dict[str, Response] = {}
-        for item in as_list(self.items.value(response, variables)):
+        for item in as_list(self.items.find_value(response, variables)):
             part = Part(response, item)
-            identifier = self.id.value(part, variables)
+            identifier = self.id.find_value(part, variables)
             if identifier is not None:
                 split[as_text(identifier)] = part
         return split

@@ -89,7 +89,7 @@ def _process_callback(api: Api, plan: WaitPlan, state: Wait, call: Response) -> 
         yield Log(logging.INFO, f"{describe_job(api, handle)} and has called back: polling its status")
         return dataclasses.replace(state, next_poll=api.clock())
     try:
-        verdict = _CALLED_BACK if plan.policy.is_empty else plan.policy.judge(call, scope)
+        verdict = _CALLED_BACK if plan.policy.is_empty else plan.policy.classify(call, scope)
     except ContentError as error:
         yield Log(logging.WARNING, f"A callback of job {handle.identifier} can't be read, and is ignored: {error}")
         return state

@@ -71,7 +71,7 @@ def classify_response(
                 return transient(api, request, response)
             raise rejection(api, request, response, message=plan.error_message)
     try:
-        verdict = plan.policy.judge(response, scope)
+        verdict = plan.policy.classify(response, scope)
     except ContentError as error:
         return as_unusable(api, request, response, error)
     return transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict

@@ -336,7 +336,7 @@ def update_handle(
     handle: JobHandle, plan: WaitPlan, verdict: Verdict, response: Response, scope: Variables
 ) -> JobHandle:
     """Return the handle with the status, the progress and the captures of a poll or a callback."""
-    progress = plan.progress.fraction(response, scope) if plan.progress else None
+    progress = plan.progress.read_fraction(response, scope) if plan.progress else None
     if verdict.outcome is Outcome.SUCCESS:
         progress = 1.0
     changes: dict[str, Any] = {
@@ -366,7 +366,7 @@ def finish_wait(
         message = said_in(api, response, plan.error_message, api.variables(handle.scope()))
         explained = yield from limit_time(explain_failure(api, plan, handle), api.clock() + MAX_EXPLANATION_SECONDS)
         message, text = explained or (message, f"{message} ({request} answered {response.status})")
-        what = describe_job(api, handle) if verdict.known else _describe_unlisted_status(api, plan, handle, verdict)
+        what = describe_job(api, handle) if verdict.is_known else _describe_unlisted_status(api, plan, handle, verdict)
         raise about(JobFailedError(f"{what}: {text}"), request, response, message)
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
@@ -593,7 +593,7 @@ def warn_unknown_status(
 ) -> Flow[frozenset[str | None]]:
     """Log a warning for each unknown status once; return ``warned_statuses`` with the new one."""
     status = None if verdict.value is None else as_text(verdict.value)
-    if verdict.known or status in warned_statuses:
+    if verdict.is_known or status in warned_statuses:
         return warned_statuses
     if status is None:
         problem = MissingValueError(f"there is no status{_at_status_selector(plan)}, so the job counts as running")

@@ -216,7 +216,7 @@ def test_a_page_that_has_no_body_where_rows_are_selected_is_an_error():
 def test_a_value_may_stand_for_its_answer():
     response = decoding.json_response([{"a": 1}])
     assert decoding.selectable(response, ResultFormat()) is response
-    assert SelectorChain.parse("$[0].a", "x").value(response, {}) == 1
+    assert SelectorChain.parse("$[0].a", "x").find_value(response, {}) == 1
 
 
 def test_a_path_selects_from_a_named_format_whatever_the_content_type_is():

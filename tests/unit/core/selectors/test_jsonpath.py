@@ -10,7 +10,7 @@ from jsonpath_ng.ext.filter import Filter
 
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
 from airflow_provider_asyncapi.core.selectors import jsonpath
-from airflow_provider_asyncapi.core.selectors.jsonpath import Many
+from airflow_provider_asyncapi.core.selectors.jsonpath import Multiplicity
 
 try:
     parse("$[?(@.a == $.b)]")
@@ -136,21 +136,21 @@ def test_a_key_with_an_at_sign_or_a_dot_is_found_where_it_stands_in_quotes(path,
 @pytest.mark.parametrize(
     ("path", "many"),
     [
-        ("a.b", Many.ONE),
-        ("a[0]", Many.ONE),
-        ("a[-1]", Many.ONE),
-        ("a.`sorted`", Many.ONE),
-        ("$.a[-1:].b", Many.ONE),
-        ("a[*]", Many.EACH),
-        ("a[*].b", Many.EACH),
-        ("$.a.*.b", Many.EACH),
-        ("$..b", Many.EACH),
-        ("a[?(@.b == 1)].c", Many.MATCHING),
-        ("a[?(@.b == 1)].c[*].d", Many.EACH),
+        ("a.b", Multiplicity.ONE),
+        ("a[0]", Multiplicity.ONE),
+        ("a[-1]", Multiplicity.ONE),
+        ("a.`sorted`", Multiplicity.ONE),
+        ("$.a[-1:].b", Multiplicity.ONE),
+        ("a[*]", Multiplicity.EACH_ITEM),
+        ("a[*].b", Multiplicity.EACH_ITEM),
+        ("$.a.*.b", Multiplicity.EACH_ITEM),
+        ("$..b", Multiplicity.EACH_ITEM),
+        ("a[?(@.b == 1)].c", Multiplicity.FILTERED),
+        ("a[?(@.b == 1)].c[*].d", Multiplicity.EACH_ITEM),
     ],
 )
 def test_it_is_known_whether_a_path_may_find_many(path, many):
-    assert jsonpath.finds_many(path) is many
+    assert jsonpath.find_multiplicity(path) is many
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_it_is_known_whether_a_path_may_find_many(path, many):
     ],
 )
 def test_no_items_are_told_from_no_list(path, document, empty):
-    assert jsonpath.is_empty(path, document) is empty
+    assert jsonpath.finds_empty_list(path, document) is empty
 
 
 def test_a_document_may_be_a_list():

@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_asyncapi.core.errors import SelectorError
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.selectors.elements import read_text
-from airflow_provider_asyncapi.core.selectors.jsonpath import Many
+from airflow_provider_asyncapi.core.selectors.jsonpath import Multiplicity
 from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS, SELECTOR_SUFFIXES, split_selector
 from airflow_provider_asyncapi.core.selectors.selector import Selector, SelectorChain
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSuffix, Source
@@ -35,7 +35,7 @@ def test_a_kind_is_known_from_its_registration_until_it_is_removed(monkeypatch):
         Selector.parse("words:x-steps", "status")
     monkeypatch.setitem(SELECTOR_KINDS, "words", Words())
     selection = SelectorChain.parse("words:x-steps", "status")
-    assert selection.value(ANSWER, {}) == ["queued", "running"]
+    assert selection.find_value(ANSWER, {}) == ["queued", "running"]
     assert (selection.reads_headers, selection.needs_body) == (True, False)
     monkeypatch.undo()
     assert not isinstance(split_selector("words:x-steps").kind, Words)
@@ -43,8 +43,8 @@ def test_a_kind_is_known_from_its_registration_until_it_is_removed(monkeypatch):
 
 def test_a_suffix_is_known_from_its_registration(monkeypatch):
     monkeypatch.setitem(SELECTOR_SUFFIXES, "length", Length())
-    assert Selector.parse("header:X-Steps length:", "status").value(ANSWER, {}) == 14
-    assert Selector.parse("header:X-Steps regex:,(.*) length:", "status").value(ANSWER, {}) is None
+    assert Selector.parse("header:X-Steps length:", "status").find_value(ANSWER, {}) == 14
+    assert Selector.parse("header:X-Steps regex:,(.*) length:", "status").find_value(ANSWER, {}) is None
 
 
 @pytest.mark.parametrize("text", ["data.id", "status_code", "header:Location", "xpath://a"])
@@ -54,10 +54,10 @@ def test_a_kind_that_declares_no_more_finds_one_value_takes_words_and_is_never_e
         syntax.check(text)
         assert syntax.sample_variable("", "") == "x"
         assert syntax.quote_variable("a.b", "", "") is None
-        assert not syntax.finds_many(text, Many.MATCHING, is_whole=True)
+        assert not syntax.finds_list(text, Multiplicity.FILTERED, is_whole=True)
     assert kind.split_at_array(text) is None
-    assert not kind.is_empty(text, ANSWER)
-    assert not suffix.is_empty(text, ANSWER, None)
+    assert not kind.finds_empty_list(text, ANSWER)
+    assert not suffix.finds_empty_list(text, ANSWER, None)
 
 
 def test_how_a_kind_finds_values_has_to_be_written():

@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.selectors.selector import (
     Selector,
     SelectorChain,
-    capture,
+    capture_values,
     parse_captures,
     walk_selectors,
 )
@@ -37,7 +37,7 @@ XML = Response(200, body=b"<u:job xmlns:u='urn:u'><u:phase>DONE</u:phase><u:p>{\
 
 
 def value(selector, variables=None, response=ANSWER):
-    return Selector.parse(selector, "completion_key").value(response, variables or {})
+    return Selector.parse(selector, "completion_key").find_value(response, variables or {})
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,12 @@ def test_all_selectors_of_a_plan_are_found_with_the_variables_that_they_name():
             "start": [{"endpoint": "/{f}", "error_message": "errors.{g}"}],
         }
     )
-    assert sorted(name for selector in walk_selectors(plan) for name in selector.names()) == ["c", "d", "e", "g"]
+    assert sorted(name for selector in walk_selectors(plan) for name in selector.variable_names()) == [
+        "c",
+        "d",
+        "e",
+        "g",
+    ]
 
 
 def test_a_selector_reads_xml_and_json_inside_of_it():
@@ -246,23 +251,23 @@ def test_status_code_and_headers_are_there_without_the_body(selector, needed):
 
 def test_the_first_of_several_selectors_that_finds_something_counts():
     selection = SelectorChain.parse(["nothing", "null", "header:Location", "id"], "identifier")
-    selector, found = selection.find(ANSWER, {})
+    selector, found = selection.find_first(ANSWER, {})
     assert (selector.text, found) == ("header:Location", "/jobs/7")
-    assert selection.value(ANSWER, {}) == "/jobs/7"
+    assert selection.find_value(ANSWER, {}) == "/jobs/7"
     assert str(selection) == "'nothing' or 'null' or 'header:Location' or 'id'"
 
 
 def test_a_selection_that_finds_nothing_gives_nothing():
     selection = SelectorChain.parse(("nothing", "null"), "identifier")
-    assert selection.find(ANSWER, {}) is None
-    assert selection.value(ANSWER, {}) is None
+    assert selection.find_first(ANSWER, {}) is None
+    assert selection.find_value(ANSWER, {}) is None
 
 
 def test_an_unreadable_body_matters_only_where_nothing_else_finds_something():
     html = Response(201, Headers([("Location", "/7")]), b"<html>")
-    assert SelectorChain.parse(["id", "header:Location"], "").value(html, {}) == "/7"
+    assert SelectorChain.parse(["id", "header:Location"], "").find_value(html, {}) == "/7"
     with pytest.raises(ContentError, match="HTML page"):
-        SelectorChain.parse(["id", "xpath://a", "header:X-None"], "").find(html, {})
+        SelectorChain.parse(["id", "xpath://a", "header:X-None"], "").find_first(html, {})
 
 
 @pytest.mark.parametrize("given_", [[], None, ()])
@@ -280,7 +285,12 @@ def test_an_optional_selection_may_be_missing_but_not_malformed():
 
 def test_captures_are_known_by_name_and_by_the_selector_that_found_them():
     selections = parse_captures({"job": ["nothing", "id"], "where": "header:Location", "gone": "null"}, "capture")
-    assert capture(selections, ANSWER, {}) == {"job": 7, "id": 7, "where": "/jobs/7", "header:Location": "/jobs/7"}
+    assert capture_values(selections, ANSWER, {}) == {
+        "job": 7,
+        "id": 7,
+        "where": "/jobs/7",
+        "header:Location": "/jobs/7",
+    }
     assert parse_captures(None, "capture") == {}
 
 
@@ -308,7 +318,7 @@ def test_captures_are_known_by_name_and_by_the_selector_that_found_them():
 )
 def test_a_selector_of_each_item_captures_a_list_whatever_their_number(selector, document, captured):
     answer = Response(200, body=json.dumps(document).encode())
-    assert capture(parse_captures({"files": selector}, "capture"), answer, {}).get("files") == captured
+    assert capture_values(parse_captures({"files": selector}, "capture"), answer, {}).get("files") == captured
 
 
 @pytest.mark.parametrize(
@@ -317,7 +327,7 @@ def test_a_selector_of_each_item_captures_a_list_whatever_their_number(selector,
 )
 def test_an_xpath_of_each_item_captures_a_list_whatever_their_number(selector, captured):
     answer = Response(200, body=b"<parts><part><n>1</n></part></parts>")
-    assert capture(parse_captures({"parts": selector}, "capture"), answer, {}).get("parts") == captured
+    assert capture_values(parse_captures({"parts": selector}, "capture"), answer, {}).get("parts") == captured
 
 
 @pytest.mark.parametrize(
@@ -361,7 +371,7 @@ def test_whatever_a_selector_meets_it_raises_only_what_it_says(text, held):
     try:
         selector = Selector.parse(text, "completion_key")
         for response in (ANSWER, XML, Response(500)):
-            assert isinstance(selector.find(response, {"a": held, "b": held}), list)
+            assert isinstance(selector.find_all(response, {"a": held, "b": held}), list)
     except (ConfigurationError, ContentError):
         pass
 
@@ -372,6 +382,6 @@ def test_json_in_a_string_may_hold_as_many_lists_and_objects_as_the_answer():
         with pytest.raises(
             ContentError, match=r"the string that 'json:' reads on in: the JSON holds more than 4 lists"
         ):
-            Selector.parse(selector, "key").find(response, {})
+            Selector.parse(selector, "key").find_all(response, {})
     with pytest.raises(ContentError, match="more than 4 lists"):
-        Selector.parse("text.json:$[0][*]", "key").is_empty(response, {})
+        Selector.parse("text.json:$[0][*]", "key").finds_empty_list(response, {})

@@ -22,8 +22,8 @@ def answer(body=None, status=200):
     return Response(status, body=b"" if body is None else json.dumps(body).encode())
 
 
-def judge(given_, body=None, status=200):
-    return StatusPolicy.parse(given_).judge(answer(body, status), {})
+def classify(given_, body=None, status=200):
+    return StatusPolicy.parse(given_).classify(answer(body, status), {})
 
 
 @pytest.mark.parametrize(
@@ -31,19 +31,19 @@ def judge(given_, body=None, status=200):
     [("completed", "success"), ("failed", "failure"), ("canceled", "failure"), ("empty", "no_data")],
 )
 def test_a_value_that_is_given_decides(value, outcome):
-    assert judge(GIVEN, {"data": {"status": value}}) == Verdict(Outcome(outcome), value)
-    assert judge(GIVEN, {"data": {"task": {"status": value}}}) == Verdict(Outcome(outcome), value)
+    assert classify(GIVEN, {"data": {"status": value}}) == Verdict(Outcome(outcome), value)
+    assert classify(GIVEN, {"data": {"task": {"status": value}}}) == Verdict(Outcome(outcome), value)
 
 
 def test_an_unknown_value_is_still_running():
-    assert judge(GIVEN, {"data": {"status": "Completed"}}) == Verdict(Outcome.RUNNING, "Completed", known=False)
-    assert judge(GIVEN, {"data": {}}) == Verdict(Outcome.RUNNING, None, known=False)
+    assert classify(GIVEN, {"data": {"status": "Completed"}}) == Verdict(Outcome.RUNNING, "Completed", is_known=False)
+    assert classify(GIVEN, {"data": {}}) == Verdict(Outcome.RUNNING, None, is_known=False)
 
 
 def test_an_unknown_value_fails_where_the_running_ones_are_given():
     given_ = {**GIVEN, "running_value": ["queued", "running"]}
-    assert judge(given_, {"data": {"status": "running"}}) == Verdict(Outcome.RUNNING, "running")
-    assert judge(given_, {"data": {"status": "lost"}}) == Verdict(Outcome.FAILURE, "lost", known=False)
+    assert classify(given_, {"data": {"status": "running"}}) == Verdict(Outcome.RUNNING, "running")
+    assert classify(given_, {"data": {"status": "lost"}}) == Verdict(Outcome.FAILURE, "lost", is_known=False)
 
 
 @pytest.mark.parametrize(
@@ -51,26 +51,26 @@ def test_an_unknown_value_fails_where_the_running_ones_are_given():
 )
 def test_values_compare_as_json(completion_value, value):
     given_ = {"completion_key": "s", "completion_value": completion_value}
-    assert judge(given_, {"s": value}).outcome is Outcome.SUCCESS
+    assert classify(given_, {"s": value}).outcome is Outcome.SUCCESS
 
 
 def test_case_is_ignored_on_request():
-    assert judge({**GIVEN, "ignore_case": True}, {"data": {"status": "COMPLETED"}}).outcome is Outcome.SUCCESS
+    assert classify({**GIVEN, "ignore_case": True}, {"data": {"status": "COMPLETED"}}).outcome is Outcome.SUCCESS
     rules = [{"selector": "x", "in": "YES", "outcome": "failure"}]
-    assert judge({**GIVEN, "ignore_case": True, "rules": rules}, {"x": "yes"}).outcome is Outcome.FAILURE
+    assert classify({**GIVEN, "ignore_case": True, "rules": rules}, {"x": "yes"}).outcome is Outcome.FAILURE
 
 
 def test_null_is_no_status_even_where_one_is_called_so():
     given_ = {"completion_key": "s", "completion_value": "null"}
-    assert judge(given_, {"s": None}) == Verdict(Outcome.RUNNING, None, known=False)
-    assert judge(given_, {"s": "null"}).outcome is Outcome.SUCCESS
+    assert classify(given_, {"s": None}) == Verdict(Outcome.RUNNING, None, is_known=False)
+    assert classify(given_, {"s": "null"}).outcome is Outcome.SUCCESS
 
 
 def test_rules_come_before_values_and_keep_the_status_to_be_shown():
     rules = [{"selector": "numError", "gt": 0, "outcome": "failure"}]
     given_ = {"completion_key": "status", "completion_value": "completed", "rules": rules}
-    assert judge(given_, {"status": "completed", "numError": 1}) == Verdict(Outcome.FAILURE, "completed")
-    assert judge(given_, {"status": "completed", "numError": 0}) == Verdict(Outcome.SUCCESS, "completed")
+    assert classify(given_, {"status": "completed", "numError": 1}) == Verdict(Outcome.FAILURE, "completed")
+    assert classify(given_, {"status": "completed", "numError": 0}) == Verdict(Outcome.SUCCESS, "completed")
 
 
 ACCEPTED = [
@@ -80,33 +80,34 @@ ACCEPTED = [
 
 
 def test_a_job_that_is_judged_by_rules_alone_has_the_outcome_for_its_status():
-    assert judge({"rules": ACCEPTED}, None, 202) == Verdict(Outcome.RUNNING, "running")
-    assert judge({"rules": ACCEPTED}, None, 200) == Verdict(Outcome.SUCCESS, "success")
-    assert judge({"rules": ACCEPTED}, None, 404) == Verdict(Outcome.SUCCESS, "success")
-    assert judge({"rules": ACCEPTED}, None, 201) == Verdict(Outcome.RUNNING, None, known=False)
+    assert classify({"rules": ACCEPTED}, None, 202) == Verdict(Outcome.RUNNING, "running")
+    assert classify({"rules": ACCEPTED}, None, 200) == Verdict(Outcome.SUCCESS, "success")
+    assert classify({"rules": ACCEPTED}, None, 404) == Verdict(Outcome.SUCCESS, "success")
+    assert classify({"rules": ACCEPTED}, None, 201) == Verdict(Outcome.RUNNING, None, is_known=False)
 
 
 def test_an_empty_202_is_no_error_where_a_rule_has_decided():
-    assert judge({**GIVEN, "rules": ACCEPTED}, None, 202) == Verdict(Outcome.RUNNING, "running")
+    assert classify({**GIVEN, "rules": ACCEPTED}, None, 202) == Verdict(Outcome.RUNNING, "running")
 
 
 def test_a_body_that_can_not_be_read_is_an_error_where_no_rule_has_decided():
     with pytest.raises(ContentError, match="empty body"):
-        judge(GIVEN)
+        classify(GIVEN)
     with pytest.raises(ContentError, match="HTML page"):
-        StatusPolicy.parse(GIVEN).judge(Response(200, body=b"<html>"), {})
+        StatusPolicy.parse(GIVEN).classify(Response(200, body=b"<html>"), {})
 
 
 def test_nothing_given_is_an_empty_policy():
     assert StatusPolicy.parse({}).is_empty
     assert not StatusPolicy.parse(GIVEN).is_empty
     assert not StatusPolicy.parse({"rules": ACCEPTED}).is_empty
-    assert StatusPolicy().judge(answer({}), {}) == Verdict(Outcome.RUNNING, None, known=False)
+    assert StatusPolicy().classify(answer({}), {}) == Verdict(Outcome.RUNNING, None, is_known=False)
 
 
 def test_a_value_may_be_said_twice_with_the_same_meaning():
     assert (
-        judge({"completion_key": "s", "completion_value": [200, "200", 200.0]}, {"s": 200}).outcome is Outcome.SUCCESS
+        classify({"completion_key": "s", "completion_value": [200, "200", 200.0]}, {"s": 200}).outcome
+        is Outcome.SUCCESS
     )
 
 
@@ -156,4 +157,4 @@ def test_any_rubbish_is_a_policy_or_a_configuration_error(rubbish, body):
     except ConfigurationError:
         return
     with contextlib.suppress(ContentError, SelectorError):
-        assert isinstance(policy.judge(answer(body), {}), Verdict)
+        assert isinstance(policy.classify(answer(body), {}), Verdict)

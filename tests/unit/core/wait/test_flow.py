@@ -954,13 +954,13 @@ def test_each_job_is_told_its_own_item():
 
 @pytest.mark.parametrize("fingerprint", [None, b"x" * 5000], ids=["nested too deeply", "large"])
 def test_an_item_that_is_not_kept_for_comparing_is_read_each_time(fingerprint, monkeypatch):
-    judged = []
-    judge = StatusPolicy.judge
+    classified = []
+    classify = StatusPolicy.classify
     monkeypatch.setattr(messages, "freeze", lambda _: fingerprint)
-    monkeypatch.setattr(StatusPolicy, "judge", lambda *given: judged.append(given) or judge(*given))
+    monkeypatch.setattr(StatusPolicy, "classify", lambda *given: classified.append(given) or classify(*given))
     handle, _ = in_a_batch(among(status="running"), among(status="running"), among(status="done"))
     assert handle.outcome is Outcome.SUCCESS
-    assert len(judged) == 3
+    assert len(classified) == 3
 
 
 def test_an_item_can_say_why_its_job_failed():
