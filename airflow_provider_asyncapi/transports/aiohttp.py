@@ -38,21 +38,17 @@ from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.core.wait.lateness import ON_TIME, Delay, Reason
 from airflow_provider_asyncapi.transports import Observer, log_only
+from airflow_provider_asyncapi.transports.aiohttp_resolver import Resolver
 from airflow_provider_asyncapi.transports.batch_poller import BatchPoller
-from airflow_provider_asyncapi.transports.faults import PoolFullError, SlowLookUpError, translate_error
-from airflow_provider_asyncapi.transports.limits import Limit
-from airflow_provider_asyncapi.transports.pool import Pool, has_been_used, most_connections
-from airflow_provider_asyncapi.transports.resolver import Resolver
-from airflow_provider_asyncapi.transports.stepping import SteppingThreads, is_expensive
+from airflow_provider_asyncapi.transports.dns import check_peer
+from airflow_provider_asyncapi.transports.error_translation import PoolFullError, SlowLookUpError, translate_error
+from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
+from airflow_provider_asyncapi.transports.fast_path.head import encode_head
+from airflow_provider_asyncapi.transports.fast_path.pool import Pool, has_been_used, most_connections
+from airflow_provider_asyncapi.transports.receiver import INTERIM, LONGEST_LINE, Receiver
+from airflow_provider_asyncapi.transports.request_format import encode_url
+from airflow_provider_asyncapi.transports.step_threads import StepThreads, is_expensive
 from airflow_provider_asyncapi.transports.tls import tls_context
-from airflow_provider_asyncapi.transports.wire import (
-    INTERIM,
-    LONGEST_LINE,
-    Receiver,
-    check_peer,
-    wire_head,
-    wire_url,
-)
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -104,7 +100,7 @@ class AiohttpDriver:
         self._retired: Exception | None = None
         self._rounds: dict[tuple[str, float], BatchPoller] = {}
         self._token_lock = asyncio.Lock()
-        self._threads = SteppingThreads()
+        self._threads = StepThreads()
 
     def retire(self, why: Exception) -> None:
         """
@@ -263,10 +259,12 @@ class AiohttpDriver:
             raise ThrottledError(f"{request}: not sent, since the API asks for no requests for {held:.3g} s", held)
         now, needed_for = self._steady(), math.inf if effect.until is None else effect.until - clock()
         if needed_for <= 0:
-            raise Limit(request, self._api.settings.read_timeout, self._steady, now + needed_for).error(sent=False)
+            raise ExchangeDeadline(request, self._api.settings.read_timeout, self._steady, now + needed_for).error(
+                sent=False
+            )
         if pause := self._rate_limiter.next_slot(now, needed_for):
             if pause >= needed_for:
-                raise Limit(request, self._api.settings.read_timeout, self._steady, now).error(sent=False)
+                raise ExchangeDeadline(request, self._api.settings.read_timeout, self._steady, now).error(sent=False)
             await self._sleep(pause)
         response, waited = await self._send_over_pool(effect, server, head, now + needed_for)
         # Most requests aren't late, and this saves them a mapping.
@@ -292,9 +290,9 @@ class AiohttpDriver:
             try:
                 connection, waited = await self._pool.connect(server, new=new, within=needed_until - self._steady())
             except (aiohttp.ClientError, TimeoutError) as error:
-                limit = Limit(request, settings.read_timeout, self._steady, needed_until)
-                if limit.left() <= 0 and not isinstance(error, PoolFullError):
-                    raise limit.error(sent=False) from None
+                deadline = ExchangeDeadline(request, settings.read_timeout, self._steady, needed_until)
+                if deadline.left() <= 0 and not isinstance(error, PoolFullError):
+                    raise deadline.error(sent=False) from None
                 # This time limit may have been reached before the look-up reports its own.
                 slow = SlowLookUpError() if self._is_looking_up(server) else error
                 raise translate_error(settings, request, slow, connecting=True) from None
@@ -302,8 +300,8 @@ class AiohttpDriver:
             try:
                 if not was_used and self._proxy is None:
                     check_peer(settings, request, _address_of(connection))
-                limit = Limit(request, settings.read_timeout, self._steady, needed_until)
-                response = await self._exchange(effect, connection, head, limit)
+                deadline = ExchangeDeadline(request, settings.read_timeout, self._steady, needed_until)
+                response = await self._exchange(effect, connection, head, deadline)
             except (aiohttp.ClientError, aiohttp.http.HttpProcessingError) as error:
                 self._pool.discard(server, connection)
                 if new or not was_used or not isinstance(error, _ServerClosedError):
@@ -316,7 +314,9 @@ class AiohttpDriver:
                 self._pool.release(server, connection)
                 return response, waited
 
-    async def _exchange(self, effect: Send, connection: Connection, head: bytes, limit: Limit) -> Response:
+    async def _exchange(
+        self, effect: Send, connection: Connection, head: bytes, deadline: ExchangeDeadline
+    ) -> Response:
         """
         Send a request over a connection, and read the response.
 
@@ -338,8 +338,8 @@ class AiohttpDriver:
         protocol.start_timeout()
         # A body that trickles in is never silent, and could block its job for ever. (asyncio.timeout() would work, but
         # costs as much as reading the response.)
-        watch = _ExchangeTimer(protocol, limit)
-        timer = asyncio.get_running_loop().call_later(limit.left(), watch.give_up)
+        watch = _ExchangeTimer(protocol, deadline)
+        timer = asyncio.get_running_loop().call_later(deadline.left(), watch.give_up)
         try:
             try:
                 answer, body = await protocol.read()
@@ -348,11 +348,11 @@ class AiohttpDriver:
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 raise _ServerClosedError from error
             watch.body = body
-            receiver = Receiver(effect, answer.code, answer.raw_headers, limit)
+            receiver = Receiver(effect, answer.code, answer.raw_headers, deadline)
             if receiver.is_streamed:
                 timer.cancel()
             while not body.at_eof():
-                chunk = await (_next_data(body, limit) if receiver.is_streamed else body.readany())
+                chunk = await (_next_data(body, deadline) if receiver.is_streamed else body.readany())
                 receiver.feed(chunk[:_AT_A_TIME])
                 for start in range(_AT_A_TIME, len(chunk), _AT_A_TIME):
                     # Decoding a chunk can take long; other tasks run in between.
@@ -364,7 +364,7 @@ class AiohttpDriver:
 
     def _on_wire(self, request: Request) -> tuple[str, bytes]:
         """Return the server that a request goes to, as scheme, host and port, and the request's head."""
-        url = wire_url(request)
+        url = encode_url(request)
         # Without TLS, a proxy reads the head.
         proxy = self._proxy if url.startswith("http:") else None
         headers = request.headers
@@ -373,7 +373,7 @@ class AiohttpDriver:
             headers += (("Proxy-Authorization", f"Basic {login}"),)
         scheme, _, rest = url.partition("://")
         server = f"{scheme}://{rest.partition('/')[0]}"
-        return server, wire_head(request.method, url, headers, request.body, to_proxy=proxy is not None)
+        return server, encode_head(request.method, url, headers, request.body, to_proxy=proxy is not None)
 
     def _is_looking_up(self, server: str) -> bool:
         """Return whether the address of a server, or of its proxy, is still being looked up."""
@@ -396,37 +396,37 @@ class _ExchangeTimer:
     Gives up an exchange at its time limit.
 
     :param protocol: the reader of the head.
-    :param limit: the time limit.
+    :param deadline: the time limit.
     :ivar body: the body, once the head has been read.
     """
 
-    __slots__ = ("_limit", "_protocol", "body")
+    __slots__ = ("_deadline", "_protocol", "body")
 
-    def __init__(self, protocol: ResponseHandler, limit: Limit) -> None:
-        self._protocol, self._limit = protocol, limit
+    def __init__(self, protocol: ResponseHandler, deadline: ExchangeDeadline) -> None:
+        self._protocol, self._deadline = protocol, deadline
         self.body: aiohttp.StreamReader | None = None
 
     def give_up(self) -> None:
         """Raise the error of the time limit in the reader."""
-        error = self._limit.error()
+        error = self._deadline.error()
         self._protocol.set_exception(error)
         if self.body is not None:
             self.body.set_exception(error)
 
 
-async def _next_data(body: aiohttp.StreamReader, limit: Limit) -> bytes:
+async def _next_data(body: aiohttp.StreamReader, deadline: ExchangeDeadline) -> bytes:
     """
     Wait for the next bytes of a body.
 
     :raises TransportError: if none come in time.
     """
     try:
-        async with asyncio.timeout(limit.left()):
+        async with asyncio.timeout(deadline.left()):
             return await body.readany()
     except TimeoutError as error:
         if isinstance(error, aiohttp.ClientError):
             raise
-        raise limit.error() from None
+        raise deadline.error() from None
 
 
 class Connector(aiohttp.TCPConnector):

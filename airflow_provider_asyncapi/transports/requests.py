@@ -37,11 +37,13 @@ from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.transports import Observer, log_only
-from airflow_provider_asyncapi.transports.connections import Adapter, Exchange, HungUpError, sending
-from airflow_provider_asyncapi.transports.faults import PoolFullError, iterate_causes, translate_error
-from airflow_provider_asyncapi.transports.limits import Limit
+from airflow_provider_asyncapi.transports.dns import check_peer
+from airflow_provider_asyncapi.transports.error_translation import PoolFullError, iterate_causes, translate_error
+from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
+from airflow_provider_asyncapi.transports.receiver import CHUNK, Receiver
+from airflow_provider_asyncapi.transports.request_format import add_default_headers, encode_url
 from airflow_provider_asyncapi.transports.tls import tls_context
-from airflow_provider_asyncapi.transports.wire import CHUNK, Receiver, check_peer, wire_headers, wire_url
+from airflow_provider_asyncapi.transports.urllib3_connections import Adapter, Exchange, HungUpError, sending
 
 T = TypeVar("T")
 #: Shortest timeout in seconds; the library refuses zero.
@@ -142,16 +144,16 @@ class RequestsDriver:
 
     def _send(self, effect: Send, is_unwanted: Callable[[], bool]) -> Response:
         request, settings = effect.request, self._api.settings
-        url = wire_url(request)
+        url = encode_url(request)
         needed_for = math.inf if effect.until is None else effect.until - self._api.clock()
         now = self._steady()
         with self._rate_limiter_lock:
             pause = self._rate_limiter.next_slot(now, needed_for)
         if 0 < pause < needed_for:
             self._sleep(pause)
-        limit = Limit(request, settings.read_timeout, self._steady, now + needed_for)
-        if pause >= needed_for or limit.left() <= 0:
-            raise limit.error(sent=False)
+        deadline = ExchangeDeadline(request, settings.read_timeout, self._steady, now + needed_for)
+        if pause >= needed_for or deadline.left() <= 0:
+            raise deadline.error(sent=False)
         # Not prepared by the session, which escapes URLs in its own way, and costs as much as sending. Without the
         # query, since the libraries log the URL, and the query may contain a key or a signature.
         prepared = requests.PreparedRequest()
@@ -160,24 +162,24 @@ class RequestsDriver:
             url,
             new=not effect.repeatable,
             silence=settings.read_timeout,
-            left=limit.left,
+            left=deadline.left,
             check_address=partial(check_peer, settings, request),
             is_unwanted=is_unwanted,
         )
         while True:
             try:
-                prepared.prepare_headers(wire_headers(request.headers))
+                prepared.prepare_headers(add_default_headers(request.headers))
                 prepared.prepare_cookies({})
                 prepared.prepare_body(request.body, None)
                 with sending(exchange):
                     answer = self._session.send(
                         prepared,
-                        timeout=(max(_SHORTEST, min(settings.connect_timeout, limit.left())), settings.read_timeout),
+                        timeout=(max(_SHORTEST, min(settings.connect_timeout, deadline.left())), settings.read_timeout),
                         allow_redirects=False,
                         stream=True,
                     )
                     with answer:
-                        response = self._receive(effect, answer.raw, limit)
+                        response = self._receive(effect, answer.raw, deadline)
                     response.delay = Delay.of({Reason.RATE: pause})
                     return response
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -187,14 +189,14 @@ class RequestsDriver:
                 if any(isinstance(cause, EmptyPoolError) for cause in found):
                     raise translate_error(settings, request, PoolFullError(), connecting=True) from None
                 connecting = any(isinstance(cause, NewConnectionError) for cause in found)
-                if any(isinstance(cause, TimeoutError) for cause in found) and limit.left() <= 0:
-                    raise limit.error(sent=not connecting) from None
+                if any(isinstance(cause, TimeoutError) for cause in found) and deadline.left() <= 0:
+                    raise deadline.error(sent=not connecting) from None
                 # No cause: Airflow would log its text, which may contain the URL with its query.
                 raise translate_error(settings, request, error, connecting=connecting) from None
 
-    def _receive(self, effect: Send, answer: urllib3.BaseHTTPResponse, limit: Limit) -> Response:
+    def _receive(self, effect: Send, answer: urllib3.BaseHTTPResponse, deadline: ExchangeDeadline) -> Response:
         fields = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items())
-        receiver = Receiver(effect, answer.status, fields, limit)
+        receiver = Receiver(effect, answer.status, fields, deadline)
         while chunk := answer.read1(CHUNK, decode_content=False):
             receiver.feed(chunk)
         return receiver.finish()

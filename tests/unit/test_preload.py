@@ -27,7 +27,7 @@ SPARED = {
         "core.connection.probe",
         "results.writers.parquet",
         "transports.aiohttp",
-        "transports.pool",
+        "transports.fast_path.pool",
         "transports.batch_poller",
     )
 }

@@ -33,7 +33,7 @@ HEAVY = (
     "re2",
     "urllib3",
     "wtforms",
-    "airflow_provider_asyncapi.transports.wire",
+    "airflow_provider_asyncapi.transports.receiver",
 )
 
 

@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.wait.plan import Wait
 from airflow_provider_asyncapi.hooks import clients
 from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY
-from airflow_provider_asyncapi.transports.stepping import SteppingThreads
+from airflow_provider_asyncapi.transports.step_threads import StepThreads
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers import cancellation, task_xcoms, xcom_publisher
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
@@ -585,7 +585,7 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         begun.append(answered.request.method)
         raise SlowAnswerError(f"{answered.request}: too slow")
 
-    monkeypatch.setattr(SteppingThreads, "step", step)
+    monkeypatch.setattr(StepThreads, "step", step)
     return begun
 
 

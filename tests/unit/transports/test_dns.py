@@ -11,11 +11,11 @@ import pytest
 
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.requests.exchange import send
-from airflow_provider_asyncapi.transports import resolver
+from airflow_provider_asyncapi.transports import aiohttp_resolver
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
-from airflow_provider_asyncapi.transports.faults import SlowLookUpError
-from airflow_provider_asyncapi.transports.names import find_addresses
-from airflow_provider_asyncapi.transports.resolver import Resolver
+from airflow_provider_asyncapi.transports.aiohttp_resolver import Resolver
+from airflow_provider_asyncapi.transports.dns import find_addresses
+from airflow_provider_asyncapi.transports.error_translation import SlowLookUpError
 from airflow_provider_asyncapi.transports.tls import tls_context
 from tests.unit.transports.driving import fetch, make_api, sending
 from tests.unit.transports.loopback import reply
@@ -115,7 +115,7 @@ def test_the_threads_of_the_event_loop_are_left_to_others(names):
 
 @pytest.mark.parametrize(("kept_for", "asked"), [(10.0, 1), (0.0, 2)])
 def test_those_who_need_the_same_name_share_a_look_up_and_its_answer_for_a_while(names, monkeypatch, kept_for, asked):
-    monkeypatch.setattr(resolver, "_KEPT_FOR", kept_for)
+    monkeypatch.setattr(aiohttp_resolver, "_KEPT_FOR", kept_for)
 
     async def main() -> None:
         looking = Resolver(10)
@@ -170,7 +170,7 @@ def test_nothing_is_kept_of_the_hosts_that_redirects_lead_to(serve, names, monke
     """Each redirect may name another host: their number is the server's choice."""
     server = serve()
     server.routes["/x"] = reply(b"")
-    monkeypatch.setattr(resolver, "_KEPT", 10)
+    monkeypatch.setattr(aiohttp_resolver, "_KEPT", 10)
 
     def hop(connection: Any, asked: Any) -> bool:
         number = int(asked.target.rpartition("/")[2])

@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from airflow_provider_asyncapi.transports.faults import SlowLookUpError
-from airflow_provider_asyncapi.transports.names import Address, find_addresses, run_on_thread
+from airflow_provider_asyncapi.transports.dns import Address, find_addresses, run_on_thread
+from airflow_provider_asyncapi.transports.error_translation import SlowLookUpError
 
 #: Largest number of concurrent look-ups for one connection; unanswered ones last long.
 _THREADS = 8

@@ -19,8 +19,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import NewConnectionError
 
-from airflow_provider_asyncapi.transports.names import find_addresses_within
-from airflow_provider_asyncapi.transports.wire import INTERIM, request_target
+from airflow_provider_asyncapi.transports.dns import find_addresses_within
+from airflow_provider_asyncapi.transports.receiver import INTERIM
+from airflow_provider_asyncapi.transports.request_format import request_target
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

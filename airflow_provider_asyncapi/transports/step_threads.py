@@ -30,7 +30,7 @@ def is_expensive(effect: Effect, reply: Any) -> bool:
     return isinstance(reply, Response) and len(reply.body) > _LARGE
 
 
-class SteppingThreads:
+class StepThreads:
     """
     Runs steps of flows on threads, in turn.
 

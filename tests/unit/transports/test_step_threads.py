@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.core.http.messages import Part, Request, Response
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
-from airflow_provider_asyncapi.transports.stepping import SteppingThreads, is_expensive
+from airflow_provider_asyncapi.transports.step_threads import StepThreads, is_expensive
 from airflow_provider_asyncapi.transports.tls import tls_context
 from tests.unit.transports.driving import Clock, make_api
 from tests.unit.transports.loopback import reply
@@ -180,7 +180,7 @@ class Look:
 
 def test_a_step_that_is_given_up_closes_its_flow_once_it_is_over():
     async def main() -> None:
-        threads, look = SteppingThreads(), Look()
+        threads, look = StepThreads(), Look()
         with pytest.raises(SlowAnswerError, match="job 7: the answer could not be searched in time"):
             await threads.step(look.steps, ask(7), 0)
         assert await look.has_begun()
@@ -194,7 +194,7 @@ def test_a_step_that_is_given_up_closes_its_flow_once_it_is_over():
 
 def test_steps_that_wait_for_their_turn_are_given_up_at_their_deadline_too():
     async def main() -> None:
-        threads, slow, behind = SteppingThreads(), Look(), Look()
+        threads, slow, behind = StepThreads(), Look(), Look()
         looking = asyncio.create_task(threads.step(slow.steps, ask(1), None))
         assert await slow.has_begun()
         with pytest.raises(SlowAnswerError):
@@ -209,7 +209,7 @@ def test_steps_that_wait_for_their_turn_are_given_up_at_their_deadline_too():
 
 def test_others_are_looked_at_beside_steps_that_take_very_long_on_four_threads_at_most():
     async def main() -> None:
-        threads, looks = SteppingThreads(patience=0), [Look() for _ in range(6)]
+        threads, looks = StepThreads(patience=0), [Look() for _ in range(6)]
         tasks = [asyncio.create_task(threads.step(look.steps, ask(number), None)) for number, look in enumerate(looks)]
         for look in looks[:4]:
             assert await look.has_begun()

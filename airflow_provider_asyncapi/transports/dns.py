@@ -1,5 +1,5 @@
 """
-Look up host names within a time limit, and never on a shared thread.
+Look up host names within a time limit and never on a shared thread, and check the addresses.
 
 A look-up by the system can't be interrupted, and if the name server doesn't answer, it takes as long as
 ``/etc/resolv.conf`` says, often half a minute. So each look-up has its own thread, which is abandoned after the time
@@ -16,7 +16,10 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeAlias
 
-from airflow_provider_asyncapi.transports.faults import SlowLookUpError
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings, link_local
+from airflow_provider_asyncapi.core.http.hosts import is_link_local
+from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.transports.error_translation import SlowLookUpError
 
 #: Family, kind, protocol, canonical name and socket address, as :func:`socket.getaddrinfo` gives them.
 Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
@@ -71,3 +74,13 @@ def run_on_thread(work: Callable[[], Any], take: Callable[[Any], object], fail: 
             take(result)
 
     threading.Thread(target=run, name="asyncapi-look-up", daemon=True).start()
+
+
+def check_peer(settings: ConnectionSettings, request: Request, address: str) -> None:
+    """
+    Check the address that a name led to, before anything is sent there.
+
+    :raises UnsafeValueError: if clouds give out credentials there, and the connection doesn't name the host.
+    """
+    if is_link_local(address) and not settings.names(request.url):
+        raise link_local(request, address)

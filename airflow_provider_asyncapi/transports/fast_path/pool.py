@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from airflow_provider_asyncapi.transports.faults import PoolFullError
+from airflow_provider_asyncapi.transports.error_translation import PoolFullError
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection

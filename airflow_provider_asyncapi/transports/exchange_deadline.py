@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.core.http.messages import Request
 SLOWEST = 10
 
 
-class Limit:
+class ExchangeDeadline:
     """
     The time at which an exchange is given up, including its head, body and trailers.
 

@@ -19,7 +19,7 @@ from airflow_provider_asyncapi.core.wait import flow as waiting
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
-from airflow_provider_asyncapi.transports import limits
+from airflow_provider_asyncapi.transports import exchange_deadline
 from tests.unit.transports.driving import Outcome, make_api, run, sending
 from tests.unit.transports.loopback import Server, reply
 
@@ -76,7 +76,7 @@ def timed(driver: str, server: Server, flow: Flow[Any], **fields: Any) -> Outcom
 @pytest.mark.parametrize("what", TRICKLES)
 def test_an_answer_that_trickles_in_is_given_up(driver, serve, what, monkeypatch):
     # So that a busy machine that sends nothing for a while isn't taken for a server that is silent.
-    monkeypatch.setattr(limits, "SLOWEST", 0.1)
+    monkeypatch.setattr(exchange_deadline, "SLOWEST", 0.1)
     trickle = Trickle(*TRICKLES[what])
     server = serve(trickle)
     outcome = timed(driver, server, sending(Request("GET", f"{server.url}/x")), read_timeout=5)
@@ -128,7 +128,7 @@ def test_a_download_without_data_is_given_up(driver, serve, what):
 
 
 def test_a_download_may_take_its_time(driver, serve, monkeypatch):
-    monkeypatch.setattr(limits, "SLOWEST", 1)
+    monkeypatch.setattr(exchange_deadline, "SLOWEST", 1)
 
     def slowly(connection: Any, asked: Any) -> bool:
         connection.sendall(CHUNKED)
