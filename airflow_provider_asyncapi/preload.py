@@ -15,6 +15,9 @@ except ImportError:
     import airflow.models.dagbag
 
 import cryptography.fernet
+import ijson
+import lxml.etree
+import re2
 
 import airflow_provider_asyncapi.connections.auth_kinds
 import airflow_provider_asyncapi.connections.tokens
@@ -23,6 +26,7 @@ import airflow_provider_asyncapi.core.fetch.plan
 import airflow_provider_asyncapi.core.profiles.merging
 import airflow_provider_asyncapi.core.profiles.schema
 import airflow_provider_asyncapi.core.requests.request_template
+import airflow_provider_asyncapi.core.selectors.general_paths
 import airflow_provider_asyncapi.core.submit.flow
 import airflow_provider_asyncapi.core.wait.callback_flow
 import airflow_provider_asyncapi.core.wait.cancel_if_running

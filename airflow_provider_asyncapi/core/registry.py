@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
@@ -61,15 +60,3 @@ class Registry(dict[str, K]):
         if not isinstance(given, str) or given not in self:
             raise ConfigurationError(f"{self.parameter}: {given!r} isn't one of {', '.join(self)}")
         return self[given]
-
-
-def load(path: str) -> Any:
-    """
-    Return the object of an import path, such as ``package.module:name``.
-
-    A kind of the core names what does its I/O like this, since the core imports nothing that does I/O.
-
-    :raises ImportError: if the module or a package that it needs isn't there.
-    """
-    module, _, name = path.partition(":")
-    return getattr(import_module(module), name)

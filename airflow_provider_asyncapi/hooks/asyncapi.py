@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_asyncapi.connections import form as connection_form
 from airflow_provider_asyncapi.connections.reading import add_connection_id, read_connection
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.lazy_names import load_lazily
+from airflow_provider_asyncapi.core.lazy import load_lazily
 from airflow_provider_asyncapi.exceptions import to_airflow
 
 if TYPE_CHECKING:

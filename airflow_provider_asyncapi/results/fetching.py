@@ -38,8 +38,8 @@ from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn, classify_end
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.storable import to_storable
 from airflow_provider_asyncapi.core.json_values import as_text, shorten
+from airflow_provider_asyncapi.core.lazy import load_object
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.registry import load
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.results import archives
 from airflow_provider_asyncapi.results.destination import (
@@ -410,7 +410,7 @@ class _WorkerRun:
         target = self._destination
         downloads = self._download(target, digest=False)
         password = self.fetching.api.settings.variables.get("connection.archive_password")
-        archive_reader: archives.ArchiveReader = load(reader)
+        archive_reader: archives.ArchiveReader = load_object(reader)
         files: list[Placed] = []
         room = self.limits.max_bytes
         for number, (archive, response) in enumerate(downloads):

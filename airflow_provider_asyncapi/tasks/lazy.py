@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_asyncapi.core.lazy_names import load_lazily
+from airflow_provider_asyncapi.core.lazy import load_lazily
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.fetch.flow import clean_up_job

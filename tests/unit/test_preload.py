@@ -34,7 +34,9 @@ SPARED = {
 
 
 def imported_by(module: str) -> Iterator[str]:
-    """Give the modules of ours that a module imports, at once or later, but for those that only types need."""
+    """Yield the modules that a module imports, at once or later: ours, and all lazy ones; not those for types only."""
+    if not module.startswith("airflow_provider_asyncapi"):
+        return
     path = HERE.parent / Path(*module.split("."))
     source = path.with_suffix(".py")
     if not source.exists():
@@ -46,6 +48,8 @@ def imported_by(module: str) -> Iterator[str]:
             pending += node.orelse
             continue
         pending += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "LazyModule":
+            yield ast.literal_eval(node.args[0])
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("airflow_provider_asyncapi"):
             yield node.module
             yield from (name for alias in node.names if is_module(name := f"{node.module}.{alias.name}"))

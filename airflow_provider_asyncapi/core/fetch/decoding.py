@@ -7,7 +7,7 @@ from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors import jsonpath
-from airflow_provider_asyncapi.core.selectors.jsonpath import Multiplicity
+from airflow_provider_asyncapi.core.selectors.item_path import Multiplicity
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 

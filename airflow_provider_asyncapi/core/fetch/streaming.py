@@ -10,7 +10,7 @@ from airflow_provider_asyncapi.core.fetch.formats.registry import JSON, ResultFo
 from airflow_provider_asyncapi.core.fetch.formats.streamed_body import Read, StreamedBody
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath
+from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 

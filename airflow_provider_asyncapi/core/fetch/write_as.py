@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_asyncapi.core.registry import Registry, load
+from airflow_provider_asyncapi.core.lazy import load_object
+from airflow_provider_asyncapi.core.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class WriterKind:
 
         :raises ImportError: if a package that it needs isn't installed.
         """
-        return load(self.writer) if isinstance(self.writer, str) else self.writer
+        return load_object(self.writer) if isinstance(self.writer, str) else self.writer
 
 
 _WRITERS = "airflow_provider_asyncapi.results.writers"

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 from airflow_provider_asyncapi.core.errors import ContentError, RefusedContentError
 from airflow_provider_asyncapi.core.http import documents
 from airflow_provider_asyncapi.core.http.charsets import codec_of
+from airflow_provider_asyncapi.core.lazy import LazyModule
 
 if TYPE_CHECKING:
     from lxml import etree
+else:
+    etree = LazyModule("lxml.etree")
 
 #: The encoding in an XML declaration, in any charset that has ASCII in it.
 _DECLARED = re.compile(rb"""<\?xml\s[^<>]{0,200}?\sencoding\s*=\s*["']([\w.:-]{1,40})["']""")
@@ -38,8 +41,6 @@ def parse_xml(body: bytes, content_type: str, charset: str | None = None) -> etr
     :raises RefusedContentError: if the document declares entities, uses one that only its external document type
         declares, or is nested too deeply.
     """
-    from lxml import etree
-
     text = _as_utf8(body, content_type, charset)
     is_huge = len(text) > _LIMIT
     if b"<!DOCTYPE" in text:

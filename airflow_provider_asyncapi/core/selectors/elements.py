@@ -7,9 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.lazy import LazyModule
 
 if TYPE_CHECKING:
     from lxml import etree
+else:
+    etree = LazyModule("lxml.etree")
 
 ReadElement: TypeAlias = "Callable[[etree._Element], JsonValue]"
 
@@ -35,8 +38,6 @@ def read_object(element: etree._Element) -> JsonValue:
     Names are those of the document, with its prefixes, an attribute's with ``@``. Children of the same name make a
     list. What is declared as nil is null.
     """
-    from lxml import etree
-
     if _is_nil(element):
         return None
     found: dict[str, JsonValue] = {}
@@ -70,8 +71,6 @@ def read_object(element: etree._Element) -> JsonValue:
 @lru_cache(maxsize=1)
 def _attribute_name() -> etree.XPath:
     """Return the expression for the name that the document gives an element's attribute, with its prefix."""
-    from lxml import etree
-
     return etree.XPath("name(@*[$number])")
 
 
@@ -82,8 +81,6 @@ def _is_nil(element: etree._Element) -> bool:
 
 def read_markup(element: etree._Element) -> str:
     """Return an element as a document of its own, with the namespaces that it uses."""
-    from lxml import etree
-
     return etree.tostring(element, encoding="unicode", with_tail=False)
 
 

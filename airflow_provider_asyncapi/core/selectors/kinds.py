@@ -23,7 +23,7 @@ from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
 from airflow_provider_asyncapi.core.registry import Registry
 from airflow_provider_asyncapi.core.selectors import jsonpath, xpath
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
-from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath, Multiplicity
+from airflow_provider_asyncapi.core.selectors.item_path import ItemPath, Multiplicity
 from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSuffix, SelectorSyntax, Source
 

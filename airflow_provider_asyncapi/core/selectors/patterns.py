@@ -20,9 +20,12 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.errors import SelectorError
+from airflow_provider_asyncapi.core.lazy import LazyModule
 
 if TYPE_CHECKING:
     import re2
+else:
+    re2 = LazyModule("re2")
 
 #: RE2 refuses more repetitions, nested ones multiplied (https://github.com/google/re2/wiki/Syntax).
 _MOST_REPETITIONS = 1000
@@ -128,8 +131,6 @@ class _UnsupportedError(Exception):
 
 @lru_cache(maxsize=256)
 def _compiled(translated: str) -> re2._Regexp:
-    import re2
-
     options = re2.Options()
     options.log_errors = False
     try:

@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, is_blank
 from airflow_provider_asyncapi.core.selectors import elements
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
-from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath, Multiplicity
+from airflow_provider_asyncapi.core.selectors.item_path import ItemPath, Multiplicity
 from airflow_provider_asyncapi.core.selectors.kinds import Suffixes, split_selector
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSyntax, Source
 

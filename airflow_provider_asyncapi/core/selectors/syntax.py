@@ -9,7 +9,7 @@ from typing import ClassVar
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
-from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath, Multiplicity
+from airflow_provider_asyncapi.core.selectors.item_path import ItemPath, Multiplicity
 
 
 class Source(enum.Enum):

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
 from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement, read_text
 from airflow_provider_asyncapi.core.selectors.xpath_work import check_size, outermost, work_of
 
 if TYPE_CHECKING:
     from lxml import etree
+else:
+    etree = LazyModule("lxml.etree")
 
 #: Under this prefix a document's default namespace can be addressed; XPath 1.0 itself has no way to.
 DEFAULT_PREFIX = "default"
@@ -32,8 +35,6 @@ def check(path: str) -> None:
 
     :raises SelectorError: on a mistake, or a function that XPath 1.0 doesn't have.
     """
-    from lxml import etree
-
     if _NAMESPACE_AXIS.search(_STRING.sub("''", path)):
         raise SelectorError("the axis namespace:: isn't supported: each element has all namespaces of the document")
     namespaces = tuple((prefix, f"urn:{prefix}") for prefix in sorted(_prefixes(path)))
@@ -77,8 +78,6 @@ def _found(segments: tuple[str, ...], namespaces: tuple[tuple[str, str], ...], r
     To go on with ``//`` from many elements takes libxml2 time that grows with the square of their number, since it
     compares all that it finds. What lies below different elements is different, unless one is below the other.
     """
-    from lxml import etree
-
     first, *others = segments
     result = _evaluate(_compiled(first, namespaces), root)
     for segment in others:
@@ -95,8 +94,6 @@ def _read_all(nodes: list[Any], read: ReadElement, most: int | None) -> list[Jso
     :param most: how much may be read, in characters; None for no bound.
     :raises ContentError: if it is more, since elements are found in one another and are read once for each.
     """
-    from lxml import etree
-
     values: list[JsonValue] = []
     for node in nodes:
         if not isinstance(node, etree._Element):
@@ -124,8 +121,6 @@ def _declared_namespaces(root: etree._Element, prefixes: set[str]) -> dict[str, 
     Each declaration is looked at once. An element's ``nsmap`` has all that hold there, so that looking at those of all
     elements takes time that grows with the product of both numbers.
     """
-    from lxml import etree
-
     found: dict[str, str] = {}
     if prefixes:
         for _, declared in etree.iterwalk(root, events=("start-ns",)):
@@ -143,8 +138,6 @@ def _prefixes(path: str) -> set[str]:
 
 @lru_cache(maxsize=256)
 def _compiled(path: str, namespaces: tuple[tuple[str, str], ...]) -> etree.XPath:
-    from lxml import etree
-
     try:
         # The functions of EXSLT would search with Python's regular expressions, under any prefix that the document
         # declares; strings that know their parents cost as much as elements.
@@ -158,8 +151,6 @@ def _compiled(path: str, namespaces: tuple[tuple[str, str], ...]) -> etree.XPath
 
 
 def _evaluate(compiled: etree.XPath, root: etree._Element) -> Any:
-    from lxml import etree
-
     try:
         return compiled(root)
     except etree.XPathError as error:

@@ -14,9 +14,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from airflow_provider_asyncapi.core.errors import ContentError
+from airflow_provider_asyncapi.core.lazy import LazyModule
 
 if TYPE_CHECKING:
     from lxml import etree
+else:
+    etree = LazyModule("lxml.etree")
 
 #: The steps that an XPath may take in a document are at most the square of the number of values that a selector may
 #: search in JSON, divided by this: 134 million in a status document. libxml2 takes some seconds for them.
@@ -148,8 +151,6 @@ def check_size(root: etree._Element, work: Work, max_values: int) -> None:
     """
     if work.power == 1:
         return
-    from lxml import etree
-
     most = max_values**2 // (_FRACTION if work.power == _SQUARE else _FRACTION * _FRACTION_OF_CUBES)
     nodes = steps = depth = 0
     for event, element in etree.iterwalk(root, events=("start", "end")):

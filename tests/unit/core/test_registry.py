@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.registry import Registry, load
+from airflow_provider_asyncapi.core.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,3 @@ def test_an_unknown_name_is_an_error_that_lists_all_kinds(given):
 def test_no_kind_replaces_another_of_its_name():
     with pytest.raises(ValueError, match="colour: there is a 'red' already"):
         Registry("colour", [RED]).register(Colour("red", "another"))
-
-
-def test_a_kind_may_name_what_is_imported_when_it_is_needed():
-    assert load("airflow_provider_asyncapi.core.registry:Registry") is Registry
-    with pytest.raises(ImportError):
-        load("airflow_provider_asyncapi.core.nothing:Registry")

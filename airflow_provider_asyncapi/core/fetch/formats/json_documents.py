@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.errors import ContentError, MissingValueError
 from airflow_provider_asyncapi.core.fetch.formats.kind import FormatKind
+from airflow_provider_asyncapi.core.lazy import LazyModule
 
 if TYPE_CHECKING:
+    import ijson
+
     from airflow_provider_asyncapi.core.fetch.formats.streamed_body import StreamedBody
     from airflow_provider_asyncapi.core.http.messages import Response
     from airflow_provider_asyncapi.core.json_values import JsonValue
-    from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath
+    from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
+else:
+    ijson = LazyModule("ijson")
 
 
 class Json(FormatKind):
@@ -36,8 +41,6 @@ class Json(FormatKind):
 
     def stream(self, body: StreamedBody, options: Any, items: ItemPath, shown: str) -> Iterator[JsonValue] | None:
         """Return the items of the array that the path leads to; None if it leads to something else."""
-        import ijson
-
         prefix = ".".join(items.prefix)
         try:
             found = next((event for name, event, _ in ijson.parse(body.open_json()) if name == prefix), None)
@@ -51,8 +54,6 @@ class Json(FormatKind):
 
 
 def _items(body: io.BufferedIOBase, prefix: str) -> Iterator[JsonValue]:
-    import ijson
-
     try:
         for item in ijson.items(body, prefix):
             yield _without_decimals(item)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.fetch.formats.streamed_body import StreamedBody
     from airflow_provider_asyncapi.core.http.messages import Response
     from airflow_provider_asyncapi.core.json_values import JsonValue
-    from airflow_provider_asyncapi.core.selectors.jsonpath import ItemPath
+    from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
 
 _TEXT_TREES = frozenset({"application", "text"})
 

@@ -9,8 +9,9 @@ from jsonpath_ng.ext import parse
 from jsonpath_ng.ext.filter import Filter
 
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
-from airflow_provider_asyncapi.core.selectors import jsonpath
-from airflow_provider_asyncapi.core.selectors.jsonpath import Multiplicity
+from airflow_provider_asyncapi.core.selectors import general_paths, jsonpath
+from airflow_provider_asyncapi.core.selectors.item_path import Multiplicity
+from airflow_provider_asyncapi.core.selectors.plain_paths import parse_plain_path
 
 try:
     parse("$[?(@.a == $.b)]")
@@ -176,10 +177,10 @@ def test_a_document_may_be_a_list():
 
 
 def test_a_plain_path_is_read_without_jsonpath_ng():
-    assert jsonpath._plain('$.a[0]."b c".d-e') == ("a", 0, "b c", "d-e")
-    assert jsonpath._plain("$.a[*]") == ("a", None)
-    assert jsonpath._plain("$.a[*].b[0]") == ("a", None, "b", 0)
-    assert jsonpath._plain("$.a[*].b[*]") is None
+    assert parse_plain_path('$.a[0]."b c".d-e') == ("a", 0, "b c", "d-e")
+    assert parse_plain_path("$.a[*]") == ("a", None)
+    assert parse_plain_path("$.a[*].b[0]") == ("a", None, "b", 0)
+    assert parse_plain_path("$.a[*].b[*]") is None
 
 
 def test_the_items_of_a_list_are_found_in_a_list_of_their_own():
@@ -227,13 +228,13 @@ def by_jsonpath_ng(path, document):
 
 @given(paths(), DOCUMENTS)
 def test_plain_paths_find_what_jsonpath_ng_finds(path, document):
-    assert jsonpath._plain(path) is not None
+    assert parse_plain_path(path) is not None
     assert jsonpath.find(path, document) == by_jsonpath_ng(path, document)
 
 
 @given(st.text("abz_ .$[]\"'0129-*@\\\n\tü", max_size=10))
 def test_whatever_is_read_here_jsonpath_ng_reads_too(path):
-    steps = jsonpath._plain(path)
+    steps = parse_plain_path(path)
     if steps is not None and "true" not in path and "*" not in steps:
         document = [7]
         for step in reversed(steps):
@@ -399,11 +400,11 @@ ROWS = st.lists(
 )
 def test_of_long_lists_a_filter_or_a_slice_finds_what_jsonpath_ng_finds(document, path):
     try:
-        expected = [match.value for match in jsonpath._compiled(path).find(document)]
+        expected = [match.value for match in general_paths._compiled(path).find(document)]
     except (KeyError, TypeError, ValueError):
         expected = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jsonpath, "_AT_A_TIME", 2)
+        patch.setattr(general_paths, "_AT_A_TIME", 2)
         assert jsonpath.find(path, document) == expected
 
 

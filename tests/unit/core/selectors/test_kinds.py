@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_asyncapi.core.errors import SelectorError
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.selectors.elements import read_text
-from airflow_provider_asyncapi.core.selectors.jsonpath import Multiplicity
+from airflow_provider_asyncapi.core.selectors.item_path import Multiplicity
 from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS, SELECTOR_SUFFIXES, split_selector
 from airflow_provider_asyncapi.core.selectors.selector import Selector, SelectorChain
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSuffix, Source

@@ -1,0 +1,40 @@
+"""What is known of a path before it is looked for in a document: how many values it finds, and into which array."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_asyncapi.core.json_values import JsonValue
+
+if TYPE_CHECKING:
+    from jsonpath_ng import JSONPath
+
+
+class Multiplicity(enum.IntEnum):
+    """How many values a path may find, whatever the document holds."""
+
+    ONE = 0
+    FILTERED = 1
+    EACH_ITEM = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPath:
+    """
+    A path into one array: what leads to it, and what is taken of each item.
+
+    :param prefix: the names that lead to the array.
+    :param rest: a path into a list of one item; None for the item itself.
+    :param is_filter: whether items may be left out.
+    """
+
+    prefix: tuple[str, ...]
+    rest: JSONPath | None = None
+    is_filter: bool = False
+
+    def select(self, item: JsonValue) -> list[JsonValue]:
+        """Return what the path finds in one item of the array; null counts as nothing."""
+        found = [item] if self.rest is None else [match.value for match in self.rest.find([item])]
+        return [value for value in found if value is not None]
