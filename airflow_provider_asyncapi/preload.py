@@ -42,6 +42,7 @@ import airflow_provider_asyncapi.sensors.asyncapi
 import airflow_provider_asyncapi.tasks.callbacks
 import airflow_provider_asyncapi.tasks.job_templates
 import airflow_provider_asyncapi.tasks.secrets
+import airflow_provider_asyncapi.tasks.stages
 import airflow_provider_asyncapi.tasks.submissions
 import airflow_provider_asyncapi.tasks.validation
 import airflow_provider_asyncapi.tasks.waits

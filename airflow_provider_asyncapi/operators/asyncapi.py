@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import Asset, BaseOperator
 
-from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.json_values import as_list
-from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, RESULT_IDENTIFIER
+from airflow_provider_asyncapi.core.outcome import CALLBACK_URL
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import task_ids
 from airflow_provider_asyncapi.tasks import lazy
-from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE, JobTask, captured_names, variables_provided_by
+from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE, JobTask
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
+from airflow_provider_asyncapi.tasks.stages import FETCH, STATUS, SUBMIT, Stage
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -99,7 +98,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         "cancel": "json",
     }
     ui_color = "#d7ebf5"
-    table = "submit"
+    stage = SUBMIT
 
     def __init__(
         self,
@@ -160,28 +159,9 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         """Refuse the former name of the property ``handle``."""
         raise AttributeError(HANDLE_ADVICE)
 
-    @property
-    def plan_type(self) -> type[plans.SubmitPlan]:
-        """The plan that the parameters are read into."""
-        return plans.SubmitPlan
-
-    def allowed_variables(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
-        """Return the DAG's variables and the key; for ``start`` and ``cancel`` also the captures of the submit."""
-        known = self.provided_variables(described) if part in ("start", "cancel") else _own_variables(described)
-        own = {IDEMPOTENCY_KEY, CALLBACK_URL} if described.get("callback") else {IDEMPOTENCY_KEY}
-        return None if known is None else own | known
-
-    def provided_variables(self, described: Mapping[str, Any]) -> set[str] | None:
-        """Return the variables that the job handle will hold; None if only the connection's profile sets them."""
-        own = _own_variables(described)
-        if described.get("identifier") is None or own is None:
-            return None
-        started = [captured_names(step) for step in as_list(described.get("start"))]
-        return {"identifier", RESULT_IDENTIFIER}.union(own, captured_names(described, "identifier"), *started)
-
     def execute(self, context: Context) -> str | int | None:
         """Submit the job."""
-        plan: SubmitPlan = self.build_plan()
+        plan: SubmitPlan = self.build_plan(self.stage)
         reference = lazy.make_reference(context) if plan.callback else None
         state = lazy.SubmissionState(context, self.hook, reference.digest if reference else None)
         try:
@@ -198,11 +178,6 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
             lazy.register_job(context, self.asyncapi_conn_id, handle)
             state.publish_callbacks()
         return handle.identifier
-
-
-def _own_variables(described: Mapping[str, Any]) -> set[str] | None:
-    own = described.get("variables") or {}
-    return set(own) if isinstance(own, Mapping) else None
 
 
 class AsyncApiFetchOperator(JobTask, BaseOperator):
@@ -296,7 +271,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         "cleanup": "json",
     }
     ui_color = "#e3f3e1"
-    table = "fetch"
+    stage = FETCH
     is_fetching: bool = False
 
     def __init__(
@@ -395,22 +370,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         self.asyncapi_conn_id = asyncapi_conn_id
         self.validate()
 
-    @property
-    def plan_type(self) -> type[plans.FetchPlan]:
-        """The plan that the parameters are read into."""
-        return plans.FetchPlan
-
-    def allowed_variables(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
-        """Return the variables of the job, the captures of ``locate``, and the position of a page if any."""
-        provided = variables_provided_by(self.job)
-        if provided is None or part == "locate":
-            return provided
-        provided |= captured_names(described.get("locate"))
-        return (
-            provided if part == "cleanup" else provided | lazy.page_variables(described, whole=self.is_whole(described))
-        )
-
-    def check_together(self, described: Mapping[str, Any]) -> None:
+    def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """Check that files have a destination, unless it is a template."""
         given: Any = self.destination
         if given is None or (isinstance(given, str) and not given.endswith("}")):
@@ -420,7 +380,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         """Fetch the result."""
         handle = parse_job(self.job)
         self._warn_about_missed_wait(handle)
-        plan = self.build_plan()
+        plan = self.build_plan(self.stage)
         limits = lazy.ResultLimits(
             self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack
         )
@@ -453,7 +413,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         if handle.outcome.is_final or submitter is None or not self.has_dag():
             return
         for task in self.dag.tasks:
-            if isinstance(task, JobTask) and task.table == "status":
+            if isinstance(task, JobTask) and task.stages == (STATUS,):
                 source = getattr(task.job, "operator", None)
                 if source is not None and source.task_id == submitter:
                     self.log.warning(_MISSED_WAIT, submitter, task.task_id)

@@ -28,15 +28,15 @@ from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KI
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
-from airflow_provider_asyncapi.core.json_values import as_list
-from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.exceptions import AsyncApiException, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, push_for_users
 from airflow_provider_asyncapi.tasks import lazy
-from airflow_provider_asyncapi.tasks.base import JobTask, captured_names, variables_provided_by
+from airflow_provider_asyncapi.tasks.base import JobTask
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
+from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -171,7 +171,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     ui_color = "#f6eed2"
     # Airflow doesn't detect the mixin. Without this, a task that was skipped for lack of data runs once it is cleared.
     inherits_from_skipmixin = True
-    table = "status"
+    stage = STATUS
     _wait_state: WaitState | None = None
     #: The options among start_from_trigger and end_from_trigger that are set but not supported, and the reason.
     _unsupported_options: Mapping[str, str] = MappingProxyType({})
@@ -282,42 +282,14 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         if self.start_from_trigger or self.end_from_trigger:
             self._prepare_trigger_start()
 
-    def explicit_params(self) -> dict[str, Any]:
+    def explicit_params(self, stage: Stage) -> dict[str, Any]:
         """Return the parameters that the DAG sets, which Airflow's default interval isn't one of."""
-        explicit = super().explicit_params()
+        explicit = super().explicit_params(stage)
         if self.poke_interval is _AIRFLOWS_POKE_INTERVAL:
             del explicit["poke_interval"]
         return explicit
 
-    @property
-    def plan_type(self) -> type[WaitPlan]:
-        """The plan that the parameters are read into."""
-        return plans.WaitPlan
-
-    def allowed_variables(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
-        """Return the variables that the job provides; requests after a poll may also name what the poll captures."""
-        if part == "batch":
-            # The request is about many jobs, so it can't name the variables of one of them.
-            return {"identifiers"}
-        if part not in ("cancel", "cleanup", "error_message", "status_details", "failure_details"):
-            return variables_provided_by(self.job)
-        if part == "status_details":
-            # Its own captures are read from its response, after the request.
-            return self.provided_variables({**described, part: None})
-        known = self.provided_variables(described)
-        if known is None or part != "failure_details":
-            return known
-        return known.union(*map(captured_names, as_list(described.get(part))))
-
-    def provided_variables(self, described: Mapping[str, Any]) -> set[str] | None:
-        """Return the variables that the job handle will hold; None if they aren't known yet."""
-        before = variables_provided_by(self.job)
-        if before is None or described.get("completion_key") is None:
-            return None
-        details = captured_names(described.get("status_details"))
-        return before | captured_names(described, RESULT_IDENTIFIER) | details
-
-    def check_together(self, described: Mapping[str, Any]) -> None:
+    def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """Check that there is a trigger to start or end from, and that no secret would be stored with it."""
         if self.deferrable:
             refuse_secrets(described)
@@ -356,7 +328,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def _start_wait(self, context: Context) -> Any:
         handle = parse_job(self.job)
-        plan: WaitPlan = self.build_plan()
+        plan: WaitPlan = self.build_plan(self.stage)
         if not handle.outcome.is_final:
             # During the wait, this XCom tells users and the trigger for which job the task waits.
             self.push_handle(context, handle)
@@ -395,7 +367,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             raise raised
         match result.status:
             case "callback":
-                plan: WaitPlan = self.build_plan()
+                plan: WaitPlan = self.build_plan(self.stage)
                 deferred = None if wait is None else self._parse_state(wait)
                 handle = parse_job(self.job) if deferred is None else deferred.handle
                 return self._finish(context, self._wait(context, plan, handle, deferred))
@@ -444,7 +416,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         # Before the wait begins, the parameters may not have been rendered yet.
         if self._wait_state is None:
             return
-        plan: WaitPlan = self.build_plan()
+        plan: WaitPlan = self.build_plan(self.stage)
         handle = self._wait_state.current.handle
         if plan.cancel is None or (reason := lazy.reason_to_cancel_on_worker(self._wait_state.ti, handle)) is None:
             return
@@ -455,7 +427,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def _storable_params(self) -> dict[str, Any]:
         """Return the parameters for the trigger, which Airflow stores in its metadata database."""
-        params, api = self.effective_params(), self.hook.api
+        params, api = self.effective_params(self.stage), self.hook.api
         try:
             lazy.check_storable(params, api)
         except ConfigurationError as error:
@@ -544,7 +516,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         # A wait that has ended in the triggerer doesn't need the connection for anything else.
         if self.cleanup is None and not self.profile and self.endpoint is not None:
             return
-        if cleanup := lazy.parse_cleanup(self.effective_params()):
+        if cleanup := lazy.parse_cleanup(self.effective_params(self.stage)):
             self.hook.run(lazy.clean_up_job(self.hook.api, cleanup, handle, end))
 
     def _summarize_wait(self, context: Context, state: Wait) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.former_names import find_former_name
-from airflow_provider_asyncapi.core.json_values import as_list, shorten
+from airflow_provider_asyncapi.core.json_values import shorten
 from airflow_provider_asyncapi.core.requests.request_template import find_secret
 from airflow_provider_asyncapi.core.templates import render_text
 from airflow_provider_asyncapi.exceptions import to_airflow
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+    from airflow_provider_asyncapi.tasks.stages import Stage
 
 HANDLE_ADVICE = "job: the job handle that a task pushes is its attribute handle (job=submit.handle)"
 
@@ -45,10 +46,10 @@ class JobTask:
     """
     The base of the tasks that work with one remote job; mixed into an operator or a sensor.
 
-    :cvar table: name of the profile's table that fills in parameters.
+    :cvar stage: the stage on which the task works, if it is one.
     """
 
-    table: ClassVar[str]
+    stage: ClassVar[Stage]
     #: Arguments of Airflow that this task refuses, and the parameters to set instead.
     refused: ClassVar[Mapping[str, str]] = MappingProxyType({})
     operator_extra_links: Collection[BaseOperatorLink] = (RemoteJobLink(),)
@@ -87,8 +88,12 @@ class JobTask:
         for name in self.refused.keys() & arguments.keys():
             raise ConfigurationError(f"{name}: isn't a parameter of this task; {self.refused[name]}")
         # Airflow adds the DAG's params to each task.
-        if problem := find_former_name(arguments.keys() - {"params"}, self.plan_type.parameters):
+        if problem := find_former_name(arguments.keys() - {"params"}, self.known_names()):
             raise ConfigurationError(problem)
+
+    def known_names(self) -> Collection[str]:
+        """Return the names of the task's own arguments that had another name once."""
+        return self.stage.plan_type.parameters  # type: ignore[no-any-return]
 
     @cached_property
     def hook(self) -> AsyncApiHook:
@@ -101,41 +106,33 @@ class JobTask:
         return XComArg(self, key=JOB_KEY)  # type: ignore[call-overload,no-any-return]
 
     @property
-    def plan_type(self) -> Any:
-        """The plan that the parameters are read into."""
-        raise NotImplementedError
+    def stages(self) -> Sequence[Stage]:
+        """The stages on which the task works, in order."""
+        return (self.stage,)
 
-    def explicit_params(self) -> dict[str, Any]:
-        """Return the parameters that the DAG sets, with times in seconds."""
-        attributes = vars(self)
-        return {
-            name: value.total_seconds() if isinstance(value, timedelta) else value
-            for name in self.plan_type.parameters
-            if (value := attributes.get(name)) is not None
-        }
+    def explicit_params(self, stage: Stage) -> dict[str, Any]:
+        """Return the parameters of a stage that the DAG sets, with times in seconds."""
+        return to_seconds(vars(self), stage.plan_type.parameters)
 
-    def effective_params(self, *, with_connection: bool = True) -> dict[str, Any]:
+    def effective_params(self, stage: Stage, *, with_connection: bool = True) -> dict[str, Any]:
         """
-        Return all parameters: those that the DAG sets, and the profile's for the rest.
+        Return all parameters of a stage: those that the DAG sets, and the profile's for the rest.
 
         :param with_connection: whether the connection's profile counts if the task names none.
         """
         name = self.profile or (self.hook.api.settings.profile if with_connection else None)
-        return (
-            plans.merge_parameters(self.table, load_profile(name), self.explicit_params())
-            if name
-            else self.explicit_params()
-        )
+        explicit = self.explicit_params(stage)
+        return plans.merge_parameters(stage.table, load_profile(name), explicit) if name else explicit
 
-    def build_plan(self) -> Any:
+    def build_plan(self, stage: Stage) -> Any:
         """
-        Return the plan that the parameters describe.
+        Return the plan that the parameters of a stage describe.
 
         :raises AirflowFailException: if a parameter is wrong; the message names it.
         """
         try:
-            described = self.effective_params()
-            plan = self.plan_type.parse(described)
+            described = self.effective_params(stage)
+            plan = stage.plan_type.parse(described)
         except AsyncApiError as error:
             raise to_airflow(error) from error
         if found := find_secret(described):
@@ -146,23 +143,14 @@ class JobTask:
             )
         return plan
 
-    def allowed_variables(self, part: str, described: Mapping[str, Any]) -> set[str] | None:
-        """
-        Return the variables that a part of the task may name; None if that isn't known when the DAG is parsed.
+    def variables_before(self, _stage: Stage) -> set[str] | None:
+        """Return the variables that the job provides to a stage; None if they aren't known."""
+        return variables_provided_by(getattr(self, "job", None))
 
-        :param part: a further request, such as ``start`` or ``cancel``, or a field of the plan; any other part may name
-            what the task's own request may name.
-        :param described: what :meth:`effective_params` returns.
-        """
-        raise NotImplementedError
-
-    def provided_variables(self, described: Mapping[str, Any]) -> set[str] | None:
-        """Return the variables that the job handle provides to the next tasks; None if they aren't known yet."""
-        raise NotImplementedError
-
-    def is_whole(self, described: Mapping[str, Any]) -> bool:
-        """Return whether a description is complete, so that the connection's profile adds nothing to it."""
-        return bool(self.profile) or described.get("endpoint") is not None
+    def provided_variables(self, stage: Stage) -> set[str] | None:
+        """Return the variables that the job provides after a stage; None if they aren't known."""
+        described = self.effective_params(stage, with_connection=False)
+        return stage.provided_variables(described, self.variables_before(stage))
 
     def validate(self) -> None:
         """
@@ -172,16 +160,27 @@ class JobTask:
         """
         with name_task_in_errors(self.task_id):
             self._refuse_params()
-            described = self.effective_params(with_connection=False)
-            in_selectors = lazy.check_plan(
-                self.plan_type, described, self._is_templated, complete=self.profile is not None
-            )
-            self.check_together(described)
-            lazy.check_variables(described, in_selectors, lambda part: self.allowed_variables(part, described))
+            for stage in self.stages:
+                self.validate_stage(stage)
 
-    def check_together(self, described: Mapping[str, Any]) -> None:
+    def validate_stage(self, stage: Stage) -> None:
+        """Check the parameters of a stage."""
+        described = self.effective_params(stage, with_connection=False)
+        in_selectors = lazy.check_plan(
+            stage.plan_type, described, self._is_templated, complete=self.profile is not None
+        )
+        self.check_together(stage, described)
+        provided = self.variables_before(stage)
+        is_whole = bool(self.profile) or described.get("endpoint") is not None
+        lazy.check_variables(
+            described,
+            in_selectors,
+            lambda part: stage.allowed_variables(part, described, provided, is_whole=is_whole),
+        )
+
+    def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """
-        Check that the parameters of this task fit together.
+        Check that the parameters of a stage fit together.
 
         :raises ConfigurationError: if they don't; the message names the parameter.
         """
@@ -216,7 +215,9 @@ class JobTask:
 
     def find_job_url(self) -> str | None:
         """Return the template of the job's URL, from the DAG or from a profile; None if there is none."""
-        return self.job_url or self.effective_params().get("job_url")
+        if self.job_url:
+            return self.job_url
+        return next((url for stage in self.stages if (url := self.effective_params(stage).get("job_url"))), None)
 
     def push_link(self, context: Context, handle: JobHandle) -> None:
         """Push the job's URL for the UI."""
@@ -244,21 +245,14 @@ def variables_provided_by(job: Any) -> set[str] | None:
     """
     operator = getattr(job, "operator", None)
     if getattr(job, "key", None) == JOB_KEY and isinstance(operator, JobTask):
-        return operator.provided_variables(operator.effective_params(with_connection=False))
+        return operator.provided_variables(operator.stages[-1])
     return None
 
 
-def captured_names(described: Any, *selectors: str) -> set[str]:
-    """
-    Return the variables that the captures of a description set: their names, and the selectors themselves.
-
-    :param described: the description; anything but a mapping captures nothing.
-    :param selectors: further parameters that are selectors.
-    """
-    if not isinstance(described, Mapping):
-        return set()
-    captures = described.get("capture") or {}
-    names = set(captures)
-    for given in (*captures.values(), *(described.get(name) for name in selectors)):
-        names |= {text for text in as_list(given) if isinstance(text, str)}
-    return names
+def to_seconds(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return the parameters of these names that are set, with times in seconds."""
+    return {
+        name: value.total_seconds() if isinstance(value, timedelta) else value
+        for name in names
+        if (value := given.get(name)) is not None
+    }

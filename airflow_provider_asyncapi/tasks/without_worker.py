@@ -14,6 +14,7 @@ from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT
 from airflow_provider_asyncapi.core.json_values import as_list, freeze
 from airflow_provider_asyncapi.core.templates import walk_strings
+from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
 
 #: Seconds from the sensor's deadline to Airflow's own timeout of the deferral, which neither polls again nor cancels.
 _GRACE = 86400.0
@@ -43,8 +44,8 @@ class DeferrableSensor(Protocol):
     def get_closest_mapped_task_group(self) -> Any:
         """Return the mapped task group that holds the sensor; None if there is none."""
 
-    def effective_params(self, *, with_connection: bool = ...) -> dict[str, Any]:
-        """Return the parameters that the DAG and the profile set."""
+    def effective_params(self, stage: Stage, *, with_connection: bool = ...) -> dict[str, Any]:
+        """Return the parameters of a stage that the DAG and the profile set."""
 
     def execute_complete(self, context: Any, event: Any) -> Any:
         """Continue with the event of the trigger."""
@@ -68,9 +69,9 @@ def _reasons_against_start(sensor: DeferrableSensor) -> Iterator[str]:
         yield "it has an execution_timeout"
     if sensor.on_execute_callback or sensor._pre_execute_hook:  # noqa: SLF001 - see DeferrableSensor
         yield "it has an on_execute_callback or pre_execute"
-    if sensor.effective_params(with_connection=False).get("callback"):
+    if sensor.effective_params(STATUS, with_connection=False).get("callback"):
         yield "callback: a worker pushes the XCom by which a callback finds the task"
-    if sensor.job_url or sensor.effective_params(with_connection=False).get("job_url"):
+    if sensor.job_url or sensor.effective_params(STATUS, with_connection=False).get("job_url"):
         yield "job_url: Airflow stores extra links on workers only"
     for name in sensor.template_fields:
         if name != "job" and not _is_literal(getattr(sensor, name)):
@@ -97,7 +98,7 @@ def _reasons_against_end(sensor: DeferrableSensor) -> Iterator[str]:
         yield "it has an on_success_callback or post_execute"
     if sensor.on_execute_callback or sensor._pre_execute_hook:  # noqa: SLF001 - see DeferrableSensor
         yield "it has an on_execute_callback or pre_execute"
-    cleanup_on = as_list(sensor.effective_params(with_connection=False).get("cleanup_on"))
+    cleanup_on = as_list(sensor.effective_params(STATUS, with_connection=False).get("cleanup_on"))
     if CleanupOn.SUCCESS in cleanup_on:
         yield "cleanup_on: a worker sends the cleanup request after a success"
     if not sensor.do_xcom_push or sensor.multiple_outputs or sensor.returns_dag_result:
@@ -116,7 +117,7 @@ def make_start_args(sensor: DeferrableSensor, *, can_end: bool) -> StartTriggerA
         trigger_kwargs={
             "version": TRIGGER_LAYOUT,
             "asyncapi_conn_id": sensor.asyncapi_conn_id,
-            "spec": sensor.effective_params(with_connection=False),
+            "spec": sensor.effective_params(STATUS, with_connection=False),
             "begin": {
                 **(_source(sensor.job) or {}),
                 "timeout": sensor.timeout,

@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.profiles.schema import profile_tables
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.tasks.stages import SUBMIT
 
 FOLDER = Path(airflow_provider_asyncapi.profiles.__file__).parent
 SHIPPED = sorted(path.stem for path in FOLDER.glob("*.toml"))
@@ -118,22 +119,22 @@ def test_a_package_that_cannot_be_imported_is_an_error_with_its_name(monkeypatch
 
 def test_operators_fill_in_from_the_profile_what_the_dag_leaves_out() -> None:
     submit = AsyncApiTriggerOperator(task_id="submit", profile="celigo", identifier="other", variables={"flow": "f"})
-    assert submit.effective_params()["identifier"] == "other"
-    assert submit.effective_params()["method"] == "POST"
+    assert submit.effective_params(submit.stage)["identifier"] == "other"
+    assert submit.effective_params(submit.stage)["method"] == "POST"
     for given, interval in (({}, 30), ({"poke_interval": 60}, 60)):
         wait = AsyncApiSensor(
             task_id="wait", profile="panoply", job="j", endpoint="/x", completion_value="done", **given
         )
-        assert wait.effective_params()["poke_interval"] == interval
+        assert wait.effective_params(wait.stage)["poke_interval"] == interval
     fetch = AsyncApiFetchOperator(task_id="fetch", profile="vayana", job="j", destination="file:///x/")
-    assert fetch.effective_params()["output_type"] == "zip"
+    assert fetch.effective_params(fetch.stage)["output_type"] == "zip"
 
 
 def test_the_profile_of_the_task_goes_before_that_of_the_connection(connect: Any) -> None:
     connect(extra={"profile": "http_202"})
-    assert AsyncApiTriggerOperator(task_id="a").effective_params()["identifier"][0] == "header:Location"
+    assert AsyncApiTriggerOperator(task_id="a").effective_params(SUBMIT)["identifier"][0] == "header:Location"
     both = AsyncApiTriggerOperator(task_id="b", profile="celigo", variables={"flow": "f"})
-    assert both.effective_params()["identifier"] == "_jobId"
+    assert both.effective_params(both.stage)["identifier"] == "_jobId"
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -149,7 +150,7 @@ def test_each_shipped_profile_describes_what_can_be_run(name: str) -> None:
         wait = AsyncApiSensor(task_id="wait", job=submit.handle, profile=name, **NEEDED.get((name, "status"), {}))
         fetch = AsyncApiFetchOperator(task_id="fetch", job=wait.handle, profile=name, **NEEDED.get((name, "fetch"), {}))
     for task in (submit, wait, fetch):
-        assert task.build_plan()
+        assert task.build_plan(task.stage)
 
 
 #: What these leave to the author, for it is the author's API.
@@ -184,4 +185,4 @@ def test_each_table_may_have_what_its_task_takes() -> None:
         AsyncApiFetchOperator(task_id="c", job="j"),
     )
     for task in tasks:
-        assert set(task.plan_type.parameters) - profile_tables()[task.table] == set()
+        assert set(task.stage.plan_type.parameters) - profile_tables()[task.stage.table] == set()

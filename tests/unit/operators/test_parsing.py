@@ -21,6 +21,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError, SelectorEr
 from airflow_provider_asyncapi.job import async_api_job
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.tasks.stages import STATUS, SUBMIT
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted(map(str, (ROOT / "example_dags").glob("*.py")))
@@ -442,7 +443,7 @@ def test_a_group_needs_no_arguments_for_what_the_profile_says_completely(monkeyp
     monkeypatch.setattr("airflow_provider_asyncapi.tasks.base.load_profile", {"whole": profile}.get)
     with DAG("dag", schedule=None):
         group = async_api_job("job", profile="whole")
-    assert group.submit.effective_params()["endpoint"] == "/jobs"
+    assert group.submit.effective_params(SUBMIT)["endpoint"] == "/jobs"
 
 
 def test_the_handle_is_not_found_under_its_old_name() -> None:
@@ -473,17 +474,17 @@ def test_the_attribute_job_is_the_argument_and_is_rendered(make: Any) -> None:
 def test_what_describes_the_api_is_what_the_plan_reads(make: Any, of_the_task: set[str], left_out: set[str]) -> None:
     operator = make()
     arguments = set(inspect.signature(type(operator)).parameters)
-    assert arguments - of_the_task == set(operator.plan_type.parameters) - left_out
+    assert arguments - of_the_task == set(operator.stage.plan_type.parameters) - left_out
 
 
 @pytest.mark.parametrize("make", [submit, sensor, fetch])
 def test_each_argument_reaches_the_description(make: Any) -> None:
     operator = make()
-    for name in operator.plan_type.parameters:
+    for name in operator.stage.plan_type.parameters:
         vars(operator).clear()
         # Airflow would look at the type of a start, and at the upstream tasks.
         vars(operator).update({"poke_interval": None, name: "given"})
-        assert operator.explicit_params() == {name: "given"}
+        assert operator.explicit_params(operator.stage) == {name: "given"}
 
 
 @pytest.mark.parametrize("make", [submit, sensor, fetch])
@@ -493,7 +494,9 @@ def test_arguments_are_attributes_that_copies_have_too(make: Any) -> None:
     for each in (operator, copy.copy(operator), copy.deepcopy(operator), operator.prepare_for_execution()):
         assert (each.headers, each.method, each.profile) == ({"X": "1"}, "PUT", None)
         assert (each.job_url, each.asyncapi_conn_id) == ("https://vendor.example", "c")
-        assert each.effective_params(with_connection=False) == operator.effective_params(with_connection=False)
+        assert each.effective_params(each.stage, with_connection=False) == operator.effective_params(
+            operator.stage, with_connection=False
+        )
         assert not {"self", "kwargs", "__class__"} & vars(each).keys()
 
 
@@ -511,7 +514,7 @@ def test_a_timeout_that_is_no_number_is_refused_by_airflow() -> None:
 
 def test_times_are_described_in_seconds() -> None:
     waiting = sensor(poke_interval=timedelta(minutes=1), initial_delay=timedelta(seconds=5), timeout=timedelta(hours=1))
-    described = waiting.effective_params(with_connection=False)
+    described = waiting.effective_params(STATUS, with_connection=False)
     assert (described["poke_interval"], described["initial_delay"]) == (60, 5)
     assert (waiting.poke_interval, waiting.timeout) == (timedelta(minutes=1), 3600)
 
@@ -537,13 +540,13 @@ def test_the_poke_interval_is_what_was_given_and_else_the_profiles(
         waiting = sensor(profile="paced", **given)
     for each in (waiting, copy.copy(waiting), copy.deepcopy(waiting), waiting.prepare_for_execution()):
         assert each.poke_interval == attribute
-        assert each.effective_params()["poke_interval"] == described
+        assert each.effective_params(STATUS)["poke_interval"] == described
 
 
 def test_a_poke_interval_that_a_policy_sets_holds() -> None:
     waiting = sensor()
     waiting.poke_interval = 600
-    assert waiting.effective_params(with_connection=False)["poke_interval"] == 600
+    assert waiting.effective_params(STATUS, with_connection=False)["poke_interval"] == 600
 
 
 def test_tasks_that_are_described_alike_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
