@@ -97,24 +97,24 @@ def look_up_text(name: str, variables: Variables, where: str) -> str:
     if CONTROL.search(text):
         raise UnsafeValueError(
             f"{where}: the variable {{{name}}} holds a line break or another control character:"
-            f" {_shown(name, variables)}"
+            f" {_describe_value(name, variables)}"
         )
     return text
 
 
-def render_selector(template: str, put: Callable[[str, bool, str, str], str]) -> str:
+def render_selector(template: str, substitute: Callable[[str, bool, str, str], str]) -> str:
     """
     Put variables into a selector.
 
-    :param put: gives what takes a variable's place, from its name, whether it stands in quotes, what stands before it
-        and what after it.
+    :param substitute: returns the text for a variable, given its name, whether it is in quotes, the text before it and
+        the text after it.
     """
     quote_open = ""
 
     def replace(match: re.Match[str]) -> str:
         nonlocal quote_open
         if name := match["name"]:
-            return put(name, quote_open != "", template[: match.start()], template[match.end() :])
+            return substitute(name, quote_open != "", template[: match.start()], template[match.end() :])
         if not quote_open:
             quote_open = match[0]
         elif quote_open == match[0]:
@@ -212,20 +212,22 @@ def render_url(template: str, variables: Variables, base_url: str, *, reference_
     head = _VARIABLE.match(template)
     try:
         if given is not None:
-            url = _resolve(_not_empty(given, variables, where), base_url, reference_base)
-        elif head and _REFERENCE.match(start := _not_empty(head[1], variables, where)):
+            url = _resolve_reference(_look_up_non_empty(given, variables, where), base_url, reference_base)
+        elif head and _REFERENCE.match(start := _look_up_non_empty(head[1], variables, where)):
             rest = _encode_variables(template[head.end() :], variables, where)
-            url = _continue(_resolve(start, base_url, reference_base), _escape(rest))
+            url = _extend_url(_resolve_reference(start, base_url, reference_base), _percent_encode(rest))
         else:
-            url = _escape_url(_join(base_url, _encode_variables(template, variables, where)))
+            url = _percent_encode_url(_join_url(base_url, _encode_variables(template, variables, where)))
         parts = urlsplit(url)
         is_http = parts.scheme in ("http", "https") and parts.hostname is not None and parts.port != 0
     except ConfigurationError:
         raise
     except urls.AmbiguousUrlError as error:
-        raise UnsafeValueError(f"{where}: gives no URL, for it {error}{_held(template, variables)}") from None
+        raise UnsafeValueError(
+            f"{where}: gives no URL, for it {error}{_describe_values(template, variables)}"
+        ) from None
     except ValueError:
-        raise UnsafeValueError(f"{where}: gives no URL{_held(template, variables)}") from None
+        raise UnsafeValueError(f"{where}: gives no URL{_describe_values(template, variables)}") from None
     if not is_http:
         raise ConfigurationError(
             f"{where}: gives no http or https URL; set the connection's host or begin the endpoint with https://"
@@ -233,22 +235,22 @@ def render_url(template: str, variables: Variables, base_url: str, *, reference_
     return url
 
 
-def _resolve(reference: str, base_url: str, reference_base: str | None) -> str:
+def _resolve_reference(reference: str, base_url: str, reference_base: str | None) -> str:
     return urls.resolve(reference_base or base_url.rstrip("/") + "/", reference)
 
 
-def _escape_url(url: str) -> str:
+def _percent_encode_url(url: str) -> str:
     """Return a URL that an author has written with path and query encoded."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, _escape(parts.path), _escape(parts.query), ""))
+    return urlunsplit((parts.scheme, parts.netloc, _percent_encode(parts.path), _percent_encode(parts.query), ""))
 
 
-def _escape(text: str) -> str:
+def _percent_encode(text: str) -> str:
     """Return a path or query with all percent-encoded that has to be (RFC 3986), and nothing encoded twice."""
     return quote(_LONE_PERCENT.sub("%25", text), safe=_RESERVED + "%")
 
 
-def _continue(url: str, rest: str) -> str:
+def _extend_url(url: str, rest: str) -> str:
     """Extend a URL by a further path and query, before and after the query that it may have."""
     parts = urlsplit(url)
     path, _, query = rest.partition("#")[0].partition("?")
@@ -256,7 +258,7 @@ def _continue(url: str, rest: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, "&".join(filter(None, (parts.query, query))), ""))
 
 
-def _join(base_url: str, endpoint: str) -> str:
+def _join_url(base_url: str, endpoint: str) -> str:
     if urls.ABSOLUTE.match(endpoint):
         return endpoint
     path, mark, query = endpoint.partition("?")
@@ -267,18 +269,20 @@ def _join(base_url: str, endpoint: str) -> str:
 
 def _encode_variables(template: str, variables: Variables, where: str) -> str:
     def encode(match: re.Match[str]) -> str:
-        text = _not_empty(match[1], variables, where)
+        text = _look_up_non_empty(match[1], variables, where)
         # A fragment never reaches the server, so that a "#" can only be part of the value.
         return quote(text, safe=_RESERVED.replace("#", "") if match[1].startswith("+") else "")
 
     encoded = _VARIABLE.sub(encode, template)
     # Looked for in the whole, since two values side by side can make a ".." too.
     if any(segment in (".", "..") for segment in encoded.partition("?")[0].split("/")):
-        raise UnsafeValueError(f"{where}: a '.' or '..' would lead to another path{_held(template, variables)}")
+        raise UnsafeValueError(
+            f"{where}: a '.' or '..' would lead to another path{_describe_values(template, variables)}"
+        )
     return encoded
 
 
-def _not_empty(name: str, variables: Variables, where: str) -> str:
+def _look_up_non_empty(name: str, variables: Variables, where: str) -> str:
     text = look_up_text(name.removeprefix("+"), variables, where)
     if text == "":
         raise UnsafeValueError(
@@ -287,12 +291,12 @@ def _not_empty(name: str, variables: Variables, where: str) -> str:
     return text
 
 
-def _held(template: str, variables: Variables) -> str:
-    held = ", ".join(f"{{{name}}} holds {_shown(name, variables)}" for name in find_variables(template))
+def _describe_values(template: str, variables: Variables) -> str:
+    held = ", ".join(f"{{{name}}} holds {_describe_value(name, variables)}" for name in find_variables(template))
     return f"; {held}" if held else ""
 
 
-def _shown(name: str, variables: Variables) -> str:
+def _describe_value(name: str, variables: Variables) -> str:
     """Show what a variable holds in a message; those of the connection may be secrets."""
     plain = name.removeprefix("+")
     if plain.startswith(CONNECTION) or is_sensitive_name(plain):

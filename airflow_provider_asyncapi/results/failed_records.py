@@ -65,7 +65,7 @@ class FailedRecordsCounter:
         if self._rule is None:
             return
         if not self._records:
-            log.warning("failed_records: found no records at %s, failed or not", self._rule.condition.selection)
+            log.warning("failed_records: found no records at %s, failed or not", self._rule.condition.selector)
         if not self.failed:
             return
         message = f"{self.failed} of {self._records} records of job {self._fetching.handle.printable_identifier} failed"

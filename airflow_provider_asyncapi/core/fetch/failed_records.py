@@ -52,7 +52,7 @@ class FailedRecordsRule:
         :raises ResponseError: if the answer can't be read.
         """
         try:
-            values = self.condition.values(response, variables)
+            values = self.condition.find_values(response, variables)
         except ResponseError as error:
             raise error.with_message(f"failed_records: {error}") from None
         return sum(map(self.condition.passes, values)), len(values)

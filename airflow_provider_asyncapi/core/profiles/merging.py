@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS
 
 #: Given by both, these are joined key by key.
-_JOINED = ("headers", "query_params", "capture")
+_MERGED_BY_KEY = ("headers", "query_params", "capture")
 
 
 def merge_parameters(table: str, profile: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,17 +20,17 @@ def merge_parameters(table: str, profile: Mapping[str, Mapping[str, Any]], given
     :return: the parameters together. Headers, query parameters and captures of both are joined; one body replaces
         another.
     """
-    said = {name: value for name, value in given.items() if value is not None}
+    explicit = {name: value for name, value in given.items() if value is not None}
     defaults = dict(profile.get(table, {}))
-    cancels = table == "status" or (table == "submit" and said.get("on_changed_request") == "cancel")
-    if cancels and profile.get("cancel"):
+    may_cancel = table == "status" or (table == "submit" and explicit.get("on_changed_request") == "cancel")
+    if may_cancel and profile.get("cancel"):
         defaults["cancel"] = profile["cancel"]
-    if any(name in said for name in BODY_PARAMETERS):
+    if any(name in explicit for name in BODY_PARAMETERS):
         for name in BODY_PARAMETERS:
             defaults.pop(name, None)
-    joined = {
-        name: {**defaults[name], **said[name]}
-        for name in _JOINED
-        if isinstance(defaults.get(name), Mapping) and isinstance(said.get(name), Mapping)
+    merged = {
+        name: {**defaults[name], **explicit[name]}
+        for name in _MERGED_BY_KEY
+        if isinstance(defaults.get(name), Mapping) and isinstance(explicit.get(name), Mapping)
     }
-    return {**defaults, **said, **joined}
+    return {**defaults, **explicit, **merged}

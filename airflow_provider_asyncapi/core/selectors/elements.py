@@ -50,7 +50,7 @@ def read_object(element: etree._Element) -> JsonValue:
             uri, _, local = name.rpartition("}")
             if uri and uri not in prefixes:
                 # An element's nsmap has all declarations that hold there, and may be large on each of many elements.
-                prefixes[uri] = str(_attribute_name()(element, number=number)).partition(":")[0]
+                prefixes[uri] = str(_compile_attribute_name()(element, number=number)).partition(":")[0]
             found[f"@{prefixes[uri]}:{local}" if uri else f"@{name}"] = value
     for child in element.iterchildren("*"):
         local = etree.QName(child).localname
@@ -69,7 +69,7 @@ def read_object(element: etree._Element) -> JsonValue:
 
 
 @lru_cache(maxsize=1)
-def _attribute_name() -> etree.XPath:
+def _compile_attribute_name() -> etree.XPath:
     """Return the expression for the name that the document gives an element's attribute, with its prefix."""
     return etree.XPath("name(@*[$number])")
 

@@ -23,18 +23,18 @@ from airflow_provider_asyncapi.core.selectors.item_path import ItemPath, Multipl
 from airflow_provider_asyncapi.core.selectors.plain_paths import check_size
 
 #: Each item: a slice without bounds in older releases of jsonpath-ng, a wildcard in newer ones.
-_EACH = frozenset({"*", "[*]"})
+_EACH_ITEM = frozenset({"*", "[*]"})
 #: Choices of values around a value that a path with several `..` may have to look at: for each value on average, and
 #: in any case.
-_CHOICES_OF_A_VALUE, _FEW_CHOICES = 8, 2000
+_MAX_CHOICES_PER_VALUE, _FREE_CHOICES = 8, 2000
 #: Filters, slices and sorting look at each value of a list once, which takes less than to search all of a document:
 #: the document may hold more values by the first factor (262,144 in a status document, at 4 bytes each). A filter that
 #: searches the whole document for each item takes time that grows with the square of their number: fewer by the second.
-_TIMES_AS_MANY, _TIMES_AS_FEW = 8, 8
+_FILTER_SIZE_FACTOR, _ROOT_SEARCH_DIVISOR = 8, 8
 #: Items of a list that a filter looks at together.
-_AT_A_TIME = 4096
+_FILTER_BATCH = 4096
 #: The items at the end of a list that a slice may take (``[-1:]``) of any document.
-_FEW_ITEMS = 100
+_MAX_TAIL = 100
 #: What stands in quotes may be anything.
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""", re.DOTALL)
 _PYTHON_REGEX = (
@@ -58,12 +58,12 @@ def check(path: str) -> None:
     :raises SelectorError: with the position of the mistake.
     """
     for pattern, advice in _MEANINGLESS:
-        if found := pattern.search(_QUOTED.sub(_as_long, path)):
+        if found := pattern.search(_QUOTED.sub(_mask_quoted, path)):
             raise SelectorError(advice.format(path[found.start() : found.end()]))
-    compiled = _compiled(path)
-    for part in _parts(compiled):
+    compiled = _compile(path)
+    for part in _walk_parts(compiled):
         _refuse_unbounded(part)
-    for number, step in enumerate(_steps(compiled)):
+    for number, step in enumerate(_walk_steps(compiled)):
         if number and isinstance(step, Root):
             raise SelectorError("'$' is the whole document, so it stands at the beginning only")
         if type(step).__name__.lstrip("_") == "Intersect":
@@ -89,32 +89,34 @@ def _refuse_unbounded(part: JSONPath) -> None:
 
 def find(path: str, document: JsonValue, max_values: int | None) -> list[JsonValue]:
     """Return all values that jsonpath-ng finds."""
-    compiled = _compiled(path)
+    compiled = _compile(path)
     descents = path.count("..")
     if max_values is not None:
         if descents or "*" in path:
             check_size(document, max_values, "'..' or '*'")
-        elif not all(map(_is_one_way, _steps(compiled))):
-            check_size(document, _TIMES_AS_MANY * max_values, "a filter or a slice")
-        if _looks_back(compiled):
-            check_size(document, max_values // _TIMES_AS_FEW, "a filter that searches the whole document for each item")
+        elif not all(map(_visits_few_values, _walk_steps(compiled))):
+            check_size(document, _FILTER_SIZE_FACTOR * max_values, "a filter or a slice")
+        if _searches_root_for_each_item(compiled):
+            check_size(
+                document, max_values // _ROOT_SEARCH_DIVISOR, "a filter that searches the whole document for each item"
+            )
     if descents > 1:
         _check_depth(document, descents)
-    return _found(compiled, document)
+    return _evaluate(compiled, document)
 
 
-def _found(path: JSONPath, document: JsonValue) -> list[JsonValue]:
+def _evaluate(path: JSONPath, document: JsonValue) -> list[JsonValue]:
     """Return all values that jsonpath-ng finds, or none if it raises: whatever Python does, as its version likes."""
-    steps = list(_steps(path))
+    steps = list(_walk_steps(path))
     try:
-        if steps and all(map(_stands_alone, steps)):
-            return _found_by_steps(steps, document)
+        if steps and all(map(_is_context_free, steps)):
+            return _evaluate_stepwise(steps, document)
         return [match.value for match in path.find(document)]
     except Exception:  # noqa: BLE001 - see above
         return []
 
 
-def _found_by_steps(steps: list[JSONPath], document: JsonValue) -> list[JsonValue]:
+def _evaluate_stepwise(steps: list[JSONPath], document: JsonValue) -> list[JsonValue]:
     """
     Return what a path finds, one step after the other.
 
@@ -129,18 +131,18 @@ def _found_by_steps(steps: list[JSONPath], document: JsonValue) -> list[JsonValu
             if isinstance(step, Slice) and isinstance(value, list):
                 found += value[step.start : step.end : step.step]
             elif isinstance(step, Filter) and isinstance(value, list):
-                for start in range(0, len(value), _AT_A_TIME):
-                    found += [match.value for match in search(value[start : start + _AT_A_TIME])]
+                for start in range(0, len(value), _FILTER_BATCH):
+                    found += [match.value for match in search(value[start : start + _FILTER_BATCH])]
             else:
                 found += [match.value for match in search(value)]
         values = found
     return values
 
 
-def _stands_alone(step: JSONPath) -> bool:
+def _is_context_free(step: JSONPath) -> bool:
     """Return whether what a step finds in a value doesn't depend on where the value stands."""
     if isinstance(step, Filter):
-        return not any(isinstance(part, Root) for part in _parts(step))
+        return not any(isinstance(part, Root) for part in _walk_parts(step))
     return isinstance(step, Root | Fields | Index | Slice)
 
 
@@ -162,7 +164,7 @@ def _check_depth(document: JsonValue, descents: int) -> None:
         if isinstance(value, list | dict):
             children = value.values() if isinstance(value, dict) else value
             left.extend((child, depth + 1) for child in children)
-    if choices > _FEW_CHOICES + _CHOICES_OF_A_VALUE * (descents - 1) * values:
+    if choices > _FREE_CHOICES + _MAX_CHOICES_PER_VALUE * (descents - 1) * values:
         raise ContentError(
             f"the JSON is nested too deeply for a selector with {descents} times '..'; name the way to the value"
         )
@@ -171,22 +173,22 @@ def _check_depth(document: JsonValue, descents: int) -> None:
 @lru_cache(maxsize=1024)
 def find_multiplicity(path: str) -> Multiplicity:
     """Return how many values a path may find."""
-    return max(map(_is_many, _steps(_compiled(path))), default=Multiplicity.ONE)
+    return max(map(_find_step_multiplicity, _walk_steps(_compile(path))), default=Multiplicity.ONE)
 
 
 def finds_empty_list(path: str, document: JsonValue) -> bool:
     """Return whether a path finds nothing because what it takes the items of is there and has none that match."""
-    steps = list(_steps(_compiled(path)))
+    steps = list(_walk_steps(_compile(path)))
     for number, step in enumerate(steps):
-        if many := _is_many(step):
-            holders = _found(_joined(steps[:number]), document)
+        if many := _find_step_multiplicity(step):
+            holders = _evaluate(_join_steps(steps[:number]), document)
             return any(
                 holder == [] or (many is Multiplicity.FILTERED and isinstance(holder, list)) for holder in holders
             )
     return False
 
 
-def _is_many(step: JSONPath) -> Multiplicity:
+def _find_step_multiplicity(step: JSONPath) -> Multiplicity:
     if isinstance(step, Filter):
         return Multiplicity.FILTERED
     if isinstance(step, Fields):
@@ -194,37 +196,37 @@ def _is_many(step: JSONPath) -> Multiplicity:
     return Multiplicity.EACH_ITEM if isinstance(step, Descendants) or _is_each_item(step) else Multiplicity.ONE
 
 
-def _is_one_way(step: JSONPath) -> bool:
+def _visits_few_values(step: JSONPath) -> bool:
     """Return whether a step looks at one value of each that it is given, or at a few from the end."""
     if isinstance(step, Fields):
         return "*" not in step.fields
     if isinstance(step, Slice):
-        return step.start is not None and -_FEW_ITEMS <= step.start < 0
+        return step.start is not None and -_MAX_TAIL <= step.start < 0
     return isinstance(step, Root | Index | Len | Split | Str)
 
 
-def _looks_back(path: JSONPath) -> bool:
+def _searches_root_for_each_item(path: JSONPath) -> bool:
     """Return whether a filter looks at the whole document for each item, along another way than names and indexes."""
     operands = [
-        operand for part in _parts(path) if isinstance(part, Expression) for operand in (part.target, part.value)
+        operand for part in _walk_parts(path) if isinstance(part, Expression) for operand in (part.target, part.value)
     ]
     return any(
         isinstance(operand, JSONPath)
-        and any(isinstance(part, Root) for part in _parts(operand))
-        and not all(map(_is_one_way, _steps(operand)))
+        and any(isinstance(part, Root) for part in _walk_parts(operand))
+        and not all(map(_visits_few_values, _walk_steps(operand)))
         for operand in operands
     )
 
 
 def _is_each_item(step: JSONPath) -> bool:
     try:
-        return str(step) in _EACH
+        return str(step) in _EACH_ITEM
     except TypeError:
         # `sorted` has no text, for it needs no arguments.
         return False
 
 
-def _joined(steps: list[JSONPath]) -> JSONPath:
+def _join_steps(steps: list[JSONPath]) -> JSONPath:
     path: JSONPath = Root()
     for step in steps:
         path = Child(path, step)
@@ -241,7 +243,7 @@ def split_at_array(path: str) -> ItemPath | None:
     if "`" in path:
         # A word of jsonpath-ng's own, which may look beyond the item.
         return None
-    steps = list(_steps(_compiled(path)))
+    steps = list(_walk_steps(_compile(path)))
     prefix: list[str] = []
     for number, step in enumerate(steps):
         if isinstance(step, Root) and number == 0:
@@ -249,43 +251,43 @@ def split_at_array(path: str) -> ItemPath | None:
         if isinstance(step, Fields) and len(step.fields) == 1 and step.fields[0] != "*" and "." not in step.fields[0]:
             prefix.append(step.fields[0])
             continue
-        is_each = not isinstance(step, Fields) and str(step) in _EACH
+        is_each = not isinstance(step, Fields) and str(step) in _EACH_ITEM
         rest = steps[number:]
         if not (is_each or isinstance(step, Filter)) or any(isinstance(each, Root) for each in rest):
             return None
         if is_each and len(rest) == 1:
             return ItemPath(tuple(prefix))
-        return ItemPath(tuple(prefix), _joined(rest), any(isinstance(each, Filter) for each in rest))
+        return ItemPath(tuple(prefix), _join_steps(rest), any(isinstance(each, Filter) for each in rest))
     return ItemPath(tuple(prefix))
 
 
-def _as_long(quoted: re.Match[str]) -> str:
+def _mask_quoted(quoted: re.Match[str]) -> str:
     """Return something as long as a text in quotes that means nothing."""
     return "_" * len(quoted[0])
 
 
-def _parts(path: JSONPath) -> Iterator[JSONPath]:
+def _walk_parts(path: JSONPath) -> Iterator[JSONPath]:
     """Yield a path and all paths that it is made of, also those in filters."""
     yield path
     left = list(vars(path).values())
     while left:
         value = left.pop()
         if isinstance(value, JSONPath):
-            yield from _parts(value)
+            yield from _walk_parts(value)
         elif isinstance(value, list | tuple):
             left.extend(value)
 
 
-def _steps(path: JSONPath) -> Iterator[JSONPath]:
+def _walk_steps(path: JSONPath) -> Iterator[JSONPath]:
     if isinstance(path, Child):
-        yield from _steps(path.left)
-        yield from _steps(path.right)
+        yield from _walk_steps(path.left)
+        yield from _walk_steps(path.right)
     else:
         yield path
 
 
 @lru_cache(maxsize=1024)
-def _compiled(path: str) -> JSONPath:
+def _compile(path: str) -> JSONPath:
     try:
         with warnings.catch_warnings():
             # Newer releases would rather have "&&" in filters, which older ones don't know.

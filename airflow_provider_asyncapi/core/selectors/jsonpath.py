@@ -53,12 +53,12 @@ def find(path: str, document: JsonValue, max_values: int | None = None) -> list[
         return general_paths.find(path, document, max_values)
     if None not in steps:
         return follow(steps, document)
-    place = steps.index(None)
-    found = follow(steps[:place], document)
+    position = steps.index(None)
+    found = follow(steps[:position], document)
     if found and not isinstance(found[0], list):
         # Of anything but a list jsonpath-ng makes one, each version in its own way.
         return general_paths.find(path, document, max_values)
-    return [value for items in found for item in items for value in follow(steps[place + 1 :], item)]
+    return [value for items in found for item in items for value in follow(steps[position + 1 :], item)]
 
 
 @lru_cache(maxsize=1024)

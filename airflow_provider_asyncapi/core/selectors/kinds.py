@@ -36,7 +36,7 @@ _BEFORE_NUMBER = re.compile(r".*[\[:,=<>]\s*", re.DOTALL)
 #: What stands before a suffix, by whether it may follow a dot; and what is no suffix, whatever it holds: the name of a
 #: variable, and what stands in quotes.
 _BEFORE_SUFFIX = {True: r"[.\s]\s*", False: r"\s+"}
-_NO_SUFFIX_IN = (r"\{[^{}\r\n]+\}", '"[^"]*"', "'[^']*'")
+_WITHOUT_SUFFIX = (r"\{[^{}\r\n]+\}", '"[^"]*"', "'[^']*'")
 _LOOKS_LIKE_PREFIX = re.compile(r"[A-Za-z]\w*:")
 
 
@@ -47,18 +47,18 @@ class _JsonPathSyntax(SelectorSyntax):
         jsonpath.check(path)
 
     def sample_variable(self, before: str, after: str) -> str:
-        if _is_step(before, after):
+        if _is_whole_step(before, after):
             return '"x"'
         return "1" if _BEFORE_NUMBER.fullmatch(before) else "x"
 
     def quote_variable(self, text: str, before: str, after: str) -> str | None:
-        return f'"{text}"' if _is_step(before, after) else None
+        return f'"{text}"' if _is_whole_step(before, after) else None
 
     def finds_list(self, path: str, minimum: Multiplicity, *, is_whole: bool) -> bool:
         return jsonpath.find_multiplicity(path) >= minimum
 
 
-def _is_step(before: str, after: str) -> bool:
+def _is_whole_step(before: str, after: str) -> bool:
     """Return whether what stands there is a whole name in a JSONPath, so that in quotes it may hold anything."""
     return _BEFORE_STEP.fullmatch(before) is not None and _AFTER_STEP.match(after) is not None
 
@@ -214,7 +214,7 @@ class SelectorParts(NamedTuple):
 def split_selector(text: str) -> SelectorParts:
     """Split a selector at its suffix; text in quotes and the names of variables contain none."""
     cuts: list[tuple[SelectorSuffix, int, int]] = []
-    for match in _find_suffixes().finditer(text):
+    for match in _compile_suffix_pattern().finditer(text):
         if match.lastgroup:
             suffix = SELECTOR_SUFFIXES[match.lastgroup]
             cuts.append((suffix, match.start(), match.end()))
@@ -231,12 +231,12 @@ def split_selector(text: str) -> SelectorParts:
 
 
 @lru_cache(maxsize=1)
-def _find_suffixes() -> re.Pattern[str]:
+def _compile_suffix_pattern() -> re.Pattern[str]:
     """Return the expression that finds where suffixes begin: a group of the name of each."""
     begins = (
         f"(?P<{each.name}>{_BEFORE_SUFFIX[each.may_follow_dot]}{each.name}:)" for each in SELECTOR_SUFFIXES.values()
     )
-    return re.compile("|".join([*_NO_SUFFIX_IN, *begins]))
+    return re.compile("|".join([*_WITHOUT_SUFFIX, *begins]))
 
 
 class _SelectorRegistry(Registry[K]):
@@ -245,12 +245,12 @@ class _SelectorRegistry(Registry[K]):
     def __setitem__(self, name: str, kind: K) -> None:
         super().__setitem__(name, kind)
         split_selector.cache_clear()
-        _find_suffixes.cache_clear()
+        _compile_suffix_pattern.cache_clear()
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)
         split_selector.cache_clear()
-        _find_suffixes.cache_clear()
+        _compile_suffix_pattern.cache_clear()
 
 
 DEFAULT_KIND = _JsonPath()

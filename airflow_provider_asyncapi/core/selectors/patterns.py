@@ -28,7 +28,7 @@ else:
     re2 = LazyModule("re2")
 
 #: RE2 refuses more repetitions, nested ones multiplied (https://github.com/google/re2/wiki/Syntax).
-_MOST_REPETITIONS = 1000
+_MAX_REPETITIONS = 1000
 _WORD = (r"\p{L}", r"\p{Nd}", r"\p{Nl}\p{No}", "_")
 #: What a category matches in a text, and what with the flag for ASCII, inside of brackets.
 _CATEGORIES = {
@@ -51,7 +51,9 @@ _ANCHORS = {
     sre.AT_NON_BOUNDARY: r"\B",
 }
 #: The name of the author's first group.
-_FIRST = "first"
+_FIRST_GROUP = "first"
+#: How a group without a number, and the first group, are written for RE2.
+_GROUP_PREFIXES = {None: "?:", 1: f"?P<{_FIRST_GROUP}>"}
 _ANCHORS_OF_LINES = {sre.AT_BEGINNING: "(?m:^)", sre.AT_END: "(?m:$)"}
 _UNSUPPORTED = {
     sre.ASSERT: "looking ahead or behind",
@@ -87,15 +89,15 @@ class Pattern:
         match = self._search(text)
         if match is None:
             return None
-        wanted = _compiled(self.translated).groupindex[_FIRST] if self.groups else 0
+        wanted = _compile(self.translated).groupindex[_FIRST_GROUP] if self.groups else 0
         found: str | None = match[wanted]
-        took_line_break = any(name != _FIRST and taken for name, taken in match.groupdict().items())
+        took_line_break = any(name != _FIRST_GROUP and taken for name, taken in match.groupdict().items())
         return found[:-1] if found and took_line_break and match.end(wanted) == match.end() else found
 
     def _search(self, text: str) -> re2._Match | None:
         # Half a character has no bytes, which RE2 searches.
         text = text if text.isascii() else text.encode("utf-8", "replace").decode()
-        return _compiled(self.translated).search(text)
+        return _compile(self.translated).search(text)
 
 
 @lru_cache(maxsize=1024)
@@ -107,7 +109,7 @@ def parse_pattern(text: str, *, ignore_case: bool = False) -> Pattern:
     """
     try:
         parsed = parser.parse(text, re.IGNORECASE if ignore_case else 0)
-        translated = _number_ends(_sequence(parsed, parsed.state.flags, 1))
+        translated = _number_ends(_translate_sequence(parsed, parsed.state.flags, 1))
     except (re.error, OverflowError, RecursionError) as error:
         raise SelectorError(f"regex {text!r}: {error}") from None
     except _UnsupportedError as error:
@@ -130,7 +132,7 @@ class _UnsupportedError(Exception):
 
 
 @lru_cache(maxsize=256)
-def _compiled(translated: str) -> re2._Regexp:
+def _compile(translated: str) -> re2._Regexp:
     options = re2.Options()
     options.log_errors = False
     try:
@@ -139,57 +141,58 @@ def _compiled(translated: str) -> re2._Regexp:
         raise SelectorError(f"regex: RE2 can't search for it ({error})") from None
 
 
-def _sequence(items: Iterable[tuple[Any, Any]], flags: int, copies: int) -> str:
+def _translate_sequence(items: Iterable[tuple[Any, Any]], flags: int, copies: int) -> str:
     """
     Write parts of a pattern that follow each other.
 
     :param flags: those that hold there.
     :param copies: how many times it is repeated by what is around it.
     """
-    return "".join(_part(kind, argument, flags, copies) for kind, argument in items)
+    return "".join(_translate_part(kind, argument, flags, copies) for kind, argument in items)
 
 
-def _part(kind: Any, argument: Any, flags: int, copies: int) -> str:
+def _translate_part(kind: Any, argument: Any, flags: int, copies: int) -> str:
     match kind:
         case sre.LITERAL:
-            return _literal(argument)
+            return _escape_character(argument)
         case sre.NOT_LITERAL:
-            return f"[^{_literal(argument)}]"
+            return f"[^{_escape_character(argument)}]"
         case sre.ANY:
             return "(?s:.)" if flags & re.DOTALL else r"[^\n]"
         case sre.AT:
             lines = _ANCHORS_OF_LINES if flags & re.MULTILINE else {}
             return lines.get(argument) or _ANCHORS[argument]
         case sre.IN:
-            return _brackets(argument, flags)
+            return _translate_set(argument, flags)
         case sre.BRANCH:
-            return f"(?:{'|'.join(_sequence(each, flags, copies) for each in argument[1])})"
+            return f"(?:{'|'.join(_translate_sequence(each, flags, copies) for each in argument[1])})"
         case sre.SUBPATTERN:
             group, added, removed, inner = argument
-            written = _sequence(inner, (flags | added) & ~removed, copies)
+            written = _translate_sequence(inner, (flags | added) & ~removed, copies)
             if (added | removed) & re.IGNORECASE:
                 written = f"(?{'i' if added & re.IGNORECASE else '-i'}:{written})"
-            return f"(?:{written})" if group is None else f"(?P<{_FIRST}>{written})" if group == 1 else f"({written})"
+            return f"({_GROUP_PREFIXES.get(group, '')}{written})"
         case sre.MAX_REPEAT | sre.MIN_REPEAT:
             least, most, inner = argument
             lazy = "?" * (kind is sre.MIN_REPEAT)
-            return f"(?:{_sequence(inner, flags, _copies(least, most, copies))}){_count(least, most)}{lazy}"
+            repeated = _translate_sequence(inner, flags, _multiply_copies(least, most, copies))
+            return f"(?:{repeated}){_format_quantifier(least, most)}{lazy}"
     raise _UnsupportedError(_UNSUPPORTED.get(kind, str(kind)))
 
 
-def _copies(least: int, most: int, copies: int) -> int:
+def _multiply_copies(least: int, most: int, copies: int) -> int:
     """Return how many times a part is repeated, together with what is around it."""
     copies *= max(1, least if most == sre.MAXREPEAT else most)
-    if copies > _MOST_REPETITIONS:
-        raise _UnsupportedError(f"repeating a part more than {_MOST_REPETITIONS} times")
+    if copies > _MAX_REPETITIONS:
+        raise _UnsupportedError(f"repeating a part more than {_MAX_REPETITIONS} times")
     return copies
 
 
-def _count(least: int, most: int) -> str:
+def _format_quantifier(least: int, most: int) -> str:
     return f"{{{least},}}" if most == sre.MAXREPEAT else f"{{{least},{most}}}"
 
 
-def _brackets(items: list[tuple[Any, Any]], flags: int) -> str:
+def _translate_set(items: list[tuple[Any, Any]], flags: int) -> str:
     """Write a set of characters; RE2's brackets take no category that is negated."""
     is_negated = items[0][0] is sre.NEGATE
     items = items[is_negated:]
@@ -198,28 +201,28 @@ def _brackets(items: list[tuple[Any, Any]], flags: int) -> str:
     ]
     others = [(kind, value) for kind, value in items if kind is not sre.CATEGORY or value not in _NEGATED_CATEGORIES]
     if not negated:
-        return f"[{'^' * is_negated}{''.join(_in_brackets(kind, value, flags) for kind, value in others)}]"
+        return f"[{'^' * is_negated}{''.join(_translate_set_item(kind, value, flags) for kind, value in others)}]"
     if not is_negated:
-        parts = [f"[^{_in_brackets(sre.CATEGORY, each, flags)}]" for each in negated]
-        return f"(?:{'|'.join([*parts, _brackets(others, flags)] if others else parts)})"
+        parts = [f"[^{_translate_set_item(sre.CATEGORY, each, flags)}]" for each in negated]
+        return f"(?:{'|'.join([*parts, _translate_set(others, flags)] if others else parts)})"
     if not others and len(negated) == 1:
-        return f"[{_in_brackets(sre.CATEGORY, negated[0], flags)}]"
-    excluded = [_in_brackets(kind, value, 0) for kind, value in others]
+        return f"[{_translate_set_item(sre.CATEGORY, negated[0], flags)}]"
+    excluded = [_translate_set_item(kind, value, 0) for kind, value in others]
     kept = [each for each in _WORD if each not in excluded]
     if negated != [sre.CATEGORY_WORD] or len(kept) + len(excluded) != len(_WORD) or flags & re.ASCII:
         raise _UnsupportedError(r"a set such as [^\W…] or [^\S…]")
     return f"[{''.join(kept)}]"
 
 
-def _in_brackets(kind: Any, value: Any, flags: int) -> str:
+def _translate_set_item(kind: Any, value: Any, flags: int) -> str:
     if kind is sre.LITERAL:
-        return _literal(value)
+        return _escape_character(value)
     if kind is sre.RANGE:
-        return "-".join(map(_literal, value))
+        return "-".join(map(_escape_character, value))
     in_unicode, in_ascii = _CATEGORIES[value]
     return in_ascii if flags & re.ASCII else in_unicode
 
 
-def _literal(code: int) -> str:
+def _escape_character(code: int) -> str:
     character = chr(code)
     return character if (character.isalnum() and character.isascii()) or character == "_" else f"\\x{{{code:x}}}"

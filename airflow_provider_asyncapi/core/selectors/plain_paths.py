@@ -13,7 +13,7 @@ from typing import TypeAlias
 from airflow_provider_asyncapi.core.errors import ContentError
 from airflow_provider_asyncapi.core.json_values import JsonValue
 
-_STEP = re.compile(
+_PLAIN_STEP = re.compile(
     r"""\.(?:(?P<name>[A-Za-z_][\w-]*)|"(?P<double>[^"\\]+)"|'(?P<single>[^'\\]+)')"""
     r"""|\[(?P<index>\d{1,9})\]|\[(?P<each>\*)\]""",
     re.ASCII,
@@ -38,7 +38,7 @@ def parse_plain_path(path: str) -> Steps | None:
     steps: list[str | int | None] = []
     position = 0
     while position < len(text):
-        match = _STEP.match(text, position)
+        match = _PLAIN_STEP.match(text, position)
         if match is None or match["name"] in _RESERVED:
             return None
         if match["each"]:

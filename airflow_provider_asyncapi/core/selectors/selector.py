@@ -46,9 +46,9 @@ class Selector:
             raise SelectorError(f"{where}: a selector has to be a string that isn't empty, not {text!r}")
         try:
             parts = split_selector(text.strip())
-            _check(parts.kind, _with_samples(parts.kind, parts.path))
+            _check_path(parts.kind, _insert_samples(parts.kind, parts.path))
             for suffix, path in parts.suffixes:
-                _check(suffix, path if suffix.is_last else _with_samples(suffix, path))
+                _check_path(suffix, path if suffix.is_last else _insert_samples(suffix, path))
         except SelectorError as error:
             raise SelectorError(f"{where}: malformed selector {text!r}: {error}") from None
         return cls(text.strip())
@@ -64,21 +64,21 @@ class Selector:
         :raises UnknownVariableError: if the selector names a variable that isn't known.
         :raises UnsafeValueError: if a variable's value would change what the selector means.
         """
-        kind, path, suffixes = self._rendered_parts(variables)
-        return self._read(kind, path, suffixes, response, elements.read_text if suffixes else read_element)
+        kind, path, suffixes = self._render_parts(variables)
+        return self._find_in_response(kind, path, suffixes, response, elements.read_text if suffixes else read_element)
 
-    def _read(
+    def _find_in_response(
         self, kind: SelectorKind, path: str, suffixes: Suffixes, response: Response, read_element: ReadElement
     ) -> list[JsonValue]:
         try:
             found = [value for value in kind.find(path, response, read_element) if value is not None]
             if suffixes:
-                found = self._read_on(found, suffixes, response.max_values)
+                found = self._apply_suffixes(found, suffixes, response.max_values)
         except SelectorError as error:
             raise SelectorError(f"selector {self.text!r}: {error}") from None
         return found
 
-    def _read_on(self, found: list[JsonValue], suffixes: Suffixes, max_values: int | None) -> list[JsonValue]:
+    def _apply_suffixes(self, found: list[JsonValue], suffixes: Suffixes, max_values: int | None) -> list[JsonValue]:
         try:
             for suffix, path in suffixes:
                 values = (value for each in found for value in suffix.find(path, each, max_values))
@@ -87,22 +87,22 @@ class Selector:
             raise error.with_message(f"selector {self.text!r}: {error}") from None
         return found
 
-    def _rendered_parts(self, variables: templates.Variables) -> tuple[SelectorKind, str, Suffixes]:
+    def _render_parts(self, variables: templates.Variables) -> tuple[SelectorKind, str, Suffixes]:
         kind, path, suffixes = split_selector(self.text)
         if "{" in self.text:
-            path = self._rendered(kind, path, variables)
+            path = self._render_path(kind, path, variables)
             suffixes = tuple(
-                (suffix, text if suffix.is_last else self._rendered(suffix, text, variables))
+                (suffix, text if suffix.is_last else self._render_path(suffix, text, variables))
                 for suffix, text in suffixes
             )
         return kind, path, suffixes
 
-    def _rendered(self, syntax: SelectorSyntax, path: str, variables: templates.Variables) -> str:
+    def _render_path(self, syntax: SelectorSyntax, path: str, variables: templates.Variables) -> str:
         if "{" not in path:
             return path
         where = f"selector {self.text!r}"
 
-        def put(name: str, quoted: bool, before: str, after: str) -> str:
+        def substitute(name: str, quoted: bool, before: str, after: str) -> str:
             text = templates.look_up_text(name, variables, where)
             if _QUOTES.search(text):
                 raise UnsafeValueError(f"{where}: the variable {{{name}}} holds quotes or backslashes")
@@ -116,7 +116,7 @@ class Selector:
                 )
             return text
 
-        return templates.render_selector(path, put)
+        return templates.render_selector(path, substitute)
 
     def variable_names(self) -> list[str]:
         """Return the variables that it names; braces in a regular expression name none."""
@@ -137,24 +137,24 @@ class Selector:
 
         :param minimum: what makes it one: that it takes each item of something, or also that it has a filter.
         """
-        kind, path, suffixes = self._rendered_parts(variables)
+        kind, path, suffixes = self._render_parts(variables)
         return kind.finds_list(path, minimum, is_whole=not suffixes) or any(
             suffix.finds_list(path, minimum, is_whole=False) for suffix, path in suffixes
         )
 
     def finds_empty_list(self, response: Response, variables: templates.Variables) -> bool:
         """Return whether it finds nothing because what it takes the items of is there, and has none that match."""
-        kind, path, suffixes = self._rendered_parts(variables)
+        kind, path, suffixes = self._render_parts(variables)
         nested = tuple((suffix, path) for suffix, path in suffixes if not suffix.is_last)
         if not nested:
             return kind.finds_empty_list(path, response)
         *before, (last, last_path) = nested
-        values = self._read(kind, path, tuple(before), response, elements.read_text)
+        values = self._find_in_response(kind, path, tuple(before), response, elements.read_text)
         return any(last.finds_empty_list(last_path, value, response.max_values) for value in values)
 
     def split_at_array(self, variables: templates.Variables) -> ItemPath | None:
         """Return the path into an array whose items can be read one by one; None if the selector isn't one."""
-        kind, path, suffixes = self._rendered_parts(variables)
+        kind, path, suffixes = self._render_parts(variables)
         return None if suffixes else kind.split_at_array(path)
 
     @property
@@ -317,18 +317,18 @@ def parse_captures(given: Any, where: str) -> dict[str, SelectorChain]:
     return {name: SelectorChain.parse(selector, f"{where}[{name!r}]") for name, selector in given.items()}
 
 
-def _with_samples(syntax: SelectorSyntax, path: str) -> str:
+def _insert_samples(syntax: SelectorSyntax, path: str) -> str:
     """Return a path with samples in the place of its variables, since only its syntax matters."""
     if "{" not in path:
         return path
 
-    def put(_name: str, quoted: bool, before: str, after: str) -> str:
+    def substitute(_name: str, quoted: bool, before: str, after: str) -> str:
         return "x" if quoted else syntax.sample_variable(before, after)
 
-    return templates.render_selector(path, put)
+    return templates.render_selector(path, substitute)
 
 
 @lru_cache(maxsize=1024)
-def _check(syntax: SelectorSyntax, path: str) -> None:
+def _check_path(syntax: SelectorSyntax, path: str) -> None:
     """Raise :class:`SelectorError` if a path without variables is malformed."""
     syntax.check(path)

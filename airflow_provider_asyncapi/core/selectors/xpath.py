@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement, read_text
-from airflow_provider_asyncapi.core.selectors.xpath_work import check_size, outermost, work_of
+from airflow_provider_asyncapi.core.selectors.xpath_work import check_size, estimate_work, keep_outermost
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -22,8 +22,8 @@ else:
 DEFAULT_PREFIX = "default"
 #: What may be read of all elements that are found, in characters for each value that a selector may search in JSON:
 #: 8 MiB of a status document, which is 1 MiB at most. A tag counts as its shortest form, ``<a/>``.
-_READ_OF_A_VALUE = 256
-_SHORTEST_ELEMENT = 4
+_MAX_CHARS_PER_VALUE = 256
+_SHORTEST_TAG = 4
 _PREFIX = re.compile(r"([A-Za-z_][\w.-]*):(?!:)(?=[A-Za-z_*])")
 _STRING = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NAMESPACE_AXIS = re.compile(r"(?<![\w.:-])namespace\s*::")
@@ -37,8 +37,8 @@ def check(path: str) -> None:
     """
     if _NAMESPACE_AXIS.search(_STRING.sub("''", path)):
         raise SelectorError("the axis namespace:: isn't supported: each element has all namespaces of the document")
-    namespaces = tuple((prefix, f"urn:{prefix}") for prefix in sorted(_prefixes(path)))
-    _evaluate(_compiled(path, namespaces), etree.Element("x"))
+    namespaces = tuple((prefix, f"urn:{prefix}") for prefix in sorted(_find_prefixes(path)))
+    _evaluate(_compile(path, namespaces), etree.Element("x"))
 
 
 def find(
@@ -54,24 +54,24 @@ def find(
     :raises ContentError: if the document makes too much work.
     :raises SelectorError: if the path can't be applied.
     """
-    needed = _prefixes(path)
-    namespaces = _declared_namespaces(root, needed)
+    needed = _find_prefixes(path)
+    namespaces = _find_namespaces(root, needed)
     if not needed <= set(namespaces):
         return []
-    work = work_of(path)
+    work = estimate_work(path)
     if max_values is not None:
         check_size(root, work, max_values)
-    result = _found(work.segments, tuple((prefix, namespaces[prefix]) for prefix in sorted(needed)), root)
+    result = _evaluate_segments(work.segments, tuple((prefix, namespaces[prefix]) for prefix in sorted(needed)), root)
     if isinstance(result, str):
         return [str(result)] if result else []
     if isinstance(result, bool):
         return [result]
     if isinstance(result, float):
         return [int(result) if result.is_integer() else result] if math.isfinite(result) else []
-    return _read_all(result, read, None if max_values is None else _READ_OF_A_VALUE * max_values)
+    return _read_nodes(result, read, None if max_values is None else _MAX_CHARS_PER_VALUE * max_values)
 
 
-def _found(segments: tuple[str, ...], namespaces: tuple[tuple[str, str], ...], root: etree._Element) -> Any:
+def _evaluate_segments(segments: tuple[str, ...], namespaces: tuple[tuple[str, str], ...], root: etree._Element) -> Any:
     """
     Return what a path finds.
 
@@ -79,19 +79,19 @@ def _found(segments: tuple[str, ...], namespaces: tuple[tuple[str, str], ...], r
     compares all that it finds. What lies below different elements is different, unless one is below the other.
     """
     first, *others = segments
-    result = _evaluate(_compiled(first, namespaces), root)
+    result = _evaluate(_compile(first, namespaces), root)
     for segment in others:
-        compiled = _compiled(f".{segment}", namespaces)
-        elements = outermost([node for node in result if isinstance(node, etree._Element)])
+        compiled = _compile(f".{segment}", namespaces)
+        elements = keep_outermost([node for node in result if isinstance(node, etree._Element)])
         result = [node for element in elements for node in _evaluate(compiled, element)]
     return result
 
 
-def _read_all(nodes: list[Any], read: ReadElement, most: int | None) -> list[JsonValue]:
+def _read_nodes(nodes: list[Any], read: ReadElement, max_chars: int | None) -> list[JsonValue]:
     """
     Return the values of nodes.
 
-    :param most: how much may be read, in characters; None for no bound.
+    :param max_chars: how much may be read, in characters; None for no bound.
     :raises ContentError: if it is more, since elements are found in one another and are read once for each.
     """
     values: list[JsonValue] = []
@@ -101,12 +101,12 @@ def _read_all(nodes: list[Any], read: ReadElement, most: int | None) -> list[Jso
             continue
         value = read(node)
         values.append(value)
-        if most is None:
+        if max_chars is None:
             continue
-        most -= _SHORTEST_ELEMENT * (sum(1 for _ in node.iter()) if len(node) else 1)
+        max_chars -= _SHORTEST_TAG * (sum(1 for _ in node.iter()) if len(node) else 1)
         if read is read_text and value:
-            most -= len(value)
-        if most < 0:
+            max_chars -= len(value)
+        if max_chars < 0:
             raise ContentError(
                 f"the XML has too many elements inside of one another, and a selector that finds them all (the first"
                 f" {len(values)} are too much text); name the way to the value, or write text() behind it"
@@ -114,7 +114,7 @@ def _read_all(nodes: list[Any], read: ReadElement, most: int | None) -> list[Jso
     return values
 
 
-def _declared_namespaces(root: etree._Element, prefixes: set[str]) -> dict[str, str]:
+def _find_namespaces(root: etree._Element, prefixes: set[str]) -> dict[str, str]:
     """
     Return the namespaces that a document declares for some prefixes, the first of each.
 
@@ -131,13 +131,13 @@ def _declared_namespaces(root: etree._Element, prefixes: set[str]) -> dict[str, 
     return found
 
 
-def _prefixes(path: str) -> set[str]:
+def _find_prefixes(path: str) -> set[str]:
     """Return the prefixes that a path uses; colons in its string literals don't make one."""
     return set(_PREFIX.findall(_STRING.sub("''", path))) - {"xml"}
 
 
 @lru_cache(maxsize=256)
-def _compiled(path: str, namespaces: tuple[tuple[str, str], ...]) -> etree.XPath:
+def _compile(path: str, namespaces: tuple[tuple[str, str], ...]) -> etree.XPath:
     try:
         # The functions of EXSLT would search with Python's regular expressions, under any prefix that the document
         # declares; strings that know their parents cost as much as elements.

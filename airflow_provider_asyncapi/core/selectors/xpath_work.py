@@ -23,18 +23,18 @@ else:
 
 #: The steps that an XPath may take in a document are at most the square of the number of values that a selector may
 #: search in JSON, divided by this: 134 million in a status document. libxml2 takes some seconds for them.
-_FRACTION = 8
+_STEPS_DIVISOR = 8
 #: If the work grows with the third power, a document of 4 KiB takes as many steps, which is searched on the event loop:
 #: then they are divided by this as well, and take some hundredths of a second.
-_FRACTION_OF_CUBES = 16
-_SQUARE = 2
+_CUBIC_DIVISOR = 16
+_QUADRATIC = 2
 _TOKEN = re.compile(
     r"""(?P<constant>'[^']*'|"[^"]*"|\d+(?:\.\d*)?|\.\d+)"""
     r"""|(?P<name>[^\W\d][\w.-]*(?::(?:[^\W\d][\w.-]*|\*))?)|//|::|\.\.|[!<>]=|[^\s]"""
 )
 #: What a step, or another operand, ends with; and what is an operator behind one only.
-_ENDS = frozenset({"*", ".", "..", "]", ")"})
-_OPERATORS_BEHIND = frozenset({"*", "and", "or", "div", "mod"})
+_OPERAND_ENDS = frozenset({"*", ".", "..", "]", ")"})
+_OPERATORS_AFTER_OPERAND = frozenset({"*", "and", "or", "div", "mod"})
 _OPERATORS = frozenset({"|", "+", "-"})
 _COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">="})
 #: Axes that lead to no more nodes than the step before has found, all in all.
@@ -55,24 +55,24 @@ class Work:
 
 
 @lru_cache(maxsize=256)
-def work_of(path: str) -> Work:
+def estimate_work(path: str) -> Work:
     """Return how much work a path makes; one that can't be told is thought to make more."""
-    scan = _Scan()
+    scanner = _WorkScanner()
     tokens = list(_TOKEN.finditer(path))
     for number, token in enumerate(tokens):
         follower = tokens[number + 1] if number + 1 < len(tokens) else None
-        scan.take(token, follower)
-    if not scan.is_one_path or 0 in scan.searches:
+        scanner.add_token(token, follower)
+    if not scanner.is_one_path or 0 in scanner.searches:
         # Steps to what is around an element may leave what the step before has found.
-        scan.searches[0] = scan.searches.get(0, 0) + len(scan.cuts)
-        scan.cuts.clear()
-    powers = [level + 1 + (level == 0 or count > 1) for level, count in scan.searches.items() if count]
-    edges = [0, *scan.cuts, len(path)]
+        scanner.searches[0] = scanner.searches.get(0, 0) + len(scanner.cuts)
+        scanner.cuts.clear()
+    powers = [level + 1 + (level == 0 or count > 1) for level, count in scanner.searches.items() if count]
+    edges = [0, *scanner.cuts, len(path)]
     segments = tuple(path[start:end] for start, end in pairwise(edges))
-    return Work(segments, max([1, *powers, *(level + 1 for level in scan.near)]))
+    return Work(segments, max([1, *powers, *(level + 1 for level in scanner.near)]))
 
 
-class _Scan:
+class _WorkScanner:
     """
     Goes through the tokens of an XPath.
 
@@ -90,55 +90,57 @@ class _Scan:
         self.is_one_path = True
         self._level = self._parentheses = 0
         self._previous: re.Match[str] | None = None
-        self._is_behind_operand = False
+        self._follows_operand = False
 
-    def take(self, token: re.Match[str], follower: re.Match[str] | None) -> None:
+    def add_token(self, token: re.Match[str], follower: re.Match[str] | None) -> None:
         """
         Count the work of the next token.
 
         :param follower: the token after it; None at the end.
         """
-        text, is_behind_operand = token[0], self._is_behind_operand
-        is_operator = text in _OPERATORS or text in _COMPARISONS or (is_behind_operand and text in _OPERATORS_BEHIND)
+        text, follows_operand = token[0], self._follows_operand
+        is_operator = (
+            text in _OPERATORS or text in _COMPARISONS or (follows_operand and text in _OPERATORS_AFTER_OPERAND)
+        )
         if text in "[]":
             self._level += 1 if text == "[" else -1
         elif text in "()":
             self._parentheses += 1 if text == "(" else -1
         elif is_operator:
-            self._take_operator(text, follower)
+            self._add_operator(text, follower)
         else:
-            self._take_step(token)
+            self._add_step(token)
         self._previous = token
-        self._is_behind_operand = not is_operator and (token.lastgroup is not None or text in _ENDS)
+        self._follows_operand = not is_operator and (token.lastgroup is not None or text in _OPERAND_ENDS)
 
-    def _take_operator(self, text: str, follower: re.Match[str] | None) -> None:
+    def _add_operator(self, text: str, follower: re.Match[str] | None) -> None:
         self.is_one_path &= bool(self._level or self._parentheses)
         sides = (self._previous, follower)
         # To compare two sets of nodes takes the product of their numbers, and to unite them as well.
         if text == "|" or (text in _COMPARISONS and not any(side and side["constant"] for side in sides)):
-            self._count()
+            self._count_search()
 
-    def _take_step(self, token: re.Match[str]) -> None:
+    def _add_step(self, token: re.Match[str]) -> None:
         text = token[0]
-        if text == "//" and self._is_behind_operand and not self._level and not self._parentheses:
+        if text == "//" and self._follows_operand and not self._level and not self._parentheses:
             self.cuts.append(token.start())
         elif text == "//":
             # Outside of predicates, the first of a path is what takes linear time.
-            if self._level or self._is_behind_operand:
-                self._count()
+            if self._level or self._follows_operand:
+                self._count_search()
         elif text == "/":
-            if self._level and not self._is_behind_operand:
-                self._count()
+            if self._level and not self._follows_operand:
+                self._count_search()
         elif text == "::":
             if self._previous is not None and self._previous[0] not in _NEAR_AXES:
-                self._count()
+                self._count_search()
         elif text == "..":
             if self._level:
                 self.near.add(self._level)
             else:
-                self._count()
+                self._count_search()
 
-    def _count(self) -> None:
+    def _count_search(self) -> None:
         self.searches[self._level] = self.searches.get(self._level, 0) + 1
 
 
@@ -151,7 +153,7 @@ def check_size(root: etree._Element, work: Work, max_values: int) -> None:
     """
     if work.power == 1:
         return
-    most = max_values**2 // (_FRACTION if work.power == _SQUARE else _FRACTION * _FRACTION_OF_CUBES)
+    max_steps = max_values**2 // (_STEPS_DIVISOR if work.power == _QUADRATIC else _STEPS_DIVISOR * _CUBIC_DIVISOR)
     nodes = steps = depth = 0
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "end":
@@ -160,7 +162,7 @@ def check_size(root: etree._Element, work: Work, max_values: int) -> None:
         depth += 1
         nodes += 1 + len(element.attrib)
         steps += depth * (1 + len(element.attrib))
-        if nodes ** (work.power - 1) * steps > most:
+        if nodes ** (work.power - 1) * steps > max_steps:
             raise ContentError(
                 f"the XML has too many elements and attributes (the first {nodes} are too many), or they are nested too"
                 " deeply, for a selector that looks at all of them for each of them; name the way to the value, with no"
@@ -168,7 +170,7 @@ def check_size(root: etree._Element, work: Work, max_values: int) -> None:
             )
 
 
-def outermost(elements: list[etree._Element]) -> list[etree._Element]:
+def keep_outermost(elements: list[etree._Element]) -> list[etree._Element]:
     """
     Return those of some elements that aren't in others of them.
 

@@ -33,8 +33,8 @@ from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.operators import OPERATORS, Operator
 from airflow_provider_asyncapi.core.templates import Variables
 
-_ERROR_STATUS = 400
-_SERVER_ERROR = 500
+_FIRST_ERROR = 400
+_FIRST_SERVER_ERROR = 500
 #: Refused credentials, and "come again later" (RFC 9110, section 15.5 and 15.6; RFC 8470; RFC 6585).
 NOT_ABOUT_THE_JOB = frozenset({401, 403, 407, 408, 425, 429, 502, 503, 504, 511})
 
@@ -44,7 +44,7 @@ class Condition:
     """
     One test of what a selector finds.
 
-    :param selection: where the values are.
+    :param selector: where the values are.
     :param operator: how the values are tested.
     :param operand: what they are compared with.
     :param over: ``any`` or ``all`` of the values found have to pass; if none is found, only ``exists: False`` passes,
@@ -52,7 +52,7 @@ class Condition:
     :param ignore_case: compare strings without regard to case.
     """
 
-    selection: SelectorChain
+    selector: SelectorChain
     operator: Operator
     operand: Any
     over: str = "any"
@@ -85,16 +85,16 @@ class Condition:
     @property
     def tests_status_code(self) -> bool:
         """Whether the HTTP status code is what is tested."""
-        return any(selector.tests_status_code for selector in self.selection.selectors)
+        return any(selector.tests_status_code for selector in self.selector.selectors)
 
     @property
     def needs_value(self) -> bool:
         """Whether something has to be found for it to hold."""
         return not (self.operator.tests_all_at_once and self.passes(None))
 
-    def values(self, response: Response, variables: Variables) -> list[JsonValue]:
+    def find_values(self, response: Response, variables: Variables) -> list[JsonValue]:
         """Return the values to test: what the selector finds, a list taken apart."""
-        return as_list(self.selection.find_value(response, variables))
+        return as_list(self.selector.find_value(response, variables))
 
     def passes(self, value: JsonValue) -> bool:
         """Return whether one value passes."""
@@ -103,8 +103,8 @@ class Condition:
     def holds(self, response: Response, variables: Variables) -> bool:
         """Return whether the response passes."""
         if self.operator.tests_all_at_once:
-            return self.passes(self.selection.find_value(response, variables))
-        values = self.values(response, variables)
+            return self.passes(self.selector.find_value(response, variables))
+        values = self.find_values(response, variables)
         return bool(values) and (all if self.over == "all" else any)(map(self.passes, values))
 
 
@@ -167,11 +167,11 @@ class Rule:
         :raises ContentError: if the body can't be read; on an error status that only means that the rule doesn't match,
             unless it tests the status code.
         """
-        if response.status < _ERROR_STATUS or self.tests_status_code:
+        if response.status < _FIRST_ERROR or self.tests_status_code:
             return self._holds(response, variables)
         if response.status in NOT_ABOUT_THE_JOB or not self.may_read_errors or documents.is_html(response.body):
             return False
-        if response.status >= _SERVER_ERROR and not self.names_a_value:
+        if response.status >= _FIRST_SERVER_ERROR and not self.names_a_value:
             return False
         try:
             return self._holds(response, variables)
@@ -180,7 +180,7 @@ class Rule:
 
     def _holds(self, response: Response, variables: Variables) -> bool:
         # The status code is tested first: where it doesn't fit, the body isn't read.
-        ordered = sorted(self.conditions, key=lambda condition: condition.selection.needs_body)
+        ordered = sorted(self.conditions, key=lambda condition: condition.selector.needs_body)
         return all(condition.holds(response, variables) for condition in ordered)
 
 

@@ -141,7 +141,7 @@ class WaitPlan:
             *self.captures.values(),
             *(self.progress.parts.values() if self.progress else ()),
         ]
-        selections += [condition.selection for rule in self.policy.rules for condition in rule.conditions]
+        selections += [condition.selector for rule in self.policy.rules for condition in rule.conditions]
         return any(selection.reads_headers for selection in selections if selection)
 
 

@@ -400,11 +400,11 @@ ROWS = st.lists(
 )
 def test_of_long_lists_a_filter_or_a_slice_finds_what_jsonpath_ng_finds(document, path):
     try:
-        expected = [match.value for match in general_paths._compiled(path).find(document)]
+        expected = [match.value for match in general_paths._compile(path).find(document)]
     except (KeyError, TypeError, ValueError):
         expected = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(general_paths, "_AT_A_TIME", 2)
+        patch.setattr(general_paths, "_FILTER_BATCH", 2)
         assert jsonpath.find(path, document) == expected
 
 

@@ -5,7 +5,7 @@ from lxml import etree
 
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
 from airflow_provider_asyncapi.core.selectors import xpath
-from airflow_provider_asyncapi.core.selectors.xpath_work import outermost, work_of
+from airflow_provider_asyncapi.core.selectors.xpath_work import estimate_work, keep_outermost
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from airflow_provider_asyncapi.core.selectors.xpath_work import outermost, work_
     ],
 )
 def test_a_path_of_linear_time_is_read_in_any_document_part_by_part(path, segments):
-    work = work_of(path)
+    work = estimate_work(path)
     assert (list(work.segments), work.power) == (segments, 1)
 
 
@@ -61,7 +61,7 @@ def test_a_path_of_linear_time_is_read_in_any_document_part_by_part(path, segmen
     ],
 )
 def test_of_other_paths_it_is_known_how_their_time_grows_with_the_document(path, power):
-    assert work_of(path).power == power
+    assert estimate_work(path).power == power
 
 
 def document(markup):
@@ -106,7 +106,7 @@ def test_to_go_on_from_many_elements_is_left_to_libxml2_for_each_of_the_outermos
 
 def test_the_outermost_of_some_elements_are_those_that_are_in_no_other():
     root = document("<r><a i='1'><b><a i='2'/></b></a><b><a i='3'><a i='4'/></a></b></r>")
-    assert [element.get("i") for element in outermost(list(root.iter("a")))] == ["1", "3"]
+    assert [element.get("i") for element in keep_outermost(list(root.iter("a")))] == ["1", "3"]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_part_by_part_a_path_finds_what_libxml2_finds(tree, path):
     def key(node):
         return node if isinstance(node, etree._Element) else str(node)
 
-    found = xpath._found(work_of(path).segments, (), root)
+    found = xpath._evaluate_segments(estimate_work(path).segments, (), root)
     assert [key(node) for node in found] == [key(node) for node in etree.XPath(path)(root)]
 
 

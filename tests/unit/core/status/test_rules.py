@@ -88,9 +88,9 @@ def test_any_or_all_of_several_values_have_to_pass(over, states, passes):
 
 def test_values_are_counted_one_by_one():
     condition = Condition.parse({"selector": "r", "in": "x"}, "")
-    assert condition.values(answer({"r": ["x", "y"]}), {}) == ["x", "y"]
-    assert condition.values(answer({"r": "x"}), {}) == ["x"]
-    assert condition.values(answer({}), {}) == []
+    assert condition.find_values(answer({"r": ["x", "y"]}), {}) == ["x", "y"]
+    assert condition.find_values(answer({"r": "x"}), {}) == ["x"]
+    assert condition.find_values(answer({}), {}) == []
 
 
 def test_nothing_found_passes_no_test_but_exists():
