@@ -29,10 +29,10 @@ from airflow_provider_asyncapi.core.jobs.cancel import Cancellation, cancel
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.requests.perform import perform
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step
+from airflow_provider_asyncapi.core.requests.step_flow import send_step
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait import flow as wait_flows
@@ -103,7 +103,7 @@ class Calls:
             is_begun = True
             step, schedule = Step.parse(given, "request"), PollSchedule.parse({**_SCHEDULE, **retries})
             is_repeatable = is_idempotent or step.is_repeatable
-            return _respond(perform(api, step, api.variables(variables or {}), schedule, repeatable=is_repeatable))
+            return _respond(send_step(api, step, api.variables(variables or {}), schedule, repeatable=is_repeatable))
 
         return Call(make)
 

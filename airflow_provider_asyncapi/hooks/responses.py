@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.errors import ContentError
 from airflow_provider_asyncapi.core.http.messages import Request
-from airflow_provider_asyncapi.core.requests.exchange import about
+from airflow_provider_asyncapi.core.requests.response_errors import set_error_fields
 from airflow_provider_asyncapi.exceptions import to_airflow
 
 if TYPE_CHECKING:
@@ -73,4 +73,4 @@ class Response:
         except ContentError as error:
             request = Request(self.method, self.url)
             text = f"{request} answered {self.status_code}: {error}"
-            raise to_airflow(about(error.with_message(text), request, self._response)) from error
+            raise to_airflow(set_error_fields(error.with_message(text), request, self._response)) from error

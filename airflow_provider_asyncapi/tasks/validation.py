@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.errors import UnknownVariableError
 from airflow_provider_asyncapi.core.json_values import as_list, freeze, thaw
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS
-from airflow_provider_asyncapi.core.requests.request_template import strict_parts
+from airflow_provider_asyncapi.core.requests.request_template import iterate_strict_parts
 from airflow_provider_asyncapi.core.selectors.selector import walk_selectors
 
 #: Requests within a request; their parts without templates can be checked when the DAG is parsed.
@@ -122,7 +122,7 @@ def _strict_texts(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]
     for part in sorted(SUBREQUESTS & described.keys()):
         requests += [(part, f"{part}.", each) for each in as_list(described[part]) if isinstance(each, Mapping)]
     for part, prefix, request in requests:
-        for name, value in strict_parts(request):
+        for name, value in iterate_strict_parts(request):
             for text in templates.walk_strings(value):
                 # The value of a template may be a number, or part of a string.
                 if name == "endpoint" or not templates.is_json_text(_JINJA.sub("0", text)):

@@ -25,8 +25,9 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_moment, as_number, as_text
-from airflow_provider_asyncapi.core.requests.exchange import about, is_transient, said_in
+from airflow_provider_asyncapi.core.requests.classification import is_transient
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
+from airflow_provider_asyncapi.core.requests.response_errors import extract_error_message, set_error_fields
 from airflow_provider_asyncapi.core.selectors.selector import capture_values
 from airflow_provider_asyncapi.core.templates import walk_strings
 
@@ -154,20 +155,20 @@ def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | 
     try:
         response: Response = yield Send(request)
     except TransportError as error:
-        raise about(TransportError(f"login: {error}", sent=False), request) from error
+        raise set_error_fields(TransportError(f"login: {error}", sent=False), request) from error
     if is_transient(response.status):
-        said = said_in(api, response)
+        said = extract_error_message(api, response)
         problem = f"login: {request} answered {response.status}: {said}"
-        raise about(TransportError(problem, sent=False), request, response, said)
+        raise set_error_fields(TransportError(problem, sent=False), request, response, said)
     if not response.ok:
-        said = said_in(api, response)
+        said = extract_error_message(api, response)
         answer = f"login: {request} answered {response.status}, expected 2xx: {said}"
         # RFC 6749, section 5.2: what is wrong with the credentials is a 400 or a 401.
         if response.status in _REFUSED:
             advice = "check the connection's login and password, and what the token request holds"
-            raise about(AuthenticationError(f"{answer}; {advice}"), request, response, said)
+            raise set_error_fields(AuthenticationError(f"{answer}; {advice}"), request, response, said)
         advice = "check address and method of the token request (oauth2_url and oauth2_method, or login_request)"
-        raise about(RequestRejectedError(f"{answer}; {advice}"), request, response, said)
+        raise set_error_fields(RequestRejectedError(f"{answer}; {advice}"), request, response, said)
     try:
         value = login.token.find_value(response, scope)
         captured = capture_values(login.captures, response, scope)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Authorize, Flow
-from airflow_provider_asyncapi.core.requests.exchange import rejection, send
+from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
+from airflow_provider_asyncapi.core.requests.response_errors import build_rejection_error
 
 
 def probe(api: Api) -> Flow[str]:
@@ -25,7 +26,7 @@ def probe(api: Api) -> Flow[str]:
     response = yield from send(api, request)
     refused = response.status in (401, 403)
     if refused or (api.settings.test_endpoint and not response.ok):
-        raise rejection(api, request, response)
+        raise build_rejection_error(api, request, response)
     done.append(f"{request} answered {response.status}.")
     if not api.settings.test_endpoint:
         done.append("Set test_endpoint to a request that needs the credentials, to have them tested too.")

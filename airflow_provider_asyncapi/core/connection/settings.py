@@ -274,7 +274,7 @@ class Api:
         """
         settings = self.settings
         request = template.render(variables, settings.base_url, reference_base=reference_base)
-        if not settings.trusts(request.url) and (named := settings.confidential & template.names()):
+        if not settings.trusts(request.url) and (named := settings.confidential & template.find_variables()):
             raise UnsafeValueError(
                 f"{request}: not sent, for the request names {{{min(named)}}}, and another host gets no credentials;"
                 " list the host in the connection's trusted_hosts if it may see them, or leave the variable out"

@@ -33,17 +33,15 @@ from airflow_provider_asyncapi.core.jobs.cleanup import Cleanup, CleanupOn
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.requests.exchange import (
-    RetryBudget,
-    about,
-    answered,
-    as_unusable,
-    persist,
-    reads_error,
-    rejection,
-    said_in,
-    speaks_of_status,
+from airflow_provider_asyncapi.core.requests.classification import rule_handles_error_body, rule_handles_status_code
+from airflow_provider_asyncapi.core.requests.response_errors import (
+    build_bad_response_error,
+    build_rejection_error,
+    describe_answered_request,
+    extract_error_message,
+    set_error_fields,
 )
+from airflow_provider_asyncapi.core.requests.retries import RetryBudget, send_with_retries
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.requests.step import Step
 from airflow_provider_asyncapi.core.selectors.selector import capture_values
@@ -207,7 +205,7 @@ class Fetching:
         except AsyncApiError as error:
             yield Log(logging.WARNING, f"cleanup: {error}; the job's remains may stay at the API")
         else:
-            shown = answered(answer.request, answer.response)
+            shown = describe_answered_request(answer.request, answer.response)
             yield Log(logging.INFO, f"cleanup: {shown} answered {answer.response.status}")
 
     def decode(self, decode: Callable[..., T], answer: Answer) -> T:
@@ -227,7 +225,7 @@ class Fetching:
         try:
             return read()
         except ResponseError as error:
-            raise as_unusable(self.api, answer.request, answer.response, error) from None
+            raise build_bad_response_error(self.api, answer.request, answer.response, error) from None
 
     def request_answer(
         self,
@@ -262,14 +260,14 @@ class Fetching:
 
             def is_answer(response: Response, variables: Variables = variables) -> bool:
                 is_meant = response.status in also
-                return is_meant or speaks_of_status(step.rules, response.read_as(charset), variables)
+                return is_meant or rule_handles_status_code(step.rules, response.read_as(charset), variables)
 
             try:
-                response = yield from persist(
+                response = yield from send_with_retries(
                     self.api,
                     request,
                     self.plan.schedule,
-                    stop=is_answer,
+                    is_final=is_answer,
                     is_readable=partial(_is_readable, step.rules, charset, variables),
                     download=download,
                     limit=limit,
@@ -281,28 +279,30 @@ class Fetching:
             # What a status code means here goes before a rule that reads the body alone.
             has_expired = self._has_expired(step, request, response)
             has_meaning = response.status in also or has_expired
-            is_ruled = speaks_of_status(step.rules, response, variables)
+            is_ruled = rule_handles_status_code(step.rules, response, variables)
             outcome = None if has_meaning and not is_ruled else _outcome(step.rules, seen, variables)
             if outcome is Outcome.SUCCESS or (outcome is None and (response.ok or response.status in also)):
                 if download is not None and not response.ok:
                     download.take(response)
                 return Answer(request, response, variables)
-            said = f"{answered(request, response)} answered {response.status}, and a rule takes it for"
+            said = f"{describe_answered_request(request, response)} answered {response.status}, and a rule takes it for"
             reached = download.reached if download else 0
             if outcome is None and has_expired and reached > located_at:
                 located_at = reached
-                shown = answered(request, response)
+                shown = describe_answered_request(request, response)
                 yield Log(logging.INFO, f"{shown} answered {response.status}: locating the result again")
                 yield from self.locate()
                 continue
             if outcome is None:
                 raise self._rejection(step, request, response)
             if outcome is Outcome.NO_DATA:
-                raise about(NoDataError(f"{said} no data", response), request, response)
+                raise set_error_fields(NoDataError(f"{said} no data", response), request, response)
             if outcome is Outcome.FAILURE:
-                message = said_in(self.api, seen, step.error_message, variables)
-                raise about(ResultError(f"{said} a failure: {message}"), request, response, message)
-            yield from budget.pause(self.api, about(UnavailableError(f"{said} not yet"), request, response), response)
+                message = extract_error_message(self.api, seen, step.error_message, variables)
+                raise set_error_fields(ResultError(f"{said} a failure: {message}"), request, response, message)
+            yield from budget.wait_before_retry(
+                self.api, set_error_fields(UnavailableError(f"{said} not yet"), request, response), response
+            )
 
     def _request(self, step: Step, variables: Variables) -> Request:
         base = self.location.base or self.handle.urls.get("status") or self.handle.urls.get("submit")
@@ -319,7 +319,7 @@ class Fetching:
         return step is not self.plan.locate and (cleanup is None or step is not cleanup.step)
 
     def _rejection(self, step: Step, request: Request, response: Response) -> AsyncApiError:
-        error = rejection(self.api, request, response, message=step.error_message)
+        error = build_rejection_error(self.api, request, response, message=step.error_message)
         if isinstance(error, JobNotFoundError):
             gone = ResultExpiredError(f"the result isn't there (any more): {error}{self._age()}")
             return gone.with_fields_of(error)
@@ -364,7 +364,7 @@ class Fetching:
 
 
 def _is_readable(rules: tuple[Rule, ...], charset: str | None, variables: Variables, response: Response) -> bool:
-    return reads_error(rules, response.read_as(charset), variables)
+    return rule_handles_error_body(rules, response.read_as(charset), variables)
 
 
 def clean_up_job(api: Api, cleanup: Cleanup, handle: JobHandle, end: CleanupOn) -> Flow[None]:

@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS, WriterKind
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
-from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step, flag
+from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step, read_flag
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
 _PATIENCE_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "retry_delays")
@@ -108,7 +108,7 @@ class FetchPlan:
         # A connection's profile fits its own request; a task with another request sets the other parameters too.
         whole = complete or "endpoint" in set_
         request = {name: set_[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in set_}
-        callback = flag(set_, "callback")
+        callback = read_flag(set_, "callback")
         # A result that the job's answers hold already needs no request.
         step = Step.parse(request, "fetch", complete=complete and "inline" not in set_ and not callback)
         patience = {name: set_[name] for name in _PATIENCE_PARAMETERS if name in set_}
@@ -118,7 +118,7 @@ class FetchPlan:
             PollSchedule.parse({**_PATIENCE, **patience}),
             Step.parse(set_["locate"], "locate") if "locate" in set_ else None,
             Cleanup.parse(set_, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
-            _paging(set_, step.request.names() if whole else None) if output.has_pages else None,
+            _paging(set_, step.request.find_variables() if whole else None) if output.has_pages else None,
             ResultFormat.parse(set_.get("result_format")),
             SelectorChain.parse_optional(set_.get("result_path"), "result_path"),
             WRITE_AS.parse(set_["write_as"]) if "write_as" in set_ else None,

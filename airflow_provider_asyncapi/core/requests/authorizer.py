@@ -35,7 +35,7 @@ class RequestAuthorizer:
     api: Api
     _request: Request | None = None
     _token: Token | None = None
-    _trusted: bool = False
+    _is_trusted: bool = False
     _authorized: Request | None = None
 
     def needs_token(self, request: Request) -> bool:
@@ -47,15 +47,15 @@ class RequestAuthorizer:
         if self._request is not request:
             self.api.settings.check_host(request)
             self._request, self._authorized = request, None
-            self._trusted = self.api.settings.trusts(request.url)
-            if not self._trusted:
+            self._is_trusted = self.api.settings.trusts(request.url)
+            if not self._is_trusted:
                 _check_no_secrets(self.api, request)
-        return self._trusted and self.api.settings.auth.login is not None
+        return self._is_trusted and self.api.settings.auth.login is not None
 
     @property
     def is_constant(self) -> bool:
         """Whether the authorized request may be sent again as it is; otherwise each one takes an auth flow."""
-        return not self._trusted or self.api.settings.auth.is_constant
+        return not self._is_trusted or self.api.settings.auth.is_constant
 
     def is_valid_at(self, moment: float) -> bool:
         """Return whether the authorized request may still be sent at a moment, in seconds since the epoch."""
@@ -71,8 +71,8 @@ class RequestAuthorizer:
         """
         if self._authorized is None or self._token is not token:
             settings = self.api.settings
-            if not self._trusted:
-                shown = dataclasses.replace(request, headers=_headers_without_secrets(self.api, request))
+            if not self._is_trusted:
+                shown = dataclasses.replace(request, headers=_remove_secret_headers(self.api, request))
                 self._authorized = shown.with_default_headers()
             else:
                 self._authorized = add_connection_headers(request, settings)
@@ -140,7 +140,7 @@ def _check_no_secrets(api: Api, request: Request) -> None:
         )
 
 
-def _headers_without_secrets(api: Api, request: Request) -> tuple[tuple[str, str], ...]:
+def _remove_secret_headers(api: Api, request: Request) -> tuple[tuple[str, str], ...]:
     """Return the headers that another origin may see: none named like a secret, none that holds one."""
     return tuple(
         (name, value) for name, value in request.headers if not is_sensitive_name(name) and api.redact(value) == value

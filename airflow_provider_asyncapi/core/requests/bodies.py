@@ -46,7 +46,7 @@ class Body:
         if kinds == ["data", "files"]:
             if not isinstance(given["data"], Mapping):
                 raise ConfigurationError(f"{where}: data beside files has to be a mapping of form fields")
-            return cls("files", _checked_files(given["files"], where), given["data"])
+            return cls("files", _check_files(given["files"], where), given["data"])
         if len(kinds) > 1:
             raise ConfigurationError(f"{where}: one body only, but {' and '.join(kinds)} are given")
         (kind,) = kinds
@@ -59,7 +59,7 @@ class Body:
                 f" not {type(content).__name__}"
             )
         if kind == "files":
-            content = _checked_files(content, where)
+            content = _check_files(content, where)
         return cls(kind, content)
 
     def render(self, variables: Variables) -> tuple[bytes, str]:
@@ -89,18 +89,18 @@ class Body:
             text = templates.render_body(self.content, variables, escape_xml)
             return text.encode(), "application/xml; charset=utf-8"
         if self.kind == "files":
-            return _multipart(self._file_parts(variables), self._form_fields(variables))
+            return _encode_multipart(self._render_file_parts(variables), self._render_form_fields(variables))
         if isinstance(self.content, str):
             return templates.render_body(self.content, variables).encode(), "text/plain; charset=utf-8"
-        return urlencode(self._form_fields(variables)).encode(), "application/x-www-form-urlencoded"
+        return urlencode(self._render_form_fields(variables)).encode(), "application/x-www-form-urlencoded"
 
-    def _form_fields(self, variables: Variables) -> list[tuple[str, str]]:
+    def _render_form_fields(self, variables: Variables) -> list[tuple[str, str]]:
         given = self.fields if self.kind == "files" else self.content
         pairs = given.items() if isinstance(given, Mapping) else given or ()
         rendered = ((name, templates.render_json(value, variables)) for name, value in pairs)
         return [(str(name), as_text(item)) for name, value in rendered for item in as_list(value)]
 
-    def _file_parts(self, variables: Variables) -> list[tuple[str, str, str, str]]:
+    def _render_file_parts(self, variables: Variables) -> list[tuple[str, str, str, str]]:
         """Give field name, file name, content type and content of each file."""
         parts = []
         for name, given in self.content.items():
@@ -116,7 +116,7 @@ def _is_list_of_pairs(given: Any) -> bool:
     return isinstance(given, list | tuple) and all(isinstance(item, list | tuple) and len(item) == 2 for item in given)  # noqa: PLR2004 - a pair
 
 
-def _checked_files(files: Any, where: str) -> Mapping[str, Any]:
+def _check_files(files: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(files, Mapping):
         raise ConfigurationError(f"{where}: files has to be a mapping of field names, not {type(files).__name__}")
     for name, part in files.items():
@@ -133,13 +133,13 @@ def _checked_files(files: Any, where: str) -> Mapping[str, Any]:
     return files
 
 
-def _multipart(files: list[tuple[str, str, str, str]], fields: list[tuple[str, str]]) -> tuple[bytes, str]:
+def _encode_multipart(files: list[tuple[str, str, str, str]], fields: list[tuple[str, str]]) -> tuple[bytes, str]:
     """Encode ``multipart/form-data`` (RFC 7578)."""
     parts: list[tuple[str, bytes]] = [
-        (f'form-data; name="{_quoted(name)}"', b"\r\n" + value.encode()) for name, value in fields
+        (f'form-data; name="{_escape_name(name)}"', b"\r\n" + value.encode()) for name, value in fields
     ]
     for name, filename, content_type, content in files:
-        disposition = f'form-data; name="{_quoted(name)}"; filename="{_quoted(filename)}"'
+        disposition = f'form-data; name="{_escape_name(name)}"; filename="{_escape_name(filename)}"'
         parts.append((disposition, f"Content-Type: {content_type}\r\n\r\n{content}".encode()))
     # A boundary made of the content is as safe as a random one, and gives the same request each time.
     boundary = hashlib.sha256(b"\0".join(head.encode() + body for head, body in parts)).hexdigest()[:32]
@@ -147,6 +147,6 @@ def _multipart(files: list[tuple[str, str, str, str]], fields: list[tuple[str, s
     return b"".join(chunks) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
-def _quoted(name: str) -> str:
+def _escape_name(name: str) -> str:
     """Escape a name as browsers do (WHATWG HTML, multipart/form-data encoding algorithm)."""
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

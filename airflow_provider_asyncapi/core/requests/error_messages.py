@@ -1,4 +1,4 @@
-"""What an API says when something went wrong, wherever it says it."""
+"""Find the message of an API in its error responses."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from airflow_provider_asyncapi.core.json_values import JsonValue, as_text, is_bl
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
-#: Where APIs put their messages, most telling first. `title` and `detail` are RFC 9457's.
-_USUAL_PLACES = (
+#: Selectors of the messages of many APIs, the most informative first. `title` and `detail` are those of RFC 9457.
+_COMMON_SELECTORS = (
     "detail",
     "error.message",
     "error.detail",
@@ -30,7 +30,7 @@ _USUAL_PLACES = (
     "reason",
     "title",
 )
-_USUAL_XML_PLACES = (
+_COMMON_XML_SELECTORS = (
     "xpath://*[local-name()='ExceptionText']",
     "xpath://*[local-name()='errorSummary']",
     "xpath://*[local-name()='faultstring']",
@@ -40,29 +40,33 @@ _USUAL_XML_PLACES = (
 )
 
 
-def error_message(response: Response, selection: SelectorChain | None, variables: Variables) -> str | None:
+def find_error_message(response: Response, selection: SelectorChain | None, variables: Variables) -> str | None:
     """
-    Find the message of an answer that reports a failure.
+    Return the message of a response that reports a failure, neither redacted nor shortened.
 
-    :param selection: where the author says it is; the usual places are tried after it.
-    :return: the message; of a body in another format all of it; None for an empty one. Neither redacted nor shortened.
+    :param selection: the selector of the DAG author; common selectors are tried after it.
+    :return: the message; the whole body if no selector finds one; None if the body is empty.
     """
     for selector in selection.selectors if selection is not None else ():
-        if found := _text_at(SelectorChain((selector,)), response, variables):
+        if found := _find_text(SelectorChain((selector,)), response, variables):
             return found
     if not response.body.strip():
         return None
     is_xml = response.body.lstrip()[:1] == b"<" and "html" not in response.content_type
-    for place in _USUAL_XML_PLACES if is_xml else _USUAL_PLACES:
-        text = _text_at(SelectorChain.parse(place, "error_message"), response, variables)
-        if text and place == "detail" and (title := _text_at(SelectorChain.parse("title", ""), response, variables)):
+    for selector_text in _COMMON_XML_SELECTORS if is_xml else _COMMON_SELECTORS:
+        text = _find_text(SelectorChain.parse(selector_text, "error_message"), response, variables)
+        if (
+            text
+            and selector_text == "detail"
+            and (title := _find_text(SelectorChain.parse("title", ""), response, variables))
+        ):
             text = f"{title}: {text}"
         if text:
             return text
     return response.text
 
 
-def _text_at(selection: SelectorChain, response: Response, variables: Variables) -> str | None:
+def _find_text(selection: SelectorChain, response: Response, variables: Variables) -> str | None:
     try:
         value: JsonValue = selection.find_value(response, variables)
     except AsyncApiError:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.requests.schedule import LONGEST_RETRY_AFTER, retry_after
+from airflow_provider_asyncapi.core.requests.schedule import LONGEST_RETRY_AFTER, parse_retry_after
 
 #: Status codes of a server that is overloaded, and asks all clients to pause (RFC 6585, section 4; RFC 9110, 15.6.4).
 OVERLOADED = frozenset({429, 503})
@@ -46,7 +46,7 @@ class RateLimiter:
 
         :param now: seconds since the epoch.
         """
-        said = retry_after(response.headers.get("retry-after"), now)
+        said = parse_retry_after(response.headers.get("retry-after"), now)
         if said and response.status in OVERLOADED:
             self._blocked_until = max(self._blocked_until, now + min(said, LONGEST_RETRY_AFTER))
 

@@ -92,7 +92,7 @@ class RequestTemplate:
                 raise ConfigurationError(f"{where}: {name} has to be a mapping, not {type(value).__name__}")
         return cls(endpoint or "", chosen.upper(), query_params or {}, headers or {}, body)
 
-    def names(self) -> set[str]:
+    def find_variables(self) -> set[str]:
         """Give all variables that the request names, those in its body included."""
         body = (self.body.content, self.body.fields) if self.body else ()
         strings = templates.walk_strings([self.endpoint, self.query_params, self.headers, body])
@@ -137,7 +137,7 @@ def _take_content_type(headers: dict[str, str]) -> str | None:
     return [headers.pop(name) for name in names][-1] if names else None
 
 
-def strict_parts(request: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def iterate_strict_parts(request: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Walk what may name only variables that are known, by name; braces in a body may be its own."""
     yield "endpoint", request.get("endpoint")
     yield "query_params", request.get("query_params")
@@ -152,8 +152,8 @@ def find_secret(request: Mapping[str, Any]) -> str | None:
 
     :return: the parameter and the name, for messages.
     """
-    for parameter, value in (*strict_parts(request), *((name, request.get(name)) for name in BODY_PARAMETERS)):
-        if name := _secret_field(value):
+    for parameter, value in (*iterate_strict_parts(request), *((name, request.get(name)) for name in BODY_PARAMETERS)):
+        if name := _find_secret_field(value):
             return f"{parameter}: {name!r}"
     return None
 
@@ -172,14 +172,14 @@ def refuse_secrets(description: Mapping[str, Any]) -> None:
             raise ConfigurationError(f"{where}{found} looks like a secret, and {WHY_NO_SECRETS}")
 
 
-def _secret_field(value: Any) -> str | None:
+def _find_secret_field(value: Any) -> str | None:
     if isinstance(value, list | tuple):
-        return next(filter(None, map(_secret_field, value)), None)
+        return next(filter(None, map(_find_secret_field, value)), None)
     if not isinstance(value, Mapping):
         return None
     for name, content in value.items():
         if isinstance(content, str) and content and is_sensitive_name(name) and not templates.find_variables(content):
             return str(name)
-        if found := _secret_field(content):
+        if found := _find_secret_field(content):
             return found
     return None

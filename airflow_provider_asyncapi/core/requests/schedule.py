@@ -18,13 +18,13 @@ _MAX_ERRORS = 10
 #: However an API answers, at least this many seconds lie between two polls.
 SHORTEST_WAIT = 0.1
 #: A `Retry-After: 0` says "at once"; this keeps "at once" from being a busy loop.
-_SOONEST = 1.0
+_SHORTEST_RETRY_AFTER = 1.0
 #: Errors back off from the poll interval, twice as long each time, to at most this many seconds.
 _LONGEST_ERROR_WAIT = 300.0
 
 _SECONDS = re.compile(r"\d{1,300}(?:\.\d{1,9})?", re.ASCII)
 #: A year in seconds: a larger number can't be meant.
-_LONGEST_SAID = 366 * 86400.0
+_LONGEST_PLAUSIBLE = 366 * 86400.0
 #: The longest wait that a ``Retry-After`` can ask for, in seconds, unless ``max_interval`` is longer.
 LONGEST_RETRY_AFTER = 3600.0
 
@@ -41,7 +41,7 @@ SCHEDULE_PARAMETERS = (
 )
 
 
-def retry_after(value: str | None, now: float) -> float | None:
+def parse_retry_after(value: str | None, now: float) -> float | None:
     """
     Read a ``Retry-After`` header (RFC 9110, section 10.2.3).
 
@@ -57,8 +57,8 @@ def retry_after(value: str | None, now: float) -> float | None:
         number = float(text)
         if (said_moment := as_moment(number)) is not None:
             until = said_moment - now
-            return min(until, _LONGEST_SAID) if until > 0 else None
-        return min(number, _LONGEST_SAID)
+            return min(until, _LONGEST_PLAUSIBLE) if until > 0 else None
+        return min(number, _LONGEST_PLAUSIBLE)
     try:
         # Few APIs send dates, and DAG files needn't pay for reading them.
         from email.utils import parsedate_to_datetime
@@ -68,7 +68,7 @@ def retry_after(value: str | None, now: float) -> float | None:
         return None
     # "-0000" and a missing zone give a naive time, which means UTC here (RFC 9110, section 5.6.7).
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
-    return min(max(0.0, seconds), _LONGEST_SAID)
+    return min(max(0.0, seconds), _LONGEST_PLAUSIBLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class PollSchedule:
     :param max_polls: how many polls at most.
     :param max_errors: how many transient errors in a row are too many.
     :param retry_delays: status code → wait after it, where the API doesn't say.
-    :param longest_pause: how long a worker waits at most after an error that the API wants a wait for.
+    :param max_retry_delay: how long a worker waits at most after an error that the API wants a wait for.
     :param visible_after: for how long after the submission a 404 means "not yet".
     """
 
@@ -97,7 +97,7 @@ class PollSchedule:
     max_errors: int = _MAX_ERRORS
     retry_delays: Mapping[int, float] = field(default_factory=dict)
     visible_after: float = 0.0
-    longest_pause: float = 600.0
+    max_retry_delay: float = 600.0
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> PollSchedule:
@@ -107,25 +107,25 @@ class PollSchedule:
         :param given: a mapping with keys of :data:`SCHEDULE_PARAMETERS`; those that are None take the default.
         :raises ConfigurationError: on what can't be meant (negative, not finite, an interval of 0).
         """
-        interval = _seconds(given, "poke_interval", _INTERVAL, least=SHORTEST_WAIT)
-        backoff = _number(given, "backoff", 1.0, least=1.0)
-        max_interval = _seconds(given, "max_interval", max(interval, _LONGEST_INTERVAL), least=SHORTEST_WAIT)
+        interval = _parse_seconds(given, "poke_interval", _INTERVAL, least=SHORTEST_WAIT)
+        backoff = _parse_number(given, "backoff", 1.0, least=1.0)
+        max_interval = _parse_seconds(given, "max_interval", max(interval, _LONGEST_INTERVAL), least=SHORTEST_WAIT)
         if max_interval < interval:
             raise ConfigurationError(f"max_interval: {max_interval:g} s is shorter than poke_interval ({interval:g} s)")
         return cls(
             interval=interval,
-            initial_delay=_seconds(given, "initial_delay", 0.0),
+            initial_delay=_parse_seconds(given, "initial_delay", 0.0),
             backoff=backoff,
             max_interval=max_interval,
-            jitter=_number(given, "jitter", 0.0, most=1.0),
-            max_polls=_count(given, "max_iterations"),
-            max_errors=_count(given, "max_consecutive_errors") or _MAX_ERRORS,
+            jitter=_parse_number(given, "jitter", 0.0, most=1.0),
+            max_polls=_parse_count(given, "max_iterations"),
+            max_errors=_parse_count(given, "max_consecutive_errors") or _MAX_ERRORS,
             retry_delays=parse_retry_delays(given.get("retry_delays")),
-            visible_after=_seconds(given, "visible_after", 0.0),
+            visible_after=_parse_seconds(given, "visible_after", 0.0),
         )
 
     @property
-    def is_even(self) -> bool:
+    def has_constant_interval(self) -> bool:
         """Whether polls follow each other at the interval, where the API doesn't say otherwise."""
         return self.backoff == 1 and self.jitter == 0
 
@@ -134,17 +134,17 @@ class PollSchedule:
         """The longest wait that a ``Retry-After`` can ask for, in seconds."""
         return max(self.max_interval, LONGEST_RETRY_AFTER)
 
-    def shortest_pause(self, said: float | None) -> float:
+    def min_delay_after_response(self, said: float | None) -> float:
         """
         Return how many seconds have to lie between a poll and the next one, the last poll at the deadline included.
 
         :param said: what ``Retry-After`` said, if anything.
         """
         if said is not None:
-            return min(max(said, min(self.interval, _SOONEST)), self.longest_retry_after)
+            return min(max(said, min(self.interval, _SHORTEST_RETRY_AFTER)), self.longest_retry_after)
         return max(SHORTEST_WAIT, self.interval * (1 - self.jitter))
 
-    def after_poll(self, polls: int, said: float | None, rng: Callable[[], float]) -> float:
+    def delay_after_poll(self, polls: int, said: float | None, rng: Callable[[], float]) -> float:
         """
         Give the wait after a poll that was answered.
 
@@ -153,15 +153,15 @@ class PollSchedule:
         :param rng: gives numbers in [0, 1).
         """
         if said is not None:
-            return self.shortest_pause(said)
+            return self.min_delay_after_response(said)
         longest = max(self.interval, self.max_interval)
         grown = self.interval
         if self.backoff > 1:
             # The exponent is bounded, for a float overflows long before a job's patience does.
             grown *= self.backoff ** min(polls - 1, math.log(longest / self.interval, self.backoff))
-        return self._spread(min(grown, longest), rng)
+        return self._add_jitter(min(grown, longest), rng)
 
-    def after_error(self, errors: int, status: int | None, said: float | None, rng: Callable[[], float]) -> float:
+    def delay_after_error(self, errors: int, status: int | None, said: float | None, rng: Callable[[], float]) -> float:
         """
         Give the wait after a transient error.
 
@@ -169,13 +169,13 @@ class PollSchedule:
         :param status: the status code; None where there was no answer.
         """
         if said is not None:
-            return self.shortest_pause(said)
+            return self.min_delay_after_response(said)
         if status is not None and status in self.retry_delays:
             return max(self.retry_delays[status], SHORTEST_WAIT)
         grown = self.interval * 2.0 ** min(errors - 1, 20)
-        return self._spread(min(grown, max(_LONGEST_ERROR_WAIT, self.interval)), rng)
+        return self._add_jitter(min(grown, max(_LONGEST_ERROR_WAIT, self.interval)), rng)
 
-    def polls_within(self, elapsed: float, polls: int = 0) -> int:
+    def count_polls_within(self, elapsed: float, polls: int = 0) -> int:
         """
         Say how many of ``max_polls`` have been made, if all have that had their whole interval within a time.
 
@@ -184,13 +184,13 @@ class PollSchedule:
         """
         moment = 0.0
         while self.max_polls is not None and polls < self.max_polls:
-            moment += self.after_poll(polls + 1, None, lambda: 0.5)
+            moment += self.delay_after_poll(polls + 1, None, lambda: 0.5)
             if moment > elapsed:
                 break
             polls += 1
         return polls
 
-    def _spread(self, wait: float, rng: Callable[[], float]) -> float:
+    def _add_jitter(self, wait: float, rng: Callable[[], float]) -> float:
         return max(SHORTEST_WAIT, wait * (1 + self.jitter * (2 * rng() - 1)))
 
 
@@ -208,18 +208,18 @@ def parse_retry_delays(given: Any) -> dict[int, float]:
     for code, seconds in given.items():
         if not str(code).isdecimal() or not 400 <= int(code) <= 599:  # noqa: PLR2004 - the error status codes
             raise ConfigurationError(f"retry_delays: {code!r} isn't an error status code (400 to 599)")
-        waits[int(code)] = _seconds({"retry_delays": seconds}, "retry_delays", 0.0)
+        waits[int(code)] = _parse_seconds({"retry_delays": seconds}, "retry_delays", 0.0)
     return waits
 
 
-def _seconds(given: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:
+def _parse_seconds(given: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:
     value = given.get(name)
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    return _number({name: value}, name, default, least=least)
+    return _parse_number({name: value}, name, default, least=least)
 
 
-def _number(
+def _parse_number(
     given: Mapping[str, Any], name: str, default: float, *, least: float = 0.0, most: float = math.inf
 ) -> float:
     value = given.get(name)
@@ -234,7 +234,7 @@ def _number(
     return number
 
 
-def _count(given: Mapping[str, Any], name: str) -> int | None:
+def _parse_count(given: Mapping[str, Any], name: str) -> int | None:
     value = given.get(name)
     if value is None:
         return None

@@ -37,7 +37,7 @@ class Step:
     @property
     def is_repeatable(self) -> bool:
         """Whether the API is told by a key that the request is the same as before."""
-        return IDEMPOTENCY_KEY in self.request.names()
+        return IDEMPOTENCY_KEY in self.request.find_variables()
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], name: str, *, method: str | None = None, complete: bool = True) -> Step:
@@ -58,7 +58,7 @@ class Step:
         )
 
 
-def flag(given: Mapping[str, Any], name: str) -> bool:
+def read_flag(given: Mapping[str, Any], name: str) -> bool:
     """
     Read a parameter that is a yes or no; no where it isn't given.
 

@@ -27,8 +27,18 @@ from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.http.redaction import shown_url
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle, check_identifier
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, Outcome
-from airflow_provider_asyncapi.core.requests.exchange import about, persist, rejection, unusable
-from airflow_provider_asyncapi.core.requests.perform import ambiguous, captured, missing, perform
+from airflow_provider_asyncapi.core.requests.response_errors import (
+    build_rejection_error,
+    describe_bad_response,
+    set_error_fields,
+)
+from airflow_provider_asyncapi.core.requests.retries import send_with_retries
+from airflow_provider_asyncapi.core.requests.step_flow import (
+    build_ambiguous_error,
+    extract_captures,
+    send_step,
+    warn_missing_captures,
+)
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.submit.changed_request import resolve_changed_request
@@ -151,7 +161,7 @@ def _resume_without_job(
         )
         return record
     problem = record.problem or "an earlier try was cut off while it submitted the job"
-    raise ambiguous(plan.submit, request, problem)
+    raise build_ambiguous_error(plan.submit, request, problem)
 
 
 def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variables) -> Flow[Submission]:
@@ -166,7 +176,7 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
         )
 
     record = dataclasses.replace(record, sent_at=record.sent_at or api.clock())
-    sending = perform(api, plan.submit, scope, plan.schedule, stop=has_identifier, repeatable=plan.is_repeatable)
+    sending = send_step(api, plan.submit, scope, plan.schedule, is_final=has_identifier, repeatable=plan.is_repeatable)
     try:
         response, outcome = yield from _save_before_sending(record, sending)
     except AmbiguousSubmitError as error:
@@ -226,7 +236,7 @@ def _save_handle(
 ) -> Flow[Submission]:
     """Save the handle, with the captures of the response, before the flow continues."""
     record = dataclasses.replace(record, answered=record.answered + 1, sent=False, handle=handle, problem="")
-    found = captured(captures, response, scope)
+    found = extract_captures(captures, response, scope)
     try:
         handle = handle.with_variables(found)
     except (ResultTooLargeError, UnstorableValueError) as error:
@@ -235,7 +245,7 @@ def _save_handle(
         raise
     record = dataclasses.replace(record, handle=handle)
     yield SaveSubmission(record)
-    yield from missing(captures, found, request)
+    yield from warn_missing_captures(captures, found, request)
     return record
 
 
@@ -255,15 +265,15 @@ def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission,
     variables = {**scope, IDEMPOTENCY_KEY: record.key}
     request = api.request(lookup.request, variables)
     for attempt in range(1, plan.schedule.max_errors + 1):
-        response = yield from persist(api, request, plan.schedule)
+        response = yield from send_with_retries(api, request, plan.schedule)
         if not response.ok and response.status != 404:  # noqa: PLR2004 - not found
-            raise rejection(api, request, response, message=plan.submit.error_message)
+            raise build_rejection_error(api, request, response, message=plan.submit.error_message)
         try:
             found = lookup.identifier.find_first(response, variables) if response.ok else None
             identifier = None if found is None or found[1] is None else check_identifier(found[1])
         except (ContentError, MissingValueError) as error:
-            missing_one = MissingValueError(f"lookup: {unusable(api, request, response, error)}")
-            raise about(missing_one, request, response) from None
+            missing_one = MissingValueError(f"lookup: {describe_bad_response(api, request, response, error)}")
+            raise set_error_fields(missing_one, request, response) from None
         if found is not None and identifier is not None:
             yield Log(logging.INFO, f"The lookup has found job {api.redact(str(identifier))}")
             submitted = api.request(plan.submit.request, variables)
@@ -272,7 +282,7 @@ def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission,
             handle = handle.with_variables({**plan.variables, found[0].text: identifier})
             return (yield from _save_handle(record, handle, lookup.captures, request, response, variables))
         if attempt < plan.schedule.max_errors:
-            yield Sleep(plan.schedule.after_error(attempt, None, None, api.rng))
+            yield Sleep(plan.schedule.delay_after_error(attempt, None, None, api.rng))
     yield Log(logging.INFO, "The lookup finds no job: it wasn't submitted")
     return dataclasses.replace(record, sent=False)
 
@@ -288,10 +298,10 @@ def _send_start_requests(
         base = handle.urls.get("submit")
         if record.sent and not step.is_repeatable:
             request = api.request(step.request, scope, reference_base=base)
-            raise ambiguous(step, request, "an earlier try was cut off while it started the job")
+            raise build_ambiguous_error(step, request, "an earlier try was cut off while it started the job")
         record = dataclasses.replace(record, sent=False)
         try:
-            sending = perform(api, step, scope, plan.schedule, base=base, redirect_accepts=True)
+            sending = send_step(api, step, scope, plan.schedule, base=base, redirect_accepts=True)
             response, outcome = yield from _save_before_sending(record, sending)
         except (*_REJECTED, UnavailableError) as error:
             yield from _save_if_not_submitted(record, error, repeatable=step.is_repeatable)
@@ -316,7 +326,7 @@ def _add_identifier(api: Api, plan: SubmitPlan, response: Response, scope: Varia
         if handle.outcome.is_final:
             return handle
         request = Request(plan.submit.request.method, response.url)
-        answer = unusable(api, request, response, error)
+        answer = describe_bad_response(api, request, response, error)
         problem = MissingValueError(f"submit: there is no job identifier at {plan.identifier}: {answer}")
-        raise about(problem, request, response) from None
+        raise set_error_fields(problem, request, response) from None
     return dataclasses.replace(handle.with_variables({selector.text: identifier}), identifier=identifier)

@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule, parse_retry_delays
-from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step, flag
+from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step, read_flag
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
 from airflow_provider_asyncapi.core.templates import CONNECTION
 
@@ -156,7 +156,7 @@ class SubmitPlan:
             _parse_variables(given.get("variables") or {}),
             schedule,
             Lookup.parse(given.get("lookup"), given.get("identifier")),
-            flag(given, "callback"),
+            read_flag(given, "callback"),
             on_changed_request,
             Step.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
         )

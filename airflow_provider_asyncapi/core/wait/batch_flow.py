@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Flow
 from airflow_provider_asyncapi.core.errors import ContentError
-from airflow_provider_asyncapi.core.requests.exchange import as_unusable, send
+from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.requests.response_errors import build_bad_response_error
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
 
 
@@ -29,4 +30,4 @@ def poll_batch(
     try:
         return BatchResponse(request, response, batch.split(response, api.scope))
     except ContentError as error:
-        raise as_unusable(api, request, response, error) from None
+        raise build_bad_response_error(api, request, response, error) from None

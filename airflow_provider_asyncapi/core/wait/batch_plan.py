@@ -85,7 +85,7 @@ class Batch:
                 f"batch: absent has to be one of {choices} (poll needs an endpoint for one job, too), not {absent!r}"
             )
         request = RequestTemplate.parse(_rename_list_variables(given, separator), "batch", also=_OWN_PARAMETERS)
-        names = request.names()
+        names = request.find_variables()
         if separator is None and IDENTIFIERS in names:
             raise ConfigurationError(
                 "batch: without a separator, {identifiers} has to be the whole value of a query parameter or of a field"

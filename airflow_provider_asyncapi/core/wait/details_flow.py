@@ -13,17 +13,19 @@ from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import is_scalar
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.requests.exchange import (
-    as_unusable,
+from airflow_provider_asyncapi.core.requests.classification import (
     is_transient,
-    reads_error,
-    rejection,
-    said_in,
-    send,
-    speaks_of_status,
-    transient,
+    rule_handles_error_body,
+    rule_handles_status_code,
 )
-from airflow_provider_asyncapi.core.requests.perform import captured, missing
+from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.requests.response_errors import (
+    build_bad_response_error,
+    build_rejection_error,
+    build_transient_error,
+    extract_error_message,
+)
+from airflow_provider_asyncapi.core.requests.step_flow import extract_captures, warn_missing_captures
 from airflow_provider_asyncapi.core.status.policy import StatusPolicy, Verdict
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.wait.details_plan import StatusDetails
@@ -63,18 +65,18 @@ def classify_response(
     :raises RequestRejectedError: if the error isn't transient.
     """
     rules = plan.policy.rules
-    if not (response.ok or speaks_of_status(rules, response, scope)):
+    if not (response.ok or rule_handles_status_code(rules, response, scope)):
         if may_be_hidden and response.status == _NOT_FOUND:
             return Verdict(Outcome.RUNNING)
-        if not reads_error(rules, response, scope):
+        if not rule_handles_error_body(rules, response, scope):
             if is_transient(response.status):
-                return transient(api, request, response)
-            raise rejection(api, request, response, message=plan.error_message)
+                return build_transient_error(api, request, response)
+            raise build_rejection_error(api, request, response, message=plan.error_message)
     try:
         verdict = plan.policy.classify(response, scope)
     except ContentError as error:
-        return as_unusable(api, request, response, error)
-    return transient(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
+        return build_bad_response_error(api, request, response, error)
+    return build_transient_error(api, request, response) if verdict.outcome is Outcome.RETRY else verdict
 
 
 def confirm_success(api: Api, details: StatusDetails, result: PollResult, before: JobHandle) -> Flow[PollResult]:
@@ -96,17 +98,17 @@ def confirm_success(api: Api, details: StatusDetails, result: PollResult, before
     request = api.request(details.step.request, scope, reference_base=_base(handle))
     try:
         response = yield from send(
-            api, request, stop=lambda response: speaks_of_status(plan.policy.rules, response, scope)
+            api, request, is_final=lambda response: rule_handles_status_code(plan.policy.rules, response, scope)
         )
     except TransportError as error:
         return PollResult(plan, _mark_running(handle, before), request, None, error)
     verdict = _classify_details(api, plan, details.policy, request, response, scope)
     if isinstance(verdict, AsyncApiError) or not verdict.outcome.is_final:
         return PollResult(plan, _mark_running(handle, before), request, response, verdict)
-    values = captured(details.step.captures, response, scope)
+    values = extract_captures(details.step.captures, response, scope)
     handle = dataclasses.replace(handle.with_variables(values, "status_details: capture"), outcome=verdict.outcome)
     if verdict.outcome is Outcome.SUCCESS:
-        yield from missing(details.step.captures, values, request)
+        yield from warn_missing_captures(details.step.captures, values, request)
     else:
         status = verdict.value if is_scalar(verdict.value) else handle.status
         handle = dataclasses.replace(handle, status=status, progress=before.progress)
@@ -141,14 +143,14 @@ def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[tuple[s
             request = api.request(step.request, scope, reference_base=base)
             response = yield from send(api, request)
             if not response.ok:
-                raise rejection(api, request, response, message=step.error_message)
+                raise build_rejection_error(api, request, response, message=step.error_message)
         except AsyncApiError as error:
             yield Log(logging.WARNING, f"failure_details: can't find out why the job failed: {error}")
             return None
-        values = captured(step.captures, response, scope)
-        yield from missing(step.captures, values, request)
+        values = extract_captures(step.captures, response, scope)
+        yield from warn_missing_captures(step.captures, values, request)
         scope, base = api.variables(scope, values), response.url
-        message = said_in(api, response, step.error_message, scope)
+        message = extract_error_message(api, response, step.error_message, scope)
         explained = message, f"{message} ({request} answered {response.status})"
     return explained
 

@@ -29,17 +29,17 @@ from airflow_provider_asyncapi.core.jobs.storable import to_storable_status
 from airflow_provider_asyncapi.core.json_values import as_text, is_blank
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.requests.authorizer import RequestAuthorizer
-from airflow_provider_asyncapi.core.requests.exchange import (
-    RetryBudget,
-    about,
-    as_unusable,
-    said_in,
-    send,
-    speaks_of_status,
-    unusable,
+from airflow_provider_asyncapi.core.requests.classification import rule_handles_status_code
+from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.requests.response_errors import (
+    build_bad_response_error,
+    describe_bad_response,
+    extract_error_message,
+    set_error_fields,
 )
-from airflow_provider_asyncapi.core.requests.perform import captured, missing
-from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, retry_after
+from airflow_provider_asyncapi.core.requests.retries import RetryBudget
+from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, parse_retry_after
+from airflow_provider_asyncapi.core.requests.step_flow import extract_captures, warn_missing_captures
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.time_limit import limit_time
@@ -181,7 +181,7 @@ class _StatusPoll:
 
     def handles_status_code(self, response: Response) -> bool:
         """Return whether a rule of the plan handles the status code, so that it is neither an error nor a redirect."""
-        return speaks_of_status(self.plan.policy.rules, response, self.scope)
+        return rule_handles_status_code(self.plan.policy.rules, response, self.scope)
 
     def cache(self, plan: WaitPlan, response: Response, verdict: Verdict) -> None:
         """Cache the verdict on a response if it depends on the body only, and the body isn't large."""
@@ -207,12 +207,12 @@ class _StatusPoll:
             requested is not None and requested > schedule.longest_retry_after
         ):
             return None
-        return self._count_unchanged_poll(schedule.after_poll(self.polls + 1, requested, self.api.rng), response)
+        return self._count_unchanged_poll(schedule.delay_after_poll(self.polls + 1, requested, self.api.rng), response)
 
     def skip_if_unchanged_in_batch(self, batch_response: BatchResponse) -> Polled | None:
         """Do the same for a job that is polled in a batch, whose jobs all have the same interval."""
         response, schedule = batch_response.response_for(self.handle.identifier), self.plan.schedule
-        if response is None or self.cached_verdict(response) is None or not schedule.is_even:
+        if response is None or self.cached_verdict(response) is None or not schedule.has_constant_interval:
             return None
         return None if "retry-after" in response.headers else self._count_unchanged_poll(schedule.interval, response)
 
@@ -289,7 +289,7 @@ def _request_status(
     response = yield from send(
         api,
         poll.request,
-        stop=stop,
+        is_final=stop,
         can_wait=True,
         skip_if_unchanged=poll.skip_if_unchanged,
         authorizer=poll.authorizer,
@@ -347,7 +347,7 @@ def update_handle(
     # Most polls find nothing new; then the handle stays the same object, and its request isn't rendered again.
     if any(getattr(handle, name) != value for name, value in changes.items()):
         handle = dataclasses.replace(handle, **changes)
-    found = captured(plan.captures, response, scope)
+    found = extract_captures(plan.captures, response, scope)
     if is_blank(found.get(RESULT_IDENTIFIER)):
         # Some APIs send the field from the start, and fill it at the end.
         del found[RESULT_IDENTIFIER]
@@ -363,17 +363,17 @@ def finish_wait(
     """Return the handle of a job that is over; raise an error if it has failed, or has no result identifier."""
     if verdict.outcome is Outcome.FAILURE:
         # Before the next request: only until then is a large response read on a thread.
-        message = said_in(api, response, plan.error_message, api.variables(handle.scope()))
+        message = extract_error_message(api, response, plan.error_message, api.variables(handle.scope()))
         explained = yield from limit_time(explain_failure(api, plan, handle), api.clock() + MAX_EXPLANATION_SECONDS)
         message, text = explained or (message, f"{message} ({request} answered {response.status})")
         what = describe_job(api, handle) if verdict.is_known else _describe_unlisted_status(api, plan, handle, verdict)
-        raise about(JobFailedError(f"{what}: {text}"), request, response, message)
+        raise set_error_fields(JobFailedError(f"{what}: {text}"), request, response, message)
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
-        problem = as_unusable(api, request, response, MissingValueError(f"nothing found at {place}"))
+        problem = build_bad_response_error(api, request, response, MissingValueError(f"nothing found at {place}"))
         raise problem.with_message(f"{describe_job(api, handle)}, but no {RESULT_IDENTIFIER}: {problem}")
     if verdict.outcome is Outcome.SUCCESS:
-        yield from missing(plan.captures, handle.variables, request)
+        yield from warn_missing_captures(plan.captures, handle.variables, request)
     yield Log(logging.INFO, f"{describe_job(api, handle)}: {handle.outcome}")
     return handle
 
@@ -539,15 +539,15 @@ def _compute_pause(
         asked = f"Retry-After asks for a wait of {requested:.0f} s"
         yield Log(logging.WARNING, f"{request}: {asked}; waiting {limit:.0f} s at most (max_interval)")
     if problem is None:
-        return _fit_to_deadline(plan.schedule.after_poll(polls, requested, api.rng), plan, state, requested, now)
-    pause = _fit_to_deadline(budget.wait(api, problem, response), plan, state, requested, now)
+        return _fit_to_deadline(plan.schedule.delay_after_poll(polls, requested, api.rng), plan, state, requested, now)
+    pause = _fit_to_deadline(budget.next_delay(api, problem, response), plan, state, requested, now)
     yield Log(logging.WARNING, f"{problem}; {_announce_pause('polling again', pause, state, now)}")
     return pause
 
 
 def _retry_after(api: Api, response: Response | None) -> float | None:
     """Return the wait in seconds that ``Retry-After`` asks for; None if the response doesn't have it."""
-    return None if response is None else retry_after(response.headers.get("retry-after"), api.clock())
+    return None if response is None else parse_retry_after(response.headers.get("retry-after"), api.clock())
 
 
 def _fit_to_deadline(pause: float, plan: WaitPlan, state: Wait, requested: float | None, now: float) -> float:
@@ -560,7 +560,7 @@ def _fit_to_deadline(pause: float, plan: WaitPlan, state: Wait, requested: float
     """
     if state.deadline is None:
         return pause
-    shortest, left = plan.schedule.shortest_pause(requested), state.deadline - now
+    shortest, left = plan.schedule.min_delay_after_response(requested), state.deadline - now
     # Another poll in between would leave too little time before the last one.
     return left if shortest <= left < pause + shortest else pause
 
@@ -597,7 +597,7 @@ def warn_unknown_status(
         return warned_statuses
     if status is None:
         problem = MissingValueError(f"there is no status{_at_status_selector(plan)}, so the job counts as running")
-        yield Log(logging.WARNING, unusable(api, request, response, problem))
+        yield Log(logging.WARNING, describe_bad_response(api, request, response, problem))
     else:
         shown = api.redact.excerpt(status, 200)
         yield Log(

@@ -207,7 +207,9 @@ class Wait:
 
         The polls of that other process weren't counted; this assumes as many as the schedule had time for.
         """
-        return dataclasses.replace(self, polls=schedule.polls_within(now - self.next_poll_due(schedule), self.polls))
+        return dataclasses.replace(
+            self, polls=schedule.count_polls_within(now - self.next_poll_due(schedule), self.polls)
+        )
 
     def dump(self) -> dict[str, Any]:
         """Return the state as plain data."""

@@ -17,7 +17,8 @@ from airflow_provider_asyncapi.core.effects import Flow, RunConcurrently
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.jobs.cancel import cancel
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.requests.exchange import persist, send
+from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.requests.retries import send_with_retries
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.requests.step import Step
 from airflow_provider_asyncapi.core.submit.flow import submit
@@ -62,7 +63,9 @@ def asking(
 
 
 def persisting(method: str = "GET") -> Callable[[Api], Flow[Any]]:
-    return lambda api: persist(api, Request(method, api.settings.base_url + "/x"), PollSchedule(1, max_errors=3))
+    return lambda api: send_with_retries(
+        api, Request(method, api.settings.base_url + "/x"), PollSchedule(1, max_errors=3)
+    )
 
 
 def cancelling(**given: Any) -> Callable[[Api], Flow[Any]]:

@@ -209,9 +209,9 @@ def test_no_kind_of_credentials_is_shown(kind):
     script.replies = [echo]
     request = Request("GET", f"{BASE}/jobs?sig=q-planted")
     response = script.run(send(api, request))
-    from airflow_provider_asyncapi.core.requests.exchange import rejection
+    from airflow_provider_asyncapi.core.requests.response_errors import build_rejection_error
 
-    error = rejection(api, request, response)
+    error = build_rejection_error(api, request, response)
     shown = f"{error} {script.said} {script.requests!r} {script.token!r} {api.settings!r} {response!r} {error!r}"
     for secret in ("pw-planted", "hd-planted", "tk-planted"):
         assert secret not in shown

@@ -4,14 +4,14 @@ import pytest
 
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.http.redaction import Redactor
-from airflow_provider_asyncapi.core.requests.error_messages import error_message
+from airflow_provider_asyncapi.core.requests.error_messages import find_error_message
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
 
 def said(body, selector=None, content_type=""):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     selection = None if selector is None else SelectorChain.parse(selector, "error_message")
-    message = error_message(Response(400, Headers([("content-type", content_type)]), raw), selection, {})
+    message = find_error_message(Response(400, Headers([("content-type", content_type)]), raw), selection, {})
     return message and Redactor().excerpt(message)
 
 

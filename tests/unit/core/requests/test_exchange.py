@@ -17,15 +17,11 @@ from airflow_provider_asyncapi.core.errors import (
     UnsafeValueError,
 )
 from airflow_provider_asyncapi.core.http.messages import Request
-from airflow_provider_asyncapi.core.requests.exchange import (
-    RetryBudget,
-    persist,
-    rejection,
-    send,
-    speaks_of_status,
-    unusable,
-)
+from airflow_provider_asyncapi.core.requests.classification import rule_handles_status_code
+from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
+from airflow_provider_asyncapi.core.requests.response_errors import build_rejection_error, describe_bad_response
+from airflow_provider_asyncapi.core.requests.retries import RetryBudget, send_with_retries
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.status.rules import parse_rules
 from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api
@@ -135,7 +131,7 @@ def test_a_token_that_a_good_answer_calls_expired_is_renewed():
     replies = [answer({"token": "old-token"}), EXPIRED, answer({"token": "new-token"}), answer({})]
     script = Script(make_api(**EXPIRING), *replies)
     # Whatever a rule of the task makes of the status code.
-    assert script.run(send(script.api, get(), stop=lambda _: True)).json == {}
+    assert script.run(send(script.api, get(), is_final=lambda _: True)).json == {}
     assert script.paths == ["POST /login", "GET /jobs", "POST /login", "GET /jobs"]
     assert script.header("Authorization") == "Bearer new-token"
 
@@ -161,7 +157,7 @@ def test_credentials_refused_after_the_renewal_are_final(status):
     )
     request = get()
     response = script.run(send(api, request))
-    error = rejection(api, request, response)
+    error = build_rejection_error(api, request, response)
     assert isinstance(error, AuthenticationError)
     assert "after the token was renewed" in str(error)
     assert len(script.requests) == 4
@@ -170,7 +166,7 @@ def test_credentials_refused_after_the_renewal_are_final(status):
 def test_static_credentials_are_not_tried_twice():
     api = make_api(auth="bearer", password="planted-token")
     script = Script(api, answer({"detail": "no"}, 401))
-    error = rejection(api, get(), script.run(send(api, get())))
+    error = build_rejection_error(api, get(), script.run(send(api, get())))
     assert isinstance(error, AuthenticationError)
     assert "check the connection's credentials" in str(error)
     assert "no" in str(error)
@@ -180,9 +176,9 @@ def test_static_credentials_are_not_tried_twice():
 def test_own_refresh_codes_count_as_refused_credentials():
     api = make_api(**LOGIN, refresh_codes=[419])
     script = Script(api, answer({"token": "t-one"}), answer({}, 419), answer({"token": "t-two"}), answer({}, 419))
-    error = rejection(api, get(), script.run(send(api, get())))
+    error = build_rejection_error(api, get(), script.run(send(api, get())))
     assert isinstance(error, AuthenticationError)
-    forbidden = rejection(api, get(), answer({}, 403))
+    forbidden = build_rejection_error(api, get(), answer({}, 403))
     assert "check the connection's credentials" in str(forbidden)
 
 
@@ -190,7 +186,7 @@ def test_a_refusal_by_another_host_says_that_it_got_no_credentials():
     api = make_api(auth="bearer", password="planted-token")
     request = Request("GET", "https://files.example.net/7")
     script = Script(api, answer({}, 403))
-    error = rejection(api, request, script.run(send(api, request)))
+    error = build_rejection_error(api, request, script.run(send(api, request)))
     assert "trusted_hosts" in str(error)
     assert script.header("Authorization") is None
 
@@ -210,7 +206,7 @@ def test_credentials_in_the_query_do_not_get_into_the_responses_url():
 
 def test_a_stop_decides_before_the_renewal():
     script = Script(make_api(**LOGIN), answer({"token": "t-one"}), answer({}, 401))
-    assert script.run(send(script.api, get(), stop=lambda got: got.status == 401)).status == 401
+    assert script.run(send(script.api, get(), is_final=lambda got: got.status == 401)).status == 401
 
 
 def test_no_address_of_a_server_is_an_error_of_ours():
@@ -343,7 +339,7 @@ def test_a_redirect_that_says_not_where_to_is_an_answer():
 
 def test_a_stop_keeps_a_redirect_from_being_followed():
     script = Script(make_api(), redirect("/v1/7", 303))
-    assert script.run(send(script.api, post(), stop=lambda got: got.status == 303)).status == 303
+    assert script.run(send(script.api, post(), is_final=lambda got: got.status == 303)).status == 303
 
 
 # Errors
@@ -354,7 +350,9 @@ def test_a_stop_keeps_a_redirect_from_being_followed():
     [(404, JobNotFoundError), (410, JobNotFoundError), (400, RequestRejectedError), (302, RequestRejectedError)],
 )
 def test_a_rejection_says_what_was_asked_what_came_and_what_the_api_says(status, kind):
-    error = rejection(make_api(), get(), answer({"title": "Bad", "detail": "no gstin"}, status), expected="200")
+    error = build_rejection_error(
+        make_api(), get(), answer({"title": "Bad", "detail": "no gstin"}, status), expected="200"
+    )
     assert type(error) is kind
     assert str(error) == f"GET {BASE}/jobs answered {status}, expected 200: Bad: no gstin"
 
@@ -363,16 +361,16 @@ def test_no_error_shows_a_secret():
     api = make_api(auth="bearer", password="planted-token")
     body = {"detail": "bad token planted-token", "password": "planted-else"}
     shown = [
-        str(rejection(api, get("/jobs?sig=planted"), answer(body, 400))),
-        unusable(api, get("/jobs?sig=planted"), answer(body), ContentError("planted-token isn't JSON")),
+        str(build_rejection_error(api, get("/jobs?sig=planted"), answer(body, 400))),
+        describe_bad_response(api, get("/jobs?sig=planted"), answer(body), ContentError("planted-token isn't JSON")),
     ]
     assert "planted" not in "".join(shown)
     assert "the body begins" in shown[1]
 
 
 def test_an_empty_body_is_called_so():
-    assert "no message in the body" in str(rejection(make_api(), get(), answer(None, 400)))
-    assert "begins" not in unusable(make_api(), get(), answer(None), ContentError("expected JSON"))
+    assert "no message in the body" in str(build_rejection_error(make_api(), get(), answer(None, 400)))
+    assert "begins" not in describe_bad_response(make_api(), get(), answer(None), ContentError("expected JSON"))
 
 
 def test_only_a_rule_of_the_status_code_speaks_of_it():
@@ -382,15 +380,15 @@ def test_only_a_rule_of_the_status_code_speaks_of_it():
             {"selector": "status_code", "in": [503], "outcome": "running"},
         ]
     )
-    assert speaks_of_status(rules, answer({"state": "x"}, 503), {})
-    assert not speaks_of_status(rules, answer({"state": "x"}, 500), {})
+    assert rule_handles_status_code(rules, answer({"state": "x"}, 503), {})
+    assert not rule_handles_status_code(rules, answer({"state": "x"}, 500), {})
 
 
 def test_a_rule_that_cannot_read_an_error_page_does_not_speak_of_it():
     rules = parse_rules(
         [{"all": [{"selector": "status_code", "in": [502]}, {"selector": "a", "exists": True}], "outcome": "retry"}]
     )
-    assert not speaks_of_status(rules, answer(b"<html>Bad gateway", 502), {})
+    assert not rule_handles_status_code(rules, answer(b"<html>Bad gateway", 502), {})
 
 
 # Patience
@@ -401,7 +399,7 @@ SCHEDULE = PollSchedule(interval=2.0, max_errors=3, retry_delays={503: 7.0})
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
 def test_transient_errors_are_repeated(status):
     script = Script(make_api(), answer({"message": "busy"}, status), answer({}))
-    assert script.run(persist(script.api, get(), SCHEDULE)).ok
+    assert script.run(send_with_retries(script.api, get(), SCHEDULE)).ok
     assert script.sleeps == [7.0 if status == 503 else 2.0]
     assert script.logs[0][0] == logging.WARNING
     assert f"answered {status}: busy; trying again in" in script.said
@@ -410,20 +408,20 @@ def test_transient_errors_are_repeated(status):
 def test_lost_answers_are_repeated_until_there_are_too_many():
     script = Script(make_api(), lost(), lost(), lost())
     with pytest.raises(UnavailableError, match=r"the connection broke \(3 errors in a row\)"):
-        script.run(persist(script.api, get(), SCHEDULE))
+        script.run(send_with_retries(script.api, get(), SCHEDULE))
     assert script.sleeps == [2.0, 4.0]
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 401, 404, 501, 505])
 def test_any_other_answer_ends_the_patience(status):
     script = Script(make_api(), answer({}, status))
-    assert script.run(persist(script.api, get(), SCHEDULE)).status == status
+    assert script.run(send_with_retries(script.api, get(), SCHEDULE)).status == status
 
 
 def test_an_error_tells_which_request_was_answered_how():
     script = Script(make_api(), answer({}, 503), answer({}, 502), answer({}, 500))
     with pytest.raises(UnavailableError) as raised:
-        script.run(persist(script.api, get("/jobs?key=planted"), SCHEDULE))
+        script.run(send_with_retries(script.api, get("/jobs?key=planted"), SCHEDULE))
     assert (raised.value.method, raised.value.url, raised.value.status_code) == ("GET", f"{BASE}/jobs", 500)
 
 
@@ -436,7 +434,9 @@ def test_an_error_without_an_answer_tells_which_request_it_was():
 
 def test_a_stop_makes_an_answer_of_a_transient_error():
     script = Script(make_api(), answer({}, 503))
-    assert script.run(persist(script.api, get(), SCHEDULE, stop=lambda got: got.status == 503)).status == 503
+    assert (
+        script.run(send_with_retries(script.api, get(), SCHEDULE, is_final=lambda got: got.status == 503)).status == 503
+    )
 
 
 @pytest.mark.parametrize(
@@ -447,11 +447,11 @@ def test_a_stop_makes_an_answer_of_a_transient_error():
 def test_retry_after_is_obeyed(said, wait):
     assert START == 1_700_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
     script = Script(make_api(), answer({}, 503, retry_after=said), answer({}))
-    script.run(persist(script.api, get(), SCHEDULE))
+    script.run(send_with_retries(script.api, get(), SCHEDULE))
     assert script.sleeps == [wait]
 
 
 def test_an_unreadable_body_ends_with_its_own_message():
     budget = RetryBudget(SCHEDULE, errors=2)
     with pytest.raises(ContentError, match="got an HTML page"):
-        budget.wait(make_api(), ContentError("got an HTML page"), answer({}))
+        budget.next_delay(make_api(), ContentError("got an HTML page"), answer({}))

@@ -66,9 +66,9 @@ def test_all_names_are_known_before_anything_is_sent():
         {"endpoint": "/{a}/{+b}", "query_params": {"p": ["{c}"]}, "headers": {"h": "{d}"}, "json": {"k": {"x": "{e}"}}},
         "",
     )
-    assert template.names() == {"a", "b", "c", "d", "e"}
-    assert RequestTemplate.parse({"files": {"f": "{a}"}, "data": {"x": "{b}"}}, "").names() == {"a", "b"}
-    assert RequestTemplate().names() == set()
+    assert template.find_variables() == {"a", "b", "c", "d", "e"}
+    assert RequestTemplate.parse({"files": {"f": "{a}"}, "data": {"x": "{b}"}}, "").find_variables() == {"a", "b"}
+    assert RequestTemplate().find_variables() == set()
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from airflow_provider_asyncapi.core.requests.schedule import (
     SCHEDULE_PARAMETERS,
     SHORTEST_WAIT,
     PollSchedule,
+    parse_retry_after,
     parse_retry_delays,
-    retry_after,
 )
 
 NOW = 1_777_777_777.0  # 2026-05-03 03:09:37 UTC
@@ -41,12 +41,12 @@ def middle():
     ],
 )
 def test_retry_after_is_seconds_or_a_date(value, seconds):
-    assert retry_after(value, NOW) == seconds
+    assert parse_retry_after(value, NOW) == seconds
 
 
 @given(st.text() | st.text("0123456789 :,+-GMTSunMay", max_size=40))
 def test_any_retry_after_is_seconds_or_nothing(value):
-    seconds = retry_after(value, NOW)
+    seconds = parse_retry_after(value, NOW)
     assert seconds is None or seconds >= 0
 
 
@@ -73,43 +73,49 @@ def test_all_parameters_are_read():
 
 def test_an_interval_longer_than_the_usual_longest_is_its_own():
     schedule = PollSchedule.parse({"poke_interval": 7200, "backoff": 2})
-    assert [schedule.after_poll(polls, None, middle) for polls in (1, 2)] == [7200.0, 7200.0]
-    assert PollSchedule(interval=7200).after_poll(1, None, middle) == 7200.0
+    assert [schedule.delay_after_poll(polls, None, middle) for polls in (1, 2)] == [7200.0, 7200.0]
+    assert PollSchedule(interval=7200).delay_after_poll(1, None, middle) == 7200.0
 
 
 def test_the_interval_grows_to_its_longest():
     schedule = PollSchedule(interval=10, backoff=2, max_interval=60)
-    assert [schedule.after_poll(polls, None, middle) for polls in (1, 2, 3, 4, 5)] == [10, 20, 40, 60, 60]
-    assert PollSchedule(interval=10).after_poll(99, None, middle) == 10
+    assert [schedule.delay_after_poll(polls, None, middle) for polls in (1, 2, 3, 4, 5)] == [10, 20, 40, 60, 60]
+    assert PollSchedule(interval=10).delay_after_poll(99, None, middle) == 10
 
 
 @pytest.mark.parametrize("backoff", [1.0000001, 1.5, 10.0, 1e300])
 def test_the_interval_grows_without_overflowing(backoff):
     schedule = PollSchedule(interval=10, backoff=backoff, max_interval=60)
-    assert 10 <= schedule.after_poll(10**9, None, middle) <= 60
+    assert 10 <= schedule.delay_after_poll(10**9, None, middle) <= 60
 
 
 def test_jitter_makes_a_wait_shorter_or_longer():
     schedule = PollSchedule(interval=10, jitter=0.1)
-    assert [schedule.after_poll(1, None, lambda r=r: r) for r in (0.0, 0.5, 1.0)] == [9.0, 10.0, 11.0]
+    assert [schedule.delay_after_poll(1, None, lambda r=r: r) for r in (0.0, 0.5, 1.0)] == [9.0, 10.0, 11.0]
 
 
 def test_what_the_api_says_is_obeyed_and_at_once_is_no_busy_loop():
     schedule = PollSchedule(interval=30, max_interval=60)
-    assert schedule.after_poll(1, 600.0, middle) == 600.0
-    assert schedule.after_poll(1, 0.0, middle) == 1.0
-    assert schedule.after_error(1, 503, 0.0, middle) == 1.0
-    assert PollSchedule(interval=0.2).after_poll(1, 0.0, middle) == 0.2
+    assert schedule.delay_after_poll(1, 600.0, middle) == 600.0
+    assert schedule.delay_after_poll(1, 0.0, middle) == 1.0
+    assert schedule.delay_after_error(1, 503, 0.0, middle) == 1.0
+    assert PollSchedule(interval=0.2).delay_after_poll(1, 0.0, middle) == 0.2
 
 
 def test_errors_back_off_from_the_interval():
     schedule = PollSchedule(interval=10, retry_delays={429: 60.0, 503: 0.0})
-    assert [schedule.after_error(errors, None, None, middle) for errors in (1, 2, 3, 7, 99)] == [10, 20, 40, 300, 300]
-    assert schedule.after_error(5, 429, None, middle) == 60.0
-    assert schedule.after_error(5, 503, None, middle) == SHORTEST_WAIT
-    assert schedule.after_error(5, 429, 7.0, middle) == 7.0
-    assert schedule.after_error(1, 500, None, middle) == 10
-    assert PollSchedule(interval=600).after_error(3, None, None, middle) == 600
+    assert [schedule.delay_after_error(errors, None, None, middle) for errors in (1, 2, 3, 7, 99)] == [
+        10,
+        20,
+        40,
+        300,
+        300,
+    ]
+    assert schedule.delay_after_error(5, 429, None, middle) == 60.0
+    assert schedule.delay_after_error(5, 503, None, middle) == SHORTEST_WAIT
+    assert schedule.delay_after_error(5, 429, 7.0, middle) == 7.0
+    assert schedule.delay_after_error(1, 500, None, middle) == 10
+    assert PollSchedule(interval=600).delay_after_error(3, None, None, middle) == 600
 
 
 SCHEDULES = st.builds(
@@ -132,8 +138,8 @@ SCHEDULES = st.builds(
 def test_every_wait_is_a_wait(schedule, count, status, said, dice):
     """No status, error or header can make the loop spin."""
     for wait in (
-        schedule.after_poll(count, said, lambda: dice),
-        schedule.after_error(count, status, said, lambda: dice),
+        schedule.delay_after_poll(count, said, lambda: dice),
+        schedule.delay_after_error(count, status, said, lambda: dice),
     ):
         assert wait >= SHORTEST_WAIT
         assert said is None or wait >= min(said, schedule.longest_retry_after)
@@ -141,9 +147,9 @@ def test_every_wait_is_a_wait(schedule, count, status, said, dice):
 
 def test_polls_that_nobody_counted_are_taken_as_made():
     schedule = PollSchedule(interval=10, max_polls=4)
-    assert [schedule.polls_within(elapsed) for elapsed in (-5, 0, 9, 10.5, 1000)] == [0, 0, 0, 1, 4]
-    assert [schedule.polls_within(elapsed, 2) for elapsed in (-5, 9, 10.5, 1000)] == [2, 2, 3, 4]
-    assert PollSchedule(interval=10).polls_within(1000) == 0
+    assert [schedule.count_polls_within(elapsed) for elapsed in (-5, 0, 9, 10.5, 1000)] == [0, 0, 0, 1, 4]
+    assert [schedule.count_polls_within(elapsed, 2) for elapsed in (-5, 9, 10.5, 1000)] == [2, 2, 3, 4]
+    assert PollSchedule(interval=10).count_polls_within(1000) == 0
 
 
 @pytest.mark.parametrize(
@@ -200,4 +206,4 @@ def test_any_rubbish_is_a_schedule_or_a_configuration_error(rubbish):
     except ConfigurationError as error:
         assert str(error).startswith(SCHEDULE_PARAMETERS)  # noqa: PT017 - either way is right
         return
-    assert schedule.after_poll(1, None, middle) >= SHORTEST_WAIT
+    assert schedule.delay_after_poll(1, None, middle) >= SHORTEST_WAIT

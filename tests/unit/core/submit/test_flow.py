@@ -180,7 +180,7 @@ SAYS_NO = [{"selector": "error", "exists": True, "outcome": "failure"}]
 def test_a_submit_that_is_refused_by_an_error_body_under_500_is_not_ambiguous():
     body = {"jsonrpc": "2.0", "error": {"code": -32602, "message": "invalid params"}}
     is_error = [{"selector": "jsonrpc", "in": "2.0"}, {"selector": "error", "exists": True}]
-    with pytest.raises(JobFailedError, match=r"answered 500, and a rule takes it for a failure: invalid params"):
+    with pytest.raises(JobFailedError, match=r"answered 500, which is a failure by a rule: invalid params"):
         submitted(answer(body, 500), rules=[{"all": is_error, "outcome": "failure"}])
     with pytest.raises(AmbiguousSubmitError):
         submitted(answer({"message": "oops"}, 500), rules=SAYS_NO)
@@ -271,8 +271,8 @@ def test_captures_that_find_nothing_are_told_with_their_selectors():
     replies, fails = (answer({"data": {"id": "job-7"}, "p": 1}), answer({"q": 2})), "; a request that names it fails"
     _, script = submitted(*replies, capture={"pages": "p", "shard": "data.shard"}, start=start)
     assert [message for level, message in script.logs if level == logging.WARNING] == [
-        f"capture: the answer to POST {BASE}/jobs holds nothing for {{shard}} at 'data.shard'{fails}",
-        f"capture: the answer to POST {BASE}/jobs/job-7/start holds nothing for {{seat}} at 's'{fails}",
+        f"capture: the response to POST {BASE}/jobs contains nothing for {{shard}} at 'data.shard'{fails}",
+        f"capture: the response to POST {BASE}/jobs/job-7/start contains nothing for {{seat}} at 's'{fails}",
     ]
 
 
@@ -308,7 +308,7 @@ def rule(outcome: str, **condition: Any) -> dict[str, Any]:
 
 def test_an_answer_that_says_200_but_means_no_is_a_failure():
     errors = rule("failure", selector="userErrors", exists=True)
-    with pytest.raises(JobFailedError, match=r"submit: POST .* a rule takes it for a failure: no such thing"):
+    with pytest.raises(JobFailedError, match=r"submit: POST .* which is a failure by a rule: no such thing"):
         submitted(answer({"userErrors": [1], "message": "no such thing"}), rules=[errors])
 
 
@@ -350,13 +350,13 @@ def test_a_rule_of_the_status_code_decides_before_errors_and_redirects():
 
 
 def test_rules_that_cannot_read_the_answer_say_what_came():
-    with pytest.raises(ContentError, match=r"submit: the rules can't be asked: POST .*an HTML page"):
+    with pytest.raises(ContentError, match=r"submit: the rules can't be evaluated: POST .*an HTML page"):
         submitted(answer(b"<html>"), rules=[rule("failure", selector="e", exists=True)])
 
 
 def test_xml_with_entities_is_refused():
     bomb = answer(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', content_type="application/xml")
-    with pytest.raises(RefusedContentError, match=r"rules can't be asked.*entities"):
+    with pytest.raises(RefusedContentError, match=r"rules can't be evaluated.*entities"):
         submitted(bomb, rules=[rule("failure", selector="xpath://a", exists=True)])
 
 
@@ -481,7 +481,9 @@ def test_what_was_redirected_has_been_taken_and_is_not_sent_again(then):
 
 def test_a_worker_does_not_wait_for_a_day():
     script = Script(make_api(), answer({}, 429, retry_after="86400"))
-    with pytest.raises(UnavailableError, match="come again in 86400 s, it says: too long for a worker to wait"):
+    with pytest.raises(
+        UnavailableError, match="the next try may be in 86400 s, which is too long for a worker to wait"
+    ):
         run(script)
     assert script.paths == ["POST /jobs"]
 

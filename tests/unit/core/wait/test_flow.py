@@ -243,7 +243,7 @@ def test_a_capture_that_has_found_nothing_by_the_end_is_told_once():
     said = [message for level, message in script.logs if level == logging.WARNING and "capture" in message]
     place = "{shard} at 'data.shard' or 'shard'"
     assert said == [
-        f"capture: the answer to GET {BASE}/jobs/7 holds nothing for {place}; a request that names it fails"
+        f"capture: the response to GET {BASE}/jobs/7 contains nothing for {place}; a request that names it fails"
     ]
     _, script = waited(answer({"status": "empty"}), no_data_value="empty", **captures)
     assert "capture" not in script.said

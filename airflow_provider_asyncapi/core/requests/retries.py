@@ -1,0 +1,106 @@
+"""Retry requests after transient errors."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, Sleep
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, TransportError, UnavailableError
+from airflow_provider_asyncapi.core.http.downloads import Download
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.requests.classification import IsFinal, is_transient
+from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.requests.response_errors import build_transient_error
+from airflow_provider_asyncapi.core.requests.schedule import PollSchedule, parse_retry_after
+
+
+@dataclass(slots=True)
+class RetryBudget:
+    """
+    Count consecutive transient errors, and return the delay after each until there are too many.
+
+    :param schedule: the number of errors that is too many, and the delays.
+    :param errors: the number of errors so far.
+    """
+
+    schedule: PollSchedule
+    errors: int = 0
+
+    def next_delay(self, api: Api, problem: AsyncApiError, response: Response | None = None) -> float:
+        """
+        Count one more error, and return the seconds until the next try.
+
+        :param problem: the error.
+        :param response: the response; None if there was none.
+        :raises UnavailableError: if there were too many errors.
+        """
+        self.errors += 1
+        if self.errors >= self.schedule.max_errors:
+            if isinstance(problem, ContentError):
+                raise problem
+            count = f"{self.errors} error{'s in a row' * (self.errors != 1)}"
+            raise UnavailableError(f"{problem} ({count})").with_fields_of(problem) from problem
+        if response is None:
+            return self.schedule.delay_after_error(self.errors, None, None, api.rng)
+        retry_after = parse_retry_after(response.headers.get("retry-after"), api.clock())
+        return self.schedule.delay_after_error(self.errors, response.status, retry_after, api.rng)
+
+    def wait_before_retry(self, api: Api, problem: AsyncApiError, response: Response | None = None) -> Flow[None]:
+        """
+        Count one more error, log it, and wait until the next try.
+
+        :raises UnavailableError: if there were too many errors, or the API asks for a longer wait than a worker may
+            make.
+        """
+        delay = self.next_delay(api, problem, response)
+        if delay > self.schedule.max_retry_delay:
+            retry_after = (
+                None if response is None else parse_retry_after(response.headers.get("retry-after"), api.clock())
+            )
+            advice = f"the next try may be in {retry_after or delay:.0f} s, which is too long for a worker to wait"
+            raise UnavailableError(f"{problem}; {advice}").with_fields_of(problem)
+        yield Log(logging.WARNING, f"{problem}; trying again in {delay:.3g} s")
+        yield Sleep(delay)
+
+
+def send_with_retries(
+    api: Api,
+    request: Request,
+    schedule: PollSchedule,
+    *,
+    is_final: IsFinal | None = None,
+    is_readable: IsFinal | None = None,
+    download: Download | None = None,
+    limit: int = MAX_BODY,
+) -> Flow[Response]:
+    """
+    Send a request that may be repeated, until its response isn't transient.
+
+    :param is_final: as for :func:`~.exchange.send`.
+    :param is_readable: returns whether a response is no transient error although its status code is that of one.
+    :param download: receives the body of a 2xx response; an interrupted transfer is resumed if possible.
+    :return: the response, whatever its status code.
+    :raises UnavailableError: after too many transient errors in a row. A transfer that makes progress ends the row.
+    """
+    budget = RetryBudget(schedule)
+    reached = 0
+    while True:
+        response: Response | None = None
+        sent = request if download is None else download.resumed(request)
+        if download is not None and download.reached > reached:
+            reached, budget.errors = download.reached, min(budget.errors, 1)
+        try:
+            response = yield from send(api, sent, is_final=is_final, sink=download, limit=limit)
+            if download is not None and download.refuses_range(response):
+                problem: AsyncApiError = build_transient_error(api, sent, response)
+            elif not is_transient(response.status) or any(
+                accepts(response) for accepts in (is_final, is_readable) if accepts
+            ):
+                return response
+            else:
+                problem = build_transient_error(api, request, response)
+        except TransportError as error:
+            problem = error
+        yield from budget.wait_before_retry(api, problem, response)

@@ -1,0 +1,198 @@
+"""Send the request of a step: repeat it if that is safe, and classify its response."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Container, Mapping
+from functools import partial
+
+from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.effects import Flow, Log
+from airflow_provider_asyncapi.core.errors import (
+    AmbiguousSubmitError,
+    AsyncApiError,
+    ContentError,
+    JobFailedError,
+    RedirectError,
+    ResponseError,
+    TransportError,
+)
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY, Outcome
+from airflow_provider_asyncapi.core.requests.classification import (
+    IsFinal,
+    is_transient,
+    rule_handles_error_body,
+    rule_handles_status_code,
+    was_not_processed,
+)
+from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.requests.response_errors import (
+    build_bad_response_error,
+    build_rejection_error,
+    build_transient_error,
+    describe_answered_request,
+    extract_error_message,
+    set_error_fields,
+)
+from airflow_provider_asyncapi.core.requests.retries import RetryBudget
+from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
+from airflow_provider_asyncapi.core.requests.step import Step
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, capture_values
+from airflow_provider_asyncapi.core.status import rules
+from airflow_provider_asyncapi.core.templates import Variables
+
+#: A redirect to another page, after the request was carried out (RFC 9110, section 15.4.4).
+_SEE_OTHER = 303
+
+
+def send_step(
+    api: Api,
+    step: Step,
+    scope: Variables,
+    schedule: PollSchedule,
+    *,
+    base: str | None = None,
+    is_final: IsFinal = lambda _: False,
+    repeatable: bool | None = None,
+    redirect_accepts: bool = False,
+) -> Flow[tuple[Response, Outcome | None]]:
+    """
+    Send the request of a step.
+
+    :param base: the URL against which references from the API are resolved.
+    :param is_final: returns whether a response is final although its status code is a redirect.
+    :param repeatable: whether the request may be sent twice without harm; by default whether it contains the
+        idempotency key.
+    :param redirect_accepts: whether a redirect to another page (303) means that the request was carried out, whatever
+        the status code of that page.
+    :return: the response, and its outcome by the rules; None if no rule matches.
+    :raises AmbiguousSubmitError: if the request may have been carried out, and can't be repeated.
+    :raises JobFailedError: if a rule classifies the response as a failure.
+    :raises RequestRejectedError: if the API rejects the request.
+    :raises UnavailableError: after too many transient errors in a row.
+    """
+    request = api.request(step.request, scope, reference_base=base)
+    repeatable = step.is_repeatable if repeatable is None else repeatable
+    budget = RetryBudget(schedule)
+
+    def is_response_final(response: Response) -> bool:
+        return rule_handles_status_code(step.rules, response, scope) or is_final(response)
+
+    while True:
+        response: Response | None = None
+        problem: AsyncApiError
+        try:
+            sending = send if not redirect_accepts else partial(_send_until_accepted, step)
+            response = yield from sending(api, request, is_final=is_response_final, repeatable=repeatable)
+        except TransportError as error:
+            if error.sent and not repeatable:
+                raise build_ambiguous_error(step, request, error) from error
+            problem = error
+        else:
+            outcome = _find_outcome(api, step, request, response, scope)
+            if outcome is None and not is_transient(response.status):
+                if response.ok or is_final(response) or (redirect_accepts and response.status == _SEE_OTHER):
+                    return response, None
+                raise build_rejection_error(api, request, response, message=step.error_message)
+            if outcome not in (None, Outcome.RETRY):
+                return response, outcome
+            problem = build_transient_error(api, request, response)
+            # A request that was redirected was processed, whatever the response after the redirect.
+            is_processed = response.url != request.url or not was_not_processed(response.status)
+            if outcome is None and is_processed and not repeatable:
+                raise build_ambiguous_error(step, request, problem) from problem
+        yield from budget.wait_before_retry(api, problem, response)
+
+
+def _send_until_accepted(
+    step: Step, api: Api, request: Request, *, is_final: IsFinal, repeatable: bool
+) -> Flow[Response]:
+    """
+    Send a request that counts as carried out if its response is a redirect to another page (303).
+
+    :return: the page; the redirect if the page can't be requested.
+    """
+    redirects: list[Response] = []
+
+    def is_response_final(response: Response) -> bool:
+        if is_final(response):
+            return True
+        if response.status == _SEE_OTHER:
+            redirects.append(response)
+        return False
+
+    try:
+        response = yield from send(api, request, is_final=is_response_final, repeatable=repeatable)
+    except (TransportError, RedirectError) as error:
+        if not redirects:
+            raise
+        problem: AsyncApiError = error
+    else:
+        if not redirects or response.ok or is_final(response):
+            return response
+        problem = build_rejection_error(api, Request("GET", response.url), response)
+    yield Log(
+        logging.WARNING,
+        f"{step.name}: {request} answered {_SEE_OTHER}, so it was carried out; the page after it: {problem}",
+    )
+    return redirects[-1]
+
+
+def _find_outcome(api: Api, step: Step, request: Request, response: Response, scope: Variables) -> Outcome | None:
+    """
+    Return the outcome of a response by the rules; None if no rule matches.
+
+    :raises JobFailedError: if it is a failure.
+    """
+    is_read = rule_handles_status_code(step.rules, response, scope) or rule_handles_error_body(
+        step.rules, response, scope
+    )
+    if not response.ok and not is_read:
+        return None
+    try:
+        rule = rules.find_match(step.rules, response, scope)
+    except ResponseError as error:
+        problem = build_bad_response_error(api, request, response, error)
+        raise problem.with_message(f"{step.name}: the rules can't be evaluated: {problem}") from None
+    if rule is not None and rule.outcome is Outcome.FAILURE:
+        message = extract_error_message(api, response, step.error_message, scope)
+        answered = f"{describe_answered_request(request, response)} answered {response.status}"
+        failure = f"{step.name}: {answered}, which is a failure by a rule: {message}"
+        raise set_error_fields(JobFailedError(failure), request, response, message)
+    return None if rule is None else rule.outcome
+
+
+def build_ambiguous_error(step: Step, request: Request, problem: AsyncApiError | str) -> AmbiguousSubmitError:
+    """Return the error about a request that may have been carried out, and can't be repeated."""
+    error = AmbiguousSubmitError(
+        f"{step.name}: {problem}. {request} may have been carried out, so it isn't repeated: look in the remote"
+        " system, and clear the task if there is no job. If the API accepts an idempotency key, put"
+        f" {{{IDEMPOTENCY_KEY}}} into the request (a header, a parameter or the body): then it can be repeated safely."
+        " If the API can find the job, set lookup"
+    )
+    return error.with_fields_of(problem) if isinstance(problem, AsyncApiError) else set_error_fields(error, request)
+
+
+def warn_missing_captures(captures: Mapping[str, SelectorChain], found: Container[str], request: Request) -> Flow[None]:
+    """Log which captures have found nothing; this is no error, since the values may not be needed."""
+    missing = [f"{{{name}}} at {selection}" for name, selection in captures.items() if name not in found]
+    if missing:
+        yield Log(
+            logging.WARNING,
+            f"capture: the response to {request} contains nothing for {', '.join(missing)};"
+            " a request that names it fails",
+        )
+
+
+def extract_captures(
+    captures: Mapping[str, SelectorChain], response: Response, scope: Variables
+) -> dict[str, JsonValue]:
+    """Return the captured values of a response; a capture that can't read the response is left out."""
+    found: dict[str, JsonValue] = {}
+    for name, selection in captures.items():
+        with contextlib.suppress(ContentError):
+            found |= capture_values({name: selection}, response, scope)
+    return found
