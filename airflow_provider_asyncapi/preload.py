@@ -40,11 +40,14 @@ import airflow_provider_asyncapi.results.writers.json_lines
 import airflow_provider_asyncapi.results.writers.page_files
 import airflow_provider_asyncapi.sensors.asyncapi
 import airflow_provider_asyncapi.tasks.callbacks
+import airflow_provider_asyncapi.tasks.fetching
 import airflow_provider_asyncapi.tasks.job_templates
 import airflow_provider_asyncapi.tasks.secrets
 import airflow_provider_asyncapi.tasks.stages
 import airflow_provider_asyncapi.tasks.submissions
+import airflow_provider_asyncapi.tasks.submitting
 import airflow_provider_asyncapi.tasks.validation
+import airflow_provider_asyncapi.tasks.waiting
 import airflow_provider_asyncapi.tasks.waits
 import airflow_provider_asyncapi.tasks.without_worker
 import airflow_provider_asyncapi.transports.requests

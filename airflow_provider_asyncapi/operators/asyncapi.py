@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from functools import partial
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import Asset, BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.outcome import CALLBACK_URL
-from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.monitoring.xcoms import task_ids
 from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE, JobTask
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
@@ -24,7 +19,6 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-    from airflow_provider_asyncapi.core.plans import SubmitPlan
 
 _MISSED_WAIT = (
     "job: the job handle of task %r is the one from before the wait, and task %r waits for this job; pass the sensor's"
@@ -161,23 +155,8 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
 
     def execute(self, context: Context) -> str | int | None:
         """Submit the job."""
-        plan: SubmitPlan = self.build_plan(self.stage)
-        reference = lazy.make_reference(context) if plan.callback else None
-        state = lazy.SubmissionState(context, self.hook, reference.digest if reference else None)
-        try:
-            variables = {CALLBACK_URL: lazy.make_callback_url(reference, self.hook.api)} if reference else {}
-            flow = lazy.submit(self.hook.api, plan, state.new, state.load_earlier(plan), variables)
-            handle = self.hook.run(flow, observe=state.observe)
-        except AsyncApiError as error:
-            raise to_airflow(error) from error
-        finally:
-            self.hook.close()
-        handle = dataclasses.replace(handle, task=task_ids(context["ti"]))
-        self.push_handle(context, handle)
-        if reference:
-            lazy.register_job(context, self.asyncapi_conn_id, handle)
-            state.publish_callbacks()
-        return handle.identifier
+        with closing(self.hook):
+            return lazy.submit_job(self, context).identifier
 
 
 class AsyncApiFetchOperator(JobTask, BaseOperator):
@@ -272,7 +251,6 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     }
     ui_color = "#e3f3e1"
     stage = FETCH
-    is_fetching: bool = False
 
     def __init__(
         self,
@@ -380,28 +358,12 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         """Fetch the result."""
         handle = parse_job(self.job)
         self._warn_about_missed_wait(handle)
-        plan = self.build_plan(self.stage)
+        self.push_link(context, handle)
         limits = lazy.ResultLimits(
             self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack
         )
-        ti = context["ti"]
-        name = "/".join(map(str, (ti.dag_id, ti.run_id, ti.task_id, ti.map_index)))
-        owner = lazy.Owner(name, is_retry=ti.try_number > 1, secret=partial(lazy.load_secret, context))
-        self.push_link(context, handle)
-        self.is_fetching = True
-        try:
-            callback = lazy.find_result(context, plan, handle)
-            is_last_try = ti.try_number > ti.max_tries
-            task = lazy.FetchTask(plan, handle, self.destination, limits, owner, callback, is_last_try=is_last_try)
-            result = lazy.fetch(self.hook, task, partial(ti.xcom_push, "return_value"))
-        finally:
-            self.is_fetching = False
-            self.hook.close()
-        if self.destination is not None:
-            for outlet in self.outlets:
-                if isinstance(outlet, Asset):
-                    context["outlet_events"][outlet].extra.update(result)
-        return result
+        with closing(self.hook):
+            return lazy.fetch_result(self, context, handle, self.destination, limits)
 
     def _warn_about_missed_wait(self, handle: JobHandle) -> None:
         """
@@ -420,15 +382,8 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
     def on_kill(self) -> None:
         """End the fetch, so that it removes partial files; Airflow allows a killed task some seconds for this."""
-        # Airflow calls this from a signal handler, on the thread that fetches, and then waits for the task to end: the
-        # exception ends it. After SystemExit, Airflow retries the task as after other failures.
-        if self.is_fetching:
-            raise SystemExit("The task was killed while it was fetching")
+        self.end_fetch()
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
         """Report the dataset that was written to OpenLineage, if its provider is installed."""
-        from airflow.providers.common.compat.openlineage.facet import Dataset
-        from airflow.providers.openlineage.extractors import OperatorLineage
-
-        outputs = [] if self.destination is None else [Dataset(*lazy.dataset_name(self.destination))]
-        return OperatorLineage(outputs=outputs)
+        return lazy.make_lineage(self.destination)

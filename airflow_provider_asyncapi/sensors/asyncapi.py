@@ -2,54 +2,32 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import timedelta
-from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import (
-    AirflowException,
-    AirflowSkipException,
     BaseSensorOperator,
-    DownstreamTasksSkipped,
     conf,
-    redact,
-    timezone,
 )
 
 # Neither the oldest supported common-compat nor the SDK of Airflow 3.1 has it.
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
-from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
-from airflow_provider_asyncapi.core import plans
-from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError
-from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
-from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
-from airflow_provider_asyncapi.exceptions import AsyncApiException, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, push_for_users
 from airflow_provider_asyncapi.tasks import lazy
-from airflow_provider_asyncapi.tasks.base import JobTask
+from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED, JobTask
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
 from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-    from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
-    from airflow_provider_asyncapi.tasks.waits import WaitState
-    from airflow_provider_asyncapi.triggers.events import WaitEvent
-
-#: Trigger rules of tasks that are skipped if there is no data; other rules run a task after a skipped one.
-_RULES_THAT_NEED_SUCCESS = frozenset(
-    {"all_success", "one_success", "none_failed_min_one_success", "all_done_min_one_success", "none_skipped"}
-)
+    from airflow_provider_asyncapi.tasks.waiting import JobWait
 
 #: The longest timeout, in seconds. The deadline is stored as a date, and dates end with the year 9999.
 _LONGEST_TIMEOUT = 200 * 365 * 86400
@@ -57,8 +35,6 @@ _LONGEST_TIMEOUT = 200 * 365 * 86400
 #: Airflow's own default, in seconds. It is compared by identity, so that an explicit 60 isn't taken for it: an explicit
 #: value overrides the profile's, the default doesn't.
 _AIRFLOWS_POKE_INTERVAL: Final = float("60")
-
-_WORKER_NEEDED = "%s is set, but a worker is needed: %s"
 
 
 class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
@@ -172,7 +148,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     # Airflow doesn't detect the mixin. Without this, a task that was skipped for lack of data runs once it is cleared.
     inherits_from_skipmixin = True
     stage = STATUS
-    _wait_state: WaitState | None = None
+    _wait: JobWait | None = None
     #: The options among start_from_trigger and end_from_trigger that are set but not supported, and the reason.
     _unsupported_options: Mapping[str, str] = MappingProxyType({})
 
@@ -323,21 +299,22 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         # Airflow starts mapped tasks on a worker, without a log line about it.
         mapped = {"start_from_trigger": "it is mapped"} if self.start_from_trigger and ti.map_index >= 0 else {}
         for name, why in {**self._unsupported_options, **mapped}.items():
-            self.log.info(_WORKER_NEEDED, name, why)
-        return self._start_wait(context)
+            self.log.info(WORKER_NEEDED, name, why)
+        self._wait = wait = self._open_wait(context)
+        with closing(self.hook):
+            handle = wait.begin(parse_job(self.job))
+        wait.skip_dependents(handle)
+        return handle.result_identifier
 
-    def _start_wait(self, context: Context) -> Any:
-        handle = parse_job(self.job)
-        plan: WaitPlan = self.build_plan(self.stage)
-        if not handle.outcome.is_final:
-            # During the wait, this XCom tells users and the trigger for which job the task waits.
-            self.push_handle(context, handle)
-        with self._apply_soft_fail(context):
-            if not handle.outcome.is_final:
-                handle = self._wait(context, plan, handle)
-            else:
-                self._push_wait_summary(context, plans.Wait(handle, started_at=time.time()))
-            return self._finish(context, handle)
+    def _open_wait(self, context: Context) -> JobWait:
+        options = lazy.WaitOptions(
+            self.timeout,
+            self.deferrable,
+            reschedule=self.reschedule,
+            soft_fail=self.soft_fail or self.never_fail,
+            end_from_trigger=self._can_end_in_triggerer,
+        )
+        return lazy.JobWait(self, context, options)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """
@@ -346,7 +323,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         Airflow's own method for sensors applies ``soft_fail`` differently from version to version, and takes a skip of
         downstream tasks for a failure of the sensor.
         """
-        with self._apply_soft_fail(context):
+        with self._open_wait(context).apply_soft_fail():
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
 
     def execute_complete(self, context: Context, event: Any, wait: dict[str, Any] | None = None, **_: Any) -> Any:
@@ -356,191 +333,14 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         :param wait: state of the wait at the deferral, if the job may call back.
         :raises AirflowException: if the wait failed, or if the event isn't one of this provider.
         """
-        result = self._parse_event(event)
-        if result.error is not None:
-            self._store_start(context, result)
-            if result.handle:
-                push_for_users(context, JOB_KEY, result.handle)
-            raised = to_airflow(result.error)
-            if isinstance(raised, AsyncApiJobFailed):
-                self._clean_up(parse_job(result.handle or self.job), CleanupOn.FAILURE)
-            raise raised
-        match result.status:
-            case "callback":
-                plan: WaitPlan = self.build_plan(self.stage)
-                deferred = None if wait is None else self._parse_state(wait)
-                handle = parse_job(self.job) if deferred is None else deferred.handle
-                return self._finish(context, self._wait(context, plan, handle, deferred))
-            case "begin":
-                self.log.info(_WORKER_NEEDED, "start_from_trigger", result.message)
-                lazy.delete_xcoms(context)
-                return self._start_wait(context)
-        self._store_start(context, result)
-        return self._finish(context, parse_job(result.handle))
-
-    @staticmethod
-    def _parse_event(event: Any) -> WaitEvent:
-        """Return the event of the trigger; raise an exception if it isn't one of this provider."""
-        try:
-            return lazy.WaitEvent.parse(event)
-        except AsyncApiError as error:
-            raise to_airflow(error) from error
-        except ValueError as error:
-            raise AsyncApiException(f"The trigger's event can't be read: {error}") from error
-
-    def _store_start(self, context: Context, event: WaitEvent) -> None:
-        """Store for the next try when the wait began, if it began in the triggerer."""
-        if event.began_at is None or event.handle is None:
-            return
-        try:
-            lazy.find_start(context, parse_job(event.handle), event.began_at)
-        except Exception:
-            # The result of this try doesn't depend on it.
-            self.log.warning("The next try of this task will have a deadline of its own", exc_info=True)
-
-    @staticmethod
-    def _parse_state(stored: dict[str, Any]) -> Wait:
-        """Return the state of a deferred wait; raise exceptions of Airflow."""
-        try:
-            return plans.Wait.parse(stored)
-        except AsyncApiError as error:
-            raise to_airflow(error) from error
+        self._wait = waiting = self._open_wait(context)
+        with closing(self.hook):
+            handle = waiting.resume(event, wait, lambda: parse_job(self.job))
+        waiting.skip_dependents(handle)
+        return handle.result_identifier
 
     def on_kill(self) -> None:
-        """
-        Cancel the remote job of a sensor that is killed while it waits on a worker, unless a task still needs the job.
-
-        Airflow also kills a task whose heartbeats it has missed, and when a worker is stopped; then the next try
-        continues the wait.
-        """
+        """Cancel the remote job if no task needs it any more."""
         # Before the wait begins, the parameters may not have been rendered yet.
-        if self._wait_state is None:
-            return
-        plan: WaitPlan = self.build_plan(self.stage)
-        handle = self._wait_state.current.handle
-        if plan.cancel is None or (reason := lazy.reason_to_cancel_on_worker(self._wait_state.ti, handle)) is None:
-            return
-        # The signal may have interrupted a request, so this doesn't touch its locks and connections.
-        hook = AsyncApiHook(self.asyncapi_conn_id)
-        hook.api = self.hook.api
-        hook.run(lazy.cancel_if_running(hook.api, plan, handle, reason))
-
-    def _storable_params(self) -> dict[str, Any]:
-        """Return the parameters for the trigger, which Airflow stores in its metadata database."""
-        params, api = self.effective_params(self.stage), self.hook.api
-        try:
-            lazy.check_storable(params, api)
-        except ConfigurationError as error:
-            raise to_airflow(error) from error
-        return params
-
-    def _defer(self, plan: WaitPlan, params: dict[str, Any], wait_state: WaitState, pause: float) -> NoReturn:
-        """Defer to the triggerer instead of pausing for a number of seconds."""
-        if plan.cancel is not None and not HAS_TRIGGER_ON_KILL:
-            self.log.info("Before Airflow 3.3 a trigger isn't told of a kill: only the deadline cancels the job")
-        state = wait_state.to_deferral(plan, pause)
-        self.defer(
-            trigger=lazy.AsyncApiJobTrigger(
-                asyncapi_conn_id=self.asyncapi_conn_id,
-                spec=params,
-                wait=state.dump(),
-                end_from_trigger=self._can_end_in_triggerer,
-            ),
-            method_name=self.execute_complete.__name__,
-            kwargs=None if plan.callback is None else {"wait": state.dump()},
-        )
-        raise AssertionError("defer() raises")
-
-    def _wait(self, context: Context, plan: WaitPlan, handle: JobHandle, deferred: Wait | None = None) -> JobHandle:
-        """
-        Wait on this worker until the job has ended; or until the first pause, if another process continues the wait.
-
-        Deferred waits begin here too: a job that has already ended needs no triggerer, and mistakes in the parameters
-        fail at once.
-
-        :param deferred: state of a wait that was deferred; None for a new wait.
-        """
-        pokes = self.reschedule and not self.deferrable
-        # Airflow doesn't enforce the execution_timeout of a deferred task; in reschedule mode it is that of each poke.
-        one_try = None if pokes or self.execution_timeout is None else self.execution_timeout.total_seconds()
-        limits = lazy.TimeLimits(self.timeout, one_try)
-        state_type = lazy.RescheduleWaitState if pokes else lazy.WaitState
-        state = state_type(context, self.hook, plan, handle, limits)
-        if deferred is None:
-            state.publish({WAIT_KEY: self._summarize_wait(context, state.current)})
-        else:
-            state.resume_from(plan, deferred)
-        self._wait_state = state
-        try:
-            flow = (lazy.wait if plan.callback is None else lazy.wait_with_callbacks)(
-                self.hook.api, plan, state.current
-            )
-            if self.deferrable:
-                flow = lazy.run_until_sleep(flow, partial(self._defer, plan, self._storable_params(), state))
-            elif pokes:
-                flow = lazy.run_until_sleep(flow, _reschedule)
-            return self.hook.run(flow, observe=state.observe)
-        except AsyncApiJobFailed:
-            self._clean_up(state.current.handle, CleanupOn.FAILURE)
-            raise
-        finally:
-            self.hook.close()
-
-    def _finish(self, context: Context, handle: JobHandle) -> Any:
-        """Push the job handle, and skip the tasks that depend on the job if there is no data."""
-        if handle.outcome is Outcome.FAILURE:
-            push_for_users(context, JOB_KEY, handle.dump())
-            self._clean_up(handle, CleanupOn.FAILURE)
-            failure = JobFailedError(f"Job {handle.printable_identifier} failed when it was submitted")
-            raise to_airflow(failure.with_job(handle.identifier, handle.status))
-        self.push_handle(context, handle)
-        self._clean_up(handle, CleanupOn.NO_DATA if handle.outcome is Outcome.NO_DATA else CleanupOn.SUCCESS)
-        result = handle.result_identifier
-        if handle.outcome is Outcome.NO_DATA:
-            dependent = [task for task in self.get_direct_relatives() if task.trigger_rule in _RULES_THAT_NEED_SUCCESS]
-            ti: Any = context["ti"]
-            # If the sensor is mapped, the fetch operator skips itself: it sees the outcome in its job handle.
-            if dependent and ti.map_index < 0:
-                self.log.info(
-                    "Job %s ended with no data: skipping %s",
-                    handle.printable_identifier,
-                    [t.task_id for t in dependent],
-                )
-                # The skip ends the task before Airflow pushes its return value.
-                ti.xcom_push(RETURN_KEY, result)
-                self.skip(ti=ti, tasks=dependent)
-        return result
-
-    def _clean_up(self, handle: JobHandle, end: CleanupOn) -> None:
-        """Send the cleanup request after a wait, if ``cleanup_on`` names this end."""
-        # A wait that has ended in the triggerer doesn't need the connection for anything else.
-        if self.cleanup is None and not self.profile and self.endpoint is not None:
-            return
-        if cleanup := lazy.parse_cleanup(self.effective_params(self.stage)):
-            self.hook.run(lazy.clean_up_job(self.hook.api, cleanup, handle, end))
-
-    def _summarize_wait(self, context: Context, state: Wait) -> dict[str, Any]:
-        ti: Any = context["ti"]
-        return lazy.summarize_wait(self.asyncapi_conn_id, ti.id, state)
-
-    def _push_wait_summary(self, context: Context, state: Wait) -> None:
-        push_for_users(context, WAIT_KEY, self._summarize_wait(context, state))
-
-    @contextmanager
-    def _apply_soft_fail(self, context: Context) -> Iterator[None]:
-        """Publish the error that ended the wait, and turn it into a skip if soft_fail or never_fail is set."""
-        try:
-            yield
-        except (AirflowSkipException, AirflowRescheduleException, DownstreamTasksSkipped):
-            raise
-        except AirflowException as error:
-            summary = lazy.PollSummary.ending(time.time(), str(redact(str(error))))
-            push_for_users(context, POLL_KEY, summary.dump())
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(f"Skipping, since soft_fail or never_fail is set: {error}") from error
-            raise
-
-
-def _reschedule(seconds: float) -> NoReturn:
-    """End this poke, and ask Airflow for the next after a number of seconds."""
-    raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=seconds))  # type: ignore[no-untyped-call]
+        if self._wait is not None:
+            self._wait.cancel_on_kill()

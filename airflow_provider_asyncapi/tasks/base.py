@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.tasks.stages import Stage
 
+WORKER_NEEDED = "%s is set, but a worker is needed: %s"
 HANDLE_ADVICE = "job: the job handle that a task pushes is its attribute handle (job=submit.handle)"
 
 
@@ -55,6 +56,8 @@ class JobTask:
     operator_extra_links: Collection[BaseOperatorLink] = (RemoteJobLink(),)
     #: The job's URL that this process has pushed; empty if the job has none, None if this process doesn't know.
     pushed_job_url: str | None = None
+    #: Whether this process is fetching the result of the job.
+    is_fetching: bool = False
 
     if TYPE_CHECKING:
         task_id: str
@@ -63,6 +66,7 @@ class JobTask:
         job: Any
         profile: str | None
         job_url: str | None
+        outlets: list[Any]
         params: Any
         dag: Any
 
@@ -234,6 +238,13 @@ class JobTask:
         except (AsyncApiError, AirflowException) as error:
             # The link is a convenience; the task goes on without it.
             self.hook.log.warning("No link to the remote job: %s", error)
+
+    def end_fetch(self) -> None:
+        """End the fetch of a task that is killed, so that it removes partial files."""
+        # Airflow calls this from a signal handler, on the thread that fetches, and then waits for the task to end: the
+        # exception ends it. After SystemExit, Airflow retries the task as after other failures.
+        if self.is_fetching:
+            raise SystemExit("The task was killed while it was fetching")
 
 
 def variables_provided_by(job: Any) -> set[str] | None:

@@ -61,7 +61,7 @@ def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_pat
     api.says("GET /jobs/7", reply({}))
     owners = []
     monkeypatch.setattr(
-        "airflow_provider_asyncapi.tasks.lazy.fetch",
+        "airflow_provider_asyncapi.tasks.fetching.fetch",
         lambda _hook, task, _save: owners.append(task.owner),
     )
     for index, number in ((-1, 1), (3, 2)):

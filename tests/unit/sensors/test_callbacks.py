@@ -187,7 +187,7 @@ def test_a_large_callback_is_read_from_its_file(tmp_path: Any) -> None:
 def test_pokes_hear_each_callback_once(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     api.says(POLL, running(), running(), running(), reply({"status": "done"}))
     lines: list[str] = []
-    monkeypatch.setattr(AsyncApiSensor, "_wait", told(lines, AsyncApiSensor._wait))
+    monkeypatch.setattr(AsyncApiSensor, "execute", told(lines, AsyncApiSensor.execute))
     assert wait("reschedule", called(TI(), RUNNING), job=JOB, callback=True).returned == "j-1"
     assert [line for line in lines if "according to a callback" in line] == [
         "Job j-1 has status running, according to a callback; waiting on"

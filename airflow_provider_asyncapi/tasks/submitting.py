@@ -1,0 +1,46 @@
+"""Submit the job of a task once, however often the task is tried."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.outcome import CALLBACK_URL
+from airflow_provider_asyncapi.core.submit.flow import submit
+from airflow_provider_asyncapi.exceptions import to_airflow
+from airflow_provider_asyncapi.monitoring.xcoms import task_ids
+from airflow_provider_asyncapi.tasks.callbacks import make_callback_url, make_reference, register_job
+from airflow_provider_asyncapi.tasks.stages import SUBMIT
+from airflow_provider_asyncapi.tasks.submissions import SubmissionState
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+    from airflow_provider_asyncapi.core.plans import SubmitPlan
+    from airflow_provider_asyncapi.tasks.base import JobTask
+
+
+def submit_job(task: JobTask, context: Context) -> JobHandle:
+    """
+    Submit the job of a task unless an earlier try has submitted it, and push the job handle.
+
+    :param task: a task that works on the stage ``submit``.
+    :return: the job handle.
+    """
+    plan: SubmitPlan = task.build_plan(SUBMIT)
+    reference = make_reference(context) if plan.callback else None
+    state = SubmissionState(context, task.hook, reference.digest if reference else None)
+    try:
+        variables = {CALLBACK_URL: make_callback_url(reference, task.hook.api)} if reference else {}
+        flow = submit(task.hook.api, plan, state.new, state.load_earlier(plan), variables)
+        handle = task.hook.run(flow, observe=state.observe)
+    except AsyncApiError as error:
+        raise to_airflow(error) from error
+    handle = dataclasses.replace(handle, task=task_ids(context["ti"]))
+    task.push_handle(context, handle)
+    if reference:
+        register_job(context, task.asyncapi_conn_id, handle)
+        state.publish_callbacks()
+    return handle

@@ -1,0 +1,347 @@
+"""The wait of a task for its job, as far as a worker makes it: begin the wait, end it, cancel the job on a kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from airflow.exceptions import AirflowRescheduleException
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowSkipException,
+    DownstreamTasksSkipped,
+    redact,
+    timezone,
+)
+
+from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
+from airflow_provider_asyncapi.core import plans
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError
+from airflow_provider_asyncapi.core.fetch.flow import clean_up_job
+from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
+from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
+from airflow_provider_asyncapi.core.wait.cancel_if_running import cancel_if_running
+from airflow_provider_asyncapi.core.wait.deferral import run_until_sleep
+from airflow_provider_asyncapi.core.wait.flow import wait
+from airflow_provider_asyncapi.core.wait.plan import parse_cleanup
+from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, summarize_wait
+from airflow_provider_asyncapi.exceptions import AsyncApiException, AsyncApiJobFailed, to_airflow
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, push_for_users
+from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED
+from airflow_provider_asyncapi.tasks.job_handle import parse_job
+from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
+from airflow_provider_asyncapi.tasks.waits import (
+    RescheduleWaitState,
+    TimeLimits,
+    WaitState,
+    delete_xcoms,
+    find_start,
+)
+from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
+from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel_on_worker
+from airflow_provider_asyncapi.triggers.events import WaitEvent
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+    from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
+
+#: Trigger rules of tasks that are skipped if there is no data; other rules run a task after a skipped one.
+_RULES_THAT_NEED_SUCCESS = frozenset(
+    {"all_success", "one_success", "none_failed_min_one_success", "all_done_min_one_success", "none_skipped"}
+)
+
+
+class WaitingTask(Protocol):
+    """A task that works on the stage ``status``; most attributes are those of Airflow's operators."""
+
+    asyncapi_conn_id: str
+    profile: str | None
+    execution_timeout: timedelta | None
+
+    @property
+    def hook(self) -> AsyncApiHook:
+        """The hook of the connection."""
+
+    @property
+    def log(self) -> Any:
+        """The logger of the task."""
+
+    def explicit_params(self, stage: Stage) -> dict[str, Any]:
+        """Return the parameters of a stage that the DAG sets."""
+
+    def effective_params(self, stage: Stage) -> dict[str, Any]:
+        """Return all parameters of a stage."""
+
+    def build_plan(self, stage: Stage) -> Any:
+        """Return the plan of a stage."""
+
+    def push_handle(self, context: Context, handle: JobHandle) -> None:
+        """Push the job handle, and the job's URL."""
+
+    def execute_complete(self, context: Context, event: Any, wait: dict[str, Any] | None = None) -> Any:
+        """Continue after the deferral."""
+
+    def defer(self, *, trigger: Any, method_name: str, kwargs: dict[str, Any] | None) -> NoReturn:
+        """Defer the task."""
+
+    def get_direct_relatives(self) -> Any:
+        """Return the tasks that depend on this one."""
+
+    def skip(self, ti: Any, tasks: Any) -> None:
+        """Skip tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitOptions:
+    """
+    The options of a wait in Airflow, beside its plan.
+
+    :param timeout: seconds for all tries together.
+    :param deferrable: whether the triggerer waits.
+    :param reschedule: whether each poke is a process of its own.
+    :param soft_fail: whether the task is skipped if the wait fails.
+    :param end_from_trigger: whether a successful wait ends in the triggerer.
+    """
+
+    timeout: float
+    deferrable: bool
+    reschedule: bool = False
+    soft_fail: bool = False
+    end_from_trigger: bool = False
+
+
+class JobWait:
+    """
+    The wait of one task instance for its job, in one process.
+
+    :param task: the task.
+    :param context: context of the task.
+    :param options: the options of the wait.
+    """
+
+    def __init__(self, task: WaitingTask, context: Context, options: WaitOptions) -> None:
+        self._task, self._context, self._options = task, context, options
+        self._ti: Any = context["ti"]
+        self._state: WaitState | None = None
+        self._plan: WaitPlan | None = None
+
+    def begin(self, handle: JobHandle, *, is_pushed: bool = False) -> JobHandle:
+        """
+        Wait for a job, from the begin; the process ends if another one continues the wait.
+
+        :param is_pushed: whether this process has pushed the job handle already.
+        :return: the job handle of a job that has succeeded, perhaps without data.
+        :raises AirflowException: if the wait or the job has failed.
+        """
+        plan: WaitPlan = self._task.build_plan(STATUS)
+        if not handle.outcome.is_final and not is_pushed:
+            # During the wait, this XCom tells users and the trigger for which job the task waits.
+            self._task.push_handle(self._context, handle)
+        with self.apply_soft_fail():
+            if not handle.outcome.is_final:
+                handle = self._wait(plan, handle)
+            else:
+                self._push_summary(plans.Wait(handle, started_at=time.time()))
+            return self._finish(handle)
+
+    def resume(self, event: Any, wait: Mapping[str, Any] | None, find_job: Callable[[], JobHandle]) -> JobHandle:
+        """
+        Continue with the event of the trigger, or with a callback of the job.
+
+        :param wait: state of the wait at the deferral, if the job may call back.
+        :param find_job: returns the job for which the wait began.
+        :return: as of :meth:`begin`.
+        :raises AirflowException: if the wait failed, or if the event isn't one of this provider.
+        """
+        result = _parse_event(event)
+        if result.error is not None:
+            self._store_start(result)
+            if result.handle:
+                push_for_users(self._context, JOB_KEY, result.handle)
+            raised = to_airflow(result.error)
+            if isinstance(raised, AsyncApiJobFailed):
+                self._clean_up(parse_job(result.handle) if result.handle else find_job(), CleanupOn.FAILURE)
+            raise raised
+        match result.status:
+            case "callback":
+                plan: WaitPlan = self._task.build_plan(STATUS)
+                deferred = None if wait is None else _parse_state(wait)
+                handle = find_job() if deferred is None else deferred.handle
+                return self._finish(self._wait(plan, handle, deferred))
+            case "begin":
+                self._task.log.info(WORKER_NEEDED, "start_from_trigger", result.message)
+                delete_xcoms(self._context)
+                return self.begin(find_job())
+        self._store_start(result)
+        return self._finish(parse_job(result.handle))
+
+    def _store_start(self, event: WaitEvent) -> None:
+        """Store for the next try when the wait began, if it began in the triggerer."""
+        if event.began_at is None or event.handle is None:
+            return
+        try:
+            find_start(self._context, parse_job(event.handle), event.began_at)
+        except Exception:
+            # The result of this try doesn't depend on it.
+            self._task.log.warning("The next try of this task will have a deadline of its own", exc_info=True)
+
+    def cancel_on_kill(self) -> None:
+        """
+        Cancel the remote job of a task that is killed while it waits on a worker, unless a task still needs the job.
+
+        Airflow also kills a task whose heartbeats it has missed, and when a worker is stopped; then the next try
+        continues the wait.
+        """
+        if self._state is None or self._plan is None or self._plan.cancel is None:
+            return
+        handle = self._state.current.handle
+        if (reason := reason_to_cancel_on_worker(self._ti, handle)) is None:
+            return
+        # The signal may have interrupted a request, so this doesn't touch its locks and connections.
+        hook = AsyncApiHook(self._task.asyncapi_conn_id)
+        hook.api = self._task.hook.api
+        hook.run(cancel_if_running(hook.api, self._plan, handle, reason))
+
+    def _wait(self, plan: WaitPlan, handle: JobHandle, deferred: Wait | None = None) -> JobHandle:
+        """
+        Wait on this worker until the job has ended; or until the first pause, if another process continues the wait.
+
+        Deferred waits begin here too: a job that has already ended needs no triggerer, and mistakes in the parameters
+        fail at once.
+
+        :param deferred: state of a wait that was deferred; None for a new wait.
+        """
+        task, options = self._task, self._options
+        pokes = options.reschedule and not options.deferrable
+        # Airflow doesn't enforce the execution_timeout of a deferred task; in reschedule mode it is that of each poke.
+        one_try = None if pokes or task.execution_timeout is None else task.execution_timeout.total_seconds()
+        limits = TimeLimits(options.timeout, one_try)
+        state = (RescheduleWaitState if pokes else WaitState)(self._context, task.hook, plan, handle, limits)
+        if deferred is None:
+            state.publish({WAIT_KEY: self._summarize(state.current)})
+        else:
+            state.resume_from(plan, deferred)
+        self._plan, self._state = plan, state
+        try:
+            flow = (wait if plan.callback is None else wait_with_callbacks)(task.hook.api, plan, state.current)
+            if options.deferrable:
+                flow = run_until_sleep(flow, partial(self._defer, plan, self._storable_params(), state))
+            elif pokes:
+                flow = run_until_sleep(flow, _reschedule)
+            return task.hook.run(flow, observe=state.observe)
+        except AsyncApiJobFailed:
+            self._clean_up(state.current.handle, CleanupOn.FAILURE)
+            raise
+
+    def _storable_params(self) -> dict[str, Any]:
+        """Return the parameters for the trigger, which Airflow stores in its metadata database."""
+        params, api = self._task.effective_params(STATUS), self._task.hook.api
+        try:
+            check_storable(params, api)
+        except ConfigurationError as error:
+            raise to_airflow(error) from error
+        return params
+
+    def _defer(self, plan: WaitPlan, params: dict[str, Any], wait_state: WaitState, pause: float) -> NoReturn:
+        """Defer to the triggerer instead of pausing for a number of seconds."""
+        if plan.cancel is not None and not HAS_TRIGGER_ON_KILL:
+            self._task.log.info("Before Airflow 3.3 a trigger isn't told of a kill: only the deadline cancels the job")
+        state = wait_state.to_deferral(plan, pause)
+        self._task.defer(
+            trigger=AsyncApiJobTrigger(
+                asyncapi_conn_id=self._task.asyncapi_conn_id,
+                spec=params,
+                wait=state.dump(),
+                end_from_trigger=self._options.end_from_trigger,
+            ),
+            method_name=self._task.execute_complete.__name__,
+            kwargs=None if plan.callback is None else {"wait": state.dump()},
+        )
+        raise AssertionError("defer() raises")
+
+    def _finish(self, handle: JobHandle) -> JobHandle:
+        """Push the job handle, send the cleanup request, and raise an exception if the job has failed."""
+        if handle.outcome is Outcome.FAILURE:
+            push_for_users(self._context, JOB_KEY, handle.dump())
+            self._clean_up(handle, CleanupOn.FAILURE)
+            failure = JobFailedError(f"Job {handle.printable_identifier} failed when it was submitted")
+            raise to_airflow(failure.with_job(handle.identifier, handle.status))
+        self._task.push_handle(self._context, handle)
+        self._clean_up(handle, CleanupOn.NO_DATA if handle.outcome is Outcome.NO_DATA else CleanupOn.SUCCESS)
+        return handle
+
+    def skip_dependents(self, handle: JobHandle) -> None:
+        """Skip the tasks that depend on the job's data if there is none."""
+        if handle.outcome is not Outcome.NO_DATA:
+            return
+        relatives = self._task.get_direct_relatives()
+        dependent = [task for task in relatives if task.trigger_rule in _RULES_THAT_NEED_SUCCESS]
+        # If the task is mapped, the fetch operator skips itself: it sees the outcome in its job handle.
+        if dependent and self._ti.map_index < 0:
+            self._task.log.info(
+                "Job %s ended with no data: skipping %s", handle.printable_identifier, [t.task_id for t in dependent]
+            )
+            # The skip ends the task before Airflow pushes its return value.
+            self._ti.xcom_push(RETURN_KEY, handle.result_identifier)
+            self._task.skip(ti=self._ti, tasks=dependent)
+
+    def _clean_up(self, handle: JobHandle, end: CleanupOn) -> None:
+        """Send the cleanup request after a wait, if ``cleanup_on`` names this end."""
+        explicit = self._task.explicit_params(STATUS)
+        # A wait that has ended in the triggerer doesn't need the connection for anything else.
+        if "cleanup" not in explicit and not self._task.profile and "endpoint" in explicit:
+            return
+        if cleanup := parse_cleanup(self._task.effective_params(STATUS)):
+            self._task.hook.run(clean_up_job(self._task.hook.api, cleanup, handle, end))
+
+    def _summarize(self, state: Wait) -> dict[str, Any]:
+        return summarize_wait(self._task.asyncapi_conn_id, self._ti.id, state)
+
+    def _push_summary(self, state: Wait) -> None:
+        push_for_users(self._context, WAIT_KEY, self._summarize(state))
+
+    @contextmanager
+    def apply_soft_fail(self) -> Iterator[None]:
+        """Publish the error that ended the wait, and turn it into a skip if ``soft_fail`` is set."""
+        try:
+            yield
+        except (AirflowSkipException, AirflowRescheduleException, DownstreamTasksSkipped):
+            raise
+        except AirflowException as error:
+            summary = PollSummary.ending(time.time(), str(redact(str(error))))
+            push_for_users(self._context, POLL_KEY, summary.dump())
+            if self._options.soft_fail:
+                raise AirflowSkipException(f"Skipping, since soft_fail or never_fail is set: {error}") from error
+            raise
+
+
+def _parse_event(event: Any) -> WaitEvent:
+    """Return the event of the trigger; raise an exception if it isn't one of this provider."""
+    try:
+        return WaitEvent.parse(event)
+    except AsyncApiError as error:
+        raise to_airflow(error) from error
+    except ValueError as error:
+        raise AsyncApiException(f"The trigger's event can't be read: {error}") from error
+
+
+def _parse_state(stored: Mapping[str, Any]) -> Wait:
+    """Return the state of a deferred wait; raise exceptions of Airflow."""
+    try:
+        return plans.Wait.parse(stored)
+    except AsyncApiError as error:
+        raise to_airflow(error) from error
+
+
+def _reschedule(seconds: float) -> NoReturn:
+    """End this poke, and ask Airflow for the next after a number of seconds."""
+    raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=seconds))  # type: ignore[no-untyped-call]
