@@ -70,7 +70,9 @@ class Script:
     def __init__(
         self, api: Api, *replies: Reply, forever: bool = False, calls: Sequence[tuple[float, Response]] = ()
     ) -> None:
+        assert isinstance(api.clock, Clock)
         self.api = api
+        self.clock = api.clock
         self.replies = list(replies)
         self.forever = forever
         self.calls = calls
@@ -95,6 +97,11 @@ class Script:
     def header(self, name: str, index: int = -1) -> str | None:
         return Headers(self.requests[index].headers).get(name)
 
+    def sent_header(self, name: str, index: int = -1) -> str:
+        value = self.header(name, index)
+        assert value is not None
+        return value
+
     def run(self, flow: Generator[Any, Any, Any]) -> Any:
         with closing(flow):
             step = partial(next, flow)
@@ -117,7 +124,7 @@ class Script:
                 return self.run(poll_batch(self.api, batch, [identifier]))
             case Sleep(seconds):
                 self.sleeps.append(seconds)
-                self.api.clock.now += seconds
+                self.clock.now += seconds
             case Authorize(rejected):
                 self.token = self.run(authorize(self.api, self.token, rejected))
                 return self.token
@@ -128,7 +135,7 @@ class Script:
             case Polled():
                 self.polls.append(effect)
             case FetchCallbacks(seen):
-                return [call for after, call in self.calls if START + after <= self.api.clock()][seen:]
+                return [call for after, call in self.calls if START + after <= self.clock()][seen:]
             case SaveSubmission(submission):
                 self.kept.append(submission)
             case RunConcurrently(flows, _, on_result):
@@ -138,7 +145,7 @@ class Script:
 
     def send(self, request: Request) -> Response:
         self.requests.append(request)
-        self.times.append(self.api.clock() - START)
+        self.times.append(self.clock() - START)
         reply = self.replies[0] if self.forever and len(self.replies) == 1 else self.replies.pop(0)
         if isinstance(reply, AsyncApiError):
             raise reply

@@ -26,6 +26,7 @@ def test_each_effect_is_given_in_turn_and_each_reply_or_error_reaches_the_flow()
             if effect == Sleep(2):
                 steps.error = TransportError("lost")
             else:
+                assert isinstance(effect, Sleep)
                 steps.reply = effect.seconds * 10
     assert steps.result == [10, "lost", 30]
 

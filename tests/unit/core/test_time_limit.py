@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from airflow_provider_asyncapi.core.effects import Authorize, Flow, PollBatch, Send, Sleep
@@ -12,15 +14,18 @@ REQUEST = Request("GET", "https://api.example.com/x")
 BATCH = Batch.parse(
     {"endpoint": "/jobs", "query_params": {"i": "{identifiers}"}, "items": "jobs", "id": "id"}, singly=True
 )
+assert BATCH is not None
 
 
 @pytest.mark.parametrize("effect", [Send(REQUEST), Authorize(), PollBatch(BATCH, 7, 1.0, True, lambda _: None)])
 def test_each_request_of_a_flow_is_bounded(effect):
-    def flow() -> Flow[str]:
+    def flow() -> Flow[Any]:
         return (yield effect)
 
     running = limit_time(flow(), 100.0)
-    assert next(running).until == 100.0
+    bounded = next(running)
+    assert isinstance(bounded, (Send, Authorize, PollBatch))
+    assert bounded.until == 100.0
     with pytest.raises(StopIteration) as end:
         running.send("answer")
     assert end.value.value == "answer"
@@ -31,7 +36,9 @@ def test_the_nearer_of_two_bounds_holds(outer, until):
     def flow() -> Flow[None]:
         yield Send(REQUEST)
 
-    assert next(limit_time(limit_time(flow(), 100.0), outer)).until == until
+    bounded = next(limit_time(limit_time(flow(), 100.0), outer))
+    assert isinstance(bounded, Send)
+    assert bounded.until == until
 
 
 def test_what_is_no_request_stays_as_it_is_and_errors_reach_the_flow():

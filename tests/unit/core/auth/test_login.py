@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.requests.exchange import send
 from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api
 
-FIELDS = {
+FIELDS: dict[str, Any] = {
     "auth": "login",
     "login": "ann",
     "password": "pw-planted",
@@ -28,14 +29,17 @@ FIELDS = {
     "login_selector": "data.token",
     "login_expiry": "data.expires",
 }
-REFRESH = {
+REFRESH: dict[str, Any] = {
     "refresh_request": {"endpoint": "/refresh", "json": {"refresh": "{refresh}"}},
     "login_capture": {"refresh": "data.refresh"},
 }
 
 
 def log_in_with(script: Script, previous: Token | None = None) -> Token:
-    return script.run(log_in(script.api, script.api.settings.auth.login, previous))
+    assert script.api.settings.auth.login is not None
+    token = script.run(log_in(script.api, script.api.settings.auth.login, previous))
+    assert isinstance(token, Token)
+    return token
 
 
 def test_a_login_sends_what_the_connection_says_and_takes_the_token():
@@ -81,7 +85,7 @@ def test_the_connections_headers_do_not_go_to_another_host():
 
 
 def test_the_token_request_of_oauth_2_has_its_own_content_type_whatever_the_connections_is():
-    fields = {"auth": "oauth2", "login": "id", "password": "planted", "oauth2_url": "/token"}
+    fields: dict[str, Any] = {"auth": "oauth2", "login": "id", "password": "planted", "oauth2_url": "/token"}
     script = Script(make_api(**fields, headers={"Content-Type": "application/json"}), answer({"access_token": "t"}))
     log_in_with(script)
     assert script.header("Content-Type") == "application/x-www-form-urlencoded"
@@ -183,8 +187,8 @@ def test_tokens_and_what_the_login_captured_are_secrets_from_then_on():
     assert api.redact("t-planted and r-planted") == "*** and ***"
 
 
-SECRETS = {"login": "ann", "password": "pw-planted"}
-KINDS = {
+SECRETS: dict[str, Any] = {"login": "ann", "password": "pw-planted"}
+KINDS: dict[str, dict[str, Any]] = {
     "basic": {**SECRETS},
     "bearer": {"password": "pw-planted"},
     "api_key": {"password": "pw-planted"},
@@ -335,7 +339,9 @@ def test_a_new_token_that_is_refused_is_the_end():
 
 
 def in_turn(script: Script, keyring: Keyring, asked_at: float = START) -> Token:
-    return script.run(authorize_in_turn(script.api, keyring, None, asked_at))
+    token = script.run(authorize_in_turn(script.api, keyring, None, asked_at))
+    assert isinstance(token, Token)
+    return token
 
 
 def test_a_token_is_found_by_those_who_come_later():
@@ -353,7 +359,7 @@ def test_a_refusal_holds_for_all_for_a_moment():
     assert len(script.requests) == 1
     assert len({id(failure) for failure in failures}) == 3
     assert len({str(failure) for failure in failures}) == 1
-    script.api.clock.now += 60
+    script.clock.now += 60
     assert in_turn(script, keyring).value == "t-one"
     assert keyring.failure is None
 

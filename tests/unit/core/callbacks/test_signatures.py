@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_asyncapi.core.callbacks.signatures import ALGORITHMS, ENCODINGS, Signature
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ForgedCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
+from tests.unit.recorded_calls import recorded
 
 NOW = 1_700_000_000.0
 KEY = b"a key that is long enough"
@@ -112,9 +114,9 @@ def test_a_header_that_is_signed_and_missing_is_named():
 
 @pytest.mark.parametrize("headers", [{}, {"x-signature": "no hex"}, {"x-signature": "00" * 32}])
 def test_a_refusal_costs_one_digest_of_the_body_whatever_is_missing(headers, monkeypatch):
-    digested = []
+    digested: list[Any] = []
     digest = hmac.digest
-    monkeypatch.setattr(hmac, "digest", lambda key, body, name: digested.append(body) or digest(key, body, name))
+    monkeypatch.setattr(hmac, "digest", recorded(digest, digested, lambda _, body, __: body))
     with pytest.raises(ForgedCallbackError):
         verified(signature(), headers)
     assert digested == [BODY]

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,14 @@ def answer(*states):
     return Response(200, body=json.dumps({"rows": [{"status": state} for state in states]}).encode())
 
 
+def parse(given: Any, action: str | None) -> FailedRecordsRule:
+    rule = FailedRecordsRule.parse(given, action)
+    assert rule is not None
+    return rule
+
+
 def test_failed_records_are_counted():
-    partial = FailedRecordsRule.parse(FAILED, None)
+    partial = parse(FAILED, None)
     assert partial.action == "fail"
     assert partial.count(answer("ok", "failed", "failed"), {}) == (2, 3)
     assert partial.count(answer("failed"), {}) == (1, 1)
@@ -23,17 +30,17 @@ def test_failed_records_are_counted():
 
 def test_an_answer_that_can_not_be_read_is_an_error():
     with pytest.raises(ContentError, match="failed_records: expected JSON"):
-        FailedRecordsRule.parse(FAILED, "warn").count(Response(200, body=b"x"), {})
+        parse(FAILED, "warn").count(Response(200, body=b"x"), {})
 
 
 def test_a_member_of_an_archive_may_say_what_failed():
-    partial = FailedRecordsRule.parse({**FAILED, "member": "result.json"}, "skip")
+    partial = parse({**FAILED, "member": "result.json"}, "skip")
     assert [partial.is_in(path) for path in [("result.json",), ("0", "result.json"), ("xresult.json",)]] == [
         True,
         True,
         False,
     ]
-    assert not FailedRecordsRule.parse(FAILED, None).is_in(("None",))
+    assert not parse(FAILED, None).is_in(("None",))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import logging
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ class StreamingScript(Script):
 
 
 def files(*replies, handle=None, **given):
-    files = {}
+    files: dict[Any, Any] = {}
 
     def open_file(number):
         return files.setdefault(number, MemoryDraft())
@@ -388,6 +389,7 @@ def test_a_task_that_fetches_nothing_can_clean_up_too():
         possible=list(CleanupOn),
         complete=True,
     )
+    assert cleanup is not None
     script.run(clean_up_job(script.api, cleanup, JobHandle("7"), CleanupOn.NO_DATA))
     assert script.requests == []
     script.run(clean_up_job(script.api, cleanup, JobHandle("7"), CleanupOn.FAILURE))

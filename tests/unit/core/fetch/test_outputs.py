@@ -23,7 +23,7 @@ class Run:
 
 def fetch(inline: Any = None, *, has_destination: bool = True, unpack: bool = True, **given: Any) -> Any:
     plan = FetchPlan.parse({"endpoint": "/x", "query_params": {"page": "{page}"}, **given})
-    return plan.output.fetch(Run(plan, has_destination=has_destination, unpack=unpack), inline)  # type: ignore[arg-type]
+    return plan.output.fetch(Run(plan, has_destination=has_destination, unpack=unpack), inline)
 
 
 @pytest.mark.parametrize(

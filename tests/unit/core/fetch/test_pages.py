@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from airflow_provider_asyncapi.core.effects import RunConcurrently, Send
@@ -19,16 +21,24 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api
 
 
+class Rows(Script):
+    """Keeps the rows of each page."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.rows: list[list[Any]] = []
+        self.count = 0
+
+    def fetch(self, fetching: Fetching, **inline: Any) -> None:
+        paging = fetching.plan.paging
+        assert paging is not None
+        self.count = self.run(fetch_pages(fetching, paging, lambda rows, _: self.rows.append(rows), **inline))
+
+
 def pages(*replies, handle=None, api=None, **given):
-    script = Script(api or make_api(), *replies)
+    script = Rows(api or make_api(), *replies)
     plan = FetchPlan.parse({"output_type": "pages", "endpoint": "/rows", "result_path": "rows", **given})
-    script.rows = []
-    flow = fetch_pages(
-        Fetching(script.api, plan, handle or JobHandle("7", variables={"pages": 3})),
-        plan.paging,
-        lambda rows, _: script.rows.append(rows),
-    )
-    script.count = script.run(flow)
+    script.fetch(Fetching(script.api, plan, handle or JobHandle("7", variables={"pages": 3})))
     return script
 
 
@@ -76,9 +86,9 @@ def test_counted_pages_may_have_offsets():
 
 
 def test_pages_are_begun_one_after_the_other_and_collected_as_they_come():
-    gathered = []
+    gathered: list[Any] = []
 
-    class Counting(Script):
+    class Counting(Rows):
         def perform(self, effect):
             if isinstance(effect, RunConcurrently):
                 gathered.append((effect.concurrency, effect.window))
@@ -88,12 +98,9 @@ def test_pages_are_begun_one_after_the_other_and_collected_as_they_come():
             return super().perform(effect)
 
     script = Counting(make_api(), *[page(number) for number in range(5)])
-    script.rows = []
     plan = FetchPlan.parse({"endpoint": "/rows", "result_path": "rows", "pages": 5, "concurrency": 2, **NUMBERED})
-    flow = fetch_pages(
-        Fetching(script.api, plan, JobHandle("7")), plan.paging, lambda rows, _: script.rows.append(rows)
-    )
-    assert script.run(flow) == 5
+    script.fetch(Fetching(script.api, plan, JobHandle("7")))
+    assert script.count == 5
     assert gathered == [(2, 4), 0, 1, 2, 3, 4]
     assert script.rows == [[0], [1], [2], [3], [4]]
 
@@ -344,14 +351,12 @@ def test_a_total_that_can_not_be_read_names_the_page():
 
 def first_inline(*replies, variables=None, **given):
     handle = JobHandle("7", variables={"rows": [1, 2], **(variables or {})})
-    script = Script(make_api(), *replies)
+    script = Rows(make_api(), *replies)
     plan = FetchPlan.parse(
         {"output_type": "pages", "endpoint": "/rows", "result_path": "rows", "inline": "rows", **given}
     )
     fetching = Fetching(script.api, plan, handle)
-    script.rows = []
-    flow = fetch_pages(fetching, plan.paging, lambda rows, _: script.rows.append(rows), inline=fetching.inline_value())
-    script.count = script.run(flow)
+    script.fetch(fetching, inline=fetching.inline_value())
     return script
 
 

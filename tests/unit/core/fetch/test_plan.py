@@ -36,6 +36,8 @@ def test_a_plan_may_say_everything():
             "retry_delays": {429: 60},
         }
     )
+    assert plan.cleanup is not None
+    assert plan.locate is not None
     assert plan.cleanup.step.request.method == "DELETE"
     assert plan.locate.captures
     assert (plan.schedule.max_errors, plan.schedule.retry_delays) == (9, {429: 60})

@@ -173,6 +173,7 @@ def test_memory_is_flat():
     tracemalloc.start()
     try:
         rows = streaming.stream_rows(lambda: next(reads), head, ResultFormat(), path, {})
+        assert rows is not None
         assert list(rows) == [19999]
         assert tracemalloc.get_traced_memory()[1] < 4_000_000
     finally:

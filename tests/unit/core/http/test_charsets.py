@@ -57,7 +57,7 @@ def test_every_codec_of_the_list_exists():
 @pytest.fixture
 def asked():
     """The names that Python's registry of codecs was asked for and doesn't know: it keeps each for ever."""
-    names = []
+    names: list[str] = []
     codecs.register(names.append)
     yield names
     codecs.unregister(names.append)

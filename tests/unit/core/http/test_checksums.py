@@ -35,6 +35,7 @@ S3 = {"x-amz-request-id": "1", "server": "AmazonS3", "etag": f'"{DIGESTS["md5"].
 )
 def test_what_the_headers_state_is_compared(headers, algorithm, where):
     checksum = declared(Headers(headers.items()))
+    assert checksum is not None
     assert (checksum.algorithm, checksum.where) == (algorithm, where)
     checksum.update(CONTENT[:3])
     assert checksum.problem()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from base64 import b64encode
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.unit.fake_files import MemoryDraft
 
 URL = "https://api.example.com/files/1?sig=abc"
 REQUEST = Request("GET", URL)
-ETAG = {"etag": '"v1"'}
+ETAG: dict[str, Any] = {"etag": '"v1"'}
 
 
 def head(status: int = 200, **headers: str) -> Response:

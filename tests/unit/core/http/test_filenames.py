@@ -1,6 +1,7 @@
 import contextlib
 import sys
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
 from airflow_provider_asyncapi.core.http.filenames import MemberNames, check_member, collision_key, file_name, page_name
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
+from tests.unit.recorded_calls import recorded
 
 
 def name(disposition="", url="https://x/files/report.csv?sig=1", fallback="job-7"):
@@ -70,9 +72,9 @@ def test_reading_a_name_takes_the_same_few_calls_however_long_the_header(part):
 
 
 def test_a_name_is_cut_before_its_combining_characters_are_put_in_order(monkeypatch):
-    looked_at = []
+    looked_at: list[Any] = []
     normalize = unicodedata.normalize
-    monkeypatch.setattr(unicodedata, "normalize", lambda form, text: looked_at.append(text) or normalize(form, text))
+    monkeypatch.setattr(unicodedata, "normalize", recorded(normalize, looked_at, lambda _, text: text))
     assert name(url="https://x/", fallback="a" + "\u0316\u0301" * 30_000 + ".csv").endswith(".csv")
     assert len(looked_at[0]) < 1024
 

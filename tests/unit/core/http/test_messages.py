@@ -1,8 +1,11 @@
+from typing import Any
+
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, UnsafeValueError
 from airflow_provider_asyncapi.core.http import documents, xml_documents
 from airflow_provider_asyncapi.core.http.messages import Headers, Part, Request, Response, header_field, origin
+from tests.unit.recorded_calls import recorded
 
 
 def test_headers_are_found_in_any_case_and_repeated_ones_joined():
@@ -125,9 +128,9 @@ def test_what_is_nested_too_deeply_can_not_be_compared():
 
 @pytest.mark.parametrize(("kind", "module"), [("json", documents), ("xml", xml_documents)])
 def test_a_body_that_cannot_be_read_is_parsed_once_however_many_selectors_look_into_it(kind, module, monkeypatch):
-    parsed = []
+    parsed: list[Any] = []
     parse = getattr(module, f"parse_{kind}")
-    monkeypatch.setattr(module, f"parse_{kind}", lambda body, *given: parsed.append(body) or parse(body, *given))
+    monkeypatch.setattr(module, f"parse_{kind}", recorded(parse, parsed, lambda body, *_: body))
     response = Response(200, Headers([("content-type", "text/x")]), b"<a")
     errors = set()
     for _ in range(20):

@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from tests.unit.core.flow_runner import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
 
-LOGIN = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
+LOGIN: dict[str, Any] = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
 JOB = Request("GET", f"{BASE}/jobs/7")
 
 
@@ -149,6 +149,7 @@ def test_a_kind_may_use_a_token_of_a_login_and_gets_a_new_one_once_the_old_is_re
         is_constant: ClassVar[bool] = False
 
         def auth_flow(self, request: Request, context: AuthContext) -> AuthFlow:
+            assert context.token is not None
             yield request.with_headers([("X-Token", f"{request.method}:{context.token.value}")])
 
     settings = ConnectionSettings.parse({"host": BASE, **LOGIN}, {"login": TokenSignature})

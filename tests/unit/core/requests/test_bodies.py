@@ -12,7 +12,9 @@ VARIABLES = {"id": 7, "name": "a \"<b>\" & 'c'", "list": ["x", 1], "half": "\ud8
 
 
 def render(**given):
-    return Body.parse(given, "request").render(VARIABLES)
+    body = Body.parse(given, "request")
+    assert body is not None
+    return body.render(VARIABLES)
 
 
 def test_no_parameter_makes_no_body():
@@ -40,7 +42,7 @@ def test_what_json_has_no_form_for_is_an_error(value):
 def test_values_are_escaped_in_xml():
     body, content_type = render(xml='<?xml version="1.0"?><a b="{name}">{name} {unknown}</a>')
     root = etree.fromstring(body)
-    assert (root.get("b"), root.text) == (VARIABLES["name"], VARIABLES["name"] + " {unknown}")
+    assert (root.get("b"), root.text) == (VARIABLES["name"], f"{VARIABLES['name']} {{unknown}}")
     assert content_type == "application/xml; charset=utf-8"
 
 

@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.status.rules import parse_rules
 from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api
 
-LOGIN = {
+LOGIN: dict[str, Any] = {
     "auth": "login",
     "login": "ann",
     "password": "pw-planted",
@@ -87,11 +87,11 @@ def test_a_content_type_of_the_connection_that_cannot_be_that_of_a_form_is_refus
     # As the message says.
     script = Script(make_api(headers={"content-type": "application/json"}), answer({}))
     script.run(send(script.api, template(**body, headers={"Content-Type": kind})))
-    assert script.header("Content-Type").startswith(kind)
+    assert script.sent_header("Content-Type").startswith(kind)
     script = Script(make_api(headers={"content-type": kind}), answer({}))
     script.run(send(script.api, template(**body)))
-    assert script.header("Content-Type").startswith(kind)
-    assert (kind == "multipart/form-data") is ("; boundary=" in script.header("Content-Type"))
+    assert script.sent_header("Content-Type").startswith(kind)
+    assert (kind == "multipart/form-data") is ("; boundary=" in script.sent_header("Content-Type"))
 
 
 def test_what_a_request_has_by_default_goes_to_another_origin_too():

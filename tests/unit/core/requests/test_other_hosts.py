@@ -132,7 +132,7 @@ def test_a_capture_under_a_selector_of_that_name_sets_nothing_of_the_connection(
 
 @pytest.mark.parametrize("location", [EVIL, "http://169.254.169.254/latest/meta-data", "https://[fe80::1]/"])
 def test_a_redirect_to_a_host_that_is_not_allowed_is_not_followed(location: str) -> None:
-    fields = {"other_hosts": "none"} if location == EVIL else {}
+    fields: dict[str, Any] = {"other_hosts": "none"} if location == EVIL else {}
     script = Script(
         make_api(schema="http", host=BASE.replace("https", "http"), **fields), answer(None, 302, location=location)
     )
@@ -150,7 +150,7 @@ def test_a_link_to_a_host_that_is_not_allowed_is_not_followed() -> None:
 
 
 def test_a_login_goes_only_where_the_connection_says() -> None:
-    login = {
+    login: dict[str, Any] = {
         "auth": "login",
         "login_request": {"endpoint": "https://login.example.org/token", "json": {"p": "{connection.password}"}},
         "login_selector": "token",

@@ -91,7 +91,7 @@ def test_the_interval_grows_without_overflowing(backoff):
 
 def test_jitter_makes_a_wait_shorter_or_longer():
     schedule = PollSchedule(interval=10, jitter=0.1)
-    assert [schedule.delay_after_poll(1, None, lambda r=r: r) for r in (0.0, 0.5, 1.0)] == [9.0, 10.0, 11.0]
+    assert [schedule.delay_after_poll(1, None, iter([dice]).__next__) for dice in (0.0, 0.5, 1.0)] == [9.0, 10.0, 11.0]
 
 
 def test_what_the_api_says_is_obeyed_and_at_once_is_no_busy_loop():

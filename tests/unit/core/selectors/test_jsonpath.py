@@ -1,5 +1,6 @@
 import json
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
 from airflow_provider_asyncapi.core.selectors import general_paths, jsonpath
 from airflow_provider_asyncapi.core.selectors.item_path import Multiplicity
 from airflow_provider_asyncapi.core.selectors.plain_paths import parse_plain_path
+from tests.unit.recorded_calls import recorded
 
 try:
     parse("$[?(@.a == $.b)]")
@@ -38,7 +40,7 @@ DOCUMENT = {
         ('data."a.b"', [1]),
         ("data.null", [None]),
         ("jobs[1].state", ["running"]),
-        ("$.jobs[0]", [DOCUMENT["jobs"][0]]),
+        ("$.jobs[0]", [{"id": "7", "state": "done"}]),
         ("jobs[2]", []),
         ("jobs.id", []),
         ("data[0]", []),
@@ -236,7 +238,7 @@ def test_plain_paths_find_what_jsonpath_ng_finds(path, document):
 def test_whatever_is_read_here_jsonpath_ng_reads_too(path):
     steps = parse_plain_path(path)
     if steps is not None and "true" not in path and "*" not in steps:
-        document = [7]
+        document: Any = [7]
         for step in reversed(steps):
             document = {step: document} if isinstance(step, str) else [None] * (step or 0) + [document]
         assert by_jsonpath_ng(path, document) == jsonpath.find(path, document) == [[7]]
@@ -274,6 +276,7 @@ def test_a_filter_may_have_two_conditions_on_every_version():
 def test_a_path_into_an_array_is_applied_to_its_items(path, prefix, selected):
     item = {"id": 1, "no": None, "tags": [2, 3]}
     found = jsonpath.split_at_array(path)
+    assert found is not None
     assert (found.prefix, found.select(item)) == (prefix, selected)
 
 
@@ -409,8 +412,8 @@ def test_of_long_lists_a_filter_or_a_slice_finds_what_jsonpath_ng_finds(document
 
 
 def test_of_a_long_list_no_more_than_some_items_are_filtered_together(monkeypatch):
-    sizes, search = [], Filter.find
-    monkeypatch.setattr(Filter, "find", lambda self, items: sizes.append(len(items)) or search(self, items))
+    sizes: list[int] = []
+    monkeypatch.setattr(Filter, "find", recorded(Filter.find, sizes, lambda _, items: len(items)))
     assert len(jsonpath.find("$[?(@.a == 1)].a", [{"a": 1}] * 10_000)) == 10_000
     assert sizes == [4096, 4096, 1808]
 
@@ -451,12 +454,12 @@ def test_a_search_below_a_place_takes_each_value_once_however_deeply_it_is_neste
     assert len(jsonpath.find("$..state", document)) == 900
     taken = []
 
-    class Counted(dict):
+    class Counted(dict[str, Any]):
         def values(self):
             taken.append(self)
             return super().values()
 
-    nested = 1
+    nested: Any = 1
     for _ in range(900):
         nested = Counted(state=nested)
     assert len(jsonpath.find("$..state", nested)) == 900

@@ -251,8 +251,9 @@ def test_status_code_and_headers_are_there_without_the_body(selector, needed):
 
 def test_the_first_of_several_selectors_that_finds_something_counts():
     selection = SelectorChain.parse(["nothing", "null", "header:Location", "id"], "identifier")
-    selector, found = selection.find_first(ANSWER, {})
-    assert (selector.text, found) == ("header:Location", "/jobs/7")
+    found = selection.find_first(ANSWER, {})
+    assert found is not None
+    assert (found[0].text, found[1]) == ("header:Location", "/jobs/7")
     assert selection.find_value(ANSWER, {}) == "/jobs/7"
     assert str(selection) == "'nothing' or 'null' or 'header:Location' or 'id'"
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -6,6 +8,7 @@ from lxml import etree
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
 from airflow_provider_asyncapi.core.selectors import xpath
 from airflow_provider_asyncapi.core.selectors.xpath_work import estimate_work, keep_outermost
+from tests.unit.recorded_calls import recorded
 
 
 @pytest.mark.parametrize(
@@ -97,11 +100,18 @@ def test_a_path_of_linear_time_is_not_refused(path):
 
 
 def test_to_go_on_from_many_elements_is_left_to_libxml2_for_each_of_the_outermost(monkeypatch):
-    asked = []
-    evaluate = xpath._evaluate
-    monkeypatch.setattr(xpath, "_evaluate", lambda *given: asked.append(given[1].tag) or evaluate(*given))
-    assert len(xpath.find("//a//b", document("<r>" + "<a><a><b/></a></a>" * 50 + "</r>"))) == 50
-    assert asked == ["r"] + ["a"] * 50
+    asked: list[Any] = []
+    compiled = etree.XPath
+
+    def compile_path(*given: Any, **more: Any) -> Any:
+        return recorded(compiled(*given, **more), asked, lambda node: node.tag)
+
+    monkeypatch.setattr("airflow_provider_asyncapi.core.selectors.xpath.etree.XPath", compile_path)
+    assert (
+        len(xpath.find("//outer//inner", document("<r>" + "<outer><outer><inner/></outer></outer>" * 50 + "</r>")))
+        == 50
+    )
+    assert asked == ["r"] + ["outer"] * 50
 
 
 def test_the_outermost_of_some_elements_are_those_that_are_in_no_other():

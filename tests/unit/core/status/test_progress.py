@@ -10,7 +10,9 @@ from airflow_provider_asyncapi.core.status.progress import Progress
 
 
 def fraction(progress, body):
-    return Progress.parse(progress).read_fraction(Response(200, body=json.dumps(body).encode()), {})
+    parsed = Progress.parse(progress)
+    assert parsed is not None
+    return parsed.read_fraction(Response(200, body=json.dumps(body).encode()), {})
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,9 @@ def test_progress_is_counted_from_its_parts(progress, body, expected):
 
 
 def test_a_body_that_can_not_be_read_tells_no_progress():
-    assert Progress.parse("p").read_fraction(Response(200, body=b"<html>"), {}) is None
+    progress = Progress.parse("p")
+    assert progress is not None
+    assert progress.read_fraction(Response(200, body=b"<html>"), {}) is None
 
 
 def test_no_parameter_is_no_progress():

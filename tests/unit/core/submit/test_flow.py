@@ -36,7 +36,9 @@ CREATED = answer({"data": {"id": "job-7"}}, 201)
 
 def run(script: Script, **given: Any) -> JobHandle:
     plan = SubmitPlan.parse({**FIELDS, **given})
-    return script.run(submit(script.api, plan, NEW))
+    handle = script.run(submit(script.api, plan, NEW))
+    assert isinstance(handle, JobHandle)
+    return handle
 
 
 def submitted(*replies: Any, **given: Any) -> tuple[JobHandle, Script]:
@@ -295,7 +297,7 @@ def test_a_capture_that_is_too_large_says_so_after_the_identifier_is_told():
     script = Script(make_api(), answer({"data": {"id": 7}, "all": "x" * 100_000}))
     with pytest.raises(ResultTooLargeError) as raised:
         run(script, capture={"all": "all"})
-    assert script.kept[-1].handle.identifier == 7
+    assert script.kept[-1].handle == JobHandle(7)
     assert raised.value.job == 7
 
 
@@ -317,7 +319,7 @@ def test_a_fast_answer_is_final_and_needs_no_identifier(outcome):
     done = rule(outcome, selector="state", **{"in": "done"})
     handle, script = submitted(answer({"state": "done"}), rules=[done], start={"endpoint": "/start"})
     assert (handle.identifier, handle.outcome) == (None, Outcome(outcome))
-    assert script.kept[-1].handle.identifier is None
+    assert script.kept[-1].handle == handle
     assert f"The job is over already: {outcome}" in script.said
     assert len(script.requests) == 1
 

@@ -26,10 +26,11 @@ from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api
+from tests.unit.recorded_calls import recorded
 
-FIELDS = {"endpoint": "/jobs", "json": {"gstin": "x"}, "identifier": "id", "max_consecutive_errors": 3}
+FIELDS: dict[str, Any] = {"endpoint": "/jobs", "json": {"gstin": "x"}, "identifier": "id", "max_consecutive_errors": 3}
 KEYED = {**FIELDS, "headers": {"Idempotency-Key": "{idempotency_key}"}}
-LOOKED_UP = {
+LOOKED_UP: dict[str, Any] = {
     **FIELDS,
     "lookup": {"endpoint": "/jobs", "query_params": {"key": "{idempotency_key}"}, "identifier": "jobs[0].id"},
 }
@@ -63,7 +64,9 @@ class Tries:
         kept = None if self.stored is None else Submission.parse(json.loads(self.stored))
         plan = SubmitPlan.parse({**self.fields, **fields})
         try:
-            return script.run(submit(script.api, plan, Submission("key-1", self.generation), kept))
+            handle = script.run(submit(script.api, plan, Submission("key-1", self.generation), kept))
+            assert isinstance(handle, JobHandle)
+            return handle
         finally:
             if script.kept:
                 self.stored = json.dumps(script.kept[-1].dump())
@@ -80,7 +83,7 @@ class Tries:
 def test_the_key_is_kept_before_the_request_and_the_job_right_after_it():
     script = Script(make_api(), CREATED)
     seen: list[int] = []
-    script.replies = [lambda _: seen.append(len(script.kept)) or CREATED]
+    script.replies = [recorded(lambda _: CREATED, seen, lambda _: len(script.kept))]
     script.run(submit(script.api, SubmitPlan.parse({**FIELDS, "capture": {"n": "id"}}), NEW))
     assert seen == [1]
     before, after = script.kept
@@ -91,6 +94,7 @@ def test_the_key_is_kept_before_the_request_and_the_job_right_after_it():
         START,
         None,
     )
+    assert after.handle is not None
     assert (after.sent, after.answered, after.handle.identifier) == (False, 1, "j-1")
     assert after.handle.variables == {"id": "j-1", "n": "j-1"}
 
@@ -321,7 +325,7 @@ def test_a_try_that_was_killed_before_its_answer_is_not_repeated_blindly():
     assert tries.run(CREATED).identifier == "j-1"
 
 
-LOGIN = {
+LOGIN: dict[str, Any] = {
     "auth": "login",
     "login_request": {"endpoint": "/login", "method": "POST"},
     "login_selector": "t",
@@ -372,7 +376,7 @@ def test_too_many_errors_under_a_key_leave_it_open_whether_there_is_a_job():
     tries = Tries(KEYED)
     with pytest.raises(UnavailableError):
         tries.run(lost(), lost(), answer({}, 503))
-    assert json.loads(tries.stored)["sent"] is True
+    assert json.loads(tries.stored or "")["sent"] is True
     assert tries.run(CREATED).identifier == "j-1"
 
 
@@ -463,7 +467,7 @@ def test_a_start_with_a_key_is_sent_again():
     with pytest.raises(KilledError):
         tries.run(CREATED, killed)
     tries.run(answer({}))
-    assert [json.loads(request.body) for script in tries.scripts for request in script.requests[-1:]] == [
+    assert [json.loads(request.body or b"") for script in tries.scripts for request in script.requests[-1:]] == [
         {"key": "key-1"}
     ] * 2
 
@@ -476,6 +480,7 @@ def test_a_start_with_a_key_is_sent_again():
 )
 def test_a_record_that_cannot_be_read_may_be_of_a_job(kept):
     record = Submission.parse(kept)
+    assert record is not None
     assert (record.key, record.generation, record.sent) == ("k", 3, True)
     script = Script(make_api())
     with pytest.raises(AmbiguousSubmitError):
@@ -526,7 +531,7 @@ def test_further_variables_may_be_named():
     script = Script(make_api(), CREATED)
     plan = SubmitPlan.parse({**FIELDS, "json": {"to": "{callback_url}"}})
     script.run(submit(script.api, plan, NEW, None, {"callback_url": "https://af/cb"}))
-    assert json.loads(script.requests[0].body) == {"to": "https://af/cb"}
+    assert json.loads(script.requests[0].body or b"") == {"to": "https://af/cb"}
 
 
 # Callbacks
@@ -545,8 +550,10 @@ def called_back(kept: Submission | None, number: int, *replies: Any, **fields: A
     return script
 
 
-def stored(script: Script) -> Submission | None:
-    return Submission.parse(json.loads(json.dumps(script.kept[-1].dump())))
+def stored(script: Script) -> Submission:
+    submission = Submission.parse(json.loads(json.dumps(script.kept[-1].dump())))
+    assert submission is not None
+    return submission
 
 
 def test_the_digest_of_the_callback_url_is_kept_before_the_url_is_given_away():

@@ -39,12 +39,13 @@ from airflow_provider_asyncapi.core.wait.flow import get_job, raise_deadline_err
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from tests.unit.core.flow_runner import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
+from tests.unit.recorded_calls import recorded
 
 JOB = JobHandle("7", submitted_at=START)
 NEXT = JobHandle("7", submitted_at=START, variables={"next": "0"})
 RUNNING, DONE = answer({"status": "running"}), answer({"status": "done"})
 NEVER = {"selector": "never", "exists": True, "outcome": "success"}
-CANCEL = {"cancel": {"endpoint": "/jobs/{identifier}", "method": "DELETE"}}
+CANCEL: dict[str, Any] = {"cancel": {"endpoint": "/jobs/{identifier}", "method": "DELETE"}}
 
 
 def state(handle: JobHandle = JOB, **given: Any) -> Wait:
@@ -52,7 +53,9 @@ def state(handle: JobHandle = JOB, **given: Any) -> Wait:
 
 
 def run(script: Script, at: Wait | None = None, **given: Any) -> JobHandle:
-    return script.run(wait(script.api, WaitPlan.parse(plan_fields(**given)), at or state()))
+    handle = script.run(wait(script.api, WaitPlan.parse(plan_fields(**given)), at or state()))
+    assert isinstance(handle, JobHandle)
+    return handle
 
 
 def waited(*replies: Any, at: Wait | None = None, **given: Any) -> tuple[JobHandle, Script]:
@@ -112,6 +115,7 @@ def test_each_poll_tells_when_it_was_how_long_until_the_next_and_what_went_wrong
     assert [(poll.at - START, poll.pause) for poll in script.polls] == [(0, 10), (10, 10), (20, None)]
     errors = [poll.error for poll in script.polls]
     assert errors[0] is None
+    assert errors[1] is not None
     assert "answered 503: maintenance" in errors[1]
     assert errors[2] is None
 
@@ -121,8 +125,8 @@ def test_the_last_poll_tells_what_went_wrong_with_it():
     with pytest.raises(DeadlineError):
         run(script, max_iterations=1)
     (poll,) = script.polls
-    assert poll.pause is None
-    assert "503" in poll.error
+    assert (poll.pause, poll.error is None) == (None, False)
+    assert "503" in str(poll.error)
 
 
 def test_a_job_is_polled_until_it_is_done():
@@ -238,7 +242,7 @@ def test_a_status_that_is_nowhere_is_told_when_the_time_is_over():
 
 
 def test_a_capture_that_has_found_nothing_by_the_end_is_told_once():
-    captures = {"capture": {"early": "e", "late": "l", "shard": ["data.shard", "shard"]}}
+    captures: dict[str, Any] = {"capture": {"early": "e", "late": "l", "shard": ["data.shard", "shard"]}}
     _, script = waited(answer({"status": "running", "e": 1}), answer({"status": "done", "l": 2}), **captures)
     said = [message for level, message in script.logs if level == logging.WARNING and "capture" in message]
     place = "{shard} at 'data.shard' or 'shard'"
@@ -954,10 +958,10 @@ def test_each_job_is_told_its_own_item():
 
 @pytest.mark.parametrize("fingerprint", [None, b"x" * 5000], ids=["nested too deeply", "large"])
 def test_an_item_that_is_not_kept_for_comparing_is_read_each_time(fingerprint, monkeypatch):
-    classified = []
+    classified: list[Any] = []
     classify = StatusPolicy.classify
     monkeypatch.setattr(messages, "freeze", lambda _: fingerprint)
-    monkeypatch.setattr(StatusPolicy, "classify", lambda *given: classified.append(given) or classify(*given))
+    monkeypatch.setattr(StatusPolicy, "classify", recorded(classify, classified, lambda *given: given))
     handle, _ = in_a_batch(among(status="running"), among(status="running"), among(status="done"))
     assert handle.outcome is Outcome.SUCCESS
     assert len(classified) == 3
@@ -1043,7 +1047,7 @@ class Passing(Script):
         return reply
 
 
-def played(script: Script, at: Wait | None = None, **given: Any) -> tuple[JobHandle | AsyncApiError, Script]:
+def played(script: Script, at: Wait | None = None, **given: Any) -> tuple[Any, Any]:
     """Run a wait; give what came of it, and the script."""
     try:
         return run(script, at, **given), script
@@ -1051,7 +1055,7 @@ def played(script: Script, at: Wait | None = None, **given: Any) -> tuple[JobHan
         return error, script
 
 
-def passing(*replies: Any, at: Wait | None = None, **given: Any) -> tuple[JobHandle | AsyncApiError, Any]:
+def passing(*replies: Any, at: Wait | None = None, **given: Any) -> tuple[Any, Any]:
     """Run a wait among others whose driver asks again by itself as long as it may."""
     return played(Passing(make_api(), *replies), at, batch=BATCH, **given)
 
@@ -1129,7 +1133,7 @@ def test_where_each_poll_may_mean_something_each_wakes_the_flow(given):
 # Of a poll of its own, too, the flow needn't know
 
 
-REPLIES = [
+KNOWN_REPLIES: list[Response | AsyncApiError] = [
     RUNNING,
     answer({"status": "running", "percent": 10}),
     answer({"status": "running"}, retry_after="30"),
@@ -1143,7 +1147,7 @@ REPLIES = [
 
 
 @given(
-    replies=st.lists(st.sampled_from(REPLIES), min_size=1, max_size=12).flatmap(st.permutations),
+    replies=st.lists(st.sampled_from(KNOWN_REPLIES), min_size=1, max_size=12).flatmap(st.permutations),
     options=st.fixed_dictionaries(
         {},
         optional={
@@ -1177,7 +1181,7 @@ def test_a_job_whose_answer_stays_the_same_is_not_woken():
 
 
 def test_a_token_is_renewed_in_time_although_the_flow_is_not_woken():
-    login = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
+    login: dict[str, Any] = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
     tokens = [answer({"token": f"token-{number}", "in": 100}) for number in range(2)]
     api = make_api(**login, login_expiry="in")
     # It is renewed 10 s before its end.
@@ -1189,7 +1193,7 @@ def test_a_token_is_renewed_in_time_although_the_flow_is_not_woken():
 
 
 def test_each_token_that_expires_is_renewed_although_the_answer_stays_the_same():
-    login = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
+    login: dict[str, Any] = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
     tokens = [answer({"token": f"token-{number}"}) for number in range(4)]
     expired = answer({}, 401)
     talk = [tokens[0], RUNNING, RUNNING, expired, tokens[1], RUNNING, RUNNING, expired, tokens[2], RUNNING, DONE]
