@@ -10,17 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, AuthKinds, check_kind, extra_keys
 from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
-    from airflow_provider_asyncapi.core.auth.base import Auth
+from airflow_provider_asyncapi.core.registry import find_entry_points, load_entry_point
 
 log = logging.getLogger(__name__)
 
@@ -53,25 +48,11 @@ def find_auth_kinds(values: Mapping[str, Any]) -> AuthKinds:
 def _load_kinds() -> tuple[AuthKinds, Mapping[str, str]]:
     """Return the installed kinds by name, and what is wrong with those that can't be used."""
     kinds, problems = dict(AUTH_KINDS), {}
-    for entry_point in _find_entry_points():
+    for entry_point in find_entry_points(ENTRY_POINTS):
         name = entry_point.name
         try:
-            kinds[name] = _load_kind(entry_point)
+            kinds[name] = check_kind(name, load_entry_point(entry_point))
         except Exception as error:  # noqa: BLE001 - another package's module may raise anything
             problems[name] = f"auth {name!r}: the entry point {entry_point.value!r} can't be used: {error!r}"
             log.warning("%s", problems[name])
     return kinds, problems
-
-
-@lru_cache(maxsize=1)
-def _find_entry_points() -> tuple[EntryPoint, ...]:
-    from importlib.metadata import entry_points
-
-    return tuple(entry_points(group=ENTRY_POINTS))
-
-
-# An error isn't remembered: a module that imports Airflow can't be imported yet while Airflow reads its configuration,
-# and with it the provider info.
-@lru_cache(maxsize=64)
-def _load_kind(entry_point: EntryPoint) -> type[Auth]:
-    return check_kind(entry_point.name, entry_point.load())

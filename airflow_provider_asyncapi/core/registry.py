@@ -1,11 +1,25 @@
-"""Registries: the kinds of one thing, such as result formats, by name; each kind describes itself."""
+"""
+Registries: the kinds of one thing, such as result formats, by name; each kind describes itself.
+
+Other packages add kinds by entry points. The group is that of the registry, such as
+``airflow_provider_asyncapi.result_formats``, and the name is that of the kind. The object is what the registry holds:
+an instance, or a class for ways of paging and authentication. Entry points are looked up when a name isn't known, so
+DAGs that use the kinds shipped here pay nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from importlib import metadata
+else:
+    metadata = LazyModule("importlib.metadata")
 
 
 class Kind(Protocol):
@@ -25,18 +39,27 @@ class Kind(Protocol):
 
 K = TypeVar("K", bound=Kind)
 
+#: The first part of the names of all groups.
+ENTRY_POINTS = "airflow_provider_asyncapi"
+
 
 class Registry(dict[str, K]):
     """
     The kinds that a parameter can choose from, in the order of the reference.
 
-    :param parameter: the name of the parameter, for messages.
-    :param kinds: the first kinds; :meth:`register` adds others.
+    :ivar parameter: the name of the parameter, for messages.
+    :ivar group: the group of the entry points by which other packages add kinds.
+    :ivar problems: kinds of other packages that can't be used, by name, and why.
+
+    :param group: the last part of the group's name.
+    :param kinds: the kinds that are shipped.
     """
 
-    def __init__(self, parameter: str, kinds: Iterable[K] = ()) -> None:
+    def __init__(self, parameter: str, group: str, kinds: Iterable[K] = ()) -> None:
         super().__init__()
         self.parameter = parameter
+        self.group = f"{ENTRY_POINTS}.{group}"
+        self.problems: dict[str, str] = {}
         for kind in kinds:
             self.register(kind)
 
@@ -51,12 +74,48 @@ class Registry(dict[str, K]):
         self[kind.name] = kind
         return kind
 
+    def load_installed(self) -> None:
+        """Add the kinds of other packages; those that can't be used are in :attr:`problems` instead."""
+        for entry_point in find_entry_points(self.group):
+            name = entry_point.name
+            try:
+                self._add_installed(name, load_entry_point(entry_point))
+            except Exception as error:  # noqa: BLE001 - another package's module may raise anything
+                self.problems[name] = f"the entry point {name} = {entry_point.value!r} can't be used: {error!r}"
+
+    def _add_installed(self, name: str, kind: Any) -> None:
+        if self.get(name) is not kind:
+            if getattr(kind, "name", None) != name:
+                raise ValueError(f"the name of {kind!r} isn't {name!r}")
+            self.register(kind)
+        self.problems.pop(name, None)
+
     def parse(self, given: Any) -> K:
         """
         Return the kind of a name.
 
-        :raises ConfigurationError: if there is none, naming the parameter and all names.
+        :raises ConfigurationError: if there is none, naming the parameter and all names, or why the kind of another
+            package can't be used.
         """
+        if isinstance(given, str) and given not in self:
+            self.load_installed()
         if not isinstance(given, str) or given not in self:
-            raise ConfigurationError(f"{self.parameter}: {given!r} isn't one of {', '.join(self)}")
+            reason = f"{given!r} isn't one of {', '.join(self)}"
+            if isinstance(given, str):
+                reason = self.problems.get(given, reason)
+            raise ConfigurationError(f"{self.parameter}: {reason}")
         return self[given]
+
+
+@lru_cache(maxsize=32)
+def find_entry_points(group: str) -> tuple[metadata.EntryPoint, ...]:
+    """Return the entry points of a group; to find them, Python reads the metadata of all installed packages."""
+    return tuple(metadata.entry_points(group=group))
+
+
+# An error isn't remembered: a module that imports Airflow can't be imported yet while Airflow reads its configuration,
+# and with it the provider info.
+@lru_cache(maxsize=64)
+def load_entry_point(entry_point: metadata.EntryPoint) -> Any:
+    """Return the object of an entry point."""
+    return entry_point.load()

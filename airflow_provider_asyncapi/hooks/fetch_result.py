@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
+from airflow_provider_asyncapi.core.fetch.plan import FetchPlan, fetch_parameters
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.exceptions import to_airflow
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 _LIMITS = tuple(each.name for each in dataclasses.fields(ResultLimits))
 
 
-def known_parameters() -> set[str]:
-    """Return the names of the parameters that the hook's method takes."""
-    return {*FetchPlan.parameters, "destination", *_LIMITS} - {"capture"}
+def known_parameters(given: Iterable[str] = ()) -> set[str]:
+    """Return the names of the parameters that the hook's method takes; ``given`` may name those of other packages."""
+    of_task = {"destination", *_LIMITS}
+    return {*fetch_parameters({*given} - of_task), *of_task} - {"capture"}
 
 
 def fetch_with(hook: FlowRunner, job: Any, profile: str | None, parameters: Mapping[str, Any]) -> JsonValue:
@@ -33,7 +34,7 @@ def fetch_with(hook: FlowRunner, job: Any, profile: str | None, parameters: Mapp
     :param parameters: those of the fetch operator.
     """
     try:
-        given = check_names("fetch_result", parameters, known_parameters())
+        given = check_names("fetch_result", parameters, known_parameters(parameters))
         destination = given.pop("destination", None)
         limits = ResultLimits(**{name: given.pop(name) for name in _LIMITS if name in given})
         plan = FetchPlan.parse(describe(hook.api, "fetch", profile, given))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -26,8 +26,20 @@ _PATIENCE = {"poke_interval": 1, "max_consecutive_errors": 5}
 _CONCURRENCY = 8
 
 
-def fetch_parameters() -> tuple[str, ...]:
-    """Return the names of all parameters of a fetch."""
+def fetch_parameters(given: Iterable[str] = ()) -> tuple[str, ...]:
+    """
+    Return the names of all parameters of a fetch.
+
+    :param given: the names that are given. If one of them isn't known, the ways of paging of other packages are loaded.
+    """
+    known = _known_parameters()
+    if not set(known).issuperset(given):
+        ways_of_paging.WAYS_OF_PAGING.load_installed()
+        known = _known_parameters()
+    return known
+
+
+def _known_parameters() -> tuple[str, ...]:
     return (
         *REQUEST_PARAMETERS,
         *ways_of_paging.paging_parameters(),

@@ -41,6 +41,7 @@ _WRITERS = "airflow_provider_asyncapi.results.writers"
 #: All forms that ``write_as`` can name.
 WRITE_AS: Registry[WriterKind] = Registry(
     "write_as",
+    "write_as",
     (
         WriterKind("json", "One JSON array of all rows. The default of `result`.", f"{_WRITERS}.json_lines:JsonArray"),
         WriterKind("ndjson", "A JSON text in each line. The default of `pages`.", f"{_WRITERS}.json_lines:NdjsonLines"),

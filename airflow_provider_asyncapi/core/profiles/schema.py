@@ -14,13 +14,20 @@ from airflow_provider_asyncapi.core.submit.plan import SUBMIT_PARAMETERS
 from airflow_provider_asyncapi.core.wait.plan import WAIT_PARAMETERS
 
 
-def profile_tables(auth_kinds: AuthKinds = AUTH_KINDS) -> Mapping[str, frozenset[str]]:
-    """Return the tables of a profile, and the keys that each may have."""
+def profile_tables(
+    auth_kinds: AuthKinds = AUTH_KINDS, profile: Mapping[str, Any] | None = None
+) -> Mapping[str, frozenset[str]]:
+    """
+    Return the tables of a profile, and the keys that each may have.
+
+    :param profile: a profile, which may have keys for ways of paging that other packages add.
+    """
+    fetch = {} if profile is None else profile.get("fetch", {})
     return {
         "connection": extra_keys(auth_kinds) - {"profile"},
         "submit": frozenset(SUBMIT_PARAMETERS) | {"job_url"},
         "status": frozenset(WAIT_PARAMETERS) | {"job_url"},
-        "fetch": frozenset(fetch_parameters()),
+        "fetch": frozenset(fetch_parameters(fetch if isinstance(fetch, Mapping) else ())),
         "cancel": frozenset(REQUEST_PARAMETERS),
     }
 
@@ -35,7 +42,7 @@ def check_profile(
     :return: the profile, with an empty table in place of each that is missing.
     :raises ConfigurationError: on an unknown table or key.
     """
-    tables = profile_tables(auth_kinds)
+    tables = profile_tables(auth_kinds, profile)
     if problem := find_former_name(profile, tables):
         raise ConfigurationError(f"profile {name!r}: {problem}")
     for table, content in profile.items():

@@ -6,7 +6,8 @@ a response. Behind it may stand *suffixes* (``payload.json:state``, ``header:Loc
 on in the values found so far.
 
 To add one, write its class here and name it in :data:`SELECTOR_KINDS` or :data:`SELECTOR_SUFFIXES`. Another package
-calls ``SELECTOR_KINDS.register(…)``. Everything else, the reference included, is derived from these two registries.
+declares an entry point of the group ``airflow_provider_asyncapi.selectors`` or ``.selector_suffixes``. Everything else,
+the reference included, is derived from these two registries.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ _BEFORE_NUMBER = re.compile(r".*[\[:,=<>]\s*", re.DOTALL)
 _BEFORE_SUFFIX = {True: r"[.\s]\s*", False: r"\s+"}
 _WITHOUT_SUFFIX = (r"\{[^{}\r\n]+\}", '"[^"]*"', "'[^']*'")
 _LOOKS_LIKE_PREFIX = re.compile(r"[A-Za-z]\w*:")
+#: The prefix of a kind or a suffix, known or not; XPath has its axes with two colons.
+_PREFIX = re.compile(r"(?:^|[.\s])([A-Za-z_]\w*):(?!:)")
 
 
 class _JsonPathSyntax(SelectorSyntax):
@@ -78,9 +81,10 @@ class _JsonPath(_JsonPathSyntax, SelectorKind):
         except SelectorError as error:
             if prefix := _LOOKS_LIKE_PREFIX.match(path):
                 known = ", ".join(kind.prefix for kind in SELECTOR_KINDS.values() if kind is not self)
-                raise SelectorError(
+                message = (
                     f"no kind of selector begins with {prefix[0]!r}; known are {known}, and JSONPath without a prefix"
-                ) from error
+                )
+                raise SelectorError(SELECTOR_KINDS.problems.get(prefix[0].removesuffix(":"), message)) from error
             raise
 
     def find(self, path: str, response: Response, _read_element: ReadElement) -> Iterable[JsonValue]:
@@ -213,6 +217,9 @@ class SelectorParts(NamedTuple):
 @lru_cache(maxsize=1024)
 def split_selector(text: str) -> SelectorParts:
     """Split a selector at its suffix; text in quotes and the names of variables contain none."""
+    if any(name not in SELECTOR_KINDS and name not in SELECTOR_SUFFIXES for name in _PREFIX.findall(text)):
+        SELECTOR_KINDS.load_installed()
+        SELECTOR_SUFFIXES.load_installed()
     cuts: list[tuple[SelectorSuffix, int, int]] = []
     for match in _compile_suffix_pattern().finditer(text):
         if match.lastgroup:
@@ -255,6 +262,8 @@ class _SelectorRegistry(Registry[K]):
 
 DEFAULT_KIND = _JsonPath()
 SELECTOR_KINDS = _SelectorRegistry[SelectorKind](
-    "selector", (DEFAULT_KIND, _XPath(), _Header(), _StatusCode(), _ResponseText(), _ResponseUrl())
+    "selector", "selectors", (DEFAULT_KIND, _XPath(), _Header(), _StatusCode(), _ResponseText(), _ResponseUrl())
 )
-SELECTOR_SUFFIXES = _SelectorRegistry[SelectorSuffix]("suffix of a selector", (_NestedJson(), _Regex()))
+SELECTOR_SUFFIXES = _SelectorRegistry[SelectorSuffix](
+    "suffix of a selector", "selector_suffixes", (_NestedJson(), _Regex())
+)

@@ -1,7 +1,8 @@
 """
 The operators of rules: what each takes, how that is checked when the DAG is parsed, and how it tests a value.
 
-To add one, write an :class:`Operator` and name it in :data:`OPERATORS`; other packages call ``OPERATORS.register(…)``.
+To add one, write an :class:`Operator` and name it in :data:`OPERATORS`; other packages declare an entry point of the
+group ``airflow_provider_asyncapi.rule_operators``.
 Everything else, the reference included, is derived from this registry.
 """
 
@@ -107,6 +108,7 @@ def _matches(value: JsonValue, operand: str, ignore_case: bool) -> bool:
 _VALUES = "a string, a number or a boolean, or a list of these"
 OPERATORS: Registry[Operator] = Registry(
     "operator of a rule",
+    "rule_operators",
     (
         Operator("in", _VALUES, "the value is one of these", _parse_values, _is_in, names_a_value=True),
         Operator("not_in", _VALUES, "the value is none of these", _parse_values, _is_not_in),

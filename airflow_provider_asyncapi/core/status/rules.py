@@ -68,6 +68,8 @@ class Condition:
         """
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"{where}: has to be a mapping, not {given!r}")
+        if any(key not in OPERATORS for key in set(given) - {"selector", "over", *also}):
+            OPERATORS.load_installed()
         operators = [key for key in given if key in OPERATORS]
         unknown = set(given) - set(OPERATORS) - {"selector", "over", *also}
         if unknown or len(operators) != 1 or "selector" not in given:

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds, in
 from airflow_provider_asyncapi.connections.form import form_fields
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.connections.reading import read_connection
+from airflow_provider_asyncapi.core import registry
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.errors import ConfigurationError
@@ -35,6 +35,7 @@ from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.get_provider_info import get_provider_info
+from tests.unit.installed_kinds import forget_entry_points, write_metadata
 from tests.unit.transports.driving import DRIVERS, START, run
 from tests.unit.transports.loopback import Asked, Behaviour, Server, reply
 
@@ -49,8 +50,7 @@ MODULE = GUIDE.partition("<!-- file: acme_auth.py -->")[2].partition("```python\
 @pytest.fixture(autouse=True)
 def _nothing_remembered(tmp_path: Path) -> Iterator[None]:
     def forget() -> None:
-        auth_kinds._find_entry_points.cache_clear()
-        auth_kinds._load_kind.cache_clear()
+        forget_entry_points()
         profiles._load.cache_clear()
         for name in ("acme_auth", "broken_auth"):
             sys.modules.pop(name, None)
@@ -62,11 +62,8 @@ def _nothing_remembered(tmp_path: Path) -> Iterator[None]:
 
 def install(site: Path, module: str, code: str, name: str, value: str) -> None:
     """Install a package as an installer does: a module, and its metadata beside it."""
-    info = site / f"{module}-1.0.dist-info"
-    info.mkdir(parents=True)
+    write_metadata(site, module, auth_kinds.ENTRY_POINTS, name, f"{module}:{value}")
     (site / f"{module}.py").write_text(code)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{auth_kinds.ENTRY_POINTS}]\n{name} = {module}:{value}\n")
 
 
 @pytest.fixture
@@ -248,7 +245,7 @@ def test_other_packages_are_not_looked_at_for_a_connection_of_a_shipped_kind(mon
     def fail(**_: Any) -> Any:
         pytest.fail("entry points were read")
 
-    monkeypatch.setattr(metadata, "entry_points", fail)
+    monkeypatch.setattr(registry.metadata, "entry_points", fail)
     assert find_auth_kinds({"auth": "login", "login_selector": "a", "headers": {}}) is AUTH_KINDS
     assert find_auth_kinds({}) is AUTH_KINDS
 

@@ -1,5 +1,5 @@
 """
-Others add a way of paging, a result format, a writer and an output type: a class and its registration, nothing else.
+Other packages add a way of paging, a result format, a writer and an output type: a class and its entry point.
 
 Each is used through the hook against a real server.
 """
@@ -29,6 +29,7 @@ from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.results.writers.writer import OpenFile, Placed, Writer
 from scripts.reference import render
+from tests.unit.installed_kinds import install_kind
 from tests.unit.transports.loopback import Server, reply
 
 
@@ -111,24 +112,40 @@ class CountedLines(Output):
         return run.commit(placed, files[0][1].content_type, lines=lines)
 
 
-@pytest.fixture
-def mark(monkeypatch):
-    monkeypatch.setitem(WAYS_OF_PAGING, ByMark.name, ByMark)
+PAIRS = Pairs()
+MARKDOWN = WriterKind("markdown", "A table of Markdown.", MarkdownTable)
+COUNTED = CountedLines()
 
 
 @pytest.fixture
-def pairs(monkeypatch):
-    monkeypatch.setitem(RESULT_FORMATS, "pairs", Pairs())
+def site(tmp_path, monkeypatch):
+    """Have a folder of installed packages."""
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    return tmp_path / "site"
 
 
 @pytest.fixture
-def markdown(monkeypatch):
-    monkeypatch.setitem(WRITE_AS, "markdown", WriterKind("markdown", "A table of Markdown.", MarkdownTable))
+def mark(site):
+    with install_kind(site, WAYS_OF_PAGING, "mark", f"{__name__}:ByMark"):
+        yield
 
 
 @pytest.fixture
-def counted(monkeypatch):
-    monkeypatch.setitem(OUTPUT_TYPES, "counted", CountedLines())
+def pairs(site):
+    with install_kind(site, RESULT_FORMATS, "pairs", f"{__name__}:PAIRS"):
+        yield
+
+
+@pytest.fixture
+def markdown(site):
+    with install_kind(site, WRITE_AS, "markdown", f"{__name__}:MARKDOWN"):
+        yield
+
+
+@pytest.fixture
+def counted(site):
+    with install_kind(site, OUTPUT_TYPES, "counted", f"{__name__}:COUNTED"):
+        yield
 
 
 @pytest.mark.usefixtures("mark")
@@ -191,6 +208,8 @@ def test_an_output_type_is_added_by_its_class_alone(hook, server, tmp_path):
 
 @pytest.mark.usefixtures("mark", "pairs", "markdown", "counted")
 def test_kinds_of_others_are_in_the_reference():
+    for kinds in (WAYS_OF_PAGING, RESULT_FORMATS, WRITE_AS, OUTPUT_TYPES):
+        kinds.load_installed()
     text = render()
     for name, kind in (("mark", ByMark), ("pairs", Pairs), ("counted", CountedLines)):
         assert f"| {name} | {kind.summary} |" in text

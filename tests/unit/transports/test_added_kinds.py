@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from tests.unit.installed_kinds import install_kind
 from tests.unit.transports.driving import START, make_api, run
 from tests.unit.transports.loopback import reply
 
@@ -60,13 +63,20 @@ def is_between(value: Any, operand: tuple[float, float], _ignore_case: bool) -> 
 BETWEEN = Operator("between", "two numbers", "the value is a number from one to the other", parse_range, is_between)
 
 
+PAIRS = Pairs(Source.BODY)
+
+
 @pytest.fixture(autouse=True)
-def pairs(monkeypatch: pytest.MonkeyPatch) -> Pairs:
-    """Register both, as a package does when it is imported."""
-    kind = Pairs(Source.BODY)
-    monkeypatch.setitem(SELECTOR_KINDS, "pairs", kind)
-    monkeypatch.setitem(OPERATORS, "between", BETWEEN)
-    return kind
+def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pairs]:
+    """Have packages installed that add both."""
+    site = tmp_path / "site"
+    monkeypatch.syspath_prepend(str(site))
+    PAIRS.source, PAIRS.read = Source.BODY, 0
+    with (
+        install_kind(site, SELECTOR_KINDS, "pairs", f"{__name__}:PAIRS"),
+        install_kind(site, OPERATORS, "between", f"{__name__}:BETWEEN"),
+    ):
+        yield PAIRS
 
 
 def wait_for_job(driver: str, url: str, **given: Any) -> Any:

@@ -20,7 +20,9 @@ from airflow_provider_asyncapi.core.selectors import elements
 
 JSON = Json()
 #: All formats that ``result_format`` can name.
-RESULT_FORMATS: Registry[FormatKind] = Registry("result_format", (JSON, Xml(), Ndjson(), Csv(), Tsv(), PlainText()))
+RESULT_FORMATS: Registry[FormatKind] = Registry(
+    "result_format", "result_formats", (JSON, Xml(), Ndjson(), Csv(), Tsv(), PlainText())
+)
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 
@@ -76,9 +78,8 @@ class ResultFormat:
         if response.content_type in _HTML:
             # An error or login page far more often than a result.
             raise ContentError("the answer is an HTML page; if that is the result, set result_format='text'")
-        for kind in _by_specificity():
-            if kind.matches(response):
-                return kind
+        if (found := _match(response)) is not None:
+            return found
         raise ContentError(
             f"the answer is {response.content_type}, which is no text: set result_format to one of"
             f" {', '.join(RESULT_FORMATS)}, or output_type='file' with a destination"
@@ -88,12 +89,23 @@ class ResultFormat:
         """Return the chosen format, or the one with rows that the content type means; None if it means no rows."""
         if self.kind is not None:
             return self.kind
-        return next((kind for kind in _by_specificity() if kind.has_rows and kind.matches(response)), None)
+        found = _match(response)
+        return found if found is not None and found.has_rows else None
 
 
-def _by_specificity() -> list[FormatKind]:
-    """Return the formats in the order in which they are tried: ``text/csv`` is text, too, and some NDJSON ``+json``."""
-    return sorted(RESULT_FORMATS.values(), key=lambda kind: (not kind.has_rows, kind.name == PlainText.name))
+def _match(response: Response) -> FormatKind | None:
+    """Return the format that the content type means; those of other packages are looked up before plain text."""
+    found = _first_match(response)
+    if found is None or found.name == PlainText.name:
+        RESULT_FORMATS.load_installed()
+        found = _first_match(response)
+    return found
+
+
+def _first_match(response: Response) -> FormatKind | None:
+    """Return the first format that matches; ``text/csv`` is text, too, and some NDJSON is ``+json``."""
+    by_specificity = sorted(RESULT_FORMATS.values(), key=lambda kind: (not kind.has_rows, kind.name == PlainText.name))
+    return next((kind for kind in by_specificity if kind.matches(response)), None)
 
 
 def _unknown_option(key: str, chosen: FormatKind | None) -> ConfigurationError:

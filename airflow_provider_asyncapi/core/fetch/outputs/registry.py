@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.registry import Registry
 
 RESULT, PAGES = Result(), Pages()
 #: All output types that ``output_type`` can name.
-OUTPUT_TYPES: Registry[Output] = Registry("output_type", (RESULT, PAGES, Zip(), Tar(), Gzip(), File()))
+OUTPUT_TYPES: Registry[Output] = Registry("output_type", "output_types", (RESULT, PAGES, Zip(), Tar(), Gzip(), File()))
 
 
 def choose_output(given: Mapping[str, Any]) -> Output:

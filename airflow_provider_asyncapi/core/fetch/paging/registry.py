@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.core.fetch.paging.way import Paging
 from airflow_provider_asyncapi.core.registry import Registry
 
 #: All ways; a fetch of pages that sets no parameter of another way is numbered.
-WAYS_OF_PAGING: Registry[type[Paging]] = Registry("way of paging", (Numbered, NextLink, Cursor))
+WAYS_OF_PAGING: Registry[type[Paging]] = Registry("way of paging", "ways_of_paging", (Numbered, NextLink, Cursor))
 #: The parameters that all ways have.
 _COMMON_PARAMETERS = ("first_page", "page_step", "page_size", "max_pages", "total_rows")
 
