@@ -49,9 +49,6 @@ class Send:
     :param limit: largest body that is read into memory, in bytes.
     :param can_wait: whether the flow can wait while the API asks clients to pause; then the request isn't sent, and
         :class:`~.errors.ThrottledError` is raised.
-    :param skip_if_unchanged: called with the response; returns the :class:`Polled` of a poll that has found nothing
-        new, else None. The driver may report that poll and send the request again after its pause, without resuming
-        the flow.
     :param repeatable: whether it does no harm if the server receives the request twice. A server closes idle
         connections, perhaps just as one is used again; then the driver sends a repeatable request once more (RFC 9112,
         section 9.3.1). Any other request is sent over a new connection, so that this can't happen to it.
@@ -63,9 +60,24 @@ class Send:
     sink: Sink | None = None
     limit: int = MAX_BODY
     can_wait: bool = False
-    skip_if_unchanged: Callable[[Response], Polled | None] | None = None
     repeatable: bool = False
     until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PollUntilChanged:
+    """
+    Send a status request, and send it again as long as its response is unchanged; the result is the last response.
+
+    Drivers don't see this effect: :func:`~.unchanged_polls.perform_each_poll` turns it into the effects of each poll.
+
+    :param send: the request.
+    :param skip_if_unchanged: called with each response; returns the :class:`Polled` of a poll that has found nothing
+        new, with the pause before the next one; None if the flow has to process the response.
+    """
+
+    send: Send
+    skip_if_unchanged: Callable[[Response], Polled | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +90,8 @@ class PollBatch:
     :param interval: seconds between two polls of the same job.
     :param can_wait: whether the flow can wait for other jobs to be polled with; if not, the job is polled alone and at
         once. :class:`~.errors.ThrottledError` is raised in both cases while the API asks clients to pause.
-    :param skip_if_unchanged: as for :class:`Send`, with the :class:`~.BatchResponse`; the job is polled again an
-        interval later.
+    :param skip_if_unchanged: as for :class:`PollUntilChanged`, with the :class:`~.BatchResponse`. If the flow can wait,
+        the driver may skip unchanged responses: the job is polled again an interval later.
     :param until: as for :class:`Send`.
     """
 
@@ -215,6 +227,10 @@ class FetchCallbacks:
 
 #: The effects that send no request: the caller of the driver handles them (see ``Observer``).
 Notification: TypeAlias = Log | Polled | SaveSubmission | FetchCallbacks
-Effect: TypeAlias = Send | PollBatch | Sleep | Authorize | RunBlocking | RunConcurrently | Notification
+#: The effects that a driver performs.
+DriverEffect: TypeAlias = Send | PollBatch | Sleep | Authorize | RunBlocking | RunConcurrently | Notification
+Effect: TypeAlias = DriverEffect | PollUntilChanged
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, Any, T]
+#: A flow as a driver runs it, in which each poll is an effect of its own.
+DriverFlow: TypeAlias = Generator[DriverEffect, Any, T]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from airflow_provider_asyncapi.core.effects import Effect, Flow
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 
+E = TypeVar("E")
 T = TypeVar("T")
 
 
-class Steps(Generic[T]):
+class Steps(Generic[E, T]):
     """
     The steps of a flow: iterate over its effects, and set the reply or the error of each::
 
@@ -31,7 +32,7 @@ class Steps(Generic[T]):
 
     __slots__ = ("_flow", "error", "reply", "result")
 
-    def __init__(self, flow: Flow[T]) -> None:
+    def __init__(self, flow: Generator[E, Any, T]) -> None:
         self._flow = flow
         #: The value that is sent into the flow next, unless an error is set.
         self.reply: Any = None
@@ -53,7 +54,7 @@ class Steps(Generic[T]):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Effect:
+    def __next__(self) -> E:
         error, self.error = self.error, None
         try:
             return self._flow.send(self.reply) if error is None else self._flow.throw(error)

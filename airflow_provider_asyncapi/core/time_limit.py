@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TypeVar
 
-from airflow_provider_asyncapi.core.effects import Authorize, Flow, PollBatch, Send
+from airflow_provider_asyncapi.core.effects import Authorize, Effect, Flow, PollBatch, PollUntilChanged, Send
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.steps import Steps
 
+R = TypeVar("R", bound=Send | PollBatch | Authorize)
 T = TypeVar("T")
 
 
@@ -22,11 +23,21 @@ def limit_time(flow: Flow[T], until: float | None) -> Flow[T]:
     """
     with Steps(flow) as steps:
         for effect in steps:
-            limited = effect
-            if until is not None and isinstance(effect, Send | PollBatch | Authorize):
-                limited = dataclasses.replace(effect, until=until if effect.until is None else min(until, effect.until))
             try:
-                steps.reply = yield limited
+                steps.reply = yield effect if until is None else _limit_effect(effect, until)
             except AsyncApiError as error:
                 steps.error = error
     return steps.result
+
+
+def _limit_effect(effect: Effect, until: float) -> Effect:
+    """Return an effect that is given up at the given time, or at its own if that is earlier."""
+    if isinstance(effect, PollUntilChanged):
+        return dataclasses.replace(effect, send=_limit_request(effect.send, until))
+    if isinstance(effect, Send | PollBatch | Authorize):
+        return _limit_request(effect, until)
+    return effect
+
+
+def _limit_request(effect: R, until: float) -> R:
+    return dataclasses.replace(effect, until=until if effect.until is None else min(until, effect.until))

@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.effects import (
     Authorize,
-    Effect,
+    DriverEffect,
     Flow,
     Notification,
     PollBatch,
@@ -37,6 +37,7 @@ from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.core.wait.lateness import ON_TIME, Delay, Reason
+from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.aiohttp_resolver import Resolver
 from airflow_provider_asyncapi.transports.batch_poller import BatchPoller
@@ -128,7 +129,9 @@ class AiohttpDriver:
         :raises AsyncApiError: any error of the flow.
         """
         costly: Send | PollBatch | None = None
-        with Steps(flow) as steps:
+        # The last request, with its server and its head: a poll sends the same request again and again.
+        request, server, head = None, "", b""
+        with Steps(perform_each_poll(flow)) as steps:
             while (
                 effect := next(steps, None) if costly is None else await self._step_on_thread(steps, costly)
             ) is not None:
@@ -142,7 +145,10 @@ class AiohttpDriver:
                         overslept = await self._sleep_and_measure(effect.seconds)
                         steps.reply = None
                     elif isinstance(effect, Send):
-                        steps.reply = await self._send_until_new(effect, observe, overslept)
+                        if effect.request is not request:
+                            request = effect.request
+                            server, head = self._on_wire(request)
+                        steps.reply = await self._send(effect, server, head, overslept)
                         overslept = 0.0
                     else:
                         steps.reply = await self._perform(effect, observe)
@@ -152,7 +158,7 @@ class AiohttpDriver:
                     steps.error = error
         return steps.result
 
-    async def _step_on_thread(self, steps: Steps[Any], answered: Send | PollBatch) -> Effect | None:
+    async def _step_on_thread(self, steps: Steps[DriverEffect, Any], answered: Send | PollBatch) -> DriverEffect | None:
         """Run a step of a flow that reads a large response."""
         return await self._threads.step(steps, answered, self._seconds_until(answered.until))
 
@@ -237,19 +243,6 @@ class AiohttpDriver:
     def _seconds_until(self, until: float | None) -> float | None:
         """Return the seconds until a moment; None for no moment."""
         return None if until is None else until - self._api.clock()
-
-    async def _send_until_new(self, effect: Send, observe: Observer, overslept: float) -> Response:
-        """Send a request, and repeat it as long as the flow skips its response as unchanged."""
-        server, head = self._on_wire(effect.request)
-        while True:
-            response = await self._send(effect, server, head, overslept)
-            polled = None if effect.skip_if_unchanged is None else effect.skip_if_unchanged(response)
-            if polled is None or polled.pause is None:
-                return response
-            # Thousands of flows may sleep at the same time, so none holds on to its last response.
-            del response
-            observe(polled)
-            overslept = await self._sleep_and_measure(polled.pause)
 
     async def _send(self, effect: Send, server: str, head: bytes, overslept: float) -> Response:
         request, clock = effect.request, self._api.clock

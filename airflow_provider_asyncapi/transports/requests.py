@@ -21,7 +21,7 @@ from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import (
     Authorize,
-    Effect,
+    DriverEffect,
     Flow,
     PollBatch,
     RunBlocking,
@@ -36,6 +36,7 @@ from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
+from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.dns import check_peer
 from airflow_provider_asyncapi.transports.error_translation import PoolFullError, iterate_causes, translate_error
@@ -88,7 +89,7 @@ class RequestsDriver:
         :param is_unwanted: returns whether to stop, since a thread can't be ended from outside.
         :raises AsyncApiError: any error of the flow.
         """
-        with Steps(flow) as steps:
+        with Steps(perform_each_poll(flow)) as steps:
             for effect in steps:
                 try:
                     steps.reply = self._perform(effect, observe, is_unwanted)
@@ -96,7 +97,7 @@ class RequestsDriver:
                     steps.error = error
         return steps.result
 
-    def _perform(self, effect: Effect, observe: Observer, is_unwanted: Callable[[], bool]) -> Any:
+    def _perform(self, effect: DriverEffect, observe: Observer, is_unwanted: Callable[[], bool]) -> Any:
         if is_unwanted():
             raise CancelledError
         match effect:

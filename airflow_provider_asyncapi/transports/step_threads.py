@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from airflow_provider_asyncapi.core.effects import Effect, PollBatch, Send
+from airflow_provider_asyncapi.core.effects import DriverEffect, PollBatch, Send
 from airflow_provider_asyncapi.core.errors import SlowAnswerError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.steps import Steps
@@ -21,7 +21,7 @@ _PATIENCE = 1.0
 _MOST_THREADS = 4
 
 
-def is_expensive(effect: Effect, reply: Any) -> bool:
+def is_expensive(effect: DriverEffect, reply: Any) -> bool:
     """Return whether a flow may take long to read a reply, because it is a large response."""
     if isinstance(effect, PollBatch) and isinstance(reply, BatchResponse):
         reply = reply.response_for(effect.identifier)
@@ -46,9 +46,11 @@ class StepThreads:
         self._executor: ThreadPoolExecutor | None = None
         self._turn = asyncio.Semaphore()
         #: The running steps that have taken longer than that.
-        self._slow: set[asyncio.Future[Effect | None]] = set()
+        self._slow: set[asyncio.Future[DriverEffect | None]] = set()
 
-    async def step(self, steps: Steps[Any], answered: Send | PollBatch, left: float | None) -> Effect | None:
+    async def step(
+        self, steps: Steps[DriverEffect, Any], answered: Send | PollBatch, left: float | None
+    ) -> DriverEffect | None:
         """
         Run the next step of a flow; return its next effect, or None at its end.
 
@@ -72,10 +74,10 @@ class StepThreads:
             ) from None
         return running.result()
 
-    def _begin(self, steps: Steps[Any]) -> asyncio.Future[Effect | None]:
+    def _begin(self, steps: Steps[DriverEffect, Any]) -> asyncio.Future[DriverEffect | None]:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="asyncapi-answers")
-        running: asyncio.Future[Effect | None] = asyncio.wrap_future(self._executor.submit(next, steps, None))
+        running: asyncio.Future[DriverEffect | None] = asyncio.wrap_future(self._executor.submit(next, steps, None))
         timer = asyncio.get_running_loop().call_later(self._patience, self._give_way, running)
 
         def end(_: object) -> None:
@@ -85,13 +87,13 @@ class StepThreads:
         running.add_done_callback(end)
         return running
 
-    def _give_way(self, running: asyncio.Future[Effect | None]) -> None:
+    def _give_way(self, running: asyncio.Future[DriverEffect | None]) -> None:
         """Start the next step beside one that takes very long, if there is a thread for it."""
         self._slow.add(running)
         if len(self._slow) < _MOST_THREADS:
             self._turn.release()
 
-    def _end(self, running: asyncio.Future[Effect | None]) -> None:
+    def _end(self, running: asyncio.Future[DriverEffect | None]) -> None:
         """Start the next step, unless it has been allowed to start before."""
         is_full = len(self._slow) == _MOST_THREADS
         if running not in self._slow or is_full:

@@ -9,7 +9,7 @@ from functools import partial
 
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.settings import Api
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Polled, Send, Sink
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Polled, PollUntilChanged, Send, Sink
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
     RedirectError,
@@ -45,7 +45,7 @@ def send(
     :param is_final: returns whether a response is final although its status code is a redirect or refuses credentials.
     :param sink: receives the body of a 2xx response.
     :param can_wait: as for :class:`~..effects.Send`.
-    :param skip_if_unchanged: as for :class:`~..effects.Send`.
+    :param skip_if_unchanged: as for :class:`~..effects.PollUntilChanged`.
     :param repeatable: whether the request may be sent twice without harm.
     :param authorizer: the authorizer of the same request if it was sent before.
     :return: the last response, whatever its status code.
@@ -73,7 +73,8 @@ def send(
             if authorizer.is_constant:
                 # If the request was redirected, the next poll begins with the original one.
                 skip = None if visited else skip_if_unchanged if rejected is None else skip_if_unchanged_after_renewal
-                response: Response = yield Send(authorized, sink, limit, can_wait, skip, repeatable)
+                sending = Send(authorized, sink, limit, can_wait, repeatable)
+                response: Response = yield sending if skip is None else PollUntilChanged(sending, skip)
             else:
                 # The next poll needs other credentials: the driver can't send the same request again.
                 make_send = partial(Send, sink=sink, limit=limit, can_wait=can_wait, repeatable=repeatable)

@@ -29,6 +29,7 @@ from airflow_provider_asyncapi.core.wait.flow import (
     warn_unknown_status,
 )
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 
 #: Verdict on a callback if the plan has neither a status selector nor rules.
 _CALLED_BACK = Verdict(Outcome.SUCCESS, "called back")
@@ -50,7 +51,7 @@ def wait_with_callbacks(api: Api, plan: WaitPlan, state: Wait, *, spread: bool =
                 if state.handle.outcome.is_final:
                     return state.handle
             flow = wait(api, plan, state, spread=spread) if plan.polls else _wait_without_polls(api, plan, state)
-            with Steps(flow) as steps:
+            with Steps(perform_each_poll(flow)) as steps:
                 for effect in steps:
                     if isinstance(effect, Polled):
                         state = dataclasses.replace(

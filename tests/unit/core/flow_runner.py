@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
-from functools import partial
 from typing import Any
 
 from airflow_provider_asyncapi.core.auth.login import authorize
@@ -13,9 +11,11 @@ from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSe
 from airflow_provider_asyncapi.core.effects import (
     Authorize,
     FetchCallbacks,
+    Flow,
     Log,
     PollBatch,
     Polled,
+    PollUntilChanged,
     RunBlocking,
     RunConcurrently,
     SaveSubmission,
@@ -24,8 +24,10 @@ from airflow_provider_asyncapi.core.effects import (
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
 from airflow_provider_asyncapi.core.http.messages import Headers, Request, Response
+from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
+from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 
 START = 1_700_000_000.0
 BASE = "https://api.example.com/v1"
@@ -85,6 +87,8 @@ class Script:
         self.polls: list[Polled] = []
         self.kept: list[Submission] = []
         self.token: Any = None
+        #: Number of responses to polls that the flows have processed.
+        self.resumed = 0
 
     @property
     def said(self) -> str:
@@ -103,17 +107,23 @@ class Script:
         return value
 
     def run(self, flow: Generator[Any, Any, Any]) -> Any:
-        with closing(flow):
-            step = partial(next, flow)
-            while True:
+        with Steps(perform_each_poll(self.count_resumptions(flow))) as steps:
+            for effect in steps:
                 try:
-                    effect = step()
-                except StopIteration as end:
-                    return end.value
-                try:
-                    step = partial(flow.send, self.perform(effect))
+                    steps.reply = self.perform(effect)
                 except AsyncApiError as error:
-                    step = partial(flow.throw, error)
+                    steps.error = error
+        return steps.result
+
+    def count_resumptions(self, flow: Flow[Any]) -> Flow[Any]:
+        with Steps(flow) as steps:
+            for effect in steps:
+                try:
+                    steps.reply = yield effect
+                    self.resumed += isinstance(effect, PollUntilChanged)
+                except AsyncApiError as error:
+                    steps.error = error
+        return steps.result
 
     def perform(self, effect: Any) -> Any:  # noqa: C901 - a case for each effect
         match effect:

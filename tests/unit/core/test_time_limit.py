@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import Authorize, Flow, PollBatch, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Authorize, Flow, PollBatch, PollUntilChanged, Send, Sleep
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.time_limit import limit_time
@@ -29,6 +29,13 @@ def test_each_request_of_a_flow_is_bounded(effect):
     with pytest.raises(StopIteration) as end:
         running.send("answer")
     assert end.value.value == "answer"
+
+
+def test_each_request_of_a_repeated_poll_is_bounded():
+    def flow() -> Flow[None]:
+        yield PollUntilChanged(Send(REQUEST), lambda _: None)
+
+    assert next(limit_time(flow(), 100.0)).send.until == 100.0
 
 
 @pytest.mark.parametrize(("outer", "until"), [(200.0, 100.0), (50.0, 50.0), (None, 100.0)])

@@ -17,7 +17,17 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import Authorize, Flow, Log, PollBatch, Polled, RunConcurrently, Send, Sleep
+from airflow_provider_asyncapi.core.effects import (
+    Authorize,
+    Flow,
+    Log,
+    PollBatch,
+    Polled,
+    PollUntilChanged,
+    RunConcurrently,
+    Send,
+    Sleep,
+)
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ConfigurationError,
@@ -572,7 +582,7 @@ def test_an_answer_says_how_late_a_busy_event_loop_was(serve, sleeps):
             return (yield Send(request)).delay
         polled = Polled(JobHandle(1), 1, 0, changed=False, at=0.0, pause=1.0)
         left = [polled, None]
-        return (yield Send(request, skip_if_unchanged=lambda _: left.pop(0))).delay
+        return (yield PollUntilChanged(Send(request), lambda _: left.pop(0))).delay
 
     later = [0.0]
 
@@ -710,10 +720,10 @@ def test_what_is_asked_for_alone_is_held_too(serve):
 
 
 def repeating(request: Request, skip_if_unchanged: Callable[[Response], Polled | None], **given: Any) -> Flow[Response]:
-    return (yield Send(request, skip_if_unchanged=skip_if_unchanged, repeatable=True, **given))
+    return (yield PollUntilChanged(Send(request, repeatable=True, **given), skip_if_unchanged))
 
 
-def test_a_request_is_sent_again_until_its_answer_is_news(serve):
+def test_a_request_is_sent_again_until_its_answer_is_news(driver, serve):
     server = serve(reply(b"old"), reply(b"old"), reply(b"new"))
     polled = [Polled(JobHandle(1), number, 0, changed=False, at=0.0, pause=number) for number in (7, 8)]
     left = list(polled)
@@ -721,16 +731,16 @@ def test_a_request_is_sent_again_until_its_answer_is_news(serve):
     def skip_if_unchanged(response: Response) -> Polled | None:
         return left.pop(0) if response.body == b"old" else None
 
-    outcome = run("aiohttp", make_api(server.url), repeating(Request("GET", f"{server.url}/x"), skip_if_unchanged))
+    outcome = run(driver, make_api(server.url), repeating(Request("GET", f"{server.url}/x"), skip_if_unchanged))
     assert outcome.result.body == b"new"
     assert (outcome.events, outcome.sleeps) == (polled, [7, 8])
     assert {asked.connection for asked in server.asked} == {1}
 
 
-def test_what_goes_wrong_on_the_way_is_told_to_the_flow(serve):
+def test_what_goes_wrong_on_the_way_is_told_to_the_flow(driver, serve):
     server = serve(reply(b"old"), reset)
     polled = Polled(JobHandle(1), 1, 0, changed=False, at=0.0, pause=1)
-    outcome = run("aiohttp", make_api(server.url), repeating(Request("GET", f"{server.url}/x"), lambda _: polled))
+    outcome = run(driver, make_api(server.url), repeating(Request("GET", f"{server.url}/x"), lambda _: polled))
     assert outcome.error[0] == "TransportError"
     assert outcome.events == [polled]
 

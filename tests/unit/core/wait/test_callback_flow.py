@@ -147,6 +147,12 @@ def test_a_callback_between_two_polls_is_heard_after_the_pause():
     assert script.sleeps == [10, 10]
 
 
+def test_a_callback_between_two_polls_with_unchanged_responses_is_processed_after_the_pause():
+    handle, script = waited(RUNNING, RUNNING, RUNNING, RUNNING, calls=[(25, DONE)])
+    assert (handle.call, script.times) == (0, [0, 10, 20])
+    assert [poll.polls for poll in script.polls] == [1, 2, 3, 3]
+
+
 def test_news_are_kept_and_the_wait_goes_on_with_its_count_of_polls():
     news = [(5, answer({"status": "running", "p": 40, "at": n})) for n in (1, 2)]
     handle, script = waited(RUNNING, RUNNING, DONE, calls=news, progress="p", capture={"at": "at"})

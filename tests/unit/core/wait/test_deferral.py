@@ -5,9 +5,10 @@ from typing import Any, NoReturn
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import Flow, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Flow, Polled, PollUntilChanged, Send, Sleep
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.deferral import disallow_deferral, run_until_sleep
 from tests.unit.core.flow_runner import BASE, Script, answer, lost, make_api
 
@@ -80,3 +81,20 @@ def test_a_pause_that_cannot_be_handed_on_ends_nothing() -> None:
     script = Script(make_api(), answer(), lost())
     assert script.run(run_until_sleep(disallow_deferral(flow()), end)) == 9
     assert script.sleeps == [7, 8]
+
+
+def polling() -> Flow[int]:
+    unchanged = iter([Polled(JobHandle(1), 1, 0, changed=False, at=0.0, pause=7), None])
+    response = yield PollUntilChanged(Send(REQUEST), lambda _: next(unchanged))
+    return response.status
+
+
+def test_the_pause_after_an_unchanged_response_is_a_pause_of_the_flow() -> None:
+    script = Script(make_api(), answer())
+    with pytest.raises(PausedError) as caught:
+        script.run(run_until_sleep(polling(), end))
+    assert caught.value.args == (7,)
+    assert len(script.polls) == 1
+    script = Script(make_api(), answer(), answer(status=404))
+    assert script.run(run_until_sleep(disallow_deferral(polling()), end)) == 404
+    assert script.sleeps == [7]

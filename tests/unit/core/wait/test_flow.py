@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.effects import Sleep
+from airflow_provider_asyncapi.core.effects import Flow, PollBatch, PollUntilChanged, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     AuthenticationError,
@@ -35,6 +35,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, PollSchedule
 from airflow_provider_asyncapi.core.status.policy import StatusPolicy
+from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.wait.flow import get_job, raise_deadline_error, wait
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
@@ -1028,18 +1029,30 @@ def test_a_batch_counts_against_the_polls_and_the_deadline():
         in_a_batch(*[among(status="running")] * 3, at=state(deadline=START + 15))
 
 
+class Resumed(Script):
+    """Hands each response to the flow, even if it is unchanged."""
+
+    def run(self, flow: Flow[Any]) -> Any:
+        with Steps(flow) as steps:
+            for effect in steps:
+                try:
+                    steps.reply = self.perform(effect.send if isinstance(effect, PollUntilChanged) else effect)
+                except AsyncApiError as error:
+                    steps.error = error
+        return steps.result
+
+
 class Passing(Script):
-    """Does what the driver of the triggerer does with a poll that needn't wake the flow."""
+    """Does what the driver of the triggerer does with a poll in a batch that needn't wake the flow."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.woken = 0
 
     def perform(self, effect: Any) -> Any:
-        skip_if_unchanged = getattr(effect, "skip_if_unchanged", None)
         reply = super().perform(effect)
-        if skip_if_unchanged is not None:
-            while (polled := skip_if_unchanged(reply)) is not None:
+        if isinstance(effect, PollBatch):
+            while (polled := effect.skip_if_unchanged(reply)) is not None:
                 self.perform(polled)
                 self.perform(Sleep(polled.pause))
                 reply = super().perform(effect)
@@ -1102,7 +1115,7 @@ def test_equal_for_python_is_not_the_same(first, then):
 def test_an_error_an_absence_and_a_retry_after_wake_the_flow(news):
     single = [DONE] if news.__class__ is Response and b"[]" in news.body else []
     _, script = passing(among(status="running"), among(status="running"), news, *single, among(status="done"))
-    assert script.woken == (2 if isinstance(news, AsyncApiError) else 3)
+    assert script.woken + script.resumed == (2 if isinstance(news, AsyncApiError) else 3)
     assert script.polls[1].polls == 2
     assert script.polls[-1].polls == (3 if single else 4)
 
@@ -1162,11 +1175,11 @@ KNOWN_REPLIES: list[Response | AsyncApiError] = [
     ),
     deadline=st.none() | st.integers(5, 120),
 )
-def test_it_makes_no_difference_whether_a_driver_passes_polls(replies, options, deadline):
+def test_a_wait_goes_the_same_way_if_unchanged_responses_do_not_resume_it(replies, options, deadline):
     at = state(deadline=None if deadline is None else START + deadline)
     ends = [*replies, RUNNING, RUNNING, DONE]
-    outcome, script = played(Script(make_api(), *ends), at, **options)
-    same, other = played(Passing(make_api(), *ends), at, **options)
+    outcome, script = played(Resumed(make_api(), *ends), at, **options)
+    same, other = played(Script(make_api(), *ends), at, **options)
     assert repr(same) == repr(outcome)
     assert other.times == script.times
     assert other.sleeps == script.sleeps
@@ -1175,9 +1188,9 @@ def test_it_makes_no_difference_whether_a_driver_passes_polls(replies, options, 
 
 
 def test_a_job_whose_answer_stays_the_same_is_not_woken():
-    handle, script = played(Passing(make_api(), *[RUNNING] * 5, DONE))
+    handle, script = played(Script(make_api(), *[RUNNING] * 5, DONE))
     assert handle.outcome is Outcome.SUCCESS
-    assert (len(script.requests), script.woken) == (6, 2)
+    assert (len(script.requests), script.resumed) == (6, 2)
 
 
 def test_a_token_is_renewed_in_time_although_the_flow_is_not_woken():
@@ -1185,11 +1198,11 @@ def test_a_token_is_renewed_in_time_although_the_flow_is_not_woken():
     tokens = [answer({"token": f"token-{number}", "in": 100}) for number in range(2)]
     api = make_api(**login, login_expiry="in")
     # It is renewed 10 s before its end.
-    handle, script = played(Passing(api, tokens[0], *[RUNNING] * 9, tokens[1], RUNNING, DONE))
+    handle, script = played(Script(api, tokens[0], *[RUNNING] * 9, tokens[1], RUNNING, DONE))
     assert handle.outcome is Outcome.SUCCESS
     assert [number for number, path in enumerate(script.paths) if path.endswith("/login")] == [0, 10]
     assert script.times[10] == 90
-    assert script.woken == 4
+    assert script.resumed == 4
 
 
 def test_each_token_that_expires_is_renewed_although_the_answer_stays_the_same():
@@ -1197,18 +1210,18 @@ def test_each_token_that_expires_is_renewed_although_the_answer_stays_the_same()
     tokens = [answer({"token": f"token-{number}"}) for number in range(4)]
     expired = answer({}, 401)
     talk = [tokens[0], RUNNING, RUNNING, expired, tokens[1], RUNNING, RUNNING, expired, tokens[2], RUNNING, DONE]
-    handle, script = played(Passing(make_api(**login), *talk))
+    handle, script = played(Script(make_api(**login), *talk))
     assert handle.outcome is Outcome.SUCCESS
     assert sum(path.endswith("/login") for path in script.paths) == 3
     # One that is refused right after it was renewed is final all the same.
-    error, _ = played(Passing(make_api(**login), *talk[:8], tokens[2], expired))
+    error, _ = played(Script(make_api(**login), *talk[:8], tokens[2], expired))
     assert isinstance(error, AuthenticationError)
     assert "after the token was renewed" in str(error)
 
 
 def test_after_a_redirect_each_poll_asks_at_the_first_place_again():
     there = answer(None, 302, location="/elsewhere")
-    _, script = played(Passing(make_api(), there, RUNNING, there, RUNNING, there, DONE))
+    _, script = played(Script(make_api(), there, RUNNING, there, RUNNING, there, DONE))
     assert script.paths == ["GET /jobs/7", f"GET {BASE.replace('/v1', '')}/elsewhere"] * 3
 
 
@@ -1239,7 +1252,7 @@ def test_a_captured_value_that_airflow_cannot_store_ends_the_wait_with_its_name(
         script.run(wait(script.api, plan, Wait(JobHandle(7), START)))
 
 
-@pytest.mark.parametrize("kind", [Script, Passing])
+@pytest.mark.parametrize("kind", [Script, Resumed])
 def test_each_poll_says_by_how_much_it_was_late(kind):
     late = Delay(9.0, Reason.CONNECTIONS)
     replies = [answer({"status": status}) for status in ("running", "running", "done")]
