@@ -99,7 +99,7 @@ class AiohttpDriver:
         self._rate_limiter = RateLimiter(api.settings.requests_per_second)
         self._keyring = Keyring()
         self._retired: Exception | None = None
-        self._rounds: dict[tuple[str, float], BatchPoller] = {}
+        self._batch_poller = BatchPoller(api, self.run)
         self._token_lock = asyncio.Lock()
         self._threads = StepThreads()
 
@@ -113,8 +113,7 @@ class AiohttpDriver:
 
     async def close(self) -> None:
         """Close all connections."""
-        for rounds in list(self._rounds.values()):
-            rounds.close()
+        self._batch_poller.close()
         self._threads.close()
         await self._pool.close()
         await self._connector.resolver.close()
@@ -142,16 +141,17 @@ class AiohttpDriver:
                         steps.reply = observe(effect)
                         continue
                     if isinstance(effect, Sleep):
-                        overslept = await self._sleep_and_measure(effect.seconds)
+                        overslept += await self._sleep_and_measure(effect.seconds)
                         steps.reply = None
                     elif isinstance(effect, Send):
                         if effect.request is not request:
                             request = effect.request
                             server, head = self._on_wire(request)
-                        steps.reply = await self._send(effect, server, head, overslept)
-                        overslept = 0.0
+                        late, overslept = overslept, 0.0
+                        steps.reply = await self._send(effect, server, head, late)
                     else:
-                        steps.reply = await self._perform(effect, observe)
+                        late, overslept = overslept, overslept if isinstance(effect, Authorize) else 0.0
+                        steps.reply = await self._perform(effect, observe, late)
                     if isinstance(effect, Send | PollBatch) and is_expensive(effect, steps.reply):
                         costly = effect
                 except AsyncApiError as error:
@@ -169,7 +169,7 @@ class AiohttpDriver:
         return max(0.0, self._loop.time() - due)
 
     def _perform(
-        self, effect: PollBatch | Authorize | RunBlocking | RunConcurrently, observe: Observer
+        self, effect: PollBatch | Authorize | RunBlocking | RunConcurrently, observe: Observer, overslept: float
     ) -> Awaitable[Any]:
         match effect:
             case PollBatch():
@@ -179,15 +179,15 @@ class AiohttpDriver:
             case RunBlocking(work):
                 return asyncio.to_thread(work)
             case RunConcurrently():
-                return self._run_concurrently(effect, observe)
+                return self._run_concurrently(effect, observe, overslept)
 
-    async def _run_concurrently(self, effect: RunConcurrently, observe: Observer) -> None:
+    async def _run_concurrently(self, effect: RunConcurrently, observe: Observer, overslept: float) -> None:
         slots = asyncio.Semaphore(effect.concurrency)
         begun: deque[asyncio.Task[Any]] = deque()
 
         async def in_turn(make: Callable[[], Flow[Any]]) -> Any:
             async with slots:
-                return await self.run(make(), observe=observe)
+                return await self.run(make(), observe=observe, overslept=overslept)
 
         async def take_next() -> None:
             # Not by awaiting the task, which would be cancelled with this one, and would let the next flow start.
@@ -208,26 +208,12 @@ class AiohttpDriver:
 
     async def _poll_in_batch(self, effect: PollBatch, observe: Observer) -> BatchResponse:
         """Poll a job together with other jobs; alone if the flow can't wait."""
-        batch = effect.batch
         if not effect.can_wait:
-            return await self.run(
-                limit_time(poll_batch(self._api, batch, [effect.identifier], can_wait=True), effect.until)
-            )
-        key = (batch.key, effect.interval)
-        rounds = self._rounds.get(key)
-        if rounds is None:
-            rounds = self._rounds[key] = BatchPoller(
-                lambda identifiers, late: self.run(
-                    poll_batch(self._api, batch, identifiers, can_wait=True), overslept=late
-                ),
-                size=batch.size,
-                interval=effect.interval,
-                sleep=self._sleep_and_measure,
-                on_idle=lambda: self._rounds.pop(key, None),
-            )
+            alone = poll_batch(self._api, effect.batch, [effect.identifier], can_wait=True)
+            return await self.run(limit_time(alone, effect.until))
         try:
             async with asyncio.timeout(self._seconds_until(effect.until)):
-                return await rounds.answers(effect, observe)
+                return await self._batch_poller.poll(effect, observe)
         except TimeoutError:
             raise TransportError("batch of jobs: no answer in time") from None
 

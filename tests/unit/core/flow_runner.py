@@ -120,7 +120,7 @@ class Script:
             for effect in steps:
                 try:
                     steps.reply = yield effect
-                    self.resumed += isinstance(effect, PollUntilChanged)
+                    self.resumed += isinstance(effect, PollUntilChanged | PollBatch)
                 except AsyncApiError as error:
                     steps.error = error
         return steps.result

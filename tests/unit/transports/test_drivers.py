@@ -806,7 +806,7 @@ def rounds(server: Any, flows: Callable[[AiohttpDriver], Any]) -> list[str]:
         finally:
             await client.close()
         await asyncio.sleep(0)
-        assert not client._rounds
+        assert client._batch_poller.is_idle
 
     asyncio.run(main())
     return [unquote(asked.target.partition("ids=")[2]) for asked in server.asked]
@@ -921,7 +921,7 @@ def test_who_is_not_to_be_woken_and_goes_is_not_asked_for_again(many):
         wait = asyncio.create_task(client.run(asking(1, interval=0.02, skip_if_unchanged=skip_if_unchanged)))
         await seen.wait()
         wait.cancel()
-        while client._rounds:  # noqa: ASYNC110 - nobody is told
+        while not client._batch_poller.is_idle:  # noqa: ASYNC110 - nobody is told
             await asyncio.sleep(0.01)
 
     assert rounds(many, scenario) == ["1"]

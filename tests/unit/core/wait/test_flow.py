@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.effects import Flow, PollBatch, PollUntilChanged, Sleep
+from airflow_provider_asyncapi.core.effects import Flow, PollBatch, PollUntilChanged
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     AuthenticationError,
@@ -36,10 +36,12 @@ from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, PollSchedule
 from airflow_provider_asyncapi.core.status.policy import StatusPolicy
 from airflow_provider_asyncapi.core.steps import Steps
+from airflow_provider_asyncapi.core.wait.batch_rounds import BatchRounds
 from airflow_provider_asyncapi.core.wait.flow import get_job, raise_deadline_error, wait
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from tests.unit.core.flow_runner import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
+from tests.unit.core.wait.batch_waiter import Waiter
 from tests.unit.recorded_calls import recorded
 
 JOB = JobHandle("7", submitted_at=START)
@@ -1042,22 +1044,18 @@ class Resumed(Script):
         return steps.result
 
 
-class Passing(Script):
-    """Does what the driver of the triggerer does with a poll in a batch that needn't wake the flow."""
-
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self.woken = 0
+class InRounds(Script):
+    """Polls in the rounds of a batch, as the driver of the triggerer does."""
 
     def perform(self, effect: Any) -> Any:
-        reply = super().perform(effect)
-        if isinstance(effect, PollBatch):
-            while (polled := effect.skip_if_unchanged(reply)) is not None:
-                self.perform(polled)
-                self.perform(Sleep(polled.pause))
-                reply = super().perform(effect)
-            self.woken += 1
-        return reply
+        if not isinstance(effect, PollBatch) or not effect.can_wait:
+            return super().perform(effect)
+        rounds, waiter = BatchRounds(self.api, effect.batch, effect.interval), Waiter(effect, self.polls.append)
+        rounds.join(waiter)
+        with Steps(rounds.poll_in_rounds()) as steps:
+            while not waiter.is_gone:
+                steps.reply = self.perform(next(steps))
+        return waiter.outcome()
 
 
 def played(script: Script, at: Wait | None = None, **given: Any) -> tuple[Any, Any]:
@@ -1070,14 +1068,14 @@ def played(script: Script, at: Wait | None = None, **given: Any) -> tuple[Any, A
 
 def passing(*replies: Any, at: Wait | None = None, **given: Any) -> tuple[Any, Any]:
     """Run a wait among others whose driver asks again by itself as long as it may."""
-    return played(Passing(make_api(), *replies), at, batch=BATCH, **given)
+    return played(InRounds(make_api(), *replies), at, batch=BATCH, **given)
 
 
 def test_a_job_whose_item_stays_the_same_is_not_woken_and_its_polls_are_counted():
     again = [among(status="running")] * 4
     handle, script = passing(*again, among(status="running", percent=3), among(status="done"))
     assert handle.outcome is Outcome.SUCCESS
-    assert (len(script.requests), script.woken) == (6, 3)
+    assert (len(script.requests), script.resumed) == (6, 3)
     assert [(poll.polls, poll.changed) for poll in script.polls] == [
         (1, True), (2, False), (3, False), (4, False), (5, False), (6, True),
     ]  # fmt: skip
@@ -1086,7 +1084,7 @@ def test_a_job_whose_item_stays_the_same_is_not_woken_and_its_polls_are_counted(
 def test_what_is_news_of_other_jobs_wakes_nobody_else():
     others = [answer({"jobs": [{"id": 7, "status": "running"}, {"id": 8, "at": at}]}) for at in range(4)]
     _, script = passing(*others, among(status="done"))
-    assert script.woken == 2
+    assert script.resumed == 2
 
 
 @pytest.mark.parametrize(
@@ -1100,7 +1098,7 @@ def test_what_is_news_of_other_jobs_wakes_nobody_else():
 )
 def test_equal_for_python_is_not_the_same(first, then):
     _, script = passing(among(status="running", **first), among(status="running", **then), among(status="done"))
-    assert script.woken == 3
+    assert script.resumed == 3
 
 
 @pytest.mark.parametrize(
@@ -1115,7 +1113,7 @@ def test_equal_for_python_is_not_the_same(first, then):
 def test_an_error_an_absence_and_a_retry_after_wake_the_flow(news):
     single = [DONE] if news.__class__ is Response and b"[]" in news.body else []
     _, script = passing(among(status="running"), among(status="running"), news, *single, among(status="done"))
-    assert script.woken + script.resumed == (2 if isinstance(news, AsyncApiError) else 3)
+    assert script.resumed == (2 if isinstance(news, AsyncApiError) else 3)
     assert script.polls[1].polls == 2
     assert script.polls[-1].polls == (3 if single else 4)
 
@@ -1130,7 +1128,7 @@ def test_after_an_error_the_first_good_answer_is_seen_by_the_flow():
 def test_jobs_that_are_not_woken_end_by_the_polls_allowed_and_by_the_deadline():
     error, script = passing(*[among(status="running")] * 5, max_iterations=5)
     assert isinstance(error, DeadlineError)
-    assert (len(script.requests), script.woken) == (5, 2)
+    assert (len(script.requests), script.resumed) == (5, 2)
     error, script = passing(*[among(status="running")] * 6, at=state(deadline=START + 45))
     assert "the deadline" in str(error)
     # Woken in time to make the last poll at the deadline, not some time after it.
@@ -1140,7 +1138,7 @@ def test_jobs_that_are_not_woken_end_by_the_polls_allowed_and_by_the_deadline():
 @pytest.mark.parametrize("given", [{"backoff": 2}, {"jitter": 0.1}, {"capture": {"at": "header:X-At"}}])
 def test_where_each_poll_may_mean_something_each_wakes_the_flow(given):
     _, script = passing(*[among(status="running")] * 3, among(status="done"), **given)
-    assert script.woken == 4
+    assert script.resumed == 4
 
 
 # Of a poll of its own, too, the flow needn't know
