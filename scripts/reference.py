@@ -102,12 +102,12 @@ def _kinds() -> Iterator[str]:
     """Return the tables of what a parameter of the fetch can choose from, from the registries."""
     from airflow_provider_asyncapi.core.fetch.formats.registry import RESULT_FORMATS
     from airflow_provider_asyncapi.core.fetch.outputs.registry import OUTPUT_TYPES
-    from airflow_provider_asyncapi.core.fetch.paging.registry import WAYS_OF_PAGING
+    from airflow_provider_asyncapi.core.fetch.paging.registry import PAGING_KINDS
     from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS
 
     registries: dict[str, Any] = {
         "Output types": OUTPUT_TYPES,
-        "Ways of paging": WAYS_OF_PAGING,
+        "Ways of paging": PAGING_KINDS,
         "Result formats": RESULT_FORMATS,
         "Forms of rows": WRITE_AS,
     }

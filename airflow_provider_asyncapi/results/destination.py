@@ -92,7 +92,9 @@ class ByteBudget:
         with self._lock:
             self._taken += size
             self._check(self._taken)
-            line = self._meter.line(self._taken, self._expected if self._is_known else None) if self._meter else None
+            line = (
+                self._meter.next_line(self._taken, self._expected if self._is_known else None) if self._meter else None
+            )
         if line:
             log.info("%s", line)
 

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_asyncapi.core.errors import ArchiveError, PartialResultError
 from airflow_provider_asyncapi.core.fetch import decoding
-from airflow_provider_asyncapi.core.fetch.flow import Fetching
+from airflow_provider_asyncapi.core.fetch.flow import ResultFetcher
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.results.destination import Stored
 
@@ -20,19 +20,19 @@ class FailedRecordsCounter:
     """
     Counts the failed records of a result, if the plan has a rule for them.
 
-    :param fetching: the fetch, with its plan.
+    :param fetcher: the fetch, with its plan.
     """
 
-    def __init__(self, fetching: Fetching) -> None:
-        self._fetching = fetching
-        self._rule = fetching.plan.failed_records
+    def __init__(self, fetcher: ResultFetcher) -> None:
+        self._fetcher = fetcher
+        self._rule = fetcher.plan.failed_records
         self.failed = self._records = 0
 
     def count(self, response: Response) -> None:
         """Count the records in an answer."""
         if self._rule is not None:
-            readable = decoding.selectable(response, self._fetching.plan.format)
-            failed, records = self._rule.count(readable, self._fetching.scope)
+            readable = decoding.make_selectable(response, self._fetcher.plan.format)
+            failed, records = self._rule.count(readable, self._fetcher.variables)
             self.failed += failed
             self._records += records
 
@@ -45,7 +45,7 @@ class FailedRecordsCounter:
         """
         if self._rule is None:
             return
-        reports = [stored for path, stored in files if self._rule.is_in(path)]
+        reports = [stored for path, stored in files if self._rule.matches_member(path)]
         if not reports:
             names = ", ".join("/".join(path) for path, _ in list(files)[:10]) or "no files"
             raise ArchiveError(f"failed_records: the archive has no member {self._rule.member!r}; it has {names}")
@@ -53,7 +53,7 @@ class FailedRecordsCounter:
             content = stored.read(
                 f"failed_records: {self._rule.member!r}", "leave failed_records out, and count in a next task"
             )
-            self.count(Response(200, body=content, charset=self._fetching.plan.format.charset))
+            self.count(Response(200, body=content, charset=self._fetcher.plan.format.charset))
 
     def apply_action(self) -> None:
         """
@@ -68,7 +68,7 @@ class FailedRecordsCounter:
             log.warning("failed_records: found no records at %s, failed or not", self._rule.condition.selector)
         if not self.failed:
             return
-        message = f"{self.failed} of {self._records} records of job {self._fetching.handle.printable_identifier} failed"
+        message = f"{self.failed} of {self._records} records of job {self._fetcher.handle.printable_identifier} failed"
         if self._rule.action == "fail":
             raise PartialResultError(f"{message}; set on_partial to 'warn' or 'skip' to go on without them")
         if self._rule.action == "skip":

@@ -24,7 +24,7 @@ from airflow_provider_asyncapi.core.errors import (
     ResultTooLargeError,
 )
 from airflow_provider_asyncapi.core.fetch import decoding
-from airflow_provider_asyncapi.core.fetch.flow import Answer, Fetching, NoDataError
+from airflow_provider_asyncapi.core.fetch.flow import FetchedResponse, NoDataError, ResultFetcher
 from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.fetch.progress_meter import ProgressMeter
@@ -51,7 +51,7 @@ from airflow_provider_asyncapi.results.destination import (
     Stored,
 )
 from airflow_provider_asyncapi.results.failed_records import FailedRecordsCounter
-from airflow_provider_asyncapi.results.writers.writer import Placed, Writer, json_bytes
+from airflow_provider_asyncapi.results.writers.base import Placed, Writer, json_bytes
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Flow
@@ -120,50 +120,50 @@ def fetch(hook: FlowRunner, task: FetchTask, save: Callable[[JsonValue], object]
     :raises AirflowException: the failure, as Airflow understands it.
     """
     plan, handle = task.plan, task.handle
-    fetching = Fetching(hook.api, plan, handle)
+    fetcher = ResultFetcher(hook.api, plan, handle)
     if handle.outcome is Outcome.NO_DATA:
-        hook.run(fetching.clean_up(CleanupOn.NO_DATA))
+        hook.run(fetcher.clean_up(CleanupOn.NO_DATA))
         raise AirflowSkipException(f"Job {handle.printable_identifier} ended with no data: there is nothing to fetch")
     try:
         target = None if task.destination is None else Destination(task.destination, task.owner)
         with contextlib.closing(target) if target else contextlib.nullcontext():
-            run = _WorkerRun(hook, fetching, target, task.limits, FailedRecordsCounter(fetching), task.callback)
+            run = _WorkerRun(hook, fetcher, target, task.limits, FailedRecordsCounter(fetcher), task.callback)
             result = run.fetch()
             if plan.cleanup is not None:
                 save(result)
             if target is not None:
                 target.finalize()
     except AsyncApiError as error:
-        raised = to_airflow(_about_job(error, fetching))
-        _clean_up(hook, fetching, raised, error, is_last_try=task.is_last_try)
+        raised = to_airflow(_about_job(error, fetcher))
+        _clean_up(hook, fetcher, raised, error, is_last_try=task.is_last_try)
         raise raised from error
     except (AirflowException, AirflowSkipException) as error:
-        _clean_up(hook, fetching, error, error.__cause__, is_last_try=task.is_last_try)
+        _clean_up(hook, fetcher, error, error.__cause__, is_last_try=task.is_last_try)
         raise
-    hook.run(fetching.clean_up(CleanupOn.SUCCESS))
+    hook.run(fetcher.clean_up(CleanupOn.SUCCESS))
     return result
 
 
-def _about_job(error: AsyncApiError, fetching: Fetching) -> AsyncApiError:
-    return error.with_job(fetching.handle.identifier, fetching.handle.status)
+def _about_job(error: AsyncApiError, fetcher: ResultFetcher) -> AsyncApiError:
+    return error.with_job(fetcher.handle.identifier, fetcher.handle.status)
 
 
 def _clean_up(
-    hook: FlowRunner, fetching: Fetching, raised: BaseException, cause: BaseException | None, *, is_last_try: bool
+    hook: FlowRunner, fetcher: ResultFetcher, raised: BaseException, cause: BaseException | None, *, is_last_try: bool
 ) -> None:
     """Send the cleanup request after a failed fetch, if no later try needs the job."""
     is_final = is_last_try or isinstance(raised, AirflowFailException)
     end = CleanupOn.NO_DATA if isinstance(cause, NoDataError) else classify_end(cause, is_final=is_final)
     if end is not None:
-        hook.run(fetching.clean_up(end))
+        hook.run(fetcher.clean_up(end))
 
 
 @dataclass(slots=True)
 class _WorkerRun:
-    """One fetch, with its counts: a :class:`~.output.FetchRun`."""
+    """One fetch, with its counts: a :class:`~.base.FetchRun`."""
 
     hook: FlowRunner
-    fetching: Fetching
+    fetcher: ResultFetcher
     target: Destination | None
     limits: ResultLimits
     failures: FailedRecordsCounter
@@ -175,22 +175,22 @@ class _WorkerRun:
         self._check()
         if self.target is not None:
             self.target.undo_earlier()
-        plan = self.fetching.plan
+        plan = self.fetcher.plan
         if self.callback is not None:
             callback = self.callback.read_as(plan.format.charset)
-            answer = Answer(CALLBACK_REQUEST, callback, self.fetching.scope)
+            answer = FetchedResponse(CALLBACK_REQUEST, callback, self.fetcher.variables)
             if self.target is not None and callback.body and not plan.selects_part:
                 return self._write_callback(self.target, answer)
-            return self.return_value(self.fetching.decode(decoding.decode, answer), [callback])
-        inline = self.fetching.inline_value()
+            return self.return_value(self.fetcher.decode(decoding.decode, answer), [callback])
+        inline = self.fetcher.inline_value()
         if inline is None:
-            self._run(self.fetching.locate())
+            self._run(self.fetcher.locate())
         return plan.output.fetch(self, inline)
 
     @property
     def plan(self) -> FetchPlan:
         """How to fetch."""
-        return self.fetching.plan
+        return self.fetcher.plan
 
     @property
     def has_destination(self) -> bool:
@@ -210,7 +210,7 @@ class _WorkerRun:
 
     def _check(self) -> None:
         """Check, before any request, what can't end well."""
-        plan = self.fetching.plan
+        plan = self.fetcher.plan
         if self.target is None and plan.write_as is not None:
             raise ConfigurationError("write_as: is for rows at a destination, and there is none")
         destination = None if self.target is None else self.target.target
@@ -225,7 +225,7 @@ class _WorkerRun:
             except NoDataError as error:
                 raise AirflowSkipException(str(error)) from error
             except AsyncApiError as error:
-                _about_job(error, self.fetching)
+                _about_job(error, self.fetcher)
                 raise
 
         return self.hook.run(skip_if_no_data())
@@ -233,7 +233,7 @@ class _WorkerRun:
     def fetch_value(self) -> JsonValue:
         """Fetch a value into memory, and return it for XCom."""
         limit = max(self.limits.max_xcom_bytes * _SELECTED, _LEAST_LIMIT)
-        return self.return_value(*self._run(self.fetching.fetch_value(limit)))
+        return self.return_value(*self._run(self.fetcher.fetch_value(limit)))
 
     def return_value(self, value: JsonValue, responses: Sequence[Response]) -> JsonValue:
         """Count failed records in the answers, and return a value for XCom, or write it to the destination."""
@@ -247,8 +247,8 @@ class _WorkerRun:
             if len(text) > self.limits.max_xcom_bytes:
                 raise self._xcom_error(len(text))
             return value
-        if self.fetching.plan.write_as is not None:
-            return self._write_rows(self.target, decoding.rows_of(value))
+        if self.fetcher.plan.write_as is not None:
+            return self._write_rows(self.target, decoding.to_rows(value))
         file = self._open_file(self.target)
         file.write(text)
         return self.commit([(("result.json",), file.finish())], "application/json")
@@ -286,15 +286,15 @@ class _WorkerRun:
         if paging is None:
             raise ConfigurationError(f"output_type={self.plan.output.name!r}: has no pages")
         meter = ProgressMeter("pages", time.monotonic)
-        count = paging.count(self.fetching.scope)
+        count = paging.count_pages(self.fetcher.variables)
         done = itertools.count(1)
 
         def collect_and_log(page: list[JsonValue], response: Response) -> None:
             collect(page, response)
-            if line := meter.line(next(done), count):
+            if line := meter.next_line(next(done), count):
                 log.info("%s", line)
 
-        return self._run(fetch_pages(self.fetching, paging, collect_and_log, inline=inline))
+        return self._run(fetch_pages(self.fetcher, paging, collect_and_log, inline=inline))
 
     def fetch_selected(self) -> JsonValue:
         """Write what is selected of a document, row by row if it has rows, so that it can have any size."""
@@ -307,20 +307,20 @@ class _WorkerRun:
         for stored, response in downloads:
             with self._explaining_errors(stored, response):
                 response.body = _read_whole(stored, plan)
-                values.append(decoding.decode(response, plan.format, plan.result_path, self.fetching.scope))
-        value = values if self.fetching.has_list or len(values) != 1 else values[0]
-        rows = itertools.chain.from_iterable(map(decoding.rows_of, values))
+                values.append(decoding.decode(response, plan.format, plan.result_path, self.fetcher.variables))
+        value = values if self.fetcher.has_url_list or len(values) != 1 else values[0]
+        rows = itertools.chain.from_iterable(map(decoding.to_rows, values))
         return self.return_value(list(rows) if plan.write_as else value, [response for _, response in downloads])
 
     def _stream_documents(self, downloads: list[tuple[Stored, Response]]) -> list[Iterator[JsonValue]] | None:
         """Return the rows of each document; None if one has to be read as a whole."""
-        plan, streams = self.fetching.plan, []
-        if plan.write_as is None and self.fetching.has_list:
+        plan, streams = self.fetcher.plan, []
+        if plan.write_as is None and self.fetcher.has_url_list:
             return None
         for stored, response in downloads:
             with self._explaining_errors(stored, response):
                 rows = stream_rows(
-                    partial(_pieces, stored), response, plan.format, plan.result_path, self.fetching.scope
+                    partial(_pieces, stored), response, plan.format, plan.result_path, self.fetcher.variables
                 )
             if rows is None:
                 return None
@@ -367,7 +367,7 @@ class _WorkerRun:
 
         :param gunzip: whether gzip files are decompressed.
         """
-        identifier = self.fetching.handle.identifier
+        identifier = self.fetcher.handle.identifier
         taken: set[str] = set()
         files: list[Placed] = []
         downloads = self._download(self._destination, is_gzip=gunzip)
@@ -388,16 +388,16 @@ class _WorkerRun:
         """Count failed records in the files, which stay as they came."""
         for stored, response in downloads:
             with self._explaining_errors(stored, response):
-                self.failures.count(dataclasses.replace(response, body=_read_whole(stored, self.fetching.plan)))
+                self.failures.count(dataclasses.replace(response, body=_read_whole(stored, self.fetcher.plan)))
         self.failures.apply_action()
 
-    def _write_callback(self, target: Destination, answer: Answer) -> JsonValue:
+    def _write_callback(self, target: Destination, answer: FetchedResponse) -> JsonValue:
         """Write the body of the callback to the destination as it came."""
-        self.fetching.read_or_explain(answer, lambda: self.failures.count(answer.response))
+        self.fetcher.read_with_context(answer, lambda: self.failures.count(answer.response))
         self.failures.apply_action()
         file = self._open_file(target)
         file.write(answer.response.body)
-        identifier = self.fetching.handle.identifier
+        identifier = self.fetcher.handle.identifier
         name = file_name(answer.response, "" if identifier is None else as_text(identifier))
         return self.commit([((name,), file.finish())], answer.response.content_type)
 
@@ -409,7 +409,7 @@ class _WorkerRun:
         """
         target = self._destination
         downloads = self._download(target, digest=False)
-        password = self.fetching.api.settings.variables.get("connection.archive_password")
+        password = self.fetcher.api.settings.variables.get("connection.archive_password")
         archive_reader: archives.ArchiveReader = load_object(reader)
         files: list[Placed] = []
         room = self.limits.max_bytes
@@ -478,8 +478,8 @@ class _WorkerRun:
             return files.setdefault(number, target.open_file(budget, make))
 
         if self.plan.output.makes_files:
-            target.check_file_count(self.fetching.count)
-        responses = self._run(self.fetching.fetch_files(open_file))
+            target.check_file_count(self.fetcher.url_count)
+        responses = self._run(self.fetcher.fetch_files(open_file))
         return [(files[number].finish(), response) for number, response in enumerate(responses)]
 
     def _open_file(self, target: Destination) -> PartialFile:
@@ -497,7 +497,7 @@ class _WorkerRun:
         size = sum(stored.size for _, stored in files)
         seconds = time.monotonic() - self.began
         log.info("Wrote to %s: %d bytes, number of files: %d, in %.1f s", target.target, size, len(files), seconds)
-        if self.fetching.plan.failed_records is not None:
+        if self.fetcher.plan.failed_records is not None:
             counts["failed_records"] = self.failures.failed
         return {
             "paths": paths,

@@ -27,10 +27,10 @@ def decode(response: Response, chosen: ResultFormat, path: SelectorChain | None,
     if path is None:
         if chosen.kind is None and not response.content_type and not response.body.strip():
             return None
-        kind = chosen.kind_of(response)
-        return kind.decode(response, chosen.options_of(kind))
+        kind = chosen.choose_kind(response)
+        return kind.decode(response, chosen.parse_options_for(kind))
     found = path.find_first_keeping_lists(
-        selectable(response, chosen), variables, chosen.element_reader, minimum=Multiplicity.FILTERED
+        make_selectable(response, chosen), variables, chosen.element_reader, minimum=Multiplicity.FILTERED
     )
     if found is not None:
         return found[1]
@@ -47,29 +47,29 @@ def decode_rows(
     :raises MissingValueError: if the path leads nowhere.
     """
     try:
-        return rows_of(decode(response, chosen, path, variables))
+        return to_rows(decode(response, chosen, path, variables))
     except MissingValueError:
         if path is not None and any(_is_null(selector.text, response) for selector in path.selectors):
             return []
         raise
 
 
-def rows_of(value: JsonValue) -> list[JsonValue]:
+def to_rows(value: JsonValue) -> list[JsonValue]:
     """Return the rows of a page: a list's items, nothing for null, one row for anything else."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
 
 
-def selectable(response: Response, chosen: ResultFormat) -> Response:
+def make_selectable(response: Response, chosen: ResultFormat) -> Response:
     """Return an answer as selectors can read it: the rows of NDJSON and CSV as a JSON list."""
-    kind = chosen.row_kind_of(response)
+    kind = chosen.choose_row_kind(response)
     if kind is None or not kind.has_rows:
         return response
-    return json_response(kind.decode(response, chosen.options_of(kind)))
+    return make_json_response(kind.decode(response, chosen.parse_options_for(kind)))
 
 
-def json_response(value: JsonValue) -> Response:
+def make_json_response(value: JsonValue) -> Response:
     """Return an answer whose JSON body is a value."""
     response = Response(200, Headers([("content-type", "application/json")]))
     response.json = value

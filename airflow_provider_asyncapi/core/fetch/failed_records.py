@@ -57,6 +57,6 @@ class FailedRecordsRule:
             raise error.with_message(f"failed_records: {error}") from None
         return sum(map(self.condition.passes, values)), len(values)
 
-    def is_in(self, path: tuple[str, ...]) -> bool:
+    def matches_member(self, path: tuple[str, ...]) -> bool:
         """Return whether a member of an archive is the one that holds the records' states."""
         return self.member is not None and f"/{'/'.join(path)}".endswith(f"/{self.member}")

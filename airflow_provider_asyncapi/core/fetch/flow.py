@@ -50,7 +50,7 @@ from airflow_provider_asyncapi.core.templates import Variables
 
 T = TypeVar("T")
 #: Returns the current variables of a request.
-Scope = Callable[[], Variables]
+GetVariables = Callable[[], Variables]
 _GONE = frozenset({404, 410})
 _SEE_OTHER = 303
 _SAFE = frozenset({"GET", "HEAD"})
@@ -75,31 +75,31 @@ class Location:
     """
     The location of the result, as the ``locate`` request has found it: used at once, and stored nowhere.
 
-    :param found: the captured variables.
-    :param base: the URL against which references in it are resolved.
+    :param variables: the captured variables.
+    :param base_url: the URL against which references in it are resolved.
     """
 
-    found: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
-    base: str | None = field(default=None, repr=False)
+    variables: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
+    base_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FetchedResponse:
     """
     A good answer.
 
     :param request: the request.
     :param response: the response.
-    :param scope: the variables that the request may have named.
+    :param variables: the variables that the request may have named.
     """
 
     request: Request
     response: Response
-    scope: Variables = field(repr=False)
+    variables: Variables = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Fetching:
+class ResultFetcher:
     """
     One fetch: the plan, the job, and the variables known so far.
 
@@ -115,23 +115,23 @@ class Fetching:
     location: Location = field(default_factory=Location)
 
     @property
-    def scope(self) -> dict[str, JsonValue]:
+    def variables(self) -> dict[str, JsonValue]:
         """All variables that the requests may name."""
-        return self.api.variables(self.handle.scope(), self.location.found)
+        return self.api.variables(self.handle.scope(), self.location.variables)
 
     @property
-    def has_list(self) -> bool:
+    def has_url_list(self) -> bool:
         """Whether the endpoint is a list of URLs."""
-        return self._urls() is not None
+        return self._find_urls() is not None
 
     @property
-    def count(self) -> int:
+    def url_count(self) -> int:
         """How many URLs there are to fetch."""
-        return len(self._targets())
+        return len(self._list_requests())
 
     def inline_value(self) -> JsonValue:
         """Return the result that the job's answers held already; None if they held none."""
-        return None if self.plan.inline is None else self.scope.get(self.plan.inline)
+        return None if self.plan.inline is None else self.variables.get(self.plan.inline)
 
     def locate(self) -> Flow[None]:
         """
@@ -142,17 +142,17 @@ class Fetching:
         step = self.plan.locate
         if step is None:
             return
-        answer = yield from self.request_answer(step, lambda: self.scope)
+        answer = yield from self.fetch_response(step, lambda: self.variables)
 
         def read() -> dict[str, JsonValue]:
-            found = capture_values(step.captures, answer.response, self.scope)
+            found = capture_values(step.captures, answer.response, self.variables)
             for name, selection in step.captures.items():
                 if name not in found:
                     raise MissingValueError(f"locate: {selection} found nothing for {name!r}")
             return found
 
-        self.location.found = self.read_or_explain(answer, read)
-        self.location.base = answer.response.url
+        self.location.variables = self.read_with_context(answer, read)
+        self.location.base_url = answer.response.url
 
     def fetch_value(self, limit: int) -> Flow[tuple[JsonValue, list[Response]]]:
         """
@@ -162,12 +162,12 @@ class Fetching:
         :return: the value, and the answers that held it; a list of values if the endpoint is a list of URLs.
         """
         values, responses = [], []
-        for scope in self._targets():
-            answer = yield from self.request_answer(self.plan.step, scope, limit=limit)
-            self.read_or_explain(answer, partial(_unpack, answer.response, limit))
+        for get_variables in self._list_requests():
+            answer = yield from self.fetch_response(self.plan.step, get_variables, limit=limit)
+            self.read_with_context(answer, partial(_unpack, answer.response, limit))
             values.append(self.decode(decoding.decode, answer))
             responses.append(answer.response)
-        return (values if self.has_list else values[0]), responses
+        return (values if self.has_url_list else values[0]), responses
 
     def fetch_files(self, open_file: Callable[[int], DownloadTarget]) -> Flow[list[Response]]:
         """
@@ -178,12 +178,12 @@ class Fetching:
         """
         responses: list[Response] = []
 
-        def one(number: int, scope: Scope) -> Flow[Response]:
+        def one(number: int, get_variables: GetVariables) -> Flow[Response]:
             trusts_headers = self.plan.checksum is not False
-            download = Download(open_file(number), self._checksum(number), trusts_headers=trusts_headers)
-            return (yield from self.request_answer(self.plan.step, scope, download=download)).response
+            download = Download(open_file(number), self._find_checksum(number), trusts_headers=trusts_headers)
+            return (yield from self.fetch_response(self.plan.step, get_variables, download=download)).response
 
-        flows = [partial(one, number, scope) for number, scope in enumerate(self._targets())]
+        flows = [partial(one, number, get_variables) for number, get_variables in enumerate(self._list_requests())]
         if len(flows) == 1:
             return [(yield from flows[0]())]
         yield RunConcurrently(flows, self.plan.concurrency, responses.append)
@@ -201,14 +201,14 @@ class Fetching:
         # What the redirect to another page leads to is another question (RFC 9110, section 15.4.4).
         done = _GONE if cleanup.step.request.method in _SAFE else _GONE | {_SEE_OTHER}
         try:
-            answer = yield from self.request_answer(cleanup.step, lambda: self.scope, also=done)
+            answer = yield from self.fetch_response(cleanup.step, lambda: self.variables, also_accepted=done)
         except AsyncApiError as error:
             yield Log(logging.WARNING, f"cleanup: {error}; the job's remains may stay at the API")
         else:
             shown = describe_answered_request(answer.request, answer.response)
             yield Log(logging.INFO, f"cleanup: {shown} answered {answer.response.status}")
 
-    def decode(self, decode: Callable[..., T], answer: Answer) -> T:
+    def decode(self, decode: Callable[..., T], answer: FetchedResponse) -> T:
         """
         Decode an answer in the format of the plan.
 
@@ -216,26 +216,26 @@ class Fetching:
         :raises ResponseError: with the request and the answer.
         """
         plan = self.plan
-        return self.read_or_explain(
-            answer, lambda: decode(answer.response, plan.format, plan.result_path, answer.scope)
+        return self.read_with_context(
+            answer, lambda: decode(answer.response, plan.format, plan.result_path, answer.variables)
         )
 
-    def read_or_explain(self, answer: Answer, read: Callable[[], T]) -> T:
+    def read_with_context(self, answer: FetchedResponse, read: Callable[[], T]) -> T:
         """Read an answer; add to a failure what the answer was."""
         try:
             return read()
         except ResponseError as error:
             raise build_bad_response_error(self.api, answer.request, answer.response, error) from None
 
-    def request_answer(
+    def fetch_response(
         self,
         step: Step,
-        scope: Scope,
+        get_variables: GetVariables,
         *,
         download: Download | None = None,
         limit: int = MAX_BODY,
-        also: frozenset[int] = frozenset(),
-    ) -> Flow[Answer]:
+        also_accepted: frozenset[int] = frozenset(),
+    ) -> Flow[FetchedResponse]:
         """
         Send a request until the answer is final, and return a good answer.
 
@@ -243,7 +243,7 @@ class Fetching:
         :param scope: returns the variables that it may name; called again if the result had to be located again.
         :param download: takes its body.
         :param limit: bytes of a body without a download.
-        :param also: other status codes that are good answers, too; a redirect among them isn't followed.
+        :param also_accepted: other status codes that are good answers, too; a redirect among them isn't followed.
         :raises NoDataError: if a rule says that there is no data.
         :raises ResultExpiredError: on 404 and 410.
         :raises ResultError: if a rule takes the answer for a failure.
@@ -255,11 +255,11 @@ class Fetching:
         located_at = -1
         charset = self.plan.format.charset if self._is_result(step) else None
         while True:
-            variables = scope()
-            request = self._request(step, variables)
+            variables = get_variables()
+            request = self._build_request(step, variables)
 
             def is_answer(response: Response, variables: Variables = variables) -> bool:
-                is_meant = response.status in also
+                is_meant = response.status in also_accepted
                 return is_meant or rule_handles_status_code(step.rules, response.read_as(charset), variables)
 
             try:
@@ -278,14 +278,16 @@ class Fetching:
             seen = dataclasses.replace(response, body=download.head) if download and response.ok else response
             # What a status code means here goes before a rule that reads the body alone.
             has_expired = self._has_expired(step, request, response)
-            has_meaning = response.status in also or has_expired
+            has_meaning = response.status in also_accepted or has_expired
             is_ruled = rule_handles_status_code(step.rules, response, variables)
-            outcome = None if has_meaning and not is_ruled else _outcome(step.rules, seen, variables)
-            if outcome is Outcome.SUCCESS or (outcome is None and (response.ok or response.status in also)):
+            outcome = None if has_meaning and not is_ruled else _find_outcome(step.rules, seen, variables)
+            if outcome is Outcome.SUCCESS or (outcome is None and (response.ok or response.status in also_accepted)):
                 if download is not None and not response.ok:
                     download.take(response)
-                return Answer(request, response, variables)
-            said = f"{describe_answered_request(request, response)} answered {response.status}, and a rule takes it for"
+                return FetchedResponse(request, response, variables)
+            prefix = (
+                f"{describe_answered_request(request, response)} answered {response.status}, and a rule takes it for"
+            )
             reached = download.reached if download else 0
             if outcome is None and has_expired and reached > located_at:
                 located_at = reached
@@ -294,18 +296,18 @@ class Fetching:
                 yield from self.locate()
                 continue
             if outcome is None:
-                raise self._rejection(step, request, response)
+                raise self._make_rejection_error(step, request, response)
             if outcome is Outcome.NO_DATA:
-                raise set_error_fields(NoDataError(f"{said} no data", response), request, response)
+                raise set_error_fields(NoDataError(f"{prefix} no data", response), request, response)
             if outcome is Outcome.FAILURE:
                 message = extract_error_message(self.api, seen, step.error_message, variables)
-                raise set_error_fields(ResultError(f"{said} a failure: {message}"), request, response, message)
+                raise set_error_fields(ResultError(f"{prefix} a failure: {message}"), request, response, message)
             yield from budget.wait_before_retry(
-                self.api, set_error_fields(UnavailableError(f"{said} not yet"), request, response), response
+                self.api, set_error_fields(UnavailableError(f"{prefix} not yet"), request, response), response
             )
 
-    def _request(self, step: Step, variables: Variables) -> Request:
-        base = self.location.base or self.handle.urls.get("status") or self.handle.urls.get("submit")
+    def _build_request(self, step: Step, variables: Variables) -> Request:
+        base = self.location.base_url or self.handle.urls.get("status") or self.handle.urls.get("submit")
         return self.api.request(step.request, variables, reference_base=base)
 
     def _has_expired(self, step: Step, request: Request, response: Response) -> bool:
@@ -318,14 +320,14 @@ class Fetching:
         cleanup = self.plan.cleanup
         return step is not self.plan.locate and (cleanup is None or step is not cleanup.step)
 
-    def _rejection(self, step: Step, request: Request, response: Response) -> AsyncApiError:
+    def _make_rejection_error(self, step: Step, request: Request, response: Response) -> AsyncApiError:
         error = build_rejection_error(self.api, request, response, message=step.error_message)
         if isinstance(error, JobNotFoundError):
-            gone = ResultExpiredError(f"the result isn't there (any more): {error}{self._age()}")
+            gone = ResultExpiredError(f"the result isn't there (any more): {error}{self._describe_age()}")
             return gone.with_fields_of(error)
         return error
 
-    def _age(self) -> str:
+    def _describe_age(self) -> str:
         if self.handle.submitted_at is None:
             return ""
         age = self.api.clock() - self.handle.submitted_at
@@ -333,34 +335,34 @@ class Fetching:
         shown = f"{days:.1f} days" if days >= 1 else f"{hours:.1f} hours" if hours >= 1 else f"{minutes:.0f} minutes"
         return f" (the job was submitted {shown} ago)"
 
-    def _checksum(self, number: int) -> Checksum | None:
+    def _find_checksum(self, number: int) -> Checksum | None:
         """Return the checksum that the API has stated for the file of this number."""
         if not self.plan.checksum:
             return None
-        stated = templates.render_json(self.plan.checksum, self.scope)
+        stated = templates.render_json(self.plan.checksum, self.variables)
         if isinstance(stated, list):
             stated = stated[number] if number < len(stated) else None
         return None if stated in (None, "") else parse_checksum(as_text(stated), "checksum")
 
-    def _urls(self) -> list[JsonValue] | None:
+    def _find_urls(self) -> list[JsonValue] | None:
         """Return the URLs if the endpoint is a list of URLs."""
-        found = self.scope.get(templates.find_whole_variable(self.plan.step.request.endpoint) or "")
+        found = self.variables.get(templates.find_whole_variable(self.plan.step.request.endpoint) or "")
         return found if isinstance(found, list) else None
 
-    def _targets(self) -> list[Scope]:
+    def _list_requests(self) -> list[GetVariables]:
         """Return the variables of each request: of one, or of one for each URL if the endpoint is a list."""
         name = templates.find_whole_variable(self.plan.step.request.endpoint) or ""
-        urls = self._urls()
+        urls = self._find_urls()
         if urls is None:
-            return [lambda: self.scope]
+            return [lambda: self.variables]
 
-        def scope_of(number: int) -> dict[str, JsonValue]:
-            found = self._urls() or []
+        def variables_for(number: int) -> dict[str, JsonValue]:
+            found = self._find_urls() or []
             if len(found) != len(urls):
                 raise ResultError(f"{{{name}}}: there were {len(urls)} URLs, and now there are {len(found)}")
-            return {**self.scope, name: found[number]}
+            return {**self.variables, name: found[number]}
 
-        return [partial(scope_of, number) for number in range(len(urls))]
+        return [partial(variables_for, number) for number in range(len(urls))]
 
 
 def _is_readable(rules: tuple[Rule, ...], charset: str | None, variables: Variables, response: Response) -> bool:
@@ -370,18 +372,18 @@ def _is_readable(rules: tuple[Rule, ...], charset: str | None, variables: Variab
 def clean_up_job(api: Api, cleanup: Cleanup, handle: JobHandle, end: CleanupOn) -> Flow[None]:
     """Send the cleanup request of a task that fetches nothing."""
     plan = FetchPlan(RESULT, cleanup.step, PollSchedule(interval=1.0, max_errors=5), cleanup=cleanup)
-    yield from Fetching(api, plan, handle).clean_up(end)
+    yield from ResultFetcher(api, plan, handle).clean_up(end)
 
 
 def _unpack(response: Response, limit: int) -> None:
     response.body = gunzipped(response.body, limit)
 
 
-def _outcome(rules: tuple[Rule, ...], response: Response, scope: Variables) -> Outcome | None:
+def _find_outcome(rules: tuple[Rule, ...], response: Response, variables: Variables) -> Outcome | None:
     """Return the outcome of the first rule that matches; one that needs JSON doesn't match another format."""
     for rule in rules:
         try:
-            if rule.matches(response, scope):
+            if rule.matches(response, variables):
                 return rule.outcome
         except ResponseError:
             continue

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from airflow_provider_asyncapi.core.errors import ContentError
 
 #: Digits of a number; Python's own limit (``sys.set_int_max_str_digits``).
-_MOST_DIGITS = 4300
+_MAX_DIGITS = 4300
 #: How deep arrays and objects may be nested, in each piece; over all pieces twice as deep at most.
-_DEEPEST = 256
+_MAX_DEPTH = 256
 _DIGITS = b"0123456789"
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -53,11 +53,11 @@ class _Guard:
 
         :raises ContentError: on a number that is too long, or nesting that is too deep.
         """
-        outside = self._outside_strings(piece)
+        outside = self._remove_strings(piece)
         self._check_numbers(outside)
         self._check_depth(outside)
 
-    def _outside_strings(self, piece: bytes) -> bytes:
+    def _remove_strings(self, piece: bytes) -> bytes:
         text = self._escape + piece
         if b"\\" in text:
             text = _ESCAPE.sub(b"", text)
@@ -70,21 +70,21 @@ class _Guard:
     def _check_numbers(self, outside: bytes) -> None:
         text = self._number + outside
         # A number that is too long stands at one of these places.
-        for place in range(0, len(text), _MOST_DIGITS):
-            before, after = text[max(0, place - _MOST_DIGITS) : place], text[place : place + _MOST_DIGITS + 1]
+        for place in range(0, len(text), _MAX_DIGITS):
+            before, after = text[max(0, place - _MAX_DIGITS) : place], text[place : place + _MAX_DIGITS + 1]
             digits = len(before) - len(before.rstrip(_DIGITS)) + len(after) - len(after.lstrip(_DIGITS))
-            if digits > _MOST_DIGITS:
-                raise ContentError(f"expected JSON, but a number in it has more than {_MOST_DIGITS} digits")
+            if digits > _MAX_DIGITS:
+                raise ContentError(f"expected JSON, but a number in it has more than {_MAX_DIGITS} digits")
         self._number = text[len(text.rstrip(_DIGITS)) :]
 
     def _check_depth(self, outside: bytes) -> None:
         brackets = outside.translate(_ALIKE, _NO_BRACKETS)
         # Each turn takes away the innermost ones.
-        for _ in range(_DEEPEST):
+        for _ in range(_MAX_DEPTH):
             left = brackets.replace(b"[]", b"")
             if len(left) == len(brackets):
                 break
             brackets = left
         self._depth += brackets.count(b"[") - brackets.count(b"]")
-        if b"[]" in brackets or self._depth > _DEEPEST:
-            raise ContentError(f"expected JSON that is nested at most {_DEEPEST} deep")
+        if b"[]" in brackets or self._depth > _MAX_DEPTH:
+            raise ContentError(f"expected JSON that is nested at most {_MAX_DEPTH} deep")

@@ -14,13 +14,13 @@ from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, RunConcurrently
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ResultError
 from airflow_provider_asyncapi.core.fetch import decoding
-from airflow_provider_asyncapi.core.fetch.flow import Fetching, NoDataError
-from airflow_provider_asyncapi.core.fetch.paging.way import Page, Paging, PointerPaging, Position
+from airflow_provider_asyncapi.core.fetch.flow import NoDataError, ResultFetcher
+from airflow_provider_asyncapi.core.fetch.paging.base import Page, PagePosition, Paging, PointerPaging
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
 
 #: Takes each page's rows and answer.
-Collect: TypeAlias = Callable[[list[JsonValue], Response], object]
+CollectPage: TypeAlias = Callable[[list[JsonValue], Response], object]
 
 #: One page in memory; a result that is larger is a file.
 _MAX_PAGE = 64 * MAX_BODY
@@ -29,7 +29,7 @@ _NOT_FOUND = 404
 _LINK = "next_page"
 
 
-def fetch_pages(fetching: Fetching, paging: Paging, collect: Collect, *, inline: JsonValue = None) -> Flow[int]:
+def fetch_pages(fetcher: ResultFetcher, paging: Paging, collect: CollectPage, *, inline: JsonValue = None) -> Flow[int]:
     """
     Fetch all pages.
 
@@ -38,19 +38,19 @@ def fetch_pages(fetching: Fetching, paging: Paging, collect: Collect, *, inline:
     :return: the number of pages.
     :raises AsyncApiError: naming the page that fails, or contradicts the pages before.
     """
-    collector = _PageCollector(fetching, paging, collect)
+    collector = _PageCollector(fetcher, paging, collect)
     if inline is not None:
-        name = f"page {paging.first}"
-        collector.add(Page(name, decoding.json_response(inline), decoding.rows_of(inline)), is_read=False)
-    count = paging.count(fetching.scope)
+        name = f"page {paging.first_page}"
+        collector.add(Page(name, decoding.make_json_response(inline), decoding.to_rows(inline)), is_read=False)
+    count = paging.count_pages(fetcher.variables)
     if count is None:
-        yield from _walk(fetching, paging, collector)
+        yield from _walk_pages(fetcher, paging, collector)
     else:
         flows = (
-            partial(_fetch_page, fetching, paging, paging.position(index, index * (paging.size or 0)), index)
+            partial(_fetch_page, fetcher, paging, paging.make_position(index, index * (paging.page_size or 0)), index)
             for index in range(collector.pages, count)
         )
-        yield RunConcurrently(flows, fetching.plan.concurrency, partial(collector.add, may_be_empty=False))
+        yield RunConcurrently(flows, fetcher.plan.concurrency, partial(collector.add, may_be_empty=False))
     collector.check_total()
     # A selector that is misspelt looks the same as a result of one page.
     pointer = paging.pointer if isinstance(paging, PointerPaging) and collector.pages == 1 else None
@@ -65,9 +65,9 @@ def fetch_pages(fetching: Fetching, paging: Paging, collect: Collect, *, inline:
 class _PageCollector:
     """Passes the pages on, and compares each with the pages before."""
 
-    fetching: Fetching
+    fetcher: ResultFetcher
     paging: Paging
-    collect: Collect
+    collect: CollectPage
     pages: int = 0
     rows: int = 0
     total_rows: float | None = None
@@ -82,10 +82,10 @@ class _PageCollector:
         :param is_read: whether its answer is the page's own.
         """
         if is_read:
-            self._remember_total(page)
+            self._check_stated_total(page)
         if page.rows and self.empty is not None:
             raise ResultError(f"{self.empty.name}: is empty, and {page.name} after it has {len(page.rows)} rows")
-        if not page.rows and not page.is_no_data and not may_be_empty:
+        if not page.rows and not page.has_no_data and not may_be_empty:
             self.empty = self.empty or page
         self.pages += 1
         self.rows += len(page.rows)
@@ -98,13 +98,13 @@ class _PageCollector:
                 f"total_rows: the pages say that there are {self.total_rows:g} rows, and have {self.rows}"
             )
 
-    def _remember_total(self, page: Page) -> None:
-        if self.paging.total_rows is None or page.is_no_data:
+    def _check_stated_total(self, page: Page) -> None:
+        if self.paging.total_rows is None or page.has_no_data:
             return
         try:
-            total = as_number(self.paging.total_rows.find_value(page.response, self.fetching.scope))
+            total = as_number(self.paging.total_rows.find_value(page.response, self.fetcher.variables))
         except AsyncApiError as error:
-            raise error.with_message(f"{page.name}: total_rows: {self.fetching.api.redact(str(error))}") from None
+            raise error.with_message(f"{page.name}: total_rows: {self.fetcher.api.redact(str(error))}") from None
         if total is not None and self.total_rows not in (None, total):
             raise ResultError(
                 f"{page.name}: says that there are {total:g} rows, and the pages before said {self.total_rows:g}: the"
@@ -113,30 +113,30 @@ class _PageCollector:
         self.total_rows = self.total_rows if total is None else total
 
 
-def _walk(fetching: Fetching, paging: Paging, collector: _PageCollector) -> Flow[None]:
+def _walk_pages(fetcher: ResultFetcher, paging: Paging, collector: _PageCollector) -> Flow[None]:
     """Fetch pages of which each names the next one, or shows by its existence that there may be another."""
-    endpoint_variable = templates.find_whole_variable(fetching.plan.step.request.endpoint)
-    if collector.pages and not paging.has_more_after_inline(fetching.scope, endpoint_variable):
+    endpoint_variable = templates.find_whole_variable(fetcher.plan.step.request.endpoint)
+    if collector.pages and not paging.has_more_after_inline(fetcher.variables, endpoint_variable):
         return
-    walk = paging.walk(collector.pages)
+    walk = paging.start_walk(collector.pages)
     for index in itertools.count(collector.pages):  # pragma: no branch - it has no end
         position = walk.position
-        page = yield from _fetch_page(fetching, paging, position, index, may_be_missing=paging.may_end_with_404)
+        page = yield from _fetch_page(fetcher, paging, position, index, may_be_missing=paging.may_end_with_404)
         if walk.is_past_end(page):
             return
-        if index == paging.limit:
-            raise ResultError(f"there are more than {paging.limit} pages (max_pages)")
+        if index == paging.max_pages:
+            raise ResultError(f"there are more than {paging.max_pages} pages (max_pages)")
         collector.add(page)
         try:
-            has_next = walk.advance(page, {**fetching.scope, **position.variables})
+            has_next = walk.advance(page, {**fetcher.variables, **position.variables})
         except AsyncApiError as error:
-            raise error.with_message(f"{page.name}: {fetching.api.redact(str(error))}") from error
+            raise error.with_message(f"{page.name}: {fetcher.api.redact(str(error))}") from error
         if not has_next:
             return
 
 
 def _fetch_page(
-    fetching: Fetching, paging: Paging, position: Position, index: int, *, may_be_missing: bool = False
+    fetcher: ResultFetcher, paging: Paging, position: PagePosition, index: int, *, may_be_missing: bool = False
 ) -> Flow[Page]:
     """
     Fetch one page.
@@ -145,14 +145,14 @@ def _fetch_page(
     :param may_be_missing: whether a 404 only means that there are no more pages, unless this is the first page.
     """
     name = f"page {position.number}"
-    request = fetching.plan.step.request
+    request = fetcher.plan.step.request
     # Without a value from a variable, the first page has null in JSON, and nothing in a text.
     blank = "" if request.body is not None and isinstance(request.body.content, str) else None
     defaults = dict.fromkeys(paging.optional_variables, blank)
     own = dict(position.variables) if position.link is None else {**position.variables, _LINK: position.link}
 
     def scope() -> dict[str, JsonValue]:
-        return {**defaults, **fetching.scope, **own}
+        return {**defaults, **fetcher.variables, **own}
 
     if position.link is not None:
         request = dataclasses.replace(request, endpoint=f"{{{_LINK}}}", query_params={})
@@ -160,22 +160,22 @@ def _fetch_page(
         variables = scope()
         missing = {f"{{{each}}}" for each in defaults if variables[each] in (None, "")}
         if missing:
-            query_params, headers = (_without(missing, given) for given in (request.query_params, request.headers))
+            query_params, headers = (_omit_values(missing, given) for given in (request.query_params, request.headers))
             request = dataclasses.replace(request, query_params=query_params, headers=headers)
-    step = dataclasses.replace(fetching.plan.step, request=request)
-    also = frozenset({_NOT_FOUND}) if may_be_missing and index > 0 else frozenset[int]()
+    step = dataclasses.replace(fetcher.plan.step, request=request)
+    also_accepted = frozenset({_NOT_FOUND}) if may_be_missing and index > 0 else frozenset[int]()
     try:
-        answer = yield from fetching.request_answer(step, scope, limit=_MAX_PAGE, also=also)
-        if answer.response.status in also:
+        answer = yield from fetcher.fetch_response(step, scope, limit=_MAX_PAGE, also_accepted=also_accepted)
+        if answer.response.status in also_accepted:
             return Page(name, answer.response, [])
-        return Page(name, answer.response, fetching.decode(decoding.decode_rows, answer))
+        return Page(name, answer.response, fetcher.decode(decoding.decode_rows, answer))
     except NoDataError as error:
         if index == 0:
             raise
-        return Page(name, error.response, [], is_no_data=True)
+        return Page(name, error.response, [], has_no_data=True)
     except AsyncApiError as error:
         raise error.with_message(f"{name}: {error}") from error
 
 
-def _without(values: set[str], given: Mapping[str, Any]) -> dict[str, Any]:
+def _omit_values(values: set[str], given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if not (isinstance(value, str) and value in values)}

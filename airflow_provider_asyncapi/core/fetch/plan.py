@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.failed_records import FailedRecordsRule
 from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
-from airflow_provider_asyncapi.core.fetch.outputs.output import Output
+from airflow_provider_asyncapi.core.fetch.outputs.base import Output
 from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
-from airflow_provider_asyncapi.core.fetch.paging import registry as ways_of_paging
-from airflow_provider_asyncapi.core.fetch.paging.way import Paging
+from airflow_provider_asyncapi.core.fetch.paging import registry as paging_kinds
+from airflow_provider_asyncapi.core.fetch.paging.base import Paging
 from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS, WriterKind
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
@@ -20,9 +20,9 @@ from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step, read_flag
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
-_PATIENCE_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "retry_delays")
+_RETRY_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "retry_delays")
 #: A worker waits while fetching, so it waits only briefly after errors: 1, 2, 4, 8 s.
-_PATIENCE = {"poke_interval": 1, "max_consecutive_errors": 5}
+_RETRY_DEFAULTS = {"poke_interval": 1, "max_consecutive_errors": 5}
 _CONCURRENCY = 8
 
 
@@ -34,7 +34,7 @@ def fetch_parameters(given: Iterable[str] = ()) -> tuple[str, ...]:
     """
     known = _known_parameters()
     if not set(known).issuperset(given):
-        ways_of_paging.WAYS_OF_PAGING.load_installed()
+        paging_kinds.PAGING_KINDS.load_installed()
         known = _known_parameters()
     return known
 
@@ -42,7 +42,7 @@ def fetch_parameters(given: Iterable[str] = ()) -> tuple[str, ...]:
 def _known_parameters() -> tuple[str, ...]:
     return (
         *REQUEST_PARAMETERS,
-        *ways_of_paging.paging_parameters(),
+        *paging_kinds.paging_parameters(),
         *STEP_PARAMETERS,
         "output_type",
         "result_format",
@@ -56,7 +56,7 @@ def _known_parameters() -> tuple[str, ...]:
         "on_partial",
         *CLEANUP_PARAMETERS,
         "concurrency",
-        *_PATIENCE_PARAMETERS,
+        *_RETRY_PARAMETERS,
     )
 
 
@@ -115,37 +115,37 @@ class FetchPlan:
         :param complete: whether no profile can add anything, so that a missing parameter is an error.
         :raises ConfigurationError: naming the parameter that is wrong.
         """
-        set_ = {name: value for name, value in given.items() if value is not None}
-        output = choose_output(set_)
+        explicit = {name: value for name, value in given.items() if value is not None}
+        output = choose_output(explicit)
         # A connection's profile fits its own request; a task with another request sets the other parameters too.
-        whole = complete or "endpoint" in set_
-        request = {name: set_[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in set_}
-        callback = read_flag(set_, "callback")
+        whole = complete or "endpoint" in explicit
+        request = {name: explicit[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in explicit}
+        callback = read_flag(explicit, "callback")
         # A result that the job's answers hold already needs no request.
-        step = Step.parse(request, "fetch", complete=complete and "inline" not in set_ and not callback)
-        patience = {name: set_[name] for name in _PATIENCE_PARAMETERS if name in set_}
+        step = Step.parse(request, "fetch", complete=complete and "inline" not in explicit and not callback)
+        retries = {name: explicit[name] for name in _RETRY_PARAMETERS if name in explicit}
         plan = cls(
             output,
             step,
-            PollSchedule.parse({**_PATIENCE, **patience}),
-            Step.parse(set_["locate"], "locate") if "locate" in set_ else None,
-            Cleanup.parse(set_, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
-            _paging(set_, step.request.find_variables() if whole else None) if output.has_pages else None,
-            ResultFormat.parse(set_.get("result_format")),
-            SelectorChain.parse_optional(set_.get("result_path"), "result_path"),
-            WRITE_AS.parse(set_["write_as"]) if "write_as" in set_ else None,
-            _checksum(set_.get("checksum")),
-            _text(set_.get("inline"), "inline: has to be the name of a variable"),
+            PollSchedule.parse({**_RETRY_DEFAULTS, **retries}),
+            Step.parse(explicit["locate"], "locate") if "locate" in explicit else None,
+            Cleanup.parse(explicit, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
+            _parse_paging(explicit, step.request.find_variables() if whole else None) if output.has_pages else None,
+            ResultFormat.parse(explicit.get("result_format")),
+            SelectorChain.parse_optional(explicit.get("result_path"), "result_path"),
+            WRITE_AS.parse(explicit["write_as"]) if "write_as" in explicit else None,
+            _parse_checksum(explicit.get("checksum")),
+            _parse_text(explicit.get("inline"), "inline: has to be the name of a variable"),
             callback,
-            FailedRecordsRule.parse(set_.get("failed_records"), set_.get("on_partial")),
-            _concurrency(set_.get("concurrency", _CONCURRENCY)),
+            FailedRecordsRule.parse(explicit.get("failed_records"), explicit.get("on_partial")),
+            _parse_concurrency(explicit.get("concurrency", _CONCURRENCY)),
         )
-        if whole and plan.failed_records is None and "on_partial" in set_:
+        if whole and plan.failed_records is None and "on_partial" in explicit:
             raise ConfigurationError(
                 "on_partial: needs failed_records, the condition that each failed record meets (or the name of the"
                 " profile that says it)"
             )
-        if whole or "output_type" in set_:
+        if whole or "output_type" in explicit:
             plan.output.check(plan)
         return plan
 
@@ -162,25 +162,27 @@ def page_variables(given: Mapping[str, Any], *, whole: bool = True) -> frozenset
     :param whole: whether the parameters are complete, so that no profile adds a way of paging.
     """
     if not whole:
-        return ways_of_paging.all_page_variables()
-    return ways_of_paging.page_variables(given) if choose_output(given).has_pages else frozenset()
+        return paging_kinds.all_page_variables()
+    return paging_kinds.page_variables(given) if choose_output(given).has_pages else frozenset()
 
 
-def _checksum(given: Any) -> str | Literal[False] | None:
-    return False if given is False else _text(given, "checksum: has to be a template such as '{sha256}', or False")
+def _parse_checksum(given: Any) -> str | Literal[False] | None:
+    return (
+        False if given is False else _parse_text(given, "checksum: has to be a template such as '{sha256}', or False")
+    )
 
 
-def _concurrency(given: Any) -> int:
+def _parse_concurrency(given: Any) -> int:
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:
         raise ConfigurationError(f"concurrency: has to be a whole number of at least 1, not {given!r}")
     return given
 
 
-def _text(given: Any, expected: str) -> str | None:
+def _parse_text(given: Any, expected: str) -> str | None:
     if given is not None and not isinstance(given, str):
         raise ConfigurationError(f"{expected}, not {given!r}")
     return given
 
 
-def _paging(given: Mapping[str, Any], names: set[str] | None) -> Paging:
-    return ways_of_paging.choose_way(given).parse(given, names)
+def _parse_paging(given: Mapping[str, Any], names: set[str] | None) -> Paging:
+    return paging_kinds.choose_paging(given).parse(given, names)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from airflow_provider_asyncapi.core.errors import MissingValueError
 from airflow_provider_asyncapi.core.fetch.formats.registry import JSON, ResultFormat
-from airflow_provider_asyncapi.core.fetch.formats.streamed_body import Read, StreamedBody
+from airflow_provider_asyncapi.core.fetch.formats.streamed_body import ReadPieces, StreamedBody
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.core.templates import Variables
 
 
 def stream_rows(
-    read: Read, head: Response, chosen: ResultFormat, path: SelectorChain | None, variables: Variables
+    read: ReadPieces, head: Response, chosen: ResultFormat, path: SelectorChain | None, variables: Variables
 ) -> Iterator[JsonValue] | None:
     """
     Return rows one by one: the lines of NDJSON and CSV, the items of an array in a JSON document.
@@ -33,14 +33,14 @@ def stream_rows(
     if items is None:
         return None
     body = StreamedBody(read, head.declared_type)
-    kind = chosen.row_kind_of(head)
+    kind = chosen.choose_row_kind(head)
     if kind is None:
-        kind = JSON if path else chosen.kind_of(dataclasses.replace(head, body=body.beginning))
-    rows = kind.stream(body, chosen.options_of(kind), items, str(path))
-    return None if rows is None else _selected(rows, items, str(path))
+        kind = JSON if path else chosen.choose_kind(dataclasses.replace(head, body=body.beginning))
+    rows = kind.stream(body, chosen.parse_options_for(kind), items, str(path))
+    return None if rows is None else _select_rows(rows, items, str(path))
 
 
-def _selected(rows: Iterator[JsonValue], items: ItemPath, shown: str) -> Iterator[JsonValue]:
+def _select_rows(rows: Iterator[JsonValue], items: ItemPath, shown: str) -> Iterator[JsonValue]:
     """
     Yield what the path finds in each row.
 

@@ -10,10 +10,10 @@ from airflow_provider_asyncapi.core.errors import ContentError
 #: One escape, two if they are a pair; the group is set if it is a code unit of its own.
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([0-9a-fA-F]{4})|.)", re.DOTALL)
 #: An escape that the next piece may continue; before it an even number of backslashes.
-_BEGUN = re.compile(
+_UNFINISHED = re.compile(
     rb"(?<!\\)(?:\\\\)*(\\(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?))?)\Z"
 )
-_LONGEST_BEGUN = 11
+_MAX_UNFINISHED = 11
 
 
 def refuse_half_characters(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -22,20 +22,20 @@ def refuse_half_characters(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
     :raises ContentError: naming the escape. A parser may make a question mark of it, and nobody would know.
     """
-    held = b""
+    pending = b""
     for piece in pieces:
-        text = held + piece
-        begun = _BEGUN.search(text) if b"\\" in text[-_LONGEST_BEGUN:] else None
-        end = len(text) if begun is None else begun.start(1)
-        _check(text[:end])
-        held = text[end:]
+        text = pending + piece
+        unfinished = _UNFINISHED.search(text) if b"\\" in text[-_MAX_UNFINISHED:] else None
+        end = len(text) if unfinished is None else unfinished.start(1)
+        _check_escapes(text[:end])
+        pending = text[end:]
         yield text[:end]
-    _check(held)
-    if held:
-        yield held
+    _check_escapes(pending)
+    if pending:
+        yield pending
 
 
-def _check(text: bytes) -> None:
+def _check_escapes(text: bytes) -> None:
     if b"\\ud" not in text and b"\\uD" not in text:
         return
     for escape in _ESCAPE.finditer(text):

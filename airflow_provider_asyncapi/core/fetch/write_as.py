@@ -16,7 +16,7 @@ class WriterKind:
 
     :param name: the value of ``write_as`` that chooses it.
     :param summary: its line in the reference, in Markdown.
-    :param writer: the :class:`~airflow_provider_asyncapi.results.writers.writer.Writer`, or its import path: it is
+    :param writer: the :class:`~airflow_provider_asyncapi.results.writers.base.Writer`, or its import path: it is
         imported when a fetch writes.
     :param needs_pages: whether it writes a file for each page.
     :param package: the package to install for it, if it needs one, as pip names it.

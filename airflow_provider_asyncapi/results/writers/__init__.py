@@ -1,6 +1,6 @@
 """
 Writers: rows as files at a destination.
 
-A writer is a module here with a :class:`~.writer.Writer`, and its entry in
+A writer is a module here with a :class:`~.base.Writer`, and its entry in
 :data:`~airflow_provider_asyncapi.core.fetch.write_as.WRITE_AS`.
 """

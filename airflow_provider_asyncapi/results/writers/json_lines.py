@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.results.destination import PartialFile, Stored
-from airflow_provider_asyncapi.results.writers.writer import OpenFile, Placed, Writer, json_bytes
+from airflow_provider_asyncapi.results.writers.base import OpenFile, Placed, Writer, json_bytes
 
 _PIECE = 64 * 1024
 

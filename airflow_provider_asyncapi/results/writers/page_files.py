@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_provider_asyncapi.core.http.filenames import page_name
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
-from airflow_provider_asyncapi.results.writers.writer import OpenFile, Placed, Writer, json_bytes
+from airflow_provider_asyncapi.results.writers.base import OpenFile, Placed, Writer, json_bytes
 
 
 class PageFiles(Writer):

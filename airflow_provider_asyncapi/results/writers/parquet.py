@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from airflow_provider_asyncapi.core.errors import ResultError
 from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
 from airflow_provider_asyncapi.results.destination import PartialFile
+from airflow_provider_asyncapi.results.writers.base import OpenFile, Placed, Writer
 from airflow_provider_asyncapi.results.writers.json_lines import NdjsonLines
-from airflow_provider_asyncapi.results.writers.writer import OpenFile, Placed, Writer
 
 #: Rows that are made into columns at a time, and how many bytes of JSON they may have together.
 _BATCH, _BATCH_BYTES = 10_000, 16 * 1024 * 1024

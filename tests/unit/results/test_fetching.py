@@ -988,7 +988,7 @@ def test_a_way_of_writing_needs_a_destination(fetched, server):
 
 def test_progress_of_pages_is_told(fetched, server, monkeypatch, caplog):
     caplog.set_level("INFO")
-    monkeypatch.setattr("airflow_provider_asyncapi.core.fetch.progress_meter.EVERY", 0.0)
+    monkeypatch.setattr("airflow_provider_asyncapi.core.fetch.progress_meter.LOG_INTERVAL", 0.0)
     server.routes["/rows"] = page_of()
     fetched(**PAGES, pages=2)
     assert any("fetched 1 pages of 2 pages (50 %)" in record.message for record in caplog.records)

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.fetch.formats.kind import RowFormatKind
+from airflow_provider_asyncapi.core.fetch.formats.base import RowFormatKind
 from airflow_provider_asyncapi.core.fetch.formats.registry import RESULT_FORMATS
-from airflow_provider_asyncapi.core.fetch.outputs.output import FetchRun, Output
+from airflow_provider_asyncapi.core.fetch.outputs.base import FetchRun, Output
 from airflow_provider_asyncapi.core.fetch.outputs.registry import OUTPUT_TYPES
-from airflow_provider_asyncapi.core.fetch.paging.registry import WAYS_OF_PAGING
-from airflow_provider_asyncapi.core.fetch.paging.way import PointerPaging, Position
+from airflow_provider_asyncapi.core.fetch.paging.base import PagePosition, PointerPaging
+from airflow_provider_asyncapi.core.fetch.paging.registry import PAGING_KINDS
 from airflow_provider_asyncapi.core.fetch.plan import page_variables
 from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS, WriterKind
 from airflow_provider_asyncapi.core.http.messages import Response
@@ -27,7 +27,7 @@ from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.profiles.schema import check_profile
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.results.writers.writer import OpenFile, Placed, Writer
+from airflow_provider_asyncapi.results.writers.base import OpenFile, Placed, Writer
 from scripts.reference import render
 from tests.unit.installed_kinds import install_kind
 from tests.unit.transports.loopback import Server, reply
@@ -63,8 +63,8 @@ class ByMark(PointerPaging):
         found = self.find_pointer(response, variables)
         return None if found is None else found[1]
 
-    def position_at(self, index: int, pointer: JsonValue) -> Position:
-        return self.position(index, mark=pointer)
+    def make_pointer_position(self, index: int, pointer: JsonValue) -> PagePosition:
+        return self.make_position(index, mark=pointer)
 
 
 class Pairs(RowFormatKind):
@@ -78,7 +78,7 @@ class Pairs(RowFormatKind):
     def parse_options(self, given: Any) -> Any:
         return given.get("between", ";")
 
-    def rows(self, lines: Iterable[str], options: Any) -> Iterator[JsonValue]:
+    def parse_rows(self, lines: Iterable[str], options: Any) -> Iterator[JsonValue]:
         for line in lines:
             yield dict(pair.split("=", 1) for pair in line.strip().split(options))
 
@@ -126,7 +126,7 @@ def site(tmp_path, monkeypatch):
 
 @pytest.fixture
 def mark(site):
-    with install_kind(site, WAYS_OF_PAGING, "mark", f"{__name__}:ByMark"):
+    with install_kind(site, PAGING_KINDS, "mark", f"{__name__}:ByMark"):
         yield
 
 
@@ -208,7 +208,7 @@ def test_an_output_type_is_added_by_its_class_alone(hook, server, tmp_path):
 
 @pytest.mark.usefixtures("mark", "pairs", "markdown", "counted")
 def test_kinds_of_others_are_in_the_reference():
-    for kinds in (WAYS_OF_PAGING, RESULT_FORMATS, WRITE_AS, OUTPUT_TYPES):
+    for kinds in (PAGING_KINDS, RESULT_FORMATS, WRITE_AS, OUTPUT_TYPES):
         kinds.load_installed()
     text = render()
     for name, kind in (("mark", ByMark), ("pairs", Pairs), ("counted", CountedLines)):

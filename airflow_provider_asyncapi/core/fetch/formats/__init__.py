@@ -1,5 +1,5 @@
 """
 Result formats: how a body becomes a value or rows.
 
-A format is a module here with a :class:`~.kind.FormatKind`, and its entry in :data:`~.registry.RESULT_FORMATS`.
+A format is a module here with a :class:`~.base.FormatKind`, and its entry in :data:`~.registry.RESULT_FORMATS`.
 """

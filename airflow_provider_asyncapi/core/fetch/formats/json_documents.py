@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.errors import ContentError, MissingValueError
-from airflow_provider_asyncapi.core.fetch.formats.kind import FormatKind
+from airflow_provider_asyncapi.core.fetch.formats.base import FormatKind
 from airflow_provider_asyncapi.core.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -45,32 +45,32 @@ class Json(FormatKind):
         try:
             found = next((event for name, event, _ in ijson.parse(body.open_json()) if name == prefix), None)
         except (ijson.JSONError, ArithmeticError) as error:
-            raise _no_json(error) from None
+            raise _make_syntax_error(error) from None
         if found is None:
             raise MissingValueError(f"result_path: {shown} found nothing")
         if found == "null":
             return iter(())
-        return _items(body.open_json(), f"{prefix}.item".removeprefix(".")) if found == "start_array" else None
+        return _iterate_items(body.open_json(), f"{prefix}.item".removeprefix(".")) if found == "start_array" else None
 
 
-def _items(body: io.BufferedIOBase, prefix: str) -> Iterator[JsonValue]:
+def _iterate_items(body: io.BufferedIOBase, prefix: str) -> Iterator[JsonValue]:
     try:
         for item in ijson.items(body, prefix):
-            yield _without_decimals(item)
+            yield _convert_decimals(item)
     except (ijson.JSONError, ArithmeticError) as error:
-        raise _no_json(error) from None
+        raise _make_syntax_error(error) from None
 
 
-def _no_json(error: Exception) -> ContentError:
+def _make_syntax_error(error: Exception) -> ContentError:
     return ContentError(f"expected JSON, but it is broken: {' '.join(str(error).split())[:200]}")
 
 
-def _without_decimals(value: JsonValue) -> JsonValue:
+def _convert_decimals(value: JsonValue) -> JsonValue:
     """Return numbers as the json module reads them: ijson's are decimals, since otherwise it refuses large integers."""
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, list):
-        return [_without_decimals(each) for each in value]
+        return [_convert_decimals(each) for each in value]
     if isinstance(value, dict):
-        return {name: _without_decimals(each) for name, each in value.items()}
+        return {name: _convert_decimals(each) for name, each in value.items()}
     return value

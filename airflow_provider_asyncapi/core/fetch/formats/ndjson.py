@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.errors import ContentError
-from airflow_provider_asyncapi.core.fetch.formats.kind import RowFormatKind
+from airflow_provider_asyncapi.core.fetch.formats.base import RowFormatKind
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.json_values import JsonValue
@@ -32,11 +32,11 @@ class Ndjson(RowFormatKind):
         """Return whether the subtype is one of NDJSON."""
         return subtype in self.subtypes or subtype.endswith("+ndjson")
 
-    def split(self, text: str) -> Iterable[str]:
+    def split_lines(self, text: str) -> Iterable[str]:
         """Return the lines; JSON strings can hold characters that splitlines takes for line breaks (U+2028)."""
         return text.split("\n")
 
-    def rows(self, lines: Iterable[str], options: Any) -> Iterator[JsonValue]:
+    def parse_rows(self, lines: Iterable[str], options: Any) -> Iterator[JsonValue]:
         """Yield the value of each line that isn't blank."""
         for number, line in enumerate(lines, start=1):
             if line.strip():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_asyncapi.core.fetch.formats.kind import FormatKind
+from airflow_provider_asyncapi.core.fetch.formats.base import FormatKind
 from airflow_provider_asyncapi.core.http import documents
 
 if TYPE_CHECKING:

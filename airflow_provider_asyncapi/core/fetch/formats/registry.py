@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
+from airflow_provider_asyncapi.core.fetch.formats.base import FormatKind
 from airflow_provider_asyncapi.core.fetch.formats.json_documents import Json
-from airflow_provider_asyncapi.core.fetch.formats.kind import FormatKind
 from airflow_provider_asyncapi.core.fetch.formats.ndjson import Ndjson
 from airflow_provider_asyncapi.core.fetch.formats.plain_text import PlainText
 from airflow_provider_asyncapi.core.fetch.formats.tables import Csv, Tsv
@@ -53,12 +53,12 @@ class ResultFormat:
         kind = None if name is None else RESULT_FORMATS.parse(name)
         for key in fields:
             if kind is None or key not in kind.options:
-                raise _unknown_option(key, kind)
+                raise _make_unknown_option_error(key, kind)
         if charset is not None and (not isinstance(charset, str) or codec_of(charset) is None):
             raise ConfigurationError(f"result_format: {charset!r} isn't a charset; it is like 'windows-1252'")
         return cls(kind, charset, None if kind is None else kind.parse_options(fields))
 
-    def options_of(self, kind: FormatKind) -> Any:
+    def parse_options_for(self, kind: FormatKind) -> Any:
         """Return the options for a format, which the content type may have chosen."""
         return self.options if kind is self.kind else kind.parse_options({})
 
@@ -67,7 +67,7 @@ class ResultFormat:
         """The function that makes values of the XML elements that a path selects."""
         return elements.read_object if self.kind is None else self.kind.element_reader(self.options)
 
-    def kind_of(self, response: Response) -> FormatKind:
+    def choose_kind(self, response: Response) -> FormatKind:
         """
         Return the format of an answer: the chosen one, or the one that the content type means.
 
@@ -85,7 +85,7 @@ class ResultFormat:
             f" {', '.join(RESULT_FORMATS)}, or output_type='file' with a destination"
         )
 
-    def row_kind_of(self, response: Response) -> FormatKind | None:
+    def choose_row_kind(self, response: Response) -> FormatKind | None:
         """Return the chosen format, or the one with rows that the content type means; None if it means no rows."""
         if self.kind is not None:
             return self.kind
@@ -108,7 +108,7 @@ def _first_match(response: Response) -> FormatKind | None:
     return next((kind for kind in by_specificity if kind.matches(response)), None)
 
 
-def _unknown_option(key: str, chosen: FormatKind | None) -> ConfigurationError:
+def _make_unknown_option_error(key: str, chosen: FormatKind | None) -> ConfigurationError:
     if owners := [repr(kind.name) for kind in RESULT_FORMATS.values() if key in kind.options]:
         return ConfigurationError(f"result_format: {key!r} can be set for {' and '.join(owners)} only")
     known = ", ".join(("format", "charset", *(chosen.options if chosen else ())))

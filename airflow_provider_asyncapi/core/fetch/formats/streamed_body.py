@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 #: Returns a body from its beginning, in pieces; can be called again.
-Read = Callable[[], Iterable[bytes]]
+ReadPieces = Callable[[], Iterable[bytes]]
 
 #: A line that is longer isn't a row of anything.
-_LONGEST_LINE = 64 * 1024 * 1024
+_MAX_LINE_LENGTH = 64 * 1024 * 1024
 _PIECE = 64 * 1024
 #: Bytes of a body that are enough to recognize its format and its charset.
 _BEGINNING = 1024
@@ -35,40 +35,40 @@ class StreamedBody:
     :param content_type: the declared content type, with its parameters.
     """
 
-    def __init__(self, read: Read, content_type: str) -> None:
+    def __init__(self, read: ReadPieces, content_type: str) -> None:
         self._read = read
         self._content_type = content_type
         #: The first bytes, unpacked if the body is a gzip file.
-        self.beginning = b"".join(itertools.islice(_unpacked(read()), 1))[:_BEGINNING]
+        self.beginning = b"".join(itertools.islice(_unpack(read()), 1))[:_BEGINNING]
 
-    def lines(self) -> Iterator[str]:
+    def read_lines(self) -> Iterator[str]:
         """
         Yield the lines of the text with their ends.
 
         :raises ContentError: if the text can't be decoded, or a line is too long.
         """
         text = self._open_text(documents.charset_of(self.beginning, self._content_type))
-        for line in _decoding(lambda: text.readline(_LONGEST_LINE), text.encoding):
-            if len(line) == _LONGEST_LINE:
-                raise ContentError(f"a line of the body has {_LONGEST_LINE} characters or more")
+        for line in _decode_pieces(lambda: text.readline(_MAX_LINE_LENGTH), text.encoding):
+            if len(line) == _MAX_LINE_LENGTH:
+                raise ContentError(f"a line of the body has {_MAX_LINE_LENGTH} characters or more")
             yield line
 
     def open_json(self) -> io.BufferedReader:
         """Open a JSON text as ijson wants it: in UTF-8, without a byte order mark."""
         charset = documents.json_charset_of(self.beginning, self._content_type)
         if charset in ("utf-8", "ascii"):
-            pieces = _unpacked(self._read())
+            pieces = _unpack(self._read())
         else:
             text = self._open_text(charset)
-            pieces = (piece.encode() for piece in _decoding(lambda: text.read(_PIECE), charset))
-        return io.BufferedReader(_Raw(guard_json(refuse_half_characters(pieces))), _PIECE)
+            pieces = (piece.encode() for piece in _decode_pieces(lambda: text.read(_PIECE), charset))
+        return io.BufferedReader(_PiecesFile(guard_json(refuse_half_characters(pieces))), _PIECE)
 
     def _open_text(self, charset: str) -> io.TextIOWrapper:
-        file = io.BufferedReader(_Raw(_unpacked(self._read())), _PIECE)
+        file = io.BufferedReader(_PiecesFile(_unpack(self._read())), _PIECE)
         return io.TextIOWrapper(file, charset, newline="")
 
 
-class _Raw(io.RawIOBase):
+class _PiecesFile(io.RawIOBase):
     """Pieces of bytes as a file."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
@@ -91,7 +91,7 @@ class _Raw(io.RawIOBase):
         return len(taken)
 
 
-def _unpacked(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _unpack(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Undo gzip if the body is a gzip file, whatever its content type is."""
     pieces = iter(pieces)
     first = next(pieces, b"")
@@ -109,7 +109,7 @@ def _unpacked(pieces: Iterable[bytes]) -> Iterator[bytes]:
         raise ContentError("the body begins as gzip, and ends too early")
 
 
-def _decoding(take: Callable[[], str], charset: str) -> Iterator[str]:
+def _decode_pieces(take: Callable[[], str], charset: str) -> Iterator[str]:
     """Yield pieces of text until there are no more."""
     while True:
         try:

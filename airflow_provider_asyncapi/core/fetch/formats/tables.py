@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
-from airflow_provider_asyncapi.core.fetch.formats.kind import RowFormatKind
+from airflow_provider_asyncapi.core.fetch.formats.base import RowFormatKind
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.json_values import JsonValue
@@ -27,7 +27,7 @@ _DIALECT: dict[str, type] = {
 _LINES = ("skip_first", "skip_last", "comment")
 TABLE_KEYS = ("columns", *_DIALECT, *_LINES)
 #: Characters of a field. Python's limit of 131,072 is too small for a document or a geometry in a field.
-_LONGEST_FIELD = 64 * 1024 * 1024
+_MAX_FIELD_LENGTH = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,12 @@ class Table:
                 dialect[key] = None
             elif key in _DIALECT:
                 if not isinstance(value, _DIALECT[key]):
-                    raise _invalid(key, value)
+                    raise _make_option_error(key, value)
                 dialect[key] = value
         columns = given.get("columns") or ()
         if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
             raise ConfigurationError(f"result_format: 'columns' has to be a list of names, not {columns!r}")
-        first, last = (_count(key, given.get(key, 0)) for key in ("skip_first", "skip_last"))
+        first, last = (_parse_line_count(key, given.get(key, 0)) for key in ("skip_first", "skip_last"))
         comment = given.get("comment")
         if comment is not None and (not isinstance(comment, str) or not comment):
             raise ConfigurationError(f"result_format: 'comment' has to be the beginning of a line, not {comment!r}")
@@ -82,15 +82,15 @@ class Table:
             raise ConfigurationError(f"result_format: {error}") from None
         return table
 
-    def rows(self, lines: Iterable[str]) -> Iterator[dict[str, JsonValue]]:
+    def parse_rows(self, lines: Iterable[str]) -> Iterator[dict[str, JsonValue]]:
         """
         Yield the rows of a table; unless the columns are given, its first line names them.
 
         :raises ContentError: naming the line that isn't part of a table of this dialect.
         """
         # The limit is one of the whole process, so it is only ever raised.
-        csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
-        source = _Lines(self._without_edges(lines), self.skip_first, self.comment)
+        csv.field_size_limit(max(csv.field_size_limit(), _MAX_FIELD_LENGTH))
+        source = _Lines(self._skip_edges(lines), self.skip_first, self.comment)
         reader = self._reader(source)
         names = list(self.columns)
         while True:
@@ -105,13 +105,13 @@ class Table:
             if row is None:
                 return
             if not names:
-                names = _column_names(row)
+                names = _name_columns(row)
             elif row:
                 if len(row) != len(names):
-                    row = _fitted(row, len(names), self.name, source.number)
+                    row = _fit_row(row, len(names), self.name, source.number)
                 yield dict(zip(names, row, strict=True))
 
-    def _without_edges(self, lines: Iterable[str]) -> Iterator[str]:
+    def _skip_edges(self, lines: Iterable[str]) -> Iterator[str]:
         lines = itertools.islice(lines, self.skip_first, None)
         held: deque[str] = deque()
         for line in lines:
@@ -147,9 +147,9 @@ class Csv(RowFormatKind):
         """Return the description of the table."""
         return Table.parse(given, self.name, self.dialect)
 
-    def rows(self, lines: Iterable[str], options: Table) -> Iterator[JsonValue]:
+    def parse_rows(self, lines: Iterable[str], options: Table) -> Iterator[JsonValue]:
         """Yield an object for each row."""
-        return options.rows(lines)
+        return options.parse_rows(lines)
 
 
 class Tsv(Csv):
@@ -195,7 +195,7 @@ class _Lines:
         raise StopIteration
 
 
-def _column_names(row: list[str]) -> list[str]:
+def _name_columns(row: list[str]) -> list[str]:
     """
     Return a name for each column: blank ones are called by their position, repeated ones are numbered.
 
@@ -216,7 +216,7 @@ def _column_names(row: list[str]) -> list[str]:
     return list(names)
 
 
-def _fitted(row: list[str], width: int, name: str, number: int) -> list[Any]:
+def _fit_row(row: list[str], width: int, name: str, number: int) -> list[Any]:
     """
     Return a row with as many fields as there are columns: null for missing fields, without blank extra fields.
 
@@ -230,11 +230,11 @@ def _fitted(row: list[str], width: int, name: str, number: int) -> list[Any]:
     return [*row[:width], *[None] * (width - len(row))]
 
 
-def _invalid(key: str, value: Any) -> ConfigurationError:
+def _make_option_error(key: str, value: Any) -> ConfigurationError:
     return ConfigurationError(f"result_format: {key!r} can't be {value!r}; there are charset, {', '.join(TABLE_KEYS)}")
 
 
-def _count(key: str, value: Any) -> int:
+def _parse_line_count(key: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ConfigurationError(f"result_format: {key!r} has to be a number of lines, not {value!r}")
     return value

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.fetch.formats.kind import FormatKind
+from airflow_provider_asyncapi.core.fetch.formats.base import FormatKind
 from airflow_provider_asyncapi.core.selectors import elements
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_asyncapi.core.fetch.outputs.output import FetchRun, Output
+from airflow_provider_asyncapi.core.fetch.outputs.base import FetchRun, Output
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.json_values import JsonValue

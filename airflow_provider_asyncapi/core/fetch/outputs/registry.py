@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_asyncapi.core.fetch.outputs.archives import Tar, Zip
+from airflow_provider_asyncapi.core.fetch.outputs.base import Output
 from airflow_provider_asyncapi.core.fetch.outputs.files import File, Gzip
-from airflow_provider_asyncapi.core.fetch.outputs.output import Output
 from airflow_provider_asyncapi.core.fetch.outputs.pages import Pages
 from airflow_provider_asyncapi.core.fetch.outputs.result import Result
 from airflow_provider_asyncapi.core.fetch.paging.registry import paging_parameters

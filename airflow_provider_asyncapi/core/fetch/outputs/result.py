@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_asyncapi.core.fetch.decoding import json_response
-from airflow_provider_asyncapi.core.fetch.outputs.output import FetchRun, Output
+from airflow_provider_asyncapi.core.fetch.decoding import make_json_response
+from airflow_provider_asyncapi.core.fetch.outputs.base import FetchRun, Output
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.json_values import JsonValue
@@ -25,7 +25,7 @@ class Result(Output):
     def fetch(self, run: FetchRun, inline: JsonValue) -> JsonValue:
         """Return the value, or a manifest of the file that holds it."""
         if inline is not None:
-            return run.return_value(inline, [json_response(inline)])
+            return run.return_value(inline, [make_json_response(inline)])
         if not run.has_destination:
             return run.fetch_value()
         return run.fetch_selected() if run.plan.selects_part else run.fetch_files()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_asyncapi.core.fetch.paging.way import PointerPaging, Position
+from airflow_provider_asyncapi.core.fetch.paging.base import PagePosition, PointerPaging
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.templates import Variables
@@ -25,9 +25,9 @@ class Cursor(PointerPaging):
         found = self.find_pointer(response, variables)
         return None if found is None else found[1]
 
-    def position_at(self, index: int, pointer: JsonValue) -> Position:
+    def make_pointer_position(self, index: int, pointer: JsonValue) -> PagePosition:
         """Return the position of the page with this cursor."""
-        return self.position(index, cursor=pointer)
+        return self.make_position(index, cursor=pointer)
 
     def has_more_after_inline(self, variables: Variables, endpoint_variable: str | None) -> bool:
         """Return whether the cursor of the second page was captured beside the first."""

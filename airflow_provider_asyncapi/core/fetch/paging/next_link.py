@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from airflow_provider_asyncapi.core.errors import UnsafeValueError
-from airflow_provider_asyncapi.core.fetch.paging.way import PointerPaging, Position
+from airflow_provider_asyncapi.core.fetch.paging.base import PagePosition, PointerPaging
 from airflow_provider_asyncapi.core.http import urls
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text, shorten
@@ -50,9 +50,9 @@ class NextLink(PointerPaging):
             raise UnsafeValueError(f"next_page: {shorten(link, 80)!r} is no URL{why}") from None
         return url
 
-    def position_at(self, index: int, pointer: JsonValue) -> Position:
+    def make_pointer_position(self, index: int, pointer: JsonValue) -> PagePosition:
         """Return the position of the page with this URL."""
-        return self.position(index, link=as_text(pointer))
+        return self.make_position(index, link=as_text(pointer))
 
     def has_more_after_inline(self, variables: Variables, endpoint_variable: str | None) -> bool:
         """Return whether the URL of the second page was captured beside the first."""

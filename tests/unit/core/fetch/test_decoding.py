@@ -214,8 +214,8 @@ def test_a_page_that_has_no_body_where_rows_are_selected_is_an_error():
 
 
 def test_a_value_may_stand_for_its_answer():
-    response = decoding.json_response([{"a": 1}])
-    assert decoding.selectable(response, ResultFormat()) is response
+    response = decoding.make_json_response([{"a": 1}])
+    assert decoding.make_selectable(response, ResultFormat()) is response
     assert SelectorChain.parse("$[0].a", "x").find_value(response, {}) == 1
 
 

@@ -35,12 +35,12 @@ def test_an_answer_that_can_not_be_read_is_an_error():
 
 def test_a_member_of_an_archive_may_say_what_failed():
     partial = parse({**FAILED, "member": "result.json"}, "skip")
-    assert [partial.is_in(path) for path in [("result.json",), ("0", "result.json"), ("xresult.json",)]] == [
+    assert [partial.matches_member(path) for path in [("result.json",), ("0", "result.json"), ("xresult.json",)]] == [
         True,
         True,
         False,
     ]
-    assert not parse(FAILED, None).is_in(("None",))
+    assert not parse(FAILED, None).matches_member(("None",))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
     UnknownVariableError,
 )
-from airflow_provider_asyncapi.core.fetch.flow import Fetching, NoDataError, clean_up_job
+from airflow_provider_asyncapi.core.fetch.flow import NoDataError, ResultFetcher, clean_up_job
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.jobs.cleanup import Cleanup, CleanupOn, classify_end
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -35,7 +35,7 @@ MIB = 1024 * 1024
 
 def fetching(api=None, *, handle=None, **given):
     given = {"endpoint": "/jobs/{identifier}/result", **given}
-    return Fetching(api or make_api(), FetchPlan.parse(given), handle or JobHandle("7"))
+    return ResultFetcher(api or make_api(), FetchPlan.parse(given), handle or JobHandle("7"))
 
 
 def value(*replies, handle=None, api=None, **given):
@@ -288,7 +288,7 @@ def test_without_locate_nothing_is_asked():
     script = Script(make_api())
     flow = fetching(script.api)
     script.run(flow.locate())
-    assert (script.requests, flow.location.found) == ([], {})
+    assert (script.requests, flow.location.variables) == ([], {})
 
 
 def test_a_variable_may_hold_the_result_already():
@@ -619,7 +619,7 @@ def test_urls_that_are_located_again_have_to_be_as_many():
     script = Script(make_api(), answer({"link": ["/a", "/b"]}), answer({}, 403), answer({"link": ["/a"]}))
     flow = fetching(script.api, **LOCATED)
     script.run(flow.locate())
-    assert (flow.has_list, flow.count) == (True, 2)
+    assert (flow.has_url_list, flow.url_count) == (True, 2)
     with pytest.raises(ResultError, match=r"\{link\}: there were 2 URLs, and now there are 1"):
         script.run(flow.fetch_value(MIB))
 

@@ -14,7 +14,7 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
     UnknownVariableError,
 )
-from airflow_provider_asyncapi.core.fetch.flow import Fetching, NoDataError
+from airflow_provider_asyncapi.core.fetch.flow import NoDataError, ResultFetcher
 from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -29,7 +29,7 @@ class Rows(Script):
         self.rows: list[list[Any]] = []
         self.count = 0
 
-    def fetch(self, fetching: Fetching, **inline: Any) -> None:
+    def fetch(self, fetching: ResultFetcher, **inline: Any) -> None:
         paging = fetching.plan.paging
         assert paging is not None
         self.count = self.run(fetch_pages(fetching, paging, lambda rows, _: self.rows.append(rows), **inline))
@@ -38,7 +38,7 @@ class Rows(Script):
 def pages(*replies, handle=None, api=None, **given):
     script = Rows(api or make_api(), *replies)
     plan = FetchPlan.parse({"output_type": "pages", "endpoint": "/rows", "result_path": "rows", **given})
-    script.fetch(Fetching(script.api, plan, handle or JobHandle("7", variables={"pages": 3})))
+    script.fetch(ResultFetcher(script.api, plan, handle or JobHandle("7", variables={"pages": 3})))
     return script
 
 
@@ -99,7 +99,7 @@ def test_pages_are_begun_one_after_the_other_and_collected_as_they_come():
 
     script = Counting(make_api(), *[page(number) for number in range(5)])
     plan = FetchPlan.parse({"endpoint": "/rows", "result_path": "rows", "pages": 5, "concurrency": 2, **NUMBERED})
-    script.fetch(Fetching(script.api, plan, JobHandle("7")))
+    script.fetch(ResultFetcher(script.api, plan, JobHandle("7")))
     assert script.count == 5
     assert gathered == [(2, 4), 0, 1, 2, 3, 4]
     assert script.rows == [[0], [1], [2], [3], [4]]
@@ -355,7 +355,7 @@ def first_inline(*replies, variables=None, **given):
     plan = FetchPlan.parse(
         {"output_type": "pages", "endpoint": "/rows", "result_path": "rows", "inline": "rows", **given}
     )
-    fetching = Fetching(script.api, plan, handle)
+    fetching = ResultFetcher(script.api, plan, handle)
     script.fetch(fetching, inline=fetching.inline_value())
     return script
 

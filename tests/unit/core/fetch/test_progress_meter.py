@@ -19,7 +19,7 @@ def lines(unit, *steps):
     found = []
     for seconds, done, total in steps:
         watch.now = 100.0 + seconds
-        found.append(meter.line(done, total))
+        found.append(meter.next_line(done, total))
     return found
 
 

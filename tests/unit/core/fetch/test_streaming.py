@@ -153,7 +153,7 @@ def test_a_body_that_is_not_what_was_promised_is_an_error(body, kind, path, mess
 
 
 def test_a_line_without_an_end_is_given_up(monkeypatch):
-    monkeypatch.setattr(streamed_body, "_LONGEST_LINE", 100)
+    monkeypatch.setattr(streamed_body, "_MAX_LINE_LENGTH", 100)
     with pytest.raises(ContentError, match="a line of the body has 100 characters or more"):
         stream(b"1" * 100, kind=NDJSON)
 

@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.selectors import elements
 
 def rows(text: str, **given):
     chosen = ResultFormat.parse({"format": "csv", **given})
-    return list(chosen.options.rows(text.splitlines(keepends=True)))
+    return list(chosen.options.parse_rows(text.splitlines(keepends=True)))
 
 
 def test_a_format_is_a_name_or_has_options():
@@ -89,5 +89,5 @@ def test_csv_has_dialects(text, given, expected):
     ],
 )
 def test_content_types_of_rows_are_known(content_type, kind):
-    found = ResultFormat().row_kind_of(Response(200, Headers([("content-type", content_type)])))
+    found = ResultFormat().choose_row_kind(Response(200, Headers([("content-type", content_type)])))
     assert getattr(found, "name", None) == kind

@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 
 def rows(text: str, kind: str = "csv", **given):
     chosen = ResultFormat.parse({"format": kind, **given})
-    return list(chosen.options.rows(io.StringIO(text, newline="")))
+    return list(chosen.options.parse_rows(io.StringIO(text, newline="")))
 
 
 @pytest.mark.parametrize(

@@ -96,18 +96,18 @@ class RowFormatKind(FormatKind):
         text = documents.decode_text(response.body, response.declared_type)
         if response.content_type == "text/html":
             raise ContentError(f"expected {self.name.upper()}, got an HTML page")
-        return list(self.rows(self.split(text), options))
+        return list(self.parse_rows(self.split_lines(text), options))
 
     def stream(self, body: StreamedBody, options: Any, items: ItemPath, shown: str) -> Iterator[JsonValue] | None:
         """Return the rows one by one; None if the path looks for an array within a document."""
-        return None if items.prefix else self.rows(body.lines(), options)
+        return None if items.prefix else self.parse_rows(body.read_lines(), options)
 
-    def split(self, text: str) -> Iterable[str]:
+    def split_lines(self, text: str) -> Iterable[str]:
         """Return the lines of a text with their ends."""
         return io.StringIO(text, newline="")
 
     @abstractmethod
-    def rows(self, lines: Iterable[str], options: Any) -> Iterator[JsonValue]:
+    def parse_rows(self, lines: Iterable[str], options: Any) -> Iterator[JsonValue]:
         """
         Yield the rows of some lines.
 

@@ -6,7 +6,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentErr
 from airflow_provider_asyncapi.core.fetch.paging.cursor import Cursor
 from airflow_provider_asyncapi.core.fetch.paging.next_link import NextLink, find_next_link
 from airflow_provider_asyncapi.core.fetch.paging.numbered import Numbered
-from airflow_provider_asyncapi.core.fetch.paging.registry import choose_way
+from airflow_provider_asyncapi.core.fetch.paging.registry import choose_paging
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 
 URL = "https://api.example.com/v1/rows?page=1"
@@ -17,7 +17,7 @@ def page(body=b"{}", **headers):
 
 
 def parse(given, names=None):
-    return choose_way(given).parse(given, names)
+    return choose_paging(given).parse(given, names)
 
 
 def pointer(response, **given):
@@ -26,8 +26,8 @@ def pointer(response, **given):
 
 def numbers(variables, **given):
     paging = parse(given)
-    count = paging.count(variables)
-    return None if count is None else [paging.position(index).number for index in range(count)]
+    count = paging.count_pages(variables)
+    return None if count is None else [paging.make_position(index).number for index in range(count)]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.templates import Variables
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class PagePosition:
     """
     Which page a request asks for.
 
@@ -37,23 +37,23 @@ class Page:
     :param name: for messages.
     :param response: the answer.
     :param rows: the selected rows.
-    :param is_no_data: whether a rule says that it has no rows.
+    :param has_no_data: whether a rule says that it has no rows.
     """
 
     name: str
     response: Response
     rows: list[JsonValue]
-    is_no_data: bool = False
+    has_no_data: bool = False
 
 
-class Walk(ABC):
+class PageWalk(ABC):
     """
     The state of one walk through pages of which each shows whether there is another.
 
     :ivar position: the page to fetch next.
     """
 
-    position: Position
+    position: PagePosition
 
     def is_past_end(self, page: Page) -> bool:
         """Return whether a page only shows that there are no more pages, and isn't part of the result."""
@@ -81,10 +81,10 @@ class Paging(ABC):
     :cvar optional_variables: variables that the request for the first page may lack: a query parameter or a header that
         is nothing but the variable is left out then.
     :cvar may_end_with_404: whether a 404 after the first page means that there are no more pages.
-    :param first: the number of the first page.
-    :param step: the difference of the numbers of two pages.
-    :param size: rows of a full page; None if the task doesn't know.
-    :param limit: the largest number of pages.
+    :param first_page: the number of the first page.
+    :param page_step: the difference of the numbers of two pages.
+    :param page_size: rows of a full page; None if the task doesn't know.
+    :param max_pages: the largest number of pages.
     :param total_rows: the selector of the number of all rows in each page.
     """
 
@@ -95,10 +95,10 @@ class Paging(ABC):
     optional_variables: ClassVar[tuple[str, ...]] = ()
     may_end_with_404: ClassVar[bool] = False
 
-    first: int = 1
-    step: int = 1
-    size: int | None = None
-    limit: int = 10_000
+    first_page: int = 1
+    page_step: int = 1
+    page_size: int | None = None
+    max_pages: int = 10_000
     total_rows: SelectorChain | None = None
 
     @classmethod
@@ -110,27 +110,27 @@ class Paging(ABC):
         :raises ConfigurationError: naming the parameter that is wrong.
         """
         paging = cls(
-            first=whole_number(given, "first_page", 1, least=0),
-            step=whole_number(given, "page_step", 1, least=1),
-            size=whole_number(given, "page_size", None, least=1),
-            limit=whole_number(given, "max_pages", 10_000, least=1),
+            first_page=parse_whole_number(given, "first_page", 1, minimum=0),
+            page_step=parse_whole_number(given, "page_step", 1, minimum=1),
+            page_size=parse_whole_number(given, "page_size", None, minimum=1),
+            max_pages=parse_whole_number(given, "max_pages", 10_000, minimum=1),
             total_rows=SelectorChain.parse_optional(given.get("total_rows"), "total_rows"),
-            **cls.parse_own(given),
+            **cls.parse_own_parameters(given),
         )
         if names is not None:
-            paging.check_names(names)
+            paging.check_request_variables(names)
         return paging
 
     @classmethod
     @abstractmethod
-    def parse_own(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+    def parse_own_parameters(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         """
         Parse the parameters that only this way has, by the names of its fields.
 
         :raises ConfigurationError: naming the parameter that is wrong.
         """
 
-    def check_names(self, names: set[str]) -> None:
+    def check_request_variables(self, names: set[str]) -> None:
         """
         Check that the request names what tells one page from the next.
 
@@ -143,7 +143,7 @@ class Paging(ABC):
                 f" {self.name} pages; or set next_page, the selector of the next page's link"
             )
 
-    def count(self, variables: Variables) -> int | None:
+    def count_pages(self, variables: Variables) -> int | None:
         """
         Return the number of pages, if it is known beforehand; then they are fetched several at a time.
 
@@ -159,19 +159,21 @@ class Paging(ABC):
         """
         return False
 
-    def position(self, index: int, offset: int = 0, link: str | None = None, **variables: JsonValue) -> Position:
+    def make_position(
+        self, index: int, offset: int = 0, link: str | None = None, **variables: JsonValue
+    ) -> PagePosition:
         """
         Return the position of a page.
 
         :param index: the number of pages before it.
         :param offset: the number of rows before it.
         """
-        number = self.first + index * self.step
-        size = {} if self.size is None else {"limit": self.size}
-        return Position(number, {"page": number, "offset": offset, **size, **variables}, link)
+        number = self.first_page + index * self.page_step
+        size = {} if self.page_size is None else {"limit": self.page_size}
+        return PagePosition(number, {"page": number, "offset": offset, **size, **variables}, link)
 
     @abstractmethod
-    def walk(self, index: int) -> Walk:
+    def start_walk(self, index: int) -> PageWalk:
         """
         Begin to walk through pages whose number isn't known.
 
@@ -190,7 +192,7 @@ class PointerPaging(Paging):
     pointer: SelectorChain
 
     @classmethod
-    def parse_own(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+    def parse_own_parameters(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         """Parse the selector."""
         (name,) = cls.parameters
         return {"pointer": SelectorChain.parse(given[name], name)}
@@ -204,7 +206,7 @@ class PointerPaging(Paging):
         """
 
     @abstractmethod
-    def position_at(self, index: int, pointer: JsonValue) -> Position:
+    def make_pointer_position(self, index: int, pointer: JsonValue) -> PagePosition:
         """Return the position of the page with this name."""
 
     def find_pointer(self, response: Response, variables: Variables) -> tuple[str, JsonValue] | None:
@@ -212,17 +214,17 @@ class PointerPaging(Paging):
         found = self.pointer.find_first(response, variables)
         return None if found is None or found[1] in (None, "", False, [], {}) else (found[0].text, found[1])
 
-    def walk(self, index: int) -> Walk:
+    def start_walk(self, index: int) -> PageWalk:
         """Begin with the request of the task."""
         return _PointerWalk(self, index)
 
 
-class _PointerWalk(Walk):
+class _PointerWalk(PageWalk):
     def __init__(self, paging: PointerPaging, index: int) -> None:
         self._paging = paging
         self._index = index
         self._seen: set[str] = set()
-        self.position = paging.position(index)
+        self.position = paging.make_position(index)
 
     def advance(self, page: Page, variables: Variables) -> bool:
         pointer = self._paging.next_pointer(page.response, variables)
@@ -232,11 +234,11 @@ class _PointerWalk(Walk):
             raise ResultError("names a next page that was there already, so the pages run in a circle")
         self._seen.add(as_text(pointer))
         self._index += 1
-        self.position = self._paging.position_at(self._index, pointer)
+        self.position = self._paging.make_pointer_position(self._index, pointer)
         return True
 
 
-def whole_number(given: Mapping[str, Any], name: str, default: Any, *, least: int) -> Any:
+def parse_whole_number(given: Mapping[str, Any], name: str, default: Any, *, minimum: int) -> Any:
     """
     Return the value of a parameter, or the default if it isn't set.
 
@@ -245,6 +247,6 @@ def whole_number(given: Mapping[str, Any], name: str, default: Any, *, least: in
     value = given.get(name)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigurationError(f"{name}: has to be a whole number of at least {least}, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ConfigurationError(f"{name}: has to be a whole number of at least {minimum}, not {value!r}")
     return value
