@@ -6,11 +6,14 @@ import json
 import marshal
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 #: What a JSON document holds. `Any` stays at this edge: authors and APIs decide what is inside.
 JsonValue: TypeAlias = Any
+#: A selector as an author writes it: a text, a mapping with `selector` and `first`, or several of which the first that
+#: finds something counts.
+SelectorParam: TypeAlias = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 #: What a terminal acts on, or what changes the order in which a text is read (https://trojansource.codes): the control

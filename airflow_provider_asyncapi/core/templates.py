@@ -87,11 +87,11 @@ def look_up_text(name: str, variables: Variables, where: str) -> str:
     """
     Find a variable that has to be one string, number or boolean, and write it as text.
 
-    :raises UnsafeValueError: on an object, a list, or a string with control characters.
+    :raises UnsafeValueError: on an object, a list of not just one value, or a string with control characters.
     """
-    value = look_up(name, variables, where)
+    value = single_value(look_up(name, variables, where))
     if isinstance(value, list | dict):
-        kind = "a list" if isinstance(value, list) else "an object"
+        kind = f"a list of {len(value)} values" if isinstance(value, list) else "an object"
         raise UnsafeValueError(f"{where}: the variable {{{name}}} holds {kind}; select a single value of it")
     text = as_text(value)
     if CONTROL.search(text):
@@ -100,6 +100,15 @@ def look_up_text(name: str, variables: Variables, where: str) -> str:
             f" {_describe_value(name, variables)}"
         )
     return text
+
+
+def single_value(value: JsonValue) -> JsonValue:
+    """
+    Return what stands for a value if one text or number is needed: the only item of a list, or the value itself.
+
+    What a selector finds is a list if it may find several, also if it finds one.
+    """
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def render_selector(template: str, substitute: Callable[[str, bool, str, str], str]) -> str:

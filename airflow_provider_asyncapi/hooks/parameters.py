@@ -6,8 +6,11 @@ At run time :mod:`.calls` checks the names, and the plans check the values.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypedDict
+
+from airflow_provider_asyncapi.core.json_values import SelectorParam
 
 
 class RequestParameters(TypedDict, total=False):
@@ -24,7 +27,7 @@ class AnswerParameters(RequestParameters, total=False):
     """The same, and what its answer means."""
 
     rules: list[dict[str, Any]]
-    error_message: str | list[str]
+    error_message: SelectorParam
 
 
 class RetriedParameters(AnswerParameters, total=False):
@@ -41,13 +44,13 @@ class StepParameters(AnswerParameters, total=False):
     endpoint: str
     method: str
     files: dict[str, Any]
-    capture: dict[str, str | list[str]]
+    capture: Mapping[str, SelectorParam]
 
 
 class SubmitParameters(StepParameters, total=False):
     """How a job is submitted, as ``AsyncApiTriggerOperator`` takes it."""
 
-    identifier: str | list[str]
+    identifier: SelectorParam
     variables: dict[str, Any]
     start: dict[str, Any] | list[dict[str, Any]]
     lookup: dict[str, Any]
@@ -60,15 +63,15 @@ class WaitParameters(AnswerParameters, total=False):
 
     endpoint: str
     method: str
-    capture: dict[str, str | list[str]]
-    completion_key: str | list[str]
+    capture: Mapping[str, SelectorParam]
+    completion_key: SelectorParam
     completion_value: Any
     failure_value: Any
     running_value: Any
     no_data_value: Any
     ignore_case: bool
-    result_identifier: str | list[str]
-    progress: str | dict[str, Any]
+    result_identifier: SelectorParam
+    progress: str | Mapping[str, Any]
     visible_after: float | timedelta
     batch: dict[str, Any]
     status_details: dict[str, Any]
@@ -93,7 +96,7 @@ class FetchParameters(AnswerParameters, total=False):
     method: str
     files: dict[str, Any]
     output_type: str
-    result_path: str | list[str]
+    result_path: SelectorParam
     result_format: str | dict[str, Any]
     write_as: str
     checksum: str | bool
@@ -102,11 +105,11 @@ class FetchParameters(AnswerParameters, total=False):
     page_step: int
     pages: int | str
     last_page: int | str
-    next_page: str | list[str]
-    cursor: str | list[str]
+    next_page: SelectorParam
+    cursor: SelectorParam
     page_size: int
     max_pages: int
-    total_rows: str | list[str]
+    total_rows: SelectorParam
     concurrency: int
     locate: dict[str, Any]
     cleanup: dict[str, Any]

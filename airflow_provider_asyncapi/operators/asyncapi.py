@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_asyncapi.core.json_values import SelectorParam
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE, JobTask
@@ -58,7 +59,8 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         that job, and submit another).
     :param cancel: the request that cancels the job, for ``on_changed_request="cancel"``: a mapping with the keys of a
         request. (templated)
-    :param capture: variables for later requests: name to selector.
+    :param capture: variables for later requests: name to selector. A selector that may find several values captures a
+        list; ``{"selector": …, "first": True}`` captures the first.
     :param error_message: the selector of the message in a response that reports a failure.
     :param max_consecutive_errors: the number of transient errors in a row after which the task fails; 5 by default.
     :param retry_delays: seconds to wait after an error, by status code, if the response has no ``Retry-After``:
@@ -98,7 +100,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         self,
         *,
         endpoint: str | None = None,
-        identifier: str | list[str] | None = None,
+        identifier: SelectorParam | None = None,
         variables: dict[str, Any] | None = None,
         method: str | None = None,
         query_params: dict[str, Any] | None = None,
@@ -113,8 +115,8 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         callback: bool | None = None,
         on_changed_request: str | None = None,
         cancel: dict[str, Any] | None = None,
-        capture: dict[str, str | list[str]] | None = None,
-        error_message: str | list[str] | None = None,
+        capture: Mapping[str, SelectorParam] | None = None,
+        error_message: SelectorParam | None = None,
         max_consecutive_errors: int | None = None,
         retry_delays: dict[int, float] | None = None,
         job_url: str | None = None,
@@ -266,7 +268,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         xml: str | None = None,
         data: dict[str, Any] | str | None = None,
         files: dict[str, Any] | None = None,
-        result_path: str | list[str] | None = None,
+        result_path: SelectorParam | None = None,
         result_format: str | dict[str, Any] | None = None,
         write_as: str | None = None,
         checksum: str | bool | None = None,
@@ -276,11 +278,11 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         page_step: int | None = None,
         pages: int | str | None = None,
         last_page: int | str | None = None,
-        next_page: str | list[str] | None = None,
-        cursor: str | list[str] | None = None,
+        next_page: SelectorParam | None = None,
+        cursor: SelectorParam | None = None,
         page_size: int | None = None,
         max_pages: int | None = None,
-        total_rows: str | list[str] | None = None,
+        total_rows: SelectorParam | None = None,
         concurrency: int | None = None,
         unpack: bool = True,
         max_bytes: int = 100 * 1024**3,
@@ -293,7 +295,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         rules: list[dict[str, Any]] | None = None,
         failed_records: dict[str, Any] | None = None,
         on_partial: str | None = None,
-        error_message: str | list[str] | None = None,
+        error_message: SelectorParam | None = None,
         max_consecutive_errors: int | None = None,
         retry_delays: dict[int, float] | None = None,
         job_url: str | None = None,

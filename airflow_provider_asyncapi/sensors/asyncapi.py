@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.json_values import SelectorParam
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import lazy
@@ -56,7 +57,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     :param ignore_case: compare statuses without regard to case.
     :param rules: a list of rules that decide what a response means; applied before the values, in order.
     :param result_identifier: the selector of the identifier for the fetch, if it isn't the job's identifier.
-    :param capture: variables for later requests: name to selector.
+    :param capture: variables for later requests: name to selector. A selector that may find several values captures a
+        list; ``{"selector": …, "first": True}`` captures the first.
     :param error_message: the selector of the reason in a response that reports a failure.
     :param progress: the progress of the job: a selector of a percentage or of ``"3/10"``, or a mapping of selectors
         (``percent``; ``fraction``; ``done`` and ``total``; ``pending`` and ``total``).
@@ -157,17 +159,17 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         *,
         job: Any,
         endpoint: str | None = None,
-        completion_key: str | list[str] | None = None,
+        completion_key: SelectorParam | None = None,
         completion_value: Any = None,
         failure_value: Any = None,
         running_value: Any = None,
         no_data_value: Any = None,
         ignore_case: bool | None = None,
         rules: list[dict[str, Any]] | None = None,
-        result_identifier: str | list[str] | None = None,
-        capture: dict[str, str | list[str]] | None = None,
-        error_message: str | list[str] | None = None,
-        progress: str | dict[str, Any] | None = None,
+        result_identifier: SelectorParam | None = None,
+        capture: Mapping[str, SelectorParam] | None = None,
+        error_message: SelectorParam | None = None,
+        progress: str | Mapping[str, Any] | None = None,
         method: str | None = None,
         query_params: dict[str, Any] | None = None,
         headers: dict[str, Any] | None = None,

@@ -179,5 +179,6 @@ def captured_names(described: Any, *selectors: str) -> set[str]:
     captures = described.get("capture") or {}
     names = set(captures)
     for given in (*captures.values(), *(described.get(name) for name in selectors)):
-        names |= {text for text in as_list(given) if isinstance(text, str)}
+        texts = (each.get("selector") if isinstance(each, Mapping) else each for each in as_list(given))
+        names |= {text for text in texts if isinstance(text, str)}
     return names

@@ -690,6 +690,19 @@ def url_list(state: State, call: Call) -> Reply:
     raise unknown(call)
 
 
+@server("linked_result", [{"id": 1}])
+def linked_result(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /exports":
+            return Reply(201, {"id": 5})
+        case "GET /exports/5":
+            links = [{"rel": "self", "href": "/exports/5"}, {"rel": "result", "href": "/exports/5/rows"}]
+            return Reply(200, {"status": progress(state, ("BUSY", "READY")), "links": links})
+        case "GET /exports/5/rows":
+            return Reply(200, [{"id": 1}])
+    raise unknown(call)
+
+
 def _plain_job(state: State, call: Call, **more: Any) -> Reply:
     """Be the job of all recipes that are about its result."""
     match str(call):

@@ -7,7 +7,6 @@ from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors import jsonpath
-from airflow_provider_asyncapi.core.selectors.item_path import Multiplicity
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
@@ -17,8 +16,7 @@ def decode(response: Response, chosen: ResultFormat, path: SelectorChain | None,
     Decode a body, and return what the path selects.
 
     :param chosen: the format of the body; if it names none, the path and the content type decide.
-    :param path: what to keep; None for all. One that takes each item of something, or the items that match a filter,
-        returns a list, however many it finds.
+    :param path: what to keep; None for all. One that may find several values returns a list, however many it finds.
     :return: a JSON value: a list of objects for CSV, for XML what :mod:`~.elements` makes of the selected elements, or
         without a path the whole document as text; None for no content at all.
     :raises ContentError: if the body isn't of the format.
@@ -29,9 +27,7 @@ def decode(response: Response, chosen: ResultFormat, path: SelectorChain | None,
             return None
         kind = chosen.choose_kind(response)
         return kind.decode(response, chosen.parse_options_for(kind))
-    found = path.find_first_keeping_lists(
-        make_selectable(response, chosen), variables, chosen.element_reader, minimum=Multiplicity.FILTERED
-    )
+    found = path.find_first_keeping_lists(make_selectable(response, chosen), variables, chosen.element_reader)
     if found is not None:
         return found[1]
     raise MissingValueError(f"result_path: {path} found nothing")

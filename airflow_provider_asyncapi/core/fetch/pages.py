@@ -102,7 +102,8 @@ class _PageCollector:
         if self.paging.total_rows is None or page.has_no_data:
             return
         try:
-            total = as_number(self.paging.total_rows.find_value(page.response, self.fetcher.variables))
+            found = self.paging.total_rows.find_only(page.response, self.fetcher.variables)
+            total = None if found is None else as_number(found[1])
         except AsyncApiError as error:
             raise error.with_message(f"{page.name}: total_rows: {self.fetcher.api.redact(str(error))}") from None
         if total is not None and self.total_rows not in (None, total):

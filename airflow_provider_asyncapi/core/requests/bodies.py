@@ -86,7 +86,8 @@ class Body:
                 raise ConfigurationError(f"json: {error}; write it as a string or a number") from None
             return text.encode(), "application/json"
         if self.kind == "xml":
-            text = templates.render_body(self.content, variables, escape_xml)
+            single = {name: templates.single_value(value) for name, value in variables.items()}
+            text = templates.render_body(self.content, single, escape_xml)
             return text.encode(), "application/xml; charset=utf-8"
         if self.kind == "files":
             return _encode_multipart(self._render_file_parts(variables), self._render_form_fields(variables))

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from jsonpath_ng import Child, Descendants, Fields, Index, JSONPath, Parent, Root, Slice
+from jsonpath_ng import Child, Fields, Index, JSONPath, Parent, Root, Slice, This, Where
 from jsonpath_ng.exceptions import JSONPathError
 from jsonpath_ng.ext import parse
 from jsonpath_ng.ext.arithmetic import Operation
 from jsonpath_ng.ext.filter import Expression, Filter
-from jsonpath_ng.ext.iterable import Len
+from jsonpath_ng.ext.iterable import Len, SortedThis
 from jsonpath_ng.ext.string import Split, Str, Sub
 
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.core.selectors.item_path import ItemPath, Multiplicity
+from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
 from airflow_provider_asyncapi.core.selectors.plain_paths import check_size
 
 #: Each item: a slice without bounds in older releases of jsonpath-ng, a wildcard in newer ones.
@@ -171,29 +171,34 @@ def _check_depth(document: JsonValue, descents: int) -> None:
 
 
 @lru_cache(maxsize=1024)
-def find_multiplicity(path: str) -> Multiplicity:
-    """Return how many values a path may find."""
-    return max(map(_find_step_multiplicity, _walk_steps(_compile(path))), default=Multiplicity.ONE)
+def finds_list(path: str) -> bool:
+    """Return whether a path may find several values."""
+    return any(map(_finds_several, _walk_steps(_compile(path))))
 
 
 def finds_empty_list(path: str, document: JsonValue) -> bool:
     """Return whether a path finds nothing because what it takes the items of is there and has none that match."""
     steps = list(_walk_steps(_compile(path)))
     for number, step in enumerate(steps):
-        if many := _find_step_multiplicity(step):
+        if _finds_several(step):
             holders = _evaluate(_join_steps(steps[:number]), document)
-            return any(
-                holder == [] or (many is Multiplicity.FILTERED and isinstance(holder, list)) for holder in holders
-            )
+            may_skip = isinstance(step, Filter | Slice) and str(step) not in _EACH_ITEM
+            return any(holder == [] or (may_skip and isinstance(holder, list)) for holder in holders)
     return False
 
 
-def _find_step_multiplicity(step: JSONPath) -> Multiplicity:
-    if isinstance(step, Filter):
-        return Multiplicity.FILTERED
+def _finds_several(step: JSONPath) -> bool:
+    """Return whether a step may find several values in one."""
+    if isinstance(step, Where):
+        return any(map(_finds_several, _walk_steps(step.left)))
     if isinstance(step, Fields):
-        return Multiplicity.EACH_ITEM if "*" in step.fields else Multiplicity.ONE
-    return Multiplicity.EACH_ITEM if isinstance(step, Descendants) or _is_each_item(step) else Multiplicity.ONE
+        return len(step.fields) > 1 or "*" in step.fields
+    if isinstance(step, Index):
+        return len(getattr(step, "indices", (step,))) > 1
+    if isinstance(step, Slice):
+        # `[-1:]` is the last item, and `[2:3]` the third.
+        return (step.start, step.end) != (-1, None) and (step.start is None or step.end != step.start + 1)
+    return not isinstance(step, Root | This | Len | SortedThis | Split | Str)
 
 
 def _visits_few_values(step: JSONPath) -> bool:
@@ -216,14 +221,6 @@ def _searches_root_for_each_item(path: JSONPath) -> bool:
         and not all(map(_visits_few_values, _walk_steps(operand)))
         for operand in operands
     )
-
-
-def _is_each_item(step: JSONPath) -> bool:
-    try:
-        return str(step) in _EACH_ITEM
-    except TypeError:
-        # `sorted` has no text, for it needs no arguments.
-        return False
 
 
 def _join_steps(steps: list[JSONPath]) -> JSONPath:

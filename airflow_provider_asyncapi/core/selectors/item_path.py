@@ -1,8 +1,7 @@
-"""What is known of a path before it is looked for in a document: how many values it finds, and into which array."""
+"""The array that a path leads into, so that the items can be read one by one."""
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,14 +9,6 @@ from airflow_provider_asyncapi.core.json_values import JsonValue
 
 if TYPE_CHECKING:
     from jsonpath_ng import JSONPath
-
-
-class Multiplicity(enum.IntEnum):
-    """How many values a path may find, whatever the document holds."""
-
-    ONE = 0
-    FILTERED = 1
-    EACH_ITEM = 2
 
 
 @dataclass(frozen=True, slots=True)

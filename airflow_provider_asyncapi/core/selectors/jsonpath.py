@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.lazy import LazyModule
-from airflow_provider_asyncapi.core.selectors.item_path import ItemPath, Multiplicity
+from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
 from airflow_provider_asyncapi.core.selectors.plain_paths import (
     check_size,
     follow,
@@ -62,16 +62,10 @@ def find(path: str, document: JsonValue, max_values: int | None = None) -> list[
 
 
 @lru_cache(maxsize=1024)
-def find_multiplicity(path: str) -> Multiplicity:
-    """
-    Return whether a path may find several values: each item of something, or those that match a filter.
-
-    A slice counts as one value, since ``[-1:]`` is the last item.
-    """
+def finds_list(path: str) -> bool:
+    """Return whether a path may find several values: each item of something, or the items that match."""
     steps = parse_plain_path(path)
-    if steps is not None:
-        return Multiplicity.EACH_ITEM if None in steps else Multiplicity.ONE
-    return general_paths.find_multiplicity(path)
+    return general_paths.finds_list(path) if steps is None else None in steps
 
 
 def finds_empty_list(path: str, document: JsonValue) -> bool:

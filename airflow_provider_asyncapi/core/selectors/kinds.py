@@ -22,13 +22,13 @@ from airflow_provider_asyncapi.core.http import documents
 from airflow_provider_asyncapi.core.http.messages import HEADER_NAME, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
 from airflow_provider_asyncapi.core.registry import Registry
-from airflow_provider_asyncapi.core.selectors import jsonpath, xpath
+from airflow_provider_asyncapi.core.selectors import jsonpath, xpath, xpath_results
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
-from airflow_provider_asyncapi.core.selectors.item_path import ItemPath, Multiplicity
+from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
 from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSuffix, SelectorSyntax, Source
 
-#: At the end of an XPath: what it finds is a list, however many values there are.
+#: At the end of an XPath: if it finds nothing, it is a list of no items.
 ALL_ITEMS = "[*]"
 #: What stands before and after a variable that is a whole step of a JSONPath.
 _BEFORE_STEP, _AFTER_STEP = re.compile(r"(?:.*\.)?", re.DOTALL), re.compile(r"[.\[]|\s*$")
@@ -57,8 +57,8 @@ class _JsonPathSyntax(SelectorSyntax):
     def quote_variable(self, text: str, before: str, after: str) -> str | None:
         return f'"{text}"' if _is_whole_step(before, after) else None
 
-    def finds_list(self, path: str, minimum: Multiplicity, *, is_whole: bool) -> bool:
-        return jsonpath.find_multiplicity(path) >= minimum
+    def finds_list(self, path: str) -> bool:
+        return jsonpath.finds_list(path)
 
 
 def _is_whole_step(before: str, after: str) -> bool:
@@ -108,11 +108,12 @@ class _XPath(SelectorKind):
     def find(self, path: str, response: Response, read_element: ReadElement) -> Iterable[JsonValue]:
         return xpath.find(path, response.xml, read_element, response.max_values)
 
-    def finds_list(self, path: str, _minimum: Multiplicity, *, is_whole: bool) -> bool:
-        return is_whole and path.endswith(ALL_ITEMS)
+    def finds_list(self, path: str) -> bool:
+        return xpath_results.finds_list(path)
 
     def finds_empty_list(self, path: str, _response: Response) -> bool:
-        # XML has no empty list: if each item of one is wanted, its items just aren't there.
+        # XML has no empty list: if each item of one is wanted, its items just aren't there. What else finds nothing may
+        # be a mistake in the path.
         return path.endswith(ALL_ITEMS)
 
 

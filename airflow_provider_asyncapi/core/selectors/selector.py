@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, is_blank
 from airflow_provider_asyncapi.core.selectors import elements
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
-from airflow_provider_asyncapi.core.selectors.item_path import ItemPath, Multiplicity
+from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
 from airflow_provider_asyncapi.core.selectors.kinds import Suffixes, split_selector
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSyntax, Source
 
@@ -30,18 +30,29 @@ class Selector:
     One selector, its syntax checked.
 
     :param text: as the author wrote it; may hold variables.
+    :param takes_first: whether only the first value found counts.
     """
 
     text: str
+    takes_first: bool = False
 
     @classmethod
-    def parse(cls, text: Any, where: str) -> Selector:
+    def parse(cls, given: Any, where: str) -> Selector:
         """
         Check a selector as far as that is possible without the values of its variables.
 
+        :param given: a text, or a mapping ``{"selector": …, "first": True}``.
         :param where: the parameter that holds it, for messages.
         :raises SelectorError: with the selector and the position of the mistake.
         """
+        text, takes_first = given, False
+        if isinstance(given, Mapping):
+            if set(given) != {"selector", "first"} or not isinstance(given["first"], bool):
+                raise SelectorError(
+                    f"{where}: a selector that is a mapping has the keys 'selector' and 'first' (True or False), as in"
+                    f" {{'selector': 'links[*].href', 'first': True}}; it is {dict(given)!r}"
+                )
+            text, takes_first = given["selector"], given["first"]
         if not isinstance(text, str) or not text.strip():
             raise SelectorError(f"{where}: a selector has to be a string that isn't empty, not {text!r}")
         try:
@@ -51,7 +62,7 @@ class Selector:
                 _check_path(suffix, path if suffix.is_last else _insert_samples(suffix, path))
         except SelectorError as error:
             raise SelectorError(f"{where}: malformed selector {text!r}: {error}") from None
-        return cls(text.strip())
+        return cls(text.strip(), takes_first)
 
     def find_all(
         self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
@@ -76,7 +87,7 @@ class Selector:
                 found = self._apply_suffixes(found, suffixes, response.max_values)
         except SelectorError as error:
             raise SelectorError(f"selector {self.text!r}: {error}") from None
-        return found
+        return found[:1] if self.takes_first else found
 
     def _apply_suffixes(self, found: list[JsonValue], suffixes: Suffixes, max_values: int | None) -> list[JsonValue]:
         try:
@@ -131,15 +142,11 @@ class Selector:
         found = self.find_all(response, variables, read_element)
         return found[0] if len(found) == 1 else found or None
 
-    def finds_list(self, variables: templates.Variables, minimum: Multiplicity) -> bool:
-        """
-        Return whether what it finds is a list, however much it is.
-
-        :param minimum: what makes it one: that it takes each item of something, or also that it has a filter.
-        """
+    def finds_list(self, variables: templates.Variables) -> bool:
+        """Return whether it may find several values by its grammar; then what it finds is a list, whatever is there."""
         kind, path, suffixes = self._render_parts(variables)
-        return kind.finds_list(path, minimum, is_whole=not suffixes) or any(
-            suffix.finds_list(path, minimum, is_whole=False) for suffix, path in suffixes
+        return not self.takes_first and (
+            kind.finds_list(path) or any(suffix.finds_list(path) for suffix, path in suffixes)
         )
 
     def finds_empty_list(self, response: Response, variables: templates.Variables) -> bool:
@@ -155,7 +162,7 @@ class Selector:
     def split_at_array(self, variables: templates.Variables) -> ItemPath | None:
         """Return the path into an array whose items can be read one by one; None if the selector isn't one."""
         kind, path, suffixes = self._render_parts(variables)
-        return None if suffixes else kind.split_at_array(path)
+        return None if suffixes or self.takes_first else kind.split_at_array(path)
 
     @property
     def tests_status_code(self) -> bool:
@@ -180,21 +187,24 @@ class SelectorChain:
     A selector or several of which the first that finds something counts.
 
     :param selectors: in the order asked.
+    :param takes_only: whether a capture is the only value found, not a list if there may be several.
     """
 
     selectors: tuple[Selector, ...]
+    takes_only: bool = False
 
     @classmethod
-    def parse(cls, given: Any, where: str) -> SelectorChain:
+    def parse(cls, given: Any, where: str, *, takes_only: bool = False) -> SelectorChain:
         """
         Read a selector or a list of selectors.
 
+        :param takes_only: whether a capture is the only value found.
         :raises SelectorError: on a malformed one, or an empty list.
         """
         texts = as_list(given)
         if not texts:
             raise SelectorError(f"{where}: at least one selector is needed, not {given!r}")
-        return cls(tuple(Selector.parse(text, where) for text in texts))
+        return cls(tuple(Selector.parse(text, where) for text in texts), takes_only)
 
     @classmethod
     def parse_optional(cls, given: Any, where: str) -> SelectorChain | None:
@@ -246,27 +256,43 @@ class SelectorChain:
         response: Response,
         variables: templates.Variables,
         read_element: ReadElement = elements.read_text,
-        *,
-        minimum: Multiplicity = Multiplicity.EACH_ITEM,
     ) -> tuple[Selector, JsonValue] | None:
         """
-        Return the first selector that finds something, and what it found: a list if it is one of many.
+        Return the first selector that finds something, and what it found: a list if it may find several values.
 
-        Where none finds anything, the first whose items are just none, and an empty list.
+        If none finds anything: the first whose items are none, and an empty list.
 
-        :param minimum: what makes a selector one of many, as in :meth:`Selector.finds_list`.
         :raises ContentError: if the body can't be read and none of the others found anything.
         """
+        if self.takes_only:
+            return self.find_only(response, variables)
         found = self.find_first(response, variables, read_element)
         if found is not None:
             selector, value = found
-            if selector.finds_list(variables, minimum):
+            if selector.finds_list(variables):
                 return selector, selector.find_all(response, variables, read_element)
             return selector, value
         for selector in self.selectors:
-            if selector.finds_list(variables, minimum) and selector.finds_empty_list(response, variables):
+            if selector.finds_list(variables) and selector.finds_empty_list(response, variables):
                 return selector, []
         return None
+
+    def find_only(self, response: Response, variables: templates.Variables) -> tuple[Selector, JsonValue] | None:
+        """
+        Return the first selector that finds something, and the one value that it found.
+
+        :raises ContentError: if it found several, or as :meth:`find_first` does.
+        """
+        found = self.find_first(response, variables)
+        if found is not None and isinstance(found[1], list):
+            selector = found[0]
+            count = len(selector.find_all(response, variables))
+            if count > 1:
+                raise ContentError(
+                    f"{selector.text!r} finds {count} values, and one is needed: select one of them, or take the first"
+                    f" with {{'selector': {selector.text!r}, 'first': True}}"
+                )
+        return found
 
     def find_value(self, response: Response, variables: templates.Variables) -> JsonValue:
         """Return the value of the first selector that finds something, None if none does."""

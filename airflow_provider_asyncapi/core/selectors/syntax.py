@@ -9,7 +9,7 @@ from typing import ClassVar
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
-from airflow_provider_asyncapi.core.selectors.item_path import ItemPath, Multiplicity
+from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
 
 
 class Source(enum.Enum):
@@ -57,13 +57,8 @@ class SelectorSyntax:
         """Return a variable's value in quotes, if any value may stand there in quotes; None if it may not."""
         return None
 
-    def finds_list(self, path: str, minimum: Multiplicity, *, is_whole: bool) -> bool:
-        """
-        Return whether what a path finds is a list, however many values there are.
-
-        :param minimum: what makes it a list: that the path takes each item of something, or also that it has a filter.
-        :param is_whole: whether nothing stands behind the path.
-        """
+    def finds_list(self, path: str) -> bool:
+        """Return whether a path may find several values, whatever the response holds."""
         return False
 
 

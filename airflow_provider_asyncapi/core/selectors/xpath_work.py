@@ -28,7 +28,7 @@ _STEPS_DIVISOR = 8
 #: then they are divided by this as well, and take some hundredths of a second.
 _CUBIC_DIVISOR = 16
 _QUADRATIC = 2
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""(?P<constant>'[^']*'|"[^"]*"|\d+(?:\.\d*)?|\.\d+)"""
     r"""|(?P<name>[^\W\d][\w.-]*(?::(?:[^\W\d][\w.-]*|\*))?)|//|::|\.\.|[!<>]=|[^\s]"""
 )
@@ -58,7 +58,7 @@ class Work:
 def estimate_work(path: str) -> Work:
     """Return how much work a path makes; one that can't be told is thought to make more."""
     scanner = _WorkScanner()
-    tokens = list(_TOKEN.finditer(path))
+    tokens = list(TOKEN.finditer(path))
     for number, token in enumerate(tokens):
         follower = tokens[number + 1] if number + 1 < len(tokens) else None
         scanner.add_token(token, follower)
@@ -70,6 +70,20 @@ def estimate_work(path: str) -> Work:
     edges = [0, *scanner.cuts, len(path)]
     segments = tuple(path[start:end] for start, end in pairwise(edges))
     return Work(segments, max([1, *powers, *(level + 1 for level in scanner.near)]))
+
+
+def is_operator(token: str, *, follows_operand: bool) -> bool:
+    """
+    Return whether a token is an operator.
+
+    :param follows_operand: whether it stands behind an operand; otherwise ``*`` and names are the beginning of one.
+    """
+    return token in _OPERATORS or token in _COMPARISONS or (follows_operand and token in _OPERATORS_AFTER_OPERAND)
+
+
+def ends_operand(token: re.Match[str]) -> bool:
+    """Return whether a token that is no operator ends an operand."""
+    return token.lastgroup is not None or token[0] in _OPERAND_ENDS
 
 
 class _WorkScanner:
@@ -98,20 +112,18 @@ class _WorkScanner:
 
         :param follower: the token after it; None at the end.
         """
-        text, follows_operand = token[0], self._follows_operand
-        is_operator = (
-            text in _OPERATORS or text in _COMPARISONS or (follows_operand and text in _OPERATORS_AFTER_OPERAND)
-        )
+        text = token[0]
+        is_operator_here = is_operator(text, follows_operand=self._follows_operand)
         if text in "[]":
             self._level += 1 if text == "[" else -1
         elif text in "()":
             self._parentheses += 1 if text == "(" else -1
-        elif is_operator:
+        elif is_operator_here:
             self._add_operator(text, follower)
         else:
             self._add_step(token)
         self._previous = token
-        self._follows_operand = not is_operator and (token.lastgroup is not None or text in _OPERAND_ENDS)
+        self._follows_operand = not is_operator_here and ends_operand(token)
 
     def _add_operator(self, text: str, follower: re.Match[str] | None) -> None:
         self.is_one_path &= bool(self._level or self._parentheses)

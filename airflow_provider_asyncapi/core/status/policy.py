@@ -140,7 +140,8 @@ class StatusPolicy:
         if self.key is None:
             return None
         try:
-            return self.key.find_value(response, variables)
+            found = self.key.find_only(response, variables)
+            return None if found is None else found[1]
         except AsyncApiError:
             # A rule has decided already (202 with an empty body): the status is only shown.
             if lenient:

@@ -269,7 +269,7 @@ def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission,
         if not response.ok and response.status != 404:  # noqa: PLR2004 - not found
             raise build_rejection_error(api, request, response, message=plan.submit.error_message)
         try:
-            found = lookup.identifier.find_first(response, variables) if response.ok else None
+            found = lookup.identifier.find_only(response, variables) if response.ok else None
             identifier = None if found is None or found[1] is None else check_identifier(found[1])
         except (ContentError, MissingValueError) as error:
             missing_one = MissingValueError(f"lookup: {describe_bad_response(api, request, response, error)}")
@@ -317,7 +317,7 @@ def _send_start_requests(
 def _add_identifier(api: Api, plan: SubmitPlan, response: Response, scope: Variables, handle: JobHandle) -> JobHandle:
     """Return the handle with the identifier; a job that is over needs none."""
     try:
-        found = plan.identifier.find_first(response, scope)
+        found = plan.identifier.find_only(response, scope)
         if found is None:
             raise MissingValueError("nothing found")  # noqa: TRY301 - one message for all that can be wrong
         selector, value = found

@@ -16,6 +16,7 @@ from airflow_provider_asyncapi.core.errors import (
     DeadlineError,
     JobFailedError,
     MissingValueError,
+    ResponseError,
     SlowAnswerError,
     ThrottledError,
     TransportError,
@@ -40,6 +41,7 @@ from airflow_provider_asyncapi.core.requests.response_errors import (
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget
 from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, parse_retry_after
 from airflow_provider_asyncapi.core.requests.step_flow import extract_captures, warn_missing_captures
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.time_limit import limit_time
@@ -370,7 +372,8 @@ def finish_wait(
         raise set_error_fields(JobFailedError(f"{what}: {text}"), request, response, message)
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
-        problem = build_bad_response_error(api, request, response, MissingValueError(f"nothing found at {place}"))
+        why = _explain_no_result_identifier(api, handle, place, response)
+        problem = build_bad_response_error(api, request, response, why)
         raise problem.with_message(f"{describe_job(api, handle)}, but no {RESULT_IDENTIFIER}: {problem}")
     if verdict.outcome is Outcome.SUCCESS:
         yield from warn_missing_captures(plan.captures, handle.variables, request)
@@ -390,6 +393,17 @@ def _describe_unlisted_status(api: Api, plan: WaitPlan, handle: JobHandle, verdi
 def _is_last_poll(plan: WaitPlan, state: Wait, polls: int, now: float) -> bool:
     has_passed = state.deadline is not None and now >= state.deadline
     return has_passed or (plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls)
+
+
+def _explain_no_result_identifier(
+    api: Api, handle: JobHandle, place: SelectorChain, response: Response
+) -> ResponseError:
+    """Return why the response of a job that has succeeded has no result identifier."""
+    try:
+        place.find_only(response, api.variables(handle.scope()))
+    except ContentError as error:
+        return error
+    return MissingValueError(f"nothing found at {place}")
 
 
 def _build_deadline_error(

@@ -110,7 +110,9 @@ class WaitPlan:
             )
         captures = parse_captures(given.get("capture"), "capture")
         if given.get(RESULT_IDENTIFIER) is not None:
-            captures[RESULT_IDENTIFIER] = SelectorChain.parse(given[RESULT_IDENTIFIER], RESULT_IDENTIFIER)
+            captures[RESULT_IDENTIFIER] = SelectorChain.parse(
+                given[RESULT_IDENTIFIER], RESULT_IDENTIFIER, takes_only=True
+            )
         request = {name: given[name] for name in REQUEST_PARAMETERS if given.get(name) is not None}
         return cls(
             RequestTemplate.parse(request, "status request", complete=complete and batch is None and callback is None),

@@ -1,4 +1,4 @@
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from hypothesis import assume, given
@@ -56,7 +56,21 @@ def test_a_single_value_is_written_as_text(value, text):
     assert look_up_text("x", {"x": value}, "") == text
 
 
-@pytest.mark.parametrize(("value", "kind"), [([1], "a list"), ({"a": 1}, "an object")])
+@pytest.mark.parametrize(("value", "text"), [(["a b"], "a b"), ([7], "7")])
+def test_the_only_item_of_a_list_is_written_as_text(value, text):
+    assert look_up_text("x", {"x": value}, "") == text
+    assert render_url("/jobs/{x}", {"x": value}, "http://h") == f"http://h/jobs/{quote(text)}"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ([1, 2], "a list of 2 values"),
+        ([], "a list of 0 values"),
+        ([[1]], "a list of 1 values"),
+        ({"a": 1}, "an object"),
+    ],
+)
 def test_a_list_or_object_where_one_value_is_needed_is_an_error(value, kind):
     with pytest.raises(UnsafeValueError, match=rf"endpoint: the variable \{{x\}} holds {kind}; select a single value"):
         look_up_text("x", {"x": value}, "endpoint")

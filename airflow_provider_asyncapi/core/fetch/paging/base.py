@@ -211,7 +211,7 @@ class PointerPaging(Paging):
 
     def find_pointer(self, response: Response, variables: Variables) -> tuple[str, JsonValue] | None:
         """Return the selector that has found something, and what it has found; None if that is empty."""
-        found = self.pointer.find_first(response, variables)
+        found = self.pointer.find_only(response, variables)
         return None if found is None or found[1] in (None, "", False, [], {}) else (found[0].text, found[1])
 
     def start_walk(self, index: int) -> PageWalk:

@@ -31,4 +31,4 @@ class Cursor(PointerPaging):
 
     def has_more_after_inline(self, variables: Variables, endpoint_variable: str | None) -> bool:
         """Return whether the cursor of the second page was captured beside the first."""
-        return variables.get("cursor") not in (None, "")
+        return variables.get("cursor") not in (None, "", [])

@@ -56,7 +56,7 @@ class NextLink(PointerPaging):
 
     def has_more_after_inline(self, variables: Variables, endpoint_variable: str | None) -> bool:
         """Return whether the URL of the second page was captured beside the first."""
-        return endpoint_variable is not None and variables.get(endpoint_variable) not in (None, "")
+        return endpoint_variable is not None and variables.get(endpoint_variable) not in (None, "", [])
 
 
 def find_next_link(header: str) -> str | None:

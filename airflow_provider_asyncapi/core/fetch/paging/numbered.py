@@ -96,7 +96,7 @@ class _NumberedWalk(PageWalk):
 
 def _render_count(name: str, given: JsonValue, variables: Variables) -> int:
     value = templates.render_json(given, variables) if isinstance(given, str) else given
-    number = as_number(value)
+    number = as_number(templates.single_value(value))
     if number is None or number < 0 or number != int(number):
         known = ", ".join(f"{{{key}}}" for key in sorted(variables))
         raise ConfigurationError(

@@ -224,6 +224,20 @@ def test_a_link_may_stand_in_a_header_and_be_relative():
     assert script.paths[1] == "GET /rows?page=2"
 
 
+@pytest.mark.parametrize("way", [{"next_page": "$.links[?(@.rel == 'next')].href"}, {"cursor": "links[*].href"}])
+def test_the_only_link_that_a_filter_finds_is_followed_and_several_are_an_error(way):
+    given = {**way, "query_params": {"c": "{cursor}"} if "cursor" in way else {}}
+    one, two = [{"rel": "next", "href": "/2"}], [{"rel": "next", "href": "/3"}, {"rel": "next", "href": "/4"}]
+    assert pages(page(1, links=one), page(2, links=[]), **given).rows == [[1], [2]]
+    with pytest.raises(ContentError, match=r"^page 1: .* finds 2 values, and one is needed: .*'first': True"):
+        pages(page(1, links=two), **given)
+
+
+def test_several_totals_are_an_error():
+    with pytest.raises(ContentError, match=r"^page 1: total_rows: 'n\[\*\]' finds 2 values, and one is needed"):
+        pages(page(1, n=[1, 2]), pages=1, total_rows="n[*]", **NUMBERED)
+
+
 def test_an_empty_page_may_have_a_next_one():
     assert pages(page(next="/2"), page(1), next_page="next").rows == [[], [1]]
 
@@ -375,7 +389,9 @@ def test_the_status_may_have_named_the_next_page():
     script = first_inline(page(3, next="/rows/3"), page(4), variables={"more": "/rows/2"}, **given)
     assert script.rows == [[1, 2], [3], [4]]
     assert script.paths == ["GET https://api.example.com/rows/2", "GET https://api.example.com/rows/3"]
+    assert first_inline(page(3), variables={"more": ["/rows/2"]}, **given).rows == [[1, 2], [3]]
     assert first_inline(variables={"more": None}, **given).rows == [[1, 2]]
+    assert first_inline(variables={"more": []}, **given).rows == [[1, 2]]
     assert first_inline(next_page="next").rows == [[1, 2]]
 
 
@@ -384,6 +400,7 @@ def test_the_status_may_have_named_the_next_cursor():
     script = first_inline(page(3), variables={"cursor": "b"}, **given)
     assert (script.rows, script.paths) == ([[1, 2], [3]], ["GET /rows?c=b"])
     assert first_inline(**given).rows == [[1, 2]]
+    assert first_inline(variables={"cursor": []}, **given).rows == [[1, 2]]
 
 
 def test_pages_that_nobody_has_counted_end_with_the_one_in_the_status():

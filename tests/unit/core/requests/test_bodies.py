@@ -46,6 +46,11 @@ def test_values_are_escaped_in_xml():
     assert content_type == "application/xml; charset=utf-8"
 
 
+def test_the_only_item_of_a_list_is_written_in_xml():
+    body, _ = Body.parse({"xml": "<a>{one}{many}</a>"}, "").render({"one": ["7"], "many": [1, 2]})
+    assert body == b"<a>7[1,2]</a>"
+
+
 def test_a_string_of_data_is_a_text():
     assert render(data="id={id} ü {x}") == ("id=7 ü {x}".encode(), "text/plain; charset=utf-8")
 

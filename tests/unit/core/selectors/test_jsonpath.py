@@ -1,3 +1,4 @@
+import contextlib
 import json
 import re
 from typing import Any
@@ -11,7 +12,6 @@ from jsonpath_ng.ext.filter import Filter
 
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError
 from airflow_provider_asyncapi.core.selectors import general_paths, jsonpath
-from airflow_provider_asyncapi.core.selectors.item_path import Multiplicity
 from airflow_provider_asyncapi.core.selectors.plain_paths import parse_plain_path
 from tests.unit.recorded_calls import recorded
 
@@ -139,21 +139,39 @@ def test_a_key_with_an_at_sign_or_a_dot_is_found_where_it_stands_in_quotes(path,
 @pytest.mark.parametrize(
     ("path", "many"),
     [
-        ("a.b", Multiplicity.ONE),
-        ("a[0]", Multiplicity.ONE),
-        ("a[-1]", Multiplicity.ONE),
-        ("a.`sorted`", Multiplicity.ONE),
-        ("$.a[-1:].b", Multiplicity.ONE),
-        ("a[*]", Multiplicity.EACH_ITEM),
-        ("a[*].b", Multiplicity.EACH_ITEM),
-        ("$.a.*.b", Multiplicity.EACH_ITEM),
-        ("$..b", Multiplicity.EACH_ITEM),
-        ("a[?(@.b == 1)].c", Multiplicity.FILTERED),
-        ("a[?(@.b == 1)].c[*].d", Multiplicity.EACH_ITEM),
+        ("a.b", False),
+        ("a[0]", False),
+        ("a[-1]", False),
+        ("$", False),
+        ("a.`this`", False),
+        ("a.`sorted`", False),
+        ("a.`len`", False),
+        ("a.`split(-, 0, -1)`", False),
+        ("a where b", False),
+        ("a[*] where b", True),
+        ("$.a[-1:].b", False),
+        ("$.a[2:3]", False),
+        ("$.a[-2:-1]", False),
+        ("$.a[:1]", True),
+        ("$.a[-2:]", True),
+        ("$.a[0:2]", True),
+        ("a[*]", True),
+        ("a[*].b", True),
+        ("$.a.*.b", True),
+        ("a,b", True),
+        ("$..b", True),
+        ("a[?(@.b == 1)].c", True),
+        ("a[?(@.b == 1)].c[*].d", True),
     ],
 )
-def test_it_is_known_whether_a_path_may_find_many(path, many):
-    assert jsonpath.find_multiplicity(path) is many
+def test_it_is_known_by_its_grammar_whether_a_path_may_find_many(path, many):
+    assert jsonpath.finds_list(path) is many
+
+
+def test_a_path_with_several_indexes_may_find_many_if_the_release_of_jsonpath_ng_reads_it():
+    with contextlib.suppress(SelectorError):
+        jsonpath.check("a[0,1]")
+        assert jsonpath.finds_list("a[0,1]")
 
 
 @pytest.mark.parametrize(
@@ -167,6 +185,8 @@ def test_it_is_known_whether_a_path_may_find_many(path, many):
         ("a[*].b", {"a": [{"c": 1}]}, False),
         ("a[?(@.b == 1)]", {"a": [{"b": 2}]}, True),
         ("a[?(@.b == 1)]", {"a": {"b": 2}}, False),
+        ("a[1:3]", {"a": [1]}, True),
+        ("a[1:3]", {"a": 1}, False),
         ("a.b", {"a": []}, False),
     ],
 )
@@ -464,3 +484,22 @@ def test_a_search_below_a_place_takes_each_value_once_however_deeply_it_is_neste
         nested = Counted(state=nested)
     assert len(jsonpath.find("$..state", nested)) == 900
     assert len(taken) == 900
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [".a", ".b", "[0]", "[-1:]", "[1:2]", "[0:2]", ".`this`", ".`sorted`", "[*]", ".*", "[?(@.a)]", "..a"]
+        ),
+        max_size=4,
+    ),
+    st.recursive(
+        st.integers(0, 2),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+        max_leaves=10,
+    ),
+)
+def test_what_may_find_one_value_only_finds_no_more_in_any_document(steps, document):
+    path = f"${''.join(steps)}"
+    if not jsonpath.finds_list(path):
+        assert len(jsonpath.find(path, document)) <= 1

@@ -7,7 +7,6 @@ import pytest
 from airflow_provider_asyncapi.core.errors import SelectorError
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.selectors.elements import read_text
-from airflow_provider_asyncapi.core.selectors.item_path import Multiplicity
 from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS, SELECTOR_SUFFIXES, split_selector
 from airflow_provider_asyncapi.core.selectors.selector import Selector, SelectorChain
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSuffix, Source
@@ -54,7 +53,7 @@ def test_a_kind_that_declares_no_more_finds_one_value_takes_words_and_is_never_e
         syntax.check(text)
         assert syntax.sample_variable("", "") == "x"
         assert syntax.quote_variable("a.b", "", "") is None
-        assert not syntax.finds_list(text, Multiplicity.FILTERED, is_whole=True)
+        assert not syntax.finds_list(text)
     assert kind.split_at_array(text) is None
     assert not kind.finds_empty_list(text, ANSWER)
     assert not suffix.finds_empty_list(text, ANSWER, None)

@@ -124,6 +124,15 @@ def test_what_can_be_no_identifier_is_refused(value):
         submitted(answer({"data": {"id": value}}))
 
 
+def test_several_identifiers_are_an_error_that_says_what_to_do():
+    links = {"links": [{"rel": "status", "href": "/7"}, {"rel": "self", "href": "/8"}]}
+    assert submitted(answer(links), identifier="links[?(@.rel == 'status')].href")[0].identifier == "/7"
+    with pytest.raises(MissingValueError, match=r"'links\[\*\].href' finds 2 values, and one is needed: .*'first'"):
+        submitted(answer(links), identifier="links[*].href")
+    first = {"selector": "links[*].href", "first": True}
+    assert submitted(answer(links), identifier=first)[0].identifier == "/7"
+
+
 def test_a_missing_identifier_says_where_it_looked_and_what_came_without_secrets():
     body = {"token": "planted-1", "note": "planted-pw", "rest": "x" * 2000}
     script = Script(make_api(login="ann", password="planted-pw"), answer(body))

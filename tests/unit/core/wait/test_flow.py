@@ -296,6 +296,26 @@ def test_a_result_identifier_that_is_empty_is_not_there_yet(blank):
         waited(answer({**done, "file": blank}), result_identifier="file")
 
 
+FILES = [{"kind": "log", "url": "/l"}, {"kind": "csv", "url": "/a"}, {"kind": "csv", "url": "/b"}]
+
+
+def test_a_result_identifier_is_the_only_value_and_several_are_an_error_that_says_what_to_do():
+    done = answer({"status": "done", "files": FILES})
+    handle, _ = waited(done, result_identifier="files[?(@.kind == 'log')].url", capture={"logs": "$.files[:1].url"})
+    assert handle.result_identifier == "/l"
+    assert handle.variables["logs"] == ["/l"]
+    several = "files[?(@.kind == 'csv')].url"
+    with pytest.raises(ContentError, match=r"but no result_identifier: .* finds 2 values, and one is needed: select"):
+        waited(done, result_identifier=several)
+    assert waited(done, result_identifier={"selector": several, "first": True})[0].result_identifier == "/a"
+
+
+def test_several_values_of_a_status_are_an_error_that_says_what_to_do():
+    parts = answer({"parts": [{"state": "done"}, {"state": "done"}]})
+    with pytest.raises(ContentError, match=r"'parts\[\*\].state' finds 2 values, and one is needed: .*'first': True"):
+        waited(*[parts] * 10, completion_key="parts[*].state")
+
+
 def test_a_result_identifier_that_was_found_outlives_an_empty_one():
     early, late = {"status": "running", "file": "f-1"}, {"status": "done", "file": ""}
     assert waited(answer(early), answer(late), result_identifier="file")[0].result_identifier == "f-1"
