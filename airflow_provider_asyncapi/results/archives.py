@@ -19,17 +19,17 @@ from typing import IO, BinaryIO
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
 from airflow_provider_asyncapi.core.http.compression import GZIP_MAGIC, Inflater
 from airflow_provider_asyncapi.core.http.filenames import MemberNames, shown_member
-from airflow_provider_asyncapi.results.destination import ByteBudget, PartialFile, Stored
+from airflow_provider_asyncapi.results.destination import ByteBudget, CompleteFile, PartialFile
 
 _CHUNK = 1024 * 1024
 _ENCRYPTED = 0x1
 _AES = 99
 #: The ratio of a small archive says nothing: it counts as one of this many bytes.
-_SMALL = 1024
+_MIN_PACKED_SIZE = 1024
 #: What may stand between two members of a tar archive: headers, long names, attributes.
-_LARGEST_HEADERS, _TAR_PIECE = 1024 * 1024, 256 * 1024
+_MAX_HEADERS, _TAR_PIECE = 1024 * 1024, 256 * 1024
 #: What zipfile, tarfile and the modules that they unpack with raise on bytes that are no archive.
-_BROKEN = (
+_BROKEN_ARCHIVE_ERRORS = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
@@ -59,11 +59,11 @@ class ArchiveLimits:
 
     def budget_for(self, packed: int) -> ByteBudget:
         """Return the budget for the members of an archive of this size."""
-        return ByteBudget(min(self.max_bytes, max(packed, _SMALL) * self.max_ratio))
+        return ByteBudget(min(self.max_bytes, max(packed, _MIN_PACKED_SIZE) * self.max_ratio))
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ArchiveMember:
     """
     One file of an archive, checked.
 
@@ -90,19 +90,19 @@ class ArchiveReader:
     """
 
     accepts: Callable[[Path], bool]
-    members: Callable[[Path, int, bytes | None], Iterator[Member]]
+    members: Callable[[Path, int, bytes | None], Iterator[ArchiveMember]]
 
 
-Unpacked = list[tuple[tuple[str, ...], Stored]]
+UnpackedFiles = list[tuple[tuple[str, ...], CompleteFile]]
 
 
 def unpack(
-    archive: Stored,
+    archive: CompleteFile,
     into: Path,
     limits: ArchiveLimits,
     password: bytes | None = None,
     reader: ArchiveReader | None = None,
-) -> Unpacked:
+) -> UnpackedFiles:
     """
     Unpack an archive into a folder.
 
@@ -116,7 +116,7 @@ def unpack(
     """
     reader = reader or (ZIP if is_zip(archive.path) else TAR)
     budget = limits.budget_for(archive.size)
-    unpacked: Unpacked = []
+    unpacked: UnpackedFiles = []
     for member in reader.members(archive.path, limits.max_members, password):
         file = PartialFile(into / f"member-{len(unpacked)}.part", budget)
         try:
@@ -135,9 +135,9 @@ def is_zip(path: Path) -> bool:
 def is_tar(path: Path) -> bool:
     """Return whether a file is a tar archive, packed by gzip or not; an empty one is, too."""
     try:
-        with _unzipped(path) as file, tarfile.open(fileobj=_Bounded(file), mode="r|"):
+        with _open_unzipped(path) as file, tarfile.open(fileobj=_HeaderLimitedReader(file), mode="r|"):
             return True
-    except (*_BROKEN, ArchiveError):
+    except (*_BROKEN_ARCHIVE_ERRORS, ArchiveError):
         return False
 
 
@@ -152,10 +152,10 @@ class GunzippingPartialFile(PartialFile):
     def __init__(self, path: Path, budget: ByteBudget, limits: ArchiveLimits) -> None:
         super().__init__(path, budget)
         self._limits = limits
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
-        self._taken, self._first, self._is_other = 0, b"", False
+    def _reset(self) -> None:
+        self._packed_size, self._beginning, self._is_uncompressed = 0, b"", False
         self._inflater: Inflater | None = None
 
     def expect(self, size: int | None) -> None:
@@ -164,7 +164,7 @@ class GunzippingPartialFile(PartialFile):
     def restart(self) -> None:
         """Truncate the file: the transfer begins again."""
         super().restart()
-        self._begin()
+        self._reset()
 
     def write(self, chunk: bytes) -> None:
         """
@@ -173,26 +173,26 @@ class GunzippingPartialFile(PartialFile):
         :raises ArchiveError: if they are broken.
         :raises ResultTooLargeError: if they unpack to more than the limits.
         """
-        if self._inflater is None and not self._is_other:
-            self._first += chunk
-            if len(self._first) < len(GZIP_MAGIC):
+        if self._inflater is None and not self._is_uncompressed:
+            self._beginning += chunk
+            if len(self._beginning) < len(GZIP_MAGIC):
                 return
-            chunk, self._first = self._first, b""
-            self._is_other = not chunk.startswith(GZIP_MAGIC)
-            self._inflater = None if self._is_other else Inflater()
+            chunk, self._beginning = self._beginning, b""
+            self._is_uncompressed = not chunk.startswith(GZIP_MAGIC)
+            self._inflater = None if self._is_uncompressed else Inflater()
         if self._inflater is None:
             super().write(chunk)
             return
-        self._taken += len(chunk)
+        self._packed_size += len(chunk)
         try:
             for piece in self._inflater.feed(chunk):
                 super().write(piece)
-                if self.size > max(self._taken, _SMALL) * self._limits.max_ratio:
+                if self.size > max(self._packed_size, _MIN_PACKED_SIZE) * self._limits.max_ratio:
                     raise ResultTooLargeError("max_ratio: the gzip file unpacks to more than allowed; nothing was kept")
         except zlib.error as error:
             raise ArchiveError(f"the gzip file is broken: {error}; nothing was kept") from error
 
-    def finish(self) -> Stored:
+    def finish(self) -> CompleteFile:
         """
         Close the file, and return it as a complete one.
 
@@ -200,16 +200,16 @@ class GunzippingPartialFile(PartialFile):
         """
         if self._inflater is not None and self._inflater.is_open:
             raise ArchiveError("the gzip file is broken: it ends too early; nothing was kept")
-        super().write(self._first)
+        super().write(self._beginning)
         return super().finish()
 
 
-def _extract(member: Member, file: PartialFile) -> None:
-    with _reading(member.shown):
+def _extract(member: ArchiveMember, file: PartialFile) -> None:
+    with _explain_broken(member.shown):
         source = member.open()
     with source:
         while True:
-            with _reading(member.shown):
+            with _explain_broken(member.shown):
                 chunk = source.read(_CHUNK)
             if not chunk:
                 break
@@ -224,20 +224,20 @@ def _extract(member: Member, file: PartialFile) -> None:
 
 
 @contextmanager
-def _reading(what: str) -> Iterator[None]:
+def _explain_broken(what: str) -> Iterator[None]:
     try:
         yield
-    except _BROKEN as error:
+    except _BROKEN_ARCHIVE_ERRORS as error:
         raise ArchiveError(f"{what} is broken: {error}; nothing was kept") from error
 
 
-def _shown(name: str) -> str:
+def _describe_member(name: str) -> str:
     return f"the archive's member {shown_member(name)}"
 
 
-def _zip_members(path: Path, max_members: int, password: bytes | None) -> Iterator[Member]:
+def _read_zip_members(path: Path, max_members: int, password: bytes | None) -> Iterator[ArchiveMember]:
     """Check all members before the first is unpacked."""
-    with _reading("the archive"):
+    with _explain_broken("the archive"):
         _check_directory(path, max_members)
         opened = zipfile.ZipFile(path)
     with opened:
@@ -249,28 +249,37 @@ def _zip_members(path: Path, max_members: int, password: bytes | None) -> Iterat
             # As it stands in the archive: zipfile's own has been cut at a NUL.
             name = member.orig_filename
             if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
-                raise ArchiveError(f"{_shown(name)} is a link or a device, which isn't unpacked")
+                raise ArchiveError(f"{_describe_member(name)} is a link or a device, which isn't unpacked")
             _check_encryption(member, password)
             _check_compression(member)
-            checked.append(Member(_shown(name), names.add(name), member.file_size, _opener(opened, member, password)))
+            checked.append(
+                ArchiveMember(
+                    _describe_member(name),
+                    names.add(name),
+                    member.file_size,
+                    _make_zip_opener(opened, member, password),
+                )
+            )
         yield from checked
 
 
-def _opener(opened: zipfile.ZipFile, member: zipfile.ZipInfo, password: bytes | None) -> Callable[[], IO[bytes]]:
+def _make_zip_opener(
+    opened: zipfile.ZipFile, member: zipfile.ZipInfo, password: bytes | None
+) -> Callable[[], IO[bytes]]:
     return lambda: opened.open(member, pwd=password)
 
 
 def _check_encryption(member: zipfile.ZipInfo, password: bytes | None) -> None:
     if not member.flag_bits & _ENCRYPTED:
         return
+    shown = _describe_member(member.orig_filename)
     if member.compress_type == _AES:
         raise ArchiveError(
-            f"{_shown(member.orig_filename)} is encrypted by AES, which isn't undone here; fetch the archive whole with"
-            " unpack=False"
+            f"{shown} is encrypted by AES, which isn't undone here; fetch the archive whole with unpack=False"
         )
     if password is None:
         raise ArchiveError(
-            f"{_shown(member.orig_filename)} is encrypted; put archive_password into the connection's secrets, or fetch"
+            f"{shown} is encrypted; put archive_password into the connection's secrets, or fetch"
             " the archive whole with unpack=False"
         )
 
@@ -279,9 +288,9 @@ def _check_compression(member: zipfile.ZipInfo) -> None:
     # Of these alone zipfile undoes a piece at a time: a kilobyte of bzip2 may become gigabytes in memory at once.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         name = zipfile.compressor_names.get(member.compress_type, f"method {member.compress_type}")  # type: ignore[attr-defined]
+        shown = _describe_member(member.orig_filename)
         raise ArchiveError(
-            f"{_shown(member.orig_filename)} is packed by {name}, which isn't undone here; fetch the archive whole with"
-            " unpack=False"
+            f"{shown} is packed by {name}, which isn't undone here; fetch the archive whole with unpack=False"
         )
 
 
@@ -300,7 +309,7 @@ def _check_entries(files: int, folders: int, max_members: int) -> None:
 #: End of the central directory, its 64-bit form and that one's locator, and an entry (APPNOTE.TXT, section 4.3).
 _END, _END64_LOCATOR = struct.Struct("<4s4H2LH"), struct.Struct("<4sLQL")
 _END64, _ENTRY = struct.Struct("<4sQ2H2L4Q"), struct.Struct("<4s24x3H12x")
-_LONGEST_COMMENT = 65535
+_MAX_COMMENT = 65535
 
 
 def _check_directory(path: Path, max_members: int) -> None:
@@ -311,7 +320,7 @@ def _check_directory(path: Path, max_members: int) -> None:
     """
     with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
-        tail_at = max(0, size - _LONGEST_COMMENT - _END.size)
+        tail_at = max(0, size - _MAX_COMMENT - _END.size)
         file.seek(tail_at)
         tail = file.read()
         end_at = tail.rfind(b"PK\5\6")
@@ -341,7 +350,7 @@ def _check_directory(path: Path, max_members: int) -> None:
             _check_entries(count - folders, folders, max_members)
 
 
-class _Bounded(io.RawIOBase):
+class _HeaderLimitedReader(io.RawIOBase):
     """
     The bytes of a tar archive, of which headers get a limited number: tarfile reads headers into memory.
 
@@ -350,11 +359,11 @@ class _Bounded(io.RawIOBase):
 
     def __init__(self, source: BinaryIO | gzip.GzipFile) -> None:
         self._source = source
-        self._left: int | None = _LARGEST_HEADERS
+        self._left: int | None = _MAX_HEADERS
 
     def begin_headers(self) -> None:
         """Limit the bytes that are read from here on: they are headers."""
-        self._left = _LARGEST_HEADERS
+        self._left = _MAX_HEADERS
 
     def begin_content(self) -> None:
         """Lift the limit: a member's content comes next, which isn't read into memory."""
@@ -364,27 +373,27 @@ class _Bounded(io.RawIOBase):
         if self._left is not None:
             self._left -= size
             if self._left < 0:
-                raise ArchiveError(f"the archive's headers take more than {_LARGEST_HEADERS} bytes; nothing was kept")
+                raise ArchiveError(f"the archive's headers take more than {_MAX_HEADERS} bytes; nothing was kept")
         return self._source.read(size)
 
 
-def _unzipped(path: Path) -> BinaryIO | gzip.GzipFile:
+def _open_unzipped(path: Path) -> BinaryIO | gzip.GzipFile:
     with path.open("rb") as file:
         is_gzip = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     return gzip.open(path) if is_gzip else path.open("rb")
 
 
-def _tar_members(path: Path, max_members: int, _password: bytes | None) -> Iterator[Member]:
+def _read_tar_members(path: Path, max_members: int, _password: bytes | None) -> Iterator[ArchiveMember]:
     """Yield the members in their order, each checked before it is unpacked: a tar archive has no directory."""
     names, count, folders = MemberNames(max_members), 0, 0
-    with _unzipped(path) as source:
-        bounded = _Bounded(source)
-        with _reading("the archive"):
-            opened = tarfile.open(fileobj=bounded, mode="r|", bufsize=_TAR_PIECE)  # noqa: SIM115 - closed below
+    with _open_unzipped(path) as source:
+        reader = _HeaderLimitedReader(source)
+        with _explain_broken("the archive"):
+            opened = tarfile.open(fileobj=reader, mode="r|", bufsize=_TAR_PIECE)  # noqa: SIM115 - closed below
         with opened:
             while True:
-                bounded.begin_headers()
-                with _reading("the archive"):
+                reader.begin_headers()
+                with _explain_broken("the archive"):
                     member = opened.next()
                 # It would keep all members; nobody comes back to one.
                 opened.members = []  # type: ignore[attr-defined]
@@ -396,15 +405,17 @@ def _tar_members(path: Path, max_members: int, _password: bytes | None) -> Itera
                     continue
                 if not member.isreg() or member.issparse():
                     raise ArchiveError(
-                        f"{_shown(member.name)} is a link, a device or a sparse file, which isn't unpacked"
+                        f"{_describe_member(member.name)} is a link, a device or a sparse file, which isn't unpacked"
                     )
                 count += 1
                 _check_count(count, max_members)
-                bounded.begin_content()
-                yield Member(_shown(member.name), names.add(member.name), member.size, _tar_opener(opened, member))
+                reader.begin_content()
+                yield ArchiveMember(
+                    _describe_member(member.name), names.add(member.name), member.size, _make_tar_opener(opened, member)
+                )
 
 
-def _tar_opener(opened: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
+def _make_tar_opener(opened: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], IO[bytes]]:
     def open_member() -> IO[bytes]:
         file = opened.extractfile(member)
         if file is None:
@@ -414,4 +425,4 @@ def _tar_opener(opened: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[]
     return open_member
 
 
-ZIP, TAR = ArchiveReader(is_zip, _zip_members), ArchiveReader(is_tar, _tar_members)
+ZIP, TAR = ArchiveReader(is_zip, _read_zip_members), ArchiveReader(is_tar, _read_tar_members)

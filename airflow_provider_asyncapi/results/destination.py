@@ -19,15 +19,15 @@ from airflow_provider_asyncapi.core.fetch.progress_meter import ProgressMeter
 from airflow_provider_asyncapi.core.http.filenames import OWN_NAMES
 from airflow_provider_asyncapi.core.json_values import make_displayable
 from airflow_provider_asyncapi.results.storage import BACKUP_SUFFIX, open_storage
-from airflow_provider_asyncapi.results.undo import Pair, UndoRecord, UnverifiedRecordError
+from airflow_provider_asyncapi.results.undo import UndoEntry, UndoRecord, UnverifiedRecordError
 
 log = logging.getLogger(__name__)
 #: Bytes of the largest file that is read into memory: a document without rows, or a member with failed records.
-LARGEST_WHOLE = 64 * 1024 * 1024
+MAX_IN_MEMORY = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class CompleteFile:
     """
     One complete file in the staging folder.
 
@@ -48,9 +48,9 @@ class Stored:
         :param instead: the advice if the file is too large.
         :raises ResultTooLargeError: if the file is too large.
         """
-        if self.size > LARGEST_WHOLE:
+        if self.size > MAX_IN_MEMORY:
             raise ResultTooLargeError(
-                f"{what} has {self.size} bytes, and at most {LARGEST_WHOLE} are read as a whole; {instead}"
+                f"{what} has {self.size} bytes, and at most {MAX_IN_MEMORY} are read as a whole; {instead}"
             )
         return self.path.read_bytes()
 
@@ -153,10 +153,10 @@ class PartialFile:
         self._budget.take(-self.size)
         self.size = 0
 
-    def finish(self) -> Stored:
+    def finish(self) -> CompleteFile:
         """Close the file, and return it as a complete one."""
         self._file.close()
-        return Stored(self._path, self.size, self._digest.hexdigest() if self._digest is not None else "")
+        return CompleteFile(self._path, self.size, self._digest.hexdigest() if self._digest is not None else "")
 
     def close(self) -> None:
         """Close the file, complete or not."""
@@ -206,7 +206,7 @@ class Destination:
         self._staging: Path | None = None
         self._staging_lock = threading.Lock()
         self._numbers = itertools.count()
-        self._committed: list[Pair] = []
+        self._committed: list[UndoEntry] = []
         self._unverified_record: bytes | None = None
 
     @property
@@ -226,7 +226,7 @@ class Destination:
     def _undo_record(self) -> UndoRecord:
         return UndoRecord(self._prefix, self._owner.secret() or secrets.token_bytes(32))
 
-    def undo_earlier(self) -> None:
+    def undo_earlier_try(self) -> None:
         """
         Undo the commit that an earlier try of the same task has left.
 
@@ -239,7 +239,7 @@ class Destination:
         if earlier:
             log.warning("An earlier try of this task has left files at %s; they are removed", self.target)
             self._committed = earlier
-            self._storage.abort_uploads({name for pair in self._committed for name in pair if name})
+            self._storage.abort_uploads({name for entry in self._committed for name in entry if name})
             if not self._undo(self._committed):
                 raise OSError(
                     f"destination: what an earlier try of this task has left at {self.target} couldn't be undone, as"
@@ -275,7 +275,7 @@ class Destination:
                 f"destination: {self.target!r} is one file, and there are several; end it with a slash"
             )
 
-    def commit(self, files: Sequence[tuple[tuple[str, ...], Stored]]) -> list[str]:
+    def commit(self, files: Sequence[tuple[tuple[str, ...], CompleteFile]]) -> list[str]:
         """
         Move complete files to the destination: all of them, or none.
 
@@ -287,15 +287,15 @@ class Destination:
         moves = [(stored.path, name) for name, (_, stored) in zip(names, files, strict=True)]
         existing = self._storage.find_existing(names)
         if self.is_folder and names:
-            formers = [
+            backups = [
                 f"{self._staging_name}/{number}{BACKUP_SUFFIX}" if there else None
                 for number, there in enumerate(existing)
             ]
-            self._committed = list(zip(names, formers, strict=True))
+            self._committed = list(zip(names, backups, strict=True))
             try:
-                self._keep_unverified_record()
-                self._storage.write(self._record, self._undo_record.dump(self._committed))
-                self._storage.back_up([(name, former) for name, former in self._committed if former])
+                self._move_unverified_record()
+                self._storage.write(self._record_name, self._undo_record.dump(self._committed))
+                self._storage.back_up([(name, backup) for name, backup in self._committed if backup])
                 self._storage.move_in(moves)
             except BaseException:
                 if self._undo(self._committed):
@@ -308,7 +308,9 @@ class Destination:
 
     def finalize(self) -> None:
         """Make the commit final, so that no later try undoes it."""
-        for name in [self._record, *(former for _, former in self._committed if former)] if self._committed else ():
+        for name in (
+            [self._record_name, *(backup for _, backup in self._committed if backup)] if self._committed else ()
+        ):
             with contextlib.suppress(Exception):
                 self._storage.remove(name)
         self._committed = []
@@ -317,15 +319,15 @@ class Destination:
         """Remove all that wasn't committed; the backups of a commit that isn't final stay for a later try."""
         for file in self._files:
             file.close()
-        self._storage.close(keep=[former for _, former in self._committed if former])
+        self._storage.close(keep=[backup for _, backup in self._committed if backup])
 
     @property
-    def _record(self) -> str:
+    def _record_name(self) -> str:
         return f"{self._prefix}.json"
 
-    def _read_record(self) -> list[Pair] | None:
+    def _read_record(self) -> list[UndoEntry] | None:
         """Return what an earlier try has recorded to undo; None if the record can't be verified."""
-        content = self._storage.read(self._record) if self.is_folder else None
+        content = self._storage.read(self._record_name) if self.is_folder else None
         if content is None:
             return []
         try:
@@ -335,13 +337,13 @@ class Destination:
             log.warning(
                 "%s looks like what an earlier try of this task left, but %s: nothing is undone. Former files may be in"
                 " folders %s-….part beside it; delete both once you have looked",
-                self._storage.describe(self._record),
+                self._storage.describe(self._record_name),
                 problem,
                 self._prefix,
             )
         return None
 
-    def _keep_unverified_record(self) -> None:
+    def _move_unverified_record(self) -> None:
         """Keep an unverified record under another name, since a commit overwrites it."""
         if self._unverified_record is not None:
             name = f"{self._staging_name.removesuffix('.part')}.unverified.json"
@@ -349,15 +351,15 @@ class Destination:
             self._unverified_record = None
             log.warning("The unverified record is %s now", self._storage.describe(name))
 
-    def _undo(self, committed: list[Pair]) -> bool:
+    def _undo(self, committed: list[UndoEntry]) -> bool:
         """Restore all files, even if the commit had only begun; return whether that worked."""
         is_restored = True
-        for name, former in reversed(committed):
+        for name, backup in reversed(committed):
             try:
-                if former is None:
+                if backup is None:
                     self._storage.remove(name)
                 else:
-                    self._storage.restore(former, name)
+                    self._storage.restore(backup, name)
             except Exception:
                 # The error that led here is the one to raise.
                 log.warning("%s couldn't be restored", make_displayable(self._storage.describe(name)), exc_info=True)

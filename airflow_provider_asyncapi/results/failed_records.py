@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.errors import ArchiveError, PartialResultErr
 from airflow_provider_asyncapi.core.fetch import decoding
 from airflow_provider_asyncapi.core.fetch.flow import ResultFetcher
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.results.destination import Stored
+from airflow_provider_asyncapi.results.destination import CompleteFile
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class FailedRecordsCounter:
             self.failed += failed
             self._records += records
 
-    def count_members(self, files: Iterable[tuple[tuple[str, ...], Stored]]) -> None:
+    def count_members(self, files: Iterable[tuple[tuple[str, ...], CompleteFile]]) -> None:
         """
         Count the records in a member of an archive.
 

@@ -43,15 +43,15 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.results import archives
 from airflow_provider_asyncapi.results.destination import (
-    LARGEST_WHOLE,
+    MAX_IN_MEMORY,
     ByteBudget,
+    CompleteFile,
     Destination,
     Owner,
     PartialFile,
-    Stored,
 )
 from airflow_provider_asyncapi.results.failed_records import FailedRecordsCounter
-from airflow_provider_asyncapi.results.writers.base import Placed, Writer, json_bytes
+from airflow_provider_asyncapi.results.writers.base import PlacedFile, Writer, encode_json
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Flow
@@ -64,7 +64,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 #: An answer from which a value for XCom is selected may be this many times larger than the value, at least this many
 #: bytes.
-_SELECTED, _LEAST_LIMIT = 100, 1024 * 1024
+_MAX_SELECTION_RATIO, _MIN_LIMIT = 100, 1024 * 1024
 _PIECE = 256 * 1024
 
 
@@ -134,7 +134,7 @@ def fetch(hook: FlowRunner, task: FetchTask, save: Callable[[JsonValue], object]
             if target is not None:
                 target.finalize()
     except AsyncApiError as error:
-        raised = to_airflow(_about_job(error, fetcher))
+        raised = to_airflow(_add_job(error, fetcher))
         _clean_up(hook, fetcher, raised, error, is_last_try=task.is_last_try)
         raise raised from error
     except (AirflowException, AirflowSkipException) as error:
@@ -144,7 +144,7 @@ def fetch(hook: FlowRunner, task: FetchTask, save: Callable[[JsonValue], object]
     return result
 
 
-def _about_job(error: AsyncApiError, fetcher: ResultFetcher) -> AsyncApiError:
+def _add_job(error: AsyncApiError, fetcher: ResultFetcher) -> AsyncApiError:
     return error.with_job(fetcher.handle.identifier, fetcher.handle.status)
 
 
@@ -172,9 +172,9 @@ class _WorkerRun:
 
     def fetch(self) -> JsonValue:
         """Fetch the result from the callback, or as the output type does."""
-        self._check()
+        self._check_parameters()
         if self.target is not None:
-            self.target.undo_earlier()
+            self.target.undo_earlier_try()
         plan = self.fetcher.plan
         if self.callback is not None:
             callback = self.callback.read_as(plan.format.charset)
@@ -208,7 +208,7 @@ class _WorkerRun:
             raise ConfigurationError(f"destination: output_type={self.plan.output.name!r} needs one")
         return self.target
 
-    def _check(self) -> None:
+    def _check_parameters(self) -> None:
         """Check, before any request, what can't end well."""
         plan = self.fetcher.plan
         if self.target is None and plan.write_as is not None:
@@ -225,14 +225,14 @@ class _WorkerRun:
             except NoDataError as error:
                 raise AirflowSkipException(str(error)) from error
             except AsyncApiError as error:
-                _about_job(error, self.fetcher)
+                _add_job(error, self.fetcher)
                 raise
 
         return self.hook.run(skip_if_no_data())
 
     def fetch_value(self) -> JsonValue:
         """Fetch a value into memory, and return it for XCom."""
-        limit = max(self.limits.max_xcom_bytes * _SELECTED, _LEAST_LIMIT)
+        limit = max(self.limits.max_xcom_bytes * _MAX_SELECTION_RATIO, _MIN_LIMIT)
         return self.return_value(*self._run(self.fetcher.fetch_value(limit)))
 
     def return_value(self, value: JsonValue, responses: Sequence[Response]) -> JsonValue:
@@ -242,10 +242,10 @@ class _WorkerRun:
         self.failures.apply_action()
         if self.target is None:
             value = to_storable(value, "result")
-        text = json_bytes(value)
+        text = encode_json(value)
         if self.target is None:
             if len(text) > self.limits.max_xcom_bytes:
-                raise self._xcom_error(len(text))
+                raise self._make_xcom_error(len(text))
             return value
         if self.fetcher.plan.write_as is not None:
             return self._write_rows(self.target, decoding.to_rows(value))
@@ -268,19 +268,19 @@ class _WorkerRun:
                 return
             for each in page:
                 row = to_storable(each, f"result: row {len(rows) + 1}")
-                size += len(json_bytes(row)) + 1
+                size += len(encode_json(row)) + 1
                 if size > self.limits.max_xcom_bytes:
-                    raise self._xcom_error(size)
+                    raise self._make_xcom_error(size)
                 rows.append(row)
 
-        pages = self._walk(inline, collect)
+        pages = self._fetch_all_pages(inline, collect)
         self.failures.apply_action()
         if writer is None or self.target is None:
             return rows
         files = writer.finish("pages")
         return self.commit(files, writer.content_type, pages=pages, rows=count)
 
-    def _walk(self, inline: JsonValue, collect: Callable[[list[JsonValue], Response], None]) -> int:
+    def _fetch_all_pages(self, inline: JsonValue, collect: Callable[[list[JsonValue], Response], None]) -> int:
         """Fetch all pages, and log now and then how many there are."""
         paging = self.plan.paging
         if paging is None:
@@ -305,30 +305,30 @@ class _WorkerRun:
             return self._write_rows(target, itertools.chain.from_iterable(streams))
         values = []
         for stored, response in downloads:
-            with self._explaining_errors(stored, response):
+            with self._explain_errors(stored, response):
                 response.body = _read_whole(stored, plan)
                 values.append(decoding.decode(response, plan.format, plan.result_path, self.fetcher.variables))
         value = values if self.fetcher.has_url_list or len(values) != 1 else values[0]
         rows = itertools.chain.from_iterable(map(decoding.to_rows, values))
         return self.return_value(list(rows) if plan.write_as else value, [response for _, response in downloads])
 
-    def _stream_documents(self, downloads: list[tuple[Stored, Response]]) -> list[Iterator[JsonValue]] | None:
+    def _stream_documents(self, downloads: list[tuple[CompleteFile, Response]]) -> list[Iterator[JsonValue]] | None:
         """Return the rows of each document; None if one has to be read as a whole."""
         plan, streams = self.fetcher.plan, []
         if plan.write_as is None and self.fetcher.has_url_list:
             return None
         for stored, response in downloads:
-            with self._explaining_errors(stored, response):
+            with self._explain_errors(stored, response):
                 rows = stream_rows(
-                    partial(_pieces, stored), response, plan.format, plan.result_path, self.fetcher.variables
+                    partial(_read_pieces, stored), response, plan.format, plan.result_path, self.fetcher.variables
                 )
             if rows is None:
                 return None
-            streams.append(self._iterate(rows, stored, response))
+            streams.append(self._iterate_rows(rows, stored, response))
         return streams
 
-    def _iterate(self, rows: Iterator[JsonValue], stored: Stored, response: Response) -> Iterator[JsonValue]:
-        with self._explaining_errors(stored, response):
+    def _iterate_rows(self, rows: Iterator[JsonValue], stored: CompleteFile, response: Response) -> Iterator[JsonValue]:
+        with self._explain_errors(stored, response):
             yield from rows
 
     def _write_rows(self, target: Destination, rows: Iterable[JsonValue]) -> JsonValue:
@@ -369,7 +369,7 @@ class _WorkerRun:
         """
         identifier = self.fetcher.handle.identifier
         taken: set[str] = set()
-        files: list[Placed] = []
+        files: list[PlacedFile] = []
         downloads = self._download(self._destination, is_gzip=gunzip)
         for stored, response in downloads:
             name = file_name(response, "" if identifier is None else as_text(identifier))
@@ -382,12 +382,12 @@ class _WorkerRun:
             files.append(((chosen,), stored))
         if self.plan.failed_records is not None:
             self._count_documents(downloads)
-        return self.commit(files, _content_type([response for _, response in downloads]))
+        return self.commit(files, _choose_content_type([response for _, response in downloads]))
 
-    def _count_documents(self, downloads: list[tuple[Stored, Response]]) -> None:
+    def _count_documents(self, downloads: list[tuple[CompleteFile, Response]]) -> None:
         """Count failed records in the files, which stay as they came."""
         for stored, response in downloads:
-            with self._explaining_errors(stored, response):
+            with self._explain_errors(stored, response):
                 self.failures.count(dataclasses.replace(response, body=_read_whole(stored, self.fetcher.plan)))
         self.failures.apply_action()
 
@@ -411,11 +411,11 @@ class _WorkerRun:
         downloads = self._download(target, digest=False)
         password = self.fetcher.api.settings.variables.get("connection.archive_password")
         archive_reader: archives.ArchiveReader = load_object(reader)
-        files: list[Placed] = []
+        files: list[PlacedFile] = []
         room = self.limits.max_bytes
         for number, (archive, response) in enumerate(downloads):
             if not archive_reader.accepts(archive.path):
-                raise self._no_archive_error(archive, response)
+                raise self._make_no_archive_error(archive, response)
             folder = target.staging / f"archive-{number}"
             folder.mkdir()
             members = archives.unpack(
@@ -432,22 +432,22 @@ class _WorkerRun:
             files += [((str(number), *path) if len(downloads) > 1 else path, stored) for path, stored in members]
         self.failures.count_members(files)
         self.failures.apply_action()
-        content_type = _content_type([response for _, response in downloads])
+        content_type = _choose_content_type([response for _, response in downloads])
         return self.commit(files, content_type, members=len(files))
 
-    def _no_archive_error(self, stored: Stored, response: Response) -> ArchiveError:
+    def _make_no_archive_error(self, stored: CompleteFile, response: Response) -> ArchiveError:
         return ArchiveError(
             f"output_type={self.plan.output.name!r}: {shown_url(response.url)} answered {response.status}"
             f" with {stored.size} bytes of {response.content_type or 'no content type'}, which are no"
             f" {self.plan.output.name} archive; the body begins: {self._excerpt(stored)}"
         )
 
-    def _excerpt(self, stored: Stored) -> str:
+    def _excerpt(self, stored: CompleteFile) -> str:
         with stored.path.open("rb") as file:
             return self.hook.api.redact.excerpt(file.read(4000).decode(errors="replace"))
 
     @contextlib.contextmanager
-    def _explaining_errors(self, stored: Stored, response: Response) -> Iterator[None]:
+    def _explain_errors(self, stored: CompleteFile, response: Response) -> Iterator[None]:
         """Add to a failure to read a body what the answer was."""
         try:
             yield
@@ -457,13 +457,13 @@ class _WorkerRun:
                 f" begins: {self._excerpt(stored)}"
             ) from None
 
-    def download(self) -> list[tuple[Stored, Response]]:
+    def download(self) -> list[tuple[CompleteFile, Response]]:
         """Fetch each URL into a file in the staging folder."""
         return self._download(self._destination)
 
     def _download(
         self, target: Destination, *, digest: bool = True, is_gzip: bool = False
-    ) -> list[tuple[Stored, Response]]:
+    ) -> list[tuple[CompleteFile, Response]]:
         """Fetch each URL into a file."""
         files: dict[int, PartialFile] = {}
         budget = ByteBudget(self.limits.max_bytes, ProgressMeter(None, time.monotonic))
@@ -485,7 +485,7 @@ class _WorkerRun:
     def _open_file(self, target: Destination) -> PartialFile:
         return target.open_file(ByteBudget(self.limits.max_bytes))
 
-    def commit(self, files: Sequence[Placed], content_type: str, **counts: int) -> dict[str, JsonValue]:
+    def commit(self, files: Sequence[PlacedFile], content_type: str, **counts: int) -> dict[str, JsonValue]:
         """
         Move files to the destination.
 
@@ -508,25 +508,25 @@ class _WorkerRun:
             **counts,
         }
 
-    def _xcom_error(self, size: int) -> ResultTooLargeError:
+    def _make_xcom_error(self, size: int) -> ResultTooLargeError:
         return ResultTooLargeError(
             f"max_xcom_bytes: the result has {size} bytes or more, and {self.limits.max_xcom_bytes} may go to XCom; set"
             " destination to a file or folder, or select less with result_path"
         )
 
 
-def _pieces(stored: Stored) -> Iterator[bytes]:
+def _read_pieces(stored: CompleteFile) -> Iterator[bytes]:
     with stored.path.open("rb") as file:
         while piece := file.read(_PIECE):
             yield piece
 
 
-def _read_whole(stored: Stored, plan: FetchPlan) -> bytes:
+def _read_whole(stored: CompleteFile, plan: FetchPlan) -> bytes:
     """Return a document that has to be read as a whole, unpacked if it is a gzip file."""
-    return gunzipped(stored.read(*_describe_whole(plan)), LARGEST_WHOLE)
+    return gunzipped(stored.read(*_describe_whole_read(plan)), MAX_IN_MEMORY)
 
 
-def _describe_whole(plan: FetchPlan) -> tuple[str, str]:
+def _describe_whole_read(plan: FetchPlan) -> tuple[str, str]:
     """Return why a document is read as a whole, and how to avoid that, for a message."""
     if plan.failed_records is not None:
         return "failed_records: the document", "leave failed_records out, and count in a next task"
@@ -537,6 +537,6 @@ def _describe_whole(plan: FetchPlan) -> tuple[str, str]:
     return f"result_path: the document in which to look for {plan.result_path}", instead
 
 
-def _content_type(responses: list[Response]) -> str:
+def _choose_content_type(responses: list[Response]) -> str:
     # A header may hold characters that no XCom can.
     return shorten(responses[0].content_type) if responses else ""

@@ -35,13 +35,15 @@ _S3 = frozenset({"s3", "s3a"})
 _OBJECT_STORES = _S3 | frozenset({"gs", "gcs", "abfs", "abfss", "adl", "az", "oss"})
 _CHUNK = 1024 * 1024
 #: The smallest part of a multipart upload that S3 takes, and how many there may be (10,000 at most).
-_LEAST_PART, _MOST_PARTS = 5 * 1024 * 1024, 9000
+_MIN_PART_SIZE, _MAX_PARTS = 5 * 1024 * 1024, 9000
 #: The errors of file systems that can't flush the names in a folder to the disk.
-_NO_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
+_FLUSH_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 #: The errors of file systems without hard links, or that allow no more links to a file.
-_NO_HARD_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
+_HARD_LINKS_UNSUPPORTED = frozenset(
+    {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+)
 #: Uploads at a time; each holds a part or two in memory.
-_UPLOADS = 4
+_CONCURRENT_UPLOADS = 4
 
 
 class Storage(Protocol):
@@ -98,7 +100,7 @@ class LocalStorage:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._staging: Path | None = None
-        self._made: list[Path] = []
+        self._created: list[Path] = []
 
     def make_staging_folder(self, name: str) -> Path:
         self._staging = self._folder / name
@@ -166,14 +168,14 @@ class LocalStorage:
     def close(self, *, keep: list[str]) -> None:
         if self._staging is not None and not keep:
             shutil.rmtree(self._staging, ignore_errors=True)
-        for folder in reversed(self._made):
+        for folder in reversed(self._created):
             # What holds a result stays.
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
     def _make_folder(self, folder: Path) -> None:
         """Create a folder and its parents, and remember which of them are new."""
-        self._made += reversed([each for each in (folder, *folder.parents) if not each.exists()])
+        self._created += reversed([each for each in (folder, *folder.parents) if not each.exists()])
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -197,7 +199,7 @@ class RemoteStorage:
             self._store = self._folder.fs
         except (ValueError, ImportError) as error:
             raise ConfigurationError(f"destination: {folder!r} can't be written to: {error}") from error
-        self._appears_whole = self._folder.protocol in _OBJECT_STORES
+        self._has_atomic_uploads = self._folder.protocol in _OBJECT_STORES
         self._staging: Path | None = None
 
     def make_staging_folder(self, name: str) -> Path:
@@ -209,12 +211,12 @@ class RemoteStorage:
         return list(_run_concurrently(lambda name, _: bool(self._store.exists(self._path(name))), names))
 
     def move_in(self, files: list[tuple[Path, str]]) -> None:
-        def upload(file: tuple[Path, str], unwanted: Event) -> None:
+        def upload(file: tuple[Path, str], cancelled: Event) -> None:
             path, name = file
-            if self._appears_whole:
-                self._upload(path, self._path(name), unwanted)
+            if self._has_atomic_uploads:
+                self._upload(path, self._path(name), cancelled)
             else:
-                self._upload_and_move(path, self._path(name), unwanted)
+                self._upload_and_move(path, self._path(name), cancelled)
             # The disk holds no more of a large archive than it has to.
             path.unlink()
 
@@ -256,7 +258,7 @@ class RemoteStorage:
         keys = {self._store.split_path(self._path(name))[1] for name in names}
         bucket = self._store.split_path(self._folder.path)[0]
         try:
-            for upload in list(self._uploads(bucket, os.path.commonprefix(list(keys)))):  # noqa: RUF071 - so keys begin
+            for upload in list(self._list_uploads(bucket, os.path.commonprefix(list(keys)))):  # noqa: RUF071 - so keys begin
                 if upload["Key"] in keys:
                     chosen = {name: upload[name] for name in ("Key", "UploadId")}
                     self._store.call_s3("abort_multipart_upload", Bucket=bucket, **chosen)
@@ -268,7 +270,7 @@ class RemoteStorage:
         if self._staging is not None:
             shutil.rmtree(self._staging, ignore_errors=True)
 
-    def _uploads(self, bucket: str, prefix: str) -> Iterator[dict[str, str]]:
+    def _list_uploads(self, bucket: str, prefix: str) -> Iterator[dict[str, str]]:
         """Yield the unfinished uploads to keys with this prefix (``ListMultipartUploads``)."""
         begin: dict[str, str] = {}
         while True:
@@ -285,13 +287,13 @@ class RemoteStorage:
     def _copy(self, name: str, other: str) -> None:
         """Copy a file within the store; the copy appears when it is complete."""
         source, target = self._path(name), self._path(other)
-        if self._appears_whole:
+        if self._has_atomic_uploads:
             self._store.cp_file(source, target)
         else:
             self._write_and_move(target, lambda temporary: self._store.cp_file(source, temporary))
 
-    def _upload_and_move(self, source: Path, path: str, unwanted: Event) -> None:
-        self._write_and_move(path, lambda temporary: self._upload(source, temporary, unwanted))
+    def _upload_and_move(self, source: Path, path: str, cancelled: Event) -> None:
+        self._write_and_move(path, lambda temporary: self._upload(source, temporary, cancelled))
 
     def _write_and_move(self, path: str, write: Callable[[str], object]) -> None:
         """Write a file under another name, and move it when it is complete, so that nobody reads half of it."""
@@ -304,18 +306,18 @@ class RemoteStorage:
                 self._store.rm_file(temporary)
             raise
 
-    def _upload(self, source: Path, path: str, unwanted: Event) -> None:
+    def _upload(self, source: Path, path: str, cancelled: Event) -> None:
         """
         Write an object that appears when it is complete.
 
         Not `put_file`, which holds hundreds of megabytes in memory, and continues when the task is killed.
         """
-        part = max(_LEAST_PART, math.ceil(source.stat().st_size / _MOST_PARTS))
+        part = max(_MIN_PART_SIZE, math.ceil(source.stat().st_size / _MAX_PARTS))
         target = self._store.open(path, "wb", block_size=part)
         try:
             with source.open("rb") as opened:
                 while chunk := opened.read(_CHUNK):
-                    if unwanted.is_set():
+                    if cancelled.is_set():
                         raise CancelledError  # noqa: TRY301 - like any other failure of the upload
                     target.write(chunk)
             target.close()
@@ -364,7 +366,7 @@ def _flush_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     except OSError as error:
         # Some network file systems can't flush folders.
-        if error.errno not in _NO_FLUSH:
+        if error.errno not in _FLUSH_UNSUPPORTED:
             raise
     finally:
         os.close(descriptor)
@@ -375,7 +377,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
+        if error.errno not in _HARD_LINKS_UNSUPPORTED:
             raise
         # Nobody may take half a copy for the file.
         temporary = target.with_name(f"{target.name}.copy")
@@ -383,13 +385,13 @@ def _link_or_copy(source: Path, target: Path) -> None:
         temporary.replace(target)
 
 
-def _run_concurrently(do: Callable[[A, Event], B], items: Iterable[A]) -> Iterator[B]:
+def _run_concurrently(function: Callable[[A, Event], B], items: Iterable[A]) -> Iterator[B]:
     """Yield the results of a function for several items at a time; if one fails, signal the others to end."""
-    unwanted = Event()
-    with ThreadPoolExecutor(_UPLOADS) as pool:
+    cancelled = Event()
+    with ThreadPoolExecutor(_CONCURRENT_UPLOADS) as pool:
         try:
-            yield from pool.map(lambda item: do(item, unwanted), items)
+            yield from pool.map(lambda item: function(item, cancelled), items)
         except BaseException:
-            unwanted.set()
+            cancelled.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise

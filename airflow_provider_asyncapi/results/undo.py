@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from airflow_provider_asyncapi.core.http.filenames import OWN_NAMES
 
 #: A file below the destination, and the name under which the former one was kept; None if there was none.
-Pair = tuple[str, str | None]
+UndoEntry = tuple[str, str | None]
 
 
 class UnverifiedRecordError(Exception):
@@ -36,12 +36,12 @@ class UndoRecord:
     prefix: str
     key: bytes
 
-    def dump(self, pairs: list[Pair]) -> bytes:
+    def dump(self, entries: list[UndoEntry]) -> bytes:
         """Return the signed record of these files."""
-        files = json.dumps(pairs)
+        files = json.dumps(entries)
         return json.dumps({"files": files, "signature": self._sign(files)}).encode()
 
-    def parse(self, content: bytes) -> list[Pair]:
+    def parse(self, content: bytes) -> list[UndoEntry]:
         """
         Return the files that a record names.
 
@@ -54,13 +54,13 @@ class UndoRecord:
             raise UnverifiedRecordError("it can't be read") from None
         if not hmac.compare_digest(self._sign(files).encode(), signature.encode(errors="replace")):
             raise UnverifiedRecordError("its signature doesn't fit")
-        pairs = [(name, former) for name, former in json.loads(files)]
+        entries = [(name, backup) for name, backup in json.loads(files)]
         # Signed or not, nothing outside the destination is ever moved or deleted.
-        former_name = re.compile(rf"{re.escape(self.prefix)}-[0-9a-f]{{8}}\.part/\d+\.former")
-        for name, former in pairs:
-            if not _is_inside(name) or not (former is None or former_name.fullmatch(former)):
+        backup_name = re.compile(rf"{re.escape(self.prefix)}-[0-9a-f]{{8}}\.part/\d+\.former")
+        for name, backup in entries:
+            if not _is_inside(name) or not (backup is None or backup_name.fullmatch(backup)):
                 raise UnverifiedRecordError("it names a file that isn't the task's")
-        return pairs
+        return entries
 
     def _sign(self, files: str) -> str:
         return hmac.new(self.key, f"{self.prefix}\n{files}".encode(), hashlib.sha256).hexdigest()

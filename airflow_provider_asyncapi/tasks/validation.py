@@ -23,15 +23,15 @@ SUBREQUESTS = frozenset(
     {"start", "lookup", "cancel", "locate", "cleanup", "batch", "status_details", "failure_details"}
 )
 #: Name of the part of a description that isn't one of the subrequests.
-OWN = "request"
+OWN_REQUEST = "request"
 #: Returns the variables that a part of a description may name; None if they can't be known.
-FindKnown = Callable[[str], set[str] | None]
+FindVariables = Callable[[str], set[str] | None]
 #: Part of a description → pairs of a selector and a variable that it names.
-Named = Mapping[str, frozenset[tuple[str, str]]]
+SelectorVariables = Mapping[str, frozenset[tuple[str, str]]]
 
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 #: Parameters for which only their presence and the variables that they name matter.
-_OUTLINED = frozenset({"endpoint", "query_params", "headers", *BODY_PARAMETERS})
+_OUTLINED_PARAMETERS = frozenset({"endpoint", "query_params", "headers", *BODY_PARAMETERS})
 #: The outlined parameters that are a single string.
 _TEXTS = ("endpoint", "xml")
 #: Variables that the rendered value of a template may name.
@@ -56,7 +56,7 @@ _OWNERS = {
 
 def check_plan(
     plan_type: Any, described: Mapping[str, Any], is_templated: Callable[[str], bool], *, complete: bool
-) -> Named:
+) -> SelectorVariables:
     """
     Check a description as far as its templates allow.
 
@@ -75,7 +75,7 @@ def check_plan(
                 visible[name] = value
         elif not is_templated(name):
             visible[name] = value
-        elif name in _OUTLINED:
+        elif name in _OUTLINED_PARAMETERS:
             visible[name] = _outline(name, value)
     plain = freeze(visible)
     if plain is None:
@@ -83,7 +83,7 @@ def check_plan(
     return _check_frozen(plan_type, plain, complete)
 
 
-def check_variables(described: Mapping[str, Any], in_selectors: Named, find_known: FindKnown) -> None:
+def check_variables(described: Mapping[str, Any], in_selectors: SelectorVariables, find_known: FindVariables) -> None:
     """
     Check that each variable in a description is set by the job or by the task.
 
@@ -91,7 +91,7 @@ def check_variables(described: Mapping[str, Any], in_selectors: Named, find_know
     :raises UnknownVariableError: if one isn't; the message names the parameter and the known variables.
     """
     known = cache(find_known)
-    for part, where, text in _strict_texts(described):
+    for part, where, text in _iterate_strict_texts(described):
         if "{" in text:
             for variable in templates.find_variables(_JINJA.sub("", text)):
                 _check_known(variable.removeprefix("+"), f"{where}: {text!r}", known(part))
@@ -113,12 +113,12 @@ def _check_known(variable: str, where: str, known: set[str] | None) -> None:
     )
 
 
-def _strict_texts(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _iterate_strict_texts(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Yield each text whose variables have to be known, as part of the description, parameter, text."""
     for name in _COUNTS:
         if isinstance(described.get(name), str):
-            yield OWN, name, described[name]
-    requests = [(OWN, "", described)]
+            yield OWN_REQUEST, name, described[name]
+    requests = [(OWN_REQUEST, "", described)]
     for part in sorted(SUBREQUESTS & described.keys()):
         requests += [(part, f"{part}.", each) for each in as_list(described[part]) if isinstance(each, Mapping)]
     for part, prefix, request in requests:
@@ -130,11 +130,11 @@ def _strict_texts(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]
 
 
 @lru_cache(maxsize=1024)
-def _check_frozen(plan_type: Any, plain: bytes, complete: bool) -> Named:
+def _check_frozen(plan_type: Any, plain: bytes, complete: bool) -> SelectorVariables:
     return _check_visible(plan_type, thaw(plain), complete=complete)
 
 
-def _check_visible(plan_type: Any, visible: Mapping[str, Any], *, complete: bool) -> Named:
+def _check_visible(plan_type: Any, visible: Mapping[str, Any], *, complete: bool) -> SelectorVariables:
     plan = plan_type.parse(visible, complete=complete)
     parts = {each.name: walk_selectors(getattr(plan, each.name)) for each in dataclasses.fields(plan)}
     named = {

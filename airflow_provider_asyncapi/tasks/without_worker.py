@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.templates import walk_strings
 from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
 
 #: Seconds from the sensor's deadline to Airflow's own timeout of the deferral, which neither polls again nor cancels.
-_GRACE = 86400.0
+_DEFERRAL_GRACE = 86400.0
 _JINJA = ("{{", "{%", "{#")
 
 
@@ -76,7 +76,7 @@ def _reasons_against_start(sensor: DeferrableSensor) -> Iterator[str]:
     for name in sensor.template_fields:
         if name != "job" and not _is_literal(getattr(sensor, name)):
             yield f"{name}: is a template"
-    if _source(sensor.job) is None:
+    if _find_job_source(sensor.job) is None:
         yield "job: is neither a literal nor the XCom of an unmapped task"
 
 
@@ -111,7 +111,7 @@ def make_start_args(sensor: DeferrableSensor, *, can_end: bool) -> StartTriggerA
 
     :param can_end: whether the trigger may end a successful wait itself.
     """
-    until_airflow_ends_it = sensor.timeout + _GRACE
+    until_airflow_ends_it = sensor.timeout + _DEFERRAL_GRACE
     return StartTriggerArgs(
         trigger_cls="airflow_provider_asyncapi.triggers.asyncapi.AsyncApiJobTrigger",
         trigger_kwargs={
@@ -119,7 +119,7 @@ def make_start_args(sensor: DeferrableSensor, *, can_end: bool) -> StartTriggerA
             "asyncapi_conn_id": sensor.asyncapi_conn_id,
             "spec": sensor.effective_params(STATUS, with_connection=False),
             "begin": {
-                **(_source(sensor.job) or {}),
+                **(_find_job_source(sensor.job) or {}),
                 "timeout": sensor.timeout,
                 "airflow_timeout": until_airflow_ends_it,
                 "names_profile": sensor.profile is not None,
@@ -131,7 +131,7 @@ def make_start_args(sensor: DeferrableSensor, *, can_end: bool) -> StartTriggerA
     )
 
 
-def _source(job: Any) -> dict[str, Any] | None:
+def _find_job_source(job: Any) -> dict[str, Any] | None:
     """Return the place from which the trigger reads the job; None if it can't."""
     if not isinstance(job, XComArg):
         return {"job": job} if _is_literal(job) else None

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.jobs.storable import check_json
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.results.destination import PartialFile, Stored
+from airflow_provider_asyncapi.results.destination import CompleteFile, PartialFile
 
 #: A path below the destination, and the file that goes there.
-Placed = tuple[tuple[str, ...], Stored]
+PlacedFile = tuple[tuple[str, ...], CompleteFile]
 #: Opens a file in the staging folder; with ``scratch=True`` one that isn't part of the result.
 OpenFile = Callable[..., PartialFile]
 
@@ -50,7 +50,7 @@ class Writer(ABC):
             self.write(row)
 
     @abstractmethod
-    def finish(self, name: str) -> list[Placed]:
+    def finish(self, name: str) -> list[PlacedFile]:
         """
         Complete the files, and return them.
 
@@ -58,7 +58,7 @@ class Writer(ABC):
         """
 
 
-def json_bytes(value: JsonValue, row: int | None = None) -> bytes:
+def encode_json(value: JsonValue, row: int | None = None) -> bytes:
     """
     Return a value's JSON text.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.results.destination import PartialFile, Stored
-from airflow_provider_asyncapi.results.writers.base import OpenFile, Placed, Writer, json_bytes
+from airflow_provider_asyncapi.results.destination import CompleteFile, PartialFile
+from airflow_provider_asyncapi.results.writers.base import OpenFile, PlacedFile, Writer, encode_json
 
 _PIECE = 64 * 1024
 
@@ -14,20 +14,20 @@ class _Buffer:
 
     def __init__(self, file: PartialFile) -> None:
         self._file = file
-        self._collected = bytearray()
+        self._pending = bytearray()
 
     def write(self, data: bytes) -> None:
-        self._collected += data
-        if len(self._collected) >= _PIECE:
+        self._pending += data
+        if len(self._pending) >= _PIECE:
             self._flush()
 
-    def finish(self) -> Stored:
+    def finish(self) -> CompleteFile:
         self._flush()
         return self._file.finish()
 
     def _flush(self) -> None:
-        self._file.write(bytes(self._collected))
-        self._collected.clear()
+        self._file.write(bytes(self._pending))
+        self._pending.clear()
 
 
 class JsonArray(Writer):
@@ -43,10 +43,10 @@ class JsonArray(Writer):
     def write(self, row: JsonValue) -> None:
         """Write a row."""
         self._rows += 1
-        self._buffer.write(self._separator + json_bytes(row, self._rows))
+        self._buffer.write(self._separator + encode_json(row, self._rows))
         self._separator = b", "
 
-    def finish(self, name: str) -> list[Placed]:
+    def finish(self, name: str) -> list[PlacedFile]:
         """Complete the file."""
         self._buffer.write(b"]" if self._rows else b"[]")
         return [((f"{name}.json",), self._buffer.finish())]
@@ -64,8 +64,8 @@ class NdjsonLines(Writer):
     def write(self, row: JsonValue) -> None:
         """Write a row."""
         self._rows += 1
-        self._buffer.write(json_bytes(row, self._rows) + b"\n")
+        self._buffer.write(encode_json(row, self._rows) + b"\n")
 
-    def finish(self, name: str) -> list[Placed]:
+    def finish(self, name: str) -> list[PlacedFile]:
         """Complete the file."""
         return [((f"{name}.ndjson",), self._buffer.finish())]

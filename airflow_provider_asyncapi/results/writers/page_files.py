@@ -5,7 +5,7 @@ from __future__ import annotations
 from airflow_provider_asyncapi.core.http.filenames import page_name
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
-from airflow_provider_asyncapi.results.writers.base import OpenFile, Placed, Writer, json_bytes
+from airflow_provider_asyncapi.results.writers.base import OpenFile, PlacedFile, Writer, encode_json
 
 
 class PageFiles(Writer):
@@ -15,7 +15,7 @@ class PageFiles(Writer):
 
     def __init__(self, open_file: OpenFile) -> None:
         self._open_file = open_file
-        self._files: list[Placed] = []
+        self._files: list[PlacedFile] = []
 
     def write(self, row: JsonValue) -> None:
         """Refuse rows without a page: the parameters are checked before."""
@@ -28,9 +28,9 @@ class PageFiles(Writer):
             self.content_type = shorten(response.content_type)
         file = self._open_file()
         # The page that the job's answers held has no body of its own.
-        file.write(response.body or json_bytes(rows))
+        file.write(response.body or encode_json(rows))
         self._files.append(((page_name(len(self._files) + 1, response),), file.finish()))
 
-    def finish(self, name: str) -> list[Placed]:
+    def finish(self, name: str) -> list[PlacedFile]:
         """Return the files."""
         return self._files

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from airflow_provider_asyncapi.core.errors import ResultError
 from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
 from airflow_provider_asyncapi.results.destination import PartialFile
-from airflow_provider_asyncapi.results.writers.base import OpenFile, Placed, Writer
+from airflow_provider_asyncapi.results.writers.base import OpenFile, PlacedFile, Writer
 from airflow_provider_asyncapi.results.writers.json_lines import NdjsonLines
 
 #: Rows that are made into columns at a time, and how many bytes of JSON they may have together.
@@ -29,10 +29,10 @@ class Parquet(Writer):
 
     def __init__(self, open_file: OpenFile) -> None:
         self._file = open_file()
-        self._kept = open_file(scratch=True)
-        self._lines = NdjsonLines(lambda: self._kept)
+        self._scratch = open_file(scratch=True)
+        self._lines = NdjsonLines(lambda: self._scratch)
         self._batch: list[dict[str, JsonValue]] = []
-        self._batch_begins = self._rows = 0
+        self._batch_start = self._rows = 0
         self._schema: pa.Schema | None = None
 
     def write(self, row: JsonValue) -> None:
@@ -43,34 +43,34 @@ class Parquet(Writer):
         """
         self._batch.append(row if isinstance(row, dict) else {"value": row})
         self._lines.write(self._batch[-1])
-        if len(self._batch) == _BATCH or self._kept.size - self._batch_begins > _BATCH_BYTES:
+        if len(self._batch) == _BATCH or self._scratch.size - self._batch_start > _BATCH_BYTES:
             self._infer_schema()
 
-    def finish(self, name: str) -> list[Placed]:
+    def finish(self, name: str) -> list[PlacedFile]:
         """Complete the file."""
         self._infer_schema()
         schema = pa.schema([]) if self._schema is None else self._schema
-        ((_, kept),) = self._lines.finish("rows")
-        with self._reporting(), pq.ParquetWriter(_OpenFile(self._file), schema) as writer:
-            for batch in _batches(kept.path):
+        ((_, scratch),) = self._lines.finish("rows")
+        with self._explain_type_errors(), pq.ParquetWriter(_ArrowSink(self._file), schema) as writer:
+            for batch in _read_batches(scratch.path):
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))
-        kept.path.unlink()
+        scratch.path.unlink()
         return [((f"{name}.parquet",), self._file.finish())]
 
     def _infer_schema(self) -> None:
         """Merge the column types of a batch into the schema of all rows."""
         self._rows += len(self._batch)
         names = dict.fromkeys(name for row in self._batch for name in row)
-        with self._reporting():
+        with self._explain_type_errors():
             columns = {name: pa.array([row.get(name) for row in self._batch]) for name in names}
             schemas = [pa.schema([(name, column.type) for name, column in columns.items()])]
             if self._schema is not None:
                 schemas.insert(0, self._schema)
             self._schema = pa.unify_schemas(schemas, promote_options="permissive")
-        self._batch, self._batch_begins = [], self._kept.size
+        self._batch, self._batch_start = [], self._scratch.size
 
     @contextlib.contextmanager
-    def _reporting(self) -> Iterator[None]:
+    def _explain_type_errors(self) -> Iterator[None]:
         try:
             yield
         except (pa.ArrowException, OverflowError) as error:
@@ -80,7 +80,7 @@ class Parquet(Writer):
             ) from error
 
 
-class _OpenFile(io.RawIOBase):
+class _ArrowSink(io.RawIOBase):
     """A file in the staging folder, as pyarrow writes to a file."""
 
     def __init__(self, file: PartialFile) -> None:
@@ -97,7 +97,7 @@ class _OpenFile(io.RawIOBase):
         return len(data)
 
 
-def _batches(path: Path) -> Iterator[list[JsonValue]]:
+def _read_batches(path: Path) -> Iterator[list[JsonValue]]:
     batch: list[JsonValue] = []
     size = 0
     with path.open("rb") as lines:

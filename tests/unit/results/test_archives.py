@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
 from airflow_provider_asyncapi.results import archives
 from airflow_provider_asyncapi.results.archives import ArchiveLimits, unpack
-from airflow_provider_asyncapi.results.destination import ByteBudget, Stored
+from airflow_provider_asyncapi.results.destination import ByteBudget, CompleteFile
 
 MIB = 1024 * 1024
 #: One member, `a.csv`, encrypted as APPNOTE.TXT, section 6.1 says, which the standard library can only undo.
@@ -54,7 +54,7 @@ def unpacked(tmp_path):
         into = tmp_path / "into"
         into.mkdir(exist_ok=True)
         limits = {"max_bytes": 100 * MIB, "max_members": 100, "max_ratio": 200, **limits}
-        return unpack(Stored(path, len(content), ""), into, ArchiveLimits(**limits), password)
+        return unpack(CompleteFile(path, len(content), ""), into, ArchiveLimits(**limits), password)
 
     return unpacking
 

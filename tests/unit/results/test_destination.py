@@ -482,7 +482,7 @@ def folder(request, tmp_path):
 
 def begun(target, **files):
     destination = Destination(target, TASK)
-    destination.undo_earlier()
+    destination.undo_earlier_try()
     stored = [((name,), write(destination, content)) for name, content in files.items()]
     return destination, stored
 
@@ -507,7 +507,7 @@ def test_a_try_replaces_what_an_earlier_one_has_left(folder):
 def test_a_retry_aborts_the_uploads_of_its_file_and_no_others(is_retry, left):
     store = fresh_store("s3")
     store.begun = {"a/x", "a/xy", "b"}
-    Destination("s3://bucket/a/x", Owner("dag/run/task/-1", is_retry=is_retry)).undo_earlier()
+    Destination("s3://bucket/a/x", Owner("dag/run/task/-1", is_retry=is_retry)).undo_earlier_try()
     assert store.begun == left
 
 
@@ -516,14 +516,14 @@ def test_the_uploads_of_a_folder_are_those_that_its_record_names():
     destination, stored = begun("s3://bucket/a/", x=b"1", y=b"2")
     destination.commit(stored)
     store.begun = {"a/x", "a/y", "a/z", "x"}
-    Destination("s3://bucket/a/", TASK).undo_earlier()
+    Destination("s3://bucket/a/", TASK).undo_earlier_try()
     assert store.begun == {"a/z", "x"}
 
 
 def test_a_role_that_may_not_list_uploads_can_fetch_anyway(caplog):
     store = fresh_store("s3")
     store.may_list = False
-    Destination("s3://bucket/a/x", Owner("dag/run/task/-1", is_retry=True)).undo_earlier()
+    Destination("s3://bucket/a/x", Owner("dag/run/task/-1", is_retry=True)).undo_earlier_try()
     assert "stay at s3://bucket/a: Access Denied" in caplog.text
 
 
@@ -583,7 +583,7 @@ def test_a_record_that_the_task_did_not_write_is_not_believed(tmp_path, caplog, 
         "",
     ):
         record.write_text(forged)
-        destination.undo_earlier()
+        destination.undo_earlier_try()
         assert everything_in(tmp_path) == ["a", record.relative_to(tmp_path).as_posix(), "a/code", "victim"]
         assert "nothing is undone" in caplog.text
         caplog.clear()
@@ -597,7 +597,7 @@ def test_former_files_stay_if_the_record_of_them_is_not_believed(tmp_path, secre
     killed.commit([(("a",), write(killed, b"new"))])
     left = everything_in(tmp_path)
     retry = Destination(f"{tmp_path}/", Owner(TASK.name, is_retry=True, secret=secret))
-    retry.undo_earlier()
+    retry.undo_earlier_try()
     retry.close()
     assert everything_in(tmp_path) == left
     assert [path.read_bytes() for path in tmp_path.rglob("*.former")] == [b"former"]
@@ -613,7 +613,7 @@ def test_former_files_and_their_record_outlast_later_tries_if_the_record_is_not_
     record = contents()[names_in_record_of(killed)]
     for number in range(3):
         retry = Destination(target, Owner(TASK.name, is_retry=True, secret=secret))
-        retry.undo_earlier()
+        retry.undo_earlier_try()
         retry.commit([(("a",), write(retry, str(number).encode()))])
         retry.finalize()
         retry.close()
@@ -634,12 +634,12 @@ def test_an_undo_that_fails_keeps_the_former_files_for_the_next_try(folder, monk
     left = contents()
     retry = Destination(target, TASK)
     with pytest.raises(OSError, match="couldn't be undone, as the log says"):
-        retry.undo_earlier()
+        retry.undo_earlier_try()
     retry.close()
     assert contents() == left
     monkeypatch.undo()
     retry = Destination(target, TASK)
-    retry.undo_earlier()
+    retry.undo_earlier_try()
     retry.close()
     assert contents() == {"a": b"former"}
 
@@ -667,7 +667,7 @@ def test_another_task_undoes_nothing(folder):
     destination, stored = begun(target, a=b"1")
     destination.commit(stored)
     other = Destination(target, Owner("dag/run/other/-1", secret=lambda: b"another key"))
-    other.undo_earlier()
+    other.undo_earlier_try()
     other.close()
     assert contents()["a"] == b"1"
 

@@ -543,7 +543,7 @@ def test_a_member_that_should_say_what_failed_has_to_be_there(fetched, tmp_path)
 
 
 def test_a_member_that_should_say_what_failed_may_not_be_huge(fetched, tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_provider_asyncapi.results.destination.LARGEST_WHOLE", 10)
+    monkeypatch.setattr("airflow_provider_asyncapi.results.destination.MAX_IN_MEMORY", 10)
     with pytest.raises(
         exceptions.AsyncApiResultFailed,
         match=r"failed_records: 'result.json' has 28 bytes, and at most 10 are .* leave failed_records out",
@@ -889,7 +889,7 @@ def test_what_has_no_rows_is_read_as_a_whole(fetched, tmp_path, path, kept):
 
 
 def test_a_large_document_without_rows_says_what_to_do(fetched, tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_provider_asyncapi.results.destination.LARGEST_WHOLE", 10)
+    monkeypatch.setattr("airflow_provider_asyncapi.results.destination.MAX_IN_MEMORY", 10)
     with pytest.raises(
         exceptions.AsyncApiResultFailed, match=r"^result_path: .*'\$\.\.id' has \d+ bytes, .*write_as is set"
     ):

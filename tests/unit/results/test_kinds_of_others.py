@@ -27,7 +27,7 @@ from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.profiles.schema import check_profile
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.results.writers.base import OpenFile, Placed, Writer
+from airflow_provider_asyncapi.results.writers.base import OpenFile, PlacedFile, Writer
 from scripts.reference import render
 from tests.unit.installed_kinds import install_kind
 from tests.unit.transports.loopback import Server, reply
@@ -94,7 +94,7 @@ class MarkdownTable(Writer):
     def write(self, row: JsonValue) -> None:
         self._file.write(f"| {' | '.join(row.values())} |\n".encode())
 
-    def finish(self, name: str) -> list[Placed]:
+    def finish(self, name: str) -> list[PlacedFile]:
         return [((f"{name}.md",), self._file.finish())]
 
 

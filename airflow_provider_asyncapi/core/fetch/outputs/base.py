@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.json_values import JsonValue
 
 
-class StoredFile(Protocol):
+class FetchedFile(Protocol):
     """
     A complete file in the staging folder.
 
@@ -71,7 +71,7 @@ class FetchRun(Protocol):
         :param reader: the import path of the :class:`~airflow_provider_asyncapi.results.archives.ArchiveReader`.
         """
 
-    def download(self) -> Sequence[tuple[StoredFile, Response]]:
+    def download(self) -> Sequence[tuple[FetchedFile, Response]]:
         """Fetch each URL into a file in the staging folder."""
 
     def commit(self, files: Sequence[tuple[tuple[str, ...], Any]], content_type: str, **counts: int) -> JsonValue:
