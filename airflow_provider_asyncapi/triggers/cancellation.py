@@ -15,17 +15,16 @@ from airflow_provider_asyncapi.triggers.task_xcoms import has_final_job, read_jo
 #: Seconds in which Airflow has to answer a task that it is killing: the task has five in all.
 _KILL_TIMEOUT = 2.0
 #: Number of checks of a running task, and seconds between them, until its next try has begun to wait. A process that
-#: starts takes some seconds until it deletes the XComs of the earlier try.
+#: starts takes some seconds until it deletes the XComs of the earlier try. A task that was cleared submits its job in
+#: this time, too.
 _CHECKS, _CHECK_INTERVAL = 15, 2.0
 #: States of a task that has ended and waits for no job.
 _ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
 #: States of a task that waits; its own XCom then says for which job.
 _WAITING = frozenset({"deferred", "running"})
-#: States of a task right after a Clear, before the tasks that it depends on have run again.
-_JUST_CLEARED = frozenset({"none", "restarting"})
-#: States of the task that submitted the job, once that task has been cleared too.
-_CLEARED_OR_STARTED = frozenset({"none", "scheduled", "queued", "running", "restarting"})
+#: States of the task that submitted the job while it submits again, or will.
+_SUBMITTING = frozenset({"none", "scheduled", "queued", "running", "restarting", "up_for_retry"})
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +35,14 @@ async def reason_to_cancel(ti: Any, job: JobHandle, *, is_last_try: bool = False
 
     A cancel that is lost does less harm than one too many. A task that has ended doesn't need the job. A task that
     hasn't ended may wait in another process, may have been resumed, may be tried again, or may have been cleared: then
-    it waits for this job again, unless the task that submitted the job was cleared too. Only a newer job of that task,
-    or its new start, shows that. The log says why a job isn't cancelled.
+    it waits for this job again, unless the task that submitted the job was cleared too and has submitted another job.
+    Until it has, the API may give it this job again: it may know the key, or the request. The log says why a job isn't
+    cancelled.
 
     :param ti: the task instance that waited for the job.
     :param is_last_try: whether a process is being killed that runs the last try.
-    :param checks: number of times to look for the next try of a running task; 0 on the worker that runs it.
+    :param checks: number of times to look for the next try of a running task, or for the new job of the task that
+        submits; 0 on the worker that runs it.
     """
     try:
         reason = await _find_reason(ti, job, is_last_try=is_last_try, checks=checks)
@@ -96,17 +97,26 @@ async def _find_reason(ti: Any, job: JobHandle, *, is_last_try: bool, checks: in
             return None
         if checks > 1:
             # The task runs: it was resumed, or its next try hasn't deleted the XComs of this one yet.
-            await asyncio.sleep(_CHECK_INTERVAL)
-            return await _find_reason(ti, job, is_last_try=is_last_try, checks=checks - 1)
+            return await _find_reason_later(ti, job, is_last_try=is_last_try, checks=checks - 1)
     elif state in _WAITING and (identifier := await read_job_identifier(task)) is not None:
         return None if identifier == job.identifier else "the task was cleared, and waits for another job"
+    reason, is_submitting = await _ask_submitter(job)
+    if is_submitting and checks > 1:
+        return await _find_reason_later(ti, job, is_last_try=is_last_try, checks=checks - 1)
+    # What the task that submits will say about the job isn't known.
+    return reason
+
+
+async def _ask_submitter(job: JobHandle) -> tuple[str | None, bool]:
+    """Return the reason if the task that submitted the job has submitted another; and whether it still may."""
     submitter = dict[str, Any](job.task)
-    if not submitter:
-        return None
-    submitter_state = await find_state(submitter)
-    if submitter_state == "success":
-        is_another = await read_job_identifier(submitter) not in (None, job.identifier)
-    else:
-        # A task that submits starts again only if it was cleared. Any other state says nothing about the job.
-        is_another = state in _JUST_CLEARED and submitter_state in _CLEARED_OR_STARTED
-    return "the task was cleared, and so was the task that submitted the job" if is_another else None
+    state = await find_state(submitter) if submitter else None
+    if state != "success":
+        return None, state in _SUBMITTING
+    is_another = await read_job_identifier(submitter) not in (None, job.identifier)
+    return "the task was cleared, and so was the task that submitted the job" if is_another else None, False
+
+
+async def _find_reason_later(ti: Any, job: JobHandle, *, is_last_try: bool, checks: int) -> str | None:
+    await asyncio.sleep(_CHECK_INTERVAL)
+    return await _find_reason(ti, job, is_last_try=is_last_try, checks=checks)

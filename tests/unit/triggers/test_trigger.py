@@ -363,10 +363,12 @@ SUBMITTER = {"dag_id": "dag", "run_id": "run", "task_id": "submit", "map_index":
         ({"wait": "deferred", "submit": "success"}, "j-1", 0),
         ({"wait": "queued", "submit": "success"}, "j-1", 0),
         ({"wait": None, "submit": "success"}, "j-1", 0),
-        # Cleared together with the task that submits.
-        ({"wait": None, "submit": None}, "j-1", 1),
-        ({"wait": None, "submit": "running"}, "j-1", 1),
-        ({"wait": "restarting", "submit": "queued"}, "j-1", 1),
+        # Cleared together with the task that submits, which hasn't said in time for which job.
+        ({"wait": None, "submit": None}, "j-1", 0),
+        ({"wait": None, "submit": None}, "j-2", 0),
+        ({"wait": None, "submit": "running"}, "j-1", 0),
+        ({"wait": "restarting", "submit": "queued"}, "j-1", 0),
+        # It has submitted another job.
         ({"wait": "deferred", "submit": "success"}, "j-2", 1),
         ({"wait": "queued", "submit": "success"}, "j-2", 1),
         # The task that submits was cleared alone: who waits goes on.
@@ -382,8 +384,15 @@ SUBMITTER = {"dag_id": "dag", "run_id": "run", "task_id": "submit", "map_index":
     ],
 )
 def test_a_kill_cancels_the_job_only_if_nobody_wants_it(
-    api: ApiServer, connection: None, supervisor: Supervisor, states: Any, submitted: str, cancels: int
+    api: ApiServer,
+    connection: None,
+    supervisor: Supervisor,
+    monkeypatch: pytest.MonkeyPatch,
+    states: Any,
+    submitted: str,
+    cancels: int,
 ) -> None:
+    monkeypatch.setattr(cancellation, "_CHECK_INTERVAL", 0)
     supervisor.xcoms["job"] = {"version": 1, "identifier": submitted}
     api.says(POLL, reply({"status": "running"}))
     api.says(CANCEL, reply(status=202))
@@ -397,6 +406,39 @@ def test_a_kill_cancels_the_job_only_if_nobody_wants_it(
 
     asyncio.run(scenario())
     assert api.count(CANCEL) == cancels
+
+
+@pytest.mark.parametrize(
+    ("states", "submitted", "cancels"),
+    [
+        (["none", "none", "queued", "running", "success"], "j-2", 1),
+        # The API knows the key, or the request: it gives the same job again, whenever the new wait begins.
+        (["none", "none", "queued", "running", "success"], "j-1", 0),
+        (["running", "up_for_retry", "success"], "j-2", 1),
+        (["running", "up_for_retry", "success"], "j-1", 0),
+        # The new submission has failed: what it has begun isn't known.
+        (["running", "failed"], "j-2", 0),
+        (["running"] * 20, "j-2", 0),
+    ],
+)
+def test_a_job_is_cancelled_only_once_the_cleared_task_has_submitted_another(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, states: list[str], submitted: str, cancels: int
+) -> None:
+    asked: list[str] = []
+
+    async def find(task: Mapping[str, Any]) -> str:
+        if task["task_id"] != SUBMITTER["task_id"]:
+            return "none"
+        asked.append(states[min(len(asked), len(states) - 1)])
+        return asked[-1]
+
+    monkeypatch.setattr(cancellation, "_CHECK_INTERVAL", 0)
+    monkeypatch.setattr(cancellation, "find_state", find)
+    supervisor.xcoms["job"] = {"version": 1, "identifier": submitted}
+    job = JobHandle("j-1", task=SUBMITTER)
+    reason = asyncio.run(cancellation.reason_to_cancel(trigger().task_instance, job))
+    assert (reason is not None) == cancels
+    assert len(asked) == min(len(states), cancellation._CHECKS)
 
 
 @pytest.mark.skipif(not SHOWS_PROGRESS, reason="where triggers can't read XCom they have no on_kill either")
