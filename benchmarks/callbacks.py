@@ -88,11 +88,11 @@ def _wait_alike(database: Database, count: int) -> list[str]:
     where = f"old.map_index = 0 AND {submission}"
     rows: list[tuple[Any, ...]] = [(number, json.dumps(record)) for number, record in enumerate(records, 1)]
     database.multiply(_FLOOD, "task_state_store", {"map_index": "c0", "value": "c1"}, where, rows)
-    task = {"dag_id": _DAG, "run_id": _FLOOD, "task_id": _SUBMIT}
+    submitter = {"dag_id": _DAG, "run_id": _FLOOD, "task_id": _SUBMIT}
     rows = [
         (
             number,
-            AWAITED_KEY + key_for_task({**task, "map_index": number}),
+            AWAITED_KEY + key_for_task({**submitter, "map_index": number}),
             json.dumps({"task_instance": one, "heard": 0}),
         )
         for number, one in enumerate(waits, 1)

@@ -14,11 +14,11 @@ _done: set[str] = set()
 async def _submit(request: web.Request) -> web.Response:
     body = await request.json()
     _urls[body["name"]] = body.get("callback")
-    return web.make_json_response({"id": body["name"]})
+    return web.json_response({"id": body["name"]})
 
 
 async def _status(request: web.Request) -> web.Response:
-    return web.make_json_response({"state": "done" if request.match_info["id"] in _done else "running"})
+    return web.json_response({"state": "done" if request.match_info["id"] in _done else "running"})
 
 
 async def _finish(request: web.Request) -> web.Response:

@@ -24,7 +24,8 @@ class Database:
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a query, and give the rows that it finds."""
         self.cursor.execute(sql, values)
-        return self.cursor.fetchall()
+        rows: list[tuple[Any, ...]] = self.cursor.fetchall()
+        return rows
 
     def states(self, run_id: str, task_id: str) -> dict[int, str]:
         """Give the states of a task's instances, by map index."""

@@ -223,7 +223,7 @@ def _measured(
                 )
             found[name].append(tuple(map(float, ran.stdout.split()[-3:])))
     return {
-        name: tuple(statistics.median(values) for values in zip(*measured, strict=True))  # type: ignore[misc]
+        name: tuple(statistics.median(values) for values in zip(*measured, strict=True))
         for name, measured in found.items()
     }
 

@@ -134,6 +134,7 @@ async def _longest_hold(work: Callable[[], Awaitable[object]]) -> float:
     """Return the longest time, in milliseconds, for which the event loop served nobody else."""
     loop, longest = asyncio.get_running_loop(), 0.0
     last = time.perf_counter()
+    timer: asyncio.TimerHandle
 
     def tick() -> None:
         nonlocal last, longest, timer

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 ROUNDS = 9
 
@@ -37,7 +37,7 @@ def cpu_milliseconds(scripts: Mapping[str, str], rounds: int = ROUNDS) -> dict[s
     return {name: statistics.median(values) for name, values in measured.items()}
 
 
-def table(title: str, rows: list[tuple[str, ...]]) -> None:
+def table(title: str, rows: Sequence[tuple[str, ...]]) -> None:
     """Print a table; the first row is its head."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     print(f"\n{title}")

@@ -29,7 +29,7 @@ import msgspec
 
 from benchmarks.measure import table
 
-_SPEC = {
+_SPEC: dict[str, Any] = {
     "endpoint": "/v1/jobs/{identifier}",
     "completion_key": ["data.task.status", "data.status"],
     "completion_value": "done",
@@ -43,7 +43,7 @@ _SPEC = {
 }
 _BATCH = {"endpoint": "/v1/batch", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
 #: In a batch the selectors look at one job's item.
-_BATCH_SPEC = {
+_BATCH_SPEC: dict[str, Any] = {
     **{name: value for name, value in _SPEC.items() if name not in ("endpoint", "query_params")},
     "completion_key": "task.status",
     "progress": "task.progress",
@@ -76,7 +76,7 @@ def trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]]
         "errors": 0,
         "next_poll": now + _SPEC["poke_interval"],
     }
-    http = {"endpoint": f"http/{number}", "http_conn_id": "http", "poke_interval": 1.0}
+    http: dict[str, Any] = {"endpoint": f"http/{number}", "http_conn_id": "http", "poke_interval": 1.0}
     ours = "airflow_provider_asyncapi.triggers.asyncapi.AsyncApiJobTrigger"
     return {
         "sleep": ("benchmarks.polling_triggers.SleepingTrigger", {}),
@@ -199,7 +199,7 @@ def measure(contender: str, triggers: int, seconds: float, profile: str = "", la
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.polling_triggerer", json.dumps(spec)],
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.PIPE,
             env={**os.environ, "AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
         )

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psutil
 
@@ -223,7 +223,7 @@ def main(given: list[str] | None = None) -> None:
         dags.mkdir()
         text = _DAGS.format(interval=arguments.interval, jobs=jobs, contenders=source)
         (dags / "slots.py").write_text(text)
-        connections = {
+        connections: dict[str, dict[str, Any]] = {
             "slots": {"conn_type": "asyncapi", "host": f"http://127.0.0.1:{port}"},
             "slots_http": {"conn_type": "http", "host": "127.0.0.1", "port": port},
         }

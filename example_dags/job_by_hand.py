@@ -14,7 +14,7 @@ from airflow.sdk import DAG, task
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
-API = {"asyncapi_conn_id": "standard", "profile": "http_202"}
+API: dict[str, Any] = {"asyncapi_conn_id": "standard", "profile": "http_202"}
 
 with DAG("job_by_hand", schedule=None, tags=["asyncapi"], doc_md=__doc__):
 
@@ -30,4 +30,4 @@ with DAG("job_by_hand", schedule=None, tags=["asyncapi"], doc_md=__doc__):
         with AsyncApiHook(**API) as hook:
             return len(hook.fetch_result(job))
 
-    fetch(wait.handle)
+    fetch(wait.handle)  # type: ignore[arg-type]

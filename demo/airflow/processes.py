@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 _Child: TypeAlias = subprocess.Popen[bytes]
 

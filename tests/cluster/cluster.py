@@ -103,7 +103,8 @@ class Cluster(LocalAirflow):
         """Ask Airflow's database, which answers whatever else is down."""
         with self._database.cursor() as cursor:
             cursor.execute(sql, values)
-            return cursor.fetchall()
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
 
     def tasks(self, run_id: str) -> dict[tuple[str, int], Task]:
         sql = "SELECT task_id, map_index, state, try_number FROM task_instance WHERE run_id = %s"

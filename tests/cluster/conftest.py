@@ -6,6 +6,7 @@ import base64
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ def cluster(
     tmp_path_factory: pytest.TempPathFactory, services: Services, api: Control, ports: tuple[int, int]
 ) -> Iterator[Cluster]:
     login = {"auth": "login", "login_selector": "token"}
-    connections = {
+    connections: dict[str, dict[str, Any]] = {
         "jobs": {"port": ports[0]},
         "impatient": {"port": ports[0], "extra": {"read_timeout": 2}},
         "signing": {

@@ -236,6 +236,7 @@ class JobApi:
         return web.json_response({})
 
     async def listen_again(self) -> None:
+        assert self._runner is not None
         self._flaky = web.TCPSite(self._runner, "127.0.0.1", self._flaky_port, reuse_address=True)
         await self._flaky.start()
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import psycopg2
 import pytest
 from hypothesis import given, settings
 
-from tests.cluster.control import say, send_body
+from tests.cluster.cluster import Cluster
+from tests.cluster.control import Control, say, send_body
 from tests.cluster.runs import Run
 from tests.cluster.services import Services
 from tests.unit.airflow_storage import RefusedError, store_in_postgres
@@ -32,10 +34,11 @@ STORED = ("beyond-64-bits",)
 
 
 @pytest.fixture(scope="module")
-def statuses(cluster, api, start) -> Run:
+def statuses(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Run:
     """A job whose status is each of them in turn."""
     api.plan("statuses/0", "status", say("running"), *(send_body(f'{{"state": {text}}}') for text in HOSTILE.values()))
-    return start("plain", "statuses", seconds=5)
+    run: Run = start("plain", "statuses", seconds=5)
+    return run
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ from airflow_provider_asyncapi.plugins.connections import CallbackConnections
 
 if TYPE_CHECKING:
     import pytest
-    from running import Run
+
+    from tests.docs.running import Run
 
 
 @contextlib.contextmanager

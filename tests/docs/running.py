@@ -38,7 +38,9 @@ class Ti(SimpleNamespace):
         # Through JSON, as the metadata database would have it.
         self.run.xcoms[self.task_id, self.map_index, key] = json.loads(json.dumps(value))
 
-    def xcom_pull(self, task_ids=None, key="return_value", default=None, map_indexes=NOTSET, **_: Any) -> Any:
+    def xcom_pull(
+        self, task_ids: Any = None, key: str = "return_value", default: Any = None, map_indexes: Any = NOTSET, **_: Any
+    ) -> Any:
         indexes = {index for task_id, index, name in self.run.xcoms if task_id == task_ids and name == key}
         if self.map_index in indexes and self.map_index >= 0 and self.run.grouped(task_ids):
             return self.run.xcoms[task_ids, self.map_index, key]
@@ -52,7 +54,7 @@ class Ti(SimpleNamespace):
         return self.map_index if self.map_index >= 0 else None
 
 
-class Returned(list):
+class Returned(list[Any]):
     """What all instances of a mapped task have returned, without asking a supervisor for it."""
 
     def __init__(self, xcom_arg: Any, ti: Ti) -> None:
@@ -105,7 +107,7 @@ class Run:
         if mapped is None:
             yield -1
             return
-        given = (mapped.expand_input if isinstance(mapped, MappedOperator) else mapped._expand_input).value
+        given: Any = (mapped.expand_input if isinstance(mapped, MappedOperator) else mapped._expand_input).value
         (value,) = given.values() if isinstance(given, dict) else (given,)
         if not isinstance(value, list):
             value = self.result(value.operator.task_id)
@@ -114,7 +116,7 @@ class Run:
     def _run(self, task: Any, index: int) -> None:
         ti = Ti(dag_id=self.dag.dag_id, run_id="run 1", task_id=task.task_id, map_index=index, run=self, task=task)
         ti.try_number, ti.max_tries, ti.id = 1, 0, str(uuid.uuid4())
-        context = {
+        context: Any = {
             "ti": ti,
             "task": task,
             "dag": self.dag,
@@ -200,5 +202,6 @@ def serialized(dag: DAG) -> dict[str, Any]:
     from airflow.serialization import serialized_objects
 
     # Named so since Airflow 3.2.
-    serializer = getattr(serialized_objects, "DagSerialization", None) or serialized_objects.SerializedDAG
-    return serializer.to_dict(dag)
+    serializer: Any = getattr(serialized_objects, "DagSerialization", serialized_objects.SerializedDAG)
+    stored: dict[str, Any] = serializer.to_dict(dag)
+    return stored

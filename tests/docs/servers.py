@@ -76,9 +76,10 @@ class Call:
             str(part.get_param("name", header="content-disposition")): (
                 part.get_filename(),
                 part.get_content_type(),
-                part.get_payload(decode=True),
+                bytes(part.get_payload(decode=True) or b""),
             )
-            for part in message.get_payload()
+            for part in message.walk()
+            if not part.is_multipart()
         }
 
 

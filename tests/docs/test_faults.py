@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from snippets import ROOT
+from tests.docs.snippets import ROOT
 
 PAGE = ROOT / "docs/guides/faults.md"
 #: `test_file.py`: `test_name`, perhaps with the name of a scenario in brackets.

@@ -8,12 +8,12 @@ import re
 import sys
 
 import pytest
-from snippets import ROOT
 
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, extra_keys
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from tests.docs.snippets import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#([^)]*))?\)")
@@ -26,6 +26,8 @@ def guide(name: str) -> str:
 
 def reference():
     spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["reference"] = module
     spec.loader.exec_module(module)

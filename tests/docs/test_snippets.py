@@ -17,10 +17,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import BaseHook, Connection
-from receiver import receiving
-from running import Returned, Run, load, serialized
-from servers import SERVERS, RunningServer
-from snippets import ROOT, Snippet, snippets
 
 from airflow_provider_asyncapi.connections.reading import read_connection
 from airflow_provider_asyncapi.core.effects import Log
@@ -29,6 +25,10 @@ from airflow_provider_asyncapi.core.profiles.schema import check_profile
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
+from tests.docs.receiver import receiving
+from tests.docs.running import Returned, Run, load, serialized
+from tests.docs.servers import SERVERS, RunningServer
+from tests.docs.snippets import ROOT, Snippet, snippets
 
 PYTHON = [each for each in snippets("python") if each.key not in ("not run", "file")]
 RECIPES = [each for each in PYTHON if each.key == "server"]
@@ -106,9 +106,11 @@ def test_the_readme_s_own_server_connection_and_dag_work_together(deferred, tmp_
     (dag_file,) = [each for each in RECIPES if each.file == "README.md"]
     given = json.loads(connection.text)
     # The address that the server announces is that of the connection.
-    host, port = re.search(r'ThreadingHTTPServer\(\("([\d.]+)", (\d+)\), Vendor\)', server_file.text).groups()
+    address = re.search(r'ThreadingHTTPServer\(\("([\d.]+)", (\d+)\), Vendor\)', server_file.text)
+    assert address is not None
+    host, port = address.groups()
     assert given["host"] == f"http://{host}:{port}"
-    module = {"__name__": "vendor"}
+    module: dict[str, Any] = {"__name__": "vendor"}
     exec(compile(server_file.text, "vendor.py", "exec"), module)
     monkeypatch.setattr(module["Vendor"], "log_message", lambda *_: None)
     with ThreadingHTTPServer((host, 0), module["Vendor"]) as server:

@@ -29,7 +29,8 @@ def hook(client: AirflowClient) -> dict[str, Any]:
     client.dags()  # logs in; the pages' own routes need it too
     hooks = [hook for hook in client.call("GET", "/ui/connections/hook_meta") if hook["connection_type"] == "asyncapi"]
     assert len(hooks) == 1
-    return hooks[0]
+    form: dict[str, Any] = hooks[0]
+    return form
 
 
 @pytest.fixture

@@ -242,7 +242,7 @@ def test_a_task_that_is_killed_while_it_uploads_leaves_nothing(bucket: Any, api:
     child = subprocess.Popen([sys.executable, "-c", CHILD, FOLDER], env=dict(os.environ), stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not uploads(bucket):
-        assert child.poll() is None, child.stderr.read()
+        assert child.poll() is None, child.stderr and child.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     child.send_signal(signal.SIGTERM)

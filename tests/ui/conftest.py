@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect, sync_playwright
 
 from demo.airflow import LocalAirflow
 from tests.unit.fake_airflow import ApiServer, reply
@@ -135,6 +135,10 @@ def open_as(airflow: LocalAirflow, browser: Browser, logins: dict[str, Any]) -> 
     """Open a page of Airflow's as a user; what its script complains of fails the test."""
     contexts, complaints = [], []
 
+    def dismiss(dialog: Dialog) -> None:
+        complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
     def opened(user: str, path: str, **options: Any) -> Page:
         context = browser.new_context(
             base_url=airflow.url, storage_state=logins[user], **{"viewport": WINDOW, **options}
@@ -143,7 +147,7 @@ def open_as(airflow: LocalAirflow, browser: Browser, logins: dict[str, Any]) -> 
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", dismiss)
         page.goto(path)
         return page
 

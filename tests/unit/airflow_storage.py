@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 import msgspec
 import pydantic_core
 
 try:
-    from airflow.sdk.serde import deserialize, serialize
+    _serde: Any = import_module("airflow.sdk.serde")
 except ImportError:  # before Airflow 3.2
-    from airflow.serialization.serde import deserialize, serialize
+    _serde = import_module("airflow.serialization.serde")
 
 _ESCAPE = re.compile(r"\\(?:u(?P<unit>[0-9a-fA-F]{4})|.)", re.DOTALL)
 
@@ -62,19 +63,19 @@ def call_api(value: Any) -> Any:
 
 def store_xcom(value: Any) -> Any:
     """Return a value as the task that pulls the XCom gets it."""
-    stored = store_in_postgres(call_api(send(serialize(value))))
-    return deserialize(send(call_api(stored)))
+    stored = store_in_postgres(call_api(send(_serde.serialize(value))))
+    return _serde.deserialize(send(call_api(stored)))
 
 
 def store_event(payload: Any, kwargs: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return the arguments that a task resumes with after a trigger's event."""
-    stored = store_in_postgres(serialize({**(kwargs or {}), "event": send(payload)}))
-    resumed: dict[str, Any] = deserialize(send(call_api(stored)))
+    stored = store_in_postgres(_serde.serialize({**(kwargs or {}), "event": send(payload)}))
+    resumed: dict[str, Any] = _serde.deserialize(send(call_api(stored)))
     return resumed
 
 
 def store_trigger(kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a trigger as the triggerer gets them from the task that deferred."""
-    text = json.dumps(serialize(call_api(send(serialize(kwargs)))))
-    made: dict[str, Any] = deserialize(send(deserialize(json.loads(text))))
+    text = json.dumps(_serde.serialize(call_api(send(_serde.serialize(kwargs)))))
+    made: dict[str, Any] = _serde.deserialize(send(_serde.deserialize(json.loads(text))))
     return made

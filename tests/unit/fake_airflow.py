@@ -107,6 +107,7 @@ class Supervisor:
         return [message for message in self.messages if type(message).__name__ == kind]
 
     def _answer(self, msg: Any) -> Any:
+        from airflow.sdk.exceptions import ErrorType
         from airflow.sdk.execution_time import comms
 
         match type(msg).__name__:
@@ -123,11 +124,11 @@ class Supervisor:
                 return comms.XComResult(key=msg.key, value=self.xcoms.get(msg.key))
             case "GetConnection" if self.away:
                 self.away -= 1
-                return comms.ErrorResponse(error="API_SERVER_ERROR")
+                return comms.ErrorResponse(error=ErrorType("API_SERVER_ERROR"))
             case "GetConnection" if msg.conn_id in self.connections:
                 return comms.ConnectionResult(conn_id=msg.conn_id, **self.connections[msg.conn_id])
             case "GetConnection":
-                return comms.ErrorResponse(error="CONNECTION_NOT_FOUND")
+                return comms.ErrorResponse(error=ErrorType("CONNECTION_NOT_FOUND"))
         return None
 
 
@@ -141,7 +142,8 @@ class InProcessSupervisor:
     def __init__(self, answers: Supervisor, monkeypatch: Any) -> None:
         from airflow.sdk.execution_time import task_runner
 
-        self._module, self._answers = task_runner, answers
+        self._module: Any = task_runner
+        self._answers = answers
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", self)
 
     def send(self, msg: Any) -> Any:

@@ -51,10 +51,12 @@ def test_the_connection_form_has_each_key_of_the_extra() -> None:
 @pytest.fixture
 def manager() -> Any:
     try:
-        from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime as Manager
+        from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
     except ImportError:  # up to Airflow 3.1 there is one for all
-        from airflow.providers_manager import ProvidersManager as Manager
-    return Manager()
+        from airflow.providers_manager import ProvidersManager
+
+        return ProvidersManager()
+    return ProvidersManagerTaskRuntime()
 
 
 def test_airflow_lists_the_provider() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG
 
 from airflow_provider_asyncapi.job import async_api_job
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "deferred": {"deferrable": True},
     "poke": {"deferrable": False, "mode": "poke"},
     "reschedule": {"deferrable": False, "mode": "reschedule"},
@@ -95,8 +97,8 @@ with DAG("secret_in_a_header", schedule=None):
 
 # Identifiers alone are enough where nothing else was captured: by mapping over what the submits return.
 with DAG("mapped_by_identifier", schedule=None, default_args={"asyncapi_conn_id": "standard"}):
-    submit = AsyncApiTriggerOperator.partial(task_id="submit", endpoint="/standard/jobs").expand(
+    mapped = AsyncApiTriggerOperator.partial(task_id="submit", endpoint="/standard/jobs").expand(
         json=[{"outcome": "ok"}, {"outcome": "ok", "finish": "303"}]
     )
-    wait = AsyncApiSensor.partial(task_id="wait", deferrable=True).expand(job=submit.output)
-    AsyncApiFetchOperator.partial(task_id="fetch").expand(job=wait.output)
+    waits = AsyncApiSensor.partial(task_id="wait", deferrable=True).expand(job=mapped.output)
+    AsyncApiFetchOperator.partial(task_id="fetch").expand(job=waits.output)

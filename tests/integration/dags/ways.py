@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.job import async_api_job
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.integration.own_trigger import JobOperator
 
-REQUEST = {"endpoint": "/standard/jobs", "json": {"outcome": "ok"}}
+REQUEST: dict[str, Any] = {"endpoint": "/standard/jobs", "json": {"outcome": "ok"}}
 # A trigger that starts late spreads its first poll over this.
 STATUS: dict[str, Any] = {"deferrable": True, "poke_interval": 1}
 
@@ -49,7 +49,7 @@ with DAG("by_hand", schedule=None):
 
         return asyncio.run(rows())
 
-    fetch(export())
+    fetch(export())  # type: ignore[arg-type]
 
 with DAG("in_a_trigger_of_ones_own", schedule=None):
     JobOperator(task_id="job")

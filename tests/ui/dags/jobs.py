@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG
 
 from airflow_provider_asyncapi.job import async_api_job
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
-STATUS = {
+STATUS: dict[str, Any] = {
     "endpoint": "/jobs/{identifier}",
     "completion_key": "state",
     "completion_value": "FINISHED",
@@ -23,7 +25,7 @@ STATUS = {
 }
 # Who starts a run says which job it is about.
 PARAMS = {"name": "", "page": "", "connection": "vendor"}
-SUBMIT = {"endpoint": "/submit/{{ params.name }}", "identifier": "id", "job_url": STATUS["job_url"]}
+SUBMIT: dict[str, Any] = {"endpoint": "/submit/{{ params.name }}", "identifier": "id", "job_url": STATUS["job_url"]}
 ARGUMENTS = {"asyncapi_conn_id": "{{ params.connection }}"}
 
 for name in ("open_exports", "open_reports", "closed_salaries"):

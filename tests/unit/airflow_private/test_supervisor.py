@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
 
 from airflow_provider_asyncapi.airflow_private.supervisor import (
@@ -27,7 +27,7 @@ REQUEST = httpx.Request("GET", "http://airflow/connections/vendor")
 
 
 def error(kind: str = "API_SERVER_ERROR", **detail: Any) -> ErrorResponse:
-    return ErrorResponse(error=kind, detail=detail or None)
+    return ErrorResponse(error=ErrorType(kind), detail=detail or None)
 
 
 def refused(status: int) -> httpx.HTTPStatusError:

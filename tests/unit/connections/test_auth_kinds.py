@@ -25,7 +25,6 @@ from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds, in
 from airflow_provider_asyncapi.connections.form import form_fields
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.connections.reading import read_connection
-from airflow_provider_asyncapi.core import registry
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.errors import ConfigurationError
@@ -245,7 +244,7 @@ def test_other_packages_are_not_looked_at_for_a_connection_of_a_shipped_kind(mon
     def fail(**_: Any) -> Any:
         pytest.fail("entry points were read")
 
-    monkeypatch.setattr(registry.metadata, "entry_points", fail)
+    monkeypatch.setattr("airflow_provider_asyncapi.core.registry.metadata.entry_points", fail)
     assert find_auth_kinds({"auth": "login", "login_selector": "a", "headers": {}}) is AUTH_KINDS
     assert find_auth_kinds({}) is AUTH_KINDS
 

@@ -121,7 +121,8 @@ def test_operators_fill_in_from_the_profile_what_the_dag_leaves_out() -> None:
     submit = AsyncApiTriggerOperator(task_id="submit", profile="celigo", identifier="other", variables={"flow": "f"})
     assert submit.effective_params(submit.stage)["identifier"] == "other"
     assert submit.effective_params(submit.stage)["method"] == "POST"
-    for given, interval in (({}, 30), ({"poke_interval": 60}, 60)):
+    cases: list[tuple[dict[str, Any], int]] = [({}, 30), ({"poke_interval": 60}, 60)]
+    for given, interval in cases:
         wait = AsyncApiSensor(
             task_id="wait", profile="panoply", job="j", endpoint="/x", completion_value="done", **given
         )

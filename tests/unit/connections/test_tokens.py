@@ -40,13 +40,13 @@ PROCESSES = 8
 
 
 @pytest.fixture(autouse=True)
-def temp(tmp_path, monkeypatch) -> Path:
+def temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
 @pytest.fixture
-def folder(temp) -> Path:
+def folder(temp: Path) -> Path:
     return temp / f"airflow-provider-asyncapi-{os.geteuid()}"
 
 
@@ -78,7 +78,9 @@ def test_one_at_a_time_has_the_right_to_log_in():
     first = HostTokens(CREDENTIALS).lock()
     assert first is not None
     assert HostTokens(CREDENTIALS).lock() is None
-    HostTokens(b"other").lock().close()
+    other = HostTokens(b"other").lock()
+    assert other is not None
+    other.close()
     first.close()
     second = HostTokens(CREDENTIALS).lock()
     assert second is not None
@@ -90,7 +92,9 @@ def test_one_at_a_time_has_the_right_to_log_in():
 
 def test_the_folder_and_its_files_are_for_this_user_alone(folder):
     tokens = HostTokens(CREDENTIALS)
-    tokens.lock().close()
+    lock = tokens.lock()
+    assert lock is not None
+    lock.close()
     tokens.write(TOKEN)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert [stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()] == [0o600, 0o600]

@@ -35,7 +35,9 @@ def test_each_request_of_a_repeated_poll_is_bounded():
     def flow() -> Flow[None]:
         yield PollUntilChanged(Send(REQUEST), lambda _: None)
 
-    assert next(limit_time(flow(), 100.0)).send.until == 100.0
+    bounded = next(limit_time(flow(), 100.0))
+    assert isinstance(bounded, PollUntilChanged)
+    assert bounded.send.until == 100.0
 
 
 @pytest.mark.parametrize(("outer", "until"), [(200.0, 100.0), (50.0, 50.0), (None, 100.0)])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo.airflow import AirflowApiError, AirflowClient, client
-from tests.unit.fake_airflow import ApiServer, reply
+from tests.unit.fake_airflow import ApiServer, Reply, reply
 
 LOCKED = reply({"detail": {"reason": "Database error"}}, 500)
 
@@ -25,7 +25,7 @@ def test_a_request_that_the_database_turned_down_is_sent_again(server: ApiServer
 
 
 @pytest.mark.parametrize(("answer", "sent"), [(LOCKED, 6), (reply({"detail": "bug"}, 500), 1), (reply({}, 409), 1)])
-def test_other_errors_and_a_database_that_stays_locked_are_told(server: ApiServer, answer: object, sent: int) -> None:
+def test_other_errors_and_a_database_that_stays_locked_are_told(server: ApiServer, answer: Reply, sent: int) -> None:
     server.says("GET /api/v2/dags/d", answer)
     with pytest.raises(AirflowApiError, match="GET /api/v2/dags/d answered"):
         AirflowClient(server.url, "u", "p").call("GET", "/api/v2/dags/d")

@@ -175,7 +175,8 @@ def test_static_pages_are_in_the_query_or_end_the_url(call, result, path):
 
 
 def test_dynamic_pages_follow_a_cursor(call, result):
-    ids, cursor = [], ""
+    ids: list[int] = []
+    cursor: str | None = ""
     while cursor is not None:
         body = call("GET", "/flex/results/r-1/scroll", params={"cursor": cursor}, headers=KEY).json()
         ids += [row["id"] for row in body["rows"]]

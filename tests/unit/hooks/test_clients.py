@@ -38,7 +38,9 @@ def test_a_connection_that_changes_is_noticed_and_the_old_pool_closed(
     async def scenario() -> None:
         waits = [asyncio.create_task(event_of(trigger())) for _ in range(5)]
         await until(lambda: api.count(POLL) >= 5)
-        pool = clients._clients[asyncio.get_running_loop()]["asyncapi_default"].driver._pool
+        driver = clients._clients[asyncio.get_running_loop()]["asyncapi_default"].driver
+        assert driver is not None
+        pool = driver._pool
         connect(password="new", extra={"auth": "bearer"})
         await until(lambda: tokens(api)[-5:] == ["Bearer new"] * 5)
         await until(lambda: pool._connector.closed)

@@ -20,6 +20,7 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.hooks import calls, clients, fetch_result, parameters, running
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, JobHandle, Response
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.results.fetching import ResultLimits
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
 from tests.unit.triggers.test_trigger import until
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("connection")
 
 #: Calls a method of the hook by its name without the ``a`` of its twin.
 Caller = Callable[..., Any]
-SUBMIT = {"endpoint": "/jobs", "json": {"table": "x"}, "identifier": "id", "variables": {"table": "x"}}
+SUBMIT: dict[str, Any] = {"endpoint": "/jobs", "json": {"table": "x"}, "identifier": "id", "variables": {"table": "x"}}
 STATUS: dict[str, Any] = {
     "endpoint": "/jobs/{identifier}",
     "completion_key": "state",
@@ -48,8 +49,10 @@ def call(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cal
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
     from airflow_provider_asyncapi.transports.requests import RequestsDriver
 
-    monkeypatch.setitem(RequestsDriver.__init__.__kwdefaults__, "sleep", lambda _: None)
-    monkeypatch.setitem(AiohttpDriver.__init__.__kwdefaults__, "sleep", lambda _: asyncio.sleep(0))
+    on_worker_defaults: Any = RequestsDriver.__init__.__kwdefaults__
+    on_loop_defaults: Any = AiohttpDriver.__init__.__kwdefaults__
+    monkeypatch.setitem(on_worker_defaults, "sleep", lambda _: None)
+    monkeypatch.setitem(on_loop_defaults, "sleep", lambda _: asyncio.sleep(0))
 
     def on_worker(name: str, *args: Any, profile: str | None = None, **given: Any) -> Any:
         with AsyncApiHook(profile=profile) as hook:
@@ -499,6 +502,6 @@ def test_the_typed_parameters_of_a_request_are_those_that_are_taken() -> None:
 
 def test_the_limits_of_a_fetch_are_those_of_the_operator() -> None:
     signature = inspect.signature(AsyncApiFetchOperator.__init__)
-    assert {name: getattr(fetch_result.ResultLimits(), name) for name in fetch_result._LIMITS} == {
+    assert {name: getattr(ResultLimits(), name) for name in fetch_result._LIMITS} == {
         name: signature.parameters[name].default for name in fetch_result._LIMITS
     }

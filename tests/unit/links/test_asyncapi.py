@@ -7,6 +7,7 @@ import pytest
 from airflow.providers.common.compat.sdk import XCom
 
 from airflow_provider_asyncapi.links.asyncapi import RemoteJobLink
+from tests.unit.recorded_calls import recorded
 
 #: A task of which an earlier leg may have pushed an address.
 TASK: Any = SimpleNamespace(pushed_job_url=None, find_job_url=lambda: "https://vendor.example/jobs/{identifier}")
@@ -24,8 +25,8 @@ KEY: Any = SimpleNamespace(dag_id="dag", task_id="submit", run_id="run", map_ind
     ],
 )
 def test_the_link_leads_to_web_pages_and_nowhere_else(monkeypatch: Any, pushed: Any, link: str) -> None:
-    asked = []
-    monkeypatch.setattr(XCom, "get_value", lambda **given: (asked.append(given), pushed)[1])
+    asked: list[Any] = []
+    monkeypatch.setattr(XCom, "get_value", recorded(lambda **_: pushed, asked, lambda **given: given))
     assert RemoteJobLink().get_link(TASK, ti_key=KEY) == link
     assert asked == [{"ti_key": KEY, "key": "job_url"}]
 

@@ -31,7 +31,7 @@ pytestmark = [
 
 BASE = "https://airflow.example.com/deployment"
 POST = "POST /jobs"
-HEADER = {"headers": {"X-Callback": "{callback_url}"}}
+HEADER: dict[str, Any] = {"headers": {"X-Callback": "{callback_url}"}}
 KEYED = {"headers": {"X-Callback": "{callback_url}", "Idempotency-Key": "{idempotency_key}"}}
 
 

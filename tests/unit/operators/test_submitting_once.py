@@ -94,7 +94,8 @@ def test_a_retry_with_another_request_fails_and_says_what_has_changed(api: ApiSe
 def test_a_retry_with_another_request_may_cancel_the_first_job(api: ApiServer) -> None:
     api.says(POST, reply({"id": "j-1"}), reply({"id": "j-2"}))
     api.says("DELETE /jobs/j-1", reply(status=204))
-    store, switch = Store(), {"cancel": {"method": "DELETE", "endpoint": "/jobs/{identifier}"}}
+    store = Store()
+    switch: dict[str, Any] = {"cancel": {"method": "DELETE", "endpoint": "/jobs/{identifier}"}}
     attempt(1, store, json={"day": 1}, on_changed_request="cancel", **switch)
     ti = attempt(2, store, json={"day": 2}, on_changed_request="cancel", **switch)
     assert ti.xcoms["job"]["identifier"] == "j-2"

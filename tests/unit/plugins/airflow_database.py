@@ -71,7 +71,9 @@ class Database:
             due = NOW - dt.timedelta(hours=hours)
             given = {"dag_id": dag_id, "run_id": run_id, "state": state, "run_type": "manual", "run_after": due}
             done = connection.execute(insert(DagRun.__table__).values(_filled(DagRun, given)))
-            return int(done.inserted_primary_key[0])
+            key = done.inserted_primary_key
+            assert key is not None
+            return int(key[0])
 
     def add_tasks(self, run: int, tasks: Iterable[dict[str, Any]]) -> None:
         """Store task instances of a run, each with its XComs."""

@@ -18,9 +18,11 @@ from typing import Any
 
 import pytest
 import uvicorn
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from airflow_provider_asyncapi.airflow_private.database import Connection
 from airflow_provider_asyncapi.core.callbacks.calls import PATH, ReceivedCallback, Reference
 from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 from airflow_provider_asyncapi.core.submit.submission import Submission
@@ -320,18 +322,18 @@ def test_a_connection_that_is_gone_or_half_filled_takes_none(
     connected({"signature": {"header": "X-Signature"}})
     assert told(client.post(URL, content=b"{}")) == REFUSED
     monkeypatch.delenv("AIRFLOW_CONN_VENDOR")
-    monkeypatch.setattr(connections.Connection, "get_connection_from_secrets", classmethod(gone))
+    monkeypatch.setattr(Connection, "get_connection_from_secrets", classmethod(gone))
     assert told(client.post(URL, content=b"{}")) == REFUSED
 
 
 def found_or_gone(cls: type, conn_id: str) -> Any:
     if stored := os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}"):
-        return connections.Connection.from_json(stored, conn_id=conn_id)
+        return Connection.from_json(stored, conn_id=conn_id)
     return gone(cls, conn_id)
 
 
 def gone(_cls: type, conn_id: str) -> Any:
-    raise connections.AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
+    raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
 
 
 @pytest.mark.parametrize(
@@ -386,7 +388,7 @@ def test_while_many_calls_by_name_are_refused_all_names_are_answered_503_and_kno
 ) -> None:
     connected(SIGNED, KEY)
     connected(name="UNSIGNED")
-    monkeypatch.setattr(connections.Connection, "get_connection_from_secrets", classmethod(found_or_gone))
+    monkeypatch.setattr(Connection, "get_connection_from_secrets", classmethod(found_or_gone))
     body = b'{"id": 7}'
 
     def post(name: str, headers: Any) -> int:
@@ -406,7 +408,7 @@ def test_a_call_to_a_jobs_own_url_is_taken_while_no_other_name_is_looked_up(
     client: TestClient, database: Database, connected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connected(SIGNED, KEY)
-    monkeypatch.setattr(connections.Connection, "get_connection_from_secrets", classmethod(found_or_gone))
+    monkeypatch.setattr(Connection, "get_connection_from_secrets", classmethod(found_or_gone))
     for number in range(30):
         client.post(f"{PREFIX}/connections/made-up-{number}", content=b"{}", headers=signed(b"{}"))
     assert client.post(FOR_ALL, content=b'{"id": 7}', headers=signed(b'{"id": 7}')).status_code == 503
@@ -596,7 +598,7 @@ def test_no_answer_tells_which_connections_take_calls(
 ) -> None:
     connected()
     connected(SIGNED, KEY, name="SIGNING")
-    monkeypatch.setattr(connections.Connection, "get_connection_from_secrets", classmethod(found_or_gone))
+    monkeypatch.setattr(Connection, "get_connection_from_secrets", classmethod(found_or_gone))
     answer, _ = exchange(address, head(f"{PREFIX}/connections/{conn_id}", framing) + body)
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     # The body is read alike, whoever it is for.

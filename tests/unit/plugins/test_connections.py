@@ -5,7 +5,9 @@ import json
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
+from airflow_provider_asyncapi.airflow_private.database import Connection
 from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.plugins import connections
@@ -27,15 +29,15 @@ class Backend:
     def get(self, conn_id: str) -> Any:
         self.asked.append(conn_id)
         if conn_id not in self.known:
-            raise connections.AirflowNotFoundException("no such connection")
+            raise AirflowNotFoundException("no such connection")
         extra = None if conn_id == "unsigned" else EXTRA
-        return connections.Connection(conn_id=conn_id, conn_type="asyncapi", host=self.known[conn_id], extra=extra)
+        return Connection(conn_id=conn_id, conn_type="asyncapi", host=self.known[conn_id], extra=extra)
 
 
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
     backend = Backend()
-    monkeypatch.setattr(connections.Connection, "get_connection_from_secrets", backend.get)
+    monkeypatch.setattr(Connection, "get_connection_from_secrets", backend.get)
     return backend
 
 

@@ -10,8 +10,8 @@ from airflow.api_fastapi.common.db.common import _get_session
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi.testclient import TestClient
 
+from airflow_provider_asyncapi.airflow_private.api_server import DagAccessEntity
 from airflow_provider_asyncapi.plugins import database as module
-from airflow_provider_asyncapi.plugins import jobs
 from airflow_provider_asyncapi.plugins.app import make_app
 from tests.ui.auth.restricted import RestrictedAuthManager
 from tests.unit.plugins.airflow_database import NOW, Database, moment, open_database, xcoms
@@ -39,7 +39,7 @@ def client_of(database: Database, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
     app.dependency_overrides[_get_session] = session
     monkeypatch.setattr(module, "get_auth_manager", RestrictedAuthManager)
-    monkeypatch.setattr(jobs.time, "time", NOW.timestamp)
+    monkeypatch.setattr("airflow_provider_asyncapi.plugins.jobs.time.time", NOW.timestamp)
 
     def client(user: str | None = "admin", role: str = "viewer") -> TestClient:
         if user is not None:
@@ -358,7 +358,7 @@ def test_who_may_read_no_xcoms_at_all_is_told_so(
 ) -> None:
     class NoXComs(RestrictedAuthManager):
         def is_authorized_dag(self, *, access_entity: Any = None, **given: Any) -> bool:
-            return access_entity != module.DagAccessEntity.XCOM
+            return bool(access_entity != DagAccessEntity.XCOM)
 
     monkeypatch.setattr(module, "get_auth_manager", NoXComs)
     answer = client_of().get("/jobs")

@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,15 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from sqlalchemy import select
 
-from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, Reference, key_for_identifier, key_for_task
+from airflow_provider_asyncapi.airflow_private.database import TaskScope, get_state_backend
+from airflow_provider_asyncapi.core.callbacks.calls import (
+    CallbackSettings,
+    ReceivedCallback,
+    Reference,
+    dump_callbacks,
+    key_for_identifier,
+    key_for_task,
+)
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
 from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
@@ -31,7 +40,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:Pen
 
 SUBMIT, WAIT = uuid.UUID(int=7), uuid.UUID(int=8)
 REFERENCE = Reference.make(SUBMIT, bytes(range(32)))
-TASK = {"dag_id": "exports", "run_id": "run", "task_id": "submit", "map_index": 2}
+TASK: dict[str, Any] = {"dag_id": "exports", "run_id": "run", "task_id": "submit", "map_index": 2}
 JSON = Headers([("content-type", "application/json")])
 
 
@@ -67,11 +76,11 @@ class World:
     def keep(self, submission: Submission) -> None:
         """Store what the submitting task has kept, where this version of Airflow has it."""
         with self.database.session() as session:
-            if receipts.TaskScope is None:
+            if TaskScope is None:
                 receipts._push(session, TASK, SUBMISSION_KEY, submission.dump())
             else:
                 kept = json.dumps(submission.dump())
-                receipts.get_state_backend().set(receipts.TaskScope(**TASK), SUBMISSION_KEY, kept, session=session)
+                get_state_backend().set(TaskScope(**TASK), SUBMISSION_KEY, kept, session=session)
             session.commit()
 
     def calls(self) -> list[ReceivedCallback]:
@@ -88,6 +97,7 @@ class World:
             session.commit()
             session.refresh(task)
             session.expunge_all()
+            assert task is not None
             return task
 
 
@@ -145,7 +155,7 @@ def test_a_task_that_is_not_deferred_stays_as_it_is(world: World, state: str | N
 
 
 def test_a_task_that_was_deferred_just_now_is_left_to_its_trigger(world: World) -> None:
-    world.waiting(state="deferred", updated_at=receipts.datetime.now(receipts.UTC))
+    world.waiting(state="deferred", updated_at=datetime.now(UTC))
     store_callback(call())
     assert world.waiting().state == "deferred"
     assert len(world.calls()) == 1
@@ -154,6 +164,7 @@ def test_a_task_that_was_deferred_just_now_is_left_to_its_trigger(world: World) 
 def test_a_task_that_knows_of_all_calls_is_not_resumed(world: World) -> None:
     with world.database.session() as session:
         row = session.scalar(select(XComModel).where(XComModel.key.startswith(AWAITED_KEY)))
+        assert row is not None
         row.value = {"task_instance": str(WAIT), "heard": 1}
         session.commit()
     store_callback(call())
@@ -274,12 +285,12 @@ def test_old_bodies_are_deleted_and_nothing_else(world: World, monkeypatch: pyte
     assert len(files_in(tmp_path)) == 6
 
 
-@pytest.mark.skipif(receipts.TaskScope is None, reason="needs Airflow 3.3")
+@pytest.mark.skipif(TaskScope is None, reason="needs Airflow 3.3")
 def test_calls_find_their_job_after_airflow_has_cleared_the_store(world: World) -> None:
     """`[state_store] clear_on_success` clears it when the submit succeeds; the jobs call back after that."""
     store_callback(call({"n": 1}))
     with world.database.session() as session:
-        receipts.get_state_backend().clear(receipts.TaskScope(**TASK), session=session)
+        get_state_backend().clear(TaskScope(**TASK), session=session)
         receipts._push(session, TASK, SUBMISSION_KEY, world.submission.dump())
         session.commit()
     store_callback(call({"n": 1}))
@@ -288,12 +299,12 @@ def test_calls_find_their_job_after_airflow_has_cleared_the_store(world: World) 
     assert world.waiting().state == "scheduled"
 
 
-@pytest.mark.skipif(receipts.TaskScope is None, reason="needs Airflow 3.3")
+@pytest.mark.skipif(TaskScope is None, reason="needs Airflow 3.3")
 def test_what_the_store_has_counts_before_an_older_xcom(world: World) -> None:
     with world.database.session() as session:
         old = Submission("key-0", callbacks=("another",), connection="vendor")
         receipts._push(session, TASK, SUBMISSION_KEY, old.dump())
-        receipts._push(session, TASK, CALLS_KEY, receipts.dump_callbacks([ReceivedCallback("old", 0.0)]))
+        receipts._push(session, TASK, CALLS_KEY, dump_callbacks([ReceivedCallback("old", 0.0)]))
         session.commit()
     store_callback(call())
     assert [each.response().json for each in world.calls()] == [{"state": "done"}]
@@ -302,6 +313,7 @@ def test_what_the_store_has_counts_before_an_older_xcom(world: World) -> None:
 def test_a_task_cannot_have_another_one_resumed(world: World) -> None:
     with world.database.session() as session:
         row = session.scalar(select(XComModel).where(XComModel.key.startswith(AWAITED_KEY)))
+        assert row is not None
         row.task_id = "submit"
         session.commit()
     store_callback(call())
@@ -310,7 +322,7 @@ def test_a_task_cannot_have_another_one_resumed(world: World) -> None:
 
 
 def test_a_job_of_another_connection_is_not_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts, "_verify_sender", lambda *_: receipts.CallbackSettings(Signature("X-Signature")))
+    monkeypatch.setattr(receipts, "_verify_sender", lambda *_: CallbackSettings(Signature("X-Signature")))
     monkeypatch.setattr(receipts, "extract_identifier", lambda *_: 7)
     with pytest.raises(ForgedCallbackError, match="no task has submitted"):
         receipts.store_callback_by_identifier("tenant-2", call())

@@ -38,7 +38,7 @@ class Upload(io.BytesIO):
         self.store.discarded.append(self.path)
 
 
-class Store(MemoryFileSystem):
+class Store(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
     """Keeps its files apart from those of other stores; the uploads whose number is in `breaks` break half way."""
 
     cachable = False  # codespell:ignore cachable

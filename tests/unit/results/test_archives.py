@@ -10,6 +10,7 @@ import tarfile
 import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -297,10 +298,10 @@ def test_a_large_archive_has_a_directory_of_its_own_kind(unpacked):
 # Tar
 
 
-def tarred(*members, packed=True, mode="w"):
+def tarred(*members, packed=True):
     """Make a tar archive of (name or info, content) pairs."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=f"{mode}:gz" if packed else f"{mode}:") as opened:
+    with tarfile.open(fileobj=buffer, mode="w:gz" if packed else "w:") as opened:
         for name, content in members:
             entry = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
             entry.size = len(content)
@@ -388,7 +389,8 @@ def test_a_truncated_tar_archive_is_broken(unpacked, kept):
 def test_no_archive_leads_to_another_error_or_another_place(unpacked, data):
     names = st.text(alphabet="aA./\\:\u00df ", min_size=1, max_size=6)
     members = data.draw(st.lists(st.tuples(names, st.binary(max_size=50)), max_size=4))
-    kind = data.draw(st.sampled_from([archive, tarred]))
+    kinds: list[Any] = [archive, tarred]
+    kind = data.draw(st.sampled_from(kinds))
     content = bytearray(kind(*members))
     for at, byte in data.draw(st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=3)):
         content[at] = byte
@@ -424,8 +426,8 @@ def test_archives_are_told_apart(tmp_path, content, is_zip, is_tar):
 @pytest.fixture
 def gunzipped(tmp_path):
     def gunzipping(content, size=3, **limits):
-        limits = ArchiveLimits(**{"max_bytes": 100 * MIB, "max_members": 1, "max_ratio": 200, **limits})
-        file = archives.GunzippingPartialFile(tmp_path / "x", ByteBudget(limits.max_bytes), limits)
+        bounds = ArchiveLimits(**{"max_bytes": 100 * MIB, "max_members": 1, "max_ratio": 200, **limits})
+        file = archives.GunzippingPartialFile(tmp_path / "x", ByteBudget(bounds.max_bytes), bounds)
         try:
             file.expect(1)
             file.write(b"left over")

@@ -702,7 +702,7 @@ def test_a_server_that_resets_is_asked_for_the_rest_or_for_all(fetched, server, 
     assert manifest["sha256"] == [hashlib.sha256(BODY).hexdigest()]
     assert len(breaking.ranges) <= most
     if not given:
-        starts = [int(each.removeprefix("bytes=").rstrip("-")) for each in breaking.ranges[1:]]
+        starts = [int(str(each).removeprefix("bytes=").rstrip("-")) for each in breaking.ranges[1:]]
         assert starts == sorted(starts)
         assert starts[-1] > len(BODY) / 2
 

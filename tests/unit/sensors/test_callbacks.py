@@ -13,6 +13,7 @@ from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dum
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
+from tests.unit.recorded_calls import recorded
 from tests.unit.sensors.test_modes import MODES, POLL, make_sensor, rebuilt, running, wait
 
 pytestmark = [
@@ -141,7 +142,7 @@ def test_news_of_a_running_job_are_shown_and_the_task_is_deferred_again(api: Api
 
 
 def test_a_hint_polls_once_and_waits_on(api: ApiServer) -> None:
-    hint = {"callback": "hint", "poke_interval": 500, "timeout": 1000}
+    hint: dict[str, Any] = {"callback": "hint", "poke_interval": 500, "timeout": 1000}
     api.says(POLL, running(), running(), reply({"status": "done"}))
     ti = TI()
     first = deferral_of(ti, **hint)
@@ -197,7 +198,7 @@ def test_pokes_hear_each_callback_once(api: ApiServer, monkeypatch: pytest.Monke
 def told(lines: list[str], method: Any) -> Any:
     def waiting(sensor: AsyncApiSensor, *arguments: Any, **more: Any) -> Any:
         log = sensor.hook.log_events
-        sensor.hook.log_events = lambda event: (lines.append(getattr(event, "message", "")), log(event))  # type: ignore[method-assign]
+        sensor.hook.log_events = recorded(log, lines, lambda event: getattr(event, "message", ""))  # type: ignore[method-assign]
         return method(sensor, *arguments, **more)
 
     return waiting

@@ -36,6 +36,7 @@ from airflow_provider_asyncapi.monitoring import metrics
 from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.unit.fake_airflow import TI, ApiServer, Store, Supervisor, context_of, reply
+from tests.unit.recorded_calls import recorded
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
 
@@ -60,7 +61,7 @@ class Outcome:
         is_good = self.error is None or isinstance(self.error, DownstreamTasksSkipped)
         # What people are shown of the polls goes by the clock, and by how each mode makes them.
         handed_on = {key: value for key, value in self.xcoms.items() if key not in (WAIT_KEY, POLL_KEY)}
-        return self.returned, self.error and type(self.error), said, handed_on if is_good else {}
+        return self.returned, type(self.error) if self.error else None, said, handed_on if is_good else {}
 
 
 def make_sensor(mode: str, **given: Any) -> AsyncApiSensor:
@@ -531,9 +532,10 @@ def test_a_deferred_wait_begins_on_the_worker_and_goes_on_where_that_stopped(api
 
 
 def test_status_and_progress_are_in_xcom_while_a_worker_waits(api: ApiServer) -> None:
-    ti, seen = TI(), []
+    ti = TI()
+    seen: list[Any] = []
     push = ti.xcom_push
-    ti.xcom_push = lambda key, value: (seen.append((key, value)), push(key, value))  # type: ignore[method-assign]
+    ti.xcom_push = recorded(push, seen, lambda key, value: (key, value))  # type: ignore[method-assign]
     api.says(POLL, running(percent=10), running(percent=10), running(percent=60), reply({"status": "done"}))
     wait("poke", ti, progress="percent")
     handles = [(value["status"], value["progress"]) for key, value in seen if key == "job"]
@@ -557,15 +559,16 @@ def test_what_people_are_shown_of_a_wait_is_in_xcom(api: ApiServer, mode: str) -
     poll = PollSummary.parse(outcome.xcoms[POLL_KEY])
     assert poll is not None
     assert (poll.error, poll.pause) == (str(outcome.error), None)
-    assert "has status failed" in poll.error
+    assert "has status failed" in str(poll.error)
     assert outcome.xcoms["job"]["status"] == "failed"
 
 
 @pytest.mark.parametrize("mode", ["poke", "reschedule"])
 def test_an_error_on_the_way_is_shown_until_a_poll_is_answered(api: ApiServer, mode: str) -> None:
-    ti, seen = TI(), []
+    ti = TI()
+    seen: list[Any] = []
     push = ti.xcom_push
-    ti.xcom_push = lambda key, value: (seen.append((key, value)), push(key, value))  # type: ignore[method-assign]
+    ti.xcom_push = recorded(push, seen, lambda key, value: (key, value))  # type: ignore[method-assign]
     api.says(POLL, running(), reply(status=503), running(), reply({"status": "done"}))
     wait(mode, ti)
     errors = [value["error"] for key, value in seen if key == POLL_KEY]
@@ -589,7 +592,8 @@ def test_that_nothing_can_be_shown_changes_no_outcome(api: ApiServer) -> None:
 
 
 def test_what_could_not_be_shown_while_airflow_was_away_is_shown_with_the_next_poll(api: ApiServer) -> None:
-    ti, seen = TI(), []
+    ti = TI()
+    seen: list[Any] = []
     push = ti.xcom_push
 
     def away_at_times(key: str, value: Any) -> None:
@@ -638,7 +642,8 @@ def test_a_link_leads_to_web_pages_and_nowhere_else(api: ApiServer, capsys: pyte
 def test_a_secret_in_the_request_is_refused_before_it_is_stored(connect: Any, secret: dict[str, Any]) -> None:
     connect(extra={"secrets": {"own": "hunter2hunter2"}})
     sensor = make_sensor("deferred", **secret)
-    sensor.render_template_fields({"abc": "rendered"})
+    context: Any = {"abc": "rendered"}
+    sensor.render_template_fields(context)
     with pytest.raises(exceptions.AsyncApiConfigurationError, match=next(iter(secret))):
         sensor.execute(context_of(TI()))
 

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from tests.unit.transports.driving import DRIVERS
-from tests.unit.transports.loopback import Authority, Server
+from tests.unit.transports.loopback import Authority, Behaviour, Server
 
 
 @pytest.fixture(params=DRIVERS)
@@ -19,7 +20,7 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Start servers, and end them with the test."""
     servers: list[Server] = []
 
-    def start(*script, **given) -> Server:
+    def start(*script: Behaviour, **given: Any) -> Server:
         servers.append(Server(**given))
         servers[-1].plays(*script)
         return servers[-1]

@@ -30,6 +30,12 @@ class Outcome:
     sleeps: list[float] = field(default_factory=list)
 
     @property
+    def failure(self) -> tuple[str, str, bool | None]:
+        """What the flow failed with."""
+        assert self.error is not None
+        return self.error
+
+    @property
     def said(self) -> str:
         return "\n".join(event.message for event in self.events if isinstance(event, Log))
 

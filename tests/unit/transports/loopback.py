@@ -61,7 +61,7 @@ def chunked(*chunks: bytes, end: bool = True, **headers: str) -> Behaviour:
     return raw(f"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n{fields}\r\n".encode() + body, then_close=not end)
 
 
-def reset(connection: socket.socket, _asked: Asked) -> bool:
+def reset(connection: socket.socket, _asked: Asked | None = None) -> bool:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return False
 

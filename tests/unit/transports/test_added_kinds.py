@@ -35,8 +35,7 @@ class Pairs(SelectorKind):
     summary = "a value of the pairs in the body or in a header"
     examples = ("pairs:state",)
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self) -> None:
         self.read = 0
 
     def check(self, path: str) -> None:
@@ -63,7 +62,7 @@ def is_between(value: Any, operand: tuple[float, float], _ignore_case: bool) -> 
 BETWEEN = Operator("between", "two numbers", "the value is a number from one to the other", parse_range, is_between)
 
 
-PAIRS = Pairs(Source.BODY)
+PAIRS = Pairs()
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +70,7 @@ def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pairs]:
     """Have packages installed that add both."""
     site = tmp_path / "site"
     monkeypatch.syspath_prepend(str(site))
-    PAIRS.source, PAIRS.read = Source.BODY, 0
+    PAIRS.read = 0
     with (
         install_kind(site, SELECTOR_KINDS, "pairs", f"{__name__}:PAIRS"),
         install_kind(site, OPERATORS, "between", f"{__name__}:BETWEEN"),
@@ -102,8 +101,8 @@ def test_an_added_kind_takes_variables_and_suffixes(driver, serve):
     assert outcome.result.variables["hundreds"] == "1"
 
 
-def test_a_kind_that_reads_headers_is_asked_about_each_answer(driver, serve, pairs):
-    pairs.source = Source.HEADERS
+def test_a_kind_that_reads_headers_is_asked_about_each_answer(driver, serve, pairs, monkeypatch):
+    monkeypatch.setattr(Pairs, "source", Source.HEADERS)
     running = reply(RUNNING, x_pairs="state=running")
     server = serve(running, running, reply(RUNNING, x_pairs="state=done"))
     outcome = wait_for_job(driver, server.url, completion_key="pairs:state", completion_value="done")

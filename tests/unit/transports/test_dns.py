@@ -32,9 +32,9 @@ class NameServer:
         self.addresses: list[tuple[str, int]] = []
         self._real = socket.getaddrinfo
 
-    def __call__(self, host: str, port: int, *args: Any, flags: int = 0, **given: Any) -> Any:
+    def __call__(self, host: str, port: int, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:  # noqa: A002
         if not host.endswith(".test") or flags & socket.AI_NUMERICHOST:
-            return self._real(host, port, *args, flags=flags, **given)
+            return self._real(host, port, family, type, proto, flags)
         self.asked.append(host)
         if host.startswith("mute"):
             self.released.wait(30)
@@ -68,7 +68,7 @@ def test_a_mute_name_server_takes_no_more_time_than_connecting_may(driver, names
 
 def test_a_name_that_is_not_known_is_said_to_be_so(driver, names):
     outcome = fetch(driver, make_api("http://unknown.test"), Request("GET", "http://unknown.test/x"))
-    assert outcome.error[1].endswith("couldn't connect: the host's name can't be resolved")
+    assert outcome.failure[1].endswith("couldn't connect: the host's name can't be resolved")
 
 
 def test_a_name_that_can_be_none_is_not_known():
@@ -88,7 +88,7 @@ def test_no_address_is_tried_after_the_time_for_connecting(serve, names, monkeyp
     moments = iter([0.0, 1.0, 1.0])
     monkeypatch.setattr("airflow_provider_asyncapi.transports.requests.time.monotonic", lambda: next(moments, 6.0))
     outcome = fetch("requests", make_api("http://two.test"), Request("GET", "http://two.test/x"))
-    assert outcome.error[1].endswith("couldn't connect: not possible within 5 s")
+    assert outcome.failure[1].endswith("couldn't connect: not possible within 5 s")
 
 
 def test_the_threads_of_the_event_loop_are_left_to_others(names):

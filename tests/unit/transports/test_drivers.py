@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -51,7 +52,11 @@ from tests.unit.transports.driving import START, Clock, fetch, make_api, run, ru
 from tests.unit.transports.loopback import chunked, hang_up, raw, reply, reset
 
 BROKE = "the connection broke before the answer was complete"
-LOGIN = {"auth": "login", "login_request": {"endpoint": "/login", "method": "POST"}, "login_selector": "token"}
+LOGIN: dict[str, Any] = {
+    "auth": "login",
+    "login_request": {"endpoint": "/login", "method": "POST"},
+    "login_selector": "token",
+}
 
 
 class Memory:
@@ -141,7 +146,7 @@ def test_an_answer_that_is_refused_does_not_spoil_the_next(driver, serve):
     server = serve(reply(b"x" * 5000), reply(b"fine"))
     request = Request("GET", f"{server.url}/x")
     refused, fine = run_all(driver, make_api(server.url), [sending(request, limit=10), sending(request)])
-    assert refused.error[0] == "BodyTooLargeError"
+    assert refused.failure[0] == "BodyTooLargeError"
     assert fine.result.body == b"fine"
 
 
@@ -149,7 +154,7 @@ def test_a_connection_that_broke_does_not_spoil_the_next(driver, serve):
     server = serve(reply(b"fine"), reset, reply(b"fine"))
     request = Request("POST", f"{server.url}/x")
     outcomes = run_all(driver, make_api(server.url), [sending(request, repeatable=False) for _ in range(3)])
-    assert [outcome.error and outcome.error[2] for outcome in outcomes] == [None, True, None]
+    assert [outcome.error and outcome.failure[2] for outcome in outcomes] == [None, True, None]
 
 
 # The same for everybody: nothing is kept, nothing is taken from the machine
@@ -214,7 +219,7 @@ def test_it_is_sent_over_a_connection_on_which_nobody_can_have_hung_up(driver, s
 def test_nor_is_anything_else_that_breaks_sent_again(driver, serve, broken):
     server = serve(*broken, reply())
     outcomes = run_all(driver, make_api(server.url), [sending(Request("GET", server.url)) for _ in broken])
-    assert BROKE in outcomes[-1].error[1]
+    assert BROKE in outcomes[-1].failure[1]
     assert len(server.asked) == len(broken)
 
 
@@ -246,8 +251,8 @@ def test_a_location_that_leads_browsers_elsewhere_is_an_error_and_no_path(driver
     api = make_api(server.url)
     outcome = run(driver, api, send(api, Request("GET", f"{server.url}/x")))
     assert outcome.error is not None
-    assert outcome.error[0] == "RedirectError"
-    assert "a Location that isn't followed, for it " in outcome.error[1]
+    assert outcome.failure[0] == "RedirectError"
+    assert "a Location that isn't followed, for it " in outcome.failure[1]
     assert len(server.asked) == 1
 
 
@@ -277,8 +282,8 @@ def test_the_limit_counts_what_was_unpacked(driver, serve):
     request = Request("GET", f"{server.url}/x")
     at, above = run_all(driver, make_api(server.url), [sending(request, limit=2000), sending(request, limit=1999)])
     assert len(at.result.body) == 2000
-    assert above.error[0] == "BodyTooLargeError"
-    assert "more than 1999 bytes" in above.error[1]
+    assert above.failure[0] == "BodyTooLargeError"
+    assert "more than 1999 bytes" in above.failure[1]
 
 
 @pytest.mark.parametrize(
@@ -299,8 +304,8 @@ def test_a_coded_body_that_never_holds_anything_is_not_read_on(driver, serve, he
 
     server = serve(endless)
     outcome = fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"), limit=1000)
-    assert outcome.error[0] == "BodyTooLargeError"
-    assert "more than 1000 bytes" in outcome.error[1]
+    assert outcome.failure[0] == "BodyTooLargeError"
+    assert "more than 1000 bytes" in outcome.failure[1]
     assert sent < 20_000_000, "what the machine buffers, and no more"
 
 
@@ -316,10 +321,13 @@ def test_a_sink_gets_the_body_of_a_good_answer_as_it_came(driver, serve):
 
 def test_a_download_gets_a_bomb_in_small_pieces(driver, serve):
     server = serve(chunked(gzip.compress(bytes(60_000_000)), content_encoding="gzip"))
-    draft = MemoryDraft()
     sizes: list[int] = []
-    draft.write = lambda data: sizes.append(len(data))
-    fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"), sink=Download(draft))
+
+    class Sized(MemoryDraft):
+        def write(self, data: bytes) -> None:
+            sizes.append(len(data))
+
+    fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"), sink=Download(Sized()))
     assert sum(sizes) == 60_000_000
     assert max(sizes) <= PIECE
 
@@ -341,7 +349,8 @@ def test_a_sink_is_told_when_another_answer_begins(driver, serve):
             yield Send(request, sink)
         except TransportError:
             assert (sink.content, sink.ended) == (b"abc", 0)
-        return (yield Send(request, sink))
+        response: Response = yield Send(request, sink)
+        return response
 
     assert run(driver, make_api(server.url), twice()).result.streamed == 6
     assert (sink.content, sink.begun, sink.ended) == (b"abcdefghi", [200, 206], 1)
@@ -411,7 +420,8 @@ def test_a_login_that_fails_fails_in_the_flow_that_asked(driver, serve):
         except AsyncApiError as error:
             kind = type(error).__name__
         yield Sleep(60)
-        return kind + (yield Authorize()).value
+        token = yield Authorize()
+        return f"{kind}{token.value}"
 
     assert run(driver, make_api(server.url, **LOGIN), flow()).result == "AuthenticationErrortok-one"
 
@@ -496,7 +506,8 @@ def test_a_slot_that_nobody_took_is_not_saved_up(driver, serve):
 
     def one() -> Flow[Response]:
         clock.now = next(now)
-        return (yield Send(request, Memory()))
+        response: Response = yield Send(request, Memory())
+        return response
 
     outcomes = run_all(driver, api, [one() for _ in range(3)], steady=clock)
     assert [outcome.sleeps for outcome in outcomes] == [[], [], [1.0]]
@@ -568,14 +579,15 @@ def test_an_answer_says_how_late_a_busy_event_loop_was(serve, sleeps):
     server = serve()
     server.routes |= {"/x": reply(b"x"), "/jobs": jobs}
     api = make_api(server.url)
-    request, told = Request("GET", f"{server.url}/x"), []
+    request = Request("GET", f"{server.url}/x")
+    told: list[Any] = []
 
     async def oversleep(seconds: float) -> None:
         later[0] += seconds + 2
 
-    def flow() -> Flow[Delay | None]:
+    def flow() -> Flow[Any]:
         if sleeps == "a round":
-            answers = yield PollBatch(Batch.parse(BATCH, singly=True), 1, 1.0, True, lambda _: None)
+            answers = yield PollBatch(make_batch(), 1, 1.0, True, lambda _: None)
             return answers.response_for(1).delay
         if sleeps == "the flow":
             yield Sleep(1.0)
@@ -641,7 +653,7 @@ def test_who_is_slow_holds_up_those_behind(driver, serve):
         return number
 
     def gathering() -> Flow[None]:
-        yield RunConcurrently((lambda n=n: one(n) for n in range(20)), 2, take)
+        yield RunConcurrently((partial(one, number) for number in range(20)), 2, take)
 
     def take(number: int) -> None:
         if number == 0:
@@ -691,7 +703,7 @@ def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
 
     def gathering() -> Flow[str]:
         try:
-            yield RunConcurrently((lambda n=n: one(n) for n in range(50)), 1, log_only)
+            yield RunConcurrently((partial(one, number) for number in range(50)), 1, log_only)
         except TransportError as error:
             return f"caught in the flow: {error}"
         return ""
@@ -702,7 +714,7 @@ def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
 
 def test_what_is_asked_for_alone_is_held_too(serve):
     server = serve(reply(b"", 429, retry_after="30"))
-    batch = Batch.parse(BATCH, singly=True)
+    batch = make_batch()
 
     def flow() -> Flow[bool]:
         yield Send(Request("GET", f"{server.url}/x"))
@@ -720,7 +732,8 @@ def test_what_is_asked_for_alone_is_held_too(serve):
 
 
 def repeating(request: Request, skip_if_unchanged: Callable[[Response], Polled | None], **given: Any) -> Flow[Response]:
-    return (yield PollUntilChanged(Send(request, repeatable=True, **given), skip_if_unchanged))
+    response: Response = yield PollUntilChanged(Send(request, repeatable=True, **given), skip_if_unchanged)
+    return response
 
 
 def test_a_request_is_sent_again_until_its_answer_is_news(driver, serve):
@@ -741,7 +754,7 @@ def test_what_goes_wrong_on_the_way_is_told_to_the_flow(driver, serve):
     server = serve(reply(b"old"), reset)
     polled = Polled(JobHandle(1), 1, 0, changed=False, at=0.0, pause=1)
     outcome = run(driver, make_api(server.url), repeating(Request("GET", f"{server.url}/x"), lambda _: polled))
-    assert outcome.error[0] == "TransportError"
+    assert outcome.failure[0] == "TransportError"
     assert outcome.events == [polled]
 
 
@@ -776,6 +789,12 @@ def test_a_hold_that_another_was_told_of_is_heeded_between_two_sends(serve):
 BATCH = {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
 
 
+def make_batch(**given: Any) -> Batch:
+    batch = Batch.parse({**BATCH, **given}, singly=True)
+    assert batch is not None
+    return batch
+
+
 def asking(
     identifier: str | int,
     *,
@@ -784,7 +803,7 @@ def asking(
     skip_if_unchanged: Callable[[BatchResponse], Polled | None] = lambda _: None,
     **given: Any,
 ) -> Flow[Any]:
-    batch = Batch.parse({**BATCH, **given}, singly=True)
+    batch = make_batch(**given)
     answers = yield PollBatch(batch, identifier, interval, can_wait, skip_if_unchanged)
     return answers.response_for(identifier).json["state"]
 
@@ -991,7 +1010,7 @@ def test_a_task_that_is_cancelled_leaves_nothing_behind(serve, what):
     server = serve()
     here = threading.Event()
 
-    def held(connection: Any, asked: Any) -> bool:
+    def held(connection: Any, asked: Any) -> Any:
         here.set()
         return server.hold(connection, asked)
 
@@ -1024,7 +1043,7 @@ def test_whoever_is_cancelled_while_logging_in_does_not_take_the_others_along(se
     here = threading.Event()
     logins = itertools.count()
 
-    def login(connection: Any, asked: Any) -> bool:
+    def login(connection: Any, asked: Any) -> Any:
         if next(logins) == 0:
             here.set()
             return server.hold(connection, asked)

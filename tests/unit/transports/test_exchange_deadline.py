@@ -122,7 +122,7 @@ def test_a_download_without_data_is_given_up(driver, serve, what):
     sink = Sink()
     flow = sending(Request("GET", f"{server.url}/x"), sink=sink)
     outcome = timed(driver, server, flow, read_timeout=1)
-    assert outcome.error[1].endswith("given up, for no data of the body came for 1 s")
+    assert outcome.failure[1].endswith("given up, for no data of the body came for 1 s")
     assert sink.content == b"x"
     assert trickle.sent < 2500
 
@@ -194,8 +194,8 @@ def test_a_wait_ends_at_its_deadline_whatever_the_wire_does(driver, serve, monke
     now = time.time()
     api = make_api(server.url, time.time)
     outcome = run(driver, api, wait(api, plan, Wait(JobHandle("7"), now, now + 0.3)), steady=time.monotonic)
-    assert outcome.error[0] == "DeadlineError"
-    assert "the last poll failed" in outcome.error[1]
+    assert outcome.failure[0] == "DeadlineError"
+    assert "the last poll failed" in outcome.failure[1]
 
 
 def test_a_login_is_given_up_when_nobody_needs_it_any_more(driver, serve):
@@ -206,7 +206,7 @@ def test_a_login_is_given_up_when_nobody_needs_it_any_more(driver, serve):
     api = make_api(server.url, time.time, **login)
     flow = limit_time(send(api, Request("GET", f"{server.url}/x")), time.time() + 0.3)
     outcome = run(driver, api, flow, steady=time.monotonic)
-    assert outcome.error[0] == "TransportError"
+    assert outcome.failure[0] == "TransportError"
     assert trickle.sent < 2500
 
 
@@ -216,12 +216,13 @@ def test_jobs_that_are_asked_for_together_hold_nobody_past_its_time(driver, serv
     batch = Batch.parse(
         {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}, singly=True
     )
+    assert batch is not None
 
     def asking(*, can_wait: bool) -> Flow[Any]:
         return (yield PollBatch(batch, 7, 0.01, can_wait, lambda _: None, until=time.time() + 0.3))
 
     outcome = timed(driver, server, asking(can_wait=True))
-    assert outcome.error[0] == "TransportError"
+    assert outcome.failure[0] == "TransportError"
     assert trickle.sent < 2500
 
 

@@ -55,5 +55,5 @@ def test_an_endless_list_of_header_fields_is_cut_off(server: Server, driver: str
     server.plays(flood)
     outcome = fetch(driver, make_api(server.url), Request("GET", f"{server.url}/status"))
     assert outcome.error is not None
-    assert outcome.error[0] == "TransportError"
+    assert outcome.failure[0] == "TransportError"
     assert flood.blocks < _BLOCKS / 2

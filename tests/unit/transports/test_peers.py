@@ -26,9 +26,9 @@ def test_a_name_that_leads_to_a_link_local_address_gets_nothing(driver: str, ser
     assert "localhost" in url
     outcome = fetch(driver, make_api("https://api.example.com"), Request("GET", f"{url}/x"), repeatable=repeatable)
     assert outcome.error is not None
-    assert outcome.error[0] == "UnsafeValueError"
-    assert "leads to 127.0.0.1, a link-local address or a metadata server" in outcome.error[1]
-    assert "allowed_hosts" in outcome.error[1]
+    assert outcome.failure[0] == "UnsafeValueError"
+    assert "leads to 127.0.0.1, a link-local address or a metadata server" in outcome.failure[1]
+    assert "allowed_hosts" in outcome.failure[1]
     assert server.asked == []
 
 
@@ -36,6 +36,6 @@ def test_a_name_that_leads_to_a_link_local_address_gets_nothing(driver: str, ser
 def test_a_host_that_the_connection_names_may_be_anywhere(driver: str, serve: Any, lists: dict[str, str]) -> None:
     server = serve(reply(b"x"))
     url = server.url.replace("127.0.0.1", "localhost")
-    named = {name: value.replace("SERVER", url.partition("//")[2]) for name, value in lists.items()}
+    named: dict[str, Any] = {name: value.replace("SERVER", url.partition("//")[2]) for name, value in lists.items()}
     api = make_api("https://api.example.com" if lists else url, **named)
     assert fetch(driver, api, Request("GET", f"{url}/x")).error is None

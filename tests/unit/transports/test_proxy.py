@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_what_is_not_to_be_sent_twice_has_a_new_tunnel(driver, serve, authority)
     assert len(proxy.asked) == 2
 
 
-def errors(request: Request, make_proxy, **fields) -> list:
+def errors(request: Request, make_proxy, **fields) -> list[Any]:
     return [
         fetch(driver, make_api("http://api.invalid", proxy=make_proxy(), **fields), request).error for driver in DRIVERS
     ]
@@ -119,7 +120,7 @@ def test_no_proxy_is_asked_for_a_link_local_address_however_it_is_written(driver
     first = Request("GET", "http://api.invalid/x") if is_redirect and host.isascii() else Request("GET", url)
     outcome = run(driver, api, exchange.send(api, first))
     assert outcome.error is not None
-    assert outcome.error[0] in ("UnsafeValueError", "RedirectError")
+    assert outcome.failure[0] in ("UnsafeValueError", "RedirectError")
     assert [asked.target for asked in proxy.asked] == ([first.url] if first.url != url else [])
 
 

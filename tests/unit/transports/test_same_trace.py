@@ -269,7 +269,7 @@ def test_a_redirect_to_what_is_no_host_is_the_same_error_with_both_drivers(locat
         outcomes.append(run(driver, api, send(api, Request("GET", f"{server.url}/x"))))
     first, second = outcomes
     assert first.error == second.error
-    assert first.error[0] in ("RedirectError", "UnsafeValueError")
+    assert first.failure[0] in ("RedirectError", "UnsafeValueError")
 
 
 PATHS = [
@@ -332,7 +332,7 @@ def hung_up(listener: socket.socket) -> None:
 def was_reset(listener: socket.socket) -> None:
     connection, _ = listener.accept()
     connection.recv(65536)
-    reset(connection, None)
+    reset(connection)
     connection.close()
 
 

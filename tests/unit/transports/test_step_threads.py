@@ -164,7 +164,7 @@ class Look:
 
     def __init__(self) -> None:
         self.begun, self.may_end, self.is_closed = threading.Event(), threading.Event(), threading.Event()
-        self.steps = Steps(self._flow())
+        self.steps: Any = Steps(self._flow())
 
     def _flow(self) -> Flow[None]:
         try:

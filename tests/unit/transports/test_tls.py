@@ -31,7 +31,7 @@ def test_a_certificate_of_a_stranger_is_not(serve, authority, stranger, trusting
     fields = {} if trusting == "nobody" else {"ca_cert": stranger.path}
     outcomes = [fetch(driver, make_api(server.url, **fields), post(server.url)) for driver in DRIVERS]
     assert outcomes[0].error == outcomes[1].error
-    kind, said, sent = outcomes[0].error
+    kind, said, sent = outcomes[0].failure
     assert (kind, sent) == ("TransportError", False)
     assert said.startswith(f"POST {server.url}/x: couldn't connect: the server's certificate isn't trusted (")
     assert "ca_cert" in said
@@ -44,14 +44,14 @@ def test_where_an_authority_is_given_those_of_requests_are_not_trusted(driver, s
     api = make_api(ours.url, ca_cert=authority.path)
     fine, refused = run_all(driver, api, [sending(post(ours.url)), sending(post(theirs.url))])
     assert fine.result.body == b"fine"
-    assert "the server's certificate isn't trusted" in refused.error[1]
+    assert "the server's certificate isn't trusted" in refused.failure[1]
 
 
 def test_a_certificate_for_another_host_is_not(serve, authority):
     server = serve(tls=authority.server_context("127.0.0.2"))
     outcomes = [fetch(driver, make_api(server.url, ca_cert=authority.path), post(server.url)) for driver in DRIVERS]
     assert outcomes[0].error == outcomes[1].error
-    assert "IP address mismatch" in outcomes[0].error[1]
+    assert "IP address mismatch" in outcomes[0].failure[1]
 
 
 def test_checking_can_be_switched_off(driver, serve, stranger):
@@ -86,7 +86,7 @@ def test_who_proves_nothing_is_sent_away(serve, authority, version):
     server = serve(tls=context)
     outcomes = [fetch(driver, make_api(server.url, ca_cert=authority.path), post(server.url)) for driver in DRIVERS]
     assert outcomes[0].error == outcomes[1].error
-    kind, _, sent = outcomes[0].error
+    kind, _, sent = outcomes[0].failure
     assert (kind, sent) == ("TransportError", version is ssl.TLSVersion.TLSv1_3)
     assert server.asked == []
 

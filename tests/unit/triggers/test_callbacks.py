@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.triggers import callbacks_seen
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
-from tests.unit.triggers.test_trigger import POLL, SPEC, SUBMITTER, event_of, trigger, until
+from tests.unit.triggers.test_trigger import POLL, SPEC, SUBMITTER, event_of, trigger, until, wait_of
 
 CALLED = dump_callbacks([ReceivedCallback("a", 0.0, "application/json", b'{"status": "done"}')])
 CAN_ASK = pytest.mark.skipif(not HAS_TRIGGER_XCOMS, reason="before Airflow 3.2 a trigger can't ask")
@@ -88,7 +88,7 @@ def test_a_poll_ends_the_wait_before_or_after_the_look_for_callbacks(
     api.says(POLL, reply({"status": "done"}))
     # A first poll that is due already is spread over this interval.
     waiting = waiting_for_calls(poke_interval=0.1)
-    waiting.wait = replace(waiting.wait, next_poll=time.time() + seconds)
+    waiting.wait = replace(wait_of(waiting), next_poll=time.time() + seconds)
     event = asyncio.run(event_of(waiting))
     assert (event["handle"]["outcome"], event["handle"]["call"]) == ("success", None)
 
@@ -110,7 +110,7 @@ def test_while_airflow_is_away_it_is_asked_again_and_polls_go_on(
     monkeypatch.setattr(callbacks_seen, "read_xcom", away_at_first)
     api.says(POLL, reply({"status": "running"}))
     waiting = waiting_for_calls(poke_interval=0.1)
-    waiting.wait = replace(waiting.wait, next_poll=None)
+    waiting.wait = replace(wait_of(waiting), next_poll=None)
     assert asyncio.run(event_of(waiting)) == WaitEvent.of_callback().dump()
     assert asked[1] - asked[0] >= 1
     assert api.count(POLL) > 1
@@ -129,7 +129,7 @@ def test_a_poll_ends_the_wait_while_airflow_cannot_tell_of_callbacks(
     monkeypatch.setattr(callbacks_seen, "read_xcom", away)
     api.says(POLL, *[reply({"status": "running"})] * 3, reply({"status": "done"}))
     waiting = waiting_for_calls(poke_interval=0.1)
-    waiting.wait = replace(waiting.wait, next_poll=None)
+    waiting.wait = replace(wait_of(waiting), next_poll=None)
     assert asyncio.run(event_of(waiting))["handle"]["outcome"] == "success"
     assert asked
 
@@ -144,7 +144,7 @@ def test_an_xcom_backend_that_fails_ends_no_wait_whose_polls_go_on(
     monkeypatch.setattr(callbacks_seen, "read_xcom", fail)
     api.says(POLL, *[reply({"status": "running"})] * 3, reply({"status": "done"}))
     waiting = waiting_for_calls(poke_interval=0.1)
-    waiting.wait = replace(waiting.wait, next_poll=None)
+    waiting.wait = replace(wait_of(waiting), next_poll=None)
     assert asyncio.run(event_of(waiting))["handle"]["outcome"] == "success"
 
 
@@ -210,7 +210,7 @@ def test_a_trigger_that_is_ended_leaves_no_poll_behind(api: ApiServer, connectio
 
     async def scenario() -> None:
         waiting = waiting_for_calls(poke_interval=0.1)
-        waiting.wait = replace(waiting.wait, next_poll=None)
+        waiting.wait = replace(wait_of(waiting), next_poll=None)
         task = asyncio.create_task(event_of(waiting))
         await until(lambda: api.count(POLL) > 1)
         task.cancel()

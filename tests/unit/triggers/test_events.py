@@ -21,7 +21,7 @@ from tests.unit.transports.driving import make_api
 from tests.unit.triggers.test_trigger import POLL, SPEC, event_of, trigger
 
 HOSTILE = [b"99999999999999999999", b'"x \\ud83d"', b"NaN", b"-1e999", b'"a\\u0000b"', b"[" * 200 + b"]" * 200]
-OPEN = {"running_value": None, "poke_interval": 0.1}
+OPEN: dict[str, Any] = {"running_value": None, "poke_interval": 0.1}
 
 
 def answer(status: bytes, **more: bytes) -> Any:

@@ -55,9 +55,15 @@ def trigger(
     module, _, name = path.rpartition(".")
     rebuilt: AsyncApiJobTrigger = getattr(importlib.import_module(module), name)(**kwargs)
     assert rebuilt.serialize() == (path, kwargs)
-    task = {"dag_id": "dag", "run_id": "run", "task_id": "wait", "map_index": -1}
-    rebuilt.task_instance = SimpleNamespace(id="first", **task, try_number=1)
+    keys = {"dag_id": "dag", "run_id": "run", "task_id": "wait", "map_index": -1}
+    task: Any = SimpleNamespace(id="first", **keys, try_number=1)
+    rebuilt.task_instance = task
     return rebuilt
+
+
+def wait_of(waiting: AsyncApiJobTrigger) -> Wait:
+    assert waiting.wait is not None
+    return waiting.wait
 
 
 async def event_of(waiting: AsyncApiJobTrigger) -> dict[str, Any]:
@@ -598,6 +604,7 @@ def test_a_poll_that_is_late_is_noted(
 def test_a_kill_asks_for_the_state_of_the_very_task_instance(api: ApiServer, supervisor: Supervisor) -> None:
     supervisor.task_states = {"run": {"wait_3": "deferred"}}
     waiting = trigger(cancel=CANCELLED_BY)
+    assert waiting.task_instance is not None
     waiting.task_instance.map_index = 3
     asyncio.run(waiting.on_kill())
     (asked,) = supervisor.of_kind("GetTaskStates")
@@ -691,6 +698,7 @@ def test_all_triggers_of_a_loop_share_one_look_up_and_one_session(
         await until(lambda: api.count(POLL) > 5)
         (client,) = clients._clients[asyncio.get_running_loop()].values()
         assert client.users == 20
+        assert client.driver is not None
         pool = client.driver._pool
         waits.pop().cancel()
         await asyncio.gather(*waits)
@@ -707,7 +715,9 @@ def test_the_session_is_closed_when_all_are_cancelled(api: ApiServer, connection
     async def scenario() -> None:
         waits = [asyncio.create_task(event_of(trigger())) for _ in range(3)]
         await until(lambda: api.count(POLL) >= 3)
-        pool = next(iter(clients._clients[asyncio.get_running_loop()].values())).driver._pool
+        driver = next(iter(clients._clients[asyncio.get_running_loop()].values())).driver
+        assert driver is not None
+        pool = driver._pool
         for task in waits:
             task.cancel()
         await asyncio.wait(waits)
@@ -836,7 +846,7 @@ def test_triggers_that_wait_alike_ask_together(api: ApiServer, connection: None,
 
     async def scenario() -> list[dict[str, Any]]:
         waits = [trigger(batch=batch), trigger(batch=batch)]
-        waits[1].wait = replace(waits[1].wait, handle=JobHandle("j-2"))
+        waits[1].wait = replace(wait_of(waits[1]), handle=JobHandle("j-2"))
         return await asyncio.gather(*map(event_of, waits))
 
     events = asyncio.run(scenario())

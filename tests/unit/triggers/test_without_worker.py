@@ -50,9 +50,10 @@ def trigger(
         end_from_trigger=end,
     )
     rebuilt = AsyncApiJobTrigger(**made.serialize()[1])
-    rebuilt.task_instance = SimpleNamespace(
+    task: Any = SimpleNamespace(
         id="first", dag_id="dag", run_id="run", task_id="wait", map_index=-1, try_number=try_number
     )
+    rebuilt.task_instance = task
     rebuilt.timeout_after = datetime.fromtimestamp(now + 1000, UTC)
     return rebuilt
 

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.auth.login import log_in
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, RedirectError, UnsafeValueError
-from airflow_provider_asyncapi.core.fetch.flow import Fetching
+from airflow_provider_asyncapi.core.fetch.flow import ResultFetcher
 from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.http.messages import Request
@@ -41,9 +41,9 @@ def wait_for(script: Script, **given: Any) -> Any:
 
 def fetch_all(script: Script, handle: JobHandle = JOB, **given: Any) -> Any:
     plan = FetchPlan.parse(given)
-    fetching = Fetching(script.api, plan, handle)
+    fetching = ResultFetcher(script.api, plan, handle)
     if plan.paging is None:
-        return script.run(fetching.request_answer(plan.step, lambda: fetching.scope))
+        return script.run(fetching.fetch_response(plan.step, lambda: fetching.variables))
     return script.run(fetch_pages(fetching, plan.paging, lambda *_: None))
 
 

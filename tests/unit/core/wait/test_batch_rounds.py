@@ -38,8 +38,9 @@ class Rounds:
     """The rounds of a batch, and the script that runs them."""
 
     def __init__(self, *replies: Any, interval: float = 10.0, **given: Any) -> None:
-        self.batch = Batch.parse({**BATCH, **given}, singly=True)
-        assert self.batch is not None
+        batch = Batch.parse({**BATCH, **given}, singly=True)
+        assert batch is not None
+        self.batch = batch
         self.script = Script(make_api(), *(replies or [jobs]), forever=True)
         self.interval = interval
         self.rounds = BatchRounds(self.script.api, self.batch, interval)
@@ -56,8 +57,10 @@ class Rounds:
         return [request.url.partition("ids=")[2].replace("%2C", ",") for request in self.script.requests]
 
 
-def state(waiter: Waiter) -> str:
-    return waiter.outcome().response_for(waiter.poll.identifier).json["state"]
+def state(waiter: Waiter) -> Any:
+    response = waiter.outcome().response_for(waiter.poll.identifier)
+    assert response is not None
+    return response.json["state"]
 
 
 def test_flows_that_wait_for_jobs_of_a_batch_share_a_request_and_each_gets_its_response():

@@ -83,7 +83,7 @@ def test_a_pause_that_cannot_be_handed_on_ends_nothing() -> None:
     assert script.sleeps == [7, 8]
 
 
-def polling() -> Flow[int]:
+def polling() -> Flow[Any]:
     unchanged = iter([Polled(JobHandle(1), 1, 0, changed=False, at=0.0, pause=7), None])
     response = yield PollUntilChanged(Send(REQUEST), lambda _: next(unchanged))
     return response.status

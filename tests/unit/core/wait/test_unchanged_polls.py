@@ -63,7 +63,7 @@ def test_no_response_is_held_during_a_pause():
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_a_repeated_poll_that_is_given_up_closes_its_flow(steps):
-    flow = poll(count(1, 5))
+    flow: Any = poll(count(1, 5))
     running = perform_each_poll(flow)
     for reply in [None, answer(), None][:steps]:
         running.send(reply)
