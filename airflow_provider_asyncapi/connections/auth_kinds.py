@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, AuthKinds, check_kind, extra_keys
+from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, AuthKinds, check_auth_kind, collect_extra_keys
 from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.registry import find_entry_points, load_entry_point
@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.core.registry import find_entry_points, load_entr
 log = logging.getLogger(__name__)
 
 ENTRY_POINTS = "airflow_provider_asyncapi.auth"
-_SHIPPED_KEYS = extra_keys() | set(CONNECTION_COLUMNS)
+_SHIPPED_KEYS = collect_extra_keys() | set(CONNECTION_COLUMNS)
 
 
 def installed_auth_kinds() -> AuthKinds:
@@ -51,7 +51,7 @@ def _load_kinds() -> tuple[AuthKinds, Mapping[str, str]]:
     for entry_point in find_entry_points(ENTRY_POINTS):
         name = entry_point.name
         try:
-            kinds[name] = check_kind(name, load_entry_point(entry_point))
+            kinds[name] = check_auth_kind(name, load_entry_point(entry_point))
         except Exception as error:  # noqa: BLE001 - another package's module may raise anything
             problems[name] = f"auth {name!r}: the entry point {entry_point.value!r} can't be used: {error!r}"
             log.warning("%s", problems[name])

@@ -22,9 +22,9 @@ def form_fields(kinds: AuthKinds | None = None) -> dict[str, dict[str, Any]]:
     """
     # A DAG file that imports the hook needs no form.
     from airflow_provider_asyncapi.connections.auth_kinds import installed_auth_kinds
-    from airflow_provider_asyncapi.core.auth.registry import connection_fields
+    from airflow_provider_asyncapi.core.auth.registry import collect_connection_fields
 
-    fields = connection_fields(installed_auth_kinds() if kinds is None else kinds)
+    fields = collect_connection_fields(installed_auth_kinds() if kinds is None else kinds)
     return {
         name: {"label": field.label, "description": field.help, "schema": _schema(field)}
         for name, field in fields.items()

@@ -34,7 +34,7 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
     """
     from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds
     from airflow_provider_asyncapi.connections.tokens import HostTokens
-    from airflow_provider_asyncapi.core.auth.registry import auth_fields, connection_fields
+    from airflow_provider_asyncapi.core.auth.registry import collect_auth_fields, collect_connection_fields
     from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 
     extra = _extra(connection) if extra is None else dict(extra)
@@ -44,7 +44,7 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
         # Another kind of authentication than the profile's has no use for the fields that only that one reads.
         kind = auth_kinds.get(extra["auth"])
         own = {field.name for field in kind.fields} if kind else set()
-        unused = auth_fields(auth_kinds).keys() - own
+        unused = collect_auth_fields(auth_kinds).keys() - own
         defaults = {name: value for name, value in defaults.items() if name not in unused}
     fields = {
         **defaults,
@@ -58,10 +58,10 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
     }
     settings = ConnectionSettings.parse(fields, auth_kinds)
     if mask:
-        _mask(fields, connection_fields(auth_kinds).values())
+        _mask(fields, collect_connection_fields(auth_kinds).values())
     shares = settings.auth.login is not None and settings.auth.shares_tokens
     tokens = HostTokens(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
-    return Api.of(settings, clock=time.time, rng=random.random, tokens=tokens)
+    return Api.from_settings(settings, clock=time.time, rng=random.random, tokens=tokens)
 
 
 def add_connection_id(conn_id: str, error: AsyncApiError) -> AsyncApiError:
@@ -86,11 +86,11 @@ def _mask(fields: Mapping[str, Any], declared: Iterable[ConnectionField]) -> Non
     from airflow.sdk.log import mask_secret
 
     from airflow_provider_asyncapi.core.callbacks.calls import callback_secrets
-    from airflow_provider_asyncapi.core.connection.fields import secret_values
+    from airflow_provider_asyncapi.core.connection.fields import find_secret_values
 
     secrets: list[Any] = [
         fields.get("password"),
-        *secret_values(fields, declared),
+        *find_secret_values(fields, declared),
         callback_secrets(fields.get("callback_secret")),
     ]
     texts: list[JsonValue] = [text for text in walk_strings(secrets) if len(text) >= _LEAST_MASKED]

@@ -29,7 +29,7 @@ from airflow_provider_asyncapi.core.auth.tokens import Token
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
-    from airflow_provider_asyncapi.core.auth.tokens import Lock
+    from airflow_provider_asyncapi.core.auth.tokens import LoginLock
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class HostTokens:
         self._credentials = credentials
         self._has_complained = False
 
-    def lock(self) -> Lock | None:
+    def lock(self) -> LoginLock | None:
         """Take the right to log in; None where another process has it."""
         try:
             with _private_folder() as folder:

@@ -113,7 +113,7 @@ class TransportError(AsyncApiError):
         self.sent = sent
 
 
-class SlowAnswerError(TransportError):
+class SlowResponseError(TransportError):
     """An answer that took longer to look at than there was time for; the flow that looks at it can't go on."""
 
 

@@ -103,7 +103,9 @@ class Calls:
             is_begun = True
             step, schedule = Step.parse(given, "request"), PollSchedule.parse({**_SCHEDULE, **retries})
             is_repeatable = is_idempotent or step.is_repeatable
-            return _respond(send_step(api, step, api.variables(variables or {}), schedule, repeatable=is_repeatable))
+            return _respond(
+                send_step(api, step, api.merge_variables(variables or {}), schedule, repeatable=is_repeatable)
+            )
 
         return Call(make)
 

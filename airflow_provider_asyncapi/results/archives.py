@@ -18,7 +18,7 @@ from typing import IO, BinaryIO
 
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
 from airflow_provider_asyncapi.core.http.compression import GZIP_MAGIC, Inflater
-from airflow_provider_asyncapi.core.http.filenames import MemberNames, shown_member
+from airflow_provider_asyncapi.core.http.filenames import MemberNames, format_member_name
 from airflow_provider_asyncapi.results.destination import ByteBudget, CompleteFile, PartialFile
 
 _CHUNK = 1024 * 1024
@@ -232,7 +232,7 @@ def _explain_broken(what: str) -> Iterator[None]:
 
 
 def _describe_member(name: str) -> str:
-    return f"the archive's member {shown_member(name)}"
+    return f"the archive's member {format_member_name(name)}"
 
 
 def _read_zip_members(path: Path, max_members: int, password: bytes | None) -> Iterator[ArchiveMember]:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooLargeError
 from airflow_provider_asyncapi.core.fetch.progress_meter import ProgressMeter
-from airflow_provider_asyncapi.core.http.filenames import OWN_NAMES
+from airflow_provider_asyncapi.core.http.filenames import RESERVED_PREFIX
 from airflow_provider_asyncapi.core.json_values import make_displayable
 from airflow_provider_asyncapi.results.storage import BACKUP_SUFFIX, open_storage
 from airflow_provider_asyncapi.results.undo import UndoEntry, UndoRecord, UnverifiedRecordError
@@ -199,7 +199,7 @@ class Destination:
         self._owner = owner or Owner(uuid.uuid4().hex)
         self._storage, self._name = open_storage(target)
         key = hashlib.sha256(self._owner.name.encode()).hexdigest()[:16]
-        self._prefix = f"{OWN_NAMES}{key}"
+        self._prefix = f"{RESERVED_PREFIX}{key}"
         self._staging_name = f"{self._prefix}-{uuid.uuid4().hex[:8]}.part"
         self._files: list[PartialFile] = []
         # Several threads open files, and cached_property has no lock from Python 3.12 on.

@@ -30,10 +30,10 @@ from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.fetch.progress_meter import ProgressMeter
 from airflow_provider_asyncapi.core.fetch.streaming import stream_rows
 from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS
-from airflow_provider_asyncapi.core.http.compression import gunzipped
-from airflow_provider_asyncapi.core.http.filenames import collision_key, file_name
+from airflow_provider_asyncapi.core.http.compression import gunzip
+from airflow_provider_asyncapi.core.http.filenames import choose_file_name, make_collision_key
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.http.redaction import shown_url
+from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn, classify_end
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.storable import to_storable
@@ -177,7 +177,7 @@ class _WorkerRun:
             self.target.undo_earlier_try()
         plan = self.fetcher.plan
         if self.callback is not None:
-            callback = self.callback.read_as(plan.format.charset)
+            callback = self.callback.with_charset(plan.format.charset)
             answer = FetchedResponse(CALLBACK_REQUEST, callback, self.fetcher.variables)
             if self.target is not None and callback.body and not plan.selects_part:
                 return self._write_callback(self.target, answer)
@@ -372,13 +372,13 @@ class _WorkerRun:
         files: list[PlacedFile] = []
         downloads = self._download(self._destination, is_gzip=gunzip)
         for stored, response in downloads:
-            name = file_name(response, "" if identifier is None else as_text(identifier))
+            name = choose_file_name(response, "" if identifier is None else as_text(identifier))
             name = chosen = (name.removesuffix(".gz") or name) if gunzip else name
             number = 1
-            while collision_key((chosen,)) in taken:
+            while make_collision_key((chosen,)) in taken:
                 number += 1
                 chosen = f"{number}-{name}"
-            taken.add(collision_key((chosen,)))
+            taken.add(make_collision_key((chosen,)))
             files.append(((chosen,), stored))
         if self.plan.failed_records is not None:
             self._count_documents(downloads)
@@ -398,7 +398,7 @@ class _WorkerRun:
         file = self._open_file(target)
         file.write(answer.response.body)
         identifier = self.fetcher.handle.identifier
-        name = file_name(answer.response, "" if identifier is None else as_text(identifier))
+        name = choose_file_name(answer.response, "" if identifier is None else as_text(identifier))
         return self.commit([((name,), file.finish())], answer.response.content_type)
 
     def fetch_archives(self, reader: str) -> JsonValue:
@@ -437,7 +437,7 @@ class _WorkerRun:
 
     def _make_no_archive_error(self, stored: CompleteFile, response: Response) -> ArchiveError:
         return ArchiveError(
-            f"output_type={self.plan.output.name!r}: {shown_url(response.url)} answered {response.status}"
+            f"output_type={self.plan.output.name!r}: {redact_url(response.url)} answered {response.status}"
             f" with {stored.size} bytes of {response.content_type or 'no content type'}, which are no"
             f" {self.plan.output.name} archive; the body begins: {self._excerpt(stored)}"
         )
@@ -453,7 +453,7 @@ class _WorkerRun:
             yield
         except ResponseError as error:
             raise error.with_message(
-                f"{shown_url(response.url)} answered {response.status}: {self.hook.api.redact(str(error))}; the body"
+                f"{redact_url(response.url)} answered {response.status}: {self.hook.api.redact(str(error))}; the body"
                 f" begins: {self._excerpt(stored)}"
             ) from None
 
@@ -523,7 +523,7 @@ def _read_pieces(stored: CompleteFile) -> Iterator[bytes]:
 
 def _read_whole(stored: CompleteFile, plan: FetchPlan) -> bytes:
     """Return a document that has to be read as a whole, unpacked if it is a gzip file."""
-    return gunzipped(stored.read(*_describe_whole_read(plan)), MAX_IN_MEMORY)
+    return gunzip(stored.read(*_describe_whole_read(plan)), MAX_IN_MEMORY)
 
 
 def _describe_whole_read(plan: FetchPlan) -> tuple[str, str]:

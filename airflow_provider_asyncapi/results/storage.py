@@ -19,7 +19,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.http.filenames import OWN_NAMES
+from airflow_provider_asyncapi.core.http.filenames import RESERVED_PREFIX
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -297,7 +297,7 @@ class RemoteStorage:
 
     def _write_and_move(self, path: str, write: Callable[[str], object]) -> None:
         """Write a file under another name, and move it when it is complete, so that nobody reads half of it."""
-        temporary = f"{path.rpartition('/')[0]}/{OWN_NAMES}{uuid.uuid4().hex}.part"
+        temporary = f"{path.rpartition('/')[0]}/{RESERVED_PREFIX}{uuid.uuid4().hex}.part"
         try:
             write(temporary)
             self._store.mv(temporary, path)

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from airflow_provider_asyncapi.core.http.filenames import OWN_NAMES
+from airflow_provider_asyncapi.core.http.filenames import RESERVED_PREFIX
 
 #: A file below the destination, and the name under which the former one was kept; None if there was none.
 UndoEntry = tuple[str, str | None]
@@ -69,4 +69,6 @@ class UndoRecord:
 def _is_inside(name: str) -> bool:
     """Return whether a name stays below the destination, and isn't one of the provider's own."""
     path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and not name.startswith(OWN_NAMES)
+    return (
+        bool(path.parts) and not path.is_absolute() and ".." not in path.parts and not name.startswith(RESERVED_PREFIX)
+    )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiohttp
 from yarl import URL
 
-from airflow_provider_asyncapi.core.auth.login import Keyring, authorize_in_turn
+from airflow_provider_asyncapi.core.auth.login import TokenState, get_shared_token
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.effects import (
@@ -97,7 +97,7 @@ class AiohttpDriver:
         self._sleep = sleep
         self._steady = steady
         self._rate_limiter = RateLimiter(api.settings.requests_per_second)
-        self._keyring = Keyring()
+        self._keyring = TokenState()
         self._retired: Exception | None = None
         self._batch_poller = BatchPoller(api, self.run)
         self._token_lock = asyncio.Lock()
@@ -219,7 +219,7 @@ class AiohttpDriver:
 
     async def _authorize(self, effect: Authorize, observe: Observer) -> Token:
         asked_at = self._api.clock()
-        flow = authorize_in_turn(self._api, self._keyring, effect.rejected, asked_at)
+        flow = get_shared_token(self._api, self._keyring, effect.rejected, asked_at)
         try:
             async with asyncio.timeout(self._seconds_until(effect.until)), self._token_lock:
                 return await self.run(flow, observe=observe)

@@ -16,8 +16,8 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeAlias
 
-from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings, link_local
-from airflow_provider_asyncapi.core.http.hosts import is_link_local
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings, build_metadata_host_error
+from airflow_provider_asyncapi.core.http.hosts import is_metadata_host
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.transports.error_translation import SlowLookUpError
 
@@ -82,5 +82,5 @@ def check_peer(settings: ConnectionSettings, request: Request, address: str) -> 
 
     :raises UnsafeValueError: if clouds give out credentials there, and the connection doesn't name the host.
     """
-    if is_link_local(address) and not settings.names(request.url):
-        raise link_local(request, address)
+    if is_metadata_host(address) and not settings.lists_host(request.url):
+        raise build_metadata_host_error(request, address)

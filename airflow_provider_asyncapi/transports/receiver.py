@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from airflow_provider_asyncapi.core.effects import Send
 from airflow_provider_asyncapi.core.errors import BodyTooLargeError, RefusedContentError, TransportError
-from airflow_provider_asyncapi.core.http.compression import CODINGS, Inflater, inflater_of
-from airflow_provider_asyncapi.core.http.messages import Headers, Response, most_values
+from airflow_provider_asyncapi.core.http.compression import CODINGS, Inflater, make_inflater
+from airflow_provider_asyncapi.core.http.messages import Headers, Response, max_json_values
 from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
 
 #: Largest chunk of a body that is read at a time, in bytes.
@@ -52,7 +52,7 @@ class Receiver:
                 f"{send.request} answered {status} with the content coding {coding!r}, which wasn't asked for and can't"
                 " be undone: ask for none, with headers={'Accept-Encoding': 'identity'}"
             )
-        self._inflater = inflater_of(coding)
+        self._inflater = make_inflater(coding)
         if self._sink is not None:
             self._sink.begin(self._response)
             deadline.expect_data()
@@ -71,7 +71,7 @@ class Receiver:
         """
         if self._sink is not None:
             self._sink.write(chunk)
-            self._response.streamed += len(chunk)
+            self._response.streamed_bytes += len(chunk)
             # The time that the sink takes doesn't count.
             self._deadline.expect_data()
             return
@@ -96,7 +96,7 @@ class Receiver:
         elif self._inflater is not None and self._inflater.is_open:
             raise self._build_coding_error("ends too early")
         self._response.body = bytes(self._body)
-        self._response.max_values = most_values(self._send.limit)
+        self._response.max_values = max_json_values(self._send.limit)
         return self._response
 
     def _decode(self, inflater: Inflater, chunk: bytes) -> Iterator[bytes]:

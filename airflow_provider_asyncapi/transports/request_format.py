@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from airflow_provider_asyncapi.core.errors import UnsafeValueError
 from airflow_provider_asyncapi.core.http.messages import Request
-from airflow_provider_asyncapi.core.http.redaction import shown_url
+from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.http.urls import escape_unsendable
 
 #: The content codings are decoded by this provider and not by the libraries, whose limits and errors differ.
@@ -36,7 +36,7 @@ def encode_url(request: Request) -> str:
     if "@" in host:
         raise UnsafeValueError(f"{request}: the URL holds a user name or a password; they belong into the connection")
     if parts is None or not _is_host(host):
-        raise UnsafeValueError(f"{request}: {shown_url(host)!r} isn't a host; write it in ASCII (xn--…)")
+        raise UnsafeValueError(f"{request}: {redact_url(host)!r} isn't a host; write it in ASCII (xn--…)")
     slash = "" if parts["rest"].startswith("/") else "/"
     return f"{parts['scheme'].lower()}://{host}{slash}{escape_unsendable(parts['rest'])}"
 
@@ -78,5 +78,5 @@ def build_headers(method: str, url: str, headers: Iterable[tuple[str, str]], bod
         fields.append(("Content-Length", str(len(body or b""))))
     complete = add_default_headers(fields)
     if any("\r" in text or "\n" in text for field in complete.items() for text in field):
-        raise UnsafeValueError(f"{method} {shown_url(url)}: a header holds a line break")
+        raise UnsafeValueError(f"{method} {redact_url(url)}: a header holds a line break")
     return complete

@@ -16,7 +16,7 @@ import requests
 import urllib3
 from urllib3.exceptions import EmptyPoolError, NewConnectionError
 
-from airflow_provider_asyncapi.core.auth.login import Keyring, authorize_in_turn
+from airflow_provider_asyncapi.core.auth.login import TokenState, get_shared_token
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import (
@@ -74,7 +74,7 @@ class RequestsDriver:
         self._session = _open_session(api)
         self._rate_limiter = RateLimiter(api.settings.requests_per_second)
         self._rate_limiter_lock = threading.Lock()
-        self._keyring = Keyring()
+        self._keyring = TokenState()
         self._token_lock = threading.Lock()
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class RequestsDriver:
     def _authorize(self, effect: Authorize, observe: Observer) -> Token:
         asked_at = self._api.clock()
         with self._token_lock:
-            flow = authorize_in_turn(self._api, self._keyring, effect.rejected, asked_at)
+            flow = get_shared_token(self._api, self._keyring, effect.rejected, asked_at)
             return self.run(limit_time(flow, effect.until), observe=observe)
 
     def _send(self, effect: Send, is_unwanted: Callable[[], bool]) -> Response:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from airflow_provider_asyncapi.core.effects import DriverEffect, PollBatch, Send
-from airflow_provider_asyncapi.core.errors import SlowAnswerError
+from airflow_provider_asyncapi.core.errors import SlowResponseError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
@@ -69,7 +69,7 @@ class StepThreads:
                     raise
         except TimeoutError:
             asked = answered.request if isinstance(answered, Send) else f"job {answered.identifier}"
-            raise SlowAnswerError(
+            raise SlowResponseError(
                 f"{asked}: the answer could not be searched in time; use selectors that name the way to the value"
             ) from None
         return running.result()

@@ -23,10 +23,10 @@ from airflow_provider_asyncapi.core.errors import (
     ConfigurationError,
     DeadlineError,
     NewerLayoutError,
-    SlowAnswerError,
+    SlowResponseError,
     UnstorableValueError,
 )
-from airflow_provider_asyncapi.core.http.redaction import holds_secret, masked_in
+from airflow_provider_asyncapi.core.http.redaction import contains_secret, find_masked_texts
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT, read_fields, upgrade_parameters
 from airflow_provider_asyncapi.core.jobs.storable import to_storable
@@ -225,7 +225,7 @@ class AsyncApiJobTrigger(BaseTrigger):
     async def _wait(self) -> JobHandle:
         now = time.time()
         start: tuple[WaitPlan, Wait] | None = None
-        slow: SlowAnswerError | None = None
+        slow: SlowResponseError | None = None
         while True:
             async with CurrentClient(self.asyncapi_conn_id, self._seconds_left) as (api, driver):
                 plan, state = start = start or await self._load_state(api, now)
@@ -234,7 +234,7 @@ class AsyncApiJobTrigger(BaseTrigger):
                         return await driver.run(raise_deadline_error(api, plan, state, slow), observe=self._observe)
                     flow = wait if plan.callback is None else wait_with_callbacks
                     return await driver.run(flow(api, plan, state, spread=plan.batch is None), observe=self._observe)
-                except SlowAnswerError as error:
+                except SlowResponseError as error:
                     if slow is not None:
                         # This was the response to the cancel request.
                         raise DeadlineError(f"{slow}; {error}") from None
@@ -342,7 +342,7 @@ class AsyncApiJobTrigger(BaseTrigger):
                 # This poll isn't published: the XComs may be those of the next try by now.
                 try:
                     await driver.run(cancel_if_running(api, plan, handle, reason), observe=self._log_event)
-                except SlowAnswerError:
+                except SlowResponseError:
                     await driver.run(cancel_job(api, plan, handle, reason, may_poll=False), observe=self._log_event)
 
     def _observe(self, event: Notification) -> None:
@@ -390,11 +390,11 @@ def check_storable(spec: Mapping[str, Any], api: Api) -> None:
     except UnstorableValueError as error:
         raise ConfigurationError(str(error)) from None
     # Shorter values are common words and numbers.
-    secrets = {secret for secret in api.settings.secrets() - api.settings.shown if len(secret) > 3}  # noqa: PLR2004 - see above
+    secrets = {secret for secret in api.settings.secrets() - api.settings.visible_values if len(secret) > 3}  # noqa: PLR2004 - see above
     refuse_secrets(spec)
     for name, value in spec.items():
         for text in walk_strings(value):
             # Airflow also masks secrets of other connections, and of variables that a template named.
-            suspects = secrets.union(masked_in(text, str(redact(text))))
-            if any(holds_secret(text, secret) for secret in suspects):
+            suspects = secrets.union(find_masked_texts(text, str(redact(text))))
+            if any(contains_secret(text, secret) for secret in suspects):
                 raise ConfigurationError(f"{name}: holds a secret, and {WHY_NO_SECRETS}")

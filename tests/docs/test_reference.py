@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, extra_keys
+from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, collect_extra_keys
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.docs.snippets import ROOT
@@ -49,7 +49,7 @@ def test_every_parameter_is_documented_and_stands_on_the_page_of_all_parameters(
 
 def test_every_field_of_the_connection_stands_in_its_guide():
     section = guide("connection").partition("## All fields\n")[2].partition("\n## ")[0]
-    assert {name for name in extra_keys() | set(AUTH_KINDS) if f"`{name}`" not in section} == set()
+    assert {name for name in collect_extra_keys() | set(AUTH_KINDS) if f"`{name}`" not in section} == set()
 
 
 def test_every_exception_stands_in_the_guide_to_errors():

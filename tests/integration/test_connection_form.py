@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.auth.registry import extra_keys
+from airflow_provider_asyncapi.core.auth.registry import collect_extra_keys
 from demo.airflow import AirflowClient, LocalAirflow
 from demo.server import DemoServer
 
@@ -45,7 +45,7 @@ def stored(client: AirflowClient) -> Iterator[dict[str, Any]]:
 def as_the_form_saves(server: DemoServer, **extra: Any) -> dict[str, Any]:
     """Give a connection as the form stores it: fields left alone are null, hidden ones empty."""
     host, port = server.url.rsplit(":", 1)
-    left_alone = dict.fromkeys(extra_keys()) | {"verify": True}
+    left_alone = dict.fromkeys(collect_extra_keys()) | {"verify": True}
     return {
         "conn_type": "asyncapi",
         "host": host,
@@ -63,7 +63,7 @@ def as_the_button_sends(conn_id: str, connection: Mapping[str, Any]) -> dict[str
 
 def test_the_form_shows_each_key_of_the_extra_with_a_label_and_help_and_requires_none(hook: dict[str, Any]) -> None:
     assert hook["hook_name"] == "Asynchronous HTTP API"
-    assert hook["extra_fields"].keys() == extra_keys()
+    assert hook["extra_fields"].keys() == collect_extra_keys()
     for field in hook["extra_fields"].values():
         assert field["schema"]["title"]
         assert field["description"].endswith(".")

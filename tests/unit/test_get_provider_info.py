@@ -13,7 +13,7 @@ import pytest
 
 import airflow_provider_asyncapi
 from airflow_provider_asyncapi.connections import form as connection_form
-from airflow_provider_asyncapi.core.auth.registry import extra_keys
+from airflow_provider_asyncapi.core.auth.registry import collect_extra_keys
 from airflow_provider_asyncapi.get_provider_info import get_provider_info
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 
@@ -45,7 +45,7 @@ def test_all_that_it_names_is_there() -> None:
 
 
 def test_the_connection_form_has_each_key_of_the_extra() -> None:
-    assert set(connection_form.form_fields()) == extra_keys()
+    assert set(connection_form.form_fields()) == collect_extra_keys()
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ class BasicAuth(ConstantAuth):
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
         """Read a connection."""
-        return cls(basic_header(values))
+        return cls(build_basic_header(values))
 
 
-def basic_header(values: Mapping[str, Any], login_meaning: str = "the user name") -> dict[str, str]:
+def build_basic_header(values: Mapping[str, Any], login_meaning: str = "the user name") -> dict[str, str]:
     """
     Return the header that holds login and password.
 

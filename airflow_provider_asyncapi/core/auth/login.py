@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeGuard
 
-from airflow_provider_asyncapi.core.auth.tokens import Lock, Login, Token
+from airflow_provider_asyncapi.core.auth.tokens import Login, LoginLock, Token
 from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, RunBlocking, Send, Sleep
@@ -34,15 +34,15 @@ from airflow_provider_asyncapi.core.templates import walk_strings
 #: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
 _RENEW_BEFORE = 30.0
 #: What says that the credentials are wrong.
-_REFUSED = frozenset({400, 401, 403, 422})
+_INVALID_CREDENTIALS = frozenset({400, 401, 403, 422})
 #: For so many seconds a login that was refused isn't tried again.
-_REFUSED_FOR = 5.0
+_FAILURE_LIFETIME = 5.0
 #: Seconds between two looks at whether another process has logged in, and after which it is taken to hang.
-_TURN, _LONGEST_TURN = 0.1, 120.0
+_LOCK_INTERVAL, _LOCK_TIMEOUT = 0.1, 120.0
 
 
 @dataclass(slots=True)
-class Keyring:
+class TokenState:
     """
     What a process has of a connection: the token, or the login that failed last.
 
@@ -55,19 +55,19 @@ class Keyring:
     failure: AsyncApiError | None = None
     failed_at: float = 0.0
 
-    def failure_for(self, asked_at: float, now: float) -> AsyncApiError | None:
+    def failure_to_repeat(self, asked_at: float, now: float) -> AsyncApiError | None:
         """
         Give the failure that holds for somebody who asks, too.
 
         :param asked_at: when they began to wait for their turn.
         """
-        refused = isinstance(self.failure, ResponseError) and now < self.failed_at + _REFUSED_FOR
+        refused = isinstance(self.failure, ResponseError) and now < self.failed_at + _FAILURE_LIFETIME
         return copy(self.failure) if refused or asked_at < self.failed_at else None
 
 
-def authorize_in_turn(api: Api, keyring: Keyring, rejected: Token | None, asked_at: float) -> Flow[Token]:
+def get_shared_token(api: Api, keyring: TokenState, rejected: Token | None, asked_at: float) -> Flow[Token]:
     """
-    Give a token that may be used, as :func:`authorize` does; one at a time, so that the others find what it found.
+    Give a token that may be used, as :func:`get_token` does; one at a time, so that the others find what it found.
 
     Whoever waits for a turn while a login fails is told the same, and after a refusal everybody is for a moment: a
     wrong password isn't tried by a thousand waiting tasks.
@@ -75,10 +75,10 @@ def authorize_in_turn(api: Api, keyring: Keyring, rejected: Token | None, asked_
     :param asked_at: when this one began to wait for his turn, in seconds since the epoch.
     """
     now = api.clock()
-    if not _is_usable(keyring.token, rejected, now) and (failure := keyring.failure_for(asked_at, now)):
+    if not _is_usable(keyring.token, rejected, now) and (failure := keyring.failure_to_repeat(asked_at, now)):
         raise failure
     try:
-        keyring.token = yield from authorize(api, keyring.token, rejected)
+        keyring.token = yield from get_token(api, keyring.token, rejected)
     except AsyncApiError as error:
         # A copy, for the error itself drags along the frames that it went through.
         keyring.failure, keyring.failed_at = copy(error), api.clock()
@@ -87,7 +87,7 @@ def authorize_in_turn(api: Api, keyring: Keyring, rejected: Token | None, asked_
     return keyring.token
 
 
-def authorize(api: Api, known: Token | None, rejected: Token | None) -> Flow[Token]:
+def get_token(api: Api, known: Token | None, rejected: Token | None) -> Flow[Token]:
     """
     Give a token that may be used: the known one, one that another process has stored, or a new one.
 
@@ -100,9 +100,9 @@ def authorize(api: Api, known: Token | None, rejected: Token | None) -> Flow[Tok
     if _is_usable(known, rejected, api.clock()):
         return known
     waited = 0.0
-    while tokens is not None and waited < _LONGEST_TURN:
+    while tokens is not None and waited < _LOCK_TIMEOUT:
         # Before the look at the store, so that no login lies between the two.
-        lock: Lock | None = yield RunBlocking(tokens.lock)
+        lock: LoginLock | None = yield RunBlocking(tokens.lock)
         try:
             stored: Token | None = yield RunBlocking(tokens.read)
             if _is_usable(stored, rejected, api.clock()):
@@ -116,8 +116,8 @@ def authorize(api: Api, known: Token | None, rejected: Token | None) -> Flow[Tok
             if lock is not None:
                 lock.close()
         # Asking again, instead of a thread that waits for the lock: a wait that is cancelled leaves nothing behind.
-        yield Sleep(_TURN)
-        waited += _TURN
+        yield Sleep(_LOCK_INTERVAL)
+        waited += _LOCK_INTERVAL
     return (yield from log_in(api, login, known))
 
 
@@ -135,19 +135,19 @@ def log_in(api: Api, login: Login, previous: Token | None) -> Flow[Token]:
     """
     if login.refresh is not None and previous is not None:
         try:
-            return (yield from _token(api, login, login.refresh, previous))
+            return (yield from _request_token(api, login, login.refresh, previous))
         except ResponseError as error:
             yield Log(logging.INFO, f"The token could not be refreshed, logging in anew: {error}")
-    return (yield from _token(api, login, login.request, None))
+    return (yield from _request_token(api, login, login.request, None))
 
 
-def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | None) -> Flow[Token]:
+def _request_token(api: Api, login: Login, template: RequestTemplate, previous: Token | None) -> Flow[Token]:
     known = previous.variables if previous else {}
-    scope = api.variables(known)
+    scope = api.merge_variables(known)
     request = template.render(scope, api.settings.base_url)
-    if not api.settings.names(request.url):
+    if not api.settings.lists_host(request.url):
         # Only what the API has said can have led there, and the request is made of credentials.
-        raise UnsafeValueError(f"login: {request}: not sent, for the connection doesn't name this host")
+        raise UnsafeValueError(f"login: {request}: not sent, since the connection doesn't name this host")
     if api.settings.trusts(request.url):
         request = add_connection_headers(request, api.settings)
     else:
@@ -164,7 +164,7 @@ def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | 
         said = extract_error_message(api, response)
         answer = f"login: {request} answered {response.status}, expected 2xx: {said}"
         # RFC 6749, section 5.2: what is wrong with the credentials is a 400 or a 401.
-        if response.status in _REFUSED:
+        if response.status in _INVALID_CREDENTIALS:
             advice = "check the connection's login and password, and what the token request holds"
             raise set_error_fields(AuthenticationError(f"{answer}; {advice}"), request, response, said)
         advice = "check address and method of the token request (oauth2_url and oauth2_method, or login_request)"
@@ -175,31 +175,31 @@ def _token(api: Api, login: Login, template: RequestTemplate, previous: Token | 
         expiry = login.expiry.find_value(response, scope) if login.expiry else None
     except ContentError as error:
         raise MissingValueError(f"login: {request} answered {response.status}: {error}") from None
-    if isinstance(value, bool) or not isinstance(value, str | int) or not _can_be_sent(as_text(value)):
+    if isinstance(value, bool) or not isinstance(value, str | int) or not _is_sendable(as_text(value)):
         # The body isn't shown: it may hold the token in another place.
         raise MissingValueError(
             f"login: {request} answered {response.status}, but {login.token} found no token in it"
             f" (content type {response.content_type or 'none'})"
         )
     api.redact.add_token(as_text(value), *walk_strings(captured))
-    expires_at = _moment(expiry, api.clock())
+    expires_at = _parse_expiry(expiry, api.clock())
     if expires_at is None and login.lifetime is not None:
         expires_at = api.clock() + login.lifetime
     # A refresh token that isn't rotated stays valid beside the new access token.
-    return Token(as_text(value), _renew_at(expires_at, api.clock()), {**known, **captured})
+    return Token(as_text(value), _compute_renewal_time(expires_at, api.clock()), {**known, **captured})
 
 
-def _can_be_sent(token: str) -> bool:
+def _is_sendable(token: str) -> bool:
     return token != "" and token.isascii() and token.isprintable()
 
 
-def _renew_at(expires_at: float | None, now: float) -> float | None:
+def _compute_renewal_time(expires_at: float | None, now: float) -> float | None:
     if expires_at is None:
         return None
     return expires_at - min(_RENEW_BEFORE, 0.1 * max(0.0, expires_at - now))
 
 
-def _moment(expiry: JsonValue, now: float) -> float | None:
+def _parse_expiry(expiry: JsonValue, now: float) -> float | None:
     """Read when a token expires: a lifetime, a moment since the epoch, or an ISO date."""
     number = as_number(expiry)
     if number is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from airflow_provider_asyncapi.core.auth.base import REFRESH_CODES, TOKEN_FIELDS, TokenAuth, parse_token_fields
-from airflow_provider_asyncapi.core.auth.basic import basic_header
+from airflow_provider_asyncapi.core.auth.basic import build_basic_header
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField, read_list, read_mapping, require_fields
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import as_number
@@ -121,6 +121,6 @@ def _parse_request(values: Mapping[str, Any], name: str) -> RequestTemplate:
     if how not in (None, "basic"):
         raise ConfigurationError(f"connection: {name}: auth can only be 'basic', not {how!r}")
     if how == "basic":
-        header = basic_header(values, f"the user name that the {name} sends")
+        header = build_basic_header(values, f"the user name that the {name} sends")
         given["headers"] = {**(given.get("headers") or {}), **header}
     return RequestTemplate.parse(given, f"connection: {name}")

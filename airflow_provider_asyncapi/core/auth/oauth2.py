@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from airflow_provider_asyncapi.core.auth.base import TOKEN_FIELDS, TokenAuth, parse_token_fields
-from airflow_provider_asyncapi.core.auth.basic import basic_header
+from airflow_provider_asyncapi.core.auth.basic import build_basic_header
 from airflow_provider_asyncapi.core.connection.fields import (
     ConnectionField,
     read_choice,
@@ -72,7 +72,9 @@ class OAuth2Auth(TokenAuth):
         if read_choice(values, "client_auth", _STYLES) == "body":
             form |= {"client_id": values["login"], "client_secret": values["password"]}
         else:
-            headers |= basic_header({"login": values["login"].replace(":", "%3A"), "password": values["password"]})
+            headers |= build_basic_header(
+                {"login": values["login"].replace(":", "%3A"), "password": values["password"]}
+            )
         described: dict[str, Any] = {"endpoint": values["oauth2_url"], "method": method, "headers": headers}
         if method == "GET":
             described["query_params"] = form

@@ -12,7 +12,7 @@ from airflow_provider_asyncapi.core.auth.bearer import BearerAuth
 from airflow_provider_asyncapi.core.auth.login_request import LoginRequestAuth
 from airflow_provider_asyncapi.core.auth.none import NoAuth
 from airflow_provider_asyncapi.core.auth.oauth2 import OAuth2Auth
-from airflow_provider_asyncapi.core.connection.fields import EMPTY, ConnectionField
+from airflow_provider_asyncapi.core.connection.fields import EMPTY_VALUES, ConnectionField
 from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS, GENERAL_FIELDS
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 
@@ -26,7 +26,7 @@ AUTH_KINDS: AuthKinds = {
 _MASKED_BY_AIRFLOW = ("secret", "token", "password", "api_key")
 
 
-def auth_fields(kinds: AuthKinds = AUTH_KINDS) -> dict[str, ConnectionField]:
+def collect_auth_fields(kinds: AuthKinds = AUTH_KINDS) -> dict[str, ConnectionField]:
     """Return the fields of these kinds by name; the fields that several of them read come last."""
     found: dict[str, ConnectionField] = {}
     for kind in kinds.values():
@@ -36,19 +36,19 @@ def auth_fields(kinds: AuthKinds = AUTH_KINDS) -> dict[str, ConnectionField]:
     return found
 
 
-def connection_fields(kinds: AuthKinds = AUTH_KINDS) -> dict[str, ConnectionField]:
+def collect_connection_fields(kinds: AuthKinds = AUTH_KINDS) -> dict[str, ConnectionField]:
     """Return all fields of a connection's extra by name, in the order of the form."""
     described = ". ".join(f"{name}: {kind.help}" for name, kind in kinds.items())
     auth = ConnectionField(
         "auth", "Authentication", f"{described}. Default: basic if there is a login, else none.", choices=tuple(kinds)
     )
     first, rest = GENERAL_FIELDS[:2], GENERAL_FIELDS[2:]
-    return {field.name: field for field in (auth, *first, *auth_fields(kinds).values(), *rest)}
+    return {field.name: field for field in (auth, *first, *collect_auth_fields(kinds).values(), *rest)}
 
 
-def extra_keys(kinds: AuthKinds = AUTH_KINDS) -> frozenset[str]:
+def collect_extra_keys(kinds: AuthKinds = AUTH_KINDS) -> frozenset[str]:
     """Return the keys that a connection's extra may have."""
-    return frozenset(connection_fields(kinds))
+    return frozenset(collect_connection_fields(kinds))
 
 
 def check_unused_fields(values: Mapping[str, Any], kind: type[Auth], kinds: AuthKinds) -> None:
@@ -58,8 +58,8 @@ def check_unused_fields(values: Mapping[str, Any], kind: type[Auth], kinds: Auth
     :raises ConfigurationError: naming the field, and the kinds that read it.
     """
     own = {field.name for field in kind.fields}
-    for name in auth_fields(kinds):
-        if name not in own and values.get(name) not in EMPTY:
+    for name in collect_auth_fields(kinds):
+        if name not in own and values.get(name) not in EMPTY_VALUES:
             readers = " or ".join(
                 repr(other) for other, each in kinds.items() if any(field.name == name for field in each.fields)
             )
@@ -68,7 +68,7 @@ def check_unused_fields(values: Mapping[str, Any], kind: type[Auth], kinds: Auth
             )
 
 
-def check_kind(name: str, kind: Any) -> type[Auth]:
+def check_auth_kind(name: str, kind: Any) -> type[Auth]:
     """
     Check the declaration of a kind that isn't shipped.
 
@@ -82,7 +82,7 @@ def check_kind(name: str, kind: Any) -> type[Auth]:
         raise ConfigurationError(f"auth {name!r}: the kind of {kind.__name__} is {getattr(kind, 'kind', None)!r}")
     if name in AUTH_KINDS:
         raise ConfigurationError(f"auth {name!r}: a kind of this name is shipped with the provider")
-    known = connection_fields()
+    known = collect_connection_fields()
     for field in kind.fields:
         if field.name in CONNECTION_COLUMNS or known.get(field.name, field) != field:
             raise ConfigurationError(f"auth {name!r}: the connection has another field named {field.name!r}")

@@ -34,7 +34,7 @@ class Token:
         return self.renew_at is None or now < self.renew_at
 
 
-class Lock(Protocol):
+class LoginLock(Protocol):
     """The right to log in, until it is closed."""
 
     def close(self) -> None:
@@ -44,7 +44,7 @@ class Lock(Protocol):
 class TokenStore(Protocol):
     """Where processes share a token. If anything is wrong with the store, it has no token; it raises no errors."""
 
-    def lock(self) -> Lock | None:
+    def lock(self) -> LoginLock | None:
         """Return the right to log in; None if another process has it."""
 
     def read(self) -> Token | None:

@@ -18,7 +18,7 @@ from airflow_provider_asyncapi.core.connection.fields import read_mapping
 from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallbackError
 from airflow_provider_asyncapi.core.http.documents import parse_form
-from airflow_provider_asyncapi.core.http.messages import Headers, Request, Response, most_values
+from airflow_provider_asyncapi.core.http.messages import Headers, Request, Response, max_json_values
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
@@ -238,7 +238,7 @@ class ReceivedCallback:
         # Larger bodies are accepted only if Airflow's configuration allows them.
         limit = max(MAX_BODY, len(content))
         headers = Headers([("content-type", self.content_type)])
-        answer = Response(200, headers, content, max_values=most_values(limit))
+        answer = Response(200, headers, content, max_values=max_json_values(limit))
         if answer.content_type == FORM:
             answer.__dict__["json"] = parse_form(answer.body, self.content_type)
         return answer

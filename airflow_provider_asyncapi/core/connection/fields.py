@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import as_list
 
 #: What the value of an empty field is: the connection form stores null or an empty text.
-EMPTY: tuple[Any, ...] = (None, "", {}, [])
+EMPTY_VALUES: tuple[Any, ...] = (None, "", {}, [])
 
 #: A ``list`` is a JSON list, or text with commas or line breaks between the items; ``json`` is an object, or its text.
 FieldType = Literal["text", "list", "json", "number", "flag"]
@@ -41,7 +41,7 @@ class ConnectionField:
     default: bool | None = None
 
 
-def check_texts(values: Mapping[str, Any], names: Iterable[str]) -> None:
+def check_text_fields(values: Mapping[str, Any], names: Iterable[str]) -> None:
     """
     Check that fields hold text, or nothing.
 
@@ -110,7 +110,7 @@ def read_list(values: Mapping[str, Any], name: str) -> list[Any]:
     return as_list(value)
 
 
-def secret_values(values: Mapping[str, Any], fields: Iterable[ConnectionField]) -> Iterator[Any]:
+def find_secret_values(values: Mapping[str, Any], fields: Iterable[ConnectionField]) -> Iterator[Any]:
     """
     Return what the secret fields hold.
 
@@ -118,5 +118,5 @@ def secret_values(values: Mapping[str, Any], fields: Iterable[ConnectionField]) 
     :param fields: the declared fields, secret or not.
     """
     for field in fields:
-        if field.is_secret and values.get(field.name) not in EMPTY:
+        if field.is_secret and values.get(field.name) not in EMPTY_VALUES:
             yield read_mapping(values, field.name) if field.type == "json" else values[field.name]

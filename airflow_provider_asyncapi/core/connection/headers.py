@@ -27,7 +27,7 @@ def add_connection_headers(request: Request, settings: ConnectionSettings) -> Re
     own = [
         (name, value)
         for name, value in settings.headers.items()
-        if name.lower() != _CONTENT_TYPE or request.has_header(name) or not _is_form(request, value)
+        if name.lower() != _CONTENT_TYPE or request.has_header(name) or not _keeps_form_content_type(request, value)
     ]
     return request.with_missing_headers(own).with_default_headers()
 
@@ -44,7 +44,7 @@ def check_multipart(content_type: str, where: str) -> None:
         )
 
 
-def _is_form(request: Request, content_type: str) -> bool:
+def _keeps_form_content_type(request: Request, content_type: str) -> bool:
     """Return whether the body's own Content-Type stays, for it is a form, and the connection's is the same."""
     default = next((value for name, value in request.default_headers if name.lower() == _CONTENT_TYPE), "")
     kind = _media_type(default)

@@ -22,7 +22,7 @@ def probe(api: Api) -> Flow[str]:
     if api.settings.auth.login is not None:
         yield Authorize()
         done.append("The login gave a token.")
-    request = api.request(RequestTemplate(api.settings.test_endpoint), api.scope)
+    request = api.render_request(RequestTemplate(api.settings.test_endpoint), api.scope)
     response = yield from send(api, request)
     refused = response.status in (401, 403)
     if refused or (api.settings.test_endpoint and not response.ok):

@@ -1,4 +1,4 @@
-"""One connection, parsed once for both transports."""
+"""The settings of a connection, for both transports."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ from airflow_provider_asyncapi.core.auth.registry import (
     AUTH_KINDS,
     AuthKinds,
     check_unused_fields,
-    connection_fields,
+    collect_connection_fields,
 )
 from airflow_provider_asyncapi.core.auth.tokens import TokenStore
 from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
-from airflow_provider_asyncapi.core.connection.fields import check_texts, read_list, read_mapping, secret_values
+from airflow_provider_asyncapi.core.connection.fields import (
+    check_text_fields,
+    find_secret_values,
+    read_list,
+    read_mapping,
+)
 from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
-from airflow_provider_asyncapi.core.http.hosts import OtherHosts, is_link_local, is_listed, parse_hosts
-from airflow_provider_asyncapi.core.http.messages import DEFAULT_PORTS, Request, header_field, origin
+from airflow_provider_asyncapi.core.http.hosts import OtherHosts, is_listed, is_metadata_host, parse_hosts
+from airflow_provider_asyncapi.core.http.messages import DEFAULT_PORTS, Request, parse_origin, validate_header
 from airflow_provider_asyncapi.core.http.redaction import Redactor, is_sensitive_name
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_number, as_text
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
@@ -38,32 +43,34 @@ _HOST = re.compile(r"[^\s/\\]+")
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
     """
-    What a connection says. Nothing secret is in its repr.
+    The settings of a connection. Its repr contains no secret.
 
-    :param base_url: what endpoints extend; with a slash at its end if the connection's host has one after a path.
-    :param auth: how requests are authenticated.
-    :param auth_secrets: what the secret fields of its kind hold.
-    :param headers: sent with each request to the API's own hosts.
-    :param variables: what requests may name as ``{connection.<name>}``, login and password among them.
-    :param confidential: the names of those that only the API and trusted hosts may see: all but what stands in the
-        connection's ``variables``.
-    :param shown: the values of the two that Airflow's pages show, for no name says that they are secret.
-    :param verify: whether certificates are checked.
-    :param ca_cert: path of a bundle of certificate authorities, PEM.
-    :param client_cert: path of the client's certificate, PEM.
-    :param client_key: path of its key where it isn't in the same file.
+    :param base_url: the URL that endpoints extend; ends with a slash if the connection's host has a path that does.
+    :param auth: the kind of authentication.
+    :param auth_secrets: the values of the secret fields of this kind.
+    :param headers: the headers of each request to the API's own hosts.
+    :param variables: the variables of requests, such as ``connection.login``, ``connection.password`` and those of the
+        fields ``variables`` and ``secrets``.
+    :param confidential_variables: the names of variables that only the API and trusted hosts may see: all except those
+        of the field ``variables``.
+    :param visible_values: values of the fields ``headers`` and ``variables`` that Airflow's pages show, since their
+        names don't mark them as secret.
+    :param verify: whether the certificates of servers are verified.
+    :param ca_cert: path of the certificates of authorities, a PEM file.
+    :param client_cert: path of the client's certificate, a PEM file.
+    :param client_key: path of its key if the key isn't in the same file.
     :param proxy: URL of an HTTP proxy.
-    :param connect_timeout: seconds until a connection has to stand.
-    :param read_timeout: seconds that the server may stay silent.
-    :param connections_per_host: how many connections at the same time; None for as many as are needed.
-    :param requests_per_second: how many requests are begun per second at most; None for no limit.
+    :param connect_timeout: connection timeout in seconds.
+    :param read_timeout: seconds that the server may be silent for.
+    :param connections_per_host: maximum number of connections at a time; None for no limit.
+    :param requests_per_second: maximum rate of requests; None for no limit.
     :param trusted_hosts: further hosts that may see the credentials, ``host`` or ``host:port``.
-    :param allowed_hosts: hosts that requests may go to without the credentials, also below a domain: ``*.example.com``.
-    :param other_hosts: which hosts requests may go to beside the connection's own.
+    :param allowed_hosts: hosts that requests may go to without credentials; also ``*.example.com``.
+    :param other_hosts: the hosts that requests may go to beside the connection's own.
     :param login_hosts: the hosts and ports of the login's requests.
-    :param profile: the profile that operators use where they name none.
-    :param test_endpoint: what the Test button asks for.
-    :param callback: how the API's callbacks are signed.
+    :param profile: the default profile of tasks.
+    :param test_endpoint: the endpoint that the Test button requests.
+    :param callback: the settings for callbacks.
     """
 
     base_url: str
@@ -71,8 +78,8 @@ class ConnectionSettings:
     auth_secrets: frozenset[str] = field(default=frozenset(), repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, JsonValue] = field(default_factory=dict, repr=False)
-    confidential: frozenset[str] = frozenset()
-    shown: frozenset[str] = field(default=frozenset(), repr=False)
+    confidential_variables: frozenset[str] = frozenset()
+    visible_values: frozenset[str] = field(default=frozenset(), repr=False)
     verify: bool = True
     ca_cert: str | None = None
     client_cert: str | None = None
@@ -93,108 +100,109 @@ class ConnectionSettings:
     @classmethod
     def parse(cls, fields: Mapping[str, Any], auth_kinds: AuthKinds = AUTH_KINDS) -> ConnectionSettings:
         """
-        Read the fields of a connection.
+        Parse the fields of a connection.
 
-        :param fields: ``host``, ``port``, ``schema``, ``login``, ``password``, and the keys of the extra beside them.
+        :param fields: ``host``, ``port``, ``schema``, ``login``, ``password``, and the keys of the extra.
         :param auth_kinds: the kinds of authentication.
-        :raises ConfigurationError: naming the field that is missing or wrong; no secret is shown.
+        :raises ConfigurationError: if a field is missing or invalid; the message names it, and contains no secret.
         """
-        known = connection_fields(auth_kinds)
+        known = collect_connection_fields(auth_kinds)
         unknown = [name for name in fields if name not in known and name not in CONNECTION_COLUMNS]
         if unknown:
             raise ConfigurationError(
                 f"connection: unknown key {unknown[0]!r} in extra; known are {', '.join(sorted(known))}."
-                " Headers belong under 'headers' or 'secret_headers', own values under 'variables' or 'secrets'"
+                " Put headers into 'headers' or 'secret_headers', and other values into 'variables' or 'secrets'"
             )
-        check_texts(fields, (*_TEXT_COLUMNS, *(name for name, each in known.items() if each.type == "text")))
+        check_text_fields(fields, (*_TEXT_COLUMNS, *(name for name, each in known.items() if each.type == "text")))
         name = fields.get("auth") or ("basic" if fields.get("login") else "none")
         kind = auth_kinds.get(name)
         if kind is None:
             raise ConfigurationError(f"connection: auth {name!r} isn't one of {', '.join(auth_kinds)}")
         if kind is NoAuth and fields.get("password"):
             raise ConfigurationError(
-                "connection: there is a password, but no auth that would use it; set auth to one of"
+                "connection: there is a password, but no authentication that uses it; set auth to one of"
                 f" {', '.join(name for name, each in auth_kinds.items() if each is not NoAuth)}"
             )
         if fields.get("client_key") and not fields.get("client_cert"):
-            raise ConfigurationError("connection: client_key needs client_cert, the certificate that it belongs to")
+            raise ConfigurationError("connection: client_key needs client_cert, the certificate of this key")
         check_unused_fields(fields, kind, auth_kinds)
         own = {name: fields[name] for name in ("login", "password") if fields.get(name)}
-        given = {**own, **_both(fields, "variables", "secrets")}
+        given = {**own, **_merge_plain_and_secret(fields, "variables", "secrets")}
         variables = {f"{CONNECTION}{name}": value for name, value in given.items()}
         auth = kind.parse(fields)
         if isinstance(auth, ConstantAuth):
             for header, value in auth.headers.items():
-                header_field(header, value, "connection: auth")
+                validate_header(header, value, "connection: auth")
         trusted_hosts = parse_hosts(read_list(fields, "trusted_hosts"), "trusted_hosts")
         allowed_hosts = parse_hosts(read_list(fields, "allowed_hosts"), "allowed_hosts", wildcards=True)
         other_hosts = OtherHosts.parse(fields.get("other_hosts"))
         if other_hosts is OtherHosts.NONE and (trusted_hosts or allowed_hosts):
             raise ConfigurationError(
-                "connection: other_hosts is 'none', and trusted_hosts or allowed_hosts lists some; 'listed' allows them"
+                "connection: other_hosts is 'none', but trusted_hosts or allowed_hosts lists hosts; 'listed' allows"
+                " them"
             )
         return cls(
-            base_url=_base_url(fields),
+            base_url=_parse_base_url(fields),
             auth=auth,
-            auth_secrets=frozenset(walk_strings(list(secret_values(fields, kind.fields)))),
-            headers=_headers(fields, auth),
+            auth_secrets=frozenset(walk_strings(list(find_secret_values(fields, kind.fields)))),
+            headers=_parse_headers(fields, auth),
             variables=variables,
-            confidential=frozenset(variables) - _shown_variables(fields),
-            shown=_shown(fields),
-            verify=_flag(fields, "verify", default=True),
+            confidential_variables=frozenset(variables) - _find_visible_variables(fields),
+            visible_values=_find_visible_values(fields),
+            verify=_parse_flag(fields, "verify", default=True),
             ca_cert=fields.get("ca_cert") or None,
             client_cert=fields.get("client_cert") or None,
             client_key=fields.get("client_key") or None,
-            proxy=_proxy(fields.get("proxy")),
-            connect_timeout=_positive(fields, "connect_timeout", 10.0),
-            read_timeout=_positive(fields, "read_timeout", 60.0),
-            connections_per_host=int(_positive(fields, "connections_per_host", 0.0, least=1)) or None,
-            requests_per_second=_positive(fields, "requests_per_second", 0.0) or None,
+            proxy=_parse_proxy(fields.get("proxy")),
+            connect_timeout=_parse_positive_number(fields, "connect_timeout", 10.0),
+            read_timeout=_parse_positive_number(fields, "read_timeout", 60.0),
+            connections_per_host=int(_parse_positive_number(fields, "connections_per_host", 0.0, least=1)) or None,
+            requests_per_second=_parse_positive_number(fields, "requests_per_second", 0.0) or None,
             trusted_hosts=trusted_hosts,
             allowed_hosts=allowed_hosts,
             other_hosts=other_hosts,
-            login_hosts=_login_hosts(auth, variables),
+            login_hosts=_find_login_hosts(auth, variables),
             profile=fields.get("profile") or None,
             test_endpoint=fields.get("test_endpoint") or "",
             callback=CallbackSettings.parse(fields),
         )
 
     def trusts(self, url: str) -> bool:
-        """Tell whether a URL may see the credentials: same origin as the connection, or a trusted host over TLS."""
-        scheme, host, port = origin(url)
-        own_scheme, own_host, own_port = origin(self.base_url)
+        """Return whether a URL may see the credentials: same origin as the connection, or a trusted host over TLS."""
+        scheme, host, port = parse_origin(url)
+        own_scheme, own_host, own_port = parse_origin(self.base_url)
         if (scheme, host, port) == (own_scheme, own_host, own_port):
             return True
         named = is_listed(host, port, self.trusted_hosts, {DEFAULT_PORTS.get(scheme), own_port})
         return named and (scheme == "https" or own_scheme == "http")
 
-    def names(self, url: str) -> bool:
-        """Return whether the connection names the host of a URL: as its own, in one of its lists, or for its login."""
-        _, host, port = origin(url)
-        _, own_host, own_port = origin(self.base_url)
+    def lists_host(self, url: str) -> bool:
+        """Return whether the host of a URL is the connection's own, in one of its lists, or that of its login."""
+        _, host, port = parse_origin(url)
+        _, own_host, own_port = parse_origin(self.base_url)
         hosts = {own_host} | self.trusted_hosts | self.allowed_hosts | self.login_hosts
         return is_listed(host, port, hosts, {*DEFAULT_PORTS.values(), own_port})
 
     def check_host(self, request: Request) -> None:
         """
-        Check that a request may go where it goes, with or without credentials.
+        Check that the connection allows requests to the host, with or without credentials.
 
-        :raises UnsafeValueError: if the host is another one than the connection allows.
+        :raises UnsafeValueError: if it doesn't.
         """
-        host = origin(request.url)[1]
+        host = parse_origin(request.url)[1]
         is_any = self.other_hosts is OtherHosts.ANY
-        if (is_any and not is_link_local(host)) or self.names(request.url):
+        if (is_any and not is_metadata_host(host)) or self.lists_host(request.url):
             return
         if is_any:
-            raise link_local(request, host)
+            raise build_metadata_host_error(request, host)
         advice = "change that" if self.other_hosts is OtherHosts.NONE else "list the host in allowed_hosts"
         raise UnsafeValueError(
-            f"{request}: not sent, for the host is another one, and the connection's other_hosts is"
+            f"{request}: not sent, since the host is another one, and the connection's other_hosts is"
             f" {str(self.other_hosts)!r}; {advice} if requests may go there"
         )
 
     def secrets(self) -> set[str]:
-        """Give everything that may never be in a message; what isn't :attr:`shown` is kept out of the database too."""
+        """Return all values that no message may contain; the database contains only the :attr:`visible_values`."""
         found = {text for name, text in self.headers.items() if name.lower() not in _PLAIN_HEADERS}
         found |= {
             text for name, value in self.variables.items() if name != "connection.login" for text in walk_strings(value)
@@ -205,25 +213,26 @@ class ConnectionSettings:
         return found | set(self.callback.secrets)
 
 
-def link_local(request: Request, address: str) -> UnsafeValueError:
-    """Return the error of a request to an address where clouds give out the credentials of the machine."""
+def build_metadata_host_error(request: Request, address: str) -> UnsafeValueError:
+    """Return the error about a request to an address at which clouds serve the credentials of the machine."""
     return UnsafeValueError(
-        f"{request}: not sent, for it leads to {address}, a link-local address or a metadata server, where clouds keep"
-        " the credentials of the machine; list the host in the connection's allowed_hosts if requests may go there"
+        f"{request}: not sent, since it leads to {address}, a link-local address or a metadata server, at which"
+        " clouds serve the credentials of the machine; list the host in the connection's allowed_hosts if requests may"
+        " go there"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
     """
-    What every flow needs to know: the connection, and the world's clock and dice.
+    The API that a flow sends requests to, with the clock and the random numbers of the flow.
 
     :param settings: the connection.
-    :param redact: takes secrets out of what is shown.
-    :param clock: gives seconds since the epoch.
-    :param rng: gives numbers in [0, 1).
-    :param tokens: where processes find each other's tokens; None where each logs in for itself.
-    :param auth_memory: what the kind of authentication keeps between requests.
+    :param redact: removes secrets from a text.
+    :param clock: returns seconds since the epoch.
+    :param rng: returns random numbers in [0, 1).
+    :param tokens: the store in which processes share tokens; None if each process logs in on its own.
+    :param auth_memory: the state of the kind of authentication between requests.
     """
 
     settings: ConnectionSettings
@@ -234,7 +243,7 @@ class Api:
     auth_memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(
+    def from_settings(
         cls,
         settings: ConnectionSettings,
         *,
@@ -242,58 +251,61 @@ class Api:
         rng: Callable[[], float],
         tokens: TokenStore | None = None,
     ) -> Api:
-        """Make one from a connection."""
+        """Return the API of a connection."""
         return cls(settings, Redactor(settings.secrets()), clock, rng, tokens)
 
     @property
     def scope(self) -> Mapping[str, JsonValue]:
-        """The variables that the connection brings to every template."""
+        """The variables that the connection sets in every template."""
         return self.settings.variables
 
-    def variables(self, *brought: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    def merge_variables(self, *mappings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
         """
-        Return all variables that a request may name; nothing replaces those of the connection, or adds to them.
+        Return all variables that a request may use.
 
-        :param brought: what the job, its answers and the task bring; later ones replace earlier ones.
+        The variables of the connection can't be replaced, and no others may begin with its prefix.
+
+        :param mappings: the variables of the job, its responses and the task; later ones replace earlier ones.
         """
-        known = {name: value for each in brought for name, value in each.items()}
+        known = {name: value for each in mappings for name, value in each.items()}
         for name in [name for name in known if name.startswith(CONNECTION)]:
             del known[name]
         return {**known, **self.settings.variables}
 
-    def request(
+    def render_request(
         self, template: RequestTemplate, variables: Mapping[str, JsonValue], *, reference_base: str | None = None
     ) -> Request:
         """
-        Make a request of its template.
+        Return the request of a template.
 
-        :param variables: what :meth:`variables` returns.
+        :param variables: the return value of :meth:`merge_variables`.
         :param reference_base: the URL against which a relative reference from the API is resolved.
-        :raises UnsafeValueError: if it would take a credential to a host that may not see it.
+        :raises UnsafeValueError: if it would send a credential to a host that isn't trusted.
         :raises ConfigurationError: as :meth:`~.request_template.RequestTemplate.render` does.
         """
         settings = self.settings
         request = template.render(variables, settings.base_url, reference_base=reference_base)
-        if not settings.trusts(request.url) and (named := settings.confidential & template.find_variables()):
+        if not settings.trusts(request.url) and (named := settings.confidential_variables & template.find_variables()):
             raise UnsafeValueError(
-                f"{request}: not sent, for the request names {{{min(named)}}}, and another host gets no credentials;"
+                f"{request}: not sent, since the request contains {{{min(named)}}}, and another host gets no"
+                " credentials;"
                 " list the host in the connection's trusted_hosts if it may see them, or leave the variable out"
             )
         return request
 
 
-def _both(fields: Mapping[str, Any], shown: str, secret: str) -> dict[str, Any]:
-    """Read two objects as one: Airflow's API and pages show the first, and mask the second, for its name says so."""
+def _merge_plain_and_secret(fields: Mapping[str, Any], shown: str, secret: str) -> dict[str, Any]:
+    """Return the items of two fields; Airflow's API and pages show the first, and mask the second by its name."""
     plain, masked = read_mapping(fields, shown), read_mapping(fields, secret)
     if twice := {name.lower() for name in plain} & {name.lower() for name in masked}:
         raise ConfigurationError(f"connection: {min(twice)!r} is in both {shown} and {secret}; it can be in one")
     return plain | masked
 
 
-def _headers(fields: Mapping[str, Any], auth: Auth) -> dict[str, str]:
+def _parse_headers(fields: Mapping[str, Any], auth: Auth) -> dict[str, str]:
     headers = dict(
-        header_field(name, as_text(value), "connection: headers")
-        for name, value in _both(fields, "headers", "secret_headers").items()
+        validate_header(name, as_text(value), "connection: headers")
+        for name, value in _merge_plain_and_secret(fields, "headers", "secret_headers").items()
     )
     if twice := {name.lower() for name in auth.header_names} & {name.lower() for name in headers}:
         raise ConfigurationError(
@@ -303,16 +315,16 @@ def _headers(fields: Mapping[str, Any], auth: Auth) -> dict[str, str]:
     return headers
 
 
-def _shown(fields: Mapping[str, Any]) -> frozenset[str]:
+def _find_visible_values(fields: Mapping[str, Any]) -> frozenset[str]:
     plain = {**read_mapping(fields, "headers"), **read_mapping(fields, "variables")}
     return frozenset(walk_strings([value for name, value in plain.items() if not is_sensitive_name(name)]))
 
 
-def _base_url(fields: Mapping[str, Any]) -> str:
+def _parse_base_url(fields: Mapping[str, Any]) -> str:
     host = (fields.get("host") or "").strip()
     if not host:
         raise ConfigurationError(
-            "connection: host is empty; it is the API's address, such as https://api.example.com/v1"
+            "connection: host is empty; set it to the API's address, such as https://api.example.com/v1"
         )
     if "://" not in host:
         host = f"{fields.get('schema') or 'https'}://{host}"
@@ -321,14 +333,15 @@ def _base_url(fields: Mapping[str, Any]) -> str:
         port = parts.port
     except ValueError:
         raise ConfigurationError(
-            "connection: host isn't the address of a server; it is like https://api.example.com:8443/v1"
+            "connection: host isn't the address of a server, such as https://api.example.com:8443/v1"
         ) from None
     host = parts.hostname or ""
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
         raise ConfigurationError(f"connection: host has to be an http or https address, not {parts.scheme}://…")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigurationError(
-            "connection: host may hold a path, but no user, password, query or fragment; those have fields of their own"
+            "connection: host may hold a path, but no user, password, query or fragment; a user and a password have"
+            " fields of their own"
         )
     # The Test button of Airflow 3.3 sends port 0 for an empty field.
     given = fields.get("port") or None
@@ -345,7 +358,7 @@ def _base_url(fields: Mapping[str, Any]) -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}{path}"
 
 
-def _proxy(value: Any) -> str | None:
+def _parse_proxy(value: Any) -> str | None:
     if not value:
         return None
     try:
@@ -354,31 +367,31 @@ def _proxy(value: Any) -> str | None:
     except ValueError:
         is_url = False
     if not is_url:
-        # It isn't shown, for it may hold a password.
+        # The message doesn't contain it, since it may contain a password.
         raise ConfigurationError("connection: proxy has to be the http or https URL of a proxy")
     return str(value)
 
 
-def _shown_variables(fields: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names of the variables that anybody may see."""
+def _find_visible_variables(fields: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of the variables that everybody may see."""
     return frozenset(f"{CONNECTION}{name}" for name in read_mapping(fields, "variables") if not is_sensitive_name(name))
 
 
-def _login_hosts(auth: Auth, variables: Mapping[str, JsonValue]) -> frozenset[str]:
-    """Return the hosts that the connection's login leads to, with their ports."""
+def _find_login_hosts(auth: Auth, variables: Mapping[str, JsonValue]) -> frozenset[str]:
+    """Return the hosts of the login's requests, with their ports."""
     if auth.login is None:
         return frozenset()
     hosts = set()
     for template in (auth.login.request, auth.login.refresh):
         endpoint = "" if template is None else render_body(template.endpoint.strip(), variables)
-        # One that can't be read is an error of the login, which says more.
+        # For an invalid URL the login itself raises an error that says more.
         with contextlib.suppress(UnsafeValueError):
-            _, host, port = origin(endpoint)
+            _, host, port = parse_origin(endpoint)
             hosts |= {f"[{host}]:{port}" if ":" in host else f"{host}:{port}"} if host else set()
     return frozenset(hosts)
 
 
-def _flag(fields: Mapping[str, Any], name: str, *, default: bool) -> bool:
+def _parse_flag(fields: Mapping[str, Any], name: str, *, default: bool) -> bool:
     value = fields.get(name)
     if value in (None, ""):
         return default
@@ -389,7 +402,7 @@ def _flag(fields: Mapping[str, Any], name: str, *, default: bool) -> bool:
     return value
 
 
-def _positive(fields: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:
+def _parse_positive_number(fields: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:
     value = fields.get(name)
     if value in (None, ""):
         return default

@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.core.fetch import decoding
 from airflow_provider_asyncapi.core.fetch.outputs.registry import RESULT
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.http.checksums import Checksum, parse_checksum
-from airflow_provider_asyncapi.core.http.compression import gunzipped
+from airflow_provider_asyncapi.core.http.compression import gunzip
 from airflow_provider_asyncapi.core.http.downloads import Download, DownloadTarget
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.cleanup import Cleanup, CleanupOn
@@ -117,7 +117,7 @@ class ResultFetcher:
     @property
     def variables(self) -> dict[str, JsonValue]:
         """All variables that the requests may name."""
-        return self.api.variables(self.handle.scope(), self.location.variables)
+        return self.api.merge_variables(self.handle.scope(), self.location.variables)
 
     @property
     def has_url_list(self) -> bool:
@@ -260,7 +260,7 @@ class ResultFetcher:
 
             def is_answer(response: Response, variables: Variables = variables) -> bool:
                 is_meant = response.status in also_accepted
-                return is_meant or rule_handles_status_code(step.rules, response.read_as(charset), variables)
+                return is_meant or rule_handles_status_code(step.rules, response.with_charset(charset), variables)
 
             try:
                 response = yield from send_with_retries(
@@ -274,7 +274,7 @@ class ResultFetcher:
                 )
             except BodyTooLargeError as error:
                 raise error.with_message(f"{error}; a large result can be streamed: output_type='file'") from error
-            response = response.read_as(charset)
+            response = response.with_charset(charset)
             seen = dataclasses.replace(response, body=download.head) if download and response.ok else response
             # What a status code means here goes before a rule that reads the body alone.
             has_expired = self._has_expired(step, request, response)
@@ -283,12 +283,12 @@ class ResultFetcher:
             outcome = None if has_meaning and not is_ruled else _find_outcome(step.rules, seen, variables)
             if outcome is Outcome.SUCCESS or (outcome is None and (response.ok or response.status in also_accepted)):
                 if download is not None and not response.ok:
-                    download.take(response)
+                    download.replace_content(response)
                 return FetchedResponse(request, response, variables)
             prefix = (
                 f"{describe_answered_request(request, response)} answered {response.status}, and a rule takes it for"
             )
-            reached = download.reached if download else 0
+            reached = download.kept_bytes if download else 0
             if outcome is None and has_expired and reached > located_at:
                 located_at = reached
                 shown = describe_answered_request(request, response)
@@ -308,7 +308,7 @@ class ResultFetcher:
 
     def _build_request(self, step: Step, variables: Variables) -> Request:
         base = self.location.base_url or self.handle.urls.get("status") or self.handle.urls.get("submit")
-        return self.api.request(step.request, variables, reference_base=base)
+        return self.api.render_request(step.request, variables, reference_base=base)
 
     def _has_expired(self, step: Step, request: Request, response: Response) -> bool:
         """Return whether the answer means that a located URL, or the target of a redirect, has expired."""
@@ -366,7 +366,7 @@ class ResultFetcher:
 
 
 def _is_readable(rules: tuple[Rule, ...], charset: str | None, variables: Variables, response: Response) -> bool:
-    return rule_handles_error_body(rules, response.read_as(charset), variables)
+    return rule_handles_error_body(rules, response.with_charset(charset), variables)
 
 
 def clean_up_job(api: Api, cleanup: Cleanup, handle: JobHandle, end: CleanupOn) -> Flow[None]:
@@ -376,7 +376,7 @@ def clean_up_job(api: Api, cleanup: Cleanup, handle: JobHandle, end: CleanupOn) 
 
 
 def _unpack(response: Response, limit: int) -> None:
-    response.body = gunzipped(response.body, limit)
+    response.body = gunzip(response.body, limit)
 
 
 def _find_outcome(rules: tuple[Rule, ...], response: Response, variables: Variables) -> Outcome | None:

@@ -64,7 +64,7 @@ _LABELS = {
 }
 
 
-def codec_of(label: str) -> str | None:
+def find_codec(label: str) -> str | None:
     """Return the name of Python's codec for a charset's label, in any case and spelling; None for an unknown one."""
     codec = _LABELS.get(encodings.normalize_encoding(label.strip()).lower())
     return None if codec is None else codec.replace("_", "-")

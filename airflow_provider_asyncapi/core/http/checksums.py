@@ -36,7 +36,7 @@ _NAMES = {"sha-512": "sha512", "sha-256": "sha256", "sha-1": "sha1", "sha": "sha
     each: each for each in _ALGORITHMS
 }
 _BY_LENGTH = {64: "sha512", 32: "sha256", 20: "sha1", 16: "md5"}
-_STATED = re.compile(r"(?:(?P<name>[A-Za-z][\w-]*)\s*[:=]\s*)?(?P<digest>[0-9A-Za-z+/]+={0,2})", re.ASCII)
+_CHECKSUM = re.compile(r"(?:(?P<name>[A-Za-z][\w-]*)\s*[:=]\s*)?(?P<digest>[0-9A-Za-z+/]+={0,2})", re.ASCII)
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 _S3_ETAG = re.compile(r'"([0-9a-f]{32})"')
 
@@ -67,7 +67,7 @@ class Checksum:
         """Take the next bytes."""
         self._hash.update(data)
 
-    def problem(self) -> str | None:
+    def describe_mismatch(self) -> str | None:
         """Say what is wrong, now that all bytes were there; None where nothing is."""
         found = self._hash.digest()
         if found == self.expected:
@@ -78,18 +78,18 @@ class Checksum:
         )
 
 
-def declared(headers: Headers) -> Checksum | None:
+def find_header_checksum(headers: Headers) -> Checksum | None:
     """Give the strongest checksum that the headers of a whole answer state; None where they state none."""
     stated: dict[str, Checksum] = {}
     for name in ("repr-digest", "content-digest", "digest"):
-        for key, text in _members(headers.get(name, "")):
+        for key, text in _split_members(headers.get(name, "")):
             # Structured fields wrap bytes in colons (RFC 8941, section 3.3.5).
-            _state(stated, key, text.strip(":"), name)
-    _state(stated, "md5", headers.get("content-md5", ""), "content-md5")
+            _add_checksum(stated, key, text.strip(":"), name)
+    _add_checksum(stated, "md5", headers.get("content-md5", ""), "content-md5")
     if headers.get("x-goog-stored-content-encoding", "identity") == headers.get("content-encoding", "identity"):
-        for key, text in _members(headers.get("x-goog-hash", "")):
-            _state(stated, key, text, "x-goog-hash")
-    if etag := _s3_md5(headers):
+        for key, text in _split_members(headers.get("x-goog-hash", "")):
+            _add_checksum(stated, key, text, "x-goog-hash")
+    if etag := _read_s3_etag(headers):
         stated.setdefault("md5", Checksum("md5", etag, "ETag"))
     return next((stated[each] for each in _ALGORITHMS if each in stated), None)
 
@@ -101,8 +101,8 @@ def parse_checksum(text: str, where: str) -> Checksum:
     :param where: the parameter that holds it, for messages.
     :raises ConfigurationError: on anything else.
     """
-    match = _STATED.fullmatch(text.strip())
-    name, digest = (match["name"], _digest_bytes(match["digest"])) if match else (None, b"")
+    match = _CHECKSUM.fullmatch(text.strip())
+    name, digest = (match["name"], _decode_digest(match["digest"])) if match else (None, b"")
     if name is not None and name.lower() not in _NAMES:
         raise ConfigurationError(f"{where}: {shorten(name, 20)!r} isn't one of {', '.join(_ALGORITHMS)}")
     algorithm = _BY_LENGTH.get(len(digest)) if name is None else _NAMES[name.lower()]
@@ -111,22 +111,22 @@ def parse_checksum(text: str, where: str) -> Checksum:
     return Checksum(algorithm, digest, where)
 
 
-def _members(header: str) -> list[tuple[str, str]]:
+def _split_members(header: str) -> list[tuple[str, str]]:
     pairs = (member.partition("=") for member in header.split(","))
     return [(name.strip().lower(), value.partition(";")[0].strip()) for name, _, value in pairs]
 
 
-def _state(stated: dict[str, Checksum], name: str, text: str, where: str) -> None:
+def _add_checksum(stated: dict[str, Checksum], name: str, text: str, where: str) -> None:
     """Take down a checksum; one that can't be read, or isn't known, is none."""
     algorithm = _NAMES.get(name)
     if algorithm is None or algorithm in stated:
         return
-    digest = _from_base64(text)
+    digest = _decode_base64(text)
     if len(digest) == hashlib.new(algorithm, usedforsecurity=False).digest_size:
         stated[algorithm] = Checksum(algorithm, digest, where)
 
 
-def _s3_md5(headers: Headers) -> bytes | None:
+def _read_s3_etag(headers: Headers) -> bytes | None:
     """
     Give the MD5 that an ETag of Amazon S3 is, where it is one.
 
@@ -142,11 +142,11 @@ def _s3_md5(headers: Headers) -> bytes | None:
     return None if "x-amz-server-side-encryption-customer-algorithm" in headers else bytes.fromhex(match[1])
 
 
-def _digest_bytes(text: str) -> bytes:
-    return bytes.fromhex(text) if _HEX.fullmatch(text) and len(text) // 2 in _BY_LENGTH else _from_base64(text)
+def _decode_digest(text: str) -> bytes:
+    return bytes.fromhex(text) if _HEX.fullmatch(text) and len(text) // 2 in _BY_LENGTH else _decode_base64(text)
 
 
-def _from_base64(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     try:
         return base64.b64decode(text.strip(), validate=True)
     except (binascii.Error, ValueError):

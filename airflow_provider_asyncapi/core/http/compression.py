@@ -10,7 +10,7 @@ from airflow_provider_asyncapi.core.errors import RefusedContentError
 #: Bytes that are unpacked and handed on at a time.
 PIECE = 256 * 1024
 #: Bytes in a row that may unpack to nothing. A server can send empty members or blocks without end.
-LONGEST_NOTHING = 1024 * 1024
+MAX_EMPTY_INPUT = 1024 * 1024
 #: Bytes that zlib is given at a time: at the end of each member it copies what is left of them.
 _SLICE = 4096
 GZIP_MAGIC = b"\x1f\x8b"
@@ -33,7 +33,7 @@ class Inflater:
     def __init__(self, *, is_gzip: bool = True) -> None:
         self._is_gzip = is_gzip
         self._inflater = zlib.decompressobj()
-        self._nothing = 0
+        self._empty_input = 0
         self.is_open = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -44,12 +44,12 @@ class Inflater:
         """
         for start in range(0, len(data), _SLICE):
             part = data[start : start + _SLICE]
-            self._nothing += len(part)
+            self._empty_input += len(part)
             for piece in filter(None, self._unpack(part)):
-                self._nothing = 0
+                self._empty_input = 0
                 yield piece
-            if self._nothing > LONGEST_NOTHING:
-                raise zlib.error(f"more than {LONGEST_NOTHING} bytes unpack to nothing")
+            if self._empty_input > MAX_EMPTY_INPUT:
+                raise zlib.error(f"more than {MAX_EMPTY_INPUT} bytes unpack to nothing")
 
     def _unpack(self, data: bytes) -> Iterator[bytes]:
         while data:
@@ -58,7 +58,7 @@ class Inflater:
                 data = data.lstrip(b"\0") if self._inflater.eof else data
                 if not data:
                     return
-                self._begin(data)
+                self._start_stream(data)
             yield (piece := self._inflater.decompress(data, PIECE))
             # A full piece may mean that there is more, even when all input is taken.
             while not self._inflater.eof and (len(piece) == PIECE or self._inflater.unconsumed_tail):
@@ -66,14 +66,14 @@ class Inflater:
             self.is_open = not self._inflater.eof
             data = self._inflater.unused_data
 
-    def _begin(self, data: bytes) -> None:
+    def _start_stream(self, data: bytes) -> None:
         # The head of a zlib stream names the method 8 in its lower bits; without it the stream is a bare one.
         bits = 31 if self._is_gzip else 15 if data[0] & 0x0F == zlib.DEFLATED else -15
         self._inflater = zlib.decompressobj(bits)
         self.is_open = True
 
 
-def content_codings(header: str) -> str:
+def parse_content_codings(header: str) -> str:
     """
     Return the codings that a ``Content-Encoding`` names, lower case and joined by a comma; empty if there are none.
 
@@ -84,12 +84,12 @@ def content_codings(header: str) -> str:
     return ", ".join(each for each in named if each in CODINGS or each in _OTHER_CODINGS)
 
 
-def inflater_of(coding: str) -> Inflater | None:
+def make_inflater(coding: str) -> Inflater | None:
     """Give what undoes a content coding; None where there is nothing to undo."""
     return Inflater(is_gzip=coding != "deflate") if coding in CODINGS else None
 
 
-def gunzipped(body: bytes, limit: int) -> bytes:
+def gunzip(body: bytes, limit: int) -> bytes:
     """
     Undo gzip where a body is one; any other as it is.
 

@@ -8,7 +8,7 @@ import json
 import re
 
 from airflow_provider_asyncapi.core.errors import ContentError
-from airflow_provider_asyncapi.core.http.charsets import codec_of
+from airflow_provider_asyncapi.core.http.charsets import find_codec
 from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
 
 #: Of a form.
@@ -16,7 +16,7 @@ _MOST_FIELDS = 1000
 #: Lists and objects that a JSON text may hold for each value that a selector may search. (In a status document, each
 #: takes 8 bytes on average then, as ``{"a":1},``.) Python's garbage collector looks at all of them several times while
 #: they are made, and lets no thread run meanwhile: of 1 MiB of ``[],`` for up to half a second.
-_CONTAINERS_OF_A_VALUE = 4
+_CONTAINERS_PER_VALUE = 4
 #: Bytes that are decoded at a time.
 _PIECE = 16 * 1024
 _ESCAPE = re.compile(r"\\.", re.DOTALL)
@@ -33,16 +33,16 @@ def decode_text(body: bytes, content_type: str, *, errors: str = "strict") -> st
     """
     if errors != "strict":
         return _decode_leniently(body, content_type, errors)
-    charset = charset_of(body, content_type)
+    charset = find_charset(body, content_type)
     try:
         return body.decode(charset)
     except UnicodeError as error:
-        raise ContentError(f"the body isn't valid {charset}: {_reason(error)}") from None
+        raise ContentError(f"the body isn't valid {charset}: {_describe_decoding_error(error)}") from None
 
 
 def _decode_leniently(body: bytes, content_type: str, errors: str) -> str:
     try:
-        charset = charset_of(body, content_type)
+        charset = find_charset(body, content_type)
     except ContentError:
         charset = "utf-8"
     # Replacing is slow in some codecs, and lets no other thread run meanwhile: not for longer than for one piece.
@@ -50,19 +50,19 @@ def _decode_leniently(body: bytes, content_type: str, errors: str) -> str:
     return "".join(codecs.iterdecode(pieces, charset, errors))
 
 
-def _reason(error: UnicodeError) -> str:
+def _describe_decoding_error(error: UnicodeError) -> str:
     # Python's codec of UTF-16 raises a bare UnicodeError, too.
     return f"{error.reason} at byte {error.start}" if isinstance(error, UnicodeDecodeError) else str(error)
 
 
-def charset_of(begins: bytes, content_type: str) -> str:
+def find_charset(begins: bytes, content_type: str) -> str:
     """
     Return the codec of a text: as its byte order mark says, else as declared, else UTF-8.
 
     :param begins: its first bytes.
     :raises ContentError: if the declared charset is unknown.
     """
-    declared = declared_charset(content_type)
+    declared = find_declared_charset(content_type)
     if begins.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if begins.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
@@ -71,7 +71,7 @@ def charset_of(begins: bytes, content_type: str) -> str:
         return "utf-16"
     if declared is None:
         return "utf-8"
-    codec = codec_of(declared)
+    codec = find_codec(declared)
     if codec is None:
         raise ContentError(
             f"the body declares an unknown charset {shorten(declared, 40)!r}; set result_format's charset to the"
@@ -81,13 +81,13 @@ def charset_of(begins: bytes, content_type: str) -> str:
     return f"{codec}-le" if codec in ("utf-16", "utf-32") else codec
 
 
-def declared_charset(content_type: str) -> str | None:
+def find_declared_charset(content_type: str) -> str | None:
     """Return the charset that a content type names, as it is written there."""
     found = _CHARSET.search(content_type)
     return None if found is None else found[1]
 
 
-def json_charset_of(begins: bytes, content_type: str) -> str:
+def find_json_charset(begins: bytes, content_type: str) -> str:
     """
     Return the codec of a JSON text: UTF-16 and UTF-32 are told from the first bytes (RFC 4627, section 3).
 
@@ -96,7 +96,7 @@ def json_charset_of(begins: bytes, content_type: str) -> str:
     if b"\0" in begins[:4]:
         return json.detect_encoding(begins)
     try:
-        return charset_of(begins, content_type)
+        return find_charset(begins, content_type)
     except ContentError:
         return "utf-8"
 
@@ -130,7 +130,7 @@ def parse_json(body: bytes, content_type: str, max_values: int | None = None) ->
     try:
         text = _decode_json(body, content_type)
         if max_values is not None:
-            _check_containers(text, _CONTAINERS_OF_A_VALUE * max_values)
+            _check_containers(text, _CONTAINERS_PER_VALUE * max_values)
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise ContentError(

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import TransportError
-from airflow_provider_asyncapi.core.http.checksums import Checksum, declared
-from airflow_provider_asyncapi.core.http.compression import Inflater, inflater_of
+from airflow_provider_asyncapi.core.http.checksums import Checksum, find_header_checksum
+from airflow_provider_asyncapi.core.http.compression import Inflater, make_inflater
 from airflow_provider_asyncapi.core.http.messages import Request, Response
-from airflow_provider_asyncapi.core.http.redaction import shown_url
+from airflow_provider_asyncapi.core.http.redaction import redact_url
 
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 #: RFC 9110, section 14.4.
@@ -49,27 +49,27 @@ class Download:
     ) -> None:
         self._target = target
         self._trusts_headers = trusts_headers
-        self._stated = checksum
+        self._given_checksum = checksum
         #: The first answer of the transfer that may go on; None where all was there, or nothing can be kept.
         self._head: Response | None = None
         self._can_resume = True
         self._received = 0
         self._total: int | None = None
         #: How many bytes there may be when the answer that comes has ended.
-        self._until: int | None = None
+        self._expected_end: int | None = None
         self._inflater: Inflater | None = None
-        self._declared: Checksum | None = None
+        self._header_checksum: Checksum | None = None
         #: What has come, while it is small, for rules to look into: an answer that says no is never large.
         self.head, self._is_large = b"", False
         #: The most bytes that could be kept over an interruption: while this grows, trying again isn't in vain.
-        self.reached = 0
+        self.kept_bytes = 0
 
-    def resumed(self, request: Request) -> Request:
+    def prepare_request(self, request: Request) -> Request:
         """Give the request, as it asks for what is still missing."""
-        validator = None if self._head is None else _validator(self._head)
+        validator = None if self._head is None else _find_validator(self._head)
         if not self._can_resume or validator is None or not self._received or request.method != "GET":
             return request
-        self.reached = max(self.reached, self._received)
+        self.kept_bytes = max(self.kept_bytes, self._received)
         return request.with_headers([("Range", f"bytes={self._received}-"), ("If-Range", validator)])
 
     def refuses_range(self, response: Response) -> bool:
@@ -86,15 +86,15 @@ class Download:
         :raises TransportError: on a part of the body that wasn't asked for, or a length that is none.
         """
         if head.status == _PARTIAL_CONTENT:
-            self._go_on(head)
+            self._check_continuation(head)
             return
         self._target.restart()
         self._received, self._head, self.head, self._is_large = 0, head, b"", False
-        self._total = self._until = self._size(head)
-        self._inflater = inflater_of(head.content_coding)
-        self._declared = declared(head.headers) if self._trusts_headers else None
-        if self._stated is not None:
-            self._stated.restart()
+        self._total = self._expected_end = self._parse_content_length(head)
+        self._inflater = make_inflater(head.content_coding)
+        self._header_checksum = find_header_checksum(head.headers) if self._trusts_headers else None
+        if self._given_checksum is not None:
+            self._given_checksum.restart()
         self._target.expect(None if self._inflater else self._total)
 
     def write(self, chunk: bytes) -> None:
@@ -104,16 +104,16 @@ class Download:
         :raises TransportError: where the content coding is broken.
         """
         self._received += len(chunk)
-        if self._declared is not None:
-            self._declared.update(chunk)
+        if self._header_checksum is not None:
+            self._header_checksum.update(chunk)
         if self._inflater is None:
-            self._put(chunk)
+            self._write_decoded(chunk)
             return
         try:
             for piece in self._inflater.feed(chunk):
-                self._put(piece)
+                self._write_decoded(piece)
         except zlib.error as error:
-            raise self._spoiled("but its content coding is broken") from error
+            raise self._discard_transfer("but its content coding is broken") from error
 
     def finish(self) -> None:
         """
@@ -122,31 +122,31 @@ class Download:
         :raises TransportError: where it isn't.
         """
         if self._total is not None and self._received < self._total:
-            raise TransportError(f"{self._shown()}, but only {self._received} of {self._total} bytes came")
-        if self._until is not None and self._received > self._until:
-            raise self._spoiled(f"with more than the {self._until} bytes that it should have")
+            raise TransportError(f"{self._describe_response()}, but only {self._received} of {self._total} bytes came")
+        if self._expected_end is not None and self._received > self._expected_end:
+            raise self._discard_transfer(f"with more than the {self._expected_end} bytes that it should have")
         if self._inflater is not None and self._inflater.is_open:
-            raise self._spoiled("but its content coding ends too early")
-        for checksum in (self._declared, self._stated):
-            if checksum is not None and (problem := checksum.problem()):
-                raise self._spoiled(f"but {problem} (checksum=False compares none)")
+            raise self._discard_transfer("but its content coding ends too early")
+        for checksum in (self._header_checksum, self._given_checksum):
+            if checksum is not None and (problem := checksum.describe_mismatch()):
+                raise self._discard_transfer(f"but {problem} (checksum=False compares none)")
         self._head = None
 
-    def take(self, response: Response) -> None:
+    def replace_content(self, response: Response) -> None:
         """Take an answer with its body, which is the file although its status code says otherwise."""
         self._target.restart()
         self._target.write(response.body)
 
-    def _go_on(self, head: Response) -> None:
+    def _check_continuation(self, head: Response) -> None:
         """Check that the part that comes is the one that is missing, of what is here already."""
         match = _CONTENT_RANGE.fullmatch(head.headers.get("content-range", "").strip())
-        if self._head is None or match is None or not self._fits(self._head, head, match):
+        if self._head is None or match is None or not self._is_continuation(self._head, head, match):
             self._can_resume = False
-            raise self._spoiled("with another part of the body than was asked for", head)
+            raise self._discard_transfer("with another part of the body than was asked for", head)
         self._total = self._total if match[3] == "*" else int(match[3])
-        self._until = int(match[2]) + 1
+        self._expected_end = int(match[2]) + 1
 
-    def _fits(self, kept: Response, head: Response, match: re.Match[str]) -> bool:
+    def _is_continuation(self, kept: Response, head: Response, match: re.Match[str]) -> bool:
         first, last, total = int(match[1]), int(match[2]), match[3]
         same_size = total == "*" or (last < int(total) and self._total in (None, int(total)))
         same_coding = head.content_coding == kept.content_coding
@@ -155,35 +155,35 @@ class Download:
         )
         return first == self._received and first <= last and same_size and same_coding and not changed
 
-    def _size(self, head: Response) -> int | None:
+    def _parse_content_length(self, head: Response) -> int | None:
         """Give the length that an answer states; the same number several times is one (RFC 9112, section 6.3)."""
         stated = head.headers.get("content-length")
         if stated is None or head.headers.get("transfer-encoding"):
             return None
         number, *others = {each.strip() for each in stated.split(",")}
         if others or not (number.isascii() and number.isdecimal()):
-            raise self._spoiled("with a Content-Length that is no number", head)
+            raise self._discard_transfer("with a Content-Length that is no number", head)
         return int(number)
 
-    def _put(self, data: bytes) -> None:
+    def _write_decoded(self, data: bytes) -> None:
         self._target.write(data)
         self._is_large = self._is_large or len(self.head) + len(data) > MAX_BODY
         self.head = b"" if self._is_large else self.head + data
-        if self._stated is not None:
-            self._stated.update(data)
+        if self._given_checksum is not None:
+            self._given_checksum.update(data)
 
-    def _spoiled(self, how: str, head: Response | None = None) -> TransportError:
+    def _discard_transfer(self, how: str, head: Response | None = None) -> TransportError:
         """Make the error of a body of which nothing can be kept."""
-        shown = self._shown(head)
+        shown = self._describe_response(head)
         self._head = None
         return TransportError(f"{shown}, {how}")
 
-    def _shown(self, head: Response | None = None) -> str:
+    def _describe_response(self, head: Response | None = None) -> str:
         answer = head or self._head
-        return f"{shown_url(answer.url)} answered {answer.status}" if answer else "the transfer"
+        return f"{redact_url(answer.url)} answered {answer.status}" if answer else "the transfer"
 
 
-def _validator(head: Response) -> str | None:
+def _find_validator(head: Response) -> str | None:
     """
     Give what tells the same representation from another: a strong ETag, or a date that is old enough to be strong.
 
@@ -194,13 +194,13 @@ def _validator(head: Response) -> str | None:
     etag = head.headers.get("etag", "").strip()
     if etag:
         return etag if etag.startswith('"') else None
-    modified, sent = (_instant(head.headers.get(name, "")) for name in ("last-modified", "date"))
+    modified, sent = (_parse_date(head.headers.get(name, "")) for name in ("last-modified", "date"))
     if modified is None or sent is None or sent - modified < 1:
         return None
     return head.headers["last-modified"].strip()
 
 
-def _instant(text: str) -> float | None:
+def _parse_date(text: str) -> float | None:
     try:
         return email.utils.parsedate_to_datetime(text.strip()).timestamp()
     except (ValueError, OverflowError):

@@ -7,12 +7,12 @@ import unicodedata
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
-from airflow_provider_asyncapi.core.http.charsets import codec_of
+from airflow_provider_asyncapi.core.http.charsets import find_codec
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import make_displayable, shorten
 
 #: How names of our own begin, at a destination and for a while: no file that comes from outside may take one.
-OWN_NAMES = ".asyncapi-"
+RESERVED_PREFIX = ".asyncapi-"
 #: What file systems allow in a name, and object stores in a path, in bytes.
 _MAX_LENGTH, _MAX_PATH = 255, 1024
 #: A name of our own choice leaves room for a number before it.
@@ -28,39 +28,39 @@ _ESCAPED = re.compile(r"\\(.)")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-def file_name(response: Response, fallback: str) -> str:
+def choose_file_name(response: Response, fallback: str) -> str:
     """
     Choose the name of a downloaded file: ``Content-Disposition`` (RFC 6266), the URL's last segment, the fallback.
 
     Whatever the API says, the name has no directory, no control character, and isn't hidden.
     """
     segment = unquote(urlsplit(response.url).path.rpartition("/")[2])
-    for candidate in (_given_name(response), segment if "." in segment else "", fallback):
-        if name := _safe(candidate):
+    for candidate in (_parse_content_disposition(response), segment if "." in segment else "", fallback):
+        if name := _make_safe(candidate):
             return name
     return "result"
 
 
-def page_name(number: int, response: Response) -> str:
+def choose_page_name(number: int, response: Response) -> str:
     """Choose the name of the file of one page, so that names sort as pages do."""
     kind = response.content_type
     suffix = next((suffix for part, suffix in _SUFFIXES.items() if part in kind), "txt")
     return f"page-{number:06}.{suffix}"
 
 
-def _given_name(response: Response) -> str:
+def _parse_content_disposition(response: Response) -> str:
     header = response.headers.get("content-disposition", "")
     given = {match["name"].lower(): match["value"].strip() for match in _PARAMETER.finditer(header)}
     # The extended form stands for itself where both are given (RFC 6266, section 4.3).
     if "filename*" in given:
         # Charset, language and value between apostrophes (RFC 8187, section 3.2).
         charset, _, value = given["filename*"].strip('"').rpartition("'")
-        return unquote_to_bytes(value).decode(codec_of(charset.partition("'")[0]) or "utf-8", "replace")
+        return unquote_to_bytes(value).decode(find_codec(charset.partition("'")[0]) or "utf-8", "replace")
     value = given.get("filename", "")
     return _ESCAPED.sub(r"\1", value[1:].removesuffix('"')) if value.startswith('"') else value
 
 
-def _safe(name: str) -> str:
+def _make_safe(name: str) -> str:
     base = name.replace("\\", "/").rpartition("/")[2]
     if len(base) > _MAX_PATH:
         # Before it is looked at: putting many combining characters in order takes time that grows with their square.
@@ -75,7 +75,7 @@ def _safe(name: str) -> str:
     return stem.decode(errors="ignore") + suffix
 
 
-def check_member(name: str) -> tuple[str, ...]:
+def check_member_name(name: str) -> tuple[str, ...]:
     """
     Check the name of an archive's member, and take it apart.
 
@@ -85,7 +85,9 @@ def check_member(name: str) -> tuple[str, ...]:
     """
     segments = tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
     if not segments or name.startswith(("/", "\\")) or _DRIVE.match(name) or ".." in segments:
-        raise ArchiveError(f"the archive's member {shown_member(name)} would leave the destination; nothing was kept")
+        raise ArchiveError(
+            f"the archive's member {format_member_name(name)} would leave the destination; nothing was kept"
+        )
     if (
         # In a listing, "report\u202evsc.exe" reads "reportexe.csv".
         make_displayable(name) != name
@@ -93,11 +95,13 @@ def check_member(name: str) -> tuple[str, ...]:
         or any(len(part.encode()) > _MAX_LENGTH for part in segments)
         or len("/".join(segments).encode()) > _MAX_PATH
         # In any folder: for another task, a folder of this destination may be its own.
-        or any(collision_key((part,)).startswith(OWN_NAMES) for part in segments)
+        or any(make_collision_key((part,)).startswith(RESERVED_PREFIX) for part in segments)
         # Of such a name S3's file system takes the end for a version, and the rest for another member's name.
         or _S3_VERSION in name
     ):
-        raise ArchiveError(f"the archive's member {shown_member(name)} can't be the name of a file; nothing was kept")
+        raise ArchiveError(
+            f"the archive's member {format_member_name(name)} can't be the name of a file; nothing was kept"
+        )
     return segments
 
 
@@ -118,15 +122,16 @@ class MemberNames:
         Check one more name.
 
         :return: the segments of its path below the destination.
-        :raises ArchiveError: where it isn't one (:func:`check_member`), or it would be one file with another, or a
+        :raises ArchiveError: where it isn't one (:func:`check_member_name`), or it would be one file with another, or a
             folder in its way.
         :raises ResultTooLargeError: where there are too many folders.
         """
-        segments = check_member(name)
-        key = collision_key(segments)
+        segments = check_member_name(name)
+        key = make_collision_key(segments)
         if key in self._files:
             raise ArchiveError(
-                f"the archive's members {shown_member(self._files[key])} and {shown_member(name)} would be one file"
+                f"the archive's members {format_member_name(self._files[key])} and {format_member_name(name)} would be"
+                " one file"
             )
         above = [key]
         while parent := above[-1].rpartition("/")[0]:
@@ -134,8 +139,8 @@ class MemberNames:
         for file, inside in [(name, self._folders.get(key)), *((self._files.get(each), name) for each in above[1:])]:
             if file is not None and inside is not None:
                 raise ArchiveError(
-                    f"the archive's member {shown_member(file)} would be a file and the folder of"
-                    f" {shown_member(inside)}"
+                    f"the archive's member {format_member_name(file)} would be a file and the folder of"
+                    f" {format_member_name(inside)}"
                 )
         self._files[key] = name
         self._folders |= dict.fromkeys(above[1:], name)
@@ -146,11 +151,11 @@ class MemberNames:
         return segments
 
 
-def collision_key(segments: tuple[str, ...]) -> str:
+def make_collision_key(segments: tuple[str, ...]) -> str:
     """Give what two names share that would be one file on some file system: case and Unicode forms folded."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", "/".join(segments)).casefold())
 
 
-def shown_member(name: str) -> str:
+def format_member_name(name: str) -> str:
     """Give a member's name for a message."""
     return repr(shorten(name, 200))

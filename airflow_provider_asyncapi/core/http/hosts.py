@@ -103,7 +103,7 @@ def is_listed(host: str, port: int | None, hosts: Collection[str], usual_ports: 
     return any(server.endswith(domain[1:]) or (host.endswith(domain[1:]) and port in usual_ports) for domain in domains)
 
 
-def is_link_local(host: str) -> bool:
+def is_metadata_host(host: str) -> bool:
     """
     Return whether clouds give out the credentials of the machine at a host: an address of the link, a metadata server.
 
@@ -114,7 +114,7 @@ def is_link_local(host: str) -> bool:
     name = _normalize(host)
     if _METADATA_NAMES.fullmatch(name):
         return True
-    return any(address.is_link_local or address in _METADATA for address in _addresses_in(name))
+    return any(address.is_link_local or address in _METADATA for address in _find_addresses(name))
 
 
 def _normalize(host: str) -> str:
@@ -125,13 +125,13 @@ def _normalize(host: str) -> str:
     return unicodedata.normalize("NFKC", unquote(host)).replace("\u3002", ".").rstrip(".").lower()
 
 
-def _addresses_in(name: str) -> Iterator[IPv4Address | IPv6Address]:
+def _find_addresses(name: str) -> Iterator[IPv4Address | IPv6Address]:
     """Walk the addresses that a host may stand for, and those that are embedded in them, without looking it up."""
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
         if len(name) <= _LONGEST and _NUMBERS.fullmatch(name):
-            yield from (_read_numbers(name.split("."), octal=octal) for octal in (True, False))
+            yield from (_parse_numbers(name.split("."), octal=octal) for octal in (True, False))
         return
     yield address
     if isinstance(address, IPv6Address):
@@ -147,7 +147,7 @@ def _addresses_in(name: str) -> Iterator[IPv4Address | IPv6Address]:
                 yield IPv4Address(without_gap >> 88 - length & 0xFFFFFFFF)
 
 
-def _read_numbers(parts: list[str], *, octal: bool) -> IPv4Address:
+def _parse_numbers(parts: list[str], *, octal: bool) -> IPv4Address:
     """
     Return the IPv4 address of one to four numbers.
 
@@ -155,14 +155,14 @@ def _read_numbers(parts: list[str], *, octal: bool) -> IPv4Address:
 
     :param octal: whether a number that begins with 0 is octal, as in C; in some libraries it isn't.
     """
-    *heads, last = (_read_number(part, octal=octal) for part in parts)
+    *heads, last = (_parse_number(part, octal=octal) for part in parts)
     value = last & 0xFFFFFFFF >> 8 * len(heads)
     for index, head in enumerate(heads):
         value |= (head & 0xFF) << 24 - 8 * index
     return IPv4Address(value)
 
 
-def _read_number(part: str, *, octal: bool) -> int:
+def _parse_number(part: str, *, octal: bool) -> int:
     if part.startswith("0x"):
         return int(part[2:] or "0", 16)
     return int(part, 8) if octal and part.startswith("0") and not set(part) & {"8", "9"} else int(part)

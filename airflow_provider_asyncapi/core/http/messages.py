@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResponseError, UnsafeValueError
 from airflow_provider_asyncapi.core.http import documents, xml_documents
-from airflow_provider_asyncapi.core.http.compression import content_codings
-from airflow_provider_asyncapi.core.http.redaction import shown_url
+from airflow_provider_asyncapi.core.http.compression import parse_content_codings
+from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.json_values import JsonValue, freeze
 
 if TYPE_CHECKING:
@@ -34,16 +34,16 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 #: A body may hold as many values, for selectors that search all, as its limit has room for of this size: 32,768 in a
 #: status document.
-_BYTES_OF_A_VALUE = 32
+_BYTES_PER_VALUE = 32
 
 
-def most_values(limit: int) -> int:
+def max_json_values(limit: int) -> int:
     """
     Return how many values of JSON a body may hold if a selector has to search all of them.
 
     :param limit: the largest body that is read, in bytes.
     """
-    return limit // _BYTES_OF_A_VALUE
+    return limit // _BYTES_PER_VALUE
 
 
 class Headers(Mapping[str, str]):
@@ -71,7 +71,7 @@ class Headers(Mapping[str, str]):
         return len(self._fields)
 
 
-def header_field(name: Any, value: str, where: str) -> tuple[str, str]:
+def validate_header(name: Any, value: str, where: str) -> tuple[str, str]:
     """
     Give a header field as it can be sent.
 
@@ -91,7 +91,7 @@ def header_field(name: Any, value: str, where: str) -> tuple[str, str]:
     return name, stripped
 
 
-def origin(url: str) -> tuple[str, str, int | None]:
+def parse_origin(url: str) -> tuple[str, str, int | None]:
     """
     Give scheme, host and port of a URL (RFC 6454).
 
@@ -101,7 +101,7 @@ def origin(url: str) -> tuple[str, str, int | None]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UnsafeValueError(f"{shown_url(url)!r} isn't the address of a server") from None
+        raise UnsafeValueError(f"{redact_url(url)!r} isn't the address of a server") from None
     return parts.scheme, parts.hostname or "", port or DEFAULT_PORTS.get(parts.scheme)
 
 
@@ -127,7 +127,7 @@ class Request:
         return f"<Request {self}>"
 
     def __str__(self) -> str:
-        return f"{self.method} {shown_url(self.url)}"
+        return f"{self.method} {redact_url(self.url)}"
 
     def has_header(self, name: str) -> bool:
         """Tell whether a header of this name, in any case, is set."""
@@ -161,7 +161,7 @@ class Response:
     :param url: the URL that answered.
     :param method: the method of the request that was answered; after a redirect it may be another than at first.
     :param charset: the charset of the text, if the author says it; what the answer says about it doesn't count then.
-    :param streamed: bytes that went to a sink instead of the body, content codings not undone.
+    :param streamed_bytes: bytes that went to a sink instead of the body, content codings not undone.
     :param delay: by how much the request was late; None if it was on time.
     :param max_values: how many values its JSON may hold if a selector has to search all of them; None for any number.
         Other bounds of what may be searched or read follow from it.
@@ -171,14 +171,14 @@ class Response:
     headers: Headers = dataclasses.field(default_factory=Headers)
     body: bytes = b""
     url: str = ""
-    streamed: int = 0
+    streamed_bytes: int = 0
     delay: Delay | None = None
     charset: str | None = None
     method: str = "GET"
     max_values: int | None = None
 
     def __repr__(self) -> str:
-        return f"<Response {self.status} {shown_url(self.url)}>"
+        return f"<Response {self.status} {redact_url(self.url)}>"
 
     def is_redirected(self, request: Request) -> bool:
         """Return whether another request than this one was answered, since redirects were followed."""
@@ -200,7 +200,7 @@ class Response:
         declared = self.headers.get("content-type", "")
         return declared if self.charset is None else f"{self.content_type}; charset={self.charset}"
 
-    def read_as(self, charset: str | None) -> Response:
+    def with_charset(self, charset: str | None) -> Response:
         """Return the same answer, its text in this charset if there is one."""
         return self if charset in (None, self.charset) else dataclasses.replace(self, charset=charset)
 
@@ -208,7 +208,7 @@ class Response:
     def content_coding(self) -> str:
         """How the body is packed (``Content-Encoding``), lower case; empty where it isn't."""
         named = self.headers.get("content-encoding")
-        return content_codings(named) if named else ""
+        return parse_content_codings(named) if named else ""
 
     @property
     def fingerprint(self) -> bytes | None:
@@ -252,7 +252,7 @@ class Response:
         return documents.decode_text(self.body, self.declared_type, errors="replace")
 
 
-class Part(Response):
+class ResponsePart(Response):
     """
     A part of a JSON answer, as if it were an answer of its own.
 

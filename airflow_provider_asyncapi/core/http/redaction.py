@@ -32,15 +32,15 @@ _SENSITIVE_ELEMENT = re.compile(
 )
 _URL = re.compile(r"(?P<scheme>[^/?#]*//)?(?:[^/?#]*@)?(?P<rest>[^?#]*)(?P<query>\?[^#]+)?")
 #: Characters of a text that are looked at to show its beginning.
-_LOOKED_AT = 8 * 1024
+_EXCERPT_SIZE = 8 * 1024
 #: The last tokens that are known at a time: the one in use, and those before it, which an answer may still repeat.
-_LAST_TOKENS = 4
+_KEPT_TOKENS = 4
 #: Strings that are masked of one token: itself, and what the login's answer holds beside it.
-_STRINGS_OF_A_TOKEN = 32
+_MAX_STRINGS_OF_TOKEN = 32
 #: Shorter secrets would mask half of every message.
 _SHORTEST_SECRET = 4
 #: No word has so many letters; keys of letters alone have more.
-_LONGER_THAN_WORDS = 16
+_LONGEST_WORD = 16
 
 
 def is_sensitive_name(name: str) -> bool:
@@ -48,7 +48,7 @@ def is_sensitive_name(name: str) -> bool:
     return bool(_SENSITIVE_NAME.search(name))
 
 
-def shown_url(url: str) -> str:
+def redact_url(url: str) -> str:
     """Give a URL without user info, query and fragment: what is left identifies the request and holds no key."""
     # A pattern instead of urlsplit, which raises on addresses that an API got wrong.
     parts = _URL.match(url)
@@ -56,25 +56,25 @@ def shown_url(url: str) -> str:
     return f"{parts['scheme'] or ''}{parts['rest']}{'?…' if parts['query'] else ''}"
 
 
-def holds_secret(text: str, secret: str) -> bool:
+def contains_secret(text: str, secret: str) -> bool:
     """
     Tell whether a text gives a secret away.
 
     One that is a plain word, as weak passwords are, stands in other words without having been meant: ``invoice`` in
     ``/invoices``. Anything else is found wherever it stands.
     """
-    if not (secret.isalpha() and len(secret) < _LONGER_THAN_WORDS):
+    if not (secret.isalpha() and len(secret) < _LONGEST_WORD):
         return secret in text
     return re.search(rf"(?<![^\W\d_]){re.escape(secret)}(?![^\W\d_])", text) is not None
 
 
-def holds_any(text: str, secrets: Iterable[str]) -> bool:
+def contains_any_secret(text: str, secrets: Iterable[str]) -> bool:
     """Return whether a URL or a body gives one of the secrets away, in any form that a URL, JSON or XML gives it."""
     texts = {text, unquote_plus(text)}
-    return any(holds_secret(each, form) for form in _forms_of(secrets) for each in texts)
+    return any(contains_secret(each, form) for form in _find_forms(secrets) for each in texts)
 
 
-def masked_in(text: str, redacted: str) -> tuple[str, ...]:
+def find_masked_texts(text: str, redacted: str) -> tuple[str, ...]:
     """
     Give what was replaced in a text.
 
@@ -98,15 +98,15 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._static: frozenset[str] = frozenset()
-        self._tokens: deque[frozenset[str]] = deque(maxlen=_LAST_TOKENS)
+        self._tokens: deque[frozenset[str]] = deque(maxlen=_KEPT_TOKENS)
         #: Of all of them, the longest first, so that none is masked in part.
         self._forms: tuple[str, ...] = ()
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
         """Learn further secrets that stay valid, such as a callback's URL."""
-        self._static |= _forms_of(secrets)
-        self._sort()
+        self._static |= _find_forms(secrets)
+        self._sort_forms()
 
     def add_token(self, *secrets: str) -> None:
         """
@@ -114,12 +114,12 @@ class Redactor:
 
         :param secrets: the token, and what the login's answer holds beside it.
         """
-        forms = _forms_of(secrets[:_STRINGS_OF_A_TOKEN])
+        forms = _find_forms(secrets[:_MAX_STRINGS_OF_TOKEN])
         if forms not in self._tokens:
             self._tokens.append(forms)
-            self._sort()
+            self._sort_forms()
 
-    def _sort(self) -> None:
+    def _sort_forms(self) -> None:
         self._forms = tuple(sorted(self._static.union(*self._tokens), key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
@@ -135,11 +135,11 @@ class Redactor:
 
         However long the text, only its beginning is looked at.
         """
-        if len(text) <= _LOOKED_AT:
+        if len(text) <= _EXCERPT_SIZE:
             return shorten(self(text), limit)
         # A secret that is cut would not be found: what comes last is looked at, and not shown.
         margin = len(self._forms[0]) if self._forms else 1
-        return shorten(self(text[: _LOOKED_AT + margin])[:-margin], limit, length=len(text))
+        return shorten(self(text[: _EXCERPT_SIZE + margin])[:-margin], limit, length=len(text))
 
     def excerpt_with_end(self, text: str, limit: int = 1000) -> str:
         """
@@ -147,19 +147,19 @@ class Redactor:
 
         The last lines of an error output say most. However long the text, only its two ends are looked at.
         """
-        if len(text) <= 2 * _LOOKED_AT:
+        if len(text) <= 2 * _EXCERPT_SIZE:
             begins = ends = " ".join(self(text).split())
             if len(ends) <= limit:
                 return shorten(ends, limit)
         else:
             margin = len(self._forms[0]) if self._forms else 1
-            begins = " ".join(self(text[: _LOOKED_AT + margin])[:-margin].split())
-            ends = " ".join(self(text[-_LOOKED_AT - margin :])[margin:].split())
+            begins = " ".join(self(text[: _EXCERPT_SIZE + margin])[:-margin].split())
+            ends = " ".join(self(text[-_EXCERPT_SIZE - margin :])[margin:].split())
         head = limit // 3
         return f"{shorten(begins[:head], head)} … {shorten(ends[head - limit :], limit)} ({len(text)} characters)"
 
 
-def _forms_of(secrets: Iterable[str]) -> frozenset[str]:
+def _find_forms(secrets: Iterable[str]) -> frozenset[str]:
     """Return the secrets and their forms in URLs, JSON and XML."""
     forms: set[str] = set()
     for secret in secrets:

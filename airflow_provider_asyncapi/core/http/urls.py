@@ -47,10 +47,10 @@ def resolve(base: str, reference: str) -> str:
     """
     given = reference.strip()
     _check_host_is_clear(given)
-    scheme, authority, path, query = _split(given)
+    scheme, authority, path, query = _split_reference(given)
     if scheme:
         return escape_unsendable(f"{scheme}{authority}{path}{query}")
-    scheme, base_authority, base_path, base_query = _split(base)
+    scheme, base_authority, base_path, base_query = _split_reference(base)
     if authority:
         path = _remove_dot_segments(path)
     elif not path:
@@ -61,7 +61,7 @@ def resolve(base: str, reference: str) -> str:
     return escape_unsendable(f"{scheme}{authority or base_authority}{path}{query}")
 
 
-def _split(reference: str) -> tuple[str, str, str, str]:
+def _split_reference(reference: str) -> tuple[str, str, str, str]:
     """Return scheme, authority, path and query with their delimiters; empty for what isn't there."""
     parts = _REFERENCE.match(reference)
     assert parts is not None  # noqa: S101 - each part of the pattern may be empty

@@ -53,7 +53,7 @@ def cancel(
     if handle.outcome.is_final:
         return Cancellation(is_accepted=False, summary="the job was over already")
     job = f"Job {api.redact(str(handle.identifier))}"
-    scope = api.variables(handle.scope())
+    scope = api.merge_variables(handle.scope())
     try:
         base = handle.urls.get("submit")
         flow = send_step(api, step, scope, _RETRY_SCHEDULE, base=base, repeatable=True, redirect_accepts=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, AuthKinds, extra_keys
+from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, AuthKinds, collect_extra_keys
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.plan import fetch_parameters
 from airflow_provider_asyncapi.core.former_names import find_former_name
@@ -24,7 +24,7 @@ def profile_tables(
     """
     fetch = {} if profile is None else profile.get("fetch", {})
     return {
-        "connection": extra_keys(auth_kinds) - {"profile"},
+        "connection": collect_extra_keys(auth_kinds) - {"profile"},
         "submit": frozenset(SUBMIT_PARAMETERS) | {"job_url"},
         "status": frozenset(WAIT_PARAMETERS) | {"job_url"},
         "fetch": frozenset(fetch_parameters(fetch if isinstance(fetch, Mapping) else ())),

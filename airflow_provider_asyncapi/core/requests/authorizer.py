@@ -13,8 +13,8 @@ from airflow_provider_asyncapi.core.connection.headers import add_connection_hea
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Flow, Send
 from airflow_provider_asyncapi.core.errors import AuthenticationError, ConfigurationError, UnsafeValueError
-from airflow_provider_asyncapi.core.http.messages import Request, Response, header_field
-from airflow_provider_asyncapi.core.http.redaction import holds_any, is_sensitive_name
+from airflow_provider_asyncapi.core.http.messages import Request, Response, validate_header
+from airflow_provider_asyncapi.core.http.redaction import contains_any_secret, is_sensitive_name
 
 #: Requests that a kind of authentication may send for one. A challenge takes two; a kind that is never content would
 #: send them for ever.
@@ -119,11 +119,11 @@ def _check_signed(api: Api, request: Request, signed: Request) -> None:
     where = f"auth {api.settings.auth.kind!r}"
     if signed.url != request.url and not api.settings.trusts(signed.url):
         raise UnsafeValueError(
-            f"{signed}: not sent, for {where} would take credentials there, and another host gets none; list the host"
+            f"{signed}: not sent, since {where} would take credentials there, and another host gets none; list the host"
             " in the connection's trusted_hosts if it may see them"
         )
     for name, value in set(signed.headers).difference(request.headers):
-        header_field(name, value, where)
+        validate_header(name, value, where)
 
 
 def _check_no_secrets(api: Api, request: Request) -> None:
@@ -133,9 +133,9 @@ def _check_no_secrets(api: Api, request: Request) -> None:
     :raises UnsafeValueError: if its URL or body holds one.
     """
     sent = f"{request.url}\n{(request.body or b'').decode(errors='replace')}"
-    if holds_any(sent, api.settings.secrets() - api.settings.shown):
+    if contains_any_secret(sent, api.settings.secrets() - api.settings.visible_values):
         raise UnsafeValueError(
-            f"{request}: not sent, for its URL or body holds a secret of the connection, and another host gets no"
+            f"{request}: not sent, since its URL or body contains a secret of the connection, and another host gets no"
             " credentials; list the host in the connection's trusted_hosts if it may see them, or leave the secret out"
         )
 

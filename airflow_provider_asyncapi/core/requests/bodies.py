@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
-from airflow_provider_asyncapi.core.http.messages import header_field
+from airflow_provider_asyncapi.core.http.messages import validate_header
 from airflow_provider_asyncapi.core.json_values import as_list, as_text, escape_xml
 from airflow_provider_asyncapi.core.templates import Variables
 
@@ -108,7 +108,7 @@ class Body:
             part = {"content": given} if isinstance(given, str) else given
             rendered = {key: as_text(templates.render_json(value, variables)) for key, value in part.items() if value}
             content_type = rendered.get("content_type", "application/octet-stream")
-            header_field("Content-Type", content_type, f"files[{name!r}].content_type")
+            validate_header("Content-Type", content_type, f"files[{name!r}].content_type")
             parts.append((str(name), rendered.get("filename", str(name)), content_type, rendered.get("content", "")))
         return parts
 

@@ -17,8 +17,8 @@ from airflow_provider_asyncapi.core.errors import (
     UnsafeValueError,
 )
 from airflow_provider_asyncapi.core.http import urls
-from airflow_provider_asyncapi.core.http.messages import Request, Response, origin
-from airflow_provider_asyncapi.core.http.redaction import shown_url
+from airflow_provider_asyncapi.core.http.messages import Request, Response, parse_origin
+from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.requests.authorizer import RequestAuthorizer, run_auth_flow
 from airflow_provider_asyncapi.core.requests.classification import IsFinal
 from airflow_provider_asyncapi.core.requests.response_errors import extract_error_message, set_error_fields
@@ -117,7 +117,7 @@ def _build_redirect_loop_error(
     request: Request, visited: list[tuple[str, str]], *, sets_cookies: bool
 ) -> RedirectError:
     """Return the error about a loop of redirects, or too many of them."""
-    text = f"{request}: redirected {len(visited)} times without an end, from {shown_url(visited[0][1])} on"
+    text = f"{request}: redirected {len(visited)} times without an end, from {redact_url(visited[0][1])} on"
     if sets_cookies:
         text += (
             "; the redirects set cookies, which aren't kept: let the connection's login_request get them"
@@ -139,7 +139,7 @@ def _follow_redirect(api: Api, request: Request, response: Response) -> Request:
     """Return the request after a redirect, as RFC 9110, section 15.4, and browsers do."""
     try:
         target = urls.resolve(request.url, response.headers["location"])
-        scheme, host, _ = origin(target)
+        scheme, host, _ = parse_origin(target)
     except urls.AmbiguousUrlError as error:
         problem = f"{request}: answered {response.status} with a Location that isn't followed, for it {error}"
         raise set_error_fields(RedirectError(problem), request, response) from None
@@ -148,8 +148,8 @@ def _follow_redirect(api: Api, request: Request, response: Response) -> Request:
     if scheme not in ("http", "https") or not host:
         problem = f"{request}: answered {response.status} with a Location that is no http address"
         raise set_error_fields(RedirectError(problem), request, response)
-    if origin(request.url)[0] == "https" and scheme == "http":
-        problem = f"{request}: redirected from https to http ({shown_url(target)}), which isn't followed"
+    if parse_origin(request.url)[0] == "https" and scheme == "http":
+        problem = f"{request}: redirected from https to http ({redact_url(target)}), which isn't followed"
         raise set_error_fields(RedirectError(problem), request, response)
     try:
         api.settings.check_host(dataclasses.replace(request, url=target))
@@ -165,9 +165,13 @@ def _follow_redirect(api: Api, request: Request, response: Response) -> Request:
             for pairs in (request.headers, request.default_headers)
         )
         return Request("GET", target, headers, default_headers=defaults)
-    if request.body is not None and origin(target) != origin(request.url) and not api.settings.trusts(target):
+    if (
+        request.body is not None
+        and parse_origin(target) != parse_origin(request.url)
+        and not api.settings.trusts(target)
+    ):
         problem = (
-            f"{request}: redirected with its body to another origin ({shown_url(target)}), which isn't followed;"
+            f"{request}: redirected with its body to another origin ({redact_url(target)}), which isn't followed;"
             " list the host in the connection's trusted_hosts if it may see it"
         )
         raise set_error_fields(RedirectError(problem), request, response)

@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.connection.headers import check_multipart
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.former_names import find_former_name
-from airflow_provider_asyncapi.core.http.messages import Request, header_field
+from airflow_provider_asyncapi.core.http.messages import Request, validate_header
 from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.json_values import as_list
 from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS, Body
@@ -116,7 +116,7 @@ class RequestTemplate:
         if query:
             url += ("&" if "?" in url else "?") + urlencode(query, errors="replace")
         headers = dict(
-            header_field(name, templates.render_text(str(value), variables, f"headers[{name!r}]"), "headers")
+            validate_header(name, templates.render_text(str(value), variables, f"headers[{name!r}]"), "headers")
             for name, value in self.headers.items()
             if value is not None
         )

@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
 )
 from airflow_provider_asyncapi.core.http.messages import Request, Response
-from airflow_provider_asyncapi.core.http.redaction import shown_url
+from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.json_values import make_displayable
 from airflow_provider_asyncapi.core.requests.error_messages import find_error_message
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
@@ -37,7 +37,7 @@ def set_error_fields(error: E, request: Request, response: Response | None = Non
     :param api_message: the return value of :func:`extract_error_message`.
     """
     error.method = response.method if response is not None and response.is_redirected(request) else request.method
-    error.url = shown_url((response and response.url) or request.url).removesuffix("?…")
+    error.url = redact_url((response and response.url) or request.url).removesuffix("?…")
     error.status_code = None if response is None else response.status
     error.message = None if api_message == _NO_MESSAGE else make_displayable(api_message)
     return error
@@ -60,7 +60,7 @@ def describe_answered_request(request: Request, response: Response) -> str:
     """Return the request that was answered and, after a redirect, the original one."""
     if not response.is_redirected(request):
         return str(request)
-    return f"{response.method} {shown_url(response.url)} (redirected from {request})"
+    return f"{response.method} {redact_url(response.url)} (redirected from {request})"
 
 
 def describe_bad_response(api: Api, request: Request, response: Response, problem: ResponseError) -> str:

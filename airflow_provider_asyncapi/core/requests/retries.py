@@ -88,9 +88,9 @@ def send_with_retries(
     reached = 0
     while True:
         response: Response | None = None
-        sent = request if download is None else download.resumed(request)
-        if download is not None and download.reached > reached:
-            reached, budget.errors = download.reached, min(budget.errors, 1)
+        sent = request if download is None else download.prepare_request(request)
+        if download is not None and download.kept_bytes > reached:
+            reached, budget.errors = download.kept_bytes, min(budget.errors, 1)
         try:
             response = yield from send(api, sent, is_final=is_final, sink=download, limit=limit)
             if download is not None and download.refuses_range(response):

@@ -74,7 +74,7 @@ def send_step(
     :raises RequestRejectedError: if the API rejects the request.
     :raises UnavailableError: after too many transient errors in a row.
     """
-    request = api.request(step.request, scope, reference_base=base)
+    request = api.render_request(step.request, scope, reference_base=base)
     repeatable = step.is_repeatable if repeatable is None else repeatable
     budget = RetryBudget(schedule)
 

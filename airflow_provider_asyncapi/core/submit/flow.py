@@ -24,7 +24,7 @@ from airflow_provider_asyncapi.core.errors import (
     UnstorableValueError,
 )
 from airflow_provider_asyncapi.core.http.messages import Request, Response
-from airflow_provider_asyncapi.core.http.redaction import shown_url
+from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle, check_identifier
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, Outcome
 from airflow_provider_asyncapi.core.requests.response_errors import (
@@ -75,8 +75,8 @@ def submit(
     :raises RequestRejectedError: if the API rejects the request.
     """
     _check_variables(plan)
-    scope = api.variables(plan.variables, variables or {})
-    request = api.request(plan.submit.request, {**scope, **_PLACEHOLDERS})
+    scope = api.merge_variables(plan.variables, variables or {})
+    request = api.render_request(plan.submit.request, {**scope, **_PLACEHOLDERS})
     new = dataclasses.replace(new, fingerprint=fingerprint(api, request), parts=digest_parts(api, request))
     record = yield from _resume_submission(api, plan, new, saved, scope, request)
     scope[IDEMPOTENCY_KEY] = record.key
@@ -195,7 +195,7 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
             # A submit asks for no job, so a 404 is about the address.
             raise RequestRejectedError(str(error)).with_fields_of(error) from None
         raise
-    address = shown_url(response.url.partition("?")[0])
+    address = redact_url(response.url.partition("?")[0])
     handle = JobHandle(None, outcome or Outcome.RUNNING, submitted_at=record.sent_at, urls={"submit": address})
     try:
         handle = _add_identifier(api, plan, response, scope, handle.with_variables(plan.variables))
@@ -263,7 +263,7 @@ def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission,
     :return: the submission with the handle, or without one if no job was submitted.
     """
     variables = {**scope, IDEMPOTENCY_KEY: record.key}
-    request = api.request(lookup.request, variables)
+    request = api.render_request(lookup.request, variables)
     for attempt in range(1, plan.schedule.max_errors + 1):
         response = yield from send_with_retries(api, request, plan.schedule)
         if not response.ok and response.status != 404:  # noqa: PLR2004 - not found
@@ -276,8 +276,8 @@ def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission,
             raise set_error_fields(missing_one, request, response) from None
         if found is not None and identifier is not None:
             yield Log(logging.INFO, f"The lookup has found job {api.redact(str(identifier))}")
-            submitted = api.request(plan.submit.request, variables)
-            address = shown_url(submitted.url.partition("?")[0])
+            submitted = api.render_request(plan.submit.request, variables)
+            address = redact_url(submitted.url.partition("?")[0])
             handle = JobHandle(identifier, submitted_at=record.sent_at, urls={"submit": address})
             handle = handle.with_variables({**plan.variables, found[0].text: identifier})
             return (yield from _save_handle(record, handle, lookup.captures, request, response, variables))
@@ -294,10 +294,10 @@ def _send_start_requests(
     for step in plan.start[max(0, record.answered - 1) :]:
         if handle.outcome.is_final:
             break
-        scope = api.variables(scope, handle.scope())
+        scope = api.merge_variables(scope, handle.scope())
         base = handle.urls.get("submit")
         if record.sent and not step.is_repeatable:
-            request = api.request(step.request, scope, reference_base=base)
+            request = api.render_request(step.request, scope, reference_base=base)
             raise build_ambiguous_error(step, request, "an earlier try was cut off while it started the job")
         record = dataclasses.replace(record, sent=False)
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.http.messages import Part, Request, Response
+from airflow_provider_asyncapi.core.http.messages import Request, Response, ResponsePart
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_text
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
@@ -108,7 +108,7 @@ class Batch:
         known: dict[str, JsonValue] = {_AS_LIST: list(identifiers)}
         if self.separator is not None:
             known[IDENTIFIERS] = self.separator.join(map(as_text, identifiers))
-        return api.request(self.request, {**api.scope, **known})
+        return api.render_request(self.request, {**api.scope, **known})
 
     def split(self, response: Response, variables: Variables) -> dict[str, Response]:
         """
@@ -118,7 +118,7 @@ class Batch:
         """
         split: dict[str, Response] = {}
         for item in as_list(self.items.find_value(response, variables)):
-            part = Part(response, item)
+            part = ResponsePart(response, item)
             identifier = self.id.find_value(part, variables)
             if identifier is not None:
                 split[as_text(identifier)] = part

@@ -77,7 +77,7 @@ def _process_callback(api: Api, plan: WaitPlan, state: Wait, call: Response) -> 
     """Classify a callback as a poll is classified, or poll at once if the callback is only a hint."""
     number, handle = state.callbacks_seen, state.handle
     state = dataclasses.replace(state, callbacks_seen=number + 1)
-    scope = api.variables(handle.scope())
+    scope = api.merge_variables(handle.scope())
     if (other := find_other_job(api.settings.callback, handle, call, scope)) is not None:
         yield Log(
             logging.WARNING,

@@ -94,8 +94,8 @@ def confirm_success(api: Api, details: StatusDetails, result: PollResult, before
         error_message=details.step.error_message or result.plan.error_message,
     )
     handle = result.handle
-    scope = api.variables(handle.scope())
-    request = api.request(details.step.request, scope, reference_base=_base(handle))
+    scope = api.merge_variables(handle.scope())
+    request = api.render_request(details.step.request, scope, reference_base=_base(handle))
     try:
         response = yield from send(
             api, request, is_final=lambda response: rule_handles_status_code(plan.policy.rules, response, scope)
@@ -137,10 +137,10 @@ def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[tuple[s
     :return: the message of the last response, and the same message with its request; None if there is no request, or
         one of them failed.
     """
-    scope, base, explained = api.variables(handle.scope()), _base(handle), None
+    scope, base, explained = api.merge_variables(handle.scope()), _base(handle), None
     for step in plan.failure_details:
         try:
-            request = api.request(step.request, scope, reference_base=base)
+            request = api.render_request(step.request, scope, reference_base=base)
             response = yield from send(api, request)
             if not response.ok:
                 raise build_rejection_error(api, request, response, message=step.error_message)
@@ -149,7 +149,7 @@ def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[tuple[s
             return None
         values = extract_captures(step.captures, response, scope)
         yield from warn_missing_captures(step.captures, values, request)
-        scope, base = api.variables(scope, values), response.url
+        scope, base = api.merge_variables(scope, values), response.url
         message = extract_error_message(api, response, step.error_message, scope)
         explained = message, f"{message} ({request} answered {response.status})"
     return explained

@@ -17,13 +17,13 @@ from airflow_provider_asyncapi.core.errors import (
     JobFailedError,
     MissingValueError,
     ResponseError,
-    SlowAnswerError,
+    SlowResponseError,
     ThrottledError,
     TransportError,
     UnavailableError,
 )
-from airflow_provider_asyncapi.core.http.messages import Part, Request, Response
-from airflow_provider_asyncapi.core.http.redaction import shown_url
+from airflow_provider_asyncapi.core.http.messages import Request, Response, ResponsePart
+from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.jobs.cancel import Cancellation, cancel
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.storable import to_storable_status
@@ -170,8 +170,8 @@ class _StatusPoll:
     @classmethod
     def render(cls, api: Api, plan: WaitPlan, state: Wait, handle: JobHandle, polls: int) -> _StatusPoll:
         """Render the status request of a job."""
-        scope = api.variables(handle.scope())
-        request = api.request(plan.request, scope, reference_base=handle.urls.get("submit"))
+        scope = api.merge_variables(handle.scope())
+        request = api.render_request(plan.request, scope, reference_base=handle.urls.get("submit"))
         return cls(api, plan, state, handle, polls, scope, request, RequestAuthorizer(api))
 
     def for_handle(self, handle: JobHandle) -> _StatusPoll:
@@ -286,7 +286,7 @@ def _request_status(
             return request, response, None
         if plan.batch.absent is not Absent.POLL:
             absent = _classify_absent_job(api, plan.batch, request, job)
-            return request, Part(batch_response.response, None), absent
+            return request, ResponsePart(batch_response.response, None), absent
     stop = poll.handles_status_code if plan.policy.rules else None
     response = yield from send(
         api,
@@ -328,7 +328,7 @@ def _update_handle_from_poll(
     """Return the handle after a poll, with the URL of the poll."""
     if verdict is poll.last_verdict or (not response.ok and not verdict.outcome.is_final):
         return handle
-    url = shown_url(response.url.partition("?")[0])
+    url = redact_url(response.url.partition("?")[0])
     if handle.urls.get("status") != url:
         handle = dataclasses.replace(handle, urls={**handle.urls, "status": url})
     return update_handle(handle, plan, verdict, response, poll.scope)
@@ -365,7 +365,7 @@ def finish_wait(
     """Return the handle of a job that is over; raise an error if it has failed, or has no result identifier."""
     if verdict.outcome is Outcome.FAILURE:
         # Before the next request: only until then is a large response read on a thread.
-        message = extract_error_message(api, response, plan.error_message, api.variables(handle.scope()))
+        message = extract_error_message(api, response, plan.error_message, api.merge_variables(handle.scope()))
         explained = yield from limit_time(explain_failure(api, plan, handle), api.clock() + MAX_EXPLANATION_SECONDS)
         message, text = explained or (message, f"{message} ({request} answered {response.status})")
         what = describe_job(api, handle) if verdict.is_known else _describe_unlisted_status(api, plan, handle, verdict)
@@ -400,7 +400,7 @@ def _explain_no_result_identifier(
 ) -> ResponseError:
     """Return why the response of a job that has succeeded has no result identifier."""
     try:
-        place.find_only(response, api.variables(handle.scope()))
+        place.find_only(response, api.merge_variables(handle.scope()))
     except ContentError as error:
         return error
     return MissingValueError(f"nothing found at {place}")
@@ -429,7 +429,7 @@ def _build_deadline_error(
     if handle.status is None and warned_statuses == {None}:
         last += f"; no answer contained a status{_at_status_selector(plan)}, so that may be the wrong selector"
     if plan.cancel is not None:
-        may_poll = not isinstance(problem, SlowAnswerError)
+        may_poll = not isinstance(problem, SlowResponseError)
         cancellation = yield from cancel_job(api, plan, handle, "it wasn't done in time", may_poll=may_poll)
         last += f"; {cancellation.summary}"
     return DeadlineError(
@@ -437,7 +437,7 @@ def _build_deadline_error(
     )
 
 
-def raise_deadline_error(api: Api, plan: WaitPlan, state: Wait, problem: SlowAnswerError) -> Flow[NoReturn]:
+def raise_deadline_error(api: Api, plan: WaitPlan, state: Wait, problem: SlowResponseError) -> Flow[NoReturn]:
     """
     End a wait whose flow is still reading a response at the deadline, and so can't end itself.
 

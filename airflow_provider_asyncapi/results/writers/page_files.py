@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_asyncapi.core.http.filenames import page_name
+from airflow_provider_asyncapi.core.http.filenames import choose_page_name
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
 from airflow_provider_asyncapi.results.writers.base import OpenFile, PlacedFile, Writer, encode_json
@@ -29,7 +29,7 @@ class PageFiles(Writer):
         file = self._open_file()
         # The page that the job's answers held has no body of its own.
         file.write(response.body or encode_json(rows))
-        self._files.append(((page_name(len(self._files) + 1, response),), file.finish()))
+        self._files.append(((choose_page_name(len(self._files) + 1, response),), file.finish()))
 
     def finish(self, name: str) -> list[PlacedFile]:
         """Return the files."""

@@ -12,7 +12,7 @@ from airflow.sdk import DAG
 import airflow_provider_asyncapi.profiles
 from airflow_provider_asyncapi.connections import profiles
 from airflow_provider_asyncapi.connections.profiles import load_profile
-from airflow_provider_asyncapi.core.auth.registry import extra_keys
+from airflow_provider_asyncapi.core.auth.registry import collect_extra_keys
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.profiles.schema import profile_tables
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
@@ -142,7 +142,7 @@ def test_the_profile_of_the_task_goes_before_that_of_the_connection(connect: Any
 def test_each_shipped_profile_describes_what_can_be_run(name: str) -> None:
     profile = load_profile(name)
     assert profile["about"]["title"]
-    assert set(profile["connection"]) <= extra_keys()
+    assert set(profile["connection"]) <= collect_extra_keys()
     with DAG("dag", schedule=None):
         variables = dict.fromkeys(("flow", "app", "hub", "object", "query"), "x")
         submit = AsyncApiTriggerOperator(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_asyncapi.core.auth.login import authorize
+from airflow_provider_asyncapi.core.auth.login import get_token
 from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.effects import (
     Authorize,
@@ -45,7 +45,7 @@ class Clock:
 
 def make_api(clock: Callable[[], float] | None = None, **fields: Any) -> Api:
     settings = ConnectionSettings.parse({"host": BASE, **fields})
-    return Api.of(settings, clock=clock or Clock(), rng=lambda: 0.5)
+    return Api.from_settings(settings, clock=clock or Clock(), rng=lambda: 0.5)
 
 
 def answer(body: Any = None, status: int = 200, **headers: str) -> Response:
@@ -136,7 +136,7 @@ class Script:
                 self.sleeps.append(seconds)
                 self.clock.now += seconds
             case Authorize(rejected):
-                self.token = self.run(authorize(self.api, self.token, rejected))
+                self.token = self.run(get_token(self.api, self.token, rejected))
                 return self.token
             case RunBlocking(work):
                 return work()

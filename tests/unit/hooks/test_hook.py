@@ -241,7 +241,7 @@ class TestTheButton:
         connect(host=None)
         assert AsyncApiHook().test_connection() == (
             False,
-            "connection: host is empty; it is the API's address, such as https://api.example.com/v1",
+            "connection: host is empty; set it to the API's address, such as https://api.example.com/v1",
         )
 
     def test_any_answer_of_the_host_will_do_without_a_test_endpoint(self, api: ApiServer, connection: None) -> None:

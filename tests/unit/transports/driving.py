@@ -52,7 +52,7 @@ class Clock:
 
 def make_api(url: str, clock: Callable[[], float] | None = None, **fields: Any) -> Api:
     given = {"host": url, "connect_timeout": 5, "read_timeout": 5, **fields}
-    return Api.of(ConnectionSettings.parse(given), clock=clock or Clock(), rng=lambda: 0.5)
+    return Api.from_settings(ConnectionSettings.parse(given), clock=clock or Clock(), rng=lambda: 0.5)
 
 
 def run(driver: str, api: Api, flow: Flow[Any], *, steady: Callable[[], float] | None = None) -> Outcome:
@@ -121,7 +121,7 @@ def shown(value: Any) -> Any:
     """Give what a response holds, for comparing; anything else as it is."""
     if isinstance(value, Response):
         headers = {name: text for name, text in value.headers.items() if name != "connection"}
-        return (value.status, headers, value.body, value.url, value.streamed)
+        return (value.status, headers, value.body, value.url, value.streamed_bytes)
     return value
 
 

@@ -315,7 +315,7 @@ def test_a_sink_gets_the_body_of_a_good_answer_as_it_came(driver, serve):
     sink = Memory()
     outcome = fetch(driver, make_api(server.url), Request("GET", f"{server.url}/x"), sink=sink, limit=10)
     assert sink.content == packed
-    assert (outcome.result.body, outcome.result.streamed) == (b"", len(packed))
+    assert (outcome.result.body, outcome.result.streamed_bytes) == (b"", len(packed))
     assert (sink.begun, sink.ended) == ([200], 1)
 
 
@@ -352,7 +352,7 @@ def test_a_sink_is_told_when_another_answer_begins(driver, serve):
         response: Response = yield Send(request, sink)
         return response
 
-    assert run(driver, make_api(server.url), twice()).result.streamed == 6
+    assert run(driver, make_api(server.url), twice()).result.streamed_bytes == 6
     assert (sink.content, sink.begun, sink.ended) == (b"abcdefghi", [200, 206], 1)
 
 

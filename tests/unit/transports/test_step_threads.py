@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, PollBatch, Send, Sleep
-from airflow_provider_asyncapi.core.errors import ContentError, SlowAnswerError
-from airflow_provider_asyncapi.core.http.messages import Part, Request, Response
+from airflow_provider_asyncapi.core.errors import ContentError, SlowResponseError
+from airflow_provider_asyncapi.core.http.messages import Request, Response, ResponsePart
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
@@ -154,7 +154,7 @@ def test_a_wait_is_ended_at_its_deadline_though_its_answer_is_still_looked_at(se
         finally:
             await client.close()
 
-    with pytest.raises(SlowAnswerError, match=r"GET .*/large: the answer could not be searched in time"):
+    with pytest.raises(SlowResponseError, match=r"GET .*/large: the answer could not be searched in time"):
         asyncio.run(main())
     assert closed.is_set()
 
@@ -181,7 +181,7 @@ class Look:
 def test_a_step_that_is_given_up_closes_its_flow_once_it_is_over():
     async def main() -> None:
         threads, look = StepThreads(), Look()
-        with pytest.raises(SlowAnswerError, match="job 7: the answer could not be searched in time"):
+        with pytest.raises(SlowResponseError, match="job 7: the answer could not be searched in time"):
             await threads.step(look.steps, ask(7), 0)
         assert await look.has_begun()
         assert not look.is_closed.is_set()
@@ -197,7 +197,7 @@ def test_steps_that_wait_for_their_turn_are_given_up_at_their_deadline_too():
         threads, slow, behind = StepThreads(), Look(), Look()
         looking = asyncio.create_task(threads.step(slow.steps, ask(1), None))
         assert await slow.has_begun()
-        with pytest.raises(SlowAnswerError):
+        with pytest.raises(SlowResponseError):
             await threads.step(behind.steps, ask(2), 0)
         assert not behind.begun.is_set()
         slow.may_end.set()
@@ -239,7 +239,11 @@ def test_of_an_answer_about_many_jobs_each_ones_part_counts():
     nested: Any = []
     for _ in range(5000):
         nested = [nested]
-    items = {"1": Part(whole, {"state": "running"}), "2": Part(whole, "x" * 10_000), "3": Part(whole, nested)}
+    items = {
+        "1": ResponsePart(whole, {"state": "running"}),
+        "2": ResponsePart(whole, "x" * 10_000),
+        "3": ResponsePart(whole, nested),
+    }
     answers = BatchResponse(Request("GET", "https://x"), whole, items)
     assert [is_expensive(ask(number), answers) for number in (1, 2, 3, 4)] == [False, True, True, False]
     assert is_expensive(ask(1), BatchResponse(Request("GET", "https://x"), whole, None))

@@ -16,7 +16,7 @@ import pytest
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
 from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Polled, Send
-from airflow_provider_asyncapi.core.errors import ConfigurationError, SlowAnswerError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, SlowResponseError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.wait.plan import Wait
@@ -632,7 +632,7 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     async def step(_: object, steps: Any, answered: Send, left: float | None) -> None:
         begun.append(answered.request.method)
-        raise SlowAnswerError(f"{answered.request}: too slow")
+        raise SlowResponseError(f"{answered.request}: too slow")
 
     monkeypatch.setattr(StepThreads, "step", step)
     return begun
@@ -757,7 +757,7 @@ def test_nothing_holds_up_the_loop(api: ApiServer, connection: None) -> None:
 
 def api_with(**extra: Any) -> Api:
     settings = ConnectionSettings.parse({"host": "https://api.example.com", **extra})
-    return Api.of(settings, clock=time.time, rng=lambda: 0.5)
+    return Api.from_settings(settings, clock=time.time, rng=lambda: 0.5)
 
 
 @pytest.mark.parametrize(

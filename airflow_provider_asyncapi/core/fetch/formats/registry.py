@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.core.fetch.formats.ndjson import Ndjson
 from airflow_provider_asyncapi.core.fetch.formats.plain_text import PlainText
 from airflow_provider_asyncapi.core.fetch.formats.tables import Csv, Tsv
 from airflow_provider_asyncapi.core.fetch.formats.xml_documents import Xml
-from airflow_provider_asyncapi.core.http.charsets import codec_of
+from airflow_provider_asyncapi.core.http.charsets import find_codec
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.registry import Registry
 from airflow_provider_asyncapi.core.selectors import elements
@@ -54,7 +54,7 @@ class ResultFormat:
         for key in fields:
             if kind is None or key not in kind.options:
                 raise _make_unknown_option_error(key, kind)
-        if charset is not None and (not isinstance(charset, str) or codec_of(charset) is None):
+        if charset is not None and (not isinstance(charset, str) or find_codec(charset) is None):
             raise ConfigurationError(f"result_format: {charset!r} isn't a charset; it is like 'windows-1252'")
         return cls(kind, charset, None if kind is None else kind.parse_options(fields))
 

@@ -47,7 +47,7 @@ class StreamedBody:
 
         :raises ContentError: if the text can't be decoded, or a line is too long.
         """
-        text = self._open_text(documents.charset_of(self.beginning, self._content_type))
+        text = self._open_text(documents.find_charset(self.beginning, self._content_type))
         for line in _decode_pieces(lambda: text.readline(_MAX_LINE_LENGTH), text.encoding):
             if len(line) == _MAX_LINE_LENGTH:
                 raise ContentError(f"a line of the body has {_MAX_LINE_LENGTH} characters or more")
@@ -55,7 +55,7 @@ class StreamedBody:
 
     def open_json(self) -> io.BufferedReader:
         """Open a JSON text as ijson wants it: in UTF-8, without a byte order mark."""
-        charset = documents.json_charset_of(self.beginning, self._content_type)
+        charset = documents.find_json_charset(self.beginning, self._content_type)
         if charset in ("utf-8", "ascii"):
             pieces = _unpack(self._read())
         else:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.auth.login import Keyring, authorize, authorize_in_turn, log_in
+from airflow_provider_asyncapi.core.auth.login import TokenState, get_shared_token, get_token, log_in
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
@@ -259,13 +259,13 @@ def sharing(shelf: Shelf, *replies, **fields) -> Script:
 
 def test_the_token_in_hand_is_taken_without_a_look_at_the_store():
     script = sharing(Shelf(Token("stored")))
-    assert script.run(authorize(script.api, Token("own"), None)).value == "own"
+    assert script.run(get_token(script.api, Token("own"), None)).value == "own"
 
 
 def test_what_another_process_has_stored_is_taken_and_masked():
     shelf = Shelf(Token("stored-planted", START + 60, {"refresh": "refresh-planted"}))
     script = sharing(shelf)
-    token = script.run(authorize(script.api, None, None))
+    token = script.run(get_token(script.api, None, None))
     assert (token.value, token.was_found, shelf.locked) == ("stored-planted", True, False)
     assert script.api.redact("stored-planted refresh-planted") == "*** ***"
 
@@ -275,7 +275,7 @@ def test_what_another_process_has_stored_is_taken_and_masked():
 def test_where_no_token_is_fresh_there_is_a_login_and_its_token_is_stored(known, stored):
     shelf = Shelf(stored)
     script = sharing(shelf, answer({"data": {"token": "new"}}))
-    token = script.run(authorize(script.api, known, None))
+    token = script.run(get_token(script.api, known, None))
     assert (token, token.was_found, shelf.locked) == (Token("new"), False, False)
     assert shelf.token == token
 
@@ -283,32 +283,32 @@ def test_where_no_token_is_fresh_there_is_a_login_and_its_token_is_stored(known,
 def test_a_refresh_uses_what_was_stored_last():
     shelf = Shelf(Token("stored", START, {"refresh": "r-stored"}))
     script = sharing(shelf, answer({"data": {"token": "new", "refresh": "r-new"}}), **REFRESH)
-    script.run(authorize(script.api, Token("own", START, {"refresh": "r-own"}), None))
+    script.run(get_token(script.api, Token("own", START, {"refresh": "r-own"}), None))
     assert script.requests[0].body == b'{"refresh":"r-stored"}'
 
 
 def test_who_finds_another_token_than_the_refused_one_takes_it():
     script = sharing(Shelf(Token("newer")))
-    assert script.run(authorize(script.api, Token("old"), Token("old"))).value == "newer"
+    assert script.run(get_token(script.api, Token("old"), Token("old"))).value == "newer"
 
 
 def test_a_refused_token_in_the_store_is_replaced():
     shelf = Shelf(Token("old"))
     script = sharing(shelf, answer({"data": {"token": "new"}}))
-    assert script.run(authorize(script.api, None, Token("old"))).value == "new"
+    assert script.run(get_token(script.api, None, Token("old"))).value == "new"
     assert shelf.token == Token("new")
 
 
 def test_while_another_process_logs_in_this_one_waits_and_takes_its_token():
     script = sharing(Shelf(busy=3, leaves=Token("theirs")))
-    assert script.run(authorize(script.api, None, None)).value == "theirs"
+    assert script.run(get_token(script.api, None, None)).value == "theirs"
     assert script.requests == []
     assert script.sleeps == [0.1, 0.1]
 
 
 def test_a_process_that_hangs_does_not_hang_all_others():
     script = sharing(Shelf(busy=10_000), answer({"data": {"token": "own"}}))
-    assert script.run(authorize(script.api, None, None)).value == "own"
+    assert script.run(get_token(script.api, None, None)).value == "own"
     assert sum(script.sleeps) == pytest.approx(120, abs=0.2)
 
 
@@ -316,7 +316,7 @@ def test_a_login_that_fails_lets_the_next_process_try():
     shelf = Shelf()
     script = sharing(shelf, answer({"message": "no"}, 401))
     with pytest.raises(AuthenticationError):
-        script.run(authorize(script.api, None, None))
+        script.run(get_token(script.api, None, None))
     assert (shelf.locked, shelf.token) == (False, None)
 
 
@@ -338,19 +338,19 @@ def test_a_new_token_that_is_refused_is_the_end():
 # One at a time
 
 
-def in_turn(script: Script, keyring: Keyring, asked_at: float = START) -> Token:
-    token = script.run(authorize_in_turn(script.api, keyring, None, asked_at))
+def in_turn(script: Script, keyring: TokenState, asked_at: float = START) -> Token:
+    token = script.run(get_shared_token(script.api, keyring, None, asked_at))
     assert isinstance(token, Token)
     return token
 
 
 def test_a_token_is_found_by_those_who_come_later():
-    script, keyring = Script(make_api(**FIELDS), answer({"data": {"token": "t-one"}})), Keyring()
+    script, keyring = Script(make_api(**FIELDS), answer({"data": {"token": "t-one"}})), TokenState()
     assert in_turn(script, keyring) is in_turn(script, keyring)
 
 
 def test_a_refusal_holds_for_all_for_a_moment():
-    script, keyring = Script(make_api(**FIELDS), answer({}, 401), answer({"data": {"token": "t-one"}})), Keyring()
+    script, keyring = Script(make_api(**FIELDS), answer({}, 401), answer({"data": {"token": "t-one"}})), TokenState()
     failures = []
     for _ in range(3):
         with pytest.raises(AuthenticationError) as caught:
@@ -365,7 +365,7 @@ def test_a_refusal_holds_for_all_for_a_moment():
 
 
 def test_a_login_that_was_lost_is_lost_for_those_who_waited_for_it_only():
-    script, keyring = Script(make_api(**FIELDS), lost(), answer({"data": {"token": "t-one"}})), Keyring()
+    script, keyring = Script(make_api(**FIELDS), lost(), answer({"data": {"token": "t-one"}})), TokenState()
     with pytest.raises(TransportError) as first:
         in_turn(script, keyring)
     with pytest.raises(TransportError) as second:

@@ -9,11 +9,11 @@ import pytest
 from airflow_provider_asyncapi.core.auth.base import ConstantAuth
 from airflow_provider_asyncapi.core.auth.registry import (
     AUTH_KINDS,
-    auth_fields,
-    check_kind,
+    check_auth_kind,
     check_unused_fields,
-    connection_fields,
-    extra_keys,
+    collect_auth_fields,
+    collect_connection_fields,
+    collect_extra_keys,
 )
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField
 from airflow_provider_asyncapi.core.errors import ConfigurationError
@@ -34,7 +34,7 @@ def kind_with(*fields: ConnectionField, name: str = "acme") -> type[ConstantAuth
 
 
 def test_the_form_offers_each_kind_and_says_what_it_makes_of_login_and_password():
-    auth = connection_fields({**AUTH_KINDS, "acme": kind_with()})["auth"]
+    auth = collect_connection_fields({**AUTH_KINDS, "acme": kind_with()})["auth"]
     assert auth.choices == (*AUTH_KINDS, "acme")
     for said in ("bearer: the password is the token. ", "acme: as Acme does. ", "Default: basic if there is a login"):
         assert said in auth.help
@@ -43,12 +43,12 @@ def test_the_form_offers_each_kind_and_says_what_it_makes_of_login_and_password(
 def test_the_fields_of_a_kind_are_keys_of_the_connection():
     own = ConnectionField("acme_secret", "Acme: key", "The key.", is_secret=True)
     kinds = {**AUTH_KINDS, "acme": kind_with(own)}
-    assert extra_keys(kinds) - extra_keys() == {"acme_secret"}
-    assert auth_fields(kinds)["acme_secret"] is own
+    assert collect_extra_keys(kinds) - collect_extra_keys() == {"acme_secret"}
+    assert collect_auth_fields(kinds)["acme_secret"] is own
 
 
 def test_a_field_that_several_kinds_read_is_in_the_form_once_after_their_own():
-    names = list(auth_fields())
+    names = list(collect_auth_fields())
     assert names[-2:] == ["refresh_when", "login_cache"]
     assert len(names) == len(set(names))
 
@@ -60,11 +60,11 @@ def test_a_field_that_only_other_kinds_read_is_refused_with_their_names():
 
 
 def test_a_kind_of_another_package_is_taken_if_it_has_names_of_its_own():
-    shared = auth_fields()["login_cache"]
+    shared = collect_auth_fields()["login_cache"]
     kind = kind_with(
         ConnectionField("acme_token", "a", "b", is_secret=True), ConnectionField("acme_org", "a", "b"), shared
     )
-    assert check_kind("acme", kind) is kind
+    assert check_auth_kind("acme", kind) is kind
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_a_kind_of_another_package_is_taken_if_it_has_names_of_its_own():
 )
 def test_a_kind_that_can_not_be_told_from_others_or_would_show_its_secrets_is_refused(name, kind, message):
     with pytest.raises(ConfigurationError, match=message):
-        check_kind(name, kind)
+        check_auth_kind(name, kind)

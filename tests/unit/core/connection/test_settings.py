@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.auth.registry import extra_keys
+from airflow_provider_asyncapi.core.auth.registry import collect_extra_keys
 from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.http.messages import Request
@@ -91,12 +91,12 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"host": ""}, "connection: host is empty; it is the API's address"),
+        ({"host": ""}, "connection: host is empty; set it to the API's address"),
         ({"host": None}, "connection: host is empty"),
         ({"host": "ftp://h"}, "host has to be an http or https address, not ftp://…"),
         ({"host": "https://"}, "host has to be an http or https address"),
         ({"host": "my host"}, "host has to be an http or https address"),
-        ({"host": "https://[::1"}, "host isn't the address of a server; it is like https://"),
+        ({"host": "https://[::1"}, "host isn't the address of a server, such as https://"),
         ({"host": f"https://u:{SECRET}"}, "host isn't the address of a server"),
         ({"host": "h:99999"}, "host isn't the address of a server"),
         ({"host": f"https://u:{SECRET}@h"}, "host may hold a path, but no user, password, query or fragment"),
@@ -125,12 +125,15 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ({"variables": {"k": "a"}, "secrets": {"k": SECRET}}, "'k' is in both variables and secrets"),
         (
             {"api_key": SECRET},
-            "unknown key 'api_key' in extra; known are allowed_hosts, auth, .* Headers belong under 'headers'",
+            "unknown key 'api_key' in extra; known are allowed_hosts, auth, .* Put headers into 'headers'",
         ),
         ({7: SECRET, "b": 1}, "unknown key 7 in extra"),
         ({"auth": "digest"}, "auth 'digest' isn't one of none, basic, bearer, api_key, oauth2, login"),
         ({"auth": ["basic"]}, "auth has to be text, not list"),
-        ({"password": SECRET}, "there is a password, but no auth that would use it; set auth to one of basic, bearer"),
+        (
+            {"password": SECRET},
+            "there is a password, but no authentication that uses it; set auth to one of basic, bearer",
+        ),
         ({"auth": "none", "password": SECRET}, "there is a password, but no auth"),
         ({"auth": "basic", "password": SECRET}, "auth 'basic' needs login"),
         (
@@ -161,7 +164,7 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ({"allowed_hosts": ["*"]}, "allowed_hosts has to be"),
         ({"allowed_hosts": ["a.*.example.com"]}, "allowed_hosts has to be"),
         ({"other_hosts": "few"}, "other_hosts has to be one of any, listed, none, not 'few'"),
-        ({"other_hosts": "none", "allowed_hosts": "h"}, "other_hosts is 'none', and trusted_hosts or allowed_hosts"),
+        ({"other_hosts": "none", "allowed_hosts": "h"}, "other_hosts is 'none', but trusted_hosts or allowed_hosts"),
     ],
 )
 def test_a_wrong_connection_is_an_error_that_names_the_field_and_shows_no_secret(fields, message):
@@ -255,7 +258,7 @@ def test_other_hosts_can_be_forbidden(url):
 def test_link_local_addresses_are_refused_unless_the_connection_names_them(url):
     request = Request("GET", url)
     for fields in ({}, {"other_hosts": "listed"}, {"other_hosts": "none"}):
-        with pytest.raises(UnsafeValueError, match=r"not sent, for"):
+        with pytest.raises(UnsafeValueError, match=r"not sent, since"):
             parse(**fields).check_host(request)
     parse(allowed_hosts="169.254.169.254, [fe80::1], ::ffff:169.254.1.1").check_host(request)
 
@@ -288,8 +291,8 @@ def test_what_stands_under_a_harmless_name_in_the_connection_is_shown_by_airflow
         variables={"nested": {"a": ["deep-1"]}, "token": SECRET},
         secrets={"own": "s-1"},
     )
-    assert settings.shown == {"org-1", "deep-1"}
-    assert settings.secrets() - settings.shown == {SECRET, "org-2", "s-1"}
+    assert settings.visible_values == {"org-1", "deep-1"}
+    assert settings.secrets() - settings.visible_values == {SECRET, "org-2", "s-1"}
 
 
 def test_the_key_of_an_api_key_is_secret_and_the_template_of_a_token_is_not():
@@ -299,7 +302,7 @@ def test_the_key_of_an_api_key_is_secret_and_the_template_of_a_token_is_not():
 
 
 def test_an_api_is_a_connection_with_a_clock_and_dice():
-    api = Api.of(parse(auth="bearer", password=SECRET), clock=lambda: 5.0, rng=lambda: 0.5)
+    api = Api.from_settings(parse(auth="bearer", password=SECRET), clock=lambda: 5.0, rng=lambda: 0.5)
     assert api.redact(f"Bearer {SECRET}!") == "***!"
     assert (api.clock(), api.rng()) == (5.0, 0.5)
     assert api.scope == {"connection.password": SECRET}
@@ -315,7 +318,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
     max_leaves=5,
 )
-NAMES = st.sampled_from([*sorted(extra_keys()), "host", "port", "schema", "login", "password"])
+NAMES = st.sampled_from([*sorted(collect_extra_keys()), "host", "port", "schema", "login", "password"])
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=8))

@@ -20,7 +20,10 @@ def answer(body, kind="application/json"):
 def decode(body, kind="application/json", *, chosen=None, path=None, read=decoding.decode):
     chosen = ResultFormat.parse(chosen)
     return read(
-        answer(body, kind).read_as(chosen.charset), chosen, SelectorChain.parse_optional(path, "result_path"), {"id": 7}
+        answer(body, kind).with_charset(chosen.charset),
+        chosen,
+        SelectorChain.parse_optional(path, "result_path"),
+        {"id": 7},
     )
 
 

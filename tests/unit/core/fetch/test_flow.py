@@ -57,7 +57,7 @@ class StreamingScript(Script):
             if "x-broken" in response.headers:
                 raise lost()
             sink.finish()
-            response.streamed, response.body = len(response.body), b""
+            response.streamed_bytes, response.body = len(response.body), b""
         return response
 
 
@@ -304,7 +304,7 @@ def test_a_variable_may_hold_the_result_already():
 def test_a_file_is_streamed_whole_after_a_broken_transfer():
     contents, responses, script = files(lost(), answer({}, 503), answer(b"abc"))
     assert contents == [b"abc"]
-    assert [response.streamed for response in responses] == [3]
+    assert [response.streamed_bytes for response in responses] == [3]
     assert len(script.requests) == 3
 
 

@@ -29,7 +29,7 @@ def stream(body, path=None, *, kind=JSON, chosen=None, size=7):
     chosen = ResultFormat.parse(chosen)
     rows = streaming.stream_rows(
         read,
-        Response(200, Headers([("content-type", kind)] if kind else [])).read_as(chosen.charset),
+        Response(200, Headers([("content-type", kind)] if kind else [])).with_charset(chosen.charset),
         chosen,
         SelectorChain.parse_optional(path, "result_path"),
         {"id": 7},

@@ -7,9 +7,9 @@ import pytest
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
 from airflow_provider_asyncapi.core.fetch.formats.registry import ResultFormat
 from airflow_provider_asyncapi.core.fetch.streaming import stream_rows
-from airflow_provider_asyncapi.core.http.charsets import _LABELS, codec_of
+from airflow_provider_asyncapi.core.http.charsets import _LABELS, find_codec
 from airflow_provider_asyncapi.core.http.documents import decode_text, parse_form, parse_json
-from airflow_provider_asyncapi.core.http.filenames import file_name
+from airflow_provider_asyncapi.core.http.filenames import choose_file_name
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 
 
@@ -44,12 +44,12 @@ from airflow_provider_asyncapi.core.http.messages import Headers, Response
     ],
 )
 def test_a_charset_is_one_of_a_list(label, codec):
-    assert codec_of(label) == codec
+    assert find_codec(label) == codec
 
 
 def test_every_codec_of_the_list_exists():
     for label in _LABELS:
-        codec = codec_of(label)
+        codec = find_codec(label)
         assert codec is not None
         codecs.lookup(codec)
 
@@ -78,7 +78,7 @@ def read_rows(content_type):
         lambda charset: parse_form(b"a=1", f"application/x-www-form-urlencoded; charset={charset}"),
         lambda charset: read_rows(f"text/csv; charset={charset}"),
         lambda charset: ResultFormat.parse({"charset": charset}),
-        lambda charset: file_name(
+        lambda charset: choose_file_name(
             Response(200, Headers([("content-disposition", f"attachment; filename*={charset}''a-b")])), "x"
         ),
     ],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.http.checksums import declared, parse_checksum
+from airflow_provider_asyncapi.core.http.checksums import find_header_checksum, parse_checksum
 from airflow_provider_asyncapi.core.http.messages import Headers
 
 CONTENT = b"content"
@@ -34,16 +34,16 @@ S3 = {"x-amz-request-id": "1", "server": "AmazonS3", "etag": f'"{DIGESTS["md5"].
     ],
 )
 def test_what_the_headers_state_is_compared(headers, algorithm, where):
-    checksum = declared(Headers(headers.items()))
+    checksum = find_header_checksum(Headers(headers.items()))
     assert checksum is not None
     assert (checksum.algorithm, checksum.where) == (algorithm, where)
     checksum.update(CONTENT[:3])
-    assert checksum.problem()
+    assert checksum.describe_mismatch()
     checksum.update(CONTENT[3:])
-    assert checksum.problem() is None
+    assert checksum.describe_mismatch() is None
     checksum.restart()
     checksum.update(CONTENT)
-    assert checksum.problem() is None
+    assert checksum.describe_mismatch() is None
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_what_the_headers_state_is_compared(headers, algorithm, where):
     ],
 )
 def test_what_is_no_checksum_is_not_compared(headers):
-    assert declared(Headers(headers.items())) is None
+    assert find_header_checksum(Headers(headers.items())) is None
 
 
 @pytest.mark.parametrize("name", DIGESTS)
@@ -103,7 +103,7 @@ def test_what_can_not_be_a_checksum_is_an_error(text, message):
 
 @given(st.dictionaries(st.sampled_from(["digest", "repr-digest", "content-md5", "etag", "x-goog-hash"]), st.text()))
 def test_no_header_is_more_than_ignored(headers):
-    declared(Headers([*headers.items(), ("x-amz-request-id", "1")]))
+    find_header_checksum(Headers([*headers.items(), ("x-amz-request-id", "1")]))
 
 
 @given(st.text())

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import RefusedContentError
 from airflow_provider_asyncapi.core.http.compression import (
-    LONGEST_NOTHING,
+    MAX_EMPTY_INPUT,
     PIECE,
     Inflater,
-    content_codings,
-    gunzipped,
-    inflater_of,
+    gunzip,
+    make_inflater,
+    parse_content_codings,
 )
 
 
@@ -32,8 +32,8 @@ def bare(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("named", ["", "identity", "UTF-8", "aws-chunked", "none", "binary", "8bit", "text/csv", ","])
 def test_what_is_no_content_coding_leaves_a_body_as_it_is(named):
-    assert content_codings(named) == ""
-    assert inflater_of(content_codings(named)) is None
+    assert parse_content_codings(named) == ""
+    assert make_inflater(parse_content_codings(named)) is None
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_what_is_no_content_coding_leaves_a_body_as_it_is(named):
     ],
 )
 def test_registered_content_codings_are_told_apart(named, codings):
-    assert content_codings(named) == codings
+    assert parse_content_codings(named) == codings
 
 
 @given(st.binary(max_size=2000), st.integers(1, 50))
@@ -68,16 +68,16 @@ def test_several_members_are_one_file_and_zeros_are_padding():
 
 
 def empty_members() -> bytes:
-    return gzip.compress(b"") * (LONGEST_NOTHING // len(gzip.compress(b"")) + 1)
+    return gzip.compress(b"") * (MAX_EMPTY_INPUT // len(gzip.compress(b"")) + 1)
 
 
 def empty_blocks() -> bytes:
     """Make one member of stored blocks that hold nothing (RFC 1951, section 3.2.4)."""
-    return gzip.compress(b"")[:10] + b"\x00\x00\x00\xff\xff" * (LONGEST_NOTHING // 5 + 1)
+    return gzip.compress(b"")[:10] + b"\x00\x00\x00\xff\xff" * (MAX_EMPTY_INPUT // 5 + 1)
 
 
 @pytest.mark.parametrize(
-    "packed", [empty_members(), empty_blocks(), gzip.compress(b"abc") + bytes(LONGEST_NOTHING + 8192)]
+    "packed", [empty_members(), empty_blocks(), gzip.compress(b"abc") + bytes(MAX_EMPTY_INPUT + 8192)]
 )
 @pytest.mark.parametrize("size", [4000, 65536])
 def test_what_unpacks_to_nothing_without_end_is_refused(packed, size):
@@ -128,12 +128,12 @@ def test_what_has_not_ended_is_open():
 
 @pytest.mark.parametrize(("coding", "undone"), [("gzip", True), ("x-gzip", True), ("deflate", True), ("", False)])
 def test_codings_are_told_apart(coding, undone):
-    assert (inflater_of(coding) is not None) is undone
+    assert (make_inflater(coding) is not None) is undone
 
 
 def test_a_body_that_is_gzip_is_undone_and_another_is_not():
-    assert gunzipped(gzip.compress(b"abc"), 3) == b"abc"
-    assert gunzipped(b"abc", 1) == b"abc"
+    assert gunzip(gzip.compress(b"abc"), 3) == b"abc"
+    assert gunzip(b"abc", 1) == b"abc"
 
 
 @pytest.mark.parametrize(
@@ -146,4 +146,4 @@ def test_a_body_that_is_gzip_is_undone_and_another_is_not():
 )
 def test_gzip_that_is_broken_or_too_large_is_refused(body, message):
     with pytest.raises(RefusedContentError, match=message):
-        gunzipped(body, 3)
+        gunzip(body, 3)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ContentError
-from airflow_provider_asyncapi.core.http.documents import decode_text, json_charset_of, parse_form, parse_json
+from airflow_provider_asyncapi.core.http.documents import decode_text, find_json_charset, parse_form, parse_json
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_what_is_no_json_is_an_error_that_says_what_came_instead(body, content_t
 )
 def test_a_charset_that_json_does_not_have_is_passed_over(content_type):
     assert parse_json('{"a": "ü"}'.encode(), content_type) == {"a": "ü"}
-    assert json_charset_of(b"{", content_type) in ("utf-8", "ascii")
+    assert find_json_charset(b"{", content_type) in ("utf-8", "ascii")
 
 
 @given(

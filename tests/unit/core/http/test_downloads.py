@@ -42,19 +42,19 @@ def broken(draft):
 
 
 def asked(download: Download) -> dict[str, str]:
-    return dict(download.resumed(REQUEST).headers)
+    return dict(download.prepare_request(REQUEST).headers)
 
 
 def test_a_body_goes_into_the_draft(draft):
     download = Download(draft)
-    assert download.resumed(REQUEST) is REQUEST
+    assert download.prepare_request(REQUEST) is REQUEST
     download.begin(head(content_length="6"))
     download.write(b"abc")
     download.write(b"def")
     download.finish()
     assert (draft.content, draft.restarts, draft.expected) == (b"abcdef", 1, [6])
     assert download.head == b"abcdef"
-    assert download.resumed(REQUEST) is REQUEST
+    assert download.prepare_request(REQUEST) is REQUEST
 
 
 def test_a_large_body_is_not_kept_for_rules(draft):
@@ -69,7 +69,7 @@ def test_a_large_body_is_not_kept_for_rules(draft):
 
 def test_a_broken_transfer_goes_on_where_it_broke(broken, draft):
     assert asked(broken) == {"Range": "bytes=3-", "If-Range": '"v1"'}
-    assert broken.reached == 3
+    assert broken.kept_bytes == 3
     broken.begin(part(3, 9, 10))
     broken.write(b"defghij")
     broken.finish()
@@ -93,7 +93,7 @@ def test_a_part_that_is_longer_than_it_says_is_thrown_away(broken):
     broken.write(b"defghijk")
     with pytest.raises(TransportError, match="answered 200, with more than the 5 bytes that it should have"):
         broken.finish()
-    assert broken.resumed(REQUEST) is REQUEST
+    assert broken.prepare_request(REQUEST) is REQUEST
 
 
 @pytest.mark.parametrize("length", ["-5", "many", "1e3", "5, 6", "\u0665", ""])
@@ -147,10 +147,10 @@ def test_a_server_that_ignores_the_range_begins_again(broken, draft):
 def test_a_part_that_does_not_fit_is_thrown_away_and_the_whole_asked_for(broken, draft, answer):
     with pytest.raises(TransportError, match="answered 206, with another part of the body than was asked for"):
         broken.begin(answer)
-    assert broken.resumed(REQUEST) is REQUEST
+    assert broken.prepare_request(REQUEST) is REQUEST
     broken.begin(head(content_length="10", **ETAG))
     broken.write(b"0123")
-    assert broken.resumed(REQUEST) is REQUEST
+    assert broken.prepare_request(REQUEST) is REQUEST
     assert draft.content == b"0123"
 
 
@@ -162,7 +162,7 @@ def test_a_part_that_nobody_asked_for_is_no_file(draft):
 def test_a_range_that_is_refused_is_not_asked_for_again(broken):
     assert not broken.refuses_range(head(404))
     assert broken.refuses_range(head(416))
-    assert broken.resumed(REQUEST) is REQUEST
+    assert broken.prepare_request(REQUEST) is REQUEST
     assert not broken.refuses_range(head(416))
 
 
@@ -190,7 +190,7 @@ def test_only_what_can_be_told_apart_goes_on(draft, headers, validator):
 
 def test_only_a_get_goes_on(broken):
     request = Request("POST", URL)
-    assert broken.resumed(request) is request
+    assert broken.prepare_request(request) is request
 
 
 def test_what_is_packed_goes_on_where_it_broke_too(draft):
@@ -219,14 +219,14 @@ def test_a_broken_content_coding_begins_again(draft, packed, problem):
 
     with pytest.raises(TransportError, match=f"answered 200, but its content coding {problem}"):
         transfer()
-    assert download.resumed(REQUEST) is REQUEST
+    assert download.prepare_request(REQUEST) is REQUEST
 
 
 def test_an_answer_that_isnt_ok_may_be_the_file(draft):
     download = Download(draft)
     response = head(404)
     response.body = b"none"
-    download.take(response)
+    download.replace_content(response)
     assert draft.content == b"none"
 
 
@@ -251,7 +251,7 @@ def test_a_checksum_of_the_headers_is_compared(draft, content):
         return
     with pytest.raises(TransportError, match=f"but repr-digest states sha256 {SHA.hexdigest()}, and the sha256 of"):
         download.finish()
-    assert download.resumed(REQUEST) is REQUEST
+    assert download.prepare_request(REQUEST) is REQUEST
 
 
 def test_a_checksum_of_the_headers_is_of_the_packed_file_and_a_stated_one_of_the_unpacked(draft):

@@ -8,14 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
-from airflow_provider_asyncapi.core.http.filenames import MemberNames, check_member, collision_key, file_name, page_name
+from airflow_provider_asyncapi.core.http.filenames import (
+    MemberNames,
+    check_member_name,
+    choose_file_name,
+    choose_page_name,
+    make_collision_key,
+)
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from tests.unit.recorded_calls import recorded
 
 
 def name(disposition="", url="https://x/files/report.csv?sig=1", fallback="job-7"):
     headers = Headers([("Content-Disposition", disposition)] if disposition else [])
-    return file_name(Response(200, headers, url=url), fallback)
+    return choose_file_name(Response(200, headers, url=url), fallback)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +129,7 @@ def test_any_name_becomes_one_file_in_its_folder(text):
     ],
 )
 def test_a_members_name_is_its_path_below_the_destination(member, segments):
-    assert check_member(member) == segments
+    assert check_member_name(member) == segments
 
 
 @pytest.mark.parametrize(
@@ -132,7 +138,7 @@ def test_a_members_name_is_its_path_below_the_destination(member, segments):
 )
 def test_a_member_that_would_leave_the_destination_is_refused(member):
     with pytest.raises(ArchiveError, match="would leave the destination; nothing was kept"):
-        check_member(member)
+        check_member_name(member)
 
 
 @pytest.mark.parametrize(
@@ -141,14 +147,14 @@ def test_a_member_that_would_leave_the_destination_is_refused(member):
 )
 def test_a_member_that_can_not_be_a_file_is_refused(member):
     with pytest.raises(ArchiveError, match="can't be the name of a file; nothing was kept"):
-        check_member(member)
+        check_member_name(member)
 
 
 @pytest.mark.parametrize("mark", "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2069\t\x1b\x9b")
 def test_a_member_whose_name_would_be_read_in_another_order_is_refused(mark):
     for member in (f"report{mark}vsc.exe", f"folder{mark}/report.csv"):
         with pytest.raises(ArchiveError, match="can't be the name of a file; nothing was kept") as caught:
-            check_member(member)
+            check_member_name(member)
         assert mark not in str(caught.value)
 
 
@@ -156,11 +162,11 @@ def test_a_member_whose_name_would_be_read_in_another_order_is_refused(mark):
     ("one", "other"), [("A/b", "a/B"), ("STRASSE", "straße"), ("\u00fc", "u\u0308"), ("É", "e\u0301")]
 )
 def test_names_collide_where_some_file_system_takes_them_for_one(one, other):
-    assert collision_key(tuple(one.split("/"))) == collision_key(tuple(other.split("/")))
+    assert make_collision_key(tuple(one.split("/"))) == make_collision_key(tuple(other.split("/")))
 
 
 def test_other_names_do_not_collide():
-    assert len({collision_key((text,)) for text in ("m2", "m²", "m 2", "m")}) == 4
+    assert len({make_collision_key((text,)) for text in ("m2", "m²", "m 2", "m")}) == 4
 
 
 # Members of an archive
@@ -217,4 +223,4 @@ def test_what_is_taken_is_below_the_destination_and_nothing_twice(names):
     ],
 )
 def test_pages_have_names_that_sort(kind, name):
-    assert page_name(12, Response(200, Headers([("content-type", kind)]))) == name
+    assert choose_page_name(12, Response(200, Headers([("content-type", kind)]))) == name

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.http.hosts import is_link_local
+from airflow_provider_asyncapi.core.http.hosts import is_metadata_host
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from airflow_provider_asyncapi.core.http.hosts import is_link_local
     ],
 )
 def test_an_address_of_the_own_link_or_of_a_metadata_server_is_known_in_all_its_forms(address):
-    assert is_link_local(address)
+    assert is_metadata_host(address)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_an_address_of_the_own_link_or_of_a_metadata_server_is_known_in_all_its_
     ],
 )
 def test_a_host_that_a_proxy_may_take_for_such_an_address_is_known(host):
-    assert is_link_local(host)
+    assert is_metadata_host(host)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_host_that_a_proxy_may_take_for_such_an_address_is_known(host):
     ],
 )
 def test_any_other_host_is_none(host):
-    assert not is_link_local(host)
+    assert not is_metadata_host(host)
 
 
 @given(
@@ -83,4 +83,4 @@ def test_numbers_of_any_base_and_number_of_parts_are_read_as_inet_aton_reads_the
         "0" + format(part, base) if base == "o" else format(part, base)
         for part, base in zip(parts, bases, strict=False)
     ]
-    assert is_link_local(".".join(written))
+    assert is_metadata_host(".".join(written))

@@ -4,7 +4,14 @@ import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, UnsafeValueError
 from airflow_provider_asyncapi.core.http import documents, xml_documents
-from airflow_provider_asyncapi.core.http.messages import Headers, Part, Request, Response, header_field, origin
+from airflow_provider_asyncapi.core.http.messages import (
+    Headers,
+    Request,
+    Response,
+    ResponsePart,
+    parse_origin,
+    validate_header,
+)
 from tests.unit.recorded_calls import recorded
 
 
@@ -28,13 +35,13 @@ def test_headers_are_found_in_any_case_and_repeated_ones_joined():
     ],
 )
 def test_an_origin_is_scheme_host_and_port(url, expected):
-    assert origin(url) == expected
+    assert parse_origin(url) == expected
 
 
 @pytest.mark.parametrize("url", ["http://h:port/", "http://h:99999/", "http://[::1", "https://u:geheim@h:x/?k=geheim"])
 def test_what_has_no_origin_is_an_error_without_secrets(url):
     with pytest.raises(UnsafeValueError, match="isn't the address of a server") as caught:
-        origin(url)
+        parse_origin(url)
     assert "geheim" not in str(caught.value)
 
 
@@ -79,27 +86,29 @@ def test_a_response_shows_no_query():
 
 
 def test_a_header_loses_the_white_space_around_it():
-    assert header_field("X-A", " b\tc\n", "headers") == ("X-A", "b\tc")
+    assert validate_header("X-A", " b\tc\n", "headers") == ("X-A", "b\tc")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "a\nb", "ä", 7, None])
 def test_a_name_that_http_does_not_allow_is_an_error(name):
     with pytest.raises(ConfigurationError, match=r"headers: .*can't be the name of a header"):
-        header_field(name, "x", "headers")
+        validate_header(name, "x", "headers")
 
 
 @pytest.mark.parametrize("value", ["geheim\nX: y", "geheim\r", "gehe\x00im", "geheimé€"])
 def test_a_header_with_a_line_break_is_an_error_that_does_not_show_it(value):
     if value == "geheim\r":
-        assert header_field("X", value, "headers") == ("X", "geheim")
+        assert validate_header("X", value, "headers") == ("X", "geheim")
         return
     with pytest.raises(ConfigurationError, match="headers: the header 'X' holds a line break") as caught:
-        header_field("X", value, "headers")
+        validate_header("X", value, "headers")
     assert "geheim" not in str(caught.value)
 
 
-def part(value: object, body: bytes = b"{}") -> Part:
-    return Part(Response(200, Headers([("Content-Type", "application/json; charset=iso-8859-1")]), body, "u"), value)
+def part(value: object, body: bytes = b"{}") -> ResponsePart:
+    return ResponsePart(
+        Response(200, Headers([("Content-Type", "application/json; charset=iso-8859-1")]), body, "u"), value
+    )
 
 
 def test_a_part_of_an_answer_is_an_answer_of_its_own():

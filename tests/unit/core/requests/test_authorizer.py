@@ -62,7 +62,7 @@ class SignatureAuth(Auth):
 def api_with(kind: type[Auth], **fields: Any) -> Api:
     given = {"host": BASE, "auth": kind.kind, "signing_secret": "planted-key", **fields}
     settings = ConnectionSettings.parse(given, {kind.kind: kind})
-    return Api.of(settings, clock=Clock(), rng=lambda: 0.5)
+    return Api.from_settings(settings, clock=Clock(), rng=lambda: 0.5)
 
 
 def signing(flow: Any) -> type[Auth]:
@@ -153,7 +153,7 @@ def test_a_kind_may_use_a_token_of_a_login_and_gets_a_new_one_once_the_old_is_re
             yield request.with_headers([("X-Token", f"{request.method}:{context.token.value}")])
 
     settings = ConnectionSettings.parse({"host": BASE, **LOGIN}, {"login": TokenSignature})
-    api = Api.of(settings, clock=Clock(), rng=lambda: 0.5)
+    api = Api.from_settings(settings, clock=Clock(), rng=lambda: 0.5)
     script = Script(api, answer({"token": "t-1"}), answer({}, 401), answer({"token": "t-2"}), answer({}))
     assert script.run(send(api, JOB)).ok
     assert [script.header("X-Token", index) for index in range(4)] == [None, "GET:t-1", None, "GET:t-2"]

@@ -69,7 +69,7 @@ def test_no_credential_goes_to_a_host_that_the_api_names(request_: dict[str, Any
         return [named(item) for item in value] if isinstance(value, list) else value.replace("NAME", name)
 
     request_ = named(request_)
-    message = rf"not sent, for the request names \{{connection\.{name}\}}, and another host gets no credentials"
+    message = rf"not sent, since the request contains \{{connection\.{name}\}}, and another host gets no credentials"
     script = Script(make_api(**CONNECTION))
     with pytest.raises(UnsafeValueError, match=message):
         wait_for(script, **request_)
@@ -137,7 +137,7 @@ def test_a_redirect_to_a_host_that_is_not_allowed_is_not_followed(location: str)
         make_api(schema="http", host=BASE.replace("https", "http"), **fields), answer(None, 302, location=location)
     )
     request = Request("GET", BASE.replace("https", "http") + "/x")
-    with pytest.raises(RedirectError, match=r"a Location that isn't followed: GET .*: not sent, for"):
+    with pytest.raises(RedirectError, match=r"a Location that isn't followed: GET .*: not sent, since"):
         script.run(send(script.api, request))
     assert len(script.requests) == 1
 
@@ -161,7 +161,9 @@ def test_a_login_goes_only_where_the_connection_says() -> None:
     login_of = script.api.settings.auth.login
     assert login_of is not None
     token = script.run(log_in(script.api, login_of, None))
-    with pytest.raises(UnsafeValueError, match=r"login: POST .*: not sent, for the connection doesn't name this host"):
+    with pytest.raises(
+        UnsafeValueError, match=r"login: POST .*: not sent, since the connection doesn't name this host"
+    ):
         script.run(log_in(script.api, login_of, token))
     assert len(script.requests) == 1
 
@@ -181,7 +183,7 @@ SECRET = 'pa"ß+w/ord'
 )
 def test_no_secret_that_was_rendered_into_a_request_goes_to_another_host(request_: dict[str, Any]) -> None:
     script = Script(make_api(secrets={"key": SECRET}))
-    with pytest.raises(UnsafeValueError, match=r"not sent, for its URL or body holds a secret of the connection"):
+    with pytest.raises(UnsafeValueError, match=r"not sent, since its URL or body contains a secret of the connection"):
         wait_for(script, **request_)
     assert script.requests == []
     trusting = Script(make_api(secrets={"key": SECRET}, trusted_hosts="evil.example.net"), answer({"state": "done"}))
@@ -190,7 +192,7 @@ def test_no_secret_that_was_rendered_into_a_request_goes_to_another_host(request
 
 def test_a_redirect_takes_no_secret_to_another_host_and_a_token_of_the_apis_own_may_go() -> None:
     script = Script(make_api(secrets={"key": SECRET}), answer(status=307, location=f"{EVIL}?k=pa%22%C3%9F%2Bw/ord"))
-    with pytest.raises(UnsafeValueError, match="holds a secret of the connection"):
+    with pytest.raises(UnsafeValueError, match="contains a secret of the connection"):
         script.run(send(script.api, Request("GET", f"{BASE}/s")))
     signed = Script(make_api(secrets={"key": SECRET}), answer({"state": "done"}))
     signed.run(send(signed.api, Request("GET", f"{EVIL}?token=theirs")))

@@ -306,7 +306,9 @@ def test_a_capture_that_is_too_large_says_so_after_the_identifier_is_told():
     script = Script(make_api(), answer({"data": {"id": 7}, "all": "x" * 100_000}))
     with pytest.raises(ResultTooLargeError) as raised:
         run(script, capture={"all": "all"})
-    assert script.kept[-1].handle == JobHandle(7)
+    handle = script.kept[-1].handle
+    assert handle is not None
+    assert handle.identifier == 7
     assert raised.value.job == 7
 
 

@@ -24,7 +24,7 @@ from airflow_provider_asyncapi.core.errors import (
     MissingValueError,
     RefusedContentError,
     RequestRejectedError,
-    SlowAnswerError,
+    SlowResponseError,
     ThrottledError,
     UnavailableError,
     UnstorableValueError,
@@ -835,7 +835,7 @@ def test_a_poll_after_the_cancel_that_fails_is_said():
     [({}, [], ""), (CANCEL, [answer(status=204)], "; the API has accepted the cancel")],
 )
 def test_a_wait_whose_answer_is_looked_at_beyond_the_deadline_is_ended_without_another_look(given, replies, became):
-    script, slow = Script(make_api(Clock(START + 60)), *replies), SlowAnswerError("GET /jobs/7: too slow")
+    script, slow = Script(make_api(Clock(START + 60)), *replies), SlowResponseError("GET /jobs/7: too slow")
     plan, at = WaitPlan.parse(plan_fields(**given)), state(polls=2, deadline=START + 50)
     expected = f"wasn't done by the deadline, after 60 s and 3 polls; the last poll failed: {slow}{became}"
     with pytest.raises(DeadlineError, match=rf"{re.escape(expected)}$"):
