@@ -72,6 +72,10 @@ class AsyncApiJobFailed(AsyncApiFailure):
     """The remote job failed."""
 
 
+class AsyncApiAttemptFailed(AsyncApiException):
+    """The remote job failed, and the next try of the task submits another job."""
+
+
 class AsyncApiTimeout(_Fields, AirflowSensorTimeout):  # type: ignore[misc]
     """The remote job hasn't ended by the deadline, or within the maximum number of polls."""
 

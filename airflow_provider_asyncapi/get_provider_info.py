@@ -31,7 +31,7 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["protocol"],
             }
         ],
-        "operators": _modules("operators.asyncapi"),
+        "operators": _modules("operators.asyncapi", "operators.job"),
         "sensors": _modules("sensors.asyncapi"),
         "hooks": _modules("hooks.asyncapi"),
         "triggers": _modules("triggers.asyncapi"),

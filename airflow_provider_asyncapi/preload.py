@@ -35,6 +35,7 @@ import airflow_provider_asyncapi.hooks.calls
 import airflow_provider_asyncapi.hooks.fetch_result
 import airflow_provider_asyncapi.hooks.running
 import airflow_provider_asyncapi.operators.asyncapi
+import airflow_provider_asyncapi.operators.job
 import airflow_provider_asyncapi.results.fetching
 import airflow_provider_asyncapi.results.writers.json_lines
 import airflow_provider_asyncapi.results.writers.page_files

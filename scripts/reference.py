@@ -33,6 +33,7 @@ def render() -> str:
     from airflow_provider_asyncapi import exceptions, job
     from airflow_provider_asyncapi.hooks import asyncapi as hooks
     from airflow_provider_asyncapi.operators import asyncapi as operators
+    from airflow_provider_asyncapi.operators import job as job_operators
     from airflow_provider_asyncapi.sensors import asyncapi as sensors
     from airflow_provider_asyncapi.triggers import asyncapi as triggers
 
@@ -40,6 +41,7 @@ def render() -> str:
         operators.AsyncApiTriggerOperator,
         sensors.AsyncApiSensor,
         operators.AsyncApiFetchOperator,
+        job_operators.AsyncApiJobOperator,
         job.async_api_job,
         hooks.AsyncApiHook,
         *(getattr(hooks.AsyncApiHook, name) for name in HOOK_METHODS),

@@ -36,6 +36,7 @@ from airflow_provider_asyncapi.core.requests.step_flow import send_step
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait import flow as wait_flows
+from airflow_provider_asyncapi.core.wait.plan import parse_timeout
 from airflow_provider_asyncapi.hooks.responses import Response
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ _RETRIES = frozenset({"max_consecutive_errors", "retry_delays"})
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 #: Only a task has what these need: callbacks find a task, and a request changes from try to try of one.
 _OF_TASKS = frozenset({"callback", "on_changed_request"})
-#: Seconds. When a wait ends is stored as a moment, and there is none after the year 9999.
-_LONGEST_TIMEOUT = 200 * 365 * 86400
 _STEP = (*REQUEST_PARAMETERS, *STEP_PARAMETERS)
 _REQUEST = frozenset({*_STEP}) - {"method", "endpoint", "capture"}
 _SUBMIT = frozenset(plans.SubmitPlan.parameters) - {"cancel"}
@@ -143,7 +142,7 @@ class Calls:
     ) -> Call[JobHandle]:
         """Poll until a job is over, and send the cleanup request that is wanted then."""
         given, handle = check_names("wait_for_job", parameters, _WAIT), JobHandle.parse(job)
-        seconds = conf.getfloat("sensors", "default_timeout") if timeout is None else _read_timeout(timeout)
+        seconds = conf.getfloat("sensors", "default_timeout") if timeout is None else parse_timeout(timeout)
         states: list[plans.Wait] = []
 
         def make(api: Api) -> Flow[JobHandle]:
@@ -221,15 +220,6 @@ def check_names(method: str, parameters: Mapping[str, Any], known: Collection[st
             meant = f"; did you mean {alike[0]}?" if alike else "."
             raise ConfigurationError(f"{name}: isn't a parameter of {method}(){meant} It takes {', '.join(names)}")
     return {name: _to_seconds(value) for name, value in parameters.items() if value is not None}
-
-
-def _read_timeout(given: float | timedelta) -> float:
-    seconds: Any = _to_seconds(given)
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_TIMEOUT:
-        raise ConfigurationError(
-            f"timeout: has to be a number of seconds from 0 to {_LONGEST_TIMEOUT:,}, or a timedelta, not {given!r}"
-        )
-    return seconds
 
 
 def _to_seconds(value: Any) -> Any:

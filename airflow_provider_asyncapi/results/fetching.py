@@ -99,6 +99,8 @@ class FetchTask:
     :param owner: the task as the owner of files at the destination: one try undoes what another has left.
     :param callback: the job's callback, if it holds the result.
     :param is_last_try: whether a failure is the task's last one.
+    :param max_body: bytes of a response that is read into memory for XCom; by default a hundred times
+        ``max_xcom_bytes``.
     """
 
     plan: FetchPlan
@@ -108,6 +110,7 @@ class FetchTask:
     owner: Owner | None = None
     callback: Response | None = None
     is_last_try: bool = False
+    max_body: int | None = None
 
 
 def fetch(hook: FlowRunner, task: FetchTask, save: Callable[[JsonValue], object] = lambda _: None) -> JsonValue:
@@ -127,7 +130,8 @@ def fetch(hook: FlowRunner, task: FetchTask, save: Callable[[JsonValue], object]
     try:
         target = None if task.destination is None else Destination(task.destination, task.owner)
         with contextlib.closing(target) if target else contextlib.nullcontext():
-            run = _WorkerRun(hook, fetcher, target, task.limits, FailedRecordsCounter(fetcher), task.callback)
+            failures = FailedRecordsCounter(fetcher)
+            run = _WorkerRun(hook, fetcher, target, task.limits, failures, task.callback, task.max_body)
             result = run.fetch()
             if plan.cleanup is not None:
                 save(result)
@@ -168,6 +172,7 @@ class _WorkerRun:
     limits: ResultLimits
     failures: FailedRecordsCounter
     callback: Response | None = None
+    max_body: int | None = None
     began: float = field(default_factory=time.monotonic)
 
     def fetch(self) -> JsonValue:
@@ -232,7 +237,7 @@ class _WorkerRun:
 
     def fetch_value(self) -> JsonValue:
         """Fetch a value into memory, and return it for XCom."""
-        limit = max(self.limits.max_xcom_bytes * _MAX_SELECTION_RATIO, _MIN_LIMIT)
+        limit = self.max_body or max(self.limits.max_xcom_bytes * _MAX_SELECTION_RATIO, _MIN_LIMIT)
         return self.return_value(*self._run(self.fetcher.fetch_value(limit)))
 
     def return_value(self, value: JsonValue, responses: Sequence[Response]) -> JsonValue:

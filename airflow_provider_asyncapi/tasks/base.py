@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -171,7 +171,7 @@ class JobTask:
         """Check the parameters of a stage."""
         described = self.effective_params(stage, with_connection=False)
         in_selectors = lazy.check_plan(
-            stage.plan_type, described, self._is_templated, complete=self.profile is not None
+            stage.plan_type, described, partial(self.is_templated, stage), complete=self.profile is not None
         )
         self.check_together(stage, described)
         provided = self.variables_before(stage)
@@ -209,7 +209,8 @@ class JobTask:
             self.job = lazy.render_job(self.job, context, jinja_env)
         super()._do_render_template_fields(parent, names, context, jinja_env, seen_oids)  # type: ignore[misc]
 
-    def _is_templated(self, name: str) -> bool:
+    def is_templated(self, _stage: Stage, name: str) -> bool:
+        """Return whether a parameter of a stage is rendered before it is read."""
         return name in self.template_fields
 
     def push_handle(self, context: Context, handle: JobHandle) -> None:

@@ -15,15 +15,18 @@ from airflow_provider_asyncapi.core.lazy import load_lazily
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
     from airflow_provider_asyncapi.core.fetch.plan import page_variables
+    from airflow_provider_asyncapi.core.wait.plan import parse_timeout
     from airflow_provider_asyncapi.results.fetching import ResultLimits
     from airflow_provider_asyncapi.tasks.fetching import fetch_result, make_lineage
     from airflow_provider_asyncapi.tasks.job_templates import render_job
+    from airflow_provider_asyncapi.tasks.submissions import submit_next_job
     from airflow_provider_asyncapi.tasks.submitting import submit_job
     from airflow_provider_asyncapi.tasks.validation import check_plan, check_variables
     from airflow_provider_asyncapi.tasks.waiting import JobWait, WaitOptions
     from airflow_provider_asyncapi.tasks.without_worker import (
         make_start_args,
         why_unsupported_end,
+        why_unsupported_fetch,
         why_unsupported_start,
     )
 
@@ -38,9 +41,12 @@ __all__ = [
     "make_lineage",
     "make_start_args",
     "page_variables",
+    "parse_timeout",
     "render_job",
     "submit_job",
+    "submit_next_job",
     "why_unsupported_end",
+    "why_unsupported_fetch",
     "why_unsupported_start",
 ]
 
@@ -49,12 +55,16 @@ __getattr__ = load_lazily(
     {
         "airflow_provider_asyncapi.core.fetch.outputs.registry": "choose_output",
         "airflow_provider_asyncapi.core.fetch.plan": "page_variables",
+        "airflow_provider_asyncapi.core.wait.plan": "parse_timeout",
         "airflow_provider_asyncapi.results.fetching": "ResultLimits",
         "airflow_provider_asyncapi.tasks.fetching": "fetch_result make_lineage",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
+        "airflow_provider_asyncapi.tasks.submissions": "submit_next_job",
         "airflow_provider_asyncapi.tasks.submitting": "submit_job",
         "airflow_provider_asyncapi.tasks.validation": "check_plan check_variables",
         "airflow_provider_asyncapi.tasks.waiting": "JobWait WaitOptions",
-        "airflow_provider_asyncapi.tasks.without_worker": "make_start_args why_unsupported_end why_unsupported_start",
+        "airflow_provider_asyncapi.tasks.without_worker": (
+            "make_start_args why_unsupported_end why_unsupported_fetch why_unsupported_start"
+        ),
     },
 )

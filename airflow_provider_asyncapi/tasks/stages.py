@@ -6,13 +6,24 @@ A task works on one stage, or on all of them.
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
+from airflow.providers.common.compat.sdk import BaseOperator
+
 from airflow_provider_asyncapi.core import plans
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.former_names import find_former_name
 from airflow_provider_asyncapi.core.json_values import as_list
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, RESULT_IDENTIFIER
 from airflow_provider_asyncapi.tasks import lazy
+
+#: Parameters of a request that Airflow renders.
+_REQUEST = frozenset({"endpoint", "query_params", "headers", "json", "xml", "data", "files"})
+#: Arguments of the tasks for a single stage that a task for several stages has itself.
+_OF_THE_TASK = frozenset({"asyncapi_conn_id", "profile", "job_url", "deferrable", "variables"})
 
 
 class Stage:
@@ -20,9 +31,15 @@ class Stage:
     A stage of a job.
 
     :cvar table: name of the profile's table that fills in the parameters of the stage.
+    :cvar left_out: parameters of the plan that no task takes.
+    :cvar options: arguments beside the parameters of the plan.
+    :cvar templated: arguments that Airflow renders, beside the further requests.
     """
 
     table: ClassVar[str]
+    left_out: ClassVar[frozenset[str]] = frozenset()
+    options: ClassVar[tuple[str, ...]] = ()
+    templated: ClassVar[frozenset[str]] = _REQUEST
 
     @property
     def plan_type(self) -> Any:
@@ -51,11 +68,47 @@ class Stage:
         """
         raise NotImplementedError
 
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of the stage, in alphabetical order."""
+        return sorted({*self.plan_type.parameters, *self.options} - self.left_out)
+
+    def parse_arguments(self, given: Any) -> Mapping[str, Any]:
+        """
+        Return the arguments of the stage that a mapping holds.
+
+        :param given: the mapping; None for no arguments.
+        :raises ConfigurationError: if it isn't a mapping, or has a key that isn't an argument; the message names the
+            nearest one.
+        """
+        if given is None:
+            return {}
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(f"has to be a mapping of arguments, not {type(given).__name__}")
+        names = self.arguments
+        for name in given:
+            if name not in names:
+                raise ConfigurationError(f"{name}: {self._describe_unknown(str(name), names)}")
+        return given
+
+    def _describe_unknown(self, name: str, names: list[str]) -> str:
+        """Return what is wrong with a name that isn't an argument, and what to do."""
+        if (problem := find_former_name([name], names)) is not None:
+            return problem.partition(": ")[2]
+        if name == "job":
+            return "the task submits the job itself, so leave it out"
+        if name in _OF_THE_TASK or name in inspect.signature(BaseOperator.__init__).parameters:
+            return f"is an argument of the task itself, not of {self.table}"
+        alike = difflib.get_close_matches(name, names, 1)
+        meant = f"; did you mean {alike[0]}?" if alike else "."
+        return f"isn't an argument of {self.table}{meant} It takes {', '.join(names)}"
+
 
 class SubmitStage(Stage):
     """The requests that create and start a job."""
 
     table = "submit"
+    templated = _REQUEST | {"variables"}
 
     @property
     def plan_type(self) -> type[plans.SubmitPlan]:
@@ -93,6 +146,8 @@ class StatusStage(Stage):
     """The requests that wait for a job."""
 
     table = "status"
+    left_out = frozenset({"files"})
+    options = ("timeout", "soft_fail", "start_from_trigger", "end_from_trigger")
 
     @property
     def plan_type(self) -> type[plans.WaitPlan]:
@@ -133,6 +188,9 @@ class FetchStage(Stage):
     """The requests that fetch the result of a job."""
 
     table = "fetch"
+    left_out = frozenset({"capture"})
+    options = ("destination", "unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes")
+    templated = _REQUEST | {"destination"}
 
     @property
     def plan_type(self) -> type[plans.FetchPlan]:

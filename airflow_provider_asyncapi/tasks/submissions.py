@@ -100,6 +100,18 @@ class SubmissionState:
         return bool(ti.max_tries - retries + 1 < ti.try_number <= ti.max_tries + 1)
 
 
+def submit_next_job(context: Context) -> None:
+    """
+    Store that the next try of the task submits a job of its own, since the job of this try has ended.
+
+    Before Airflow 3.3 nothing is stored, so the next try sends the same idempotency key.
+    """
+    store: Any = context.get("task_state_store")
+    earlier = None if store is None else Submission.parse(store.get(SUBMISSION_KEY))
+    if earlier is not None:
+        store.set(SUBMISSION_KEY, earlier.for_next_job().dump())
+
+
 def callbacks_key(submission: str) -> str:
     """
     Return the key of a submission's callbacks in the task state store.

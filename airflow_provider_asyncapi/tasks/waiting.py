@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -110,6 +110,8 @@ class WaitOptions:
     :param reschedule: whether each poke is a process of its own.
     :param soft_fail: whether the task is skipped if the wait fails.
     :param end_from_trigger: whether a successful wait ends in the triggerer.
+    :param fetch: the parameters with which the triggerer fetches the result after a successful wait, and ends the task;
+        None if it doesn't.
     """
 
     timeout: float
@@ -117,6 +119,7 @@ class WaitOptions:
     reschedule: bool = False
     soft_fail: bool = False
     end_from_trigger: bool = False
+    fetch: Mapping[str, Any] | None = None
 
 
 class JobWait:
@@ -247,6 +250,7 @@ class JobWait:
         params, api = self._task.effective_params(STATUS), self._task.hook.api
         try:
             check_storable(params, api)
+            check_storable(self._options.fetch or {}, api)
         except ConfigurationError as error:
             raise to_airflow(error) from error
         return params
@@ -256,12 +260,14 @@ class JobWait:
         if plan.cancel is not None and not HAS_TRIGGER_ON_KILL:
             self._task.log.info("Before Airflow 3.3 a trigger isn't told of a kill: only the deadline cancels the job")
         state = wait_state.to_deferral(plan, pause)
+        fetch = None if self._options.fetch is None else dict(self._options.fetch)
         self._task.defer(
             trigger=AsyncApiJobTrigger(
                 asyncapi_conn_id=self._task.asyncapi_conn_id,
                 spec=params,
                 wait=state.dump(),
                 end_from_trigger=self._options.end_from_trigger,
+                fetch=fetch,
             ),
             method_name=self._task.execute_complete.__name__,
             kwargs=None if plan.callback is None else {"wait": state.dump()},
@@ -310,8 +316,12 @@ class JobWait:
         push_for_users(self._context, WAIT_KEY, self._summarize(state))
 
     @contextmanager
-    def apply_soft_fail(self) -> Iterator[None]:
-        """Publish the error that ended the wait, and turn it into a skip if ``soft_fail`` is set."""
+    def publish_errors(self, *, soft_fail: bool = False) -> Iterator[None]:
+        """
+        Publish the error that ends the task.
+
+        :param soft_fail: whether to skip the task instead.
+        """
         try:
             yield
         except (AirflowSkipException, AirflowRescheduleException, DownstreamTasksSkipped):
@@ -319,9 +329,13 @@ class JobWait:
         except AirflowException as error:
             summary = PollSummary.ending(time.time(), str(redact(str(error))))
             push_for_users(self._context, POLL_KEY, summary.dump())
-            if self._options.soft_fail:
+            if soft_fail:
                 raise AirflowSkipException(f"Skipping, since soft_fail or never_fail is set: {error}") from error
             raise
+
+    def apply_soft_fail(self) -> AbstractContextManager[None]:
+        """Publish the error that ends the wait, and turn it into a skip if ``soft_fail`` is set."""
+        return self.publish_errors(soft_fail=self._options.soft_fail)
 
 
 def _parse_event(event: Any) -> WaitEvent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import XComArg
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
+from airflow_provider_asyncapi.core.fetch.outputs.registry import RESULT, choose_output
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT
 from airflow_provider_asyncapi.core.json_values import as_list, freeze
@@ -21,16 +22,9 @@ _DEFERRAL_GRACE = 86400.0
 _JINJA = ("{{", "{%", "{#")
 
 
-class DeferrableSensor(Protocol):
-    """The attributes of the sensor that decide whether a worker is needed; most are those of Airflow's operators."""
+class DeferrableTask(Protocol):
+    """The attributes of a task that decide whether a worker has to end it; most are those of Airflow's operators."""
 
-    asyncapi_conn_id: str
-    job: Any
-    job_url: str | None
-    profile: str | None
-    timeout: float
-    template_fields: Sequence[str]
-    execution_timeout: timedelta | None
     outlets: list[Any]
     on_execute_callback: Any
     on_success_callback: Any
@@ -41,11 +35,26 @@ class DeferrableSensor(Protocol):
     _pre_execute_hook: Any
     _post_execute_hook: Any
 
-    def get_closest_mapped_task_group(self) -> Any:
-        """Return the mapped task group that holds the sensor; None if there is none."""
+    def iter_mapped_dependants(self) -> Iterable[Any]:
+        """Return the tasks that are mapped over the result of this one."""
 
     def effective_params(self, stage: Stage, *, with_connection: bool = ...) -> dict[str, Any]:
         """Return the parameters of a stage that the DAG and the profile set."""
+
+
+class DeferrableSensor(DeferrableTask, Protocol):
+    """The attributes of the sensor that decide whether a worker has to begin its wait."""
+
+    asyncapi_conn_id: str
+    job: Any
+    job_url: str | None
+    profile: str | None
+    timeout: float
+    template_fields: Sequence[str]
+    execution_timeout: timedelta | None
+
+    def get_closest_mapped_task_group(self) -> Any:
+        """Return the mapped task group that holds the sensor; None if there is none."""
 
     def execute_complete(self, context: Any, event: Any) -> Any:
         """Continue with the event of the trigger."""
@@ -80,29 +89,56 @@ def _reasons_against_start(sensor: DeferrableSensor) -> Iterator[str]:
         yield "job: is neither a literal nor the XCom of an unmapped task"
 
 
-def why_unsupported_end(sensor: DeferrableSensor) -> str | None:
+def why_unsupported_end(task: DeferrableTask) -> str | None:
     """
     Return the reason why a successful wait has to end on a worker; None if it can end in the triggerer.
 
     In the triggerer Airflow only writes the state of the task.
     """
-    return next(_reasons_against_end(sensor), None)
+    return next(_reasons_against_end(task), None)
 
 
-def _reasons_against_end(sensor: DeferrableSensor) -> Iterator[str]:
+def _reasons_against_end(task: DeferrableTask) -> Iterator[str]:
     if not HAS_TRIGGER_ON_KILL:
         yield "Airflow doesn't support it before 3.3"
-    if sensor.outlets:
+    if task.outlets:
         yield "it has outlets"
-    if sensor.on_success_callback or sensor._post_execute_hook:  # noqa: SLF001 - see DeferrableSensor
+    if task.on_success_callback or task._post_execute_hook:  # noqa: SLF001 - see DeferrableSensor
         yield "it has an on_success_callback or post_execute"
-    if sensor.on_execute_callback or sensor._pre_execute_hook:  # noqa: SLF001 - see DeferrableSensor
+    if task.on_execute_callback or task._pre_execute_hook:  # noqa: SLF001 - see DeferrableSensor
         yield "it has an on_execute_callback or pre_execute"
-    cleanup_on = as_list(sensor.effective_params(STATUS, with_connection=False).get("cleanup_on"))
+    cleanup_on = as_list(task.effective_params(STATUS, with_connection=False).get("cleanup_on"))
     if CleanupOn.SUCCESS in cleanup_on:
         yield "cleanup_on: a worker sends the cleanup request after a success"
-    if not sensor.do_xcom_push or sensor.multiple_outputs or sensor.returns_dag_result:
+    if not task.do_xcom_push or task.multiple_outputs or task.returns_dag_result:
         yield "do_xcom_push, multiple_outputs or the DAG's result: its return value isn't simply its XCom"
+
+
+def why_unsupported_fetch(task: DeferrableTask, described: Mapping[str, Any], destination: str | None) -> str | None:
+    """
+    Return the reason why a worker has to fetch the result of a job; None if the triggerer can fetch it.
+
+    :param task: the task; it runs on a worker now.
+    :param described: the parameters of the fetch.
+    :param destination: the target of the result; None for XCom.
+    """
+    return next(_reasons_against_fetch(task, described, destination), None)
+
+
+def _reasons_against_fetch(
+    task: DeferrableTask, described: Mapping[str, Any], destination: str | None
+) -> Iterator[str]:
+    yield from _reasons_against_end(task)
+    if destination is not None:
+        yield "destination: a worker writes files"
+    if (output := choose_output(described)) is not RESULT:
+        yield f"output_type: the triggerer fetches no {output.name!r}"
+    if described.get("cleanup") is not None:
+        yield "cleanup: a worker sends the cleanup request"
+    if described.get("callback"):
+        yield "callback: a worker reads the result from the callback"
+    if next(iter(task.iter_mapped_dependants()), None) is not None:
+        yield "a task is mapped over its result, whose length Airflow stores on a worker only"
 
 
 def make_start_args(sensor: DeferrableSensor, *, can_end: bool) -> StartTriggerArgs:

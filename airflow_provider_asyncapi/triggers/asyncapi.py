@@ -44,6 +44,7 @@ from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY, Progre
 from airflow_provider_asyncapi.triggers.callbacks_seen import has_called_back
 from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event, to_storable_error
+from airflow_provider_asyncapi.triggers.fetching import fetch_value
 from airflow_provider_asyncapi.triggers.xcom_publisher import XComPublisher, push_result
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class AsyncApiJobTrigger(BaseTrigger):
         ``timeout``, and ``airflow_timeout`` after which Airflow ends the wait, in seconds; and ``names_profile``,
         whether the sensor has a profile, which overrides the connection's.
     :param end_from_trigger: whether a successful wait ends in the triggerer, without a worker.
+    :param fetch: the parameters of a fetch, and ``max_xcom_bytes``, if the triggerer fetches the result after a
+        successful wait, and ends the task; None if it doesn't.
     :param version: version of the layout of these arguments; see :mod:`~.layouts`.
     :param unknown: arguments that a newer version of this provider has stored; they are ignored.
     """
@@ -123,6 +126,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         wait: dict[str, Any] | None = None,
         begin: dict[str, Any] | None = None,
         end_from_trigger: bool = False,
+        fetch: dict[str, Any] | None = None,
         version: int = 1,
         **unknown: Any,
     ) -> None:
@@ -140,6 +144,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             self._parse_error = error
         self.begin = begin
         self.end_from_trigger = end_from_trigger
+        self.fetch = fetch
         self._latest = self.wait.handle if self.wait else None
         self._reporter = ProgressReporter()
         self._xcom_publisher: XComPublisher | None = None
@@ -151,7 +156,8 @@ class AsyncApiJobTrigger(BaseTrigger):
         """Return the class path and the arguments."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         arguments = {name: getattr(self, name) for name in ("asyncapi_conn_id", "spec", "begin", "end_from_trigger")}
-        return path, {"version": TRIGGER_LAYOUT, **arguments, "wait": self.wait and self.wait.dump()}
+        fetch = {} if self.fetch is None else {"fetch": self.fetch}
+        return path, {"version": TRIGGER_LAYOUT, **arguments, **fetch, "wait": self.wait and self.wait.dump()}
 
     def __repr__(self) -> str:
         job = None if self._latest is None else self._latest.identifier
@@ -192,7 +198,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         elif self.task_instance is not None:
             # In ``airflow dags test`` there is no task instance, and no other process that has to end first.
             await asyncio.sleep(began + SHORTEST_DEFERRAL - time.monotonic())
-        if handle is not None and self._can_end_here(handle) and await push_result(self.task_instance, handle):
+        if handle is not None and await self._end_task(handle):
             yield TaskSuccessEvent()
         else:
             yield make_event(event)
@@ -309,13 +315,23 @@ class AsyncApiJobTrigger(BaseTrigger):
         self._latest, self.wait = handle, Wait(handle, started_at, started_at + begin["timeout"])
         return None
 
-    def _can_end_here(self, handle: JobHandle) -> bool:
-        """Return whether the task of a wait that has ended can end without a worker."""
-        # Tasks may be mapped over a list or mapping, whose length Airflow records on a worker only.
-        is_plain = not isinstance(handle.result_identifier, list | Mapping)
+    async def _end_task(self, handle: JobHandle) -> bool:
+        """Push what the task returns after a successful wait; return whether the task can end without a worker."""
         # There is no task instance in dag.test(), which doesn't support TaskSuccessEvent.
-        is_in_triggerer = self.task_instance is not None
-        return self.end_from_trigger and handle.outcome is Outcome.SUCCESS and is_plain and is_in_triggerer
+        if handle.outcome is not Outcome.SUCCESS or self.task_instance is None:
+            return False
+        if self.fetch is not None:
+            try:
+                value = await fetch_value(self.asyncapi_conn_id, self.fetch, handle, self._log_event)
+            except Exception as error:  # noqa: BLE001 - a worker fetches again, and raises what is wrong
+                self.logger().info("A worker fetches the result of job %s: %s", handle.printable_identifier, error)
+                return False
+        elif self.end_from_trigger and not isinstance(handle.result_identifier, list | Mapping):
+            # Tasks may be mapped over a list or mapping, whose length Airflow records on a worker only.
+            value = handle.result_identifier
+        else:
+            return False
+        return await push_result(self.task_instance, handle, value)
 
     async def on_kill(self) -> None:
         """

@@ -13,6 +13,7 @@ from airflow_provider_asyncapi.airflow_private.supervisor import write_xcom
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
 from airflow_provider_asyncapi.core.errors import UnstorableValueError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, RETURN_KEY, task_ids
 from airflow_provider_asyncapi.triggers.events import check_pushed
 from airflow_provider_asyncapi.triggers.task_xcoms import finish_despite_cancel, read_wait_summary
@@ -120,15 +121,16 @@ class XComPublisher:
         return bool(summary["identifier"] != handle.get("identifier"))
 
 
-async def push_result(ti: Any, handle: JobHandle) -> bool:
+async def push_result(ti: Any, handle: JobHandle, value: JsonValue) -> bool:
     """
-    Push the XComs that the sensor would push, so that its task can end without a worker.
+    Push the XComs that a worker would push, so that the task can end without one.
 
+    :param value: the return value of the task.
     :return: whether they were pushed; if not, a worker has to end the task.
     """
     task = task_ids(ti)
     try:
-        job, result = check_pushed(handle.dump(), JOB_KEY), check_pushed(handle.result_identifier, RETURN_KEY)
+        job, result = check_pushed(handle.dump(), JOB_KEY), check_pushed(value, RETURN_KEY)
         await write_xcom(JOB_KEY, job, task)
         if result is not None:
             await write_xcom(RETURN_KEY, result, task)

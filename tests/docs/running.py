@@ -18,6 +18,7 @@ from airflow.sdk.definitions._internal.contextmanager import DagContext
 from airflow.sdk.definitions._internal.types import NOTSET
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
+from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
@@ -155,7 +156,7 @@ class Run:
             ti.xcom_push("return_value", result)
 
     def _execute(self, task: Any, context: Any) -> Any:
-        if not isinstance(task, AsyncApiSensor):
+        if not isinstance(task, AsyncApiSensor | AsyncApiJobOperator):
             return task.execute(context)
         task.deferrable = self.deferred
         try:

@@ -954,6 +954,7 @@ def _many(state: State, call: Call) -> Reply:
 
 
 server("mapped", [["orders"], ["customers"]], counted={"J-1": 2, "J-2": 2})(_many)
+server("mapped_in_one_task", [["orders"], ["customers"]], counted={"J-1": 2, "J-2": 2})(_many)
 server("mapped_group", [["orders"], ["customers"]], counted={"J-1": 2, "J-2": 2})(_many)
 
 

@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, collect_extra_keys
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.docs.snippets import ROOT
 
@@ -39,7 +40,9 @@ def test_the_reference_is_what_the_docstrings_say():
     assert text == reference().render(), "run python scripts/reference.py"
 
 
-@pytest.mark.parametrize("operator", [AsyncApiTriggerOperator, AsyncApiSensor, AsyncApiFetchOperator])
+@pytest.mark.parametrize(
+    "operator", [AsyncApiTriggerOperator, AsyncApiSensor, AsyncApiFetchOperator, AsyncApiJobOperator]
+)
 def test_every_parameter_is_documented_and_stands_on_the_page_of_all_parameters(operator):
     names = set(inspect.signature(operator).parameters) - {"kwargs"}
     assert set(re.findall(r":param (\w+):", operator.__doc__)) >= names

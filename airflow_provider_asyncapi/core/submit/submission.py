@@ -120,6 +120,11 @@ class Submission:
         """Return the record of a new job with a new key, since an API accepts a key for one request only."""
         return dataclasses.replace(self, key=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/{self.fingerprint}")))
 
+    def for_next_job(self) -> Submission:
+        """Return the record of another job, with a key of its own, after the job of this one has ended."""
+        key = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/next"))
+        return Submission(key, self.generation, connection=self.connection, clears=self.clears)
+
 
 def fingerprint(api: Api, request: Request) -> str:
     """Return a hash that is equal for equal requests; secrets don't count, so none can be guessed from it."""

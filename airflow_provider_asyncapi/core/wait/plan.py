@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, ClassVar, Final
 
 from airflow_provider_asyncapi.core.callbacks.calls import Callback
@@ -29,6 +30,8 @@ from airflow_provider_asyncapi.core.wait.details_plan import (
 
 #: Version of the stored layout of a wait; see :mod:`~.layouts`.
 VERSION = 1
+#: The longest timeout, in seconds. The deadline is stored as a date, and dates end with the year 9999.
+_LONGEST_TIMEOUT = 200 * 365 * 86400
 #: Default seconds between polls if the job calls back: these polls are only a fallback for a lost callback.
 _FALLBACK_INTERVAL = 300
 #: Ends of a wait after which no result is fetched.
@@ -145,6 +148,20 @@ class WaitPlan:
         ]
         selections += [condition.selector for rule in self.policy.rules for condition in rule.conditions]
         return any(selection.reads_headers for selection in selections if selection)
+
+
+def parse_timeout(given: Any) -> float:
+    """
+    Parse the parameter ``timeout`` of a wait: seconds, or a timedelta.
+
+    :raises ConfigurationError: if it is neither, negative, or longer than 200 years.
+    """
+    seconds: Any = given.total_seconds() if isinstance(given, timedelta) else given
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_TIMEOUT:
+        raise ConfigurationError(
+            f"timeout: has to be a number of seconds from 0 to {_LONGEST_TIMEOUT:,}, or a timedelta, not {given!r}"
+        )
+    return seconds
 
 
 def parse_cleanup(given: Mapping[str, Any], *, complete: bool = True) -> Cleanup | None:

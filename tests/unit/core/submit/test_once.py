@@ -639,3 +639,15 @@ def test_variables_that_a_handle_cannot_hold_are_refused_before_the_job_is_made(
     with pytest.raises(ConfigurationError, match=message):
         script.run(submit(script.api, SubmitPlan.parse({**FIELDS, "variables": {"x": value}}), NEW))
     assert script.requests == []
+
+
+def test_the_job_after_one_that_has_ended_has_a_key_of_its_own_and_no_callbacks_of_the_former():
+    before = dataclasses.replace(NEW, handle=JobHandle("j-1"), callbacks=("digest",), connection="api", answered=1)
+    after = before.for_next_job()
+    assert (after.handle, after.sent, after.answered, after.callbacks) == (None, False, 0, ())
+    assert (after.generation, after.connection) == (before.generation, before.connection)
+    assert len({before.key, after.key, after.for_next_job().key}) == 3
+    tries = Tries(FIELDS)
+    tries.stored = json.dumps(after.dump())
+    assert tries.run(answer({"id": "j-2"})).identifier == "j-2"
+    assert json.loads(tries.stored)["key"] == after.key

@@ -1,0 +1,291 @@
+"""Submit a remote job, wait for it, and fetch its result, in one task."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from airflow.providers.common.compat.sdk import BaseOperator, XComArg, conf
+
+# Neither the oldest supported common-compat nor the SDK of Airflow 3.1 has it.
+from airflow.providers.standard.utils.skipmixin import SkipMixin
+
+from airflow_provider_asyncapi.core.errors import ERROR_FIELDS, AsyncApiError, ConfigurationError
+from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
+from airflow_provider_asyncapi.exceptions import AsyncApiAttemptFailed, AsyncApiJobFailed, to_airflow
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY
+from airflow_provider_asyncapi.tasks import lazy
+from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE, WORKER_NEEDED, JobTask, to_seconds
+from airflow_provider_asyncapi.tasks.job_handle import parse_job
+from airflow_provider_asyncapi.tasks.stages import FETCH, STATUS, SUBMIT
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+    from airflow_provider_asyncapi.tasks.stages import Stage
+    from airflow_provider_asyncapi.tasks.waiting import JobWait
+
+_JINJA = ("{{", "{%", "{#")
+_RESCHEDULED = "a task that submits a job begins on a worker"
+
+
+class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
+    """
+    Submit a job to an asynchronous HTTP API, wait for it, and fetch its result, in one task.
+
+    Returns what :class:`~.operators.asyncapi.AsyncApiFetchOperator` returns; without ``fetch`` what
+    :class:`~.sensors.asyncapi.AsyncApiSensor` returns. Pushes the job handle as XCom ``job`` (:attr:`handle`).
+
+    A retry of the task resumes the job of the earlier try. If the job has failed, a retry submits another one
+    (Airflow 3.3).
+
+    :param submit: the arguments of the :class:`~.operators.asyncapi.AsyncApiTriggerOperator`; None if the profile sets
+        all of them. (templated)
+    :param status: the arguments of the :class:`~.sensors.asyncapi.AsyncApiSensor`, ``timeout`` and ``soft_fail`` among
+        them. ``start_from_trigger`` has no effect, because a worker submits the job. (templated)
+    :param fetch: the arguments of the :class:`~.operators.asyncapi.AsyncApiFetchOperator`; None for no fetch, an empty
+        mapping if the profile sets all of them. (templated)
+    :param variables: values that all requests may name ``{like_this}``, in addition to those in ``submit``; stored in
+        the job handle. (templated)
+    :param deferrable: wait in the triggerer; by default ``[operators] default_deferrable``.
+    :param fetch_in_trigger: fetch the result in the triggerer, and end the task there without another worker, if
+        Airflow supports it (3.3), the result goes to XCom, and the response has at most 1 MiB; if not, a worker fetches
+        it, and the task's log contains the reason.
+    :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
+    :param profile: the profile that sets the parameters which the DAG leaves out; by default the connection's.
+    :param asyncapi_conn_id: the connection. (templated)
+    """
+
+    template_fields: Sequence[str] = ("asyncapi_conn_id", "submit", "status", "fetch", "variables", "job_url")
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "submit": "json",
+        "status": "json",
+        "fetch": "json",
+        "variables": "json",
+    }
+    ui_color = "#e8e3f3"
+    # Airflow doesn't detect the mixin. Without this, a task that was skipped for lack of data runs once it is cleared.
+    inherits_from_skipmixin = True
+    _wait: JobWait | None = None
+
+    def __init__(
+        self,
+        *,
+        submit: dict[str, Any] | None = None,
+        status: dict[str, Any] | None = None,
+        fetch: dict[str, Any] | None = None,
+        variables: dict[str, Any] | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        fetch_in_trigger: bool = False,
+        job_url: str | None = None,
+        profile: str | None = None,
+        asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.submit = submit
+        self.status = status
+        self.fetch = fetch
+        self.variables = variables
+        self.deferrable = deferrable
+        self.fetch_in_trigger = fetch_in_trigger
+        self.job_url = job_url
+        self.profile = profile
+        self.asyncapi_conn_id = asyncapi_conn_id
+        self.validate()
+
+    @property
+    def job(self) -> NoReturn:
+        """Refuse the former name of the property ``handle``."""
+        raise AttributeError(HANDLE_ADVICE)
+
+    @property
+    def stages(self) -> Sequence[Stage]:
+        """The stages on which the task works."""
+        return (SUBMIT, STATUS) if self.fetch is None else (SUBMIT, STATUS, FETCH)
+
+    def known_names(self) -> Collection[str]:
+        """Return the names of the task's own arguments that had another name once."""
+        return ("submit",)
+
+    def is_templated(self, stage: Stage, name: str) -> bool:
+        """Return whether a parameter of a stage may be a template; Airflow renders the others too."""
+        return name in stage.templated
+
+    def variables_before(self, stage: Stage) -> set[str] | None:
+        """Return the variables that the job provides to a stage; None if they aren't known."""
+        position = self.stages.index(stage)
+        return self.provided_variables(self.stages[position - 1]) if position else set()
+
+    def provided_variables(self, stage: Stage) -> set[str] | None:
+        """Return the variables that the job provides after a stage; None if they aren't known."""
+        return None if _is_template(self._given(stage)) else super().provided_variables(stage)
+
+    def explicit_params(self, stage: Stage) -> dict[str, Any]:
+        """Return the parameters of a stage that the DAG sets."""
+        given = self._given(stage)
+        if _is_template(given):
+            # They aren't known until the task runs.
+            return {}
+        explicit = to_seconds(stage.parse_arguments(given), stage.plan_type.parameters)
+        if stage is SUBMIT and self.variables is not None:
+            inner = explicit.get("variables") or {}
+            are_known = isinstance(inner, Mapping) and isinstance(self.variables, Mapping)
+            explicit["variables"] = {**inner, **self.variables} if are_known else self.variables
+        return explicit
+
+    def _given(self, stage: Stage) -> Any:
+        return {SUBMIT: self.submit, STATUS: self.status, FETCH: self.fetch}[stage]
+
+    def _options(self, stage: Stage) -> Mapping[str, Any]:
+        """Return the arguments of a stage beside the parameters of its plan."""
+        given = stage.parse_arguments(self._given(stage))
+        return {name: given[name] for name in stage.options if given.get(name) is not None}
+
+    def validate_stage(self, stage: Stage) -> None:
+        """Check the parameters of a stage, unless the whole mapping is a template."""
+        if _is_template(self._given(stage)):
+            return
+        try:
+            super().validate_stage(stage)
+        except ConfigurationError as error:
+            text = str(error)
+            is_named = text.startswith((f"{stage.table}:", f"{stage.table}."))
+            raise (error if is_named else error.with_message(f"{stage.table}: {text}")) from None
+
+    def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
+        """Check that there is a trigger to end from, that no secret would be stored with it, and other options."""
+        options = self._options(stage)
+        if stage is STATUS:
+            if self.deferrable:
+                refuse_secrets(described)
+            elif options.get("end_from_trigger"):
+                raise ConfigurationError("end_from_trigger: needs deferrable=True; without it no trigger runs")
+            if "timeout" in options:
+                lazy.parse_timeout(options["timeout"])
+        elif stage is FETCH:
+            if self.fetch_in_trigger:
+                refuse_secrets(described)
+            destination: Any = options.get("destination")
+            if destination is None or (isinstance(destination, str) and not destination.endswith("}")):
+                unpack = options.get("unpack", True)
+                lazy.choose_output(described).check_destination(destination, unpack=unpack)
+
+    def execute(self, context: Context) -> Any:
+        """Submit the job, and wait for it; fetch its result if it ends with the first poll, or without deferral."""
+        with closing(self.hook), self._convert_errors(context):
+            wait = self._open_wait(context, is_first=True)
+            for stage in self.stages:
+                # A mistake in the rendered parameters of a later stage has to fail before a job is submitted.
+                stage.plan_type.parse(self.effective_params(stage))
+            handle = lazy.submit_job(self, context)
+            self._wait = wait
+            return self._end(context, wait, wait.begin(handle, is_pushed=True))
+
+    def execute_complete(self, context: Context, event: Any, wait: dict[str, Any] | None = None, **_: Any) -> Any:
+        """
+        Continue with the event of the trigger, or with a callback of the job, and fetch the result.
+
+        :param wait: state of the wait at the deferral, if the job may call back.
+        :raises AirflowException: if the wait or the fetch failed, or if the event isn't one of this provider.
+        """
+        with closing(self.hook), self._convert_errors(context):
+            self._wait = waiting = self._open_wait(context)
+            with waiting.apply_soft_fail():
+                handle = waiting.resume(event, wait, partial(self._read_job, context))
+            return self._end(context, waiting, handle)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after the deferral, or fail because the trigger has failed."""
+        if next_method == self.execute_complete.__name__:
+            return super().resume_execution(next_method, next_kwargs, context)
+        with self._open_wait(context).apply_soft_fail():
+            return super().resume_execution(next_method, next_kwargs, context)
+
+    def _open_wait(self, context: Context, *, is_first: bool = False) -> JobWait:
+        """
+        Return the wait of the task.
+
+        :param is_first: whether this process begins the wait, and so logs which options aren't supported.
+        """
+        given = self._options(STATUS)
+        unsupported = {"start_from_trigger": _RESCHEDULED} if given.get("start_from_trigger") else {}
+        end, fetch = False, None
+        if self.fetch_in_trigger and not self.deferrable:
+            unsupported["fetch_in_trigger"] = "the task isn't deferrable"
+        if self.fetch is None and given.get("end_from_trigger"):
+            why = lazy.why_unsupported_end(self)
+            end, unsupported = why is None, unsupported | ({"end_from_trigger": why} if why else {})
+        if self.fetch is not None and self.fetch_in_trigger and self.deferrable:
+            described, options = self.effective_params(FETCH), self._options(FETCH)
+            if why := lazy.why_unsupported_fetch(self, described, options.get("destination")):
+                unsupported["fetch_in_trigger"] = why
+            else:
+                fetch = {**described, "max_xcom_bytes": self._limits().max_xcom_bytes}
+        if is_first:
+            for name, why in unsupported.items():
+                self.log.info(WORKER_NEEDED, name, why)
+        timeout = given.get("timeout")
+        wait_options = lazy.WaitOptions(
+            conf.getfloat("sensors", "default_timeout") if timeout is None else lazy.parse_timeout(timeout),
+            self.deferrable,
+            soft_fail=bool(given.get("soft_fail")),
+            end_from_trigger=end,
+            fetch=fetch,
+        )
+        return lazy.JobWait(self, context, wait_options)
+
+    def _end(self, context: Context, wait: JobWait, handle: JobHandle) -> Any:
+        """Return the result identifier, or fetch the result."""
+        # From now on, a kill doesn't cancel the job, which has ended.
+        self._wait = None
+        if self.fetch is None:
+            wait.skip_dependents(handle)
+            return handle.result_identifier
+        with wait.publish_errors():
+            destination = self._options(FETCH).get("destination")
+            return lazy.fetch_result(self, context, handle, destination, self._limits())
+
+    def _limits(self) -> Any:
+        options = dict(self._options(FETCH))
+        options.pop("destination", None)
+        return lazy.ResultLimits(**options)
+
+    def _read_job(self, context: Context) -> JobHandle:
+        """Return the job for which the task waits."""
+        ti: Any = context["ti"]
+        return parse_job(ti.xcom_pull(task_ids=self.task_id, key=JOB_KEY, map_indexes=ti.map_index))
+
+    @contextmanager
+    def _convert_errors(self, context: Context) -> Iterator[None]:
+        """Raise exceptions of Airflow; if the job has failed, one after which a retry submits another job."""
+        try:
+            yield
+        except AsyncApiError as error:
+            raise to_airflow(error) from error
+        except AsyncApiJobFailed as error:
+            lazy.submit_next_job(context)
+            failed = AsyncApiAttemptFailed(str(error))
+            for name in ERROR_FIELDS:
+                setattr(failed, name, getattr(error, name))
+            raise failed from error
+
+    def on_kill(self) -> None:
+        """Cancel the remote job if no task needs it any more, or end the fetch, so that it removes partial files."""
+        self.end_fetch()
+        if self._wait is not None:
+            self._wait.cancel_on_kill()
+
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Report the dataset that was written to OpenLineage, if its provider is installed."""
+        return lazy.make_lineage(None if self.fetch is None else self._options(FETCH).get("destination"))
+
+
+def _is_template(given: Any) -> bool:
+    """Return whether a mapping as a whole comes from another task, or from a template."""
+    return isinstance(given, XComArg) or (isinstance(given, str) and any(sign in given for sign in _JINJA))

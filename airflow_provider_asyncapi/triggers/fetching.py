@@ -1,0 +1,48 @@
+"""Fetch a small result in the triggerer, so that the task of a whole job can end without another worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Notification
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+    from airflow_provider_asyncapi.core.json_values import JsonValue
+    from airflow_provider_asyncapi.hooks.running import FlowRunner
+
+#: Maximum number of results that the triggerer fetches at the same time; each has a thread.
+_CONCURRENCY = 8
+#: Seconds in which a result has to be fetched. A worker has more patience.
+_TIMEOUT = 60.0
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+async def fetch_value(
+    conn_id: str, params: Mapping[str, Any], handle: JobHandle, log: Callable[[Notification], object]
+) -> JsonValue:
+    """
+    Fetch a value for XCom, with the limits of a poll: a response of at most 1 MiB.
+
+    :param params: the parameters of the fetch, and ``max_xcom_bytes``.
+    :param handle: the job handle of a job that has succeeded.
+    :param log: writes the log lines.
+    :raises Exception: if the value can't be fetched, whatever the reason.
+    """
+    # Only a trigger that fetches pays for these imports.
+    from airflow_provider_asyncapi.hooks.running import run_on_thread
+
+    def fetch_on_thread(runner: FlowRunner) -> JsonValue:
+        from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
+        from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
+
+        given = dict(params)
+        limits = ResultLimits(max_xcom_bytes=given.pop("max_xcom_bytes"))
+        return fetch(runner, FetchTask(FetchPlan.parse(given), handle, limits=limits, max_body=MAX_BODY))
+
+    turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_CONCURRENCY))
+    async with turn, asyncio.timeout(_TIMEOUT):
+        return await run_on_thread(conn_id, fetch_on_thread, log)
