@@ -7,6 +7,7 @@ import marshal
 import math
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 #: What a JSON document holds. `Any` stays at this edge: authors and APIs decide what is inside.
@@ -77,6 +78,15 @@ def as_moment(number: float) -> float | None:
     if number > _EPOCH_MILLISECONDS:
         return number / 1000
     return number if number > _EPOCH_SECONDS else None
+
+
+def parse_iso_time(text: str) -> float | None:
+    """Return an ISO 8601 date or time as seconds since the epoch, in UTC if it has no zone; None if it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def as_text(value: JsonValue) -> str:

@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.core.json_values import as_list, freeze, thaw
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS
 from airflow_provider_asyncapi.core.requests.request_template import iterate_strict_parts
-from airflow_provider_asyncapi.core.selectors.selector import walk_selectors
+from airflow_provider_asyncapi.core.selectors.selector import walk_variable_users
 
 #: Requests within a request; their parts without templates can be checked when the DAG is parsed.
 SUBREQUESTS = frozenset(
@@ -136,15 +136,12 @@ def _check_frozen(plan_type: Any, plain: bytes, complete: bool) -> SelectorVaria
 
 def _check_visible(plan_type: Any, visible: Mapping[str, Any], *, complete: bool) -> SelectorVariables:
     plan = plan_type.parse(visible, complete=complete)
-    parts = {each.name: walk_selectors(getattr(plan, each.name)) for each in dataclasses.fields(plan)}
+    parts = {each.name: walk_variable_users(getattr(plan, each.name)) for each in dataclasses.fields(plan)}
     named = {
         part: frozenset(
-            (selector.text, name)
-            for selector in selectors
-            if not _JINJA.search(selector.text)
-            for name in selector.variable_names()
+            (user.text, name) for user in users if not _JINJA.search(user.text) for name in user.variable_names()
         )
-        for part, selectors in parts.items()
+        for part, users in parts.items()
     }
     return {part: pairs for part, pairs in named.items() if pairs}
 

@@ -598,6 +598,16 @@ def bool_status(state: State, call: Call) -> Reply:
     raise unknown(call)
 
 
+@server("refresh", "c-1")
+def refresh(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /connectors/orders/sync":
+            return Reply(200, {"id": "c-1", "succeeded_at": "2026-01-30T02:00:00Z"})
+        case "GET /connectors/c-1":
+            return Reply(200, {"succeeded_at": progress(state, ("2026-01-30T02:00:00Z", "2026-01-31T02:00:00Z"))})
+    raise unknown(call)
+
+
 @server("parts", 2)
 def parts(state: State, call: Call) -> Reply:
     match str(call):

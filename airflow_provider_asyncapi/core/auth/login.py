@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import TypeGuard
 
@@ -24,7 +23,7 @@ from airflow_provider_asyncapi.core.errors import (
     UnsafeValueError,
 )
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.json_values import JsonValue, as_moment, as_number, as_text
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_moment, as_number, as_text, parse_iso_time
 from airflow_provider_asyncapi.core.requests.classification import is_transient
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.requests.response_errors import extract_error_message, set_error_fields
@@ -206,9 +205,5 @@ def _parse_expiry(expiry: JsonValue, now: float) -> float | None:
         moment = as_moment(number)
         return now + number if moment is None else moment
     if isinstance(expiry, str):
-        try:
-            date = datetime.fromisoformat(expiry)
-        except ValueError:
-            return None
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+        return parse_iso_time(expiry)
     return None

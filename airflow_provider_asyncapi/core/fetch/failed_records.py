@@ -55,7 +55,7 @@ class FailedRecordsRule:
             values = self.condition.find_values(response, variables)
         except ResponseError as error:
             raise error.with_message(f"failed_records: {error}") from None
-        return sum(map(self.condition.passes, values)), len(values)
+        return sum(self.condition.passes(value, variables) for value in values), len(values)
 
     def matches_member(self, path: tuple[str, ...]) -> bool:
         """Return whether a member of an archive is the one that holds the records' states."""

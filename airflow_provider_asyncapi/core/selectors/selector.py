@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import ContentError, SelectorError, UnsafeValueError
@@ -300,17 +300,28 @@ class SelectorChain:
         return None if found is None else found[1]
 
 
-def walk_selectors(value: Any) -> Iterator[Selector]:
-    """Walk all selectors of a plan or of a part of one."""
-    if isinstance(value, Selector):
+class VariableUser(Protocol):
+    """A part of a plan that may name variables: a selector, or an operand of a rule."""
+
+    @property
+    def text(self) -> str:
+        """The part as the author has written it."""
+
+    def variable_names(self) -> list[str]:
+        """Return the names of all variables in it."""
+
+
+def walk_variable_users(value: Any) -> Iterator[VariableUser]:
+    """Walk all selectors and operands of a plan or of a part of one."""
+    if hasattr(value, "variable_names"):
         yield value
     elif isinstance(value, Mapping):
-        yield from walk_selectors(tuple(value.values()))
+        yield from walk_variable_users(tuple(value.values()))
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from walk_selectors(item)
+            yield from walk_variable_users(item)
     elif dataclasses.is_dataclass(value):
-        yield from walk_selectors([getattr(value, each.name) for each in dataclasses.fields(value)])
+        yield from walk_variable_users([getattr(value, each.name) for each in dataclasses.fields(value)])
 
 
 def capture_values(

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, SelectorError
-from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_number, as_text, is_scalar, to_comparable
+from airflow_provider_asyncapi.core.json_values import (
+    JsonValue,
+    as_list,
+    as_moment,
+    as_number,
+    as_text,
+    is_scalar,
+    parse_iso_time,
+    to_comparable,
+)
 from airflow_provider_asyncapi.core.registry import Registry
 from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern
 
@@ -31,6 +40,7 @@ class Operator:
     :param passes: returns whether a value passes, from the value, the operand and whether case is ignored.
     :param tests_all_at_once: whether it tests what a selector finds as a whole, None if that is nothing; otherwise each
         value is tested by itself, and at least one has to be found.
+    :param takes_variables: whether the operand may name variables, which are put in before it is read.
     :param names_a_value: whether it looks for a value that the author names, which a framework's own error page hasn't
         got by chance: only these are asked about answers from 500 on.
     """
@@ -41,6 +51,7 @@ class Operator:
     parse_operand: Callable[[Any, str], Any]
     passes: Callable[[JsonValue, Any, bool], bool]
     tests_all_at_once: bool = False
+    takes_variables: bool = False
     names_a_value: bool = False
 
 
@@ -54,11 +65,32 @@ def _parse_values(given: Any, where: str) -> list[Any]:
     return values
 
 
-def _parse_number(given: Any, where: str) -> float:
-    number = as_number(given)
-    if number is None:
-        raise ConfigurationError(f"{where} needs a number, not {given!r}")
-    return number
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """
+    What a value is compared with, or a value that is compared.
+
+    :param number: it as a number; None if it is none.
+    :param moment: it as a point in time, in seconds since the epoch; None if it is none. Large numbers are both.
+    """
+
+    number: float | None
+    moment: float | None
+
+    @classmethod
+    def read(cls, value: JsonValue) -> Bound:
+        """Read a number, or a time: in ISO 8601, or in seconds or milliseconds since the epoch."""
+        number = as_number(value)
+        if number is not None:
+            return cls(number, as_moment(number))
+        return cls(None, parse_iso_time(value) if isinstance(value, str) else None)
+
+
+def _parse_bound(given: Any, where: str) -> Bound:
+    bound = Bound.read(given)
+    if bound.number is None and bound.moment is None:
+        raise ConfigurationError(f"{where} needs a number or an ISO 8601 time, not {given!r}")
+    return bound
 
 
 def _parse_bool(given: Any, where: str) -> bool:
@@ -91,14 +123,24 @@ def _exists(value: JsonValue, operand: bool, _ignore_case: bool) -> bool:
     return (value is not None and value not in ([], {}, "")) is operand
 
 
-def _is_greater(value: JsonValue, operand: float, _ignore_case: bool) -> bool:
-    number = as_number(value)
-    return number is not None and number > operand
+def _is_greater(value: JsonValue, operand: Bound, _ignore_case: bool) -> bool:
+    difference = _subtract(value, operand)
+    return difference is not None and difference > 0
 
 
-def _is_less(value: JsonValue, operand: float, _ignore_case: bool) -> bool:
-    number = as_number(value)
-    return number is not None and number < operand
+def _is_less(value: JsonValue, operand: Bound, _ignore_case: bool) -> bool:
+    difference = _subtract(value, operand)
+    return difference is not None and difference < 0
+
+
+def _subtract(value: JsonValue, operand: Bound) -> float | None:
+    """Return the difference of two numbers or of two times; None if they can't be compared."""
+    found = Bound.read(value)
+    if found.number is not None and operand.number is not None:
+        return found.number - operand.number
+    if found.moment is not None and operand.moment is not None:
+        return found.moment - operand.moment
+    return None
 
 
 def _matches(value: JsonValue, operand: str, ignore_case: bool) -> bool:
@@ -106,12 +148,15 @@ def _matches(value: JsonValue, operand: str, ignore_case: bool) -> bool:
 
 
 _VALUES = "a string, a number or a boolean, or a list of these"
+_BOUND = "a number, or a time in ISO 8601"
 OPERATORS: Registry[Operator] = Registry(
     "operator of a rule",
     "rule_operators",
     (
-        Operator("in", _VALUES, "the value is one of these", _parse_values, _is_in, names_a_value=True),
-        Operator("not_in", _VALUES, "the value is none of these", _parse_values, _is_not_in),
+        Operator(
+            "in", _VALUES, "the value is one of these", _parse_values, _is_in, takes_variables=True, names_a_value=True
+        ),
+        Operator("not_in", _VALUES, "the value is none of these", _parse_values, _is_not_in, takes_variables=True),
         Operator(
             "exists",
             "`True` or `False`",
@@ -120,8 +165,8 @@ OPERATORS: Registry[Operator] = Registry(
             _exists,
             tests_all_at_once=True,
         ),
-        Operator("gt", "a number", "the value is a number greater than this", _parse_number, _is_greater),
-        Operator("lt", "a number", "the value is a number less than this", _parse_number, _is_less),
+        Operator("gt", _BOUND, "the value is greater than this", _parse_bound, _is_greater, takes_variables=True),
+        Operator("lt", _BOUND, "the value is less than this", _parse_bound, _is_less, takes_variables=True),
         Operator(
             "matches",
             "a regular expression",

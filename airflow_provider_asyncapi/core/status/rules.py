@@ -24,10 +24,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError
 from airflow_provider_asyncapi.core.http import documents
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.json_values import JsonValue, as_list
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_text
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.operators import OPERATORS, Operator
@@ -40,13 +41,69 @@ NOT_ABOUT_THE_JOB = frozenset({401, 403, 407, 408, 425, 429, 502, 503, 504, 511}
 
 
 @dataclass(frozen=True, slots=True)
+class OperandTemplate:
+    """
+    An operand that names variables, such as ``{before}``.
+
+    :param operator: whose operand it is.
+    :param given: the operand as the author has written it.
+    :param where: the rule and the operator, for messages.
+    """
+
+    operator: Operator
+    given: Any
+    where: str
+
+    @property
+    def text(self) -> str:
+        """The operand, for messages."""
+        return as_text(self.given)
+
+    def variable_names(self) -> list[str]:
+        """Return the names of all variables in it."""
+        return [name for text in templates.walk_strings(self.given) for name in templates.find_variables(text)]
+
+    def render(self, variables: Variables) -> Any:
+        """
+        Return the operand with its variables put in; of a list in a variable, each item.
+
+        :raises ConfigurationError: if the operator doesn't take what they hold.
+        :raises UnknownVariableError: if nothing has set one of them.
+        """
+        values = [self._render_item(item, variables) for item in as_list(self.given)]
+        flat = [each for value in values for each in as_list(value)]
+        return self.operator.parse_operand(flat[0] if len(flat) == 1 else flat, self.where)
+
+    def _render_item(self, item: Any, variables: Variables) -> Any:
+        if not isinstance(item, str):
+            return item
+        name = templates.find_whole_variable(item)
+        if name is not None:
+            return templates.look_up(name, variables, self.where)
+        return templates.render_text(item, variables, self.where)
+
+
+def parse_operand(operator: Operator, given: Any, where: str) -> Any:
+    """
+    Read an operand, or leave it a template until its variables are known.
+
+    :raises ConfigurationError: if the operator doesn't take it.
+    """
+    if operator.takes_variables:
+        template = OperandTemplate(operator, given, where)
+        if template.variable_names():
+            return template
+    return operator.parse_operand(given, where)
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """
     One test of what a selector finds.
 
     :param selector: where the values are.
     :param operator: how the values are tested.
-    :param operand: what they are compared with.
+    :param operand: what they are compared with; an :class:`OperandTemplate` if that names variables.
     :param over: ``any`` or ``all`` of the values found have to pass; if none is found, only ``exists: False`` passes,
         and ``not_in`` doesn't either.
     :param ignore_case: compare strings without regard to case.
@@ -81,7 +138,7 @@ class Condition:
         over = given.get("over", "any")
         if over not in ("any", "all"):
             raise ConfigurationError(f"{where}: over has to be 'any' or 'all', not {over!r}")
-        operand = operator.parse_operand(given[operator.name], f"{where}: {operator.name}")
+        operand = parse_operand(operator, given[operator.name], f"{where}: {operator.name}")
         return cls(SelectorChain.parse(given["selector"], where), operator, operand, over, ignore_case)
 
     @property
@@ -92,22 +149,28 @@ class Condition:
     @property
     def needs_value(self) -> bool:
         """Whether something has to be found for it to hold."""
-        return not (self.operator.tests_all_at_once and self.passes(None))
+        return not (self.operator.tests_all_at_once and self.passes(None, {}))
 
     def find_values(self, response: Response, variables: Variables) -> list[JsonValue]:
         """Return the values to test: what the selector finds, a list taken apart."""
         return as_list(self.selector.find_value(response, variables))
 
-    def passes(self, value: JsonValue) -> bool:
-        """Return whether one value passes."""
-        return self.operator.passes(value, self.operand, self.ignore_case)
+    def passes(self, value: JsonValue, variables: Variables) -> bool:
+        """
+        Return whether one value passes.
+
+        :raises ConfigurationError: if a variable that the operand names holds something that can't be compared.
+        :raises UnknownVariableError: if nothing has set the variable.
+        """
+        operand = self.operand.render(variables) if isinstance(self.operand, OperandTemplate) else self.operand
+        return self.operator.passes(value, operand, self.ignore_case)
 
     def holds(self, response: Response, variables: Variables) -> bool:
         """Return whether the response passes."""
         if self.operator.tests_all_at_once:
-            return self.passes(self.selector.find_value(response, variables))
+            return self.passes(self.selector.find_value(response, variables), variables)
         values = self.find_values(response, variables)
-        return bool(values) and (all if self.over == "all" else any)(map(self.passes, values))
+        return bool(values) and (all if self.over == "all" else any)(self.passes(value, variables) for value in values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.selectors.selector import (
     SelectorChain,
     capture_values,
     parse_captures,
-    walk_selectors,
+    walk_variable_users,
 )
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 
@@ -107,7 +107,7 @@ def test_all_selectors_of_a_plan_are_found_with_the_variables_that_they_name():
             "start": [{"endpoint": "/{f}", "error_message": "errors.{g}"}],
         }
     )
-    assert sorted(name for selector in walk_selectors(plan) for name in selector.variable_names()) == [
+    assert sorted(name for selector in walk_variable_users(plan) for name in selector.variable_names()) == [
         "c",
         "d",
         "e",

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError, UnknownVariableError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.selectors.selector import walk_variable_users
 from airflow_provider_asyncapi.core.status.rules import Condition, Rule, find_match, parse_rules
 
 JSON = st.recursive(
@@ -42,6 +43,16 @@ def holds(condition, body, *, status=200, ignore_case=False, variables=None):
         ({"lt": 3}, 3, False),
         ({"lt": 3}, None, False),
         ({"lt": 3}, {}, False),
+        ({"gt": "2026-01-31T10:00:00Z"}, "2026-01-31T11:00:00+00:00", True),
+        ({"gt": "2026-01-31T10:00:00Z"}, "2026-01-31T10:30:00+01:00", False),
+        ({"lt": "2026-01-31"}, "2026-01-30T23:59:59", True),
+        ({"gt": "2026-01-31T10:00:00Z"}, 1769853600, False),
+        ({"gt": "2026-01-31T10:00:00Z"}, 1769853601, True),
+        ({"gt": "2026-01-31T10:00:00Z"}, 1769853601000, True),
+        ({"gt": 1769853600}, "2026-01-31T10:00:01Z", True),
+        ({"gt": "2026-01-31T10:00:00Z"}, 7, False),
+        ({"gt": 7}, "2026-01-31T10:00:00Z", False),
+        ({"gt": 7}, "soon", False),
         ({"matches": "^err-"}, "err-9", True),
         ({"matches": "^err-"}, "no err-9", False),
         ({"matches": "^4.4$"}, 404, True),
@@ -59,7 +70,42 @@ def holds(condition, body, *, status=200, ignore_case=False, variables=None):
 def test_an_operator_tests_a_value(test, value, passes):
     assert holds({"selector": "v", **test}, {"v": value}) is passes
     if value is not None and not isinstance(value, list):
-        assert Condition.parse({"selector": "v", **test}, "").passes(value) is passes
+        assert Condition.parse({"selector": "v", **test}, "").passes(value, {}) is passes
+
+
+@pytest.mark.parametrize(
+    ("test", "variables", "value", "passes"),
+    [
+        ({"gt": "{before}"}, {"before": 3}, 4, True),
+        ({"gt": "{before}"}, {"before": "2026-01-31T10:00:00Z"}, "2026-01-31T10:00:01Z", True),
+        ({"lt": "{before}"}, {"before": "2026-01-31T10:00:00Z"}, "2026-01-31T10:00:01Z", False),
+        ({"gt": "{day}T10:00:00Z"}, {"day": "2026-01-31"}, "2026-01-31T10:00:01Z", True),
+        ({"in": ["{done}", "skipped", 7]}, {"done": "DONE"}, "DONE", True),
+        ({"in": ["{done}", "skipped", 7]}, {"done": "DONE"}, "skipped", True),
+        ({"in": ["{done}", "skipped", 7]}, {"done": ["DONE", "ended"]}, "ended", True),
+        ({"not_in": "{before}"}, {"before": "v1"}, "v2", True),
+        ({"not_in": "{before}"}, {"before": "v1"}, "v1", False),
+        ({"matches": "x{2}"}, {"2": "y"}, "xx", True),
+    ],
+)
+def test_an_operand_may_name_variables(test, variables, value, passes):
+    assert holds({"selector": "v", **test}, {"v": value}, variables=variables) is passes
+
+
+def test_a_variable_that_cannot_be_compared_is_an_error_that_names_the_rule():
+    condition = {"selector": "v", "gt": "{before}"}
+    with pytest.raises(ConfigurationError, match=r"rules\[0\]: gt needs a number or an ISO 8601 time, not 'soon'"):
+        holds(condition, {"v": 1}, variables={"before": "soon"})
+    with pytest.raises(UnknownVariableError, match=r"rules\[0\]: gt.*before"):
+        holds(condition, {"v": 1})
+
+
+def test_the_variables_of_an_operand_are_known_to_the_checks_of_a_dag():
+    rules = parse_rules([{"selector": "v", "in": ["{a}", "x{b}"], "outcome": "success"}])
+    assert [(user.text, user.variable_names()) for user in walk_variable_users(rules)] == [
+        ("v", []),
+        ('["{a}","x{b}"]', ["a", "b"]),
+    ]
 
 
 def test_case_is_ignored_on_request():
@@ -247,8 +293,8 @@ def test_some_outcomes_end_the_job(outcome, final):
         ({"selector": "a", "in": [], "outcome": "success"}, r"in needs a string, a number or a boolean, .* not \[\]"),
         ({"selector": "a", "in": None, "outcome": "success"}, "in needs .* null counts as nothing, which exists tests"),
         ({"selector": "a", "not_in": [{}], "outcome": "success"}, "not_in needs a string"),
-        ({"selector": "a", "gt": "many", "outcome": "success"}, "gt needs a number, not 'many'"),
-        ({"selector": "a", "lt": None, "outcome": "success"}, "lt needs a number, not None"),
+        ({"selector": "a", "gt": "many", "outcome": "success"}, "gt needs a number or an ISO 8601 time, not 'many'"),
+        ({"selector": "a", "lt": None, "outcome": "success"}, "lt needs a number or an ISO 8601 time, not None"),
         ({"selector": "a", "exists": "yes", "outcome": "success"}, "exists has to be True or False, not 'yes'"),
         (
             {"selector": "a", "matches": "(", "outcome": "success"},
@@ -278,7 +324,7 @@ def test_rules_are_a_list():
 
 
 def test_a_condition_may_have_keys_that_its_owner_reads():
-    assert Condition.parse({"selector": "a", "gt": 1, "member": "x"}, "", also=("member",)).operand == 1
+    assert Condition.parse({"selector": "a", "gt": 1, "member": "x"}, "", also=("member",)).operand.number == 1
     with pytest.raises(ConfigurationError):
         Condition.parse({"selector": "a", "gt": 1, "member": "x"}, "")
 
