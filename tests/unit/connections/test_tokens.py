@@ -27,6 +27,7 @@ from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.clients import SharedClient
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
+from tests.unit.eventually import until
 from tests.unit.fake_airflow import ApiServer, reply
 
 CREDENTIALS = b'{"login": "ann", "password": "pw-planted"}'
@@ -289,8 +290,7 @@ def test_workers_and_the_triggerer_share_a_login_unless_the_connection_says_othe
 def test_a_wait_that_is_cancelled_while_it_logs_in_lets_others_log_in(connect):
     async def cancelled(vendor: Vendor) -> None:
         waiting = asyncio.create_task(ask_in_the_triggerer(vendor))
-        while vendor.logins == 0:  # noqa: ASYNC110 - the server counts on threads of its own
-            await asyncio.sleep(0.01)
+        await until(lambda: vendor.logins)
         waiting.cancel()
         await asyncio.wait([waiting])
         assert waiting.cancelled()

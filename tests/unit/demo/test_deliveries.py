@@ -15,6 +15,7 @@ from airflow_provider_asyncapi.core.http.messages import Headers
 from demo.connections import connections
 from demo.server import DemoServer
 from demo.server.deliveries import RETRY_SECONDS, signature
+from tests.unit.eventually import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,10 +45,7 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
 
     def until(self, count: int) -> None:
-        deadline = time.monotonic() + 10
-        while len(self.calls) < count:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: len(self.calls) >= count)
 
 
 @pytest.fixture
@@ -99,8 +97,8 @@ def test_a_callback_that_nobody_takes_is_repeated_byte_for_byte_until_somebody_d
 ) -> None:
     receiver.codes = [404, 500, 204]
     dispatch(call, receiver)
-    receiver.until(3)
-    time.sleep(0.1)
+    attempts = server.cloud_elements.deliveries.attempts
+    wait_until(lambda: len(attempts) == 3)
     assert len({body for _, body in receiver.calls}) == 1
     assert [attempt.status for attempt in server.cloud_elements.deliveries.attempts] == [404, 500, 204]
 
@@ -108,15 +106,13 @@ def test_a_callback_that_nobody_takes_is_repeated_byte_for_byte_until_somebody_d
 def test_after_the_last_try_it_gives_up(receiver: Receiver, call: Callable[..., Any], server: DemoServer) -> None:
     receiver.codes = [503]
     dispatch(call, receiver)
-    receiver.until(4)
-    time.sleep(0.1)
+    attempts = server.cloud_elements.deliveries.attempts
+    wait_until(lambda: len(attempts) == 4)
     assert [attempt.status for attempt in server.cloud_elements.deliveries.attempts] == [503] * 4
 
 
 def test_a_receiver_that_is_not_there_is_tried_again_too(call: Callable[..., Any], server: DemoServer) -> None:
     headers = {**AUTH, "Elements-Async-Callback-Url": "http://127.0.0.1:9/hook"}
     call("GET", "/hubs/crm/contacts", headers=headers)
-    deadline = time.monotonic() + 10
-    while len(server.cloud_elements.deliveries.attempts) < 4 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: len(server.cloud_elements.deliveries.attempts) == 4)
     assert [attempt.status for attempt in server.cloud_elements.deliveries.attempts] == [0] * 4

@@ -10,8 +10,9 @@ import pytest
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.hooks import clients
 from airflow_provider_asyncapi.hooks.clients import SharedClient
+from tests.unit.eventually import until
 from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
-from tests.unit.triggers.test_trigger import POLL, event_of, trigger, until
+from tests.unit.triggers.test_trigger import POLL, event_of, trigger
 
 RUNNING, DONE = reply({"status": "running"}), reply({"status": "done"})
 

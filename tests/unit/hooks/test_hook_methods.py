@@ -22,8 +22,8 @@ from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, JobHandle, Re
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.results.fetching import ResultLimits
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from tests.unit.eventually import until
 from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
-from tests.unit.triggers.test_trigger import until
 
 pytestmark = pytest.mark.usefixtures("connection")
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.any_python
 
 #: Importing the trigger imports what an Airflow process has, and with it Airflow's metrics are set up.
 _BEGIN = """
-import asyncio, time
+import time
 import airflow
 import airflow_provider_asyncapi.triggers.asyncapi
 from airflow_provider_asyncapi.monitoring import metrics
@@ -23,7 +23,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow.providers.common.compat.sdk import Stats
-metrics._SEND_INTERVAL = 0.3
+from tests.unit.virtual_time import pass_time, run_in_virtual_time
 if airflow.__version__.startswith("3.2."):
     # As each of this Airflow's processes does when it begins.
     from airflow.sdk.execution_time.task_runner import stats_utils
@@ -82,11 +82,11 @@ async def main():
     for number in range(1000):
         poll(errors=number % 10 == 0)
     poll("other")
-    await asyncio.sleep(0.6)
+    await pass_time(6)
     poll("other")
-    await asyncio.sleep(0.6)
+    await pass_time(6)
 
-asyncio.run(main())
+run_in_virtual_time(main())
 """
     assert listener.told_by(script) == [
         "airflow.asyncapi.poll_errors,asyncapi_conn_id=api:100|c",
@@ -96,12 +96,12 @@ asyncio.run(main())
     ]
 
 
-@pytest.mark.parametrize("where", ["poll(outcome=Outcome.FAILURE)", "asyncio.run(main())"])
+@pytest.mark.parametrize("where", ["poll(outcome=Outcome.FAILURE)", "run_in_virtual_time(main())"])
 def test_the_poll_that_finds_the_job_over_tells_how_long_the_wait_took(listener: Listener, where: str) -> None:
     script = f"""
 async def main():
     poll(outcome=Outcome.SUCCESS)
-    await asyncio.sleep(0.1)
+    await pass_time(0.1)
 
 {where}
 """
@@ -117,9 +117,9 @@ async def main():
     for seconds in (2.0, 9.0, 4.0):
         poll(delay=Delay(seconds, Reason.CONNECTIONS))
     poll(delay=Delay(3.0, Reason.EVENT_LOOP))
-    await asyncio.sleep(0.6)
+    await pass_time(6)
 
-asyncio.run(main())
+run_in_virtual_time(main())
 poll(delay=Delay(5.0, Reason.RATE))
 """
     told = sorted(line for line in listener.told_by(script) if "poll_lag_seconds" in line)
@@ -140,6 +140,6 @@ async def main():
     poll(errors=1, outcome=Outcome.SUCCESS)
     assert not metrics._sums
 
-asyncio.run(main())
+run_in_virtual_time(main())
 """
     assert listener.told_by(script, {"STATSD_ON": "False"}) == []

@@ -28,6 +28,7 @@ from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.plugins import callbacks, connections, receipts
 from airflow_provider_asyncapi.plugins.app import make_app
+from tests.unit.eventually import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:PendingDeprecationWarning")
 
@@ -470,8 +471,7 @@ def address(counting: Counting, database: Database, access_log: list[str]) -> It
     server = uvicorn.Server(uvicorn.Config(counting, log_config=None, lifespan="off", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.01)
+    wait_until(lambda: server.started or not thread.is_alive())
     assert server.started
     yield listening.getsockname()
     server.should_exit = True
@@ -542,9 +542,7 @@ def test_a_call_that_breaks_off_is_refused_and_no_error_of_the_server(
 ) -> None:
     with socket.create_connection(address) as connection:
         connection.sendall(head(URL, "Content-Length: 100") + b"{")
-    deadline = time.monotonic() + 10
-    while not said and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: said)
     assert said == ["Refused a callback: its body is incomplete, or took more than 30 s"]
     assert database.calls == []
 

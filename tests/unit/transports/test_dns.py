@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.transports.aiohttp_resolver import Resolver
 from airflow_provider_asyncapi.transports.dns import find_addresses
 from airflow_provider_asyncapi.transports.error_translation import SlowLookUpError
 from airflow_provider_asyncapi.transports.tls import tls_context
+from tests.unit.eventually import until
 from tests.unit.transports.driving import fetch, make_api, sending
 from tests.unit.transports.loopback import reply
 
@@ -101,8 +102,7 @@ def test_the_threads_of_the_event_loop_are_left_to_others(names):
             asyncio.create_task(client.run(sending(Request("GET", f"http://mute{number}.test/"))))
             for number in range(50)
         ]
-        while len(names.asked) < 8:  # noqa: ASYNC110 - nobody is told
-            await asyncio.sleep(0.01)
+        await until(lambda: len(names.asked) == 8)
         assert await asyncio.to_thread(lambda: "answered") == "answered"
         assert len(names.asked) == len(look_ups()) == 8
         for wait in waits:
@@ -133,8 +133,7 @@ def test_whoever_gives_up_waiting_leaves_the_answer_to_the_next(names):
         with pytest.raises(SlowLookUpError):
             await looking.resolve("mute.test", 80)
         names.released.set()
-        while not looking._cache:  # noqa: ASYNC110 - nobody is told
-            await asyncio.sleep(0.01)
+        await until(lambda: looking._cache)
         await looking.resolve("mute.test", 80)
         assert names.asked == ["mute.test"]
 

@@ -47,6 +47,7 @@ from airflow_provider_asyncapi.transports import log_only
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
+from tests.unit.eventually import until
 from tests.unit.fake_files import MemoryDraft
 from tests.unit.transports.driving import START, Clock, fetch, make_api, run, run_all, sending
 from tests.unit.transports.loopback import chunked, hang_up, raw, reply, reset
@@ -940,8 +941,7 @@ def test_who_is_not_to_be_woken_and_goes_is_not_asked_for_again(many):
         wait = asyncio.create_task(client.run(asking(1, interval=0.02, skip_if_unchanged=skip_if_unchanged)))
         await seen.wait()
         wait.cancel()
-        while not client._batch_poller.is_idle:  # noqa: ASYNC110 - nobody is told
-            await asyncio.sleep(0.01)
+        await until(lambda: client._batch_poller.is_idle)
 
     assert rounds(many, scenario) == ["1"]
 

@@ -20,6 +20,7 @@ from airflow_provider_asyncapi.core.wait.batch_plan import Batch
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.transports import exchange_deadline
+from tests.unit.eventually import wait_until
 from tests.unit.transports.driving import Outcome, make_api, run, sending
 from tests.unit.transports.loopback import Server, reply
 
@@ -173,8 +174,7 @@ def test_what_nobody_wants_any_more_is_given_up_whatever_arrives(serve):
 
     def broken() -> Flow[Any]:
         yield from sending(Request("GET", f"{server.url}/broken"))
-        while not trickle.sent:
-            time.sleep(0.01)
+        wait_until(lambda: trickle.sent)
         begun.set()
         raise RuntimeError
 

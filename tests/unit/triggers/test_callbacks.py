@@ -19,8 +19,9 @@ from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers import callbacks_seen
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
+from tests.unit.eventually import until
 from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
-from tests.unit.triggers.test_trigger import POLL, SPEC, SUBMITTER, event_of, trigger, until, wait_of
+from tests.unit.triggers.test_trigger import POLL, SPEC, SUBMITTER, event_of, trigger, wait_of
 
 CALLED = dump_callbacks([ReceivedCallback("a", 0.0, "application/json", b'{"status": "done"}')])
 CAN_ASK = pytest.mark.skipif(not HAS_TRIGGER_XCOMS, reason="before Airflow 3.2 a trigger can't ask")

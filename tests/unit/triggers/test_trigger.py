@@ -26,6 +26,7 @@ from airflow_provider_asyncapi.transports.step_threads import StepThreads
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers import cancellation, task_xcoms, xcom_publisher
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
+from tests.unit.eventually import until
 from tests.unit.fake_airflow import ApiServer, Supervisor, reply
 
 POLL = "GET /jobs/j-1"
@@ -70,14 +71,6 @@ async def event_of(waiting: AsyncApiJobTrigger) -> dict[str, Any]:
     events = [event.payload async for event in waiting.run()]
     assert len(events) == 1
     return dict(events[0])
-
-
-async def until(condition: Any) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never came to be")
 
 
 async def kill(waiting: AsyncApiJobTrigger, task: asyncio.Task[Any]) -> None:
@@ -254,8 +247,7 @@ def test_news_of_tasks_are_told_after_the_start_one_by_one_and_are_the_latest_th
         publishers[1].publish({"news": 11})
         # Whoever leaves the row holds nobody up.
         await publishers[3].close()
-        while len(told) < 4:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.01)
+        await until(lambda: len(told) == 4)
         await asyncio.gather(*(publisher.close() for publisher in publishers))
 
     monkeypatch.setattr(xcom_publisher, "write_xcom", write_xcom)

@@ -368,7 +368,9 @@ def test_the_first_value_is_captured_as_one_value_if_it_is_asked_for(selector, c
 def test_a_selector_that_takes_the_first_may_stand_in_a_list_of_selectors():
     answer = Response(200, body=json.dumps(LINKS).encode())
     chain = SelectorChain.parse(["nothing", {"selector": "links[*].rel", "first": True}], "identifier")
-    assert chain.find_only(answer, {})[1] == "next"
+    only = chain.find_only(answer, {})
+    assert only is not None
+    assert only[1] == "next"
     assert SelectorChain.parse({"selector": "links[*].rel", "first": False}, "").find_value(answer, {}) == [
         "next",
         "next",
@@ -390,7 +392,9 @@ def test_the_only_value_is_taken_and_several_are_an_error_that_says_what_to_do()
     assert found is not None
     assert found[1] == "c"
     assert SelectorChain.parse("nothing", "").find_only(answer, {}) is None
-    assert SelectorChain.parse("one", "").find_only(answer, {})[1] == ["a", "b"]
+    found = SelectorChain.parse("one", "").find_only(answer, {})
+    assert found is not None
+    assert found[1] == ["a", "b"]
     with pytest.raises(ContentError, match=r"^'links\[\*\].href' finds 3 values, and one is needed: .* 'first': True"):
         SelectorChain.parse("links[*].href", "").find_only(answer, {})
 

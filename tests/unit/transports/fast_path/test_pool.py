@@ -13,6 +13,7 @@ from yarl import URL
 
 from airflow_provider_asyncapi.transports.error_translation import PoolFullError
 from airflow_provider_asyncapi.transports.fast_path.pool import Pool, has_been_used, most_connections
+from tests.unit.eventually import until
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -59,11 +60,6 @@ def make_route(name: str) -> aiohttp.ClientRequest:
 async def connected(pool: Pool, name: str, **given: Any) -> Any:
     connection, _ = await pool.connect(name, **given)
     return connection
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(0.005)
 
 
 def test_a_connection_is_handed_on():
