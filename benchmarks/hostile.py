@@ -61,6 +61,11 @@ def _filled(begins: bytes, part: bytes, ends: bytes = b"") -> Callable[[], bytes
     return lambda: begins + part * ((MAX_BODY - len(begins) - len(ends)) // len(part)) + ends
 
 
+def _small(begins: bytes, part: bytes, ends: bytes = b"") -> Callable[[], bytes]:
+    """Return a body of 4 KiB, the largest that is read on the event loop."""
+    return lambda: begins + part * ((4096 - len(begins) - len(ends)) // len(part)) + ends
+
+
 def _many_namespaces() -> bytes:
     declarations = " ".join(f'xmlns:p{number}="u"' for number in range(1000))
     return f"<r {declarations}>{'<a/>' * 20_000}</r>".encode()
@@ -95,6 +100,28 @@ HOSTILE = (
     Hostile("digits for (\\d+)/(\\d+)", _filled(b"", b"1"), _TEXT, sensor=_key(r"response_text regex:(\d+)/(\d+)")),
     Hostile(
         "letters for (a+)+$", _filled(b"", b"a", b"b"), _TEXT, sensor=_rule(selector="response_text", matches="(a+)+$")
+    ),
+    Hostile(
+        "4 KiB of letters for (.?){250}b",
+        _small(b"", "é".encode()),
+        _TEXT,
+        sensor=_key("response_text regex:(.?){250}b"),
+    ),
+    Hostile(
+        "4 KiB of letters for (a?){250}a{250}c",
+        _small(b"", b"a"),
+        _TEXT,
+        sensor=_key("response_text regex:(a?){250}a{250}c"),
+    ),
+    Hostile("$[?($..a)], 1,300 lists", _small(b"[", b"[],", b"1]"), sensor=_key("$[?($..a)]")),
+    Hostile("$..*|$..*, 2,000 values", _small(b"[", b"1,", b"1]"), sensor=_key("$..*|$..*")),
+    Hostile("$..*[?(@..a)], 2,000 values", _small(b"[", b"[1,1,1,1,1,1,1,1],", b"1]"), sensor=_key("$..*[?(@..a)]")),
+    Hostile("$..*..*..*, 2,000 values", _small(b"[", b'{"a":[1,1,1]},', b"1]"), sensor=_key("$..*..*..*")),
+    Hostile(
+        "XML, 4 KiB, nested 200 deep",
+        _small(b"<r>", b"<a>" * 200 + b"</a>" * 200, b"</r>"),
+        _XML,
+        sensor=_key("xpath://a/ancestor::*//a"),
     ),
     Hostile("XML, 1,000 namespaces, 20,000 elements", _many_namespaces, _XML, sensor=_key("xpath://uws:phase")),
     Hostile("XML, 150,000 elements, all found", _filled(b"<r>", b"<a>x</a>", b"</r>"), _XML, sensor=_key("xpath://a")),

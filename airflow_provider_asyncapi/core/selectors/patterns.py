@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 else:
     re2 = LazyModule("re2")
 
-#: RE2 refuses more repetitions, nested ones multiplied (https://github.com/google/re2/wiki/Syntax).
-_MAX_REPETITIONS = 1000
+#: Largest number of repetitions of all parts of a pattern together, nested ones multiplied; those that match any
+#: character count twice. RE2 makes a copy of the part for each, and may look at all copies at each byte of a text:
+#: ``(.?){1000}b`` takes 200 ms for 4 KiB, which are searched on the event loop, and as many as this 50 ms at most.
+_MAX_REPETITIONS = 500
 _WORD = (r"\p{L}", r"\p{Nd}", r"\p{Nl}\p{No}", "_")
 #: What a category matches in a text, and what with the flag for ASCII, inside of brackets.
 _CATEGORIES = {
@@ -109,7 +111,12 @@ def parse_pattern(text: str, *, ignore_case: bool = False) -> Pattern:
     """
     try:
         parsed = parser.parse(text, re.IGNORECASE if ignore_case else 0)
-        translated = _number_ends(_translate_sequence(parsed, parsed.state.flags, 1))
+        if _count_repetitions(parsed, 1) > _MAX_REPETITIONS:
+            raise SelectorError(
+                f"regex {text!r}: it repeats its parts more than {_MAX_REPETITIONS} times (nested repetitions multiply,"
+                " and . counts twice), which may take long to search for; write * or + for a repetition of any length"
+            )
+        translated = _number_ends(_translate_sequence(parsed, parsed.state.flags))
     except (re.error, OverflowError, RecursionError) as error:
         raise SelectorError(f"regex {text!r}: {error}") from None
     except _UnsupportedError as error:
@@ -141,17 +148,43 @@ def _compile(translated: str) -> re2._Regexp:
         raise SelectorError(f"regex: RE2 can't search for it ({error})") from None
 
 
-def _translate_sequence(items: Iterable[tuple[Any, Any]], flags: int, copies: int) -> str:
+def _count_repetitions(items: Iterable[tuple[Any, Any]], copies: int) -> int:
+    """
+    Return how many copies RE2 makes of all parts of a pattern that are repeated.
+
+    :param copies: how many times the parts are repeated by what is around them.
+    """
+    count = 0
+    for kind, argument in items:
+        match kind:
+            case sre.BRANCH:
+                count += sum(_count_repetitions(each, copies) for each in argument[1])
+            case sre.SUBPATTERN:
+                count += _count_repetitions(argument[-1], copies)
+            case sre.MAX_REPEAT | sre.MIN_REPEAT:
+                least, most, inner = argument
+                count += _count_repetitions(inner, copies * max(1, least if most == sre.MAXREPEAT else most))
+            case _ if copies > 1:
+                count += copies * (1 + _matches_any_character(kind, argument))
+    return count
+
+
+def _matches_any_character(kind: Any, argument: Any) -> bool:
+    """Return whether a part matches most characters, each of which has up to four bytes."""
+    is_wide_set = kind is sre.IN and any(each is sre.NEGATE or each is sre.CATEGORY for each, _ in argument)
+    return is_wide_set or kind is sre.ANY or kind is sre.NOT_LITERAL
+
+
+def _translate_sequence(items: Iterable[tuple[Any, Any]], flags: int) -> str:
     """
     Write parts of a pattern that follow each other.
 
     :param flags: those that hold there.
-    :param copies: how many times it is repeated by what is around it.
     """
-    return "".join(_translate_part(kind, argument, flags, copies) for kind, argument in items)
+    return "".join(_translate_part(kind, argument, flags) for kind, argument in items)
 
 
-def _translate_part(kind: Any, argument: Any, flags: int, copies: int) -> str:
+def _translate_part(kind: Any, argument: Any, flags: int) -> str:
     match kind:
         case sre.LITERAL:
             return _escape_character(argument)
@@ -165,27 +198,18 @@ def _translate_part(kind: Any, argument: Any, flags: int, copies: int) -> str:
         case sre.IN:
             return _translate_set(argument, flags)
         case sre.BRANCH:
-            return f"(?:{'|'.join(_translate_sequence(each, flags, copies) for each in argument[1])})"
+            return f"(?:{'|'.join(_translate_sequence(each, flags) for each in argument[1])})"
         case sre.SUBPATTERN:
             group, added, removed, inner = argument
-            written = _translate_sequence(inner, (flags | added) & ~removed, copies)
+            written = _translate_sequence(inner, (flags | added) & ~removed)
             if (added | removed) & re.IGNORECASE:
                 written = f"(?{'i' if added & re.IGNORECASE else '-i'}:{written})"
             return f"({_GROUP_PREFIXES.get(group, '')}{written})"
         case sre.MAX_REPEAT | sre.MIN_REPEAT:
             least, most, inner = argument
             lazy = "?" * (kind is sre.MIN_REPEAT)
-            repeated = _translate_sequence(inner, flags, _multiply_copies(least, most, copies))
-            return f"(?:{repeated}){_format_quantifier(least, most)}{lazy}"
+            return f"(?:{_translate_sequence(inner, flags)}){_format_quantifier(least, most)}{lazy}"
     raise _UnsupportedError(_UNSUPPORTED.get(kind, str(kind)))
-
-
-def _multiply_copies(least: int, most: int, copies: int) -> int:
-    """Return how many times a part is repeated, together with what is around it."""
-    copies *= max(1, least if most == sre.MAXREPEAT else most)
-    if copies > _MAX_REPETITIONS:
-        raise _UnsupportedError(f"repeating a part more than {_MAX_REPETITIONS} times")
-    return copies
 
 
 def _format_quantifier(least: int, most: int) -> str:

@@ -5,6 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.errors import SelectorError
+from airflow_provider_asyncapi.core.selectors import patterns
 from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern
 
 
@@ -109,8 +110,13 @@ def test_case_is_ignored_on_demand():
         (r"(a)?(?(1)b|c)", "a condition on a group isn't supported"),
         ("(?>a)", "an atomic group isn't supported"),
         ("a++", "a possessive quantifier isn't supported"),
-        ("a{1001}", "repeating a part more than 1000 times isn't supported"),
-        ("(a{100}){11}", "repeating a part more than 1000 times isn't supported"),
+        ("a{501}", "it repeats its parts more than 500 times"),
+        ("(a{100}){6}", "it repeats its parts more than 500 times"),
+        ("(a?){250}a{251}", "it repeats its parts more than 500 times"),
+        ("(ab|c){200}", "it repeats its parts more than 500 times"),
+        (r"\w{251}", "it repeats its parts more than 500 times"),
+        ("[^a]{251}", "it repeats its parts more than 500 times"),
+        ("(.?){251}b", "it repeats its parts more than 500 times"),
         (r"[^\Wx]", r"a set such as \[\^\\W…\]"),
         (r"[^\S\n]", r"a set such as \[\^\\W…\]"),
         ("a{99999999999999}", "too large"),
@@ -123,7 +129,7 @@ def test_a_mistake_and_what_may_take_for_ever_are_refused_when_the_pattern_is_re
 
 def test_what_only_re2_refuses_is_an_error_of_the_selector():
     with pytest.raises(SelectorError, match="RE2 can't search for it"):
-        parse_pattern(r"\w{1000}").matches("a")
+        parse_pattern(r"\w" * 3000).matches("a")
 
 
 @pytest.mark.parametrize(
@@ -135,3 +141,23 @@ def test_no_pattern_backtracks(pattern, text, monkeypatch):
     for name in ("compile", "search", "match", "fullmatch"):
         monkeypatch.setattr(re, name, None)
     assert parse_pattern(pattern).extract(text) is None
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(.?){250}b",
+        "(.{0,25}){10}c",
+        "(a?){250}a{250}c",
+        "((a|b|c|d)?){125}#",
+        "[^a]{250}b",
+        "(?i)(.?){250}b",
+        "(a*){500}b",
+        "(a|aa){166}#",
+        "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{12}",
+    ],
+)
+def test_what_repeats_its_parts_has_a_program_that_is_searched_in_some_hundredths_of_a_second(pattern):
+    # RE2 looks at each instruction of the program at each byte, at worst.
+    program = patterns._compile(parse_pattern(pattern).translated)
+    assert program.programsize * 4096 <= 12_000_000
