@@ -29,7 +29,7 @@ import airflow_provider_asyncapi.core.requests.request_template
 import airflow_provider_asyncapi.core.selectors.general_paths
 import airflow_provider_asyncapi.core.submit.flow
 import airflow_provider_asyncapi.core.wait.callback_flow
-import airflow_provider_asyncapi.core.wait.cancel_if_running
+import airflow_provider_asyncapi.core.wait.cancel_flow
 import airflow_provider_asyncapi.core.wait.poll_summary
 import airflow_provider_asyncapi.hooks.calls
 import airflow_provider_asyncapi.hooks.fetch_result

@@ -35,7 +35,8 @@ from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step
 from airflow_provider_asyncapi.core.requests.step_flow import send_step
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.submission import Submission
-from airflow_provider_asyncapi.core.wait import flow as wait_flows
+from airflow_provider_asyncapi.core.wait import flow as wait_flow
+from airflow_provider_asyncapi.core.wait import poll_flow
 from airflow_provider_asyncapi.core.wait.plan import parse_timeout
 from airflow_provider_asyncapi.hooks.responses import Response
 
@@ -133,7 +134,7 @@ class Calls:
 
         def make(api: Api) -> Flow[JobHandle]:
             plan = plans.WaitPlan.parse(describe(api, "status", self._profile, given))
-            return wait_flows.get_job(api, plan, handle)
+            return poll_flow.get_job(api, plan, handle)
 
         return Call(make)
 
@@ -185,7 +186,7 @@ def _wait_and_clean_up(api: Api, plan: WaitPlan, states: Sequence[plans.Wait]) -
     :param states: holds where the wait stands, after each poll anew.
     """
     try:
-        handle = yield from wait_flows.wait(api, plan, states[0])
+        handle = yield from wait_flow.wait(api, plan, states[0])
     except JobFailedError:
         if plan.cleanup is not None:
             yield from clean_up_job(api, plan.cleanup, states[0].handle, CleanupOn.FAILURE)

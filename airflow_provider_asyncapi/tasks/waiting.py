@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.core.fetch.flow import clean_up_job
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
-from airflow_provider_asyncapi.core.wait.cancel_if_running import cancel_if_running
+from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running
 from airflow_provider_asyncapi.core.wait.deferral import run_until_sleep
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import parse_cleanup

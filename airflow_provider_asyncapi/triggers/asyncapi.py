@@ -34,8 +34,9 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.request_template import WHY_NO_SECRETS, refuse_secrets
 from airflow_provider_asyncapi.core.templates import walk_strings
 from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
-from airflow_provider_asyncapi.core.wait.cancel_if_running import cancel_if_running
-from airflow_provider_asyncapi.core.wait.flow import cancel_job, raise_deadline_error, wait
+from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running, cancel_job
+from airflow_provider_asyncapi.core.wait.ending import raise_deadline_error
+from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, summarize_wait
 from airflow_provider_asyncapi.hooks.clients import CurrentClient, SharedClient

@@ -17,18 +17,14 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.time_limit import limit_time
+from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_job
 from airflow_provider_asyncapi.core.wait.details_flow import PollResult, confirm_success
-from airflow_provider_asyncapi.core.wait.flow import (
-    cancel_job,
-    cap_at_deadline,
-    describe_job,
-    finish_wait,
-    latest_response_time,
-    update_handle,
-    wait,
-    warn_unknown_status,
-)
+from airflow_provider_asyncapi.core.wait.ending import finish_wait
+from airflow_provider_asyncapi.core.wait.flow import wait
+from airflow_provider_asyncapi.core.wait.handle_updates import update_handle
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.poll_times import cap_at_deadline, latest_response_time
+from airflow_provider_asyncapi.core.wait.status_messages import describe_job, warn_unknown_status
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 
 #: Verdict on a callback if the plan has neither a status selector nor rules.

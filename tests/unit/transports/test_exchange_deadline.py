@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.time_limit import limit_time
-from airflow_provider_asyncapi.core.wait import flow as waiting
+from airflow_provider_asyncapi.core.wait import poll_times
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
@@ -188,7 +188,7 @@ def test_what_nobody_wants_any_more_is_given_up_whatever_arrives(serve):
 
 
 def test_a_wait_ends_at_its_deadline_whatever_the_wire_does(driver, serve, monkeypatch):
-    monkeypatch.setattr(waiting, "LAST_POLL_SECONDS", 0.2)
+    monkeypatch.setattr(poll_times, "LAST_POLL_SECONDS", 0.2)
     server = serve(Trickle(*TRICKLES["trailers"]))
     plan = WaitPlan.parse({"endpoint": "/s", "completion_key": "state", "completion_value": "done"})
     now = time.time()

@@ -37,9 +37,11 @@ from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, Poll
 from airflow_provider_asyncapi.core.status.policy import StatusPolicy
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.wait.batch_rounds import BatchRounds
-from airflow_provider_asyncapi.core.wait.flow import get_job, raise_deadline_error, wait
+from airflow_provider_asyncapi.core.wait.ending import raise_deadline_error
+from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.poll_flow import get_job
 from tests.unit.core.flow_runner import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
 from tests.unit.core.wait.batch_waiter import Waiter
 from tests.unit.recorded_calls import recorded

@@ -1,15 +1,31 @@
-"""Cancel a job unless it is over already."""
+"""Cancel a job that nobody waits for any more."""
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.jobs.cancel import Cancellation, cancel
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.wait.flow import cancel_job, poll_without_waiting
+from airflow_provider_asyncapi.core.wait.deferral import disallow_deferral
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
+from airflow_provider_asyncapi.core.wait.poll_flow import poll_without_waiting
+
+
+def cancel_job(
+    api: Api, plan: WaitPlan, handle: JobHandle, reason: str, *, may_poll: bool = True
+) -> Flow[Cancellation]:
+    """
+    Cancel a job, and poll it afterwards if the plan has a status request.
+
+    :param may_poll: whether the job may be polled; False if its response takes too long to read.
+    """
+    assert plan.cancel is not None, "only called if the plan has a cancel request"  # noqa: S101 - for the type checker
+    poll = partial(poll_without_waiting, api, plan) if plan.polls and may_poll else None
+    return (yield from disallow_deferral(cancel(api, plan.cancel, handle, reason, poll)))
 
 
 def cancel_if_running(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) -> Flow[bool]:

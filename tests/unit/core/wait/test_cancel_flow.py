@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.wait.cancel_if_running import cancel_if_running
+from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from tests.unit.core.flow_runner import Script, answer, lost, make_api, plan_fields
 

@@ -1,0 +1,129 @@
+"""The end of a wait: the job is over, or the deadline has passed."""
+
+from __future__ import annotations
+
+import logging
+from typing import NoReturn
+
+from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.effects import Flow, Log
+from airflow_provider_asyncapi.core.errors import (
+    AsyncApiError,
+    ContentError,
+    DeadlineError,
+    JobFailedError,
+    MissingValueError,
+    ResponseError,
+    SlowResponseError,
+)
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.json_values import as_text
+from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.requests.response_errors import (
+    build_bad_response_error,
+    extract_error_message,
+    set_error_fields,
+)
+from airflow_provider_asyncapi.core.requests.step_flow import warn_missing_captures
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
+from airflow_provider_asyncapi.core.status.policy import Verdict
+from airflow_provider_asyncapi.core.time_limit import limit_time
+from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_job
+from airflow_provider_asyncapi.core.wait.details_flow import MAX_EXPLANATION_SECONDS, explain_failure
+from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.status_messages import describe_job, find_warned_statuses, name_status_selector
+
+
+def check_success(api: Api, handle: JobHandle) -> JobHandle:
+    """Return the handle of a job that was over before the wait; raise an error if it has failed."""
+    if handle.outcome is Outcome.FAILURE:
+        raise JobFailedError(f"{describe_job(api, handle)}: it has failed already")
+    return handle
+
+
+def finish_wait(
+    api: Api, plan: WaitPlan, handle: JobHandle, verdict: Verdict, request: Request, response: Response
+) -> Flow[JobHandle]:
+    """Return the handle of a job that is over; raise an error if it has failed, or has no result identifier."""
+    if verdict.outcome is Outcome.FAILURE:
+        # Before the next request: only until then is a large response read on a thread.
+        message = extract_error_message(api, response, plan.error_message, api.merge_variables(handle.scope()))
+        explained = yield from limit_time(explain_failure(api, plan, handle), api.clock() + MAX_EXPLANATION_SECONDS)
+        message, text = explained or (message, f"{message} ({request} answered {response.status})")
+        what = describe_job(api, handle) if verdict.is_known else _describe_unlisted_status(api, plan, handle, verdict)
+        raise set_error_fields(JobFailedError(f"{what}: {text}"), request, response, message)
+    place = plan.captures.get(RESULT_IDENTIFIER)
+    if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
+        why = _explain_no_result_identifier(api, handle, place, response)
+        problem = build_bad_response_error(api, request, response, why)
+        raise problem.with_message(f"{describe_job(api, handle)}, but no {RESULT_IDENTIFIER}: {problem}")
+    if verdict.outcome is Outcome.SUCCESS:
+        yield from warn_missing_captures(plan.captures, handle.variables, request)
+    yield Log(logging.INFO, f"{describe_job(api, handle)}: {handle.outcome}")
+    return handle
+
+
+def _describe_unlisted_status(api: Api, plan: WaitPlan, handle: JobHandle, verdict: Verdict) -> str:
+    """Describe a status that isn't in the closed list of the given values."""
+    found = "nothing" if verdict.value is None else repr(api.redact.excerpt(as_text(verdict.value), 200))
+    return (
+        f"Job {api.redact(str(handle.identifier))}: the answer contains {found}{name_status_selector(plan)}, which is"
+        " none of the given values (running_value closes the list)"
+    )
+
+
+def _explain_no_result_identifier(
+    api: Api, handle: JobHandle, place: SelectorChain, response: Response
+) -> ResponseError:
+    """Return why the response of a job that has succeeded has no result identifier."""
+    try:
+        place.find_only(response, api.merge_variables(handle.scope()))
+    except ContentError as error:
+        return error
+    return MissingValueError(f"nothing found at {place}")
+
+
+def build_deadline_error(
+    api: Api,
+    plan: WaitPlan,
+    handle: JobHandle,
+    state: Wait,
+    polls: int,
+    problem: AsyncApiError | None,
+    warned_statuses: frozenset[str | None],
+) -> Flow[DeadlineError]:
+    """
+    Cancel the job if the plan has a request for that, and return the error of a wait whose deadline has passed.
+
+    :param problem: the error of the last poll, if it failed.
+    :param warned_statuses: the unknown statuses that were logged.
+    """
+    waited = api.clock() - state.started_at
+    by_count = plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls
+    made = f"{polls} poll{'s' * (polls != 1)}"
+    limit = "as many polls as allowed (max_iterations)" if by_count else "the deadline"
+    last = f"; the last poll failed: {problem}" if problem else ""
+    if handle.status is None and warned_statuses == {None}:
+        last += f"; no answer contained a status{name_status_selector(plan)}, so that may be the wrong selector"
+    if plan.cancel is not None:
+        may_poll = not isinstance(problem, SlowResponseError)
+        cancellation = yield from cancel_job(api, plan, handle, "it wasn't done in time", may_poll=may_poll)
+        last += f"; {cancellation.summary}"
+    return DeadlineError(
+        f"{describe_job(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}"
+    )
+
+
+def raise_deadline_error(api: Api, plan: WaitPlan, state: Wait, problem: SlowResponseError) -> Flow[NoReturn]:
+    """
+    End a wait whose flow is still reading a response at the deadline, and so can't end itself.
+
+    :param state: the state of the wait.
+    :param problem: the error about that response.
+    :raises DeadlineError: always; the job has been cancelled if the plan has a cancel request.
+    """
+    expired = build_deadline_error(
+        api, plan, state.handle, state, state.polls + 1, problem, find_warned_statuses(state)
+    )
+    raise (yield from expired)

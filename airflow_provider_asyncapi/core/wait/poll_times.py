@@ -1,0 +1,113 @@
+"""The times of the polls of a wait: the first one, the pauses between them, and the last one at the deadline."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.effects import Flow, Log, Sleep
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.requests.retries import RetryBudget
+from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, parse_retry_after
+from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+
+#: Longest time over which overdue polls are spread, in seconds.
+_MAX_SPREAD_SECONDS = 60.0
+#: Seconds that the last poll, which begins at the deadline, may take.
+LAST_POLL_SECONDS = 5.0
+
+
+def first_delay(api: Api, plan: WaitPlan, state: Wait, *, spread: bool) -> float:
+    """Return the seconds until the first poll of this process."""
+    now = api.clock()
+    delay = state.next_poll_due(plan.schedule) - now
+    if spread and delay <= 0:
+        delay = api.rng() * min(plan.schedule.interval, _MAX_SPREAD_SECONDS)
+        # An overdue poll that was allowed before the deadline is allowed at the deadline.
+        return delay if state.deadline is None else min(delay, max(0.0, state.deadline - now))
+    return delay
+
+
+def sleep_until_next(api: Api, state: Wait, polls: int, pause: float) -> Flow[bool]:
+    """
+    Sleep until the next poll, or until the deadline.
+
+    :param polls: number of polls so far.
+    :param pause: seconds until the next poll.
+    :return: whether the poll may be made now; False if it is due only after the deadline.
+    """
+    now = api.clock()
+    due = now + pause
+    is_too_late = polls > 0 and state.deadline is not None and due > state.deadline + SHORTEST_WAIT
+    if pause > 0 and not (is_too_late and state.deadline is not None and now >= state.deadline):
+        yield Sleep(cap_at_deadline(pause, state, now))
+    return not is_too_late or api.clock() > due - SHORTEST_WAIT
+
+
+def compute_pause(
+    api: Api,
+    plan: WaitPlan,
+    state: Wait,
+    budget: RetryBudget,
+    polls: int,
+    request: Request,
+    response: Response | None,
+    problem: AsyncApiError | None,
+) -> Flow[float]:
+    """
+    Return the seconds from a poll to the next one, and log the error if the poll failed.
+
+    :raises UnavailableError: after too many consecutive transient errors.
+    """
+    requested, now = read_retry_after(api, response), api.clock()
+    if requested is not None and requested > (limit := plan.schedule.longest_retry_after):
+        asked = f"Retry-After asks for a wait of {requested:.0f} s"
+        yield Log(logging.WARNING, f"{request}: {asked}; waiting {limit:.0f} s at most (max_interval)")
+    if problem is None:
+        return _fit_to_deadline(plan.schedule.delay_after_poll(polls, requested, api.rng), plan, state, requested, now)
+    pause = _fit_to_deadline(budget.next_delay(api, problem, response), plan, state, requested, now)
+    yield Log(logging.WARNING, f"{problem}; {announce_pause('polling again', pause, state, now)}")
+    return pause
+
+
+def read_retry_after(api: Api, response: Response | None) -> float | None:
+    """Return the wait in seconds that ``Retry-After`` asks for; None if the response doesn't have it."""
+    return None if response is None else parse_retry_after(response.headers.get("retry-after"), api.clock())
+
+
+def _fit_to_deadline(pause: float, plan: WaitPlan, state: Wait, requested: float | None, now: float) -> float:
+    """
+    Return the pause after a poll, changed so that the last poll is made at the deadline if that isn't too early.
+
+    :param pause: seconds, from the schedule.
+    :param requested: seconds that ``Retry-After`` asks for, if any.
+    :return: seconds; they end after the deadline if no other poll is allowed before it.
+    """
+    if state.deadline is None:
+        return pause
+    shortest, left = plan.schedule.min_delay_after_response(requested), state.deadline - now
+    # Another poll in between would leave too little time before the last one.
+    return left if shortest <= left < pause + shortest else pause
+
+
+def announce_pause(what: str, pause: float, state: Wait, now: float) -> str:
+    """Return a message about the next poll, or that no other poll is allowed before the deadline."""
+    is_possible = state.deadline is None or now + pause < state.deadline + SHORTEST_WAIT
+    return f"{what} in {pause:.3g} s" if is_possible else "no other poll is allowed before the deadline"
+
+
+def cap_at_deadline(pause: float, state: Wait, now: float) -> float:
+    """Return a pause that ends at the deadline at the latest, but isn't shorter than the shortest wait."""
+    return pause if state.deadline is None else min(pause, max(SHORTEST_WAIT, state.deadline - now))
+
+
+def is_last_poll(plan: WaitPlan, state: Wait, polls: int, now: float) -> bool:
+    """Return whether no poll follows one that was made now, because of the deadline or ``max_iterations``."""
+    has_passed = state.deadline is not None and now >= state.deadline
+    return has_passed or (plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls)
+
+
+def latest_response_time(api: Api, state: Wait) -> float | None:
+    """Return when a poll is given up: at the deadline, even if data still arrives, plus the time of the last poll."""
+    return None if state.deadline is None else max(state.deadline, api.clock()) + LAST_POLL_SECONDS

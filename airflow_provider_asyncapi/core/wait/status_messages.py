@@ -1,0 +1,60 @@
+"""Descriptions of a job and of its status, for messages and logs."""
+
+from __future__ import annotations
+
+import logging
+
+from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.effects import Flow, Log
+from airflow_provider_asyncapi.core.errors import MissingValueError
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.json_values import as_text
+from airflow_provider_asyncapi.core.requests.response_errors import describe_bad_response
+from airflow_provider_asyncapi.core.status.policy import Verdict
+from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+
+
+def describe_job(api: Api, handle: JobHandle) -> str:
+    """Return the identifier, the status and the progress of a job in one phrase."""
+    status = "has no status yet" if handle.status is None else f"has status {api.redact(as_text(handle.status))}"
+    progress = "" if handle.progress is None else f", {handle.progress:.0%}"
+    return f"Job {api.redact(str(handle.identifier))} {status}{progress}"
+
+
+def warn_unknown_status(
+    api: Api,
+    plan: WaitPlan,
+    request: Request,
+    response: Response,
+    verdict: Verdict,
+    warned_statuses: frozenset[str | None] = frozenset(),
+) -> Flow[frozenset[str | None]]:
+    """Log a warning for each unknown status once; return ``warned_statuses`` with the new one."""
+    status = None if verdict.value is None else as_text(verdict.value)
+    if verdict.is_known or status in warned_statuses:
+        return warned_statuses
+    if status is None:
+        problem = MissingValueError(f"there is no status{name_status_selector(plan)}, so the job counts as running")
+        yield Log(logging.WARNING, describe_bad_response(api, request, response, problem))
+    else:
+        shown = api.redact.excerpt(status, 200)
+        yield Log(
+            logging.WARNING,
+            f"{request}: the answer says {shown!r}, which none of the given values or rules lists; the job counts as"
+            " running",
+        )
+    return warned_statuses | {status}
+
+
+def find_warned_statuses(state: Wait) -> frozenset[str | None]:
+    """Return the status that another process has warned about if it is unknown."""
+    if not state.polls or "status" not in state.handle.urls:
+        return frozenset()
+    status = state.handle.status
+    return frozenset({None if status is None else as_text(status)})
+
+
+def name_status_selector(plan: WaitPlan) -> str:
+    """Return the place where the status should be, as a part of a message; empty if there is no selector."""
+    return "" if plan.policy.key is None else f" at {plan.policy.key}"
