@@ -6,7 +6,6 @@ Each method of :class:`Calls` checks the names of its parameters, and returns a 
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -154,8 +153,7 @@ class Calls:
 
         def observe(event: Notification) -> None:
             if isinstance(event, Polled):
-                latest = dataclasses.replace(states[0], handle=event.handle, polls=event.polls, errors=event.errors)
-                states[0] = dataclasses.replace(latest, next_poll=event.at + (event.pause or 0.0))
+                states[0] = states[0].after_poll(event)
 
         return Call(make, observe)
 

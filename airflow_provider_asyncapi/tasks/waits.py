@@ -133,7 +133,7 @@ class WaitState:
         """
         if plan.callback is not None:
             await_callback(self._context, self.current.handle, self.current.callbacks_seen)
-        return dataclasses.replace(self.current, next_poll=max(time.time() + pause, self._due))
+        return dataclasses.replace(self.current, next_poll=max(time.time() + pause, self._due), pause=pause)
 
     def resume_from(self, plan: WaitPlan, state: Wait) -> None:
         """Continue a wait that was deferred; the triggerer may have polled meanwhile, perhaps just now."""

@@ -246,14 +246,7 @@ class AsyncApiJobTrigger(BaseTrigger):
                         # This was the response to the cancel request.
                         raise DeadlineError(f"{slow}; {error}") from None
                     slow = error
-            start = plan, self._update_state(state)
-
-    def _update_state(self, state: Wait) -> Wait:
-        """Return the state of the wait after the latest poll."""
-        poll = self._polled
-        if poll is None:
-            return state
-        return dataclasses.replace(state, handle=poll.handle, polls=poll.polls, errors=poll.errors, next_poll=None)
+            start = plan, state if self._polled is None else state.after_poll(self._polled)
 
     async def _load_state(self, api: Api, now: float) -> tuple[WaitPlan, Wait]:
         """Return the plan, and the state of the wait when this process begins or resumes it."""

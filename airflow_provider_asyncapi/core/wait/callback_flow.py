@@ -50,9 +50,7 @@ def wait_with_callbacks(api: Api, plan: WaitPlan, state: Wait, *, spread: bool =
             with Steps(perform_each_poll(flow)) as steps:
                 for effect in steps:
                     if isinstance(effect, Polled):
-                        state = dataclasses.replace(
-                            state, handle=effect.handle, polls=effect.polls, errors=effect.errors, next_poll=None
-                        )
+                        state = state.after_poll(effect)
                     try:
                         steps.reply = yield effect
                     except AsyncApiError as error:
@@ -108,7 +106,7 @@ def _process_callback(api: Api, plan: WaitPlan, state: Wait, call: Response) -> 
         handle = yield from finish_wait(api, result.plan, handle, found, request, response)
         return dataclasses.replace(state, handle=handle)
     yield Log(logging.INFO, f"{describe_job(api, handle)}, according to a callback; waiting on")
-    pause = None if state.next_poll is None else state.next_poll - api.clock()
+    pause = None if state.next_poll is None else max(0.0, state.next_poll - api.clock())
     yield Polled(handle, state.polls, state.errors, changed=True, at=api.clock(), pause=pause, by_callback=True)
     return dataclasses.replace(state, handle=handle)
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, Final
 
 from airflow_provider_asyncapi.core.callbacks.calls import Callback
+from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -190,6 +191,7 @@ class Wait:
     :param polls: number of polls so far.
     :param errors: number of consecutive failed polls up to now.
     :param next_poll: when the next poll is due, in seconds since the epoch; None for as soon as the schedule allows.
+    :param pause: the planned pause before that poll, in seconds; None if no poll has been made.
     :param callbacks_seen: number of callbacks that the wait has processed.
     """
 
@@ -200,6 +202,7 @@ class Wait:
     errors: int = 0
     next_poll: float | None = None
     callbacks_seen: int = 0
+    pause: float | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Wait:
@@ -219,6 +222,17 @@ class Wait:
         if self.next_poll is not None:
             return self.next_poll
         return self.started_at + (schedule.initial_delay if self.polls == 0 else 0.0)
+
+    def after_poll(self, polled: Polled) -> Wait:
+        """Return the state after a poll, or after a callback."""
+        return dataclasses.replace(
+            self,
+            handle=polled.handle,
+            polls=polled.polls,
+            errors=polled.errors,
+            next_poll=polled.at + (polled.pause or 0.0),
+            pause=polled.pause,
+        )
 
     def resume_from_other_process(self, schedule: PollSchedule, now: float) -> Wait:
         """

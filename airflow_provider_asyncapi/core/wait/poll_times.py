@@ -23,7 +23,10 @@ def first_delay(api: Api, plan: WaitPlan, state: Wait, *, spread: bool) -> float
     now = api.clock()
     delay = state.next_poll_due(plan.schedule) - now
     if spread and delay <= 0:
-        delay = api.rng() * min(plan.schedule.interval, _MAX_SPREAD_SECONDS)
+        # The polls of waits that begin together follow each other at this pause, and so are spread over it. The initial
+        # delay isn't repeated, so the first poll is spread over the interval.
+        pause = state.pause if state.polls and state.pause is not None else plan.schedule.interval
+        delay = api.rng() * min(pause, _MAX_SPREAD_SECONDS)
         # An overdue poll that was allowed before the deadline is allowed at the deadline.
         return delay if state.deadline is None else min(delay, max(0.0, state.deadline - now))
     return delay

@@ -521,6 +521,7 @@ def test_a_deferred_wait_begins_on_the_worker_and_goes_on_where_that_stopped(api
     state = deferral.value.trigger.wait.dump()
     assert (state["polls"], state["errors"], state["handle"]["progress"]) == (1, 0, 0.2)
     assert 30 <= state["next_poll"] - before < 60
+    assert state["pause"] == 30
     assert ti.xcoms["job"]["progress"] == 0.2
     api.says(POLL, reply({"status": "done"}))
     assert make_sensor("deferred").execute(context_of(ti)) == "j-1", "no triggerer is needed"

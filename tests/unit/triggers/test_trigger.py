@@ -346,6 +346,29 @@ def test_a_trigger_that_goes_on_in_time_says_nothing_that_the_sensor_has_said(
     assert supervisor.of_kind("SetXCom") == []
 
 
+def test_a_wait_whose_connection_has_changed_polls_again_after_the_pause_that_was_due(
+    api: ApiServer, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at some time within the interval, which is longer than the test may take."""
+    connect(password="old-1", extra={"auth": "bearer"})
+    monkeypatch.setattr(clients, "_FRESH", 0.0)
+    api.says(POLL, reply({}, status=503))
+    waiting = trigger(poke_interval=3600, retry_delays={"503": 0.1}, max_consecutive_errors=1000)
+
+    async def scenario() -> dict[str, Any]:
+        running = asyncio.create_task(event_of(waiting))
+        await until(lambda: api.count(POLL) > 1)
+        connect(password="new-1", extra={"auth": "bearer"})
+        client = clients._clients[asyncio.get_running_loop()]["asyncapi_default"]
+        assert await clients.is_superseded("asyncapi_default", client.api)
+        await until(lambda: api.requests[-1].headers["Authorization"] == "Bearer new-1")
+        api.says(POLL, reply({"status": "done"}))
+        return await running
+
+    waiting.wait = replace(waiting.wait, polls=1, next_poll=time.time(), pause=0.1)
+    assert asyncio.run(scenario())["status"] == "success"
+
+
 AWAY = RuntimeError("the API server is away")
 SUBMITTER = {"dag_id": "dag", "run_id": "run", "task_id": "submit", "map_index": -1}
 

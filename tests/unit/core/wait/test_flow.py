@@ -200,6 +200,24 @@ def test_those_who_are_overdue_together_do_not_poll_together(next_poll, interval
     assert script.sleeps == [first, interval, interval]
 
 
+@pytest.mark.parametrize(("polls", "pause", "first"), [(1, 1, 0.5), (1, 3600, 30), (1, None, 5), (0, 1, 5)], ids=str)
+def test_an_overdue_poll_is_spread_over_the_pause_that_was_due(polls, pause, first):
+    script = Script(make_api(), DONE)
+    at = state(polls=polls, next_poll=START - 20, pause=pause)
+    script.run(wait(script.api, WaitPlan.parse(plan_fields(poke_interval=10)), at, spread=True))
+    assert script.sleeps == [first]
+
+
+def test_after_a_poll_the_state_holds_when_the_next_one_is_due():
+    _, script = waited(RUNNING, answer({}, 503), DONE, retry_delays={503: 25})
+    first, second, last = script.polls
+    at = state(callbacks_seen=2).after_poll(first)
+    assert (at.handle, at.polls, at.errors, at.callbacks_seen) == (first.handle, 1, 0, 2)
+    assert (at.next_poll, at.pause, at.after_poll(second).errors) == (START + 10, 10, 1)
+    assert (at.after_poll(second).next_poll, at.after_poll(second).pause) == (START + 35, 25)
+    assert (at.after_poll(last).next_poll, at.after_poll(last).pause) == (START + 35, None)
+
+
 def throttled(seconds: float) -> ThrottledError:
     return ThrottledError("GET https://api.example.com/v1/jobs/7: not sent", seconds)
 
