@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.effects import Flow, Polled, PollUntilChanged, Send, Sleep
 from airflow_provider_asyncapi.core.errors import TransportError
-from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.deferral import disallow_deferral, run_until_sleep
 from tests.unit.core.flow_runner import BASE, Script, answer, lost, make_api
@@ -85,7 +85,7 @@ def test_a_pause_that_cannot_be_handed_on_ends_nothing() -> None:
 
 def polling() -> Flow[Any]:
     unchanged = iter([Polled(JobHandle(1), 1, 0, changed=False, at=0.0, pause=7), None])
-    response = yield PollUntilChanged(Send(REQUEST), lambda _: next(unchanged))
+    response: Response = yield PollUntilChanged(Send(REQUEST), lambda _: next(unchanged))
     return response.status
 
 

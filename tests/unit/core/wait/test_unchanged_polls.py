@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import weakref
 from typing import Any
 
@@ -68,4 +69,4 @@ def test_a_repeated_poll_that_is_given_up_closes_its_flow(steps):
     for reply in [None, answer(), None][:steps]:
         running.send(reply)
     running.close()
-    assert flow.gi_frame is None
+    assert inspect.getgeneratorstate(flow) == inspect.GEN_CLOSED
