@@ -1,7 +1,7 @@
 """
 Variables in requests: ``{identifier}``, ``{pages}``, ``{data.task.id}``.
 
-Jinja has been rendered by Airflow before any of this runs.
+Airflow has already rendered Jinja templates before this module is used.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from airflow_provider_asyncapi.core.http.redaction import MASK, is_sensitive_nam
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text, shorten
 
 Variables = Mapping[str, JsonValue]
-#: How the names of the connection's variables begin; nothing else may bring one of them.
+#: The prefix of the connection's variables; no other source may set variables with this prefix.
 CONNECTION = "connection."
 
 #: A variable's name is anything between braces that isn't a brace or a line break: selectors are names too.
 _VARIABLE = re.compile(r"\{([^{}\r\n]+)\}")
 #: `{+name}` keeps the reserved characters of a URL, slashes among them (RFC 6570, section 3.2.3).
 _RESERVED = "/:?#[]@!$&'()*+,;=~"
-#: What to do about braces of JSON that are taken for a variable.
+#: The advice for braces of JSON that look like a variable.
 HOW_TO_WRITE_JSON = (
-    "if these braces are JSON, give it as a query parameter or a header of its own: as a text that is JSON and nothing"
-    " else, or (an object) as a mapping"
+    "if these braces are JSON, pass it as a separate query parameter or header: as a text that is only JSON, or as a"
+    " mapping if it is an object"
 )
-#: Line breaks, other control characters, and halves of characters, which nothing can encode.
+#: Line breaks, other control characters, and lone surrogates, which can't be encoded.
 CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _QUOTE_OR_VARIABLE = re.compile(r"\{(?P<name>[^{}\r\n]+)\}|[\"']")
 _LONE_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
@@ -42,7 +42,7 @@ def find_variables(template: str) -> list[str]:
 
 
 def walk_strings(value: JsonValue) -> Iterator[str]:
-    """Walk all strings of a nested value; the keys of mappings are left out."""
+    """Yield all strings of a nested value, without the keys of mappings."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -54,30 +54,28 @@ def walk_strings(value: JsonValue) -> Iterator[str]:
 
 
 def find_whole_variable(template: str) -> str | None:
-    """Return the name of the variable that the template consists of, if it is one variable and nothing else."""
+    """Return the name of the variable if the template is a single variable and nothing else; otherwise None."""
     match = _VARIABLE.fullmatch(template)
     return match[1] if match else None
 
 
 def look_up(name: str, variables: Variables, where: str) -> JsonValue:
     """
-    Find a variable.
+    Return the value of a variable.
 
-    :param where: the parameter that names it, for the message.
-    :raises UnknownVariableError: listing what is known.
+    :param where: the parameter that names the variable, for the message.
+    :raises UnknownVariableError: if the variable isn't set; the message lists the variables that are.
     """
     try:
         value = variables[name]
     except KeyError:
         known = ", ".join(f"{{{key}}}" for key in sorted(variables)) or "none"
-        advice = "a capture of a task before sets it, and that task's log says where one has found nothing"
+        advice = "variables are set by captures of earlier tasks, whose logs report captures that found nothing"
         if name.startswith(CONNECTION):
-            advice = "the connection's variables and secrets set those that begin with connection."
+            advice = "variables that begin with connection. are set by the connection's variables and secrets"
         elif '"' in name:
             advice = f"{advice}; {HOW_TO_WRITE_JSON}"
-        raise UnknownVariableError(
-            f"{where}: nothing has set the variable {{{name}}}; known: {known}; {advice}"
-        ) from None
+        raise UnknownVariableError(f"{where}: the variable {{{name}}} isn't set; known: {known}; {advice}") from None
     if value is None:
         raise UnknownVariableError(f"{where}: the variable {{{name}}} is null")
     return value
@@ -85,14 +83,14 @@ def look_up(name: str, variables: Variables, where: str) -> JsonValue:
 
 def look_up_text(name: str, variables: Variables, where: str) -> str:
     """
-    Find a variable that has to be one string, number or boolean, and write it as text.
+    Return the value of a variable as text; it has to be a string, a number or a boolean.
 
     :raises UnsafeValueError: on an object, a list of not just one value, or a string with control characters.
     """
     value = single_value(look_up(name, variables, where))
     if isinstance(value, list | dict):
         kind = f"a list of {len(value)} values" if isinstance(value, list) else "an object"
-        raise UnsafeValueError(f"{where}: the variable {{{name}}} holds {kind}; select a single value of it")
+        raise UnsafeValueError(f"{where}: the variable {{{name}}} holds {kind}; select a single value in it")
     text = as_text(value)
     if CONTROL.search(text):
         raise UnsafeValueError(
@@ -113,7 +111,7 @@ def single_value(value: JsonValue) -> JsonValue:
 
 def render_selector(template: str, substitute: Callable[[str, bool, str, str], str]) -> str:
     """
-    Put variables into a selector.
+    Insert variables into a selector.
 
     :param substitute: returns the text for a variable, given its name, whether it is in quotes, the text before it and
         the text after it.
@@ -134,7 +132,7 @@ def render_selector(template: str, substitute: Callable[[str, bool, str, str], s
 
 
 def is_json_text(text: str) -> bool:
-    """Return whether a text is a JSON object or array, so that its braces are no variables."""
+    """Return whether a text is a JSON object or array, so that its braces aren't variables."""
     if text.lstrip()[:1] not in ("{", "["):
         return False
     try:
@@ -146,11 +144,11 @@ def is_json_text(text: str) -> bool:
 
 def render_text(template: str, variables: Variables, where: str) -> str:
     """
-    Put variables into a header, a parameter or another text as they are.
+    Insert variables into a header, a parameter or another text.
 
-    In a text that is JSON, unknown braces stay, and a value is escaped as it has to be in a JSON string.
+    In a text that is JSON, unknown braces stay, and values are escaped for JSON strings.
 
-    :raises UnknownVariableError: on a name that isn't known.
+    :raises UnknownVariableError: if a variable isn't set.
     """
     if "{" in template and is_json_text(template):
         return render_body(template, variables, lambda text: json.dumps(text, ensure_ascii=False)[1:-1])
@@ -158,7 +156,7 @@ def render_text(template: str, variables: Variables, where: str) -> str:
 
 
 def render_body(template: str, variables: Variables, encode: Callable[[str], str] = str) -> str:
-    """Put the known variables into a body; unknown braces stay, for they may be GraphQL or JSON."""
+    """Insert the known variables into a body; unknown braces stay, because they may be GraphQL or JSON."""
 
     def replace(match: re.Match[str]) -> str:
         value = variables.get(match[1])
@@ -168,7 +166,7 @@ def render_body(template: str, variables: Variables, encode: Callable[[str], str
 
 
 def render_json(value: JsonValue, variables: Variables) -> JsonValue:
-    """Put the known variables into a JSON body: a string that is one variable keeps the variable's type."""
+    """Insert the known variables into a JSON body; a string that is one variable takes the variable's type."""
     if isinstance(value, str):
         name = find_whole_variable(value)
         if name is not None and name in variables:
@@ -183,9 +181,9 @@ def render_json(value: JsonValue, variables: Variables) -> JsonValue:
 
 def render_param(value: JsonValue, variables: Variables, where: str) -> list[str]:
     """
-    Put variables into a query parameter, which a list repeats; a lone variable may be one. None leaves it out.
+    Insert variables into a query parameter, and return its values: several for a list, none for None.
 
-    :raises UnknownVariableError: on a name that isn't known.
+    :raises UnknownVariableError: if a variable isn't set.
     """
     if value is None:
         return []
@@ -201,19 +199,19 @@ def render_param(value: JsonValue, variables: Variables, where: str) -> list[str
 
 def render_url(template: str, variables: Variables, base_url: str, *, reference_base: str | None = None) -> str:
     """
-    Make an absolute URL of an endpoint.
+    Return the absolute URL of an endpoint.
 
-    A variable's value is percent-encoded; ``{+name}`` keeps slashes and the other reserved characters. A template that
-    is one variable and nothing else is a URL reference that the API gave: it is taken byte for byte, and resolved
-    against the URL that gave it (RFC 9110, section 10.2.2). One that begins with a variable that holds an absolute
-    URL or path continues that.
+    A variable's value is percent-encoded; ``{+name}`` keeps slashes and the other reserved characters. If the template
+    is a single variable, its value is a URL reference from the API: it is used byte for byte, and resolved against the
+    URL of the response that contained it (RFC 9110, section 10.2.2). If the template begins with a variable that holds
+    an absolute URL or path, the rest is appended to it.
 
     :param base_url: the connection's URL, which endpoints extend; the endpoints ``/`` and ``""`` are this URL itself,
         with a slash at its end only if it has one.
-    :param reference_base: the URL against which references from the API are resolved; ``base_url`` where not given.
-    :raises UnknownVariableError: on a name that isn't known.
-    :raises UnsafeValueError: on a value that would change the path's segments (``.``, ``..``), or has line breaks.
-    :raises ConfigurationError: if no http or https URL comes out.
+    :param reference_base: the URL against which references from the API are resolved; ``base_url`` by default.
+    :raises UnknownVariableError: if a variable isn't set.
+    :raises UnsafeValueError: if a value would change the path's segments (``.``, ``..``), or has line breaks.
+    :raises ConfigurationError: if the result isn't an http or https URL.
     """
     where = f"endpoint {template!r}"
     template = template.strip()
@@ -233,13 +231,13 @@ def render_url(template: str, variables: Variables, base_url: str, *, reference_
         raise
     except urls.AmbiguousUrlError as error:
         raise UnsafeValueError(
-            f"{where}: gives no URL, for it {error}{_describe_values(template, variables)}"
+            f"{where}: isn't a valid URL: it {error}{_describe_values(template, variables)}"
         ) from None
     except ValueError:
-        raise UnsafeValueError(f"{where}: gives no URL{_describe_values(template, variables)}") from None
+        raise UnsafeValueError(f"{where}: isn't a valid URL{_describe_values(template, variables)}") from None
     if not is_http:
         raise ConfigurationError(
-            f"{where}: gives no http or https URL; set the connection's host or begin the endpoint with https://"
+            f"{where}: isn't an http or https URL; set the connection's host or begin the endpoint with https://"
         )
     return url
 
@@ -249,18 +247,18 @@ def _resolve_reference(reference: str, base_url: str, reference_base: str | None
 
 
 def _percent_encode_url(url: str) -> str:
-    """Return a URL that an author has written with path and query encoded."""
+    """Return a URL with path and query percent-encoded."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc, _percent_encode(parts.path), _percent_encode(parts.query), ""))
 
 
 def _percent_encode(text: str) -> str:
-    """Return a path or query with all percent-encoded that has to be (RFC 3986), and nothing encoded twice."""
+    """Percent-encode a path or query as far as needed (RFC 3986); nothing is encoded twice."""
     return quote(_LONE_PERCENT.sub("%25", text), safe=_RESERVED + "%")
 
 
 def _extend_url(url: str, rest: str) -> str:
-    """Extend a URL by a further path and query, before and after the query that it may have."""
+    """Append a path and a query to the path and the query of a URL."""
     parts = urlsplit(url)
     path, _, query = rest.partition("#")[0].partition("?")
     path = (parts.path.rstrip("/") if path.startswith("/") else parts.path) + path
@@ -279,11 +277,11 @@ def _join_url(base_url: str, endpoint: str) -> str:
 def _encode_variables(template: str, variables: Variables, where: str) -> str:
     def encode(match: re.Match[str]) -> str:
         text = _look_up_non_empty(match[1], variables, where)
-        # A fragment never reaches the server, so that a "#" can only be part of the value.
+        # A fragment is never sent to the server, so a "#" can only be part of the value.
         return quote(text, safe=_RESERVED.replace("#", "") if match[1].startswith("+") else "")
 
     encoded = _VARIABLE.sub(encode, template)
-    # Looked for in the whole, since two values side by side can make a ".." too.
+    # The whole path is checked, because two adjacent values can also make a "..".
     if any(segment in (".", "..") for segment in encoded.partition("?")[0].split("/")):
         raise UnsafeValueError(
             f"{where}: a '.' or '..' would lead to another path{_describe_values(template, variables)}"
@@ -294,9 +292,7 @@ def _encode_variables(template: str, variables: Variables, where: str) -> str:
 def _look_up_non_empty(name: str, variables: Variables, where: str) -> str:
     text = look_up_text(name.removeprefix("+"), variables, where)
     if text == "":
-        raise UnsafeValueError(
-            f"{where}: the variable {{{name}}} is empty, and the URL would be another one without it"
-        )
+        raise UnsafeValueError(f"{where}: the variable {{{name}}} is empty, so the URL would be a different one")
     return text
 
 
@@ -306,7 +302,7 @@ def _describe_values(template: str, variables: Variables) -> str:
 
 
 def _describe_value(name: str, variables: Variables) -> str:
-    """Show what a variable holds in a message; those of the connection may be secrets."""
+    """Return a variable's value for a message, masked if it may be a secret."""
     plain = name.removeprefix("+")
     if plain.startswith(CONNECTION) or is_sensitive_name(plain):
         return MASK

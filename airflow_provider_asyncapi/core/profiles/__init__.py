@@ -1,1 +1,1 @@
-"""Profiles: what one may say, and how it fills in what a DAG leaves out."""
+"""Profiles: their tables and keys, and how they fill in parameters that a DAG leaves out."""

@@ -1,4 +1,4 @@
-"""How what the DAG says and a profile become one description; what the DAG says wins."""
+"""Merge the parameters of a DAG with those of a profile; the DAG's override the profile's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS
 
-#: Given by both, these are joined key by key.
+#: Parameters that are merged key by key if both set them.
 _MERGED_BY_KEY = ("headers", "query_params", "capture")
 
 

@@ -1,1 +1,1 @@
-"""Selectors: where a value is found in an answer."""
+"""Selectors: how values are found in a response."""

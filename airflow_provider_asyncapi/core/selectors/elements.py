@@ -1,4 +1,4 @@
-"""What an element of an XML document is as a value: its text, an object, or its own markup."""
+"""Convert an element of an XML document to a value: its text, an object, or its markup."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ else:
 
 ReadElement: TypeAlias = "Callable[[etree._Element], JsonValue]"
 
-#: What stands beside attributes or children; as in other tools that make JSON of XML.
+#: The key of an element's own text beside attributes or children, as in other tools that convert XML to JSON.
 _TEXT = "#text"
-#: What says something about a schema (https://www.w3.org/TR/xmlschema-1/#xsi.schema), and nothing about the value.
+#: Attributes about a schema (https://www.w3.org/TR/xmlschema-1/#xsi.schema), which aren't part of the value.
 _SCHEMA_INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
 
 
-#: From here on, all declarations are looked at once for an element, instead of its attributes once for each.
+#: From this number of attributes on, an element's namespace declarations are read all at once instead of per attribute.
 _MANY_ATTRIBUTES = 32
 
 
 def read_text(element: etree._Element) -> str | None:
-    """Return all text in an element and below it, without white space around it; None for one declared as nil."""
+    """Return all text in an element and below it, without surrounding white space; None for a nil element."""
     return None if _is_nil(element) else "".join(str(text) for text in element.itertext()).strip()
 
 
 def read_object(element: etree._Element) -> JsonValue:
     """
-    Return an element as a row: an object of its attributes and children, or its text if it has none of them.
+    Return an element as a row: an object of its attributes and children, or its text if it has neither.
 
-    Names are those of the document, with its prefixes, an attribute's with ``@``. Children of the same name make a
-    list. What is declared as nil is null.
+    The keys are the names in the document, with their prefixes; attributes begin with ``@``. Children of the same name
+    become a list. Nil elements become null.
     """
     if _is_nil(element):
         return None
@@ -70,19 +70,19 @@ def read_object(element: etree._Element) -> JsonValue:
 
 @lru_cache(maxsize=1)
 def _compile_attribute_name() -> etree.XPath:
-    """Return the expression for the name that the document gives an element's attribute, with its prefix."""
+    """Return the XPath of the name of an element's attribute in the document, with its prefix."""
     return etree.XPath("name(@*[$number])")
 
 
 def _is_nil(element: etree._Element) -> bool:
-    """Return whether an element is declared as nil, which is XML's null."""
+    """Return whether an element is nil, which is XML's null."""
     return element.get(f"{_SCHEMA_INSTANCE}nil") in ("true", "1")
 
 
 def read_markup(element: etree._Element) -> str:
-    """Return an element as a document of its own, with the namespaces that it uses."""
+    """Return an element as a separate document, with the namespaces that it uses."""
     return etree.tostring(element, encoding="unicode", with_tail=False)
 
 
-#: What elements are read as where they are the result, by the name of it.
+#: The functions that convert elements of a result, by the value of ``elements``.
 READERS: dict[str, ReadElement] = {"objects": read_object, "markup": read_markup}

@@ -1,4 +1,4 @@
-"""JSONPath beyond plain paths, by jsonpath-ng: which paths are refused, what they find, and for how large documents."""
+"""JSONPath beyond plain paths, evaluated by jsonpath-ng: the paths that are refused, and the limits of documents."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
 from airflow_provider_asyncapi.core.selectors.plain_paths import check_size
 
-#: Each item: a slice without bounds in older releases of jsonpath-ng, a wildcard in newer ones.
+#: The text of a step to each item: a slice without bounds in older releases of jsonpath-ng, a wildcard in newer ones.
 _EACH_ITEM = frozenset({"*", "[*]"})
-#: Choices of values around a value that a path with several `..` may have to look at: for each value on average, and
-#: in any case.
+#: The number of combinations of ancestors that a path with several `..` may visit: the maximum for each value on
+#: average, and the number that is always allowed.
 _MAX_CHOICES_PER_VALUE, _FREE_CHOICES = 8, 2000
 #: Filters, slices and sorting look at each value of a list once, which takes less than to search all of a document:
 #: the document may hold more values by the first factor (262,144 in a status document, at 4 bytes each). A filter that
@@ -33,22 +33,22 @@ _MAX_CHOICES_PER_VALUE, _FREE_CHOICES = 8, 2000
 #: take time that grows with the square of their number: fewer by the second (512). The 2,000 values of a document of
 #: 4 KiB, which is searched on the event loop, took 0.7 s.
 _FILTER_SIZE_FACTOR, _QUADRATIC_DIVISOR = 8, 64
-#: Items of a list that a filter looks at together.
+#: The number of items that a filter tests in one call.
 _FILTER_BATCH = 4096
-#: The items at the end of a list that a slice may take (``[-1:]``) of any document.
+#: The number of items at the end of a list that a slice may take (``[-1:]``) from a document of any size.
 _MAX_TAIL = 100
-#: What stands in quotes may be anything.
+#: A quoted string, which may contain anything.
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""", re.DOTALL)
 _PYTHON_REGEX = (
-    "{!r} uses Python's regular expressions, which may take for ever; write 'regex:' behind the selector instead"
+    "{!r} uses Python's regular expressions, which may never end; add the suffix 'regex:' to the selector instead"
 )
-#: What jsonpath-ng reads, but never as it was meant: it finds nothing, whatever the document holds.
+#: Paths that jsonpath-ng accepts, but that never find anything in any document; and what to write instead.
 _MEANINGLESS = (
-    (re.compile(r"[\w-]*@[\w-]+\.[\w.-]+"), "a key with a dot in its name stands in quotes: write '\"{0}\"' for {0}"),
-    (re.compile(r"[=<>!~]+\s*(?:True|False|None)\b"), "JSON has true, false and null, and not what is in '{0}'"),
+    (re.compile(r"[\w-]*@[\w-]+\.[\w.-]+"), "a key that contains a dot has to be quoted: write '\"{0}\"' for {0}"),
+    (re.compile(r"[=<>!~]+\s*(?:True|False|None)\b"), "JSON has true, false and null, unlike '{0}'"),
     (
         re.compile(r"\?\(?\s*(?:[\d.]+|_+)\s*[=<>!]=?\s*[@$]"),
-        "in a filter the value stands on the right, not as in '{0}'",
+        "in a filter the value has to be on the right, unlike in '{0}'",
     ),
 )
 
@@ -67,24 +67,24 @@ def check(path: str) -> None:
         _refuse_unbounded(part)
     for number, step in enumerate(_walk_steps(compiled)):
         if number and isinstance(step, Root):
-            raise SelectorError("'$' is the whole document, so it stands at the beginning only")
+            raise SelectorError("'$' is the whole document, so it is allowed only at the beginning")
         if type(step).__name__.lstrip("_") == "Intersect":
-            raise SelectorError("'&' stands between conditions of a filter only, as in [?(@.a == 1 & @.b == 2)]")
+            raise SelectorError("'&' is allowed only between conditions of a filter, as in [?(@.a == 1 & @.b == 2)]")
 
 
 def _refuse_unbounded(part: JSONPath) -> None:
     """
-    Check that a part of a path does an amount of work that grows with the document only.
+    Refuse a part of a path whose work isn't bounded by the size of the document.
 
-    :raises SelectorError: if it doesn't.
+    :raises SelectorError: if the part isn't supported.
     """
     if isinstance(part, Operation):
         raise SelectorError(
-            "a selector doesn't calculate, since a text times a number is a text of any length; calculate in a later"
-            " task"
+            "arithmetic isn't supported in selectors, because a string times a number is a string of any length;"
+            " calculate in a later task"
         )
     if isinstance(part, Parent):
-        raise SelectorError("`parent` finds a value once for each of its children; name the way to the value")
+        raise SelectorError("`parent` finds a value once for each of its children; write the path to the value instead")
     if isinstance(part, Sub) or (isinstance(part, Expression) and part.op == "=~"):
         raise SelectorError(_PYTHON_REGEX.format("`sub(" if isinstance(part, Sub) else "=~"))
 
@@ -109,7 +109,7 @@ def find(path: str, document: JsonValue, max_values: int | None) -> list[JsonVal
 
 
 def _evaluate(path: JSONPath, document: JsonValue) -> list[JsonValue]:
-    """Return all values that jsonpath-ng finds, or none if it raises: whatever Python does, as its version likes."""
+    """Return all values that jsonpath-ng finds; none if it raises, with exceptions that differ between versions."""
     steps = list(_walk_steps(path))
     try:
         if steps and all(map(_is_context_free, steps)):
@@ -121,10 +121,10 @@ def _evaluate(path: JSONPath, document: JsonValue) -> list[JsonValue]:
 
 def _evaluate_stepwise(steps: list[JSONPath], document: JsonValue) -> list[JsonValue]:
     """
-    Return what a path finds, one step after the other.
+    Evaluate a path step by step.
 
-    jsonpath-ng makes two objects of each value that a step finds. Of all items of a long list, they would keep Python's
-    garbage collector busy, and all threads waiting, for a tenth of a second.
+    jsonpath-ng creates two objects for each value that a step finds. For all items of a long list, these objects would
+    keep Python's garbage collector busy, and all threads waiting, for a tenth of a second.
     """
     values = [document]
     for step in steps:
@@ -143,7 +143,7 @@ def _evaluate_stepwise(steps: list[JSONPath], document: JsonValue) -> list[JsonV
 
 
 def _is_context_free(step: JSONPath) -> bool:
-    """Return whether what a step finds in a value doesn't depend on where the value stands."""
+    """Return whether the values that a step finds in a value don't depend on the value's position in the document."""
     if isinstance(step, Filter):
         return not any(isinstance(part, Root) for part in _walk_parts(step))
     return isinstance(step, Root | Fields | Index | Slice)
@@ -151,12 +151,12 @@ def _is_context_free(step: JSONPath) -> bool:
 
 def _check_depth(document: JsonValue, descents: int) -> None:
     """
-    Check that a path which descends more than once (``$..a..b``) finds its way in a document.
+    Check that a document isn't nested too deeply for a path that descends more than once (``$..a..b``).
 
-    It finds a value once for each choice of the values around it: of 4 KiB of brackets, ``$..*..*`` finds 400,000
-    values in 8 s. In documents that aren't made for that, a value has few others around it.
+    The path finds a value once for each combination of its ancestors: in 4 KiB of brackets, ``$..*..*`` finds 400,000
+    values in 8 s. In documents that aren't built for this, values have few ancestors.
 
-    :raises ContentError: if there are too many choices.
+    :raises ContentError: if there are too many combinations.
     """
     values = choices = 0
     left = [(document, 0)]
@@ -169,7 +169,8 @@ def _check_depth(document: JsonValue, descents: int) -> None:
             left.extend((child, depth + 1) for child in children)
     if choices > _FREE_CHOICES + _MAX_CHOICES_PER_VALUE * (descents - 1) * values:
         raise ContentError(
-            f"the JSON is nested too deeply for a selector with {descents} times '..'; name the way to the value"
+            f"the JSON is nested too deeply for a selector with {descents} times '..'; write the path to the value"
+            " instead"
         )
 
 
@@ -180,7 +181,7 @@ def finds_list(path: str) -> bool:
 
 
 def finds_empty_list(path: str, document: JsonValue) -> bool:
-    """Return whether a path finds nothing because what it takes the items of is there and has none that match."""
+    """Return whether a path finds nothing because its list exists, but has no matching items."""
     steps = list(_walk_steps(_compile(path)))
     for number, step in enumerate(steps):
         if _finds_several(step):
@@ -205,7 +206,7 @@ def _finds_several(step: JSONPath) -> bool:
 
 
 def _visits_few_values(step: JSONPath) -> bool:
-    """Return whether a step looks at one value of each that it is given, or at a few from the end."""
+    """Return whether a step visits only one value of each value that it is applied to, or a few from the end."""
     if isinstance(step, Fields):
         return "*" not in step.fields
     if isinstance(step, Slice):
@@ -214,7 +215,7 @@ def _visits_few_values(step: JSONPath) -> bool:
 
 
 def _searches_root_for_each_item(path: JSONPath) -> bool:
-    """Return whether a filter looks at the whole document for each item, along another way than names and indexes."""
+    """Return whether a filter searches the whole document for each item, with more than names and indexes."""
     operands = [
         operand for part in _walk_parts(path) if isinstance(part, Expression) for operand in (part.target, part.value)
     ]
@@ -245,13 +246,13 @@ def _join_steps(steps: list[JSONPath]) -> JSONPath:
 
 def split_at_array(path: str) -> ItemPath | None:
     """
-    Take a path apart where it enters an array, so that the array's items can be read one by one.
+    Split a path at the array that it enters, so that the array's items can be read one by one.
 
-    A path of names only leads to the array itself. None where items don't stand for themselves (an index, a slice with
-    bounds, ``..``), or where they can't be told apart by names (a name that holds a dot).
+    A path of names alone leads to the array itself. Return None if an item alone doesn't decide whether it is found (an
+    index, a slice with bounds, ``..``), or if names are ambiguous (a name that contains a dot).
     """
     if "`" in path:
-        # A word of jsonpath-ng's own, which may look beyond the item.
+        # An extension of jsonpath-ng, which may read values outside the item.
         return None
     steps = list(_walk_steps(_compile(path)))
     prefix: list[str] = []
@@ -272,12 +273,12 @@ def split_at_array(path: str) -> ItemPath | None:
 
 
 def _mask_quoted(quoted: re.Match[str]) -> str:
-    """Return something as long as a text in quotes that means nothing."""
+    """Return a meaningless text of the same length as a quoted string."""
     return "_" * len(quoted[0])
 
 
 def _walk_parts(path: JSONPath) -> Iterator[JSONPath]:
-    """Yield a path and all paths that it is made of, also those in filters."""
+    """Yield a path and all of its parts, including the parts of filters."""
     yield path
     left = list(vars(path).values())
     while left:
@@ -300,7 +301,7 @@ def _walk_steps(path: JSONPath) -> Iterator[JSONPath]:
 def _compile(path: str) -> JSONPath:
     try:
         with warnings.catch_warnings():
-            # Newer releases would rather have "&&" in filters, which older ones don't know.
+            # Newer releases deprecate "&" in filters in favour of "&&", which older ones don't know.
             warnings.simplefilter("ignore", DeprecationWarning)
             return parse(path)
     except JSONPathError as error:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ItemPath:
     """
-    A path into one array: what leads to it, and what is taken of each item.
+    A path into one array: the way to the array, and the part of each item.
 
     :param prefix: the names that lead to the array.
     :param rest: a path into a list of one item; None for the item itself.
-    :param is_filter: whether items may be left out.
+    :param is_filter: whether the path may leave out items.
     """
 
     prefix: tuple[str, ...]
@@ -26,6 +26,6 @@ class ItemPath:
     is_filter: bool = False
 
     def select(self, item: JsonValue) -> list[JsonValue]:
-        """Return what the path finds in one item of the array; null counts as nothing."""
+        """Return the values that the path finds in one item of the array, without nulls."""
         found = [item] if self.rest is None else [match.value for match in self.rest.find([item])]
         return [value for value in found if value is not None]

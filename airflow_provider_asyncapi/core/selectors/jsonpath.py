@@ -1,8 +1,8 @@
 """
-JSONPath: plain paths read here, everything else by jsonpath-ng.
+JSONPath: plain paths are evaluated by this package, all others by jsonpath-ng.
 
-Nine of ten selectors are plain (``data.task.id``, ``jobs[0]."sub-state"``, ``jobs[*].id``), so that parsing a DAG and
-polling in the triggerer need neither jsonpath-ng's import nor its grammar.
+Nine of ten selectors are plain (``data.task.id``, ``jobs[0]."sub-state"``, ``jobs[*].id``). For these, parsing a DAG
+and polling in the triggerer need neither jsonpath-ng's import nor its grammar.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def check(path: str) -> None:
 
 def find(path: str, document: JsonValue, max_values: int | None = None) -> list[JsonValue]:
     """
-    Return all values that the path finds; in a document that it doesn't fit (an index of a number) it finds none.
+    Return all values that the path finds; none if it doesn't fit the document (an index of a number).
 
-    :param max_values: how many values the document may hold if all of them have to be searched; None for any number.
-    :raises ContentError: if it holds more, or is nested so deeply that finding them would take for ever.
+    :param max_values: the maximum number of values in a document of which all have to be searched; None for no limit.
+    :raises ContentError: if the document holds more values, or is nested so deeply that the search would never end.
     """
     steps = parse_plain_path(path)
     if steps is None:
@@ -56,7 +56,7 @@ def find(path: str, document: JsonValue, max_values: int | None = None) -> list[
     position = steps.index(None)
     found = follow(steps[:position], document)
     if found and not isinstance(found[0], list):
-        # Of anything but a list jsonpath-ng makes one, each version in its own way.
+        # jsonpath-ng converts anything but a list to a list, differently from version to version.
         return general_paths.find(path, document, max_values)
     return [value for items in found for item in items for value in follow(steps[position + 1 :], item)]
 
@@ -69,15 +69,15 @@ def finds_list(path: str) -> bool:
 
 
 def finds_empty_list(path: str, document: JsonValue) -> bool:
-    """Return whether a path finds nothing because what it takes the items of is there and has none that match."""
+    """Return whether a path finds nothing because its list exists, but has no matching items."""
     return general_paths.finds_empty_list(path, document)
 
 
 def split_at_array(path: str) -> ItemPath | None:
     """
-    Take a path apart where it enters an array, so that the array's items can be read one by one.
+    Split a path at the array that it enters, so that the array's items can be read one by one.
 
-    A path of names only leads to the array itself. None where items don't stand for themselves (an index, a slice with
-    bounds, ``..``), or where they can't be told apart by names (a name that holds a dot).
+    A path of names alone leads to the array itself. Return None if an item alone doesn't decide whether it is found (an
+    index, a slice with bounds, ``..``), or if names are ambiguous (a name that contains a dot).
     """
     return general_paths.split_at_array(path)

@@ -1,9 +1,9 @@
 r"""
-The kinds of selectors: how each is written, how it is checked when the DAG is parsed, and how it finds values.
+The kinds of selectors: their syntax, their checks when the DAG is parsed, and how they find values.
 
 A selector begins with a *kind* (``xpath://job/phase``, ``status_code``; JSONPath has no prefix), which finds values in
-a response. Behind it may stand *suffixes* (``payload.json:state``, ``header:Location regex:/jobs/(\w+)``), which read
-on in the values found so far.
+a response. *Suffixes* may follow (``payload.json:state``, ``header:Location regex:/jobs/(\w+)``), which extract parts
+of the values found so far.
 
 To add one, write its class here and name it in :data:`SELECTOR_KINDS` or :data:`SELECTOR_SUFFIXES`. Another package
 declares an entry point of the group ``airflow_provider_asyncapi.selectors`` or ``.selector_suffixes``. Everything else,
@@ -30,12 +30,12 @@ from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, Select
 
 #: At the end of an XPath: if it finds nothing, it is a list of no items.
 ALL_ITEMS = "[*]"
-#: What stands before and after a variable that is a whole step of a JSONPath.
+#: The text before and after a variable that is a whole step of a JSONPath.
 _BEFORE_STEP, _AFTER_STEP = re.compile(r"(?:.*\.)?", re.DOTALL), re.compile(r"[.\[]|\s*$")
-#: What stands before a variable that may be a number in a JSONPath: an index, or what a filter compares with.
+#: The text before a variable that may be a number in a JSONPath: an index, or the operand of a filter.
 _BEFORE_NUMBER = re.compile(r".*[\[:,=<>]\s*", re.DOTALL)
-#: What stands before a suffix, by whether it may follow a dot; and what is no suffix, whatever it holds: the name of a
-#: variable, and what stands in quotes.
+#: The text before a suffix, by whether the suffix may follow a dot; and the texts in which no suffix begins: variables
+#: and quoted strings.
 _BEFORE_SUFFIX = {True: r"[.\s]\s*", False: r"\s+"}
 _WITHOUT_SUFFIX = (r"\{[^{}\r\n]+\}", '"[^"]*"', "'[^']*'")
 _LOOKS_LIKE_PREFIX = re.compile(r"[A-Za-z]\w*:")
@@ -62,7 +62,7 @@ class _JsonPathSyntax(SelectorSyntax):
 
 
 def _is_whole_step(before: str, after: str) -> bool:
-    """Return whether what stands there is a whole name in a JSONPath, so that in quotes it may hold anything."""
+    """Return whether a variable is a whole name in a JSONPath, so that any value can be inserted in quotes."""
     return _BEFORE_STEP.fullmatch(before) is not None and _AFTER_STEP.match(after) is not None
 
 
@@ -99,7 +99,7 @@ class _JsonPath(_JsonPathSyntax, SelectorKind):
 
 class _XPath(SelectorKind):
     name = "xpath"
-    summary = "XPath 1.0 in the XML body, with the prefixes that the answer declares"
+    summary = "XPath 1.0 in the XML body, with the prefixes that the document declares"
     examples = ("xpath://job/phase", "xpath://uws:result/@xlink:href")
 
     def check(self, path: str) -> None:
@@ -112,14 +112,14 @@ class _XPath(SelectorKind):
         return xpath_results.finds_list(path)
 
     def finds_empty_list(self, path: str, _response: Response) -> bool:
-        # XML has no empty list: if each item of one is wanted, its items just aren't there. What else finds nothing may
+        # XML has no empty list: an empty one has no elements at all. What else finds nothing may
         # be a mistake in the path.
         return path.endswith(ALL_ITEMS)
 
 
 class _Header(SelectorKind):
     name = "header"
-    summary = "a response header, in any case"
+    summary = "a response header, case-insensitive"
     examples = ("header:Location",)
     source = Source.HEADERS
 
@@ -144,7 +144,7 @@ class _StatusCode(SelectorKind):
 
 class _ResponseUrl(SelectorKind):
     name = "response_url"
-    summary = "the URL that answered, redirects followed"
+    summary = "the URL of the response, after redirects"
     examples = ("response_url",)
     source = Source.HEADERS
     has_path = False
@@ -155,7 +155,7 @@ class _ResponseUrl(SelectorKind):
 
 class _ResponseText(SelectorKind):
     name = "response_text"
-    summary = "the whole body as text, without white space around it"
+    summary = "the whole body as text, without surrounding white space"
     examples = ("response_text",)
     has_path = False
 
@@ -165,7 +165,7 @@ class _ResponseText(SelectorKind):
 
 class _NestedJson(_JsonPathSyntax, SelectorSuffix):
     name = "json"
-    summary = "JSONPath in a JSON document that stands in a string"
+    summary = "JSONPath in a JSON document inside a string"
     examples = ("data.payload.json:state", "header:X-Info json:queue")
     may_follow_dot = True
 
@@ -181,7 +181,7 @@ class _NestedJson(_JsonPathSyntax, SelectorSuffix):
         try:
             return documents.parse_json(value.encode("utf-8", "replace"), "a string", max_values)
         except ContentError as error:
-            raise ContentError(f"the string that 'json:' reads on in: {error}") from None
+            raise ContentError(f"the string that 'json:' parses: {error}") from None
 
 
 class _Regex(SelectorSuffix):
@@ -203,11 +203,11 @@ Suffixes: TypeAlias = tuple[tuple[SelectorSuffix, str], ...]
 
 class SelectorParts(NamedTuple):
     """
-    A selector taken apart.
+    The parts of a selector.
 
     :param kind: finds values in a response.
-    :param path: what follows its prefix.
-    :param suffixes: what reads on in the values, each with its path.
+    :param path: the text after the kind's prefix.
+    :param suffixes: the suffixes, each with its path.
     """
 
     kind: SelectorKind
@@ -217,7 +217,7 @@ class SelectorParts(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def split_selector(text: str) -> SelectorParts:
-    """Split a selector at its suffix; text in quotes and the names of variables contain none."""
+    """Split a selector into its kind, its path and its suffixes."""
     if any(name not in SELECTOR_KINDS and name not in SELECTOR_SUFFIXES for name in _PREFIX.findall(text)):
         SELECTOR_KINDS.load_installed()
         SELECTOR_SUFFIXES.load_installed()
@@ -240,7 +240,7 @@ def split_selector(text: str) -> SelectorParts:
 
 @lru_cache(maxsize=1)
 def _compile_suffix_pattern() -> re.Pattern[str]:
-    """Return the expression that finds where suffixes begin: a group of the name of each."""
+    """Return the regular expression that finds the beginnings of suffixes, with a group named after each suffix."""
     begins = (
         f"(?P<{each.name}>{_BEFORE_SUFFIX[each.may_follow_dot]}{each.name}:)" for each in SELECTOR_SUFFIXES.values()
     )
@@ -248,7 +248,7 @@ def _compile_suffix_pattern() -> re.Pattern[str]:
 
 
 class _SelectorRegistry(Registry[K]):
-    """The kinds of a part of selectors; selectors are taken apart anew when kinds are added or removed."""
+    """The kinds or the suffixes of selectors; selectors are parsed again when one is added or removed."""
 
     def __setitem__(self, name: str, kind: K) -> None:
         super().__setitem__(name, kind)

@@ -2,9 +2,9 @@ r"""
 Regular expressions in Python's syntax, searched in linear time by RE2.
 
 Python's own engine backtracks: ``(\d+)/(\d+)`` on 58 KiB of digits takes 37 s, and no other thread runs meanwhile. RE2
-takes time that is linear in the text, whatever the pattern, and lets other threads run. A pattern is read by Python's
-parser, so that its syntax and its mistakes are Python's, and is written anew for RE2 without importing RE2. What can't
-be searched in linear time is refused: looking ahead or behind, back-references, atomic groups.
+takes linear time for any pattern, and lets other threads run. A pattern is parsed by Python's parser, so that its
+syntax and its errors are Python's, and is translated to RE2's syntax without importing RE2. Features that RE2 doesn't
+support are refused: lookahead and lookbehind, back-references, atomic groups.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ else:
 #: ``(.?){1000}b`` takes 200 ms for 4 KiB, which are searched on the event loop, and as many as this 50 ms at most.
 _MAX_REPETITIONS = 500
 _WORD = (r"\p{L}", r"\p{Nd}", r"\p{Nl}\p{No}", "_")
-#: What a category matches in a text, and what with the flag for ASCII, inside of brackets.
+#: The content of brackets for a category, without and with the flag for ASCII.
 _CATEGORIES = {
     sre.CATEGORY_DIGIT: (r"\p{Nd}", "0-9"),
     sre.CATEGORY_SPACE: (r"\t-\r\x1c-\x1f\x{85}\p{Z}", r"\t-\r "),
@@ -46,7 +46,7 @@ _NEGATED_CATEGORIES = {
 _ANCHORS = {
     sre.AT_BEGINNING: r"\A",
     sre.AT_BEGINNING_STRING: r"\A",
-    # Before a line break at the very end, too, which isn't part of the match: see _number_ends.
+    # Also before a line break at the end of the text, which isn't part of the match: see _number_ends.
     sre.AT_END: "\0",
     sre.AT_END_STRING: r"\z",
     sre.AT_BOUNDARY: r"\b",
@@ -73,9 +73,9 @@ class Pattern:
     """
     A regular expression.
 
-    :param text: as the author wrote it.
-    :param translated: the same for RE2.
-    :param groups: how many groups it has.
+    :param text: the expression as the DAG's author wrote it.
+    :param translated: the expression in RE2's syntax.
+    :param groups: the number of groups.
     """
 
     text: str
@@ -87,7 +87,7 @@ class Pattern:
         return self._search(text) is not None
 
     def extract(self, text: str) -> str | None:
-        """Return what the first group matches in a text, or the whole pattern if it has no group; None for no match."""
+        """Return the text of the first group, or of the whole match if there is no group; None if nothing matches."""
         match = self._search(text)
         if match is None:
             return None
@@ -97,7 +97,7 @@ class Pattern:
         return found[:-1] if found and took_line_break and match.end(wanted) == match.end() else found
 
     def _search(self, text: str) -> re2._Match | None:
-        # Half a character has no bytes, which RE2 searches.
+        # RE2 searches bytes, and a lone surrogate has no encoding.
         text = text if text.isascii() else text.encode("utf-8", "replace").decode()
         return _compile(self.translated).search(text)
 
@@ -105,9 +105,9 @@ class Pattern:
 @lru_cache(maxsize=1024)
 def parse_pattern(text: str, *, ignore_case: bool = False) -> Pattern:
     """
-    Read a regular expression in Python's syntax.
+    Parse a regular expression in Python's syntax.
 
-    :raises SelectorError: on a mistake, or what can't be searched in linear time.
+    :raises SelectorError: if it is malformed, or has a part that RE2 doesn't support.
     """
     try:
         parsed = parser.parse(text, re.IGNORECASE if ignore_case else 0)
@@ -121,7 +121,7 @@ def parse_pattern(text: str, *, ignore_case: bool = False) -> Pattern:
         raise SelectorError(f"regex {text!r}: {error}") from None
     except _UnsupportedError as error:
         raise SelectorError(
-            f"regex {text!r}: {error} isn't supported by RE2, which searches in linear time; put what is to be kept"
+            f"regex {text!r}: {error} isn't supported by RE2, which searches in linear time; put the part to extract"
             r" into a group, as in 'regex:/jobs/(\w+)'"
         ) from None
     is_caseless = parsed.state.flags & re.IGNORECASE
@@ -129,13 +129,13 @@ def parse_pattern(text: str, *, ignore_case: bool = False) -> Pattern:
 
 
 def _number_ends(translated: str) -> str:
-    """Write each `$` so that it takes a line break at the end of the text by a group of its own name."""
+    """Translate each `$`: a separate named group matches a line break at the end of the text."""
     begins, *rest = translated.split("\0")
     return begins + "".join(rf"(?P<end{number}>\n)?\z{part}" for number, part in enumerate(rest))
 
 
 class _UnsupportedError(Exception):
-    """A part of a pattern that RE2 can't search for."""
+    """A part of a pattern that RE2 doesn't support."""
 
 
 @lru_cache(maxsize=256)
@@ -145,7 +145,7 @@ def _compile(translated: str) -> re2._Regexp:
     try:
         return re2.compile(translated, options)
     except re2.error as error:
-        raise SelectorError(f"regex: RE2 can't search for it ({error})") from None
+        raise SelectorError(f"regex: RE2 doesn't support it ({error})") from None
 
 
 def _count_repetitions(items: Iterable[tuple[Any, Any]], copies: int) -> int:
@@ -217,7 +217,7 @@ def _format_quantifier(least: int, most: int) -> str:
 
 
 def _translate_set(items: list[tuple[Any, Any]], flags: int) -> str:
-    """Write a set of characters; RE2's brackets take no category that is negated."""
+    """Translate a set of characters; RE2's brackets don't support negated categories."""
     is_negated = items[0][0] is sre.NEGATE
     items = items[is_negated:]
     negated = [

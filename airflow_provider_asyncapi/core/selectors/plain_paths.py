@@ -1,7 +1,7 @@
 """
 Plain paths of JSONPath: names and indexes, perhaps with one ``[*]`` or one ``..``.
 
-They are read with jsonpath-ng's meaning, without its grammar; a property test holds the two together.
+They have the same meaning as in jsonpath-ng, but don't need its grammar; a property test compares the two.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Steps: TypeAlias = tuple[str | int | None, ...]
 
 @lru_cache(maxsize=1024)
 def parse_plain_path(path: str) -> Steps | None:
-    """Read a path of names and indexes only, perhaps with one ``[*]``; None for any other."""
+    """Parse a path of names and indexes, with at most one ``[*]``; return None for any other path."""
     text = path.strip(" \t")
     if text.startswith("$"):
         text = text[1:]
@@ -55,7 +55,7 @@ def parse_plain_path(path: str) -> Steps | None:
 
 @lru_cache(maxsize=1024)
 def parse_descent(path: str) -> tuple[Steps, Steps] | None:
-    """Read a path of names and indexes with one ``..``, as what stands before it and behind it; None for any other."""
+    """Parse a path of names and indexes with one ``..`` into the steps before and after it; None for any other path."""
     before, descends, behind = path.partition("..")
     begin, end = parse_plain_path(before.rstrip()), parse_plain_path(behind.lstrip())
     if (
@@ -71,7 +71,7 @@ def parse_descent(path: str) -> tuple[Steps, Steps] | None:
 
 
 def follow(steps: Steps, value: JsonValue) -> list[JsonValue]:
-    """Return the value that names and indexes lead to, or none."""
+    """Return a list of the value that the steps lead to; an empty list if there is none."""
     for step in steps:
         if isinstance(step, str):
             if not isinstance(value, dict) or step not in value:
@@ -84,9 +84,9 @@ def follow(steps: Steps, value: JsonValue) -> list[JsonValue]:
 
 def search_below(begin: Steps, end: Steps, document: JsonValue) -> list[JsonValue]:
     """
-    Return what names and indexes lead to from each value below a place, the outer values first.
+    Return the values that the last steps lead to from each value below the first steps, the outer values first.
 
-    jsonpath-ng makes a new list of all matches for each level that a value is nested in.
+    jsonpath-ng creates a new list of all matches for each level of nesting.
     """
     found: list[JsonValue] = []
     left = follow(begin, document)
@@ -100,12 +100,12 @@ def search_below(begin: Steps, end: Steps, document: JsonValue) -> list[JsonValu
 
 def check_size(document: JsonValue, max_values: int, what: str) -> None:
     """
-    Check that a document doesn't hold too many values to be searched for all that match.
+    Check that a document doesn't hold too many values to search all of them.
 
-    jsonpath-ng makes several objects of each, and Python's garbage collector looks at all of them at a time.
+    jsonpath-ng creates several objects for each value, and Python's garbage collector visits all of them at once.
 
-    :param what: what searches them.
-    :raises ContentError: if it does.
+    :param what: the part of the selector that searches them.
+    :raises ContentError: if the document holds too many values.
     """
     values, left = 0, [document]
     while left:
@@ -115,6 +115,6 @@ def check_size(document: JsonValue, max_values: int, what: str) -> None:
             left.extend(value.values() if isinstance(value, dict) else value)
         if values > max_values:
             raise ContentError(
-                f"the JSON holds more than {max_values} values, too many for a selector with {what}; name the way to"
-                " the value"
+                f"the JSON holds more than {max_values} values, too many for a selector with {what}; write the path to"
+                " the value instead"
             )

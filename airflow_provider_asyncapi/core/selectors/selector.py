@@ -1,4 +1,4 @@
-"""Selectors: where a value is found in a response. Their kinds are in :mod:`~.kinds`."""
+"""Selectors, which find values in a response. Their kinds are in :mod:`~.kinds`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
 from airflow_provider_asyncapi.core.selectors.kinds import Suffixes, split_selector
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSyntax, Source
 
-#: What may take a variable's place outside of quotes without changing what the selector means.
+#: A variable's value that may be inserted outside of quotes without changing what the selector means.
 _WORD = re.compile(r"[\w-]+")
 _QUOTES = re.compile(r"[\"'\\]")
 
@@ -27,9 +27,9 @@ _QUOTES = re.compile(r"[\"'\\]")
 @dataclass(frozen=True, slots=True)
 class Selector:
     """
-    One selector, its syntax checked.
+    A selector whose syntax has been checked.
 
-    :param text: as the author wrote it; may hold variables.
+    :param text: the selector as the DAG's author wrote it; may name variables.
     :param takes_first: whether only the first value found counts.
     """
 
@@ -39,10 +39,10 @@ class Selector:
     @classmethod
     def parse(cls, given: Any, where: str) -> Selector:
         """
-        Check a selector as far as that is possible without the values of its variables.
+        Parse a selector, and check its syntax as far as possible without the values of its variables.
 
-        :param given: a text, or a mapping ``{"selector": …, "first": True}``.
-        :param where: the parameter that holds it, for messages.
+        :param given: a string, or a mapping ``{"selector": …, "first": True}``.
+        :param where: the parameter that holds the selector, for messages.
         :raises SelectorError: with the selector and the position of the mistake.
         """
         text, takes_first = given, False
@@ -68,11 +68,11 @@ class Selector:
         self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
     ) -> list[JsonValue]:
         """
-        Return all values found; null counts as nothing.
+        Return all values that the selector finds, without nulls.
 
-        :param read_element: makes a value of an element of XML; where the selector reads on in it, it is its text.
-        :raises ContentError: if the body isn't JSON or XML as the selector expects.
-        :raises UnknownVariableError: if the selector names a variable that isn't known.
+        :param read_element: converts an XML element to a value; before a suffix, an element is always its text.
+        :raises ContentError: if the body isn't the JSON or XML that the selector expects.
+        :raises UnknownVariableError: if the selector names an unknown variable.
         :raises UnsafeValueError: if a variable's value would change what the selector means.
         """
         kind, path, suffixes = self._render_parts(variables)
@@ -130,7 +130,7 @@ class Selector:
         return templates.render_selector(path, substitute)
 
     def variable_names(self) -> list[str]:
-        """Return the variables that it names; braces in a regular expression name none."""
+        """Return the names of the selector's variables; braces in a regular expression aren't variables."""
         parts = split_selector(self.text)
         paths = [parts.path, *(path for suffix, path in parts.suffixes if not suffix.is_last)]
         return [name for path in paths for name in templates.find_variables(path)]
@@ -138,7 +138,7 @@ class Selector:
     def find_value(
         self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
     ) -> JsonValue:
-        """Return the value found: one as it is, several as a list, none as None."""
+        """Return the value if the selector finds exactly one, a list if it finds several, and None if it finds none."""
         found = self.find_all(response, variables, read_element)
         return found[0] if len(found) == 1 else found or None
 
@@ -150,7 +150,7 @@ class Selector:
         )
 
     def finds_empty_list(self, response: Response, variables: templates.Variables) -> bool:
-        """Return whether it finds nothing because what it takes the items of is there, and has none that match."""
+        """Return whether the selector finds nothing because its list exists, but has no matching items."""
         kind, path, suffixes = self._render_parts(variables)
         nested = tuple((suffix, path) for suffix, path in suffixes if not suffix.is_last)
         if not nested:
@@ -160,33 +160,33 @@ class Selector:
         return any(last.finds_empty_list(last_path, value, response.max_values) for value in values)
 
     def split_at_array(self, variables: templates.Variables) -> ItemPath | None:
-        """Return the path into an array whose items can be read one by one; None if the selector isn't one."""
+        """Return the path into an array whose items can be read one by one; None for other selectors."""
         kind, path, suffixes = self._render_parts(variables)
         return None if suffixes or self.takes_first else kind.split_at_array(path)
 
     @property
     def tests_status_code(self) -> bool:
-        """Whether it finds the status code, or something that follows from it alone."""
+        """Whether the selector reads nothing but the status code."""
         kind, _, suffixes = split_selector(self.text)
         return kind.source is Source.STATUS_CODE and not suffixes
 
     @property
     def needs_body(self) -> bool:
-        """Whether the body has to be read; status code, URL and headers are there without it."""
+        """Whether the selector needs the body; status code, URL and headers are known without it."""
         return split_selector(self.text).kind.source is Source.BODY
 
     @property
     def reads_headers(self) -> bool:
-        """Whether it looks at what stands beside status code and body: a header, or the URL that answered."""
+        """Whether the selector reads a header or the response's URL, which can change while the body stays the same."""
         return split_selector(self.text).kind.source is Source.HEADERS
 
 
 @dataclass(frozen=True, slots=True)
 class SelectorChain:
     """
-    A selector or several of which the first that finds something counts.
+    One or more selectors, of which the first that finds something is used.
 
-    :param selectors: in the order asked.
+    :param selectors: the selectors, in the order in which they are tried.
     :param takes_only: whether a capture is the only value found, not a list if there may be several.
     """
 
@@ -196,10 +196,10 @@ class SelectorChain:
     @classmethod
     def parse(cls, given: Any, where: str, *, takes_only: bool = False) -> SelectorChain:
         """
-        Read a selector or a list of selectors.
+        Parse a selector or a list of selectors.
 
         :param takes_only: whether a capture is the only value found.
-        :raises SelectorError: on a malformed one, or an empty list.
+        :raises SelectorError: if a selector is malformed, or the list is empty.
         """
         texts = as_list(given)
         if not texts:
@@ -208,7 +208,7 @@ class SelectorChain:
 
     @classmethod
     def parse_optional(cls, given: Any, where: str) -> SelectorChain | None:
-        """Read a selector or a list of selectors, or nothing at all."""
+        """Parse a selector or a list of selectors; return None for None."""
         return None if given is None else cls.parse(given, where)
 
     def __str__(self) -> str:
@@ -216,24 +216,24 @@ class SelectorChain:
 
     @property
     def needs_body(self) -> bool:
-        """Whether the body has to be read for any of them."""
+        """Whether any of the selectors needs the body."""
         return any(selector.needs_body for selector in self.selectors)
 
     @property
     def reads_headers(self) -> bool:
-        """Whether any of them looks at what stands beside status code and body."""
+        """Whether any of the selectors reads a header or the response's URL."""
         return any(selector.reads_headers for selector in self.selectors)
 
     def find_first(
         self, response: Response, variables: templates.Variables, read_element: ReadElement = elements.read_text
     ) -> tuple[Selector, JsonValue] | None:
         """
-        Return the first selector that finds something, and what it found (:meth:`Selector.find_value`).
+        Return the first selector that finds something, and the value that it finds (:meth:`Selector.find_value`).
 
-        An empty text is returned only if no other selector finds anything.
+        An empty string is returned only if no other selector finds anything.
 
-        :param read_element: makes a value of an element of XML.
-        :raises ContentError: if the body can't be read and none of the others found anything.
+        :param read_element: converts an XML element to a value.
+        :raises ContentError: if the body can't be read, and no other selector finds anything.
         """
         unreadable: ContentError | None = None
         blank: tuple[Selector, JsonValue] | None = None
@@ -258,7 +258,7 @@ class SelectorChain:
         read_element: ReadElement = elements.read_text,
     ) -> tuple[Selector, JsonValue] | None:
         """
-        Return the first selector that finds something, and what it found: a list if it may find several values.
+        Return the first selector that finds something, and its value: a list if the selector may find several values.
 
         If none finds anything: the first whose items are none, and an empty list.
 
@@ -295,7 +295,7 @@ class SelectorChain:
         return found
 
     def find_value(self, response: Response, variables: templates.Variables) -> JsonValue:
-        """Return the value of the first selector that finds something, None if none does."""
+        """Return the value of the first selector that finds something; None if no selector does."""
         found = self.find_first(response, variables)
         return None if found is None else found[1]
 
@@ -338,9 +338,9 @@ def capture_values(
 
 def parse_captures(given: Any, where: str) -> dict[str, SelectorChain]:
     """
-    Read a mapping of variable names to selectors.
+    Parse a mapping of variable names to selectors.
 
-    :raises SelectorError: on anything else.
+    :raises SelectorError: if it isn't one.
     """
     if given is None:
         return {}
@@ -350,12 +350,14 @@ def parse_captures(given: Any, where: str) -> dict[str, SelectorChain]:
         if not isinstance(name, str) or templates.find_whole_variable(f"{{{name}}}") != name:
             raise SelectorError(f"{where}: {name!r} can't be the name of a variable")
         if name.startswith(templates.CONNECTION):
-            raise SelectorError(f"{where}: {name!r} can't be captured, for only the connection sets what begins so")
+            raise SelectorError(
+                f"{where}: {name!r} can't be captured; only the connection sets variables that begin with connection."
+            )
     return {name: SelectorChain.parse(selector, f"{where}[{name!r}]") for name, selector in given.items()}
 
 
 def _insert_samples(syntax: SelectorSyntax, path: str) -> str:
-    """Return a path with samples in the place of its variables, since only its syntax matters."""
+    """Return a path whose variables are replaced by samples, to check its syntax."""
     if "{" not in path:
         return path
 

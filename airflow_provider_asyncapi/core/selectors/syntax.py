@@ -1,4 +1,4 @@
-"""What a kind of selector declares: how it is written, checked and read, and the part of a response that it reads."""
+"""The base of the kinds of selectors: syntax, checks, and the part of a response that a kind reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Source(enum.Enum):
     """
     The part of a response that a kind of selector reads.
 
-    A poll whose status code and body are as before means what it meant, unless a selector reads headers.
+    A poll with the same status code and body as the previous one has the same meaning, unless a selector reads headers.
     """
 
     STATUS_CODE = "the status code alone"
@@ -26,10 +26,10 @@ class Source(enum.Enum):
 
 class SelectorSyntax:
     """
-    What kinds and suffixes have in common: a name, a line of the reference, and a path that may hold variables.
+    The common base of kinds and suffixes: a name, a line of the reference, and a path that may name variables.
 
-    :cvar name: what a selector of this kind begins with, before a colon; the selector itself if it has no path.
-    :cvar summary: what it finds, for the reference.
+    :cvar name: the prefix of the selector, before a colon; the whole selector if the kind has no path.
+    :cvar summary: the values that it finds, for the reference.
     :cvar examples: selectors for the reference.
     """
 
@@ -46,15 +46,15 @@ class SelectorSyntax:
 
     def sample_variable(self, before: str, after: str) -> str:
         """
-        Return what may stand in the place of a variable outside of quotes while only the syntax matters.
+        Return a sample value for a variable outside of quotes, to check the syntax.
 
         :param before: the path before the variable.
-        :param after: the path behind the variable.
+        :param after: the path after the variable.
         """
         return "x"
 
     def quote_variable(self, text: str, before: str, after: str) -> str | None:
-        """Return a variable's value in quotes, if any value may stand there in quotes; None if it may not."""
+        """Return a variable's value in quotes, if the syntax allows a quoted string in its place; otherwise None."""
         return None
 
     def finds_list(self, path: str) -> bool:
@@ -75,20 +75,20 @@ class SelectorKind(SelectorSyntax):
 
     @property
     def prefix(self) -> str:
-        """What a selector of this kind begins with, or is."""
+        """The beginning of a selector of this kind, or the whole selector."""
         return f"{self.name}:" if self.has_path else self.name
 
     def find(self, path: str, response: Response, read_element: ReadElement) -> Iterable[JsonValue]:
         """
-        Return all values found; None counts as nothing.
+        Return all values that a path finds; None counts as nothing.
 
-        :param read_element: makes a value of an element of XML.
+        :param read_element: converts an XML element to a value.
         :raises ContentError: if the body can't be read.
         """
         raise NotImplementedError
 
     def finds_empty_list(self, path: str, response: Response) -> bool:
-        """Return whether a path finds nothing because the list whose items it takes is there and none match."""
+        """Return whether a path finds nothing because its list exists, but has no matching items."""
         return False
 
     def split_at_array(self, path: str) -> ItemPath | None:
@@ -98,11 +98,10 @@ class SelectorKind(SelectorSyntax):
 
 class SelectorSuffix(SelectorSyntax):
     """
-    What stands behind a selector: reads on in each value that was found.
+    A suffix of a selector: finds values in each value that was found before.
 
-    :cvar may_follow_dot: whether it may stand behind a dot, as in ``payload.json:state``; otherwise white space is
-        needed.
-    :cvar is_last: whether all that follows belongs to it, braces included: it names no variables.
+    :cvar may_follow_dot: whether it may follow a dot, as in ``payload.json:state``; otherwise it follows white space.
+    :cvar is_last: whether the rest of the selector belongs to it, including braces, which aren't variables then.
     """
 
     may_follow_dot: ClassVar[bool] = False
@@ -112,11 +111,11 @@ class SelectorSuffix(SelectorSyntax):
         """
         Return all values found in a value.
 
-        :param max_values: the number of values that a JSON document may hold if all of them have to be searched.
+        :param max_values: the maximum number of values in a JSON document of which all have to be searched.
         :raises ContentError: if the value can't be read.
         """
         raise NotImplementedError
 
     def finds_empty_list(self, path: str, value: JsonValue, max_values: int | None) -> bool:
-        """Return whether a path finds nothing because the list whose items it takes is there and none match."""
+        """Return whether a path finds nothing because its list exists, but has no matching items."""
         return False

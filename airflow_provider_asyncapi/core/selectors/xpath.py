@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 else:
     etree = LazyModule("lxml.etree")
 
-#: Under this prefix a document's default namespace can be addressed; XPath 1.0 itself has no way to.
+#: The prefix for a document's default namespace, for which XPath 1.0 itself has no syntax.
 DEFAULT_PREFIX = "default"
-#: What may be read of all elements that are found, in characters for each value that a selector may search in JSON:
-#: 8 MiB of a status document, which is 1 MiB at most. A tag counts as its shortest form, ``<a/>``.
+#: The limit of the text of all elements found, in characters for each value that a selector may search in JSON: 8 MiB
+#: for a status document, which is 1 MiB at most. Each tag counts as its shortest form, ``<a/>``.
 _MAX_CHARS_PER_VALUE = 256
 _SHORTEST_TAG = 4
 _PREFIX = re.compile(r"([A-Za-z_][\w.-]*):(?!:)(?=[A-Za-z_*])")
@@ -49,9 +49,10 @@ def find(
 
     A prefix that the document doesn't declare finds nothing.
 
-    :param read: makes a value of an element.
-    :param max_values: how many values a selector may search in JSON, which bounds the work here too; None for no bound.
-    :raises ContentError: if the document makes too much work.
+    :param read: converts an element to a value.
+    :param max_values: the maximum number of values that a selector may search in JSON, which limits the work here too;
+        None for no limit.
+    :raises ContentError: if the path takes too much work in this document.
     :raises SelectorError: if the path can't be applied.
     """
     needed = _find_prefixes(path)
@@ -73,10 +74,10 @@ def find(
 
 def _evaluate_segments(segments: tuple[str, ...], namespaces: tuple[tuple[str, str], ...], root: etree._Element) -> Any:
     """
-    Return what a path finds.
+    Evaluate a path segment by segment.
 
-    To go on with ``//`` from many elements takes libxml2 time that grows with the square of their number, since it
-    compares all that it finds. What lies below different elements is different, unless one is below the other.
+    If ``//`` follows a step with many results, libxml2 takes quadratic time, because it compares all results. The
+    descendants of different elements are different, unless one element is below another.
     """
     first, *others = segments
     result = _evaluate(_compile(first, namespaces), root)
@@ -91,8 +92,8 @@ def _read_nodes(nodes: list[Any], read: ReadElement, max_chars: int | None) -> l
     """
     Return the values of nodes.
 
-    :param max_chars: how much may be read, in characters; None for no bound.
-    :raises ContentError: if it is more, since elements are found in one another and are read once for each.
+    :param max_chars: the limit of their text, in characters; None for no limit.
+    :raises ContentError: if they have more text: an element inside of other found elements is read once for each.
     """
     values: list[JsonValue] = []
     for node in nodes:
@@ -108,18 +109,18 @@ def _read_nodes(nodes: list[Any], read: ReadElement, max_chars: int | None) -> l
             max_chars -= len(value)
         if max_chars < 0:
             raise ContentError(
-                f"the XML has too many elements inside of one another, and a selector that finds them all (the first"
-                f" {len(values)} are too much text); name the way to the value, or write text() behind it"
+                f"the XML has too many nested elements for a selector that finds all of them (the first {len(values)}"
+                f" are too much text); write the path to the value instead, or append text()"
             )
     return values
 
 
 def _find_namespaces(root: etree._Element, prefixes: set[str]) -> dict[str, str]:
     """
-    Return the namespaces that a document declares for some prefixes, the first of each.
+    Return the first namespace that a document declares for each of some prefixes.
 
-    Each declaration is looked at once. An element's ``nsmap`` has all that hold there, so that looking at those of all
-    elements takes time that grows with the product of both numbers.
+    Each declaration is read once. An element's ``nsmap`` has all declarations in its scope, so reading the maps of all
+    elements would take time that grows with the product of elements and declarations.
     """
     found: dict[str, str] = {}
     if prefixes:
@@ -132,7 +133,7 @@ def _find_namespaces(root: etree._Element, prefixes: set[str]) -> dict[str, str]
 
 
 def _find_prefixes(path: str) -> set[str]:
-    """Return the prefixes that a path uses; colons in its string literals don't make one."""
+    """Return the prefixes that a path uses, without those that only look like one in its string literals."""
     return set(_PREFIX.findall(_STRING.sub("''", path))) - {"xml"}
 
 
@@ -140,12 +141,12 @@ def _find_prefixes(path: str) -> set[str]:
 def _compile(path: str, namespaces: tuple[tuple[str, str], ...]) -> etree.XPath:
     try:
         # The functions of EXSLT would search with Python's regular expressions, under any prefix that the document
-        # declares; strings that know their parents cost as much as elements.
+        # declares. Smart strings, which refer to their parents, cost as much as elements.
         return etree.XPath(path, namespaces=dict(namespaces), regexp=False, smart_strings=False)
     except ValueError as error:
         raise SelectorError(f"XPath: {error}") from None
     except etree.XPathSyntaxError as error:
-        # The last entry tells how far libxml2 has read.
+        # The last entry has the position at which libxml2 stopped.
         position = error.error_log[-1].column if error.error_log else 0
         raise SelectorError(f"{error.msg} at character {position} after 'xpath:'") from None
 

@@ -1,8 +1,8 @@
 """
-How much work an XPath makes, and for which documents that is too much.
+Estimate the work of an XPath, and refuse documents that are too large for it.
 
-libxml2 evaluates a path with one ``//`` in time that is linear in the size of the document. Of what else there is in
-XPath, some takes time that grows with the square of that size, or worse: 1 MiB is enough to keep it busy for minutes.
+libxml2 evaluates a path with one ``//`` in time that is linear in the size of the document. Some other features of
+XPath take quadratic time or more: 1 MiB is enough to keep libxml2 busy for minutes.
 """
 
 from __future__ import annotations
@@ -21,33 +21,34 @@ if TYPE_CHECKING:
 else:
     etree = LazyModule("lxml.etree")
 
-#: The steps that an XPath may take in a document are at most the square of the number of values that a selector may
-#: search in JSON, divided by this: 134 million in a status document. libxml2 takes some seconds for them.
+#: The maximum number of steps of an XPath in a document is the square of the number of values that a selector may
+#: search in JSON, divided by this number: 134 million in a status document. libxml2 takes some seconds for them.
 _STEPS_DIVISOR = 8
-#: If the work grows with the third power, a document of 4 KiB takes as many steps, which is searched on the event loop:
-#: then they are divided by this as well, and take some hundredths of a second.
+#: If the work is cubic, a document of 4 KiB, which is searched on the event loop, takes the same number of steps. The
+#: maximum is then also divided by this number, so that it takes some hundredths of a second.
 _CUBIC_DIVISOR = 16
 _QUADRATIC = 2
 TOKEN = re.compile(
     r"""(?P<constant>'[^']*'|"[^"]*"|\d+(?:\.\d*)?|\.\d+)"""
     r"""|(?P<name>[^\W\d][\w.-]*(?::(?:[^\W\d][\w.-]*|\*))?)|//|::|\.\.|[!<>]=|[^\s]"""
 )
-#: What a step, or another operand, ends with; and what is an operator behind one only.
+#: The tokens that end a step or another operand, and the tokens that are operators only after an operand.
 _OPERAND_ENDS = frozenset({"*", ".", "..", "]", ")"})
 _OPERATORS_AFTER_OPERAND = frozenset({"*", "and", "or", "div", "mod"})
 _OPERATORS = frozenset({"|", "+", "-"})
 _COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">="})
-#: Axes that lead to no more nodes than the step before has found, all in all.
+#: Axes that lead to at most the nodes near the results of the step before.
 _NEAR_AXES = frozenset({"child", "attribute", "self"})
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """
-    What an XPath makes libxml2 do.
+    The work that libxml2 does for an XPath.
 
-    :param segments: the path, cut before each ``//`` behind its first step. What one finds is where the next begins.
-    :param power: the power of a document's size that limits the time each takes: 1 for linear, 2 for the square.
+    :param segments: the path, split before each ``//`` after its first step; each segment starts at the results of the
+        one before.
+    :param power: the exponent of the time in the document's size: 1 for linear, 2 for quadratic.
     """
 
     segments: tuple[str, ...]
@@ -56,14 +57,14 @@ class Work:
 
 @lru_cache(maxsize=256)
 def estimate_work(path: str) -> Work:
-    """Return how much work a path makes; one that can't be told is thought to make more."""
+    """Return the estimated work of a path; never less than the actual work."""
     scanner = _WorkScanner()
     tokens = list(TOKEN.finditer(path))
     for number, token in enumerate(tokens):
         follower = tokens[number + 1] if number + 1 < len(tokens) else None
         scanner.add_token(token, follower)
     if not scanner.is_one_path or 0 in scanner.searches:
-        # Steps to what is around an element may leave what the step before has found.
+        # Steps to ancestors or siblings may leave the subtrees of the results before.
         scanner.searches[0] = scanner.searches.get(0, 0) + len(scanner.cuts)
         scanner.cuts.clear()
     powers = [level + 1 + (level == 0 or count > 1) for level, count in scanner.searches.items() if count]
@@ -88,13 +89,13 @@ def ends_operand(token: re.Match[str]) -> bool:
 
 class _WorkScanner:
     """
-    Goes through the tokens of an XPath.
+    Counts the searches in the tokens of an XPath.
 
-    :ivar searches: how often other nodes than the children of those found are looked at, by the number of predicates
-        around it. A predicate is evaluated once for each node.
-    :ivar near: the numbers of predicates around steps to a parent.
-    :ivar cuts: where ``//`` stands behind a step, outside of predicates and parentheses.
-    :ivar is_one_path: whether there are no operators outside of them.
+    :ivar searches: the number of searches that visit more than the children of the results before, by the number of
+        enclosing predicates. A predicate is evaluated once for each node.
+    :ivar near: the numbers of predicates that enclose steps to a parent.
+    :ivar cuts: the positions of ``//`` after a step, outside of predicates and parentheses.
+    :ivar is_one_path: whether there are no operators outside of predicates and parentheses.
     """
 
     def __init__(self) -> None:
@@ -108,7 +109,7 @@ class _WorkScanner:
 
     def add_token(self, token: re.Match[str], follower: re.Match[str] | None) -> None:
         """
-        Count the work of the next token.
+        Add the next token.
 
         :param follower: the token after it; None at the end.
         """
@@ -128,7 +129,7 @@ class _WorkScanner:
     def _add_operator(self, text: str, follower: re.Match[str] | None) -> None:
         self.is_one_path &= bool(self._level or self._parentheses)
         sides = (self._previous, follower)
-        # To compare two sets of nodes takes the product of their numbers, and to unite them as well.
+        # Comparing or uniting two sets of nodes takes the product of their sizes.
         if text == "|" or (text in _COMPARISONS and not any(side and side["constant"] for side in sides)):
             self._count_search()
 
@@ -137,7 +138,7 @@ class _WorkScanner:
         if text == "//" and self._follows_operand and not self._level and not self._parentheses:
             self.cuts.append(token.start())
         elif text == "//":
-            # Outside of predicates, the first of a path is what takes linear time.
+            # Outside of predicates, the first search of a path takes linear time.
             if self._level or self._follows_operand:
                 self._count_search()
         elif text == "/":
@@ -158,10 +159,10 @@ class _WorkScanner:
 
 def check_size(root: etree._Element, work: Work, max_values: int) -> None:
     """
-    Check that a document is small enough for the work that an XPath makes.
+    Check that a document is small enough for the work of an XPath.
 
-    :param max_values: how many values a selector may search in JSON.
-    :raises ContentError: if it is too large, or nested too deeply.
+    :param max_values: the maximum number of values that a selector may search in JSON.
+    :raises ContentError: if the document is too large, or nested too deeply.
     """
     if work.power == 1:
         return
@@ -177,16 +178,16 @@ def check_size(root: etree._Element, work: Work, max_values: int) -> None:
         if nodes ** (work.power - 1) * steps > max_steps:
             raise ContentError(
                 f"the XML has too many elements and attributes (the first {nodes} are too many), or they are nested too"
-                " deeply, for a selector that looks at all of them for each of them; name the way to the value, with no"
-                " more than one '//', and without '..', '|' and other axes"
+                " deeply, for a selector that visits all of them for each of them; write the path to the value instead,"
+                " with at most one '//', and without '..', '|' and other axes"
             )
 
 
 def keep_outermost(elements: list[etree._Element]) -> list[etree._Element]:
     """
-    Return those of some elements that aren't in others of them.
+    Return the elements that aren't inside of another element of the list.
 
-    :param elements: in the order of the document.
+    :param elements: elements in document order.
     """
     left, found = set(elements), []
     for element in elements:

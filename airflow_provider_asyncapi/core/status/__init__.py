@@ -1,1 +1,1 @@
-"""Status: what an answer means."""
+"""Status: the meaning of a response."""

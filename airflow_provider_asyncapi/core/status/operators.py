@@ -1,5 +1,5 @@
 """
-The operators of rules: what each takes, how that is checked when the DAG is parsed, and how it tests a value.
+The operators of rules: their operands, the checks when the DAG is parsed, and the tests of values.
 
 To add one, write an :class:`Operator` and name it in :data:`OPERATORS`; other packages declare an entry point of the
 group ``airflow_provider_asyncapi.rule_operators``.
@@ -119,7 +119,7 @@ def _is_not_in(value: JsonValue, operand: list[Any], ignore_case: bool) -> bool:
 
 
 def _exists(value: JsonValue, operand: bool, _ignore_case: bool) -> bool:
-    """Return whether there is something, if there has to be: an empty list, object or string is nothing."""
+    """Return whether a value exists if it has to, or doesn't if it must not; empty values don't exist."""
     return (value is not None and value not in ([], {}, "")) is operand
 
 

@@ -1,4 +1,4 @@
-"""What a poll means: the simple values, after the rules."""
+"""Classify the response of a poll: by the rules first, then by the status values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STATUS_PARAMETERS = (
     "ignore_case",
     "rules",
 )
-#: parameter → outcome, in the order in which they are asked.
+#: The outcome of each parameter's values, in the order in which the parameters are checked.
 _VALUES = {
     "completion_value": Outcome.SUCCESS,
     "failure_value": Outcome.FAILURE,
@@ -36,11 +36,11 @@ _VALUES = {
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """
-    What an answer means.
+    The meaning of a response.
 
-    :param outcome: the meaning.
-    :param value: the status value found; the outcome if a rule alone has decided; None if there is none.
-    :param is_known: whether a rule or a value said so; otherwise the job is taken to be running still.
+    :param outcome: the outcome.
+    :param value: the status value found; the outcome if only a rule decided; None if there is none.
+    :param is_known: whether a rule or a value decided; otherwise the job is assumed to be running.
     """
 
     outcome: Outcome
@@ -51,13 +51,13 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class StatusPolicy:
     """
-    How the answers of one API are to be read.
+    How the responses of one API are classified.
 
-    :param rules: asked first, in order.
-    :param key: where the status is; None if rules alone decide.
-    :param meanings: comparable status value → outcome.
-    :param is_exhaustive: whether a status that isn't among the meanings is a failure (``running_value`` was given).
-    :param ignore_case: compare strings without regard to case.
+    :param rules: the rules, which are applied first, in order.
+    :param key: the selector of the status; None if only rules decide.
+    :param meanings: the outcome of each comparable status value.
+    :param is_exhaustive: whether a status without a meaning is a failure (``running_value`` is set).
+    :param ignore_case: whether strings are compared without regard to case.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -69,11 +69,11 @@ class StatusPolicy:
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> StatusPolicy:
         """
-        Read the status parameters.
+        Parse the status parameters.
 
         :param given: a mapping with keys of :data:`STATUS_PARAMETERS`.
-        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
-        :raises ConfigurationError: on values without a key, or a value with two meanings.
+        :param complete: whether no profile can add anything, so that a missing parameter is an error.
+        :raises ConfigurationError: if there are values without a key, or a value has two meanings.
         """
         ignore_case = given.get("ignore_case") or False
         if not isinstance(ignore_case, bool):
@@ -85,7 +85,7 @@ class StatusPolicy:
                 if not is_scalar(value):
                     raise ConfigurationError(
                         f"{name}: has to be a string, a number or a boolean, or a list of these, not {value!r};"
-                        " where there is more to compare, use rules"
+                        " for other comparisons, use rules"
                     )
                 text = to_comparable(value, ignore_case=ignore_case)
                 if parameter_of.get(text, name) != name:
@@ -97,10 +97,10 @@ class StatusPolicy:
         key = SelectorChain.parse_optional(given.get("completion_key"), "completion_key")
         if complete and meanings and key is None:
             first = next(iter(parameter_of.values()))
-            raise ConfigurationError(f"{first}: needs completion_key, the selector of the status it is compared with")
+            raise ConfigurationError(f"{first}: needs completion_key, the selector of the status to compare")
         if complete and key is not None and Outcome.SUCCESS not in meanings.values() and not given.get("rules"):
             raise ConfigurationError(
-                "completion_key: needs completion_value, the value of it that means the job is done (or rules)"
+                "completion_key: needs completion_value, the status of a job that has succeeded (or rules)"
             )
         return cls(
             rules.parse_rules(given.get("rules"), ignore_case=ignore_case),
@@ -112,25 +112,25 @@ class StatusPolicy:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing says what an answer means."""
+        """Whether there are neither rules nor a status, so that no response has a meaning."""
         return not self.rules and self.key is None
 
     def classify(self, response: Response, variables: Variables) -> Verdict:
         """
-        Return what an answer means.
+        Return the meaning of a response.
 
         :raises ContentError: if the body can't be read.
         """
         rule = rules.find_match(self.rules, response, variables)
         is_error = response.status >= 400  # noqa: PLR2004 - the errors
         if rule is not None and rule.tests_status_code and rule.outcome.is_final and is_error:
-            # An error page needn't hold a status; that it is one was decided by its code.
+            # A rule has decided by the status code; the body of an error page needn't hold a status.
             return Verdict(rule.outcome, str(rule.outcome))
         value = self._find_status(response, variables, lenient=rule is not None)
         if rule is not None:
             return Verdict(rule.outcome, str(rule.outcome) if value is None else value)
         meanings = self.meanings or {}
-        # Nothing found is no status, even where one is called "null".
+        # If nothing is found, there is no status, even if a status is called "null".
         outcome = None if value is None else meanings.get(to_comparable(value, ignore_case=self.ignore_case))
         if outcome is not None:
             return Verdict(outcome, value)
@@ -143,7 +143,7 @@ class StatusPolicy:
             found = self.key.find_only(response, variables)
             return None if found is None else found[1]
         except AsyncApiError:
-            # A rule has decided already (202 with an empty body): the status is only shown.
+            # A rule has already decided (202 with an empty body): the status is only for display.
             if lenient:
                 return None
             raise

@@ -1,4 +1,4 @@
-"""How far the remote job is, in the forms in which APIs say it."""
+"""The progress of the remote job, in the forms in which APIs report it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _FORMS = ({"percent"}, {"fraction"}, {"done", "total"}, {"pending", "total"})
 @dataclass(frozen=True, slots=True)
 class Progress:
     """
-    Where the progress is found.
+    The selectors of the progress.
 
-    Written as a selector (of a percentage, ``"45 %"``, or ``"3/10"``), or as a mapping of selectors:
+    The parameter is a selector (of a percentage, ``"45 %"``, or ``"3/10"``), or a mapping of selectors:
     ``{"percent": …}``, ``{"fraction": …}``, ``{"done": …, "total": …}``, ``{"pending": …, "total": …}``.
     """
 
@@ -32,9 +32,9 @@ class Progress:
     @classmethod
     def parse(cls, given: Any) -> Progress | None:
         """
-        Read the ``progress`` parameter.
+        Parse the ``progress`` parameter.
 
-        :raises ConfigurationError: on another form.
+        :raises ConfigurationError: if it has another form.
         """
         if given is None:
             return None
@@ -48,7 +48,7 @@ class Progress:
         return cls({name: SelectorChain.parse(value, f"progress[{name!r}]") for name, value in given.items()})
 
     def read_fraction(self, response: Response, variables: Variables) -> float | None:
-        """Return the progress from 0 to 1; None if the answer doesn't hold it."""
+        """Return the progress, from 0 to 1; None if the response doesn't contain it."""
         try:
             values = {name: selection.find_value(response, variables) for name, selection in self.parts.items()}
         except ContentError:

@@ -1,5 +1,5 @@
 """
-Rules: what an answer means, where single values can't say it.
+Rules: the meaning of a response, if single values aren't enough.
 
 A rule is plain data::
 
@@ -11,11 +11,11 @@ A rule is plain data::
         "outcome": "failure",
     }
 
-The first rule that matches decides. On an error status (400 and above) rules that don't test ``status_code`` are asked
-too if they can read the answer, and find something in it that is no success; but not on the codes of
-:data:`NOT_ABOUT_THE_JOB`, whose body a gateway, a rate limiter or an authorization server has written. From 500 on only
-rules that name the value they look for, by ``in`` or ``matches``, are asked: many a framework's own error page has an
-``error``.
+The first rule that matches decides. If the status code is an error (400 and above), rules that don't test
+``status_code`` match only if they can read the response, find something in it, and don't mean a success. They never
+match the codes of :data:`NOT_ABOUT_THE_JOB`, because a gateway, a rate limiter or an authorization server has written
+the body. From 500 on, they match only if they name the value to find, by ``in`` or ``matches``: the error pages of many
+frameworks have an ``error``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from airflow_provider_asyncapi.core.templates import Variables
 
 _FIRST_ERROR = 400
 _FIRST_SERVER_ERROR = 500
-#: Refused credentials, and "come again later" (RFC 9110, section 15.5 and 15.6; RFC 8470; RFC 6585).
+#: Refused credentials, and "try again later" (RFC 9110, section 15.5 and 15.6; RFC 8470; RFC 6585).
 NOT_ABOUT_THE_JOB = frozenset({401, 403, 407, 408, 425, 429, 502, 503, 504, 511})
 
 
@@ -118,10 +118,10 @@ class Condition:
     @classmethod
     def parse(cls, given: Any, where: str, *, ignore_case: bool = False, also: tuple[str, ...] = ()) -> Condition:
         """
-        Read a condition from plain data.
+        Parse a condition.
 
-        :param also: further keys that the caller reads itself.
-        :raises ConfigurationError: naming what is wrong with it.
+        :param also: further keys that the caller parses.
+        :raises ConfigurationError: if the condition is invalid; the message names the key.
         """
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"{where}: has to be a mapping, not {given!r}")
@@ -143,16 +143,16 @@ class Condition:
 
     @property
     def tests_status_code(self) -> bool:
-        """Whether the HTTP status code is what is tested."""
+        """Whether the condition tests the HTTP status code."""
         return any(selector.tests_status_code for selector in self.selector.selectors)
 
     @property
     def needs_value(self) -> bool:
-        """Whether something has to be found for it to hold."""
+        """Whether the condition holds only if a value is found."""
         return not (self.operator.tests_all_at_once and self.passes(None, {}))
 
     def find_values(self, response: Response, variables: Variables) -> list[JsonValue]:
-        """Return the values to test: what the selector finds, a list taken apart."""
+        """Return the values to test: the value found, or the items of a list."""
         return as_list(self.selector.find_value(response, variables))
 
     def passes(self, value: JsonValue, variables: Variables) -> bool:
@@ -176,10 +176,10 @@ class Condition:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """
-    Conditions that all have to hold, and what it means when they do.
+    Conditions that all have to hold, and the outcome if they do.
 
-    :param conditions: tested in order; the first that fails ends the test.
-    :param outcome: what the answer means.
+    :param conditions: the conditions, tested in order until one fails.
+    :param outcome: the meaning of a response that matches.
     """
 
     conditions: tuple[Condition, ...]
@@ -188,9 +188,9 @@ class Rule:
     @classmethod
     def parse(cls, given: Any, where: str, *, ignore_case: bool = False) -> Rule:
         """
-        Read a rule from plain data.
+        Parse a rule.
 
-        :raises ConfigurationError: naming what is wrong with it.
+        :raises ConfigurationError: if the rule is invalid; the message names the key.
         """
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"{where}: a rule has to be a mapping, not {given!r}")
@@ -211,26 +211,26 @@ class Rule:
 
     @property
     def tests_status_code(self) -> bool:
-        """Whether the HTTP status code is among what is tested."""
+        """Whether a condition tests the HTTP status code."""
         return any(condition.tests_status_code for condition in self.conditions)
 
     @property
     def may_read_errors(self) -> bool:
-        """Whether an error answer may match: not if that would be a success, or if nothing has to be found in it."""
+        """Whether an error response may match: not if the outcome is a success, or if no value has to be found."""
         needs_value = any(condition.needs_value for condition in self.conditions)
         return needs_value and self.outcome is not Outcome.SUCCESS
 
     @property
     def names_a_value(self) -> bool:
-        """Whether it looks for a value that it names, which a framework's own error page hasn't got by chance."""
+        """Whether the rule names a value to find, which a framework's own error page doesn't contain by chance."""
         return any(condition.operator.names_a_value for condition in self.conditions)
 
     def matches(self, response: Response, variables: Variables) -> bool:
         """
         Return whether all conditions hold.
 
-        :raises ContentError: if the body can't be read; on an error status that only means that the rule doesn't match,
-            unless it tests the status code.
+        :raises ContentError: if the body can't be read. On an error status the rule just doesn't match then, unless it
+            tests the status code.
         """
         if response.status < _FIRST_ERROR or self.tests_status_code:
             return self._holds(response, variables)
@@ -244,16 +244,16 @@ class Rule:
             return False
 
     def _holds(self, response: Response, variables: Variables) -> bool:
-        # The status code is tested first: where it doesn't fit, the body isn't read.
+        # The status code is tested first: if it doesn't pass, the body isn't read.
         ordered = sorted(self.conditions, key=lambda condition: condition.selector.needs_body)
         return all(condition.holds(response, variables) for condition in ordered)
 
 
 def parse_rules(given: Any, where: str = "rules", *, ignore_case: bool = False) -> tuple[Rule, ...]:
     """
-    Read an ordered list of rules.
+    Parse an ordered list of rules.
 
-    :raises ConfigurationError: naming the rule by its index.
+    :raises ConfigurationError: if a rule is invalid; the message has its index.
     """
     if given is None:
         return ()
@@ -266,8 +266,8 @@ def find_match(rules: tuple[Rule, ...], response: Response, variables: Variables
     """
     Return the first rule that matches.
 
-    :raises ContentError: if a rule needs the body and that can't be read, unless the body is empty (a 202 may well
-        be) and a later rule matches without it.
+    :raises ContentError: if a rule needs the body and the body can't be read, unless it is empty (as in some 202
+        responses) and a later rule matches without it.
     """
     unreadable: ContentError | None = None
     for rule in rules:

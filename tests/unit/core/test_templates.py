@@ -40,10 +40,10 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones_without_their_val
     with pytest.raises(UnknownVariableError) as caught:
         look_up_text("job_id", {"identifier": 7, "connection.password": "geheim"}, "params['id']")
     assert str(caught.value) == (
-        "params['id']: nothing has set the variable {job_id}; known: {connection.password}, {identifier};"
-        " a capture of a task before sets it, and that task's log says where one has found nothing"
+        "params['id']: the variable {job_id} isn't set; known: {connection.password}, {identifier};"
+        " variables are set by captures of earlier tasks, whose logs report captures that found nothing"
     )
-    with pytest.raises(UnknownVariableError, match=r"{connection\.password}; the connection's variables and secrets"):
+    with pytest.raises(UnknownVariableError, match=r"{connection\.password}; variables that begin with connection\."):
         look_up_text("connection.kee", {"connection.password": "geheim"}, "endpoint")
     with pytest.raises(UnknownVariableError, match="known: none"):
         look_up_text("x", {}, "")
@@ -226,7 +226,7 @@ def test_json_in_a_parameter_or_a_header_keeps_its_braces(template, text):
 
 @pytest.mark.parametrize("template", ['[{"field":"x"}', 'filter={"field":"x"}', '{"a": {"b": 1}'])
 def test_braces_that_may_be_json_are_an_error_that_says_how_to_write_it(template):
-    with pytest.raises(UnknownVariableError, match="if these braces are JSON, give it as a query parameter"):
+    with pytest.raises(UnknownVariableError, match="if these braces are JSON, pass it as a separate query parameter"):
         render_text(template, {}, "query_params['filter']")
 
 
@@ -291,15 +291,15 @@ def test_dots_in_a_query_are_just_dots():
 
 @pytest.mark.parametrize("value", ["javascript:alert(1)", "ftp://h/x", "file:///etc/passwd", "http://", "http://h:0/"])
 def test_what_is_no_http_url_is_an_error(value):
-    with pytest.raises(ConfigurationError, match="gives no http or https URL"):
+    with pytest.raises(ConfigurationError, match="isn't an http or https URL"):
         render_url("{x}", {"x": value}, BASE)
-    with pytest.raises(ConfigurationError, match="gives no http or https URL"):
+    with pytest.raises(ConfigurationError, match="isn't an http or https URL"):
         render_url("/jobs", {}, "")
 
 
 @pytest.mark.parametrize("value", ["http://[::1", "http://h:port/", "http://h:99999/"])
 def test_a_broken_url_is_an_error_that_shows_it(value):
-    with pytest.raises(UnsafeValueError, match=r"endpoint '\{x\}': gives no URL; \{x\} holds 'http:"):
+    with pytest.raises(UnsafeValueError, match=r"endpoint '\{x\}': isn't a valid URL; \{x\} holds 'http:"):
         render_url("{x}", {"x": value}, BASE)
 
 

@@ -385,7 +385,7 @@ def test_json_in_a_parameter_or_a_header_is_no_variable(given: dict[str, Any]) -
 def test_json_in_an_endpoint_is_an_error_that_says_how_to_write_it() -> None:
     with DAG("json", schedule=None):
         before = submit()
-        with pytest.raises(UnknownVariableError, match="give it as a query parameter or a header of its own"):
+        with pytest.raises(UnknownVariableError, match="pass it as a separate query parameter"):
             sensor(job=before.handle, endpoint='/jobs?filter=[{"field":"x"}]')
 
 

@@ -651,7 +651,7 @@ def test_a_secret_in_the_request_is_refused_before_it_is_stored(connect: Any, se
 
 def test_a_request_that_cannot_be_made_is_told_before_the_triggerer_is_asked(connect: Any) -> None:
     connect()
-    with pytest.raises(exceptions.AsyncApiConfigurationError, match=r"nothing has set the variable \{shard\}"):
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match=r"the variable \{shard\} isn't set"):
         make_sensor("deferred", endpoint="/jobs/{shard}").execute(context_of(TI()))
 
 

@@ -47,7 +47,7 @@ def test_the_error_says_where_the_reference_stands_and_what_is_wrong(reference, 
     with pytest.raises(UnsafeValueError, match=rf"^next_page: '.*' is no URL: it {why}$"):
         NextLink.parse({"next_page": "next"}, None).next_pointer(Response(200, body=body, url=BASE), {})
     if why != "holds a control character":
-        with pytest.raises(UnsafeValueError, match=rf"^endpoint .*: gives no URL, for it {why}; \{{url\}} holds '"):
+        with pytest.raises(UnsafeValueError, match=rf"^endpoint .*: isn't a valid URL: it {why}; \{{url\}} holds '"):
             render_url("{url}", {"url": reference}, BASE)
 
 

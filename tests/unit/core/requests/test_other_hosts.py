@@ -106,7 +106,7 @@ def test_nothing_that_a_job_brings_replaces_what_the_connection_says() -> None:
     script = Script(make_api(**CONNECTION), answer({"state": "done"}))
     wait_for(script, endpoint="/s", query_params={"k": "{connection.key}"})
     assert script.requests[0].url == f"{BASE}/s?k=key-planted"
-    with pytest.raises(AsyncApiError, match=r"nothing has set the variable \{connection.none\}"):
+    with pytest.raises(AsyncApiError, match=r"the variable \{connection.none\} isn't set"):
         wait_for(Script(make_api(**CONNECTION)), endpoint="/s", query_params={"k": "{connection.none}"})
 
 

@@ -75,7 +75,7 @@ def test_all_names_are_known_before_anything_is_sent():
     "given", [{"endpoint": "/{nope}"}, {"query_params": {"p": "{nope}"}}, {"headers": {"h": "{nope}"}}]
 )
 def test_an_unknown_name_is_an_error_outside_of_the_body(given):
-    with pytest.raises(UnknownVariableError, match=r"nothing has set the variable \{nope\}; known: \{identifier\}"):
+    with pytest.raises(UnknownVariableError, match=r"the variable \{nope\} isn't set; known: \{identifier\}"):
         render({"identifier": 1}, **given)
 
 
@@ -114,7 +114,7 @@ def test_query_parameters_have_the_name_that_operators_give_them_too():
     assert RequestTemplate.parse({"query_params": {"a": 1}}, "cancel").query_params == {"a": 1}
     with pytest.raises(ConfigurationError, match="cancel: params: is called query_params now"):
         RequestTemplate.parse({"params": {"b": 2}}, "cancel")
-    with pytest.raises(ConfigurationError, match=r"query_params\['a'\]: nothing has set the variable \{x\}"):
+    with pytest.raises(ConfigurationError, match=r"query_params\['a'\]: the variable \{x\} isn't set"):
         RequestTemplate.parse({"query_params": {"a": "{x}"}}, "cancel").render({}, "https://api.example.com")
 
 

@@ -128,7 +128,7 @@ def test_a_mistake_and_what_may_take_for_ever_are_refused_when_the_pattern_is_re
 
 
 def test_what_only_re2_refuses_is_an_error_of_the_selector():
-    with pytest.raises(SelectorError, match="RE2 can't search for it"):
+    with pytest.raises(SelectorError, match="RE2 doesn't support it"):
         parse_pattern(r"\w" * 3000).matches("a")
 
 

@@ -84,7 +84,7 @@ def test_a_document_that_is_too_large_for_a_path_is_refused(root, path, enough):
     xpath.find(path, root, max_values=enough)
     xpath.find(path, root)
     with pytest.raises(
-        ContentError, match=r"the XML has too many elements and attributes .* for a selector that looks"
+        ContentError, match=r"the XML has too many elements and attributes .* for a selector that visits"
     ):
         xpath.find(path, root, max_values=enough - 2)
 
@@ -130,7 +130,7 @@ def test_the_outermost_of_some_elements_are_those_that_are_in_no_other():
 )
 def test_elements_are_read_as_often_as_they_are_found_in_others_only_up_to_a_limit(root, enough):
     xpath.find("//a", root, max_values=enough + 1)
-    with pytest.raises(ContentError, match="too many elements inside of one another, and a selector that finds them"):
+    with pytest.raises(ContentError, match="too many nested elements for a selector that finds all of them"):
         xpath.find("//a", root, max_values=enough)
 
 
