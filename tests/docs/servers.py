@@ -22,13 +22,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from http.cookies import SimpleCookie
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lxml import etree
 
 from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed, AsyncApiTimeout
+from tests.loopback import Asked, Behaviour, Server, encode
 
 TOKEN = "the-token"
 KNOWN_ARN = "arn:aws:states:eu-west-1:123:execution:nightly:5b0c"
@@ -191,59 +191,32 @@ class RunningServer:
     def __init__(self, spec: Spec) -> None:
         self.refused: list[str] = []
         self.state = State()
-        state, refused, lock = self.state, self.refused, threading.Lock()
-
-        class Requests(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def answer(self) -> None:
-                parts = urlsplit(self.path)
-                length = int(self.headers.get("content-length") or 0)
-                call = Call(
-                    self.command,
-                    unquote(parts.path),
-                    parse_qsl(parts.query, keep_blank_values=True),
-                    {name.lower(): value for name, value in self.headers.items()},
-                    self.rfile.read(length),
-                )
-                with lock:
-                    try:
-                        reply = spec.handler(state, call)
-                    except Exception as error:  # noqa: BLE001 - a bug of a server fails its test, too
-                        refused.append(f"{call}: {error!r}; body {call.body[:300]!r}, query {call.query}")
-                        reply = Reply(getattr(error, "status", 400), {"error": str(error)})
-                body = reply.encoded()
-                self.send_response(reply.status)
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                if body:
-                    self.send_header("Content-Type", reply.content_type)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
-
-            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer  # noqa: N815 - the names that http.server calls
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Requests)
-        self._http.daemon_threads = True
-        self.state.url = f"http://127.0.0.1:{self._http.server_port}"
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
+        self._spec = spec
+        self._lock = threading.Lock()
+        self._server = Server(self._serve)
+        self.state.url = self._server.url
         # Another name, and so another host to the client: links may lead there.
-        self.state.seen["storage"] = f"http://localhost:{self._http.server_port}/storage"
+        self.state.seen["storage"] = f"http://localhost:{self._server.port}/storage"
 
     def __enter__(self) -> Self:
-        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        self._server.close()
+
+    def _serve(self, asked: Asked) -> Behaviour:
+        parts = urlsplit(asked.target)
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        call = Call(asked.method, unquote(parts.path), query, dict(asked.headers), asked.body)
+        with self._lock:
+            try:
+                reply = self._spec.handler(self.state, call)
+            except Exception as error:  # noqa: BLE001 - a bug of a server fails its test, too
+                self.refused.append(f"{call}: {error!r}; body {call.body[:300]!r}, query {call.query}")
+                reply = Reply(getattr(error, "status", 400), {"error": str(error)})
+        body = reply.encoded()
+        kind = {"Content-Type": reply.content_type} if body else {}
+        return encode(reply.status, {**reply.headers, **kind}, body)
 
 
 def progress(state: State, states: Iterable[Any], key: str = "poll") -> Any:

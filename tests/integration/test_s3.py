@@ -29,7 +29,7 @@ from airflow_provider_asyncapi.results.destination import Owner
 from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
 from demo.airflow import AirflowApiError
 from tests.integration.conftest import DagRunner
-from tests.unit.transports.loopback import Server, reply
+from tests.loopback import Server, reply
 
 pytestmark = [
     pytest.mark.integration,

@@ -12,13 +12,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
+
+from tests.loopback import Asked, Behaviour, Server, reply
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -45,41 +46,23 @@ class IndiscreetApi:
         self.cancelled: set[str] = set()
         self._outcomes: dict[str, str] = {}
         self._lock = threading.Lock()
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-                said = f"{self.command} {self.path} {dict(self.headers)} {body}"
-                status, answer = owner._answer(self.command, urlsplit(self.path).path, said, body)
-                content = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_POST = do_DELETE = do_GET  # noqa: N815 - http.server's names
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = Server(self._serve)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 
     def __exit__(self, *args: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     @property
     def port(self) -> int:
-        return self._server.server_port
+        return self._server.port
+
+    def _serve(self, asked: Asked) -> Behaviour:
+        body = asked.body.decode()
+        said = f"{asked.method} {asked.target} {dict(asked.headers)} {body}"
+        status, answer = self._answer(asked.method, urlsplit(asked.target).path, said, body)
+        return reply(answer, status, content_type="application/json")
 
     def _answer(self, method: str, path: str, said: str, body: str) -> tuple[int, Any]:
         with self._lock:

@@ -7,9 +7,11 @@ import json
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any, Self
+
+from airflow_provider_asyncapi.core.http.messages import Headers
+from tests.loopback import Asked, Behaviour, Server, encode
 
 Reply = tuple[int, Mapping[str, str], bytes]
 
@@ -28,42 +30,17 @@ class ApiServer:
         self.script: dict[str, list[Reply]] = {}
         self.requests: list[SimpleNamespace] = []
         self._lock = threading.Lock()
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status, headers, content = owner._answer(self.command, self.path, dict(self.headers), body)
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                if status != 204:
-                    self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - http.server's names
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._server = Server(self._serve)
 
     def __enter__(self) -> Self:
-        self._thread.start()
         return self
 
     def __exit__(self, *args: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._server.url
 
     def says(self, request: str, *replies: Reply) -> None:
         """Script what a request gets: `GET /jobs/7`."""
@@ -73,7 +50,10 @@ class ApiServer:
         with self._lock:
             return sum(f"{each.method} {each.path}" == request for each in self.requests)
 
-    def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
+    def _serve(self, asked: Asked) -> Behaviour:
+        return encode(*self.respond(asked.method, asked.target, Headers(asked.headers.items()), asked.body))
+
+    def respond(self, method: str, path: str, headers: Headers, body: bytes) -> Reply:
         with self._lock:
             self.requests.append(SimpleNamespace(method=method, path=path, headers=headers, body=body))
             replies = self.script.get(f"{method} {path}") or [reply({"error": "not in the script"}, 404)]

@@ -22,11 +22,11 @@ from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event
+from tests.loopback import Server, reply
 from tests.unit.airflow_storage import store_event, store_trigger, store_xcom
 from tests.unit.core.jobs.test_storable import VALUES
 from tests.unit.fake_airflow import TI, context_of
 from tests.unit.transports.driving import DRIVERS, Outcome, make_api, run
-from tests.unit.transports.loopback import Server, reply
 
 NUMBERS = st.sampled_from(["NaN", "-Infinity", "1e999", "-1E400", "1.50", "99999999999999999999"])
 #: JSON as APIs write it; `json.dumps` escapes halves of characters and writes NaN.

@@ -34,9 +34,9 @@ from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.get_provider_info import get_provider_info
+from tests.loopback import Asked, Behaviour, Server, reply
 from tests.unit.installed_kinds import forget_entry_points, write_metadata
 from tests.unit.transports.driving import DRIVERS, START, run
-from tests.unit.transports.loopback import Asked, Behaviour, Server, reply
 
 AIRFLOW_VERSION = tuple(map(int, airflow.__version__.split(".")[:2]))
 KEY = "planted-acme-key"

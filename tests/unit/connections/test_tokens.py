@@ -22,7 +22,7 @@ from airflow.sdk import Connection
 from airflow_provider_asyncapi.connections.reading import read_connection
 from airflow_provider_asyncapi.connections.tokens import HostTokens
 from airflow_provider_asyncapi.core.auth.tokens import Token
-from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.http.messages import Headers, Request
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.clients import SharedClient
@@ -237,7 +237,7 @@ class Vendor(ApiServer):
     logins = 0
     revoked = 0
 
-    def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Any:
+    def respond(self, method: str, path: str, headers: Headers, body: bytes) -> Any:
         with self._lock:
             if path == "/login":
                 self.logins += 1

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +13,7 @@ from airflow_provider_asyncapi.core.http.messages import Headers
 from demo.connections import connections
 from demo.server import DemoServer
 from demo.server.deliveries import RETRY_SECONDS, signature
+from tests.loopback import Asked, Behaviour, Server, reply
 from tests.unit.eventually import wait_until
 
 if TYPE_CHECKING:
@@ -29,20 +28,12 @@ class Receiver:
     def __init__(self) -> None:
         self.codes = [200]
         self.calls: list[tuple[Headers, bytes]] = []
-        owner = self
+        self.server = Server(self._take)
+        self.url = f"{self.server.url}/hook"
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                owner.calls.append((Headers(self.headers.items()), body))
-                self.send_response(owner.codes.pop(0) if len(owner.codes) > 1 else owner.codes[0])
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+    def _take(self, asked: Asked) -> Behaviour:
+        self.calls.append((Headers(asked.headers.items()), asked.body))
+        return reply(b"", self.codes.pop(0) if len(self.codes) > 1 else self.codes[0], close=True)
 
     def until(self, count: int) -> None:
         wait_until(lambda: len(self.calls) >= count)
@@ -51,11 +42,8 @@ class Receiver:
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     receiver = Receiver()
-    thread = threading.Thread(target=receiver.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
     yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
+    receiver.server.close()
 
 
 @pytest.fixture

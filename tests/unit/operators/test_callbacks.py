@@ -18,6 +18,7 @@ from airflow_provider_asyncapi.core.callbacks.calls import (
     dump_callbacks,
     key_for_identifier,
 )
+from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
@@ -67,7 +68,7 @@ def test_the_url_stands_where_the_author_wants_it(api: ApiServer) -> None:
 
 
 def test_the_url_may_stand_in_the_query(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "_answer", answering(api))
+    monkeypatch.setattr(api, "respond", answering(api))
     submit(
         TI(), query_params={"callback": "{callback_url}"}, start={"endpoint": "/run", "data": {"u": "{callback_url}"}}
     )
@@ -77,9 +78,9 @@ def test_the_url_may_stand_in_the_query(api: ApiServer, monkeypatch: pytest.Monk
 
 
 def answering(api: ApiServer) -> Any:
-    answer = type(api)._answer
+    answer = type(api).respond
 
-    def to_any_query(method: str, path: str, headers: dict[str, str], body: bytes) -> Any:
+    def to_any_query(method: str, path: str, headers: Headers, body: bytes) -> Any:
         answer(api, method, path, headers, body)
         return reply({"id": 1})
 

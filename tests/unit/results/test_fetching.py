@@ -23,9 +23,9 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.results.destination import Owner
 from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
+from tests.loopback import Server, chunked, raw, reply, reset
 from tests.unit.results.stores import fresh_store, plain
 from tests.unit.results.test_archives import ENCRYPTED
-from tests.unit.transports.loopback import Server, chunked, raw, reply, reset
 
 pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:PendingDeprecationWarning")
 

@@ -29,8 +29,8 @@ from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.results.writers.base import OpenFile, PlacedFile, Writer
 from scripts.reference import render
+from tests.loopback import Server, reply
 from tests.unit.installed_kinds import install_kind
-from tests.unit.transports.loopback import Server, reply
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.loopback import Authority, Behaviour, Server
 from tests.unit.transports.driving import DRIVERS
-from tests.unit.transports.loopback import Authority, Behaviour, Server
 
 
 @pytest.fixture(params=DRIVERS)

@@ -20,9 +20,9 @@ from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from tests.loopback import reply
 from tests.unit.installed_kinds import install_kind
 from tests.unit.transports.driving import START, make_api, run
-from tests.unit.transports.loopback import reply
 
 RUNNING = b"state=running;done=10"
 SENSOR: dict[str, Any] = {"job": "7", "endpoint": "/jobs/{identifier}", "poke_interval": 30}

@@ -17,9 +17,9 @@ from airflow_provider_asyncapi.transports.aiohttp_resolver import Resolver
 from airflow_provider_asyncapi.transports.dns import find_addresses
 from airflow_provider_asyncapi.transports.error_translation import SlowLookUpError
 from airflow_provider_asyncapi.transports.tls import tls_context
+from tests.loopback import reply
 from tests.unit.eventually import until
 from tests.unit.transports.driving import fetch, make_api, sending
-from tests.unit.transports.loopback import reply
 
 pytestmark = pytest.mark.timeout(30)
 

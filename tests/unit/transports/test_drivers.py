@@ -47,10 +47,10 @@ from airflow_provider_asyncapi.transports import log_only
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
+from tests.loopback import chunked, hang_up, raw, reply, reset
 from tests.unit.eventually import until
 from tests.unit.fake_files import MemoryDraft
 from tests.unit.transports.driving import START, Clock, fetch, make_api, run, run_all, sending
-from tests.unit.transports.loopback import chunked, hang_up, raw, reply, reset
 
 BROKE = "the connection broke before the answer was complete"
 LOGIN: dict[str, Any] = {

@@ -20,9 +20,9 @@ from airflow_provider_asyncapi.core.wait.batch_plan import Batch
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.transports import exchange_deadline
+from tests.loopback import Server, reply
 from tests.unit.eventually import wait_until
 from tests.unit.transports.driving import Outcome, make_api, run, sending
-from tests.unit.transports.loopback import Server, reply
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 #: What comes first, and what then comes again and again.

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_provider_asyncapi.core.http.messages import Request
+from tests.loopback import Asked, Server
 from tests.unit.transports.driving import DRIVERS, fetch, make_api
-from tests.unit.transports.loopback import Asked, Server
 
 _MANY = b"".join(b"x-%06d: %s\r\n" % (number, b"y" * 1000) for number in range(1000))
 #: Blocks of about 1 MB that the server is ready to send.

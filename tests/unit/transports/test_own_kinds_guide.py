@@ -17,9 +17,9 @@ from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.docs.snippets import snippets
+from tests.loopback import reply
 from tests.unit.installed_kinds import install_kind
 from tests.unit.transports.driving import START, make_api, run
-from tests.unit.transports.loopback import reply
 
 MODULE, DAG = (each.text for each in snippets("python") if each.file == "docs/guides/own_kinds.md")
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi.core.http.messages import Request
+from tests.loopback import reply
 from tests.unit.transports.driving import fetch, make_api
-from tests.unit.transports.loopback import reply
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ import pytest
 
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.requests import exchange
+from tests.loopback import reply, tunnel_to
 from tests.unit.transports.driving import DRIVERS, fetch, make_api, run, run_all, sending
-from tests.unit.transports.loopback import reply, tunnel_to
 from tests.unit.transports.test_same_trace import free_port
 
 BASIC = "Basic " + base64.b64encode(b"ann:planted").decode()

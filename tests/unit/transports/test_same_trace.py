@@ -26,8 +26,8 @@ from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from tests.loopback import Behaviour, Server, chunked, hang_up, raw, reply, reset
 from tests.unit.transports.driving import DRIVERS, START, Clock, make_api, run, trace
-from tests.unit.transports.loopback import Behaviour, Server, chunked, hang_up, raw, reply, reset
 
 LOGIN = {
     "auth": "login",

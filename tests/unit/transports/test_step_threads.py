@@ -18,8 +18,8 @@ from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 from airflow_provider_asyncapi.transports.step_threads import StepThreads, is_expensive
 from airflow_provider_asyncapi.transports.tls import tls_context
+from tests.loopback import reply
 from tests.unit.transports.driving import Clock, make_api
-from tests.unit.transports.loopback import reply
 
 LARGE, SMALL = b"x" * 100_000, b"x" * 100
 

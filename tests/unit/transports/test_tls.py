@@ -10,8 +10,8 @@ import requests
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.transports.tls import tls_context
+from tests.loopback import reply
 from tests.unit.transports.driving import DRIVERS, fetch, make_api, run_all, sending
-from tests.unit.transports.loopback import reply
 
 
 def post(url: str) -> Request:

@@ -22,6 +22,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 #: Given the socket and the request; false once the connection isn't to be used any more.
 Behaviour = Callable[[socket.socket, "Asked"], bool]
+#: Responses that may have no content-length (RFC 9110, section 8.6).
+_WITHOUT_LENGTH = {204}
 _OF_THE_HOP = {"host", "connection", "keep-alive", "proxy-connection"}
 
 
@@ -44,6 +46,13 @@ def reply(body: Any = b"", status: int = 200, *, close: bool = False, **headers:
         fields["connection"] = "close"
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return raw(f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode() + content, then_close=close)
+
+
+def encode(status: int, headers: Mapping[str, str], content: bytes) -> Behaviour:
+    """Answer with headers as they are given, and the length of what there is."""
+    length = {} if status in _WITHOUT_LENGTH else {"content-length": str(len(content))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in {**headers, **length}.items())
+    return raw(f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode("latin-1") + content, then_close=False)
 
 
 def raw(data: bytes, *, then_close: bool = True) -> Behaviour:
@@ -74,11 +83,15 @@ class Server:
     """
     Serves one behaviour after another, on as many connections as clients make.
 
+    :param respond: returns the behaviour for a request, in place of a script; called from several threads at once.
     :param tls: what to speak TLS with.
     """
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, respond: Callable[[Asked], Behaviour] | None = None, *, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.tls = tls
+        self._respond = respond or self._follow_script
         #: Behaviours by path that serve any number of requests, before the script is looked at.
         self.routes: dict[str, Behaviour] = {}
         self.script: list[Behaviour] = []
@@ -140,8 +153,7 @@ class Server:
                 while (asked := _read(stream, number)) is not None:
                     with self._lock:
                         self.asked.append(asked)
-                        path = asked.target.partition("?")[0]
-                        behaviour = self.routes.get(path) or (self.script.pop(0) if self.script else hang_up)
+                    behaviour = self.routes.get(asked.target.partition("?")[0]) or self._respond(asked)
                     if not behaviour(connection, asked):
                         return
         except (OSError, ValueError):
@@ -150,6 +162,10 @@ class Server:
             with self._lock:
                 self._open.discard(plain)
             connection.close()
+
+    def _follow_script(self, _asked: Asked) -> Behaviour:
+        with self._lock:
+            return self.script.pop(0) if self.script else hang_up
 
 
 def _read(stream: Any, number: int) -> Asked | None:
