@@ -42,7 +42,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": f"{_PACKAGE}.hooks.asyncapi.AsyncApiHook",
                 "hook-name": connection_form.HOOK_NAME,
                 "ui-field-behaviour": connection_form.UI_FIELD_BEHAVIOUR,
-                "conn-fields": connection_form.form_fields(),
+                "conn-fields": connection_form.make_form_fields(),
             }
         ],
         "config": {

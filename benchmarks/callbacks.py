@@ -27,7 +27,7 @@ from typing import Any
 
 import aiohttp
 
-from airflow_provider_asyncapi.core.callbacks.calls import PATH, Reference, key_for_task
+from airflow_provider_asyncapi.core.callbacks.calls import PATH, CallbackReference, make_task_key
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, SUBMISSION_KEY
 from benchmarks.database import Database
 from benchmarks.measure import table
@@ -74,7 +74,7 @@ async def _latencies(airflow: LocalAirflow, database: Database, server: str, job
 
 def _wait_alike(database: Database, count: int) -> list[str]:
     """Make so many waiting tasks in the database, like the one of a real run; give their callback URLs' ends."""
-    references = [Reference.make(uuid.uuid4(), secrets.token_bytes(32)) for _ in range(count)]
+    references = [CallbackReference.make(uuid.uuid4(), secrets.token_bytes(32)) for _ in range(count)]
     waits = [str(uuid.uuid4()) for _ in range(count)]
     submits = [str(each.task_instance) for each in references]
     for task, ids in ((_SUBMIT, submits), (_WAIT, waits)):
@@ -92,7 +92,7 @@ def _wait_alike(database: Database, count: int) -> list[str]:
     rows = [
         (
             number,
-            AWAITED_KEY + key_for_task({**submitter, "map_index": number}),
+            AWAITED_KEY + make_task_key({**submitter, "map_index": number}),
             json.dumps({"task_instance": one, "heard": 0}),
         )
         for number, one in enumerate(waits, 1)

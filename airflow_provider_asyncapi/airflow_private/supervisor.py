@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
 #: Exceptions of a program that is wrong, which no service that is away raises.
-MISTAKES: Final = (
+PROGRAMMING_ERRORS: Final = (
     AssertionError,
     AttributeError,
     ImportError,
@@ -34,15 +34,15 @@ _CONNECTION_FIELDS: Final = ("conn_id", "conn_type", "host", "login", "password"
 _TRANSIENT: Final = frozenset({http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS})
 
 
-class AirflowAwayError(Exception):
+class AirflowUnavailableError(Exception):
     """Airflow can't answer now, and may later: its API server, its database or a secrets backend is away."""
 
 
-async def ask(message: Any) -> Any:
+async def send_to_supervisor(message: Any) -> Any:
     """
     Send a message to the supervisor and return its answer, which may be an ``ErrorResponse``.
 
-    :raises AirflowAwayError: if Airflow can't answer now.
+    :raises AirflowUnavailableError: if Airflow can't answer now.
     :raises ImportError: if there is no supervisor, for no task runs here.
     """
     import httpx
@@ -55,22 +55,22 @@ async def ask(message: Any) -> Any:
         answer = await _send(comms, message)
     except AirflowRuntimeError as error:
         answer = error.error
-        if not _is_away(answer):
+        if not _is_unavailable(answer):
             raise
     except httpx.HTTPStatusError as error:
         # Of the API that runs in the process of ``airflow dags test``.
-        if not _is_away_status(error.response.status_code):
+        if not _is_unavailable_status(error.response.status_code):
             raise
-        raise AirflowAwayError(str(error)) from error
+        raise AirflowUnavailableError(str(error)) from error
     except (httpx.TransportError, OSError, EOFError) as error:
-        raise AirflowAwayError(f"{type(error).__name__}: {error}") from error
-    if isinstance(answer, ErrorResponse) and _is_away(answer):
+        raise AirflowUnavailableError(f"{type(error).__name__}: {error}") from error
+    if isinstance(answer, ErrorResponse) and _is_unavailable(answer):
         detail = answer.detail or {}
-        raise AirflowAwayError(f"{answer.error.value}: {detail.get('message') or 'Airflow gives no reason'}")
+        raise AirflowUnavailableError(f"{answer.error.value}: {detail.get('message') or 'Airflow gives no reason'}")
     return answer
 
 
-def can_ask_asynchronously() -> bool:
+def is_supervisor_async() -> bool:
     """Return whether Airflow's own asynchronous functions work here; they don't in the test commands (see above)."""
     from airflow.sdk.execution_time import task_runner
 
@@ -97,7 +97,7 @@ async def find_connection(conn_id: str) -> Connection | None:
     Airflow's look-up takes each backend that fails for one that doesn't know the connection (up to 3.3 at least), and
     can't ask the supervisor of ``airflow dags test``. So this asks the secrets backends and the supervisor itself.
 
-    :raises AirflowAwayError: if one of them can't answer now.
+    :raises AirflowUnavailableError: if one of them can't answer now.
     """
     from airflow.providers.common.compat.sdk import Connection
     from airflow.sdk.execution_time.comms import ConnectionResult, ErrorResponse, GetConnection
@@ -105,7 +105,7 @@ async def find_connection(conn_id: str) -> Connection | None:
     if (connection := await _find_in_backends(conn_id)) is not None:
         return connection
     try:
-        answer = await ask(GetConnection(conn_id=conn_id))
+        answer = await send_to_supervisor(GetConnection(conn_id=conn_id))
     except ImportError:
         # Without a supervisor there is nobody who could have been away.
         return None
@@ -121,13 +121,13 @@ async def read_xcom(key: str, task: Mapping[str, Any]) -> Any:
     Return an XCom of a task; None if there is none.
 
     :param task: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
-    :raises AirflowAwayError: if Airflow can't answer now.
+    :raises AirflowUnavailableError: if Airflow can't answer now.
     """
     from airflow.providers.common.compat.sdk import XCom
     from airflow.sdk.execution_time.comms import GetXCom
 
     # What Airflow 3.3 has as XCom.aget_one; 3.2 takes the same message and lacks the method.
-    answer = await ask(GetXCom(key=key, **task))
+    answer = await send_to_supervisor(GetXCom(key=key, **task))
     return None if answer is None or answer.value is None else XCom.deserialize_value(answer)
 
 
@@ -136,27 +136,27 @@ async def write_xcom(key: str, value: Any, task: Mapping[str, Any]) -> None:
     Push an XCom of a task.
 
     :param task: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
-    :raises AirflowAwayError: if Airflow can't take it now.
+    :raises AirflowUnavailableError: if Airflow can't take it now.
     """
     from airflow.providers.common.compat.sdk import XCom
     from airflow.sdk.execution_time.comms import SetXCom
 
     # What Airflow 3.3 has as XCom.aset; 3.2 takes the same message and lacks the method.
-    await ask(SetXCom(key=key, value=XCom.serialize_value(value, key=key, **task), **task))
+    await send_to_supervisor(SetXCom(key=key, value=XCom.serialize_value(value, key=key, **task), **task))
 
 
-async def find_state(task: Mapping[str, Any]) -> str | None:
+async def find_task_state(task: Mapping[str, Any]) -> str | None:
     """
     Return the state of a task instance, in lower case: ``none`` before it is scheduled.
 
     :param task: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
     :return: None if there is no such task instance.
-    :raises AirflowAwayError: if Airflow can't answer now.
+    :raises AirflowUnavailableError: if Airflow can't answer now.
     """
     from airflow.sdk.execution_time.comms import GetTaskStates
 
     ids = {"dag_id": task["dag_id"], "task_ids": [task["task_id"]], "run_ids": [task["run_id"]]}
-    answer: Any = await ask(GetTaskStates(**ids, map_index=task["map_index"]))
+    answer: Any = await send_to_supervisor(GetTaskStates(**ids, map_index=task["map_index"]))
     states = [str(state).lower() for run in answer.task_states.values() for state in run.values()]
     return states[0] if states else None
 
@@ -170,34 +170,34 @@ async def _find_in_backends(conn_id: str) -> Connection | None:
             continue
         try:
             connection: Any = await asyncio.to_thread(backend.get_connection, conn_id)
-        except (*MISTAKES, PermissionError):
+        except (*PROGRAMMING_ERRORS, PermissionError):
             raise
         except Exception as error:
             # Each backend has exceptions of its own for a server that doesn't answer.
-            raise AirflowAwayError(f"{type(backend).__name__}: {type(error).__name__}") from error
+            raise AirflowUnavailableError(f"{type(backend).__name__}: {type(error).__name__}") from error
         if connection is not None:
             return connection  # type: ignore[no-any-return]
     return None
 
 
 async def _send(comms: Any, message: Any) -> Any:
-    if can_ask_asynchronously():
+    if is_supervisor_async():
         # On a worker of Airflow 3.1 the asynchronous side is there and not implemented.
         with suppress(NotImplementedError):
             return await comms.asend(message)
     return comms.send(message)
 
 
-def _is_away(answer: Any) -> bool:
+def _is_unavailable(answer: Any) -> bool:
     """Return whether an ``ErrorResponse`` says that a later try may succeed."""
     if answer.error.value not in ("API_SERVER_ERROR", "GENERIC_ERROR"):
         return False
     detail = answer.detail or {}
     cause = getattr(builtins, str(detail.get("exception_type")), None)
-    is_mistake = isinstance(cause, type) and issubclass(cause, MISTAKES)
+    is_mistake = isinstance(cause, type) and issubclass(cause, PROGRAMMING_ERRORS)
     status = detail.get("status_code")
-    return not is_mistake and (status is None or _is_away_status(status))
+    return not is_mistake and (status is None or _is_unavailable_status(status))
 
 
-def _is_away_status(status: int) -> bool:
+def _is_unavailable_status(status: int) -> bool:
     return status >= http.HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT

@@ -23,7 +23,7 @@ ENTRY_POINTS = "airflow_provider_asyncapi.auth"
 _SHIPPED_KEYS = collect_extra_keys() | set(CONNECTION_COLUMNS)
 
 
-def installed_auth_kinds() -> AuthKinds:
+def load_auth_kinds() -> AuthKinds:
     """Return all kinds by name; one that can't be used is left out, with a line in the log."""
     return _load_kinds()[0]
 

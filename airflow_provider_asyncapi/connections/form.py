@@ -14,24 +14,24 @@ HOOK_NAME = "Asynchronous HTTP API"
 _SCHEMA_TYPES = {"text": "string", "list": "string", "json": "object", "number": "number", "flag": "boolean"}
 
 
-def form_fields(kinds: AuthKinds | None = None) -> dict[str, dict[str, Any]]:
+def make_form_fields(kinds: AuthKinds | None = None) -> dict[str, dict[str, Any]]:
     """
     Return the keys of the connection's extra as Airflow's provider info describes the fields of a form.
 
     :param kinds: the kinds of authentication; by default all that are installed.
     """
     # A DAG file that imports the hook needs no form.
-    from airflow_provider_asyncapi.connections.auth_kinds import installed_auth_kinds
+    from airflow_provider_asyncapi.connections.auth_kinds import load_auth_kinds
     from airflow_provider_asyncapi.core.auth.registry import collect_connection_fields
 
-    fields = collect_connection_fields(installed_auth_kinds() if kinds is None else kinds)
+    fields = collect_connection_fields(load_auth_kinds() if kinds is None else kinds)
     return {
-        name: {"label": field.label, "description": field.help, "schema": _schema(field)}
+        name: {"label": field.label, "description": field.help, "schema": _make_schema(field)}
         for name, field in fields.items()
     }
 
 
-def _schema(field: ConnectionField) -> dict[str, Any]:
+def _make_schema(field: ConnectionField) -> dict[str, Any]:
     # A type that doesn't take null gets the asterisk of a required field, and no field here is required.
     schema: dict[str, Any] = {"type": [_SCHEMA_TYPES[field.type], "null"]}
     if field.choices:
@@ -61,12 +61,12 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
 }
 
 
-def field_behaviour() -> dict[str, Any]:
+def make_field_behaviour() -> dict[str, Any]:
     """Return labels and placeholders in the form that a hook of Airflow 3.1 has them."""
     return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
 
 
-def widgets() -> dict[str, Any]:
+def make_widgets() -> dict[str, Any]:
     """
     Return the form's fields in the form that a hook of Airflow 3.1 has them.
 
@@ -76,7 +76,7 @@ def widgets() -> dict[str, Any]:
     from wtforms.validators import any_of
 
     made: dict[str, Any] = {}
-    for name, field in form_fields().items():
+    for name, field in make_form_fields().items():
         schema = field["schema"]
         widget = StringField
         if "boolean" in schema["type"]:

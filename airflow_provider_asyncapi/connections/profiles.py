@@ -31,11 +31,11 @@ def load_profile(name: str) -> Mapping[str, Mapping[str, Any]]:
     """
     if not _NAME.fullmatch(str(name)):
         raise ConfigurationError(f"profile: {name!r} can't be a profile's name (letters, digits, _ and -)")
-    return _load(name, conf.get("asyncapi", "profiles_folder", fallback=""))
+    return _load_cached(name, conf.get("asyncapi", "profiles_folder", fallback=""))
 
 
 @lru_cache(maxsize=64)
-def _load(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
+def _load_cached(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
     # A DAG file without profiles needn\'t pay for what reads them.
     import tomllib
 
@@ -43,7 +43,7 @@ def _load(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
     from airflow_provider_asyncapi.core.profiles.schema import check_profile
 
     known = set()
-    for directory in _directories(folder):
+    for directory in _list_profile_folders(folder):
         for file in directory.iterdir():
             if file.name == f"{name}.toml":
                 try:
@@ -58,7 +58,7 @@ def _load(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
     raise ConfigurationError(f"profile: there is none named {name!r}; known are {', '.join(sorted(known))}")
 
 
-def _directories(folder: str) -> Iterator[Any]:
+def _list_profile_folders(folder: str) -> Iterator[Any]:
     from importlib import resources
     from importlib.metadata import entry_points
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.settings import Api
 
 #: Airflow warns of shorter secrets, and doesn't mask them.
-_LEAST_MASKED = 5
+_MIN_MASKED_LENGTH = 5
 
 
 def read_connection(connection: Connection, extra: Mapping[str, Any] | None = None, *, mask: bool = True) -> Api:
@@ -33,11 +33,11 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
     :raises ConfigurationError: if a field is missing or invalid.
     """
     from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds
-    from airflow_provider_asyncapi.connections.tokens import HostTokens
+    from airflow_provider_asyncapi.connections.tokens import HostTokenStore
     from airflow_provider_asyncapi.core.auth.registry import collect_auth_fields, collect_connection_fields
     from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 
-    extra = _extra(connection) if extra is None else dict(extra)
+    extra = _parse_extra(connection) if extra is None else dict(extra)
     defaults = load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}
     auth_kinds = find_auth_kinds({**defaults, **extra})
     if extra.get("auth") not in (None, "", defaults.get("auth")):
@@ -58,9 +58,9 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
     }
     settings = ConnectionSettings.parse(fields, auth_kinds)
     if mask:
-        _mask(fields, collect_connection_fields(auth_kinds).values())
+        _mask_secrets(fields, collect_connection_fields(auth_kinds).values())
     shares = settings.auth.login is not None and settings.auth.shares_tokens
-    tokens = HostTokens(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
+    tokens = HostTokenStore(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
     return Api.from_settings(settings, clock=time.time, rng=random.random, tokens=tokens)
 
 
@@ -69,7 +69,7 @@ def add_connection_id(conn_id: str, error: AsyncApiError) -> AsyncApiError:
     return error.with_message(f"connection {conn_id!r}: {str(error).removeprefix('connection: ')}")
 
 
-def _extra(connection: Connection) -> dict[str, Any]:
+def _parse_extra(connection: Connection) -> dict[str, Any]:
     # Airflow's own `extra_dejson` takes broken JSON for none.
     try:
         extra = json.loads(connection.extra or "{}")
@@ -81,18 +81,18 @@ def _extra(connection: Connection) -> dict[str, Any]:
     return extra
 
 
-def _mask(fields: Mapping[str, Any], declared: Iterable[ConnectionField]) -> None:
+def _mask_secrets(fields: Mapping[str, Any], declared: Iterable[ConnectionField]) -> None:
     """Have Airflow mask, in all logs of this task, what the connection's secret fields hold."""
     from airflow.sdk.log import mask_secret
 
-    from airflow_provider_asyncapi.core.callbacks.calls import callback_secrets
+    from airflow_provider_asyncapi.core.callbacks.calls import parse_callback_secrets
     from airflow_provider_asyncapi.core.connection.fields import find_secret_values
 
     secrets: list[Any] = [
         fields.get("password"),
         *find_secret_values(fields, declared),
-        callback_secrets(fields.get("callback_secret")),
+        parse_callback_secrets(fields.get("callback_secret")),
     ]
-    texts: list[JsonValue] = [text for text in walk_strings(secrets) if len(text) >= _LEAST_MASKED]
+    texts: list[JsonValue] = [text for text in walk_strings(secrets) if len(text) >= _MIN_MASKED_LENGTH]
     if texts:
         mask_secret(texts)

@@ -39,7 +39,7 @@ _PURPOSE = b"airflow-provider-asyncapi token 1"
 _ITERATIONS = 100_000
 
 
-class HostTokens:
+class HostTokenStore:
     """
     Keep the token of one connection for all processes of this user on this host.
 
@@ -51,15 +51,15 @@ class HostTokens:
 
     def __init__(self, credentials: bytes) -> None:
         self._credentials = credentials
-        self._has_complained = False
+        self._has_logged = False
 
     def lock(self) -> LoginLock | None:
         """Take the right to log in; None where another process has it."""
         try:
-            with _private_folder() as folder:
-                file = _open(folder, f"{self._name}.lock", "ab")
+            with _open_private_folder() as folder:
+                file = _open_file(folder, f"{self._name}.lock", "ab")
         except OSError as problem:
-            self._complain(problem)
+            self._log_once(problem)
             # Without a place to meet, nobody is kept from logging in.
             return io.BytesIO()
         try:
@@ -68,7 +68,7 @@ class HostTokens:
             file.close()
             return None
         except OSError as problem:
-            self._complain(problem)
+            self._log_once(problem)
         return file
 
     def read(self) -> Token | None:
@@ -76,12 +76,12 @@ class HostTokens:
         from cryptography.fernet import InvalidToken
 
         try:
-            with _private_folder() as folder, _open(folder, self._name, "rb") as file:
+            with _open_private_folder() as folder, _open_file(folder, self._name, "rb") as file:
                 return Token(**json.loads(self._fernet.decrypt(file.read())))
         except FileNotFoundError:
             return None
         except (OSError, InvalidToken) as problem:
-            self._complain(problem)
+            self._log_once(problem)
             return None
 
     def write(self, token: Token) -> None:
@@ -89,12 +89,12 @@ class HostTokens:
         content = self._fernet.encrypt(json.dumps(asdict(token)).encode())
         beside = f"{self._name}.{os.getpid()}"
         try:
-            with _private_folder() as folder:
-                with _open(folder, beside, "wb") as file:
+            with _open_private_folder() as folder:
+                with _open_file(folder, beside, "wb") as file:
                     file.write(content)
                 os.replace(beside, self._name, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError as problem:
-            self._complain(problem)
+            self._log_once(problem)
 
     @cached_property
     def _key(self) -> bytes:
@@ -111,14 +111,14 @@ class HostTokens:
     def _name(self) -> str:
         return hmac.digest(self._key, b"name", "sha256")[:16].hex()
 
-    def _complain(self, problem: Exception) -> None:
-        if not self._has_complained:
+    def _log_once(self, problem: Exception) -> None:
+        if not self._has_logged:
             log.debug("Login tokens aren't shared by the processes of this host: %r", problem)
-            self._has_complained = True
+            self._has_logged = True
 
 
 @contextmanager
-def _private_folder() -> Iterator[int]:
+def _open_private_folder() -> Iterator[int]:
     """
     Open the folder of all tokens, made where there is none.
 
@@ -137,7 +137,7 @@ def _private_folder() -> Iterator[int]:
         os.close(folder)
 
 
-def _open(folder: int, name: str, mode: str) -> IO[bytes]:
+def _open_file(folder: int, name: str, mode: str) -> IO[bytes]:
     def private(path: str, flags: int) -> int:
         return os.open(path, flags | os.O_NOFOLLOW, 0o600, dir_fd=folder)
 

@@ -2,7 +2,7 @@
 The hook: an Airflow connection in, requests to its API and remote jobs out.
 
 Its methods do by hand what the operators do, in a ``@task`` or in a trigger; each has an asynchronous twin, whose name
-begins with ``a``. What they take and return stands here too: :class:`JobHandle` and :class:`Response`.
+begins with ``a``. What they take and return stands here too: :class:`JobHandle` and :class:`AsyncApiResponse`.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.settings import Api
     from airflow_provider_asyncapi.core.effects import Flow, Notification
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-    from airflow_provider_asyncapi.hooks.calls import Call, Calls
+    from airflow_provider_asyncapi.hooks.calls import HookCall, HookCalls
     from airflow_provider_asyncapi.hooks.clients import SharedClient
     from airflow_provider_asyncapi.hooks.parameters import (
         FetchParameters,
-        RetriedParameters,
+        SendParameters,
         StepParameters,
         SubmitParameters,
         WaitParameters,
     )
-    from airflow_provider_asyncapi.hooks.responses import Response
+    from airflow_provider_asyncapi.hooks.responses import AsyncApiResponse
     from airflow_provider_asyncapi.transports import Observer
     from airflow_provider_asyncapi.transports.requests import RequestsDriver
 
-__all__ = ["AsyncApiHook", "JobHandle", "Response"]
+__all__ = ["AsyncApiHook", "AsyncApiResponse", "JobHandle"]
 
 T = TypeVar("T")
 #: What is taken for a job: a handle, its dict, or a bare identifier.
@@ -51,7 +51,7 @@ __getattr__ = load_lazily(
     globals(),
     {
         "airflow_provider_asyncapi.core.jobs.handle": "JobHandle",
-        "airflow_provider_asyncapi.hooks.responses": "Response",
+        "airflow_provider_asyncapi.hooks.responses": "AsyncApiResponse",
     },
 )
 
@@ -85,10 +85,10 @@ class AsyncApiHook(BaseHook):
 
     async def __aenter__(self) -> Self:
         from airflow_provider_asyncapi.hooks.clients import SharedClient
-        from airflow_provider_asyncapi.hooks.running import PATIENCE, airflow_errors
+        from airflow_provider_asyncapi.hooks.running import LOOK_UP_TIMEOUT, convert_errors
 
-        client = SharedClient(self.asyncapi_conn_id, patience=PATIENCE)
-        with airflow_errors():
+        client = SharedClient(self.asyncapi_conn_id, look_up_timeout=LOOK_UP_TIMEOUT)
+        with convert_errors():
             await client.__aenter__()
         self._kept_open = client
         return self
@@ -102,12 +102,12 @@ class AsyncApiHook(BaseHook):
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Give the form's fields to Airflow 3.1, which doesn't read them from the provider info yet."""
-        return connection_form.widgets()
+        return connection_form.make_widgets()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Give the labels of the form's own fields to Airflow 3.1."""
-        return connection_form.field_behaviour()
+        return connection_form.make_field_behaviour()
 
     @cached_property
     def api(self) -> Api:
@@ -159,8 +159,8 @@ class AsyncApiHook(BaseHook):
         endpoint: str,
         *,
         variables: Mapping[str, Any] | None = None,
-        **parameters: Unpack[RetriedParameters],
-    ) -> Response:
+        **parameters: Unpack[SendParameters],
+    ) -> AsyncApiResponse:
         """
         Send one request with the connection's credentials, and return its answer.
 
@@ -184,8 +184,8 @@ class AsyncApiHook(BaseHook):
         endpoint: str,
         *,
         variables: Mapping[str, Any] | None = None,
-        **parameters: Unpack[RetriedParameters],
-    ) -> Response:
+        **parameters: Unpack[SendParameters],
+    ) -> AsyncApiResponse:
         """Send one request, as :meth:`request` does, on the running event loop."""
         return await self._acall(self._calls.request, method, endpoint, variables, parameters)
 
@@ -259,9 +259,9 @@ class AsyncApiHook(BaseHook):
         :raises AirflowSkipException: if the job ended with no data.
         :raises AsyncApiResultFailed: if the result is gone, partial, too large, or not what was promised.
         """
-        from airflow_provider_asyncapi.hooks.fetch_result import fetch_with
+        from airflow_provider_asyncapi.hooks.fetch_result import fetch_result
 
-        return fetch_with(self, job, self.profile, parameters)
+        return fetch_result(self, job, self.profile, parameters)
 
     async def afetch_result(self, job: Job, **parameters: Unpack[FetchParameters]) -> Any:
         """
@@ -269,12 +269,12 @@ class AsyncApiHook(BaseHook):
 
         Requests are sent on the running event loop; files are written on a thread.
         """
-        from airflow_provider_asyncapi.hooks.fetch_result import fetch_with
+        from airflow_provider_asyncapi.hooks.fetch_result import fetch_result
         from airflow_provider_asyncapi.hooks.running import run_on_thread
 
         return await run_on_thread(
             self.asyncapi_conn_id,
-            lambda runner: fetch_with(runner, job, self.profile, parameters),
+            lambda runner: fetch_result(runner, job, self.profile, parameters),
             self.log_events,
         )
 
@@ -298,28 +298,28 @@ class AsyncApiHook(BaseHook):
         return await self._acall(self._calls.cancel_job, job, reason, parameters)
 
     @cached_property
-    def _calls(self) -> Calls:
+    def _calls(self) -> HookCalls:
         # Operators, which a DAG file imports, have no use for it.
-        from airflow_provider_asyncapi.hooks.calls import Calls
+        from airflow_provider_asyncapi.hooks.calls import HookCalls
 
-        return Calls(self.profile)
+        return HookCalls(self.profile)
 
-    def _call(self, prepare: Callable[..., Call[T]], *arguments: Any) -> T:
+    def _call(self, prepare: Callable[..., HookCall[T]], *arguments: Any) -> T:
         try:
             call = prepare(*arguments)
         except AsyncApiError as error:
             raise to_airflow(error) from error
 
-        def make() -> Flow[T]:
-            return (yield from call.make(self.api))
+        def make_flow() -> Flow[T]:
+            return (yield from call.make_flow(self.api))
 
         def observe(event: Notification) -> None:
             self.log_events(event)
             call.observe(event)
 
-        return self.run(make(), observe=observe)
+        return self.run(make_flow(), observe=observe)
 
-    async def _acall(self, prepare: Callable[..., Call[T]], *arguments: Any) -> T:
+    async def _acall(self, prepare: Callable[..., HookCall[T]], *arguments: Any) -> T:
         from airflow_provider_asyncapi.hooks.running import run_call
 
         try:

@@ -1,7 +1,7 @@
 """
 What the hook's methods and their asynchronous twins have in common: parameters in, a flow out.
 
-Each method of :class:`Calls` checks the names of its parameters, and returns a :class:`Call`.
+Each method of :class:`HookCalls` checks the names of its parameters, and returns a :class:`HookCall`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait import flow as wait_flow
 from airflow_provider_asyncapi.core.wait import poll_flow
 from airflow_provider_asyncapi.core.wait.plan import parse_timeout
-from airflow_provider_asyncapi.hooks.responses import Response
+from airflow_provider_asyncapi.hooks.responses import AsyncApiResponse
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.settings import Api
@@ -47,12 +47,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Whoever calls waits meanwhile, so that errors are borne for 15 s: 1, 2, 4, 8 s.
-_SCHEDULE = {"poke_interval": 1, "max_consecutive_errors": 5}
+_RETRY_SCHEDULE = {"poke_interval": 1, "max_consecutive_errors": 5}
 _RETRIES = frozenset({"max_consecutive_errors", "retry_delays"})
 #: Doing these twice is the same as doing them once (RFC 9110, section 9.2.2).
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 #: Only a task has what these need: callbacks find a task, and a request changes from try to try of one.
-_OF_TASKS = frozenset({"callback", "on_changed_request"})
+_TASK_PARAMETERS = frozenset({"callback", "on_changed_request"})
 _STEP = (*REQUEST_PARAMETERS, *STEP_PARAMETERS)
 _REQUEST = frozenset({*_STEP}) - {"method", "endpoint", "capture"}
 _SUBMIT = frozenset(plans.SubmitPlan.parameters) - {"cancel"}
@@ -60,19 +60,19 @@ _WAIT = frozenset(plans.WaitPlan.parameters) - {"files"}
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
+class HookCall(Generic[T]):
     """
     One call of the hook.
 
-    :param make: makes the flow; called again if the connection changes meanwhile, to go on from there.
+    :param make_flow: makes the flow; called again if the connection changes meanwhile, to go on from there.
     :param observe: is given what the flow reports.
     """
 
-    make: Callable[[Api], Flow[T]]
+    make_flow: Callable[[Api], Flow[T]]
     observe: Callable[[Notification], object] = lambda _: None
 
 
-class Calls:
+class HookCalls:
     """
     What each method of the hook does.
 
@@ -84,15 +84,15 @@ class Calls:
 
     def request(
         self, method: str, endpoint: str, variables: Mapping[str, Any] | None, parameters: Mapping[str, Any]
-    ) -> Call[Response]:
+    ) -> HookCall[AsyncApiResponse]:
         """Send one request; one that isn't idempotent is sent again only if it can't have been carried out."""
-        given = check_names("request", parameters, _REQUEST | _RETRIES)
+        given = check_parameter_names("request", parameters, _REQUEST | _RETRIES)
         retries = {name: given.pop(name) for name in _RETRIES if name in given}
         given |= {"method": method, "endpoint": endpoint}
         is_idempotent = method.upper() in _IDEMPOTENT
         is_begun = False
 
-        def make(api: Api) -> Flow[Response]:
+        def make_flow(api: Api) -> Flow[AsyncApiResponse]:
             nonlocal is_begun
             if is_begun and not is_idempotent:
                 raise UnavailableError(
@@ -100,22 +100,22 @@ class Calls:
                     " been carried out"
                 )
             is_begun = True
-            step, schedule = Step.parse(given, "request"), PollSchedule.parse({**_SCHEDULE, **retries})
+            step, schedule = Step.parse(given, "request"), PollSchedule.parse({**_RETRY_SCHEDULE, **retries})
             is_repeatable = is_idempotent or step.is_repeatable
-            return _respond(
+            return _to_response(
                 send_step(api, step, api.merge_variables(variables or {}), schedule, repeatable=is_repeatable)
             )
 
-        return Call(make)
+        return HookCall(make_flow)
 
-    def submit_job(self, idempotency_key: str | None, parameters: Mapping[str, Any]) -> Call[JobHandle]:
+    def submit_job(self, idempotency_key: str | None, parameters: Mapping[str, Any]) -> HookCall[JobHandle]:
         """Submit a job, and start it if that takes further requests."""
-        given = check_names("submit_job", parameters, _SUBMIT)
+        given = check_parameter_names("submit_job", parameters, _SUBMIT)
         new = Submission(idempotency_key or str(uuid.uuid4()), 0)
         kept: Submission | None = None
 
-        def make(api: Api) -> Flow[JobHandle]:
-            described = describe(api, "submit", self._profile, given)
+        def make_flow(api: Api) -> Flow[JobHandle]:
+            described = add_profile_parameters(api, "submit", self._profile, given)
             # It is for the job of an earlier try.
             described.pop("cancel", None)
             return submit(api, plans.SubmitPlan.parse(described), new, kept)
@@ -125,28 +125,28 @@ class Calls:
             if isinstance(event, SaveSubmission):
                 kept = event.submission
 
-        return Call(make, observe)
+        return HookCall(make_flow, observe)
 
-    def get_job(self, job: Any, parameters: Mapping[str, Any]) -> Call[JobHandle]:
+    def get_job(self, job: Any, parameters: Mapping[str, Any]) -> HookCall[JobHandle]:
         """Poll a job once."""
-        given, handle = check_names("get_job", parameters, _WAIT), JobHandle.parse(job)
+        given, handle = check_parameter_names("get_job", parameters, _WAIT), JobHandle.parse(job)
 
-        def make(api: Api) -> Flow[JobHandle]:
-            plan = plans.WaitPlan.parse(describe(api, "status", self._profile, given))
+        def make_flow(api: Api) -> Flow[JobHandle]:
+            plan = plans.WaitPlan.parse(add_profile_parameters(api, "status", self._profile, given))
             return poll_flow.get_job(api, plan, handle)
 
-        return Call(make)
+        return HookCall(make_flow)
 
     def wait_for_job(
         self, job: Any, timeout: float | timedelta | None, parameters: Mapping[str, Any]
-    ) -> Call[JobHandle]:
+    ) -> HookCall[JobHandle]:
         """Poll until a job is over, and send the cleanup request that is wanted then."""
-        given, handle = check_names("wait_for_job", parameters, _WAIT), JobHandle.parse(job)
+        given, handle = check_parameter_names("wait_for_job", parameters, _WAIT), JobHandle.parse(job)
         seconds = conf.getfloat("sensors", "default_timeout") if timeout is None else parse_timeout(timeout)
         states: list[plans.Wait] = []
 
-        def make(api: Api) -> Flow[JobHandle]:
-            plan = plans.WaitPlan.parse(describe(api, "status", self._profile, given))
+        def make_flow(api: Api) -> Flow[JobHandle]:
+            plan = plans.WaitPlan.parse(add_profile_parameters(api, "status", self._profile, given))
             now = api.clock()
             states[:] = states or [plans.Wait(handle, now, now + seconds)]
             return _wait_and_clean_up(api, plan, states)
@@ -155,22 +155,22 @@ class Calls:
             if isinstance(event, Polled):
                 states[0] = states[0].after_poll(event)
 
-        return Call(make, observe)
+        return HookCall(make_flow, observe)
 
-    def cancel_job(self, job: Any, reason: str, parameters: Mapping[str, Any]) -> Call[bool]:
+    def cancel_job(self, job: Any, reason: str, parameters: Mapping[str, Any]) -> HookCall[bool]:
         """Ask the API to stop a job."""
-        given, handle = check_names("cancel_job", parameters, _STEP), JobHandle.parse(job)
+        given, handle = check_parameter_names("cancel_job", parameters, _STEP), JobHandle.parse(job)
 
-        def make(api: Api) -> Flow[bool]:
-            step = Step.parse(describe(api, "cancel", self._profile, given), "cancel", method="POST")
+        def make_flow(api: Api) -> Flow[bool]:
+            step = Step.parse(add_profile_parameters(api, "cancel", self._profile, given), "cancel", method="POST")
             return _is_accepted(cancel(api, step, handle, reason))
 
-        return Call(make)
+        return HookCall(make_flow)
 
 
-def _respond(flow: Flow[tuple[messages.Response, Outcome | None]]) -> Flow[Response]:
+def _to_response(flow: Flow[tuple[messages.Response, Outcome | None]]) -> Flow[AsyncApiResponse]:
     response, _ = yield from flow
-    return Response(response)
+    return AsyncApiResponse(response)
 
 
 def _is_accepted(flow: Flow[Cancellation]) -> Flow[bool]:
@@ -195,14 +195,14 @@ def _wait_and_clean_up(api: Api, plan: WaitPlan, states: Sequence[plans.Wait]) -
     return handle
 
 
-def describe(api: Api, table: str, profile: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+def add_profile_parameters(api: Api, table: str, profile: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return all parameters: those given, and from a profile those that are left out."""
     name = profile or api.settings.profile
     described = plans.merge_parameters(table, load_profile(name), given) if name else dict(given)
-    return {name: value for name, value in described.items() if name not in _OF_TASKS}
+    return {name: value for name, value in described.items() if name not in _TASK_PARAMETERS}
 
 
-def check_names(method: str, parameters: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+def check_parameter_names(method: str, parameters: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
     """
     Return the parameters that are given, times in seconds.
 
@@ -210,9 +210,9 @@ def check_names(method: str, parameters: Mapping[str, Any], known: Collection[st
     :param known: the parameters that it takes.
     :raises ConfigurationError: naming one that it doesn't take.
     """
-    names = sorted({*known} - _OF_TASKS)
+    names = sorted({*known} - _TASK_PARAMETERS)
     for name in parameters:
-        if name in _OF_TASKS.intersection(known):
+        if name in _TASK_PARAMETERS.intersection(known):
             raise ConfigurationError(f"{name}: only a task has what it needs; use the operator, or leave it out")
         if name not in names:
             alike = difflib.get_close_matches(name, names, 1)

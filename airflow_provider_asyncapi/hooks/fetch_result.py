@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.fetch.plan import FetchPlan, fetch_parameter
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.exceptions import to_airflow
-from airflow_provider_asyncapi.hooks.calls import check_names, describe
+from airflow_provider_asyncapi.hooks.calls import add_profile_parameters, check_parameter_names
 from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 _LIMITS = tuple(each.name for each in dataclasses.fields(ResultLimits))
 
 
-def known_parameters(given: Iterable[str] = ()) -> set[str]:
+def list_fetch_parameters(given: Iterable[str] = ()) -> set[str]:
     """Return the names of the parameters that the hook's method takes; ``given`` may name those of other packages."""
     of_task = {"destination", *_LIMITS}
     return {*fetch_parameters({*given} - of_task), *of_task} - {"capture"}
 
 
-def fetch_with(hook: FlowRunner, job: Any, profile: str | None, parameters: Mapping[str, Any]) -> JsonValue:
+def fetch_result(hook: FlowRunner, job: Any, profile: str | None, parameters: Mapping[str, Any]) -> JsonValue:
     """
     Fetch a result as the hook's method does.
 
@@ -34,10 +34,10 @@ def fetch_with(hook: FlowRunner, job: Any, profile: str | None, parameters: Mapp
     :param parameters: those of the fetch operator.
     """
     try:
-        given = check_names("fetch_result", parameters, known_parameters(parameters))
+        given = check_parameter_names("fetch_result", parameters, list_fetch_parameters(parameters))
         destination = given.pop("destination", None)
         limits = ResultLimits(**{name: given.pop(name) for name in _LIMITS if name in given})
-        plan = FetchPlan.parse(describe(hook.api, "fetch", profile, given))
+        plan = FetchPlan.parse(add_profile_parameters(hook.api, "fetch", profile, given))
         handle = JobHandle.parse(job)
     except AsyncApiError as error:
         raise to_airflow(error) from error

@@ -23,14 +23,14 @@ class RequestParameters(TypedDict, total=False):
     data: dict[str, Any] | str
 
 
-class AnswerParameters(RequestParameters, total=False):
+class ResponseParameters(RequestParameters, total=False):
     """The same, and what its answer means."""
 
     rules: list[dict[str, Any]]
     error_message: SelectorParam
 
 
-class RetriedParameters(AnswerParameters, total=False):
+class SendParameters(ResponseParameters, total=False):
     """The same, with files, and how long errors are borne."""
 
     files: dict[str, Any]
@@ -38,7 +38,7 @@ class RetriedParameters(AnswerParameters, total=False):
     retry_delays: dict[int, float]
 
 
-class StepParameters(AnswerParameters, total=False):
+class StepParameters(ResponseParameters, total=False):
     """A whole request, and what its answer means."""
 
     endpoint: str
@@ -58,7 +58,7 @@ class SubmitParameters(StepParameters, total=False):
     retry_delays: dict[int, float]
 
 
-class WaitParameters(AnswerParameters, total=False):
+class WaitParameters(ResponseParameters, total=False):
     """How a job is waited for, as ``AsyncApiSensor`` takes it."""
 
     endpoint: str
@@ -89,7 +89,7 @@ class WaitParameters(AnswerParameters, total=False):
     cleanup_on: str | list[str]
 
 
-class FetchParameters(AnswerParameters, total=False):
+class FetchParameters(ResponseParameters, total=False):
     """How a result is fetched, as ``AsyncApiFetchOperator`` takes it."""
 
     endpoint: str

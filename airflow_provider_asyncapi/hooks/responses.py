@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.http import messages
 
 
-class Response:
+class AsyncApiResponse:
     """
     The answer of an API.
 

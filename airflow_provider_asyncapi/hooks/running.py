@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from airflow_provider_asyncapi.airflow_private.supervisor import AirflowAwayError
+from airflow_provider_asyncapi.airflow_private.supervisor import AirflowUnavailableError
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.clients import CurrentClient
@@ -17,12 +17,12 @@ from airflow_provider_asyncapi.hooks.clients import CurrentClient
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.settings import Api
     from airflow_provider_asyncapi.core.effects import Flow, Notification
-    from airflow_provider_asyncapi.hooks.calls import Call
+    from airflow_provider_asyncapi.hooks.calls import HookCall
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 
 T = TypeVar("T")
 #: Seconds within which Airflow has to tell what the connection is.
-PATIENCE = 60.0
+LOOK_UP_TIMEOUT = 60.0
 
 
 class FlowRunner(Protocol):
@@ -41,17 +41,17 @@ class FlowRunner(Protocol):
 
 
 @contextlib.contextmanager
-def airflow_errors() -> Iterator[None]:
+def convert_errors() -> Iterator[None]:
     """Raise the exceptions that Airflow understands in place of the core's errors."""
     try:
         yield
     except AsyncApiError as error:
         raise to_airflow(error) from error
-    except AirflowAwayError as error:
+    except AirflowUnavailableError as error:
         raise AsyncApiException(str(error)) from error
 
 
-async def run_call(conn_id: str, call: Call[T], log: Callable[[Notification], object]) -> T:
+async def run_call(conn_id: str, call: HookCall[T], log: Callable[[Notification], object]) -> T:
     """
     Run a call of the hook on the running event loop.
 
@@ -63,11 +63,11 @@ async def run_call(conn_id: str, call: Call[T], log: Callable[[Notification], ob
         log(event)
         call.observe(event)
 
-    with airflow_errors():
+    with convert_errors():
         while True:
-            async with CurrentClient(conn_id, lambda: PATIENCE) as (api, driver):
+            async with CurrentClient(conn_id, lambda: LOOK_UP_TIMEOUT) as (api, driver):
                 # The first flow imports what reads selectors, which takes longer than the loop should be held up.
-                flow = await asyncio.to_thread(call.make, api)
+                flow = await asyncio.to_thread(call.make_flow, api)
                 return await driver.run(flow, observe=observe)
 
 
@@ -78,9 +78,9 @@ async def run_on_thread(conn_id: str, work: Callable[[FlowRunner], T], log: Call
     :param conn_id: the connection.
     :param log: writes the log lines.
     """
-    with airflow_errors():
+    with convert_errors():
         while True:
-            async with CurrentClient(conn_id, lambda: PATIENCE) as (api, driver):
+            async with CurrentClient(conn_id, lambda: LOOK_UP_TIMEOUT) as (api, driver):
                 return await _work_on_thread(_ThreadRunner(api, driver, log), work)
 
 
@@ -116,7 +116,7 @@ class _ThreadRunner:
         self._running = running = asyncio.run_coroutine_threadsafe(
             self._driver.run(flow, observe=self._log), self._loop
         )
-        with airflow_errors():
+        with convert_errors():
             return running.result()
 
     def cancel(self) -> None:

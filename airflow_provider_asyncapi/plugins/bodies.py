@@ -58,7 +58,7 @@ def delete_old(now: float) -> None:
     _last_deletion = today
     try:
         for folder in list(ObjectStoragePath(_folder()).iterdir()):
-            day = _day_of(folder.name)
+            day = _parse_day(folder.name)
             if day is not None and today - day >= timedelta(days=keep):
                 folder.fs.rm(folder.path, recursive=True)
     except Exception:
@@ -70,7 +70,7 @@ def _folder() -> str:
     return str(conf.get("asyncapi", "callback_folder", fallback=""))
 
 
-def _day_of(name: str) -> date | None:
+def _parse_day(name: str) -> date | None:
     """Return the day that a folder of bodies is named after; None for any other folder."""
     try:
         return date.fromisoformat(name) if len(name) == len("2026-01-31") else None

@@ -14,12 +14,12 @@ import anyio.to_thread
 from fastapi import APIRouter, HTTPException, Path, Request
 from starlette.requests import ClientDisconnect
 
-from airflow_provider_asyncapi.core.callbacks.calls import PATH, Reference
+from airflow_provider_asyncapi.core.callbacks.calls import PATH, CallbackReference
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallbackError, NewerLayoutError
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.plugins import receipts
 from airflow_provider_asyncapi.plugins.connections import TooManyLookUpsError
-from airflow_provider_asyncapi.plugins.receipts import IncomingCallback, TooManyCallsError
+from airflow_provider_asyncapi.plugins.receipts import IncomingCallback, TooManyCallbacksError
 
 T = TypeVar("T")
 # The application is mounted at the first part of the path.
@@ -73,10 +73,10 @@ async def receive_callback(
     reference: Annotated[str, Path(description="The last part of the trigger operator's {callback_url}.")],
 ) -> dict[str, str]:
     """Receive the callback of the job that was submitted with this URL."""
-    _hide(request)
+    _hide_url(request)
     try:
         # A callback that can't be genuine is refused before its body is read.
-        job = await _run_in_turn(receipts.find_job, Reference.parse(reference))
+        job = await _run_in_turn(receipts.find_job, CallbackReference.parse(reference))
         incoming = await _read(request)
         await _run_in_turn(receipts.store_callback, job, incoming)
     except AsyncApiError as error:
@@ -104,7 +104,7 @@ async def receive_signed_callback(
 @router.api_route("/{rest:path}", methods=list(_METHODS), include_in_schema=False)
 async def refuse_other_requests(request: Request) -> None:
     """Refuse a request that isn't a callback in the same way as a forged one, so that it reveals nothing."""
-    _hide(request)
+    _hide_url(request)
     _refuse(ForgedCallbackError("it isn't a POST to the URL of callbacks"))
 
 
@@ -118,7 +118,7 @@ def _limiter() -> anyio.CapacityLimiter:
     return anyio.CapacityLimiter(_CONCURRENCY)
 
 
-def _hide(request: Request) -> None:
+def _hide_url(request: Request) -> None:
     """Keep the URL, which is a secret, out of the server's access log, which reads it after the response."""
     head, prefix, _ = request.scope["path"].partition(f"{router.prefix}/")
     request.scope["path"] = f"{head}{prefix}hidden"
@@ -146,7 +146,7 @@ async def _read(request: Request) -> IncomingCallback:
             raise ForgedCallbackError(f"its body is incomplete, or took more than {_BODY_TIMEOUT:g} s") from None
     if too_large:
         _refusals.log(f"its body has more than {limit} bytes ([asyncapi] callback_max_bytes)")
-        _close(413)
+        _respond_and_close(413)
     fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
     return IncomingCallback(Headers(fields), bytes(body), time.time())
 
@@ -158,11 +158,11 @@ def _refuse(error: AsyncApiError) -> NoReturn:
     Only callers who can succeed by calling again, or later, get another response.
     """
     _refusals.log(error)
-    if isinstance(error, TooManyCallsError):
-        _close(429)
-    _close(503 if isinstance(error, NewerLayoutError | TooManyLookUpsError) else 404)
+    if isinstance(error, TooManyCallbacksError):
+        _respond_and_close(429)
+    _respond_and_close(503 if isinstance(error, NewerLayoutError | TooManyLookUpsError) else 404)
 
 
-def _close(status: int) -> NoReturn:
+def _respond_and_close(status: int) -> NoReturn:
     """Respond, and close the connection without reading the rest of the body."""
     raise HTTPException(status, headers={"Connection": "close"})

@@ -25,7 +25,7 @@ _MOST_UNKNOWN, _MOST_LOOKUPS = 1000, 30
 
 
 @dataclass(frozen=True, slots=True)
-class _LookedUp:
+class _LookUpResult:
     """The result of a look-up: the connection's settings, or the reason why it accepts no callbacks."""
 
     settings: CallbackSettings | str
@@ -74,8 +74,8 @@ class CallbackConnections:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._found: dict[str, _LookedUp] = {}
-        self._unknown: dict[str, _LookedUp] = {}
+        self._found: dict[str, _LookUpResult] = {}
+        self._unknown: dict[str, _LookUpResult] = {}
         self._lookups, self._refusals = _Budget(), _Budget()
 
     def verify(
@@ -114,7 +114,7 @@ class CallbackConnections:
                 raise
             return again.verify(headers, body, now, is_known_name=is_known_name)
 
-    def _look_up(self, conn_id: str, max_age: float, *, is_known_name: bool) -> _LookedUp:
+    def _look_up(self, conn_id: str, max_age: float, *, is_known_name: bool) -> _LookUpResult:
         """Return the cached result of a look-up up to an age in seconds, or look the connection up."""
         now = self._clock()
         known = self._found.get(conn_id) or self._unknown.get(conn_id)
@@ -132,7 +132,7 @@ class CallbackConnections:
             self._found.pop(conn_id, None)
             if len(self._unknown) >= _MOST_UNKNOWN:
                 self._unknown.clear()
-            known = self._unknown[conn_id] = _LookedUp(f"connection {conn_id!r}: {error}", now)
+            known = self._unknown[conn_id] = _LookUpResult(f"connection {conn_id!r}: {error}", now)
             return known
         settings: CallbackSettings | str
         try:
@@ -140,5 +140,5 @@ class CallbackConnections:
         except ConfigurationError as error:
             settings = f"connection {conn_id!r}: {error}"
         self._unknown.pop(conn_id, None)
-        known = self._found[conn_id] = _LookedUp(settings, now)
+        known = self._found[conn_id] = _LookUpResult(settings, now)
         return known

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Session: TypeAlias = SessionDep
 Group: TypeAlias = Literal["waiting", "failed", "done"]
 #: The states of tasks that have ended. In all other states, that of a cleared task included, a task will wait again.
-_OVER: Final[dict[Group, frozenset[str]]] = {
+_ENDED: Final[dict[Group, frozenset[str]]] = {
     "failed": frozenset({"failed", "upstream_failed"}),
     "done": frozenset({"success", "skipped", "removed"}),
 }
@@ -115,7 +115,7 @@ class JobFilter:
                     _wait.key == WAIT_KEY,
                 ),
             )
-            .outerjoin(_job, _beside(_job, JOB_KEY))
+            .outerjoin(_job, _match_same_task(_job, JOB_KEY))
             .where(DagRun.dag_id.in_(dags))
         )
         if self.run_id is None:
@@ -138,7 +138,7 @@ def count_by_state(session: SessionDep, wanted: JobFilter) -> dict[Group, int]:
     """Return the number of jobs in each group."""
     groups: dict[Group, int] = {"waiting": 0, "failed": 0, "done": 0}
     for state, count in session.execute(wanted.select(_ti.state, func.count()).group_by(_ti.state)):
-        groups[_group_of(state)] += count
+        groups[_find_group(state)] += count
     return groups
 
 
@@ -167,21 +167,21 @@ def find_jobs(session: SessionDep, wanted: JobFilter, order_by: str, limit: int,
             as_json_text(_poll.value).label("poll"),
             as_json_text(_url.value).label("url"),
         )
-        .outerjoin(_poll, _beside(_poll, POLL_KEY))
-        .outerjoin(_url, _beside(_url, JOB_URL_KEY))
-        .order_by(*_sorted_by(order_by))
+        .outerjoin(_poll, _match_same_task(_poll, POLL_KEY))
+        .outerjoin(_url, _match_same_task(_url, JOB_URL_KEY))
+        .order_by(*_build_order(order_by))
         .limit(limit)
         .offset(offset)
     )
     if wanted.group == "waiting":
-        over = frozenset[str]().union(*_OVER.values())
+        over = frozenset[str]().union(*_ENDED.values())
         statement = statement.where(or_(_ti.state.is_(None), _ti.state.not_in(over)))
     elif wanted.group is not None:
-        statement = statement.where(_ti.state.in_(_OVER[wanted.group]))
+        statement = statement.where(_ti.state.in_(_ENDED[wanted.group]))
     return [_describe_job(row, wanted.now) for row in session.execute(statement)]
 
 
-def _beside(other: Any, key: str) -> ColumnElement[bool]:
+def _match_same_task(other: Any, key: str) -> ColumnElement[bool]:
     """Return the join condition of another XCom of the same task instance."""
     return and_(
         other.dag_run_id == _wait.dag_run_id,
@@ -191,7 +191,7 @@ def _beside(other: Any, key: str) -> ColumnElement[bool]:
     )
 
 
-def _sorted_by(order_by: str) -> list[ColumnElement[Any]]:
+def _build_order(order_by: str) -> list[ColumnElement[Any]]:
     column: ColumnElement[Any] = ORDERS[order_by.removeprefix("-")]
     # Databases differ in where they sort NULL, and MySQL lacks the standard syntax for it.
     nothing_last = case((column.is_(None), 1), else_=0)
@@ -199,13 +199,13 @@ def _sorted_by(order_by: str) -> list[ColumnElement[Any]]:
     return [nothing_last, column.desc() if order_by.startswith("-") else column.asc(), *ties]
 
 
-def _group_of(state: str | None) -> Group:
-    return next((group for group, states in _OVER.items() if state in states), "waiting")
+def _find_group(state: str | None) -> Group:
+    return next((group for group, states in _ENDED.items() if state in states), "waiting")
 
 
 def _describe_job(row: Any, now: float) -> dict[str, Any]:
     """Return the fields of a job. Any task can push these XComs, so no value is trusted."""
-    group = _group_of(row.state)
+    group = _find_group(row.state)
     poll, url = PollSummary.parse(load(row.poll)), load(row.url)
     updated_at = row.updated_at.timestamp() if row.updated_at else 0.0
     next_poll = poll.next_poll(updated_at, now) if poll is not None and row.state in _POLLING else None

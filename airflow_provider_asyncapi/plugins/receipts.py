@@ -29,13 +29,13 @@ from airflow_provider_asyncapi.airflow_private.database import (
     handle_event_submit,
 )
 from airflow_provider_asyncapi.core.callbacks.calls import (
+    CallbackReference,
     CallbackSettings,
     ReceivedCallback,
-    Reference,
     dump_callbacks,
     extract_identifier,
-    key_for_identifier,
-    key_for_task,
+    make_identifier_key,
+    make_task_key,
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallbackError, ResponseError
 from airflow_provider_asyncapi.core.http.messages import Headers
@@ -56,7 +56,7 @@ _MAX_CALLBACKS, _MAX_BYTES = 100, 8 * 1024 * 1024
 _connections = CallbackConnections()
 
 
-class TooManyCallsError(AsyncApiError):
+class TooManyCallbacksError(AsyncApiError):
     """A job has sent too many callbacks, or too large ones."""
 
 
@@ -95,7 +95,7 @@ def max_body_bytes() -> int:
     return int(conf.getint("asyncapi", "callback_max_bytes", fallback=1024 * 1024))
 
 
-def find_job(reference: Reference) -> SubmittedJob:
+def find_job(reference: CallbackReference) -> SubmittedJob:
     """
     Return the job that was submitted with a callback URL.
 
@@ -123,7 +123,7 @@ def store_callback(job: SubmittedJob, incoming: IncomingCallback) -> None:
     Store a callback, and resume the task that waits for it.
 
     :raises ForgedCallbackError: if the callback isn't genuine, or can't be read.
-    :raises TooManyCallsError: if the job has sent too many callbacks.
+    :raises TooManyCallbacksError: if the job has sent too many callbacks.
     """
     settings = _verify_sender(job.submission.connection, incoming, is_known_name=True)
     _store(job, settings, incoming)
@@ -134,12 +134,12 @@ def store_callback_by_identifier(conn_id: str, incoming: IncomingCallback) -> No
     Store a signed callback that names its job, and resume the task that waits for it.
 
     :raises ForgedCallbackError: if the callback isn't genuine, or no task has submitted the job yet.
-    :raises TooManyCallsError: if the job has sent too many callbacks.
+    :raises TooManyCallbacksError: if the job has sent too many callbacks.
     :raises TooManyLookUpsError: if too many callbacks by name were refused recently.
     """
     settings = _verify_sender(conn_id, incoming)
     identifier = extract_identifier(settings, _to_callback(settings, incoming).response())
-    key = JOB_OF_KEY + key_for_identifier(conn_id, identifier)
+    key = JOB_OF_KEY + make_identifier_key(conn_id, identifier)
     with create_session() as session:
         columns = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index)
         latest = select(*columns).where(XComModel.key == key).order_by(XComModel.timestamp.desc()).limit(1)
@@ -207,11 +207,11 @@ def _check_room(calls: list[ReceivedCallback], call: ReceivedCallback) -> None:
     """
     Check that one more callback may be stored.
 
-    :raises TooManyCallsError: if there are too many, or they are too large.
+    :raises TooManyCallbacksError: if there are too many, or they are too large.
     """
     size = 0 if bodies.belongs_in_folder(call) else len(call.body)
     if len(calls) >= _MAX_CALLBACKS or size + sum(len(each.body) for each in calls) > _MAX_BYTES:
-        raise TooManyCallsError(f"the job has called back {len(calls) + 1} times")
+        raise TooManyCallbacksError(f"the job has called back {len(calls) + 1} times")
 
 
 def _write_callbacks(session: Session, job: SubmittedJob, calls: list[ReceivedCallback]) -> None:
@@ -238,7 +238,7 @@ def _resume(session: Session, submitter: dict[str, Any], count: int) -> bool:
     :return: whether any task waits for a callback.
     """
     columns = (XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index, XComModel.value)
-    rows = session.execute(select(*columns).where(XComModel.key == AWAITED_KEY + key_for_task(submitter))).all()
+    rows = session.execute(select(*columns).where(XComModel.key == AWAITED_KEY + make_task_key(submitter))).all()
     latest = datetime.now(UTC) - timedelta(seconds=SHORTEST_DEFERRAL)
     for *task, awaited in rows:
         waiting = session.get(TaskInstance, _parse_id(awaited["task_instance"]), with_for_update={"of": TaskInstance})

@@ -9,10 +9,10 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_asyncapi.core.callbacks.calls import (
     PATH,
+    CallbackReference,
     ReceivedCallback,
-    Reference,
-    key_for_identifier,
-    key_for_task,
+    make_identifier_key,
+    make_task_key,
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ResultExpiredError
 from airflow_provider_asyncapi.exceptions import to_airflow
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.plans import FetchPlan
 
 
-def make_reference(context: Context) -> Reference:
+def make_reference(context: Context) -> CallbackReference:
     """Return a new secret part of a callback's URL, a different one for each try of a task."""
     ti: Any = context["ti"]
-    return Reference.make(ti.id, secrets.token_bytes(32))
+    return CallbackReference.make(ti.id, secrets.token_bytes(32))
 
 
-def make_callback_url(reference: Reference, api: Api) -> str:
+def make_callback_url(reference: CallbackReference, api: Api) -> str:
     """
     Return the URL that the API calls, and mask it in logs and messages: anyone who knows the URL can call it.
 
@@ -58,7 +58,7 @@ def register_job(context: Context, conn_id: str, handle: JobHandle) -> None:
     """Push the job's identifier, so that callbacks which name the job only by its identifier can find the task."""
     if handle.identifier is not None:
         ti: Any = context["ti"]
-        ti.xcom_push(JOB_OF_KEY + key_for_identifier(conn_id, handle.identifier), handle.identifier)
+        ti.xcom_push(JOB_OF_KEY + make_identifier_key(conn_id, handle.identifier), handle.identifier)
 
 
 def await_callback(context: Context, handle: JobHandle, callbacks_seen: int) -> None:
@@ -68,7 +68,7 @@ def await_callback(context: Context, handle: JobHandle, callbacks_seen: int) -> 
     :param callbacks_seen: number of callbacks that the task has processed; these callbacks don't resume it.
     """
     ti: Any = context["ti"]
-    ti.xcom_push(AWAITED_KEY + key_for_task(handle.task), {"task_instance": str(ti.id), "heard": callbacks_seen})
+    ti.xcom_push(AWAITED_KEY + make_task_key(handle.task), {"task_instance": str(ti.id), "heard": callbacks_seen})
 
 
 def read_callbacks(context: Context, handle: JobHandle) -> list[ReceivedCallback]:

@@ -124,7 +124,7 @@ class AiohttpDriver:
 
         :param observe: called with each notification.
         :param overslept: seconds by which the flow starts late.
-        :raises SlowAnswerError: if the flow takes longer than its time limit to read a response.
+        :raises SlowResponseError: if the flow takes longer than its time limit to read a response.
         :raises AsyncApiError: any error of the flow.
         """
         costly: Send | PollBatch | None = None

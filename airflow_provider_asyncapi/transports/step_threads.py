@@ -56,7 +56,7 @@ class StepThreads:
 
         :param answered: the effect whose reply the step reads.
         :param left: time limit in seconds; None for no limit.
-        :raises SlowAnswerError: if the step takes longer; the flow is closed once the step is over.
+        :raises SlowResponseError: if the step takes longer; the flow is closed once the step is over.
         """
         try:
             async with asyncio.timeout(left):

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from airflow.providers.common.compat.sdk import conf, redact
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_provider_asyncapi.airflow_private.supervisor import AirflowAwayError, read_xcom
+from airflow_provider_asyncapi.airflow_private.supervisor import AirflowUnavailableError, read_xcom
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import Log, Notification, Polled
@@ -182,9 +182,9 @@ class AsyncApiJobTrigger(BaseTrigger):
         try:
             handle = await (self._wait_or_check_callbacks() if self.spec.get("callback") else self._wait())
             event = WaitEvent.of_callback() if handle is None else WaitEvent.of_success(handle)
-        except (AsyncApiError, AirflowAwayError) as error:
+        except (AsyncApiError, AirflowUnavailableError) as error:
             # The client has retried an Airflow that doesn't answer until the deadline.
-            problem = DeadlineError(str(error)) if isinstance(error, AirflowAwayError) else error
+            problem = DeadlineError(str(error)) if isinstance(error, AirflowUnavailableError) else error
             if self._latest is not None:
                 problem.with_job(self._latest.identifier, self._latest.status)
             event = WaitEvent.of_error(problem, self._latest)
@@ -348,7 +348,7 @@ class AsyncApiJobTrigger(BaseTrigger):
     async def _cancel_unless_needed(self, plan: WaitPlan, handle: JobHandle) -> None:
         reason = await reason_to_cancel(self.task_instance, handle)
         if reason is not None:
-            async with SharedClient(self.asyncapi_conn_id, patience=_CANCEL_PATIENCE) as (api, driver):
+            async with SharedClient(self.asyncapi_conn_id, look_up_timeout=_CANCEL_PATIENCE) as (api, driver):
                 # This poll isn't published: the XComs may be those of the next try by now.
                 try:
                     await driver.run(cancel_if_running(api, plan, handle, reason), observe=self._log_event)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from airflow_provider_asyncapi.airflow_private.supervisor import MISTAKES, read_xcom
+from airflow_provider_asyncapi.airflow_private.supervisor import PROGRAMMING_ERRORS, read_xcom
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
 from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -29,7 +29,7 @@ async def has_called_back(job: JobHandle, callbacks_seen: int) -> bool:
     while HAS_TRIGGER_XCOMS:
         try:
             kept: Any = await finish_despite_cancel(read_xcom(CALLS_KEY, task))
-        except MISTAKES:
+        except PROGRAMMING_ERRORS:
             raise
         except Exception as error:  # noqa: BLE001 - an XCom backend raises its own exceptions when its storage is away
             log.warning(

@@ -7,7 +7,7 @@ import logging
 import threading
 from typing import Any
 
-from airflow_provider_asyncapi.airflow_private.supervisor import find_state
+from airflow_provider_asyncapi.airflow_private.supervisor import find_task_state
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.monitoring.xcoms import task_ids
 from airflow_provider_asyncapi.triggers.task_xcoms import has_final_job, read_job_identifier, read_wait_summary
@@ -84,7 +84,7 @@ def reason_to_cancel_on_worker(ti: Any, job: JobHandle) -> str | None:
 
 async def _find_reason(ti: Any, job: JobHandle, *, is_last_try: bool, checks: int) -> str | None:
     task = task_ids(ti)
-    state = await find_state(task)
+    state = await find_task_state(task)
     if state is None or state in _ENDED:
         return f"the task is {state or 'gone'}"
     if state == "running" and is_last_try:
@@ -110,7 +110,7 @@ async def _find_reason(ti: Any, job: JobHandle, *, is_last_try: bool, checks: in
 async def _ask_submitter(job: JobHandle) -> tuple[str | None, bool]:
     """Return the reason if the task that submitted the job has submitted another; and whether it still may."""
     submitter = dict[str, Any](job.task)
-    state = await find_state(submitter) if submitter else None
+    state = await find_task_state(submitter) if submitter else None
     if state != "success":
         return None, state in _SUBMITTING
     is_another = await read_job_identifier(submitter) not in (None, job.identifier)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from fastapi import FastAPI
 
-from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, Reference, dump_callbacks
+from airflow_provider_asyncapi.core.callbacks.calls import CallbackReference, ReceivedCallback, dump_callbacks
 from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, SUBMISSION_KEY
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def receiving(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Serve at an address while a DAG is run; what comes in is kept with the run's XComs."""
 
-    def find_job(reference: Reference) -> receipts.SubmittedJob:
+    def find_job(reference: CallbackReference) -> receipts.SubmittedJob:
         for (task_id, index, key), value in list(run.xcoms.items()):
             record = Submission.parse(value) if key == SUBMISSION_KEY else None
             if record is not None and reference.digest in record.callbacks:

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import XComArg
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.hooks.responses import Response
+from airflow_provider_asyncapi.hooks.responses import AsyncApiResponse
 from airflow_provider_asyncapi.job import AsyncApiJob, async_api_job
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
@@ -78,7 +78,7 @@ def task_group() -> None:
 def hook() -> Any:
     with AsyncApiHook("vendor", profile="http_202") as api:
         assert_type(api, AsyncApiHook)
-        assert_type(api.request("GET", "/ping"), Response)
+        assert_type(api.request("GET", "/ping"), AsyncApiResponse)
         job = api.submit_job(endpoint="/jobs", json={"rows": 3}, identifier="id", idempotency_key="k-1")
         assert_type(job, JobHandle)
         assert_type(api.get_job(job, endpoint="/jobs/{identifier}", completion_key="state"), JobHandle)
@@ -93,7 +93,7 @@ def hook() -> Any:
 
 async def hook_on_an_event_loop() -> Any:
     async with AsyncApiHook("vendor") as api:
-        assert_type(await api.arequest("GET", "/ping"), Response)
+        assert_type(await api.arequest("GET", "/ping"), AsyncApiResponse)
         job = await api.asubmit_job(endpoint="/jobs", identifier="id")
         assert_type(job, JobHandle)
         assert_type(await api.aget_job("j-1", endpoint="/jobs/{identifier}"), JobHandle)

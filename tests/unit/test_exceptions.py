@@ -30,7 +30,7 @@ EXPECTED = {
     "NewerLayoutError": exceptions.AsyncApiException,
     "TransportError": exceptions.AsyncApiUnavailable,
     "ThrottledError": exceptions.AsyncApiUnavailable,
-    "SlowAnswerError": exceptions.AsyncApiUnavailable,
+    "SlowResponseError": exceptions.AsyncApiUnavailable,
     "UnavailableError": exceptions.AsyncApiUnavailable,
     "ResponseError": exceptions.AsyncApiRejected,
     "ContentError": exceptions.AsyncApiRejected,

@@ -45,7 +45,7 @@ def test_all_that_it_names_is_there() -> None:
 
 
 def test_the_connection_form_has_each_key_of_the_extra() -> None:
-    assert set(connection_form.form_fields()) == collect_extra_keys()
+    assert set(connection_form.make_form_fields()) == collect_extra_keys()
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_airflow_shows_all_fields_of_the_connection_without_the_hook() -> None:
     manager = ProvidersManager()
     shown = {name.split("__")[-1] for name in manager.connection_form_widgets if "__asyncapi__" in name}
     # Before Airflow 3.2 the hook says what the fields are, and it can do so only where wtforms is installed.
-    assert shown == (set() if airflow.__version__ < "3.2" else set(connection_form.form_fields()))
+    assert shown == (set() if airflow.__version__ < "3.2" else set(connection_form.make_form_fields()))
 
 
 def test_the_hook_makes_the_same_fields_for_airflow_3_1(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ def test_the_hook_makes_the_same_fields_for_airflow_3_1(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "wtforms", stand_in)
     monkeypatch.setitem(sys.modules, "wtforms.validators", validators)
     made = AsyncApiHook.get_connection_form_widgets()
-    assert set(made) == set(connection_form.form_fields())
+    assert set(made) == set(connection_form.make_form_fields())
     assert {name: made[name][0] for name in ("verify", "proxy", "headers")} == {
         "verify": "BooleanField",
         "proxy": "PasswordField",

@@ -37,14 +37,14 @@ _KEYS = ("signature", "identifier")
 FORM = "application/x-www-form-urlencoded"
 
 
-class Callback(enum.StrEnum):
+class CallbackMode(enum.StrEnum):
     """The meaning of a callback for a wait."""
 
     DECIDES = "decides"
     HINT = "hint"
 
     @classmethod
-    def parse(cls, given: Any) -> Callback | None:
+    def parse(cls, given: Any) -> CallbackMode | None:
         """
         Parse the parameter ``callback`` of the sensor: True, False or ``"hint"``.
 
@@ -91,7 +91,7 @@ class CallbackSettings:
         unknown = [name for name in given if name not in _KEYS]
         if unknown:
             raise ConfigurationError(f"{where}: unknown key {unknown[0]!r}; it has {', '.join(_KEYS)}")
-        secrets = callback_secrets(fields.get("callback_secret"))
+        secrets = parse_callback_secrets(fields.get("callback_secret"))
         described = given.get("signature")
         if not isinstance(described, Mapping | None):
             raise ConfigurationError(f"{where}.signature: has to be an object, not {type(described).__name__}")
@@ -101,16 +101,16 @@ class CallbackSettings:
         place = given.get("identifier")
         identifier = None if place is False else SelectorChain.parse_optional(place, f"{where}.identifier")
         settings = cls(signature, tuple(secrets), identifier, place is not False)
-        settings.keys()
+        settings.parse_keys()
         return settings
 
-    def keys(self) -> list[bytes]:
+    def parse_keys(self) -> list[bytes]:
         """
         Return the keys of the signatures.
 
         :raises ConfigurationError: if a key is invalid.
         """
-        return [] if self.signature is None else [self.signature.key(secret) for secret in self.secrets]
+        return [] if self.signature is None else [self.signature.parse_key(secret) for secret in self.secrets]
 
     def verify(self, headers: Headers, body: bytes, now: float) -> None:
         """
@@ -119,14 +119,14 @@ class CallbackSettings:
         :raises ForgedCallbackError: if it is invalid.
         """
         if self.signature is not None:
-            self.signature.verify(headers, body, self.keys(), now)
+            self.signature.verify(headers, body, self.parse_keys(), now)
 
     def identity(self, headers: Headers, body: bytes) -> str:
         """Return a text that is equal for a callback and its repetitions."""
         return hashlib.sha256(body).hexdigest() if self.signature is None else self.signature.identity(headers, body)
 
 
-def callback_secrets(given: Any) -> list[str]:
+def parse_callback_secrets(given: Any) -> list[str]:
     """
     Parse the keys of the signatures: a string, or a JSON list of strings.
 
@@ -144,7 +144,7 @@ def callback_secrets(given: Any) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class CallbackReference:
     """
     The last part of a callback URL.
 
@@ -156,12 +156,12 @@ class Reference:
     token: bytes = field(repr=False)
 
     @classmethod
-    def make(cls, task_instance: uuid.UUID | str, token: bytes) -> Reference:
+    def make(cls, task_instance: uuid.UUID | str, token: bytes) -> CallbackReference:
         """Return a reference with a token of 32 random bytes."""
         return cls(uuid.UUID(str(task_instance)), token[:_TOKEN_BYTES])
 
     @classmethod
-    def parse(cls, text: str) -> Reference:
+    def parse(cls, text: str) -> CallbackReference:
         """
         Parse the last part of a URL.
 
@@ -268,11 +268,11 @@ def dump_callbacks(calls: list[ReceivedCallback]) -> dict[str, JsonValue]:
     return {"version": VERSION, "calls": [call.dump() for call in calls]}
 
 
-def key_for_identifier(conn_id: str, identifier: str | int) -> str:
+def make_identifier_key(conn_id: str, identifier: str | int) -> str:
     """Return a short key for a job of a connection, which is equal for ``7`` and ``"7"``."""
     return uuid.uuid5(uuid.NAMESPACE_URL, json.dumps([conn_id, str(identifier)])).hex
 
 
-def key_for_task(task: Mapping[str, JsonValue]) -> str:
+def make_task_key(task: Mapping[str, JsonValue]) -> str:
     """Return a short key for the task instance that has submitted a job."""
     return uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(task, sort_keys=True)).hex

@@ -122,7 +122,7 @@ class Signature:
         """The names of the signed headers."""
         return [name for name in _PART.findall(self.signed) if name]
 
-    def key(self, text: str) -> bytes:
+    def parse_key(self, text: str) -> bytes:
         """
         Parse a key.
 

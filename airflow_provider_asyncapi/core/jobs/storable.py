@@ -26,7 +26,7 @@ _LARGEST_FLOAT = 2.0**63
 _RESERVED = ("__classname__", "__id__")
 _RESERVED_TOGETHER = ("__type", "__var")
 _LONGEST_STATUS = 200
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
 #: Path of a value: the path of its parent, and its own name or index; None for the whole.
@@ -80,9 +80,9 @@ def check_json(value: JsonValue, where: str) -> None:
             )
 
 
-def _has_half_character(text: str) -> bool:
+def _has_surrogate(text: str) -> bool:
     """Return whether a text contains an unpaired surrogate, which has no UTF-8."""
-    return not text.isascii() and _HALF_CHARACTER.search(text) is not None
+    return not text.isascii() and _SURROGATE.search(text) is not None
 
 
 def _walk(value: JsonValue) -> Iterator[tuple[_Path, int, JsonValue]]:
@@ -116,7 +116,7 @@ def _find_storage_problem(value: JsonValue, depth: int, max_depth: int) -> str |
 
 
 def _find_json_problem(value: JsonValue) -> str | None:
-    if isinstance(value, str) and _has_half_character(value):
+    if isinstance(value, str) and _has_surrogate(value):
         return f"half a character in {_format_text(value)}"
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity, or a number that is too large for a double,"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 
-from airflow_provider_asyncapi.core.callbacks.calls import CALLBACK_REQUEST, Callback
+from airflow_provider_asyncapi.core.callbacks.calls import CALLBACK_REQUEST, CallbackMode
 from airflow_provider_asyncapi.core.callbacks.identity import find_other_job
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import FetchCallbacks, Flow, Log, Polled, Sleep
@@ -80,7 +80,7 @@ def _process_callback(api: Api, plan: WaitPlan, state: Wait, call: Response) -> 
             " callback.identifier of the connection to the selector of the identifier (false if there is none)",
         )
         return state
-    if plan.callback is Callback.HINT:
+    if plan.callback is CallbackMode.HINT:
         yield Log(logging.INFO, f"{describe_job(api, handle)} and has called back: polling its status")
         return dataclasses.replace(state, next_poll=api.clock())
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
-from airflow_provider_asyncapi.core.callbacks.calls import Callback
+from airflow_provider_asyncapi.core.callbacks.calls import CallbackMode
 from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
@@ -83,7 +83,7 @@ class WaitPlan:
     progress: Progress | None = None
     cancel: Step | None = None
     batch: Batch | None = None
-    callback: Callback | None = None
+    callback: CallbackMode | None = None
     status_details: StatusDetails | None = None
     failure_details: tuple[Step, ...] = ()
     cleanup: Cleanup | None = None
@@ -98,9 +98,9 @@ class WaitPlan:
         :raises ConfigurationError: if a parameter is invalid; the message names it.
         """
         policy = StatusPolicy.parse(given, complete=complete)
-        batch, callback = given.get("batch"), Callback.parse(given.get("callback"))
+        batch, callback = given.get("batch"), CallbackMode.parse(given.get("callback"))
         polls = given.get("endpoint") is not None or batch is not None
-        if complete and callback is Callback.HINT and not polls:
+        if complete and callback is CallbackMode.HINT and not polls:
             raise ConfigurationError(
                 "callback: after a 'hint' the status is polled, so endpoint is needed; with callback=True the callback"
                 " itself decides"

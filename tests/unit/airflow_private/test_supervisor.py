@@ -13,11 +13,11 @@ from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse, GetConnection
 
 from airflow_provider_asyncapi.airflow_private.supervisor import (
-    AirflowAwayError,
-    ask,
+    AirflowUnavailableError,
     find_connection,
     is_task_process,
     read_xcom,
+    send_to_supervisor,
     write_xcom,
 )
 from tests.unit.fake_airflow import InProcessSupervisor, Supervisor
@@ -53,7 +53,7 @@ def ask_with(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, answer: An
         return answer
 
     monkeypatch.setattr(supervisor, "_answer", respond)
-    return asyncio.run(ask(GetConnection(conn_id="vendor")))
+    return asyncio.run(send_to_supervisor(GetConnection(conn_id="vendor")))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def ask_with(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, answer: An
 def test_an_airflow_that_may_answer_later_is_away(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
-    with pytest.raises(AirflowAwayError):
+    with pytest.raises(AirflowUnavailableError):
         ask_with(supervisor, monkeypatch, answer)
 
 
@@ -157,7 +157,7 @@ def test_a_secrets_backend_that_does_not_answer_is_away_and_does_not_lack_the_co
     supervisor: Supervisor, backends: list[Any]
 ) -> None:
     backends += [Backend(RuntimeError("the vault is sealed"))]
-    with pytest.raises(AirflowAwayError, match="Backend: RuntimeError"):
+    with pytest.raises(AirflowUnavailableError, match="Backend: RuntimeError"):
         asyncio.run(find_connection("vendor"))
 
 

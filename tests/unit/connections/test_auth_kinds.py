@@ -21,8 +21,8 @@ from airflow.providers.common.compat.sdk import Connection
 from airflow.sdk._shared import secrets_masker
 
 from airflow_provider_asyncapi.connections import auth_kinds, profiles
-from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds, installed_auth_kinds
-from airflow_provider_asyncapi.connections.form import form_fields
+from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds, load_auth_kinds
+from airflow_provider_asyncapi.connections.form import make_form_fields
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.connections.reading import read_connection
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS
@@ -50,7 +50,7 @@ MODULE = GUIDE.partition("<!-- file: acme_auth.py -->")[2].partition("```python\
 def _nothing_remembered(tmp_path: Path) -> Iterator[None]:
     def forget() -> None:
         forget_entry_points()
-        profiles._load.cache_clear()
+        profiles._load_cached.cache_clear()
         for name in ("acme_auth", "broken_auth"):
             sys.modules.pop(name, None)
 
@@ -172,7 +172,7 @@ def test_credentials_that_are_still_refused_after_the_challenge_are_an_error_wit
 
 
 def test_its_fields_are_in_the_connection_form(package: Path) -> None:
-    fields = form_fields()
+    fields = make_form_fields()
     assert fields["acme_secret"] == {
         "label": "Acme: secret",
         "description": "The key that requests are signed with.",
@@ -262,7 +262,7 @@ def test_a_package_that_can_not_be_used_is_told_in_the_log_and_where_its_kind_is
 ) -> None:
     install(site, "broken_auth", code, "broken", "Kind")
     with caplog.at_level(logging.WARNING):
-        assert installed_auth_kinds() == AUTH_KINDS
+        assert load_auth_kinds() == AUTH_KINDS
     assert re.search(message, caplog.text)
     with pytest.raises(ConfigurationError, match=message):
         read_connection(connection("https://api.example.com", auth="broken"), mask=False)
@@ -270,6 +270,6 @@ def test_a_package_that_can_not_be_used_is_told_in_the_log_and_where_its_kind_is
 
 def test_a_package_can_not_take_the_place_of_a_shipped_kind(site: Path, caplog: pytest.LogCaptureFixture) -> None:
     install(site, "acme_auth", MODULE.replace('"acme"', '"basic"'), "basic", "AcmeAuth")
-    find: Callable[[], Any] = installed_auth_kinds
+    find: Callable[[], Any] = load_auth_kinds
     assert find()["basic"] is AUTH_KINDS["basic"]
     assert "a kind of this name is shipped" in caplog.text

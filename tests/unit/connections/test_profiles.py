@@ -26,9 +26,9 @@ MARKS = ("D", "C", "A")
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    profiles._load.cache_clear()
+    profiles._load_cached.cache_clear()
     yield
-    profiles._load.cache_clear()
+    profiles._load_cached.cache_clear()
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_own_ones_come_before_those_of_a_package_and_those_before_the_shipped(fo
     write(package, "celigo", '[submit]\nidentifier = "package"')
     write(package, "vendor", '[submit]\nidentifier = "package"')
     assert load_profile("celigo")["submit"]["identifier"] == "package"
-    profiles._load.cache_clear()
+    profiles._load_cached.cache_clear()
     write(folder, "celigo", '[submit]\nidentifier = "own"')
     assert load_profile("celigo")["submit"]["identifier"] == "own"
     assert load_profile("vendor")["submit"]["identifier"] == "package"

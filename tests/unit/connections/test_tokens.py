@@ -20,7 +20,7 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_provider_asyncapi.connections.reading import read_connection
-from airflow_provider_asyncapi.connections.tokens import HostTokens
+from airflow_provider_asyncapi.connections.tokens import HostTokenStore
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.http.messages import Headers, Request
 from airflow_provider_asyncapi.core.requests.exchange import send
@@ -60,30 +60,30 @@ def the_file(folder: Path) -> Path:
 
 
 def test_another_process_finds_what_was_written():
-    assert HostTokens(CREDENTIALS).read() is None
-    HostTokens(CREDENTIALS).write(Token("before"))
-    HostTokens(CREDENTIALS).write(TOKEN)
-    assert HostTokens(CREDENTIALS).read() == TOKEN
+    assert HostTokenStore(CREDENTIALS).read() is None
+    HostTokenStore(CREDENTIALS).write(Token("before"))
+    HostTokenStore(CREDENTIALS).write(TOKEN)
+    assert HostTokenStore(CREDENTIALS).read() == TOKEN
 
 
 def test_other_credentials_find_nothing(folder):
-    HostTokens(CREDENTIALS).write(TOKEN)
-    other = HostTokens(CREDENTIALS + b" ")
+    HostTokenStore(CREDENTIALS).write(TOKEN)
+    other = HostTokenStore(CREDENTIALS + b" ")
     assert other.read() is None
     other.write(Token("other"))
-    assert HostTokens(CREDENTIALS).read() == TOKEN
+    assert HostTokenStore(CREDENTIALS).read() == TOKEN
     assert len(list(folder.iterdir())) == 2
 
 
 def test_one_at_a_time_has_the_right_to_log_in():
-    first = HostTokens(CREDENTIALS).lock()
+    first = HostTokenStore(CREDENTIALS).lock()
     assert first is not None
-    assert HostTokens(CREDENTIALS).lock() is None
-    other = HostTokens(b"other").lock()
+    assert HostTokenStore(CREDENTIALS).lock() is None
+    other = HostTokenStore(b"other").lock()
     assert other is not None
     other.close()
     first.close()
-    second = HostTokens(CREDENTIALS).lock()
+    second = HostTokenStore(CREDENTIALS).lock()
     assert second is not None
     second.close()
 
@@ -92,7 +92,7 @@ def test_one_at_a_time_has_the_right_to_log_in():
 
 
 def test_the_folder_and_its_files_are_for_this_user_alone(folder):
-    tokens = HostTokens(CREDENTIALS)
+    tokens = HostTokenStore(CREDENTIALS)
     lock = tokens.lock()
     assert lock is not None
     lock.close()
@@ -102,7 +102,7 @@ def test_the_folder_and_its_files_are_for_this_user_alone(folder):
 
 
 def test_neither_names_nor_files_tell_anything_without_the_credentials(folder):
-    HostTokens(CREDENTIALS).write(TOKEN)
+    HostTokenStore(CREDENTIALS).write(TOKEN)
     file = the_file(folder)
     content = file.read_bytes()
     for secret in (b"token-planted", b"refresh-planted", b"pw-planted"):
@@ -117,7 +117,7 @@ def test_neither_names_nor_files_tell_anything_without_the_credentials(folder):
 
 @pytest.fixture
 def complaints(caplog) -> Any:
-    caplog.set_level(logging.DEBUG, logger=HostTokens.__module__)
+    caplog.set_level(logging.DEBUG, logger=HostTokenStore.__module__)
     return lambda: [record for record in caplog.records if "aren't shared" in record.getMessage()]
 
 
@@ -129,10 +129,10 @@ def spoiled(content: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("how", range(5), ids=["empty", "JSON", "noise", "cut off", "one bit"])
 def test_a_damaged_file_is_no_token_and_is_replaced(how, folder, complaints):
-    HostTokens(CREDENTIALS).write(TOKEN)
+    HostTokenStore(CREDENTIALS).write(TOKEN)
     file = the_file(folder)
     file.write_bytes(spoiled(file.read_bytes())[how])
-    tokens = HostTokens(CREDENTIALS)
+    tokens = HostTokenStore(CREDENTIALS)
     assert (tokens.read(), tokens.read()) == (None, None)
     assert [record.levelname for record in complaints()] == ["DEBUG"]
     tokens.write(TOKEN)
@@ -140,15 +140,15 @@ def test_a_damaged_file_is_no_token_and_is_replaced(how, folder, complaints):
 
 
 def test_a_token_of_another_connection_under_our_name_is_none_of_ours(folder):
-    HostTokens(CREDENTIALS).write(TOKEN)
+    HostTokenStore(CREDENTIALS).write(TOKEN)
     ours = the_file(folder)
     ours.rename(folder / "kept.lock")
-    HostTokens(b"other").write(Token("foreign"))
+    HostTokenStore(b"other").write(Token("foreign"))
     the_file(folder).rename(ours)
-    assert HostTokens(CREDENTIALS).read() is None
+    assert HostTokenStore(CREDENTIALS).read() is None
 
 
-def refuses(tokens: HostTokens) -> None:
+def refuses(tokens: HostTokenStore) -> None:
     """See that a store keeps nothing, and lets everybody log in."""
     first, second = tokens.lock(), tokens.lock()
     assert first is not None
@@ -163,7 +163,7 @@ def test_a_link_in_place_of_the_folder_is_refused(folder, temp, complaints):
     elsewhere = temp / "elsewhere"
     elsewhere.mkdir(mode=0o700)
     folder.symlink_to(elsewhere)
-    refuses(HostTokens(CREDENTIALS))
+    refuses(HostTokenStore(CREDENTIALS))
     assert list(elsewhere.iterdir()) == []
     assert len(complaints()) == 1
 
@@ -171,7 +171,7 @@ def test_a_link_in_place_of_the_folder_is_refused(folder, temp, complaints):
 def test_a_folder_that_others_may_enter_is_refused(folder, complaints):
     folder.mkdir()
     folder.chmod(0o750)
-    refuses(HostTokens(CREDENTIALS))
+    refuses(HostTokenStore(CREDENTIALS))
     assert list(folder.iterdir()) == []
     assert "not a folder of this user alone" in complaints()[0].getMessage()
 
@@ -181,12 +181,12 @@ def test_a_folder_of_someone_else_is_refused(folder, monkeypatch, complaints):
     someone = os.geteuid() + 1
     folder.rename(folder.with_name(f"airflow-provider-asyncapi-{someone}"))
     monkeypatch.setattr(os, "geteuid", lambda: someone)
-    refuses(HostTokens(CREDENTIALS))
+    refuses(HostTokenStore(CREDENTIALS))
     assert "not a folder of this user alone" in complaints()[0].getMessage()
 
 
 def test_a_link_in_place_of_a_file_is_neither_read_nor_followed(folder, temp):
-    tokens = HostTokens(CREDENTIALS)
+    tokens = HostTokenStore(CREDENTIALS)
     tokens.write(TOKEN)
     file = the_file(folder)
     file.rename(temp / "moved")
@@ -200,7 +200,7 @@ def test_a_link_in_place_of_a_file_is_neither_read_nor_followed(folder, temp):
 def test_without_a_disk_that_can_be_written_there_is_no_store_and_one_line(temp, monkeypatch, complaints):
     (temp / "file").write_text("")
     monkeypatch.setattr(tempfile, "tempdir", str(temp / "file"))
-    refuses(HostTokens(CREDENTIALS))
+    refuses(HostTokenStore(CREDENTIALS))
     assert len(complaints()) == 1
 
 

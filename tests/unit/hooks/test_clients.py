@@ -20,9 +20,9 @@ RUNNING, DONE = reply({"status": "running"}), reply({"status": "done"})
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the refresh never come by itself, and nothing be fresh."""
-    monkeypatch.setattr(clients, "_REFRESH_EVERY", 1000.0)
-    monkeypatch.setattr(clients, "_FRESH", 0.0)
-    monkeypatch.setattr(clients, "_SOONEST", 0.01)
+    monkeypatch.setattr(clients, "_REFRESH_INTERVAL", 1000.0)
+    monkeypatch.setattr(clients, "_MAX_AGE", 0.0)
+    monkeypatch.setattr(clients, "_FIRST_DELAY", 0.01)
 
 
 def tokens(api: ApiServer) -> list[str]:
@@ -32,7 +32,7 @@ def tokens(api: ApiServer) -> list[str]:
 def test_a_connection_that_changes_is_noticed_and_the_old_pool_closed(
     api: ApiServer, connect: Any, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "_REFRESH_EVERY", 0.3)
+    monkeypatch.setattr(clients, "_REFRESH_INTERVAL", 0.3)
     connect(password="old", extra={"auth": "bearer"})
     api.says(POLL, RUNNING)
 
@@ -81,7 +81,7 @@ def test_where_the_connection_is_the_same_the_refusal_stands_and_one_look_up_ser
         # Fresh is what was looked up after the wait began.
         now = asyncio.get_running_loop().time()
         clients._clients[asyncio.get_running_loop()]["asyncapi_default"].looked_up_at = now - 100
-        monkeypatch.setattr(clients, "_FRESH", 50.0)
+        monkeypatch.setattr(clients, "_MAX_AGE", 50.0)
         return await asyncio.gather(*waits)
 
     assert {event["error"]["kind"] for event in asyncio.run(scenario())} == {"AuthenticationError"}
@@ -91,7 +91,7 @@ def test_where_the_connection_is_the_same_the_refusal_stands_and_one_look_up_ser
 def test_a_connection_that_is_deleted_ends_the_wait_with_that_message(
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "_REFRESH_EVERY", 0.2)
+    monkeypatch.setattr(clients, "_REFRESH_INTERVAL", 0.2)
     api.says(POLL, RUNNING)
 
     async def scenario() -> dict[str, Any]:
@@ -131,7 +131,7 @@ def test_while_airflow_is_away_the_wait_goes_on(
 def test_while_airflow_is_away_the_deadline_ends_the_wait_and_the_error_says_why(
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "_LEAST_PATIENCE", 0.0)
+    monkeypatch.setattr(clients, "_MIN_TIMEOUT", 0.0)
     supervisor.away = 1_000_000
     error = asyncio.run(event_of(trigger(deadline=time.time() + 0.3)))["error"]
     assert error["kind"] == "DeadlineError"
@@ -163,7 +163,7 @@ def test_a_mistake_in_the_look_up_ends_the_wait_and_is_not_repeated(
 def test_a_mistake_in_a_later_look_up_leaves_the_waits_alone_and_is_logged(
     api: ApiServer, connection: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(clients, "_REFRESH_EVERY", 0.05)
+    monkeypatch.setattr(clients, "_REFRESH_INTERVAL", 0.05)
     api.says(POLL, RUNNING)
 
     async def fail(conn_id: str) -> Any:
@@ -219,7 +219,7 @@ def test_a_connection_that_the_task_may_not_see_is_an_error_that_says_so(
 def test_whoever_is_cancelled_as_he_looks_a_connection_up_leaves_that_to_the_next(
     connection: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = clients._open
+    opened = clients._open_driver
     begun: list[str] = []
 
     async def open_slowly(conn_id: str) -> Any:
@@ -228,7 +228,7 @@ def test_whoever_is_cancelled_as_he_looks_a_connection_up_leaves_that_to_the_nex
             await asyncio.sleep(1000)
         return await opened(conn_id)
 
-    monkeypatch.setattr(clients, "_open", open_slowly)
+    monkeypatch.setattr(clients, "_open_driver", open_slowly)
 
     async def use() -> Any:
         async with SharedClient("asyncapi_default") as (_, driver):

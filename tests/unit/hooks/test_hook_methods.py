@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.hooks import calls, clients, fetch_result, parameters, running
-from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, JobHandle, Response
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, AsyncApiResponse, JobHandle
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.results.fetching import ResultLimits
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
@@ -73,7 +73,7 @@ def test_a_request_is_sent_with_the_connections_credentials_and_its_answer_retur
     connect(password="t-1234", extra={"auth": "bearer"})
     api.says("POST /teams/a%20b?dry=true", reply({"id": 5}, 201, x_left="9"))
     answer = call("request", "POST", "/teams/{team}", query_params={"dry": "true"}, json={}, variables={"team": "a b"})
-    assert isinstance(answer, Response)
+    assert isinstance(answer, AsyncApiResponse)
     assert (answer.status_code, answer.ok, answer.json(), answer.headers["X-Left"]) == (201, True, {"id": 5}, "9")
     assert (answer.content, answer.text, answer.method) == (b'{"id": 5}', '{"id": 5}', "POST")
     assert answer.url == f"{api.url}/teams/a%20b?dry=true"
@@ -321,13 +321,13 @@ def test_a_context_whose_connection_cannot_be_used_raises_the_same_exception(con
 def change(connect: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """Change the connection while it is in use, and have that noticed."""
     connect(password="old-1", extra={"auth": "bearer"})
-    monkeypatch.setattr(clients, "_FRESH", 0.0)
+    monkeypatch.setattr(clients, "_MAX_AGE", 0.0)
 
     async def change() -> None:
         connect(password="new-1", extra={"auth": "bearer"})
         client = clients._clients[asyncio.get_running_loop()]["asyncapi_default"]
         assert client.api is not None
-        assert await clients.is_superseded("asyncapi_default", client.api)
+        assert await clients.retire_if_changed("asyncapi_default", client.api)
 
     return change
 
@@ -349,11 +349,11 @@ def test_a_wait_goes_on_with_a_connection_that_has_changed(api: ApiServer, chang
 def test_credentials_that_were_rotated_are_looked_up_at_once(
     api: ApiServer, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "_FRESH", 0.0)
+    monkeypatch.setattr(clients, "_MAX_AGE", 0.0)
     connect(password="old-1", extra={"auth": "bearer"})
     api.says("GET /x", reply({}, 401), reply([]))
 
-    async def scenario() -> Response:
+    async def scenario() -> AsyncApiResponse:
         async with AsyncApiHook() as hook:
             connect(password="new-1", extra={"auth": "bearer"})
             return await hook.arequest("GET", "/x")
@@ -367,7 +367,7 @@ def test_a_request_that_may_have_been_carried_out_is_not_sent_again_over_a_conne
 ) -> None:
     api.says(f"{method} /x", reply({}, 429), reply([]))
 
-    async def scenario() -> Response:
+    async def scenario() -> AsyncApiResponse:
         asking = asyncio.create_task(AsyncApiHook().arequest(method, "/x", retry_delays={429: 0.2}))
         await until(lambda: api.requests)
         await change()
@@ -415,9 +415,9 @@ def test_a_fetch_that_is_cancelled_leaves_nothing_behind(api: ApiServer, tmp_pat
 def test_an_airflow_that_is_away_is_an_exception_that_a_retry_may_mend(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "PATIENCE", 0.0)
-    monkeypatch.setattr(clients, "_LEAST_PATIENCE", 0.05)
-    monkeypatch.setattr(clients, "_SOONEST", 0.01)
+    monkeypatch.setattr(running, "LOOK_UP_TIMEOUT", 0.0)
+    monkeypatch.setattr(clients, "_MIN_TIMEOUT", 0.05)
+    monkeypatch.setattr(clients, "_FIRST_DELAY", 0.01)
     supervisor.away = 1000
     with pytest.raises(exceptions.AsyncApiException, match="Airflow couldn't tell what it is"):
         asyncio.run(AsyncApiHook().arequest("GET", "/x"))
@@ -474,7 +474,7 @@ def test_each_method_has_an_asynchronous_twin_that_takes_the_same(name: str) -> 
 TYPED: list[tuple[Any, Any, Any]] = [
     (parameters.SubmitParameters, calls._SUBMIT, AsyncApiTriggerOperator),
     (parameters.WaitParameters, calls._WAIT, AsyncApiSensor),
-    (parameters.FetchParameters, fetch_result.known_parameters(), AsyncApiFetchOperator),
+    (parameters.FetchParameters, fetch_result.list_fetch_parameters(), AsyncApiFetchOperator),
 ]
 #: What of an operator is a matter of tasks, or an argument of its own.
 NOT_TAKEN = {
@@ -487,7 +487,7 @@ NOT_TAKEN = {
 def test_the_typed_parameters_are_those_that_the_method_and_the_operator_take(
     typed: Any, known: Any, operator: Any
 ) -> None:
-    assert typed.__optional_keys__ == {*known} - calls._OF_TASKS
+    assert typed.__optional_keys__ == {*known} - calls._TASK_PARAMETERS
     taken = typing.get_type_hints(operator.__init__)
     without = {"cancel"} if operator is AsyncApiTriggerOperator else set()
     assert typed.__optional_keys__ == taken.keys() - NOT_TAKEN - without
@@ -496,7 +496,7 @@ def test_the_typed_parameters_are_those_that_the_method_and_the_operator_take(
 
 
 def test_the_typed_parameters_of_a_request_are_those_that_are_taken() -> None:
-    assert parameters.RetriedParameters.__optional_keys__ == calls._REQUEST | calls._RETRIES
+    assert parameters.SendParameters.__optional_keys__ == calls._REQUEST | calls._RETRIES
     assert parameters.StepParameters.__optional_keys__ == {*calls._STEP}
 
 

@@ -13,10 +13,10 @@ from airflow.providers.common.compat.sdk import redact
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.core.callbacks.calls import (
     PATH,
+    CallbackReference,
     ReceivedCallback,
-    Reference,
     dump_callbacks,
-    key_for_identifier,
+    make_identifier_key,
 )
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.core.submit.submission import Submission
@@ -51,9 +51,9 @@ def given_away(api: ApiServer, index: int = -1) -> str:
     return str(api.requests[index].headers["X-Callback"])
 
 
-def reference_in(url: str) -> Reference:
+def reference_in(url: str) -> CallbackReference:
     assert url.startswith(f"{BASE}{PATH}/")
-    return Reference.parse(url.rpartition("/")[2])
+    return CallbackReference.parse(url.rpartition("/")[2])
 
 
 # What is given away
@@ -105,7 +105,7 @@ def test_callbacks_find_the_task_and_no_record_holds_the_url(api: ApiServer, sto
     record = Submission.parse(store[SUBMISSION_KEY] if store is not None else ti.xcoms[SUBMISSION_KEY])
     assert record is not None
     assert (record.callbacks, record.connection) == ((reference.digest,), "asyncapi_default")
-    assert ti.xcoms[JOB_OF_KEY + key_for_identifier("asyncapi_default", "7")] == 7
+    assert ti.xcoms[JOB_OF_KEY + make_identifier_key("asyncapi_default", "7")] == 7
     assert reference.text not in json.dumps([ti.xcoms, store])
     # Airflow may clear the store once the task has succeeded.
     assert ti.xcoms[SUBMISSION_KEY] == record.dump()

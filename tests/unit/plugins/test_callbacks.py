@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from airflow_provider_asyncapi.airflow_private.database import Connection
-from airflow_provider_asyncapi.core.callbacks.calls import PATH, ReceivedCallback, Reference
+from airflow_provider_asyncapi.core.callbacks.calls import PATH, CallbackReference, ReceivedCallback
 from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.plugins import callbacks, connections, receipts
@@ -34,8 +34,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:Pen
 
 LIMIT = 50_000
 KEY = "callback-key"
-REFERENCE = Reference.make(uuid.UUID(int=7), bytes(range(32)))
-UNKNOWN = Reference.make(uuid.UUID(int=8), bytes(32))
+REFERENCE = CallbackReference.make(uuid.UUID(int=7), bytes(range(32)))
+UNKNOWN = CallbackReference.make(uuid.UUID(int=8), bytes(32))
 PREFIX = "/asyncapi/callbacks"
 URL = f"{PREFIX}/{REFERENCE.text}"
 FOR_ALL = f"{PREFIX}/connections/vendor"
@@ -57,7 +57,7 @@ class Database:
             {"dag_id": "d"}, Submission("key", callbacks=(REFERENCE.digest,), connection="vendor")
         )
 
-    def find_job(self, reference: Reference) -> receipts.SubmittedJob:
+    def find_job(self, reference: CallbackReference) -> receipts.SubmittedJob:
         if reference != REFERENCE:
             raise ForgedCallbackError("there is no such task instance")
         return self.job
@@ -65,7 +65,7 @@ class Database:
     def added(self, _session: object, job: receipts.SubmittedJob, call: ReceivedCallback) -> int:
         assert job is self.job
         if len(self.calls) >= 3:
-            raise receipts.TooManyCallsError("the job has called back 3 times")
+            raise receipts.TooManyCallbacksError("the job has called back 3 times")
         self.calls.append(call)
         return len(self.calls)
 

@@ -16,12 +16,12 @@ from sqlalchemy import select
 
 from airflow_provider_asyncapi.airflow_private.database import TaskScope, get_state_backend
 from airflow_provider_asyncapi.core.callbacks.calls import (
+    CallbackReference,
     CallbackSettings,
     ReceivedCallback,
-    Reference,
     dump_callbacks,
-    key_for_identifier,
-    key_for_task,
+    make_identifier_key,
+    make_task_key,
 )
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
 from airflow_provider_asyncapi.core.errors import ForgedCallbackError
@@ -30,7 +30,7 @@ from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.plugins import bodies, receipts
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections
-from airflow_provider_asyncapi.plugins.receipts import IncomingCallback, TooManyCallsError
+from airflow_provider_asyncapi.plugins.receipts import IncomingCallback, TooManyCallbacksError
 from tests.unit.plugins.airflow_database import Database, open_database
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:PendingDeprecationWarning")
 
 SUBMIT, WAIT = uuid.UUID(int=7), uuid.UUID(int=8)
-REFERENCE = Reference.make(SUBMIT, bytes(range(32)))
+REFERENCE = CallbackReference.make(SUBMIT, bytes(range(32)))
 TASK: dict[str, Any] = {"dag_id": "exports", "run_id": "run", "task_id": "submit", "map_index": 2}
 JSON = Headers([("content-type", "application/json")])
 
@@ -60,14 +60,14 @@ class World:
                     "task_id": "submit",
                     "map_index": 2,
                     "state": "success",
-                    "xcoms": {JOB_OF_KEY + key_for_identifier("vendor", 7): 7},
+                    "xcoms": {JOB_OF_KEY + make_identifier_key("vendor", 7): 7},
                 },
                 {
                     "id": str(WAIT),
                     "task_id": "wait",
                     "map_index": 2,
                     "state": "deferred",
-                    "xcoms": {AWAITED_KEY + key_for_task(TASK): awaited},
+                    "xcoms": {AWAITED_KEY + make_task_key(TASK): awaited},
                 },
             ],
         )
@@ -176,13 +176,13 @@ def test_a_task_that_knows_of_all_calls_is_not_resumed(world: World) -> None:
 @pytest.mark.parametrize(
     "reference",
     [
-        Reference.make(SUBMIT, bytes(32)),
-        Reference.make(uuid.UUID(int=9), bytes(range(32))),
-        Reference.make(WAIT, b"x" * 32),
+        CallbackReference.make(SUBMIT, bytes(32)),
+        CallbackReference.make(uuid.UUID(int=9), bytes(range(32))),
+        CallbackReference.make(WAIT, b"x" * 32),
     ],
     ids=["another token", "no task instance", "a task that submits nothing"],
 )
-def test_a_url_that_was_not_given_away_is_refused(world: World, reference: Reference) -> None:
+def test_a_url_that_was_not_given_away_is_refused(world: World, reference: CallbackReference) -> None:
     with pytest.raises(ForgedCallbackError):
         receipts.find_job(reference)
 
@@ -202,7 +202,7 @@ def test_a_job_that_calls_without_end_is_refused(world: World, monkeypatch: pyte
     monkeypatch.setattr(receipts, "_MAX_CALLBACKS", 2)
     store_callback(call({"n": 1}))
     store_callback(call({"n": 2}))
-    with pytest.raises(TooManyCallsError):
+    with pytest.raises(TooManyCallbacksError):
         store_callback(call({"n": 3}))
     store_callback(call({"n": 1}))
     assert len(world.calls()) == 2
@@ -253,7 +253,7 @@ def test_what_is_not_kept_leaves_no_file(world: World, monkeypatch: pytest.Monke
     (kept,) = files_in(tmp_path)
     # Repeated on another day, too many, after a Clear, and when the database fails.
     store_callback(large(1, day=1))
-    with pytest.raises(TooManyCallsError):
+    with pytest.raises(TooManyCallbacksError):
         store_callback(large(2))
     job = receipts.find_job(REFERENCE)
     world.keep(Submission("key-2", callbacks=(REFERENCE.digest,), connection="vendor"))

@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException, TaskDeferred
 
 from airflow_provider_asyncapi import exceptions
-from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dump_callbacks, key_for_task
+from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dump_callbacks, make_task_key
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
@@ -96,7 +96,7 @@ def test_a_task_that_defers_says_where_its_callbacks_are_awaited(api: ApiServer)
     api.says(POLL, running())
     ti = TI()
     deferral = deferral_of(ti)
-    assert ti.xcoms[AWAITED_KEY + key_for_task(SUBMITTER)] == {"task_instance": ti.id, "heard": 0}
+    assert ti.xcoms[AWAITED_KEY + make_task_key(SUBMITTER)] == {"task_instance": ti.id, "heard": 0}
     assert state_of(deferral)["heard"] == 0
     assert deferral.kwargs == {"wait": state_of(deferral)}
 
@@ -133,7 +133,7 @@ def test_news_of_a_running_job_are_shown_and_the_task_is_deferred_again(api: Api
     assert (after["heard"], after["polls"], after["handle"]["progress"]) == (1, 1, 0.4)
     assert after["deadline"] == before["deadline"]
     assert after["next_poll"] >= before["next_poll"]
-    assert ti.xcoms[AWAITED_KEY + key_for_task(SUBMITTER)]["heard"] == 1
+    assert ti.xcoms[AWAITED_KEY + make_task_key(SUBMITTER)]["heard"] == 1
     assert ti.xcoms["job"]["progress"] == 0.4
     assert api.count(POLL) == 1
     # What was heard isn't heard again.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.airflow_private.supervisor import AirflowAwayError
+from airflow_provider_asyncapi.airflow_private.supervisor import AirflowUnavailableError
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
 from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dump_callbacks
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -105,7 +105,7 @@ def test_while_airflow_is_away_it_is_asked_again_and_polls_go_on(
             return None
         asked.append(time.monotonic())
         if len(asked) == 1:
-            raise AirflowAwayError("the API server is away")
+            raise AirflowUnavailableError("the API server is away")
         return CALLED
 
     monkeypatch.setattr(callbacks_seen, "read_xcom", away_at_first)
@@ -125,7 +125,7 @@ def test_a_poll_ends_the_wait_while_airflow_cannot_tell_of_callbacks(
 
     async def away(key: str, _: Any) -> Any:
         asked.append(key)
-        raise AirflowAwayError("the API server is away")
+        raise AirflowUnavailableError("the API server is away")
 
     monkeypatch.setattr(callbacks_seen, "read_xcom", away)
     api.says(POLL, *[reply({"status": "running"})] * 3, reply({"status": "done"}))
@@ -154,7 +154,7 @@ def test_the_deadline_ends_the_wait_while_airflow_cannot_tell_of_callbacks(
     api: ApiServer, connection: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: Any) -> Any:
-        raise AirflowAwayError("the API server is away")
+        raise AirflowUnavailableError("the API server is away")
 
     monkeypatch.setattr(callbacks_seen, "read_xcom", away)
     assert asyncio.run(event_of(alone(seconds=0.3)))["error"]["kind"] == "DeadlineError"

@@ -351,7 +351,7 @@ def test_a_wait_whose_connection_has_changed_polls_again_after_the_pause_that_wa
 ) -> None:
     """Not at some time within the interval, which is longer than the test may take."""
     connect(password="old-1", extra={"auth": "bearer"})
-    monkeypatch.setattr(clients, "_FRESH", 0.0)
+    monkeypatch.setattr(clients, "_MAX_AGE", 0.0)
     api.says(POLL, reply({}, status=503))
     waiting = trigger(poke_interval=3600, retry_delays={"503": 0.1}, max_consecutive_errors=1000)
 
@@ -360,7 +360,7 @@ def test_a_wait_whose_connection_has_changed_polls_again_after_the_pause_that_wa
         await until(lambda: api.count(POLL) > 1)
         connect(password="new-1", extra={"auth": "bearer"})
         client = clients._clients[asyncio.get_running_loop()]["asyncapi_default"]
-        assert await clients.is_superseded("asyncapi_default", client.api)
+        assert await clients.retire_if_changed("asyncapi_default", client.api)
         await until(lambda: api.requests[-1].headers["Authorization"] == "Bearer new-1")
         api.says(POLL, reply({"status": "done"}))
         return await running

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.callbacks.calls import (
     REFERENCE_LENGTH,
-    Callback,
+    CallbackMode,
+    CallbackReference,
     CallbackSettings,
     ReceivedCallback,
-    Reference,
-    callback_secrets,
     dump_callbacks,
     extract_identifier,
-    key_for_identifier,
-    key_for_task,
+    make_identifier_key,
+    make_task_key,
+    parse_callback_secrets,
 )
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, ForgedCallbackError
@@ -39,16 +39,16 @@ def settings(described=None, secret=None):
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"), [(None, None), (False, None), (True, Callback.DECIDES), ("hint", Callback.HINT)]
+    ("said", "meant"), [(None, None), (False, None), (True, CallbackMode.DECIDES), ("hint", CallbackMode.HINT)]
 )
 def test_a_callback_decides_or_is_a_hint_or_none_comes(said, meant):
-    assert Callback.parse(said) is meant
+    assert CallbackMode.parse(said) is meant
 
 
 @pytest.mark.parametrize("said", ["yes", "True", 1, {}, ["hint"]])
 def test_any_other_word_is_an_error_that_names_those_there_are(said):
     with pytest.raises(ConfigurationError, match=r"callback: has to be True \(.*'hint'.*, or False, not"):
-        Callback.parse(said)
+        CallbackMode.parse(said)
 
 
 # What the connection says of them
@@ -98,9 +98,9 @@ def test_where_a_call_names_its_job_can_be_said_without_a_signature_and_be_switc
 
 
 def test_keys_are_one_text_or_several():
-    assert callback_secrets(None) == callback_secrets("") == []
-    assert callback_secrets("a") == ["a"]
-    assert callback_secrets(["a", "b"]) == callback_secrets(' ["a", "b"]') == ["a", "b"]
+    assert parse_callback_secrets(None) == parse_callback_secrets("") == []
+    assert parse_callback_secrets("a") == ["a"]
+    assert parse_callback_secrets(["a", "b"]) == parse_callback_secrets(' ["a", "b"]') == ["a", "b"]
 
 
 def test_a_call_is_verified_with_each_key_where_calls_are_signed():
@@ -123,15 +123,15 @@ def test_a_call_is_known_again_whether_calls_are_signed_or_not():
 
 
 def test_what_stands_in_a_url_can_be_read_again():
-    reference = Reference.make(str(TASK), TOKEN + b"more")
+    reference = CallbackReference.make(str(TASK), TOKEN + b"more")
     assert len(reference.text) == REFERENCE_LENGTH
-    assert Reference.parse(reference.text) == reference == Reference(TASK, TOKEN)
+    assert CallbackReference.parse(reference.text) == reference == CallbackReference(TASK, TOKEN)
     assert repr(TOKEN) not in repr(reference)
     assert len(reference.digest) == 64
-    assert reference.digest != Reference(TASK, bytes(32)).digest
+    assert reference.digest != CallbackReference(TASK, bytes(32)).digest
 
 
-GOOD = Reference(TASK, TOKEN).text
+GOOD = CallbackReference(TASK, TOKEN).text
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ GOOD = Reference(TASK, TOKEN).text
 )
 def test_what_cannot_be_one_of_our_urls_is_refused_without_saying_why(text):
     with pytest.raises(ForgedCallbackError, match=r"^the URL isn't a callback URL of this provider$"):
-        Reference.parse(text)
+        CallbackReference.parse(text)
 
 
 @given(
@@ -158,11 +158,11 @@ def test_what_cannot_be_one_of_our_urls_is_refused_without_saying_why(text):
 )
 def test_any_text_is_a_reference_or_refused(text):
     try:
-        reference = Reference.parse(text)
+        reference = CallbackReference.parse(text)
     except ForgedCallbackError:
         return
     assert len(reference.token) == 32
-    assert reference.digest != Reference(TASK, TOKEN).digest
+    assert reference.digest != CallbackReference(TASK, TOKEN).digest
 
 
 # What came in
@@ -260,13 +260,13 @@ def test_a_call_without_a_url_of_its_own_is_refused_where_none_is_expected():
 
 
 def test_a_job_is_found_by_connection_and_identifier_as_text():
-    assert key_for_identifier("vendor", 7) == key_for_identifier("vendor", "7")
-    names = {key_for_identifier("vendor", 7), key_for_identifier("vendor", 77), key_for_identifier("other", 7)}
+    assert make_identifier_key("vendor", 7) == make_identifier_key("vendor", "7")
+    names = {make_identifier_key("vendor", 7), make_identifier_key("vendor", 77), make_identifier_key("other", 7)}
     assert len(names) == 3
     assert {len(name) for name in names} == {32}
 
 
 def test_a_task_is_found_whatever_the_order_of_what_tells_it():
     task = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
-    assert key_for_task(task) == key_for_task(dict(reversed(task.items())))
-    assert key_for_task(task) != key_for_task({**task, "map_index": 0})
+    assert make_task_key(task) == make_task_key(dict(reversed(task.items())))
+    assert make_task_key(task) != make_task_key({**task, "map_index": 0})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.callbacks.calls import Callback
+from airflow_provider_asyncapi.core.callbacks.calls import CallbackMode
 from airflow_provider_asyncapi.core.errors import (
     ConfigurationError,
     DeadlineError,
@@ -56,7 +56,7 @@ def failing(kind: type[Exception], *replies: Any, said: str | None = None, **giv
 
 def test_without_a_request_for_the_status_a_callback_needs_no_other_word():
     alone = WaitPlan.parse({"callback": True})
-    assert (alone.callback, alone.polls, alone.policy.is_empty) == (Callback.DECIDES, False, True)
+    assert (alone.callback, alone.polls, alone.policy.is_empty) == (CallbackMode.DECIDES, False, True)
     assert alone.schedule.interval == 300
     assert plan(poke_interval=None).schedule.interval == 300
     assert plan(poke_interval=20).schedule.interval == 20
@@ -81,7 +81,7 @@ def test_what_cannot_be_meant_is_said(given, message):
 
 
 def test_what_a_profile_may_still_add_is_not_missed():
-    assert WaitPlan.parse({"callback": "hint"}, complete=False).callback is Callback.HINT
+    assert WaitPlan.parse({"callback": "hint"}, complete=False).callback is CallbackMode.HINT
 
 
 def test_how_many_callbacks_were_heard_is_written_down_too():
