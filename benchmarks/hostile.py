@@ -25,7 +25,7 @@ from airflow_provider_asyncapi.core.http.redaction import Redactor
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
-from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
+from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
 from benchmarks.measure import table
 
@@ -185,7 +185,7 @@ async def _poll_once(url: str, hostile: Hostile) -> float:
     if "rules" in given:
         del given["completion_value"]
     plan = WaitPlan.parse(given)
-    client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
+    client = AiohttpDriver(api, tls_context(api.settings))
 
     async def work() -> None:
         with contextlib.suppress(AsyncApiError):

@@ -52,6 +52,7 @@ _BATCH_SPEC: dict[str, Any] = {
 NAMES = {
     "sleep": "a trigger that sleeps",
     "ours": "ours",
+    "ours-session": "ours, over ClientSession",
     "batch": "ours, in batches",
     "bare": "aiohttp, one session",
     "http": "HttpSensorTrigger",
@@ -78,11 +79,13 @@ def trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]]
     }
     http: dict[str, Any] = {"endpoint": f"http/{number}", "http_conn_id": "http", "poke_interval": 1.0}
     ours = "airflow_provider_asyncapi.triggers.asyncapi.AsyncApiJobTrigger"
+    session = "benchmarks.session_trigger.SessionTrigger"
     return {
         "sleep": ("benchmarks.polling_triggers.SleepingTrigger", {}),
         "bare": ("benchmarks.polling_triggers.BareTrigger", {"url": f"{url}/v1/jobs/j-{number}?detail=status"}),
         "http": ("airflow.providers.http.triggers.http.HttpSensorTrigger", http),
         "ours": (ours, {"asyncapi_conn_id": "asyncapi", "spec": _SPEC, "wait": wait}),
+        "ours-session": (session, {"asyncapi_conn_id": "asyncapi", "spec": _SPEC, "wait": wait}),
         "batch": (ours, {"asyncapi_conn_id": "asyncapi", "spec": _BATCH_SPEC, "wait": wait}),
     }[contender]
 

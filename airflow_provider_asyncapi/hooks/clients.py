@@ -206,9 +206,9 @@ async def _open_driver(conn_id: str) -> tuple[Api, AiohttpDriver]:
         tls = await asyncio.to_thread(_make_tls_context, api)
     except AsyncApiError as error:
         raise add_connection_id(conn_id, error) from error
-    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
+    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 
-    return api, AiohttpDriver(api, open_connector(api.settings, tls))
+    return api, AiohttpDriver(api, tls)
 
 
 @asynccontextmanager
@@ -271,7 +271,7 @@ def _read(connection: Connection) -> Api:
 
 
 def _make_tls_context(api: Api) -> ssl.SSLContext:
-    from airflow_provider_asyncapi.transports.aiohttp import tls_context
+    from airflow_provider_asyncapi.transports.tls import tls_context
 
     return tls_context(api.settings)
 

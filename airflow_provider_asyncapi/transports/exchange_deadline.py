@@ -35,7 +35,11 @@ class ExchangeDeadline:
         self._why = "the answer wasn't complete after"
         self._needed_until = needed_until
         self.seconds = SLOWEST * read_timeout
-        self.latest = min(steady() + self.seconds, needed_until)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin the time limit now."""
+        self.latest = min(self._steady() + self.seconds, self._needed_until)
 
     def left(self) -> float:
         """Return the seconds that are left."""

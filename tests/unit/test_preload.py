@@ -27,6 +27,8 @@ SPARED = {
         "core.connection.probe",
         "results.writers.parquet",
         "transports.aiohttp",
+        "transports.fast_path.client",
+        "transports.fast_path.head",
         "transports.fast_path.pool",
         "transports.batch_poller",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import resource
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,8 +21,6 @@ _KEPT_FOR = 15.0
 #: Largest number of connections to one server that are opened at the same time. When thousands of polls are due at
 #: once, connections that become free are reused; opening one for each poll would cost more than polling.
 _OPENING = 100
-#: Limit of connections if the operating system has none.
-_MANY = 1_000_000
 
 
 @dataclass(slots=True)
@@ -236,9 +233,3 @@ def has_been_used(connection: Connection) -> bool:
     """Return whether a request was already sent over a connection."""
     # Each request sets it.
     return connection.protocol is not None and connection.protocol.read_timeout is not None
-
-
-def most_connections() -> int:
-    """Return the default limit of connections to a server: half of the files that this process may open."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MANY if files == resource.RLIM_INFINITY else max(1, files // 2)

@@ -41,10 +41,10 @@ def test_a_connection_that_changes_is_noticed_and_the_old_pool_closed(
         await until(lambda: api.count(POLL) >= 5)
         driver = clients._clients[asyncio.get_running_loop()]["asyncapi_default"].driver
         assert driver is not None
-        pool = driver._pool
+        http_client = driver._client
         connect(password="new", extra={"auth": "bearer"})
         await until(lambda: tokens(api)[-5:] == ["Bearer new"] * 5)
-        await until(lambda: pool._connector.closed)
+        await until(lambda: http_client._connector.closed)
         api.says(POLL, DONE)
         assert {event["handle"]["outcome"] for event in await asyncio.gather(*waits)} == {"success"}
         assert not clients._clients[asyncio.get_running_loop()]

@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 
 from tests.loopback import Authority, Behaviour, Server
-from tests.unit.transports.driving import DRIVERS
+from tests.unit.transports.driving import AIOHTTP_WAYS, DRIVERS
 
 
 @pytest.fixture(params=DRIVERS)
 def driver(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=AIOHTTP_WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    """One of both ways of the driver in the triggerer."""
     return str(request.param)
 
 

@@ -1,4 +1,4 @@
-"""Runs the same thing through either driver, and writes down what came of it."""
+"""Runs the same thing through each driver, and writes down what came of it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSe
 from airflow_provider_asyncapi.core.effects import Flow, Log, Polled, Send
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
-from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
+from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
+from airflow_provider_asyncapi.transports.aiohttp_session import SessionClient
+from airflow_provider_asyncapi.transports.fast_path.client import FastPathClient
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
 
 START = 1_700_000_000.0
-DRIVERS = ("requests", "aiohttp")
+#: Both ways of the driver in the triggerer.
+AIOHTTP_WAYS = {"fast path": FastPathClient, "session": SessionClient}
+DRIVERS = ("requests", *AIOHTTP_WAYS)
 
 
 @dataclass
 class Outcome:
-    """What became of a flow, as far as it has to be the same for both drivers."""
+    """What became of a flow, as far as it has to be the same for all drivers."""
 
     result: Any = None
     error: tuple[str, str, bool | None] | None = None
@@ -55,6 +59,10 @@ def make_api(url: str, clock: Callable[[], float] | None = None, **fields: Any) 
     return Api.from_settings(ConnectionSettings.parse(given), clock=clock or Clock(), rng=lambda: 0.5)
 
 
+def open_aiohttp_driver(way: str, api: Api, **given: Any) -> AiohttpDriver:
+    return AiohttpDriver(api, tls_context(api.settings), open_client=AIOHTTP_WAYS[way], **given)
+
+
 def run(driver: str, api: Api, flow: Flow[Any], *, steady: Callable[[], float] | None = None) -> Outcome:
     """Run one flow, and forget the driver."""
     return run_all(driver, api, [flow], steady=steady)[0]
@@ -85,8 +93,7 @@ def run_all(
         return outcomes
 
     async def main() -> None:
-        connector = open_connector(api.settings, tls_context(api.settings))
-        client = AiohttpDriver(api, connector, sleep=asleep, **clocks)
+        client = open_aiohttp_driver(driver, api, sleep=asleep, **clocks)
         try:
             for flow, current[0] in running:
                 with noting(current[0]):

@@ -12,14 +12,12 @@ import pytest
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.transports import aiohttp_resolver
-from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
 from airflow_provider_asyncapi.transports.aiohttp_resolver import Resolver
 from airflow_provider_asyncapi.transports.dns import find_addresses
 from airflow_provider_asyncapi.transports.error_translation import SlowLookUpError
-from airflow_provider_asyncapi.transports.tls import tls_context
 from tests.loopback import reply
 from tests.unit.eventually import until
-from tests.unit.transports.driving import fetch, make_api, sending
+from tests.unit.transports.driving import fetch, make_api, open_aiohttp_driver, sending
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -92,12 +90,12 @@ def test_no_address_is_tried_after_the_time_for_connecting(serve, names, monkeyp
     assert outcome.failure[1].endswith("couldn't connect: not possible within 5 s")
 
 
-def test_the_threads_of_the_event_loop_are_left_to_others(names):
+def test_the_threads_of_the_event_loop_are_left_to_others(names, way):
     """With a mute name server, anybody else's thread call has to go on."""
 
     async def main() -> None:
         api = make_api("http://mute.test", connect_timeout=100)
-        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
+        client = open_aiohttp_driver(way, api)
         waits = [
             asyncio.create_task(client.run(sending(Request("GET", f"http://mute{number}.test/"))))
             for number in range(50)
@@ -182,16 +180,15 @@ def test_nothing_is_kept_of_the_hosts_that_redirects_lead_to(serve, names, monke
     api = make_api(server.url)
 
     async def main() -> None:
-        looking = open_connector(api.settings, tls_context(api.settings))
-        client = AiohttpDriver(api, looking)
+        client = open_aiohttp_driver("fast path", api)
         for number in range(1, 82, 9):
             response = await client.run(send(api, Request("GET", f"{server.url}/hop/{number}")))
             assert response.status == 200
         assert len(set(names.asked)) == 81
-        client._pool._kept_for = 0
-        client._pool._sweep()
-        assert not client._pool._servers
-        assert len(looking.resolver._cache) == 10
+        client._client._pool._kept_for = 0
+        client._client._pool._sweep()
+        assert not client._client._pool._servers
+        assert len(client._client._connector.resolver._cache) == 10
         await client.close()
 
     asyncio.run(main())

@@ -44,13 +44,12 @@ from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.transports import log_only
-from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
+from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
-from airflow_provider_asyncapi.transports.tls import tls_context
 from tests.loopback import chunked, hang_up, raw, reply, reset
 from tests.unit.eventually import until
 from tests.unit.fake_files import MemoryDraft
-from tests.unit.transports.driving import START, Clock, fetch, make_api, run, run_all, sending
+from tests.unit.transports.driving import START, Clock, fetch, make_api, open_aiohttp_driver, run, run_all, sending
 
 BROKE = "the connection broke before the answer was complete"
 LOGIN: dict[str, Any] = {
@@ -101,7 +100,7 @@ def together(driver: str, api: Any, flows: list[Flow[Any]], **given: Any) -> lis
             client.close()
 
     async def main() -> list[Any]:
-        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)), **given)
+        client = open_aiohttp_driver(driver, api, **given)
         try:
             return await asyncio.gather(*map(client.run, flows), return_exceptions=True)
         finally:
@@ -442,7 +441,7 @@ def test_a_login_that_is_refused_is_refused_to_all_who_wait(driver, serve):
     assert [asked.target for asked in server.asked] == ["/login"]
 
 
-def test_a_pause_that_the_api_wants_holds_for_all_who_can_wait(serve):
+def test_a_pause_that_the_api_wants_holds_for_all_who_can_wait(serve, way):
     server = serve(reply(b"", 429, retry_after="30"), reply(b"urgent"), reply(b"fine"))
     clock = Clock()
     request = Request("GET", f"{server.url}/x")
@@ -457,22 +456,22 @@ def test_a_pause_that_the_api_wants_holds_for_all_who_can_wait(serve):
         yield Sleep(30)
         return [first.status, seconds, urgent.body, (yield Send(request, can_wait=True)).body]
 
-    assert run("aiohttp", make_api(server.url, clock), flow()).result == [429, 30, b"urgent", b"fine"]
+    assert run(way, make_api(server.url, clock), flow()).result == [429, 30, b"urgent", b"fine"]
 
 
-def test_what_another_host_wants_holds_nobody(serve):
+def test_what_another_host_wants_holds_nobody(serve, way):
     server, other = serve(reply(b"")), serve(reply(b"", 503, retry_after="30"))
     flows = [sending(Request("GET", f"{url}/x"), can_wait=True) for url in (other.url, server.url)]
-    assert [outcome.result.status for outcome in run_all("aiohttp", make_api(server.url), flows)] == [503, 200]
+    assert [outcome.result.status for outcome in run_all(way, make_api(server.url), flows)] == [503, 200]
 
 
 @pytest.mark.parametrize("why", [ConfigurationError("the connection is gone"), KeyError("changed")])
-def test_a_driver_that_is_retired_sends_nothing_any_more(serve, why):
+def test_a_driver_that_is_retired_sends_nothing_any_more(serve, why, way):
     server = serve(reply(b"x"))
     api = make_api(server.url)
 
     async def main() -> None:
-        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
+        client = open_aiohttp_driver(way, api)
         client.retire(why)
         with pytest.raises(type(why)) as caught:
             await client.run(sending(Request("GET", f"{server.url}/x")))
@@ -556,7 +555,7 @@ def test_an_answer_says_how_long_its_request_waited_for_its_slot(driver, serve):
     assert [outcome.result.delay for outcome in outcomes] == [None, Delay(2.0, Reason.RATE)]
 
 
-def test_an_answer_says_how_long_its_request_waited_for_a_connection(serve, monkeypatch):
+def test_an_answer_says_how_long_its_request_waited_for_a_connection(serve, monkeypatch, way):
     monkeypatch.setattr("airflow_provider_asyncapi.transports.aiohttp.ON_TIME", 0.02)
     monkeypatch.setattr("airflow_provider_asyncapi.core.wait.lateness.ON_TIME", 0.02)
     server = serve()
@@ -567,7 +566,7 @@ def test_an_answer_says_how_long_its_request_waited_for_a_connection(serve, monk
 
     server.routes["/x"] = slow
     api = make_api(server.url, connections_per_host=1)
-    answers = together("aiohttp", api, [sending(Request("GET", f"{server.url}/x")) for _ in range(2)])
+    answers = together(way, api, [sending(Request("GET", f"{server.url}/x")) for _ in range(2)])
     first, second = (answer.delay for answer in answers)
     assert first is None
     assert second.reason is Reason.CONNECTIONS
@@ -575,7 +574,7 @@ def test_an_answer_says_how_long_its_request_waited_for_a_connection(serve, monk
 
 
 @pytest.mark.parametrize("sleeps", ["the flow", "the driver", "a round"])
-def test_an_answer_says_how_late_a_busy_event_loop_was(serve, sleeps):
+def test_an_answer_says_how_late_a_busy_event_loop_was(serve, sleeps, way):
     """The loop is held up for as long as the sleep, and then some."""
     server = serve()
     server.routes |= {"/x": reply(b"x"), "/jobs": jobs}
@@ -600,7 +599,7 @@ def test_an_answer_says_how_late_a_busy_event_loop_was(serve, sleeps):
     later = [0.0]
 
     async def main() -> Any:
-        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)), sleep=oversleep)
+        client = open_aiohttp_driver(way, api, sleep=oversleep)
         loop = asyncio.get_running_loop()
         client._loop = type("Late", (), {"time": lambda _: loop.time() + later[0]})()
         try:
@@ -713,7 +712,7 @@ def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
     assert len(begun) < 5
 
 
-def test_what_is_asked_for_alone_is_held_too(serve):
+def test_what_is_asked_for_alone_is_held_too(serve, way):
     server = serve(reply(b"", 429, retry_after="30"))
     batch = make_batch()
 
@@ -725,7 +724,7 @@ def test_what_is_asked_for_alone_is_held_too(serve):
             return True
         return False
 
-    assert run("aiohttp", make_api(server.url), flow()).result
+    assert run(way, make_api(server.url), flow()).result
     assert len(server.asked) == 1
 
 
@@ -759,13 +758,13 @@ def test_what_goes_wrong_on_the_way_is_told_to_the_flow(driver, serve):
     assert outcome.events == [polled]
 
 
-def test_a_hold_that_another_was_told_of_is_heeded_between_two_sends(serve):
+def test_a_hold_that_another_was_told_of_is_heeded_between_two_sends(serve, way):
     server = serve(reply(b"old"), reply(b"", 503, retry_after="30"))
     request = Request("GET", f"{server.url}/x")
     api = make_api(server.url)
 
     async def main() -> None:
-        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
+        client = open_aiohttp_driver(way, api)
         polled, seen = Polled(JobHandle(1), 1, 0, changed=False, at=0.0, pause=0.05), asyncio.Event()
 
         def skip_if_unchanged(_: Response) -> Polled:
@@ -820,7 +819,7 @@ def rounds(server: Any, flows: Callable[[AiohttpDriver], Any]) -> list[str]:
     api = make_api(server.url)
 
     async def main() -> None:
-        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
+        client = open_aiohttp_driver("fast path", api)
         try:
             await flows(client)
         finally:
@@ -1006,7 +1005,7 @@ def test_a_flow_is_closed_when_its_driver_is_interrupted(driver, serve):
 
 
 @pytest.mark.parametrize("what", ["send", "gather", "login"])
-def test_a_task_that_is_cancelled_leaves_nothing_behind(serve, what):
+def test_a_task_that_is_cancelled_leaves_nothing_behind(serve, what, way):
     server = serve()
     here = threading.Event()
 
@@ -1022,7 +1021,7 @@ def test_a_task_that_is_cancelled_leaves_nothing_behind(serve, what):
         yield RunConcurrently([lambda: closing_flow(ended, api, f"{server.url}/x")] * 4, 2, ended.append)
 
     async def main() -> int:
-        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
+        client = open_aiohttp_driver(way, api)
         try:
             flow = gathering() if what == "gather" else closing_flow(ended, api, f"{server.url}/x")
             task = asyncio.create_task(client.run(flow))
@@ -1038,7 +1037,7 @@ def test_a_task_that_is_cancelled_leaves_nothing_behind(serve, what):
     assert ended == ["closed"] * (2 if what == "gather" else 1)
 
 
-def test_whoever_is_cancelled_while_logging_in_does_not_take_the_others_along(serve):
+def test_whoever_is_cancelled_while_logging_in_does_not_take_the_others_along(serve, way):
     server = serve()
     here = threading.Event()
     logins = itertools.count()
@@ -1053,7 +1052,7 @@ def test_whoever_is_cancelled_while_logging_in_does_not_take_the_others_along(se
     api = make_api(server.url, **LOGIN)
 
     async def main() -> int:
-        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
+        client = open_aiohttp_driver(way, api)
         try:
             request = Request("GET", f"{server.url}/x")
             first = asyncio.create_task(client.run(send(api, request)))

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.http.messages import Request
 from tests.loopback import Asked, Server
-from tests.unit.transports.driving import DRIVERS, fetch, make_api
+from tests.unit.transports.driving import AIOHTTP_WAYS, DRIVERS, fetch, make_api
 
 _MANY = b"".join(b"x-%06d: %s\r\n" % (number, b"y" * 1000) for number in range(1000))
 #: Blocks of about 1 MB that the server is ready to send.
@@ -46,9 +46,12 @@ class Flood:
     [
         *((driver, b"HTTP/1.1 200 OK\r\n") for driver in DRIVERS),
         # urllib3 throws each trailer away as it comes, so on a worker only the time has to be bounded.
-        ("aiohttp", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"),
+        *(
+            (driver, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+            for driver in AIOHTTP_WAYS
+        ),
     ],
-    ids=["headers-requests", "headers-aiohttp", "trailers-aiohttp"],
+    ids=[f"headers-{driver}" for driver in DRIVERS] + [f"trailers-{way}" for way in AIOHTTP_WAYS],
 )
 def test_an_endless_list_of_header_fields_is_cut_off(server: Server, driver: str, begin: bytes) -> None:
     flood = Flood(begin)

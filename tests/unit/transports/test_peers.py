@@ -15,7 +15,7 @@ from tests.unit.transports.driving import fetch, make_api
 def _loopback_is_link_local(monkeypatch: pytest.MonkeyPatch) -> None:
     """Name servers that lead to 169.254.169.254 are rare in tests."""
     monkeypatch.setattr(
-        "airflow_provider_asyncapi.transports.dns.is_link_local", lambda address: address in ("127.0.0.1", "::1")
+        "airflow_provider_asyncapi.transports.dns.is_metadata_host", lambda address: address in ("127.0.0.1", "::1")
     )
 
 

@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.errors import ContentError, SlowResponseErro
 from airflow_provider_asyncapi.core.http.messages import Request, Response, ResponsePart
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
-from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver, open_connector
+from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.step_threads import StepThreads, is_expensive
 from airflow_provider_asyncapi.transports.tls import tls_context
 from tests.loopback import reply
@@ -35,7 +35,7 @@ def run(server: Any, main: Callable[[AiohttpDriver], Awaitable[Any]]) -> Any:
     api = make_api(server.url)
 
     async def with_client() -> Any:
-        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
+        client = AiohttpDriver(api, tls_context(api.settings))
         try:
             return await main(client)
         finally:
@@ -148,7 +148,7 @@ def test_a_wait_is_ended_at_its_deadline_though_its_answer_is_still_looked_at(se
 
     async def main() -> None:
         api = make_api(server.url, clock)
-        client = AiohttpDriver(api, open_connector(api.settings, tls_context(api.settings)))
+        client = AiohttpDriver(api, tls_context(api.settings))
         try:
             await client.run(flow(), observe=lambda _: clock.__setattr__("now", clock() + 60))
         finally:

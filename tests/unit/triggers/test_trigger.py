@@ -714,10 +714,10 @@ def test_all_triggers_of_a_loop_share_one_look_up_and_one_session(
         (client,) = clients._clients[asyncio.get_running_loop()].values()
         assert client.users == 20
         assert client.driver is not None
-        pool = client.driver._pool
+        http_client = client.driver._client
         waits.pop().cancel()
         await asyncio.gather(*waits)
-        assert pool._connector.closed
+        assert http_client._connector.closed
         assert not clients._clients[asyncio.get_running_loop()]
 
     asyncio.run(scenario())
@@ -732,11 +732,11 @@ def test_the_session_is_closed_when_all_are_cancelled(api: ApiServer, connection
         await until(lambda: api.count(POLL) >= 3)
         driver = next(iter(clients._clients[asyncio.get_running_loop()].values())).driver
         assert driver is not None
-        pool = driver._pool
+        http_client = driver._client
         for task in waits:
             task.cancel()
         await asyncio.wait(waits)
-        assert pool._connector.closed
+        assert http_client._connector.closed
 
     asyncio.run(scenario())
 

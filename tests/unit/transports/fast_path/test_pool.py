@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from yarl import URL
 
 from airflow_provider_asyncapi.transports.error_translation import PoolFullError
-from airflow_provider_asyncapi.transports.fast_path.pool import Pool, has_been_used, most_connections
+from airflow_provider_asyncapi.transports.fast_path.pool import Pool, has_been_used
 from tests.unit.eventually import until
 
 pytestmark = pytest.mark.timeout(30)
@@ -203,7 +202,7 @@ def test_without_a_limit_nobody_waits_but_for_others_to_have_connected(monkeypat
             pool.release(name, connection)
         assert (pool._servers[name].taken, len(pool._servers[name].idle)) == (0, 50)
 
-    pooling(scenario, limit=most_connections())
+    pooling(scenario, limit=1000)
     assert most == 10
 
 
@@ -287,9 +286,3 @@ def test_nothing_is_kept_of_a_server_that_there_is_no_connection_to():
         await until(lambda: not pool._servers)
 
     pooling(scenario, kept_for=0.05)
-
-
-def test_half_of_the_files_that_the_process_may_open_are_for_connections(monkeypatch):
-    for files, most in [(1024, 512), (1, 1), (resource.RLIM_INFINITY, 1_000_000)]:
-        monkeypatch.setattr(resource, "getrlimit", lambda _, files=files: (files, files))
-        assert most_connections() == most

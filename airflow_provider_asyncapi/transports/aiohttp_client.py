@@ -1,0 +1,102 @@
+"""In the triggerer: choose the way in which requests are sent with aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import ssl
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Protocol
+
+import aiohttp
+
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
+from airflow_provider_asyncapi.core.effects import Send
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.transports import fast_path
+from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
+from airflow_provider_asyncapi.transports.receiver import Receiver
+
+log = logging.getLogger(__name__)
+
+#: Bytes of a body that are processed before other tasks get the event loop.
+_AT_A_TIME = 64 * 1024
+
+
+class HttpClient(Protocol):
+    """Sends the requests of one Airflow connection over a pool of connections."""
+
+    def prepare(self, request: Request, /) -> Any:
+        """
+        Return what is the same each time a request is sent, for :meth:`send`.
+
+        :raises UnsafeValueError: if the request can't be sent.
+        """
+
+    async def send(self, effect: Send, prepared: Any, needed_until: float, /) -> tuple[Response, float]:
+        """
+        Send a request; send it once more if the server closes a reused connection instead of answering.
+
+        :param needed_until: when the response is no longer needed, on the steady clock.
+        :return: the response, and the seconds of waiting for a connection because of the limit.
+        :raises AsyncApiError: if there is no complete response in time.
+        """
+
+    async def close(self) -> None:
+        """Close all connections."""
+
+
+def open_client(settings: ConnectionSettings, tls: ssl.SSLContext, steady: Callable[[], float]) -> HttpClient:
+    """
+    Return a client for the running event loop: the fast one if it was tested with the installed aiohttp.
+
+    :param steady: a clock that is never put back, in seconds.
+    """
+    if fast_path.is_tested(aiohttp.__version__):
+        from airflow_provider_asyncapi.transports.fast_path.client import FastPathClient
+
+        return FastPathClient(settings, tls, steady)
+    from airflow_provider_asyncapi.transports.aiohttp_session import SessionClient
+
+    # In its own context, since the message doesn't belong to the trigger that happens to be the first.
+    contextvars.Context().run(_log_slow_way, aiohttp.__version__)
+    return SessionClient(settings, tls, steady)
+
+
+@cache
+def _log_slow_way(version: str) -> None:
+    log.info(
+        "Requests are sent over aiohttp.ClientSession, which takes more CPU than the provider's own connections: they"
+        " were tested with aiohttp %s to %s, and aiohttp %s is installed",
+        fast_path.OLDEST,
+        fast_path.NEWEST,
+        version,
+    )
+
+
+async def read_body(body: aiohttp.StreamReader, receiver: Receiver, deadline: ExchangeDeadline) -> Response:
+    """
+    Read a body to its end, and return the response.
+
+    :raises TransportError: if no data of a streamed body comes in time.
+    """
+    while not body.at_eof():
+        chunk = await (_wait_for_data(body, deadline) if receiver.is_streamed else body.readany())
+        receiver.feed(chunk[:_AT_A_TIME])
+        for start in range(_AT_A_TIME, len(chunk), _AT_A_TIME):
+            # Decoding a chunk can take long; other tasks run in between.
+            await asyncio.sleep(0)
+            receiver.feed(chunk[start : start + _AT_A_TIME])
+    return receiver.finish()
+
+
+async def _wait_for_data(body: aiohttp.StreamReader, deadline: ExchangeDeadline) -> bytes:
+    try:
+        async with asyncio.timeout(deadline.left()):
+            return await body.readany()
+    except TimeoutError as error:
+        if isinstance(error, aiohttp.ClientError):
+            raise
+        raise deadline.error() from None

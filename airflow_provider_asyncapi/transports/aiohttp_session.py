@@ -1,0 +1,241 @@
+"""
+Send requests over the public :class:`aiohttp.ClientSession`, if the fast path wasn't tested with the installed aiohttp.
+
+All safety rules hold here, too: the limits of head, body and time, the check of addresses, the exact headers, no
+cookies, and redirects left to the flow. What differs, since aiohttp's public interface has no means for it:
+
+- A request that needs a new connection closes the idle ones to the same server first.
+- The number of connections that are opened at the same time isn't limited, only the number of connections.
+- Idle connections are reused in turn, so that connections that were needed only once stay open as long as others are
+  used.
+- After ``Expect: 100-continue``, the body is sent only once the server asks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import math
+import socket
+import ssl
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakValueDictionary
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
+from airflow_provider_asyncapi.core.effects import Send
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.transports.aiohttp_client import read_body
+from airflow_provider_asyncapi.transports.aiohttp_connector import (
+    Connector,
+    Proxy,
+    ServerClosedError,
+    most_connections,
+)
+from airflow_provider_asyncapi.transports.error_translation import PoolFullError, SlowLookUpError, translate_error
+from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
+from airflow_provider_asyncapi.transports.receiver import LONGEST_LINE, Receiver
+from airflow_provider_asyncapi.transports.request_format import build_headers, encode_url, request_target
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """
+    The parts of a request that are the same each time.
+
+    :param slots: limits the number of requests to the same server that run at the same time, and so the number of
+        connections.
+    """
+
+    url: URL
+    headers: CIMultiDict[str]
+    slots: asyncio.Semaphore
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """
+    A request that is being sent, for the connector.
+
+    :param new: whether it needs a new connection.
+    :ivar is_new: whether a connection was opened for it.
+    :ivar is_connected: whether it has a connection, so that the server may have received it.
+    :ivar is_answered: whether the head of the response has been received.
+    """
+
+    request: Request
+    new: bool
+    scope: asyncio.Timeout
+    deadline: ExchangeDeadline
+    is_new: bool = False
+    is_connected: bool = False
+    is_answered: bool = False
+
+
+_exchange: ContextVar[_Exchange] = ContextVar("_exchange")
+
+
+class SessionClient:
+    """
+    Sends requests over a session: see :class:`~.aiohttp_client.HttpClient`.
+
+    :param settings: the Airflow connection.
+    :param tls: the TLS context.
+    :param steady: a clock that is never put back, in seconds.
+    """
+
+    def __init__(self, settings: ConnectionSettings, tls: ssl.SSLContext, steady: Callable[[], float]) -> None:
+        self._settings, self._steady = settings, steady
+        self._loop = asyncio.get_running_loop()
+        self._proxy = Proxy.of(settings)
+        self._limit = most_connections(settings)
+        self._slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._connector = _SessionConnector(settings, tls)
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Accept", "Content-Type"),
+            timeout=aiohttp.ClientTimeout(connect=settings.connect_timeout, sock_read=settings.read_timeout),
+            auto_decompress=False,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_LINE,
+        )
+
+    def prepare(self, request: Request) -> _Prepared:
+        """Return the URL, the headers and the limit of a request."""
+        url = encode_url(request)
+        headers = request.headers + (self._proxy.headers_for(url) if self._proxy else ())
+        complete = CIMultiDict(build_headers(request.method, url, headers, request.body))
+        scheme, _, rest = url.partition("://")
+        server = rest.partition("/")[0]
+        slots = self._slots.get(server)
+        if slots is None:
+            slots = self._slots[server] = asyncio.Semaphore(self._limit)
+        # The query is given as a part of the path, since yarl drops a question mark without a query.
+        exact = URL.build(scheme=scheme, authority=server, path=request_target(url), encoded=True)
+        return _Prepared(exact, complete, slots)
+
+    async def send(self, effect: Send, prepared: _Prepared, needed_until: float) -> tuple[Response, float]:
+        """Send a request over the session, and return the response and the seconds of waiting for a connection."""
+        waited, new = await self._wait_for_slot(effect.request, prepared.slots, needed_until), not effect.repeatable
+        try:
+            while True:
+                try:
+                    return await self._exchange(effect, prepared, needed_until, new=new), waited
+                except ServerClosedError:
+                    new = True
+        finally:
+            prepared.slots.release()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def _wait_for_slot(self, request: Request, slots: asyncio.Semaphore, needed_until: float) -> float:
+        if not slots.locked():
+            await slots.acquire()
+            return 0.0
+        began = self._loop.time()
+        try:
+            async with asyncio.timeout(None if needed_until == math.inf else needed_until - self._steady()):
+                await slots.acquire()
+        except TimeoutError:
+            raise translate_error(self._settings, request, PoolFullError(), connecting=True) from None
+        return self._loop.time() - began
+
+    async def _exchange(self, effect: Send, prepared: _Prepared, needed_until: float, *, new: bool) -> Response:
+        """
+        Send a request, and return the response.
+
+        :raises ServerClosedError: if the request can be sent once more, over a new connection.
+        """
+        request, settings = effect.request, self._settings
+        deadline = ExchangeDeadline(request, settings.read_timeout, self._steady, needed_until)
+        scope = asyncio.timeout(deadline.left())
+        exchange = _Exchange(request, new, scope, deadline)
+        token = _exchange.set(exchange)
+        # No cause: Airflow would log its text, which may contain the URL with its query.
+        try:
+            async with (
+                scope,
+                self._session.request(
+                    request.method,
+                    prepared.url,
+                    headers=prepared.headers,
+                    # aiohttp warns of large bodies that aren't files.
+                    data=io.BytesIO(request.body) if request.body else None,
+                    allow_redirects=False,
+                    proxy=self._proxy.url if self._proxy else None,
+                    proxy_headers=self._proxy.headers if self._proxy else None,
+                ) as answer,
+            ):
+                exchange.is_answered = True
+                receiver = Receiver(effect, answer.status, answer.raw_headers, deadline)
+                if receiver.is_streamed:
+                    scope.reschedule(None)
+                return await read_body(answer.content, receiver, deadline)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            if scope.expired() or (deadline.left() <= 0 and isinstance(error, TimeoutError)):
+                raise deadline.error(sent=exchange.is_connected) from None
+            if not exchange.is_connected:
+                # This time limit may have been reached before the look-up reports its own.
+                is_looking_up = self._connector.is_looking_up((self._proxy or prepared).url.host)
+                cause = SlowLookUpError() if is_looking_up else error
+                raise translate_error(settings, request, cause, connecting=True) from None
+            is_closed = isinstance(error, (ServerClosedError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError))
+            if is_closed and not (new or exchange.is_new or exchange.is_answered):
+                raise ServerClosedError from None
+            raise translate_error(settings, request, error, connecting=False) from None
+        finally:
+            _exchange.reset(token)
+
+
+class _SessionConnector(Connector):
+    """
+    Gives each request a connection, once.
+
+    :meth:`connect` is called by the session for each request, in the task that sends it.
+    """
+
+    def __init__(self, settings: ConnectionSettings, tls: ssl.SSLContext) -> None:
+        super().__init__(settings, tls, socket_factory=_open_socket)
+
+    async def connect(self, *args: Any, **options: Any) -> Any:
+        """
+        Return a connection, whose address has been checked.
+
+        :raises ServerClosedError: if the session sends the request again by itself, though the server may have received
+            it.
+        """
+        exchange = _exchange.get()
+        if exchange.is_connected:
+            raise ServerClosedError
+        connection = await super().connect(*args, **options)
+        while exchange.new and not exchange.is_new:
+            # The server may be about to close it.
+            connection.close()
+            connection = await super().connect(*args, **options)
+        if exchange.is_new:
+            try:
+                self.check_address(exchange.request, connection.transport)
+            except BaseException:
+                connection.close()
+                raise
+            # Connecting has its own time limit.
+            exchange.deadline.restart()
+            exchange.scope.reschedule(asyncio.get_running_loop().time() + exchange.deadline.left())
+        exchange.is_connected = True
+        return connection
+
+
+def _open_socket(address: Any) -> socket.socket:
+    """Open a socket as aiohttp does, and note that the exchange has a new connection."""
+    family, kind, protocol, *_ = address
+    _exchange.get().is_new = True
+    return socket.socket(family, kind, protocol)

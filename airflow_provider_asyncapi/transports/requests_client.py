@@ -1,0 +1,123 @@
+"""On the worker: send requests with the library requests."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from functools import partial
+from http.cookiejar import DefaultCookiePolicy
+
+import requests
+import urllib3
+from urllib3.exceptions import EmptyPoolError, NewConnectionError
+
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
+from airflow_provider_asyncapi.core.effects import Send
+from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.transports.dns import check_peer
+from airflow_provider_asyncapi.transports.error_translation import PoolFullError, iterate_causes, translate_error
+from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
+from airflow_provider_asyncapi.transports.receiver import CHUNK, Receiver
+from airflow_provider_asyncapi.transports.request_format import add_default_headers, encode_url
+from airflow_provider_asyncapi.transports.urllib3_connections import Adapter, Exchange, HungUpError, sending
+
+#: Shortest timeout in seconds; the library refuses zero.
+_SHORTEST = 0.001
+
+
+class RequestsClient:
+    """
+    Sends the requests of one Airflow connection over a pool of connections; several threads may use it.
+
+    :param settings: the Airflow connection.
+    :param tls: the TLS context.
+    :param steady: a clock that is never put back, in seconds.
+    """
+
+    def __init__(self, settings: ConnectionSettings, tls: ssl.SSLContext, steady: Callable[[], float]) -> None:
+        self._settings, self._steady = settings, steady
+        self._session = _open_session(settings, tls)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._session.close()
+
+    def send(self, effect: Send, needed_until: float, is_unwanted: Callable[[], bool]) -> Response:
+        """
+        Send a request; send it once more if the server closes a reused connection instead of answering.
+
+        :param needed_until: when the response is no longer needed, on the steady clock.
+        :param is_unwanted: returns whether to stop.
+        :raises AsyncApiError: if there is no complete response in time.
+        """
+        request, settings = effect.request, self._settings
+        url = encode_url(request)
+        deadline = ExchangeDeadline(request, settings.read_timeout, self._steady, needed_until)
+        if deadline.left() <= 0:
+            raise deadline.error(sent=False)
+        # Not prepared by the session, which escapes URLs in its own way, and costs as much as sending. Without the
+        # query, since the libraries log the URL, and the query may contain a key or a signature.
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url = request.method, url.partition("?")[0]
+        exchange = Exchange(
+            url,
+            new=not effect.repeatable,
+            silence=settings.read_timeout,
+            left=deadline.left,
+            check_address=partial(check_peer, settings, request),
+            is_unwanted=is_unwanted,
+        )
+        while True:
+            try:
+                prepared.prepare_headers(add_default_headers(request.headers))
+                prepared.prepare_cookies({})
+                prepared.prepare_body(request.body, None)
+                with sending(exchange):
+                    answer = self._session.send(
+                        prepared,
+                        timeout=(max(_SHORTEST, min(settings.connect_timeout, deadline.left())), settings.read_timeout),
+                        allow_redirects=False,
+                        stream=True,
+                    )
+                    with answer:
+                        return _receive(effect, answer.raw, deadline)
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                found = list(iterate_causes(error))
+                if effect.repeatable and any(isinstance(cause, HungUpError) for cause in found):
+                    continue
+                if any(isinstance(cause, EmptyPoolError) for cause in found):
+                    raise translate_error(settings, request, PoolFullError(), connecting=True) from None
+                connecting = any(isinstance(cause, NewConnectionError) for cause in found)
+                if any(isinstance(cause, TimeoutError) for cause in found) and deadline.left() <= 0:
+                    raise deadline.error(sent=not connecting) from None
+                # No cause: Airflow would log its text, which may contain the URL with its query.
+                raise translate_error(settings, request, error, connecting=connecting) from None
+
+
+def _receive(effect: Send, answer: urllib3.BaseHTTPResponse, deadline: ExchangeDeadline) -> Response:
+    fields = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items())
+    receiver = Receiver(effect, answer.status, fields, deadline)
+    while chunk := answer.read1(CHUNK, decode_content=False):
+        receiver.feed(chunk)
+    return receiver.finish()
+
+
+class _Session(requests.Session):
+    """Leaves redirects to the flow: requests would parse each Location, and fail on odd ones."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
+def _open_session(settings: ConnectionSettings, tls: ssl.SSLContext) -> requests.Session:
+    session = _Session()
+    # Only the settings of the connection count: no .netrc, no proxies from the environment, no cookies.
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.clear()
+    if settings.proxy:
+        session.proxies = {"http": settings.proxy, "https": settings.proxy}
+    adapter = Adapter(tls, settings.connections_per_host)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
