@@ -85,7 +85,8 @@ os.environ["AIRFLOW_CONN_API"] = json.dumps({"conn_type": "asyncapi", "host": ur
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
+from airflow_provider_asyncapi.results.fetching import FetchTask, fetch
+from airflow_provider_asyncapi.results.limits import ResultLimits
 import ijson, jsonpath_ng.ext.filter
 hook = AsyncApiHook("api")
 hook.get_conn()

@@ -12,7 +12,8 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.calls import add_profile_parameters, check_parameter_names
-from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
+from airflow_provider_asyncapi.results.fetching import FetchTask, fetch
+from airflow_provider_asyncapi.results.limits import ResultLimits
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.hooks.running import FlowRunner

@@ -10,7 +10,8 @@ from airflow.providers.common.compat.sdk import Asset
 from airflow_provider_asyncapi.core.fetch.lineage import dataset_name
 from airflow_provider_asyncapi.monitoring.xcoms import RETURN_KEY
 from airflow_provider_asyncapi.results.destination import Owner
-from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
+from airflow_provider_asyncapi.results.fetching import FetchTask, fetch
+from airflow_provider_asyncapi.results.limits import ResultLimits
 from airflow_provider_asyncapi.tasks.callbacks import find_result
 from airflow_provider_asyncapi.tasks.secrets import load_secret
 from airflow_provider_asyncapi.tasks.stages import FETCH

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
     from airflow_provider_asyncapi.core.fetch.plan import page_variables
     from airflow_provider_asyncapi.core.wait.plan import parse_timeout
-    from airflow_provider_asyncapi.results.fetching import ResultLimits
+    from airflow_provider_asyncapi.results.limits import ResultLimits
     from airflow_provider_asyncapi.tasks.fetching import fetch_result, make_lineage
     from airflow_provider_asyncapi.tasks.job_templates import render_job
     from airflow_provider_asyncapi.tasks.submissions import submit_next_job
@@ -56,7 +56,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.fetch.outputs.registry": "choose_output",
         "airflow_provider_asyncapi.core.fetch.plan": "page_variables",
         "airflow_provider_asyncapi.core.wait.plan": "parse_timeout",
-        "airflow_provider_asyncapi.results.fetching": "ResultLimits",
+        "airflow_provider_asyncapi.results.limits": "ResultLimits",
         "airflow_provider_asyncapi.tasks.fetching": "fetch_result make_lineage",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
         "airflow_provider_asyncapi.tasks.submissions": "submit_next_job",

@@ -37,7 +37,8 @@ async def fetch_value(
 
     def fetch_on_thread(runner: FlowRunner) -> JsonValue:
         from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
-        from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
+        from airflow_provider_asyncapi.results.fetching import FetchTask, fetch
+        from airflow_provider_asyncapi.results.limits import ResultLimits
 
         given = dict(params)
         limits = ResultLimits(max_xcom_bytes=given.pop("max_xcom_bytes"))

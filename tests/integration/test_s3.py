@@ -26,7 +26,8 @@ from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.results.destination import Owner
-from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
+from airflow_provider_asyncapi.results.fetching import FetchTask, fetch
+from airflow_provider_asyncapi.results.limits import ResultLimits
 from demo.airflow import AirflowApiError
 from tests.integration.conftest import DagRunner
 from tests.loopback import Server, reply
@@ -47,7 +48,8 @@ import signal, sys
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
+from airflow_provider_asyncapi.results.fetching import FetchTask, fetch
+from airflow_provider_asyncapi.results.limits import ResultLimits
 from airflow_provider_asyncapi.results.destination import Owner
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("killed"))

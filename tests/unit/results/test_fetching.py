@@ -22,7 +22,8 @@ from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.results.destination import Owner
-from airflow_provider_asyncapi.results.fetching import FetchTask, ResultLimits, fetch
+from airflow_provider_asyncapi.results.fetching import FetchTask, fetch
+from airflow_provider_asyncapi.results.limits import ResultLimits
 from tests.loopback import Server, chunked, raw, reply, reset
 from tests.unit.results.stores import fresh_store, plain
 from tests.unit.results.test_archives import ENCRYPTED
