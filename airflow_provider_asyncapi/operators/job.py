@@ -143,7 +143,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         return {SUBMIT: self.submit, STATUS: self.status, FETCH: self.fetch}[stage]
 
     def _options(self, stage: Stage) -> Mapping[str, Any]:
-        """Return the arguments of a stage beside the parameters of its plan."""
+        """Return the arguments of a stage in addition to the parameters of its plan."""
         given = stage.parse_arguments(self._given(stage))
         return {name: given[name] for name in stage.options if given.get(name) is not None}
 

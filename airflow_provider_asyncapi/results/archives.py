@@ -24,9 +24,9 @@ from airflow_provider_asyncapi.results.destination import ByteBudget, CompleteFi
 _CHUNK = 1024 * 1024
 _ENCRYPTED = 0x1
 _AES = 99
-#: The ratio of a small archive says nothing: it counts as one of this many bytes.
+#: The ratio of a small archive is meaningless: a smaller archive counts as one of this number of bytes.
 _MIN_PACKED_SIZE = 1024
-#: What may stand between two members of a tar archive: headers, long names, attributes.
+#: The maximum size of the data between two members of a tar archive (headers, long names, attributes).
 _MAX_HEADERS, _TAR_PIECE = 1024 * 1024, 256 * 1024
 #: What zipfile, tarfile and the modules that they unpack with raise on bytes that are no archive.
 _BROKEN_ARCHIVE_ERRORS = (
@@ -84,7 +84,7 @@ class ArchiveReader:
     """
     Reads one kind of archive.
 
-    :param accepts: returns whether a file is such an archive.
+    :param accepts: returns whether a file is an archive of this kind.
     :param members: yields the members of an archive, given its path, the largest number of members, and the password.
         Each is checked before it is yielded.
     """
@@ -219,7 +219,7 @@ def _extract(member: ArchiveMember, file: PartialFile) -> None:
                 raise ResultTooLargeError(f"{error} (at {member.shown})") from None
     if file.size != member.size:
         raise ArchiveError(
-            f"{member.shown} is broken: it has {file.size} bytes and says {member.size}; nothing was kept"
+            f"{member.shown} is broken: it has {file.size} bytes, but states {member.size}; nothing was kept"
         )
 
 
@@ -246,7 +246,7 @@ def _read_zip_members(path: Path, max_members: int, password: bytes | None) -> I
         names = MemberNames(max_members)
         checked = []
         for member in members:
-            # As it stands in the archive: zipfile's own has been cut at a NUL.
+            # The name in the archive; zipfile's own attribute is cut at a NUL.
             name = member.orig_filename
             if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
                 raise ArchiveError(f"{_describe_member(name)} is a link or a device, which isn't unpacked")
@@ -316,7 +316,7 @@ def _check_directory(path: Path, max_members: int) -> None:
     """
     Count the entries of a zip archive's directory without keeping them: zipfile reads all at once into memory.
 
-    What can't be read here is left to zipfile, which says what is wrong.
+    If the directory can't be read here, zipfile raises the error.
     """
     with path.open("rb") as file:
         size = file.seek(0, io.SEEK_END)
@@ -395,7 +395,7 @@ def _read_tar_members(path: Path, max_members: int, _password: bytes | None) -> 
                 reader.begin_headers()
                 with _explain_broken("the archive"):
                     member = opened.next()
-                # It would keep all members; nobody comes back to one.
+                # tarfile would keep all members in memory, but none is used again.
                 opened.members = []  # type: ignore[attr-defined]
                 if member is None:
                     return

@@ -31,8 +31,8 @@ class CompleteFile:
     """
     One complete file in the staging folder.
 
-    :param path: where it is.
-    :param size: in bytes.
+    :param path: its path.
+    :param size: its size in bytes.
     :param sha256: its digest, hexadecimal; empty if none was computed.
     """
 
@@ -183,11 +183,11 @@ class Owner:
 
 class Destination:
     """
-    The destination of a result. No file appears before :meth:`commit`, and none stays that wasn't committed.
+    The destination of a result. No file appears before :meth:`commit`, and no file remains that wasn't committed.
 
-    Files are moved into a folder one after the other. Meanwhile a record beside them names the new files and the
-    backups of replaced ones: it undoes a commit that fails, and one of an earlier try that was killed or lost its
-    result.
+    Files are moved into a folder one after the other. During this time, a record in the folder names the new files and
+    the backups of replaced files: it is used to undo a commit that fails, or one of an earlier try that was killed or
+    lost its result.
 
     :param target: a path or URL that ``ObjectStoragePath`` takes; with a slash at its end a folder.
     :param owner: the task, whose next try cleans up after this one; None for no task.
@@ -243,7 +243,7 @@ class Destination:
             if not self._undo(self._committed):
                 raise OSError(
                     f"destination: what an earlier try of this task has left at {self.target} couldn't be undone, as"
-                    " the log says; mend that, and run the task again: its next try undoes the rest"
+                    " the log shows; fix the cause, and run the task again: its next try undoes the rest"
                 )
             self.finalize()
         elif self._owner.is_retry and not self.is_folder:
@@ -335,8 +335,8 @@ class Destination:
         except UnverifiedRecordError as problem:
             self._unverified_record = content
             log.warning(
-                "%s looks like what an earlier try of this task left, but %s: nothing is undone. Former files may be in"
-                " folders %s-….part beside it; delete both once you have looked",
+                "%s looks like the record of an earlier try of this task, but %s: nothing is undone. Backups of files"
+                " may be in folders %s-….part in the same folder; check them, then delete both",
                 self._storage.describe(self._record_name),
                 problem,
                 self._prefix,

@@ -29,7 +29,7 @@ class FailedRecordsCounter:
         self.failed = self._records = 0
 
     def count(self, response: Response) -> None:
-        """Count the records in an answer."""
+        """Count the records in a response."""
         if self._rule is not None:
             readable = decoding.make_selectable(response, self._fetcher.plan.format)
             failed, records = self._rule.count(readable, self._fetcher.variables)

@@ -123,8 +123,8 @@ def _describe_whole_read(plan: FetchPlan) -> tuple[str, str]:
     if plan.failed_records is not None:
         return "failed_records: the document", "leave failed_records out, and count in a next task"
     instead = (
-        "JSON is read row by row where the path leads to an array or to something of each of its items, as in rows[*]"
-        " or rows[?(@.ok == true)], and write_as is set; output_type='file' keeps a document as it is"
+        "JSON is read row by row if the path leads to an array or to a part of each of its items, as in rows[*] or"
+        " rows[?(@.ok == true)], and write_as is set; output_type='file' keeps a document as it is"
     )
     return f"result_path: the document in which to look for {plan.result_path}", instead
 

@@ -81,7 +81,7 @@ class Storage(Protocol):
         """Return the path or the URL of a file."""
 
     def remove_stale_folders(self, prefix: str) -> None:
-        """Remove staging folders with this prefix, except folders with backups, whose files nobody else can tell."""
+        """Remove staging folders with this prefix, except folders with backups, which may be the only copies."""
 
     def abort_uploads(self, names: Collection[str]) -> None:
         """Abort unfinished uploads of these files."""
@@ -296,7 +296,7 @@ class RemoteStorage:
         self._write_and_move(path, lambda temporary: self._upload(source, temporary, cancelled))
 
     def _write_and_move(self, path: str, write: Callable[[str], object]) -> None:
-        """Write a file under another name, and move it when it is complete, so that nobody reads half of it."""
+        """Write a file under another name, and move it when it is complete: nobody reads a partial file."""
         temporary = f"{path.rpartition('/')[0]}/{RESERVED_PREFIX}{uuid.uuid4().hex}.part"
         try:
             write(temporary)

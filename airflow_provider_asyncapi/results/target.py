@@ -114,7 +114,7 @@ class ResultTarget:
         """
         Move files to the destination.
 
-        :param counts: what the manifest counts beside bytes.
+        :param counts: further counts for the manifest.
         :return: the manifest.
         """
         target = self.destination

@@ -1,8 +1,8 @@
 """
 The record that undoes a commit: the new files, and the backups of the files that they replace.
 
-It is in the destination, where others may write too: an archive of the API or another task, for example. So it is
-signed, and trusted only if nobody else can have written it.
+Other writers, such as another task or an archive of the API, may write to the destination too. So the record is signed,
+and a record without the task's signature isn't trusted.
 """
 
 from __future__ import annotations

@@ -80,8 +80,8 @@ def read_callbacks(context: Context, handle: JobHandle) -> list[ReceivedCallback
     task: Mapping[str, Any] = handle.task
     if not task:
         raise ConfigurationError(
-            "callback: a bare identifier doesn't say which task submitted the job with a callback URL; pass the job"
-            " handle (job=submit.handle)"
+            "callback: a bare identifier doesn't identify the task that submitted the job with a callback URL; pass the"
+            " job handle (job=submit.handle)"
         )
     ti: Any = context["ti"]
     kept = ti.xcom_pull(

@@ -32,8 +32,8 @@ class Stage:
 
     :cvar table: name of the profile's table that fills in the parameters of the stage.
     :cvar left_out: parameters of the plan that no task takes.
-    :cvar options: arguments beside the parameters of the plan.
-    :cvar templated: arguments that Airflow renders, beside the further requests.
+    :cvar options: arguments in addition to the parameters of the plan.
+    :cvar templated: arguments that Airflow renders, in addition to the further requests.
     """
 
     table: ClassVar[str]

@@ -36,7 +36,7 @@ _OUTLINED_PARAMETERS = frozenset({"endpoint", "query_params", "headers", *BODY_P
 _TEXTS = ("endpoint", "xml")
 #: Variables that the rendered value of a template may name.
 _POSSIBLE = ("page", "cursor")
-#: Parameters of a task beside its request that name variables.
+#: Parameters of a task, outside of its request, that name variables.
 _COUNTS = ("pages", "last_page")
 #: The captures that are known, for the message about an unknown variable.
 _CAPTURES = (

@@ -103,7 +103,7 @@ class WaitingTask(Protocol):
 @dataclass(frozen=True, slots=True)
 class WaitOptions:
     """
-    The options of a wait in Airflow, beside its plan.
+    The options of a wait in Airflow, in addition to its plan.
 
     :param timeout: seconds for all tries together.
     :param deferrable: whether the triggerer waits.
@@ -258,7 +258,9 @@ class JobWait:
     def _defer(self, plan: WaitPlan, params: dict[str, Any], wait_state: WaitState, pause: float) -> NoReturn:
         """Defer to the triggerer instead of pausing for a number of seconds."""
         if plan.cancel is not None and not HAS_TRIGGER_ON_KILL:
-            self._task.log.info("Before Airflow 3.3 a trigger isn't told of a kill: only the deadline cancels the job")
+            self._task.log.info(
+                "Before Airflow 3.3 a trigger isn't notified of a kill: only the deadline cancels the job"
+            )
         state = wait_state.to_deferral(plan, pause)
         fetch = None if self._options.fetch is None else dict(self._options.fetch)
         self._task.defer(

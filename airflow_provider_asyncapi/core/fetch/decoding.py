@@ -1,4 +1,4 @@
-"""A result as the next task wants it: the selected part of a body in one of the result formats."""
+"""Decode a result: the selected part of a body in one of the result formats."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def decode_rows(
     response: Response, chosen: ResultFormat, path: SelectorChain | None, variables: Variables
 ) -> list[JsonValue]:
     """
-    Return the rows of a page, as :func:`decode` finds them; none if there is null instead.
+    Return the rows of a page, as :func:`decode` finds them; an empty list if there is null instead.
 
     :raises ContentError: if the body isn't of the format.
-    :raises MissingValueError: if the path leads nowhere.
+    :raises MissingValueError: if the path finds nothing.
     """
     try:
         return to_rows(decode(response, chosen, path, variables))
@@ -58,7 +58,7 @@ def to_rows(value: JsonValue) -> list[JsonValue]:
 
 
 def make_selectable(response: Response, chosen: ResultFormat) -> Response:
-    """Return an answer as selectors can read it: the rows of NDJSON and CSV as a JSON list."""
+    """Return a response that selectors can read: the rows of NDJSON and CSV become a JSON list."""
     kind = chosen.choose_row_kind(response)
     if kind is None or not kind.has_rows:
         return response
@@ -66,7 +66,7 @@ def make_selectable(response: Response, chosen: ResultFormat) -> Response:
 
 
 def make_json_response(value: JsonValue) -> Response:
-    """Return an answer whose JSON body is a value."""
+    """Return a response with a value as its JSON body."""
     response = Response(200, Headers([("content-type", "application/json")]))
     response.json = value
     return response

@@ -19,7 +19,7 @@ class FailedRecordsRule:
     How failed records of a result are counted.
 
     :param condition: passes for each failed record.
-    :param member: the archive's member that holds the records' states; None if the answer itself does.
+    :param member: the archive's member that holds the records' states; None if the response itself does.
     :param action: one of :data:`ACTIONS`.
     """
 
@@ -49,7 +49,7 @@ class FailedRecordsRule:
         """
         Return the number of failed records, and of all records.
 
-        :raises ResponseError: if the answer can't be read.
+        :raises ResponseError: if the response can't be read.
         """
         try:
             values = self.condition.find_values(response, variables)

@@ -1,4 +1,4 @@
-"""Fetch the result of a job: the requests, the meaning of their answers, and the values or files in them."""
+"""Fetch the result of a job: the requests, the meaning of their responses, and the values or files."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ _EXPIRED = _GONE | {400, 401, 403}
 
 class NoDataError(ResultError):
     """
-    A rule says that there is nothing to fetch.
+    According to a rule there is nothing to fetch.
 
-    :param response: the answer that it was asked about.
+    :param response: the response that matches the rule.
     """
 
     def __init__(self, message: str, response: Response) -> None:
@@ -126,18 +126,18 @@ class ResultFetcher:
 
     @property
     def url_count(self) -> int:
-        """How many URLs there are to fetch."""
+        """The number of URLs to fetch."""
         return len(self._list_requests())
 
     def inline_value(self) -> JsonValue:
-        """Return the result that the job's answers held already; None if they held none."""
+        """Return the result that the job's responses held already; None if they held none."""
         return None if self.plan.inline is None else self.variables.get(self.plan.inline)
 
     def locate(self) -> Flow[None]:
         """
         Find the location of the result, if that takes a request of its own.
 
-        :raises MissingValueError: if the answer lacks a captured value.
+        :raises MissingValueError: if a captured value isn't in the response.
         """
         step = self.plan.locate
         if step is None:
@@ -158,8 +158,8 @@ class ResultFetcher:
         """
         Fetch the result into memory.
 
-        :param limit: bytes of an answer.
-        :return: the value, and the answers that held it; a list of values if the endpoint is a list of URLs.
+        :param limit: bytes of a response.
+        :return: the value, and the responses that held it; a list of values if the endpoint is a list of URLs.
         """
         values, responses = [], []
         for get_variables in self._list_requests():
@@ -174,7 +174,7 @@ class ResultFetcher:
         Fetch each URL of the result into a file of its own, several at a time.
 
         :param open_file: opens the file of this number.
-        :return: the answers in order, without bodies.
+        :return: the responses in order, without bodies.
         """
         responses: list[Response] = []
 
@@ -198,19 +198,19 @@ class ResultFetcher:
         cleanup = self.plan.cleanup
         if cleanup is None or end not in cleanup.ends:
             return
-        # What the redirect to another page leads to is another question (RFC 9110, section 15.4.4).
+        # A 303 means success; the page that it redirects to is about something else (RFC 9110, section 15.4.4).
         done = _GONE if cleanup.step.request.method in _SAFE else _GONE | {_SEE_OTHER}
         try:
             answer = yield from self.fetch_response(cleanup.step, lambda: self.variables, also_accepted=done)
         except AsyncApiError as error:
-            yield Log(logging.WARNING, f"cleanup: {error}; the job's remains may stay at the API")
+            yield Log(logging.WARNING, f"cleanup: {error}; the API may keep the job's data")
         else:
             shown = describe_answered_request(answer.request, answer.response)
             yield Log(logging.INFO, f"cleanup: {shown} answered {answer.response.status}")
 
     def decode(self, decode: Callable[..., T], answer: FetchedResponse) -> T:
         """
-        Decode an answer in the format of the plan.
+        Decode a response in the format of the plan.
 
         :param decode: :func:`~.decoding.decode` or one like it.
         :raises ResponseError: with the request and the answer.
@@ -221,7 +221,7 @@ class ResultFetcher:
         )
 
     def read_with_context(self, answer: FetchedResponse, read: Callable[[], T]) -> T:
-        """Read an answer; add to a failure what the answer was."""
+        """Read a response; if that fails, add the request and the response to the error."""
         try:
             return read()
         except ResponseError as error:
@@ -237,21 +237,21 @@ class ResultFetcher:
         also_accepted: frozenset[int] = frozenset(),
     ) -> Flow[FetchedResponse]:
         """
-        Send a request until the answer is final, and return a good answer.
+        Send a request until the response is final, and return a good answer.
 
         :param step: the request.
         :param scope: returns the variables that it may name; called again if the result had to be located again.
         :param download: takes its body.
         :param limit: bytes of a body without a download.
-        :param also_accepted: other status codes that are good answers, too; a redirect among them isn't followed.
-        :raises NoDataError: if a rule says that there is no data.
+        :param also_accepted: other status codes that mean success; a redirect among them isn't followed.
+        :raises NoDataError: if there is no data according to a rule.
         :raises ResultExpiredError: on 404 and 410.
-        :raises ResultError: if a rule takes the answer for a failure.
+        :raises ResultError: if the response is a failure according to a rule.
         :raises RequestRejectedError: if the API refused the request.
-        :raises UnavailableError: after too many transient errors, or a rule that says to come again, in a row.
+        :raises UnavailableError: after too many transient errors, or responses that are "not yet" by a rule, in a row.
         """
         budget = RetryBudget(self.plan.schedule)
-        # How much was here when the result was last located: an expired URL may not send us in a circle.
+        # The number of bytes received when the result was last located: without progress it isn't located again.
         located_at = -1
         charset = self.plan.format.charset if self._is_result(step) else None
         while True:
@@ -276,7 +276,7 @@ class ResultFetcher:
                 raise error.with_message(f"{error}; a large result can be streamed: output_type='file'") from error
             response = response.with_charset(charset)
             seen = dataclasses.replace(response, body=download.head) if download and response.ok else response
-            # What a status code means here goes before a rule that reads the body alone.
+            # The meaning of a status code here has priority over a rule that only reads the body.
             has_expired = self._has_expired(step, request, response)
             has_meaning = response.status in also_accepted or has_expired
             is_ruled = rule_handles_status_code(step.rules, response, variables)
@@ -311,7 +311,7 @@ class ResultFetcher:
         return self.api.render_request(step.request, variables, reference_base=base)
 
     def _has_expired(self, step: Step, request: Request, response: Response) -> bool:
-        """Return whether the answer means that a located URL, or the target of a redirect, has expired."""
+        """Return whether the response means that a located URL or the target of a redirect has expired."""
         is_given = self.plan.locate is not None or response.is_redirected(request)
         return is_given and self._is_result(step) and response.status in _EXPIRED
 
@@ -323,7 +323,7 @@ class ResultFetcher:
     def _make_rejection_error(self, step: Step, request: Request, response: Response) -> AsyncApiError:
         error = build_rejection_error(self.api, request, response, message=step.error_message)
         if isinstance(error, JobNotFoundError):
-            gone = ResultExpiredError(f"the result isn't there (any more): {error}{self._describe_age()}")
+            gone = ResultExpiredError(f"the result doesn't exist (any more): {error}{self._describe_age()}")
             return gone.with_fields_of(error)
         return error
 
@@ -345,7 +345,7 @@ class ResultFetcher:
         return None if stated in (None, "") else parse_checksum(as_text(stated), "checksum")
 
     def _find_urls(self) -> list[JsonValue] | None:
-        """Return the URLs if the endpoint is a list of URLs."""
+        """Return the URLs if the endpoint is a list of URLs; otherwise None."""
         found = self.variables.get(templates.find_whole_variable(self.plan.step.request.endpoint) or "")
         return found if isinstance(found, list) else None
 
@@ -359,7 +359,7 @@ class ResultFetcher:
         def variables_for(number: int) -> dict[str, JsonValue]:
             found = self._find_urls() or []
             if len(found) != len(urls):
-                raise ResultError(f"{{{name}}}: there were {len(urls)} URLs, and now there are {len(found)}")
+                raise ResultError(f"{{{name}}}: there were {len(urls)} URLs, and there are {len(found)} now")
             return {**self.variables, name: found[number]}
 
         return [partial(variables_for, number) for number in range(len(urls))]

@@ -20,7 +20,7 @@ _MAX_DEPTH = 256
 _DIGITS = b"0123456789"
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-#: Whether an array or an object doesn't matter here.
+#: Arrays and objects are treated alike.
 _ALIKE = bytes.maketrans(b"{}", b"[]")
 
 
@@ -69,7 +69,7 @@ class _Guard:
 
     def _check_numbers(self, outside: bytes) -> None:
         text = self._number + outside
-        # A number that is too long stands at one of these places.
+        # A number that is too long contains one of these positions.
         for place in range(0, len(text), _MAX_DIGITS):
             before, after = text[max(0, place - _MAX_DIGITS) : place], text[place : place + _MAX_DIGITS + 1]
             digits = len(before) - len(before.rstrip(_DIGITS)) + len(after) - len(after.lstrip(_DIGITS))
@@ -79,7 +79,7 @@ class _Guard:
 
     def _check_depth(self, outside: bytes) -> None:
         brackets = outside.translate(_ALIKE, _NO_BRACKETS)
-        # Each turn takes away the innermost ones.
+        # Each iteration removes the innermost pairs.
         for _ in range(_MAX_DEPTH):
             left = brackets.replace(b"[]", b"")
             if len(left) == len(brackets):

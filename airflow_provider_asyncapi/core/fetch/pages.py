@@ -33,10 +33,10 @@ def fetch_pages(fetcher: ResultFetcher, paging: Paging, collect: CollectPage, *,
     """
     Fetch all pages.
 
-    :param collect: called with the rows and the answer of each page, in order.
-    :param inline: the rows of the first page, if the job's answers held them already.
+    :param collect: called with the rows and the response of each page, in order.
+    :param inline: the rows of the first page, if the job's responses held them already.
     :return: the number of pages.
-    :raises AsyncApiError: naming the page that fails, or contradicts the pages before.
+    :raises AsyncApiError: if a page fails, or contradicts the pages before; the message names the page.
     """
     collector = _PageCollector(fetcher, paging, collect)
     if inline is not None:
@@ -52,9 +52,9 @@ def fetch_pages(fetcher: ResultFetcher, paging: Paging, collect: CollectPage, *,
         )
         yield RunConcurrently(flows, fetcher.plan.concurrency, partial(collector.add, may_be_empty=False))
     collector.check_total()
-    # A selector that is misspelt looks the same as a result of one page.
+    # A misspelt selector looks the same as a result of one page.
     pointer = paging.pointer if isinstance(paging, PointerPaging) and collector.pages == 1 else None
-    alone = "" if pointer is None else f"; it names no next one at {pointer}"
+    alone = "" if pointer is None else f"; {pointer} found no next page"
     yield Log(
         logging.INFO, f"Fetched {collector.pages} page{'s' * (collector.pages != 1)} with {collector.rows} rows{alone}"
     )
@@ -79,7 +79,7 @@ class _PageCollector:
 
         :param may_be_empty: whether an empty page may be followed by pages with rows. If the API has stated the number
             of pages, an empty page has lost its rows.
-        :param is_read: whether its answer is the page's own.
+        :param is_read: whether the response is the page's own.
         """
         if is_read:
             self._check_stated_total(page)
@@ -92,10 +92,10 @@ class _PageCollector:
         self.collect(page.rows, page.response)
 
     def check_total(self) -> None:
-        """Compare the number of rows with what the pages say."""
+        """Check that the number of rows is the total number that the pages state."""
         if self.total_rows is not None and self.rows != self.total_rows:
             raise ResultError(
-                f"total_rows: the pages say that there are {self.total_rows:g} rows, and have {self.rows}"
+                f"total_rows: the pages state a total of {self.total_rows:g} rows, but contain {self.rows}"
             )
 
     def _check_stated_total(self, page: Page) -> None:
@@ -108,14 +108,14 @@ class _PageCollector:
             raise error.with_message(f"{page.name}: total_rows: {self.fetcher.api.redact(str(error))}") from None
         if total is not None and self.total_rows not in (None, total):
             raise ResultError(
-                f"{page.name}: says that there are {total:g} rows, and the pages before said {self.total_rows:g}: the"
+                f"{page.name}: states a total of {total:g} rows, but the pages before stated {self.total_rows:g}: the"
                 " result has changed meanwhile"
             )
         self.total_rows = self.total_rows if total is None else total
 
 
 def _walk_pages(fetcher: ResultFetcher, paging: Paging, collector: _PageCollector) -> Flow[None]:
-    """Fetch pages of which each names the next one, or shows by its existence that there may be another."""
+    """Fetch pages one after the other, until a page shows that there is no further page."""
     endpoint_variable = templates.find_whole_variable(fetcher.plan.step.request.endpoint)
     if collector.pages and not paging.has_more_after_inline(fetcher.variables, endpoint_variable):
         return
@@ -147,7 +147,7 @@ def _fetch_page(
     """
     name = f"page {position.number}"
     request = fetcher.plan.step.request
-    # Without a value from a variable, the first page has null in JSON, and nothing in a text.
+    # If a variable has no value for the first page, it is null in JSON, and empty in a text.
     blank = "" if request.body is not None and isinstance(request.body.content, str) else None
     defaults = dict.fromkeys(paging.optional_variables, blank)
     own = dict(position.variables) if position.link is None else {**position.variables, _LINK: position.link}

@@ -82,8 +82,8 @@ class FetchPlan:
     :param result_path: the part to keep.
     :param write_as: the form of rows at a destination; None for the default of the output type.
     :param checksum: a template of the checksum that the file should have, or of a list of them for a list of URLs;
-        False to compare no checksum at all, not even one that the answer's headers state.
-    :param inline: the variable that holds the result, if the job's answers held it already.
+        False to compare no checksum at all, not even one that the response's headers state.
+    :param inline: the variable that holds the result, if the job's responses held it already.
     :param callback: whether the job's callback holds the result, if one has ended the wait.
     :param failed_records: the rule that counts failed records.
     :param concurrency: the number of pages that are fetched at a time.
@@ -121,7 +121,7 @@ class FetchPlan:
         whole = complete or "endpoint" in explicit
         request = {name: explicit[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in explicit}
         callback = read_flag(explicit, "callback")
-        # A result that the job's answers hold already needs no request.
+        # A result that the job's responses hold already needs no request.
         step = Step.parse(request, "fetch", complete=complete and "inline" not in explicit and not callback)
         retries = {name: explicit[name] for name in _RETRY_PARAMETERS if name in explicit}
         plan = cls(

@@ -22,12 +22,12 @@ def stream_rows(
     Return rows one by one: the lines of NDJSON and CSV, the items of an array in a JSON document.
 
     :param read: returns the body in pieces, from its beginning.
-    :param head: the answer without its body.
+    :param head: the response without its body.
     :param chosen: the format of the body; if it names none, the path and the content type decide.
     :param path: what to keep: all rows, or something of each.
     :return: the rows; None if the body can only be read as a whole.
     :raises ContentError: at once or while reading, if the body isn't of the format.
-    :raises MissingValueError: if the path leads nowhere.
+    :raises MissingValueError: if the path finds nothing.
     """
     items = ItemPath(()) if path is None else _find_item_path(path, variables)
     if items is None:

@@ -1,4 +1,4 @@
-"""Find escapes of half a character in JSON that is read piece by piece, whatever the parser makes of them."""
+"""Refuse escapes of lone surrogates in JSON that is read piece by piece."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MAX_UNFINISHED = 11
 
 def refuse_half_characters(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """
-    Yield the pieces of a JSON text, and raise if it escapes half a character.
+    Yield the pieces of a JSON text, and raise an exception if it escapes a lone surrogate.
 
-    :raises ContentError: naming the escape. A parser may make a question mark of it, and nobody would know.
+    :raises ContentError: naming the escape. A parser may silently replace it by a question mark.
     """
     pending = b""
     for piece in pieces:

@@ -143,7 +143,7 @@ class Selector:
         return found[0] if len(found) == 1 else found or None
 
     def finds_list(self, variables: templates.Variables) -> bool:
-        """Return whether it may find several values by its grammar; then what it finds is a list, whatever is there."""
+        """Return whether the selector's syntax allows several values; its value is then always a list."""
         kind, path, suffixes = self._render_parts(variables)
         return not self.takes_first and (
             kind.finds_list(path) or any(suffix.finds_list(path) for suffix, path in suffixes)

@@ -58,7 +58,7 @@ class SelectorSyntax:
         return None
 
     def finds_list(self, path: str) -> bool:
-        """Return whether a path may find several values, whatever the response holds."""
+        """Return whether the syntax of a path allows several values."""
         return False
 
 

@@ -1,4 +1,4 @@
-"""Whether an XPath may find several values, whatever the document holds: by its grammar alone."""
+"""Whether the syntax of an XPath allows several values."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class _Path:
         return found
 
     def _read_enclosed(self) -> list[re.Match[str]]:
-        """Read what stands in brackets or parentheses."""
+        """Read the content of brackets or parentheses."""
         begin, level = self._position + 1, 1
         self._position += 1
         while level and self._position < len(self._tokens):

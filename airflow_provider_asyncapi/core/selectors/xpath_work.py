@@ -77,7 +77,7 @@ def is_operator(token: str, *, follows_operand: bool) -> bool:
     """
     Return whether a token is an operator.
 
-    :param follows_operand: whether it stands behind an operand; otherwise ``*`` and names are the beginning of one.
+    :param follows_operand: whether it follows an operand; otherwise ``*`` and names begin one.
     """
     return token in _OPERATORS or token in _COMPARISONS or (follows_operand and token in _OPERATORS_AFTER_OPERAND)
 

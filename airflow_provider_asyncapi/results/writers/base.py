@@ -44,7 +44,7 @@ class Writer(ABC):
         """
         Write the rows of a page.
 
-        :param response: the answer that held them.
+        :param response: the response that held them.
         """
         for row in rows:
             self.write(row)

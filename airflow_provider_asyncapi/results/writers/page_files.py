@@ -27,7 +27,7 @@ class PageFiles(Writer):
             # A header may hold characters that no XCom can.
             self.content_type = shorten(response.content_type)
         file = self._open_file()
-        # The page that the job's answers held has no body of its own.
+        # The page that the job's responses held has no body of its own.
         file.write(response.body or encode_json(rows))
         self._files.append(((choose_page_name(len(self._files) + 1, response),), file.finish()))
 

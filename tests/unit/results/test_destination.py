@@ -633,7 +633,7 @@ def test_an_undo_that_fails_keeps_the_former_files_for_the_next_try(folder, monk
     monkeypatch.setattr(type(killed._storage), "restore", fail)
     left = contents()
     retry = Destination(target, TASK)
-    with pytest.raises(OSError, match="couldn't be undone, as the log says"):
+    with pytest.raises(OSError, match="couldn't be undone, as the log shows"):
         retry.undo_earlier_try()
     retry.close()
     assert contents() == left

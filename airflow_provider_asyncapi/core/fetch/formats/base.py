@@ -26,8 +26,8 @@ class FormatKind(ABC):
 
     :cvar name: the value of ``result_format`` that chooses it.
     :cvar summary: its line in the reference, in Markdown.
-    :cvar options: the keys of ``result_format`` that it takes beside ``format`` and ``charset``.
-    :cvar has_rows: whether a body is rows as such, so that selectors see a list of them.
+    :cvar options: the keys of ``result_format`` that it takes in addition to ``format`` and ``charset``.
+    :cvar has_rows: whether a body consists of rows, so that selectors read a list of them.
     """
 
     name: ClassVar[str]
@@ -37,7 +37,7 @@ class FormatKind(ABC):
 
     @abstractmethod
     def matches(self, response: Response) -> bool:
-        """Return whether the content type of an answer, or its beginning if it has none, means this format."""
+        """Return whether the content type of a response, or its beginning if it has none, means this format."""
 
     def parse_options(self, given: Mapping[str, Any]) -> Any:
         """
@@ -67,7 +67,7 @@ class FormatKind(ABC):
         :param items: the path into the array that holds the rows.
         :param shown: the path as it was given, for messages.
         :raises ContentError: at once or while reading, if the body isn't of this format.
-        :raises MissingValueError: if the path leads nowhere.
+        :raises MissingValueError: if the path finds nothing.
         """
         return None
 

@@ -69,7 +69,7 @@ class ResultFormat:
 
     def choose_kind(self, response: Response) -> FormatKind:
         """
-        Return the format of an answer: the chosen one, or the one that the content type means.
+        Return the format of a response: the chosen one, or the one that the content type means.
 
         :raises ContentError: if the content type means none of them.
         """
@@ -77,11 +77,11 @@ class ResultFormat:
             return self.kind
         if response.content_type in _HTML:
             # An error or login page far more often than a result.
-            raise ContentError("the answer is an HTML page; if that is the result, set result_format='text'")
+            raise ContentError("the response is an HTML page; if that is the result, set result_format='text'")
         if (found := _match(response)) is not None:
             return found
         raise ContentError(
-            f"the answer is {response.content_type}, which is no text: set result_format to one of"
+            f"the response is {response.content_type}, which isn't text: set result_format to one of"
             f" {', '.join(RESULT_FORMATS)}, or output_type='file' with a destination"
         )
 

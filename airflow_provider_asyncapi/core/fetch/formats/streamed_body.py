@@ -92,7 +92,7 @@ class _PiecesFile(io.RawIOBase):
 
 
 def _unpack(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Undo gzip if the body is a gzip file, whatever its content type is."""
+    """Decompress a body that is a gzip file, independently of its content type."""
     pieces = iter(pieces)
     first = next(pieces, b"")
     if not first.startswith(GZIP_MAGIC):

@@ -218,7 +218,7 @@ def _name_columns(row: list[str]) -> list[str]:
 
 def _fit_row(row: list[str], width: int, name: str, number: int) -> list[Any]:
     """
-    Return a row with as many fields as there are columns: null for missing fields, without blank extra fields.
+    Return a row with one field for each column: null for missing fields, without blank extra fields.
 
     :raises ContentError: if there is something in a field that has no column.
     """

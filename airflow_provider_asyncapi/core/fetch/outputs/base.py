@@ -20,7 +20,7 @@ class FetchedFile(Protocol):
     """
     A complete file in the staging folder.
 
-    :ivar path: where it is.
+    :ivar path: its path.
     :ivar size: in bytes.
     """
 
@@ -50,7 +50,7 @@ class FetchRun(Protocol):
     def unpack(self) -> bool: ...  # noqa: D102 - see the class
 
     def return_value(self, value: JsonValue, responses: Sequence[Response]) -> JsonValue:
-        """Count failed records in the answers, and return a value for XCom, or write it to the destination."""
+        """Count failed records in the responses, and return a value for XCom, or write it to the destination."""
 
     def fetch_value(self) -> JsonValue:
         """Fetch a value into memory, and return it for XCom."""
@@ -79,7 +79,7 @@ class FetchRun(Protocol):
         Move files to the destination, and return the manifest.
 
         :param files: (path below the destination, file that :meth:`download` has returned) pairs.
-        :param counts: what the manifest counts beside bytes.
+        :param counts: further counts for the manifest.
         """
 
 
@@ -93,7 +93,7 @@ class Output(ABC):
         nothing can be selected.
     :cvar has_pages: whether it has parameters of paging.
     :cvar takes_callback: whether the job's callback can hold it.
-    :cvar failed_records_in: what ``failed_records`` looks into: the answer, a member of an archive, or nothing.
+    :cvar failed_records_in: what ``failed_records`` looks into: the response, a member of an archive, or nothing.
     :cvar default_writer: the ``write_as`` of its rows if the task sets none.
     """
 
@@ -102,7 +102,7 @@ class Output(ABC):
     makes_files: ClassVar[bool] = False
     has_pages: ClassVar[bool] = False
     takes_callback: ClassVar[bool] = False
-    failed_records_in: ClassVar[Literal["answer", "member"] | None] = None
+    failed_records_in: ClassVar[Literal["response", "member"] | None] = None
     default_writer: ClassVar[str] = "json"
 
     @abstractmethod
@@ -110,7 +110,7 @@ class Output(ABC):
         """
         Fetch the result, and return the value for XCom: the result itself, or a manifest of its files.
 
-        :param inline: the result, if the job's answers held it already, else None.
+        :param inline: the result, if the job's responses held it already, else None.
         """
 
     def check_destination(self, destination: str | None, *, unpack: bool) -> None:
@@ -151,13 +151,13 @@ class Output(ABC):
     def _check_failed_records(self, *, has_member: bool) -> None:
         if self.failed_records_in is None:
             raise ConfigurationError(
-                "failed_records: a file is kept as it is; set output_type='result' to look into it"
+                "failed_records: a file is kept as it is; set output_type='result' to read its records"
             )
         if self.failed_records_in == "member" and not has_member:
             raise ConfigurationError(
-                "failed_records: needs member, the file in the archive that says which records failed"
+                "failed_records: needs member, the file in the archive that lists the failed records"
             )
-        if self.failed_records_in == "answer" and has_member:
+        if self.failed_records_in == "response" and has_member:
             raise ConfigurationError(
                 "failed_records: member names a file in an archive, so output_type has to be 'zip' or 'tar'"
             )

@@ -16,7 +16,7 @@ class Pages(Output):
     name = "pages"
     summary = "The rows of all pages, in order. The default with a parameter of paging."
     has_pages = True
-    failed_records_in = "answer"
+    failed_records_in = "response"
     default_writer = "ndjson"
 
     def fetch(self, run: FetchRun, inline: JsonValue) -> JsonValue:

@@ -20,7 +20,7 @@ class Result(Output):
         " `write_as`, a file as it came. The default without parameters of paging."
     )
     takes_callback = True
-    failed_records_in = "answer"
+    failed_records_in = "response"
 
     def fetch(self, run: FetchRun, inline: JsonValue) -> JsonValue:
         """Return the value, or a manifest of the file that holds it."""

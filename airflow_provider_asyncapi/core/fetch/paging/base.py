@@ -132,7 +132,7 @@ class Paging(ABC):
 
     def check_request_variables(self, names: set[str]) -> None:
         """
-        Check that the request names what tells one page from the next.
+        Check that the request names a variable that differs from page to page.
 
         :raises ConfigurationError: if it doesn't.
         """
@@ -153,7 +153,7 @@ class Paging(ABC):
 
     def has_more_after_inline(self, variables: Variables, endpoint_variable: str | None) -> bool:
         """
-        Return whether there is another page after one that the job's answers held.
+        Return whether there is another page after one that the job's responses held.
 
         :param endpoint_variable: the variable that is the whole endpoint, if it is one.
         """
@@ -231,7 +231,7 @@ class _PointerWalk(PageWalk):
         if pointer is None:
             return False
         if as_text(pointer) in self._seen:
-            raise ResultError("names a next page that was there already, so the pages run in a circle")
+            raise ResultError("names a next page that was already fetched, so the pages form a loop")
         self._seen.add(as_text(pointer))
         self._index += 1
         self.position = self._paging.make_pointer_position(self._index, pointer)

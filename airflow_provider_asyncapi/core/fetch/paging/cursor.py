@@ -30,5 +30,5 @@ class Cursor(PointerPaging):
         return self.make_position(index, cursor=pointer)
 
     def has_more_after_inline(self, variables: Variables, endpoint_variable: str | None) -> bool:
-        """Return whether the cursor of the second page was captured beside the first."""
+        """Return whether the cursor of the second page was captured from the same response as the first page."""
         return variables.get("cursor") not in (None, "", [])

@@ -55,7 +55,7 @@ class NextLink(PointerPaging):
         return self.make_position(index, link=as_text(pointer))
 
     def has_more_after_inline(self, variables: Variables, endpoint_variable: str | None) -> bool:
-        """Return whether the URL of the second page was captured beside the first."""
+        """Return whether the URL of the second page was captured from the same response as the first page."""
         return endpoint_variable is not None and variables.get(endpoint_variable) not in (None, "", [])
 
 

@@ -26,7 +26,7 @@ class Numbered(Paging):
     name = "numbered"
     summary = (
         "Pages by `{page}` (from `first_page`, in steps of `page_step`) or by `{offset}` (rows before the page)."
-        " `pages` or `last_page` says how many there are; without both, they are fetched until one is empty or a 404."
+        " `pages` or `last_page` is their number; without both, they are fetched until one is empty or a 404."
     )
     parameters = ("pages", "last_page")
     variables = ("page", "offset")
@@ -49,7 +49,7 @@ class Numbered(Paging):
             raise ConfigurationError("page_size: is missing; if the pages are counted, {offset} is computed from it")
 
     def count_pages(self, variables: Variables) -> int | None:
-        """Return the number of pages, if one of the parameters tells it."""
+        """Return the number of pages, if a parameter states it."""
         if self.pages is not None:
             count = _render_count("pages", self.pages, variables)
         elif self.last_page is not None:

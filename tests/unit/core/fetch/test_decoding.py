@@ -100,11 +100,11 @@ def test_an_html_page_may_be_wanted():
 @pytest.mark.parametrize(
     ("body", "kind", "chosen", "message"),
     [
-        ("<html/>", "text/html", None, "the answer is an HTML page; if that is the result, set result_format='text'"),
+        ("<html/>", "text/html", None, "the response is an HTML page; if that is the result, set result_format='text'"),
         ("<html/>", "text/html", "csv", "expected CSV, got an HTML page"),
         ("<html/>", "text/html", "ndjson", "expected NDJSON, got an HTML page"),
         ("<html/>", "text/html", "json", "expected JSON, got an HTML page"),
-        (b"PK\3\4", "application/zip", None, "is application/zip, which is no text: .* or output_type='file'"),
+        (b"PK\3\4", "application/zip", None, "is application/zip, which isn't text: .* or output_type='file'"),
         (b"\xff", "text/plain", None, "isn't valid utf-8"),
         ("", "application/json", None, "expected JSON, got an empty body"),
         ("", "application/xml", None, "expected XML, got an empty body"),

@@ -121,7 +121,7 @@ def test_a_path_that_finds_nothing_says_where_it_looked_without_secrets():
 def test_a_body_of_another_kind_says_what_was_asked():
     page = answer(b"<html>", content_type="text/html")
     with pytest.raises(
-        ContentError, match=r"GET https://api.example.com/v1/jobs/7/result answered 200: the answer is an HTML"
+        ContentError, match=r"GET https://api.example.com/v1/jobs/7/result answered 200: the response is an HTML"
     ):
         value(page)
 
@@ -152,7 +152,7 @@ def test_a_result_that_is_gone_says_so_with_the_jobs_age(status, ago, age):
     with pytest.raises(ResultExpiredError) as caught:
         value(answer({"detail": "expired"}, status), handle=handle)
     assert str(caught.value) == (
-        "the result isn't there (any more): GET https://api.example.com/v1/jobs/7/result answered"
+        "the result doesn't exist (any more): GET https://api.example.com/v1/jobs/7/result answered"
         f" {status}, expected 2xx: expired{age}"
     )
 
@@ -372,7 +372,7 @@ def test_the_job_is_removed_or_gone_already(status):
 def test_a_failing_cleanup_is_only_logged(replies):
     level, message = cleaning(*replies).logs[-1]
     assert level == logging.WARNING
-    assert "; the job's remains may stay at the API" in message
+    assert "; the API may keep the job's data" in message
 
 
 def test_a_cleanup_without_its_variable_is_only_logged():
@@ -611,7 +611,7 @@ def test_a_url_that_is_no_good_anew_is_an_error():
     script = Script(make_api(), located(1), answer({}, 404), located(2), answer({}, 404))
     flow = fetching(script.api, handle=JobHandle("7", submitted_at=START - 7200), **LOCATED)
     script.run(flow.locate())
-    with pytest.raises(ResultExpiredError, match=r"the result isn't there .* 2\.0 hours ago"):
+    with pytest.raises(ResultExpiredError, match=r"the result doesn't exist .* 2\.0 hours ago"):
         script.run(flow.fetch_value(MIB))
 
 
@@ -620,7 +620,7 @@ def test_urls_that_are_located_again_have_to_be_as_many():
     flow = fetching(script.api, **LOCATED)
     script.run(flow.locate())
     assert (flow.has_url_list, flow.url_count) == (True, 2)
-    with pytest.raises(ResultError, match=r"\{link\}: there were 2 URLs, and now there are 1"):
+    with pytest.raises(ResultError, match=r"\{link\}: there were 2 URLs, and there are 1 now"):
         script.run(flow.fetch_value(MIB))
 
 

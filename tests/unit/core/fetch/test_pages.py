@@ -107,7 +107,7 @@ def test_pages_are_begun_one_after_the_other_and_collected_as_they_come():
 
 def test_a_page_that_is_gone_is_named():
     handle = JobHandle("7", submitted_at=START - 7200)
-    with pytest.raises(ResultExpiredError, match=r"^page 2: the result isn't there .* 2.0 hours ago"):
+    with pytest.raises(ResultExpiredError, match=r"^page 2: the result doesn't exist .* 2.0 hours ago"):
         pages(page(1), answer({}, 404), pages=2, handle=handle, **NUMBERED)
 
 
@@ -249,8 +249,8 @@ def test_a_link_to_another_origin_gets_no_credentials():
     assert script.header("Authorization", 1) is None
 
 
-def test_pages_that_run_in_a_circle_are_an_error():
-    with pytest.raises(ResultError, match="page 3: names a next page that was there already"):
+def test_pages_that_form_a_loop_are_an_error():
+    with pytest.raises(ResultError, match="page 3: names a next page that was already fetched"):
         pages(page(1, next="/2"), page(2, next="/3"), page(3, next="/2"), next_page="next")
 
 
@@ -310,8 +310,8 @@ def test_a_cursor_in_the_endpoint_needs_a_first_one():
         pages(cursor="next", endpoint="/rows?c={cursor}")
 
 
-def test_cursors_that_run_in_a_circle_are_an_error():
-    with pytest.raises(ResultError, match="page 2: names a next page that was there already"):
+def test_cursors_that_form_a_loop_are_an_error():
+    with pytest.raises(ResultError, match="page 2: names a next page that was already fetched"):
         pages(page(1, next="a"), page(2, next="a"), cursor="next", query_params={"c": "{cursor}"})
 
 
@@ -344,14 +344,14 @@ def test_pages_that_lead_on_may_be_empty():
 
 
 def test_a_page_that_changes_the_total_is_named():
-    with pytest.raises(ResultError, match=r"^page 3: says that there are 4 rows, and the pages before said 3"):
+    with pytest.raises(ResultError, match=r"^page 3: states a total of 4 rows, but the pages before stated 3"):
         pages(page(1, n=3), page(2, n="3"), page(3, n=4), pages=3, total_rows="n", **NUMBERED)
 
 
 @pytest.mark.parametrize(("given", "count"), [({"pages": 2}, 2), ({}, 2)])
 def test_a_total_has_to_be_right(given, count):
     assert pages(page(1, n=2), page(2, n=2), page(n=2), total_rows="n", **given, **NUMBERED).count == count
-    with pytest.raises(ResultError, match="total_rows: the pages say that there are 5 rows, and have 2"):
+    with pytest.raises(ResultError, match="total_rows: the pages state a total of 5 rows, but contain 2"):
         pages(page(1, n=5), page(2), page(n=5), total_rows="n", **given, **NUMBERED)
 
 
@@ -415,9 +415,6 @@ def test_a_total_is_taken_of_the_pages_that_state_one():
 
 
 def test_a_selector_that_finds_no_next_page_is_named_for_it_may_be_misspelt():
-    assert (
-        "Fetched 1 page with 2 rows; it names no next one at 'nxt'"
-        in pages(page(1, 2, next="/2"), next_page="nxt").said
-    )
+    assert "Fetched 1 page with 2 rows; 'nxt' found no next page" in pages(page(1, 2, next="/2"), next_page="nxt").said
     assert pages(page(1, next="/2"), page(2), next_page="next").said == "Fetched 2 pages with 2 rows"
     assert pages(page(1), pages=1, **NUMBERED).said == "Fetched 1 page with 1 rows"
