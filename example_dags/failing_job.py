@@ -3,7 +3,7 @@ A job that fails, to show what an error looks like: this run is expected to fail
 
 The log of `report.wait` contains which job failed, its status, and the reason that the API returned (`error_message`).
 The page *Async API jobs* shows the same. The fetch doesn't run: it is `upstream_failed`. Because a retry can't fix a
-job that failed, Airflow makes none, whatever `retries` is.
+job that failed, Airflow doesn't retry the task, even if `retries` is set.
 """
 
 from __future__ import annotations

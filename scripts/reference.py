@@ -18,7 +18,7 @@ TARGET = ROOT / "docs" / "reference.md"
 HEAD = """\
 # Reference
 
-Made from the docstrings by `scripts/reference.py`; change those, and run it again. What the parameters are for, with
+Generated from the docstrings by `scripts/reference.py`: edit them, and run it again. What the parameters are for, with
 examples, is in the [README](../README.md), the [cookbook](cookbook.md) and the guides.
 """
 #: Of the hook; each has a twin whose name begins with ``a``.
