@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("imports", "parsing", "polling", "starting", "slots", "fetching", "callbacks", "hostile")
+NAMES = ("imports", "parsing", "polling", "starting", "slots", "jobs", "fetching", "callbacks", "hostile")
 
 
 def main(names: list[str]) -> None:

@@ -89,7 +89,7 @@ class _Jobs(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class _Server(ThreadingHTTPServer):
+class QuietServer(ThreadingHTTPServer):
     """Serves the jobs; sensors that are done leave without a word, and that is no news."""
 
     daemon_threads = True
@@ -102,14 +102,14 @@ class _Server(ThreadingHTTPServer):
 def _server(seconds: float) -> Iterator[int]:
     """Serve the jobs, and give the port."""
     _Jobs.seconds = seconds
-    with _Server(("127.0.0.1", 0), _Jobs) as server:
+    with QuietServer(("127.0.0.1", 0), _Jobs) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
         server.shutdown()
 
 
 @dataclass
-class _Meter:
+class WorkerMeter:
     """
     Watches the executor's processes, as a context manager.
 
@@ -182,7 +182,7 @@ class _Meter:
         return used[True], used[False]
 
 
-def _run(airflow: LocalAirflow, dag_id: str, timeout: float = 900.0) -> float:
+def run_dag(airflow: LocalAirflow, dag_id: str, timeout: float = 900.0) -> float:
     """Run a DAG with new jobs, and give the seconds that it took."""
     _Jobs.begun.clear()
     began = time.monotonic()
@@ -234,10 +234,10 @@ def main(given: list[str] | None = None) -> None:
             home = Path(folder, "preloaded" if env else "plain")
             with LocalAirflow(home, dags, connections=connections, config=config, env=env) as airflow:
                 # The first tasks of all load, compile and fork what the others find.
-                _run(airflow, f"slots_{next(iter(contenders))}")
+                run_dag(airflow, f"slots_{next(iter(contenders))}")
                 for name, (label, _) in contenders.items():
-                    with _Meter(airflow) as meter:
-                        took = _run(airflow, f"slots_{name}")
+                    with WorkerMeter(airflow) as meter:
+                        took = run_dag(airflow, f"slots_{name}")
                     figures = (meter.slot_seconds / jobs, meter.peak, meter.worker_cpu / jobs, meter.other_cpu / jobs)
                     rows.append((label + ahead, *(f"{figure:.3g}" for figure in figures), f"{took:.0f}"))
     table("Waiting in Airflow", rows)
