@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.tasks.waiting import JobWait
 
 _JINJA = ("{{", "{%", "{#")
-_RESCHEDULED = "a task that submits a job begins on a worker"
 
 
 class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
@@ -179,6 +178,8 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
     def execute(self, context: Context) -> Any:
         """Submit the job, and wait for it; fetch its result if it ends with the first poll, or without deferral."""
         with closing(self.hook), self._convert_errors(context):
+            if self._options(STATUS).get("start_from_trigger"):
+                self.log.info(WORKER_NEEDED, "start_from_trigger", "a task that submits a job begins on a worker")
             wait = self._open_wait(context, is_first=True)
             for stage in self.stages:
                 # A mistake in the rendered parameters of a later stage has to fail before a job is submitted.
@@ -213,32 +214,40 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
 
         :param is_first: whether this process begins the wait, and so logs which options aren't supported.
         """
-        given = self._options(STATUS)
-        unsupported = {"start_from_trigger": _RESCHEDULED} if given.get("start_from_trigger") else {}
-        end, fetch = False, None
-        if self.fetch_in_trigger and not self.deferrable:
-            unsupported["fetch_in_trigger"] = "the task isn't deferrable"
-        if self.fetch is None and given.get("end_from_trigger"):
-            why = lazy.why_unsupported_end(self)
-            end, unsupported = why is None, unsupported | ({"end_from_trigger": why} if why else {})
-        if self.fetch is not None and self.fetch_in_trigger and self.deferrable:
-            described, options = self.effective_params(FETCH), self._options(FETCH)
-            if why := lazy.why_unsupported_fetch(self, described, options.get("destination")):
-                unsupported["fetch_in_trigger"] = why
-            else:
-                fetch = {**described, "max_xcom_bytes": self._limits().max_xcom_bytes}
+        given, unsupported = self._options(STATUS), self._unsupported_options()
         if is_first:
             for name, why in unsupported.items():
                 self.log.info(WORKER_NEEDED, name, why)
         timeout = given.get("timeout")
-        wait_options = lazy.WaitOptions(
+        options = lazy.WaitOptions(
             conf.getfloat("sensors", "default_timeout") if timeout is None else lazy.parse_timeout(timeout),
             self.deferrable,
             soft_fail=bool(given.get("soft_fail")),
-            end_from_trigger=end,
-            fetch=fetch,
+            end_from_trigger=self.fetch is None and bool(given.get("end_from_trigger")) and not unsupported,
+            fetch=None if unsupported else self._params_for_trigger(),
         )
-        return lazy.JobWait(self, context, wait_options)
+        return lazy.JobWait(self, context, options)
+
+    def _unsupported_options(self) -> dict[str, str]:
+        """Return the options for the triggerer that are set but not supported, and the reasons."""
+        given, unsupported = self._options(STATUS), dict[str, str | None]()
+        if self.fetch_in_trigger and not self.deferrable:
+            unsupported["fetch_in_trigger"] = "the task isn't deferrable"
+        elif self.fetch_in_trigger and self.fetch is not None:
+            destination = self._options(FETCH).get("destination")
+            unsupported["fetch_in_trigger"] = lazy.why_unsupported_fetch(
+                self, self.effective_params(FETCH), destination
+            )
+        elif self.fetch is None and given.get("end_from_trigger"):
+            unsupported["end_from_trigger"] = lazy.why_unsupported_end(self)
+        return {name: why for name, why in unsupported.items() if why is not None}
+
+    def _params_for_trigger(self) -> dict[str, Any] | None:
+        """Return the parameters with which the triggerer fetches the result; None if it doesn't."""
+        if not self.fetch_in_trigger or self.fetch is None:
+            return None
+        limit = self._options(FETCH).get("max_xcom_bytes")
+        return {**self.effective_params(FETCH), **({} if limit is None else {"max_xcom_bytes": limit})}
 
     def _end(self, context: Context, wait: JobWait, handle: JobHandle) -> Any:
         """Return the result identifier, or fetch the result."""

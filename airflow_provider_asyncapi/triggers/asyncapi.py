@@ -110,8 +110,8 @@ class AsyncApiJobTrigger(BaseTrigger):
         ``timeout``, and ``airflow_timeout`` after which Airflow ends the wait, in seconds; and ``names_profile``,
         whether the sensor has a profile, which overrides the connection's.
     :param end_from_trigger: whether a successful wait ends in the triggerer, without a worker.
-    :param fetch: the parameters of a fetch, and ``max_xcom_bytes``, if the triggerer fetches the result after a
-        successful wait, and ends the task; None if it doesn't.
+    :param fetch: the parameters of a fetch, with ``max_xcom_bytes`` if it is set: the triggerer fetches the result
+        after a successful wait, and ends the task. None if it doesn't.
     :param version: version of the layout of these arguments; see :mod:`~.layouts`.
     :param unknown: arguments that a newer version of this provider has stored; they are ignored.
     """

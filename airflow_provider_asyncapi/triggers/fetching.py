@@ -27,7 +27,7 @@ async def fetch_value(
     """
     Fetch a value for XCom, with the limits of a poll: a response of at most 1 MiB.
 
-    :param params: the parameters of the fetch, and ``max_xcom_bytes``.
+    :param params: the parameters of the fetch, and ``max_xcom_bytes`` if it is set.
     :param handle: the job handle of a job that has succeeded.
     :param log: writes the log lines.
     :raises Exception: if the value can't be fetched, whatever the reason.
@@ -41,8 +41,10 @@ async def fetch_value(
         from airflow_provider_asyncapi.results.limits import ResultLimits
 
         given = dict(params)
-        limits = ResultLimits(max_xcom_bytes=given.pop("max_xcom_bytes"))
-        return fetch(runner, FetchTask(FetchPlan.parse(given), handle, limits=limits, max_body=MAX_BODY))
+        limits = {name: given.pop(name) for name in ("max_xcom_bytes",) if name in given}
+        return fetch(
+            runner, FetchTask(FetchPlan.parse(given), handle, limits=ResultLimits(**limits), max_body=MAX_BODY)
+        )
 
     turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_CONCURRENCY))
     async with turn, asyncio.timeout(_TIMEOUT):

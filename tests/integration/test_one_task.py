@@ -106,4 +106,4 @@ def until(condition: Callable[[], bool], timeout: float = 180.0) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < deadline, "it didn't come to that"
-        time.sleep(0.3)
+        time.sleep(1.0)

@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.hooks.responses import AsyncApiResponse
 from airflow_provider_asyncapi.job import AsyncApiJob, async_api_job
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
 
@@ -73,6 +74,20 @@ def task_group() -> None:
     assert_type(group.handle, XComArg)
     assert_type(group.output, XComArg)
     async_api_job("job", submit="/jobs")  # type: ignore[arg-type]
+
+
+def one_task() -> None:
+    export = AsyncApiJobOperator(
+        task_id="export",
+        profile="http_202",
+        variables={"table": "orders"},
+        submit={"endpoint": "/jobs"},
+        fetch={},
+        fetch_in_trigger=True,
+        retries=2,
+    )
+    assert_type(export.handle, XComArg)
+    AsyncApiJobOperator(task_id="export", submit="/jobs")  # type: ignore[arg-type]
 
 
 def hook() -> Any:
