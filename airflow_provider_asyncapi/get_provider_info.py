@@ -1,4 +1,4 @@
-"""What Airflow shows of this provider, and loads from it."""
+"""The metadata of this provider for Airflow."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ def _modules(*names: str) -> list[dict[str, Any]]:
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Give the provider's metadata, in the form of Airflow's ``provider_info.schema.json``."""
+    """Return the provider's metadata, in the form of Airflow's ``provider_info.schema.json``."""
     return {
         "package-name": "airflow-provider-asyncapi",
         "name": _NAME,
-        "description": (
-            "Trigger a job at an HTTP API that answers later, wait for it without a worker, fetch its result."
-        ),
+        "description": ("Submit jobs to HTTP APIs, wait for them without a worker, and fetch their results."),
         "versions": [__version__],
         "integrations": [
             {
@@ -50,7 +48,8 @@ def get_provider_info() -> dict[str, Any]:
                 "description": "Settings of the provider for asynchronous HTTP APIs.",
                 "options": {
                     "profiles_folder": {
-                        "description": "A folder with own profiles (TOML files); they come before those shipped.",
+                        "description": "Folder with profiles (TOML files), which take precedence over the shipped"
+                        " ones.",
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "/opt/airflow/asyncapi_profiles",
@@ -58,7 +57,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "callback_base_url": {
                         "description": (
-                            "Where APIs that call back reach Airflow's API server; [api] base_url where empty."
+                            "URL at which APIs send callbacks to Airflow's API server; by default [api] base_url."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -66,7 +65,7 @@ def get_provider_info() -> dict[str, Any]:
                         "default": "",
                     },
                     "callback_max_bytes": {
-                        "description": "The largest body of a callback that is taken, in bytes.",
+                        "description": "Maximum size of the body of a callback, in bytes.",
                         "version_added": "0.1.0",
                         "type": "integer",
                         "example": None,
@@ -74,8 +73,9 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "callback_folder": {
                         "description": (
-                            "Where bodies of callbacks above 48 KiB are put, anything that ObjectStoragePath takes: the"
-                            " API server writes there, and workers read. Where empty they go to the database."
+                            "Folder for the bodies of callbacks above 48 KiB, a path of ObjectStoragePath. The API"
+                            " server"
+                            " writes to it, and workers read from it. By default, bodies are stored in the database."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

@@ -1,1 +1,1 @@
-"""All that uses modules of Airflow that aren't public."""
+"""Code that uses private modules of Airflow."""

@@ -1,7 +1,7 @@
 """
 Airflow's database as its API server sees it: models, sessions, the task state store, and how a deferred task resumes.
 
-Airflow's public interface has nothing that resumes a task from a request of somebody else, or reads the XComs of many
+Airflow's public interface has nothing that resumes a task from a request of another one, or reads the XComs of many
 tasks at once. Import this in the API server only: tasks have no access to the database.
 """
 

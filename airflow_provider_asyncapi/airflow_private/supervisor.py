@@ -35,7 +35,7 @@ _TRANSIENT: Final = frozenset({http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.
 
 
 class AirflowUnavailableError(Exception):
-    """Airflow can't answer now, and may later: its API server, its database or a secrets backend is away."""
+    """Airflow can't respond now: its API server, its database or a secrets backend is unavailable."""
 
 
 async def send_to_supervisor(message: Any) -> Any:

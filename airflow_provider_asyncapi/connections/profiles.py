@@ -2,9 +2,9 @@
 Profiles: the description of one vendor's API as data.
 
 A profile is a TOML file with the tables ``connection``, ``submit``, ``status``, ``fetch`` and ``cancel``, each with
-the parameters of what it is named after. Looked for, in this order: in the folder of the option
-``[asyncapi] profiles_folder``, in the packages of the entry point group ``airflow_provider_asyncapi.profiles``, among
-those shipped.
+the parameters for its name. Profiles are searched in this order: in the folder of the option
+``[asyncapi] profiles_folder``, in the packages of the entry point group ``airflow_provider_asyncapi.profiles``, in
+this package.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 
 def load_profile(name: str) -> Mapping[str, Mapping[str, Any]]:
     """
-    Read a profile.
+    Return a profile.
 
-    :raises ConfigurationError: where there is none of this name, or it is malformed.
+    :raises ConfigurationError: if there is no profile of this name, or it is malformed.
     """
     if not _NAME.fullmatch(str(name)):
         raise ConfigurationError(f"profile: {name!r} can't be a profile's name (letters, digits, _ and -)")
@@ -36,7 +36,7 @@ def load_profile(name: str) -> Mapping[str, Mapping[str, Any]]:
 
 @lru_cache(maxsize=64)
 def _load_cached(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
-    # A DAG file without profiles needn\'t pay for what reads them.
+    # A DAG file without profiles doesn't import the modules that read them.
     import tomllib
 
     from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds
@@ -55,7 +55,7 @@ def _load_cached(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
                 return check_profile(name, profile, auth_kinds)
             if file.name.endswith(".toml"):
                 known.add(file.name.removesuffix(".toml"))
-    raise ConfigurationError(f"profile: there is none named {name!r}; known are {', '.join(sorted(known))}")
+    raise ConfigurationError(f"profile: there is no profile {name!r}; known are {', '.join(sorted(known))}")
 
 
 def _list_profile_folders(folder: str) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""An Airflow connection in, the settings of an API out."""
+"""Read the settings of an API from an Airflow connection."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.fields import ConnectionField
     from airflow_provider_asyncapi.core.connection.settings import Api
 
-#: Airflow warns of shorter secrets, and doesn't mask them.
+#: Minimum length of a secret that Airflow masks; it warns of shorter ones.
 _MIN_MASKED_LENGTH = 5
 
 
 def read_connection(connection: Connection, extra: Mapping[str, Any] | None = None, *, mask: bool = True) -> Api:
     """
-    Return what flows need to know about the API of a connection.
+    Return the API of a connection, for flows.
 
     :param connection: of any type; its type isn't looked at.
     :param extra: the connection's extra, if it has been read already.
@@ -48,7 +48,7 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
         defaults = {name: value for name, value in defaults.items() if name not in unused}
     fields = {
         **defaults,
-        # The connection form stores an empty field as null or "": that isn't an answer.
+        # The connection form stores an empty field as null or "", which doesn't override the profile.
         **{name: value for name, value in extra.items() if value not in (None, "")},
         "host": connection.host,
         "port": connection.port,
@@ -74,7 +74,7 @@ def _parse_extra(connection: Connection) -> dict[str, Any]:
     try:
         extra = json.loads(connection.extra or "{}")
     except (ValueError, RecursionError):
-        # Neither the error nor the extra is shown, for it may hold a secret.
+        # The message contains neither the error nor the extra, which may contain a secret.
         raise ConfigurationError("connection: the extra isn't JSON") from None
     if not isinstance(extra, dict):
         raise ConfigurationError("connection: the extra has to be a JSON object")

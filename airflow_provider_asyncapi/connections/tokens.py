@@ -1,8 +1,8 @@
 """
-Login tokens that the processes of one user on one host share: each task is a process, and vendors allow few logins.
+The store in which the processes of one user on one host share login tokens, since vendors allow few logins.
 
-A file for each connection, in a folder that nobody else can enter. Its name and its key are made of the connection, so
-that it is of no use to who doesn't have the credentials, and so that a connection that was changed has another one.
+Each connection has an encrypted file, in a folder that no other user can access. The name and the key of the file are
+derived from the connection. So the file is useless without the credentials, and a changed connection has another one.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: To be changed with the content of a file, so that no version finds what it can't read.
+#: Has to change with the format of the file, so that no version finds a file that it can't read.
 _PURPOSE = b"airflow-provider-asyncapi token 1"
-#: Some 0.05 s of CPU, once in a process: what guessing a weak password from a stolen file costs for each guess.
+#: About 0.05 s of CPU, once in a process; guessing a weak password from a stolen file costs as much for each guess.
 _ITERATIONS = 100_000
 
 
 class HostTokenStore:
     """
-    Keep the token of one connection for all processes of this user on this host.
+    The shared token of one connection.
 
-    A file that is missing, damaged or not ours is no token, and a disk that can't be written is one line in the debug
-    log: the process logs in for itself.
+    A missing, damaged or foreign file counts as no token. If the disk can't be written, there is one line in the debug
+    log, and the process logs in on its own.
 
-    :param credentials: all that a login depends on.
+    :param credentials: all values that a login depends on.
     """
 
     def __init__(self, credentials: bytes) -> None:
@@ -54,13 +54,13 @@ class HostTokenStore:
         self._has_logged = False
 
     def lock(self) -> LoginLock | None:
-        """Take the right to log in; None where another process has it."""
+        """Return the right to log in; None if another process has it."""
         try:
             with _open_private_folder() as folder:
                 file = _open_file(folder, f"{self._name}.lock", "ab")
         except OSError as problem:
             self._log_once(problem)
-            # Without a place to meet, nobody is kept from logging in.
+            # Without a shared folder, each process may log in.
             return io.BytesIO()
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -72,7 +72,7 @@ class HostTokenStore:
         return file
 
     def read(self) -> Token | None:
-        """Give the token that was stored last."""
+        """Return the token that was stored last."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -85,7 +85,7 @@ class HostTokenStore:
             return None
 
     def write(self, token: Token) -> None:
-        """Store a token in place of the one before."""
+        """Store a token in place of the previous one."""
         content = self._fernet.encrypt(json.dumps(asdict(token)).encode())
         beside = f"{self._name}.{os.getpid()}"
         try:
@@ -98,7 +98,7 @@ class HostTokenStore:
 
     @cached_property
     def _key(self) -> bytes:
-        # As long as the hash: what is longer takes as many iterations once more.
+        # As long as the hash: a longer key would take twice the iterations.
         return hashlib.pbkdf2_hmac("sha256", self._credentials, _PURPOSE, _ITERATIONS)
 
     @cached_property
@@ -120,11 +120,11 @@ class HostTokenStore:
 @contextmanager
 def _open_private_folder() -> Iterator[int]:
     """
-    Open the folder of all tokens, made where there is none.
+    Open the folder of all tokens; create it if it doesn't exist.
 
-    :raises OSError: where it can't be made, is a link, belongs to someone else, or lets others in.
+    :raises OSError: if it can't be created, is a link, belongs to another user, or is accessible to other users.
     """
-    # Anybody may make a folder of this name. It is looked at once it is open, so that it can't be exchanged thereafter.
+    # Any user can create a folder of this name. It is checked after it was opened, so that it can't be replaced later.
     path = Path(tempfile.gettempdir(), f"airflow-provider-asyncapi-{os.geteuid()}")
     path.mkdir(mode=0o700, exist_ok=True)
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

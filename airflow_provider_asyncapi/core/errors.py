@@ -1,8 +1,8 @@
 """
-Everything that can go wrong, as types.
+The errors of this package, one class for each kind of failure.
 
-A message says what was asked, what came back, what was expected and what to change; it never holds a secret.
-What a retry can't mend is told apart by the class alone, so nobody has to read a message to decide.
+A message contains the request, the response, what was expected and what to change, and never a secret. The class alone
+shows whether a retry may help, so no code parses messages.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class AsyncApiError(Exception):
     Base of all errors of this package. Its text can be logged, shown and stored, whatever an API has put into it.
 
     :ivar method: the method of the request; None if the error isn't about a request.
-    :ivar url: the URL that answered, or was asked, without its query.
-    :ivar status_code: the status code of the answer; None if there was none.
+    :ivar url: the URL of the response, or of the request if there was none, without its query.
+    :ivar status_code: the status code of the response; None if there was none.
     :ivar job: the identifier of the remote job; None if it isn't known.
     :ivar status: the status that the job last had; None if it isn't known.
-    :ivar message: the API's own message about the failure, without secrets; None if the answer holds none.
+    :ivar message: the API's own message about the failure, without secrets; None if the response contains none.
     """
 
     method: str | None = None
@@ -84,7 +84,7 @@ class SelectorError(ConfigurationError):
 
 
 class UnknownVariableError(ConfigurationError):
-    """A template names a variable that nothing has set."""
+    """A template contains a variable that nothing has set."""
 
 
 class UnsafeValueError(ConfigurationError):
@@ -114,14 +114,14 @@ class TransportError(AsyncApiError):
 
 
 class SlowResponseError(TransportError):
-    """An answer that took longer to look at than there was time for; the flow that looks at it can't go on."""
+    """Reading a response took longer than the time limit; its flow can't continue."""
 
 
 class ThrottledError(TransportError):
     """
-    Not sent: the API has told somebody else to come again later, and that holds for all.
+    The request wasn't sent: the API has asked for a pause, which holds for all requests.
 
-    :param seconds: for how long.
+    :param seconds: the rest of the pause, in seconds.
     """
 
     seconds: float = 0.0
@@ -132,11 +132,11 @@ class ThrottledError(TransportError):
 
 
 class ResponseError(AsyncApiError):
-    """An answer that can't be used."""
+    """A response that can't be used."""
 
 
 class ContentError(ResponseError):
-    """The body isn't what was promised: HTML, empty or broken instead of JSON or XML."""
+    """The body isn't in the expected format: HTML, empty or broken instead of JSON or XML."""
 
 
 class RefusedContentError(ContentError):
@@ -152,7 +152,7 @@ class RedirectError(ResponseError):
 
 
 class MissingValueError(ResponseError):
-    """A value that the next step needs isn't in the answer."""
+    """A value that the next step needs isn't in the response."""
 
 
 class UnstorableValueError(ResponseError):
@@ -160,7 +160,7 @@ class UnstorableValueError(ResponseError):
 
 
 class RequestRejectedError(ResponseError):
-    """The API said no (a status code that repeating won't change)."""
+    """The API rejected the request, with a status code that a repetition won't change."""
 
 
 class AuthenticationError(RequestRejectedError):
@@ -180,23 +180,23 @@ class AmbiguousSubmitError(AsyncApiError):
 
 
 class ChangedRequestError(AmbiguousSubmitError):
-    """The request isn't that of an earlier try, which has submitted a job, or may have."""
+    """The request differs from that of an earlier try, which has or may have submitted a job."""
 
 
 class ForgedCallbackError(AsyncApiError):
-    """A callback that nobody was asked for: forged, too old, malformed, or about a job that isn't known."""
+    """A callback that isn't genuine: forged, too old, malformed, or about an unknown job."""
 
 
 class JobFailedError(AsyncApiError):
-    """The remote job failed, or its status can't be anything but a failure."""
+    """The remote job failed, or has a status that counts as a failure."""
 
 
 class DeadlineError(AsyncApiError):
-    """The remote job didn't finish in time, or in as many polls as allowed."""
+    """The remote job didn't end by the deadline, or within the maximum number of polls."""
 
 
 class ResultError(AsyncApiError):
-    """The result can't be taken as it is."""
+    """The result can't be used."""
 
 
 class ResultExpiredError(ResultError):
@@ -204,7 +204,7 @@ class ResultExpiredError(ResultError):
 
 
 class ResultTooLargeError(ResultError):
-    """The result is larger than allowed for where it should go."""
+    """The result is larger than its destination allows."""
 
 
 class PartialResultError(ResultError):

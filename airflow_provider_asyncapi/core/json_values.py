@@ -59,7 +59,7 @@ def is_blank(value: JsonValue) -> bool:
 
 
 def as_number(value: JsonValue) -> float | None:
-    """Read a number, also from a string; ``None`` where there is none."""
+    """Read a number, also from a string; ``None`` if there is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

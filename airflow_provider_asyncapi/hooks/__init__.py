@@ -1,1 +1,1 @@
-"""Airflow connections in, conversations with APIs out."""
+"""The hook, and the clients and calls behind it."""

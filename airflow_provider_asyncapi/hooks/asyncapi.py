@@ -1,8 +1,9 @@
 """
-The hook: an Airflow connection in, requests to its API and remote jobs out.
+The hook, which sends requests to the API of an Airflow connection, and submits and polls remote jobs.
 
-Its methods do by hand what the operators do, in a ``@task`` or in a trigger; each has an asynchronous twin, whose name
-begins with ``a``. What they take and return stands here too: :class:`JobHandle` and :class:`AsyncApiResponse`.
+Its methods do the same as the operators, in a ``@task`` or in a trigger. Each has an asynchronous variant, whose name
+begins with ``a``. The classes of their arguments and return values are here too: :class:`JobHandle` and
+:class:`AsyncApiResponse`.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ if TYPE_CHECKING:
 __all__ = ["AsyncApiHook", "AsyncApiResponse", "JobHandle"]
 
 T = TypeVar("T")
-#: What is taken for a job: a handle, its dict, or a bare identifier.
+#: A job: a handle, its dict, or a bare identifier.
 Job: TypeAlias = "JobHandle | Mapping[str, Any] | str | int"
 
-#: Loaded when they are first asked for (PEP 562), so that importing an operator costs a DAG file little.
+#: Imported at their first use (PEP 562), so that the import of an operator is cheap for a DAG file.
 __getattr__ = load_lazily(
     globals(),
     {
@@ -60,10 +61,11 @@ class AsyncApiHook(BaseHook):
     """
     Talk to the API of a connection of type ``asyncapi``.
 
-    As a context manager (``with`` or ``async with``) it keeps connections open between calls, and closes them.
+    As a context manager (``with`` or ``async with``) it keeps connections open between calls, and closes them at the
+    end.
 
     :param asyncapi_conn_id: the connection.
-    :param profile: the profile that fills in the parameters that are left out; by default the connection's.
+    :param profile: the profile with the defaults of parameters; by default the connection's.
     """
 
     conn_name_attr = "asyncapi_conn_id"
@@ -101,22 +103,22 @@ class AsyncApiHook(BaseHook):
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Give the form's fields to Airflow 3.1, which doesn't read them from the provider info yet."""
+        """Return the fields of the form for Airflow 3.1, which doesn't read them from the provider info."""
         return connection_form.make_widgets()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Give the labels of the form's own fields to Airflow 3.1."""
+        """Return the labels of the form's standard fields for Airflow 3.1."""
         return connection_form.make_field_behaviour()
 
     @cached_property
     def api(self) -> Api:
         """
-        What flows need to know about the API; its secrets are masked in the task's log from here on.
+        The API of the connection; from the first access on, its secrets are masked in the task's log.
 
-        :raises AirflowFailException: where the connection is missing a field, or a field can't be meant.
-        :raises AirflowNotFoundException: if there is no such connection; a retry may find it, for while its API
-            server is away, Airflow says the same.
+        :raises AirflowFailException: if the connection is missing a field, or a field is invalid.
+        :raises AirflowNotFoundException: if there is no such connection; Airflow raises it too while its API server
+            is unavailable, so a retry may succeed.
         """
         try:
             return read_connection(self.get_connection(self.asyncapi_conn_id))
@@ -129,7 +131,7 @@ class AsyncApiHook(BaseHook):
             raise to_airflow(add_connection_id(self.asyncapi_conn_id, error)) from error
 
     def get_conn(self) -> RequestsDriver:
-        """Give the driver that runs flows in this process."""
+        """Return the driver that runs flows in this process."""
         return self._driver
 
     @cached_property
@@ -145,8 +147,8 @@ class AsyncApiHook(BaseHook):
         """
         Run a flow to its end.
 
-        :param observe: told of each log line and each poll; by default lines are logged.
-        :raises AirflowException: what the flow raises, as Airflow understands it (:mod:`..exceptions`).
+        :param observe: called with each log line and each poll; by default lines are logged.
+        :raises AirflowException: for each error of the flow (:mod:`..exceptions`).
         """
         try:
             return self._driver.run(flow, observe=observe or self.log_events)
@@ -162,19 +164,19 @@ class AsyncApiHook(BaseHook):
         **parameters: Unpack[SendParameters],
     ) -> AsyncApiResponse:
         """
-        Send one request with the connection's credentials, and return its answer.
+        Send one request with the connection's credentials, and return its response.
 
         Connection errors, 408, 425, 429 and 5xx are retried for some seconds; a request that isn't idempotent (POST,
-        PATCH) only if it can't have been carried out. The body of an answer has at most 1 MiB: :meth:`fetch_result`
-        takes larger ones.
+        PATCH) only if it can't have been carried out. The body of a response may have 1 MiB; use :meth:`fetch_result`
+        for larger ones.
 
         :param method: the HTTP method.
-        :param endpoint: a path below the connection's host, or an absolute URL; may name variables.
-        :param variables: what the request may name as ``{name}``, beside ``{connection.<name>}``.
+        :param endpoint: a path below the connection's host, or an absolute URL; may contain variables.
+        :param variables: the variables that the request may contain as ``{name}``, beside ``{connection.<name>}``.
         :param parameters: ``query_params``, ``headers``, one body (``json``, ``xml``, ``data``, ``files``), ``rules``,
-            ``error_message``, ``max_consecutive_errors`` (5) and ``retry_delays``, as the operators take them.
-        :raises AsyncApiRejected: if the status code is no 2xx, and no rule accepts it.
-        :raises AsyncApiUnavailable: if the API is away for longer than that.
+            ``error_message``, ``max_consecutive_errors`` (5) and ``retry_delays``, as for the operators.
+        :raises AsyncApiRejected: if the status code isn't 2xx, and no rule accepts it.
+        :raises AsyncApiUnavailable: if the API is unavailable for longer than that.
         """
         return self._call(self._calls.request, method, endpoint, variables, parameters)
 
@@ -191,15 +193,15 @@ class AsyncApiHook(BaseHook):
 
     def submit_job(self, *, idempotency_key: str | None = None, **parameters: Unpack[SubmitParameters]) -> JobHandle:
         """
-        Submit a job, and start it if that takes further requests.
+        Submit a job, and send the further requests that start it.
 
         Unlike ``AsyncApiTriggerOperator`` this keeps no record from try to try: a task that is tried again submits
         again, unless the API recognizes the same ``idempotency_key``.
 
-        :param idempotency_key: what requests may name as ``{idempotency_key}``; by default another one in each call.
-        :param parameters: as ``AsyncApiTriggerOperator`` takes them, save ``callback``, ``on_changed_request`` and
+        :param idempotency_key: the value of ``{idempotency_key}`` in requests; by default a new one for each call.
+        :param parameters: as for ``AsyncApiTriggerOperator``, except ``callback``, ``on_changed_request`` and
             ``cancel``.
-        :raises AsyncApiSubmitAmbiguous: if the job may have been submitted, and nothing tells.
+        :raises AsyncApiSubmitAmbiguous: if the job may have been submitted, and there is no way to find out.
         """
         return self._call(self._calls.submit_job, idempotency_key, parameters)
 
@@ -214,9 +216,9 @@ class AsyncApiHook(BaseHook):
         Poll a job once.
 
         :param job: a job handle, its dict, or a bare identifier.
-        :param parameters: as ``AsyncApiSensor`` takes them; those that only matter for a wait don't count.
-        :return: the job as it is now, whatever its outcome.
-        :raises AsyncApiException: if the answer doesn't say how the job is.
+        :param parameters: as for ``AsyncApiSensor``; parameters of the wait have no effect.
+        :return: the current state of the job, whatever its outcome.
+        :raises AsyncApiException: if the response contains no valid status.
         """
         return self._call(self._calls.get_job, job, parameters)
 
@@ -232,10 +234,10 @@ class AsyncApiHook(BaseHook):
 
         :param job: a job handle, its dict, or a bare identifier.
         :param timeout: seconds, or a timedelta; by default as ``[sensors] default_timeout`` says.
-        :param parameters: as ``AsyncApiSensor`` takes them, save ``callback``.
+        :param parameters: as for ``AsyncApiSensor``, except ``callback``.
         :return: the job; its outcome is ``success`` or ``no_data``.
         :raises AsyncApiJobFailed: if the job failed.
-        :raises AsyncApiTimeout: if it wasn't done in time; it has been cancelled then if ``cancel`` says how.
+        :raises AsyncApiTimeout: if it didn't end in time; with ``cancel``, it was cancelled then.
         """
         return self._call(self._calls.wait_for_job, job, timeout, parameters)
 
@@ -251,13 +253,13 @@ class AsyncApiHook(BaseHook):
 
     def fetch_result(self, job: Job, **parameters: Unpack[FetchParameters]) -> Any:
         """
-        Fetch what a job made.
+        Fetch the result of a job.
 
         :param job: a job handle, its dict, or a bare identifier.
-        :param parameters: as ``AsyncApiFetchOperator`` takes them, save ``callback``.
-        :return: the value; with a ``destination`` the manifest of what was written.
+        :param parameters: as for ``AsyncApiFetchOperator``, except ``callback``.
+        :return: the value; with a ``destination``, the manifest of the written files.
         :raises AirflowSkipException: if the job ended with no data.
-        :raises AsyncApiResultFailed: if the result is gone, partial, too large, or not what was promised.
+        :raises AsyncApiResultFailed: if the result is gone, partial, too large, or not in the expected format.
         """
         from airflow_provider_asyncapi.hooks.fetch_result import fetch_result
 
@@ -265,7 +267,7 @@ class AsyncApiHook(BaseHook):
 
     async def afetch_result(self, job: Job, **parameters: Unpack[FetchParameters]) -> Any:
         """
-        Fetch what a job made, as :meth:`fetch_result` does.
+        Fetch the result of a job, as :meth:`fetch_result` does.
 
         Requests are sent on the running event loop; files are written on a thread.
         """
@@ -282,24 +284,25 @@ class AsyncApiHook(BaseHook):
         self, job: Job, *, reason: str = "cancel_job() was called", **parameters: Unpack[StepParameters]
     ) -> bool:
         """
-        Send the request that stops a job. What goes wrong with it is logged, and no error.
+        Send the request that cancels a job. Errors of the request are logged, and not raised.
 
         :param job: a job handle, its dict, or a bare identifier.
-        :param reason: why, for the log.
+        :param reason: the reason, for the log.
         :param parameters: the request, as the parameter ``cancel`` of ``AsyncApiSensor`` describes it; POST by default.
-        :return: whether the API accepted it, which alone doesn't end a job; False if the job was over already.
+        :return: whether the API accepted the request, which doesn't mean that the job has ended; False if the job was
+            over already.
         """
         return self._call(self._calls.cancel_job, job, reason, parameters)
 
     async def acancel_job(
         self, job: Job, *, reason: str = "acancel_job() was called", **parameters: Unpack[StepParameters]
     ) -> bool:
-        """Send the request that stops a job, as :meth:`cancel_job` does, on the running event loop."""
+        """Send the request that cancels a job, as :meth:`cancel_job` does, on the running event loop."""
         return await self._acall(self._calls.cancel_job, job, reason, parameters)
 
     @cached_property
     def _calls(self) -> HookCalls:
-        # Operators, which a DAG file imports, have no use for it.
+        # Operators, which a DAG file imports, don't use it.
         from airflow_provider_asyncapi.hooks.calls import HookCalls
 
         return HookCalls(self.profile)
@@ -342,18 +345,18 @@ class AsyncApiHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Log in, and ask for the connection's ``test_endpoint``; what the Test button does.
+        Log in, and request the connection's ``test_endpoint``; the Test button calls this.
 
-        :return: whether it works, and what came of it.
+        :return: whether it works, and the result in words.
         """
         from airflow_provider_asyncapi.core.connection.probe import probe
 
         try:
-            # A token that another process was given says nothing about the credentials.
+            # A token from another process doesn't show that the credentials are valid.
             self.api = replace(self.api, tokens=None)
             return True, self.run(probe(self.api))
         except Exception as error:  # noqa: BLE001 - the button shows whatever it is
-            # The button tests a copy, under an id that nobody has seen.
+            # The button tests a copy under another id, which the user doesn't know.
             return False, str(error).replace(f"connection {self.asyncapi_conn_id!r}: ", "connection: ", 1)
         finally:
             self.close()

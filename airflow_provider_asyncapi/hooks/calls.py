@@ -1,5 +1,5 @@
 """
-What the hook's methods and their asynchronous twins have in common: parameters in, a flow out.
+The flows of the hook's methods, which their asynchronous variants share.
 
 Each method of :class:`HookCalls` checks the names of its parameters, and returns a :class:`HookCall`.
 """
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Whoever calls waits meanwhile, so that errors are borne for 15 s: 1, 2, 4, 8 s.
+#: The caller is blocked, so the retries end after 15 s: 1, 2, 4, 8 s.
 _RETRY_SCHEDULE = {"poke_interval": 1, "max_consecutive_errors": 5}
 _RETRIES = frozenset({"max_consecutive_errors", "retry_delays"})
-#: Doing these twice is the same as doing them once (RFC 9110, section 9.2.2).
+#: Idempotent methods (RFC 9110, section 9.2.2).
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-#: Only a task has what these need: callbacks find a task, and a request changes from try to try of one.
+#: Parameters that need a task: a callback resumes a task, and a request changes between the tries of a task.
 _TASK_PARAMETERS = frozenset({"callback", "on_changed_request"})
 _STEP = (*REQUEST_PARAMETERS, *STEP_PARAMETERS)
 _REQUEST = frozenset({*_STEP}) - {"method", "endpoint", "capture"}
@@ -64,8 +64,8 @@ class HookCall(Generic[T]):
     """
     One call of the hook.
 
-    :param make_flow: makes the flow; called again if the connection changes meanwhile, to go on from there.
-    :param observe: is given what the flow reports.
+    :param make_flow: returns the flow; called again after the connection has changed, to continue from there.
+    :param observe: called with each notification of the flow.
     """
 
     make_flow: Callable[[Api], Flow[T]]
@@ -74,9 +74,9 @@ class HookCall(Generic[T]):
 
 class HookCalls:
     """
-    What each method of the hook does.
+    The calls of the hook's methods.
 
-    :param profile: the profile that fills in the parameters that are left out; None for the connection's.
+    :param profile: the profile with the defaults of parameters; None for the connection's.
     """
 
     def __init__(self, profile: str | None) -> None:
@@ -116,7 +116,7 @@ class HookCalls:
 
         def make_flow(api: Api) -> Flow[JobHandle]:
             described = add_profile_parameters(api, "submit", self._profile, given)
-            # It is for the job of an earlier try.
+            # It cancels the job of an earlier try.
             described.pop("cancel", None)
             return submit(api, plans.SubmitPlan.parse(described), new, kept)
 
@@ -140,7 +140,7 @@ class HookCalls:
     def wait_for_job(
         self, job: Any, timeout: float | timedelta | None, parameters: Mapping[str, Any]
     ) -> HookCall[JobHandle]:
-        """Poll until a job is over, and send the cleanup request that is wanted then."""
+        """Poll until a job is over, and send the cleanup request if it is due."""
         given, handle = check_parameter_names("wait_for_job", parameters, _WAIT), JobHandle.parse(job)
         seconds = conf.getfloat("sensors", "default_timeout") if timeout is None else parse_timeout(timeout)
         states: list[plans.Wait] = []
@@ -158,7 +158,7 @@ class HookCalls:
         return HookCall(make_flow, observe)
 
     def cancel_job(self, job: Any, reason: str, parameters: Mapping[str, Any]) -> HookCall[bool]:
-        """Ask the API to stop a job."""
+        """Send the cancel request of a job."""
         given, handle = check_parameter_names("cancel_job", parameters, _STEP), JobHandle.parse(job)
 
         def make_flow(api: Api) -> Flow[bool]:
@@ -179,9 +179,9 @@ def _is_accepted(flow: Flow[Cancellation]) -> Flow[bool]:
 
 def _wait_and_clean_up(api: Api, plan: WaitPlan, states: Sequence[plans.Wait]) -> Flow[JobHandle]:
     """
-    Wait for a job, and send the cleanup request if it is wanted after this end.
+    Wait for a job, and send the cleanup request if it is due after this end.
 
-    :param states: holds where the wait stands, after each poll anew.
+    :param states: contains the state of the wait, updated after each poll.
     """
     try:
         handle = yield from wait_flow.wait(api, plan, states[0])
@@ -196,7 +196,7 @@ def _wait_and_clean_up(api: Api, plan: WaitPlan, states: Sequence[plans.Wait]) -
 
 
 def add_profile_parameters(api: Api, table: str, profile: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all parameters: those given, and from a profile those that are left out."""
+    """Return the given parameters, with defaults from the profile."""
     name = profile or api.settings.profile
     described = plans.merge_parameters(table, load_profile(name), given) if name else dict(given)
     return {name: value for name, value in described.items() if name not in _TASK_PARAMETERS}
@@ -204,16 +204,16 @@ def add_profile_parameters(api: Api, table: str, profile: str | None, given: Map
 
 def check_parameter_names(method: str, parameters: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
     """
-    Return the parameters that are given, times in seconds.
+    Return the given parameters, with times in seconds.
 
     :param method: the hook's method, for messages.
-    :param known: the parameters that it takes.
-    :raises ConfigurationError: naming one that it doesn't take.
+    :param known: the names of its parameters.
+    :raises ConfigurationError: if a name is unknown; the message contains it.
     """
     names = sorted({*known} - _TASK_PARAMETERS)
     for name in parameters:
         if name in _TASK_PARAMETERS.intersection(known):
-            raise ConfigurationError(f"{name}: only a task has what it needs; use the operator, or leave it out")
+            raise ConfigurationError(f"{name}: it needs a task; use the operator, or leave it out")
         if name not in names:
             alike = difflib.get_close_matches(name, names, 1)
             meant = f"; did you mean {alike[0]}?" if alike else "."

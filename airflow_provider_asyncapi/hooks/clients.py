@@ -1,4 +1,4 @@
-"""One pool of connections for all that talk to the same API on the same event loop, above all in the triggerer."""
+"""Share one pool of connections to an API between all its users on an event loop, above all in the triggerer."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: A connection is looked up anew after so many seconds, give or take a tenth.
+#: Seconds after which a connection is looked up again, give or take a tenth.
 _REFRESH_INTERVAL = 300.0
-#: What was looked up in the last so many seconds is still so.
+#: Seconds for which a look-up stays valid.
 _MAX_AGE = 5.0
-#: Waits between look-ups while Airflow is away: from, to. Seconds.
+#: The first and the longest delay between look-ups while Airflow is unavailable, in seconds.
 _FIRST_DELAY, _MAX_DELAY = 1.0, 60.0
-#: Seconds that a look-up has at least, also when the deadline has passed while no triggerer ran: then there is one last
-#: poll.
+#: Minimum timeout of a look-up in seconds, even if the deadline has passed while no triggerer ran, since there is one
+#: last poll then.
 _MIN_TIMEOUT = 10.0
 
 
 class ConnectionChangedError(Exception):
-    """The connection isn't any more what it was: whoever used it has to begin again with what it is now."""
+    """The connection has changed; the code that uses it has to enter a new client."""
 
 
 @dataclass(slots=True)
 class _ClientState:
     """
-    What is shared.
+    The shared client of a connection on an event loop.
 
-    :param users: how many are using it; the last one closes it.
-    :param lock: held while the connection is looked up, so that one does it for all.
-    :param looked_up_at: when that was last, on the loop's clock.
-    :param refresh_task: looks it up again from time to time.
+    :param users: number of users; the last one closes it.
+    :param lock: held during a look-up, which one user does for all.
+    :param looked_up_at: time of the last look-up, on the loop's clock.
+    :param refresh_task: the task that looks it up periodically.
     """
 
     users: int = 0
@@ -72,14 +72,14 @@ _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _ClientState]] 
 
 class SharedClient:
     """
-    Use the shared driver of a connection, as long as this context lasts; it gives the API's settings and the driver.
+    A context in which the shared driver of a connection can be used; entering it returns the API and the driver.
 
-    A generator would keep its frame for each of the thousands that wait in such a context.
+    This is a class, since a generator would keep a frame for each of thousands of waits.
 
-    :param conn_id: the connection; looked up by whoever comes first, and again from time to time.
-    :param look_up_timeout: seconds within which Airflow has to tell what the connection is; None for no limit.
-    :raises AirflowUnavailableError: if it can't.
-    :raises ConfigurationError: where the connection is missing or can't be used.
+    :param conn_id: the connection; the first user looks it up, and then it is looked up periodically.
+    :param look_up_timeout: timeout of a look-up in seconds; None for no limit.
+    :raises AirflowUnavailableError: if Airflow doesn't respond in this time.
+    :raises ConfigurationError: if the connection is missing or invalid.
     :raises ConnectionChangedError: from the driver, once the connection has changed.
     """
 
@@ -125,13 +125,12 @@ class SharedClient:
 
 class CurrentClient(SharedClient):
     """
-    The same, in a context that ends without an error if the connection has changed: then it is to be entered again.
+    A shared client that suppresses the error after the connection has changed; then a new client has to be entered.
 
-    It ends so too after credentials were refused that have been rotated since the connection was looked up.
+    It also suppresses rejected credentials if they have been rotated since the connection was looked up.
 
     :param conn_id: the connection.
-    :param look_up_timeout: returns the seconds within which Airflow has to tell what the connection is; None for no
-        limit.
+    :param look_up_timeout: returns the timeout of a look-up in seconds; None for no limit.
     """
 
     __slots__ = ("_get_look_up_timeout",)
@@ -151,14 +150,14 @@ class CurrentClient(SharedClient):
 
 async def retire_if_changed(conn_id: str, api: Api, *, look_up_timeout: float | None = None) -> bool:
     """
-    Look a connection up anew, and tell whether it is another one now.
+    Look a connection up again, retire its shared client if it has changed, and return whether it has.
 
-    Then all who use it are told so when they want to send something, and the last who leaves closes the pool.
+    All users of a retired client get an error at their next request, and the last user closes the pool.
 
-    :param api: the connection as it was.
-    :param look_up_timeout: seconds within which Airflow has to tell what the connection is; None for no limit.
-    :raises AirflowUnavailableError: if it can't.
-    :raises ConfigurationError: where it is gone, or can't be used any more.
+    :param api: the API of the client.
+    :param look_up_timeout: timeout of a look-up in seconds; None for no limit.
+    :raises AirflowUnavailableError: if Airflow doesn't respond in this time.
+    :raises ConfigurationError: if the connection is missing or invalid now.
     """
     clients = _find_clients_of_loop()
     client = clients.get(conn_id)
@@ -184,10 +183,10 @@ async def retire_if_changed(conn_id: str, api: Api, *, look_up_timeout: float | 
 
 
 async def _refresh_periodically(conn_id: str, api: Api) -> None:
-    """Look a connection up from time to time, until it is another one."""
+    """Look a connection up periodically, until it has changed."""
     changed = False
     while not changed:
-        # Of many triggerers that began together, each looks at another moment.
+        # At random, so that triggerers that began together don't all look it up at the same time.
         await asyncio.sleep(_REFRESH_INTERVAL * random.uniform(0.9, 1.1))  # noqa: S311 - nothing is kept secret by it
         try:
             changed = await retire_if_changed(conn_id, api)
@@ -195,7 +194,7 @@ async def _refresh_periodically(conn_id: str, api: Api) -> None:
             log.warning("%s", error)
             return
         except Exception:
-            # Those who wait have a connection that works: this is no reason to end them.
+            # The running waits have a connection that works, so they continue.
             log.exception("Connection %r can't be looked up; going on with what it was", conn_id)
 
 
@@ -213,7 +212,7 @@ async def _open_driver(conn_id: str) -> tuple[Api, AiohttpDriver]:
 
 @asynccontextmanager
 async def _limit_look_up(conn_id: str, look_up_timeout: float | None) -> AsyncIterator[None]:
-    """Raise :class:`AirflowUnavailableError` if a look-up, or the wait for somebody else's, takes longer than this."""
+    """Raise :class:`AirflowUnavailableError` if a look-up, or the wait for another one, takes longer than this."""
     seconds = None if look_up_timeout is None else max(look_up_timeout, _MIN_TIMEOUT)
     scope = asyncio.timeout(seconds)
     try:
@@ -230,9 +229,9 @@ async def _limit_look_up(conn_id: str, look_up_timeout: float | None) -> AsyncIt
 
 async def _look_up_and_read(conn_id: str) -> Api:
     """
-    Look up a connection and read it; while Airflow can't say whether there is one, go on asking.
+    Look up a connection and read it; repeat this while Airflow is unavailable.
 
-    :raises ConfigurationError: where there is none, or it can't be used.
+    :raises ConfigurationError: if the connection is missing or invalid.
     """
     pause = _FIRST_DELAY
     while True:

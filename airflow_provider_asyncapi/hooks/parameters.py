@@ -24,14 +24,14 @@ class RequestParameters(TypedDict, total=False):
 
 
 class ResponseParameters(RequestParameters, total=False):
-    """The same, and what its answer means."""
+    """The same, and the meaning of its response."""
 
     rules: list[dict[str, Any]]
     error_message: SelectorParam
 
 
 class SendParameters(ResponseParameters, total=False):
-    """The same, with files, and how long errors are borne."""
+    """The same, with files and the retries after errors."""
 
     files: dict[str, Any]
     max_consecutive_errors: int
@@ -39,7 +39,7 @@ class SendParameters(ResponseParameters, total=False):
 
 
 class StepParameters(ResponseParameters, total=False):
-    """A whole request, and what its answer means."""
+    """A whole request, and the meaning of its response."""
 
     endpoint: str
     method: str
@@ -48,7 +48,7 @@ class StepParameters(ResponseParameters, total=False):
 
 
 class SubmitParameters(StepParameters, total=False):
-    """How a job is submitted, as ``AsyncApiTriggerOperator`` takes it."""
+    """The parameters of a submission, as for ``AsyncApiTriggerOperator``."""
 
     identifier: SelectorParam
     variables: dict[str, Any]
@@ -59,7 +59,7 @@ class SubmitParameters(StepParameters, total=False):
 
 
 class WaitParameters(ResponseParameters, total=False):
-    """How a job is waited for, as ``AsyncApiSensor`` takes it."""
+    """The parameters of a wait, as for ``AsyncApiSensor``."""
 
     endpoint: str
     method: str
@@ -90,7 +90,7 @@ class WaitParameters(ResponseParameters, total=False):
 
 
 class FetchParameters(ResponseParameters, total=False):
-    """How a result is fetched, as ``AsyncApiFetchOperator`` takes it."""
+    """The parameters of a fetch, as for ``AsyncApiFetchOperator``."""
 
     endpoint: str
     method: str

@@ -1,4 +1,4 @@
-"""The answer to a request, as the hook's users see it."""
+"""The public class of the response to a request of the hook."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 class AsyncApiResponse:
     """
-    The answer of an API.
+    The response of an API.
 
     :ivar status_code: the status code.
     :ivar headers: the header fields; names in any case, repeated fields joined by a comma.
-    :ivar content: the body, its content codings undone.
-    :ivar url: the URL that answered, after redirects.
-    :ivar method: the method of the request that was answered.
+    :ivar content: the decompressed body.
+    :ivar url: the URL of the response, after redirects.
+    :ivar method: the method of the request, after redirects.
     """
 
     __slots__ = ("_response", "content", "headers", "method", "status_code", "url")

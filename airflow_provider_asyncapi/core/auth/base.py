@@ -82,7 +82,7 @@ class Auth(ABC):
         Read a connection.
 
         :param values: ``host``, ``port``, ``schema``, ``login``, ``password``, and the keys of the extra beside them.
-        :raises ConfigurationError: naming the field that is missing or wrong, without its value if that is secret.
+        :raises ConfigurationError: if a field is missing or invalid; the message names it, without a secret value.
         """
 
     @property

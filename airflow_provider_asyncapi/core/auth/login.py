@@ -1,4 +1,4 @@
-"""Log in: get a token, and say from when on it has to be renewed."""
+"""Log in: request a token, share it, and renew it in time."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from airflow_provider_asyncapi.core.templates import walk_strings
 
 #: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
 _RENEW_BEFORE = 30.0
-#: What says that the credentials are wrong.
+#: Status codes of a login with wrong credentials.
 _INVALID_CREDENTIALS = frozenset({400, 401, 403, 422})
-#: For so many seconds a login that was refused isn't tried again.
+#: Seconds in which a rejected login isn't tried again.
 _FAILURE_LIFETIME = 5.0
-#: Seconds between two looks at whether another process has logged in, and after which it is taken to hang.
+#: Seconds between two attempts to lock the token store, and after which the other process counts as hung.
 _LOCK_INTERVAL, _LOCK_TIMEOUT = 0.1, 120.0
 
 
 @dataclass(slots=True)
 class TokenState:
     """
-    What a process has of a connection: the token, or the login that failed last.
+    The token of a connection in one process, or the error of its last login.
 
     :param token: the token.
-    :param failure: what went wrong at the last login, if it did.
-    :param failed_at: when, in seconds since the epoch.
+    :param failure: the error of the last login; None if it succeeded.
+    :param failed_at: when the login failed, in seconds since the epoch.
     """
 
     token: Token | None = None
@@ -56,9 +56,9 @@ class TokenState:
 
     def failure_to_repeat(self, asked_at: float, now: float) -> AsyncApiError | None:
         """
-        Give the failure that holds for somebody who asks, too.
+        Return the error of the last login if it also counts for a new request for a token.
 
-        :param asked_at: when they began to wait for their turn.
+        :param asked_at: when the request began to wait for its turn, in seconds since the epoch.
         """
         refused = isinstance(self.failure, ResponseError) and now < self.failed_at + _FAILURE_LIFETIME
         return copy(self.failure) if refused or asked_at < self.failed_at else None
@@ -66,12 +66,12 @@ class TokenState:
 
 def get_shared_token(api: Api, keyring: TokenState, rejected: Token | None, asked_at: float) -> Flow[Token]:
     """
-    Give a token that may be used, as :func:`get_token` does; one at a time, so that the others find what it found.
+    Return a valid token, as :func:`get_token` does. It runs for one task at a time, and the next ones reuse its token.
 
-    Whoever waits for a turn while a login fails is told the same, and after a refusal everybody is for a moment: a
-    wrong password isn't tried by a thousand waiting tasks.
+    If a login fails, the tasks that wait for their turn get the same error. After a rejection, all tasks get it for a
+    moment, so that a thousand waiting tasks don't try a wrong password.
 
-    :param asked_at: when this one began to wait for his turn, in seconds since the epoch.
+    :param asked_at: when this request began to wait for its turn, in seconds since the epoch.
     """
     now = api.clock()
     if not _is_usable(keyring.token, rejected, now) and (failure := keyring.failure_to_repeat(asked_at, now)):
@@ -79,7 +79,7 @@ def get_shared_token(api: Api, keyring: TokenState, rejected: Token | None, aske
     try:
         keyring.token = yield from get_token(api, keyring.token, rejected)
     except AsyncApiError as error:
-        # A copy, for the error itself drags along the frames that it went through.
+        # A copy, since the error itself keeps the frames of its traceback alive.
         keyring.failure, keyring.failed_at = copy(error), api.clock()
         raise
     keyring.failure = None
@@ -88,11 +88,11 @@ def get_shared_token(api: Api, keyring: TokenState, rejected: Token | None, aske
 
 def get_token(api: Api, known: Token | None, rejected: Token | None) -> Flow[Token]:
     """
-    Give a token that may be used: the known one, one that another process has stored, or a new one.
+    Return a valid token: the known one, one that another process has stored, or a new one.
 
-    :param known: what this process has.
+    :param known: the token of this process.
     :param rejected: the token that the API has just refused, if any.
-    :raises AuthenticationError: and whatever else :func:`log_in` raises.
+    :raises AuthenticationError: as :func:`log_in` does, which may also raise other errors.
     """
     login, tokens = api.settings.auth.login, api.tokens
     assert login is not None, "a flow asks for a token only where there is a login"  # noqa: S101 - for mypy
@@ -100,7 +100,7 @@ def get_token(api: Api, known: Token | None, rejected: Token | None) -> Flow[Tok
         return known
     waited = 0.0
     while tokens is not None and waited < _LOCK_TIMEOUT:
-        # Before the look at the store, so that no login lies between the two.
+        # Before the store is read, so that no other process can log in between the two.
         lock: LoginLock | None = yield RunBlocking(tokens.lock)
         try:
             stored: Token | None = yield RunBlocking(tokens.read)
@@ -114,7 +114,7 @@ def get_token(api: Api, known: Token | None, rejected: Token | None) -> Flow[Tok
         finally:
             if lock is not None:
                 lock.close()
-        # Asking again, instead of a thread that waits for the lock: a wait that is cancelled leaves nothing behind.
+        # Polling, instead of a thread that waits for the lock: a cancelled wait leaves nothing behind.
         yield Sleep(_LOCK_INTERVAL)
         waited += _LOCK_INTERVAL
     return (yield from log_in(api, login, known))
@@ -126,11 +126,11 @@ def _is_usable(token: Token | None, rejected: Token | None, now: float) -> TypeG
 
 def log_in(api: Api, login: Login, previous: Token | None) -> Flow[Token]:
     """
-    Get a token, by refreshing the previous one where the API has a request for that.
+    Request a token; with the refresh request, if there is one and a previous token.
 
-    :raises AuthenticationError: where the login is refused.
-    :raises MissingValueError: where its answer holds no token.
-    :raises TransportError: where a later try may succeed; what the token is for hasn't been sent.
+    :raises AuthenticationError: if the login is refused.
+    :raises MissingValueError: if its response contains no token.
+    :raises TransportError: if a later try may succeed; the request that needs the token hasn't been sent.
     """
     if login.refresh is not None and previous is not None:
         try:
@@ -145,8 +145,8 @@ def _request_token(api: Api, login: Login, template: RequestTemplate, previous: 
     scope = api.merge_variables(known)
     request = template.render(scope, api.settings.base_url)
     if not api.settings.lists_host(request.url):
-        # Only what the API has said can have led there, and the request is made of credentials.
-        raise UnsafeValueError(f"login: {request}: not sent, since the connection doesn't name this host")
+        # Only a value from the API can have led there, and the request contains credentials.
+        raise UnsafeValueError(f"login: {request}: not sent, since the connection doesn't list this host")
     if api.settings.trusts(request.url):
         request = add_connection_headers(request, api.settings)
     else:
@@ -162,7 +162,7 @@ def _request_token(api: Api, login: Login, template: RequestTemplate, previous: 
     if not response.ok:
         said = extract_error_message(api, response)
         answer = f"login: {request} answered {response.status}, expected 2xx: {said}"
-        # RFC 6749, section 5.2: what is wrong with the credentials is a 400 or a 401.
+        # RFC 6749, section 5.2: wrong credentials are a 400 or a 401.
         if response.status in _INVALID_CREDENTIALS:
             advice = "check the connection's login and password, and what the token request holds"
             raise set_error_fields(AuthenticationError(f"{answer}; {advice}"), request, response, said)
@@ -175,7 +175,7 @@ def _request_token(api: Api, login: Login, template: RequestTemplate, previous: 
     except ContentError as error:
         raise MissingValueError(f"login: {request} answered {response.status}: {error}") from None
     if isinstance(value, bool) or not isinstance(value, str | int) or not _is_sendable(as_text(value)):
-        # The body isn't shown: it may hold the token in another place.
+        # The message doesn't contain the body, which may contain the token elsewhere.
         raise MissingValueError(
             f"login: {request} answered {response.status}, but {login.token} found no token in it"
             f" (content type {response.content_type or 'none'})"
@@ -199,7 +199,7 @@ def _compute_renewal_time(expires_at: float | None, now: float) -> float | None:
 
 
 def _parse_expiry(expiry: JsonValue, now: float) -> float | None:
-    """Read when a token expires: a lifetime, a moment since the epoch, or an ISO date."""
+    """Return when a token expires, from a lifetime, a moment since the epoch, or an ISO date; None if it is none."""
     number = as_number(expiry)
     if number is not None:
         moment = as_moment(number)

@@ -1,4 +1,4 @@
-"""A token that any request gives."""
+"""A token from a configurable login request."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class LoginRequestAuth(TokenAuth):
-    """A token that a request of the connection gives."""
+    """A token that is requested with the connection's login request."""
 
     kind: ClassVar[str] = "login"
-    help: ClassVar[str] = "a request gives a token"
+    help: ClassVar[str] = "a login request returns a token"
     fields: ClassVar[tuple[ConnectionField, ...]] = (
         ConnectionField(
             "login_request",
             "Login: request",
-            'The request that gives a token, e.g. {"endpoint": "/login", "json": {"user": "{connection.login}",'
+            'The request that returns a token, e.g. {"endpoint": "/login", "json": {"user": "{connection.login}",'
             ' "password": "{connection.password}"}}. It may name the connection\'s Secrets and Variables too.',
             "json",
         ),

@@ -154,7 +154,7 @@ class Signature:
             self._check_age(headers, now)
             message = self._build_message(headers, body)
         except ForgedCallbackError:
-            # As much work as for a signature that doesn't match, so that the time of the answer reveals nothing.
+            # As much work as for a signature that doesn't match, so that the time of the response reveals nothing.
             hmac.digest(b"nobody", body, self.algorithm)
             raise
         # All of them are compared, so that the time this takes reveals nothing.

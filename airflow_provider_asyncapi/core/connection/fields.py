@@ -45,7 +45,7 @@ def check_text_fields(values: Mapping[str, Any], names: Iterable[str]) -> None:
     """
     Check that fields hold text, or nothing.
 
-    :raises ConfigurationError: naming the first that doesn't; its value isn't shown, for it may be a secret.
+    :raises ConfigurationError: naming the first that doesn't; its value isn't shown, since it may be a secret.
     """
     for name in names:
         if values.get(name) is not None and not isinstance(values[name], str):
@@ -69,7 +69,7 @@ def read_choice(values: Mapping[str, Any], name: str, choices: Collection[str]) 
     """
     Return the value of a field that offers a choice; the first choice if the field is empty.
 
-    :raises ConfigurationError: on anything else.
+    :raises ConfigurationError: if it is anything else.
     """
     value = values.get(name) or next(iter(choices))
     if value not in choices:
@@ -81,7 +81,7 @@ def read_mapping(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     """
     Return the value of a field that holds a JSON object, as an object or as its text; empty if the field is empty.
 
-    :raises ConfigurationError: on anything else; the text isn't shown, for it may hold a secret.
+    :raises ConfigurationError: if it is anything else; the text isn't shown, since it may contain a secret.
     """
     value = values.get(name)
     if value in (None, ""):

@@ -1,4 +1,4 @@
-"""Find out whether a connection works, without submitting anything."""
+"""Test a connection without submitting anything."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from airflow_provider_asyncapi.core.requests.response_errors import build_reject
 
 def probe(api: Api) -> Flow[str]:
     """
-    Log in where there is a login, and GET the test endpoint.
+    Log in if there is a login, and GET the test endpoint.
 
-    Without a test endpoint any answer of the host proves that it can be reached; only refused credentials don't.
+    Without a test endpoint, any response of the host counts as success, except one that rejects the credentials.
 
-    :return: what came of it, in a sentence.
-    :raises AsyncApiError: where it doesn't work.
+    :return: the result, in a sentence.
+    :raises AsyncApiError: if the connection doesn't work.
     """
     done = []
     if api.settings.auth.login is not None:
         yield Authorize()
-        done.append("The login gave a token.")
+        done.append("The login returned a token.")
     request = api.render_request(RequestTemplate(api.settings.test_endpoint), api.scope)
     response = yield from send(api, request)
     refused = response.status in (401, 403)
@@ -29,5 +29,5 @@ def probe(api: Api) -> Flow[str]:
         raise build_rejection_error(api, request, response)
     done.append(f"{request} answered {response.status}.")
     if not api.settings.test_endpoint:
-        done.append("Set test_endpoint to a request that needs the credentials, to have them tested too.")
+        done.append("To test the credentials too, set test_endpoint to an endpoint that needs them.")
     return " ".join(done)

@@ -1,5 +1,5 @@
 """
-Charsets: the labels that an answer may declare, and the codec of Python that reads each.
+Charsets: the labels that a response may declare, and the codec of Python that reads each.
 
 Python takes more for a text encoding than charsets: ``punycode`` and ``idna`` need time that grows with the square of
 the text, ``unicode_escape`` runs escapes, ``hex`` and ``zlib`` aren't charsets. And it keeps each unknown name for ever

@@ -1,11 +1,11 @@
 """
-Checksums: those that an answer's headers state, and those that an API states elsewhere.
+Checksums: those that a response's headers state, and those that an API states elsewhere.
 
 ==================  ========================================  ==============================================
 stated in           as                                        of
 ==================  ========================================  ==============================================
 ``Repr-Digest``     RFC 9530: ``sha-256=:<base64>:``          the representation, content coding included
-``Content-Digest``  RFC 9530, likewise                        the content; the same for a whole answer
+``Content-Digest``  RFC 9530                        the content; the same for a whole response
 ``Digest``          RFC 3230: ``sha-256=<base64>``            the representation
 ``Content-MD5``     RFC 2616, 14.15: ``<base64>``             the content
 ``x-goog-hash``     ``md5=<base64>`` (Google Cloud Storage)   the object, where it is sent as it is stored
@@ -64,11 +64,11 @@ class Checksum:
         self._hash = hashlib.new(self.algorithm, usedforsecurity=False)
 
     def update(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
         self._hash.update(data)
 
     def describe_mismatch(self) -> str | None:
-        """Say what is wrong, now that all bytes were there; None where nothing is."""
+        """Return a description of the mismatch after all bytes were added; None if the checksums are equal."""
         found = self._hash.digest()
         if found == self.expected:
             return None
@@ -79,7 +79,7 @@ class Checksum:
 
 
 def find_header_checksum(headers: Headers) -> Checksum | None:
-    """Give the strongest checksum that the headers of a whole answer state; None where they state none."""
+    """Return the strongest checksum that the headers of a whole response state; None if they state none."""
     stated: dict[str, Checksum] = {}
     for name in ("repr-digest", "content-digest", "digest"):
         for key, text in _split_members(headers.get(name, "")):
@@ -99,7 +99,7 @@ def parse_checksum(text: str, where: str) -> Checksum:
     Read a checksum as APIs write them: ``sha256:<hex>``, ``sha-256=<base64>``, a bare digest.
 
     :param where: the parameter that holds it, for messages.
-    :raises ConfigurationError: on anything else.
+    :raises ConfigurationError: if it is anything else.
     """
     match = _CHECKSUM.fullmatch(text.strip())
     name, digest = (match["name"], _decode_digest(match["digest"])) if match else (None, b"")
@@ -128,7 +128,7 @@ def _add_checksum(stated: dict[str, Checksum], name: str, text: str, where: str)
 
 def _read_s3_etag(headers: Headers) -> bytes | None:
     """
-    Give the MD5 that an ETag of Amazon S3 is, where it is one.
+    Return the MD5 that an ETag of Amazon S3 is, where it is one.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html: of objects that were uploaded at once (no part
     count behind a hyphen), and are encrypted with keys of S3's own, if at all.

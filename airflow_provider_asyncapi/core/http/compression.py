@@ -85,7 +85,7 @@ def parse_content_codings(header: str) -> str:
 
 
 def make_inflater(coding: str) -> Inflater | None:
-    """Give what undoes a content coding; None where there is nothing to undo."""
+    """Return what undoes a content coding; None if there is nothing to undo."""
     return Inflater(is_gzip=coding != "deflate") if coding in CODINGS else None
 
 
@@ -94,7 +94,7 @@ def gunzip(body: bytes, limit: int) -> bytes:
     Undo gzip where a body is one; any other as it is.
 
     :param limit: how many bytes it may unpack to.
-    :raises RefusedContentError: where it is broken, or unpacks to more.
+    :raises RefusedContentError: if it is broken, or unpacks to more.
     """
     if not body.startswith(GZIP_MAGIC):
         return body

@@ -112,7 +112,7 @@ def describe_body(body: bytes, content_type: str) -> str:
 
 
 def is_html(body: bytes) -> bool:
-    """Return whether a body is an HTML page, which no API means for an answer."""
+    """Return whether a body is an HTML page, which no API means for a response."""
     start = body[:1024].lstrip(codecs.BOM_UTF8).lstrip()[:15].lower()
     return start.startswith((b"<!doctype html", b"<html"))
 
@@ -171,7 +171,7 @@ def parse_form(body: bytes, content_type: str) -> dict[str, JsonValue]:
     """
     Read a form body (``application/x-www-form-urlencoded``); a field that is repeated is a list.
 
-    :raises ContentError: where its bytes aren't valid, or it has more than a thousand fields.
+    :raises ContentError: if its bytes aren't valid, or it has more than a thousand fields.
     """
     from urllib.parse import parse_qs
 

@@ -1,4 +1,4 @@
-"""One file's transfer: what of it is here, whether it can go on where it broke, and whether it is what was sent."""
+"""The download of one file: resume it after an interruption, and check that it is complete and intact."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ _CONTENT_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+|\*)", re.IGNORECASE)
 
 
 class DownloadTarget(Protocol):
-    """A file that isn't complete."""
+    """A file that a download is written to."""
 
     def expect(self, size: int | None, /) -> object:
-        """Take notice of how many bytes the whole file is likely to have, before they come."""
+        """Set the expected size of the whole file in bytes, before the first write."""
 
     def write(self, data: bytes, /) -> object:
-        """Take the next bytes."""
+        """Add the next bytes."""
 
     def restart(self) -> object:
-        """Forget what was written: the transfer begins again."""
+        """Discard what was written: the transfer begins again."""
 
 
 class Download:
     """
-    Carries the bodies of one or more answers into a file: a :class:`~.effects.Sink`.
+    Writes the bodies of one or more responses into a file: a :class:`~.effects.Sink`.
 
-    A broken transfer goes on where it broke (``Range``, RFC 9110, section 14), where the answer had something that
-    tells the same representation from another (``If-Range``, section 13.1.5). Any other begins again.
+    An interrupted transfer is resumed (``Range``, RFC 9110, section 14) if the response had a validator that identifies
+    the same representation (``If-Range``, section 13.1.5). Any other transfer begins again.
 
-    :param target: where the file goes, content codings undone.
-    :param checksum: that the file should have, as the API states it elsewhere than in a header.
-    :param trusts_headers: whether the checksums that the answer's headers state are compared.
+    :param target: the file, which gets the body without content codings.
+    :param checksum: the checksum of the file if the API states it elsewhere than in a header.
+    :param trusts_headers: whether the checksums that the response's headers state are compared.
     """
 
     def __init__(
@@ -50,22 +50,23 @@ class Download:
         self._target = target
         self._trusts_headers = trusts_headers
         self._given_checksum = checksum
-        #: The first answer of the transfer that may go on; None where all was there, or nothing can be kept.
+        #: The first response of a transfer that may be resumed; None if it is complete, or can't be resumed.
         self._head: Response | None = None
         self._can_resume = True
         self._received = 0
         self._total: int | None = None
-        #: How many bytes there may be when the answer that comes has ended.
+        #: The largest number of received bytes after the current response.
         self._expected_end: int | None = None
         self._inflater: Inflater | None = None
         self._header_checksum: Checksum | None = None
-        #: What has come, while it is small, for rules to look into: an answer that says no is never large.
+        #: The beginning of the body while the body is small, for rules: a response that reports an error is never
+        #: large.
         self.head, self._is_large = b"", False
-        #: The most bytes that could be kept over an interruption: while this grows, trying again isn't in vain.
+        #: The largest number of bytes that were kept after an interruption: while it grows, retries make progress.
         self.kept_bytes = 0
 
     def prepare_request(self, request: Request) -> Request:
-        """Give the request, as it asks for what is still missing."""
+        """Return the request for the missing part of the file, or for all of it if the transfer can't be resumed."""
         validator = None if self._head is None else _find_validator(self._head)
         if not self._can_resume or validator is None or not self._received or request.method != "GET":
             return request
@@ -73,7 +74,7 @@ class Download:
         return request.with_headers([("Range", f"bytes={self._received}-"), ("If-Range", validator)])
 
     def refuses_range(self, response: Response) -> bool:
-        """Tell whether an answer is about the range; from then on the whole is asked for."""
+        """Return whether a response refuses the range; later requests are for the whole file then."""
         if response.status == _RANGE_NOT_SATISFIABLE and self._can_resume:
             self._can_resume = False
             return True
@@ -81,9 +82,9 @@ class Download:
 
     def begin(self, head: Response) -> None:
         """
-        Take the head of an answer.
+        Begin with the head of a response.
 
-        :raises TransportError: on a part of the body that wasn't asked for, or a length that is none.
+        :raises TransportError: if it is for another part of the body than requested, or its length is invalid.
         """
         if head.status == _PARTIAL_CONTENT:
             self._check_continuation(head)
@@ -99,9 +100,9 @@ class Download:
 
     def write(self, chunk: bytes) -> None:
         """
-        Take the next bytes.
+        Write the next bytes.
 
-        :raises TransportError: where the content coding is broken.
+        :raises TransportError: if the content coding is broken.
         """
         self._received += len(chunk)
         if self._header_checksum is not None:
@@ -117,9 +118,9 @@ class Download:
 
     def finish(self) -> None:
         """
-        Check that the file is whole, and what was sent.
+        Check that the file is complete and intact.
 
-        :raises TransportError: where it isn't.
+        :raises TransportError: if it isn't.
         """
         if self._total is not None and self._received < self._total:
             raise TransportError(f"{self._describe_response()}, but only {self._received} of {self._total} bytes came")
@@ -133,12 +134,12 @@ class Download:
         self._head = None
 
     def replace_content(self, response: Response) -> None:
-        """Take an answer with its body, which is the file although its status code says otherwise."""
+        """Replace the file with the body of a response, whatever its status code."""
         self._target.restart()
         self._target.write(response.body)
 
     def _check_continuation(self, head: Response) -> None:
-        """Check that the part that comes is the one that is missing, of what is here already."""
+        """Check that a partial response continues the received part of the same representation."""
         match = _CONTENT_RANGE.fullmatch(head.headers.get("content-range", "").strip())
         if self._head is None or match is None or not self._is_continuation(self._head, head, match):
             self._can_resume = False
@@ -156,7 +157,7 @@ class Download:
         return first == self._received and first <= last and same_size and same_coding and not changed
 
     def _parse_content_length(self, head: Response) -> int | None:
-        """Give the length that an answer states; the same number several times is one (RFC 9112, section 6.3)."""
+        """Return the Content-Length of a response; a repeated equal number counts once (RFC 9112, section 6.3)."""
         stated = head.headers.get("content-length")
         if stated is None or head.headers.get("transfer-encoding"):
             return None
@@ -173,7 +174,7 @@ class Download:
             self._given_checksum.update(data)
 
     def _discard_transfer(self, how: str, head: Response | None = None) -> TransportError:
-        """Make the error of a body of which nothing can be kept."""
+        """Discard the transfer, and return the error about its broken body."""
         shown = self._describe_response(head)
         self._head = None
         return TransportError(f"{shown}, {how}")
@@ -185,9 +186,9 @@ class Download:
 
 def _find_validator(head: Response) -> str | None:
     """
-    Give what tells the same representation from another: a strong ETag, or a date that is old enough to be strong.
+    Return the validator of a representation: a strong ETag, or a date that is old enough to be strong.
 
-    RFC 9110, section 8.8.2.2: a date is strong where the answer is at least a second younger.
+    RFC 9110, section 8.8.2.2: a date is strong if the response is at least a second younger.
     """
     if head.headers.get("accept-ranges", "").strip().lower() == "none":
         return None

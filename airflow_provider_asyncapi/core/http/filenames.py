@@ -122,9 +122,9 @@ class MemberNames:
         Check one more name.
 
         :return: the segments of its path below the destination.
-        :raises ArchiveError: where it isn't one (:func:`check_member_name`), or it would be one file with another, or a
+        :raises ArchiveError: if it isn't one (:func:`check_member_name`), or it would be one file with another, or a
             folder in its way.
-        :raises ResultTooLargeError: where there are too many folders.
+        :raises ResultTooLargeError: if there are too many folders.
         """
         segments = check_member_name(name)
         key = make_collision_key(segments)
@@ -152,10 +152,10 @@ class MemberNames:
 
 
 def make_collision_key(segments: tuple[str, ...]) -> str:
-    """Give what two names share that would be one file on some file system: case and Unicode forms folded."""
+    """Return what two names share that would be one file on some file system: case and Unicode forms folded."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", "/".join(segments)).casefold())
 
 
 def format_member_name(name: str) -> str:
-    """Give a member's name for a message."""
+    """Return a member's name for a message."""
     return repr(shorten(name, 200))

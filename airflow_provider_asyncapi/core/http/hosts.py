@@ -59,7 +59,7 @@ class OtherHosts(enum.StrEnum):
         """
         Read the connection's ``other_hosts``; empty for any.
 
-        :raises ConfigurationError: on anything else.
+        :raises ConfigurationError: if it is anything else.
         """
         try:
             return cls(given or cls.ANY)

@@ -30,18 +30,17 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: ASCII only (RFC 9110, section 5.5): beyond it each HTTP library has an encoding of its own.
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-#: They say how long a body is (RFC 9112, section 6): with others the server would read another body.
+#: Headers of the length of the body (RFC 9112, section 6): with wrong values the server would read another body.
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
-#: A body may hold as many values, for selectors that search all, as its limit has room for of this size: 32,768 in a
-#: status document.
+#: Bytes of the size limit of a body for each value that selectors may search: 32,768 values in a status document.
 _BYTES_PER_VALUE = 32
 
 
 def max_json_values(limit: int) -> int:
     """
-    Return how many values of JSON a body may hold if a selector has to search all of them.
+    Return the maximum number of JSON values in a body for selectors that search all of them.
 
-    :param limit: the largest body that is read, in bytes.
+    :param limit: size limit of the body, in bytes.
     """
     return limit // _BYTES_PER_VALUE
 
@@ -73,15 +72,15 @@ class Headers(Mapping[str, str]):
 
 def validate_header(name: Any, value: str, where: str) -> tuple[str, str]:
     """
-    Give a header field as it can be sent.
+    Return a header field in the form in which it is sent.
 
-    :param where: the parameter that holds it, for messages; the value isn't shown, for it may be a secret.
-    :raises ConfigurationError: on a name or a value that HTTP doesn't allow.
+    :param where: the parameter that holds it, for messages; the value isn't shown, since it may be a secret.
+    :raises ConfigurationError: if HTTP doesn't allow the name or the value.
     """
     if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
         raise ConfigurationError(f"{where}: {name!r} can't be the name of a header")
     if name.lower() in _FRAMING:
-        raise ConfigurationError(f"{where}: the header {name!r} is made of the body, and of nothing else; take it out")
+        raise ConfigurationError(f"{where}: the header {name!r} is set by the HTTP client from the body; take it out")
     stripped = value.strip()
     if not _HEADER_VALUE.fullmatch(stripped):
         raise ConfigurationError(
@@ -93,9 +92,9 @@ def validate_header(name: Any, value: str, where: str) -> tuple[str, str]:
 
 def parse_origin(url: str) -> tuple[str, str, int | None]:
     """
-    Give scheme, host and port of a URL (RFC 6454).
+    Return scheme, host and port of a URL (RFC 6454).
 
-    :raises UnsafeValueError: where it isn't one.
+    :raises UnsafeValueError: if it isn't one.
     """
     try:
         parts = urlsplit(url)
@@ -114,7 +113,7 @@ class Request:
     :param url: absolute, percent-encoded.
     :param headers: (name, value) pairs.
     :param body: the bytes, or None for no body.
-    :param default_headers: what is sent unless the task or the connection has a header of the same name.
+    :param default_headers: the headers that are sent unless the task or the connection has one of the same name.
     """
 
     method: str
@@ -130,41 +129,41 @@ class Request:
         return f"{self.method} {redact_url(self.url)}"
 
     def has_header(self, name: str) -> bool:
-        """Tell whether a header of this name, in any case, is set."""
+        """Return whether a header of this name, in any case, is set."""
         return any(key.lower() == name.lower() for key, _ in self.headers)
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Request:
-        """Give the request with these headers, each replacing one of the same name."""
+        """Return the request with these headers, each replacing one of the same name."""
         added = tuple(headers)
         names = {name.lower() for name, _ in added}
         kept = tuple(pair for pair in self.headers if pair[0].lower() not in names)
         return dataclasses.replace(self, headers=kept + added)
 
     def with_missing_headers(self, headers: Iterable[tuple[str, str]]) -> Request:
-        """Return the request with those of these headers that it hasn't."""
+        """Return the request with these headers added, except names that it already has."""
         added = tuple((name, value) for name, value in headers if not self.has_header(name))
         return dataclasses.replace(self, headers=self.headers + added)
 
     def with_default_headers(self) -> Request:
-        """Return the request as it is sent: its default headers are there unless others stand in their place."""
+        """Return the request as it is sent, with its default headers unless it has others of the same names."""
         return dataclasses.replace(self.with_missing_headers(self.default_headers), default_headers=())
 
 
 @dataclass(eq=False, repr=False)
 class Response:
     """
-    One response with its whole body; a streamed one has an empty body and counts what went to the sink.
+    A response with its whole body. After a streamed download the body is empty, and the bytes in the sink are counted.
 
     :param status: the status code.
     :param headers: the header fields.
     :param body: the decoded bytes (content codings undone).
-    :param url: the URL that answered.
-    :param method: the method of the request that was answered; after a redirect it may be another than at first.
-    :param charset: the charset of the text, if the author says it; what the answer says about it doesn't count then.
-    :param streamed_bytes: bytes that went to a sink instead of the body, content codings not undone.
-    :param delay: by how much the request was late; None if it was on time.
-    :param max_values: how many values its JSON may hold if a selector has to search all of them; None for any number.
-        Other bounds of what may be searched or read follow from it.
+    :param url: the URL of the response.
+    :param method: the method of the request; a redirect may have changed it.
+    :param charset: the charset of the text if the DAG author sets it; it overrides the one that the response declares.
+    :param streamed_bytes: number of bytes that went to a sink instead of the body, before decompression.
+    :param delay: the delay of the request; None if it was on time.
+    :param max_values: maximum number of values in its JSON for selectors that search all of them; None for no limit.
+        Other limits of searching and parsing follow from it.
     """
 
     status: int
@@ -181,7 +180,7 @@ class Response:
         return f"<Response {self.status} {redact_url(self.url)}>"
 
     def is_redirected(self, request: Request) -> bool:
-        """Return whether another request than this one was answered, since redirects were followed."""
+        """Return whether this is the response to another request, after a redirect."""
         return self.url not in ("", request.url)
 
     @property
@@ -191,28 +190,28 @@ class Response:
 
     @property
     def content_type(self) -> str:
-        """The media type without parameters, lower case; empty where there is none."""
+        """The media type without parameters, lower case; empty if there is none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
     def declared_type(self) -> str:
-        """The content type with its parameters, the charset as the author says it; empty if there is none."""
+        """The content type with its parameters, and the charset that the DAG author sets; empty if there is none."""
         declared = self.headers.get("content-type", "")
         return declared if self.charset is None else f"{self.content_type}; charset={self.charset}"
 
     def with_charset(self, charset: str | None) -> Response:
-        """Return the same answer, its text in this charset if there is one."""
+        """Return the same response with another charset; None changes nothing."""
         return self if charset in (None, self.charset) else dataclasses.replace(self, charset=charset)
 
     @property
     def content_coding(self) -> str:
-        """How the body is packed (``Content-Encoding``), lower case; empty where it isn't."""
+        """The content codings of the body (``Content-Encoding``), lower case; empty if there are none."""
         named = self.headers.get("content-encoding")
         return parse_content_codings(named) if named else ""
 
     @property
     def fingerprint(self) -> bytes | None:
-        """Bytes that are the same for another answer with the same content; None where it can't be compared."""
+        """Bytes that are the same for another response with the same content; None if it can't be compared."""
         return self.body
 
     @cached_property
@@ -220,7 +219,7 @@ class Response:
         """
         The body read as JSON.
 
-        :raises ContentError: where it isn't.
+        :raises ContentError: if it isn't.
         """
         return self._parse_once("json", lambda: documents.parse_json(self.body, self.declared_type, self.max_values))
 
@@ -229,13 +228,13 @@ class Response:
         """
         The root element of the body read as XML.
 
-        :raises ContentError: where it isn't XML.
+        :raises ContentError: if it isn't XML.
         :raises RefusedContentError: if it needs entities, or is nested too deeply.
         """
         return self._parse_once("xml", lambda: xml_documents.parse_xml(self.body, self.declared_type, self.charset))
 
     def _parse_once(self, kind: str, parse: Callable[[], T]) -> T:
-        """Parse the body; one that can't be parsed isn't tried again by each selector that looks into it."""
+        """Parse the body; after an error, raise the same error again instead of parsing it for each selector."""
         errors: dict[str, ResponseError] = self.__dict__.setdefault("_errors", {})
         if kind in errors:
             # A copy, for a traceback is added to each that is raised.
@@ -254,12 +253,12 @@ class Response:
 
 class ResponsePart(Response):
     """
-    A part of a JSON answer, as if it were an answer of its own.
+    A part of a JSON response, with the interface of a response.
 
-    Thousands are made and compared; few are ever asked for their text.
+    Thousands are made and compared, and the text of few is read, so it is made on demand.
 
-    :param whole: the answer that it is a part of.
-    :param value: what stands there; None for nothing.
+    :param whole: the response that contains the part.
+    :param value: the value of the part; None if there is none.
     """
 
     def __init__(self, whole: Response, value: JsonValue) -> None:
@@ -279,5 +278,5 @@ class ResponsePart(Response):
 
     @cached_property
     def fingerprint(self) -> bytes | None:
-        """Bytes that are the same for another part of the same value; None for what is nested too deeply."""
+        """Bytes that are the same for another part of the same value; None if it is nested too deeply."""
         return freeze(self.json)

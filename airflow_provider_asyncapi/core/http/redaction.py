@@ -1,4 +1,4 @@
-"""What may be shown: URLs without queries, texts without secrets."""
+"""Redaction of messages: URLs without queries, texts without secrets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SENSITIVE_ELEMENT = re.compile(
 _URL = re.compile(r"(?P<scheme>[^/?#]*//)?(?:[^/?#]*@)?(?P<rest>[^?#]*)(?P<query>\?[^#]+)?")
 #: Characters of a text that are looked at to show its beginning.
 _EXCERPT_SIZE = 8 * 1024
-#: The last tokens that are known at a time: the one in use, and those before it, which an answer may still repeat.
+#: The last tokens that are known at a time: the one in use, and those before it, which a response may still repeat.
 _KEPT_TOKENS = 4
 #: Strings that are masked of one token: itself, and what the login's answer holds beside it.
 _MAX_STRINGS_OF_TOKEN = 32
@@ -44,12 +44,12 @@ _LONGEST_WORD = 16
 
 
 def is_sensitive_name(name: str) -> bool:
-    """Tell whether a header, field or parameter of this name usually holds a secret."""
+    """Return whether a header, field or parameter of this name usually holds a secret."""
     return bool(_SENSITIVE_NAME.search(name))
 
 
 def redact_url(url: str) -> str:
-    """Give a URL without user info, query and fragment: what is left identifies the request and holds no key."""
+    """Return a URL without user info, query and fragment, which may contain keys."""
     # A pattern instead of urlsplit, which raises on addresses that an API got wrong.
     parts = _URL.match(url)
     assert parts is not None  # noqa: S101 - every part of the pattern may be empty
@@ -58,10 +58,10 @@ def redact_url(url: str) -> str:
 
 def contains_secret(text: str, secret: str) -> bool:
     """
-    Tell whether a text gives a secret away.
+    Return whether a text contains a secret.
 
-    One that is a plain word, as weak passwords are, stands in other words without having been meant: ``invoice`` in
-    ``/invoices``. Anything else is found wherever it stands.
+    A secret that is a plain word, as weak passwords are, may be a part of other words by chance: ``invoice`` in
+    ``/invoices``. So it only counts as a whole word. Any other secret counts anywhere.
     """
     if not (secret.isalpha() and len(secret) < _LONGEST_WORD):
         return secret in text
@@ -69,27 +69,27 @@ def contains_secret(text: str, secret: str) -> bool:
 
 
 def contains_any_secret(text: str, secrets: Iterable[str]) -> bool:
-    """Return whether a URL or a body gives one of the secrets away, in any form that a URL, JSON or XML gives it."""
+    """Return whether a URL or a body contains one of the secrets, in its form in URLs, JSON or XML too."""
     texts = {text, unquote_plus(text)}
     return any(contains_secret(each, form) for form in _find_forms(secrets) for each in texts)
 
 
 def find_masked_texts(text: str, redacted: str) -> tuple[str, ...]:
     """
-    Give what was replaced in a text.
+    Return the parts of a text that were masked.
 
     :param redacted: the text with ``***`` in place of each secret.
     """
     if text == redacted:
         return ()
     found = re.fullmatch("(.+?)".join(map(re.escape, redacted.split(MASK))), text, re.DOTALL)
-    # Where the text can't be told apart, all of it is one secret.
+    # If the masked parts can't be identified, the whole text counts as one secret.
     return found.groups() if found else (text,)
 
 
 class Redactor:
     """
-    Takes known secrets, and whatever stands under a telling name, out of a text.
+    Masks known secrets, and the values of fields with sensitive names, in texts.
 
     :param secrets: the values that may never be shown; their forms in URLs, JSON and XML are masked too.
     """
@@ -104,15 +104,15 @@ class Redactor:
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
-        """Learn further secrets that stay valid, such as a callback's URL."""
+        """Add secrets that stay valid, such as a callback's URL."""
         self._static |= _find_forms(secrets)
         self._sort_forms()
 
     def add_token(self, *secrets: str) -> None:
         """
-        Learn the secrets of a token that replaces an earlier one; only those of the last few tokens are kept.
+        Add the secrets of a token that replaces an earlier one; only the secrets of the last few tokens are kept.
 
-        :param secrets: the token, and what the login's answer holds beside it.
+        :param secrets: the token, and the other values in the response to the login.
         """
         forms = _find_forms(secrets[:_MAX_STRINGS_OF_TOKEN])
         if forms not in self._tokens:
@@ -123,7 +123,7 @@ class Redactor:
         self._forms = tuple(sorted(self._static.union(*self._tokens), key=len, reverse=True))
 
     def __call__(self, text: str) -> str:
-        """Give the text with every secret replaced by ``***``."""
+        """Return the text with each secret replaced by ``***``."""
         for form in self._forms:
             text = text.replace(form, MASK)
         text = _SENSITIVE_ELEMENT.sub(lambda match: match["head"] + MASK, text)

@@ -116,7 +116,7 @@ class JobHandle:
             raise HandleError(f"job: broken job handle: {type(error).__name__}: {error}") from None
 
     def dump(self) -> dict[str, JsonValue]:
-        """Give the handle as a dict for XCom."""
+        """Return the handle as a dict for XCom."""
         moment = self.submitted_at
         return {
             "version": VERSION,

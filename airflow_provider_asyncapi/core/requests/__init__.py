@@ -1,1 +1,1 @@
-"""Requests: how an author writes them, when they are sent, and what an answer's status code means."""
+"""Requests: their templates, sending them with credentials and retries, and the errors of their responses."""

@@ -1,4 +1,4 @@
-"""A request with the connection's headers and credentials, as it may be sent to the host it goes to."""
+"""Add the connection's headers and credentials to requests, if their host may see them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from airflow_provider_asyncapi.core.errors import AuthenticationError, Configura
 from airflow_provider_asyncapi.core.http.messages import Request, Response, validate_header
 from airflow_provider_asyncapi.core.http.redaction import contains_any_secret, is_sensitive_name
 
-#: Requests that a kind of authentication may send for one. A challenge takes two; a kind that is never content would
-#: send them for ever.
+#: Maximum number of requests of an auth flow. A challenge takes two; a faulty kind of authentication would send them
+#: for ever.
 _MAX_AUTH_REQUESTS = 5
 
 
 @dataclass(slots=True)
 class RequestAuthorizer:
     """
-    Puts the connection's headers and credentials on a request.
+    Adds the connection's headers and credentials to a request.
 
     The last authorized request is kept: a wait sends the same request again and again, and authorizing it costs more
     than evaluating its response.
@@ -63,11 +63,11 @@ class RequestAuthorizer:
 
     def authorize(self, request: Request, token: Token | None) -> Request:
         """
-        Return the request as it may be sent: to another origin without anything secret.
+        Return the request with headers and credentials; for another origin, without anything secret.
 
         If the authorization :attr:`isn't constant <is_constant>`, the credentials are still missing.
 
-        :param request: the one that :meth:`needs_token` was asked about.
+        :param request: the argument of the last call of :meth:`needs_token`.
         """
         if self._authorized is None or self._token is not token:
             settings = self.api.settings
@@ -87,11 +87,11 @@ def run_auth_flow(
     api: Api, request: Request, token: Token | None, make_send: Callable[[Request], Send]
 ) -> Flow[Response]:
     """
-    Send a request as the connection's kind of authentication wants it, and whatever its responses ask for.
+    Send a request as the connection's kind of authentication requires, and the further requests of its auth flow.
 
     :param request: the request, complete but for the credentials.
     :param token: the token of the login, if the kind has one.
-    :param make_send: makes the effect that sends a request.
+    :param make_send: returns the effect that sends a request.
     :return: the last response.
     :raises AuthenticationError: if the kind asks for too many requests.
     :raises UnsafeValueError: if the kind sends a request to a host that may not see the credentials.
@@ -119,7 +119,7 @@ def _check_signed(api: Api, request: Request, signed: Request) -> None:
     where = f"auth {api.settings.auth.kind!r}"
     if signed.url != request.url and not api.settings.trusts(signed.url):
         raise UnsafeValueError(
-            f"{signed}: not sent, since {where} would take credentials there, and another host gets none; list the host"
+            f"{signed}: not sent, since {where} would send credentials there, and another host gets none; list the host"
             " in the connection's trusted_hosts if it may see them"
         )
     for name, value in set(signed.headers).difference(request.headers):
@@ -141,7 +141,7 @@ def _check_no_secrets(api: Api, request: Request) -> None:
 
 
 def _remove_secret_headers(api: Api, request: Request) -> tuple[tuple[str, str], ...]:
-    """Return the headers that another origin may see: none named like a secret, none that holds one."""
+    """Return the headers that another origin may see, without sensitive names and without secret values."""
     return tuple(
         (name, value) for name, value in request.headers if not is_sensitive_name(name) and api.redact(value) == value
     )

@@ -1,4 +1,4 @@
-"""Request bodies: what the author wrote, as bytes and a content type."""
+"""The bodies of requests: from the parameters to bytes and a content type."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Body:
     The body of a request with its variables still in it.
 
     :param kind: one of :data:`BODY_PARAMETERS`; ``files`` may come with ``data`` for the other form fields.
-    :param content: what the author wrote.
+    :param content: the value of the parameter.
     :param fields: the form fields beside the files.
     """
 
@@ -38,7 +38,7 @@ class Body:
         """
         Read the body parameters of a request.
 
-        :raises ConfigurationError: on two bodies, or one of the wrong type.
+        :raises ConfigurationError: if there are two bodies, or one has the wrong type.
         """
         kinds = [name for name in BODY_PARAMETERS if given.get(name) is not None]
         if not kinds:
@@ -48,7 +48,7 @@ class Body:
                 raise ConfigurationError(f"{where}: data beside files has to be a mapping of form fields")
             return cls("files", _check_files(given["files"], where), given["data"])
         if len(kinds) > 1:
-            raise ConfigurationError(f"{where}: one body only, but {' and '.join(kinds)} are given")
+            raise ConfigurationError(f"{where}: only one body is possible, but {' and '.join(kinds)} are given")
         (kind,) = kinds
         content = given[kind]
         if kind == "xml" and not isinstance(content, str):
@@ -64,10 +64,10 @@ class Body:
 
     def render(self, variables: Variables) -> tuple[bytes, str]:
         """
-        Give the bytes and the content type.
+        Return the bytes and the content type.
 
-        :raises ConfigurationError: on what the format has no form for.
-        :raises UnsafeValueError: on half a character, which has no bytes.
+        :raises ConfigurationError: if the format can't represent a value.
+        :raises UnsafeValueError: if a text contains half a character, which has no bytes.
         """
         try:
             return self._render(variables)
@@ -102,7 +102,7 @@ class Body:
         return [(str(name), as_text(item)) for name, value in rendered for item in as_list(value)]
 
     def _render_file_parts(self, variables: Variables) -> list[tuple[str, str, str, str]]:
-        """Give field name, file name, content type and content of each file."""
+        """Return field name, file name, content type and content of each file."""
         parts = []
         for name, given in self.content.items():
             part = {"content": given} if isinstance(given, str) else given

@@ -1,4 +1,4 @@
-"""Requests as an author writes them, and how they become real ones."""
+"""Templates of requests: parse their parameters, and render them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from airflow_provider_asyncapi.core.templates import Variables
 #: The parameters that describe a request, on an operator or in a mapping such as ``cancel``.
 REQUEST_PARAMETERS = ("method", "endpoint", "query_params", "headers", *BODY_PARAMETERS)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-#: JSON is what most APIs speak; whoever serves only something else is asked for it by the author.
+#: Most APIs send JSON; for another format, the DAG author sets the header.
 _DEFAULT_ACCEPT = "application/json, */*;q=0.8"
-#: Why a deferred task's request may hold no secret, and where that belongs.
+#: Why the request of a deferred task may contain no secret, and where secrets belong.
 WHY_NO_SECRETS = (
     "a waiting task's request is stored in the metadata database in plain text. Put the secret into the connection"
     " (a header, or a value that the request names {connection.<name>})"
@@ -36,7 +36,7 @@ class RequestTemplate:
 
     :param endpoint: a path below the connection's URL, or an absolute URL.
     :param method: an HTTP method, upper case.
-    :param query_params: query parameters; a list repeats one, None leaves it out.
+    :param query_params: query parameters; a list repeats a parameter, None leaves it out.
     :param headers: header fields.
     :param body: the body, if any.
     """
@@ -61,11 +61,12 @@ class RequestTemplate:
         Read a request from plain data.
 
         :param given: the mapping; keys as in :data:`REQUEST_PARAMETERS`.
-        :param where: what the mapping is called, for messages.
-        :param method: the method where none is given; by default POST with a body and GET without.
+        :param where: the name of the mapping, for messages.
+        :param method: the default method; if None, POST with a body and GET without.
         :param also: further keys that the caller reads itself.
-        :param complete: whether nothing is added any more (by a profile), so that an endpoint has to be there.
-        :raises ConfigurationError: on unknown keys, a bad method, two bodies, values of the wrong type.
+        :param complete: whether a missing endpoint is an error; False if a profile may still add it.
+        :raises ConfigurationError: if there are unknown keys, an unknown method, two bodies, or values of the wrong
+            type.
         """
         if problem := find_former_name(given, REQUEST_PARAMETERS):
             raise ConfigurationError(f"{where}: {problem}")
@@ -93,19 +94,19 @@ class RequestTemplate:
         return cls(endpoint or "", chosen.upper(), query_params or {}, headers or {}, body)
 
     def find_variables(self) -> set[str]:
-        """Give all variables that the request names, those in its body included."""
+        """Return the names of all variables in the request, its body included."""
         body = (self.body.content, self.body.fields) if self.body else ()
         strings = templates.walk_strings([self.endpoint, self.query_params, self.headers, body])
         return {name.removeprefix("+") for text in strings for name in templates.find_variables(text)}
 
     def render(self, variables: Variables, base_url: str, *, reference_base: str | None = None) -> Request:
         """
-        Make the request.
+        Return the request.
 
         :param base_url: the connection's URL.
         :param reference_base: the URL against which a relative reference from the API is resolved.
-        :raises UnknownVariableError: on a name that isn't known in endpoint, query_params or headers.
-        :raises UnsafeValueError: on a value that can't stand where it is put.
+        :raises UnknownVariableError: if endpoint, query_params or headers contain an unknown variable.
+        :raises UnsafeValueError: if the value of a variable isn't allowed in its place.
         """
         url = templates.render_url(self.endpoint, variables, base_url, reference_base=reference_base)
         query = [
@@ -138,7 +139,7 @@ def _take_content_type(headers: dict[str, str]) -> str | None:
 
 
 def iterate_strict_parts(request: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Walk what may name only variables that are known, by name; braces in a body may be its own."""
+    """Yield the parameters in which all variables have to be known; a body may contain other braces."""
     yield "endpoint", request.get("endpoint")
     yield "query_params", request.get("query_params")
     yield "headers", request.get("headers")
@@ -146,11 +147,9 @@ def iterate_strict_parts(request: Mapping[str, Any]) -> Iterator[tuple[str, Any]
 
 def find_secret(request: Mapping[str, Any]) -> str | None:
     """
-    Find what looks like a secret in a request as its author wrote it: a text under a telling name.
+    Return the first literal in a request that looks like a secret: a text under a sensitive name, without variables.
 
-    One that is a variable, or that a template has yet to make, is none.
-
-    :return: the parameter and the name, for messages.
+    :return: the parameter and the name, for messages; None if there is none.
     """
     for parameter, value in (*iterate_strict_parts(request), *((name, request.get(name)) for name in BODY_PARAMETERS)):
         if name := _find_secret_field(value):
@@ -160,9 +159,9 @@ def find_secret(request: Mapping[str, Any]) -> str | None:
 
 def refuse_secrets(description: Mapping[str, Any]) -> None:
     """
-    Refuse a description of a wait whose requests hold what looks like a secret.
+    Check that the requests of a wait contain nothing that looks like a secret.
 
-    :raises ConfigurationError: naming the parameter, and where secrets belong.
+    :raises ConfigurationError: if they do; the message names the parameter, and where secrets belong.
     """
     requests: list[tuple[str, Any]] = [("", description)]
     for name in ("cancel", "cleanup", "batch", "status_details", "failure_details"):

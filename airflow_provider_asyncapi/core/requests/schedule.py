@@ -1,4 +1,4 @@
-"""When to poll: pure functions of counts and clocks."""
+"""The schedule of polls: pure functions of counts and times."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from airflow_provider_asyncapi.core.json_values import as_moment, as_number
 _INTERVAL = 60.0
 _LONGEST_INTERVAL = 3600.0
 _MAX_ERRORS = 10
-#: However an API answers, at least this many seconds lie between two polls.
+#: Minimum number of seconds between two polls, whatever the API responds.
 SHORTEST_WAIT = 0.1
-#: A `Retry-After: 0` says "at once"; this keeps "at once" from being a busy loop.
+#: Delay after a `Retry-After: 0`, in seconds, so that it doesn't cause a busy loop.
 _SHORTEST_RETRY_AFTER = 1.0
-#: Errors back off from the poll interval, twice as long each time, to at most this many seconds.
+#: The delay after errors begins with the poll interval and doubles with each error, up to this number of seconds.
 _LONGEST_ERROR_WAIT = 300.0
 
 _SECONDS = re.compile(r"\d{1,300}(?:\.\d{1,9})?", re.ASCII)
-#: A year in seconds: a larger number can't be meant.
+#: A year in seconds: a larger number is invalid.
 _LONGEST_PLAUSIBLE = 366 * 86400.0
 #: The longest wait that a ``Retry-After`` can ask for, in seconds, unless ``max_interval`` is longer.
 LONGEST_RETRY_AFTER = 3600.0
@@ -55,8 +55,8 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     text = value.strip()
     if _SECONDS.fullmatch(text):
         number = float(text)
-        if (said_moment := as_moment(number)) is not None:
-            until = said_moment - now
+        if (moment_of_number := as_moment(number)) is not None:
+            until = moment_of_number - now
             return min(until, _LONGEST_PLAUSIBLE) if until > 0 else None
         return min(number, _LONGEST_PLAUSIBLE)
     try:
@@ -74,18 +74,18 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
     """
-    How often to poll, and how many errors to bear. All times in seconds.
+    The interval of polls, and the number of tolerated errors. All times are in seconds.
 
-    :param interval: from one poll to the next.
-    :param initial_delay: before the first poll.
+    :param interval: time from one poll to the next.
+    :param initial_delay: time before the first poll.
     :param backoff: factor by which the interval grows with each poll.
     :param max_interval: the longest interval to which it grows.
-    :param jitter: fraction of each wait that is left to chance (0.1: up to 10 % shorter or longer).
-    :param max_polls: how many polls at most.
-    :param max_errors: how many transient errors in a row are too many.
-    :param retry_delays: status code → wait after it, where the API doesn't say.
-    :param max_retry_delay: how long a worker waits at most after an error that the API wants a wait for.
-    :param visible_after: for how long after the submission a 404 means "not yet".
+    :param jitter: fraction by which each delay varies at random (0.1: up to 10 % shorter or longer).
+    :param max_polls: maximum number of polls; None for no limit.
+    :param max_errors: number of transient errors in a row that is too many.
+    :param retry_delays: delays by status code, if the response has no ``Retry-After``.
+    :param max_retry_delay: longest delay after an error for which a worker waits.
+    :param visible_after: time after the submission in which a 404 means that the job isn't visible yet.
     """
 
     interval: float = _INTERVAL
@@ -104,8 +104,8 @@ class PollSchedule:
         """
         Read the schedule parameters.
 
-        :param given: a mapping with keys of :data:`SCHEDULE_PARAMETERS`; those that are None take the default.
-        :raises ConfigurationError: on what can't be meant (negative, not finite, an interval of 0).
+        :param given: a mapping with keys of :data:`SCHEDULE_PARAMETERS`; a value of None stands for the default.
+        :raises ConfigurationError: if a value is invalid (negative, not finite, an interval of 0).
         """
         interval = _parse_seconds(given, "poke_interval", _INTERVAL, least=SHORTEST_WAIT)
         backoff = _parse_number(given, "backoff", 1.0, least=1.0)
@@ -126,7 +126,7 @@ class PollSchedule:
 
     @property
     def has_constant_interval(self) -> bool:
-        """Whether polls follow each other at the interval, where the API doesn't say otherwise."""
+        """Whether the interval is always the same, unless the API sends ``Retry-After``."""
         return self.backoff == 1 and self.jitter == 0
 
     @property
@@ -134,42 +134,44 @@ class PollSchedule:
         """The longest wait that a ``Retry-After`` can ask for, in seconds."""
         return max(self.max_interval, LONGEST_RETRY_AFTER)
 
-    def min_delay_after_response(self, said: float | None) -> float:
+    def min_delay_after_response(self, retry_after: float | None) -> float:
         """
-        Return how many seconds have to lie between a poll and the next one, the last poll at the deadline included.
+        Return the minimum delay from a poll to the next one, also to the last poll at the deadline.
 
-        :param said: what ``Retry-After`` said, if anything.
+        :param retry_after: the seconds of ``Retry-After``; None if there is none.
         """
-        if said is not None:
-            return min(max(said, min(self.interval, _SHORTEST_RETRY_AFTER)), self.longest_retry_after)
+        if retry_after is not None:
+            return min(max(retry_after, min(self.interval, _SHORTEST_RETRY_AFTER)), self.longest_retry_after)
         return max(SHORTEST_WAIT, self.interval * (1 - self.jitter))
 
-    def delay_after_poll(self, polls: int, said: float | None, rng: Callable[[], float]) -> float:
+    def delay_after_poll(self, polls: int, retry_after: float | None, rng: Callable[[], float]) -> float:
         """
-        Give the wait after a poll that was answered.
+        Return the delay after a poll that has a response.
 
-        :param polls: how many have been made, at least 1.
-        :param said: what ``Retry-After`` said, if anything.
-        :param rng: gives numbers in [0, 1).
+        :param polls: number of polls so far, at least 1.
+        :param retry_after: the seconds of ``Retry-After``; None if there is none.
+        :param rng: returns random numbers in [0, 1).
         """
-        if said is not None:
-            return self.min_delay_after_response(said)
+        if retry_after is not None:
+            return self.min_delay_after_response(retry_after)
         longest = max(self.interval, self.max_interval)
         grown = self.interval
         if self.backoff > 1:
-            # The exponent is bounded, for a float overflows long before a job's patience does.
+            # The exponent is bounded, since a float would overflow.
             grown *= self.backoff ** min(polls - 1, math.log(longest / self.interval, self.backoff))
         return self._add_jitter(min(grown, longest), rng)
 
-    def delay_after_error(self, errors: int, status: int | None, said: float | None, rng: Callable[[], float]) -> float:
+    def delay_after_error(
+        self, errors: int, status: int | None, retry_after: float | None, rng: Callable[[], float]
+    ) -> float:
         """
-        Give the wait after a transient error.
+        Return the delay after a transient error.
 
-        :param errors: how many there have been in a row, at least 1.
-        :param status: the status code; None where there was no answer.
+        :param errors: number of errors in a row, at least 1.
+        :param status: the status code; None if there was no response.
         """
-        if said is not None:
-            return self.min_delay_after_response(said)
+        if retry_after is not None:
+            return self.min_delay_after_response(retry_after)
         if status is not None and status in self.retry_delays:
             return max(self.retry_delays[status], SHORTEST_WAIT)
         grown = self.interval * 2.0 ** min(errors - 1, 20)
@@ -177,10 +179,10 @@ class PollSchedule:
 
     def count_polls_within(self, elapsed: float, polls: int = 0) -> int:
         """
-        Say how many of ``max_polls`` have been made, if all have that had their whole interval within a time.
+        Return the number of polls that fit into a time, with their whole intervals, up to ``max_polls``.
 
-        :param elapsed: since the next poll was due, in seconds.
-        :param polls: how many had been made before.
+        :param elapsed: time since the next poll was due, in seconds.
+        :param polls: number of polls before that.
         """
         moment = 0.0
         while self.max_polls is not None and polls < self.max_polls:
@@ -196,9 +198,9 @@ class PollSchedule:
 
 def parse_retry_delays(given: Any) -> dict[int, float]:
     """
-    Read waits per status code (``{429: 60, 503: 5}``).
+    Parse delays by status code (``{429: 60, 503: 5}``).
 
-    :raises ConfigurationError: on anything else.
+    :raises ConfigurationError: if it is anything else.
     """
     if given is None:
         return {}

@@ -1,4 +1,4 @@
-"""One request of a conversation, and what its answer means."""
+"""A step: one request, and the meaning of its response."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ STEP_PARAMETERS = ("rules", "capture", "error_message")
 @dataclass(frozen=True, slots=True)
 class Step:
     """
-    One request that changes something, and what its answer means.
+    A request that changes something, and the meaning of its response.
 
-    :param name: for messages.
+    :param name: the name of the step, for messages.
     :param request: the request.
-    :param rules: what an answer means; without a match 2xx is a success.
-    :param captures: what to take from the answer.
-    :param error_message: where the answer says what is wrong.
+    :param rules: the rules that classify the response; without a match 2xx is a success.
+    :param captures: the selectors of the captured values.
+    :param error_message: the selector of the API's own message about an error.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Step:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether the API is told by a key that the request is the same as before."""
+        """Whether the request contains the idempotency key, by which the API recognizes a repetition."""
         return IDEMPOTENCY_KEY in self.request.find_variables()
 
     @classmethod
@@ -44,8 +44,8 @@ class Step:
         """
         Read a step from plain data: a request, and beside it the keys of :data:`STEP_PARAMETERS`.
 
-        :param complete: whether nothing can be added any more (by a profile), so that what is missing is an error.
-        :raises ConfigurationError: naming the part that is wrong.
+        :param complete: whether a missing parameter is an error; False if a profile may still add it.
+        :raises ConfigurationError: if a part is invalid; the message names it.
         """
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"{name}: has to be a mapping that describes a request, not {given!r}")
@@ -60,9 +60,9 @@ class Step:
 
 def read_flag(given: Mapping[str, Any], name: str) -> bool:
     """
-    Read a parameter that is a yes or no; no where it isn't given.
+    Return the value of a boolean parameter; False if it isn't given.
 
-    :raises ConfigurationError: on anything else.
+    :raises ConfigurationError: if it is anything else.
     """
     value = given.get(name) or False
     if not isinstance(value, bool):

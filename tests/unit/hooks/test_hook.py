@@ -213,8 +213,8 @@ class TestTheButton:
         api.says("GET /", reply({}))
         works, said = AsyncApiHook().test_connection()
         assert works, said
-        assert said.startswith("The login gave a token.")
-        assert "Set test_endpoint" in said
+        assert said.startswith("The login returned a token.")
+        assert "set test_endpoint" in said
 
     def test_refused_credentials(self, api: ApiServer, connect: Any) -> None:
         connect(password="t0ken-1", extra={"auth": "bearer"})

@@ -259,7 +259,7 @@ def test_the_connections_profile_counts_if_the_hook_has_none(api: ApiServer, con
     ("name", "args", "given", "message"),
     [
         ("submit_job", (), {**SUBMIT, "endpoint_": "/x"}, r"submit_job\(\); did you mean endpoint\?"),
-        ("submit_job", (), {**SUBMIT, "callback": True}, "callback: only a task has what it needs"),
+        ("submit_job", (), {**SUBMIT, "callback": True}, "callback: it needs a task"),
         ("submit_job", (), {**SUBMIT, "cancel": {}}, "cancel: isn't a parameter"),
         ("submit_job", (), {"endpoint": "/jobs"}, "identifier: is missing"),
         ("request", ("GET", "/x"), {"capture": {}}, "capture: isn't a parameter"),

@@ -58,7 +58,12 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
         (submit, {"identifier": "data..["}, SelectorError, "identifier"),
         (submit, {"capture": {"pages": "xpath:///["}}, SelectorError, r"capture\['pages'\]"),
         (submit, {"json": {"a": 1}, "xml": "<a/>", "start": {"json": {}, "data": "x"}}, ConfigurationError, "body"),
-        (submit, {"json": {"a": 1}, "data": "{{ ds }}"}, ConfigurationError, "one body only, but json and data"),
+        (
+            submit,
+            {"json": {"a": 1}, "data": "{{ ds }}"},
+            ConfigurationError,
+            "only one body is possible, but json and data",
+        ),
         (submit, {"identifier": "//job/@id"}, SelectorError, "begins with 'xpath:'"),
         (submit, {"lookup": {"json": {}}}, ConfigurationError, "lookup: endpoint is missing"),
         (submit, {"start": [{"endpoint": "/"}, {}]}, ConfigurationError, "start: endpoint is missing"),

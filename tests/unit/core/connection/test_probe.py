@@ -12,7 +12,7 @@ def test_without_a_test_endpoint_any_answer_will_do() -> None:
     script = Script(api, answer(status=404))
     said = script.run(probe(api))
     assert "answered 404" in said
-    assert "Set test_endpoint" in said
+    assert "set test_endpoint" in said
     assert script.paths == ["GET "]
 
 
@@ -33,7 +33,7 @@ def test_a_test_endpoint_has_to_answer_well() -> None:
 def test_a_login_comes_first() -> None:
     api = make_api(auth="oauth2", login="id-1", password="secret-1", oauth2_url="/token", test_endpoint="/me")
     script = Script(api, answer({"access_token": "t0ken-1"}), answer({}))
-    assert script.run(probe(api)).startswith("The login gave a token. GET ")
+    assert script.run(probe(api)).startswith("The login returned a token. GET ")
     assert script.paths == ["POST /token", "GET /me"]
     assert script.header("Authorization") == "Bearer t0ken-1"
 

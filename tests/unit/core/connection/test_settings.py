@@ -114,7 +114,10 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
             {"auth": "api_key", "password": SECRET, "secret_headers": {"x-api-key": SECRET}},
             "the header 'x-api-key' is in headers or secret_headers, and auth 'api_key' sends it too",
         ),
-        ({"headers": {"Content-Length": 7}}, "connection: headers: the header 'Content-Length' is made of the body"),
+        (
+            {"headers": {"Content-Length": 7}},
+            "connection: headers: the header 'Content-Length' is set by the HTTP client",
+        ),
         ({"oauth2_url": "/token"}, "oauth2_url is for auth 'oauth2', and auth is 'none'; set auth, or take oauth2_url"),
         (
             {"refresh_when": {"selector": "a", "in": 1}},

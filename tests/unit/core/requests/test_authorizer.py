@@ -191,7 +191,7 @@ def test_a_kind_can_take_no_credentials_to_another_host():
         yield Request("GET", "https://elsewhere.example.net/challenge")
 
     script = Script(api_with(signing(flow)))
-    with pytest.raises(UnsafeValueError, match="auth 'signature' would take credentials there"):
+    with pytest.raises(UnsafeValueError, match="auth 'signature' would send credentials there"):
         script.run(send(script.api, JOB))
     trusting = Script(api_with(signing(flow), trusted_hosts="elsewhere.example.net"), answer({}))
     assert trusting.run(send(trusting.api, JOB)).ok
@@ -210,5 +210,5 @@ def test_what_the_secret_fields_of_a_kind_hold_is_masked_and_kept_from_other_hos
     api = api_with(SignatureAuth)
     assert api.redact("the key is planted-key") == "the key is ***"
     assert "planted-key" not in repr(api.settings)
-    with pytest.raises(UnsafeValueError, match="holds a secret of the connection"):
+    with pytest.raises(UnsafeValueError, match="contains a secret of the connection"):
         Script(api).run(send(api, Request("GET", "https://elsewhere.example.net/planted-key")))

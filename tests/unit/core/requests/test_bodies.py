@@ -133,8 +133,8 @@ def test_half_a_character_is_an_error_that_names_it(given):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"json": {}, "xml": "<a/>"}, "request: one body only, but json and xml are given"),
-        ({"json": {}, "data": "x", "files": {}}, "one body only, but json and data and files"),
+        ({"json": {}, "xml": "<a/>"}, "request: only one body is possible, but json and xml are given"),
+        ({"json": {}, "data": "x", "files": {}}, "only one body is possible, but json and data and files"),
         ({"xml": 7}, "xml has to be a string, not int"),
         ({"data": 7}, r"data has to be a string \(text\) or a mapping or list of pairs \(a form\), not int"),
         ({"data": ["a"]}, "data has to be .*, not list"),

@@ -162,7 +162,7 @@ def test_a_login_goes_only_where_the_connection_says() -> None:
     assert login_of is not None
     token = script.run(log_in(script.api, login_of, None))
     with pytest.raises(
-        UnsafeValueError, match=r"login: POST .*: not sent, since the connection doesn't name this host"
+        UnsafeValueError, match=r"login: POST .*: not sent, since the connection doesn't list this host"
     ):
         script.run(log_in(script.api, login_of, token))
     assert len(script.requests) == 1

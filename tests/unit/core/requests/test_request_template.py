@@ -40,7 +40,7 @@ def test_headers_are_rendered_and_an_accept_of_the_author_counts():
 
 @pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding"])
 def test_headers_that_say_how_long_a_body_is_are_refused(name):
-    with pytest.raises(ConfigurationError, match=f"the header '{name}' is made of the body"):
+    with pytest.raises(ConfigurationError, match=f"the header '{name}' is set by the HTTP client"):
         render(headers={name: "7"})
 
 
@@ -98,7 +98,7 @@ def test_a_value_with_a_line_break_cannot_add_a_header():
         ({"endpoint": 7}, "cancel: endpoint has to be a string, not int"),
         ({"query_params": "a=1"}, "cancel: query_params has to be a mapping, not str"),
         ({"headers": []}, "cancel: headers has to be a mapping, not list"),
-        ({"json": {}, "data": ""}, "cancel: one body only"),
+        ({"json": {}, "data": ""}, "cancel: only one body is possible"),
     ],
 )
 def test_a_wrong_request_is_an_error_that_names_the_key(given, message):
