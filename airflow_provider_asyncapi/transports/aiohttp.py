@@ -27,8 +27,7 @@ from airflow_provider_asyncapi.core.effects import (
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.steps import Steps
-from airflow_provider_asyncapi.core.time_limit import limit_time
-from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
+from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.core.wait.lateness import ON_TIME, Delay, Reason
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
@@ -102,16 +101,17 @@ class AiohttpDriver:
             while (
                 effect := next(steps, None) if costly is None else await self._step_on_thread(steps, costly)
             ) is not None:
-                # Up to the next effect that isn't a notification, the flow may still read its last response.
-                costly = costly if isinstance(effect, Notification) else None
                 try:
                     if isinstance(effect, Notification):
+                        # The flow may still read its last response.
                         steps.reply = observe(effect)
                         continue
+                    costly = None
                     if isinstance(effect, Sleep):
                         overslept += await self._sleep_and_measure(effect.seconds)
                         steps.reply = None
-                    elif isinstance(effect, Send):
+                        continue
+                    if isinstance(effect, Send):
                         if effect.request is not request:
                             request = effect.request
                             prepared = self._client.prepare(request)
@@ -177,8 +177,7 @@ class AiohttpDriver:
     async def _poll_in_batch(self, effect: PollBatch, observe: Observer) -> BatchResponse:
         """Poll a job together with other jobs; alone if the flow can't wait."""
         if not effect.can_wait:
-            alone = poll_batch(self._api, effect.batch, [effect.identifier], can_wait=True)
-            return await self.run(limit_time(alone, effect.until))
+            return await self.run(poll_alone(self._api, effect), observe=observe)
         try:
             async with asyncio.timeout(self._seconds_until(effect.until)):
                 return await self._batch_poller.poll(effect, observe)

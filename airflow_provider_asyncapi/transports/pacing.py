@@ -8,10 +8,8 @@ from collections.abc import Callable
 
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Send
-from airflow_provider_asyncapi.core.errors import ThrottledError
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.requests.rate_limit import OVERLOADED, RateLimiter
-from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
+from airflow_provider_asyncapi.core.requests.rate_limit import RateLimiter
 
 
 class Pacing:
@@ -24,7 +22,7 @@ class Pacing:
 
     def __init__(self, api: Api, steady: Callable[[], float]) -> None:
         self._api, self._steady = api, steady
-        self._rate_limiter = RateLimiter(api.settings.requests_per_second)
+        self._rate_limiter = RateLimiter(api.settings)
         self._lock = threading.Lock()
 
     def reserve(self, effect: Send) -> tuple[float, float]:
@@ -34,18 +32,12 @@ class Pacing:
         :raises ThrottledError: if the API asks clients to pause, and the flow can wait.
         :raises TransportError: if the request couldn't be sent while its response is needed.
         """
-        request = effect.request
-        if effect.can_wait and (pause := self._rate_limiter.blocked_for(self._api.clock())):
-            raise ThrottledError(f"{request}: not sent, since the API asks for no requests for {pause:.3g} s", pause)
-        now = self._steady()
-        needed_for = math.inf if effect.until is None else effect.until - self._api.clock()
+        now, steady = self._api.clock(), self._steady()
         with self._lock:
-            pause = self._rate_limiter.next_slot(now, needed_for)
-        if pause >= needed_for:
-            raise ExchangeDeadline(request, self._api.settings.read_timeout, self._steady, now).error(sent=False)
-        return pause, now + needed_for
+            pause = self._rate_limiter.reserve(effect, now, steady)
+        return pause, math.inf if effect.until is None else steady + effect.until - now
 
     def observe(self, effect: Send, response: Response) -> None:
         """Pause further requests if a response of the API asks for that."""
-        if response.status in OVERLOADED and self._api.settings.trusts(effect.request.url):
-            self._rate_limiter.observe(response, self._api.clock())
+        with self._lock:
+            self._rate_limiter.observe(effect.request, response, self._api.clock())

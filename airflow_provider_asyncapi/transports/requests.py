@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.time_limit import limit_time
-from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
+from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 from airflow_provider_asyncapi.transports import Observer, log_only
@@ -89,8 +89,8 @@ class RequestsDriver:
                 return self._send(effect, is_unwanted)
             case Sleep(seconds):
                 return self._sleep(seconds)
-            case PollBatch(batch, identifier):
-                return self.run(limit_time(poll_batch(self._api, batch, [identifier]), effect.until), observe=observe)
+            case PollBatch():
+                return self.run(poll_alone(self._api, effect), observe=observe)
             case Authorize():
                 return self._authorize(effect, observe)
             case RunBlocking(work):
@@ -133,4 +133,5 @@ class RequestsDriver:
             self._sleep(pause)
         response = self._client.send(effect, needed_until, is_unwanted)
         response.delay = Delay.of({Reason.RATE: pause})
+        self._pacing.observe(effect, response)
         return response

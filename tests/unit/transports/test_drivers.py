@@ -441,7 +441,7 @@ def test_a_login_that_is_refused_is_refused_to_all_who_wait(driver, serve):
     assert [asked.target for asked in server.asked] == ["/login"]
 
 
-def test_a_pause_that_the_api_wants_holds_for_all_who_can_wait(serve, way):
+def test_a_pause_that_the_api_asks_for_blocks_all_requests_that_can_wait(driver, serve):
     server = serve(reply(b"", 429, retry_after="30"), reply(b"urgent"), reply(b"fine"))
     clock = Clock()
     request = Request("GET", f"{server.url}/x")
@@ -456,13 +456,13 @@ def test_a_pause_that_the_api_wants_holds_for_all_who_can_wait(serve, way):
         yield Sleep(30)
         return [first.status, seconds, urgent.body, (yield Send(request, can_wait=True)).body]
 
-    assert run(way, make_api(server.url, clock), flow()).result == [429, 30, b"urgent", b"fine"]
+    assert run(driver, make_api(server.url, clock), flow()).result == [429, 30, b"urgent", b"fine"]
 
 
-def test_what_another_host_wants_holds_nobody(serve, way):
+def test_a_pause_that_another_host_asks_for_blocks_no_request(driver, serve):
     server, other = serve(reply(b"")), serve(reply(b"", 503, retry_after="30"))
     flows = [sending(Request("GET", f"{url}/x"), can_wait=True) for url in (other.url, server.url)]
-    assert [outcome.result.status for outcome in run_all(way, make_api(server.url), flows)] == [503, 200]
+    assert [outcome.result.status for outcome in run_all(driver, make_api(server.url), flows)] == [503, 200]
 
 
 @pytest.mark.parametrize("why", [ConfigurationError("the connection is gone"), KeyError("changed")])
@@ -712,7 +712,7 @@ def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
     assert len(begun) < 5
 
 
-def test_what_is_asked_for_alone_is_held_too(serve, way):
+def test_a_pause_that_the_api_asks_for_blocks_the_poll_of_a_single_job_too(driver, serve):
     server = serve(reply(b"", 429, retry_after="30"))
     batch = make_batch()
 
@@ -724,8 +724,18 @@ def test_what_is_asked_for_alone_is_held_too(serve, way):
             return True
         return False
 
-    assert run(way, make_api(server.url), flow()).result
+    assert run(driver, make_api(server.url), flow()).result
     assert len(server.asked) == 1
+
+
+def test_the_log_of_the_poll_of_a_single_job_goes_to_the_observer(driver, serve):
+    server = serve(reply({"token": "a"}), reply(b"", 401), reply({"token": "b"}), jobs)
+    api = make_api(server.url, **LOGIN)
+    outcome = run(driver, api, asking(7, can_wait=False))
+    assert outcome.result == "state of 7"
+    assert [event.message for event in outcome.events if isinstance(event, Log)] == [
+        f"GET {server.url}/jobs?… answered 401: renewing the token"
+    ]
 
 
 # Again and again
