@@ -235,12 +235,18 @@ def wait_until(condition: Callable[[], object], story: Callable[[], str], timeou
         time.sleep(0.3)
 
 
-def process_at(port: int) -> psutil.Process:
-    """Find the process that has sent a request from this port."""
+def process_at(port: int, server_port: int) -> psutil.Process:
+    """
+    Find the process that has sent a request from a port.
+
+    :param port: the client's port. A connection to another server may have the same.
+    :param server_port: the port of the server that has received the request.
+    """
     for connection in psutil.net_connections("tcp4"):
-        if connection.laddr.port == port and connection.pid is not None:
+        ports = (connection.laddr.port, connection.raddr.port if connection.raddr else None)
+        if ports == (port, server_port) and connection.pid is not None:
             return psutil.Process(connection.pid)
-    raise AssertionError(f"no process has the port {port}")
+    raise AssertionError(f"no process has a connection from port {port} to port {server_port}")
 
 
 def _configuration(services: Services) -> dict[str, dict[str, str]]:

@@ -105,9 +105,10 @@ class Control:
         """Count the faults that a run's jobs have yet to meet."""
         return int(self._call(f"planned?run={urllib.parse.quote(run_id)}"))
 
-    def held_at(self, name: str, step: str) -> int | None:
-        """Give the client's port of a request that is held; None where none is."""
-        return next((one["port"] for one in self._call("holding") if (one["name"], one["step"]) == (name, step)), None)
+    def held_at(self, name: str, step: str) -> tuple[int, int] | None:
+        """Return the client's and the server's port of a request that is held, or None if none is."""
+        held = (one for one in self._call("holding") if (one["name"], one["step"]) == (name, step))
+        return next(((one["port"], one["server_port"]) for one in held), None)
 
     def held(self, step: str) -> set[str]:
         """Give under which names requests of a step are held."""

@@ -58,7 +58,8 @@ class JobApi:
         self.submits: dict[str, int] = defaultdict(int)
         self.lookups: dict[str, int] = defaultdict(int)
         self.plans: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        self.held: dict[tuple[str, str], int] = {}
+        #: The client's and the server's port.
+        self.held: dict[tuple[str, str], tuple[int, int]] = {}
         self.released: dict[tuple[str, str], asyncio.Event] = defaultdict(asyncio.Event)
         self.tokens: set[str] = set()
         #: By the name in the address that they were made at.
@@ -172,7 +173,8 @@ class JobApi:
         self, request: web.Request, what: tuple[str, str], carry_out: CarryOut, *, first: bool
     ) -> web.StreamResponse:
         response = carry_out() if first else None
-        self.held[what] = _transport(request).get_extra_info("peername")[1]
+        transport = _transport(request)
+        self.held[what] = transport.get_extra_info("peername")[1], transport.get_extra_info("sockname")[1]
         await self.released[what].wait()
         del self.held[what]
         if request.transport is None or request.transport.is_closing():
@@ -197,7 +199,10 @@ class JobApi:
 
     async def holding(self, request: web.Request) -> web.Response:
         return web.json_response(
-            [{"name": name, "step": step, "port": port} for (name, step), port in self.held.items()]
+            [
+                {"name": name, "step": step, "port": port, "server_port": server_port}
+                for (name, step), (port, server_port) in self.held.items()
+            ]
         )
 
     async def finish(self, request: web.Request) -> web.Response:

@@ -198,7 +198,7 @@ def test_a_callback_that_an_earlier_try_was_promised_is_kept_for_the_next(api, s
     run = start("calling", "earlier-try", seconds=FOR_LONG)
     run.until(lambda: api.held_at("earlier-try/0", "submit"))
     assert call(callback_of(run), DONE) == 200
-    process_at(api.held_at("earlier-try/0", "submit")).kill()
+    process_at(*api.held_at("earlier-try/0", "submit")).kill()
     run.until(lambda: run.has_been_tried("job.submit", 2))
     api.release("earlier-try/0", "submit")
     check_done(run, tries=2)

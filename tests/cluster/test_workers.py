@@ -68,7 +68,7 @@ def killed(api, start) -> dict[str, Run]:
         step, _ = MOMENTS[scenario.moment]
         is_held = partial(api.held_at, _held(name, step), step)
         runs[name].until(is_held)
-        task = process_at(is_held())
+        task = process_at(*is_held())
         processes = {"task": task, "supervisor": task.parent()}
         for victim in scenario.victims:
             processes[victim].kill()
@@ -100,7 +100,7 @@ def polling(api, start, name: str, seconds: float) -> tuple[Run, Process]:
     api.plan(f"{name}/0", "status", HOLD_BEFORE)
     run = start("poking", name, seconds=seconds)
     run.until(lambda: api.held_at(f"{name}/0", "status"))
-    return run, process_at(api.held_at(f"{name}/0", "status"))
+    return run, process_at(*api.held_at(f"{name}/0", "status"))
 
 
 def test_a_wait_on_a_worker_that_is_stopped_goes_on_in_the_next_try(api, start):
