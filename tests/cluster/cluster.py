@@ -26,9 +26,9 @@ HERE = Path(__file__).resolve().parent
 WORKERS = ("worker-1", "worker-2")
 TRIGGERERS = ("triggerer-1", "triggerer-2")
 #: How many jobs the DAG ``many`` has.
-JOBS = 100
+JOBS = 70
 #: How many the DAG ``deadline`` has, and its timeout in seconds, before which all of them are deferred.
-LATE_JOBS, DEADLINE = 20, 45
+LATE_JOBS, DEADLINE = 12, 45
 #: How many jobs the runs of the DAG ``endurance`` have together. Runs of fifty: for each task that waits for another,
 #: Airflow's scheduler looks at all tasks of its run that have ended, and one run of thousands would crawl.
 ENDURING_JOBS = int(os.environ.get("CLUSTER_JOBS", "20"))

@@ -60,7 +60,7 @@ STORM: tuple[Fault, ...] = (
     answer(503),
     say("queued"),
 )
-#: What befalls every tenth besides: of a hundred that trickle at once, most would wait for a connection.
+#: What befalls every tenth besides: if all trickled at once, most would wait for a connection.
 TRICKLES: tuple[Fault, ...] = (DRIP_HEAD, DRIP_BODY)
 
 
@@ -191,7 +191,7 @@ class Run:
 @dataclass(frozen=True)
 class Many(Run):
     """
-    A run of a hundred jobs at once, for what one job alone wouldn't show. Some are over before others.
+    A run of many jobs at once, for what one job alone wouldn't show. Some are over before others.
 
     :param killed: moment → the map indices of those that were being submitted by a worker that was killed then.
     """

@@ -98,14 +98,3 @@ def test_an_answer_that_airflow_could_not_note_fails_the_task_where_there_is_no_
     assert run.finish() == "failed", run.story()
     run.check()
     assert "AsyncApiSubmitAmbiguous" in run.log("job.submit")
-
-
-def test_a_scheduler_that_is_killed_loses_nothing(cluster, start):
-    runs = [start("plain", f"scheduler-{number}") for number in range(3)]
-    runs[0].until(lambda: runs[0].report().jobs)
-    cluster.processes.kill("scheduler")
-    time.sleep(5)
-    cluster.start_component("scheduler")
-    for run in runs:
-        assert run.finish() == "success", run.story()
-        run.check()

@@ -28,28 +28,42 @@ CONN_OF = {"signed": "signing", "named": "signing"}
 
 
 @pytest.fixture(scope="module")
-def other_server(cluster: Cluster) -> Iterator[str]:
-    """A second API server beside the cluster's own; give its address."""
+def started_server(cluster: Cluster) -> Iterator[str]:
+    """Start a second API server beside the cluster's own, and return its address."""
     port = free_port()
     command = (sys.executable, "-m", "airflow", "api-server", "--workers", "1", "--port", str(port))
     cluster.processes.start("api-server-2", command)
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            call(f"{url}/asyncapi/callbacks/nothing", {})
-        except OSError:
-            assert time.monotonic() < deadline, cluster.processes.tails()
-            time.sleep(0.5)
-        else:
-            break
-    yield url
+    yield f"http://127.0.0.1:{port}"
     cluster.processes.terminate("api-server-2")
 
 
 @pytest.fixture(scope="module")
-def waiting(start) -> dict[str, Run]:
-    """A run for each test, its task deferred so long ago that a callback resumes it."""
+def other_server(cluster: Cluster, started_server: str) -> str:
+    """Wait until the second API server answers, and return its address."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            call(f"{started_server}/asyncapi/callbacks/nothing", {})
+        except OSError:
+            assert time.monotonic() < deadline, cluster.processes.tails()
+            time.sleep(0.5)
+        else:
+            return started_server
+
+
+@pytest.fixture(scope="module")
+def silent(start) -> Run:
+    """A job that never calls, whose deadline passes beside the other tests."""
+    return start("calling-briefly", "never", seconds=FOR_LONG)
+
+
+@pytest.fixture(scope="module")
+def waiting(start, silent, started_server) -> dict[str, Run]:
+    """
+    A run for each test, its task deferred so long ago that a callback resumes it.
+
+    What takes time beside them begins with them: the wait for the deadline, and the start of another server.
+    """
     runs = {
         name: start(DAG_OF.get(name, "calling"), name, seconds=FOR_LONG, conn=CONN_OF.get(name, "jobs"))
         for name in WAITING
@@ -212,8 +226,8 @@ def test_a_callback_between_the_worker_and_the_triggerer_is_not_lost(start):
     check_done(run)
 
 
-def test_a_job_that_never_calls_is_cancelled_at_the_deadline(start):
-    run = start("calling-briefly", "never", seconds=FOR_LONG)
+def test_a_job_that_never_calls_is_cancelled_at_the_deadline(silent):
+    run = silent
     run.until(lambda: [job.cancels for job in run.report().jobs] == [1])
     run.until(lambda: "hasn't called back by the deadline" in run.log("job.wait"))
     run.check(cancels=1)

@@ -1,4 +1,4 @@
-"""A hundred jobs at once, which one API fails; in a run of all tests the storm comes while others are run."""
+"""Many jobs at once, which one API fails; in a run of all tests the storm comes while others are run."""
 
 from __future__ import annotations
 

@@ -9,7 +9,9 @@ from tests.cluster.runs import FOR_LONG, Run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
-DEEDS = ("mark-failed", "mark-success", "clear-wait", "clear-all", "delete-run")
+#: Those that end the wait.
+ENDING = ("mark-failed", "mark-success", "delete-run")
+DEEDS = (*ENDING, "clear-wait", "clear-all")
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +31,26 @@ def done(cluster, start) -> dict[str, Run]:
     return runs
 
 
-@pytest.mark.parametrize("deed", ["mark-failed", "mark-success", "delete-run"])
-def test_the_job_of_a_task_that_is_ended_is_cancelled_once(deed, done):
+@pytest.fixture(scope="module")
+def cancelled(done) -> dict[str, int]:
+    """Wait until each deed has cancelled its job, and a second cancel would have come; return the polls before that."""
+    for deed in ENDING:
+        done[deed].until(lambda run=done[deed]: run.job().cancels)
+    cleared = done["clear-all"]
+    cleared.until(lambda: len(cleared.report().jobs) == 2)
+    cleared.until(lambda: cleared.cluster.states(cleared.run_id, "job.wait") == ["deferred"])
+    cleared.until(lambda: cleared.report().jobs[0].cancels)
+    polls = {deed: len(done[deed].job().polls) for deed in ENDING}
+    cleared.until_settled()
+    return polls
+
+
+@pytest.mark.parametrize("deed", ENDING)
+def test_the_job_of_a_task_that_is_ended_is_cancelled_once(deed, done, cancelled):
     run = done[deed]
-    run.until(lambda: run.job().cancels)
-    polls = len(run.job().polls)
-    run.until_settled()
     run.check(cancels=1)
     # Some see what the cancel has done.
-    assert len(run.job().polls) <= polls + 3, run.story()
+    assert len(run.job().polls) <= cancelled[deed] + 3, run.story()
 
 
 def test_a_clear_of_the_wait_alone_waits_for_the_same_job_again(done):
@@ -46,12 +59,8 @@ def test_a_clear_of_the_wait_alone_waits_for_the_same_job_again(done):
     run.check()
 
 
-def test_a_clear_of_all_cancels_the_old_job_and_not_the_new(done):
+def test_a_clear_of_all_cancels_the_old_job_and_not_the_new(done, cancelled):
     run = done["clear-all"]
-    run.until(lambda: len(run.report().jobs) == 2)
-    run.until(lambda: run.cluster.states(run.run_id, "job.wait") == ["deferred"])
-    run.until(lambda: run.report().jobs[0].cancels)
-    run.until_settled()
     old, new = run.report().jobs
     assert (old.cancels, new.cancels) == (1, 0), run.story()
 

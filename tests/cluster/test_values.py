@@ -10,7 +10,6 @@ import psycopg2
 import pytest
 from hypothesis import given, settings
 
-from tests.cluster.cluster import Cluster
 from tests.cluster.control import Control, say, send_body
 from tests.cluster.runs import Run
 from tests.cluster.services import Services
@@ -34,8 +33,8 @@ STORED = ("beyond-64-bits",)
 
 
 @pytest.fixture(scope="module")
-def statuses(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Run:
-    """A job whose status is each of them in turn."""
+def statuses(captures: dict[str, Run], api: Control, start: Callable[..., Run]) -> Run:
+    """A job whose status is each of them in turn, beside those that have them captured."""
     api.plan("statuses/0", "status", say("running"), *(send_body(f'{{"state": {text}}}') for text in HOSTILE.values()))
     run: Run = start("plain", "statuses", seconds=5)
     return run

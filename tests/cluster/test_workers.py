@@ -56,8 +56,14 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 @pytest.fixture(scope="module")
-def killed(api, start) -> dict[str, Run]:
-    """All runs at once, each with its victims dead."""
+def pollers(start) -> dict[str, Run]:
+    """Runs whose sensors poll on a worker, until they are told that their jobs are done."""
+    return {name: start("poking", name, seconds=FOR_LONG) for name in ("stopped", "poking-marked")}
+
+
+@pytest.fixture(scope="module")
+def killed(api, start, pollers) -> dict[str, Run]:
+    """All runs at once, each with its victims dead, beside those that poll."""
     runs = {}
     for name, scenario in SCENARIOS.items():
         step, how = MOMENTS[scenario.moment]
@@ -95,27 +101,29 @@ def test_a_task_that_is_killed_submits_its_job_once(name, killed):
     run.check(jobs=scenario.jobs, submits=scenario.submits)
 
 
-def polling(api, start, name: str, seconds: float) -> tuple[Run, Process]:
-    """Start a run whose sensor polls on a worker; give its process as well, in the middle of a poll."""
-    api.plan(f"{name}/0", "status", HOLD_BEFORE)
-    run = start("poking", name, seconds=seconds)
-    run.until(lambda: api.held_at(f"{name}/0", "status"))
-    return run, process_at(*api.held_at(f"{name}/0", "status"))
+def hold_poll(api, run: Run) -> Process:
+    """Return the process of a sensor on a worker, in the middle of a poll."""
+    api.plan(f"{run.run_id}/0", "status", HOLD_BEFORE)
+    run.until(lambda: api.held_at(f"{run.run_id}/0", "status"))
+    return process_at(*api.held_at(f"{run.run_id}/0", "status"))
 
 
-def test_a_wait_on_a_worker_that_is_stopped_goes_on_in_the_next_try(api, start):
-    run, task = polling(api, start, "stopped", seconds=8)
+def test_a_wait_on_a_worker_that_is_stopped_goes_on_in_the_next_try(api, pollers):
+    run = pollers["stopped"]
+    task = hold_poll(api, run)
     task.terminate()
     run.until(lambda: "isn't cancelled: it is still needed" in run.log("job.wait"))
     task.kill()
     api.release("stopped/0", "status")
+    api.finish("stopped")
     assert run.finish() == "success", run.story()
     assert run.tries("job.wait") == 2, run.story()
     run.check()
 
 
-def test_a_wait_on_a_worker_that_is_marked_as_failed_cancels_its_job(api, start):
-    run, _ = polling(api, start, "poking-marked", seconds=FOR_LONG)
+def test_a_wait_on_a_worker_that_is_marked_as_failed_cancels_its_job(api, pollers):
+    run = pollers["poking-marked"]
+    hold_poll(api, run)
     run.cluster.client.mark("poking", "poking-marked", "job.wait", "failed", map_index=0)
     run.until(lambda: "accepted the cancel (the task is failed)" in run.log("job.wait"))
     api.release("poking-marked/0", "status")
