@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 #: Bytes above which a body is stored in the folder, if one is set.
 _LARGE = 48 * 1024
 #: The day on which this process last deleted old bodies.
-_last_deletion: date | None = None
+last_deletion: date | None = None
 
 
 def belongs_in_folder(call: ReceivedCallback) -> bool:
@@ -51,11 +51,11 @@ def delete_old(now: float) -> None:
 
     :param now: current time, in seconds since the epoch.
     """
-    global _last_deletion  # noqa: PLW0603 - each process deletes on its own
+    global last_deletion  # noqa: PLW0603 - each process deletes on its own
     today, keep = datetime.fromtimestamp(now, UTC).date(), conf.getint("asyncapi", "callback_keep_days", fallback=30)
-    if not keep or today == _last_deletion:
+    if not keep or today == last_deletion:
         return
-    _last_deletion = today
+    last_deletion = today
     try:
         for folder in list(ObjectStoragePath(_folder()).iterdir()):
             day = _parse_day(folder.name)

@@ -19,7 +19,8 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallbackE
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.plugins import receipts
 from airflow_provider_asyncapi.plugins.connections import TooManyLookUpsError
-from airflow_provider_asyncapi.plugins.receipts import IncomingCallback, TooManyCallbacksError
+from airflow_provider_asyncapi.plugins.receipts import IncomingCallback
+from airflow_provider_asyncapi.plugins.stored_callbacks import TooManyCallbacksError
 
 T = TypeVar("T")
 # The application is mounted at the first part of the path.
@@ -43,7 +44,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-class _Refusals:
+class RefusalLog:
     """
     Logs refused callbacks at a limited rate.
 
@@ -64,7 +65,7 @@ class _Refusals:
             self._since, self._unlogged = now, 0
 
 
-_refusals = _Refusals()
+refusal_log = RefusalLog()
 
 
 @router.post("/{reference}", responses=_ANSWERS, status_code=200)
@@ -145,7 +146,7 @@ async def _read(request: Request) -> IncomingCallback:
         except (ClientDisconnect, TimeoutError):
             raise ForgedCallbackError(f"its body is incomplete, or took more than {_BODY_TIMEOUT:g} s") from None
     if too_large:
-        _refusals.log(f"its body has more than {limit} bytes ([asyncapi] callback_max_bytes)")
+        refusal_log.log(f"its body has more than {limit} bytes ([asyncapi] callback_max_bytes)")
         _respond_and_close(413)
     fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
     return IncomingCallback(Headers(fields), bytes(body), time.time())
@@ -157,7 +158,7 @@ def _refuse(error: AsyncApiError) -> NoReturn:
 
     Only callers who can succeed by calling again, or later, get another response.
     """
-    _refusals.log(error)
+    refusal_log.log(error)
     if isinstance(error, TooManyCallbacksError):
         _respond_and_close(429)
     _respond_and_close(503 if isinstance(error, NewerLayoutError | TooManyLookUpsError) else 404)

@@ -76,7 +76,7 @@ class Supervisor:
 
     def send(self, msg: Any, **_: Any) -> Any:
         self.messages.append(msg)
-        return self._answer(msg)
+        return self.respond(msg)
 
     async def asend(self, msg: Any) -> Any:  # codespell:ignore asend
         if self.delayed is None or type(msg).__name__ in self.delayed:
@@ -86,7 +86,7 @@ class Supervisor:
     def of_kind(self, kind: str) -> list[Any]:
         return [message for message in self.messages if type(message).__name__ == kind]
 
-    def _answer(self, msg: Any) -> Any:
+    def respond(self, msg: Any) -> Any:
         from airflow.sdk.exceptions import ErrorType
         from airflow.sdk.execution_time import comms
 

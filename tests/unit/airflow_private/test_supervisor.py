@@ -52,7 +52,7 @@ def ask_with(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, answer: An
             raise answer
         return answer
 
-    monkeypatch.setattr(supervisor, "_answer", respond)
+    monkeypatch.setattr(supervisor, "respond", respond)
     return asyncio.run(send_to_supervisor(GetConnection(conn_id="vendor")))
 
 
@@ -175,7 +175,7 @@ def test_a_connection_that_airflow_denies_is_an_error(
 ) -> None:
     # A kind that Airflow 3.1 doesn't know yet.
     denied = ErrorResponse.model_construct(error=SimpleNamespace(value="PERMISSION_DENIED"), detail=None)
-    monkeypatch.setattr(supervisor, "_answer", lambda _: denied)
+    monkeypatch.setattr(supervisor, "respond", lambda _: denied)
     with pytest.raises(PermissionError):
         asyncio.run(find_connection("vendor"))
 

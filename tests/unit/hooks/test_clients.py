@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.connection import get_async_connection
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.hooks import clients
@@ -41,7 +42,7 @@ def test_a_connection_that_changes_is_noticed_and_the_old_pool_closed(
         await until(lambda: api.count(POLL) >= 5)
         driver = clients._clients[asyncio.get_running_loop()]["asyncapi_default"].driver
         assert driver is not None
-        http_client = driver._client
+        http_client: Any = driver._client
         connect(password="new", extra={"auth": "bearer"})
         await until(lambda: tokens(api)[-5:] == ["Bearer new"] * 5)
         await until(lambda: http_client._connector.closed)
@@ -219,16 +220,16 @@ def test_a_connection_that_the_task_may_not_see_is_an_error_that_says_so(
 def test_whoever_is_cancelled_as_he_looks_a_connection_up_leaves_that_to_the_next(
     connection: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = clients._open_driver
+    look_up = get_async_connection
     begun: list[str] = []
 
-    async def open_slowly(conn_id: str) -> Any:
+    async def look_up_slowly(conn_id: str) -> Any:
         begun.append(conn_id)
         if len(begun) == 1:
-            await asyncio.sleep(1000)
-        return await opened(conn_id)
+            await asyncio.Event().wait()
+        return await look_up(conn_id)
 
-    monkeypatch.setattr(clients, "_open_driver", open_slowly)
+    monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", look_up_slowly)
 
     async def use() -> Any:
         async with SharedClient("asyncapi_default") as (_, driver):

