@@ -51,7 +51,9 @@ def private_name(call: ast.Call) -> str | None:
         for each in call.args[:2]
         if isinstance(each, ast.Constant) and isinstance(each.value, str)
     ]
-    return next((name for name in names if name.startswith("_") and not name.isupper()), None)
+    return next(
+        (name for name in names if name.startswith("_") and not name.startswith("__") and not name.isupper()), None
+    )
 
 
 def found(look: Callable[[ast.Call], object]) -> dict[str, list[object]]:

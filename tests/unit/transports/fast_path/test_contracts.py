@@ -22,6 +22,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from airflow_provider_asyncapi.transports import fast_path
+from tests.unit.eventually import until
 
 ROOT = Path(__file__).parents[4]
 ANSWER = b"HTTP/1.1 200 OK\r\nX-A: \xe4\r\ncontent-length: 2\r\n\r\n{}"
@@ -91,8 +92,7 @@ def connected(scenario: Callable[[Any, list[asyncio.StreamWriter]], Awaitable[No
             connector = aiohttp.TCPConnector(limit=0)
             route = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
             connection = await connector.connect(route, traces=[], timeout=aiohttp.ClientTimeout())
-            while not writers:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.005)
+            await until(lambda: writers)
             try:
                 await scenario(connection, writers)
             finally:
@@ -130,7 +130,8 @@ def test_a_connection_is_usable_before_a_request_and_after_its_response_but_not_
     async def scenario(connection: Any, writers: list[asyncio.StreamWriter]) -> None:
         protocol: Any = connection.protocol
         assert protocol.is_connected()
-        assert protocol.read_timeout is None, "the pool takes it for a new one"
+        timeout = protocol.read_timeout
+        assert timeout is None, "the pool takes it for a new one"
         assert not protocol.should_close
         begin(connection, read_timeout=5)
         assert protocol.read_timeout == 5
