@@ -15,6 +15,9 @@ from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.transports.aiohttp_resolver import Resolver
 from airflow_provider_asyncapi.transports.dns import check_peer
 
+#: Largest number of connections to one server that are opened at the same time. When thousands of polls are due at
+#: once, connections that become free are reused; opening one for each poll would cost more than polling.
+MOST_OPENING = 100
 #: Limit of connections if the operating system has none.
 _MANY = 1_000_000
 

@@ -5,7 +5,6 @@ All safety rules hold here, too: the limits of head, body and time, the check of
 cookies, and redirects left to the flow. What differs, since aiohttp's public interface has no means for it:
 
 - A request that needs a new connection closes the idle ones to the same server first.
-- The number of connections that are opened at the same time isn't limited, only the number of connections.
 - Idle connections are reused in turn, so that connections that were needed only once stay open as long as others are
   used.
 - After ``Expect: 100-continue``, the body is sent only once the server asks for it.
@@ -33,6 +32,7 @@ from airflow_provider_asyncapi.core.effects import Send
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.transports.aiohttp_client import read_body
 from airflow_provider_asyncapi.transports.aiohttp_connector import (
+    MOST_OPENING,
     Connector,
     Proxy,
     ServerClosedError,
@@ -44,18 +44,32 @@ from airflow_provider_asyncapi.transports.receiver import LONGEST_LINE, Receiver
 from airflow_provider_asyncapi.transports.request_format import build_headers, encode_url, request_target
 
 
+class _Server:
+    """
+    The limits of the connections to a server.
+
+    :param limit: largest number of requests that run at the same time, and so the number of connections.
+    :ivar opening: limits the number of connections that are opened at the same time.
+    """
+
+    __slots__ = ("__weakref__", "opening", "slots")
+
+    def __init__(self, limit: int) -> None:
+        self.slots, self.opening = asyncio.Semaphore(limit), asyncio.Semaphore(MOST_OPENING)
+
+
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     """
     The parts of a request that are the same each time.
 
-    :param slots: limits the number of requests to the same server that run at the same time, and so the number of
-        connections.
+    :param unset: the header fields that aiohttp would add.
     """
 
+    server: _Server
     url: URL
     headers: CIMultiDict[str]
-    slots: asyncio.Semaphore
+    unset: tuple[str, ...] | None
 
 
 @dataclass(slots=True)
@@ -63,6 +77,7 @@ class _Exchange:
     """
     A request that is being sent, for the connector.
 
+    :param opening: limits the number of connections that are opened at the same time.
     :param new: whether it needs a new connection.
     :ivar is_new: whether a connection was opened for it.
     :ivar is_connected: whether it has a connection, so that the server may have received it.
@@ -70,6 +85,7 @@ class _Exchange:
     """
 
     request: Request
+    opening: asyncio.Semaphore
     new: bool
     scope: asyncio.Timeout
     deadline: ExchangeDeadline
@@ -95,12 +111,12 @@ class SessionClient:
         self._loop = asyncio.get_running_loop()
         self._proxy = Proxy.of(settings)
         self._limit = most_connections(settings)
-        self._slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        # A server is forgotten with the last request to it, since redirects may lead to any number of servers.
+        self._servers: WeakValueDictionary[str, _Server] = WeakValueDictionary()
         self._connector = _SessionConnector(settings, tls)
         self._session = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("Accept", "Content-Type"),
             timeout=aiohttp.ClientTimeout(connect=settings.connect_timeout, sock_read=settings.read_timeout),
             auto_decompress=False,
             max_line_size=LONGEST_LINE,
@@ -113,17 +129,24 @@ class SessionClient:
         headers = request.headers + (self._proxy.headers_for(url) if self._proxy else ())
         complete = CIMultiDict(build_headers(request.method, url, headers, request.body))
         scheme, _, rest = url.partition("://")
-        server = rest.partition("/")[0]
-        slots = self._slots.get(server)
-        if slots is None:
-            slots = self._slots[server] = asyncio.Semaphore(self._limit)
+        authority = rest.partition("/")[0]
+        server = self._servers.get(authority)
+        if server is None:
+            server = self._servers[authority] = _Server(self._limit)
         # The query is given as a part of the path, since yarl drops a question mark without a query.
-        exact = URL.build(scheme=scheme, authority=server, path=request_target(url), encoded=True)
-        return _Prepared(exact, complete, slots)
+        exact = URL.build(scheme=scheme, authority=authority, path=request_target(url), encoded=True)
+        has_body = bool(request.body) or request.method not in ("GET", "HEAD")
+        added = ("Accept", "Content-Type") if has_body else ("Accept",)
+        unset = tuple(name for name in added if name not in complete)
+        return _Prepared(server, exact, complete, unset or None)
 
     async def send(self, effect: Send, prepared: _Prepared, needed_until: float) -> tuple[Response, float]:
         """Send a request over the session, and return the response and the seconds of waiting for a connection."""
-        waited, new = await self._wait_for_slot(effect.request, prepared.slots, needed_until), not effect.repeatable
+        slots, waited, new = prepared.server.slots, 0.0, not effect.repeatable
+        if slots.locked():
+            waited = await self._wait_for_slot(effect.request, slots, needed_until)
+        else:
+            await slots.acquire()
         try:
             while True:
                 try:
@@ -131,16 +154,13 @@ class SessionClient:
                 except ServerClosedError:
                     new = True
         finally:
-            prepared.slots.release()
+            slots.release()
 
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
 
     async def _wait_for_slot(self, request: Request, slots: asyncio.Semaphore, needed_until: float) -> float:
-        if not slots.locked():
-            await slots.acquire()
-            return 0.0
         began = self._loop.time()
         try:
             async with asyncio.timeout(None if needed_until == math.inf else needed_until - self._steady()):
@@ -158,28 +178,31 @@ class SessionClient:
         request, settings = effect.request, self._settings
         deadline = ExchangeDeadline(request, settings.read_timeout, self._steady, needed_until)
         scope = asyncio.timeout(deadline.left())
-        exchange = _Exchange(request, new, scope, deadline)
+        exchange = _Exchange(request, prepared.server.opening, new, scope, deadline)
         token = _exchange.set(exchange)
         # No cause: Airflow would log its text, which may contain the URL with its query.
         try:
-            async with (
-                scope,
-                self._session.request(
+            async with scope:
+                answer = await self._session.request(
                     request.method,
                     prepared.url,
                     headers=prepared.headers,
+                    skip_auto_headers=prepared.unset,
                     # aiohttp warns of large bodies that aren't files.
                     data=io.BytesIO(request.body) if request.body else None,
                     allow_redirects=False,
                     proxy=self._proxy.url if self._proxy else None,
                     proxy_headers=self._proxy.headers if self._proxy else None,
-                ) as answer,
-            ):
+                )
                 exchange.is_answered = True
-                receiver = Receiver(effect, answer.status, answer.raw_headers, deadline)
-                if receiver.is_streamed:
-                    scope.reschedule(None)
-                return await read_body(answer.content, receiver, deadline)
+                try:
+                    receiver = Receiver(effect, answer.status, answer.raw_headers, deadline)
+                    if receiver.is_streamed:
+                        scope.reschedule(None)
+                    return await read_body(answer.content, receiver, deadline)
+                finally:
+                    # This closes the connection if the response hasn't been read to its end.
+                    answer.release()
         except (aiohttp.ClientError, TimeoutError) as error:
             if scope.expired() or (deadline.left() <= 0 and isinstance(error, TimeoutError)):
                 raise deadline.error(sent=exchange.is_connected) from None
@@ -216,11 +239,13 @@ class _SessionConnector(Connector):
         exchange = _exchange.get()
         if exchange.is_connected:
             raise ServerClosedError
-        connection = await super().connect(*args, **options)
-        while exchange.new and not exchange.is_new:
-            # The server may be about to close it.
-            connection.close()
+        # An idle connection is returned at once, so only those that are opened are held up.
+        async with exchange.opening:
             connection = await super().connect(*args, **options)
+            while exchange.new and not exchange.is_new:
+                # The server may be about to close it.
+                connection.close()
+                connection = await super().connect(*args, **options)
         if exchange.is_new:
             try:
                 self.check_address(exchange.request, connection.transport)

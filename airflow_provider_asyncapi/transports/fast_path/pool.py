@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from airflow_provider_asyncapi.transports.aiohttp_connector import MOST_OPENING
 from airflow_provider_asyncapi.transports.error_translation import PoolFullError
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 #: Seconds for which an idle connection is kept, as in aiohttp.
 _KEPT_FOR = 15.0
-#: Largest number of connections to one server that are opened at the same time. When thousands of polls are due at
-#: once, connections that become free are reused; opening one for each poll would cost more than polling.
-_OPENING = 100
 
 
 @dataclass(slots=True)
@@ -197,7 +195,7 @@ class Pool:
             raise
 
     def _may_open(self, server: _Server) -> bool:
-        return server.taken + len(server.idle) < self._limit and server.opening < _OPENING
+        return server.taken + len(server.idle) < self._limit and server.opening < MOST_OPENING
 
     def _let_others_open(self, name: str, server: _Server) -> None:
         """Open connections for waiting requests, up to the limits."""

@@ -184,7 +184,7 @@ def test_a_limit_holds_and_whoever_gives_up_waiting_says_why():
 
 
 def test_without_a_limit_nobody_waits_but_for_others_to_have_connected(monkeypatch):
-    monkeypatch.setattr("airflow_provider_asyncapi.transports.fast_path.pool._OPENING", 10)
+    monkeypatch.setattr("airflow_provider_asyncapi.transports.fast_path.pool.MOST_OPENING", 10)
     most = 0
 
     async def scenario(pool: Pool, name: str, listener: Listener) -> None:
@@ -207,7 +207,7 @@ def test_without_a_limit_nobody_waits_but_for_others_to_have_connected(monkeypat
 
 
 def test_what_becomes_free_is_used_before_another_is_opened(monkeypatch):
-    monkeypatch.setattr("airflow_provider_asyncapi.transports.fast_path.pool._OPENING", 1)
+    monkeypatch.setattr("airflow_provider_asyncapi.transports.fast_path.pool.MOST_OPENING", 1)
 
     async def scenario(pool: Pool, name: str, listener: Listener) -> None:
         first = await connected(pool, name)
