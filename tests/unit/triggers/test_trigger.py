@@ -455,7 +455,7 @@ def test_a_job_is_cancelled_only_once_the_cleared_task_has_submitted_another(
         return asked[-1]
 
     monkeypatch.setattr(cancellation, "_CHECK_INTERVAL", 0)
-    monkeypatch.setattr(cancellation, "find_state", find)
+    monkeypatch.setattr(cancellation, "find_task_state", find)
     supervisor.xcoms["job"] = {"version": 1, "identifier": submitted}
     job = JobHandle("j-1", task=SUBMITTER)
     reason = asyncio.run(cancellation.reason_to_cancel(trigger().task_instance, job))
@@ -530,7 +530,7 @@ def test_the_begin_of_a_wait_tells_for_which_job_a_task_waits_whatever_an_earlie
         return states.pop(0) if len(states) > 1 else states[0]
 
     monkeypatch.setattr(task_xcoms, "read_xcom", read)
-    monkeypatch.setattr(cancellation, "find_state", find_state)
+    monkeypatch.setattr(cancellation, "find_task_state", find_state)
     monkeypatch.setattr(cancellation, "_CHECK_INTERVAL", 0.0)
     waiting = trigger()
     reason = asyncio.run(cancellation.reason_to_cancel(waiting.task_instance, JobHandle("j-1", task=SUBMITTER)))
@@ -551,7 +551,7 @@ def test_a_job_that_has_ended_elsewhere_is_not_cancelled(
         return "success"
 
     monkeypatch.setattr(task_xcoms, "read_xcom", read)
-    monkeypatch.setattr(cancellation, "find_state", find_state)
+    monkeypatch.setattr(cancellation, "find_task_state", find_state)
     reason = asyncio.run(cancellation.reason_to_cancel(trigger().task_instance, JobHandle("j-1", task=SUBMITTER)))
     assert (reason is not None) == bool(cancels)
 
