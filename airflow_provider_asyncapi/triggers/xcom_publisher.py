@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -37,12 +36,12 @@ class _Queue:
     """
     The state that all publishers of an event loop share.
 
-    :ivar started_at: time of the first update, on the monotonic clock.
+    :ivar started_at: time of the first update, on the clock of the loop.
     :ivar turn: lock held by the publisher that is pushing XComs.
     """
 
     def __init__(self) -> None:
-        self.started_at = time.monotonic()
+        self.started_at = asyncio.get_running_loop().time()
         self.turn = asyncio.Lock()
 
 
@@ -82,11 +81,12 @@ class XComPublisher:
             await asyncio.wait({self._pushing})
 
     async def _push(self) -> None:
-        queue = _queues.setdefault(asyncio.get_running_loop(), _Queue())
+        loop = asyncio.get_running_loop()
+        queue = _queues.setdefault(loop, _Queue())
         pause = _UPDATE_INTERVAL
         while self._pending and HAS_TRIGGER_XCOMS:
             earliest = max(self._next_push, queue.started_at + _STARTUP_DELAY)
-            await asyncio.sleep(max(0.0, earliest - time.monotonic()))
+            await asyncio.sleep(max(0.0, earliest - loop.time()))
             async with queue.turn:
                 updates, self._pending = self._pending, {}
                 try:
@@ -101,7 +101,7 @@ class XComPublisher:
                     log.debug("Updates of the job can't be published yet: %s", error)
                     self._pending = {**updates, **self._pending}
                     pause = min(2 * pause, _LONGEST_PAUSE)
-                self._next_push = time.monotonic() + pause
+                self._next_push = loop.time() + pause
                 await asyncio.sleep(_TASK_GAP)
         # Release the task object: thousands of triggers may have ended.
         self._pushing = None

@@ -54,7 +54,8 @@ def other_server(cluster: Cluster, started_server: str) -> str:
 @pytest.fixture(scope="module")
 def silent(start) -> Run:
     """A job that never calls, whose deadline passes beside the other tests."""
-    return start("calling-briefly", "never", seconds=FOR_LONG)
+    run: Run = start("calling-briefly", "never", seconds=FOR_LONG)
+    return run
 
 
 @pytest.fixture(scope="module")

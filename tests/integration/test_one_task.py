@@ -99,7 +99,7 @@ def started(client: Any, dag_id: str, run_id: str) -> str:
 
 
 def cancels(server: Any, identifier: str) -> int:
-    return server.count("PUT", f"/v1/jobs/{identifier}/cancel", status=200)
+    return int(server.count("PUT", f"/v1/jobs/{identifier}/cancel", status=200))
 
 
 def until(condition: Callable[[], bool], timeout: float = 180.0) -> None:

@@ -25,6 +25,7 @@ from airflow_provider_asyncapi.results.destination import Owner
 from airflow_provider_asyncapi.results.fetching import FetchTask, fetch
 from airflow_provider_asyncapi.results.limits import ResultLimits
 from tests.loopback import Server, chunked, raw, reply, reset
+from tests.unit.eventually import wait_until
 from tests.unit.results.stores import fresh_store, plain
 from tests.unit.results.test_archives import ENCRYPTED
 
@@ -179,10 +180,15 @@ def test_each_failure_has_its_own_exception(fetched, answer, given, error):
 # Pages
 
 
-def page_of(delays: dict[int, float] | None = None):
+def page_of(after: dict[int, int] | None = None):
+    """Serve pages; some of them after another one."""
+    served = set()
+
     def behave(connection, asked):
         number = int(asked.target.partition("=")[2])
-        time.sleep((delays or {}).get(number, 0))
+        if (first := (after or {}).get(number)) is not None:
+            wait_until(lambda: first in served)
+        served.add(number)
         return reply({"rows": [{"n": number}, {"n": -number}]})(connection, asked)
 
     return behave
@@ -192,7 +198,7 @@ PAGES = {"output_type": "pages", "endpoint": "/rows", "query_params": {"page": "
 
 
 def test_pages_fetched_at_the_same_time_stay_in_order(fetched, server):
-    server.routes["/rows"] = page_of({1: 0.2, 2: 0.1})
+    server.routes["/rows"] = page_of({1: 2, 2: 3})
     rows = fetched(**PAGES, pages=5, concurrency=3)
     assert [row["n"] for row in rows] == [1, -1, 2, -2, 3, -3, 4, -4, 5, -5]
 
@@ -768,7 +774,6 @@ def test_one_file_that_fails_ends_the_others(fetched, server, tmp_path):
         begun.set()
         while True:
             connection.sendall(b"x" * 1000)
-            time.sleep(0.001)
 
     def failing(connection: Any, asked: Any) -> bool:
         begun.wait(10)
@@ -966,7 +971,7 @@ def test_parquet_needs_pyarrow(fetched, tmp_path, monkeypatch):
     ],
 )
 def test_pages_are_written_as_is_wanted(fetched, server, tmp_path, write_as, name, content):
-    server.routes["/rows"] = page_of({1: 0.05})
+    server.routes["/rows"] = page_of({1: 2})
     manifest = fetched(**PAGES, pages=2, write_as=write_as, destination=f"{tmp_path}/")
     assert (tmp_path / name).read_text() == content
     assert (manifest["rows"], manifest["pages"]) == (4, 2)

@@ -47,7 +47,7 @@ from airflow_provider_asyncapi.transports import log_only
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
 from tests.loopback import chunked, hang_up, raw, reply, reset
-from tests.unit.eventually import until
+from tests.unit.eventually import until, wait_until
 from tests.unit.fake_files import MemoryDraft
 from tests.unit.transports.driving import START, Clock, fetch, make_api, open_aiohttp_driver, run, run_all, sending
 
@@ -107,6 +107,12 @@ def together(driver: str, api: Any, flows: list[Flow[Any]], **given: Any) -> lis
             await client.close()
 
     return asyncio.run(main())
+
+
+def noted(begun: list[int], flow: Flow[Any]) -> Flow[Any]:
+    """Note that a flow has begun."""
+    begun.append(1)
+    return (yield from flow)
 
 
 # Pools
@@ -367,14 +373,15 @@ def test_what_goes_wrong_in_a_sink_is_no_fault_of_the_connection(driver, serve):
 
 def test_a_token_is_got_once_for_all_who_wait(driver, serve):
     server = serve()
+    begun: list[int] = []
 
     def log_in(connection: Any, asked: Any) -> bool:
-        time.sleep(0.05)  # long enough for all to come
+        wait_until(lambda: len(begun) == 10)
         return reply({"token": "tok-one"})(connection, asked)
 
     server.routes |= {"/login": log_in, "/x": reply(b"")}
     api = make_api(server.url, **LOGIN)
-    together(driver, api, [send(api, Request("GET", f"{server.url}/x")) for _ in range(10)])
+    together(driver, api, [noted(begun, send(api, Request("GET", f"{server.url}/x"))) for _ in range(10)])
     asked = [request.target for request in server.asked]
     assert (asked.count("/login"), asked.count("/x")) == (1, 10)
 
@@ -428,14 +435,15 @@ def test_a_login_that_fails_fails_in_the_flow_that_asked(driver, serve):
 
 def test_a_login_that_is_refused_is_refused_to_all_who_wait(driver, serve):
     server = serve()
+    begun: list[int] = []
 
     def refuse(connection: Any, asked: Any) -> bool:
-        time.sleep(0.05)  # long enough for all to come
+        wait_until(lambda: len(begun) == 10)
         return reply({"message": "wrong password"}, 401)(connection, asked)
 
     server.routes |= {"/login": refuse, "/x": reply(b"")}
     api = make_api(server.url, **LOGIN)
-    answers = together(driver, api, [send(api, Request("GET", f"{server.url}/x")) for _ in range(10)])
+    answers = together(driver, api, [noted(begun, send(api, Request("GET", f"{server.url}/x"))) for _ in range(10)])
     assert {type(answer).__name__ for answer in answers} == {"AuthenticationError"}
     assert len({id(answer) for answer in answers}) == 10
     assert [asked.target for asked in server.asked] == ["/login"]

@@ -19,6 +19,7 @@ from tests.unit.airflow_storage import send, store_event
 from tests.unit.fake_airflow import ApiServer, Supervisor, reply
 from tests.unit.transports.driving import make_api
 from tests.unit.triggers.test_trigger import POLL, SPEC, event_of, trigger
+from tests.unit.virtual_time import pass_time, run_in_virtual_time
 
 HOSTILE = [b"99999999999999999999", b'"x \\ud83d"', b"NaN", b"-1e999", b'"a\\u0000b"', b"[" * 200 + b"]" * 200]
 OPEN: dict[str, Any] = {"running_value": None, "poke_interval": 0.1}
@@ -88,12 +89,10 @@ def test_news_that_cannot_be_stored_reach_no_supervisor(
     async def publish() -> None:
         publisher = XComPublisher(trigger().task_instance)
         publisher.publish({"job": {"status": float("nan")}, "job_poll": {"error": None}})
-        for _ in range(100):
-            await asyncio.sleep(0)
-        await asyncio.sleep(0.1)
+        await pass_time(100)
         await publisher.close()
 
-    asyncio.run(publish())
+    run_in_virtual_time(publish())
     assert all("nan" not in json.dumps(message.value).lower() for message in supervisor.of_kind("SetXCom"))
 
 

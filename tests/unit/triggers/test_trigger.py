@@ -28,6 +28,7 @@ from airflow_provider_asyncapi.triggers import cancellation, task_xcoms, xcom_pu
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
 from tests.unit.eventually import until
 from tests.unit.fake_airflow import ApiServer, Supervisor, reply
+from tests.unit.virtual_time import pass_time, run_in_virtual_time
 
 POLL = "GET /jobs/j-1"
 CANCEL = "POST /jobs/j-1/cancel"
@@ -235,8 +236,8 @@ def test_news_of_tasks_are_told_after_the_start_one_by_one_and_are_the_latest_th
         nonlocal telling
         telling += 1
         assert telling == 1
-        await asyncio.sleep(0.01)
-        told.append((time.monotonic(), value))
+        await pass_time(1)
+        told.append((asyncio.get_running_loop().time(), value))
         telling -= 1
 
     async def scenario() -> None:
@@ -247,17 +248,14 @@ def test_news_of_tasks_are_told_after_the_start_one_by_one_and_are_the_latest_th
         publishers[1].publish({"news": 11})
         # Whoever leaves the row holds nobody up.
         await publishers[3].close()
-        await until(lambda: len(told) == 4)
+        await pass_time(100)
         await asyncio.gather(*(publisher.close() for publisher in publishers))
 
     monkeypatch.setattr(xcom_publisher, "write_xcom", write_xcom)
-    monkeypatch.setattr(xcom_publisher, "_TASK_GAP", 0.03)
-    monkeypatch.setattr(xcom_publisher, "_STARTUP_DELAY", 0.3)
-    began = time.monotonic()
-    asyncio.run(scenario())
-    assert told[0][0] >= began + 0.3
+    run_in_virtual_time(scenario())
+    assert told[0][0] >= 1 + xcom_publisher._STARTUP_DELAY
     assert sorted(value for _, value in told) == [0, 2, 4, 11]
-    assert min(after - before for (before, _), (after, _) in pairwise(told)) >= 0.03
+    assert min(after - before for (before, _), (after, _) in pairwise(told)) >= 1 + xcom_publisher._TASK_GAP
 
 
 @pytest.mark.skipif(not SHOWS_PROGRESS, reason="before Airflow 3.2 a trigger can't write XComs")
