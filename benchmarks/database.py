@@ -28,7 +28,7 @@ class Database:
         return rows
 
     def states(self, run_id: str, task_id: str) -> dict[int, str]:
-        """Give the states of a task's instances, by map index."""
+        """Return the states of a task's instances, by map index."""
         sql = "SELECT map_index, state FROM task_instance WHERE run_id = %s AND task_id = %s"
         return dict(self.query(sql, run_id, task_id))
 

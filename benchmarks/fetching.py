@@ -207,7 +207,7 @@ def _documents(url: str, folder: str) -> None:
 def _measured(
     url: str, folder: str, sizes: dict[str, int], rounds: int = ROUNDS
 ) -> dict[str, tuple[float, float, float]]:
-    """Give the medians of wall seconds, CPU seconds and megabytes, of ways that take turns."""
+    """Return the medians of wall seconds, CPU seconds and megabytes, of ways that take turns."""
     found: dict[str, list[tuple[float, ...]]] = {name: [] for name in sizes}
     for _ in range(rounds):
         for name, size in sizes.items():

@@ -65,7 +65,7 @@ _PATIENCE = 120.0
 
 
 def trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]]:
-    """Give class path and arguments of a trigger."""
+    """Return class path and arguments of a trigger."""
     now = time.time()
     # The sensor has made the first poll, and has shown what it found.
     handle = {"version": 1, "identifier": f"j-{number}", "outcome": "running", "status": "running", "progress": 0.4}

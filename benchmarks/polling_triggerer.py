@@ -90,7 +90,7 @@ class Meter:
             await asyncio.sleep(0.2)
 
     def _counts(self) -> tuple[int, int, int, int]:
-        """Give how many requests, further jobs in them and connections the server has seen, and how many log lines."""
+        """Return the numbers of requests, further jobs in them, connections and log lines."""
         client = http.client.HTTPConnection("127.0.0.1", self._spec["port"], timeout=30)
         client.request("GET", "/counts")
         requests, jobs, connections = json.load(client.getresponse())
@@ -110,7 +110,7 @@ async def _lags(seconds: float) -> list[float]:
 
 
 def _memory() -> int:
-    """Give the bytes in use, as far as the allocator can be made to give back the others."""
+    """Return the bytes in use, as far as the allocator can be made to give back the others."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE

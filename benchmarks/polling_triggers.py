@@ -15,7 +15,7 @@ class SleepingTrigger(BaseTrigger):
     """Does nothing: what Airflow itself costs."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give the class path and the arguments."""
+        """Return the class path and the arguments."""
         return "benchmarks.polling_triggers.SleepingTrigger", {}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -38,7 +38,7 @@ class BareTrigger(BaseTrigger):
         self.url = url
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give the class path and the arguments."""
+        """Return the class path and the arguments."""
         return "benchmarks.polling_triggers.BareTrigger", {"url": self.url}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

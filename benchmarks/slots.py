@@ -156,7 +156,7 @@ class WorkerMeter:
             self.peak, last = max(self.peak, busy), now
 
     def _workers(self) -> list[tuple[psutil.Process, str]]:
-        """Give the executor's processes and their titles."""
+        """Return the executor's processes and their titles."""
         scheduler = self.airflow.processes.family("scheduler")[0]
         titled = []
         for child in scheduler.children():
@@ -167,7 +167,7 @@ class WorkerMeter:
         return [(child, title) for child, title in titled if title.startswith(_EXECUTOR)]
 
     def _cpu(self) -> tuple[float, float]:
-        """Give the CPU seconds of workers and their tasks, and of all else, those that have ended included."""
+        """Return the CPU seconds of workers and their tasks, and of all else, those that have ended included."""
         workers = {child.pid for child, _ in self._workers()}
         components = [self.airflow.processes.family(name)[0] for name in COMPONENTS]
         used = {True: 0.0, False: 0.0}

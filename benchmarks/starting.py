@@ -54,7 +54,7 @@ with create_session() as session, open(sys.argv[1]) as file:
 
 
 def _trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]]:
-    """Give class path and arguments of a trigger."""
+    """Return class path and arguments of a trigger."""
     if contender != "environment":
         return trigger(contender, number, url)
     classpath, arguments = trigger("ours", number, url)
@@ -68,7 +68,7 @@ def _ask(url: str) -> int:
 
 
 def _measure(airflow: LocalAirflow, contender: str, triggers: int, url: str) -> tuple[float, float, float]:
-    """Give after how many seconds the first, half and all of them were polled."""
+    """Return after how many seconds the first, half and all of them were polled."""
     file = airflow.home / f"{contender}.json"
     file.write_text(json.dumps([_trigger(contender, number, url) for number in range(triggers)]))
     airflow.processes.run("fill", (sys.executable, "-c", _FILL, str(file)), _PATIENCE)

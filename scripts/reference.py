@@ -29,7 +29,7 @@ _ROLE = re.compile(r":\w+:`~?\.*(?:[\w.]*\.)?([\w]+)`")
 
 
 def render() -> str:
-    """Give the text of the reference."""
+    """Return the text of the reference."""
     from airflow_provider_asyncapi import exceptions, job
     from airflow_provider_asyncapi.hooks import asyncapi as hooks
     from airflow_provider_asyncapi.operators import asyncapi as operators

@@ -111,7 +111,7 @@ class Server:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def hold(self, _connection: socket.socket, _asked: Asked) -> bool:
-        """Say nothing until the test is over."""
+        """Send nothing until the test is over."""
         self.released.wait(30)
         return False
 
@@ -224,7 +224,7 @@ class Authority:
         self.path = self._write(f"{name}.pem", self._certificate)
 
     def issue(self, name: str) -> tuple[str, str]:
-        """Give the paths of a certificate, for a server at 127.0.0.1 and for a client, and of its key."""
+        """Return the paths of a certificate, for a server at 127.0.0.1 and for a client, and of its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = self._write(f"{self._name}-{name}.pem", self._sign(key, name, self._certificate))
         key_path = self._folder / f"{self._name}-{name}.key"

@@ -73,15 +73,15 @@ class Processes:
                 raise AirflowStartError(self._obituary(name, child.returncode))
 
     def tails(self) -> str:
-        """Give the ends of all logs."""
+        """Return the ends of all logs."""
         return "\n".join(f"--- {name}.log\n{self._tail(name)}" for name in self._children)
 
     def alive(self) -> bool:
-        """Tell whether any is running."""
+        """Return whether any is running."""
         return any(child.poll() is None for child in self._children.values())
 
     def family(self, name: str) -> list[psutil.Process]:
-        """Give a process, and after it all its descendants."""
+        """Return a process, and after it all its descendants."""
         child = self._children[name]
         return [psutil.Process(child.pid), *_descendants([child])]
 

@@ -135,7 +135,7 @@ class Celigo:
         return web.json_response(found[(page - 1) * size : page * size], headers=headers)
 
     async def job(self, request: web.Request) -> web.Response:
-        """Tell how far a job is."""
+        """Return how far a job is."""
         return web.json_response(self._record(self._job(request)))
 
     async def cancel(self, request: web.Request) -> web.Response:

@@ -161,7 +161,7 @@ class CloudElements:
         return web.json_response({"id": job.id, "status": "CREATED"})
 
     async def status(self, request: web.Request) -> web.Response:
-        """Tell how far a bulk job is."""
+        """Return how far a bulk job is."""
         job = self._job(request)
         over = self._jobs.phase(job) is Phase.DONE
         spelling = "jobStatus" if job.facts["hub"] == "erp" else "status"

@@ -49,7 +49,7 @@ class Job:
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def phase(self, now: float) -> Phase:
-        """Tell the phase at a time."""
+        """Return the phase at a time."""
         if self.cancelled is not None:
             return Phase.CANCELLED
         if self.started is None:
@@ -60,7 +60,7 @@ class Job:
         return Phase.QUEUED if age < self.queue_seconds else Phase.RUNNING
 
     def progress(self, now: float) -> int:
-        """Tell the progress at a time, in whole percent; 100 only when done, a stuck job stays at 99."""
+        """Return the progress at a time, in whole percent; 100 only when done, a stuck job stays at 99."""
         if self.started is None:
             return 0
         age = (self.cancelled if self.cancelled is not None else now) - self.started
@@ -133,11 +133,11 @@ class JobStore:
         del self._jobs[job.id]
 
     def phase(self, job: Job) -> Phase:
-        """Tell the phase of a job now."""
+        """Return the phase of a job now."""
         return job.phase(self._clock())
 
     def progress(self, job: Job) -> int:
-        """Tell the progress of a job now, in percent."""
+        """Return the progress of a job now, in percent."""
         return job.progress(self._clock())
 
     def _store(self, job: Job) -> Job:

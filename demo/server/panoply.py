@@ -120,7 +120,7 @@ class Panoply:
         return respond(request, "response", {"process": {"identifier": job.id, "status": "PENDING"}})
 
     async def status(self, request: web.Request) -> web.Response:
-        """Tell how far a report is."""
+        """Return how far a report is."""
         self._tokens.admit(request)
         job_id = request.match_info.get("id")
         if job_id is None:

@@ -92,7 +92,7 @@ class PhixFlow:
         return web.json_response({"processId": job.id})
 
     async def process(self, request: web.Request) -> web.Response:
-        """Tell how far a process is."""
+        """Return how far a process is."""
         self._authorize(request)
         job = self._jobs.get(request.match_info["id"])
         if job is None:

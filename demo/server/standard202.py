@@ -78,7 +78,7 @@ class Standard202:
         return web.Response(status=202, headers={"Location": f"/standard/jobs/{job.id}", "Retry-After": "1"})
 
     async def status(self, request: web.Request) -> web.Response:
-        """Tell how far a job is, and how it ended."""
+        """Return how far a job is, and how it ended."""
         job = self._job(request)
         if self._jobs.phase(job) is not Phase.DONE:
             word = "queued" if self._jobs.phase(job) is Phase.QUEUED else "running"

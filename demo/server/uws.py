@@ -84,7 +84,7 @@ class Uws:
         return web.Response(body=self._document(self._job(request)), content_type="application/xml")
 
     async def phase(self, request: web.Request) -> web.Response:
-        """Tell the phase alone, as text."""
+        """Return the phase alone, as text."""
         return web.Response(text=self._word(self._job(request)))
 
     async def set_phase(self, request: web.Request) -> web.Response:

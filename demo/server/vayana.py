@@ -116,7 +116,7 @@ class Vayana:
         ]
 
     async def login(self, request: web.Request) -> web.Response:
-        """Give a token for a handle and a password."""
+        """Return a token for a handle and a password."""
         body = await read_json(request, refuse_body)
         minutes = body.get("tokenDurationInMins", 360)
         if body.get("handleType") != "email" or not isinstance(minutes, int | float) or minutes <= 0:
@@ -145,7 +145,7 @@ class Vayana:
         return self._submit(request.match_info["pan"], "nested")
 
     async def status(self, request: web.Request) -> web.Response:
-        """Tell how far a task is, in the body that its API is documented with."""
+        """Return how far a task is, in the body that its API is documented with."""
         job = self._job(request)
         if not accepts_only(request, JSON):
             raise refuse(406, "err-not-acceptable", accept=JSON)

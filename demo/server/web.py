@@ -132,7 +132,7 @@ def accepted(request: web.Request, *offered: str) -> str | None:
 
 
 def accepts_only(request: web.Request, offered: str) -> bool:
-    """Tell whether ``Accept`` names a media type and nothing else."""
+    """Return whether ``Accept`` names a media type and nothing else."""
     names = {part.partition(";")[0].strip().lower() for part in request.headers.get("Accept", "").split(",")}
     return names == {offered}
 

@@ -38,7 +38,7 @@ def call_at_once(urls: list[str], body: Any) -> list[int]:
 
 
 def signed(body: Any, call_id: str, at: float | None = None) -> dict[str, str]:
-    """Give the headers of a call as Standard Webhooks says."""
+    """Return the headers of a callback that is signed by Standard Webhooks."""
     moment = str(int(time.time() if at is None else at))
     message = f"{call_id}.{moment}.".encode() + json.dumps(body).encode()
     code = base64.b64encode(hmac.digest(SIGNING_KEY, message, hashlib.sha256)).decode()

@@ -38,7 +38,7 @@ ENDURING_JOBS_PER_RUN = math.ceil(ENDURING_JOBS / ENDURING_RUNS)
 ENDURING_INTERVAL = max(5, ENDURING_JOBS // 100)
 #: Seconds; long enough for a busy machine. A job has four legs on a worker, of which two cores manage two to three
 #: a second.
-PATIENCE = 240.0 + 4 * ENDURING_JOBS
+DEFAULT_TIMEOUT = 240.0 + 4 * ENDURING_JOBS
 #: How many tasks of a run that went wrong are told of, with their logs.
 _MOST_TOLD = 12
 _ONLY_HERE = ("--without-gossip", "--without-mingle")
@@ -79,7 +79,7 @@ class Cluster(LocalAirflow):
             components=COMPONENTS,
             connections=connections,
             config=_configuration(services),
-            start_timeout=PATIENCE,
+            start_timeout=DEFAULT_TIMEOUT,
             env={
                 "JOBS": str(JOBS),
                 "LATE_JOBS": str(LATE_JOBS),
@@ -111,21 +111,21 @@ class Cluster(LocalAirflow):
         return {row[:2]: Task(*row) for row in self.query(sql, run_id)}
 
     def states(self, run_id: str, task_id: str) -> list[str | None]:
-        """Give the states of a task's instances."""
+        """Return the states of a task's instances."""
         return [task.state for task in self.tasks(run_id).values() if task.task_id == task_id]
 
     def run_state(self, run_id: str) -> str | None:
         found = self.query("SELECT state FROM dag_run WHERE run_id = %s", run_id)
         return found[0][0] if found else None
 
-    def finish(self, run_id: str, timeout: float = PATIENCE) -> str:
+    def finish(self, run_id: str, timeout: float = DEFAULT_TIMEOUT) -> str:
         """Wait for a run's end and give its state."""
-        wait_until(lambda: self.run_state(run_id) in RUN_OVER, lambda: self.story(run_id), timeout)
+        wait_until(lambda: self.run_state(run_id) in RUN_OVER, lambda: self.describe_jobs(run_id), timeout)
         return str(self.run_state(run_id))
 
-    def story(self, run_id: str, indices: Collection[int] = ()) -> str:
+    def describe_jobs(self, run_id: str, indices: Collection[int] = ()) -> str:
         """
-        Tell how the tasks of a run are, and what their logs say: for the message of a failed test.
+        Return the state of the tasks of a run and the ends of their logs, for the message of a failed test.
 
         :param indices: the map indices of the tasks to tell of; all by default. Of many some are told, those that went
             well last
@@ -137,7 +137,9 @@ class Cluster(LocalAirflow):
             lines.append(str(task))
             of_task = f"dag_id=*/run_id={run_id}/task_id={task.task_id}/map_index={task.map_index}/*.log*"
             for path in sorted((self.home / "logs").glob(of_task)):
-                told = [_told(line) for line in path.read_text(errors="replace").splitlines() if "::" not in line]
+                told = [
+                    _shorten_line(line) for line in path.read_text(errors="replace").splitlines() if "::" not in line
+                ]
                 lines += [f"--- {path.relative_to(self.home / 'logs')}", *told[-12:]]
         return "\n".join(lines)
 
@@ -147,7 +149,7 @@ class Cluster(LocalAirflow):
         return sum(log.count("] received") for log in logs)
 
     def waiting(self, dag_id: str) -> dict[str, set[int]]:
-        """Give by run the map indices of a DAG's jobs that are waited for in a triggerer."""
+        """Return the map indices of a DAG's jobs that wait in a triggerer, by run."""
         sql = """
             SELECT run_id, map_index FROM task_instance
             WHERE dag_id = %s AND task_id = 'job.wait' AND state = 'deferred'
@@ -158,7 +160,7 @@ class Cluster(LocalAirflow):
         return found
 
     def running_at(self, worker: str, run_id: str, task_id: str) -> set[int]:
-        """Give the map indices of a task's instances that a worker is running."""
+        """Return the map indices of a task's instances that a worker is running."""
         sql = """
             SELECT map_index FROM task_instance
             WHERE run_id = %s AND task_id = %s AND state = 'running' AND pid = ANY(%s)
@@ -172,7 +174,7 @@ class Cluster(LocalAirflow):
         return dict(self.query(sql))
 
     def waiting_with(self, run_id: str, index: int) -> set[int]:
-        """Give the map indices of the jobs that are waited for in the same triggerer as this one, itself among them."""
+        """Return the map indices of all jobs that wait in the same triggerer as this job."""
         sql = """
             SELECT task_instance.map_index, trigger.triggerer_id
             FROM task_instance JOIN trigger ON trigger.id = task_instance.trigger_id
@@ -182,7 +184,7 @@ class Cluster(LocalAirflow):
         return {other for other, holder in holders.items() if holder == holders[index]}
 
     def holder(self, port: int) -> str:
-        """Give the triggerer that asks the API at this port about most of its jobs."""
+        """Return the triggerer that asks the API at this port about most of its jobs."""
         asking = Counter(
             name
             for name in TRIGGERERS
@@ -219,19 +221,19 @@ class Cluster(LocalAirflow):
         self.processes.signal(name, signal.SIGCONT)
 
 
-def _told(line: str) -> str:
-    """Shorten a line of a log, an event as JSON if nothing was killed in the middle of it."""
+def _shorten_line(line: str) -> str:
+    """Return the beginning of a line of a log, which is JSON unless its process was killed in the middle of it."""
     with contextlib.suppress(ValueError):
         line = log_line(json.loads(line))
     return line[:500]
 
 
-def wait_until(condition: Callable[[], object], story: Callable[[], str], timeout: float = PATIENCE) -> None:
-    """Wait for a condition; tell the story where it doesn't come to that."""
+def wait_until(condition: Callable[[], object], describe: Callable[[], str], timeout: float = DEFAULT_TIMEOUT) -> None:
+    """Wait for a condition; tell the describe where it doesn't come to that."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"It didn't come to that within {timeout:.0f} s.\n{story()}")
+            pytest.fail(f"The condition wasn't met within {timeout:.0f} s.\n{describe()}")
         time.sleep(0.3)
 
 

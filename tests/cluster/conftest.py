@@ -23,8 +23,8 @@ from tests.cluster.runs import (
     UNRESOLVED,
     Many,
     Run,
-    storm_of,
-    submit_of,
+    poll_faults,
+    submit_faults,
 )
 from tests.cluster.services import Services, running_services
 
@@ -145,7 +145,7 @@ def many_begun(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Man
     The last of them are still being submitted: what a worker had taken but not begun is found after a minute.
     """
     for index in range(JOBS):
-        api.plan(f"many/{index}", "submit", *submit_of(index))
+        api.plan(f"many/{index}", "submit", *submit_faults(index))
     for moment, (step, how) in MOMENTS.items():
         for name in _held_names(moment):
             api.plan(name, step, how)
@@ -162,7 +162,7 @@ def many_begun(cluster: Cluster, api: Control, start: Callable[..., Run]) -> Man
 
 
 def _held_names(moment: str) -> list[str]:
-    """Give the names under which requests are held: a login is none of a job, but of the connection."""
+    """Return the names under which requests are held; a login belongs to the connection, not to a job."""
     return [SUBMIT_LOGIN] if moment == "before" else [f"many/{index}" for index in HELD[moment]]
 
 
@@ -211,4 +211,4 @@ def storm(cluster: Cluster, api: Control, many_begun: Many) -> None:
         api.refuse(AWAY)
         many_begun.until(lambda: all(NO_NAME in many_begun.log("job.wait", index) for index in going_on))
     for position, index in enumerate(going_on):
-        api.plan(f"many/{index}", "status", *storm_of(position))
+        api.plan(f"many/{index}", "status", *poll_faults(position))

@@ -34,7 +34,7 @@ def answer(status: int, retry_after: str | None = None) -> Fault:
     return {"status": status, "retry_after": retry_after}
 
 
-def say(state: str) -> Fault:
+def status_response(state: str) -> Fault:
     """A status, whatever the job's own is."""
     return {"state": state}
 
@@ -64,7 +64,7 @@ class RemoteJob:
         return int(self.name.rpartition("/")[2])
 
     def gaps(self) -> list[float]:
-        """Give the seconds between each two polls."""
+        """Return the seconds between consecutive polls."""
         return [round(after - before, 2) for before, after in pairwise(self.polls)]
 
     def polls_beyond(self, seconds: float) -> float:
@@ -111,7 +111,7 @@ class Control:
         return next(((one["port"], one["server_port"]) for one in held), None)
 
     def held(self, step: str) -> set[str]:
-        """Give under which names requests of a step are held."""
+        """Return the names under which requests of a step are held."""
         return {one["name"] for one in self._call("holding") if one["step"] == step}
 
     def release(self, name: str, step: str) -> None:

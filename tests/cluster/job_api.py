@@ -246,7 +246,7 @@ class JobApi:
         await self._flaky.start()
 
     def _of(self, run: str) -> Iterable[Job]:
-        """Give the jobs of a run, or the one of this name."""
+        """Return the jobs of a run, or the job of this name."""
         return [job for job in self.jobs.values() if _is_of(job.name, run)]
 
     async def serve(self, port: int) -> None:
@@ -300,7 +300,7 @@ async def _lose(request: web.Request, carry_out: CarryOut) -> None:
 
 
 async def _half_close(request: web.Request, carry_out: CarryOut) -> None:
-    """Say that nothing will come any more, but go on listening."""
+    """Close the sending side of a connection, but continue to listen."""
     _transport(request).write_eof()
     await asyncio.sleep(1)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from tests.cluster.cluster import JOBS, PATIENCE, Cluster, wait_until
+from tests.cluster.cluster import DEFAULT_TIMEOUT, JOBS, Cluster, wait_until
 from tests.cluster.control import (
     DRIP_BODY,
     DRIP_HEAD,
@@ -23,7 +23,7 @@ from tests.cluster.control import (
     RemoteJob,
     Report,
     answer,
-    say,
+    status_response,
 )
 
 #: The DAGs' poke_interval, in seconds.
@@ -55,25 +55,25 @@ STORM: tuple[Fault, ...] = (
     answer(429),
     TRUNCATE,
     answer(502),
-    say("odd"),
+    status_response("odd"),
     OVERLONG,
     answer(503),
-    say("queued"),
+    status_response("queued"),
 )
 #: What befalls every tenth besides: if all trickled at once, most would wait for a connection.
 TRICKLES: tuple[Fault, ...] = (DRIP_HEAD, DRIP_BODY)
 
 
-def submit_of(index: int) -> list[Fault]:
-    """Give what the requests to submit one of many jobs meet."""
+def submit_faults(index: int) -> list[Fault]:
+    """Return the faults of the requests that submit one of many jobs."""
     return [] if any(index in held for held in HELD.values()) else SUBMITS[index % len(SUBMITS)]
 
 
-def storm_of(position: int) -> list[Fault]:
-    """Give what the polls of one of many jobs meet: another fault first than its neighbour's, and rest after each."""
+def poll_faults(position: int) -> list[Fault]:
+    """Return the faults of the polls of one of many jobs; neighbours begin with different faults."""
     first = position % len(STORM)
     faults = STORM[first:] + STORM[:first] + TRICKLES * (first == 0)
-    return [each for fault in faults for each in (fault, say("running"))]
+    return [each for fault in faults for each in (fault, status_response("running"))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,29 +89,29 @@ class Run:
         return self.api.report(self.run_id)
 
     def jobs(self, among: Collection[int] | None = None) -> list[RemoteJob]:
-        """Give the jobs that were made, or those of them with these map indices."""
+        """Return the jobs that were created, or the ones with these map indices."""
         return [job for job in self.report().jobs if among is None or job.index in among]
 
     def job(self) -> RemoteJob:
-        """Give the one job that there has to be."""
+        """Return the only job; fail if there are several."""
         (job,) = self.report().jobs
         return job
 
     def finish(self) -> str:
-        """Wait for the end; give the run's state."""
+        """Wait until the run has ended, and return its state."""
         return self.cluster.finish(self.run_id)
 
-    def story(self, *told: RemoteJob) -> str:
-        """Tell of these jobs, or of all."""
+    def describe_jobs(self, *told: RemoteJob) -> str:
+        """Return a description of these jobs, or of all."""
         report = self.report()
         jobs = [
             f"{job} polled {len(job.polls)} times, seconds between: {job.gaps()[-30:]}" for job in told or report.jobs
         ]
-        tasks = self.cluster.story(self.run_id, [job.index for job in told])
+        tasks = self.cluster.describe_jobs(self.run_id, [job.index for job in told])
         return "\n".join([tasks, f"submits {report.submits}, look-ups {report.lookups}", *jobs])
 
-    def until(self, condition: Callable[[], object], timeout: float = PATIENCE) -> None:
-        wait_until(condition, self.story, timeout)
+    def until(self, condition: Callable[[], object], timeout: float = DEFAULT_TIMEOUT) -> None:
+        wait_until(condition, self.describe_jobs, timeout)
 
     def until_waiting(self, jobs: int = 1) -> None:
         """Wait until so many jobs are waited for in a triggerer, and each has been polled."""
@@ -124,7 +124,7 @@ class Run:
         *,
         since: float | None = None,
         among: Collection[int] | None = None,
-        timeout: float = PATIENCE,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         """
         Wait until each job has been polled so often.
@@ -141,7 +141,7 @@ class Run:
         time.sleep(5)
 
     def log(self, task_id: str, map_index: int | str = "*") -> str:
-        """Give all logs of a task, those of all tries and of the triggerers."""
+        """Return all logs of a task, of all tries and of the triggerers."""
         logs = self.cluster.home / "logs" / f"dag_id={self.dag_id}" / f"run_id={self.run_id}" / f"task_id={task_id}"
         paths = sorted(logs.glob(f"map_index={map_index}/*.log*"))
         return "\n".join(path.read_text(errors="replace") for path in paths)
@@ -177,15 +177,15 @@ class Run:
         :param repeats: how many polls may be made once more at once, for they met a connection that was hung up
         """
         report = self.report()
-        assert len({job.name for job in report.jobs}) == len(report.jobs) == jobs, self.story()
-        assert submits is None or set(report.submits.values()) <= {submits}, self.story()
+        assert len({job.name for job in report.jobs}) == len(report.jobs) == jobs, self.describe_jobs()
+        assert submits is None or set(report.submits.values()) <= {submits}, self.describe_jobs()
         for job in report.jobs:
             wanted = cancels if cancelled is None or job.index in cancelled else 0
-            assert job.cancels == wanted, self.story(job)
+            assert job.cancels == wanted, self.describe_jobs(job)
             # The first poll of a triggerer that takes over may be early by an interval; and the one that has lost the
             # job may poll it once more until it learns of it. The job is looked at before a cancel and after it, too.
             too_soon = 2 * max(0, self.starts(job) - 1) + 2 * wanted + repeats
-            assert job.polls_beyond(shortest_gap) <= too_soon, self.story(job)
+            assert job.polls_beyond(shortest_gap) <= too_soon, self.describe_jobs(job)
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class Many(Run):
     killed: dict[str, set[int]] = field(default_factory=dict)
 
     def going_on(self) -> list[int]:
-        """Give the map indices of the jobs that aren't over."""
+        """Return the map indices of the jobs that haven't ended."""
         return [job.index for job in self.jobs() if job.state == "running"]
 
     def until_all_wait(self) -> None:
@@ -214,7 +214,7 @@ class Many(Run):
         *,
         since: float | None = None,
         among: Collection[int] | None = None,
-        timeout: float = PATIENCE,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         """Wait until each job that goes on has been polled so often."""
         super().until_polled(times, since=since, among=self.going_on() if among is None else among, timeout=timeout)

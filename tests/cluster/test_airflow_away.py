@@ -56,7 +56,7 @@ def survivors(cluster, api, start, many_begun):
 @pytest.mark.parametrize("name", ["waiting", "done-meanwhile"])
 def test_a_job_is_waited_for_while_the_api_server_is_away(name, survivors):
     run = survivors[name]
-    assert run.finish() == "success", run.story()
+    assert run.finish() == "success", run.describe_jobs()
     run.check()
     assert run.job().fetches == 1
 
@@ -77,24 +77,24 @@ def test_many_that_are_done_while_the_api_server_is_away_are_fetched_once(surviv
 
 def test_tasks_that_were_queued_submit_once(survivors):
     for run in survivors["queued"]:
-        assert run.finish() == "success", run.story()
+        assert run.finish() == "success", run.describe_jobs()
         assert len(run.report().jobs) == 1
 
 
 def test_an_answer_that_airflow_could_not_note_makes_no_second_job_where_the_request_has_a_key(survivors):
     run = survivors["keyed"]
-    assert run.finish() == "success", run.story()
-    assert len(run.report().jobs) == 1, run.story()
+    assert run.finish() == "success", run.describe_jobs()
+    assert len(run.report().jobs) == 1, run.describe_jobs()
 
 
 def test_an_answer_that_airflow_could_not_note_is_looked_up(survivors):
     run = survivors["lookup"]
-    assert run.finish() == "success", run.story()
+    assert run.finish() == "success", run.describe_jobs()
     run.check()
 
 
 def test_an_answer_that_airflow_could_not_note_fails_the_task_where_there_is_no_other_way(survivors):
     run = survivors["plain"]
-    assert run.finish() == "failed", run.story()
+    assert run.finish() == "failed", run.describe_jobs()
     run.check()
     assert "AsyncApiSubmitAmbiguous" in run.log("job.submit")

@@ -17,7 +17,7 @@ from tests.cluster.control import (
     TRUNCATE,
     Fault,
     answer,
-    say,
+    status_response,
 )
 from tests.cluster.runs import NO_NAME, SHORTEST_GAP, UNRESOLVED, Run
 
@@ -62,19 +62,30 @@ SCENARIOS: dict[str, Scenario] = {
     "status-half-closed": Scenario({"status": [HALF_CLOSE, HALF_CLOSE]}, repeats=2),
     "status-truncated": Scenario({"status": [TRUNCATE, TRUNCATE]}),
     # The first poll is made on the worker; it is the triggerer that mustn't be held up.
-    "status-slow-head": Scenario({"status": [say("running"), DRIP_HEAD]}, conn="impatient"),
-    "status-slow-body": Scenario({"status": [say("running"), DRIP_BODY]}, conn="impatient"),
+    "status-slow-head": Scenario({"status": [status_response("running"), DRIP_HEAD]}, conn="impatient"),
+    "status-slow-body": Scenario({"status": [status_response("running"), DRIP_BODY]}, conn="impatient"),
     "status-overlong": Scenario({"status": [OVERLONG] * 2}),
     "status-5xx": Scenario({"status": [answer(500), answer(502), answer(503)]}),
     "status-retry-after": Scenario({"status": [answer(429, "5"), answer(503, "5")]}),
     # No leave to hammer.
     "status-retry-after-0": Scenario({"status": [answer(429, "0")] * 3}, shortest_gap=0.9),
-    "status-unknown": Scenario({"status": [say("odd"), say("odder")]}),
-    "status-unknown-closed": Scenario({"status": [say("odd")]}, dag="closed", error="AsyncApiJobFailed"),
-    "status-backwards": Scenario({"status": [say("running"), say("queued"), say("running"), say("queued")]}),
+    "status-unknown": Scenario({"status": [status_response("odd"), status_response("odder")]}),
+    "status-unknown-closed": Scenario({"status": [status_response("odd")]}, dag="closed", error="AsyncApiJobFailed"),
+    "status-backwards": Scenario(
+        {
+            "status": [
+                status_response("running"),
+                status_response("queued"),
+                status_response("running"),
+                status_response("queued"),
+            ]
+        }
+    ),
     "status-401": Scenario({"status": [answer(401)]}, error="AsyncApiUnauthorized"),
     # With the new token it is polled again at once.
-    "status-token-expired": Scenario({"status": [say("running"), EXPIRE]}, conn="login-shared", shortest_gap=0),
+    "status-token-expired": Scenario(
+        {"status": [status_response("running"), EXPIRE]}, conn="login-shared", shortest_gap=0
+    ),
     # The fetch.
     "result-broken": Scenario({"result": [RESET, TRUNCATE, answer(503, "1")]}),
     # What the API doesn't see: see below.
@@ -104,7 +115,7 @@ def run(started):
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_each_run_ends_as_it_should_with_one_job(name, run):
     scenario, found = SCENARIOS[name], run(name)
-    assert found.finish() == ("failed" if scenario.error else "success"), found.story()
+    assert found.finish() == ("failed" if scenario.error else "success"), found.describe_jobs()
     if scenario.error:
         assert scenario.error in found.log("job.submit") + found.log("job.wait")
     found.check(
@@ -118,14 +129,14 @@ def test_each_run_ends_as_it_should_with_one_job(name, run):
 def test_what_the_api_asks_for_is_waited_for(run):
     found = run("status-retry-after")
     found.finish()
-    assert all(gap >= 5 for gap in found.job().gaps()[:2]), found.story()
+    assert all(gap >= 5 for gap in found.job().gaps()[:2]), found.describe_jobs()
 
 
 def test_an_answer_that_trickles_holds_nothing_up_for_long(run):
     for name in ("status-slow-head", "status-slow-body"):
         found = run(name)
         found.finish()
-        assert max(found.job().gaps()) < 30, found.story()
+        assert max(found.job().gaps()) < 30, found.describe_jobs()
 
 
 def test_an_expired_token_is_renewed(run):

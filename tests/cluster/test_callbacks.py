@@ -82,11 +82,11 @@ def callback_of(run: Run) -> str:
 
 
 def check_done(run: Run, *, tries: int = 1) -> None:
-    assert run.finish() == "success", run.story()
+    assert run.finish() == "success", run.describe_jobs()
     fetched = run.cluster.client.xcom(run.dag_id, run.run_id, "job.fetch", map_index=0)
-    assert fetched == {"rows": 3}, run.story()
-    assert run.log("job.wait").count(ENDED) == 1, run.story()
-    assert run.tries("job.submit") == tries, run.story()
+    assert fetched == {"rows": 3}, run.describe_jobs()
+    assert run.log("job.wait").count(ENDED) == 1, run.describe_jobs()
+    assert run.tries("job.submit") == tries, run.describe_jobs()
     assert run.job().polls == ()
 
 
@@ -137,7 +137,7 @@ def test_who_was_not_asked_changes_nothing(waiting):
     assert call(url, b'{"state": "done"') == 404
     assert call(url, b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", **{"Content-Type": "application/xml"}) == 404
     run.until_settled()
-    assert run.cluster.states(run.run_id, "job.wait") == ["deferred"], run.story()
+    assert run.cluster.states(run.run_id, "job.wait") == ["deferred"], run.describe_jobs()
     assert call(url, DONE) == 200
     check_done(run)
 
@@ -149,9 +149,9 @@ def test_a_callback_for_what_was_cleared_is_refused_and_the_new_one_taken(waitin
     run.until(lambda: run.cluster.states(run.run_id, "job.wait") == ["deferred"])
     assert call(old, DONE) == 404
     assert call(callback_of(run), DONE) == 200
-    assert run.finish() == "success", run.story()
+    assert run.finish() == "success", run.describe_jobs()
     first, second = run.report().jobs
-    assert (first.cancels, second.cancels) == (1, 0), run.story()
+    assert (first.cancels, second.cancels) == (1, 0), run.describe_jobs()
 
 
 def test_a_signed_callback_is_taken_only_with_its_signature(waiting):
@@ -184,8 +184,8 @@ def test_a_hint_makes_one_poll(waiting, api):
     api.finish(run.run_id)
     time.sleep(SETTLED)
     assert call(callback_of(run), {"another": "thing"}) == 200
-    assert run.finish() == "success", run.story()
-    assert len(run.job().polls) == polls + 2, run.story()
+    assert run.finish() == "success", run.describe_jobs()
+    assert len(run.job().polls) == polls + 2, run.describe_jobs()
 
 
 def test_a_callback_changes_nothing_of_a_task_that_was_ended_by_hand(waiting):

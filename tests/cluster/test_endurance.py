@@ -18,10 +18,10 @@ from functools import partial
 import pytest
 
 from tests.cluster.cluster import (
+    DEFAULT_TIMEOUT,
     ENDURING_INTERVAL,
     ENDURING_JOBS_PER_RUN,
     ENDURING_RUNS,
-    PATIENCE,
     TRIGGERERS,
     WORKERS,
     Cluster,
@@ -48,7 +48,7 @@ SEED = int(os.environ.get("CLUSTER_SEED", random.SystemRandom().randrange(10_000
 pytestmark = [
     pytest.mark.cluster,
     # It waits for four things that take the longer the more jobs there are; the faults' recoveries are short.
-    pytest.mark.timeout(60 * MINUTES + 4 * PATIENCE),
+    pytest.mark.timeout(60 * MINUTES + 4 * DEFAULT_TIMEOUT),
     pytest.mark.skipif(
         not MINUTES, reason="takes long: CLUSTER_MINUTES=30 CLUSTER_JOBS=2000 says for how long, and of how many jobs"
     ),
@@ -81,7 +81,7 @@ class Endurance:
     api: Control
     runs: list[Run]
     dice: random.Random
-    say: Callable[[str], None]
+    log_progress: Callable[[str], None]
     waiting: dict[str, set[int]] = field(default_factory=dict)
     skipped: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     recoveries: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -107,7 +107,7 @@ class Endurance:
         self.until_polled()
         took = time.monotonic() - began
         self.recoveries[name].append(took)
-        self.say(f"{name}: {took:.0f} s from its beginning until all {waited} that waited were polled again")
+        self.log_progress(f"{name}: {took:.0f} s from its beginning until all {waited} that waited were polled again")
 
     def until_polled(self) -> None:
         """Wait until each of those that waited has been polled from now on."""
@@ -117,7 +117,7 @@ class Endurance:
             run.until_polled(since=now, among=among, timeout=RECOVERY)
 
     def some(self, share: float) -> list[tuple[Run, int]]:
-        """Give a share of those that wait; one at least."""
+        """Return a fraction of the waiting jobs, at least one."""
         waiting = [(run, index) for run in self.runs for index in sorted(self.waiting[run.run_id])]
         return self.dice.sample(waiting, max(1, math.ceil(share * len(waiting))))
 
@@ -125,16 +125,16 @@ class Endurance:
         """Fail at once where a task has, in spite of its many retries: its job would be waited for in vain."""
         sql = "SELECT run_id, map_index FROM task_instance WHERE dag_id = %s AND state = 'failed'"
         failed = self.cluster.query(sql, DAG_ID)
-        assert not failed, f"{failed}\n{self.cluster.story(failed[0][0], [failed[0][1]])}"
+        assert not failed, f"{failed}\n{self.cluster.describe_jobs(failed[0][0], [failed[0][1]])}"
 
     def are_waiting(self, jobs: float) -> bool:
-        """Tell whether so many jobs wait, or were skipped."""
+        """Return whether this number of jobs wait, or were skipped."""
         self.check()
         found = (self.cluster.waiting(DAG_ID), self.skipped)
         return sum(len(indices) for by_run in found for indices in by_run.values()) >= jobs
 
-    def story(self) -> str:
-        """Tell in one line how each run is; the logs of thousands of tasks would tell nobody anything."""
+    def describe_jobs(self) -> str:
+        """Return one line for each run; the logs of thousands of tasks would be too long to read."""
         tasks = {run: self.cluster.tasks(run.run_id).values() for run in self.runs}
         return "\n".join(
             f"{run.run_id}: {Counter((task.task_id, task.state) for task in found)}" for run, found in tasks.items()
@@ -236,35 +236,35 @@ FAULTS: dict[str, Callable[[Endurance], None]] = {
 
 
 @pytest.fixture
-def say(capsys):
-    """Tell how it goes while it goes on, for it takes long."""
+def log_progress(capsys):
+    """Return a function that prints the progress of the test, which takes long."""
 
-    def say_now(line: str) -> None:
+    def print_line(line: str) -> None:
         with capsys.disabled():
             print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)  # noqa: T201 - for whoever runs it
 
-    return say_now
+    return print_line
 
 
-def test_each_job_is_made_once_and_fetched_once_though_fault_follows_fault(cluster, api, start, say):
+def test_each_job_is_made_once_and_fetched_once_though_fault_follows_fault(cluster, api, start, log_progress):
     began, legs, dice = time.monotonic(), cluster.legs(), random.Random(SEED)
     names = [f"{DAG_ID}-{number}" for number in range(ENDURING_RUNS)]
     jobs = ENDURING_RUNS * ENDURING_JOBS_PER_RUN
-    say(f"{jobs} jobs, {MINUTES:g} minutes of faults in the order of CLUSTER_SEED={SEED}")
+    log_progress(f"{jobs} jobs, {MINUTES:g} minutes of faults in the order of CLUSTER_SEED={SEED}")
     for number in dice.sample(range(jobs), math.ceil(FEW * jobs)):
         run, index = divmod(number, ENDURING_JOBS_PER_RUN)
         api.plan(f"{names[run]}/{index}", "submit", LOSE)
     runs = [start(DAG_ID, name, conn="endurance", seconds=FOR_LONG) for name in names]
-    endurance = Endurance(cluster, api, runs, dice, say)
+    endurance = Endurance(cluster, api, runs, dice, log_progress)
 
     # Faults begin while others are still being submitted.
-    wait_until(lambda: endurance.are_waiting(jobs / 3), endurance.story)
+    wait_until(lambda: endurance.are_waiting(jobs / 3), endurance.describe_jobs)
     endurance.endure(MINUTES)
-    wait_until(lambda: endurance.are_waiting(jobs), endurance.story)
+    wait_until(lambda: endurance.are_waiting(jobs), endurance.describe_jobs)
     for run in runs:
         api.finish(run.run_id)
     for run in runs:
-        assert run.finish() == "success", run.story()
+        assert run.finish() == "success", run.describe_jobs()
 
     made = []
     for run in runs:
@@ -272,10 +272,10 @@ def test_each_job_is_made_once_and_fetched_once_though_fault_follows_fault(clust
         run.check(jobs=ENDURING_JOBS_PER_RUN, cancels=1, cancelled=skipped, shortest_gap=SHORTEST_GAP)
         made += run.jobs()
         for job in run.jobs():
-            assert job.fetches == (job.index not in skipped), run.story(job)
+            assert job.fetches == (job.index not in skipped), run.describe_jobs(job)
     for name, seconds in sorted(endurance.recoveries.items()):
-        say(f"{len(seconds)} x {name}: {min(seconds):.0f} to {max(seconds):.0f} s until all were polled again")
-    say(
+        log_progress(f"{len(seconds)} x {name}: {min(seconds):.0f} to {max(seconds):.0f} s until all were polled again")
+    log_progress(
         f"{len(made)} jobs in {(time.monotonic() - began) / 60:.0f} minutes, {MINUTES:g} of them with faults: "
         f"{sum(map(len, endurance.recoveries.values()))} faults of {len(endurance.recoveries)} kinds, "
         f"{sum(len(job.polls) for job in made)} polls, {cluster.legs() - legs} legs on workers, "

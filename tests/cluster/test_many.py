@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.cluster import JOBS
 from tests.cluster.control import LOSE, answer
-from tests.cluster.runs import MOMENTS, NO_NAME, REFUSED, submit_of
+from tests.cluster.runs import MOMENTS, NO_NAME, REFUSED, submit_faults
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -16,16 +16,16 @@ def test_of_many_those_are_submitted_once_whose_worker_is_killed(moment, many):
     tasks, report = many.cluster.tasks("many"), many.report()
     assert len(many.killed[moment]) > 1
     for job in many.jobs(many.killed[moment]):
-        assert tasks["job.submit", job.index].try_number > 1, many.story(job)
-        assert report.submits[job.name] == 1, many.story(job)
+        assert tasks["job.submit", job.index].try_number > 1, many.describe_jobs(job)
+        assert report.submits[job.name] == 1, many.describe_jobs(job)
         # What tells the moments apart: the next try has to look the job up, or to start it once more.
-        assert moment != "during" or report.lookups.get(job.name), many.story(job)
-        assert moment != "after" or job.starts > 1, many.story(job)
+        assert moment != "during" or report.lookups.get(job.name), many.describe_jobs(job)
+        assert moment != "after" or job.starts > 1, many.describe_jobs(job)
     many.check_all()
 
 
 def test_each_of_many_is_submitted_once_whatever_the_requests_meet(many):
-    met = [submit_of(index) for index in range(JOBS)]
+    met = [submit_faults(index) for index in range(JOBS)]
     report = many.report()
     # What was lost has been carried out; all else that went wrong was not.
     assert report.submits == {f"many/{index}": len(met[index]) + (LOSE not in met[index]) for index in range(JOBS)}
@@ -36,8 +36,8 @@ def test_each_of_many_is_submitted_once_whatever_the_requests_meet(many):
 def test_many_are_polled_again_after_a_minute_without_the_api(storm, many):
     for job in many.jobs(many.going_on()):
         log = many.log("job.wait", job.index)
-        assert NO_NAME in log, many.story(job)
-        assert REFUSED in log, many.story(job)
+        assert NO_NAME in log, many.describe_jobs(job)
+        assert REFUSED in log, many.describe_jobs(job)
     many.check_all()
 
 
@@ -57,7 +57,7 @@ def test_one_retry_after_holds_for_many(many, api):
     asked = many.jobs([first])[0].polls[-1]
     many.until_polled(times=2)
     hasty = [job for job in many.jobs(held) if any(asked + 1 < poll < asked + 8 for poll in job.polls)]
-    assert hasty == [], many.story(*hasty)
+    assert hasty == [], many.describe_jobs(*hasty)
     many.check_all()
 
 

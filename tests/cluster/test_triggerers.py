@@ -69,13 +69,13 @@ def test_a_triggerer_that_comes_back_after_the_deadline_looks_once_more(many, cl
         api.finish(f"deadline/{index}")
     # Of two that start at once, Airflow may give a job to both.
     cluster.start_component("triggerer-1")
-    assert run.finish() == "failed", run.story()
+    assert run.finish() == "failed", run.describe_jobs()
     cluster.start_component("triggerer-2")
     cluster.wait_for_triggerers()
     run.check(jobs=LATE_JOBS, cancels=1, cancelled=late)
     looks = {job.index: len(job.polls) - polls[job.name] for job in run.jobs()}
     # Of those that were cancelled it is asked what became of them, too.
-    assert looks == {**dict.fromkeys(done, 1), **dict.fromkeys(late, 2)}, run.story()
+    assert looks == {**dict.fromkeys(done, 1), **dict.fromkeys(late, 2)}, run.describe_jobs()
     tasks = cluster.tasks(run.run_id)
     for index in done:
         assert (tasks["job.wait", index].state, tasks["job.fetch", index].state) == ("success", "success")

@@ -50,7 +50,7 @@ def test_the_job_of_a_task_that_is_ended_is_cancelled_once(deed, done, cancelled
     run = done[deed]
     run.check(cancels=1)
     # Some see what the cancel has done.
-    assert len(run.job().polls) <= cancelled[deed] + 3, run.story()
+    assert len(run.job().polls) <= cancelled[deed] + 3, run.describe_jobs()
 
 
 def test_a_clear_of_the_wait_alone_waits_for_the_same_job_again(done):
@@ -62,7 +62,7 @@ def test_a_clear_of_the_wait_alone_waits_for_the_same_job_again(done):
 def test_a_clear_of_all_cancels_the_old_job_and_not_the_new(done, cancelled):
     run = done["clear-all"]
     old, new = run.report().jobs
-    assert (old.cancels, new.cancels) == (1, 0), run.story()
+    assert (old.cancels, new.cancels) == (1, 0), run.describe_jobs()
 
 
 def test_a_clear_of_many_waits_for_the_same_jobs_again(many, cluster):
@@ -101,4 +101,4 @@ def test_of_many_those_are_cancelled_whose_wait_is_ended_and_the_others_are_fetc
     for job in many.jobs():
         # After a wait that is marked as success Airflow begins the fetch, which finds nothing.
         wanted = {0, 1} if job.index in succeeded else {int(job.index in fetched)}
-        assert job.fetches in wanted, many.story(job)
+        assert job.fetches in wanted, many.describe_jobs(job)

@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 from hypothesis import given, settings
 
-from tests.cluster.control import Control, say, send_body
+from tests.cluster.control import Control, send_body, status_response
 from tests.cluster.runs import Run
 from tests.cluster.services import Services
 from tests.unit.airflow_storage import RefusedError, store_in_postgres
@@ -35,7 +35,12 @@ STORED = ("beyond-64-bits",)
 @pytest.fixture(scope="module")
 def statuses(captures: dict[str, Run], api: Control, start: Callable[..., Run]) -> Run:
     """A job whose status is each of them in turn, beside those that have them captured."""
-    api.plan("statuses/0", "status", say("running"), *(send_body(f'{{"state": {text}}}') for text in HOSTILE.values()))
+    api.plan(
+        "statuses/0",
+        "status",
+        status_response("running"),
+        *(send_body(f'{{"state": {text}}}') for text in HOSTILE.values()),
+    )
     run: Run = start("plain", "statuses", seconds=5)
     return run
 
@@ -46,13 +51,13 @@ def captures(cluster, api, start) -> dict[str, Run]:
     runs = {}
     for name, text in HOSTILE.items():
         done = send_body(f'{{"state": "done", "note": {text}}}')
-        api.plan(f"note-{name}/0", "status", say("running"), say("running"), done)
+        api.plan(f"note-{name}/0", "status", status_response("running"), status_response("running"), done)
         runs[name] = start("capturing", f"note-{name}", seconds=5)
     return runs
 
 
 def test_a_status_that_airflow_cannot_store_ends_no_triggerer(statuses, cluster):
-    assert statuses.finish() == "success", statuses.story()
+    assert statuses.finish() == "success", statuses.describe_jobs()
     cluster.processes.check()
     statuses.check()
 
@@ -60,10 +65,10 @@ def test_a_status_that_airflow_cannot_store_ends_no_triggerer(statuses, cluster)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_captured_value_that_airflow_cannot_store_is_named_and_ends_no_triggerer(captures, cluster, name):
     run = captures[name]
-    assert run.finish() == ("success" if name in STORED else "failed"), run.story()
+    assert run.finish() == ("success" if name in STORED else "failed"), run.describe_jobs()
     cluster.processes.check()
     if name not in STORED:
-        assert "capture 'note': " in run.log("job.wait"), run.story()
+        assert "capture 'note': " in run.log("job.wait"), run.describe_jobs()
 
 
 @settings(max_examples=300, deadline=None)

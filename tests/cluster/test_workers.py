@@ -87,17 +87,17 @@ def killed(api, start, pollers) -> dict[str, Run]:
 
 
 def _held(name: str, step: str) -> str:
-    """Give the name under which a fault is planned: a login is none of a job, but of a connection."""
+    """Return the name under which a fault is planned; a login belongs to a connection, not to a job."""
     return name if step == "login" else f"{name}/0"
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_task_that_is_killed_submits_its_job_once(name, killed):
     scenario, run = SCENARIOS[name], killed[name]
-    assert run.finish() == ("failed" if scenario.error else "success"), run.story()
-    assert run.tries("job.submit") == 2, run.story()
+    assert run.finish() == ("failed" if scenario.error else "success"), run.describe_jobs()
+    assert run.tries("job.submit") == 2, run.describe_jobs()
     if scenario.error:
-        assert scenario.error in run.log("job.submit"), run.story()
+        assert scenario.error in run.log("job.submit"), run.describe_jobs()
     run.check(jobs=scenario.jobs, submits=scenario.submits)
 
 
@@ -116,8 +116,8 @@ def test_a_wait_on_a_worker_that_is_stopped_goes_on_in_the_next_try(api, pollers
     task.kill()
     api.release("stopped/0", "status")
     api.finish("stopped")
-    assert run.finish() == "success", run.story()
-    assert run.tries("job.wait") == 2, run.story()
+    assert run.finish() == "success", run.describe_jobs()
+    assert run.tries("job.wait") == 2, run.describe_jobs()
     run.check()
 
 

@@ -76,7 +76,7 @@ class Run:
         self.states: dict[tuple[str, int], str] = {}
 
     def grouped(self, task_id: str) -> bool:
-        """Tell whether a task is in a mapped task group, or mapped itself."""
+        """Return whether a task is in a mapped task group, or mapped itself."""
         task = self.dag.get_task(task_id)
         return isinstance(task, MappedOperator) or task.get_closest_mapped_task_group() is not None
 
@@ -90,11 +90,11 @@ class Run:
         return self
 
     def result(self, task_id: str) -> Any:
-        """Give what a task has returned; of a mapped one a list."""
+        """Return the return value of a task; a list for a mapped task."""
         return Ti(run=self, task_id="", map_index=-1).xcom_pull(task_id)
 
     def last(self) -> Any:
-        """Give what the last task has returned; of those that weren't skipped."""
+        """Return the return value of the last task that wasn't skipped."""
         order = [task.task_id for task in self.dag.topological_sort()]
         ran = [
             task_id
@@ -199,7 +199,7 @@ def load(source: str, folder: Path) -> list[DAG]:
 
 
 def serialized(dag: DAG) -> dict[str, Any]:
-    """Give the DAG as the DAG processor stores it."""
+    """Return the DAG as the DAG processor stores it."""
     from airflow.serialization import serialized_objects
 
     # Named so since Airflow 3.2.

@@ -220,7 +220,7 @@ class RunningServer:
 
 
 def progress(state: State, states: Iterable[Any], key: str = "poll") -> Any:
-    """Give the state of a job that goes on with each poll."""
+    """Return the state of a job that advances with each poll."""
     ordered = list(states)
     return ordered[min(state.nth(key), len(ordered)) - 1]
 
@@ -246,7 +246,7 @@ def tarred(members: Mapping[str, str]) -> bytes:
 
 
 def basic(call: Call) -> str:
-    """Give ``user:password`` of the request."""
+    """Return ``user:password`` of the request."""
     scheme, _, text = call.headers.get("authorization", "").partition(" ")
     return base64.b64decode(text).decode() if scheme == "Basic" else ""
 

@@ -67,7 +67,7 @@ class Snippet:
 
 
 def snippets(*languages: str) -> list[Snippet]:
-    """Give all snippets in these languages, in README.md, CONTRIBUTING.md and docs/."""
+    """Return all snippets in these languages, in README.md, CONTRIBUTING.md and docs/."""
     files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
     return [each for file in files for each in _in_file(file) if each.language in languages]
 

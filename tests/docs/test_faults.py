@@ -17,7 +17,7 @@ def named() -> list[re.Match[str]]:
 
 
 def functions_in(file: str) -> dict[str, str]:
-    """Give the source of each test in a file of cluster tests, by its name."""
+    """Return the source of each test in a file of cluster tests, by its name."""
     path = ROOT / "tests/cluster" / f"{file}.py"
     source = path.read_text("utf-8")
     functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]

@@ -109,7 +109,7 @@ def test_no_link_is_broken(file):
 
 
 def anchors(text: str) -> set[str]:
-    """Give the anchors of all headings, as the usual code hosts make them."""
+    """Return the anchors of all headings, as the usual code hosts make them."""
     found = set()
     for heading in re.findall(
         r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE

@@ -65,7 +65,7 @@ def apart(monkeypatch, tmp_path):
 
 
 def connection_for(snippet: Snippet, url: str) -> dict[str, Any]:
-    """Give the connection that stands under the same heading, or the usual one, with the server's address."""
+    """Return the connection below the same heading, or the default one, with the server's address."""
     shown = [
         json.loads(each.text)
         for each in snippets("json")
@@ -164,7 +164,7 @@ def run_recipe(
 
 
 def files_of(result: Any, bucket: Path) -> Any:
-    """Give the content of the files that a manifest names; any other result as it is."""
+    """Return the content of the files in a manifest; other results unchanged."""
     if not isinstance(result, dict) or "paths" not in result:
         return result
     return {str(Path(path).relative_to(bucket)): Path(path).read_text() for path in result["paths"]}
@@ -199,6 +199,6 @@ def test_the_cookbook_lists_all_its_recipes():
 
 
 def anchor(heading: str) -> str:
-    """Give the anchor that a heading has on the usual code hosts."""
+    """Return the anchor of a heading on the usual code hosts."""
     kept = "".join(letter for letter in heading.lower() if letter.isalnum() or letter in " -_")
     return kept.replace(" ", "-")

@@ -43,7 +43,7 @@ def stored(client: AirflowClient) -> Iterator[dict[str, Any]]:
 
 
 def as_the_form_saves(server: DemoServer, **extra: Any) -> dict[str, Any]:
-    """Give a connection as the form stores it: fields left alone are null, hidden ones empty."""
+    """Return a connection as the form stores it: fields left alone are null, hidden ones empty."""
     host, port = server.url.rsplit(":", 1)
     left_alone = dict.fromkeys(collect_extra_keys()) | {"verify": True}
     return {
@@ -57,7 +57,7 @@ def as_the_form_saves(server: DemoServer, **extra: Any) -> dict[str, Any]:
 
 
 def as_the_button_sends(conn_id: str, connection: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a connection as the Test button sends it."""
+    """Return a connection as the Test button sends it."""
     return {**connection, "connection_id": conn_id, "extra": json.dumps(connection["extra"])}
 
 

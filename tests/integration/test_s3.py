@@ -96,7 +96,7 @@ def api() -> Iterator[Server]:
 
 @pytest.fixture
 def bucket(s3: Any, api: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give a client of an empty bucket that Airflow knows, as it knows the API."""
+    """Return a client of an empty bucket for which Airflow has a connection, as for the API."""
     s3.create_bucket(Bucket=BUCKET)
     connection = {
         "conn_type": "aws",
@@ -136,7 +136,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
 def uploading(
     bucket: Any, api: Server, store: Store, run_dag: DagRunner
 ) -> Callable[[str, bytes, str], tuple[str, psutil.Process]]:
-    """Give what starts a task of the running Airflow, and gives its run and process when it is amid its upload."""
+    """Return a function that starts a task, and returns its run and its process during the upload."""
     client = run_dag.airflow.client
     for conn_id, name in (("aws_s3", "AIRFLOW_CONN_AWS_S3"), ("s3_api", "AIRFLOW_CONN_API")):
         with contextlib.suppress(AirflowApiError):
@@ -174,7 +174,7 @@ def contents(s3: Any) -> dict[str, bytes]:
 
 
 def uploads(s3: Any) -> list[str]:
-    """Give the keys of multipart uploads that were neither completed nor aborted."""
+    """Return the keys of multipart uploads that were neither completed nor aborted."""
     return [each["Key"] for each in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
 
 

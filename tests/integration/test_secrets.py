@@ -72,7 +72,7 @@ class IndiscreetApi:
             kind, _, rest = path.removeprefix("/").partition("/")
             if rest in ("token", "login", "refresh"):
                 return self._logs_in(kind, rest, said)
-            if rest == "refused" or not any(sign in said for sign in signs(kind)):
+            if rest == "refused" or not any(sign in said for sign in secret_texts(kind)):
                 return 403, {"message": f"you sent {said}"}
             return self._job(kind, method, rest.split("/")[1:], said, body)
 
@@ -107,8 +107,8 @@ def encoded(secret: str) -> str:
     return base64.b64encode(f"ann:{secret}".encode()).decode()
 
 
-def signs(kind: str) -> tuple[str, ...]:
-    """Give what shows that a request has the kind's secret in it."""
+def secret_texts(kind: str) -> tuple[str, ...]:
+    """Return the text in a request that proves that it contains the kind's secret."""
     secret = PLANTED.get(f"{kind}_token", PLANTED[kind])
     return secret, encoded(secret)
 
@@ -152,14 +152,14 @@ def connections(port: int) -> dict[str, dict[str, Any]]:
 
 
 def files(home: Path) -> Iterator[tuple[str, str]]:
-    """Give all that lies in Airflow's home, but for the database and Airflow's own configuration."""
+    """Return all files in Airflow's home, except the database and Airflow's own configuration."""
     for path in home.rglob("*"):
         if path.is_file() and not path.name.startswith("airflow.db") and path.suffix not in (".pyc", ".cfg"):
             yield str(path.relative_to(home)), path.read_text(errors="replace")
 
 
 def database(home: Path) -> Iterator[tuple[str, str]]:
-    """Give each row of the metadata database, what Airflow encrypts in it included, but for the connections."""
+    """Return each row of the metadata database, including encrypted values, except connections."""
     config = configparser.RawConfigParser()
     config.read(home / "airflow.cfg")
     fernet = Fernet(config["core"]["fernet_key"].replace("%%", "%"))

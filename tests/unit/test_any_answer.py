@@ -83,7 +83,7 @@ def check_refusal(outcome: Outcome) -> None:
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Tell whether values are equal, as far as a database does that keeps the digits of numbers, not their bits."""
+    """Return whether values are equal in a database that stores the digits of numbers, not their bits."""
     return bool(json.loads(json.dumps(one), parse_int=float) == json.loads(json.dumps(other), parse_int=float))
 
 

@@ -16,7 +16,7 @@ def all_below(kind: type[AsyncApiError]) -> set[type[AsyncApiError]]:
 
 
 def of_the_core() -> list[type[AsyncApiError]]:
-    """Give all kinds of errors; those of the API server, which no task comes upon, are elsewhere."""
+    """Return all kinds of errors, except those of the API server, which no task raises."""
     kinds = all_below(AsyncApiError) - {AsyncApiError}
     return sorted((kind for kind in kinds if ".core." in kind.__module__), key=lambda kind: kind.__name__)
 

@@ -165,7 +165,7 @@ class Script:
 
 
 def plan_fields(**given: Any) -> Mapping[str, Any]:
-    """Give the sensor's parameters that most tests have in common."""
+    """Return the sensor's parameters that most tests have in common."""
     return {
         "endpoint": "/jobs/{identifier}",
         "completion_key": "status",

@@ -23,7 +23,7 @@ JOB_SECONDS = 6.0
 
 
 class Clock:
-    """Tell a time that only the test moves."""
+    """Return a time that only the test changes."""
 
     def __init__(self) -> None:
         self.now = 1_700_000_000.0

@@ -93,7 +93,7 @@ async def event_of(trigger: Any, task_instance: Any = None) -> Any:
 
 
 class Events:
-    """Give the event of any outlet; assets have no hash in Airflow 3.1."""
+    """Return the event of any outlet; assets have no hash in Airflow 3.1."""
 
     def __init__(self) -> None:
         self.event = SimpleNamespace(extra={})

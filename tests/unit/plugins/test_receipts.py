@@ -88,7 +88,7 @@ class World:
             return ReceivedCallback.parse_callbacks(session.scalar(sql))
 
     def waiting(self, **changes: Any) -> TaskInstance:
-        """Give the task that waits, changed if that is asked for."""
+        """Return the task that waits, changed if that is asked for."""
         with self.database.session() as session:
             task = session.get(TaskInstance, stored_callbacks.parse_id(WAIT))
             for name, value in changes.items():

@@ -98,5 +98,5 @@ def fresh_store(scheme: str) -> Store:
 
 
 def plain(paths: list[str]) -> list[str]:
-    """Give paths as a newer universal-pathlib writes them: an older one has a slash more in `memory:///bucket`."""
+    """Return paths as newer releases of universal-pathlib write them; older ones have another slash in `memory:///bucket`."""
     return [path.replace("///", "//") for path in paths]

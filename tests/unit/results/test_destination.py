@@ -186,7 +186,7 @@ def test_a_commit_that_can_not_be_undone_fails_with_its_own_error(tmp_path, monk
 
 
 def seen_while_replacing(monkeypatch, folder: Path) -> list[dict[str, bytes]]:
-    """Give what a reader sees in the folder just before and after each step by which a file gets its name."""
+    """Return the content of the folder just before and after each step that names a file."""
     seen: list[dict[str, bytes]] = []
 
     def look() -> None:
@@ -467,7 +467,7 @@ def test_an_old_file_that_can_not_be_put_back_is_kept_beside(scheme, store, monk
 
 @pytest.fixture(params=["local", "s3", "memory"])
 def folder(request, tmp_path):
-    """Give a folder, and what tells what is in it."""
+    """Return a folder, and a function that returns its content."""
     if request.param == "local":
         root = tmp_path / "a"
         root.mkdir()

@@ -992,7 +992,7 @@ def test_a_way_of_writing_needs_a_destination(fetched, server):
     assert server.asked == []
 
 
-def test_progress_of_pages_is_told(fetched, server, monkeypatch, caplog):
+def test_the_progress_of_pages_is_logged(fetched, server, monkeypatch, caplog):
     caplog.set_level("INFO")
     monkeypatch.setattr("airflow_provider_asyncapi.core.fetch.progress_meter.LOG_INTERVAL", 0.0)
     server.routes["/rows"] = page_of()

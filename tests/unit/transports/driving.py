@@ -125,7 +125,7 @@ def fetch(driver: str, api: Api, request: Request, **given: Any) -> Outcome:
 
 
 def shown(value: Any) -> Any:
-    """Give what a response holds, for comparing; anything else as it is."""
+    """Return the content of a response, for comparisons; other values unchanged."""
     if isinstance(value, Response):
         headers = {name: text for name, text in value.headers.items() if name != "connection"}
         return (value.status, headers, value.body, value.url, value.streamed_bytes)

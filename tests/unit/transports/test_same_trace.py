@@ -86,7 +86,7 @@ class Talk:
 
 
 def silent(connection: socket.socket, asked: Any) -> bool:
-    """Say nothing for longer than the client waits."""
+    """Send nothing for longer than the client waits."""
     connection.settimeout(5)
     connection.recv(1)
     return False

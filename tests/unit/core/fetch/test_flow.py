@@ -118,7 +118,7 @@ def test_a_path_that_finds_nothing_says_where_it_looked_without_secrets():
     assert len(message) < 600
 
 
-def test_a_body_of_another_kind_says_what_was_asked():
+def test_a_body_of_another_format_is_an_error_that_names_the_request():
     page = answer(b"<html>", content_type="text/html")
     with pytest.raises(
         ContentError, match=r"GET https://api.example.com/v1/jobs/7/result answered 200: the response is an HTML"
@@ -126,13 +126,13 @@ def test_a_body_of_another_kind_says_what_was_asked():
         value(page)
 
 
-def test_transient_errors_are_borne():
+def test_transient_errors_are_tolerated():
     found, script = value(lost(), answer({}, 503, retry_after="7"), answer({}, 429), answer(5))
     assert found == 5
     assert script.sleeps == [1.0, 7.0, 4.0]
 
 
-def test_patience_ends():
+def test_too_many_transient_errors_are_an_error():
     with pytest.raises(UnavailableError, match=r"answered 500: .* \(3 errors in a row\)"):
         value(answer({}, 500), answer({}, 500), answer({}, 500), max_consecutive_errors=3)
 
@@ -284,7 +284,7 @@ def test_the_authors_charset_is_that_of_the_result_and_of_what_rules_find_in_it_
     assert script.requests[1].url == "https://api.example.com/%C3%BC"
 
 
-def test_without_locate_nothing_is_asked():
+def test_without_locate_no_request_is_sent():
     script = Script(make_api())
     flow = fetching(script.api)
     script.run(flow.locate())
@@ -615,7 +615,7 @@ def test_a_url_that_is_no_good_anew_is_an_error():
         script.run(flow.fetch_value(MIB))
 
 
-def test_urls_that_are_located_again_have_to_be_as_many():
+def test_locating_the_urls_again_has_to_find_the_same_number():
     script = Script(make_api(), answer({"link": ["/a", "/b"]}), answer({}, 403), answer({"link": ["/a"]}))
     flow = fetching(script.api, **LOCATED)
     script.run(flow.locate())

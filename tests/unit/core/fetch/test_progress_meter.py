@@ -13,7 +13,7 @@ class Watch:
 
 
 def lines(unit, *steps):
-    """Give the line after each (seconds, done, total)."""
+    """Return the line after each (seconds, done, total)."""
     watch = Watch()
     meter = ProgressMeter(unit, watch)
     found = []

@@ -152,7 +152,7 @@ def test_a_body_that_is_not_what_was_promised_is_an_error(body, kind, path, mess
         stream(body, path, kind=kind, size=100)
 
 
-def test_a_line_without_an_end_is_given_up(monkeypatch):
+def test_a_line_that_never_ends_is_an_error(monkeypatch):
     monkeypatch.setattr(streamed_body, "_MAX_LINE_LENGTH", 100)
     with pytest.raises(ContentError, match="a line of the body has 100 characters or more"):
         stream(b"1" * 100, kind=NDJSON)
@@ -181,7 +181,7 @@ def test_memory_is_flat():
 
 
 def within(inner):
-    """Give what may hold values of a strategy."""
+    """Return a strategy for containers of the values of another strategy."""
     return inner | st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["rows", "a", "b"]), inner, max_size=3)
 
 

@@ -26,8 +26,8 @@ def test_a_job_is_cancelled():
     assert script.logs == [(logging.INFO, "Job 7: the API has accepted the cancel (the task was cleared)")]
 
 
-def looking(*found: JobHandle | AsyncApiError):
-    """Give what asks for the job's status, and finds this, one after the other."""
+def poll_results(*found: JobHandle | AsyncApiError):
+    """Return a function that polls the job's status, and receives these responses one after the other."""
     answers = iter(found)
 
     def look(_handle: JobHandle):
@@ -64,7 +64,7 @@ STILL = (logging.WARNING, "but the job still has status 'running', 4 s later")
 )
 def test_what_became_of_the_job_is_asked_and_told(found, level, became):
     script = Script(make_api(), answer(None, 202))
-    cancellation = script.run(cancel(script.api, step(), RUNNING, "why", looking(*found)))
+    cancellation = script.run(cancel(script.api, step(), RUNNING, "why", poll_results(*found)))
     assert cancellation == Cancellation(True, f"the API has accepted the cancel, {became}")
     assert script.logs == [(level, f"Job 7: the API has accepted the cancel (why), {became}")]
 
@@ -84,7 +84,7 @@ def test_looking_what_became_of_the_job_ends_also_where_each_look_takes_long():
 
 def test_a_cancel_that_was_refused_is_followed_by_no_look():
     script = Script(make_api(), answer({"detail": "too late"}, 409))
-    cancellation = script.run(cancel(script.api, step(), RUNNING, "why", looking()))
+    cancellation = script.run(cancel(script.api, step(), RUNNING, "why", poll_results()))
     assert not cancellation.is_accepted
     assert "the cancel failed, so it may still be running: DELETE" in cancellation.summary
     assert "too late" in cancellation.summary

@@ -448,7 +448,7 @@ def test_a_failing_login_is_repeated_for_nothing_was_submitted():
     assert script.paths == ["GET /login"] * 3 + ["POST /jobs"]
 
 
-def test_patience_ends():
+def test_too_many_transient_errors_are_an_error():
     with pytest.raises(UnavailableError, match="5 errors in a row"):
         submitted(*(answer({}, 429) for _ in range(5)))
 
