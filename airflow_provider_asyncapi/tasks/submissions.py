@@ -125,8 +125,9 @@ def count_clears(context: Context) -> int:
     """
     Return a number that a Clear of the task raises, and a retry doesn't.
 
-    A Clear adds the tries made so far to ``max_tries``. A Clear of a running task doesn't, but then the task has more
-    tries than retries. The ``clear_number`` of the DAG run would count the Clears of its other tasks too.
+    A Clear adds the tries made so far to ``max_tries``. For a Clear of a running task the scheduler does it, once the
+    executor has reported the end of the process; if it hasn't, the task may have more tries than retries. The
+    ``clear_number`` of the DAG run would count the Clears of its other tasks too.
     """
     ti: Any = context["ti"]
     return max(int(ti.max_tries), int(ti.try_number) - 1)

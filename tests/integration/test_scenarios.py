@@ -174,8 +174,25 @@ def test_killing_a_waiting_task_cancels_its_job(how, airflow, run_dag, demo_serv
     assert _cancels(demo_server, identifier) == 1
 
 
-def _state(client: Any, run_id: str, task_id: str) -> str | None:
-    return next((task.state for task in client.tasks("killed", run_id) if task.task_id == task_id), None)
+def test_a_task_that_is_cleared_while_it_runs_submits_another_job_though_it_has_retries_left(
+    airflow, run_dag, demo_server
+):
+    dag_id = "cleared_while_running"
+    run_id = run_dag.start(dag_id)
+    client = airflow.client
+    _until(lambda: client.xcom(dag_id, run_id, "job", "job") is not None)
+    first = client.xcom(dag_id, run_id, "job", "job")["identifier"]
+    _until(lambda: demo_server.count("GET", f"/v1/jobs/{first}") > 1)
+    assert _state(client, run_id, "job", dag_id) == "running"
+    client.clear(dag_id, run_id, "job")
+    _until(lambda: (client.xcom(dag_id, run_id, "job", "job") or {}).get("identifier") not in (None, first))
+    client.mark(dag_id, run_id, "job", "failed")
+    result = run_dag.finish(dag_id, run_id)
+    assert f"Submitting a new job, since the task was cleared; the previous one is {first}" in result.log("job")
+
+
+def _state(client: Any, run_id: str, task_id: str, dag_id: str = "killed") -> str | None:
+    return next((task.state for task in client.tasks(dag_id, run_id) if task.task_id == task_id), None)
 
 
 def _cancels(server: DemoServer, identifier: str) -> int:

@@ -118,7 +118,7 @@ def _resume_submission(
             return settled
         saved = settled
     if None not in (saved.clears, new.clears) and saved.clears != new.clears:
-        # Airflow doesn't tell a task whether it was among the cleared ones.
+        # Other tasks were, or this one while its worker was lost: then Airflow counts the next try as a retry.
         yield Log(
             logging.INFO,
             "Tasks of the DAG run were cleared since the earlier try. If this task was cleared while it ran, and you"

@@ -8,6 +8,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_asyncapi.job import async_api_job
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
 MODES: dict[str, dict[str, Any]] = {
@@ -43,6 +44,18 @@ for name, timeout in (("deadline", 4), ("killed", 600)):
             submit={"variables": {"flow": "stuck"}},
             status={"poke_interval": 1, "timeout": timeout, "deferrable": True},
         )
+
+# A job that never ends, in a task that runs as long as the job: a Clear finds it running.
+with DAG("cleared_while_running", schedule=None):
+    AsyncApiJobOperator(
+        task_id="job",
+        asyncapi_conn_id="celigo",
+        profile="celigo",
+        submit={"variables": {"flow": "stuck"}},
+        status={"poke_interval": 1, "timeout": 600},
+        deferrable=False,
+        retries=2,
+    )
 
 # An API after IVOA's UWS: a form creates the job, another starts it, XML says how it is, and where the result is.
 with DAG("two_steps", schedule=None, default_args={"asyncapi_conn_id": "standard_plain"}):
