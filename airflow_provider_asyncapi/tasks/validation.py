@@ -26,7 +26,7 @@ SUBREQUESTS = frozenset(
 OWN_REQUEST = "request"
 #: Returns the variables that a part of a description may name; None if they can't be known.
 FindVariables = Callable[[str], set[str] | None]
-#: Part of a description → pairs of a selector and a variable that it names.
+#: The pairs of a selector and its variable, by the part of a description.
 SelectorVariables = Mapping[str, frozenset[tuple[str, str]]]
 
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -34,17 +34,17 @@ _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _OUTLINED_PARAMETERS = frozenset({"endpoint", "query_params", "headers", *BODY_PARAMETERS})
 #: The outlined parameters that are a single string.
 _TEXTS = ("endpoint", "xml")
-#: Variables that the rendered value of a template may name.
-_POSSIBLE = ("page", "cursor")
+#: Variables that the rendered value of a template is assumed to name.
+_ASSUMED_VARIABLES = ("page", "cursor")
 #: Parameters of a task, outside of its request, that name variables.
-_COUNTS = ("pages", "last_page")
+_COUNT_PARAMETERS = ("pages", "last_page")
 #: The captures that are known, for the message about an unknown variable.
-_CAPTURES = (
+_CAPTURES_ADVICE = (
     "what a sensor captures is in its own job handle (job=wait.handle), and what the connection's profile captures is"
     " known only if the operator names the profile"
 )
 #: Variables that only some requests have, and the reason for the message.
-_OWNERS = {
+_VARIABLES_OF_SOME_REQUESTS = {
     IDEMPOTENCY_KEY: "only the requests of the trigger operator have it",
     CALLBACK_URL: "only the requests of a trigger operator with callback=True have it",
     "page": "only requests for numbered pages have it (output_type='pages')",
@@ -105,7 +105,7 @@ def _check_known(variable: str, where: str, known: set[str] | None) -> None:
     if known is None or variable in known or variable.startswith("connection."):
         return
     shown = ", ".join(f"{{{name}}}" for name in sorted(known)) or "none"
-    why = _OWNERS.get(variable, _CAPTURES)
+    why = _VARIABLES_OF_SOME_REQUESTS.get(variable, _CAPTURES_ADVICE)
     if '"' in variable:
         why = f"{why}; {templates.HOW_TO_WRITE_JSON}"
     raise UnknownVariableError(
@@ -115,7 +115,7 @@ def _check_known(variable: str, where: str, known: set[str] | None) -> None:
 
 def _iterate_strict_texts(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Yield each text whose variables have to be known, as part of the description, parameter, text."""
-    for name in _COUNTS:
+    for name in _COUNT_PARAMETERS:
         if isinstance(described.get(name), str):
             yield OWN_REQUEST, name, described[name]
     requests = [(OWN_REQUEST, "", described)]
@@ -155,7 +155,7 @@ def _outline(name: str, value: Any) -> Any:
     texts = list(templates.walk_strings(value))
     variables = {name for text in texts if "{" in text for name in templates.find_variables(_JINJA.sub("", text))}
     if _has_xcoms(value) or any("{{" in text or "{%" in text for text in texts):
-        variables.update(_POSSIBLE)
+        variables.update(_ASSUMED_VARIABLES)
     outline = "".join(f"{{{variable}}}" for variable in sorted(variables))
     return outline if name in _TEXTS else {"": outline}
 
