@@ -61,7 +61,7 @@ def _known_parameters() -> tuple[str, ...]:
 
 
 class ParameterNames:
-    """The parameters of a fetch, as an attribute of a class: ways of paging may be registered later."""
+    """The parameters of a fetch as a class attribute, computed on access: ways of paging may be registered later."""
 
     def __get__(self, plan: object, owner: type) -> tuple[str, ...]:
         return fetch_parameters()
@@ -143,7 +143,7 @@ class FetchPlan:
         if whole and plan.failed_records is None and "on_partial" in explicit:
             raise ConfigurationError(
                 "on_partial: needs failed_records, the condition that each failed record meets (or the name of the"
-                " profile that says it)"
+                " profile that sets it)"
             )
         if whole or "output_type" in explicit:
             plan.output.check(plan)

@@ -54,7 +54,7 @@ class ProgressMeter:
 
 
 def _format_duration(seconds: float) -> str:
-    if seconds < 120:  # noqa: PLR2004 - up to here seconds say more
+    if seconds < 120:  # noqa: PLR2004 - seconds are more precise up to two minutes
         return f"{seconds:.0f} s"
     minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"  # noqa: PLR2004 - up to here minutes say more
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"  # noqa: PLR2004 - as above

@@ -99,8 +99,8 @@ class Table:
                 row = next(reader, None)
             except csv.Error as error:
                 raise ContentError(
-                    f"expected {self.name.upper()}, but line {source.number} isn't: {error}; result_format says how the"
-                    " table is written: delimiter, quotechar (None if it has no quotes), skip_first, skip_last, comment"
+                    f"expected {self.name.upper()}, but line {source.number} isn't: {error}; result_format describes"
+                    " the table: delimiter, quotechar (None if it has no quotes), skip_first, skip_last, comment"
                 ) from None
             if row is None:
                 return
@@ -225,7 +225,7 @@ def _fit_row(row: list[str], width: int, name: str, number: int) -> list[Any]:
     if any(extra.strip() for extra in row[width:]):
         raise ContentError(
             f"expected {name.upper()}, but line {number} has {len(row)} fields, and there are {width} columns;"
-            " result_format says how the table is written: columns, delimiter, skip_first, skip_last"
+            " result_format describes the table: columns, delimiter, skip_first, skip_last"
         )
     return [*row[:width], *[None] * (width - len(row))]
 
