@@ -1,4 +1,4 @@
-"""Who asks Airflow's API server, and what that user may see: the dependencies of its own FastAPI routes."""
+"""The dependencies of FastAPI routes in Airflow's API server: the user, and what that user may see."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Send messages to Airflow's supervisor from an event loop, and tell an Airflow that is away from a mistake.
+Send messages to Airflow's supervisor from an event loop, and distinguish an unavailable Airflow from a bug.
 
 In the triggerer the supervisor answers asynchronously. In ``airflow dags test``, ``airflow tasks test`` and
 ``dag.test()`` it is an object of the same process that has a synchronous ``send`` only; one trigger runs there at a
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-#: Exceptions of a program that is wrong, which no service that is away raises.
+#: Exceptions of a bug, which no unavailable service raises.
 PROGRAMMING_ERRORS: Final = (
     AssertionError,
     AttributeError,
@@ -30,7 +30,7 @@ PROGRAMMING_ERRORS: Final = (
     TypeError,
 )
 _CONNECTION_FIELDS: Final = ("conn_id", "conn_type", "host", "login", "password", "port", "extra")
-#: Those below 500 that a repeated request may mend.
+#: Status codes below 500 after which a retry may succeed.
 _TRANSIENT: Final = frozenset({http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -43,7 +43,7 @@ async def send_to_supervisor(message: Any) -> Any:
     Send a message to the supervisor and return its answer, which may be an ``ErrorResponse``.
 
     :raises AirflowUnavailableError: if Airflow can't answer now.
-    :raises ImportError: if there is no supervisor, for no task runs here.
+    :raises ImportError: if there is no supervisor, since no task runs here.
     """
     import httpx
     from airflow.sdk.exceptions import AirflowRuntimeError

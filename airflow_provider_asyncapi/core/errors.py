@@ -88,7 +88,7 @@ class UnknownVariableError(ConfigurationError):
 
 
 class UnsafeValueError(ConfigurationError):
-    """A value from the API can't be put where the template wants it (a ``..`` in a path, a line break)."""
+    """A value from the API can't be put in its place in a template (a ``..`` in a path, a line break)."""
 
 
 class HandleError(ConfigurationError):

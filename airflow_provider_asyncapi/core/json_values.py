@@ -1,4 +1,4 @@
-"""Comparing, showing and shortening the values that APIs send."""
+"""Compare, display and shorten the values that APIs send."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def as_list(value: JsonValue) -> list[JsonValue]:
 
 
 def is_blank(value: JsonValue) -> bool:
-    """Return whether a value is a text without anything in it."""
+    """Return whether a value is an empty text, or consists of white space."""
     return isinstance(value, str) and not value.strip()
 
 
@@ -73,7 +73,7 @@ def as_moment(number: float) -> float | None:
     """
     Return the moment that a number stands for, in seconds since the epoch; None for a number of seconds.
 
-    APIs give either where the other belongs, and moments in milliseconds too; nobody means a duration of 30 years.
+    APIs mix up the two, and also send moments in milliseconds; a duration of 30 years is implausible.
     """
     if number > _EPOCH_MILLISECONDS:
         return number / 1000
@@ -91,7 +91,7 @@ def parse_iso_time(text: str) -> float | None:
 
 def as_text(value: JsonValue) -> str:
     """
-    Write a value as it stands in a URL, a header or a text: strings as they are, the rest as JSON.
+    Return a value as text for a URL, a header or a body: a string as it is, any other value as JSON.
 
     What JSON has no form for (a date that a DAG author gives) is written as ``str`` does.
     """
@@ -103,7 +103,7 @@ def as_text(value: JsonValue) -> str:
 
 def shorten(text: str, limit: int = 300, *, length: int | None = None) -> str:
     """
-    Fold white space, cut a text for a message, and take out what would confuse a terminal or a database.
+    Return a text for a message: white space folded, shortened, and without unprintable characters.
 
     :param length: the number of characters of the whole text, of which this is the beginning.
     """
@@ -117,17 +117,17 @@ def shorten(text: str, limit: int = 300, *, length: int | None = None) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Replace what UTF-8 or a database has no form for: halves of surrogate pairs, and NUL."""
+    """Replace characters that UTF-8 or a database can't represent: unpaired surrogates and NUL."""
     return text if text.isascii() and "\0" not in text else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def make_displayable(text: str) -> str:
-    """Replace what can't be stored (:func:`clean_text`), and what a log must not show: escape sequences, for one."""
+    """Replace characters that can't be stored (:func:`clean_text`) or displayed, such as escape sequences."""
     return text if text.isprintable() else _UNDISPLAYABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def escape_xml(text: str, *, quotes: bool = True) -> str:
-    """Write a text as it stands in XML: in an element, and with quotes escaped in an attribute too."""
+    """Escape a text for XML: for an element, and with quotes escaped also for an attribute."""
     return text.translate(_XML_ESCAPES_WITH_QUOTES if quotes else _XML_ESCAPES)
 
 

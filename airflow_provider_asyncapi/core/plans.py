@@ -1,7 +1,7 @@
 """
-What the three tasks were told, read and checked; and how a profile fills in what they leave out.
+The plans of the three tasks, parsed from their parameters and a profile.
 
-Each name is imported at its first use: until then, importing an operator costs a DAG file little.
+Each name is imported at its first use, so that the import of an operator is cheap for a DAG file.
 """
 
 from __future__ import annotations

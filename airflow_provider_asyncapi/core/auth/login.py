@@ -95,7 +95,7 @@ def get_token(api: Api, known: Token | None, rejected: Token | None) -> Flow[Tok
     :raises AuthenticationError: as :func:`log_in` does, which may also raise other errors.
     """
     login, tokens = api.settings.auth.login, api.tokens
-    assert login is not None, "a flow asks for a token only where there is a login"  # noqa: S101 - for mypy
+    assert login is not None, "a flow requests a token only if there is a login"  # noqa: S101 - for mypy
     if _is_usable(known, rejected, api.clock()):
         return known
     waited = 0.0

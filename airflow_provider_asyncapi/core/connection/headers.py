@@ -1,4 +1,4 @@
-"""The connection's headers: which of them a request takes, beside its own and those of its body."""
+"""Merge the connection's headers with the headers of a request and of its body."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_connection_headers(request: Request, settings: ConnectionSettings) -> Re
     """
     Return the request with the connection's headers, and then with its default headers.
 
-    A header of the task stands in place of one of the connection, and that in place of a default.
+    A header of the task overrides one of the connection, which overrides a default header.
 
     :raises ConfigurationError: if the connection's Content-Type can't be that of the request's body.
     """
@@ -36,7 +36,7 @@ def check_multipart(content_type: str, where: str) -> None:
     """
     Raise ConfigurationError if a Content-Type can't be that of a multipart body, whose boundary is added to it.
 
-    :param where: the parameter that holds it.
+    :param where: the parameter with the Content-Type.
     """
     if _media_type(content_type) != _MULTIPART:
         raise ConfigurationError(
@@ -45,7 +45,7 @@ def check_multipart(content_type: str, where: str) -> None:
 
 
 def _keeps_form_content_type(request: Request, content_type: str) -> bool:
-    """Return whether the body's own Content-Type stays, for it is a form, and the connection's is the same."""
+    """Return whether the body is a form, so that its own Content-Type is sent, which is equal to the connection's."""
     default = next((value for name, value in request.default_headers if name.lower() == _CONTENT_TYPE), "")
     kind = _media_type(default)
     if kind not in _FORMS:

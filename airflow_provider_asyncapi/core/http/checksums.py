@@ -1,5 +1,5 @@
 """
-Checksums: those that a response's headers state, and those that an API states elsewhere.
+Checksums from the headers of a response, or from elsewhere in the API.
 
 ==================  ========================================  ==============================================
 stated in           as                                        of
@@ -30,7 +30,7 @@ from airflow_provider_asyncapi.core.json_values import shorten
 if TYPE_CHECKING:
     from hashlib import _Hash
 
-#: Of those that are stated together the strongest is compared.
+#: From the strongest to the weakest; only the strongest one in a response is compared.
 _ALGORITHMS = ("sha512", "sha256", "sha1", "md5")
 _NAMES = {"sha-512": "sha512", "sha-256": "sha256", "sha-1": "sha1", "sha": "sha1"} | {
     each: each for each in _ALGORITHMS
@@ -44,11 +44,11 @@ _S3_ETAG = re.compile(r'"([0-9a-f]{32})"')
 @dataclass(slots=True)
 class Checksum:
     """
-    A digest that bytes should have, and the one that they have so far.
+    An expected digest, and the hash of the bytes so far.
 
     :param algorithm: as :mod:`hashlib` calls it.
-    :param expected: the digest that was stated.
-    :param where: what stated it, for messages.
+    :param expected: the expected digest.
+    :param where: the header or parameter with the digest, for messages.
     """
 
     algorithm: str
@@ -60,7 +60,7 @@ class Checksum:
         self.restart()
 
     def restart(self) -> None:
-        """Forget all bytes."""
+        """Discard all bytes."""
         self._hash = hashlib.new(self.algorithm, usedforsecurity=False)
 
     def update(self, data: bytes) -> None:
@@ -79,7 +79,7 @@ class Checksum:
 
 
 def find_header_checksum(headers: Headers) -> Checksum | None:
-    """Return the strongest checksum that the headers of a whole response state; None if they state none."""
+    """Return the strongest checksum in the headers of a complete response; None if there is none."""
     stated: dict[str, Checksum] = {}
     for name in ("repr-digest", "content-digest", "digest"):
         for key, text in _split_members(headers.get(name, "")):
@@ -96,9 +96,9 @@ def find_header_checksum(headers: Headers) -> Checksum | None:
 
 def parse_checksum(text: str, where: str) -> Checksum:
     """
-    Read a checksum as APIs write them: ``sha256:<hex>``, ``sha-256=<base64>``, a bare digest.
+    Parse a checksum in the forms of APIs: ``sha256:<hex>``, ``sha-256=<base64>``, a bare digest.
 
-    :param where: the parameter that holds it, for messages.
+    :param where: the parameter with the checksum, for messages.
     :raises ConfigurationError: if it is anything else.
     """
     match = _CHECKSUM.fullmatch(text.strip())
@@ -117,7 +117,7 @@ def _split_members(header: str) -> list[tuple[str, str]]:
 
 
 def _add_checksum(stated: dict[str, Checksum], name: str, text: str, where: str) -> None:
-    """Take down a checksum; one that can't be read, or isn't known, is none."""
+    """Add a checksum, unless it is invalid or its algorithm is unknown."""
     algorithm = _NAMES.get(name)
     if algorithm is None or algorithm in stated:
         return
@@ -128,13 +128,13 @@ def _add_checksum(stated: dict[str, Checksum], name: str, text: str, where: str)
 
 def _read_s3_etag(headers: Headers) -> bytes | None:
     """
-    Return the MD5 that an ETag of Amazon S3 is, where it is one.
+    Return the MD5 in an ETag of Amazon S3; None if the ETag isn't an MD5.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html: of objects that were uploaded at once (no part
     count behind a hyphen), and are encrypted with keys of S3's own, if at all.
     """
     match = _S3_ETAG.fullmatch(headers.get("etag", "").strip())
-    # Other stores speak S3's protocol, and make ETags of their own that only look like an MD5.
+    # Other stores with S3's protocol have ETags that only look like an MD5.
     is_s3 = "x-amz-request-id" in headers and headers.get("server", "").strip() == "AmazonS3"
     is_plain = headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
     if match is None or not is_s3 or not is_plain:

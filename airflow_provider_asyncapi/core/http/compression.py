@@ -1,4 +1,4 @@
-"""Undoing gzip and deflate piece by piece, however well they were packed."""
+"""Decompress gzip and deflate in pieces of limited size, whatever the compression ratio."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from airflow_provider_asyncapi.core.errors import RefusedContentError
 
-#: Bytes that are unpacked and handed on at a time.
+#: Maximum size of a decompressed piece, in bytes.
 PIECE = 256 * 1024
-#: Bytes in a row that may unpack to nothing. A server can send empty members or blocks without end.
+#: Maximum number of bytes in a row that decompress to nothing. A server can send empty members or blocks without end.
 MAX_EMPTY_INPUT = 1024 * 1024
-#: Bytes that zlib is given at a time: at the end of each member it copies what is left of them.
+#: Bytes that are passed to zlib at a time: at the end of each member it copies the rest of them.
 _SLICE = 4096
 GZIP_MAGIC = b"\x1f\x8b"
 #: Content codings (RFC 9110, section 8.4.1) that :class:`Inflater` undoes.
@@ -25,9 +25,9 @@ _OTHER_CODINGS = frozenset(
 
 class Inflater:
     """
-    Undoes gzip (RFC 1952, of several members too) and deflate (RFC 1950, and 1951 as some servers understand it).
+    Decompresses gzip (RFC 1952, of several members too) and deflate (RFC 1950, and 1951 as some servers understand it).
 
-    :param is_gzip: which of the two.
+    :param is_gzip: whether the data is gzip; otherwise it is deflate.
     """
 
     def __init__(self, *, is_gzip: bool = True) -> None:
@@ -38,7 +38,7 @@ class Inflater:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """
-        Yield what the next bytes unpack to, in pieces that are never large and never empty.
+        Yield the decompressed data of the next bytes, in pieces that are never large and never empty.
 
         :raises zlib.error: if the data is broken, or too much of it unpacks to nothing.
         """
@@ -85,16 +85,16 @@ def parse_content_codings(header: str) -> str:
 
 
 def make_inflater(coding: str) -> Inflater | None:
-    """Return what undoes a content coding; None if there is nothing to undo."""
+    """Return the decompressor of a content coding; None if the body isn't compressed."""
     return Inflater(is_gzip=coding != "deflate") if coding in CODINGS else None
 
 
 def gunzip(body: bytes, limit: int) -> bytes:
     """
-    Undo gzip where a body is one; any other as it is.
+    Return the decompressed body if it is gzip; any other body unchanged.
 
-    :param limit: how many bytes it may unpack to.
-    :raises RefusedContentError: if it is broken, or unpacks to more.
+    :param limit: maximum decompressed size, in bytes.
+    :raises RefusedContentError: if the body is broken, or larger.
     """
     if not body.startswith(GZIP_MAGIC):
         return body

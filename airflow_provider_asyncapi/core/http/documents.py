@@ -1,4 +1,4 @@
-"""Reading bodies: JSON, XML and text, strictly and without being taken in."""
+"""Parse bodies: JSON, forms and text."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def find_json_charset(begins: bytes, content_type: str) -> str:
 
 
 def describe_body(body: bytes, content_type: str) -> str:
-    """Return in a few words what a body is that isn't what was promised."""
+    """Return a short description of a body that isn't in the expected format."""
     declared = content_type.partition(";")[0].strip() or "no content type"
     if not body.strip():
         return f"an empty body ({declared})"
@@ -112,18 +112,18 @@ def describe_body(body: bytes, content_type: str) -> str:
 
 
 def is_html(body: bytes) -> bool:
-    """Return whether a body is an HTML page, which no API means for a response."""
+    """Return whether a body is an HTML page, which is never the response of an API."""
     start = body[:1024].lstrip(codecs.BOM_UTF8).lstrip()[:15].lower()
     return start.startswith((b"<!doctype html", b"<html"))
 
 
 def parse_json(body: bytes, content_type: str, max_values: int | None = None) -> JsonValue:
     """
-    Read a JSON body, whatever content type the API calls it.
+    Parse a JSON body, whatever its content type.
 
-    :param max_values: how many values it may hold if a selector searches all of them; None for any number. Several
+    :param max_values: maximum number of values for selectors that search all of them; None for no limit. Several
         times as many lists and objects can be read.
-    :raises ContentError: naming what came instead, with the position of the first mistake.
+    :raises ContentError: if it isn't JSON; the message describes the body, and contains the position of the error.
     """
     if not body.strip():
         raise ContentError(f"expected JSON, got {describe_body(body, content_type)}")
@@ -144,7 +144,7 @@ def parse_json(body: bytes, content_type: str, max_values: int | None = None) ->
 
 def _check_containers(text: str, limit: int) -> None:
     """
-    Check how many lists and objects a JSON text holds.
+    Check the number of lists and objects in a JSON text.
 
     :raises ContentError: if there are more than the limit.
     """
@@ -169,7 +169,7 @@ def _decode_json(body: bytes, content_type: str) -> str:
 
 def parse_form(body: bytes, content_type: str) -> dict[str, JsonValue]:
     """
-    Read a form body (``application/x-www-form-urlencoded``); a field that is repeated is a list.
+    Parse a form body (``application/x-www-form-urlencoded``); a repeated field becomes a list.
 
     :raises ContentError: if its bytes aren't valid, or it has more than a thousand fields.
     """

@@ -1,4 +1,4 @@
-"""Names for files that come from outside."""
+"""Safe names for files whose names come from an API."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from airflow_provider_asyncapi.core.http.charsets import find_codec
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import make_displayable, shorten
 
-#: How names of our own begin, at a destination and for a while: no file that comes from outside may take one.
+#: Prefix of the names of temporary files of this package at a destination, which no file from an API may have.
 RESERVED_PREFIX = ".asyncapi-"
-#: What file systems allow in a name, and object stores in a path, in bytes.
+#: Limits of file systems for a name, and of object stores for a path, in bytes.
 _MAX_LENGTH, _MAX_PATH = 255, 1024
 #: A name of our own choice leaves room for a number before it.
 _LONGEST_NAME, _LONGEST_SUFFIX = 200, 20
-#: What one system or another doesn't allow in a name.
+#: Characters that some systems don't allow in a name.
 _UNSAFE = re.compile(r"[<>:\"|?*]")
-#: What is in a content type, and the suffix of its files; the first that fits.
+#: Part of a content type, and the suffix of its files; the first match counts.
 _SUFFIXES = {"ndjson": "ndjson", "jsonl": "ndjson", "json": "json", "xml": "xml", "csv": "csv", "html": "html"}
 _S3_VERSION = "?versionId="
 #: A parameter of `Content-Disposition` (RFC 6266, section 4.1); matching takes time linear in the header's length.
@@ -30,9 +30,9 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 def choose_file_name(response: Response, fallback: str) -> str:
     """
-    Choose the name of a downloaded file: ``Content-Disposition`` (RFC 6266), the URL's last segment, the fallback.
+    Return the name of a downloaded file: ``Content-Disposition`` (RFC 6266), the URL's last segment, the fallback.
 
-    Whatever the API says, the name has no directory, no control character, and isn't hidden.
+    The name never contains a directory or a control character, and the file is never hidden.
     """
     segment = unquote(urlsplit(response.url).path.rpartition("/")[2])
     for candidate in (_parse_content_disposition(response), segment if "." in segment else "", fallback):
@@ -42,7 +42,7 @@ def choose_file_name(response: Response, fallback: str) -> str:
 
 
 def choose_page_name(number: int, response: Response) -> str:
-    """Choose the name of the file of one page, so that names sort as pages do."""
+    """Return the name of the file of one page; names sort in the order of the pages."""
     kind = response.content_type
     suffix = next((suffix for part, suffix in _SUFFIXES.items() if part in kind), "txt")
     return f"page-{number:06}.{suffix}"
@@ -77,7 +77,7 @@ def _make_safe(name: str) -> str:
 
 def check_member_name(name: str) -> tuple[str, ...]:
     """
-    Check the name of an archive's member, and take it apart.
+    Check the name of an archive's member, and split it.
 
     :return: the segments of its path below the destination.
     :raises ArchiveError: on an absolute path, a drive letter, ``..``, a control character or one that changes the
@@ -107,9 +107,9 @@ def check_member_name(name: str) -> tuple[str, ...]:
 
 class MemberNames:
     """
-    The names of an archive's members, none of which may be another's.
+    The names of an archive's members, which have to be different from each other.
 
-    :param max_folders: how many folders they may be in.
+    :param max_folders: maximum number of folders.
     """
 
     def __init__(self, max_folders: int) -> None:
@@ -152,7 +152,7 @@ class MemberNames:
 
 
 def make_collision_key(segments: tuple[str, ...]) -> str:
-    """Return what two names share that would be one file on some file system: case and Unicode forms folded."""
+    """Return a key that is equal for names of the same file on some file system: case and Unicode forms are folded."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", "/".join(segments)).casefold())
 
 

@@ -1,4 +1,4 @@
-"""Lists of hosts, and addresses that no API should lead to."""
+"""Lists of hosts, and the addresses of metadata servers, which no API should lead to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ENDING_IN_IPV4 = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0/96", ":
 #: those from 64 to 71 are left out (RFC 6052, section 2.2). These are the lengths below 96 that fit.
 _LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 _LOCAL_NAT64_LENGTHS = (48, 56, 64)
-#: Where clouds answer with the credentials of a machine, beside the link-local 169.254.169.254.
+#: Addresses at which clouds serve the credentials of a machine, beside the link-local 169.254.169.254.
 _METADATA = frozenset(
     {
         IPv6Address("fd00:ec2::254"),  # AWS
@@ -74,7 +74,7 @@ def parse_hosts(given: Iterable[Any], where: str, *, wildcards: bool = False) ->
     Read a list of hosts, each with a port if that isn't the usual one.
 
     :param wildcards: whether ``*.example.com`` may stand for all hosts below a domain.
-    :raises ConfigurationError: on what isn't a host.
+    :raises ConfigurationError: if an item isn't a host.
     """
     return frozenset(_parse_host(each, where, wildcards=wildcards) for each in given)
 
@@ -83,7 +83,7 @@ def _parse_host(given: Any, where: str, *, wildcards: bool) -> str:
     host = given.strip().lower() if isinstance(given, str) else ""
     if not _HOST.fullmatch(host.removeprefix(_WILDCARD) if wildcards else host):
         raise ConfigurationError(
-            f"connection: {where} has to be a list of host names, each with a port where it isn't the usual one;"
+            f"connection: {where} has to be a list of host names, each with a port if it isn't the usual one;"
             f" {given!r} isn't one"
         )
     # An IPv6 address without a port may stand in brackets or not.
@@ -105,9 +105,9 @@ def is_listed(host: str, port: int | None, hosts: Collection[str], usual_ports: 
 
 def is_metadata_host(host: str) -> bool:
     """
-    Return whether clouds give out the credentials of the machine at a host: an address of the link, a metadata server.
+    Return whether a host is a metadata server, at which clouds serve the credentials of the machine, or link-local.
 
-    The host may be written in any way that a proxy might understand. Of any other name only its addresses tell.
+    The host may be written in any way that a proxy might understand. Names aren't resolved here.
 
     :param host: a name or an address.
     """
@@ -126,7 +126,7 @@ def _normalize(host: str) -> str:
 
 
 def _find_addresses(name: str) -> Iterator[IPv4Address | IPv6Address]:
-    """Walk the addresses that a host may stand for, and those that are embedded in them, without looking it up."""
+    """Yield the addresses that a host may stand for, and the addresses embedded in them, without a DNS query."""
     try:
         address = ipaddress.ip_address(name)
     except ValueError:

@@ -74,7 +74,7 @@ def validate_header(name: Any, value: str, where: str) -> tuple[str, str]:
     """
     Return a header field in the form in which it is sent.
 
-    :param where: the parameter that holds it, for messages; the value isn't shown, since it may be a secret.
+    :param where: the parameter with the header, for messages; they don't contain the value, which may be a secret.
     :raises ConfigurationError: if HTTP doesn't allow the name or the value.
     """
     if not isinstance(name, str) or not HEADER_NAME.fullmatch(name):
@@ -237,7 +237,7 @@ class Response:
         """Parse the body; after an error, raise the same error again instead of parsing it for each selector."""
         errors: dict[str, ResponseError] = self.__dict__.setdefault("_errors", {})
         if kind in errors:
-            # A copy, for a traceback is added to each that is raised.
+            # A copy, since raising an error adds a traceback to it.
             raise copy(errors[kind])
         try:
             return parse()

@@ -35,7 +35,7 @@ _URL = re.compile(r"(?P<scheme>[^/?#]*//)?(?:[^/?#]*@)?(?P<rest>[^?#]*)(?P<query
 _EXCERPT_SIZE = 8 * 1024
 #: The last tokens that are known at a time: the one in use, and those before it, which a response may still repeat.
 _KEPT_TOKENS = 4
-#: Strings that are masked of one token: itself, and what the login's answer holds beside it.
+#: Maximum number of masked strings of a token: the token, and the other values in the response to the login.
 _MAX_STRINGS_OF_TOKEN = 32
 #: Shorter secrets would mask half of every message.
 _SHORTEST_SECRET = 4

@@ -1,4 +1,4 @@
-"""Reading XML: in the charset that it really has, and without resolving anything outside of it."""
+"""Parse XML in its actual charset, without resolving anything outside of it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _MAX_DEPTH = 256
 
 def parse_xml(body: bytes, content_type: str, charset: str | None = None) -> etree._Element:
     """
-    Read an XML body without resolving anything outside of it; an external document type is never looked at.
+    Parse an XML body without resolving anything outside of it; an external document type is never looked at.
 
     The charset is that of the byte order mark, else the one that the author gives, else the document's own
     declaration, else the content type's. (RFC 7303 has the content type before the declaration; but many servers state
     a default there that isn't true.)
 
     :param charset: the charset that the author gives, if any.
-    :raises ContentError: naming what came instead.
+    :raises ContentError: if it isn't XML; the message describes the body.
     :raises RefusedContentError: if the document declares entities, uses one that only its external document type
         declares, or is nested too deeply.
     """

@@ -130,7 +130,7 @@ def _check_no_secrets(api: Api, request: Request) -> None:
     """
     Check that a request to a host that may not see the credentials holds none that was rendered into it.
 
-    :raises UnsafeValueError: if its URL or body holds one.
+    :raises UnsafeValueError: if its URL or body contains one.
     """
     sent = f"{request.url}\n{(request.body or b'').decode(errors='replace')}"
     if contains_any_secret(sent, api.settings.secrets() - api.settings.visible_values):
