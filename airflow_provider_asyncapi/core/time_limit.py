@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from airflow_provider_asyncapi.core.effects import Authorize, Effect, Flow, PollBatch, PollUntilChanged, Send
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.steps import Steps
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 
 R = TypeVar("R", bound=Send | PollBatch | Authorize)
 T = TypeVar("T")
@@ -21,7 +21,7 @@ def limit_time(flow: Flow[T], until: float | None) -> Flow[T]:
     :param until: the time, in seconds since the epoch; None for no limit.
     :return: the result of the flow.
     """
-    with Steps(flow) as steps:
+    with FlowSteps(flow) as steps:
         for effect in steps:
             try:
                 steps.reply = yield effect if until is None else _limit_effect(effect, until)

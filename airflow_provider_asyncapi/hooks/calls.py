@@ -28,9 +28,9 @@ from airflow_provider_asyncapi.core.jobs.cancel import Cancellation, cancel
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
-from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step
 from airflow_provider_asyncapi.core.requests.step_flow import send_step
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.submission import Submission
@@ -100,7 +100,7 @@ class HookCalls:
                     " been carried out"
                 )
             is_begun = True
-            step, schedule = Step.parse(given, "request"), PollSchedule.parse({**_RETRY_SCHEDULE, **retries})
+            step, schedule = RequestStep.parse(given, "request"), PollSchedule.parse({**_RETRY_SCHEDULE, **retries})
             is_repeatable = is_idempotent or step.is_repeatable
             return _to_response(
                 send_step(api, step, api.merge_variables(variables or {}), schedule, repeatable=is_repeatable)
@@ -162,7 +162,9 @@ class HookCalls:
         given, handle = check_parameter_names("cancel_job", parameters, _STEP), JobHandle.parse(job)
 
         def make_flow(api: Api) -> Flow[bool]:
-            step = Step.parse(add_profile_parameters(api, "cancel", self._profile, given), "cancel", method="POST")
+            step = RequestStep.parse(
+                add_profile_parameters(api, "cancel", self._profile, given), "cancel", method="POST"
+            )
             return _is_accepted(cancel(api, step, handle, reason))
 
         return HookCall(make_flow)

@@ -25,8 +25,8 @@ from airflow_provider_asyncapi.core.effects import (
     Sleep,
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.core.wait.lateness import ON_TIME, Delay, Reason
@@ -97,7 +97,7 @@ class AiohttpDriver:
         costly: Send | PollBatch | None = None
         # The last request, as it is sent: a poll sends the same request again and again.
         request = prepared = None
-        with Steps(perform_each_poll(flow)) as steps:
+        with FlowSteps(perform_each_poll(flow)) as steps:
             while (
                 effect := next(steps, None) if costly is None else await self._step_on_thread(steps, costly)
             ) is not None:
@@ -126,7 +126,9 @@ class AiohttpDriver:
                     steps.error = error
         return steps.result
 
-    async def _step_on_thread(self, steps: Steps[DriverEffect, Any], answered: Send | PollBatch) -> DriverEffect | None:
+    async def _step_on_thread(
+        self, steps: FlowSteps[DriverEffect, Any], answered: Send | PollBatch
+    ) -> DriverEffect | None:
         """Run a step of a flow that reads a large response."""
         return await self._threads.step(steps, answered, self._seconds_until(answered.until))
 

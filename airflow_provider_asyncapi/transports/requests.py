@@ -23,8 +23,8 @@ from airflow_provider_asyncapi.core.effects import (
     Sleep,
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
 from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
@@ -73,7 +73,7 @@ class RequestsDriver:
         :param is_unwanted: returns whether to stop, since a thread can't be ended from outside.
         :raises AsyncApiError: any error of the flow.
         """
-        with Steps(perform_each_poll(flow)) as steps:
+        with FlowSteps(perform_each_poll(flow)) as steps:
             for effect in steps:
                 try:
                     steps.reply = self._perform(effect, observe, is_unwanted)

@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.effects import DriverEffect, PollBatch, Send
 from airflow_provider_asyncapi.core.errors import SlowResponseError
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 
 #: Largest response that is read on the event loop, in bytes; that takes some hundredths of a second at most.
@@ -49,7 +49,7 @@ class StepThreads:
         self._slow: set[asyncio.Future[DriverEffect | None]] = set()
 
     async def step(
-        self, steps: Steps[DriverEffect, Any], answered: Send | PollBatch, left: float | None
+        self, steps: FlowSteps[DriverEffect, Any], answered: Send | PollBatch, left: float | None
     ) -> DriverEffect | None:
         """
         Run the next step of a flow; return its next effect, or None at its end.
@@ -74,7 +74,7 @@ class StepThreads:
             ) from None
         return running.result()
 
-    def _begin(self, steps: Steps[DriverEffect, Any]) -> asyncio.Future[DriverEffect | None]:
+    def _begin(self, steps: FlowSteps[DriverEffect, Any]) -> asyncio.Future[DriverEffect | None]:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="asyncapi-answers")
         running: asyncio.Future[DriverEffect | None] = asyncio.wrap_future(self._executor.submit(next, steps, None))

@@ -34,6 +34,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.classification import rule_handles_error_body, rule_handles_status_code
+from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.response_errors import (
     build_bad_response_error,
     build_rejection_error,
@@ -43,7 +44,6 @@ from airflow_provider_asyncapi.core.requests.response_errors import (
 )
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget, send_with_retries
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
-from airflow_provider_asyncapi.core.requests.step import Step
 from airflow_provider_asyncapi.core.selectors.selector import capture_values
 from airflow_provider_asyncapi.core.status.rules import Rule
 from airflow_provider_asyncapi.core.templates import Variables
@@ -229,7 +229,7 @@ class ResultFetcher:
 
     def fetch_response(
         self,
-        step: Step,
+        step: RequestStep,
         get_variables: GetVariables,
         *,
         download: Download | None = None,
@@ -306,21 +306,21 @@ class ResultFetcher:
                 self.api, set_error_fields(UnavailableError(f"{prefix} not yet"), request, response), response
             )
 
-    def _build_request(self, step: Step, variables: Variables) -> Request:
+    def _build_request(self, step: RequestStep, variables: Variables) -> Request:
         base = self.location.base_url or self.handle.urls.get("status") or self.handle.urls.get("submit")
         return self.api.render_request(step.request, variables, reference_base=base)
 
-    def _has_expired(self, step: Step, request: Request, response: Response) -> bool:
+    def _has_expired(self, step: RequestStep, request: Request, response: Response) -> bool:
         """Return whether the response means that a located URL or the target of a redirect has expired."""
         is_given = self.plan.locate is not None or response.is_redirected(request)
         return is_given and self._is_result(step) and response.status in _EXPIRED
 
-    def _is_result(self, step: Step) -> bool:
+    def _is_result(self, step: RequestStep) -> bool:
         """Return whether a request is the one for the result itself."""
         cleanup = self.plan.cleanup
         return step is not self.plan.locate and (cleanup is None or step is not cleanup.step)
 
-    def _make_rejection_error(self, step: Step, request: Request, response: Response) -> AsyncApiError:
+    def _make_rejection_error(self, step: RequestStep, request: Request, response: Response) -> AsyncApiError:
         error = build_rejection_error(self.api, request, response, message=step.error_message)
         if isinstance(error, JobNotFoundError):
             gone = ResultExpiredError(f"the result doesn't exist (any more): {error}{self._describe_age()}")

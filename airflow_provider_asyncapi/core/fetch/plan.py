@@ -15,9 +15,9 @@ from airflow_provider_asyncapi.core.fetch.paging import registry as paging_kinds
 from airflow_provider_asyncapi.core.fetch.paging.base import Paging
 from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS, WriterKind
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
+from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep, read_flag
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
-from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step, read_flag
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
 _RETRY_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "retry_delays")
@@ -92,9 +92,9 @@ class FetchPlan:
     parameters: ClassVar[ParameterNames] = ParameterNames()
 
     output: Output
-    step: Step
+    step: RequestStep
     schedule: PollSchedule
-    locate: Step | None = None
+    locate: RequestStep | None = None
     cleanup: Cleanup | None = None
     paging: Paging | None = None
     format: ResultFormat = field(default_factory=ResultFormat)
@@ -122,13 +122,13 @@ class FetchPlan:
         request = {name: explicit[name] for name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS) if name in explicit}
         callback = read_flag(explicit, "callback")
         # A result that the job's responses hold already needs no request.
-        step = Step.parse(request, "fetch", complete=complete and "inline" not in explicit and not callback)
+        step = RequestStep.parse(request, "fetch", complete=complete and "inline" not in explicit and not callback)
         retries = {name: explicit[name] for name in _RETRY_PARAMETERS if name in explicit}
         plan = cls(
             output,
             step,
             PollSchedule.parse({**_RETRY_DEFAULTS, **retries}),
-            Step.parse(explicit["locate"], "locate") if "locate" in explicit else None,
+            RequestStep.parse(explicit["locate"], "locate") if "locate" in explicit else None,
             Cleanup.parse(explicit, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
             _parse_paging(explicit, step.request.find_variables() if whole else None) if output.has_pages else None,
             ResultFormat.parse(explicit.get("result_format")),

@@ -12,8 +12,8 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, JobNotFoundErro
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import as_text
 from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
-from airflow_provider_asyncapi.core.requests.step import Step
 from airflow_provider_asyncapi.core.requests.step_flow import send_step
 from airflow_provider_asyncapi.core.time_limit import limit_time
 
@@ -41,7 +41,11 @@ class Cancellation:
 
 
 def cancel(
-    api: Api, step: Step, handle: JobHandle, reason: str, poll: Callable[[JobHandle], Flow[JobHandle]] | None = None
+    api: Api,
+    step: RequestStep,
+    handle: JobHandle,
+    reason: str,
+    poll: Callable[[JobHandle], Flow[JobHandle]] | None = None,
 ) -> Flow[Cancellation]:
     """
     Send the cancel request, and poll the job afterwards; the result is logged, and errors aren't raised.

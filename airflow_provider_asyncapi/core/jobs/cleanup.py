@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.errors import (
     ResultTooLargeError,
 )
 from airflow_provider_asyncapi.core.json_values import as_list
-from airflow_provider_asyncapi.core.requests.step import Step
+from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 
 CLEANUP_PARAMETERS = ("cleanup", "cleanup_on")
 #: Errors that the DAG author can fix, and then fetch the result after all.
@@ -40,7 +40,7 @@ class Cleanup:
     :param ends: the ends of the task after which it is sent.
     """
 
-    step: Step
+    step: RequestStep
     ends: frozenset[CleanupOn]
 
     @classmethod
@@ -68,7 +68,7 @@ class Cleanup:
             if ends and complete:
                 raise ConfigurationError("cleanup_on: needs cleanup, the request that is sent then")
             return None
-        step = Step.parse(given["cleanup"], "cleanup", method="DELETE")
+        step = RequestStep.parse(given["cleanup"], "cleanup", method="DELETE")
         return cls(step, frozenset(map(CleanupOn, ends)) if ends else frozenset(default))
 
 

@@ -29,6 +29,7 @@ from airflow_provider_asyncapi.core.requests.classification import (
     was_not_processed,
 )
 from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.response_errors import (
     build_bad_response_error,
     build_rejection_error,
@@ -39,7 +40,6 @@ from airflow_provider_asyncapi.core.requests.response_errors import (
 )
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
-from airflow_provider_asyncapi.core.requests.step import Step
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, capture_values
 from airflow_provider_asyncapi.core.status import rules
 from airflow_provider_asyncapi.core.templates import Variables
@@ -50,7 +50,7 @@ _SEE_OTHER = 303
 
 def send_step(
     api: Api,
-    step: Step,
+    step: RequestStep,
     scope: Variables,
     schedule: PollSchedule,
     *,
@@ -108,7 +108,7 @@ def send_step(
 
 
 def _send_until_accepted(
-    step: Step, api: Api, request: Request, *, is_final: IsFinal, repeatable: bool
+    step: RequestStep, api: Api, request: Request, *, is_final: IsFinal, repeatable: bool
 ) -> Flow[Response]:
     """
     Send a request that counts as carried out if its response is a redirect to another page (303).
@@ -141,7 +141,9 @@ def _send_until_accepted(
     return redirects[-1]
 
 
-def _find_outcome(api: Api, step: Step, request: Request, response: Response, scope: Variables) -> Outcome | None:
+def _find_outcome(
+    api: Api, step: RequestStep, request: Request, response: Response, scope: Variables
+) -> Outcome | None:
     """
     Return the outcome of a response by the rules; None if no rule matches.
 
@@ -165,7 +167,7 @@ def _find_outcome(api: Api, step: Step, request: Request, response: Response, sc
     return None if rule is None else rule.outcome
 
 
-def build_ambiguous_error(step: Step, request: Request, problem: AsyncApiError | str) -> AmbiguousSubmitError:
+def build_ambiguous_error(step: RequestStep, request: Request, problem: AsyncApiError | str) -> AmbiguousSubmitError:
     """Return the error about a request that may have been carried out, and can't be repeated."""
     error = AmbiguousSubmitError(
         f"{step.name}: {problem}. {request} may have been carried out, so it isn't repeated: look in the remote"

@@ -22,11 +22,11 @@ _PLAIN_STEP = re.compile(
 _RESERVED = frozenset({"where", "wherenot"})
 
 #: None, once at most, stands for each item of a list.
-Steps: TypeAlias = tuple[str | int | None, ...]
+PathSteps: TypeAlias = tuple[str | int | None, ...]
 
 
 @lru_cache(maxsize=1024)
-def parse_plain_path(path: str) -> Steps | None:
+def parse_plain_path(path: str) -> PathSteps | None:
     """Parse a path of names and indexes, with at most one ``[*]``; return None for any other path."""
     text = path.strip(" \t")
     if text.startswith("$"):
@@ -54,7 +54,7 @@ def parse_plain_path(path: str) -> Steps | None:
 
 
 @lru_cache(maxsize=1024)
-def parse_descent(path: str) -> tuple[Steps, Steps] | None:
+def parse_descent(path: str) -> tuple[PathSteps, PathSteps] | None:
     """Parse a path of names and indexes with one ``..`` into the steps before and after it; None for any other path."""
     before, descends, behind = path.partition("..")
     begin, end = parse_plain_path(before.rstrip()), parse_plain_path(behind.lstrip())
@@ -70,7 +70,7 @@ def parse_descent(path: str) -> tuple[Steps, Steps] | None:
     return begin, end
 
 
-def follow(steps: Steps, value: JsonValue) -> list[JsonValue]:
+def follow(steps: PathSteps, value: JsonValue) -> list[JsonValue]:
     """Return a list of the value that the steps lead to; an empty list if there is none."""
     for step in steps:
         if isinstance(step, str):
@@ -82,7 +82,7 @@ def follow(steps: Steps, value: JsonValue) -> list[JsonValue]:
     return [value]
 
 
-def search_below(begin: Steps, end: Steps, document: JsonValue) -> list[JsonValue]:
+def search_below(begin: PathSteps, end: PathSteps, document: JsonValue) -> list[JsonValue]:
     """
     Return the values that the last steps lead to from each value below the first steps, the outer values first.
 

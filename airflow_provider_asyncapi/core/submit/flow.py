@@ -23,6 +23,7 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
     UnstorableValueError,
 )
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle, check_identifier
@@ -40,7 +41,6 @@ from airflow_provider_asyncapi.core.requests.step_flow import (
     warn_missing_captures,
 )
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
-from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.submit.changed_request import resolve_changed_request
 from airflow_provider_asyncapi.core.submit.plan import Lookup, SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission, digest_parts, fingerprint
@@ -213,7 +213,7 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
 def _save_before_sending(record: Submission, sending: Flow[T]) -> Flow[T]:
     """Run a flow, and save just before its first request that the request may have been sent."""
     is_saved = False
-    with Steps(sending) as steps:
+    with FlowSteps(sending) as steps:
         for effect in steps:
             # A login before it doesn't count.
             if isinstance(effect, Send) and not is_saved:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list
+from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep, read_flag
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule, parse_retry_delays
-from airflow_provider_asyncapi.core.requests.step import STEP_PARAMETERS, Step, read_flag
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
 from airflow_provider_asyncapi.core.templates import CONNECTION
 
@@ -110,15 +110,15 @@ class SubmitPlan:
 
     parameters: ClassVar[tuple[str, ...]] = SUBMIT_PARAMETERS
 
-    submit: Step
+    submit: RequestStep
     identifier: SelectorChain
-    start: tuple[Step, ...] = ()
+    start: tuple[RequestStep, ...] = ()
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
     schedule: PollSchedule = _RETRY_SCHEDULE
     lookup: Lookup | None = None
     callback: bool = False
     on_changed_request: OnChange = OnChange.FAIL
-    cancel: Step | None = None
+    cancel: RequestStep | None = None
 
     @property
     def is_repeatable(self) -> bool:
@@ -150,15 +150,15 @@ class SubmitPlan:
         )
         request = {name: value for name, value in given.items() if name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS)}
         return cls(
-            Step.parse(request, "submit", method="POST", complete=complete),
+            RequestStep.parse(request, "submit", method="POST", complete=complete),
             SelectorChain.parse_optional(given.get("identifier"), "identifier") or SelectorChain(()),
-            tuple(Step.parse(step, "start", method="POST") for step in as_list(given.get("start"))),
+            tuple(RequestStep.parse(step, "start", method="POST") for step in as_list(given.get("start"))),
             _parse_variables(given.get("variables") or {}),
             schedule,
             Lookup.parse(given.get("lookup"), given.get("identifier")),
             read_flag(given, "callback"),
             on_changed_request,
-            Step.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
+            RequestStep.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
         )
 
 

@@ -10,12 +10,12 @@ from airflow_provider_asyncapi.core.callbacks.identity import find_other_job
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import FetchCallbacks, Flow, Log, Polled, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, DeadlineError
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import shorten
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.status.policy import Verdict
-from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_job
 from airflow_provider_asyncapi.core.wait.details_flow import PollResult, confirm_success
@@ -47,7 +47,7 @@ def wait_with_callbacks(api: Api, plan: WaitPlan, state: Wait, *, spread: bool =
                 if state.handle.outcome.is_final:
                     return state.handle
             flow = wait(api, plan, state, spread=spread) if plan.polls else _wait_without_polls(api, plan, state)
-            with Steps(perform_each_poll(flow)) as steps:
+            with FlowSteps(perform_each_poll(flow)) as steps:
                 for effect in steps:
                     if isinstance(effect, Polled):
                         state = state.after_poll(effect)

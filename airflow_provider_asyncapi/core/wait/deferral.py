@@ -7,7 +7,7 @@ from typing import NoReturn, TypeVar
 
 from airflow_provider_asyncapi.core.effects import Flow, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.steps import Steps
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ def run_until_sleep(flow: Flow[T], defer: Callable[[float], NoReturn]) -> Flow[T
     :param defer: called with the length of the sleep, in seconds; it raises what ends the process.
     :return: the result of the flow if it ends without that.
     """
-    with Steps(perform_each_poll(flow)) as steps:
+    with FlowSteps(perform_each_poll(flow)) as steps:
         for effect in steps:
             if isinstance(effect, Sleep) and effect.is_deferrable:
                 defer(effect.seconds)
@@ -34,7 +34,7 @@ def run_until_sleep(flow: Flow[T], defer: Callable[[float], NoReturn]) -> Flow[T
 
 def disallow_deferral(flow: Flow[T]) -> Flow[T]:
     """Run a flow none of whose sleeps is deferrable."""
-    with Steps(perform_each_poll(flow)) as steps:
+    with FlowSteps(perform_each_poll(flow)) as steps:
         for effect in steps:
             try:
                 steps.reply = yield Sleep(effect.seconds, is_deferrable=False) if isinstance(effect, Sleep) else effect

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import as_list
-from airflow_provider_asyncapi.core.requests.step import Step
+from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.status.policy import STATUS_PARAMETERS, StatusPolicy
 
 STATUS_DETAILS = "status_details"
@@ -24,7 +24,7 @@ class StatusDetails:
     :param policy: the meaning of its response; an empty policy means success for any 2xx.
     """
 
-    step: Step
+    step: RequestStep
     policy: StatusPolicy
 
     @classmethod
@@ -39,17 +39,17 @@ class StatusDetails:
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"{STATUS_DETAILS}: has to be a mapping that describes a request, not {given!r}")
         status = {name: value for name, value in given.items() if name in STATUS_PARAMETERS}
-        step = Step.parse({name: value for name, value in given.items() if name not in status}, STATUS_DETAILS)
+        step = RequestStep.parse({name: value for name, value in given.items() if name not in status}, STATUS_DETAILS)
         try:
             return cls(step, StatusPolicy.parse(status))
         except ConfigurationError as error:
             raise error.with_message(f"{STATUS_DETAILS}: {error}") from None
 
 
-def parse_failure_details(given: Any) -> tuple[Step, ...]:
+def parse_failure_details(given: Any) -> tuple[RequestStep, ...]:
     """
     Parse the parameter ``failure_details``: the requests that find out why a job failed, in order.
 
     :raises ConfigurationError: if it is invalid; the message names the key.
     """
-    return tuple(Step.parse(step, FAILURE_DETAILS) for step in as_list(given))
+    return tuple(RequestStep.parse(step, FAILURE_DETAILS) for step in as_list(given))

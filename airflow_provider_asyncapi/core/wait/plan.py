@@ -15,9 +15,9 @@ from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Clea
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER
+from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.requests.schedule import SCHEDULE_PARAMETERS, PollSchedule
-from airflow_provider_asyncapi.core.requests.step import Step
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
 from airflow_provider_asyncapi.core.status.policy import STATUS_PARAMETERS, StatusPolicy
 from airflow_provider_asyncapi.core.status.progress import Progress
@@ -81,11 +81,11 @@ class WaitPlan:
     captures: Mapping[str, SelectorChain] = field(default_factory=dict)
     error_message: SelectorChain | None = None
     progress: Progress | None = None
-    cancel: Step | None = None
+    cancel: RequestStep | None = None
     batch: Batch | None = None
     callback: CallbackMode | None = None
     status_details: StatusDetails | None = None
-    failure_details: tuple[Step, ...] = ()
+    failure_details: tuple[RequestStep, ...] = ()
     cleanup: Cleanup | None = None
 
     @classmethod
@@ -125,7 +125,7 @@ class WaitPlan:
             captures,
             SelectorChain.parse_optional(given.get("error_message"), "error_message"),
             Progress.parse(given.get("progress")),
-            Step.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
+            RequestStep.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
             # A profile may still add the endpoint.
             Batch.parse(batch, singly=given.get("endpoint") is not None or not complete),
             callback,

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from airflow_provider_asyncapi.core.effects import DriverFlow, Flow, PollUntilChanged, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.steps import Steps
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ def perform_each_poll(flow: Flow[T]) -> DriverFlow[T]:
 
     :return: the result of the flow.
     """
-    with Steps(flow) as steps:
+    with FlowSteps(flow) as steps:
         for effect in steps:
             try:
                 if isinstance(effect, PollUntilChanged):

@@ -23,8 +23,8 @@ from airflow_provider_asyncapi.core.effects import (
     Sleep,
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Headers, Request, Response
-from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
@@ -107,7 +107,7 @@ class Script:
         return value
 
     def run(self, flow: Generator[Any, Any, Any]) -> Any:
-        with Steps(perform_each_poll(self.count_resumptions(flow))) as steps:
+        with FlowSteps(perform_each_poll(self.count_resumptions(flow))) as steps:
             for effect in steps:
                 try:
                     steps.reply = self.perform(effect)
@@ -116,7 +116,7 @@ class Script:
         return steps.result
 
     def count_resumptions(self, flow: Flow[Any]) -> Flow[Any]:
-        with Steps(flow) as steps:
+        with FlowSteps(flow) as steps:
             for effect in steps:
                 try:
                     steps.reply = yield effect

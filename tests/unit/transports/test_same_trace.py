@@ -18,9 +18,9 @@ from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.jobs.cancel import cancel
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.retries import send_with_retries
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
-from airflow_provider_asyncapi.core.requests.step import Step
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
@@ -69,7 +69,7 @@ def persisting(method: str = "GET") -> Callable[[Api], Flow[Any]]:
 
 
 def cancelling(**given: Any) -> Callable[[Api], Flow[Any]]:
-    step = Step.parse({"endpoint": "/jobs/{identifier}", **given}, "cancel", method="DELETE")
+    step = RequestStep.parse({"endpoint": "/jobs/{identifier}", **given}, "cancel", method="DELETE")
     return lambda api: cancel(api, step, JobHandle("7"), "why")
 
 

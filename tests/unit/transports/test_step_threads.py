@@ -12,8 +12,8 @@ import pytest
 
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, PollBatch, Send, Sleep
 from airflow_provider_asyncapi.core.errors import ContentError, SlowResponseError
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Request, Response, ResponsePart
-from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.step_threads import StepThreads, is_expensive
@@ -164,7 +164,7 @@ class Look:
 
     def __init__(self) -> None:
         self.begun, self.may_end, self.is_closed = threading.Event(), threading.Event(), threading.Event()
-        self.steps: Any = Steps(self._flow())
+        self.steps: Any = FlowSteps(self._flow())
 
     def _flow(self) -> Flow[None]:
         try:

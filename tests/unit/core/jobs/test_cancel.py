@@ -9,14 +9,14 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, JobNotFoundErro
 from airflow_provider_asyncapi.core.jobs.cancel import Cancellation, cancel
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.requests.step import Step
+from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from tests.unit.core.flow_runner import BASE, Script, answer, lost, make_api
 
 HANDLE = JobHandle("7", urls={"submit": "https://api.example.com/v2/jobs"})
 
 
-def step(**given) -> Step:
-    return Step.parse({"endpoint": "/jobs/{identifier}", "method": "DELETE", **given}, "cancel", method="POST")
+def step(**given) -> RequestStep:
+    return RequestStep.parse({"endpoint": "/jobs/{identifier}", "method": "DELETE", **given}, "cancel", method="POST")
 
 
 def test_a_job_is_cancelled():

@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.jobs.cancel import cancel
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.exchange import send
-from airflow_provider_asyncapi.core.requests.step import Step
+from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
@@ -75,7 +75,7 @@ def test_no_credential_goes_to_a_host_that_the_api_names(request_: dict[str, Any
         wait_for(script, **request_)
     with pytest.raises(UnsafeValueError, match=message):
         fetch_all(script, **request_)
-    script.run(cancel(script.api, Step.parse(request_, "cancel"), JOB, "test"))
+    script.run(cancel(script.api, RequestStep.parse(request_, "cancel"), JOB, "test"))
     assert "another host gets no credentials" in script.said
     assert script.requests == []
     trusting = Script(make_api(**CONNECTION, trusted_hosts="evil.example.net"), answer({"state": "done"}))

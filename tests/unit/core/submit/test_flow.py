@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.requests.step import Step
+from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.plan import SUBMIT_PARAMETERS, SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
@@ -89,7 +89,7 @@ def test_a_step_is_a_mapping():
 @pytest.mark.parametrize(("name", "where"), [("submit", r"^rules\[0\]"), ("start", r"^start\.rules\[0\]")])
 def test_a_malformed_rule_is_named_by_its_place(name, where):
     with pytest.raises(ConfigurationError, match=where):
-        Step.parse({"endpoint": "/x", "rules": [{}]}, name)
+        RequestStep.parse({"endpoint": "/x", "rules": [{}]}, name)
 
 
 @pytest.mark.parametrize("name", ["start", "lookup"])

@@ -9,9 +9,9 @@ import pytest
 
 from airflow_provider_asyncapi.core.effects import PollBatch, Polled
 from airflow_provider_asyncapi.core.errors import ContentError, TransportError
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
 from airflow_provider_asyncapi.core.wait.batch_rounds import BatchRounds
 from tests.unit.core.flow_runner import Script, answer, lost, make_api
@@ -144,7 +144,7 @@ def test_an_error_of_one_flow_is_raised_in_that_flow_only():
 def test_an_error_that_ends_the_rounds_is_raised_in_all_flows_that_still_wait():
     rounds = Rounds()
     over, polled = rounds.join(1), rounds.join(2)
-    with Steps(rounds.rounds.poll_in_rounds()) as steps:
+    with FlowSteps(rounds.rounds.poll_in_rounds()) as steps:
         next(steps)
         next(steps)
     over.was_cancelled = True

@@ -29,13 +29,13 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
     UnstorableValueError,
 )
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http import messages
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, PollSchedule
 from airflow_provider_asyncapi.core.status.policy import StatusPolicy
-from airflow_provider_asyncapi.core.steps import Steps
 from airflow_provider_asyncapi.core.wait.batch_rounds import BatchRounds
 from airflow_provider_asyncapi.core.wait.ending import raise_deadline_error
 from airflow_provider_asyncapi.core.wait.flow import wait
@@ -1075,7 +1075,7 @@ class Resumed(Script):
     """Hands each response to the flow, even if it is unchanged."""
 
     def run(self, flow: Flow[Any]) -> Any:
-        with Steps(flow) as steps:
+        with FlowSteps(flow) as steps:
             for effect in steps:
                 try:
                     steps.reply = self.perform(effect.send if isinstance(effect, PollUntilChanged) else effect)
@@ -1092,7 +1092,7 @@ class InRounds(Script):
             return super().perform(effect)
         rounds, waiter = BatchRounds(self.api, effect.batch, effect.interval), Waiter(effect, self.polls.append)
         rounds.join(waiter)
-        with Steps(rounds.poll_in_rounds()) as steps:
+        with FlowSteps(rounds.poll_in_rounds()) as steps:
             while not waiter.is_gone:
                 steps.reply = self.perform(next(steps))
         return waiter.outcome()

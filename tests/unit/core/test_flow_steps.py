@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.effects import Flow, Sleep
 from airflow_provider_asyncapi.core.errors import TransportError
-from airflow_provider_asyncapi.core.steps import Steps
+from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 
 
 def asking() -> Flow[list[Any]]:
@@ -21,7 +21,7 @@ def asking() -> Flow[list[Any]]:
 
 
 def test_each_effect_is_given_in_turn_and_each_reply_or_error_reaches_the_flow():
-    with Steps(asking()) as steps:
+    with FlowSteps(asking()) as steps:
         for effect in steps:
             if effect == Sleep(2):
                 steps.error = TransportError("lost")
@@ -35,7 +35,7 @@ def test_an_error_that_the_flow_does_not_handle_comes_out():
     def flow() -> Flow[None]:
         yield Sleep(1)
 
-    steps = Steps(flow())
+    steps = FlowSteps(flow())
     next(steps)
     steps.error = TransportError("lost")
     with pytest.raises(TransportError, match="lost"):
@@ -44,7 +44,7 @@ def test_an_error_that_the_flow_does_not_handle_comes_out():
 
 def test_a_flow_that_is_left_in_the_middle_is_closed():
     flow = asking()
-    with Steps(flow) as steps:
+    with FlowSteps(flow) as steps:
         next(steps)
     assert inspect.getgeneratorstate(flow) == inspect.GEN_CLOSED
 
@@ -56,7 +56,7 @@ def test_a_flow_that_is_left_while_a_step_of_it_runs_is_closed_by_whoever_waits_
         yield Sleep(1)
 
     running = flow()
-    steps = Steps(running)
+    steps = FlowSteps(running)
     next(steps)
     assert inspect.getgeneratorstate(running) == inspect.GEN_SUSPENDED
     steps.close()

@@ -12,11 +12,11 @@ E = TypeVar("E")
 T = TypeVar("T")
 
 
-class Steps(Generic[E, T]):
+class FlowSteps(Generic[E, T]):
     """
     The steps of a flow: iterate over its effects, and set the reply or the error of each::
 
-        with Steps(flow) as steps:
+        with FlowSteps(flow) as steps:
             for effect in steps:
                 try:
                     steps.reply = perform(effect)

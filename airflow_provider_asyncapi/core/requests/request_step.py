@@ -17,7 +17,7 @@ STEP_PARAMETERS = ("rules", "capture", "error_message")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RequestStep:
     """
     A request that changes something, and the meaning of its response.
 
@@ -40,7 +40,9 @@ class Step:
         return IDEMPOTENCY_KEY in self.request.find_variables()
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any], name: str, *, method: str | None = None, complete: bool = True) -> Step:
+    def parse(
+        cls, given: Mapping[str, Any], name: str, *, method: str | None = None, complete: bool = True
+    ) -> RequestStep:
         """
         Read a step from plain data: a request, and beside it the keys of :data:`STEP_PARAMETERS`.
 
