@@ -43,13 +43,13 @@ import airflow_provider_asyncapi.sensors.asyncapi
 import airflow_provider_asyncapi.tasks.callbacks
 import airflow_provider_asyncapi.tasks.fetching
 import airflow_provider_asyncapi.tasks.job_templates
+import airflow_provider_asyncapi.tasks.job_wait
 import airflow_provider_asyncapi.tasks.secrets
 import airflow_provider_asyncapi.tasks.stages
-import airflow_provider_asyncapi.tasks.submissions
-import airflow_provider_asyncapi.tasks.submitting
+import airflow_provider_asyncapi.tasks.submission_state
+import airflow_provider_asyncapi.tasks.submit_job
 import airflow_provider_asyncapi.tasks.validation
-import airflow_provider_asyncapi.tasks.waiting
-import airflow_provider_asyncapi.tasks.waits
+import airflow_provider_asyncapi.tasks.wait_state
 import airflow_provider_asyncapi.tasks.without_worker
 import airflow_provider_asyncapi.transports.requests
 import airflow_provider_asyncapi.triggers.asyncapi

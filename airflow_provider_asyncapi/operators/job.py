@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+    from airflow_provider_asyncapi.tasks.job_wait import JobWait
     from airflow_provider_asyncapi.tasks.stages import Stage
-    from airflow_provider_asyncapi.tasks.waiting import JobWait
 
 _JINJA = ("{{", "{%", "{#")
 

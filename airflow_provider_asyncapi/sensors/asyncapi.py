@@ -28,7 +28,7 @@ from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_asyncapi.tasks.waiting import JobWait
+    from airflow_provider_asyncapi.tasks.job_wait import JobWait
 
 #: The longest timeout, in seconds. The deadline is stored as a date, and dates end with the year 9999.
 _LONGEST_TIMEOUT = 200 * 365 * 86400

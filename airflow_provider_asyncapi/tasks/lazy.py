@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.results.limits import ResultLimits
     from airflow_provider_asyncapi.tasks.fetching import fetch_result, make_lineage
     from airflow_provider_asyncapi.tasks.job_templates import render_job
-    from airflow_provider_asyncapi.tasks.submissions import submit_next_job
-    from airflow_provider_asyncapi.tasks.submitting import submit_job
+    from airflow_provider_asyncapi.tasks.job_wait import JobWait, WaitOptions
+    from airflow_provider_asyncapi.tasks.submission_state import submit_next_job
+    from airflow_provider_asyncapi.tasks.submit_job import submit_job
     from airflow_provider_asyncapi.tasks.validation import check_plan, check_variables
-    from airflow_provider_asyncapi.tasks.waiting import JobWait, WaitOptions
     from airflow_provider_asyncapi.tasks.without_worker import (
         make_start_args,
         why_unsupported_end,
@@ -59,10 +59,10 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.results.limits": "ResultLimits",
         "airflow_provider_asyncapi.tasks.fetching": "fetch_result make_lineage",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
-        "airflow_provider_asyncapi.tasks.submissions": "submit_next_job",
-        "airflow_provider_asyncapi.tasks.submitting": "submit_job",
+        "airflow_provider_asyncapi.tasks.submission_state": "submit_next_job",
+        "airflow_provider_asyncapi.tasks.submit_job": "submit_job",
         "airflow_provider_asyncapi.tasks.validation": "check_plan check_variables",
-        "airflow_provider_asyncapi.tasks.waiting": "JobWait WaitOptions",
+        "airflow_provider_asyncapi.tasks.job_wait": "JobWait WaitOptions",
         "airflow_provider_asyncapi.tasks.without_worker": (
             "make_start_args why_unsupported_end why_unsupported_fetch why_unsupported_start"
         ),

@@ -84,7 +84,7 @@ def test_all_that_tasks_import_is_there_and_nothing_else():
 def test_airflow_takes_it_in_its_local_settings(tmp_path):
     """It is imported while Airflow is being set up, so only what is sound by then may be in it."""
     (tmp_path / "airflow_local_settings.py").write_text("import airflow_provider_asyncapi.preload\n")
-    module = "airflow_provider_asyncapi.tasks.waits"
+    module = "airflow_provider_asyncapi.tasks.wait_state"
     script = f"import sys, airflow.settings as own; own.initialize(); print({module!r} in sys.modules)"
     env = {"PYTHONPATH": str(tmp_path), "AIRFLOW_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", script], env=env, stdout=subprocess.PIPE, check=True)

@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait.plan import Wait
-from airflow_provider_asyncapi.tasks.waits import VERSION
+from airflow_provider_asyncapi.tasks.wait_state import VERSION
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
 

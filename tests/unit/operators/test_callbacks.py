@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, JOB_OF_KEY, SUBMISSION_KEY
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
-from airflow_provider_asyncapi.tasks.submissions import callbacks_key
+from airflow_provider_asyncapi.tasks.submission_state import callbacks_key
 from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
 
 pytestmark = [

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator
-from airflow_provider_asyncapi.tasks.submissions import count_clears, make_idempotency_key
+from airflow_provider_asyncapi.tasks.submission_state import count_clears, make_idempotency_key
 from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")

@@ -12,7 +12,7 @@ from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.monitoring.xcoms import task_ids
 from airflow_provider_asyncapi.tasks.callbacks import make_callback_url, make_reference, register_job
 from airflow_provider_asyncapi.tasks.stages import SUBMIT
-from airflow_provider_asyncapi.tasks.submissions import SubmissionState
+from airflow_provider_asyncapi.tasks.submission_state import SubmissionState
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -28,7 +28,7 @@ from airflow_provider_asyncapi.monitoring.xcoms import (
 )
 from airflow_provider_asyncapi.tasks.callbacks import await_callback, read_callbacks, to_response
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
-from airflow_provider_asyncapi.tasks.submissions import count_clears
+from airflow_provider_asyncapi.tasks.submission_state import count_clears
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

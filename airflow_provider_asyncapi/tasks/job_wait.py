@@ -37,7 +37,7 @@ from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, RETURN
 from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
 from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
-from airflow_provider_asyncapi.tasks.waits import (
+from airflow_provider_asyncapi.tasks.wait_state import (
     RescheduleWaitState,
     TimeLimits,
     WaitState,
