@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.loopback import Authority, Behaviour, Server
+from tests.certificates import Authority
+from tests.loopback import Behaviour, Server
 from tests.unit.transports.driving import AIOHTTP_WAYS, DRIVERS
 
 

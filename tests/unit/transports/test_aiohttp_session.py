@@ -38,7 +38,7 @@ def test_only_some_connections_are_opened_at_the_same_time(
             nonlocal looking, most
             looking += 1
             most = max(most, looking)
-            for _ in range(20):
+            for _step in range(20):
                 await asyncio.sleep(0)
             looking -= 1
             return found
