@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from demo.airflow import RUN_OVER, LocalAirflow, TaskState
 from demo.connections import connections
 from demo.server import DemoServer
+from tests.integration.one_process import Ends, run_without_scheduler, secrets_backend
 
 HERE = Path(__file__).resolve().parent
 DAG_FOLDERS = (HERE.parents[1] / "example_dags", HERE / "dags")
@@ -106,15 +108,11 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer, r
     own = {name: {"host": demo_server.url, **fields} for name, fields in CONNECTIONS.items()}
     elsewhere = json.dumps({"conn_type": "asyncapi", "host": demo_server.url})
     (home / "connections.json").write_text(f'{{"in_backend": {elsewhere}}}')
-    backend = {
-        "backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
-        "backend_kwargs": json.dumps({"connections_file_path": str(home / "connections.json")}),
-    }
     with LocalAirflow(
         home,
         dags,
         connections=connections(demo_server.url) | own,
-        config={"secrets": backend},
+        config={"secrets": secrets_backend(home / "connections.json")},
         env={
             "ASYNCAPI_DEMO_RESULTS": results.as_uri(),
             "TMPDIR": str(home / "tmp"),
@@ -125,5 +123,22 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer, r
 
 
 @pytest.fixture(scope="session")
-def run_dag(airflow: LocalAirflow) -> DagRunner:
+def begun_without_scheduler(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Future[Ends] | None]:
+    """
+    Run the DAGs that need no scheduler, if a test asks for them, beside the tests that come before it.
+
+    They take half a minute, most of which they wait.
+    """
+    if not any("without_scheduler" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        yield None
+        return
+    with ThreadPoolExecutor(1) as beside:
+        yield beside.submit(run_without_scheduler, tmp_path_factory.mktemp("without_scheduler"))
+
+
+@pytest.fixture(scope="session")
+def run_dag(airflow: LocalAirflow, begun_without_scheduler: Future[Ends] | None) -> DagRunner:
+    """Return what runs DAGs; Airflow's start, which keeps all cores busy, is over when others begin beside it."""
     return DagRunner(airflow)

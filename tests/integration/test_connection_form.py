@@ -137,5 +137,5 @@ def test_a_connection_saved_by_the_form_works_in_a_run(
 ) -> None:
     client.call("DELETE", "/api/v2/connections/standard")
     client.add_connection("standard", as_the_form_saves(demo_server, profile="http_202"))
-    result = run_dag("standard_202")
+    result = run_dag("standard_soon")
     assert result.state == "success", result.failures()

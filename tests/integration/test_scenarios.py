@@ -23,7 +23,7 @@ RUNS: dict[str, tuple[str, dict[str, Any] | None]] = {
     "failed": ("vayana_einvoices", {"gstin": "FAIL1234"}),
     "partial": ("vayana_einvoices", {"gstin": "PARTIAL1234"}),
     "fast": ("phixflow_actionflow", {"flow": "Fast Report"}),
-    "finish 200": ("standard_202", {"finish": "200"}),
+    "finish 200": ("standard_soon", {"finish": "200"}),
     "soft fail": ("soft_fail", None),
     "deadline": ("deadline", None),
     "two steps": ("two_steps", None),

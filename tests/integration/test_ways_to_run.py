@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import Future
 
 import pytest
 
-from demo.airflow.configuration import configuration, environment, write_config
-from demo.server import DemoServer
+from tests.integration.one_process import Ends
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-HERE = Path(__file__).resolve().parent
 WAYS = (
     *("dags test, database", "dags test, environment", "dags test, backend", "dags test, callback"),
     *("dag.test()", "dag.test(), by hand", "tasks test"),
@@ -28,59 +20,9 @@ PLACES = ("database", "environment", "backend")
 BY_HAND = ("by_hand", "in_a_trigger_of_ones_own")
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """How each way ended, and all that was said."""
-
-    ends: dict[str, str]
-    output: str
-
-    def part(self, way: str) -> str:
-        return self.output.partition(f"=== {way}\n")[2].partition("\n=== ")[0]
-
-
 @pytest.fixture(scope="module")
-def without_scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ends]:
-    home = tmp_path_factory.mktemp("without_scheduler")
-    with DemoServer(job_seconds=2.0) as server:
-        connection = json.dumps({"conn_type": "asyncapi", "host": server.url})
-        file = home / "connections.json"
-        file.write_text(json.dumps({"in_backend": json.loads(connection)}))
-        config = configuration(home, HERE / "dags", "http://127.0.0.1:9", default_deferrable=False)
-        config["secrets"] = secrets_backend(file)
-        write_config(home / "airflow.cfg", config)
-        env = environment(home) | {
-            "AIRFLOW_CONN_IN_ENVIRONMENT": connection,
-            "ASYNCAPI_TEST_DAGS": str(HERE / "dags" / "ways.py"),
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE.parents[1]), os.environ.get("PYTHONPATH")))),
-            "TMPDIR": str(home),
-        }
-        ended = run(env, "-m", "airflow", "db", "migrate")
-        assert ended.returncode == 0, ended.stdout
-        ended = run(env, str(HERE / "without_scheduler.py"), str(home / "ends.json"), connection)
-        assert (home / "ends.json").exists(), ended.stdout
-        yield Ends(json.loads((home / "ends.json").read_text()), ended.stdout)
-
-
-def secrets_backend(connections: Path) -> dict[str, str]:
-    return {
-        "backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
-        "backend_kwargs": json.dumps({"connections_file_path": str(connections)}),
-    }
-
-
-def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env=env,
-        cwd=env["AIRFLOW_HOME"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+def without_scheduler(begun_without_scheduler: Future[Ends]) -> Ends:
+    return begun_without_scheduler.result()
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -12,27 +12,30 @@ import pytest
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
+LARGE = "workerless"
 #: Each has one task at a time.
-SMALL = tuple(f"workerless_{name}" for name in ("by_profile", "no_data", "broken", "stuck"))
+SMALL = tuple(f"workerless_{name}" for name in ("by_profile", "no_data", "broken", "stuck", "killed"))
 
 
 @pytest.fixture(scope="module")
-def run(run_dag):
+def started(run_dag) -> dict[str, Any]:
     """
-    One run of each DAG.
+    Return the ids of runs of the small DAGs, and how the run of the large one ended.
 
-    The small ones run at once when the first of them is asked for: one after the other, most of the time would be
-    their initial delay. The large one runs alone: a machine that is busy with all at once loses tasks.
+    The small ones go on at once: one after the other, most of the time would be their initial delay. The large one
+    runs alone: a machine that is busy with all at once loses tasks.
     """
-    started: dict[str, str] = {}
+    large = run_dag(LARGE)
+    return {LARGE: large, **{small: run_dag.start(small) for small in SMALL}}
+
+
+@pytest.fixture(scope="module")
+def run(run_dag, started):
+    """Return what finishes a DAG's run."""
 
     @cache
     def run(dag_id: str) -> Any:
-        if dag_id not in SMALL:
-            return run_dag(dag_id)
-        if not started:
-            started.update((small, run_dag.start(small)) for small in SMALL)
-        return run_dag.finish(dag_id, started[dag_id])
+        return started[LARGE] if dag_id == LARGE else run_dag.finish(dag_id, started[dag_id])
 
     return run
 
@@ -87,14 +90,10 @@ def test_the_triggerer_finds_the_profile_of_the_connection(run):
     assert result.xcom("fetch")
 
 
-def test_a_job_without_data_is_told_by_a_worker_also_when_it_is_cleared(run, run_dag, airflow):
+def test_a_job_without_data_is_told_by_a_worker(run):
     result = run("workerless_no_data")
     assert (result.task("wait").state, result.task("fetch").state) == ("success", "skipped")
     assert legs(result, "wait") == 1
-    airflow.client.clear(result.dag_id, result.run_id, "wait", "fetch")
-    again = run_dag.finish(result.dag_id, result.run_id)
-    assert (again.task("wait").state, again.task("fetch").state) == ("success", "skipped")
-    assert "start_from_trigger is set, but a worker is needed: this is try 2" in again.log("wait")
 
 
 def test_a_failure_is_told_by_a_worker(run):
@@ -104,19 +103,6 @@ def test_a_failure_is_told_by_a_worker(run):
     assert "AsyncApiJobFailed: Job " in result.log("wait")
 
 
-def test_a_cleared_wait_begins_on_a_worker_with_nothing_of_the_earlier_try(run, run_dag, airflow):
-    result = run("workerless")
-    before = legs(result, "both")
-    airflow.client.clear("workerless", result.run_id, "both")
-    again = run_dag.finish("workerless", result.run_id)
-    assert again.state == "success", again.failures()
-    task = again.task("both")
-    assert task.try_number == 2
-    assert task.duration > 0
-    assert legs(again, "both") > before
-    assert again.xcom("both") == again.xcom("submit")
-
-
 def test_a_job_that_takes_too_long_is_cancelled_from_the_triggerer(run, demo_server):
     result = run("workerless_stuck")
     assert "AsyncApiTimeout" in result.log("wait")
@@ -124,13 +110,42 @@ def test_a_job_that_takes_too_long_is_cancelled_from_the_triggerer(run, demo_ser
     assert demo_server.count("PUT", f"/v1/jobs/{result.xcom('submit')}/cancel", status=200) == 1
 
 
-def test_killing_a_wait_that_no_worker_has_begun_cancels_its_job(run_dag, airflow, demo_server):
-    run_id = run_dag.start("workerless_killed")
+def test_killing_a_wait_that_no_worker_has_begun_cancels_its_job(started, airflow, demo_server):
+    run_id = started["workerless_killed"]
     client = airflow.client
     until(lambda: (client.xcom("workerless_killed", run_id, "wait", "job") or {}).get("status") is not None)
     client.mark("workerless_killed", run_id, "wait", "failed")
     identifier = client.xcom("workerless_killed", run_id, "submit")
     until(lambda: demo_server.count("PUT", f"/v1/jobs/{identifier}/cancel", status=200) == 1)
+
+
+# The first courses have been looked at by now.
+
+
+@pytest.fixture(scope="module")
+def again(run, run_dag, airflow):
+    """Return what became of the waits that were cleared once their runs were over: both go on at once."""
+    large, no_data = run(LARGE), run("workerless_no_data")
+    legs_before = legs(large, "both")
+    airflow.client.clear(LARGE, large.run_id, "both")
+    airflow.client.clear(no_data.dag_id, no_data.run_id, "wait", "fetch")
+    return legs_before, run_dag.finish(LARGE, large.run_id), run_dag.finish(no_data.dag_id, no_data.run_id)
+
+
+def test_a_cleared_wait_begins_on_a_worker_with_nothing_of_the_earlier_try(again):
+    legs_before, result, _ = again
+    assert result.state == "success", result.failures()
+    task = result.task("both")
+    assert task.try_number == 2
+    assert task.duration > 0
+    assert legs(result, "both") > legs_before
+    assert result.xcom("both") == result.xcom("submit")
+
+
+def test_a_job_without_data_is_told_by_a_worker_when_its_wait_is_cleared(again):
+    _, _, result = again
+    assert (result.task("wait").state, result.task("fetch").state) == ("success", "skipped")
+    assert "start_from_trigger is set, but a worker is needed: this is try 2" in result.log("wait")
 
 
 def until(condition: Callable[[], bool], timeout: float = 120.0) -> None:

@@ -57,6 +57,17 @@ with DAG("cleared_while_running", schedule=None):
         retries=2,
     )
 
+# The interval is that of Retry-After; but an overdue poll is spread over `poke_interval`.
+with DAG("standard_soon", schedule=None, params={"finish": "303"}):
+    async_api_job(
+        "job",
+        asyncapi_conn_id="standard",
+        profile="http_202",
+        submit={"endpoint": "/standard/jobs", "json": {"outcome": "ok", "finish": "{{ params.finish }}"}},
+        status={"poke_interval": 1, "deferrable": True},
+        fetch={},
+    )
+
 # An API after IVOA's UWS: a form creates the job, another starts it, XML says how it is, and where the result is.
 with DAG("two_steps", schedule=None, default_args={"asyncapi_conn_id": "standard_plain"}):
     submit = AsyncApiTriggerOperator(
@@ -113,5 +124,5 @@ with DAG("mapped_by_identifier", schedule=None, default_args={"asyncapi_conn_id"
     mapped = AsyncApiTriggerOperator.partial(task_id="submit", endpoint="/standard/jobs").expand(
         json=[{"outcome": "ok"}, {"outcome": "ok", "finish": "303"}]
     )
-    waits = AsyncApiSensor.partial(task_id="wait", deferrable=True).expand(job=mapped.output)
+    waits = AsyncApiSensor.partial(task_id="wait", poke_interval=1, deferrable=True).expand(job=mapped.output)
     AsyncApiFetchOperator.partial(task_id="fetch").expand(job=waits.output)
