@@ -1,10 +1,13 @@
 """
 Run every test suite, and print how each ended and how long it took.
 
-A suite that fails stops no other one. Beside the suites that run a real Airflow, which often wait, a background lane
-runs the tests of core/ on the other environments. These tests have no clock, no network and no other process, so it
-doesn't matter how slowly they run; at the lowest priority they take nothing from the suites beside them. Their output
-is printed after those suites. The last line is the sum: ``N passed, N failed``.
+A suite that fails stops no other one. The suites that run a real Airflow wait for half of their time. Beside them, a
+background lane runs first the unit tests on the other Pythons, at a low priority and with longer timeouts, and then
+the tests of core/ on the other environments. Core's tests have no clock, no network and no other process, so it doesn't
+matter how slowly they run; at the lowest priority they take nothing from the suites beside them. The output of the
+background lane is printed after those suites.
+
+``reports/durations.txt`` has the slowest tests of each suite. The last line is the sum: ``N passed, N failed``.
 """
 
 from __future__ import annotations
@@ -23,6 +26,11 @@ REPORTS = Path("reports")
 #: The Pythons that pyproject.toml's newest Airflow runs on.
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 CORE = "tests/unit/core"
+#: How many tests of each suite are in the list of the slowest.
+SLOWEST = 10
+DURATIONS = REPORTS / "durations.txt"
+#: Priority of what shares the machine with suites that wait, and of what must take nothing from them.
+LOW, LOWEST = 5, 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +42,19 @@ class Suite:
     :param target: the make target that runs it.
     :param variables: make variables, such as ``T=tests/unit/core``.
     :param report: the name of its JUnit report, without ``.xml``; by default the target's.
+    :param niceness: how much of its priority it gives up, up to 19.
     """
 
     name: str
     target: str
     variables: tuple[str, ...] = ()
     report: str = ""
+    niceness: int = 0
 
     @property
-    def report_name(self) -> str:
-        """Return the name of the JUnit report, without ``.xml``."""
-        return self.report or self.target
+    def report_file(self) -> Path:
+        """Return the path of the JUnit report."""
+        return REPORTS / f"{self.report or self.target}.xml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +81,21 @@ def without_core(name: str, target: str) -> Suite:
     return Suite(name, target, (f"ARGS=--ignore={CORE}",))
 
 
+def without_core_in_background(name: str, target: str) -> Suite:
+    """Return the same suite for the background, with a timeout that a busy machine doesn't reach."""
+    return Suite(name, target, (f"ARGS=--ignore={CORE} --timeout=300",), niceness=LOW)
+
+
 def core_alone(name: str, target: str) -> Suite:
     """Return the suite of core's unit tests on an environment, with a timeout that a busy machine doesn't reach."""
     report = f"{target}-core"
-    return Suite(name, target, (f"T={CORE}", "ARGS=--timeout=900", f"REPORT={report}"), report)
+    return Suite(name, target, (f"T={CORE}", "ARGS=--timeout=900", f"REPORT={report}"), report, niceness=LOWEST)
 
 
 #: With core's tests in an environment without Airflow, which has the same versions of all that core/ imports.
-FIRST = (Suite("core, without Airflow", "test-core"), without_core("unit, newest Airflow", "test-unit"))
-THEN = (
+FIRST = (
+    Suite("core, without Airflow", "test-core"),
+    without_core("unit, newest Airflow", "test-unit"),
     Suite("documentation", "test-docs"),
     without_core("unit, lowest versions", "test-lowest"),
     Suite("Airflow 3.2", "test-3.2"),
@@ -103,13 +119,14 @@ def find_other_pythons() -> tuple[list[str], list[str]]:
 
 def run(suite: Suite, *, in_background: bool = False) -> Outcome:
     """Run one suite through make, and read its JUnit report."""
-    report = REPORTS / f"{suite.report_name}.xml"
+    report = suite.report_file
     report.unlink(missing_ok=True)
     start = time.monotonic()
     command = [os.environ.get("MAKE", "make"), "--no-print-directory", suite.target, *suite.variables]
     if in_background:
         with report.with_suffix(".log").open("wb") as log:
-            code = subprocess.run(["nice", "-n", "19", *command], check=False, stdout=log, stderr=log).returncode
+            nice = ["nice", "-n", str(suite.niceness)]
+            code = subprocess.run([*nice, *command], check=False, stdout=log, stderr=log).returncode
     else:
         print(f"\n==> {suite.name}: make {' '.join((suite.target, *suite.variables))}", flush=True)
         code = subprocess.run(command, check=False).returncode
@@ -139,19 +156,40 @@ def run_beside(waiting: Iterable[Suite], background: Iterable[Suite]) -> list[Ou
         for done in behind:
             outcome = done.result()
             print(f"\n==> {outcome.suite.name}, in the background:")
-            print((REPORTS / f"{outcome.suite.report_name}.log").read_text(errors="replace"), flush=True)
+            print(outcome.suite.report_file.with_suffix(".log").read_text(errors="replace"), flush=True)
             outcomes.append(outcome)
     return outcomes
+
+
+def find_slowest(report: Path) -> list[tuple[float, str]]:
+    """Return the seconds and names of the slowest tests in a JUnit report; the time of fixtures counts."""
+    if not report.exists():
+        return []
+    cases = ET.parse(report).getroot().iter("testcase")
+    times = [(float(case.get("time", 0)), f"{case.get('classname')}::{case.get('name')}") for case in cases]
+    return sorted(times, reverse=True)[:SLOWEST]
+
+
+def write_durations(outcomes: Iterable[Outcome]) -> None:
+    """Write the slowest tests of each suite to a file."""
+    lines = [
+        f"The {SLOWEST} slowest tests of each suite, in seconds. The first test that needs a fixture waits for it."
+    ]
+    for outcome in outcomes:
+        lines += ["", f"{outcome.suite.name}: {outcome.seconds:.1f}"]
+        lines += [f"{seconds:9.1f}  {name}" for seconds, name in find_slowest(outcome.suite.report_file)]
+    DURATIONS.write_text("\n".join([*lines, ""]))
 
 
 def main() -> int:
     """Run all, print the table, and return the exit code."""
     start = time.monotonic()
     found, lacking = find_other_pythons()
-    pythons = [without_core(f"unit, Python {version}", f"test-python-{version}") for version in found]
+    pythons = [without_core_in_background(f"unit, Python {version}", f"test-python-{version}") for version in found]
     cores = [core_alone(f"core, Python {version}", f"test-python-{version}") for version in found]
-    outcomes = [run(suite) for suite in (*FIRST, *pythons, *THEN)]
-    outcomes += run_beside(WAITING, [*cores, core_alone("core, lowest versions", "test-lowest")])
+    outcomes = [run(suite) for suite in FIRST]
+    outcomes += run_beside(WAITING, [*pythons, *cores, core_alone("core, lowest versions", "test-lowest")])
+    write_durations(outcomes)
     print(f"\n{'suite':<30}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}  outcome")
     for one in outcomes:
         counts = f"{one.passed:>8}{one.failed:>8}{one.skipped:>9}{one.seconds:>9.1f}"
@@ -161,6 +199,7 @@ def main() -> int:
     # A suite that broke outside its tests counts as one failure, so that the sum can't look clean.
     failed = sum(max(one.failed, int(one.exit_code != 0)) for one in outcomes)
     passed = sum(one.passed for one in outcomes)
+    print(f"\nThe slowest tests of each suite are in {DURATIONS}.")
     print(f"\n{(time.monotonic() - start) / 60:.1f} minutes\n{passed} passed, {failed} failed", flush=True)
     return int(failed > 0)
 
