@@ -68,12 +68,12 @@ def http(name):
     )
     # It waits for as long as it is answered 404.
     wait = HttpSensor(
-        task_id=f"{{name}}_wait", endpoint="finished/{{{{{{{{ ti.xcom_pull('" + name + "_submit') }}}}}}}}",
+        task_id=f"{{name}}_wait", endpoint="finished/{{{{ ti.xcom_pull('" + name + "_submit') }}}}",
         poke_interval={interval}, http_conn_id="jobs_http", deferrable=True,
     )
     fetch = HttpOperator(
         task_id=f"{{name}}_fetch", method="GET", http_conn_id="jobs_http",
-        endpoint="jobs/{{{{{{{{ ti.xcom_pull('" + name + "_submit') }}}}}}}}/rows",
+        endpoint="jobs/{{{{ ti.xcom_pull('" + name + "_submit') }}}}/rows",
         response_filter=lambda response: response.json(),
     )
     submit >> wait >> fetch
