@@ -171,7 +171,11 @@ class JobTask:
         """Check the parameters of a stage."""
         described = self.effective_params(stage, with_connection=False)
         in_selectors = lazy.check_plan(
-            stage.plan_type, described, partial(self.is_templated, stage), complete=self.profile is not None
+            stage.plan_type,
+            described,
+            partial(self.is_templated, stage),
+            complete=self.profile is not None,
+            assumed=stage.assumed_variables,
         )
         self.check_together(stage, described)
         provided = self.variables_before(stage)
@@ -180,6 +184,7 @@ class JobTask:
             described,
             in_selectors,
             lambda part: stage.allowed_variables(part, described, provided, is_whole=is_whole),
+            stage.text_parameters,
         )
 
     def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from airflow_provider_asyncapi.core.lazy import load_lazily
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
+    from airflow_provider_asyncapi.core.fetch.paging.registry import assumed_page_variables, text_parameters
     from airflow_provider_asyncapi.core.fetch.plan import page_variables
     from airflow_provider_asyncapi.core.wait.plan import parse_timeout
     from airflow_provider_asyncapi.results.limits import ResultLimits
@@ -34,6 +35,7 @@ __all__ = [
     "JobWait",
     "ResultLimits",
     "WaitOptions",
+    "assumed_page_variables",
     "check_plan",
     "check_variables",
     "choose_output",
@@ -45,6 +47,7 @@ __all__ = [
     "render_job",
     "submit_job",
     "submit_next_job",
+    "text_parameters",
     "why_unsupported_end",
     "why_unsupported_fetch",
     "why_unsupported_start",
@@ -54,6 +57,7 @@ __getattr__ = load_lazily(
     globals(),
     {
         "airflow_provider_asyncapi.core.fetch.outputs.registry": "choose_output",
+        "airflow_provider_asyncapi.core.fetch.paging.registry": "assumed_page_variables text_parameters",
         "airflow_provider_asyncapi.core.fetch.plan": "page_variables",
         "airflow_provider_asyncapi.core.wait.plan": "parse_timeout",
         "airflow_provider_asyncapi.results.limits": "ResultLimits",

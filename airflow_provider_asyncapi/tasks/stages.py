@@ -46,6 +46,16 @@ class Stage:
         """The plan that the parameters are read into."""
         raise NotImplementedError
 
+    @property
+    def text_parameters(self) -> tuple[str, ...]:
+        """The parameters, outside of the requests, that name variables."""
+        return ()
+
+    @property
+    def assumed_variables(self) -> tuple[str, ...]:
+        """The variables that the rendered value of a template in a request is assumed to name."""
+        return ()
+
     def allowed_variables(
         self, part: str, described: Mapping[str, Any], provided: set[str] | None, *, is_whole: bool
     ) -> set[str] | None:
@@ -196,6 +206,16 @@ class FetchStage(Stage):
     def plan_type(self) -> type[plans.FetchPlan]:
         """The plan that the parameters are read into."""
         return plans.FetchPlan
+
+    @property
+    def text_parameters(self) -> tuple[str, ...]:
+        """The parameters that state a number of pages."""
+        return lazy.text_parameters()
+
+    @property
+    def assumed_variables(self) -> tuple[str, ...]:
+        """One variable of each way of paging, so that a template never lacks the one that it needs."""
+        return lazy.assumed_page_variables()
 
     def allowed_variables(
         self, part: str, described: Mapping[str, Any], provided: set[str] | None, *, is_whole: bool

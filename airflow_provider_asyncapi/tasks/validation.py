@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -34,10 +34,6 @@ _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _OUTLINED_PARAMETERS = frozenset({"endpoint", "query_params", "headers", *BODY_PARAMETERS})
 #: The outlined parameters that are a single string.
 _TEXTS = ("endpoint", "xml")
-#: Variables that the rendered value of a template is assumed to name.
-_ASSUMED_VARIABLES = ("page", "cursor")
-#: Parameters of a task, outside of its request, that name variables.
-_COUNT_PARAMETERS = ("pages", "last_page")
 #: The captures that are known, for the message about an unknown variable.
 _CAPTURES_ADVICE = (
     "what a sensor captures is in its own job handle (job=wait.handle), and what the connection's profile captures is"
@@ -47,15 +43,16 @@ _CAPTURES_ADVICE = (
 _VARIABLES_OF_SOME_REQUESTS = {
     IDEMPOTENCY_KEY: "only the requests of the trigger operator have it",
     CALLBACK_URL: "only the requests of a trigger operator with callback=True have it",
-    "page": "only requests for numbered pages have it (output_type='pages')",
-    "offset": "only requests for numbered pages have it (output_type='pages')",
-    "cursor": "only requests for pages have it, if the parameter cursor is set",
-    "limit": "only requests for pages have it, if page_size is set",
 }
 
 
 def check_plan(
-    plan_type: Any, described: Mapping[str, Any], is_templated: Callable[[str], bool], *, complete: bool
+    plan_type: Any,
+    described: Mapping[str, Any],
+    is_templated: Callable[[str], bool],
+    *,
+    complete: bool,
+    assumed: Iterable[str] = (),
 ) -> SelectorVariables:
     """
     Check a description as far as its templates allow.
@@ -65,6 +62,7 @@ def check_plan(
     :param plan_type: the plan that the description is read into.
     :param is_templated: returns whether a parameter is rendered before it is read.
     :param complete: whether a missing parameter is an error, because no profile can add it later.
+    :param assumed: variables that the rendered value of a template is assumed to name.
     :return: the variables that the selectors name.
     :raises ConfigurationError: if a parameter is wrong; the message names it.
     """
@@ -76,22 +74,28 @@ def check_plan(
         elif not is_templated(name):
             visible[name] = value
         elif name in _OUTLINED_PARAMETERS:
-            visible[name] = _outline(name, value)
+            visible[name] = _outline(name, value, assumed)
     plain = freeze(visible)
     if plain is None:
         return _check_visible(plan_type, visible, complete=complete)
     return _check_frozen(plan_type, plain, complete)
 
 
-def check_variables(described: Mapping[str, Any], in_selectors: SelectorVariables, find_known: FindVariables) -> None:
+def check_variables(
+    described: Mapping[str, Any],
+    in_selectors: SelectorVariables,
+    find_known: FindVariables,
+    text_parameters: Iterable[str] = (),
+) -> None:
     """
     Check that each variable in a description is set by the job or by the task.
 
     :param in_selectors: the return value of :func:`check_plan`.
+    :param text_parameters: parameters, outside of the requests, that name variables.
     :raises UnknownVariableError: if one isn't; the message names the parameter and the known variables.
     """
     known = cache(find_known)
-    for part, where, text in _iterate_strict_texts(described):
+    for part, where, text in _iterate_strict_texts(described, text_parameters):
         if "{" in text:
             for variable in templates.find_variables(_JINJA.sub("", text)):
                 _check_known(variable.removeprefix("+"), f"{where}: {text!r}", known(part))
@@ -104,8 +108,11 @@ def check_variables(described: Mapping[str, Any], in_selectors: SelectorVariable
 def _check_known(variable: str, where: str, known: set[str] | None) -> None:
     if known is None or variable in known or variable.startswith("connection."):
         return
+    # Imported only for the message: a DAG without a fetch needs no ways of paging.
+    from airflow_provider_asyncapi.core.fetch.paging.registry import explain_page_variable
+
     shown = ", ".join(f"{{{name}}}" for name in sorted(known)) or "none"
-    why = _VARIABLES_OF_SOME_REQUESTS.get(variable, _CAPTURES_ADVICE)
+    why = _VARIABLES_OF_SOME_REQUESTS.get(variable) or explain_page_variable(variable) or _CAPTURES_ADVICE
     if '"' in variable:
         why = f"{why}; {templates.HOW_TO_WRITE_JSON}"
     raise UnknownVariableError(
@@ -113,9 +120,11 @@ def _check_known(variable: str, where: str, known: set[str] | None) -> None:
     )
 
 
-def _iterate_strict_texts(described: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _iterate_strict_texts(
+    described: Mapping[str, Any], text_parameters: Iterable[str]
+) -> Iterator[tuple[str, str, str]]:
     """Yield each text whose variables have to be known, as part of the description, parameter, text."""
-    for name in _COUNT_PARAMETERS:
+    for name in text_parameters:
         if isinstance(described.get(name), str):
             yield OWN_REQUEST, name, described[name]
     requests = [(OWN_REQUEST, "", described)]
@@ -146,7 +155,7 @@ def _check_visible(plan_type: Any, visible: Mapping[str, Any], *, complete: bool
     return {part: pairs for part, pairs in named.items() if pairs}
 
 
-def _outline(name: str, value: Any) -> Any:
+def _outline(name: str, value: Any, assumed: Iterable[str]) -> Any:
     """
     Return an outline of a part of a request before it is rendered: its presence, and the variables that it names.
 
@@ -155,7 +164,7 @@ def _outline(name: str, value: Any) -> Any:
     texts = list(templates.walk_strings(value))
     variables = {name for text in texts if "{" in text for name in templates.find_variables(_JINJA.sub("", text))}
     if _has_xcoms(value) or any("{{" in text or "{%" in text for text in texts):
-        variables.update(_ASSUMED_VARIABLES)
+        variables.update(assumed)
     outline = "".join(f"{{{variable}}}" for variable in sorted(variables))
     return outline if name in _TEXTS else {"": outline}
 

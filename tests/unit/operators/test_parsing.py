@@ -239,7 +239,7 @@ def test_a_typing_error_further_down_the_chain_is_found() -> None:
             ({"endpoint": "{lnk}"}, r"\{lnk\}"),
             ({"query_params": {"p": "{page}"}}, r"\{page\}.*output_type='pages'"),
             ({"query_params": {"c": "{cursor}"}, "pages": 4}, r"\{page\}"),
-            ({"query_params": {"p": "{page}", "c": "{cursor}"}, "pages": 4}, r"\{cursor\}.*cursor is set"),
+            ({"query_params": {"p": "{page}", "c": "{cursor}"}, "pages": 4}, r"\{cursor\}.*\(set cursor\)"),
             ({"query_params": {"p": "{page}"}, "pages": "{pagez}"}, r"pages: '\{pagez\}'"),
             ({"locate": {"endpoint": "/{found}", "capture": {"found": "f"}}}, r"locate\.endpoint: .*\{found\}"),
             ({"query_params": PAGED, "pages": 4, "cleanup": {"endpoint": "/{page}"}}, r"cleanup\.endpoint: .*page"),

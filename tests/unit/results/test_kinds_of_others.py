@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.formats.base import RowFormatKind
 from airflow_provider_asyncapi.core.fetch.formats.registry import RESULT_FORMATS
 from airflow_provider_asyncapi.core.fetch.outputs.base import FetchRun, Output
@@ -27,6 +28,7 @@ from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.profiles.schema import check_profile
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator
 from airflow_provider_asyncapi.results.writers.base import OpenFile, PlacedFile, Writer
 from scripts.reference import render
 from tests.loopback import Server, reply
@@ -160,6 +162,16 @@ def test_a_way_of_paging_is_added_by_its_class_alone(hook, server):
         hook.fetch_result("7", endpoint="/rows", pages=3, **given)
     with pytest.raises(exceptions.AsyncApiConfigurationError, match=r"has to name \{mark\} .* for mark pages"):
         hook.fetch_result("7", endpoint="/rows", mark="end")
+
+
+@pytest.mark.usefixtures("mark")
+def test_a_template_may_render_to_the_variable_of_an_added_way_of_paging(monkeypatch, tmp_path):
+    (tmp_path / "toy.toml").write_text('[fetch]\nendpoint = "/rows"\nmark = "end"\n')
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__PROFILES_FOLDER", str(tmp_path))
+    common = {"profile": "toy", "job": "7"}
+    AsyncApiFetchOperator(task_id="templated", query_params={"from": "{{ params.from }}"}, **common)
+    with pytest.raises(ConfigurationError, match=r"has to name \{mark\} .* for mark pages"):
+        AsyncApiFetchOperator(task_id="literal", query_params={"from": "x"}, **common)
 
 
 def test_the_parameters_of_a_kind_are_unknown_without_it(hook):

@@ -77,7 +77,9 @@ class Paging(ABC):
     :cvar name: its name in messages and in the reference.
     :cvar summary: its line in the reference, in Markdown.
     :cvar parameters: the parameters that only this way has; setting one chooses it.
-    :cvar variables: variables of which the request has to name one; none if the API gives whole URLs.
+    :cvar text_parameters: the parameters among them whose values may name variables of the job.
+    :cvar variables: variables of which the request has to name one; none if the API gives whole URLs. The first one
+        needs no other parameter.
     :cvar optional_variables: variables that the request for the first page may lack: a query parameter or a header that
         is nothing but the variable is left out then.
     :cvar may_end_with_404: whether a 404 after the first page means that there are no more pages.
@@ -91,6 +93,7 @@ class Paging(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     parameters: ClassVar[tuple[str, ...]]
+    text_parameters: ClassVar[tuple[str, ...]] = ()
     variables: ClassVar[tuple[str, ...]] = ()
     optional_variables: ClassVar[tuple[str, ...]] = ()
     may_end_with_404: ClassVar[bool] = False

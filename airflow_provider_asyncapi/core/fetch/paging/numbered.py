@@ -29,6 +29,7 @@ class Numbered(Paging):
         " `pages` or `last_page` is their number; without both, they are fetched until one is empty or a 404."
     )
     parameters = ("pages", "last_page")
+    text_parameters = ("pages", "last_page")
     variables = ("page", "offset")
     may_end_with_404 = True
 

@@ -44,3 +44,24 @@ def page_variables(given: Mapping[str, Any]) -> frozenset[str]:
 def all_page_variables() -> frozenset[str]:
     """Return the variables of pages in all ways of paging."""
     return frozenset(("limit", *(name for way in PAGING_KINDS.values() for name in way.variables)))
+
+
+def text_parameters() -> tuple[str, ...]:
+    """Return the parameters of all ways of paging whose values may name variables of the job."""
+    return tuple(name for way in PAGING_KINDS.values() for name in way.text_parameters)
+
+
+def assumed_page_variables() -> tuple[str, ...]:
+    """Return variables that suffice for each way of paging: a template may render to a request that names them."""
+    return tuple(name for way in PAGING_KINDS.values() for name in way.variables[:1])
+
+
+def explain_page_variable(variable: str) -> str | None:
+    """Return which requests have a variable of pages, for messages; None if no way of paging has it."""
+    if variable == "limit":
+        return "only requests for pages have it, if page_size is set"
+    for way in PAGING_KINDS.values():
+        if variable in way.variables:
+            condition = "output_type='pages'" if way is Numbered else f"set {' or '.join(way.parameters)}"
+            return f"only requests for {way.name} pages have it ({condition})"
+    return None

@@ -6,7 +6,12 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentErr
 from airflow_provider_asyncapi.core.fetch.paging.cursor import Cursor
 from airflow_provider_asyncapi.core.fetch.paging.next_link import NextLink, find_next_link
 from airflow_provider_asyncapi.core.fetch.paging.numbered import Numbered
-from airflow_provider_asyncapi.core.fetch.paging.registry import choose_paging
+from airflow_provider_asyncapi.core.fetch.paging.registry import (
+    assumed_page_variables,
+    choose_paging,
+    explain_page_variable,
+    text_parameters,
+)
 from airflow_provider_asyncapi.core.http.messages import Headers, Response
 
 URL = "https://api.example.com/v1/rows?page=1"
@@ -196,3 +201,21 @@ def test_a_page_that_can_not_be_read_is_an_error():
 
 def test_the_first_selector_that_finds_a_cursor_counts():
     assert pointer(page(b'{"n": 1}'), cursor=["a", "n"]) == 1
+
+
+def test_the_lists_for_checks_before_rendering_come_from_all_ways_of_paging():
+    assert text_parameters() == ("pages", "last_page")
+    assert assumed_page_variables() == ("page", "cursor")
+
+
+@pytest.mark.parametrize(
+    ("variable", "explanation"),
+    [
+        ("offset", "only requests for numbered pages have it (output_type='pages')"),
+        ("cursor", "only requests for cursor pages have it (set cursor)"),
+        ("limit", "only requests for pages have it, if page_size is set"),
+        ("identifier", None),
+    ],
+)
+def test_a_message_can_explain_which_requests_have_a_variable_of_pages(variable, explanation):
+    assert explain_page_variable(variable) == explanation
