@@ -212,7 +212,7 @@ def test_a_result_is_written_to_a_destination(api: ApiServer, call: Caller, tmp_
 
 def test_a_result_that_is_too_large_or_gone_is_an_exception_that_names_the_job(api: ApiServer, call: Caller) -> None:
     api.says("GET /files/7", reply(["x" * 100]))
-    for given, reason in (({"max_xcom_bytes": 50}, "max_xcom_bytes"), ({"endpoint": "/gone"}, "isn't there")):
+    for given, reason in (({"max_xcom_bytes": 50}, "max_xcom_bytes"), ({"endpoint": "/gone"}, "doesn't exist")):
         with pytest.raises(exceptions.AsyncApiResultFailed, match=reason) as failed:
             call("fetch_result", 7, **{"endpoint": "/files/{identifier}", **given})
         assert failed.value.job == 7
