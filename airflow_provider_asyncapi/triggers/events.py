@@ -23,7 +23,7 @@ from airflow_provider_asyncapi.core.json_values import JsonValue, clean_text
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 
-#: Version of the layout of an event; see :mod:`~..core.layouts`. Events of layout 1 had no version and no status.
+#: Version of the layout of an event; see :mod:`~.layouts`. Events of layout 1 had no version and no status.
 VERSION = 2
 #: Levels of nesting that an event, or a job handle in it, adds to a value.
 _MORE_LEVELS = 8
@@ -50,7 +50,7 @@ class WaitEvent:
 
     :param status: kind of the event.
     :param message: message for users.
-    :param handle: latest job handle, as :meth:`~..core.handle.JobHandle.dump` returns it.
+    :param handle: latest job handle, as :meth:`~.handle.JobHandle.dump` returns it.
     :param error: error that ended the wait.
     :param began_at: start of the wait in seconds since the epoch, if it began in the triggerer.
     """

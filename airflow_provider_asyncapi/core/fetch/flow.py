@@ -240,7 +240,8 @@ class ResultFetcher:
         Send a request until the response is final, and return a good answer.
 
         :param step: the request.
-        :param scope: returns the variables that it may name; called again if the result had to be located again.
+        :param get_variables: returns the variables that it may name; called again if the result had to be located
+            again.
         :param download: takes its body.
         :param limit: bytes of a body without a download.
         :param also_accepted: other status codes that mean success; a redirect among them isn't followed.

@@ -33,7 +33,7 @@ class ResultFormat:
 
     :param kind: the format; None to go by the content type.
     :param charset: the charset of the text, if the API states a wrong one: what is read is read as this
-        (:meth:`~.messages.Response.read_as`). A byte order mark still comes first.
+        (:meth:`~.messages.Response.with_charset`). A byte order mark still comes first.
     :param options: the options of the format.
     """
 
