@@ -10,7 +10,7 @@ from typing import Any
 
 class LazyModule(ModuleType):
     """
-    Stand for a module until one of its names is used, and import it then.
+    A stand-in for a module, which is imported when one of its names is used.
 
     The true import stands beside it, for type checkers and for readers of the import graph::
 

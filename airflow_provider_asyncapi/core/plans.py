@@ -1,8 +1,4 @@
-"""
-The plans of the three tasks, parsed from their parameters and a profile.
-
-Each name is imported at its first use, so that the import of an operator is cheap for a DAG file.
-"""
+"""The plans of the three stages, imported at their first use."""
 
 from __future__ import annotations
 

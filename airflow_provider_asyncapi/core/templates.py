@@ -85,7 +85,7 @@ def look_up_text(name: str, variables: Variables, where: str) -> str:
     """
     Return the value of a variable as text; it has to be a string, a number or a boolean.
 
-    :raises UnsafeValueError: on an object, a list of not just one value, or a string with control characters.
+    :raises UnsafeValueError: if a value is an object, a list of not just one value, or has control characters.
     """
     value = single_value(look_up(name, variables, where))
     if isinstance(value, list | dict):

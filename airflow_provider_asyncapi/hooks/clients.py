@@ -183,7 +183,7 @@ async def retire_if_changed(conn_id: str, api: Api, *, look_up_timeout: float | 
 
 
 async def _refresh_periodically(conn_id: str, api: Api) -> None:
-    """Look a connection up periodically, until it has changed."""
+    """Read a connection periodically, until it has changed."""
     changed = False
     while not changed:
         # At random, so that triggerers that began together don't all look it up at the same time.

@@ -191,7 +191,7 @@ class Destination:
 
     :param target: a path or URL that ``ObjectStoragePath`` takes; with a slash at its end a folder.
     :param owner: the task, whose next try cleans up after this one; None for no task.
-    :raises ConfigurationError: on a target that can't be one.
+    :raises ConfigurationError: if the target can't be a destination.
     """
 
     def __init__(self, target: str, owner: Owner | None = None) -> None:

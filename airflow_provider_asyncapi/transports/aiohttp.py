@@ -65,7 +65,7 @@ class AiohttpDriver:
         self._client = open_client(api.settings, tls, steady)
         self._sleep = sleep
         self._pacing = Pacing(api, steady)
-        self._keyring = TokenState()
+        self._token_state = TokenState()
         self._retired: Exception | None = None
         self._batch_poller = BatchPoller(api, self.run)
         self._token_lock = asyncio.Lock()
@@ -188,7 +188,7 @@ class AiohttpDriver:
 
     async def _authorize(self, effect: Authorize, observe: Observer) -> Token:
         asked_at = self._api.clock()
-        flow = get_shared_token(self._api, self._keyring, effect.rejected, asked_at)
+        flow = get_shared_token(self._api, self._token_state, effect.rejected, asked_at)
         try:
             async with asyncio.timeout(self._seconds_until(effect.until)), self._token_lock:
                 return await self.run(flow, observe=observe)

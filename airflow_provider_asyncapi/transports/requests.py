@@ -58,7 +58,7 @@ class RequestsDriver:
         self._sleep = sleep
         self._client = RequestsClient(api.settings, tls_context(api.settings), steady)
         self._pacing = Pacing(api, steady)
-        self._keyring = TokenState()
+        self._token_state = TokenState()
         self._token_lock = threading.Lock()
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class RequestsDriver:
     def _authorize(self, effect: Authorize, observe: Observer) -> Token:
         asked_at = self._api.clock()
         with self._token_lock:
-            flow = get_shared_token(self._api, self._keyring, effect.rejected, asked_at)
+            flow = get_shared_token(self._api, self._token_state, effect.rejected, asked_at)
             return self.run(limit_time(flow, effect.until), observe=observe)
 
     def _send(self, effect: Send, is_unwanted: Callable[[], bool]) -> Response:

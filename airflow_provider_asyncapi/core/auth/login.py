@@ -64,7 +64,7 @@ class TokenState:
         return copy(self.failure) if refused or asked_at < self.failed_at else None
 
 
-def get_shared_token(api: Api, keyring: TokenState, rejected: Token | None, asked_at: float) -> Flow[Token]:
+def get_shared_token(api: Api, token_state: TokenState, rejected: Token | None, asked_at: float) -> Flow[Token]:
     """
     Return a valid token, as :func:`get_token` does. It runs for one task at a time, and the next ones reuse its token.
 
@@ -74,16 +74,16 @@ def get_shared_token(api: Api, keyring: TokenState, rejected: Token | None, aske
     :param asked_at: when this request began to wait for its turn, in seconds since the epoch.
     """
     now = api.clock()
-    if not _is_usable(keyring.token, rejected, now) and (failure := keyring.failure_to_repeat(asked_at, now)):
+    if not _is_usable(token_state.token, rejected, now) and (failure := token_state.failure_to_repeat(asked_at, now)):
         raise failure
     try:
-        keyring.token = yield from get_token(api, keyring.token, rejected)
+        token_state.token = yield from get_token(api, token_state.token, rejected)
     except AsyncApiError as error:
         # A copy, since the error itself keeps the frames of its traceback alive.
-        keyring.failure, keyring.failed_at = copy(error), api.clock()
+        token_state.failure, token_state.failed_at = copy(error), api.clock()
         raise
-    keyring.failure = None
-    return keyring.token
+    token_state.failure = None
+    return token_state.token
 
 
 def get_token(api: Api, known: Token | None, rejected: Token | None) -> Flow[Token]:
@@ -156,18 +156,18 @@ def _request_token(api: Api, login: Login, template: RequestTemplate, previous: 
     except TransportError as error:
         raise set_error_fields(TransportError(f"login: {error}", sent=False), request) from error
     if is_transient(response.status):
-        said = extract_error_message(api, response)
-        problem = f"login: {request} answered {response.status}: {said}"
-        raise set_error_fields(TransportError(problem, sent=False), request, response, said)
+        message = extract_error_message(api, response)
+        problem = f"login: {request} answered {response.status}: {message}"
+        raise set_error_fields(TransportError(problem, sent=False), request, response, message)
     if not response.ok:
-        said = extract_error_message(api, response)
-        answer = f"login: {request} answered {response.status}, expected 2xx: {said}"
+        message = extract_error_message(api, response)
+        answer = f"login: {request} answered {response.status}, expected 2xx: {message}"
         # RFC 6749, section 5.2: wrong credentials are a 400 or a 401.
         if response.status in _INVALID_CREDENTIALS:
             advice = "check the connection's login and password, and what the token request holds"
-            raise set_error_fields(AuthenticationError(f"{answer}; {advice}"), request, response, said)
+            raise set_error_fields(AuthenticationError(f"{answer}; {advice}"), request, response, message)
         advice = "check address and method of the token request (oauth2_url and oauth2_method, or login_request)"
-        raise set_error_fields(RequestRejectedError(f"{answer}; {advice}"), request, response, said)
+        raise set_error_fields(RequestRejectedError(f"{answer}; {advice}"), request, response, message)
     try:
         value = login.token.find_value(response, scope)
         captured = capture_values(login.captures, response, scope)

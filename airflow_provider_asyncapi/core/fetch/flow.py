@@ -213,7 +213,7 @@ class ResultFetcher:
         Decode a response in the format of the plan.
 
         :param decode: :func:`~.decoding.decode` or one like it.
-        :raises ResponseError: with the request and the answer.
+        :raises ResponseError: if the response can't be decoded; the error holds the request and the response.
         """
         plan = self.plan
         return self.read_with_context(
@@ -246,7 +246,7 @@ class ResultFetcher:
         :param limit: bytes of a body without a download.
         :param also_accepted: other status codes that mean success; a redirect among them isn't followed.
         :raises NoDataError: if there is no data according to a rule.
-        :raises ResultExpiredError: on 404 and 410.
+        :raises ResultExpiredError: if the status is 404 or 410.
         :raises ResultError: if the response is a failure according to a rule.
         :raises RequestRejectedError: if the API refused the request.
         :raises UnavailableError: after too many transient errors, or responses that are "not yet" by a rule, in a row.

@@ -28,7 +28,7 @@ def guard_json(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """
     Yield the pieces of a JSON text in UTF-8 as they are, as long as a parser can take them.
 
-    :raises ContentError: on a number that is too long, or nesting that is too deep.
+    :raises ContentError: if a number is too long, or the nesting is too deep.
     """
     guard = _Guard()
     for piece in pieces:
@@ -51,7 +51,7 @@ class _Guard:
         """
         Check the next piece.
 
-        :raises ContentError: on a number that is too long, or nesting that is too deep.
+        :raises ContentError: if a number is too long, or the nesting is too deep.
         """
         outside = self._remove_strings(piece)
         self._check_numbers(outside)

@@ -29,7 +29,7 @@ def decode_text(body: bytes, content_type: str, *, errors: str = "strict") -> st
 
     :param errors: what to do with bytes that aren't valid in it, as for ``bytes.decode``. Unless it is strict, a body
         in an unknown charset is read as UTF-8.
-    :raises ContentError: on bytes that aren't valid in that charset, or an unknown charset, if ``errors`` is strict.
+    :raises ContentError: if the charset is unknown, or if the bytes aren't valid in it and ``errors`` is strict.
     """
     if errors != "strict":
         return _decode_leniently(body, content_type, errors)

@@ -80,8 +80,8 @@ def check_member_name(name: str) -> tuple[str, ...]:
     Check the name of an archive's member, and split it.
 
     :return: the segments of its path below the destination.
-    :raises ArchiveError: on an absolute path, a drive letter, ``..``, a control character or one that changes the
-        order in which the name is read, a name that is too long, or one of our own.
+    :raises ArchiveError: if it is an absolute path, too long or reserved for files of this package, or has a drive
+        letter, ``..``, a control character or one that changes the order in which the name is read.
     """
     segments = tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
     if not segments or name.startswith(("/", "\\")) or _DRIVE.match(name) or ".." in segments:

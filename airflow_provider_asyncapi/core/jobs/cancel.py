@@ -68,16 +68,16 @@ def cancel(
     if poll is None:
         yield Log(logging.INFO, f"{job}: the API has accepted the cancel ({reason})")
         return Cancellation(is_accepted=True, summary="the API has accepted the cancel")
-    level, became = yield from _poll_after_cancel(api, handle, poll)
-    yield Log(level, f"{job}: the API has accepted the cancel ({reason}), {became}")
-    return Cancellation(is_accepted=True, summary=f"the API has accepted the cancel, {became}")
+    level, result = yield from _poll_after_cancel(api, handle, poll)
+    yield Log(level, f"{job}: the API has accepted the cancel ({reason}), {result}")
+    return Cancellation(is_accepted=True, summary=f"the API has accepted the cancel, {result}")
 
 
 def _poll_after_cancel(
     api: Api, handle: JobHandle, poll: Callable[[JobHandle], Flow[JobHandle]]
 ) -> Flow[tuple[int, str]]:
     """Poll until the job is over, or the time limit is reached; return a log level, and the result in words."""
-    began, became = api.clock(), (logging.WARNING, "")
+    began, result = api.clock(), (logging.WARNING, "")
     for pause in _PAUSES:
         yield Sleep(pause)
         try:
@@ -85,17 +85,17 @@ def _poll_after_cancel(
         except JobNotFoundError:
             return logging.INFO, "and no longer knows the job"
         except AsyncApiError as error:
-            became = logging.WARNING, f"but the job's status is unknown, so it may still be running: {error}"
+            result = logging.WARNING, f"but the job's status is unknown, so it may still be running: {error}"
         else:
             status = "no status" if found.status is None else f"status {api.redact(as_text(found.status))!r}"
             if found.outcome in (Outcome.SUCCESS, Outcome.NO_DATA):
                 return logging.INFO, f"but the job was already over: it has {status}"
             if found.outcome.is_final or found.status != handle.status:
-                became = logging.INFO, f"and the job has {status} now"
+                result = logging.INFO, f"and the job has {status} now"
             else:
-                became = logging.WARNING, f"but the job still has {status}, {api.clock() - began:.0f} s later"
+                result = logging.WARNING, f"but the job still has {status}, {api.clock() - began:.0f} s later"
             if found.outcome.is_final:
                 break
         if api.clock() - began > _POLL_TIMEOUT:
             break
-    return became
+    return result

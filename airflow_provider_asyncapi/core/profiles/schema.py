@@ -40,7 +40,7 @@ def check_profile(
 
     :param auth_kinds: the kinds of authentication that its connection may have.
     :return: the profile, with an empty table in place of each that is missing.
-    :raises ConfigurationError: on an unknown table or key.
+    :raises ConfigurationError: if a table or a key is unknown.
     """
     tables = profile_tables(auth_kinds, profile)
     if problem := find_former_name(profile, tables):

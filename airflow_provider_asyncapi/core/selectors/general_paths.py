@@ -57,7 +57,7 @@ def check(path: str) -> None:
     """
     Check the syntax of a path.
 
-    :raises SelectorError: with the position of the mistake.
+    :raises SelectorError: if the syntax is wrong; the message shows the position.
     """
     for pattern, advice in _MEANINGLESS:
         if found := pattern.search(_QUOTED.sub(_mask_quoted, path)):

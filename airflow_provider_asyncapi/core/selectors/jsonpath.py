@@ -31,7 +31,7 @@ def check(path: str) -> None:
     """
     Check the syntax of a path.
 
-    :raises SelectorError: with the position of the mistake.
+    :raises SelectorError: if the syntax is wrong; the message shows the position.
     """
     if parse_plain_path(path) is None:
         general_paths.check(path)

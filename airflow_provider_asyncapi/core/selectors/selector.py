@@ -43,7 +43,7 @@ class Selector:
 
         :param given: a string, or a mapping ``{"selector": …, "first": True}``.
         :param where: the parameter that holds the selector, for messages.
-        :raises SelectorError: with the selector and the position of the mistake.
+        :raises SelectorError: if the syntax is wrong; the message shows the selector and the position.
         """
         text, takes_first = given, False
         if isinstance(given, Mapping):

@@ -41,7 +41,7 @@ class SelectorSyntax:
         """
         Check the syntax of a path when the DAG is parsed; its variables are replaced by samples.
 
-        :raises SelectorError: with the position of the mistake.
+        :raises SelectorError: if the syntax is wrong; the message shows the position.
         """
 
     def sample_variable(self, before: str, after: str) -> str:

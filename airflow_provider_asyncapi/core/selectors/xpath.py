@@ -33,7 +33,7 @@ def check(path: str) -> None:
     """
     Check the syntax of a path.
 
-    :raises SelectorError: on a mistake, or a function that XPath 1.0 doesn't have.
+    :raises SelectorError: if the syntax is wrong, or XPath 1.0 doesn't have a function.
     """
     if _NAMESPACE_AXIS.search(_STRING.sub("''", path)):
         raise SelectorError("the axis namespace:: isn't supported: each element has all namespaces of the document")

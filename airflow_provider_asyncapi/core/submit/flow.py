@@ -258,7 +258,7 @@ def _save_if_not_submitted(record: Submission, error: Exception, *, repeatable: 
 
 def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission, scope: Variables) -> Flow[Submission]:
     """
-    Look the job up in the API, more than once, since a new job may take a moment to appear.
+    Search the API for the job, more than once, since a new job may take a moment to appear.
 
     :return: the submission with the handle, or without one if no job was submitted.
     """

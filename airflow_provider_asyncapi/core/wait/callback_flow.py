@@ -119,10 +119,10 @@ def _wait_without_polls(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle
     """
     while state.deadline is None or api.clock() < state.deadline:
         yield Sleep(cap_at_deadline(plan.schedule.interval, state, api.clock()))
-    waited, became = api.clock() - state.started_at, ""
+    waited, result = api.clock() - state.started_at, ""
     if plan.cancel is not None:
         cancellation = yield from cancel_job(api, plan, state.handle, "it hasn't called back in time")
-        became = f"; {cancellation.summary}"
+        result = f"; {cancellation.summary}"
     raise DeadlineError(
-        f"{describe_job(api, state.handle)} and hasn't called back by the deadline, after {waited:.0f} s{became}"
+        f"{describe_job(api, state.handle)} and hasn't called back by the deadline, after {waited:.0f} s{result}"
     )

@@ -338,37 +338,40 @@ def test_a_new_token_that_is_refused_is_the_end():
 # One at a time
 
 
-def in_turn(script: Script, keyring: TokenState, asked_at: float = START) -> Token:
-    token = script.run(get_shared_token(script.api, keyring, None, asked_at))
+def in_turn(script: Script, token_state: TokenState, asked_at: float = START) -> Token:
+    token = script.run(get_shared_token(script.api, token_state, None, asked_at))
     assert isinstance(token, Token)
     return token
 
 
 def test_a_token_is_found_by_those_who_come_later():
-    script, keyring = Script(make_api(**FIELDS), answer({"data": {"token": "t-one"}})), TokenState()
-    assert in_turn(script, keyring) is in_turn(script, keyring)
+    script, token_state = Script(make_api(**FIELDS), answer({"data": {"token": "t-one"}})), TokenState()
+    assert in_turn(script, token_state) is in_turn(script, token_state)
 
 
 def test_a_refusal_holds_for_all_for_a_moment():
-    script, keyring = Script(make_api(**FIELDS), answer({}, 401), answer({"data": {"token": "t-one"}})), TokenState()
+    script, token_state = (
+        Script(make_api(**FIELDS), answer({}, 401), answer({"data": {"token": "t-one"}})),
+        TokenState(),
+    )
     failures = []
     for _ in range(3):
         with pytest.raises(AuthenticationError) as caught:
-            in_turn(script, keyring)
+            in_turn(script, token_state)
         failures.append(caught.value)
     assert len(script.requests) == 1
     assert len({id(failure) for failure in failures}) == 3
     assert len({str(failure) for failure in failures}) == 1
     script.clock.now += 60
-    assert in_turn(script, keyring).value == "t-one"
-    assert keyring.failure is None
+    assert in_turn(script, token_state).value == "t-one"
+    assert token_state.failure is None
 
 
 def test_a_login_that_was_lost_is_lost_for_those_who_waited_for_it_only():
-    script, keyring = Script(make_api(**FIELDS), lost(), answer({"data": {"token": "t-one"}})), TokenState()
+    script, token_state = Script(make_api(**FIELDS), lost(), answer({"data": {"token": "t-one"}})), TokenState()
     with pytest.raises(TransportError) as first:
-        in_turn(script, keyring)
+        in_turn(script, token_state)
     with pytest.raises(TransportError) as second:
-        in_turn(script, keyring, asked_at=START - 1)
+        in_turn(script, token_state, asked_at=START - 1)
     assert (str(second.value), second.value.sent) == (str(first.value), False)
-    assert in_turn(script, keyring, asked_at=START + 1).value == "t-one"
+    assert in_turn(script, token_state, asked_at=START + 1).value == "t-one"
