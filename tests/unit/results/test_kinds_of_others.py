@@ -168,7 +168,7 @@ def test_a_way_of_paging_is_added_by_its_class_alone(hook, server):
 def test_a_template_may_render_to_the_variable_of_an_added_way_of_paging(monkeypatch, tmp_path):
     (tmp_path / "toy.toml").write_text('[fetch]\nendpoint = "/rows"\nmark = "end"\n')
     monkeypatch.setenv("AIRFLOW__ASYNCAPI__PROFILES_FOLDER", str(tmp_path))
-    common = {"profile": "toy", "job": "7"}
+    common: dict[str, Any] = {"profile": "toy", "job": "7"}
     AsyncApiFetchOperator(task_id="templated", query_params={"from": "{{ params.from }}"}, **common)
     with pytest.raises(ConfigurationError, match=r"has to name \{mark\} .* for mark pages"):
         AsyncApiFetchOperator(task_id="literal", query_params={"from": "x"}, **common)
