@@ -15,6 +15,7 @@ from airflow_provider_asyncapi.core.fetch.paging import registry as paging_kinds
 from airflow_provider_asyncapi.core.fetch.paging.base import Paging
 from airflow_provider_asyncapi.core.fetch.write_as import WRITE_AS, WriterKind
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
+from airflow_provider_asyncapi.core.parameters import parse_whole_number
 from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep, read_flag
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
@@ -138,7 +139,7 @@ class FetchPlan:
             _parse_text(explicit.get("inline"), "inline: has to be the name of a variable"),
             callback,
             FailedRecordsRule.parse(explicit.get("failed_records"), explicit.get("on_partial")),
-            _parse_concurrency(explicit.get("concurrency", _CONCURRENCY)),
+            parse_whole_number(explicit.get("concurrency"), "concurrency", _CONCURRENCY),
         )
         if whole and plan.failed_records is None and "on_partial" in explicit:
             raise ConfigurationError(
@@ -170,12 +171,6 @@ def _parse_checksum(given: Any) -> str | Literal[False] | None:
     return (
         False if given is False else _parse_text(given, "checksum: has to be a template such as '{sha256}', or False")
     )
-
-
-def _parse_concurrency(given: Any) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise ConfigurationError(f"concurrency: has to be a whole number of at least 1, not {given!r}")
-    return given
 
 
 def _parse_text(given: Any, expected: str) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import as_moment, as_number
+from airflow_provider_asyncapi.core.parameters import parse_whole_number
 
 _INTERVAL = 60.0
 _LONGEST_INTERVAL = 3600.0
@@ -118,8 +119,8 @@ class PollSchedule:
             backoff=backoff,
             max_interval=max_interval,
             jitter=_parse_number(given, "jitter", 0.0, most=1.0),
-            max_polls=_parse_count(given, "max_iterations"),
-            max_errors=_parse_count(given, "max_consecutive_errors") or _MAX_ERRORS,
+            max_polls=parse_whole_number(given.get("max_iterations"), "max_iterations", None),
+            max_errors=parse_whole_number(given.get("max_consecutive_errors"), "max_consecutive_errors", _MAX_ERRORS),
             retry_delays=parse_retry_delays(given.get("retry_delays")),
             visible_after=_parse_seconds(given, "visible_after", 0.0),
         )
@@ -234,12 +235,3 @@ def _parse_number(
         bound = f"at least {least:g}" if number < least else f"at most {most:g}"
         raise ConfigurationError(f"{name}: has to be {bound}, not {value!r}")
     return number
-
-
-def _parse_count(given: Mapping[str, Any], name: str) -> int | None:
-    value = given.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name}: has to be a whole number of at least 1, not {value!r}")
-    return value

@@ -12,6 +12,7 @@ from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Request, Response, ResponsePart
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_text
+from airflow_provider_asyncapi.core.parameters import parse_whole_number
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
@@ -72,9 +73,7 @@ class Batch:
         for name in ("items", "id"):
             if given.get(name) is None:
                 raise ConfigurationError(f"batch: {name} is missing; it is a selector, such as 'jobs[*]' and 'id'")
-        size = given.get("size", _SIZE)
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ConfigurationError(f"batch: size has to be an integer of at least 1, not {size!r}")
+        size = parse_whole_number(given.get("size"), "batch: size", _SIZE)
         separator = given.get("separator", ",")
         if separator is not None and (not isinstance(separator, str) or not separator):
             raise ConfigurationError(f"batch: separator has to be a string or None, not {separator!r}")

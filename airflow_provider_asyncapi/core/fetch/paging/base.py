@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
+from airflow_provider_asyncapi.core.parameters import parse_whole_number
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
@@ -113,10 +114,10 @@ class Paging(ABC):
         :raises ConfigurationError: naming the parameter that is wrong.
         """
         paging = cls(
-            first_page=parse_whole_number(given, "first_page", 1, minimum=0),
-            page_step=parse_whole_number(given, "page_step", 1, minimum=1),
-            page_size=parse_whole_number(given, "page_size", None, minimum=1),
-            max_pages=parse_whole_number(given, "max_pages", 10_000, minimum=1),
+            first_page=parse_whole_number(given.get("first_page"), "first_page", 1, minimum=0),
+            page_step=parse_whole_number(given.get("page_step"), "page_step", 1),
+            page_size=parse_whole_number(given.get("page_size"), "page_size", None),
+            max_pages=parse_whole_number(given.get("max_pages"), "max_pages", 10_000),
             total_rows=SelectorChain.parse_optional(given.get("total_rows"), "total_rows"),
             **cls.parse_own_parameters(given),
         )
@@ -239,17 +240,3 @@ class _PointerWalk(PageWalk):
         self._index += 1
         self.position = self._paging.make_pointer_position(self._index, pointer)
         return True
-
-
-def parse_whole_number(given: Mapping[str, Any], name: str, default: Any, *, minimum: int) -> Any:
-    """
-    Return the value of a parameter, or the default if it isn't set.
-
-    :raises ConfigurationError: if it is no whole number, or too small.
-    """
-    value = given.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ConfigurationError(f"{name}: has to be a whole number of at least {minimum}, not {value!r}")
-    return value

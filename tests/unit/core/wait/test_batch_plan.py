@@ -30,8 +30,8 @@ def test_without_the_parameter_there_is_none():
     [
         ({"items": None}, "items is missing"),
         ({"id": None}, "id is missing"),
-        ({"size": 0}, "size has to be"),
-        ({"size": True}, "size has to be"),
+        ({"size": 0}, "batch: size: has to be a whole number"),
+        ({"size": True}, "batch: size: has to be a whole number"),
         ({"separator": ""}, "separator has to be"),
         ({"separator": 7}, "separator has to be"),
         ({"absent": "gone"}, "absent has to be one of running"),
