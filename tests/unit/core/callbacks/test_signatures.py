@@ -65,7 +65,7 @@ def slack_headers(at=NOW, said=None):
 def test_the_example_of_cloud_elements_is_genuine():
     elements = signature(header="Elements-Webhook-Signature", encoding="base64", prefix="sha256=")
     headers = {"elements-webhook-signature": "sha256=jHdbRx5EZAsOfTwAPJOGkNUzQMVVdu5VJlxcsk+G6jQ="}
-    keys = [elements.key("MySecretEventSignatureKey")]
+    keys = [elements.parse_key("MySecretEventSignatureKey")]
     verified(elements, headers, b"<INSERT_EVENT_NOTIFICATION_RESPONSE_BODY>", keys)
     with pytest.raises(ForgedCallbackError, match="Elements-Webhook-Signature doesn't match the body"):
         verified(elements, headers, b"<INSERT_EVENT_NOTIFICATION_RESPONSE_BODY> ", keys)
@@ -74,7 +74,7 @@ def test_the_example_of_cloud_elements_is_genuine():
 @pytest.mark.parametrize("key", [STANDARD_KEY, STANDARD_KEY.removeprefix("whsec_")])
 def test_the_example_of_standard_webhooks_is_genuine(key):
     how = standard()
-    verified(how, STANDARD, STANDARD_BODY, [how.key(key)], STANDARD_AT)
+    verified(how, STANDARD, STANDARD_BODY, [how.parse_key(key)], STANDARD_AT)
 
 
 # What is genuine
@@ -133,7 +133,7 @@ def test_any_of_several_keys_will_do_so_that_one_can_be_replaced():
 
 def test_of_several_signatures_of_standard_webhooks_any_will_do():
     how = standard()
-    keys = [how.key(STANDARD_KEY)]
+    keys = [how.parse_key(STANDARD_KEY)]
     genuine = STANDARD["webhook-signature"]
     others = f"v1a,{'A' * 43}= v1,{'A' * 43}= v1,!"
     for text in (f"{others} {genuine}", f"{genuine} {others}"):
@@ -148,7 +148,7 @@ def test_each_header_of_standard_webhooks_is_needed(name):
     how = standard()
     headers = {key: value for key, value in STANDARD.items() if key != name}
     with pytest.raises(ForgedCallbackError, match=f"{name} is missing"):
-        verified(how, headers, STANDARD_BODY, [how.key(STANDARD_KEY)], STANDARD_AT)
+        verified(how, headers, STANDARD_BODY, [how.parse_key(STANDARD_KEY)], STANDARD_AT)
 
 
 # What isn't
@@ -164,7 +164,7 @@ def test_a_header_of_standard_webhooks_that_is_given_twice_is_none():
     how = standard()
     fields = [*STANDARD.items(), ("webhook-signature", STANDARD["webhook-signature"])]
     with pytest.raises(ForgedCallbackError, match="webhook-signature is missing, or isn't"):
-        verified(how, fields, STANDARD_BODY, [how.key(STANDARD_KEY)], STANDARD_AT)
+        verified(how, fields, STANDARD_BODY, [how.parse_key(STANDARD_KEY)], STANDARD_AT)
 
 
 @pytest.mark.parametrize(("away", "is_taken"), [(0, True), (300, True), (-300, True), (301, False), (-301, False)])
@@ -187,7 +187,7 @@ def test_a_time_that_is_none_is_refused_though_it_is_signed(said):
 
 def test_how_old_a_call_may_be_can_be_said():
     how = standard(tolerance="10")
-    keys = [how.key(STANDARD_KEY)]
+    keys = [how.parse_key(STANDARD_KEY)]
     verified(how, STANDARD, STANDARD_BODY, keys, STANDARD_AT + 10)
     with pytest.raises(ForgedCallbackError, match="than 10 s"):
         verified(how, STANDARD, STANDARD_BODY, keys, STANDARD_AT + 11)
@@ -256,12 +256,12 @@ def test_the_headers_that_are_signed_are_found_in_any_case():
 @pytest.mark.parametrize("key", ["whsec_", "whsec_geheim!", "ü", "whsec_TWZLUQ=", "a"])
 def test_a_key_of_standard_webhooks_that_is_none_is_not_shown(key):
     with pytest.raises(ConfigurationError, match=r"callback_secret: a key .* is Base64") as caught:
-        standard().key(key)
+        standard().parse_key(key)
     assert "geheim" not in str(caught.value)
 
 
 def test_any_other_key_is_taken_as_it_is():
-    assert signature().key("whsec_ü") == "whsec_ü".encode()
+    assert signature().parse_key("whsec_ü") == "whsec_ü".encode()
 
 
 # Rubbish

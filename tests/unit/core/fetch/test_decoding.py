@@ -111,7 +111,7 @@ def test_an_html_page_may_be_wanted():
         ("{", "application/json", None, "line 1, column 2"),
         ('{"a": 1}\n{', NDJSON, None, "expected NDJSON, but line 2 isn't JSON"),
         ("[" * 100_000, NDJSON, None, "expected NDJSON, but line 1"),
-        ("a,b\n1,2,3\n", "text/csv", None, "line 2 has 3 fields, and there are 2 columns; result_format says"),
+        ("a,b\n1,2,3\n", "text/csv", None, "line 2 has 3 fields, and there are 2 columns; result_format describes"),
         ('a\n"1\n', "text/csv", None, "expected CSV, but line 2 isn't"),
     ],
 )
