@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from typing import TypeVar
 
 from airflow_provider_asyncapi.core import templates
@@ -36,6 +37,7 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.classification import rule_handles_error_body, rule_handles_status_code
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.response_errors import (
+    GONE_CODES,
     build_bad_response_error,
     build_rejection_error,
     describe_answered_request,
@@ -51,11 +53,9 @@ from airflow_provider_asyncapi.core.templates import Variables
 T = TypeVar("T")
 #: Returns the current variables of a request.
 GetVariables = Callable[[], Variables]
-_GONE = frozenset({404, 410})
-_SEE_OTHER = 303
 _SAFE = frozenset({"GET", "HEAD"})
 #: Status codes of storage for an expired signed URL.
-_EXPIRED = _GONE | {400, 401, 403}
+_EXPIRED = GONE_CODES | {400, 401, 403}
 
 
 class NoDataError(ResultError):
@@ -199,7 +199,7 @@ class ResultFetcher:
         if cleanup is None or end not in cleanup.ends:
             return
         # A 303 means success; the page that it redirects to is about something else (RFC 9110, section 15.4.4).
-        done = _GONE if cleanup.step.request.method in _SAFE else _GONE | {_SEE_OTHER}
+        done = GONE_CODES if cleanup.step.request.method in _SAFE else GONE_CODES | {HTTPStatus.SEE_OTHER}
         try:
             answer = yield from self.fetch_response(cleanup.step, lambda: self.variables, also_accepted=done)
         except AsyncApiError as error:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from airflow_provider_asyncapi.core import templates
@@ -24,7 +25,6 @@ CollectPage: TypeAlias = Callable[[list[JsonValue], Response], object]
 
 #: One page in memory; a result that is larger is a file.
 _MAX_PAGE = 64 * MAX_BODY
-_NOT_FOUND = 404
 #: How a request for a link that the API has given names it.
 _LINK = "next_page"
 
@@ -164,7 +164,7 @@ def _fetch_page(
             query_params, headers = (_omit_values(missing, given) for given in (request.query_params, request.headers))
             request = dataclasses.replace(request, query_params=query_params, headers=headers)
     step = dataclasses.replace(fetcher.plan.step, request=request)
-    also_accepted = frozenset({_NOT_FOUND}) if may_be_missing and index > 0 else frozenset[int]()
+    also_accepted = frozenset[int]({HTTPStatus.NOT_FOUND}) if may_be_missing and index > 0 else frozenset[int]()
     try:
         answer = yield from fetcher.fetch_response(step, scope, limit=_MAX_PAGE, also_accepted=also_accepted)
         if answer.response.status in also_accepted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import re
 import zlib
+from http import HTTPStatus
 from typing import Protocol
 
 from airflow_provider_asyncapi.core.effects import MAX_BODY
@@ -14,7 +15,6 @@ from airflow_provider_asyncapi.core.http.compression import Inflater, make_infla
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.http.redaction import redact_url
 
-_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 #: RFC 9110, section 14.4.
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d+)-(\d+)/(\d+|\*)", re.IGNORECASE)
 
@@ -75,7 +75,7 @@ class Download:
 
     def refuses_range(self, response: Response) -> bool:
         """Return whether a response refuses the range; later requests are for the whole file then."""
-        if response.status == _RANGE_NOT_SATISFIABLE and self._can_resume:
+        if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and self._can_resume:
             self._can_resume = False
             return True
         return False
@@ -86,7 +86,7 @@ class Download:
 
         :raises TransportError: if it is for another part of the body than requested, or its length is invalid.
         """
-        if head.status == _PARTIAL_CONTENT:
+        if head.status == HTTPStatus.PARTIAL_CONTENT:
             self._check_continuation(head)
             return
         self._target.restart()

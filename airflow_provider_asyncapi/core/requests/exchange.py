@@ -6,6 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.settings import Api
@@ -158,7 +159,7 @@ def _follow_redirect(api: Api, request: Request, response: Response) -> Request:
         raise set_error_fields(RedirectError(problem), request, response) from None
     # https://fetch.spec.whatwg.org/#http-redirect-fetch, step 12
     if (response.status in (301, 302) and request.method == "POST") or (
-        response.status == 303 and request.method not in ("GET", "HEAD")  # noqa: PLR2004 - See Other
+        response.status == HTTPStatus.SEE_OTHER and request.method not in ("GET", "HEAD")
     ):
         headers, defaults = (
             tuple(pair for pair in pairs if not pair[0].lower().startswith("content-"))

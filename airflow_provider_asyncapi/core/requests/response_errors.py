@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -21,8 +22,9 @@ from airflow_provider_asyncapi.core.requests.error_messages import find_error_me
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
-_GONE = frozenset({404, 410})
-_UNAUTHORIZED = frozenset({401, 403})
+#: Status codes that mean that there is nothing at the address, or no longer.
+GONE_CODES = frozenset[int]({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+_UNAUTHORIZED = frozenset[int]({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 #: The text in place of the API's own message if there is none.
 _NO_MESSAGE = "no message in the body"
 
@@ -111,5 +113,5 @@ def build_rejection_error(
         else:
             advice = "check the connection's credentials"
         return set_error_fields(AuthenticationError(f"{text} ({advice})"), request, response, api_message)
-    kind = JobNotFoundError if response.status in _GONE else RequestRejectedError
+    kind = JobNotFoundError if response.status in GONE_CODES else RequestRejectedError
     return set_error_fields(kind(text), request, response, api_message)

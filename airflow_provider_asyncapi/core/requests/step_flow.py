@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Container, Mapping
 from functools import partial
+from http import HTTPStatus
 
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log
@@ -43,9 +44,6 @@ from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, capture_values
 from airflow_provider_asyncapi.core.status import rules
 from airflow_provider_asyncapi.core.templates import Variables
-
-#: A redirect to another page, after the request was carried out (RFC 9110, section 15.4.4).
-_SEE_OTHER = 303
 
 
 def send_step(
@@ -94,7 +92,7 @@ def send_step(
         else:
             outcome = _find_outcome(api, step, request, response, scope)
             if outcome is None and not is_transient(response.status):
-                if response.ok or is_final(response) or (redirect_accepts and response.status == _SEE_OTHER):
+                if response.ok or is_final(response) or (redirect_accepts and response.status == HTTPStatus.SEE_OTHER):
                     return response, None
                 raise build_rejection_error(api, request, response, message=step.error_message)
             if outcome not in (None, Outcome.RETRY):
@@ -111,7 +109,7 @@ def _send_until_accepted(
     step: RequestStep, api: Api, request: Request, *, is_final: IsFinal, repeatable: bool
 ) -> Flow[Response]:
     """
-    Send a request that counts as carried out if its response is a redirect to another page (303).
+    Send a request that counts as carried out if its response is a redirect to another page (RFC 9110, section 15.4.4).
 
     :return: the page; the redirect if the page can't be requested.
     """
@@ -120,7 +118,7 @@ def _send_until_accepted(
     def is_response_final(response: Response) -> bool:
         if is_final(response):
             return True
-        if response.status == _SEE_OTHER:
+        if response.status == HTTPStatus.SEE_OTHER:
             redirects.append(response)
         return False
 
@@ -136,7 +134,7 @@ def _send_until_accepted(
         problem = build_rejection_error(api, Request("GET", response.url), response)
     yield Log(
         logging.WARNING,
-        f"{step.name}: {request} answered {_SEE_OTHER}, so it was carried out; the page after it: {problem}",
+        f"{step.name}: {request} answered {HTTPStatus.SEE_OTHER}, so it was carried out; the page after it: {problem}",
     )
     return redirects[-1]
 

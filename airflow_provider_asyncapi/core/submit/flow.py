@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TypeVar
 
 from airflow_provider_asyncapi.core.connection.settings import Api
@@ -266,7 +267,7 @@ def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission,
     request = api.render_request(lookup.request, variables)
     for attempt in range(1, plan.schedule.max_errors + 1):
         response = yield from send_with_retries(api, request, plan.schedule)
-        if not response.ok and response.status != 404:  # noqa: PLR2004 - not found
+        if not response.ok and response.status != HTTPStatus.NOT_FOUND:
             raise build_rejection_error(api, request, response, message=plan.submit.error_message)
         try:
             found = lookup.identifier.find_only(response, variables) if response.ok else None

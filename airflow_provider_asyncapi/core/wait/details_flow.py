@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log
@@ -31,7 +32,6 @@ from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.wait.details_plan import StatusDetails
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 
-_NOT_FOUND = 404
 #: Time limit for all requests that find out why a job failed, in seconds.
 MAX_EXPLANATION_SECONDS = 60.0
 
@@ -66,7 +66,7 @@ def classify_response(
     """
     rules = plan.policy.rules
     if not (response.ok or rule_handles_status_code(rules, response, scope)):
-        if may_be_hidden and response.status == _NOT_FOUND:
+        if may_be_hidden and response.status == HTTPStatus.NOT_FOUND:
             return Verdict(Outcome.RUNNING)
         if not rule_handles_error_body(rules, response, scope):
             if is_transient(response.status):
