@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Headers, Request, Response
 from airflow_provider_asyncapi.core.submit.submission import Submission
-from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
+from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 
 START = 1_700_000_000.0
@@ -130,8 +130,8 @@ class Script:
             case Send(request):
                 self.limits.append(None if effect.until is None else effect.until - START)
                 return self.send(request)
-            case PollBatch(batch, identifier):
-                return self.run(poll_batch(self.api, batch, [identifier]))
+            case PollBatch():
+                return self.run(poll_alone(self.api, effect))
             case Sleep(seconds):
                 self.sleeps.append(seconds)
                 self.clock.now += seconds
