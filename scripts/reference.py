@@ -92,7 +92,7 @@ def _selectors() -> Iterator[str]:
 
 def _operators() -> Iterator[str]:
     """Return the table of the operators of rules, from the registry."""
-    from airflow_provider_asyncapi.core.status.operators import OPERATORS
+    from airflow_provider_asyncapi.core.status.rule_operators import OPERATORS
 
     yield "## Operators of rules\n\n| operator | takes | holds if |\n| --- | --- | --- |"
     for operator in OPERATORS.values():

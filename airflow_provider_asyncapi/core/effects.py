@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from airflow_provider_asyncapi.core.json_values import make_displayable
+from airflow_provider_asyncapi.core.text import make_displayable
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.auth.tokens import Token

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
-from airflow_provider_asyncapi.core.json_values import JsonValue, make_displayable
+from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.text import make_displayable
 
 #: The fields of an error, beside its text, and the name that each is stored under: ``message`` is that of the text.
 _STORED_AS = {

@@ -14,7 +14,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVariableError, UnsafeValueError
 from airflow_provider_asyncapi.core.http import urls
 from airflow_provider_asyncapi.core.http.redaction import MASK, is_sensitive_name
-from airflow_provider_asyncapi.core.json_values import JsonValue, as_text, shorten
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
+from airflow_provider_asyncapi.core.text import shorten
 
 Variables = Mapping[str, JsonValue]
 #: The prefix of the connection's variables; no other source may set variables with this prefix.

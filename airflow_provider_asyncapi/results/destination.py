@@ -17,7 +17,7 @@ from typing import BinaryIO
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultTooLargeError
 from airflow_provider_asyncapi.core.fetch.progress_meter import ProgressMeter
 from airflow_provider_asyncapi.core.http.filenames import RESERVED_PREFIX
-from airflow_provider_asyncapi.core.json_values import make_displayable
+from airflow_provider_asyncapi.core.text import make_displayable
 from airflow_provider_asyncapi.results.storage import BACKUP_SUFFIX, open_storage
 from airflow_provider_asyncapi.results.undo import UndoEntry, UndoRecord, UnverifiedRecordError
 

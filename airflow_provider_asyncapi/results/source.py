@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.fetch.progress_meter import ProgressMeter
 from airflow_provider_asyncapi.core.http.compression import gunzip
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.http.redaction import redact_url
-from airflow_provider_asyncapi.core.json_values import shorten
+from airflow_provider_asyncapi.core.text import shorten
 from airflow_provider_asyncapi.results import archives
 from airflow_provider_asyncapi.results.destination import (
     MAX_IN_MEMORY,

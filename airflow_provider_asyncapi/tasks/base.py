@@ -15,9 +15,9 @@ from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.former_names import find_former_name
-from airflow_provider_asyncapi.core.json_values import shorten
 from airflow_provider_asyncapi.core.requests.request_template import find_secret
 from airflow_provider_asyncapi.core.templates import render_text
+from airflow_provider_asyncapi.core.text import shorten
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.links.asyncapi import RemoteJobLink, is_web_address

@@ -18,7 +18,8 @@ from airflow.triggers.base import TriggerEvent
 from airflow_provider_asyncapi.core.errors import AsyncApiError, UnstorableValueError, read_error
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.jobs.storable import MAX_DEPTH, to_storable
-from airflow_provider_asyncapi.core.json_values import JsonValue, clean_text
+from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.text import clean_text
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Headers
-from airflow_provider_asyncapi.core.json_values import shorten
+from airflow_provider_asyncapi.core.text import shorten
 
 if TYPE_CHECKING:
     from hashlib import _Hash

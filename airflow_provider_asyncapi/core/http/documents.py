@@ -9,7 +9,8 @@ import re
 
 from airflow_provider_asyncapi.core.errors import ContentError
 from airflow_provider_asyncapi.core.http.charsets import find_codec
-from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
+from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.text import shorten
 
 #: Of a form.
 _MOST_FIELDS = 1000

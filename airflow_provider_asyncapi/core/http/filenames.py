@@ -9,7 +9,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from airflow_provider_asyncapi.core.errors import ArchiveError, ResultTooLargeError
 from airflow_provider_asyncapi.core.http.charsets import find_codec
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.json_values import make_displayable, shorten
+from airflow_provider_asyncapi.core.text import make_displayable, shorten
 
 #: Prefix of the names of temporary files of this package at a destination, which no file from an API may have.
 RESERVED_PREFIX = ".asyncapi-"

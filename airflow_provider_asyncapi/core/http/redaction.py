@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus, unquote_plus
 
-from airflow_provider_asyncapi.core.json_values import escape_xml, shorten
+from airflow_provider_asyncapi.core.text import escape_xml, shorten
 
 MASK = "***"
 

@@ -17,9 +17,10 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.jobs.storable import has_more_values, to_storable, to_storable_status
-from airflow_provider_asyncapi.core.json_values import JsonValue, clean_text, make_displayable, shorten
+from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.templates import CONTROL
+from airflow_provider_asyncapi.core.text import clean_text, make_displayable, shorten
 
 #: Version of the stored layout; see :mod:`~.layouts`.
 VERSION = 1

@@ -15,7 +15,8 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ContentError, UnstorableValueError
-from airflow_provider_asyncapi.core.json_values import JsonValue, as_text, shorten
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
+from airflow_provider_asyncapi.core.text import shorten
 
 #: Largest number of levels of lists and objects. Airflow's API reads about 200, and may need two for each object.
 MAX_DEPTH = 64

@@ -12,8 +12,9 @@ from urllib.parse import urlencode
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.http.messages import validate_header
-from airflow_provider_asyncapi.core.json_values import as_list, as_text, escape_xml
+from airflow_provider_asyncapi.core.json_values import as_list, as_text
 from airflow_provider_asyncapi.core.templates import Variables
+from airflow_provider_asyncapi.core.text import escape_xml
 
 #: The parameters that make a body, as a request may have them.
 BODY_PARAMETERS = ("json", "xml", "data", "files")

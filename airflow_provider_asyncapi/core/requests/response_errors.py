@@ -17,10 +17,10 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.http.redaction import redact_url
-from airflow_provider_asyncapi.core.json_values import make_displayable
 from airflow_provider_asyncapi.core.requests.error_messages import find_error_message
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
+from airflow_provider_asyncapi.core.text import make_displayable
 
 #: Status codes that mean that there is nothing at the address, or no longer.
 GONE_CODES = frozenset[int]({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})

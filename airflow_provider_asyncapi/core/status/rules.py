@@ -31,7 +31,7 @@ from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_text
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
-from airflow_provider_asyncapi.core.status.operators import OPERATORS, Operator
+from airflow_provider_asyncapi.core.status.rule_operators import OPERATORS, Operator
 from airflow_provider_asyncapi.core.templates import Variables
 
 _FIRST_ERROR = 400

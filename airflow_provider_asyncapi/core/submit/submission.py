@@ -18,7 +18,8 @@ from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
-from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
+from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.text import shorten
 
 #: Version of the stored layout; see :mod:`~.layouts`.
 VERSION = 1

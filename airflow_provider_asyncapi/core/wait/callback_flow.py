@@ -13,9 +13,9 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, D
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.json_values import shorten
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.status.policy import Verdict
+from airflow_provider_asyncapi.core.text import shorten
 from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_job
 from airflow_provider_asyncapi.core.wait.details_flow import PollResult, confirm_success

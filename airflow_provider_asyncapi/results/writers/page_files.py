@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from airflow_provider_asyncapi.core.http.filenames import choose_page_name
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
+from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.text import shorten
 from airflow_provider_asyncapi.results.writers.base import OpenFile, PlacedFile, Writer, encode_json
 
 

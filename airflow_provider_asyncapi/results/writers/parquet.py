@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from airflow_provider_asyncapi.core.errors import ResultError
-from airflow_provider_asyncapi.core.json_values import JsonValue, shorten
+from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.text import shorten
 from airflow_provider_asyncapi.results.destination import PartialFile
 from airflow_provider_asyncapi.results.writers.base import OpenFile, PlacedFile, Writer
 from airflow_provider_asyncapi.results.writers.json_lines import NdjsonLines

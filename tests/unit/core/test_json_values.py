@@ -10,11 +10,10 @@ from airflow_provider_asyncapi.core.json_values import (
     as_text,
     freeze,
     is_scalar,
-    make_displayable,
-    shorten,
     thaw,
     to_comparable,
 )
+from airflow_provider_asyncapi.core.text import shorten
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -33,18 +32,6 @@ def test_values_compare_as_json(one, other):
 @pytest.mark.parametrize(("one", "other"), [("Done", "done"), (True, 1), (1, "1.0"), (True, "True"), ([1], 1)])
 def test_values_that_differ_in_json_do_not_compare(one, other):
     assert to_comparable(one) != to_comparable(other)
-
-
-#: ESC, a C1 control, overrides and isolates of the direction, marks, a line separator, half a character.
-NASTY = "\x1b[2J \x9b1m \x07 \r \u202e \u2066 \u2069 \u200f \u061c \u2028 \ud83d \x7f \0"
-
-
-def test_nothing_that_a_terminal_acts_on_is_displayed():
-    assert make_displayable(NASTY).replace("\N{REPLACEMENT CHARACTER}", "") == "[2J 1m" + " " * 11
-    assert (
-        make_displayable("tab\tand\nline, Größe, \u4f60, \U0001f600, \u05d0")
-        == "tab\tand\nline, Größe, \u4f60, \U0001f600, \u05d0"
-    )
 
 
 def test_case_is_ignored_on_request_only():
@@ -95,17 +82,6 @@ def test_text_of_what_json_does_not_have_is_what_str_says():
 )
 def test_scalars_are_strings_numbers_and_booleans(value, scalar):
     assert is_scalar(value) is scalar
-
-
-def test_a_text_for_a_message_is_folded_and_cut():
-    assert shorten(" a\n\t b ") == "a b"
-    assert shorten("x" * 300) == "x" * 300
-    assert shorten("x" * 301) == "x" * 300 + "… (301 characters)"
-    assert shorten("abcdef", 3) == "abc… (6 characters)"
-
-
-def test_characters_that_confuse_terminals_and_databases_are_taken_out_of_messages():
-    assert shorten("a\x00b\x1b[31mc\ud800") == "a\ufffdb\ufffd[31mc\ufffd"
 
 
 @given(JSON)

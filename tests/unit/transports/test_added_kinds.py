@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.core.json_values import as_number
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, Source
-from airflow_provider_asyncapi.core.status.operators import OPERATORS, Operator
+from airflow_provider_asyncapi.core.status.rule_operators import OPERATORS, Operator
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS
-from airflow_provider_asyncapi.core.status.operators import OPERATORS
+from airflow_provider_asyncapi.core.status.rule_operators import OPERATORS
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor

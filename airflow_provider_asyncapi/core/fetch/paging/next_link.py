@@ -10,8 +10,9 @@ from airflow_provider_asyncapi.core.errors import UnsafeValueError
 from airflow_provider_asyncapi.core.fetch.paging.base import PagePosition, PointerPaging
 from airflow_provider_asyncapi.core.http import urls
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.json_values import JsonValue, as_text, shorten
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
 from airflow_provider_asyncapi.core.templates import Variables
+from airflow_provider_asyncapi.core.text import shorten
 
 #: A quoted text that isn't closed takes the rest, since otherwise each quote in it would be a start to look from.
 _QUOTED = r"\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)"

@@ -10,8 +10,9 @@ from typing import Any
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResultError
 from airflow_provider_asyncapi.core.fetch.paging.base import Page, PageWalk, Paging
-from airflow_provider_asyncapi.core.json_values import JsonValue, as_number, as_text, shorten
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_number, as_text
 from airflow_provider_asyncapi.core.templates import Variables
+from airflow_provider_asyncapi.core.text import shorten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
