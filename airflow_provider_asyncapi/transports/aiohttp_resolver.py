@@ -81,26 +81,28 @@ class Resolver(AbstractResolver):
             found: asyncio.Future[list[ResolveResult]] = self._loop.create_future()
             run_on_thread(
                 lambda: [_result(host, address) for address in find_addresses(host, port, family)],
-                self._teller(found, found.set_result),
-                self._teller(found, found.set_exception),
+                self._make_thread_callback(found, found.set_result),
+                self._make_thread_callback(found, found.set_exception),
             )
             # The slot stays occupied while the thread runs, even if no flow waits for it any more.
             return await asyncio.shield(found)
 
-    def _teller(self, found: asyncio.Future[Any], tell: Callable[[Any], None]) -> Callable[[Any], None]:
+    def _make_thread_callback(
+        self, found: asyncio.Future[Any], callback: Callable[[Any], None]
+    ) -> Callable[[Any], None]:
         """Return a function that passes a result from a thread to the loop, which may have ended meanwhile."""
 
-        def tell_if_open(answer: Any) -> None:
+        def call_unless_done(value: Any) -> None:
             if not found.done():
-                tell(answer)
+                callback(value)
 
-        def tell_loop(answer: Any) -> None:
+        def call_on_loop(value: Any) -> None:
             try:
-                self._loop.call_soon_threadsafe(tell_if_open, answer)
+                self._loop.call_soon_threadsafe(call_unless_done, value)
             except RuntimeError:
                 return
 
-        return tell_loop
+        return call_on_loop
 
     def _end(self, key: tuple[str, int, int], task: asyncio.Task[list[ResolveResult]]) -> None:
         del self._looking[key]

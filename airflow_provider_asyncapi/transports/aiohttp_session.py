@@ -78,7 +78,7 @@ class _Exchange:
     A request that is being sent, for the connector.
 
     :param opening: limits the number of connections that are opened at the same time.
-    :param new: whether it needs a new connection.
+    :param needs_new_connection: whether it needs a new connection.
     :ivar is_new: whether a connection was opened for it.
     :ivar is_connected: whether it has a connection, so that the server may have received it.
     :ivar is_answered: whether the head of the response has been received.
@@ -86,7 +86,7 @@ class _Exchange:
 
     request: Request
     opening: asyncio.Semaphore
-    new: bool
+    needs_new_connection: bool
     scope: asyncio.Timeout
     deadline: ExchangeDeadline
     is_new: bool = False
@@ -242,7 +242,7 @@ class _SessionConnector(Connector):
         # An idle connection is returned at once, so only those that are opened are held up.
         async with exchange.opening:
             connection = await super().connect(*args, **options)
-            while exchange.new and not exchange.is_new:
+            while exchange.needs_new_connection and not exchange.is_new:
                 # The server may be about to close it.
                 connection.close()
                 connection = await super().connect(*args, **options)

@@ -65,28 +65,30 @@ class RequestsDriver:
         """Close all connections."""
         self._client.close()
 
-    def run(self, flow: Flow[T], *, observe: Observer = log_only, is_unwanted: Callable[[], bool] = lambda: False) -> T:
+    def run(
+        self, flow: Flow[T], *, observe: Observer = log_only, is_cancelled: Callable[[], bool] = lambda: False
+    ) -> T:
         """
         Run a flow to its end.
 
         :param observe: called with each notification.
-        :param is_unwanted: returns whether to stop, since a thread can't be ended from outside.
+        :param is_cancelled: returns whether to stop, since a thread can't be ended from outside.
         :raises AsyncApiError: any error of the flow.
         """
         with FlowSteps(perform_each_poll(flow)) as steps:
             for effect in steps:
                 try:
-                    steps.reply = self._perform(effect, observe, is_unwanted)
+                    steps.reply = self._perform(effect, observe, is_cancelled)
                 except AsyncApiError as error:
                     steps.error = error
         return steps.result
 
-    def _perform(self, effect: DriverEffect, observe: Observer, is_unwanted: Callable[[], bool]) -> Any:
-        if is_unwanted():
+    def _perform(self, effect: DriverEffect, observe: Observer, is_cancelled: Callable[[], bool]) -> Any:
+        if is_cancelled():
             raise CancelledError
         match effect:
             case Send():
-                return self._send(effect, is_unwanted)
+                return self._send(effect, is_cancelled)
             case Sleep(seconds):
                 return self._sleep(seconds)
             case PollBatch():
@@ -101,11 +103,11 @@ class RequestsDriver:
                 return observe(effect)
 
     def _run_concurrently(self, effect: RunConcurrently, observe: Observer) -> None:
-        unwanted = threading.Event()
+        cancelled = threading.Event()
         begun: deque[Future[Any]] = deque()
 
         def in_turn(make: Callable[[], Flow[Any]]) -> Any:
-            return self.run(make(), observe=observe, is_unwanted=unwanted.is_set)
+            return self.run(make(), observe=observe, is_cancelled=cancelled.is_set)
 
         with ThreadPoolExecutor(max_workers=effect.concurrency) as pool:
             try:
@@ -117,7 +119,7 @@ class RequestsDriver:
                     effect.on_result(begun.popleft().result())
             except BaseException:
                 # The results of the other flows aren't needed, least of all if the task was killed.
-                unwanted.set()
+                cancelled.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
@@ -127,11 +129,11 @@ class RequestsDriver:
             flow = get_shared_token(self._api, self._token_state, effect.rejected, asked_at)
             return self.run(limit_time(flow, effect.until), observe=observe)
 
-    def _send(self, effect: Send, is_unwanted: Callable[[], bool]) -> Response:
+    def _send(self, effect: Send, is_cancelled: Callable[[], bool]) -> Response:
         pause, needed_until = self._pacing.reserve(effect)
         if pause:
             self._sleep(pause)
-        response = self._client.send(effect, needed_until, is_unwanted)
+        response = self._client.send(effect, needed_until, is_cancelled)
         response.delay = Delay.of({Reason.RATE: pause})
         self._pacing.observe(effect, response)
         return response

@@ -19,7 +19,12 @@ from airflow_provider_asyncapi.transports.error_translation import PoolFullError
 from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
 from airflow_provider_asyncapi.transports.receiver import CHUNK, Receiver
 from airflow_provider_asyncapi.transports.request_format import add_default_headers, encode_url
-from airflow_provider_asyncapi.transports.urllib3_connections import Adapter, Exchange, HungUpError, sending
+from airflow_provider_asyncapi.transports.urllib3_connections import (
+    Adapter,
+    Exchange,
+    ReusedConnectionClosedError,
+    use_exchange,
+)
 
 #: Shortest timeout in seconds; the library refuses zero.
 _SHORTEST = 0.001
@@ -42,12 +47,12 @@ class RequestsClient:
         """Close all connections."""
         self._session.close()
 
-    def send(self, effect: Send, needed_until: float, is_unwanted: Callable[[], bool]) -> Response:
+    def send(self, effect: Send, needed_until: float, is_cancelled: Callable[[], bool]) -> Response:
         """
         Send a request; send it once more if the server closes a reused connection instead of answering.
 
         :param needed_until: when the response is no longer needed, on the steady clock.
-        :param is_unwanted: returns whether to stop.
+        :param is_cancelled: returns whether to stop.
         :raises AsyncApiError: if there is no complete response in time.
         """
         request, settings = effect.request, self._settings
@@ -61,18 +66,18 @@ class RequestsClient:
         prepared.method, prepared.url = request.method, url.partition("?")[0]
         exchange = Exchange(
             url,
-            new=not effect.repeatable,
+            needs_new_connection=not effect.repeatable,
             silence=settings.read_timeout,
             left=deadline.left,
             check_address=partial(check_peer, settings, request),
-            is_unwanted=is_unwanted,
+            is_cancelled=is_cancelled,
         )
         while True:
             try:
                 prepared.prepare_headers(add_default_headers(request.headers))
                 prepared.prepare_cookies({})
                 prepared.prepare_body(request.body, None)
-                with sending(exchange):
+                with use_exchange(exchange):
                     answer = self._session.send(
                         prepared,
                         timeout=(max(_SHORTEST, min(settings.connect_timeout, deadline.left())), settings.read_timeout),
@@ -83,7 +88,7 @@ class RequestsClient:
                         return _receive(effect, answer.raw, deadline)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 found = list(iterate_causes(error))
-                if effect.repeatable and any(isinstance(cause, HungUpError) for cause in found):
+                if effect.repeatable and any(isinstance(cause, ReusedConnectionClosedError) for cause in found):
                     continue
                 if any(isinstance(cause, EmptyPoolError) for cause in found):
                     raise translate_error(settings, request, PoolFullError(), connecting=True) from None

@@ -78,7 +78,7 @@ class StepThreads:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="asyncapi-answers")
         running: asyncio.Future[DriverEffect | None] = asyncio.wrap_future(self._executor.submit(next, steps, None))
-        timer = asyncio.get_running_loop().call_later(self._patience, self._give_way, running)
+        timer = asyncio.get_running_loop().call_later(self._patience, self._release_turn, running)
 
         def end(_: object) -> None:
             timer.cancel()
@@ -87,7 +87,7 @@ class StepThreads:
         running.add_done_callback(end)
         return running
 
-    def _give_way(self, running: asyncio.Future[DriverEffect | None]) -> None:
+    def _release_turn(self, running: asyncio.Future[DriverEffect | None]) -> None:
         """Start the next step beside one that takes very long, if there is a thread for it."""
         self._slow.add(running)
         if len(self._slow) < _MOST_THREADS:

@@ -38,19 +38,19 @@ class Exchange:
     The data that connections need about the request that is being sent on this thread.
 
     :param url: the exact URL.
-    :param new: whether the request needs a new connection, which the server can't be about to close.
+    :param needs_new_connection: whether the request needs a new connection, which the server can't be about to close.
     :param silence: longest silence of the server, in seconds.
     :param left: returns the seconds that are left for the whole exchange.
     :param check_address: raises an error if the request may not be sent to an address.
-    :param is_unwanted: returns whether to stop, since a thread can't be ended from outside.
+    :param is_cancelled: returns whether to stop, since a thread can't be ended from outside.
     """
 
     url: str
-    new: bool
+    needs_new_connection: bool
     silence: float
     left: Callable[[], float]
     check_address: Callable[[str], None]
-    is_unwanted: Callable[[], bool]
+    is_cancelled: Callable[[], bool]
 
 
 _exchange: ContextVar[Exchange] = ContextVar("_exchange")
@@ -60,12 +60,12 @@ class GivenUpError(TimeoutError):
     """The time limit of the exchange is reached."""
 
 
-class HungUpError(http.client.HTTPException):
+class ReusedConnectionClosedError(http.client.HTTPException):
     """The server has closed a reused connection instead of answering."""
 
 
 @contextmanager
-def sending(exchange: Exchange) -> Iterator[None]:
+def use_exchange(exchange: Exchange) -> Iterator[None]:
     """Set the exchange for the connections that are used on this thread."""
     token = _exchange.set(exchange)
     try:
@@ -99,7 +99,7 @@ class _TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int | None:
-        if self._exchange.is_unwanted():
+        if self._exchange.is_cancelled():
             raise CancelledError
         left = self._exchange.left()
         if left <= 0:
@@ -141,7 +141,7 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
         exchange = _exchange.get()
         self._latest = time.monotonic() + (self.timeout or _LONGEST_CONNECT)
         # Through a proxy, a response has to be read before the connection is established.
-        with _connecting(self), sending(dataclasses.replace(exchange, left=self._left)):
+        with _connecting(self), use_exchange(dataclasses.replace(exchange, left=self._left)):
             super().connect()
         # Sending a request may take as long as the response.
         self.sock.settimeout(exchange.silence)
@@ -183,7 +183,7 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
             response = super().getresponse()
         except ConnectionError as error:
             if self._has_answered:
-                raise HungUpError from error
+                raise ReusedConnectionClosedError from error
             raise
         self._has_answered = True
         return response
@@ -204,7 +204,7 @@ class _HTTPPool(urllib3.HTTPConnectionPool):
     def _get_conn(self, timeout: float | None = None) -> Any:
         # All connections may be in use if their number is limited.
         connection = super()._get_conn(max(0.0, _exchange.get().left()))
-        if _exchange.get().new:
+        if _exchange.get().needs_new_connection:
             # It connects again when it is used.
             connection.close()
         return connection

@@ -27,11 +27,11 @@ class _Waiting:
     A request that waits for a connection.
 
     :param turn: the connection; None for the permission to open one.
-    :param new: whether the request needs a new connection.
+    :param needs_new_connection: whether the request needs a new connection.
     """
 
     turn: asyncio.Future[Connection | None]
-    new: bool
+    needs_new_connection: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -124,7 +124,7 @@ class Pool:
             first = server.waiting.popleft()
             if first.turn.done():
                 continue
-            if not first.new:
+            if not first.needs_new_connection:
                 first.turn.set_result(connection)
                 return
             # This makes room for a new connection.
