@@ -20,7 +20,9 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-asyncapi",
         "name": _NAME,
-        "description": ("Submit jobs to HTTP APIs, wait for them without a worker, and fetch their results."),
+        "description": (
+            "Submit jobs to asynchronous HTTP APIs, wait for them without a worker, and fetch their results."
+        ),
         "versions": [__version__],
         "integrations": [
             {
@@ -57,7 +59,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "callback_base_url": {
                         "description": (
-                            "URL at which APIs send callbacks to Airflow's API server; by default [api] base_url."
+                            "Base URL at which APIs reach Airflow's API server for callbacks. Defaults to [api]"
+                            " base_url."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -65,7 +68,7 @@ def get_provider_info() -> dict[str, Any]:
                         "default": "",
                     },
                     "callback_max_bytes": {
-                        "description": "Maximum size of the body of a callback, in bytes.",
+                        "description": "Maximum size of a callback's body, in bytes.",
                         "version_added": "0.1.0",
                         "type": "integer",
                         "example": None,
@@ -73,9 +76,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "callback_folder": {
                         "description": (
-                            "Folder for the bodies of callbacks above 48 KiB, a path of ObjectStoragePath. The API"
-                            " server"
-                            " writes to it, and workers read from it. By default, bodies are stored in the database."
+                            "Folder (any ObjectStoragePath) for bodies of callbacks above 48 KiB; if empty, the"
+                            " database."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
