@@ -1,7 +1,8 @@
 """
 The exceptions of the operators and the sensor, one for each kind of failure, for callbacks and retry policies.
 
-Failures that a retry can't fix are :class:`~airflow.exceptions.AirflowFailException`; Airflow retries the others.
+All of them are :class:`AsyncApiProviderException`. Failures that a retry can't fix are
+:class:`~airflow.exceptions.AirflowFailException`; Airflow retries the others.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from airflow_provider_asyncapi.core import errors
 from airflow_provider_asyncapi.core.json_values import JsonValue
 
 
-class _Fields:
+class AsyncApiProviderException(AirflowException):
     """
-    The fields of each exception: the request and response in which it happened, and the job.
+    Any failure. Its fields describe the request and response in which it happened, and the job.
 
     :ivar method: the method of the request; None if the exception isn't about a request.
     :ivar url: the URL of the response, or of the request if there was none, without its query.
@@ -26,13 +27,13 @@ class _Fields:
 
     method: str | None = None
     url: str | None = None
-    status_code: int | None = None
+    status_code: int | None = None  # type: ignore[assignment]  # Airflow's is that of its own API
     job: str | int | None = None
     status: JsonValue = None
     message: str | None = None
 
 
-class AsyncApiException(_Fields, AirflowException):  # type: ignore[misc]  # Airflow's status_code is of its own API
+class AsyncApiException(AsyncApiProviderException):
     """Any failure that a retry may fix."""
 
 
@@ -40,7 +41,7 @@ class AsyncApiUnavailable(AsyncApiException):
     """No response, or too many transient errors in a row."""
 
 
-class AsyncApiFailure(_Fields, AirflowFailException):  # type: ignore[misc]
+class AsyncApiFailure(AsyncApiProviderException, AirflowFailException):
     """Any failure that a retry can't fix."""
 
 
@@ -76,7 +77,7 @@ class AsyncApiAttemptFailed(AsyncApiException):
     """The remote job failed, and the next try of the task submits another job."""
 
 
-class AsyncApiTimeout(_Fields, AirflowSensorTimeout):  # type: ignore[misc]
+class AsyncApiTimeout(AsyncApiProviderException, AirflowSensorTimeout):
     """The remote job hasn't ended by the deadline, or within the maximum number of polls."""
 
 
@@ -85,7 +86,7 @@ class AsyncApiResultFailed(AsyncApiFailure):
 
 
 #: From the most specific to the most general error: the first match is raised.
-_RAISED: tuple[tuple[type[errors.AsyncApiError], type[AirflowException]], ...] = (
+_RAISED: tuple[tuple[type[errors.AsyncApiError], type[AsyncApiProviderException]], ...] = (
     (errors.ConfigurationError, AsyncApiConfigurationError),
     (errors.AuthenticationError, AsyncApiUnauthorized),
     (errors.JobNotFoundError, AsyncApiJobNotFound),
@@ -100,7 +101,7 @@ _RAISED: tuple[tuple[type[errors.AsyncApiError], type[AirflowException]], ...] =
 )
 
 
-def to_airflow(error: errors.AsyncApiError) -> AirflowException:
+def to_airflow(error: errors.AsyncApiError) -> AsyncApiProviderException:
     """Return the Airflow exception for an error of the core, with the same fields."""
     raised = next((raised for kind, raised in _RAISED if isinstance(error, kind)), AsyncApiException)(str(error))
     for name in errors.ERROR_FIELDS:

@@ -145,7 +145,9 @@ def _exceptions(module: Any) -> Iterator[str]:
     yield f"## Exceptions\n\n`{module.__name__}`\n\n| class | is a | |\n| --- | --- | --- |"
     for thing in vars(module).values():
         if inspect.isclass(thing) and thing.__module__ == module.__name__ and issubclass(thing, Exception):
-            yield f"| `{thing.__name__}` | `{thing.__mro__[1].__name__}` | {_cell(inspect.getdoc(thing) or '')} |"
+            bases = ", ".join(f"`{base.__name__}`" for base in thing.__bases__)
+            summary, _, _ = (inspect.getdoc(thing) or "").partition("\n\n")
+            yield f"| `{thing.__name__}` | {bases} | {_cell(summary)} |"
     yield ""
 
 

@@ -122,3 +122,13 @@ def test_only_what_a_retry_may_mend_is_retried(raised: type[AirflowException], m
     assert issubclass(raised, AirflowException)
     # Airflow retries neither of these two.
     assert issubclass(raised, AirflowFailException | AirflowSensorTimeout) is not may_be_retried
+
+
+def test_one_class_catches_each_exception_and_has_its_fields() -> None:
+    for kind in (exceptions.AsyncApiUnavailable, exceptions.AsyncApiRejected, exceptions.AsyncApiTimeout):
+        assert issubclass(kind, exceptions.AsyncApiProviderException)
+    error = RequestRejectedError("no")
+    error.status_code = 422
+    with pytest.raises(exceptions.AsyncApiProviderException) as caught:
+        raise to_airflow(error)
+    assert caught.value.status_code == 422
