@@ -33,9 +33,18 @@ if TYPE_CHECKING:
 #: The longest timeout, in seconds. The deadline is stored as a date, and dates end with the year 9999.
 _LONGEST_TIMEOUT = 200 * 365 * 86400
 
-#: Airflow's own default, in seconds. It is compared by identity, so that an explicit 60 isn't taken for it: an explicit
-#: value overrides the profile's, the default doesn't.
-_AIRFLOWS_POKE_INTERVAL: Final = float("60")
+
+class _DefaultInterval(float):
+    """
+    An interval that the DAG doesn't set, in seconds.
+
+    Its class tells it from an explicit 60, also in a copy of the task: an explicit value overrides the profile's, the
+    default doesn't. Airflow and policies see a number, as of any sensor.
+    """
+
+
+#: Airflow's own default, in seconds.
+_AIRFLOWS_POKE_INTERVAL: Final = _DefaultInterval(60)
 
 
 class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
@@ -263,7 +272,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     def explicit_params(self, stage: Stage) -> dict[str, Any]:
         """Return the parameters that the DAG sets, which Airflow's default interval isn't one of."""
         explicit = super().explicit_params(stage)
-        if self.poke_interval is _AIRFLOWS_POKE_INTERVAL:
+        if isinstance(self.poke_interval, _DefaultInterval):
             del explicit["poke_interval"]
         return explicit
 

@@ -6,6 +6,7 @@ import copy
 import inspect
 import json
 import os
+import pickle
 import runpy
 import subprocess
 import sys
@@ -546,6 +547,7 @@ def test_the_poke_interval_is_what_was_given_and_else_the_profiles(
         waiting = sensor(profile="paced", **given)
     for each in (waiting, copy.copy(waiting), copy.deepcopy(waiting), waiting.prepare_for_execution()):
         assert each.poke_interval == attribute
+        each.poke_interval = pickle.loads(pickle.dumps(each.poke_interval))
         assert each.effective_params(STATUS)["poke_interval"] == described
 
 
