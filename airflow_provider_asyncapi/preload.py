@@ -8,17 +8,12 @@ Airflow imports your module ``airflow_local_settings`` when it starts; add this 
 
 from __future__ import annotations
 
-try:
-    import airflow.dag_processing.dagbag
-except ImportError:
-    # Airflow 3.1.0 has it here.
-    import airflow.models.dagbag
-
 import cryptography.fernet
 import ijson
 import lxml.etree
 import re2
 
+import airflow_provider_asyncapi.airflow_private.dag_parser
 import airflow_provider_asyncapi.connections.auth_kinds
 import airflow_provider_asyncapi.connections.tokens
 import airflow_provider_asyncapi.core.fetch.lineage

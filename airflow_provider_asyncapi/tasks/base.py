@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException, XComArg
 
+from airflow_provider_asyncapi.airflow_private.operators import RendersOwnFields
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
@@ -43,7 +44,7 @@ def name_task_in_errors(task_id: str | None) -> Iterator[None]:
         raise error.with_message(f"task {task_id!r}: {error}") from None
 
 
-class JobTask:
+class JobTask(RendersOwnFields):
     """
     The base of the tasks that work with one remote job; mixed into an operator or a sensor.
 
@@ -203,16 +204,15 @@ class JobTask:
                 " query parameters as query_params"
             )
 
-    def _do_render_template_fields(
-        self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
-    ) -> None:
-        """Render the job so that a job handle stays one, and all other fields as Airflow does."""
-        names = list(template_fields)
+    def render_own_fields(
+        self, names: Collection[str], context: Any, jinja_env: Any, seen_oids: set[int]
+    ) -> Collection[str]:
+        """Render the job so that a job handle stays one; Airflow renders all other fields."""
         # Values that were mapped over are complete: a value from an API is never rendered.
-        if "job" in names and isinstance(self.job, str) and id(self.job) not in seen_oids:
-            names.remove("job")
-            self.job = lazy.render_job(self.job, context, jinja_env)
-        super()._do_render_template_fields(parent, names, context, jinja_env, seen_oids)  # type: ignore[misc]
+        if "job" not in names or not isinstance(self.job, str) or id(self.job) in seen_oids:
+            return ()
+        self.job = lazy.render_job(self.job, context, jinja_env)
+        return ("job",)
 
     def is_templated(self, _stage: Stage, name: str) -> bool:
         """Return whether a parameter of a stage is rendered before it is read."""

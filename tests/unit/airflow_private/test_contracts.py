@@ -64,6 +64,25 @@ def test_templates_of_an_operator_are_rendered_by_the_method_that_is_overridden(
     assert needed <= parameters_of(BaseOperator._do_render_template_fields)
 
 
+def test_a_task_says_which_of_its_hooks_are_set() -> None:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+    from airflow_provider_asyncapi.airflow_private.operators import has_post_execute, has_pre_execute
+
+    def call(context: Any, result: Any = None) -> None: ...
+
+    neither = BaseOperator(task_id="neither")
+    both = BaseOperator(task_id="both", pre_execute=call, post_execute=call)
+    assert [has_pre_execute(neither), has_post_execute(neither)] == [False, False]
+    assert [has_pre_execute(both), has_post_execute(both)] == [True, True]
+
+
+def test_dag_files_are_parsed_by_the_module_that_is_preloaded() -> None:
+    from airflow_provider_asyncapi.airflow_private.dag_parser import DagBag
+
+    assert callable(DagBag.process_file)
+
+
 def test_the_models_have_the_columns_that_are_read() -> None:
     from airflow_provider_asyncapi.airflow_private import database
 

@@ -1,0 +1,39 @@
+"""What Airflow's operators don't offer publicly: the rendering of a single field, and which hooks a task has."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+
+class RendersOwnFields:
+    """Lets an operator render some of its template fields itself; mixed in before ``BaseOperator``."""
+
+    def render_own_fields(
+        self, names: Collection[str], context: Any, jinja_env: Any, seen_oids: set[int]
+    ) -> Collection[str]:
+        """
+        Render fields, and return their names; Airflow renders the others.
+
+        :param names: the fields to render.
+        :param seen_oids: the identities of values that are complete, because they were mapped over.
+        """
+        raise NotImplementedError
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Any, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        names = list(template_fields)
+        own = self.render_own_fields(names, context, jinja_env, seen_oids)
+        others = [name for name in names if name not in own]
+        super()._do_render_template_fields(parent, others, context, jinja_env, seen_oids)  # type: ignore[misc]
+
+
+def has_pre_execute(task: Any) -> bool:
+    """Return whether a task has the argument ``pre_execute``."""
+    return task._pre_execute_hook is not None  # noqa: SLF001 - Airflow keeps the argument nowhere else
+
+
+def has_post_execute(task: Any) -> bool:
+    """Return whether a task has the argument ``post_execute``."""
+    return task._post_execute_hook is not None  # noqa: SLF001 - Airflow keeps the argument nowhere else
