@@ -352,9 +352,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
     def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """Check that files have a destination, unless it is a template."""
-        given: Any = self.destination
-        if given is None or (isinstance(given, str) and not given.endswith("}")):
-            lazy.choose_output(described).check_destination(given, unpack=self.unpack)
+        lazy.check_destination(described, self.destination, unpack=self.unpack)
 
     def execute(self, context: Context) -> Any:
         """Fetch the result."""

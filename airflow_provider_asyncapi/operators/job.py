@@ -19,6 +19,7 @@ from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY
 from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE, WORKER_NEEDED, JobTask, to_seconds
+from airflow_provider_asyncapi.tasks.jinja import has_template
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
 from airflow_provider_asyncapi.tasks.stages import FETCH, STATUS, SUBMIT
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.tasks.job_wait import JobWait
     from airflow_provider_asyncapi.tasks.stages import Stage
-
-_JINJA = ("{{", "{%", "{#")
 
 
 class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
@@ -170,10 +169,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         elif stage is FETCH:
             if self.fetch_in_trigger:
                 refuse_secrets(described)
-            destination: Any = options.get("destination")
-            if destination is None or (isinstance(destination, str) and not destination.endswith("}")):
-                unpack = options.get("unpack", True)
-                lazy.choose_output(described).check_destination(destination, unpack=unpack)
+            lazy.check_destination(described, options.get("destination"), unpack=options.get("unpack", True))
 
     def execute(self, context: Context) -> Any:
         """Submit the job, and wait for it; fetch its result if it ends with the first poll, or without deferral."""
@@ -297,4 +293,4 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
 
 def _is_template(given: Any) -> bool:
     """Return whether a mapping as a whole comes from another task, or from a template."""
-    return isinstance(given, XComArg) or (isinstance(given, str) and any(sign in given for sign in _JINJA))
+    return isinstance(given, XComArg) or (isinstance(given, str) and has_template(given))

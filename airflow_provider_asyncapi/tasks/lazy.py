@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.tasks.job_wait import JobWait, WaitOptions
     from airflow_provider_asyncapi.tasks.submission_state import submit_next_job
     from airflow_provider_asyncapi.tasks.submit_job import submit_job
-    from airflow_provider_asyncapi.tasks.validation import check_plan, check_variables
+    from airflow_provider_asyncapi.tasks.validation import check_destination, check_plan, check_variables
     from airflow_provider_asyncapi.tasks.without_worker import (
         make_start_args,
         why_unsupported_end,
@@ -36,6 +36,7 @@ __all__ = [
     "ResultLimits",
     "WaitOptions",
     "assumed_page_variables",
+    "check_destination",
     "check_plan",
     "check_variables",
     "choose_output",
@@ -65,7 +66,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
         "airflow_provider_asyncapi.tasks.submission_state": "submit_next_job",
         "airflow_provider_asyncapi.tasks.submit_job": "submit_job",
-        "airflow_provider_asyncapi.tasks.validation": "check_plan check_variables",
+        "airflow_provider_asyncapi.tasks.validation": "check_destination check_plan check_variables",
         "airflow_provider_asyncapi.tasks.job_wait": "JobWait WaitOptions",
         "airflow_provider_asyncapi.tasks.without_worker": (
             "make_start_args why_unsupported_end why_unsupported_fetch why_unsupported_start"

@@ -15,13 +15,11 @@ from airflow_provider_asyncapi.core.errors import UnknownVariableError
 from airflow_provider_asyncapi.core.json_values import as_list, freeze, thaw
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS
-from airflow_provider_asyncapi.core.requests.request_template import iterate_strict_parts
+from airflow_provider_asyncapi.core.requests.request_template import SUBREQUESTS, iterate_strict_parts
 from airflow_provider_asyncapi.core.selectors.selector import walk_variable_users
+from airflow_provider_asyncapi.tasks import lazy
+from airflow_provider_asyncapi.tasks.jinja import has_template
 
-#: Requests within a request; their parts without templates can be checked when the DAG is parsed.
-SUBREQUESTS = frozenset(
-    {"start", "lookup", "cancel", "locate", "cleanup", "batch", "status_details", "failure_details"}
-)
 #: Name of the part of a description that isn't one of the subrequests.
 OWN_REQUEST = "request"
 #: Returns the variables that a part of a description may name; None if they can't be known.
@@ -105,6 +103,19 @@ def check_variables(
             _check_known(variable, f"{where} {text!r}", known(part))
 
 
+def check_destination(described: Mapping[str, Any], destination: Any, *, unpack: bool) -> None:
+    """
+    Check that the output type of a fetch can be written to its destination, unless a template may decide that.
+
+    :param described: the parameters of the fetch.
+    :param destination: the destination before it is rendered. The end of the text tells a folder from a file.
+    :param unpack: whether archives are unpacked.
+    :raises ConfigurationError: if it can't.
+    """
+    if destination is None or (isinstance(destination, str) and not destination.endswith("}")):
+        lazy.choose_output(described).check_destination(destination, unpack=unpack)
+
+
 def _check_known(variable: str, where: str, known: set[str] | None) -> None:
     if known is None or variable in known or variable.startswith("connection."):
         return
@@ -128,7 +139,7 @@ def _iterate_strict_texts(
         if isinstance(described.get(name), str):
             yield OWN_REQUEST, name, described[name]
     requests = [(OWN_REQUEST, "", described)]
-    for part in sorted(SUBREQUESTS & described.keys()):
+    for part in sorted(described.keys() & SUBREQUESTS):
         requests += [(part, f"{part}.", each) for each in as_list(described[part]) if isinstance(each, Mapping)]
     for part, prefix, request in requests:
         for name, value in iterate_strict_parts(request):
@@ -163,7 +174,7 @@ def _outline(name: str, value: Any, assumed: Iterable[str]) -> Any:
     """
     texts = list(templates.walk_strings(value))
     variables = {name for text in texts if "{" in text for name in templates.find_variables(_JINJA.sub("", text))}
-    if _has_xcoms(value) or any("{{" in text or "{%" in text for text in texts):
+    if _has_xcoms(value) or any(map(has_template, texts)):
         variables.update(assumed)
     outline = "".join(f"{{{variable}}}" for variable in sorted(variables))
     return outline if name in _TEXTS else {"": outline}

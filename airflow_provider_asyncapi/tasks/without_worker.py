@@ -9,17 +9,18 @@ from typing import Any, Protocol
 from airflow.providers.common.compat.sdk import XComArg
 from airflow.triggers.base import StartTriggerArgs
 
+from airflow_provider_asyncapi.airflow_private.operators import has_post_execute, has_pre_execute
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core.fetch.outputs.registry import RESULT, choose_output
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT
 from airflow_provider_asyncapi.core.json_values import as_list, freeze
 from airflow_provider_asyncapi.core.templates import walk_strings
+from airflow_provider_asyncapi.tasks.jinja import has_template
 from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
 
 #: Seconds from the sensor's deadline to Airflow's own timeout of the deferral, which neither polls again nor cancels.
 _DEFERRAL_GRACE = 86400.0
-_JINJA = ("{{", "{%", "{#")
 
 
 class DeferrableTask(Protocol):
@@ -31,9 +32,6 @@ class DeferrableTask(Protocol):
     do_xcom_push: bool
     multiple_outputs: bool
     returns_dag_result: bool
-    # Where Airflow keeps the arguments pre_execute and post_execute.
-    _pre_execute_hook: Any
-    _post_execute_hook: Any
 
     def iter_mapped_dependants(self) -> Iterable[Any]:
         """Return the tasks that are mapped over the result of this one."""
@@ -76,7 +74,7 @@ def _reasons_against_start(sensor: DeferrableSensor) -> Iterator[str]:
         yield "it is in a mapped task group"
     if sensor.execution_timeout is not None:
         yield "it has an execution_timeout"
-    if sensor.on_execute_callback or sensor._pre_execute_hook:  # noqa: SLF001 - see DeferrableSensor
+    if sensor.on_execute_callback or has_pre_execute(sensor):
         yield "it has an on_execute_callback or pre_execute"
     if sensor.effective_params(STATUS, with_connection=False).get("callback"):
         yield "callback: a worker pushes the XCom by which a callback finds the task"
@@ -103,9 +101,9 @@ def _reasons_against_end(task: DeferrableTask) -> Iterator[str]:
         yield "Airflow doesn't support it before 3.3"
     if task.outlets:
         yield "it has outlets"
-    if task.on_success_callback or task._post_execute_hook:  # noqa: SLF001 - see DeferrableSensor
+    if task.on_success_callback or has_post_execute(task):
         yield "it has an on_success_callback or post_execute"
-    if task.on_execute_callback or task._pre_execute_hook:  # noqa: SLF001 - see DeferrableSensor
+    if task.on_execute_callback or has_pre_execute(task):
         yield "it has an on_execute_callback or pre_execute"
     cleanup_on = as_list(task.effective_params(STATUS, with_connection=False).get("cleanup_on"))
     if CleanupOn.SUCCESS in cleanup_on:
@@ -180,4 +178,4 @@ def _find_job_source(job: Any) -> dict[str, Any] | None:
 
 def _is_literal(value: Any) -> bool:
     """Return whether a value is plain data without templates."""
-    return freeze(value) is not None and not any(sign in text for text in walk_strings(value) for sign in _JINJA)
+    return freeze(value) is not None and not any(map(has_template, walk_strings(value)))

@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.former_names import FORMER_NAMES
 
 #: Version of the layout of a trigger's arguments. Up to 1, parameters of the sensor had other names.
 TRIGGER_LAYOUT = 2
-#: Parameters of the sensor that contain requests.
+#: Parameters of the sensor that contained requests in layout 1; later ones have had no other names.
 _REQUESTS = ("cancel", "cleanup", "batch", "status_details", "failure_details")
 
 

@@ -19,6 +19,8 @@ from airflow_provider_asyncapi.core.templates import Variables
 
 #: The parameters that describe a request, on an operator or in a mapping such as ``cancel``.
 REQUEST_PARAMETERS = ("method", "endpoint", "query_params", "headers", *BODY_PARAMETERS)
+#: The parameters of a stage that contain further requests.
+SUBREQUESTS = ("start", "lookup", "cancel", "locate", "cleanup", "batch", "status_details", "failure_details")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 #: Most APIs send JSON; for another format, the DAG author sets the header.
 _DEFAULT_ACCEPT = "application/json, */*;q=0.8"
@@ -159,12 +161,12 @@ def find_secret(request: Mapping[str, Any]) -> str | None:
 
 def refuse_secrets(description: Mapping[str, Any]) -> None:
     """
-    Check that the requests of a wait contain nothing that looks like a secret.
+    Check that the requests of a stage contain nothing that looks like a secret.
 
     :raises ConfigurationError: if they do; the message names the parameter, and where secrets belong.
     """
     requests: list[tuple[str, Any]] = [("", description)]
-    for name in ("cancel", "cleanup", "batch", "status_details", "failure_details"):
+    for name in SUBREQUESTS:
         requests += [(f"{name}.", request) for request in as_list(description.get(name))]
     for where, request in requests:
         if isinstance(request, Mapping) and (found := find_secret(request)):

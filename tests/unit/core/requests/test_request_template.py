@@ -3,7 +3,12 @@ import datetime as dt
 import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVariableError, UnsafeValueError
-from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate, find_secret, refuse_secrets
+from airflow_provider_asyncapi.core.requests.request_template import (
+    SUBREQUESTS,
+    RequestTemplate,
+    find_secret,
+    refuse_secrets,
+)
 
 BASE = "https://api.example.com/v1"
 ACCEPT = ("Accept", "application/json, */*;q=0.8")
@@ -136,3 +141,9 @@ def test_a_wait_with_what_looks_like_a_secret_is_refused_with_where_it_belongs()
     refuse_secrets({"headers": {"Accept": "text/csv"}, "cancel": "{{ made }}"})
     with pytest.raises(ConfigurationError, match=r"^cancel\.headers: 'Authorization' looks like a secret.*connection"):
         refuse_secrets({"cancel": {"headers": {"Authorization": "Bearer abc"}}})
+
+
+@pytest.mark.parametrize("name", SUBREQUESTS)
+def test_a_secret_is_found_in_each_further_request(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{name}\.headers: 'Authorization' looks like a secret"):
+        refuse_secrets({name: [{"headers": {"Authorization": "Bearer abc"}}]})
