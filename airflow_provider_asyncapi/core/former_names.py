@@ -14,6 +14,16 @@ FORMER_NAMES: Mapping[str, str] = {
 }
 
 
+def describe_former_name(name: str, known: Collection[str]) -> str | None:
+    """
+    Return what is wrong with a name, without the name; None if it isn't a former one.
+
+    :param known: the names that can be given here.
+    """
+    new = FORMER_NAMES.get(name)
+    return f"is called {new} now" if new in known and name not in known else None
+
+
 def find_former_name(given: Collection[str], known: Collection[str]) -> str | None:
     """
     Return what is wrong with the first of some names that is a former one; None if none of them is.
@@ -22,6 +32,6 @@ def find_former_name(given: Collection[str], known: Collection[str]) -> str | No
     :param known: the names that can be given here.
     """
     for name in given:
-        if (new := FORMER_NAMES.get(name)) is not None and new in known and name not in known:
-            return f"{name}: is called {new} now"
+        if problem := describe_former_name(name, known):
+            return f"{name}: {problem}"
     return None

@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_moment, as_number, as_text, parse_iso_time
 from airflow_provider_asyncapi.core.requests.classification import is_transient
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-from airflow_provider_asyncapi.core.requests.response_errors import extract_error_message, set_error_fields
+from airflow_provider_asyncapi.core.requests.response_errors import NO_MESSAGE, extract_error_message, set_error_fields
 from airflow_provider_asyncapi.core.selectors.selector import capture_values
 from airflow_provider_asyncapi.core.templates import walk_strings
 
@@ -157,11 +157,11 @@ def _request_token(api: Api, login: Login, template: RequestTemplate, previous: 
         raise set_error_fields(TransportError(f"login: {error}", sent=False), request) from error
     if is_transient(response.status):
         message = extract_error_message(api, response)
-        problem = f"login: {request} answered {response.status}: {message}"
+        problem = f"login: {request} answered {response.status}: {message or NO_MESSAGE}"
         raise set_error_fields(TransportError(problem, sent=False), request, response, message)
     if not response.ok:
         message = extract_error_message(api, response)
-        answer = f"login: {request} answered {response.status}, expected 2xx: {message}"
+        answer = f"login: {request} answered {response.status}, expected 2xx: {message or NO_MESSAGE}"
         # RFC 6749, section 5.2: wrong credentials are a 400 or a 401.
         if response.status in _INVALID_CREDENTIALS:
             advice = "check the connection's login and password, and what the token request holds"

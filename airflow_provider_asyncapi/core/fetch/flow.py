@@ -38,6 +38,7 @@ from airflow_provider_asyncapi.core.requests.classification import rule_handles_
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.response_errors import (
     GONE_CODES,
+    NO_MESSAGE,
     build_bad_response_error,
     build_rejection_error,
     describe_answered_request,
@@ -302,7 +303,8 @@ class ResultFetcher:
                 raise set_error_fields(NoDataError(f"{prefix} no data", response), request, response)
             if outcome is Outcome.FAILURE:
                 message = extract_error_message(self.api, seen, step.error_message, variables)
-                raise set_error_fields(ResultError(f"{prefix} a failure: {message}"), request, response, message)
+                failure = ResultError(f"{prefix} a failure: {message or NO_MESSAGE}")
+                raise set_error_fields(failure, request, response, message)
             yield from budget.wait_before_retry(
                 self.api, set_error_fields(UnavailableError(f"{prefix} not yet"), request, response), response
             )

@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.http.messages import Request, Response, pars
 from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.requests.authorizer import RequestAuthorizer, run_auth_flow
 from airflow_provider_asyncapi.core.requests.classification import IsFinal
-from airflow_provider_asyncapi.core.requests.response_errors import extract_error_message, set_error_fields
+from airflow_provider_asyncapi.core.requests.response_errors import NO_MESSAGE, extract_error_message, set_error_fields
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 10
@@ -131,8 +131,8 @@ def _check_token(api: Api, request: Request, response: Response, *, is_refused: 
     """Raise an error if a response rejects a token that has just been renewed."""
     if is_refused:
         message = extract_error_message(api, response)
-        problem = f"{request} answered {response.status}, and by refresh_when the token isn't accepted: {message}"
-        error = AuthenticationError(f"{problem} (after the token was renewed)")
+        problem = f"{request} answered {response.status}, and by refresh_when the token isn't accepted"
+        error = AuthenticationError(f"{problem}: {message or NO_MESSAGE} (after the token was renewed)")
         raise set_error_fields(error, request, response, message)
 
 

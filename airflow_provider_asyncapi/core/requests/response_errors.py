@@ -26,13 +26,13 @@ from airflow_provider_asyncapi.core.text import make_displayable
 GONE_CODES = frozenset[int]({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _UNAUTHORIZED = frozenset[int]({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 #: The text in place of the API's own message if there is none.
-_NO_MESSAGE = "no message in the body"
+NO_MESSAGE = "no message in the body"
 
 E = TypeVar("E", bound=AsyncApiError)
 R = TypeVar("R", bound=ResponseError)
 
 
-def set_error_fields(error: E, request: Request, response: Response | None = None, api_message: str = _NO_MESSAGE) -> E:
+def set_error_fields(error: E, request: Request, response: Response | None = None, api_message: str | None = None) -> E:
     """
     Set the fields of an error that describe the request and response in which it happened; return the error.
 
@@ -41,21 +41,21 @@ def set_error_fields(error: E, request: Request, response: Response | None = Non
     error.method = response.method if response is not None and response.is_redirected(request) else request.method
     error.url = redact_url((response and response.url) or request.url).removesuffix("?…")
     error.status_code = None if response is None else response.status
-    error.message = None if api_message == _NO_MESSAGE else make_displayable(api_message)
+    error.message = None if api_message is None else make_displayable(api_message)
     return error
 
 
 def extract_error_message(
     api: Api, response: Response, selector: SelectorChain | None = None, variables: Variables | None = None
-) -> str:
+) -> str | None:
     """
-    Return the API's own message about a failure, without secrets.
+    Return the API's own message about a failure, without secrets; None if there is none.
 
     :param selector: the selector of the message.
     :param variables: variables that the selector may use; by default those of the connection.
     """
     message = find_error_message(response, selector, api.scope if variables is None else variables)
-    return api.redact.excerpt_with_end(message) if message else _NO_MESSAGE
+    return api.redact.excerpt_with_end(message) if message else None
 
 
 def describe_answered_request(request: Request, response: Response) -> str:
@@ -84,7 +84,7 @@ def build_bad_response_error(api: Api, request: Request, response: Response, pro
 def build_transient_error(api: Api, request: Request, response: Response) -> UnavailableError:
     """Return the error about a response after which the request is sent again later."""
     message = extract_error_message(api, response)
-    text = f"{describe_answered_request(request, response)} answered {response.status}: {message}"
+    text = f"{describe_answered_request(request, response)} answered {response.status}: {message or NO_MESSAGE}"
     return set_error_fields(UnavailableError(text), request, response, message)
 
 
@@ -99,9 +99,8 @@ def build_rejection_error(
     """
     settings = api.settings
     api_message = extract_error_message(api, response, message)
-    text = (
-        f"{describe_answered_request(request, response)} answered {response.status}, expected {expected}: {api_message}"
-    )
+    answered = f"{describe_answered_request(request, response)} answered {response.status}, expected {expected}"
+    text = f"{answered}: {api_message or NO_MESSAGE}"
     if response.status in _UNAUTHORIZED or (settings.auth.login and response.status in settings.auth.refresh_codes):
         url = response.url or request.url
         if not settings.trusts(url) and urlsplit(url).query:

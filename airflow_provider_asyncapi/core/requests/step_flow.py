@@ -32,6 +32,7 @@ from airflow_provider_asyncapi.core.requests.classification import (
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.response_errors import (
+    NO_MESSAGE,
     build_bad_response_error,
     build_rejection_error,
     build_transient_error,
@@ -160,7 +161,7 @@ def _find_outcome(
     if rule is not None and rule.outcome is Outcome.FAILURE:
         message = extract_error_message(api, response, step.error_message, scope)
         answered = f"{describe_answered_request(request, response)} answered {response.status}"
-        failure = f"{step.name}: {answered}, which is a failure by a rule: {message}"
+        failure = f"{step.name}: {answered}, which is a failure by a rule: {message or NO_MESSAGE}"
         raise set_error_fields(JobFailedError(failure), request, response, message)
     return None if rule is None else rule.outcome
 

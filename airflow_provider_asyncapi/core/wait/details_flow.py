@@ -21,6 +21,7 @@ from airflow_provider_asyncapi.core.requests.classification import (
 )
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.response_errors import (
+    NO_MESSAGE,
     build_bad_response_error,
     build_rejection_error,
     build_transient_error,
@@ -128,7 +129,7 @@ def _mark_running(handle: JobHandle, before: JobHandle) -> JobHandle:
     return dataclasses.replace(handle, outcome=Outcome.RUNNING, progress=before.progress)
 
 
-def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[tuple[str, str] | None]:
+def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[tuple[str | None, str] | None]:
     """
     Send the requests that find out why a job failed.
 
@@ -151,7 +152,7 @@ def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[tuple[s
         yield from warn_missing_captures(step.captures, values, request)
         scope, base = api.merge_variables(scope, values), response.url
         message = extract_error_message(api, response, step.error_message, scope)
-        explained = message, f"{message} ({request} answered {response.status})"
+        explained = message, f"{message or NO_MESSAGE} ({request} answered {response.status})"
     return explained
 
 

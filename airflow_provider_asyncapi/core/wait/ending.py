@@ -21,6 +21,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import as_text
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.requests.response_errors import (
+    NO_MESSAGE,
     build_bad_response_error,
     extract_error_message,
     set_error_fields,
@@ -50,7 +51,7 @@ def finish_wait(
         # Before the next request: only until then is a large response read on a thread.
         message = extract_error_message(api, response, plan.error_message, api.merge_variables(handle.scope()))
         explained = yield from limit_time(explain_failure(api, plan, handle), api.clock() + MAX_EXPLANATION_SECONDS)
-        message, text = explained or (message, f"{message} ({request} answered {response.status})")
+        message, text = explained or (message, f"{message or NO_MESSAGE} ({request} answered {response.status})")
         what = describe_job(api, handle) if verdict.is_known else _describe_unlisted_status(api, plan, handle, verdict)
         raise set_error_fields(JobFailedError(f"{what}: {text}"), request, response, message)
     place = plan.captures.get(RESULT_IDENTIFIER)
