@@ -15,11 +15,11 @@ from airflow_provider_asyncapi.core.text import make_displayable
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.auth.tokens import Token
+    from airflow_provider_asyncapi.core.http.delays import Delay
     from airflow_provider_asyncapi.core.http.messages import Request, Response
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.submit.submission import Submission
     from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
-    from airflow_provider_asyncapi.core.wait.lateness import Delay
 
 #: Largest body that is read into memory by default, in bytes. No status document is this large, and a larger one would
 #: only fill the memory of the triggerer.

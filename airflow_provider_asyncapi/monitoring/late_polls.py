@@ -7,7 +7,7 @@ import contextvars
 import logging
 from weakref import WeakKeyDictionary
 
-from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
+from airflow_provider_asyncapi.core.http.delays import Delay, Reason
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import Stats, conf
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Polled
-    from airflow_provider_asyncapi.core.wait.lateness import Delay
+    from airflow_provider_asyncapi.core.http.delays import Delay
 
 #: Counters: the polls made, and the polls that failed with a transient error.
 POLLS = "asyncapi.polls"

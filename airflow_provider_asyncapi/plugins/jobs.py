@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from airflow_provider_asyncapi.core.wait.lateness import Reason
+from airflow_provider_asyncapi.core.http.delays import Reason
 from airflow_provider_asyncapi.plugins.database import (
     ORDERS,
     Group,

@@ -26,10 +26,10 @@ from airflow_provider_asyncapi.core.effects import (
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
+from airflow_provider_asyncapi.core.http.delays import ON_TIME, Delay, Reason
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
-from airflow_provider_asyncapi.core.wait.lateness import ON_TIME, Delay, Reason
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.aiohttp_client import HttpClient, open_client

@@ -21,7 +21,7 @@ from airflow_provider_asyncapi.core.json_values import JsonValue, freeze
 if TYPE_CHECKING:
     from lxml import etree
 
-    from airflow_provider_asyncapi.core.wait.lateness import Delay
+    from airflow_provider_asyncapi.core.http.delays import Delay
 
 T = TypeVar("T")
 

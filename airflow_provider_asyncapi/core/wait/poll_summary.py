@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_asyncapi.core.effects import Polled
+from airflow_provider_asyncapi.core.http.delays import Delay
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
 from airflow_provider_asyncapi.core.text import shorten
-from airflow_provider_asyncapi.core.wait.lateness import Delay
 from airflow_provider_asyncapi.core.wait.plan import Wait
 
 #: The maximum length of an error message in a summary, in characters; the task's log has the whole message.

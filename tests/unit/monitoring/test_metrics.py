@@ -20,7 +20,7 @@ import airflow_provider_asyncapi.triggers.asyncapi
 from airflow_provider_asyncapi.monitoring import metrics
 from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
+from airflow_provider_asyncapi.core.http.delays import Delay, Reason
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow.providers.common.compat.sdk import Stats
 from tests.unit.virtual_time import pass_time, run_in_virtual_time

@@ -37,12 +37,12 @@ from airflow_provider_asyncapi.core.errors import (
     TransportError,
 )
 from airflow_provider_asyncapi.core.http.compression import PIECE
+from airflow_provider_asyncapi.core.http.delays import Delay, Reason
 from airflow_provider_asyncapi.core.http.downloads import Download
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
-from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.transports import log_only
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
@@ -565,7 +565,7 @@ def test_an_answer_says_how_long_its_request_waited_for_its_slot(driver, serve):
 
 def test_an_answer_says_how_long_its_request_waited_for_a_connection(serve, monkeypatch, way):
     monkeypatch.setattr("airflow_provider_asyncapi.transports.aiohttp.ON_TIME", 0.02)
-    monkeypatch.setattr("airflow_provider_asyncapi.core.wait.lateness.ON_TIME", 0.02)
+    monkeypatch.setattr("airflow_provider_asyncapi.core.http.delays.ON_TIME", 0.02)
     server = serve()
 
     def slow(connection: Any, asked: Any) -> bool:

@@ -17,8 +17,8 @@ from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
 from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Polled, Send
 from airflow_provider_asyncapi.core.errors import ConfigurationError, SlowResponseError
+from airflow_provider_asyncapi.core.http.delays import Delay, Reason
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.wait.plan import Wait
 from airflow_provider_asyncapi.hooks import clients
 from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_asyncapi.core.effects import Polled
+from airflow_provider_asyncapi.core.http.delays import Delay, Reason
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.wait.lateness import Delay, Reason
 from airflow_provider_asyncapi.core.wait.plan import Wait
 from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, parse_time, summarize_wait
 

@@ -1,4 +1,4 @@
-"""Delays of polls, and their reasons."""
+"""Delays of requests, and their reasons."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
 
-#: A poll with a shorter delay, in seconds, counts as being on time.
+#: A request with a shorter delay, in seconds, counts as being on time.
 ON_TIME = 1.0
 #: Longest delay that is accepted from a stored summary, in seconds: a year.
 _LONGEST = 366 * 86400.0
@@ -26,7 +26,7 @@ class Reason(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Delay:
     """
-    The delay of a poll.
+    The delay of a request.
 
     :param seconds: its length.
     :param reason: its reason; the one with the longest wait if there are several.
@@ -38,10 +38,10 @@ class Delay:
     @classmethod
     def of(cls, waits: Mapping[Reason, float]) -> Delay | None:
         """
-        Return the total delay of a poll.
+        Return the total delay of a request.
 
         :param waits: mapping of reason to seconds.
-        :return: the delay; None if the poll was on time.
+        :return: the delay; None if the request was on time.
         """
         seconds = sum(waits.values())
         return cls(seconds, max(waits, key=waits.__getitem__)) if seconds >= ON_TIME else None
