@@ -77,7 +77,13 @@ class AsyncApiError(Exception):
 
 
 class ConfigurationError(AsyncApiError, ValueError):
-    """An invalid parameter, profile or connection."""
+    """
+    An invalid parameter, profile or connection.
+
+    :ivar step: the request step with whose name the message begins, such as ``submit``; None if there is none.
+    """
+
+    step: str | None = None
 
 
 class SelectorError(ConfigurationError):

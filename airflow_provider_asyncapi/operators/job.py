@@ -152,9 +152,8 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         try:
             super().validate_stage(stage)
         except ConfigurationError as error:
-            text = str(error)
-            is_named = text.startswith((f"{stage.table}:", f"{stage.table}."))
-            raise (error if is_named else error.with_message(f"{stage.table}: {text}")) from None
+            is_named = error.step == stage.table
+            raise (error if is_named else error.with_message(f"{stage.table}: {error}")) from None
 
     def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """Check that there is a trigger to end from, that no secret would be stored with it, and other options."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,13 +52,30 @@ class RequestStep:
         """
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"{name}: has to be a mapping that describes a request, not {given!r}")
+        with _set_step_of_errors(name):
+            request = RequestTemplate.parse(given, name, method=method, also=STEP_PARAMETERS, complete=complete)
+        if name == "submit":
+            step_rules = rules.parse_rules(given.get("rules"))
+        else:
+            with _set_step_of_errors(name):
+                step_rules = rules.parse_rules(given.get("rules"), f"{name}.rules")
         return cls(
             name,
-            RequestTemplate.parse(given, name, method=method, also=STEP_PARAMETERS, complete=complete),
-            rules.parse_rules(given.get("rules"), f"{name}.rules" if name != "submit" else "rules"),
+            request,
+            step_rules,
             parse_captures(given.get("capture"), "capture"),
             SelectorChain.parse_optional(given.get("error_message"), "error_message"),
         )
+
+
+@contextmanager
+def _set_step_of_errors(name: str) -> Iterator[None]:
+    """Set the step of an error, whose message begins with the step's name."""
+    try:
+        yield
+    except ConfigurationError as error:
+        error.step = name
+        raise
 
 
 def read_flag(given: Mapping[str, Any], name: str) -> bool:

@@ -612,3 +612,21 @@ def test_errors_are_those_of_airflow(api: ApiServer) -> None:
     with pytest.raises(AirflowException) as refused:
         run("poke")
     assert type(refused.value) is exceptions.AsyncApiRejected
+
+
+@pytest.mark.parametrize(
+    ("stage", "given", "message"),
+    [
+        ("submit", {"method": "FLY"}, "submit: method 'FLY' isn't one of"),
+        ("submit", {"rules": 7}, "submit: rules: has to be a list of rules"),
+        ("submit", {"start": {"method": "FLY"}}, "submit: start: method 'FLY' isn't one of"),
+        ("status", {"method": "FLY"}, "status: status request: method 'FLY' isn't one of"),
+        ("fetch", {"method": "FLY"}, "fetch: method 'FLY' isn't one of"),
+        ("fetch", {"rules": 7}, "fetch.rules: has to be a list of rules"),
+        ("fetch", {"locate": {"method": "FLY"}}, "fetch: locate: method 'FLY' isn't one of"),
+    ],
+)
+def test_an_error_names_the_stage_once(stage: str, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make(**{stage: {"endpoint": "/x", **given}})
+    assert str(caught.value).startswith(f"task 'wait': {message}")
