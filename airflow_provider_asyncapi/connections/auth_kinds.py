@@ -41,7 +41,7 @@ def find_auth_kinds(values: Mapping[str, Any]) -> AuthKinds:
         return AUTH_KINDS
     kinds, problems = _load_kinds()
     if isinstance(name, str) and name in problems:
-        raise ConfigurationError(f"connection: {problems[name]}")
+        raise ConfigurationError(f"{problems[name]}")
     return kinds
 
 

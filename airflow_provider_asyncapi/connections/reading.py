@@ -64,9 +64,13 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
     return Api.from_settings(settings, clock=time.time, rng=random.random, tokens=tokens)
 
 
-def add_connection_id(conn_id: str, error: AsyncApiError) -> AsyncApiError:
-    """Return the error with the connection's id in its message."""
-    return error.with_message(f"connection {conn_id!r}: {str(error).removeprefix('connection: ')}")
+def name_connection(error: AsyncApiError, conn_id: str | None) -> AsyncApiError:
+    """
+    Return the error of a connection that is invalid or can't be used, with a message that names the connection.
+
+    :param conn_id: the connection's id; None if the user doesn't know it.
+    """
+    return error.with_message(f"connection: {error}" if conn_id is None else f"connection {conn_id!r}: {error}")
 
 
 def _parse_extra(connection: Connection) -> dict[str, Any]:
@@ -75,9 +79,9 @@ def _parse_extra(connection: Connection) -> dict[str, Any]:
         extra = json.loads(connection.extra or "{}")
     except (ValueError, RecursionError):
         # The message contains neither the error nor the extra, which may contain a secret.
-        raise ConfigurationError("connection: the extra isn't JSON") from None
+        raise ConfigurationError("the extra isn't JSON") from None
     if not isinstance(extra, dict):
-        raise ConfigurationError("connection: the extra has to be a JSON object")
+        raise ConfigurationError("the extra has to be a JSON object")
     return extra
 
 

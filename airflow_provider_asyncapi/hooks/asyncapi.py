@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_asyncapi.connections import form as connection_form
-from airflow_provider_asyncapi.connections.reading import add_connection_id, read_connection
+from airflow_provider_asyncapi.connections.reading import name_connection, read_connection
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.lazy import load_lazily
 from airflow_provider_asyncapi.exceptions import to_airflow
@@ -78,6 +78,8 @@ class AsyncApiHook(BaseHook):
         self.asyncapi_conn_id = asyncapi_conn_id
         self.profile = profile
         self._kept_open: SharedClient | None = None
+        #: The id for messages; None while Airflow's Test button tests a copy of the connection under another id.
+        self._shown_conn_id: str | None = asyncapi_conn_id
 
     def __enter__(self) -> Self:
         return self
@@ -128,7 +130,7 @@ class AsyncApiHook(BaseHook):
                 " what there is"
             ) from error
         except AsyncApiError as error:
-            raise to_airflow(add_connection_id(self.asyncapi_conn_id, error)) from error
+            raise to_airflow(name_connection(error, self._shown_conn_id)) from error
 
     def get_conn(self) -> RequestsDriver:
         """Return the driver that runs flows in this process."""
@@ -141,7 +143,7 @@ class AsyncApiHook(BaseHook):
         try:
             return RequestsDriver(self.api)
         except AsyncApiError as error:
-            raise to_airflow(add_connection_id(self.asyncapi_conn_id, error)) from error
+            raise to_airflow(name_connection(error, self._shown_conn_id)) from error
 
     def run(self, flow: Flow[T], *, observe: Observer | None = None) -> T:
         """
@@ -351,12 +353,12 @@ class AsyncApiHook(BaseHook):
         """
         from airflow_provider_asyncapi.core.connection.probe import probe
 
+        self._shown_conn_id = None
         try:
             # A token from another process doesn't show that the credentials are valid.
             self.api = replace(self.api, tokens=None)
             return True, self.run(probe(self.api))
         except Exception as error:  # noqa: BLE001 - the button shows whatever it is
-            # The button tests a copy under another id, which the user doesn't know.
-            return False, str(error).replace(f"connection {self.asyncapi_conn_id!r}: ", "connection: ", 1)
+            return False, str(error)
         finally:
             self.close()

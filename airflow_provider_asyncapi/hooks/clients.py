@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.airflow_private.supervisor import (
     is_supervisor_async,
     is_task_process,
 )
-from airflow_provider_asyncapi.connections.reading import add_connection_id, read_connection
+from airflow_provider_asyncapi.connections.reading import name_connection, read_connection
 from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ async def _open_driver(conn_id: str) -> tuple[Api, AiohttpDriver]:
         # Reading certificates would hold up the loop.
         tls = await asyncio.to_thread(_make_tls_context, api)
     except AsyncApiError as error:
-        raise add_connection_id(conn_id, error) from error
+        raise name_connection(error, conn_id) from error
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 
     return api, AiohttpDriver(api, tls)
@@ -239,7 +239,7 @@ async def _look_up_and_read(conn_id: str) -> Api:
             connection = await _look_up(conn_id)
             return await asyncio.to_thread(_read, connection)
         except AsyncApiError as error:
-            raise add_connection_id(conn_id, error) from error
+            raise name_connection(error, conn_id) from error
         except AirflowUnavailableError as error:
             log.warning("Connection %r can't be looked up (%s); trying again in %g s", conn_id, error, pause)
         await asyncio.sleep(pause)
@@ -259,8 +259,8 @@ async def _look_up(conn_id: str) -> Connection:
         if (connection := await find_connection(conn_id)) is not None:
             return connection
     except PermissionError as error:
-        raise ConfigurationError("connection: Airflow doesn't let this task read it") from error
-    raise ConfigurationError("connection: there is none of this name (any more)")
+        raise ConfigurationError("Airflow doesn't let this task read it") from error
+    raise ConfigurationError("there is none of this name (any more)")
 
 
 def _read(connection: Connection) -> Api:

@@ -31,7 +31,7 @@ def tls_context(settings: ConnectionSettings) -> ssl.SSLContext:
             context.load_cert_chain(settings.client_cert, settings.client_key, password=lambda: "")
     except OSError as error:
         raise ConfigurationError(
-            f"connection: ca_cert, client_cert or client_key can't be read here: {error.strerror or error}"
+            f"ca_cert, client_cert or client_key can't be read here: {error.strerror or error}"
         ) from None
     return context
 

@@ -204,5 +204,5 @@ def parse_token_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     given = read_mapping(values, "refresh_when")
     return {
         "shares_tokens": read_choice(values, "login_cache", ("host", "process")) == "host",
-        "refresh_when": Condition.parse(given, "connection: refresh_when") if given else None,
+        "refresh_when": Condition.parse(given, "refresh_when") if given else None,
     }

@@ -32,6 +32,6 @@ def build_basic_header(values: Mapping[str, Any], login_meaning: str = "the user
     """
     require_fields(values, BasicAuth.kind, login=login_meaning)
     if ":" in values["login"]:
-        raise ConfigurationError("connection: the login of auth 'basic' can't hold a colon")
+        raise ConfigurationError("the login of auth 'basic' can't hold a colon")
     pair = f"{values['login']}:{values.get('password') or ''}"
     return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}

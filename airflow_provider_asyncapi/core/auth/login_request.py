@@ -83,24 +83,23 @@ class LoginRequestAuth(TokenAuth):
         given = values.get("login_lifetime")
         lifetime = None if given in (None, "") else as_number(given)
         if given not in (None, "") and (lifetime is None or lifetime <= 0):
-            raise ConfigurationError(f"connection: login_lifetime has to be a number of seconds above 0, not {given!r}")
+            raise ConfigurationError(f"login_lifetime has to be a number of seconds above 0, not {given!r}")
         login = Login(
             request=_parse_request(values, "login_request"),
-            token=SelectorChain.parse(values["login_selector"], "connection: login_selector"),
+            token=SelectorChain.parse(values["login_selector"], "login_selector"),
             refresh=_parse_request(values, "refresh_request") if values.get("refresh_request") else None,
-            expiry=SelectorChain.parse_optional(values.get("login_expiry") or None, "connection: login_expiry"),
+            expiry=SelectorChain.parse_optional(values.get("login_expiry") or None, "login_expiry"),
             lifetime=lifetime,
-            captures=parse_captures(read_mapping(values, "login_capture"), "connection: login_capture"),
+            captures=parse_captures(read_mapping(values, "login_capture"), "login_capture"),
         )
         codes = [as_number(code) for code in read_list(values, "refresh_codes")] or list(REFRESH_CODES)
         if not all(code in range(400, 500) for code in codes):
             raise ConfigurationError(
-                "connection: refresh_codes has to be a list of status codes from 400 to 499,"
-                f" not {values['refresh_codes']!r}"
+                f"refresh_codes has to be a list of status codes from 400 to 499, not {values['refresh_codes']!r}"
             )
         template = values.get("login_format") or ("Bearer {token}" if not values.get("login_header") else "{token}")
         if "{token}" not in template:
-            raise ConfigurationError(f"connection: login_format has to hold {{token}}; it is {template!r}")
+            raise ConfigurationError(f"login_format has to hold {{token}}; it is {template!r}")
         return cls(
             {values.get("login_header") or "Authorization": template},
             login=login,
@@ -114,13 +113,11 @@ def _parse_request(values: Mapping[str, Any], name: str) -> RequestTemplate:
 
     given = read_mapping(values, name)
     if not given.get("endpoint"):
-        raise ConfigurationError(
-            f"connection: {name} needs an endpoint, beside method, headers and a body as the API asks"
-        )
+        raise ConfigurationError(f"{name} needs an endpoint, beside method, headers and a body as the API asks")
     how = given.pop("auth", None)
     if how not in (None, "basic"):
-        raise ConfigurationError(f"connection: {name}: auth can only be 'basic', not {how!r}")
+        raise ConfigurationError(f"{name}: auth can only be 'basic', not {how!r}")
     if how == "basic":
         header = build_basic_header(values, f"the user name that the {name} sends")
         given["headers"] = {**(given.get("headers") or {}), **header}
-    return RequestTemplate.parse(given, f"connection: {name}")
+    return RequestTemplate.parse(given, f"{name}")

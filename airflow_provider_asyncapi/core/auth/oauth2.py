@@ -68,7 +68,7 @@ class OAuth2Auth(TokenAuth):
         headers = {"Accept": "application/json"}
         method = (values.get("oauth2_method") or "POST").upper()
         if method not in _METHODS:
-            raise ConfigurationError(f"connection: oauth2_method has to be 'POST' or 'GET', not {method!r}")
+            raise ConfigurationError(f"oauth2_method has to be 'POST' or 'GET', not {method!r}")
         if read_choice(values, "client_auth", _STYLES) == "body":
             form |= {"client_id": values["login"], "client_secret": values["password"]}
         else:
@@ -81,7 +81,7 @@ class OAuth2Auth(TokenAuth):
         else:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             described["data"] = form
-        request = RequestTemplate.parse(described, "connection: token request")
+        request = RequestTemplate.parse(described, "token request")
         login = Login(
             request, SelectorChain.parse("access_token", "token"), expiry=SelectorChain.parse("expires_in", "expiry")
         )

@@ -64,7 +64,7 @@ def check_unused_fields(values: Mapping[str, Any], kind: type[Auth], kinds: Auth
                 repr(other) for other, each in kinds.items() if any(field.name == name for field in each.fields)
             )
             raise ConfigurationError(
-                f"connection: {name} is for auth {readers}, and auth is {kind.kind!r}; set auth, or take {name} out"
+                f"{name} is for auth {readers}, and auth is {kind.kind!r}; set auth, or take {name} out"
             )
 
 

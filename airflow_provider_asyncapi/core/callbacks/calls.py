@@ -86,7 +86,7 @@ class CallbackSettings:
 
         :raises ConfigurationError: if a field is invalid; the message names it, and contains no secret.
         """
-        where = "connection: callback"
+        where = "callback"
         given = read_mapping(fields, "callback")
         unknown = [name for name in given if name not in _KEYS]
         if unknown:
@@ -136,10 +136,10 @@ def parse_callback_secrets(given: Any) -> list[str]:
         try:
             given = json.loads(given)
         except ValueError:
-            raise ConfigurationError("connection: callback_secret begins with '[', but isn't a JSON list") from None
+            raise ConfigurationError("callback_secret begins with '[', but isn't a JSON list") from None
     keys = given if isinstance(given, list) else [given] if given else []
     if not all(isinstance(key, str) and key for key in keys):
-        raise ConfigurationError("connection: callback_secret has to be text, or a JSON list of texts")
+        raise ConfigurationError("callback_secret has to be text, or a JSON list of texts")
     return keys
 
 

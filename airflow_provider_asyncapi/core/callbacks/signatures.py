@@ -136,8 +136,7 @@ class Signature:
             key = b""
         if not key:
             raise ConfigurationError(
-                f"connection: callback_secret: a key of Standard Webhooks is Base64, with {_STANDARD_KEY} before it or"
-                " without"
+                f"callback_secret: a key of Standard Webhooks is Base64, with {_STANDARD_KEY} before it or without"
             )
         return key
 

@@ -49,7 +49,7 @@ def check_text_fields(values: Mapping[str, Any], names: Iterable[str]) -> None:
     """
     for name in names:
         if values.get(name) is not None and not isinstance(values[name], str):
-            raise ConfigurationError(f"connection: {name} has to be text, not {type(values[name]).__name__}")
+            raise ConfigurationError(f"{name} has to be text, not {type(values[name]).__name__}")
 
 
 def require_fields(values: Mapping[str, Any], kind: str, **meanings: str) -> None:
@@ -62,7 +62,7 @@ def require_fields(values: Mapping[str, Any], kind: str, **meanings: str) -> Non
     """
     for name, meaning in meanings.items():
         if not values.get(name):
-            raise ConfigurationError(f"connection: auth {kind!r} needs {name} ({meaning}), and it is empty")
+            raise ConfigurationError(f"auth {kind!r} needs {name} ({meaning}), and it is empty")
 
 
 def read_choice(values: Mapping[str, Any], name: str, choices: Collection[str]) -> str:
@@ -73,7 +73,7 @@ def read_choice(values: Mapping[str, Any], name: str, choices: Collection[str]) 
     """
     value = values.get(name) or next(iter(choices))
     if value not in choices:
-        raise ConfigurationError(f"connection: {name} has to be {' or '.join(map(repr, choices))}, not {value!r}")
+        raise ConfigurationError(f"{name} has to be {' or '.join(map(repr, choices))}, not {value!r}")
     return str(value)
 
 
@@ -91,14 +91,12 @@ def read_mapping(values: Mapping[str, Any], name: str) -> dict[str, Any]:
             value = json.loads(value)
         except json.JSONDecodeError as error:
             raise ConfigurationError(
-                f"connection: {name} isn't JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+                f"{name} isn't JSON: {error.msg} at line {error.lineno}, column {error.colno}"
             ) from None
         except (ValueError, RecursionError):
-            raise ConfigurationError(
-                f"connection: {name} is JSON that can't be read: too deep, or too long a number"
-            ) from None
+            raise ConfigurationError(f"{name} is JSON that can't be read: too deep, or too long a number") from None
     if not isinstance(value, Mapping):
-        raise ConfigurationError(f"connection: {name} has to be a JSON object, not {type(value).__name__}")
+        raise ConfigurationError(f"{name} has to be a JSON object, not {type(value).__name__}")
     return dict(value)
 
 

@@ -110,21 +110,21 @@ class ConnectionSettings:
         unknown = [name for name in fields if name not in known and name not in CONNECTION_COLUMNS]
         if unknown:
             raise ConfigurationError(
-                f"connection: unknown key {unknown[0]!r} in extra; known are {', '.join(sorted(known))}."
+                f"unknown key {unknown[0]!r} in extra; known are {', '.join(sorted(known))}."
                 " Put headers into 'headers' or 'secret_headers', and other values into 'variables' or 'secrets'"
             )
         check_text_fields(fields, (*_TEXT_COLUMNS, *(name for name, each in known.items() if each.type == "text")))
         name = fields.get("auth") or ("basic" if fields.get("login") else "none")
         kind = auth_kinds.get(name)
         if kind is None:
-            raise ConfigurationError(f"connection: auth {name!r} isn't one of {', '.join(auth_kinds)}")
+            raise ConfigurationError(f"auth {name!r} isn't one of {', '.join(auth_kinds)}")
         if kind is NoAuth and fields.get("password"):
             raise ConfigurationError(
-                "connection: there is a password, but no authentication that uses it; set auth to one of"
+                "there is a password, but no authentication that uses it; set auth to one of"
                 f" {', '.join(name for name, each in auth_kinds.items() if each is not NoAuth)}"
             )
         if fields.get("client_key") and not fields.get("client_cert"):
-            raise ConfigurationError("connection: client_key needs client_cert, the certificate of this key")
+            raise ConfigurationError("client_key needs client_cert, the certificate of this key")
         check_unused_fields(fields, kind, auth_kinds)
         own = {name: fields[name] for name in ("login", "password") if fields.get(name)}
         given = {**own, **_merge_plain_and_secret(fields, "variables", "secrets")}
@@ -132,14 +132,13 @@ class ConnectionSettings:
         auth = kind.parse(fields)
         if isinstance(auth, ConstantAuth):
             for header, value in auth.headers.items():
-                validate_header(header, value, "connection: auth")
+                validate_header(header, value, "auth")
         trusted_hosts = parse_hosts(read_list(fields, "trusted_hosts"), "trusted_hosts")
         allowed_hosts = parse_hosts(read_list(fields, "allowed_hosts"), "allowed_hosts", wildcards=True)
         other_hosts = OtherHosts.parse(fields.get("other_hosts"))
         if other_hosts is OtherHosts.NONE and (trusted_hosts or allowed_hosts):
             raise ConfigurationError(
-                "connection: other_hosts is 'none', but trusted_hosts or allowed_hosts lists hosts; 'listed' allows"
-                " them"
+                "other_hosts is 'none', but trusted_hosts or allowed_hosts lists hosts; 'listed' allows them"
             )
         return cls(
             base_url=_parse_base_url(fields),
@@ -298,18 +297,18 @@ def _merge_plain_and_secret(fields: Mapping[str, Any], shown: str, secret: str) 
     """Return the items of two fields; Airflow's API and pages show the first, and mask the second by its name."""
     plain, masked = read_mapping(fields, shown), read_mapping(fields, secret)
     if twice := {name.lower() for name in plain} & {name.lower() for name in masked}:
-        raise ConfigurationError(f"connection: {min(twice)!r} is in both {shown} and {secret}; it can be in one")
+        raise ConfigurationError(f"{min(twice)!r} is in both {shown} and {secret}; it can be in one")
     return plain | masked
 
 
 def _parse_headers(fields: Mapping[str, Any], auth: Auth) -> dict[str, str]:
     headers = dict(
-        validate_header(name, as_text(value), "connection: headers")
+        validate_header(name, as_text(value), "headers")
         for name, value in _merge_plain_and_secret(fields, "headers", "secret_headers").items()
     )
     if twice := {name.lower() for name in auth.header_names} & {name.lower() for name in headers}:
         raise ConfigurationError(
-            f"connection: the header {min(twice)!r} is in headers or secret_headers, and auth {auth.kind!r} sends it"
+            f"the header {min(twice)!r} is in headers or secret_headers, and auth {auth.kind!r} sends it"
             " too; take it out, or set auth to 'none'"
         )
     return headers
@@ -323,9 +322,7 @@ def _find_visible_values(fields: Mapping[str, Any]) -> frozenset[str]:
 def _parse_base_url(fields: Mapping[str, Any]) -> str:
     host = (fields.get("host") or "").strip()
     if not host:
-        raise ConfigurationError(
-            "connection: host is empty; set it to the API's address, such as https://api.example.com/v1"
-        )
+        raise ConfigurationError("host is empty; set it to the API's address, such as https://api.example.com/v1")
     if "://" not in host:
         host = f"{fields.get('schema') or 'https'}://{host}"
     try:
@@ -333,23 +330,23 @@ def _parse_base_url(fields: Mapping[str, Any]) -> str:
         port = parts.port
     except ValueError:
         raise ConfigurationError(
-            "connection: host isn't the address of a server, such as https://api.example.com:8443/v1"
+            "host isn't the address of a server, such as https://api.example.com:8443/v1"
         ) from None
     host = parts.hostname or ""
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
-        raise ConfigurationError(f"connection: host has to be an http or https address, not {parts.scheme}://…")
+        raise ConfigurationError(f"host has to be an http or https address, not {parts.scheme}://…")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigurationError(
-            "connection: host may hold a path, but no user, password, query or fragment; a user and a password have"
+            "host may hold a path, but no user, password, query or fragment; a user and a password have"
             " fields of their own"
         )
     # The Test button of Airflow 3.3 sends port 0 for an empty field.
     given = fields.get("port") or None
     if given is not None and as_number(given) not in range(1, 65536):
-        raise ConfigurationError(f"connection: port has to be a number from 1 to 65535, not {given!r}")
+        raise ConfigurationError(f"port has to be a number from 1 to 65535, not {given!r}")
     if port and given and as_number(given) != port:
         raise ConfigurationError(
-            f"connection: host has the port {port}, and the field port has {given}; leave one out, or make them equal"
+            f"host has the port {port}, and the field port has {given}; leave one out, or make them equal"
         )
     port = port or given
     path = parts.path.rstrip("/")
@@ -368,7 +365,7 @@ def _parse_proxy(value: Any) -> str | None:
         is_url = False
     if not is_url:
         # The message doesn't contain it, since it may contain a password.
-        raise ConfigurationError("connection: proxy has to be the http or https URL of a proxy")
+        raise ConfigurationError("proxy has to be the http or https URL of a proxy")
     return str(value)
 
 
@@ -398,7 +395,7 @@ def _parse_flag(fields: Mapping[str, Any], name: str, *, default: bool) -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     if not isinstance(value, bool):
-        raise ConfigurationError(f"connection: {name} has to be true or false, not {value!r}")
+        raise ConfigurationError(f"{name} has to be true or false, not {value!r}")
     return value
 
 
@@ -409,5 +406,5 @@ def _parse_positive_number(fields: Mapping[str, Any], name: str, default: float,
     number = as_number(value)
     if number is None or number < least or number <= 0:
         bound = f"of at least {least:g}" if least else "above 0"
-        raise ConfigurationError(f"connection: {name} has to be a number {bound}, not {value!r}")
+        raise ConfigurationError(f"{name} has to be a number {bound}, not {value!r}")
     return number

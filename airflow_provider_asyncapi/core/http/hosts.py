@@ -64,9 +64,7 @@ class OtherHosts(enum.StrEnum):
         try:
             return cls(given or cls.ANY)
         except ValueError:
-            raise ConfigurationError(
-                f"connection: other_hosts has to be one of {', '.join(cls)}, not {given!r}"
-            ) from None
+            raise ConfigurationError(f"other_hosts has to be one of {', '.join(cls)}, not {given!r}") from None
 
 
 def parse_hosts(given: Iterable[Any], where: str, *, wildcards: bool = False) -> frozenset[str]:
@@ -83,8 +81,7 @@ def _parse_host(given: Any, where: str, *, wildcards: bool) -> str:
     host = given.strip().lower() if isinstance(given, str) else ""
     if not _HOST.fullmatch(host.removeprefix(_WILDCARD) if wildcards else host):
         raise ConfigurationError(
-            f"connection: {where} has to be a list of host names, each with a port if it isn't the usual one;"
-            f" {given!r} isn't one"
+            f"{where} has to be a list of host names, each with a port if it isn't the usual one; {given!r} isn't one"
         )
     # An IPv6 address without a port may stand in brackets or not.
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host

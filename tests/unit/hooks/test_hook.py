@@ -10,7 +10,7 @@ from airflow.sdk._shared import secrets_masker
 
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.connections.form import UI_FIELD_BEHAVIOUR, make_form_fields
-from airflow_provider_asyncapi.connections.reading import add_connection_id, read_connection
+from airflow_provider_asyncapi.connections.reading import name_connection, read_connection
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Request
@@ -148,9 +148,7 @@ def test_a_connection_that_is_missing_is_what_airflow_says_it_is(supervisor: Sup
 
 
 def test_an_error_keeps_its_kind_when_it_is_named() -> None:
-    assert (
-        str(add_connection_id("c", ConfigurationError("connection: host is empty"))) == "connection 'c': host is empty"
-    )
+    assert str(name_connection(ConfigurationError("host is empty"), "c")) == "connection 'c': host is empty"
 
 
 def test_one_hook_looks_up_the_connection_and_opens_a_session_once(

@@ -102,7 +102,7 @@ def test_files_that_cannot_be_read_are_an_error_of_the_connection(authority, tmp
         fields["client_key"] = str(tmp_path / "x")
     else:
         fields[broken] = str(tmp_path / "missing")
-    with pytest.raises(ConfigurationError, match="connection: ca_cert, client_cert or client_key can't be read here"):
+    with pytest.raises(ConfigurationError, match="ca_cert, client_cert or client_key can't be read here"):
         tls_context(make_api("https://127.0.0.1", **fields).settings)
 
 

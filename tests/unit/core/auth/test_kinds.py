@@ -132,7 +132,7 @@ def test_a_login_may_expire_and_be_refreshed():
 @pytest.mark.parametrize(
     ("kind", "fields", "message"),
     [
-        ("basic", {"password": SECRET}, r"connection: auth 'basic' needs login \(the user name\), and it is empty"),
+        ("basic", {"password": SECRET}, r"auth 'basic' needs login \(the user name\), and it is empty"),
         ("basic", {"login": "a:b", "password": SECRET}, "the login of auth 'basic' can't hold a colon"),
         ("bearer", {}, r"auth 'bearer' needs password \(the token\)"),
         ("api_key", {"password": ""}, r"auth 'api_key' needs password \(the key\)"),
@@ -151,7 +151,7 @@ def test_a_login_may_expire_and_be_refreshed():
         (
             "oauth2",
             {"login": "x", "password": SECRET, "oauth2_url": "/t", "refresh_when": {"selector": "a"}},
-            "connection: refresh_when: has to have a selector and one of",
+            "refresh_when: has to have a selector and one of",
         ),
         (
             "oauth2",
@@ -160,13 +160,13 @@ def test_a_login_may_expire_and_be_refreshed():
         ),
         ("login", {"login_selector": "t"}, r"auth 'login' needs login_request \(the request as JSON\)"),
         ("login", {**LOGIN, "login_selector": ""}, r"auth 'login' needs login_selector \(the selector of the token\)"),
-        ("login", {**LOGIN, "login_request": "{}"}, "connection: login_request needs an endpoint"),
+        ("login", {**LOGIN, "login_request": "{}"}, "login_request needs an endpoint"),
         (
             "login",
             {**LOGIN, "login_request": '{"endpoint": "/x", "bodi": 1}'},
-            "connection: login_request: unknown key 'bodi'",
+            "login_request: unknown key 'bodi'",
         ),
-        ("login", {**LOGIN, "refresh_request": {"json": {}}}, "connection: refresh_request needs an endpoint"),
+        ("login", {**LOGIN, "refresh_request": {"json": {}}}, "refresh_request needs an endpoint"),
         (
             "login",
             {**LOGIN, "login_lifetime": "long"},
@@ -191,7 +191,7 @@ def test_half_filled_credentials_are_an_error_that_names_the_field_and_shows_no_
 
 @pytest.mark.parametrize("name", ["login_selector", "login_expiry"])
 def test_a_malformed_selector_in_a_connection_is_an_error(name):
-    with pytest.raises(SelectorError, match=f"connection: {name}: malformed selector"):
+    with pytest.raises(SelectorError, match=f"{name}: malformed selector"):
         auth("login", **{**LOGIN, name: "a["})
 
 

@@ -70,7 +70,7 @@ def test_a_connection_may_say_everything():
 @pytest.mark.parametrize(
     ("described", "secret", "message"),
     [
-        ({"header": "X"}, SECRET, "connection: callback: unknown key 'header'; it has signature, identifier"),
+        ({"header": "X"}, SECRET, "callback: unknown key 'header'; it has signature, identifier"),
         ({"signature": "standard"}, SECRET, "callback.signature: has to be an object, not str"),
         ({"signature": {}}, SECRET, "callback.signature.header: is missing"),
         (SIGNED, None, "callback: signature and callback_secret, .* have to be set together"),

@@ -9,12 +9,12 @@ SECRET = "geheimnis"
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ('{"password": "geheimnis"', "connection: x isn't JSON: Expecting ',' delimiter at line 1, column 25"),
-        ("geheimnis", "connection: x isn't JSON: Expecting value at line 1, column 1"),
-        ('["geheimnis"]', "connection: x has to be a JSON object, not list"),
-        (7, "connection: x has to be a JSON object, not int"),
-        ("1" * 5000, "connection: x is JSON that can't be read"),
-        ("[" * 200_000, "connection: x is JSON that can't be read"),
+        ('{"password": "geheimnis"', "x isn't JSON: Expecting ',' delimiter at line 1, column 25"),
+        ("geheimnis", "x isn't JSON: Expecting value at line 1, column 1"),
+        ('["geheimnis"]', "x has to be a JSON object, not list"),
+        (7, "x has to be a JSON object, not int"),
+        ("1" * 5000, "x is JSON that can't be read"),
+        ("[" * 200_000, "x is JSON that can't be read"),
     ],
 )
 def test_a_field_that_holds_no_json_object_is_an_error_that_does_not_show_it(value, message):

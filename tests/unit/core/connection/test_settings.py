@@ -91,8 +91,8 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"host": ""}, "connection: host is empty; set it to the API's address"),
-        ({"host": None}, "connection: host is empty"),
+        ({"host": ""}, "host is empty; set it to the API's address"),
+        ({"host": None}, "host is empty"),
         ({"host": "ftp://h"}, "host has to be an http or https address, not ftp://…"),
         ({"host": "https://"}, "host has to be an http or https address"),
         ({"host": "my host"}, "host has to be an http or https address"),
@@ -101,7 +101,7 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ({"host": "h:99999"}, "host isn't the address of a server"),
         ({"host": f"https://u:{SECRET}@h"}, "host may hold a path, but no user, password, query or fragment"),
         ({"host": f"https://h?key={SECRET}"}, "host may hold a path"),
-        ({"host": 7}, "connection: host has to be text, not int"),
+        ({"host": 7}, "host has to be text, not int"),
         ({"port": "web"}, "port has to be a number from 1 to 65535, not 'web'"),
         ({"port": 70000}, "port has to be a number from 1 to 65535, not 70000"),
         ({**LOGIN, "login_cache": "disk"}, "login_cache has to be 'host' or 'process', not 'disk'"),
@@ -116,7 +116,7 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ),
         (
             {"headers": {"Content-Length": 7}},
-            "connection: headers: the header 'Content-Length' is set by the HTTP client",
+            "headers: the header 'Content-Length' is set by the HTTP client",
         ),
         ({"oauth2_url": "/token"}, "oauth2_url is for auth 'oauth2', and auth is 'none'; set auth, or take oauth2_url"),
         (
@@ -141,10 +141,10 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ({"auth": "basic", "password": SECRET}, "auth 'basic' needs login"),
         (
             {"auth": "bearer", "password": f"{SECRET}\nX: y"},
-            "connection: auth: the header 'Authorization' holds a line break",
+            "auth: the header 'Authorization' holds a line break",
         ),
-        ({"auth": "api_key", "password": SECRET, "key_name": "a b"}, "connection: auth: 'a b' can't be the name"),
-        ({"headers": {"X": f"{SECRET}\r\nY: z"}}, "connection: headers: the header 'X' holds a line break"),
+        ({"auth": "api_key", "password": SECRET, "key_name": "a b"}, "auth: 'a b' can't be the name"),
+        ({"headers": {"X": f"{SECRET}\r\nY: z"}}, "headers: the header 'X' holds a line break"),
         ({"headers": [SECRET]}, "headers has to be a JSON object, not list"),
         ({"headers": f'{{"X": {SECRET}}}'}, "headers isn't JSON"),
         ({"variables": SECRET}, "variables isn't JSON"),
