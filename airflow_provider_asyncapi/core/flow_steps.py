@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 
 E = TypeVar("E")
+F = TypeVar("F")
 T = TypeVar("T")
 
 
@@ -61,3 +62,21 @@ class FlowSteps(Generic[E, T]):
         except StopIteration as end:
             self.result = end.value
             raise
+
+
+def map_effects(flow: Generator[E, Any, T], change: Callable[[E], F]) -> Generator[F, Any, T]:
+    """
+    Run a flow with other effects in place of its own.
+
+    :param flow: the flow.
+    :param change: returns the effect to perform in place of one; an error that it raises ends the flow.
+    :return: the result of the flow.
+    """
+    with FlowSteps(flow) as steps:
+        for effect in steps:
+            changed = change(effect)
+            try:
+                steps.reply = yield changed
+            except AsyncApiError as error:
+                steps.error = error
+    return steps.result

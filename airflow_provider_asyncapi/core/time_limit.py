@@ -6,8 +6,7 @@ import dataclasses
 from typing import TypeVar
 
 from airflow_provider_asyncapi.core.effects import Authorize, Effect, Flow, PollBatch, PollUntilChanged, Send
-from airflow_provider_asyncapi.core.errors import AsyncApiError
-from airflow_provider_asyncapi.core.flow_steps import FlowSteps
+from airflow_provider_asyncapi.core.flow_steps import map_effects
 
 R = TypeVar("R", bound=Send | PollBatch | Authorize)
 T = TypeVar("T")
@@ -15,19 +14,13 @@ T = TypeVar("T")
 
 def limit_time(flow: Flow[T], until: float | None) -> Flow[T]:
     """
-    Run a flow, and give up any of its requests that has no response by a given time.
+    Return a flow that gives up any of its requests that has no response by a given time.
 
     :param flow: the flow.
     :param until: the time, in seconds since the epoch; None for no limit.
-    :return: the result of the flow.
+    :return: the flow with the limit; its result is the same.
     """
-    with FlowSteps(flow) as steps:
-        for effect in steps:
-            try:
-                steps.reply = yield effect if until is None else _limit_effect(effect, until)
-            except AsyncApiError as error:
-                steps.error = error
-    return steps.result
+    return flow if until is None else map_effects(flow, lambda effect: _limit_effect(effect, until))
 
 
 def _limit_effect(effect: Effect, until: float) -> Effect:
