@@ -52,7 +52,7 @@ class Send:
     :param repeatable: whether it does no harm if the server receives the request twice. A server closes idle
         connections, perhaps just as one is used again; then the driver sends a repeatable request once more (RFC 9112,
         section 9.3.1). Any other request is sent over a new connection, so that this can't happen to it.
-    :param until: when to give up, in seconds since the epoch, even if data still arrives; then a
+    :param until: time at which to give up, in seconds since the epoch, even if data still arrives; then a
         :class:`~.errors.TransportError` is raised. None for the usual timeouts only.
     """
 
@@ -167,11 +167,11 @@ class Polled:
     :param polls: number of polls so far.
     :param errors: number of consecutive failed polls up to now.
     :param changed: whether the status or the progress has changed.
-    :param at: when the poll ended, in seconds since the epoch.
+    :param at: end of the poll, in seconds since the epoch.
     :param pause: seconds until the next poll; None if there is none.
     :param error: the message of the error if the poll failed.
     :param by_callback: whether this reports a callback of the job instead of a poll.
-    :param delay: how late the poll was; None if it was on time.
+    :param delay: the delay of the poll; None if it was on time.
     """
 
     handle: JobHandle

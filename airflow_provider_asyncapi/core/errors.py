@@ -108,7 +108,7 @@ class NewerLayoutError(AsyncApiError):
 
 class TransportError(AsyncApiError):
     """
-    No answer: the connection failed, broke, or took too long.
+    No response: the connection failed, broke, or took too long.
 
     :param sent: whether the request may have reached the server.
     """

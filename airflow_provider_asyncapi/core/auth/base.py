@@ -39,7 +39,7 @@ class AuthContext:
     :param clock: returns seconds since the epoch.
     :param rng: returns numbers in [0, 1).
     :param token: the token of the login, if the kind has one.
-    :param memory: what the kind keeps between requests, such as the server's last challenge; one for each connection
+    :param memory: the kind's own values between requests, such as the server's last challenge; one for each connection
         and process. Several threads may use it at a time.
     """
 
@@ -179,10 +179,10 @@ class TokenAuth(ConstantAuth):
     """
     Credentials that hold a token, which is requested by a login.
 
-    :param login: how the token is requested.
+    :param login: the login that requests the token.
     :param shares_tokens: whether the processes of one host share the token.
     :param refresh_codes: status codes that mean that the token isn't valid any more.
-    :param refresh_when: what a response of another status code holds that means the same.
+    :param refresh_when: the value in a response of another status code that means the same.
     """
 
     login: Login | None = None

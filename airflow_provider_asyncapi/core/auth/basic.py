@@ -27,7 +27,7 @@ def build_basic_header(values: Mapping[str, Any], login_meaning: str = "the user
     """
     Return the header that holds login and password.
 
-    :param login_meaning: what the login is, for messages.
+    :param login_meaning: the meaning of the login, for messages.
     :raises ConfigurationError: if there is no login, or it holds a colon.
     """
     require_fields(values, BasicAuth.kind, login=login_meaning)

@@ -47,7 +47,7 @@ class TokenState:
 
     :param token: the token.
     :param failure: the error of the last login; None if it succeeded.
-    :param failed_at: when the login failed, in seconds since the epoch.
+    :param failed_at: time of the failure, in seconds since the epoch.
     """
 
     token: Token | None = None
@@ -58,7 +58,7 @@ class TokenState:
         """
         Return the error of the last login if it also counts for a new request for a token.
 
-        :param asked_at: when the request began to wait for its turn, in seconds since the epoch.
+        :param asked_at: time at which the request began to wait for its turn, in seconds since the epoch.
         """
         refused = isinstance(self.failure, ResponseError) and now < self.failed_at + _FAILURE_LIFETIME
         return copy(self.failure) if refused or asked_at < self.failed_at else None
@@ -71,7 +71,7 @@ def get_shared_token(api: Api, token_state: TokenState, rejected: Token | None, 
     If a login fails, the tasks that wait for their turn get the same error. After a rejection, all tasks get it for a
     moment, so that a thousand waiting tasks don't try a wrong password.
 
-    :param asked_at: when this request began to wait for its turn, in seconds since the epoch.
+    :param asked_at: time at which this request began to wait for its turn, in seconds since the epoch.
     """
     now = api.clock()
     if not _is_usable(token_state.token, rejected, now) and (failure := token_state.failure_to_repeat(asked_at, now)):
@@ -161,13 +161,13 @@ def _request_token(api: Api, login: Login, template: RequestTemplate, previous: 
         raise set_error_fields(TransportError(problem, sent=False), request, response, message)
     if not response.ok:
         message = extract_error_message(api, response)
-        answer = f"login: {request} answered {response.status}, expected 2xx: {message or NO_MESSAGE}"
+        problem = f"login: {request} answered {response.status}, expected 2xx: {message or NO_MESSAGE}"
         # RFC 6749, section 5.2: wrong credentials are a 400 or a 401.
         if response.status in _INVALID_CREDENTIALS:
             advice = "check the connection's login and password, and what the token request holds"
-            raise set_error_fields(AuthenticationError(f"{answer}; {advice}"), request, response, message)
+            raise set_error_fields(AuthenticationError(f"{problem}; {advice}"), request, response, message)
         advice = "check address and method of the token request (oauth2_url and oauth2_method, or login_request)"
-        raise set_error_fields(RequestRejectedError(f"{answer}; {advice}"), request, response, message)
+        raise set_error_fields(RequestRejectedError(f"{problem}; {advice}"), request, response, message)
     try:
         value = login.token.find_value(response, scope)
         captured = capture_values(login.captures, response, scope)

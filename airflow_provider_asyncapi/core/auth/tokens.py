@@ -19,8 +19,8 @@ class Token:
     The result of a login.
 
     :param value: the token itself.
-    :param renew_at: when the token is to be renewed, in seconds since the epoch; None if it doesn't expire.
-    :param variables: what else the login captured, such as a refresh token.
+    :param renew_at: time from which the token is renewed, in seconds since the epoch; None if it doesn't expire.
+    :param variables: other values that the login captured, such as a refresh token.
     :param was_found: whether another process has logged in for it, at an unknown time.
     """
 
@@ -60,11 +60,11 @@ class Login:
     How a token is requested.
 
     :param request: the login request.
-    :param token: where the response holds the token.
+    :param token: the selector of the token in the response.
     :param refresh: the request that renews a token with what the last login captured; if None, ``request`` does.
-    :param expiry: where the response says when the token expires: seconds, a moment since the epoch, or an ISO date.
+    :param expiry: the selector of the expiry in the response: seconds, a moment since the epoch, or an ISO date.
     :param lifetime: lifetime of a token in seconds if the response doesn't say; None if it doesn't expire.
-    :param captures: what else of the response the refresh request needs.
+    :param captures: the selectors of other values that the refresh request needs.
     """
 
     request: RequestTemplate = field(repr=False)

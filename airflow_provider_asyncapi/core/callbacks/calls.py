@@ -192,7 +192,7 @@ class ReceivedCallback:
     A callback as it was received.
 
     :param identity: a text that is equal for its repetitions.
-    :param received_at: when it was received, in seconds since the epoch.
+    :param received_at: time of arrival, in seconds since the epoch.
     :param content_type: the value of its ``Content-Type``.
     :param body: the body; empty if it is stored in a file.
     :param path: the file with a large body.
@@ -238,13 +238,13 @@ class ReceivedCallback:
         # Larger bodies are accepted only if Airflow's configuration allows them.
         limit = max(MAX_BODY, len(content))
         headers = Headers([("content-type", self.content_type)])
-        answer = Response(200, headers, content, max_values=max_json_values(limit))
-        if answer.content_type == FORM:
-            answer.__dict__["json"] = parse_form(answer.body, self.content_type)
-        return answer
+        response = Response(200, headers, content, max_values=max_json_values(limit))
+        if response.content_type == FORM:
+            response.__dict__["json"] = parse_form(response.body, self.content_type)
+        return response
 
 
-def extract_identifier(settings: CallbackSettings, answer: Response) -> str | int:
+def extract_identifier(settings: CallbackSettings, response: Response) -> str | int:
     """
     Return the identifier of the job that a callback is about.
 
@@ -257,7 +257,7 @@ def extract_identifier(settings: CallbackSettings, answer: Response) -> str | in
             "the connection has no selector for the identifier in callbacks (callback.identifier)"
         )
     try:
-        return check_identifier(settings.identifier.find_value(answer, {}))
+        return check_identifier(settings.identifier.find_value(response, {}))
     except AsyncApiError:
         # The original message may quote the body, which mustn't be logged.
         raise ForgedCallbackError(f"it has no identifier of a job at {settings.identifier}") from None

@@ -29,7 +29,7 @@ class ConnectionField:
     :param choices: the values to choose from, if the form offers a choice.
     :param is_secret: whether the value is masked in logs and messages, and hidden in the form. The name of such a field
         has to hold ``secret``, ``token``, ``password`` or ``api_key``: Airflow's own API and pages mask by names.
-    :param default: what the form holds at first.
+    :param default: the initial value in the form.
     """
 
     name: str
@@ -57,7 +57,7 @@ def require_fields(values: Mapping[str, Any], kind: str, **meanings: str) -> Non
     Check that the fields which a kind of authentication needs aren't empty.
 
     :param kind: the kind of authentication.
-    :param meanings: what each of these fields holds, for messages.
+    :param meanings: the meaning of each field by its name, for messages.
     :raises ConfigurationError: naming the first empty field.
     """
     for name, meaning in meanings.items():

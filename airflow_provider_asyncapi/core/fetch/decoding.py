@@ -16,7 +16,8 @@ def decode(response: Response, chosen: ResultFormat, path: SelectorChain | None,
     Decode a body, and return what the path selects.
 
     :param chosen: the format of the body; if it names none, the path and the content type decide.
-    :param path: what to keep; None for all. One that may find several values returns a list, however many it finds.
+    :param path: the selector of the part to keep; None for all. One that may find several values returns a list,
+        however many it finds.
     :return: a JSON value: a list of objects for CSV, for XML what :mod:`~.elements` makes of the selected elements, or
         without a path the whole document as text; None for no content at all.
     :raises ContentError: if the body isn't of the format.

@@ -87,7 +87,7 @@ class Location:
 @dataclass(frozen=True, slots=True)
 class FetchedResponse:
     """
-    A good answer.
+    A response that is neither an error nor rejected by a rule.
 
     :param request: the request.
     :param response: the response.
@@ -105,7 +105,7 @@ class ResultFetcher:
     One fetch: the plan, the job, and the variables known so far.
 
     :param api: the connection.
-    :param plan: how to fetch.
+    :param plan: the plan of the fetch.
     :param handle: the job.
     :param location: the location of the result, if it is known; found again if a URL has expired.
     """
@@ -143,17 +143,17 @@ class ResultFetcher:
         step = self.plan.locate
         if step is None:
             return
-        answer = yield from self.fetch_response(step, lambda: self.variables)
+        fetched = yield from self.fetch_response(step, lambda: self.variables)
 
         def read() -> dict[str, JsonValue]:
-            found = capture_values(step.captures, answer.response, self.variables)
+            found = capture_values(step.captures, fetched.response, self.variables)
             for name, selection in step.captures.items():
                 if name not in found:
                     raise MissingValueError(f"locate: {selection} found nothing for {name!r}")
             return found
 
-        self.location.variables = self.read_with_context(answer, read)
-        self.location.base_url = answer.response.url
+        self.location.variables = self.read_with_context(fetched, read)
+        self.location.base_url = fetched.response.url
 
     def fetch_value(self, limit: int) -> Flow[tuple[JsonValue, list[Response]]]:
         """
@@ -164,10 +164,10 @@ class ResultFetcher:
         """
         values, responses = [], []
         for get_variables in self._list_requests():
-            answer = yield from self.fetch_response(self.plan.step, get_variables, limit=limit)
-            self.read_with_context(answer, partial(_unpack, answer.response, limit))
-            values.append(self.decode(decoding.decode, answer))
-            responses.append(answer.response)
+            fetched = yield from self.fetch_response(self.plan.step, get_variables, limit=limit)
+            self.read_with_context(fetched, partial(_unpack, fetched.response, limit))
+            values.append(self.decode(decoding.decode, fetched))
+            responses.append(fetched.response)
         return (values if self.has_url_list else values[0]), responses
 
     def fetch_files(self, open_file: Callable[[int], DownloadTarget]) -> Flow[list[Response]]:
@@ -194,7 +194,7 @@ class ResultFetcher:
         """
         Send the cleanup request if it is wanted; a failure of it is only logged.
 
-        :param end: how the task ends.
+        :param end: the end of the task.
         """
         cleanup = self.plan.cleanup
         if cleanup is None or end not in cleanup.ends:
@@ -202,14 +202,14 @@ class ResultFetcher:
         # A 303 means success; the page that it redirects to is about something else (RFC 9110, section 15.4.4).
         done = GONE_CODES if cleanup.step.request.method in _SAFE else GONE_CODES | {HTTPStatus.SEE_OTHER}
         try:
-            answer = yield from self.fetch_response(cleanup.step, lambda: self.variables, also_accepted=done)
+            fetched = yield from self.fetch_response(cleanup.step, lambda: self.variables, also_accepted=done)
         except AsyncApiError as error:
             yield Log(logging.WARNING, f"cleanup: {error}; the API may keep the job's data")
         else:
-            shown = describe_answered_request(answer.request, answer.response)
-            yield Log(logging.INFO, f"cleanup: {shown} answered {answer.response.status}")
+            shown = describe_answered_request(fetched.request, fetched.response)
+            yield Log(logging.INFO, f"cleanup: {shown} answered {fetched.response.status}")
 
-    def decode(self, decode: Callable[..., T], answer: FetchedResponse) -> T:
+    def decode(self, decode: Callable[..., T], fetched: FetchedResponse) -> T:
         """
         Decode a response in the format of the plan.
 
@@ -218,15 +218,15 @@ class ResultFetcher:
         """
         plan = self.plan
         return self.read_with_context(
-            answer, lambda: decode(answer.response, plan.format, plan.result_path, answer.variables)
+            fetched, lambda: decode(fetched.response, plan.format, plan.result_path, fetched.variables)
         )
 
-    def read_with_context(self, answer: FetchedResponse, read: Callable[[], T]) -> T:
+    def read_with_context(self, fetched: FetchedResponse, read: Callable[[], T]) -> T:
         """Read a response; if that fails, add the request and the response to the error."""
         try:
             return read()
         except ResponseError as error:
-            raise build_bad_response_error(self.api, answer.request, answer.response, error) from None
+            raise build_bad_response_error(self.api, fetched.request, fetched.response, error) from None
 
     def fetch_response(
         self,
@@ -238,12 +238,12 @@ class ResultFetcher:
         also_accepted: frozenset[int] = frozenset(),
     ) -> Flow[FetchedResponse]:
         """
-        Send a request until the response is final, and return a good answer.
+        Send a request until the response is final, and return the response if it is good.
 
         :param step: the request.
         :param get_variables: returns the variables that it may name; called again if the result had to be located
             again.
-        :param download: takes its body.
+        :param download: the download that its body is written to.
         :param limit: bytes of a body without a download.
         :param also_accepted: other status codes that mean success; a redirect among them isn't followed.
         :raises NoDataError: if there is no data according to a rule.

@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.core.fetch.paging.base import Page, PagePosition,
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
 
-#: Takes each page's rows and answer.
+#: Called with the rows and the response of each page.
 CollectPage: TypeAlias = Callable[[list[JsonValue], Response], object]
 
 #: One page in memory; a result that is larger is a file.
@@ -166,10 +166,10 @@ def _fetch_page(
     step = dataclasses.replace(fetcher.plan.step, request=request)
     also_accepted = frozenset[int]({HTTPStatus.NOT_FOUND}) if may_be_missing and index > 0 else frozenset[int]()
     try:
-        answer = yield from fetcher.fetch_response(step, scope, limit=_MAX_PAGE, also_accepted=also_accepted)
-        if answer.response.status in also_accepted:
-            return Page(name, answer.response, [])
-        return Page(name, answer.response, fetcher.decode(decoding.decode_rows, answer))
+        fetched = yield from fetcher.fetch_response(step, scope, limit=_MAX_PAGE, also_accepted=also_accepted)
+        if fetched.response.status in also_accepted:
+            return Page(name, fetched.response, [])
+        return Page(name, fetched.response, fetcher.decode(decoding.decode_rows, fetched))
     except NoDataError as error:
         if index == 0:
             raise

@@ -74,7 +74,7 @@ class FetchPlan:
     How a result is fetched.
 
     :param output: the output type.
-    :param step: the request, and the meaning of its answers.
+    :param step: the request, and the meaning of its responses.
     :param schedule: the number of transient errors to tolerate, and the wait after each.
     :param locate: a request before it that finds the location of the result.
     :param cleanup: a request after it, and the ends that cause it.

@@ -24,7 +24,7 @@ def stream_rows(
     :param read: returns the body in pieces, from its beginning.
     :param head: the response without its body.
     :param chosen: the format of the body; if it names none, the path and the content type decide.
-    :param path: what to keep: all rows, or something of each.
+    :param path: the selector of the rows, or of a part of each; None for all rows.
     :return: the rows; None if the body can only be read as a whole.
     :raises ContentError: at once or while reading, if the body isn't of the format.
     :raises MissingValueError: if the path finds nothing.

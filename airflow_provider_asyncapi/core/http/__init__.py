@@ -1,1 +1,1 @@
-"""HTTP as values: requests, answers, bodies, URLs, and what may be shown of them."""
+"""HTTP as values: requests, responses, bodies, URLs, and what may be shown of them."""

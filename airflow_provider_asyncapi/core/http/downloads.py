@@ -180,8 +180,8 @@ class Download:
         return TransportError(f"{shown}, {how}")
 
     def _describe_response(self, head: Response | None = None) -> str:
-        answer = head or self._head
-        return f"{redact_url(answer.url)} answered {answer.status}" if answer else "the transfer"
+        response = head or self._head
+        return f"{redact_url(response.url)} answered {response.status}" if response else "the transfer"
 
 
 def _find_validator(head: Response) -> str | None:

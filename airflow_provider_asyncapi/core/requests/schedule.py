@@ -77,16 +77,16 @@ class PollSchedule:
     """
     The interval of polls, and the number of tolerated errors. All times are in seconds.
 
-    :param interval: time from one poll to the next.
-    :param initial_delay: time before the first poll.
+    :param interval: seconds between polls.
+    :param initial_delay: seconds before the first poll.
     :param backoff: factor by which the interval grows with each poll.
-    :param max_interval: the longest interval to which it grows.
+    :param max_interval: the longest interval to which it grows, in seconds.
     :param jitter: fraction by which each delay varies at random (0.1: up to 10 % shorter or longer).
     :param max_polls: maximum number of polls; None for no limit.
-    :param max_errors: number of transient errors in a row that is too many.
-    :param retry_delays: delays by status code, if the response has no ``Retry-After``.
-    :param max_retry_delay: longest delay after an error for which a worker waits.
-    :param visible_after: time after the submission in which a 404 means that the job isn't visible yet.
+    :param max_errors: number of consecutive transient errors after which the task fails.
+    :param retry_delays: delays in seconds by status code, if the response has no ``Retry-After``.
+    :param max_retry_delay: longest delay after an error for which a worker waits, in seconds.
+    :param visible_after: seconds after the submission in which a 404 means that the job isn't visible yet.
     """
 
     interval: float = _INTERVAL

@@ -150,9 +150,9 @@ def _compile(translated: str) -> re2._Regexp:
 
 def _count_repetitions(items: Iterable[tuple[Any, Any]], copies: int) -> int:
     """
-    Return how many copies RE2 makes of all parts of a pattern that are repeated.
+    Return the number of copies that RE2 makes of all parts of a pattern that are repeated.
 
-    :param copies: how many times the parts are repeated by what is around them.
+    :param copies: number of copies that the enclosing repetitions make of the parts.
     """
     count = 0
     for kind, argument in items:

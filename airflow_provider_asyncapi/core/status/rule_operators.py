@@ -34,7 +34,7 @@ class Operator:
 
     :param name: the key of a rule that holds the operand.
     :param takes: the operand, for the reference: "a number".
-    :param summary: what passes, for the reference.
+    :param summary: the condition under which a value passes, for the reference.
     :param parse_operand: makes an operand of what the author has given, or raises a :class:`ConfigurationError` whose
         message begins with its second argument: the rule and the operator.
     :param passes: returns whether a value passes, from the value, the operand and whether case is ignored.
@@ -42,7 +42,7 @@ class Operator:
         value is tested by itself, and at least one has to be found.
     :param takes_variables: whether the operand may name variables, which are put in before it is read.
     :param names_a_value: whether it looks for a value that the author names, which a framework's own error page hasn't
-        got by chance: only these are asked about answers from 500 on.
+        got by chance: only these are tested in responses with a status from 500 on.
     """
 
     name: str

@@ -101,9 +101,9 @@ class Condition:
     """
     One test of what a selector finds.
 
-    :param selector: where the values are.
-    :param operator: how the values are tested.
-    :param operand: what they are compared with; an :class:`OperandTemplate` if that names variables.
+    :param selector: the selector of the values.
+    :param operator: the operator that tests the values.
+    :param operand: the operand of the operator; an :class:`OperandTemplate` if that names variables.
     :param over: ``any`` or ``all`` of the values found have to pass; if none is found, only ``exists: False`` passes,
         and ``not_in`` doesn't either.
     :param ignore_case: compare strings without regard to case.

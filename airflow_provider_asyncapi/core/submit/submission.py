@@ -38,7 +38,7 @@ class Submission:
     :param fingerprint: a hash by which a changed request is recognized; empty if it wasn't saved.
     :param answered: number of the requests (the submit, then each ``start``) that the API has answered.
     :param sent: whether the next request may have been sent.
-    :param sent_at: when the first request was sent, in seconds since the epoch.
+    :param sent_at: time of the first request, in seconds since the epoch.
     :param handle: the job, once it has an identifier.
     :param callbacks: the digests of the callback URLs that the API may have got, one for each try that sent a request.
     :param connection: the connection whose settings verify callbacks.

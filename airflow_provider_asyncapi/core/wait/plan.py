@@ -186,11 +186,11 @@ class Wait:
     The state of a wait, which can be stored and resumed in another process.
 
     :param handle: the job.
-    :param started_at: when the wait began, in seconds since the epoch.
-    :param deadline: when it ends, in seconds since the epoch; it is set once and stays. None for no deadline.
+    :param started_at: start of the wait, in seconds since the epoch.
+    :param deadline: end of the wait, in seconds since the epoch; it is set once and stays. None for no deadline.
     :param polls: number of polls so far.
     :param errors: number of consecutive failed polls up to now.
-    :param next_poll: when the next poll is due, in seconds since the epoch; None for as soon as the schedule allows.
+    :param next_poll: time of the next poll, in seconds since the epoch; None for as soon as the schedule allows.
     :param pause: the planned pause before that poll, in seconds; None if no poll has been made.
     :param callbacks_seen: number of callbacks that the wait has processed.
     """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Result(Output):
-    """One answer."""
+    """One response."""
 
     name = "result"
     summary = (

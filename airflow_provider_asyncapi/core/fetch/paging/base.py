@@ -35,8 +35,8 @@ class Page:
     """
     One page.
 
-    :param name: for messages.
-    :param response: the answer.
+    :param name: the name of the page, for messages.
+    :param response: the response.
     :param rows: the selected rows.
     :param has_no_data: whether a rule says that it has no rows.
     """
