@@ -107,7 +107,7 @@ def unpack(
     Unpack an archive into a folder.
 
     :param into: the folder; files get names of our own there.
-    :param limits: what the archive may hold.
+    :param limits: the limits of the content of the archive.
     :param password: the password of encrypted members, if there is one.
     :param reader: the reader of the archive; None to choose one of a zip or a tar archive.
     :return: the path of each member below the destination, and its file.

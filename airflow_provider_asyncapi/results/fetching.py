@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class FetchTask:
     """
-    What a task fetches.
+    One fetch of a task.
 
-    :param plan: how to fetch.
+    :param plan: the plan of the fetch.
     :param handle: the job.
     :param destination: a file, or a folder with a slash at its end; None for XCom.
     :param limits: the limits of the result.

@@ -186,7 +186,7 @@ class RemoteStorage:
     """
     A folder of an object store, or of another file system that fsspec knows.
 
-    :param folder: what ``ObjectStoragePath`` takes.
+    :param folder: a path or URL for ``ObjectStoragePath``.
     :raises ConfigurationError: if it can't be written to.
     """
 

@@ -31,8 +31,8 @@ class ResultTarget:
     """
     The target of one fetch.
 
-    :param plan: how to fetch.
-    :param destination: where the files go; None for XCom.
+    :param plan: the plan of the fetch.
+    :param destination: a file, or a folder with a slash at its end; None for XCom.
     :param limits: the limits of the result.
     :param failures: the counter of failed records, whose action comes before anything is stored.
     """
@@ -57,7 +57,7 @@ class ResultTarget:
         return self._destination
 
     def return_value(self, value: JsonValue, responses: Sequence[Response]) -> JsonValue:
-        """Count failed records in the answers, and return a value for XCom, or write it to the destination."""
+        """Count failed records in the responses, and return a value for XCom, or write it to the destination."""
         for response in responses:
             self.failures.count(response)
         self.failures.apply_action()

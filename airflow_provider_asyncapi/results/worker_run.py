@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-#: An answer from which a value for XCom is selected may be this many times larger than the value, at least this many
+#: A response from which a value for XCom is selected may be this many times larger than the value, at least this many
 #: bytes.
 _MAX_SELECTION_RATIO, _MIN_LIMIT = 100, 1024 * 1024
 
@@ -49,7 +49,7 @@ class WorkerRun:
 
     :param hook: sends the requests.
     :param fetcher: the flows of the fetch.
-    :param destination: where the files go; None for XCom.
+    :param destination: a file, or a folder with a slash at its end; None for XCom.
     :param limits: the limits of the result.
     :param max_body: as for :class:`FetchTask`.
     """
@@ -79,10 +79,10 @@ class WorkerRun:
         plan = self._fetcher.plan
         if callback is not None:
             callback = callback.with_charset(plan.format.charset)
-            answer = FetchedResponse(CALLBACK_REQUEST, callback, self._fetcher.variables)
+            fetched = FetchedResponse(CALLBACK_REQUEST, callback, self._fetcher.variables)
             if not self._target.is_xcom and callback.body and not plan.selects_part:
-                return self._write_callback(answer)
-            return self.return_value(self._fetcher.decode(decoding.decode, answer), [callback])
+                return self._write_callback(fetched)
+            return self.return_value(self._fetcher.decode(decoding.decode, fetched), [callback])
         inline = self._fetcher.inline_value()
         if inline is None:
             self._source.run(self._fetcher.locate())
@@ -118,7 +118,7 @@ class WorkerRun:
         return self.return_value(*self._source.run(self._fetcher.fetch_value(self._max_body)))
 
     def return_value(self, value: JsonValue, responses: Sequence[Response]) -> JsonValue:
-        """Count failed records in the answers, and return a value for XCom, or write it to the destination."""
+        """Count failed records in the responses, and return a value for XCom, or write it to the destination."""
         return self._target.return_value(value, responses)
 
     def fetch_pages(self, inline: JsonValue) -> JsonValue:
@@ -229,15 +229,15 @@ class WorkerRun:
                 self._target.failures.count(dataclasses.replace(response, body=read_whole(stored, self._fetcher.plan)))
         self._target.failures.apply_action()
 
-    def _write_callback(self, answer: FetchedResponse) -> JsonValue:
+    def _write_callback(self, fetched: FetchedResponse) -> JsonValue:
         """Write the body of the callback to the destination as it came."""
-        self._fetcher.read_with_context(answer, lambda: self._target.failures.count(answer.response))
+        self._fetcher.read_with_context(fetched, lambda: self._target.failures.count(fetched.response))
         self._target.failures.apply_action()
         file = self._target.open_file()
-        file.write(answer.response.body)
+        file.write(fetched.response.body)
         identifier = self._fetcher.handle.identifier
-        name = choose_file_name(answer.response, "" if identifier is None else as_text(identifier))
-        return self.commit([((name,), file.finish())], answer.response.content_type)
+        name = choose_file_name(fetched.response, "" if identifier is None else as_text(identifier))
+        return self.commit([((name,), file.finish())], fetched.response.content_type)
 
     def fetch_archives(self, reader: str) -> JsonValue:
         """

@@ -98,7 +98,7 @@ class WaitState:
 
     :param context: context of the task.
     :param hook: hook that writes the log lines.
-    :param plan: how to wait for the job.
+    :param plan: the plan of the wait.
     :param handle: the job, as the task received it.
     :param limits: the time limits of the wait.
     :ivar ti: the task instance.

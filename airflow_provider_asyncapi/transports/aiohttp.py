@@ -184,7 +184,7 @@ class AiohttpDriver:
             async with asyncio.timeout(self._seconds_until(effect.until)):
                 return await self._batch_poller.poll(effect, observe)
         except TimeoutError:
-            raise TransportError("batch of jobs: no answer in time") from None
+            raise TransportError("batch of jobs: no response in time") from None
 
     async def _authorize(self, effect: Authorize, observe: Observer) -> Token:
         asked_at = self._api.clock()

@@ -39,7 +39,7 @@ class HttpClient(Protocol):
         """
         Send a request; send it once more if the server closes a reused connection instead of answering.
 
-        :param needed_until: when the response is no longer needed, on the steady clock.
+        :param needed_until: time from which the response is no longer needed, on the steady clock.
         :return: the response, and the seconds of waiting for a connection because of the limit.
         :raises AsyncApiError: if there is no complete response in time.
         """

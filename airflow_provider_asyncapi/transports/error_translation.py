@@ -34,7 +34,7 @@ def translate_error(
         return TransportError(f"{request}: couldn't connect{through}: {_reason(settings, request, found)}", sent=False)
     if any(isinstance(cause, TimeoutError) for cause in found):
         return TransportError(f"{request}: the server was silent for {settings.read_timeout:g} s")
-    return TransportError(f"{request}: the connection broke before the answer was complete")
+    return TransportError(f"{request}: the connection broke before the response was complete")
 
 
 def iterate_causes(error: BaseException) -> Iterator[BaseException]:

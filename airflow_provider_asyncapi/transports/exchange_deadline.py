@@ -23,7 +23,7 @@ class ExchangeDeadline:
     :param request: the request, for messages.
     :param read_timeout: longest silence of the server, in seconds.
     :param steady: a clock that is never put back, in seconds.
-    :param needed_until: when the response is no longer needed, on that clock.
+    :param needed_until: time from which the response is no longer needed, on that clock.
     """
 
     __slots__ = ("_needed_until", "_read_timeout", "_request", "_steady", "_why", "latest", "seconds")
@@ -32,7 +32,7 @@ class ExchangeDeadline:
         self, request: Request, read_timeout: float, steady: Callable[[], float], needed_until: float = math.inf
     ) -> None:
         self._request, self._read_timeout, self._steady = request, read_timeout, steady
-        self._why = "the answer wasn't complete after"
+        self._why = "the response wasn't complete after"
         self._needed_until = needed_until
         self.seconds = SLOWEST * read_timeout
         self.restart()

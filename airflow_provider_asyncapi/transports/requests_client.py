@@ -51,7 +51,7 @@ class RequestsClient:
         """
         Send a request; send it once more if the server closes a reused connection instead of answering.
 
-        :param needed_until: when the response is no longer needed, on the steady clock.
+        :param needed_until: time from which the response is no longer needed, on the steady clock.
         :param is_cancelled: returns whether to stop.
         :raises AsyncApiError: if there is no complete response in time.
         """

@@ -70,7 +70,7 @@ class StepThreads:
         except TimeoutError:
             asked = answered.request if isinstance(answered, Send) else f"job {answered.identifier}"
             raise SlowResponseError(
-                f"{asked}: the answer could not be searched in time; use selectors that name the way to the value"
+                f"{asked}: the response could not be searched in time; use selectors that name the way to the value"
             ) from None
         return running.result()
 

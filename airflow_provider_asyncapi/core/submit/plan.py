@@ -135,8 +135,8 @@ class SubmitPlan:
         """
         if complete and given.get("identifier") is None:
             raise ConfigurationError(
-                "identifier: is missing; it is the selector of the job's identifier in the answer, such as 'data.id' or"
-                " 'header:Location'"
+                "identifier: is missing; it is the selector of the job's identifier in the response, such as 'data.id'"
+                " or 'header:Location'"
             )
         on_changed_request = OnChange.parse(given.get("on_changed_request"))
         if complete and (on_changed_request is OnChange.CANCEL) != (given.get("cancel") is not None):

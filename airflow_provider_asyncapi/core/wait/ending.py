@@ -69,7 +69,7 @@ def _describe_unlisted_status(api: Api, plan: WaitPlan, handle: JobHandle, verdi
     """Describe a status that isn't in the closed list of the given values."""
     found = "nothing" if verdict.value is None else repr(api.redact.excerpt(as_text(verdict.value), 200))
     return (
-        f"Job {api.redact(str(handle.identifier))}: the answer contains {found}{name_status_selector(plan)}, which is"
+        f"Job {api.redact(str(handle.identifier))}: the response contains {found}{name_status_selector(plan)}, which is"
         " none of the given values (running_value closes the list)"
     )
 
@@ -106,7 +106,7 @@ def build_deadline_error(
     limit = "as many polls as allowed (max_iterations)" if by_count else "the deadline"
     last = f"; the last poll failed: {problem}" if problem else ""
     if handle.status is None and warned_statuses == {None}:
-        last += f"; no answer contained a status{name_status_selector(plan)}, so that may be the wrong selector"
+        last += f"; no response contained a status{name_status_selector(plan)}, so that may be the wrong selector"
     if plan.cancel is not None:
         may_poll = not isinstance(problem, SlowResponseError)
         cancellation = yield from cancel_job(api, plan, handle, "it wasn't done in time", may_poll=may_poll)

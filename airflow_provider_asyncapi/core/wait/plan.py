@@ -109,7 +109,7 @@ class WaitPlan:
             given = {**given, "poke_interval": _FALLBACK_INTERVAL}
         if complete and policy.is_empty and (polls or callback is None):
             raise ConfigurationError(
-                "completion_key: is missing; it is the selector of the job's status in the answer, such as"
+                "completion_key: is missing; it is the selector of the job's status in the response, such as"
                 " 'data.status' (or set rules, or a profile)"
             )
         captures = parse_captures(given.get("capture"), "capture")

@@ -97,7 +97,7 @@ def _request_status(
 def _classify_absent_job(api: Api, batch: Batch, request: Request, job: JobHandle) -> Verdict | AsyncApiError:
     """Return the verdict on a job that the response to a batch doesn't contain, or a transient error."""
     if batch.absent is Absent.RETRY:
-        return UnavailableError(f"{request}: the answer doesn't contain job {api.redact(str(job.identifier))}")
+        return UnavailableError(f"{request}: the response doesn't contain job {api.redact(str(job.identifier))}")
     return Verdict(Outcome(batch.absent), "absent")
 
 

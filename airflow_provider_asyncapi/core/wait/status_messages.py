@@ -41,7 +41,7 @@ def warn_unknown_status(
         shown = api.redact.excerpt(status, 200)
         yield Log(
             logging.WARNING,
-            f"{request}: the answer says {shown!r}, which none of the given values or rules lists; the job counts as"
+            f"{request}: the response says {shown!r}, which none of the given values or rules lists; the job counts as"
             " running",
         )
     return warned_statuses | {status}

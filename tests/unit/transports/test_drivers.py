@@ -51,7 +51,7 @@ from tests.unit.eventually import until, wait_until
 from tests.unit.fake_files import MemoryDraft
 from tests.unit.transports.driving import START, Clock, fetch, make_api, open_aiohttp_driver, run, run_all, sending
 
-BROKE = "the connection broke before the answer was complete"
+BROKE = "the connection broke before the response was complete"
 LOGIN: dict[str, Any] = {
     "auth": "login",
     "login_request": {"endpoint": "/login", "method": "POST"},

@@ -81,7 +81,7 @@ def test_an_answer_that_trickles_in_is_given_up(driver, serve, what, monkeypatch
     trickle = Trickle(*TRICKLES[what])
     server = serve(trickle)
     outcome = timed(driver, server, sending(Request("GET", f"{server.url}/x")), read_timeout=5)
-    why = "given up, for the answer wasn't complete after 0.5 s"
+    why = "given up, for the response wasn't complete after 0.5 s"
     assert outcome.error == ("TransportError", f"GET {server.url}/x: {why}", True)
     assert trickle.sent < 2500
 

@@ -154,7 +154,7 @@ def test_a_wait_is_ended_at_its_deadline_though_its_answer_is_still_looked_at(se
         finally:
             await client.close()
 
-    with pytest.raises(SlowResponseError, match=r"GET .*/large: the answer could not be searched in time"):
+    with pytest.raises(SlowResponseError, match=r"GET .*/large: the response could not be searched in time"):
         asyncio.run(main())
     assert closed.is_set()
 
@@ -181,7 +181,7 @@ class Look:
 def test_a_step_that_is_given_up_closes_its_flow_once_it_is_over():
     async def main() -> None:
         threads, look = StepThreads(), Look()
-        with pytest.raises(SlowResponseError, match="job 7: the answer could not be searched in time"):
+        with pytest.raises(SlowResponseError, match="job 7: the response could not be searched in time"):
             await threads.step(look.steps, ask(7), 0)
         assert await look.has_begun()
         assert not look.is_closed.is_set()

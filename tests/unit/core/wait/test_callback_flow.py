@@ -202,7 +202,7 @@ def test_a_callback_that_cannot_be_read_is_passed_over(body, key):
 def test_an_unknown_status_of_a_callback_is_doubted():
     _, script = waited(calls=[(0, answer({"status": "odd"})), (5, DONE)], endpoint=None)
     assert (
-        "POST the job's callback: the answer says 'odd', which none of the given values or rules lists" in script.said
+        "POST the job's callback: the response says 'odd', which none of the given values or rules lists" in script.said
     )
 
 

@@ -252,9 +252,9 @@ def test_an_unknown_status_runs_on_and_is_logged_once():
 
 def test_a_status_that_is_nowhere_is_told_when_the_time_is_over():
     odd = answer({"state": "running", "api_token": "geheim"})
-    with pytest.raises(DeadlineError, match="1 poll; no answer contained a status at 'status', so that"):
+    with pytest.raises(DeadlineError, match="1 poll; no response contained a status at 'status', so that"):
         waited(odd, max_iterations=1)
-    with pytest.raises(DeadlineError, match="no answer contained a status, so that may be the wrong"):
+    with pytest.raises(DeadlineError, match="no response contained a status, so that may be the wrong"):
         waited(odd, max_iterations=1, completion_key=None, completion_value=None, failure_value=None, rules=[NEVER])
     with pytest.raises(DeadlineError, match=r"2 polls$"):
         waited(odd, RUNNING, max_iterations=2)
@@ -303,7 +303,7 @@ def test_an_unknown_status_fails_where_the_running_ones_are_given():
 def test_a_status_that_is_not_among_all_there_are_names_its_place_and_what_was_found(body, found):
     with pytest.raises(JobFailedError) as raised:
         waited(answer({**body, "message": "see there"}), running_value=["running"])
-    assert f"Job 7: the answer contains {found} at 'status', which is none of the given values" in str(raised.value)
+    assert f"Job 7: the response contains {found} at 'status', which is none of the given values" in str(raised.value)
     assert "has no status yet" not in str(raised.value)
 
 
@@ -1043,7 +1043,7 @@ def test_that_a_job_is_absent_may_mean_that_it_failed():
 def test_that_a_job_is_absent_may_be_a_passing_error():
     handle, script = in_a_batch(answer({"jobs": []}), among(status="done"), absent="retry")
     assert handle.outcome is Outcome.SUCCESS
-    assert "the answer doesn't contain job 7; polling again in 10 s" in script.said
+    assert "the response doesn't contain job 7; polling again in 10 s" in script.said
 
 
 def test_without_an_endpoint_it_is_always_the_batch_that_is_sent():
