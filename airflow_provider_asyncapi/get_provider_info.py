@@ -27,7 +27,6 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {
                 "integration-name": _NAME,
-                "external-doc-url": "https://www.rfc-editor.org/rfc/rfc9110",
                 "tags": ["protocol"],
             }
         ],

@@ -23,7 +23,8 @@ def load_secret(context: Context) -> bytes | None:
     The task state store of Airflow 3.3 keeps a random secret. Before Airflow 3.3, the Fernet key is the only secret
     that workers share.
 
-    :return: None if there is no store, and Airflow has no Fernet key.
+    :return: None if there is no store, and Airflow has no Fernet key or keeps it from its workers. Then no try undoes
+        what another has left.
     """
     store: Any = context.get("task_state_store")
     if store is not None:
