@@ -142,7 +142,7 @@ class SessionClient:
 
     async def send(self, effect: Send, prepared: _Prepared, needed_until: float) -> tuple[Response, float]:
         """Send a request over the session, and return the response and the seconds of waiting for a connection."""
-        slots, waited, new = prepared.server.slots, 0.0, not effect.repeatable
+        slots, waited, needs_new_connection = prepared.server.slots, 0.0, not effect.repeatable
         if slots.locked():
             waited = await self._wait_for_slot(effect.request, slots, needed_until)
         else:
@@ -150,9 +150,13 @@ class SessionClient:
         try:
             while True:
                 try:
-                    return await self._exchange(effect, prepared, needed_until, new=new), waited
+                    response = await self._exchange(
+                        effect, prepared, needed_until, needs_new_connection=needs_new_connection
+                    )
                 except ServerClosedError:
-                    new = True
+                    needs_new_connection = True
+                else:
+                    return response, waited
         finally:
             slots.release()
 
@@ -169,7 +173,9 @@ class SessionClient:
             raise translate_error(self._settings, request, PoolFullError(), connecting=True) from None
         return self._loop.time() - began
 
-    async def _exchange(self, effect: Send, prepared: _Prepared, needed_until: float, *, new: bool) -> Response:
+    async def _exchange(
+        self, effect: Send, prepared: _Prepared, needed_until: float, *, needs_new_connection: bool
+    ) -> Response:
         """
         Send a request, and return the response.
 
@@ -178,7 +184,7 @@ class SessionClient:
         request, settings = effect.request, self._settings
         deadline = ExchangeDeadline(request, settings.read_timeout, self._steady, needed_until)
         scope = asyncio.timeout(deadline.left())
-        exchange = _Exchange(request, prepared.server.opening, new, scope, deadline)
+        exchange = _Exchange(request, prepared.server.opening, needs_new_connection, scope, deadline)
         token = _exchange.set(exchange)
         # No cause: Airflow would log its text, which may contain the URL with its query.
         try:
@@ -212,7 +218,7 @@ class SessionClient:
                 cause = SlowLookUpError() if is_looking_up else error
                 raise translate_error(settings, request, cause, connecting=True) from None
             is_closed = isinstance(error, (ServerClosedError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError))
-            if is_closed and not (new or exchange.is_new or exchange.is_answered):
+            if is_closed and not (needs_new_connection or exchange.is_new or exchange.is_answered):
                 raise ServerClosedError from None
             raise translate_error(settings, request, error, connecting=False) from None
         finally:

@@ -77,11 +77,14 @@ class FastPathClient:
 
     async def send(self, effect: Send, prepared: _Prepared, needed_until: float) -> tuple[Response, float]:
         """Send a request over the pool, and return the response and the seconds of waiting for a connection."""
-        settings, request, server, new = self._settings, effect.request, prepared.server, not effect.repeatable
+        settings, request, server = self._settings, effect.request, prepared.server
+        needs_new_connection = not effect.repeatable
         while True:
             # No cause: Airflow would log its text, which may contain the URL with its query.
             try:
-                connection, waited = await self._pool.connect(server, new=new, within=needed_until - self._steady())
+                connection, waited = await self._pool.connect(
+                    server, needs_new_connection=needs_new_connection, within=needed_until - self._steady()
+                )
             except (aiohttp.ClientError, TimeoutError) as error:
                 deadline = ExchangeDeadline(request, settings.read_timeout, self._steady, needed_until)
                 if deadline.left() <= 0 and not isinstance(error, PoolFullError):
@@ -97,9 +100,9 @@ class FastPathClient:
                 response = await self._exchange(effect, connection, prepared.head, deadline)
             except (aiohttp.ClientError, HttpProcessingError) as error:
                 self._pool.discard(server, connection)
-                if new or not was_used or not isinstance(error, ServerClosedError):
+                if needs_new_connection or not was_used or not isinstance(error, ServerClosedError):
                     raise translate_error(settings, request, error, connecting=False) from None
-                new = True
+                needs_new_connection = True
             except BaseException:
                 self._pool.discard(server, connection)
                 raise

@@ -83,12 +83,14 @@ class Pool:
         self._servers: dict[str, _Server] = {}
         self._sweeping: asyncio.TimerHandle | None = None
 
-    async def connect(self, name: str, *, new: bool = False, within: float = math.inf) -> tuple[Connection, float]:
+    async def connect(
+        self, name: str, *, needs_new_connection: bool = False, within: float = math.inf
+    ) -> tuple[Connection, float]:
         """
         Return a connection to a server, and the seconds of waiting because of the limit.
 
         :param name: scheme, host and port of the server.
-        :param new: whether to return a new connection.
+        :param needs_new_connection: whether to return a new connection.
         :param within: time limit in seconds.
         :raises PoolFullError: if no connection became free in time.
         :raises TimeoutError: if opening a connection takes too long.
@@ -97,7 +99,7 @@ class Pool:
         server = self._servers.get(name)
         if server is None:
             server = self._servers[name] = _Server(self._make_route(name))
-        if not new and (connection := self._take(server)) is not None:
+        if not needs_new_connection and (connection := self._take(server)) is not None:
             return connection, 0.0
         waited = 0.0
         if server.idle and server.taken + len(server.idle) >= self._limit:
@@ -108,7 +110,7 @@ class Pool:
             server.opening += 1
         else:
             began = self._loop.time()
-            free = await self._wait_for_turn(name, server, new=new, within=within)
+            free = await self._wait_for_turn(name, server, needs_new_connection=needs_new_connection, within=within)
             waited = self._loop.time() - began
             if free is not None:
                 return free, waited
@@ -174,9 +176,11 @@ class Pool:
             server.opening -= 1
             self._let_others_open(name, server)
 
-    async def _wait_for_turn(self, name: str, server: _Server, *, new: bool, within: float) -> Connection | None:
+    async def _wait_for_turn(
+        self, name: str, server: _Server, *, needs_new_connection: bool, within: float
+    ) -> Connection | None:
         """Wait for a free connection, or for the permission to open one, which is returned as None."""
-        waiting = _Waiting(self._loop.create_future(), new)
+        waiting = _Waiting(self._loop.create_future(), needs_new_connection)
         server.waiting.append(waiting)
         try:
             async with asyncio.timeout(None if within == math.inf else within):

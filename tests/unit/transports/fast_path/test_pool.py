@@ -142,7 +142,7 @@ def test_where_a_new_one_is_wanted_an_idle_one_makes_room():
     async def scenario(pool: Pool, name: str, listener: Listener) -> None:
         first = await connected(pool, name)
         pool.release(name, first)
-        second = await connected(pool, name, new=True)
+        second = await connected(pool, name, needs_new_connection=True)
         assert first.closed
         assert not has_been_used(second)
         pool.release(name, second)
@@ -156,7 +156,7 @@ def test_where_a_new_one_is_wanted_nobody_gets_what_another_gives_back():
         first = await connected(pool, name)
         first.protocol.set_response_params(read_timeout=1)
         assert has_been_used(first)
-        waiting = asyncio.create_task(connected(pool, name, new=True))
+        waiting = asyncio.create_task(connected(pool, name, needs_new_connection=True))
         await asyncio.sleep(0)
         pool.release(name, first)
         second = await waiting
