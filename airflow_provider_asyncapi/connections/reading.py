@@ -86,7 +86,7 @@ def _parse_extra(connection: Connection) -> dict[str, Any]:
 
 
 def _mask_secrets(fields: Mapping[str, Any], declared: Iterable[ConnectionField]) -> None:
-    """Have Airflow mask, in all logs of this task, what the connection's secret fields hold."""
+    """Mask the values of the connection's secret fields in all logs of this task."""
     from airflow.sdk.log import mask_secret
 
     from airflow_provider_asyncapi.core.callbacks.calls import parse_callback_secrets

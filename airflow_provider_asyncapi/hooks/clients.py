@@ -150,7 +150,7 @@ class CurrentClient(SharedClient):
 
 async def retire_if_changed(conn_id: str, api: Api, *, look_up_timeout: float | None = None) -> bool:
     """
-    Look a connection up again, retire its shared client if it has changed, and return whether it has.
+    Read a connection again, retire its shared client if it has changed, and return whether it has.
 
     All users of a retired client get an error at their next request, and the last user closes the pool.
 
@@ -229,7 +229,7 @@ async def _limit_look_up(conn_id: str, look_up_timeout: float | None) -> AsyncIt
 
 async def _look_up_and_read(conn_id: str) -> Api:
     """
-    Look up a connection and read it; repeat this while Airflow is unavailable.
+    Read a connection; repeat this while Airflow is unavailable.
 
     :raises ConfigurationError: if the connection is missing or invalid.
     """
