@@ -39,5 +39,7 @@ def install_kind(site: Path, kinds: Registry[Any], name: str, value: str) -> Ite
         yield
     finally:
         forget_entry_points()
-        kinds.pop(name, None)
+        if name in kinds:
+            # Not pop(): selectors that have been parsed are forgotten by this only.
+            del kinds[name]
         kinds.problems.pop(name, None)
