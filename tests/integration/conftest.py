@@ -101,6 +101,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def airflow(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer, results: Path) -> Iterator[LocalAirflow]:
     dags = tmp_path_factory.mktemp("dags")
     for folder in DAG_FOLDERS:
+        for file in folder.glob("*.py"):
+            assert not (dags / file.name).exists(), f"{file}: another folder has a file of this name"
         shutil.copytree(folder, dags, dirs_exist_ok=True)
     home = tmp_path_factory.mktemp("airflow")
     # Temporary files go with the rest: login tokens among them, which the tests search like all else.
