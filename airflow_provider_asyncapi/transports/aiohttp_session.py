@@ -30,7 +30,7 @@ from yarl import URL
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Send
 from airflow_provider_asyncapi.core.http.messages import Request, Response
-from airflow_provider_asyncapi.transports.aiohttp_client import read_body
+from airflow_provider_asyncapi.transports.aiohttp_body import read_body
 from airflow_provider_asyncapi.transports.aiohttp_connector import (
     MOST_OPENING,
     Connector,

@@ -124,6 +124,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
 
     def complete_once(*args: Any, **given: Any) -> Any:
         key = complete(*args, **given)
+        assert key is not None
         store.completed.append(key.name)
         return key
 

@@ -627,6 +627,7 @@ def test_errors_are_those_of_airflow(api: ApiServer) -> None:
     ],
 )
 def test_an_error_names_the_stage_once(stage: str, given: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {stage: {"endpoint": "/x", **given}}
     with pytest.raises(ConfigurationError) as caught:
-        make(**{stage: {"endpoint": "/x", **given}})
+        make(**arguments)
     assert str(caught.value).startswith(f"task 'wait': {message}")
