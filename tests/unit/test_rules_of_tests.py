@@ -67,7 +67,7 @@ def test_no_unit_test_waits_for_time_to_pass() -> None:
 
 
 def test_no_unit_test_replaces_what_is_private() -> None:
-    assert {(name, what) for name, whats in found(private_name).items() for what in whats} == PRIVATE
+    assert {(name, what) for name, names in found(private_name).items() for what in names} == PRIVATE
 
 
 @pytest.mark.parametrize(

@@ -308,9 +308,9 @@ def test_before_airflow_3_3_a_retry_after_a_failed_job_is_a_retry_of_airflow_all
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"submit": {"identifer": "x"}}, r"submit: identifer: isn't an argument of submit; did you mean identifier\?"),
+        ({"submit": {"identifierx": "x"}}, r"submit: identifierx: isn't an argument of submit; did you mean identifier\?"),
         ({"status": {"failure_values": "x"}}, r"status: failure_values: .* did you mean failure_value\?"),
-        ({"fetch": {"destinaton": "x"}}, r"fetch: destinaton: .* did you mean destination\?"),
+        ({"fetch": {"destinationx": "x"}}, r"fetch: destinationx: .* did you mean destination\?"),
         ({"status": {"mode": "reschedule"}}, "status: mode: isn't an argument of status"),
         ({"fetch": {"output": "zip"}}, "fetch: output: is called output_type now"),
         ({"status": {"retries": 3}}, "status: retries: is an argument of the task itself, not of status"),
