@@ -308,7 +308,7 @@ def test_before_airflow_3_3_a_retry_after_a_failed_job_is_a_retry_of_airflow_all
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"submit": {"identifierx": "x"}}, r"submit: identifierx: isn't an argument of submit; did you mean identifier\?"),
+        ({"submit": {"identifiers": "x"}}, r"submit: identifiers: .* did you mean identifier\?"),
         ({"status": {"failure_values": "x"}}, r"status: failure_values: .* did you mean failure_value\?"),
         ({"fetch": {"destinationx": "x"}}, r"fetch: destinationx: .* did you mean destination\?"),
         ({"status": {"mode": "reschedule"}}, "status: mode: isn't an argument of status"),
