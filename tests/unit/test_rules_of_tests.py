@@ -59,7 +59,7 @@ def found(look: Callable[[ast.Call], object]) -> dict[str, list[object]]:
     """Return what is found in each file."""
     files = {path.relative_to(HERE).as_posix(): path for path in HERE.rglob("*.py")}
     seen = {name: [what for call in calls_in(path.read_text()) if (what := look(call))] for name, path in files.items()}
-    return {name: whats for name, whats in seen.items() if whats and name not in WAITING}
+    return {name: names for name, names in seen.items() if names and name not in WAITING}
 
 
 def test_no_unit_test_waits_for_time_to_pass() -> None:
