@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.core.connection.api import Api
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.http.redaction import Redactor
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
 from benchmarks.measure import table
@@ -189,7 +191,7 @@ async def _poll_once(url: str, hostile: Hostile) -> float:
 
     async def work() -> None:
         with contextlib.suppress(AsyncApiError):
-            await client.run(wait(api, plan, Wait(JobHandle("7"), time.time())), observe=lambda _: None)
+            await client.run(wait(api, plan, WaitCheckpoint(JobHandle("7"), time.time())), observe=lambda _: None)
 
     try:
         return await _longest_hold(work)

@@ -16,8 +16,8 @@ from airflow_provider_asyncapi.core.templates import walk_strings
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+    from airflow_provider_asyncapi.core.connection.api import Api
     from airflow_provider_asyncapi.core.connection.fields import ConnectionField
-    from airflow_provider_asyncapi.core.connection.settings import Api
 
 #: Minimum length of a secret that Airflow masks; it warns of shorter ones.
 _MIN_MASKED_LENGTH = 5
@@ -35,7 +35,8 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
     from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds
     from airflow_provider_asyncapi.connections.tokens import HostTokenStore
     from airflow_provider_asyncapi.core.auth.registry import collect_auth_fields, collect_connection_fields
-    from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
+    from airflow_provider_asyncapi.core.connection.api import Api
+    from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 
     extra = _parse_extra(connection) if extra is None else dict(extra)
     defaults = load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}

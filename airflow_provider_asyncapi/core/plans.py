@@ -1,4 +1,4 @@
-"""The plans of the three stages, imported at their first use."""
+"""The plans of the three stages and the checkpoint of a wait, imported at their first use."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.profiles.merging import merge_parameters
     from airflow_provider_asyncapi.core.requests.request_step import RequestStep
     from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
-    from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+    from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
+    from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 
-__all__ = ["FetchPlan", "RequestStep", "SubmitPlan", "Wait", "WaitPlan", "merge_parameters"]
+__all__ = ["FetchPlan", "RequestStep", "SubmitPlan", "WaitCheckpoint", "WaitPlan", "merge_parameters"]
 
 __getattr__ = load_lazily(
     globals(),
@@ -22,6 +23,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.profiles.merging": "merge_parameters",
         "airflow_provider_asyncapi.core.requests.request_step": "RequestStep",
         "airflow_provider_asyncapi.core.submit.plan": "SubmitPlan",
-        "airflow_provider_asyncapi.core.wait.plan": "Wait WaitPlan",
+        "airflow_provider_asyncapi.core.wait.checkpoint": "WaitCheckpoint",
+        "airflow_provider_asyncapi.core.wait.plan": "WaitPlan",
     },
 )

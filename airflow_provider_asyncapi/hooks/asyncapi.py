@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
-    from airflow_provider_asyncapi.core.connection.settings import Api
+    from airflow_provider_asyncapi.core.connection.api import Api
     from airflow_provider_asyncapi.core.effects import Flow, Notification
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.hooks.calls import HookCall, HookCalls

@@ -40,7 +40,7 @@ from airflow_provider_asyncapi.core.wait.plan import parse_timeout
 from airflow_provider_asyncapi.hooks.responses import AsyncApiResponse
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.connection.settings import Api
+    from airflow_provider_asyncapi.core.connection.api import Api
     from airflow_provider_asyncapi.core.http import messages
     from airflow_provider_asyncapi.core.plans import WaitPlan
 
@@ -143,12 +143,12 @@ class HookCalls:
         """Poll until a job is over, and send the cleanup request if it is due."""
         given, handle = check_parameter_names("wait_for_job", parameters, _WAIT), JobHandle.parse(job)
         seconds = conf.getfloat("sensors", "default_timeout") if timeout is None else parse_timeout(timeout)
-        states: list[plans.Wait] = []
+        states: list[plans.WaitCheckpoint] = []
 
         def make_flow(api: Api) -> Flow[JobHandle]:
             plan = plans.WaitPlan.parse(add_profile_parameters(api, "status", self._profile, given))
             now = api.clock()
-            states[:] = states or [plans.Wait(handle, now, now + seconds)]
+            states[:] = states or [plans.WaitCheckpoint(handle, now, now + seconds)]
             return _wait_and_clean_up(api, plan, states)
 
         def observe(event: Notification) -> None:
@@ -179,7 +179,7 @@ def _is_accepted(flow: Flow[Cancellation]) -> Flow[bool]:
     return (yield from flow).is_accepted
 
 
-def _wait_and_clean_up(api: Api, plan: WaitPlan, states: Sequence[plans.Wait]) -> Flow[JobHandle]:
+def _wait_and_clean_up(api: Api, plan: WaitPlan, states: Sequence[plans.WaitCheckpoint]) -> Flow[JobHandle]:
     """
     Wait for a job, and send the cleanup request if it is due after this end.
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Connection
 
-    from airflow_provider_asyncapi.core.connection.settings import Api
+    from airflow_provider_asyncapi.core.connection.api import Api
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from airflow_provider_asyncapi.exceptions import AsyncApiException, to_airflow
 from airflow_provider_asyncapi.hooks.clients import CurrentClient
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.connection.settings import Api
+    from airflow_provider_asyncapi.core.connection.api import Api
     from airflow_provider_asyncapi.core.effects import Flow, Notification
     from airflow_provider_asyncapi.hooks.calls import HookCall
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver

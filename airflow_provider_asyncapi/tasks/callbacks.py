@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_asyncapi.core.connection.settings import Api
+    from airflow_provider_asyncapi.core.connection.api import Api
     from airflow_provider_asyncapi.core.http.messages import Response
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.plans import FetchPlan

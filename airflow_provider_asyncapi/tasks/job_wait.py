@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-    from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
+    from airflow_provider_asyncapi.core.plans import WaitCheckpoint, WaitPlan
 
 #: Trigger rules of tasks that are skipped if there is no data; other rules run a task after a skipped one.
 _RULES_THAT_NEED_SUCCESS = frozenset(
@@ -153,7 +153,7 @@ class JobWait:
             if not handle.outcome.is_final:
                 handle = self._wait(plan, handle)
             else:
-                self._push_summary(plans.Wait(handle, started_at=time.time()))
+                self._push_summary(plans.WaitCheckpoint(handle, started_at=time.time()))
             return self._finish(handle)
 
     def resume(self, event: Any, wait: Mapping[str, Any] | None, find_job: Callable[[], JobHandle]) -> JobHandle:
@@ -214,7 +214,7 @@ class JobWait:
         hook.api = self._task.hook.api
         hook.run(cancel_if_running(hook.api, self._plan, handle, reason))
 
-    def _wait(self, plan: WaitPlan, handle: JobHandle, deferred: Wait | None = None) -> JobHandle:
+    def _wait(self, plan: WaitPlan, handle: JobHandle, deferred: WaitCheckpoint | None = None) -> JobHandle:
         """
         Wait on this worker until the job has ended; or until the first pause, if another process continues the wait.
 
@@ -311,10 +311,10 @@ class JobWait:
         if cleanup := parse_cleanup(self._task.effective_params(STATUS)):
             self._task.hook.run(clean_up_job(self._task.hook.api, cleanup, handle, end))
 
-    def _summarize(self, state: Wait) -> dict[str, Any]:
+    def _summarize(self, state: WaitCheckpoint) -> dict[str, Any]:
         return summarize_wait(self._task.asyncapi_conn_id, self._ti.id, state)
 
-    def _push_summary(self, state: Wait) -> None:
+    def _push_summary(self, state: WaitCheckpoint) -> None:
         push_for_users(self._context, WAIT_KEY, self._summarize(state))
 
     @contextmanager
@@ -350,10 +350,10 @@ def _parse_event(event: Any) -> WaitEvent:
         raise AsyncApiException(f"The trigger's event can't be read: {error}") from error
 
 
-def _parse_state(stored: Mapping[str, Any]) -> Wait:
+def _parse_state(stored: Mapping[str, Any]) -> WaitCheckpoint:
     """Return the state of a deferred wait; raise exceptions of Airflow."""
     try:
-        return plans.Wait.parse(stored)
+        return plans.WaitCheckpoint.parse(stored)
     except AsyncApiError as error:
         raise to_airflow(error) from error
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Notification
     from airflow_provider_asyncapi.core.http.messages import Response
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-    from airflow_provider_asyncapi.core.plans import Wait, WaitPlan
+    from airflow_provider_asyncapi.core.plans import WaitCheckpoint, WaitPlan
     from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 
 #: Version of the layout of both stored values; see :mod:`~.layouts`.
@@ -119,13 +119,13 @@ class WaitState:
         self._unpublished: dict[str, Any] = {}
         self.current = self._load(plan, handle)
 
-    def _load(self, _plan: WaitPlan, handle: JobHandle) -> Wait:
+    def _load(self, _plan: WaitPlan, handle: JobHandle) -> WaitCheckpoint:
         """Return the state of a wait that begins, or begins again in another try."""
         try_began = time.time()
         began = find_start(self._context, handle, try_began)
-        return plans.Wait(handle, began, self._limits.deadline(began, try_began))
+        return plans.WaitCheckpoint(handle, began, self._limits.deadline(began, try_began))
 
-    def to_deferral(self, plan: WaitPlan, pause: float) -> Wait:
+    def to_deferral(self, plan: WaitPlan, pause: float) -> WaitCheckpoint:
         """
         Return the state for another process that continues the wait, and let callbacks find the task.
 
@@ -135,7 +135,7 @@ class WaitState:
             await_callback(self._context, self.current.handle, self.current.callbacks_seen)
         return dataclasses.replace(self.current, next_poll=max(time.time() + pause, self._due), pause=pause)
 
-    def resume_from(self, plan: WaitPlan, state: Wait) -> None:
+    def resume_from(self, plan: WaitPlan, state: WaitCheckpoint) -> None:
         """Continue a wait that was deferred; the triggerer may have polled meanwhile, perhaps just now."""
         now = time.time()
         state = state.resume_from_other_process(plan.schedule, now)
@@ -186,7 +186,7 @@ class RescheduleWaitState(WaitState):
     value in the last response.
     """
 
-    def _load(self, plan: WaitPlan, handle: JobHandle) -> Wait:
+    def _load(self, plan: WaitPlan, handle: JobHandle) -> WaitCheckpoint:
         """Return the state of the wait at this poke."""
         pokes = self._context.get("task_reschedule_count") or 0
         first = self.ti.get_first_reschedule_date(self._context) if pokes else None
@@ -194,7 +194,7 @@ class RescheduleWaitState(WaitState):
         began = find_start(self._context, handle, try_began)
         deadline = self._limits.deadline(began, try_began)
         if not pokes:
-            return plans.Wait(handle, try_began, deadline)
+            return plans.WaitCheckpoint(handle, try_began, deadline)
         # The first poke only waited for the initial delay to pass.
         polls = pokes - bool(plan.schedule.initial_delay)
         # A value that was stored before the first poll of a try is that of an earlier try.
@@ -206,7 +206,7 @@ class RescheduleWaitState(WaitState):
         due = stored.get("next_poll") or 0.0
         next_poll = due if due > deadline else None
         errors, callbacks_seen = stored.get("errors", 0), stored.get("heard", 0)
-        return plans.Wait(handle, began, deadline, polls, errors, next_poll, callbacks_seen)
+        return plans.WaitCheckpoint(handle, began, deadline, polls, errors, next_poll, callbacks_seen)
 
     def _save(self, poll: Polled) -> None:
         """Publish the job's state, for Airflow clears a task's XComs before each poke; and store it for the next."""

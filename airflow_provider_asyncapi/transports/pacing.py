@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Callable
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Send
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.requests.rate_limit import RateLimiter

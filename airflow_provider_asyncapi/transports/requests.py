@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_asyncapi.core.auth.login import TokenState, get_shared_token
 from airflow_provider_asyncapi.core.auth.tokens import Token
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import (
     Authorize,
     DriverEffect,

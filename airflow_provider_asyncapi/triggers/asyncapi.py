@@ -35,9 +35,10 @@ from airflow_provider_asyncapi.core.requests.request_template import WHY_NO_SECR
 from airflow_provider_asyncapi.core.templates import walk_strings
 from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
 from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running, cancel_job
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.ending import raise_deadline_error
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, summarize_wait
 from airflow_provider_asyncapi.hooks.clients import CurrentClient, SharedClient
 from airflow_provider_asyncapi.monitoring import late_polls, metrics
@@ -49,7 +50,7 @@ from airflow_provider_asyncapi.triggers.fetching import fetch_value
 from airflow_provider_asyncapi.triggers.xcom_publisher import XComPublisher, push_result
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.connection.settings import Api
+    from airflow_provider_asyncapi.core.connection.api import Api
 
 #: Minimum seconds from the start of a trigger to its event. Until the process that deferred the task has ended, and the
 #: executor has noticed (its supervisor checks every ``min_heartbeat_interval``), Airflow may take the end of that
@@ -105,7 +106,7 @@ class AsyncApiJobTrigger(BaseTrigger):
 
     :param asyncapi_conn_id: the connection.
     :param spec: the parameters of the sensor; complete, unless the wait begins in the triggerer.
-    :param wait: state of the wait, as :meth:`~.plan.Wait.dump` returns it; None if the wait begins in the triggerer.
+    :param wait: state of the wait, as :meth:`~.checkpoint.WaitCheckpoint.dump` returns it; None if the wait begins in the triggerer.
     :param begin: start of a wait that begins in the triggerer: the ``job``, or ``task_id`` and ``key`` of its XCom;
         ``timeout``, and ``airflow_timeout`` after which Airflow ends the wait, in seconds; and ``names_profile``,
         whether the sensor has a profile, which overrides the connection's.
@@ -134,12 +135,12 @@ class AsyncApiJobTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.asyncapi_conn_id = asyncapi_conn_id
         self.spec = spec
-        self.wait: Wait | None = None
+        self.wait: WaitCheckpoint | None = None
         self._parse_error: AsyncApiError | None = None
         try:
             read_fields({**unknown, "version": version}, "the trigger of the wait", version=TRIGGER_LAYOUT, known=())
             self.spec = upgrade_parameters(spec, version)
-            self.wait = Wait.parse(wait) if wait else None
+            self.wait = WaitCheckpoint.parse(wait) if wait else None
         except AsyncApiError as error:
             # An exception from __init__ would reach the task as a traceback.
             self._parse_error = error
@@ -224,14 +225,14 @@ class AsyncApiJobTrigger(BaseTrigger):
                 task.cancel()
             await asyncio.wait({waiting, checking})
 
-    async def _has_missed_callback(self, state: Wait) -> bool:
+    async def _has_missed_callback(self, state: WaitCheckpoint) -> bool:
         """Return whether the job called back during the transfer from the worker to the triggerer."""
         await asyncio.sleep(SHORTEST_DEFERRAL + _CALLBACK_MARGIN)
         return await has_called_back(state.handle, state.callbacks_seen)
 
     async def _wait(self) -> JobHandle:
         now = time.time()
-        start: tuple[WaitPlan, Wait] | None = None
+        start: tuple[WaitPlan, WaitCheckpoint] | None = None
         slow: SlowResponseError | None = None
         while True:
             async with CurrentClient(self.asyncapi_conn_id, self._seconds_left) as (api, driver):
@@ -248,7 +249,7 @@ class AsyncApiJobTrigger(BaseTrigger):
                     slow = error
             start = plan, state if self._polled is None else state.after_poll(self._polled)
 
-    async def _load_state(self, api: Api, now: float) -> tuple[WaitPlan, Wait]:
+    async def _load_state(self, api: Api, now: float) -> tuple[WaitPlan, WaitCheckpoint]:
         """Return the plan, and the state of the wait when this process begins or resumes it."""
         if self.begin is not None:
             if not self.begin["names_profile"] and api.settings.profile is not None:
@@ -283,7 +284,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         deadline = self._initial_state().deadline
         return None if deadline is None else deadline - time.time()
 
-    def _initial_state(self) -> Wait:
+    def _initial_state(self) -> WaitCheckpoint:
         """Return the state of the wait when it was deferred, or began in the triggerer."""
         assert self.wait is not None, "a wait in the triggerer begins once its job is known"  # noqa: S101 - for mypy
         return self.wait
@@ -306,7 +307,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         started_at = (
             time.time() if self.timeout_after is None else _epoch(self.timeout_after) - begin["airflow_timeout"]
         )
-        self._latest, self.wait = handle, Wait(handle, started_at, started_at + begin["timeout"])
+        self._latest, self.wait = handle, WaitCheckpoint(handle, started_at, started_at + begin["timeout"])
         return None
 
     async def _end_task(self, handle: JobHandle) -> bool:

@@ -17,8 +17,9 @@ from airflow_provider_asyncapi.core.jobs.storable import MAX_DEPTH
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event
@@ -89,8 +90,8 @@ def alike(one: Any, other: Any) -> bool:
 
 def check_handle(handle: JobHandle) -> None:
     """Check that a job handle stays what it is on all ways through Airflow."""
-    state = Wait(handle, 1_700_000_000.0)
-    assert Wait.parse(store_trigger({"wait": state.dump()})["wait"]) == state
+    state = WaitCheckpoint(handle, 1_700_000_000.0)
+    assert WaitCheckpoint.parse(store_trigger({"wait": state.dump()})["wait"]) == state
     assert alike(JobHandle.parse(store_xcom(handle.dump())).dump(), handle.dump())
     assert alike(store_xcom(handle.result_identifier), handle.result_identifier)
     kwargs = store_event(make_event(WaitEvent.of_success(handle)).payload, {"wait": state.dump()})
@@ -144,7 +145,7 @@ def test_any_answer_to_a_poll_is_carried_to_the_resumed_task_or_refused_by_name(
         answer(state='"done"', percent=percent, note=note, result=result),
     )
     api = make_api(server.url)
-    outcome = run(driver, api, wait(api, PLAN, Wait(JobHandle(7), api.clock())))
+    outcome = run(driver, api, wait(api, PLAN, WaitCheckpoint(JobHandle(7), api.clock())))
     for event in outcome.events:
         if isinstance(event, Polled):
             check_handle(event.handle)

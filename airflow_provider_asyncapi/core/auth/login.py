@@ -9,8 +9,8 @@ from functools import partial
 from typing import TypeGuard
 
 from airflow_provider_asyncapi.core.auth.tokens import Login, LoginLock, Token
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
-from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, RunBlocking, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Authorize, Flow
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate

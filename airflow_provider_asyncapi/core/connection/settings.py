@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,7 +17,6 @@ from airflow_provider_asyncapi.core.auth.registry import (
     check_unused_fields,
     collect_connection_fields,
 )
-from airflow_provider_asyncapi.core.auth.tokens import TokenStore
 from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
 from airflow_provider_asyncapi.core.connection.fields import (
     check_text_fields,
@@ -29,9 +28,8 @@ from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.http.hosts import OtherHosts, is_listed, is_metadata_host, parse_hosts
 from airflow_provider_asyncapi.core.http.messages import DEFAULT_PORTS, Request, parse_origin, validate_header
-from airflow_provider_asyncapi.core.http.redaction import Redactor, is_sensitive_name
+from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_number, as_text
-from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.templates import CONNECTION, render_body, walk_strings
 
 #: Headers of a connection that hold no secret.
@@ -219,78 +217,6 @@ def build_metadata_host_error(request: Request, address: str) -> UnsafeValueErro
         " clouds serve the credentials of the machine; list the host in the connection's allowed_hosts if requests may"
         " go there"
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Api:
-    """
-    The API that a flow sends requests to, with the clock and the random numbers of the flow.
-
-    :param settings: the connection.
-    :param redact: removes secrets from a text.
-    :param clock: returns seconds since the epoch.
-    :param rng: returns random numbers in [0, 1).
-    :param tokens: the store in which processes share tokens; None if each process logs in on its own.
-    :param auth_memory: the state of the kind of authentication between requests.
-    """
-
-    settings: ConnectionSettings
-    redact: Redactor
-    clock: Callable[[], float]
-    rng: Callable[[], float]
-    tokens: TokenStore | None = None
-    auth_memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    @classmethod
-    def from_settings(
-        cls,
-        settings: ConnectionSettings,
-        *,
-        clock: Callable[[], float],
-        rng: Callable[[], float],
-        tokens: TokenStore | None = None,
-    ) -> Api:
-        """Return the API of a connection."""
-        return cls(settings, Redactor(settings.secrets()), clock, rng, tokens)
-
-    @property
-    def scope(self) -> Mapping[str, JsonValue]:
-        """The variables that the connection sets in every template."""
-        return self.settings.variables
-
-    def merge_variables(self, *mappings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-        """
-        Return all variables that a request may use.
-
-        The variables of the connection can't be replaced, and no others may begin with its prefix.
-
-        :param mappings: the variables of the job, its responses and the task; later ones replace earlier ones.
-        """
-        known = {name: value for each in mappings for name, value in each.items()}
-        for name in [name for name in known if name.startswith(CONNECTION)]:
-            del known[name]
-        return {**known, **self.settings.variables}
-
-    def render_request(
-        self, template: RequestTemplate, variables: Mapping[str, JsonValue], *, reference_base: str | None = None
-    ) -> Request:
-        """
-        Return the request of a template.
-
-        :param variables: the return value of :meth:`merge_variables`.
-        :param reference_base: the URL against which a relative reference from the API is resolved.
-        :raises UnsafeValueError: if it would send a credential to a host that isn't trusted.
-        :raises ConfigurationError: as :meth:`~.request_template.RequestTemplate.render` does.
-        """
-        settings = self.settings
-        request = template.render(variables, settings.base_url, reference_base=reference_base)
-        if not settings.trusts(request.url) and (named := settings.confidential_variables & template.find_variables()):
-            raise UnsafeValueError(
-                f"{request}: not sent, since the request contains {{{min(named)}}}, and another host gets no"
-                " credentials;"
-                " list the host in the connection's trusted_hosts if it may see them, or leave the variable out"
-            )
-        return request
 
 
 def _merge_plain_and_secret(fields: Mapping[str, Any], shown: str, secret: str) -> dict[str, Any]:

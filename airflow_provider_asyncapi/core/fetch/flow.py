@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from airflow_provider_asyncapi.core import templates
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, RunConcurrently
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, JobNotFoundError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle

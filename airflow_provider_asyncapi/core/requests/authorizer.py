@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from airflow_provider_asyncapi.core.auth.base import AuthContext
 from airflow_provider_asyncapi.core.auth.tokens import Token
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
-from airflow_provider_asyncapi.core.connection.settings import Api
 from airflow_provider_asyncapi.core.effects import Flow, Send
 from airflow_provider_asyncapi.core.errors import AuthenticationError, ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.http.messages import Request, Response, validate_header

@@ -9,7 +9,7 @@ from functools import partial
 from http import HTTPStatus
 
 from airflow_provider_asyncapi.core.auth.tokens import Token
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Polled, PollUntilChanged, Send, Sink
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, TransportError, UnavailableError
 from airflow_provider_asyncapi.core.http.downloads import Download

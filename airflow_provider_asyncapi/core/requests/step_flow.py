@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping
 from functools import partial
 from http import HTTPStatus
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, SaveSubmission
 from airflow_provider_asyncapi.core.errors import ChangedRequestError
 from airflow_provider_asyncapi.core.jobs.cancel import cancel

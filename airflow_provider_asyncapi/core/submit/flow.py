@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TypeVar
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, SaveSubmission, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AmbiguousSubmitError,

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.errors import HandleError
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name

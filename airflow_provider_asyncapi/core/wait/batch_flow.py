@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, PollBatch
 from airflow_provider_asyncapi.core.errors import ContentError
 from airflow_provider_asyncapi.core.requests.exchange import send

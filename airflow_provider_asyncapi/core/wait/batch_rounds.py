@@ -7,7 +7,7 @@ from copy import copy
 from functools import partial
 from typing import Protocol
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, PollBatch, Polled, RunConcurrently, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch

@@ -7,7 +7,7 @@ import logging
 
 from airflow_provider_asyncapi.core.callbacks.calls import CALLBACK_REQUEST, CallbackMode
 from airflow_provider_asyncapi.core.callbacks.identity import find_other_job
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import FetchCallbacks, Flow, Log, Polled, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, DeadlineError
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
@@ -18,11 +18,12 @@ from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.text import shorten
 from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_job
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.details_flow import PollResult, confirm_success
 from airflow_provider_asyncapi.core.wait.ending import finish_wait
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.handle_updates import update_handle
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_times import cap_at_deadline, latest_response_time
 from airflow_provider_asyncapi.core.wait.status_messages import describe_job, warn_unknown_status
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
@@ -31,7 +32,7 @@ from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_pol
 _CALLED_BACK = Verdict(Outcome.SUCCESS, "called back")
 
 
-def wait_with_callbacks(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow[JobHandle]:
+def wait_with_callbacks(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = False) -> Flow[JobHandle]:
     """
     Wait until a callback or a poll ends the wait.
 
@@ -67,7 +68,7 @@ def wait_with_callbacks(api: Api, plan: WaitPlan, state: Wait, *, spread: bool =
     return state.handle
 
 
-def _process_callback(api: Api, plan: WaitPlan, state: Wait, call: Response) -> Flow[Wait]:
+def _process_callback(api: Api, plan: WaitPlan, state: WaitCheckpoint, call: Response) -> Flow[WaitCheckpoint]:
     """Classify a callback as a poll is classified, or poll at once if the callback is only a hint."""
     number, handle = state.callbacks_seen, state.handle
     state = dataclasses.replace(state, callbacks_seen=number + 1)
@@ -111,7 +112,7 @@ def _process_callback(api: Api, plan: WaitPlan, state: Wait, call: Response) -> 
     return dataclasses.replace(state, handle=handle)
 
 
-def _wait_without_polls(api: Api, plan: WaitPlan, state: Wait) -> Flow[JobHandle]:
+def _wait_without_polls(api: Api, plan: WaitPlan, state: WaitCheckpoint) -> Flow[JobHandle]:
     """
     Wait for callbacks only, since the plan has no status request.
 

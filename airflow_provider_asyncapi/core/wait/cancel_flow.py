@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.jobs.cancel import Cancellation, cancel

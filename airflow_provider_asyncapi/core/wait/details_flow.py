@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, TransportError
 from airflow_provider_asyncapi.core.http.messages import Request, Response

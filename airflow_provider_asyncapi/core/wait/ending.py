@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import NoReturn
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
@@ -31,8 +31,9 @@ from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_job
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.details_flow import MAX_EXPLANATION_SECONDS, explain_failure
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.status_messages import describe_job, find_warned_statuses, name_status_selector
 
 
@@ -89,7 +90,7 @@ def build_deadline_error(
     api: Api,
     plan: WaitPlan,
     handle: JobHandle,
-    state: Wait,
+    state: WaitCheckpoint,
     polls: int,
     problem: AsyncApiError | None,
     warned_statuses: frozenset[str | None],
@@ -116,7 +117,7 @@ def build_deadline_error(
     )
 
 
-def raise_deadline_error(api: Api, plan: WaitPlan, state: Wait, problem: SlowResponseError) -> Flow[NoReturn]:
+def raise_deadline_error(api: Api, plan: WaitPlan, state: WaitCheckpoint, problem: SlowResponseError) -> Flow[NoReturn]:
     """
     End a wait whose flow is still reading a response at the deadline, and so can't end itself.
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, Polled
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ThrottledError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget
 from airflow_provider_asyncapi.core.status.policy import Verdict
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.ending import build_deadline_error, check_success, finish_wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_flow import poll_with_details
 from airflow_provider_asyncapi.core.wait.poll_times import (
     announce_pause,
@@ -24,7 +25,7 @@ from airflow_provider_asyncapi.core.wait.status_messages import describe_job, fi
 from airflow_provider_asyncapi.core.wait.status_poll import StatusPoll
 
 
-def wait(api: Api, plan: WaitPlan, state: Wait, *, spread: bool = False) -> Flow[JobHandle]:
+def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = False) -> Flow[JobHandle]:
     """
     Poll until the job is over.
 

@@ -1,19 +1,15 @@
-"""The plan of a wait, parsed from the parameters of the sensor, and the state of a wait."""
+"""The plan of a wait, parsed from the parameters of the sensor."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from airflow_provider_asyncapi.core.callbacks.calls import CallbackMode
-from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
-from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
@@ -29,8 +25,6 @@ from airflow_provider_asyncapi.core.wait.details_plan import (
     parse_failure_details,
 )
 
-#: Version of the stored layout of a wait; see :mod:`~.layouts`.
-VERSION = 1
 #: The longest timeout, in seconds. The deadline is stored as a date, and dates end with the year 9999.
 _LONGEST_TIMEOUT = 200 * 365 * 86400
 #: Default seconds between polls if the job calls back: these polls are only a fallback for a lost callback.
@@ -174,78 +168,3 @@ def parse_cleanup(given: Mapping[str, Any], *, complete: bool = True) -> Cleanup
     return Cleanup.parse(
         given, default=_WITHOUT_RESULT, possible=(CleanupOn.SUCCESS, *_WITHOUT_RESULT), complete=complete
     )
-
-
-#: Attributes of a wait that are stored by an earlier name.
-_STORED_NAMES: Final = {"callbacks_seen": "heard"}
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """
-    The state of a wait, which can be stored and resumed in another process.
-
-    :param handle: the job.
-    :param started_at: start of the wait, in seconds since the epoch.
-    :param deadline: end of the wait, in seconds since the epoch; it is set once and stays. None for no deadline.
-    :param polls: number of polls so far.
-    :param errors: number of consecutive failed polls up to now.
-    :param next_poll: time of the next poll, in seconds since the epoch; None for as soon as the schedule allows.
-    :param pause: the planned pause before that poll, in seconds; None if no poll has been made.
-    :param callbacks_seen: number of callbacks that the wait has processed.
-    """
-
-    handle: JobHandle
-    started_at: float
-    deadline: float | None = None
-    polls: int = 0
-    errors: int = 0
-    next_poll: float | None = None
-    callbacks_seen: int = 0
-    pause: float | None = None
-
-    @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> Wait:
-        """
-        Parse the result of :meth:`dump`, of this version of the provider or another.
-
-        :raises NewerLayoutError: if a newer version of this provider has stored it in a layout that this one can't
-            read.
-        """
-        stored = {_STORED_NAMES.get(each.name, each.name): each.name for each in dataclasses.fields(cls)}
-        fields = read_fields(given, "the state of the wait", version=VERSION, known=stored)
-        attributes = {stored[name]: value for name, value in fields.items()}
-        return cls(**{**attributes, "handle": JobHandle.parse(fields["handle"])})
-
-    def next_poll_due(self, schedule: PollSchedule) -> float:
-        """Return when the next poll is due, in seconds since the epoch; in the past if it may be made at once."""
-        if self.next_poll is not None:
-            return self.next_poll
-        return self.started_at + (schedule.initial_delay if self.polls == 0 else 0.0)
-
-    def after_poll(self, polled: Polled) -> Wait:
-        """Return the state after a poll, or after a callback."""
-        return dataclasses.replace(
-            self,
-            handle=polled.handle,
-            polls=polled.polls,
-            errors=polled.errors,
-            next_poll=polled.at + (polled.pause or 0.0),
-            pause=polled.pause,
-        )
-
-    def resume_from_other_process(self, schedule: PollSchedule, now: float) -> Wait:
-        """
-        Return the state for a process that can't know whether another one has been waiting meanwhile.
-
-        The polls of that other process weren't counted; this assumes as many as the schedule had time for.
-        """
-        return dataclasses.replace(
-            self, polls=schedule.count_polls_within(now - self.next_poll_due(schedule), self.polls)
-        )
-
-    def dump(self) -> dict[str, Any]:
-        """Return the state as plain data."""
-        names = [each.name for each in dataclasses.fields(self)]
-        fields = {_STORED_NAMES.get(name, name): getattr(self, name) for name in names}
-        return {"version": VERSION, **fields, "handle": self.handle.dump()}

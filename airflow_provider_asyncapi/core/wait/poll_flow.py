@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, PollBatch, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
@@ -20,15 +20,18 @@ from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.batch_plan import Absent, Batch, BatchResponse
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.details_flow import PollResult, classify_response, confirm_success
 from airflow_provider_asyncapi.core.wait.handle_updates import update_handle_from_poll
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_times import cap_at_deadline, latest_response_time
 from airflow_provider_asyncapi.core.wait.status_messages import warn_unknown_status
 from airflow_provider_asyncapi.core.wait.status_poll import StatusPoll
 
 
-def poll_with_details(api: Api, plan: WaitPlan, poll: StatusPoll, state: Wait, handle: JobHandle) -> Flow[PollResult]:
+def poll_with_details(
+    api: Api, plan: WaitPlan, poll: StatusPoll, state: WaitCheckpoint, handle: JobHandle
+) -> Flow[PollResult]:
     """Poll the status, and confirm a success with the request for details if the plan has one."""
     request, response, verdict = yield from poll_once(api, plan, poll, state)
     if not isinstance(verdict, Verdict) or response is None:
@@ -42,7 +45,7 @@ def poll_with_details(api: Api, plan: WaitPlan, poll: StatusPoll, state: Wait, h
 
 
 def poll_once(
-    api: Api, plan: WaitPlan, poll: StatusPoll, state: Wait
+    api: Api, plan: WaitPlan, poll: StatusPoll, state: WaitCheckpoint
 ) -> Flow[tuple[Request, Response | None, Verdict | AsyncApiError]]:
     """
     Poll once; return the request, the response, and the verdict on it or a transient error.
@@ -66,7 +69,7 @@ def poll_once(
 
 
 def _request_status(
-    api: Api, plan: WaitPlan, poll: StatusPoll, state: Wait
+    api: Api, plan: WaitPlan, poll: StatusPoll, state: WaitCheckpoint
 ) -> Flow[tuple[Request, Response, Verdict | AsyncApiError | None]]:
     """Request the status, in a batch if the plan has one; for a job that is absent from it, return the verdict too."""
     job = state.handle
@@ -102,7 +105,7 @@ def _classify_absent_job(api: Api, batch: Batch, request: Request, job: JobHandl
 
 
 def _classify_response(
-    api: Api, plan: WaitPlan, poll: StatusPoll, state: Wait, request: Request, response: Response
+    api: Api, plan: WaitPlan, poll: StatusPoll, state: WaitCheckpoint, request: Request, response: Response
 ) -> Verdict | AsyncApiError:
     """Return the verdict on a response, or a transient error."""
     if (cached := poll.cached_verdict(response)) is not None:
@@ -111,7 +114,7 @@ def _classify_response(
     return classify_response(api, plan, request, response, poll.scope, may_be_hidden=may_be_hidden)
 
 
-def _may_be_unknown_to_api(plan: WaitPlan, state: Wait, now: float) -> bool:
+def _may_be_unknown_to_api(plan: WaitPlan, state: WaitCheckpoint, now: float) -> bool:
     """Return whether the API may not know the job yet; a bare identifier counts as submitted when the wait began."""
     submitted_at = state.handle.submitted_at
     return now - (state.started_at if submitted_at is None else submitted_at) < plan.schedule.visible_after
@@ -124,7 +127,7 @@ def poll_without_waiting(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[Jo
     :return: the job as it is now, also if it has failed.
     :raises AsyncApiError: if the poll failed.
     """
-    at_once = Wait(handle, started_at=0.0, deadline=0.0)
+    at_once = WaitCheckpoint(handle, started_at=0.0, deadline=0.0)
     poll = StatusPoll.render(api, plan, at_once, handle, 0)
     _, response, verdict = yield from poll_once(api, plan, poll, at_once)
     if isinstance(verdict, AsyncApiError):
@@ -144,7 +147,7 @@ def get_job(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[JobHandle]:
         return handle
     now = api.clock()
     # At its deadline a wait doesn't wait for other jobs of a batch.
-    state = Wait(handle, started_at=now, deadline=now)
+    state = WaitCheckpoint(handle, started_at=now, deadline=now)
     try:
         result = yield from poll_with_details(api, plan, StatusPoll.render(api, plan, state, handle, 0), state, handle)
         if isinstance(result.verdict, AsyncApiError):

@@ -12,7 +12,7 @@ from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.http.delays import Delay
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
 from airflow_provider_asyncapi.core.text import shorten
-from airflow_provider_asyncapi.core.wait.plan import Wait
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 
 #: The maximum length of an error message in a summary, in characters; the task's log has the whole message.
 _MAX_ERROR_LENGTH = 1000
@@ -21,7 +21,7 @@ _MAX_ERROR_LENGTH = 1000
 _MIN_DELAY_INTERVAL = 60.0
 
 
-def summarize_wait(conn_id: str, task_instance: object, state: Wait) -> dict[str, JsonValue]:
+def summarize_wait(conn_id: str, task_instance: object, state: WaitCheckpoint) -> dict[str, JsonValue]:
     """
     Return the part of the summary that stays the same from the beginning of a wait to its end.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget
 from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, parse_retry_after
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 
 #: Longest time over which overdue polls are spread, in seconds.
 _MAX_SPREAD_SECONDS = 60.0
@@ -18,7 +19,7 @@ _MAX_SPREAD_SECONDS = 60.0
 LAST_POLL_SECONDS = 5.0
 
 
-def first_delay(api: Api, plan: WaitPlan, state: Wait, *, spread: bool) -> float:
+def first_delay(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool) -> float:
     """Return the seconds until the first poll of this process."""
     now = api.clock()
     delay = state.next_poll_due(plan.schedule) - now
@@ -32,7 +33,7 @@ def first_delay(api: Api, plan: WaitPlan, state: Wait, *, spread: bool) -> float
     return delay
 
 
-def sleep_until_next(api: Api, state: Wait, polls: int, pause: float) -> Flow[bool]:
+def sleep_until_next(api: Api, state: WaitCheckpoint, polls: int, pause: float) -> Flow[bool]:
     """
     Sleep until the next poll, or until the deadline.
 
@@ -51,7 +52,7 @@ def sleep_until_next(api: Api, state: Wait, polls: int, pause: float) -> Flow[bo
 def compute_pause(
     api: Api,
     plan: WaitPlan,
-    state: Wait,
+    state: WaitCheckpoint,
     budget: RetryBudget,
     polls: int,
     request: Request,
@@ -79,7 +80,7 @@ def read_retry_after(api: Api, response: Response | None) -> float | None:
     return None if response is None else parse_retry_after(response.headers.get("retry-after"), api.clock())
 
 
-def _fit_to_deadline(pause: float, plan: WaitPlan, state: Wait, requested: float | None, now: float) -> float:
+def _fit_to_deadline(pause: float, plan: WaitPlan, state: WaitCheckpoint, requested: float | None, now: float) -> float:
     """
     Return the pause after a poll, changed so that the last poll is made at the deadline if that isn't too early.
 
@@ -94,23 +95,23 @@ def _fit_to_deadline(pause: float, plan: WaitPlan, state: Wait, requested: float
     return left if shortest <= left < pause + shortest else pause
 
 
-def announce_pause(what: str, pause: float, state: Wait, now: float) -> str:
+def announce_pause(what: str, pause: float, state: WaitCheckpoint, now: float) -> str:
     """Return a message about the next poll, or that no other poll is allowed before the deadline."""
     is_possible = state.deadline is None or now + pause < state.deadline + SHORTEST_WAIT
     return f"{what} in {pause:.3g} s" if is_possible else "no other poll is allowed before the deadline"
 
 
-def cap_at_deadline(pause: float, state: Wait, now: float) -> float:
+def cap_at_deadline(pause: float, state: WaitCheckpoint, now: float) -> float:
     """Return a pause that ends at the deadline at the latest, but isn't shorter than the shortest wait."""
     return pause if state.deadline is None else min(pause, max(SHORTEST_WAIT, state.deadline - now))
 
 
-def is_last_poll(plan: WaitPlan, state: Wait, polls: int, now: float) -> bool:
+def is_last_poll(plan: WaitPlan, state: WaitCheckpoint, polls: int, now: float) -> bool:
     """Return whether no poll follows one that was made now, because of the deadline or ``max_iterations``."""
     has_passed = state.deadline is not None and now >= state.deadline
     return has_passed or (plan.schedule.max_polls is not None and polls >= plan.schedule.max_polls)
 
 
-def latest_response_time(api: Api, state: Wait) -> float | None:
+def latest_response_time(api: Api, state: WaitCheckpoint) -> float | None:
     """Return when a poll is given up: at the deadline, even if data still arrives, plus the time of the last poll."""
     return None if state.deadline is None else max(state.deadline, api.clock()) + LAST_POLL_SECONDS

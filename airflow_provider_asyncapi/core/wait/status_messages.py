@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log
 from airflow_provider_asyncapi.core.errors import MissingValueError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
@@ -12,7 +12,8 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import as_text
 from airflow_provider_asyncapi.core.requests.response_errors import describe_bad_response
 from airflow_provider_asyncapi.core.status.policy import Verdict
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 
 
 def describe_job(api: Api, handle: JobHandle) -> str:
@@ -47,7 +48,7 @@ def warn_unknown_status(
     return warned_statuses | {status}
 
 
-def find_warned_statuses(state: Wait) -> frozenset[str | None]:
+def find_warned_statuses(state: WaitCheckpoint) -> frozenset[str | None]:
     """Return the status that another process has warned about if it is unknown."""
     if not state.polls or "status" not in state.handle.urls:
         return frozenset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -13,7 +13,8 @@ from airflow_provider_asyncapi.core.requests.classification import rule_handles_
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_times import is_last_poll, read_retry_after
 
 #: Largest response body that is cached from poll to poll, in bytes: there may be thousands of waits.
@@ -40,7 +41,7 @@ class StatusPoll:
 
     api: Api
     plan: WaitPlan
-    state: Wait
+    state: WaitCheckpoint
     handle: JobHandle
     polls: int
     scope: Variables
@@ -50,7 +51,7 @@ class StatusPoll:
     last_verdict: Verdict | None = None
 
     @classmethod
-    def render(cls, api: Api, plan: WaitPlan, state: Wait, handle: JobHandle, polls: int) -> StatusPoll:
+    def render(cls, api: Api, plan: WaitPlan, state: WaitCheckpoint, handle: JobHandle, polls: int) -> StatusPoll:
         """Render the status request of a job."""
         scope = api.merge_variables(handle.scope())
         request = api.render_request(plan.request, scope, reference_base=handle.urls.get("submit"))

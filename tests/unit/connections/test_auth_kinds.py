@@ -26,13 +26,14 @@ from airflow_provider_asyncapi.connections.form import make_form_fields
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.connections.reading import read_connection
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.get_provider_info import get_provider_info
 from tests.loopback import Asked, Behaviour, Server, reply
 from tests.unit.installed_kinds import forget_entry_points, write_metadata
@@ -151,7 +152,7 @@ def test_each_poll_of_a_wait_is_signed_whatever_the_api_asks_for_in_between(
             "poke_interval": 1,
         }
     )
-    outcome = run(driver, api, wait(api, plan, Wait(JobHandle("7", submitted_at=START), START, None)))
+    outcome = run(driver, api, wait(api, plan, WaitCheckpoint(JobHandle("7", submitted_at=START), START, None)))
     assert outcome.error is None
     assert outcome.result.status == "done"
     assert len(polls) == 4

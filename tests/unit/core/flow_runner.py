@@ -7,7 +7,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_asyncapi.core.auth.login import get_token
-from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.core.connection.api import Api
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import (
     Authorize,
     FetchCallbacks,

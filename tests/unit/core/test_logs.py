@@ -12,8 +12,9 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from tests.unit.core.flow_runner import START, Script, answer, make_api
 
 ESC, CSI, OVERRIDE = "\x1b[2J", "\x9b1m", "\u202e"
@@ -27,7 +28,7 @@ def said_in_wait(job: JobHandle, *replies: Any, **given: Any) -> str:
     script = Script(make_api(), *replies)
     error = ""
     try:
-        script.run(wait(script.api, plan, Wait(job, START, START + 100)))
+        script.run(wait(script.api, plan, WaitCheckpoint(job, START, START + 100)))
     except AsyncApiError as raised:
         error = str(raised)
     assert not NASTY.search(error)

@@ -16,7 +16,7 @@ from airflow_provider_asyncapi.core.errors import JobFailedError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.submit.submission import Submission
-from airflow_provider_asyncapi.core.wait.plan import Wait
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.tasks.wait_state import VERSION
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
@@ -49,7 +49,7 @@ def write_all() -> dict[str, Any]:
     done = JobHandle(
         "j-1", Outcome.SUCCESS, "done", 1.0, MOMENT, {"submit": "http://127.0.0.1/jobs"}, job.variables, _TASK
     )
-    wait = Wait(job, MOMENT + 1, MOMENT + 4e9, polls=2, errors=1, next_poll=MOMENT + 30, pause=30.0).dump()
+    wait = WaitCheckpoint(job, MOMENT + 1, MOMENT + 4e9, polls=2, errors=1, next_poll=MOMENT + 30, pause=30.0).dump()
     classpath, kwargs = AsyncApiJobTrigger(asyncapi_conn_id="asyncapi_default", spec=_SPEC, wait=wait).serialize()
     failed = JobFailedError("Job j-1 has status failed: out of rows").with_job("j-1", "failed")
     failed.method, failed.url, failed.status_code = "GET", "http://127.0.0.1/jobs/j-1", 200

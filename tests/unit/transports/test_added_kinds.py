@@ -16,8 +16,9 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, Source
 from airflow_provider_asyncapi.core.status.rule_operators import OPERATORS, Operator
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.loopback import reply
@@ -80,7 +81,7 @@ def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pairs]:
 
 def wait_for_job(driver: str, url: str, **given: Any) -> Any:
     api = make_api(url)
-    return run(driver, api, wait(api, WaitPlan.parse({**SENSOR, **given}), Wait(JobHandle("7"), START)))
+    return run(driver, api, wait(api, WaitPlan.parse({**SENSOR, **given}), WaitCheckpoint(JobHandle("7"), START)))
 
 
 def test_a_wait_ends_by_what_an_added_kind_finds_and_reads_no_unchanged_answer_twice(driver, serve, pairs):
@@ -97,7 +98,7 @@ def test_an_added_kind_takes_variables_and_suffixes(driver, serve):
     server = serve(reply(b"state=done;done=100"))
     api = make_api(server.url)
     job = JobHandle("7", variables={"key": "state"})
-    outcome = run(driver, api, wait(api, WaitPlan.parse({**SENSOR, **selectors}), Wait(job, START)))
+    outcome = run(driver, api, wait(api, WaitPlan.parse({**SENSOR, **selectors}), WaitCheckpoint(job, START)))
     assert outcome.result.variables["hundreds"] == "1"
 
 

@@ -17,8 +17,9 @@ from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait import poll_times
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.transports import exchange_deadline
 from tests.loopback import Server, reply
 from tests.unit.eventually import wait_until
@@ -193,7 +194,7 @@ def test_a_wait_ends_at_its_deadline_whatever_the_wire_does(driver, serve, monke
     plan = WaitPlan.parse({"endpoint": "/s", "completion_key": "state", "completion_value": "done"})
     now = time.time()
     api = make_api(server.url, time.time)
-    outcome = run(driver, api, wait(api, plan, Wait(JobHandle("7"), now, now + 0.3)), steady=time.monotonic)
+    outcome = run(driver, api, wait(api, plan, WaitCheckpoint(JobHandle("7"), now, now + 0.3)), steady=time.monotonic)
     assert outcome.failure[0] == "DeadlineError"
     assert "the last poll failed" in outcome.failure[1]
 

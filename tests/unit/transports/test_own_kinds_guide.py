@@ -13,8 +13,9 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS
 from airflow_provider_asyncapi.core.status.rule_operators import OPERATORS
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.docs.snippets import snippets
 from tests.loopback import reply
@@ -45,6 +46,6 @@ def test_a_sensor_waits_by_the_kinds_of_the_package(driver: str, serve: Any) -> 
     api = make_api(server.url)
     given = {"endpoint": sensor.endpoint, "completion_key": sensor.completion_key, "rules": sensor.rules}
     plan = WaitPlan.parse({"poke_interval": 30, **given})
-    outcome = run(driver, api, wait(api, plan, Wait(JobHandle("7"), START)))
+    outcome = run(driver, api, wait(api, plan, WaitCheckpoint(JobHandle("7"), START)))
     assert outcome.result.outcome is Outcome.SUCCESS
     assert len(server.asked) == 2

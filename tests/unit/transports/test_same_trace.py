@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.connection.settings import Api
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, RunConcurrently
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.jobs.cancel import cancel
@@ -24,8 +24,9 @@ from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from tests.loopback import Behaviour, Server, chunked, hang_up, raw, reply, reset
 from tests.unit.transports.driving import DRIVERS, START, Clock, make_api, run, trace
 
@@ -53,7 +54,7 @@ def waiting(deadline: float | None = None, **given: Any) -> Callable[[Api], Flow
     }
     plan = WaitPlan.parse({**fields, "poke_interval": 10, "max_consecutive_errors": 3, **given})
     until = None if deadline is None else START + deadline
-    return lambda api: wait(api, plan, Wait(JobHandle("7", submitted_at=START), START, until))
+    return lambda api: wait(api, plan, WaitCheckpoint(JobHandle("7", submitted_at=START), START, until))
 
 
 def asking(

@@ -13,7 +13,7 @@ from airflow_provider_asyncapi.airflow_private.supervisor import AirflowUnavaila
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
 from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dump_callbacks
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.wait.plan import Wait
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers import callbacks_seen
@@ -31,7 +31,7 @@ def waiting_for_calls(*, callbacks_seen: int = 0, seconds: float = 20, **spec: A
     """Make a trigger that polls seldom."""
     now = time.time()
     made = trigger(callback=True, **{"poke_interval": 500, **spec})
-    made.wait = Wait(
+    made.wait = WaitCheckpoint(
         JobHandle("j-1", task=SUBMITTER),
         now,
         now + seconds,

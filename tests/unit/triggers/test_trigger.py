@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
-from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.core.connection.api import Api
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Polled, Send
 from airflow_provider_asyncapi.core.errors import ConfigurationError, SlowResponseError
 from airflow_provider_asyncapi.core.http.delays import Delay, Reason
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.wait.plan import Wait
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.hooks import clients
 from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.transports.step_threads import StepThreads
@@ -51,7 +52,7 @@ def trigger(
 ) -> AsyncApiJobTrigger:
     """Make a trigger as the triggerer does: of its class path and arguments."""
     started_at = started_at or time.time()
-    state = Wait(job or JobHandle("j-1"), started_at, deadline or started_at + 20).dump()
+    state = WaitCheckpoint(job or JobHandle("j-1"), started_at, deadline or started_at + 20).dump()
     made = AsyncApiJobTrigger(asyncapi_conn_id="asyncapi_default", spec={**SPEC, **spec}, wait=state)
     path, kwargs = made.serialize()
     module, _, name = path.rpartition(".")
@@ -63,7 +64,7 @@ def trigger(
     return rebuilt
 
 
-def wait_of(waiting: AsyncApiJobTrigger) -> Wait:
+def wait_of(waiting: AsyncApiJobTrigger) -> WaitCheckpoint:
     assert waiting.wait is not None
     return waiting.wait
 
@@ -339,7 +340,7 @@ def test_a_trigger_that_goes_on_in_time_says_nothing_that_the_sensor_has_said(
     now = time.time()
     seen = JobHandle("j-1", status="running", urls={"status": f"{api.url}/jobs/j-1"})
     waiting = trigger(job=seen)
-    waiting.wait = Wait(seen, now, now + 20, polls=1, next_poll=now + 0.5)
+    waiting.wait = WaitCheckpoint(seen, now, now + 20, polls=1, next_poll=now + 0.5)
     asyncio.run(event_of(waiting))
     assert supervisor.of_kind("SetXCom") == []
 

@@ -13,7 +13,7 @@ from airflow.triggers.base import TaskSuccessEvent
 
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.wait.plan import Wait
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
@@ -45,7 +45,7 @@ def trigger(
     made = AsyncApiJobTrigger(
         asyncapi_conn_id="asyncapi_default",
         spec={**SPEC, **spec},
-        wait=Wait(JobHandle("j-1"), now, now + 20).dump() if begin is None else None,
+        wait=WaitCheckpoint(JobHandle("j-1"), now, now + 20).dump() if begin is None else None,
         begin=None if begin is None else {**begins, **begin},
         end_from_trigger=end,
     )

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_asyncapi.core.auth.registry import collect_extra_keys
-from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.core.connection.api import Api
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
 from airflow_provider_asyncapi.core.http.messages import Request
 

@@ -10,8 +10,9 @@ import pytest
 
 from airflow_provider_asyncapi.core.auth.base import Auth, AuthContext, AuthFlow
 from airflow_provider_asyncapi.core.auth.tokens import Token
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField
-from airflow_provider_asyncapi.core.connection.settings import Api, ConnectionSettings
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -22,8 +23,9 @@ from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.authorizer import RequestAuthorizer
 from airflow_provider_asyncapi.core.requests.exchange import send
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from tests.unit.core.flow_runner import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
 
 LOGIN: dict[str, Any] = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
@@ -121,7 +123,7 @@ def test_each_poll_of_a_wait_is_signed_anew():
     running, done = answer({"status": "running"}), answer({"status": "done"})
     script = Script(api_with(SignatureAuth), running, answer({"status": "running"}), done)
     plan = WaitPlan.parse(plan_fields())
-    script.run(wait(script.api, plan, Wait(JobHandle("7", submitted_at=START), START, None)))
+    script.run(wait(script.api, plan, WaitCheckpoint(JobHandle("7", submitted_at=START), START, None)))
     assert [script.header("X-Signature", index) for index in range(3)] == [
         expected_signature(f"GET {JOB.url}", START + at) for at in script.times
     ]

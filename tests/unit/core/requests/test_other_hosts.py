@@ -19,8 +19,9 @@ from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from tests.unit.core.flow_runner import BASE, START, Script, answer, make_api
 
 EVIL = "https://evil.example.net/x"
@@ -36,7 +37,7 @@ CONNECTION: dict[str, Any] = {
 
 def wait_for(script: Script, **given: Any) -> Any:
     plan = WaitPlan.parse({"completion_key": "state", "completion_value": "done", **given})
-    return script.run(wait(script.api, plan, Wait(JOB, START, START + 100)))
+    return script.run(wait(script.api, plan, WaitCheckpoint(JOB, START, START + 100)))
 
 
 def fetch_all(script: Script, handle: JobHandle = JOB, **given: Any) -> Any:

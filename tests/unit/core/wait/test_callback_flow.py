@@ -21,7 +21,8 @@ from airflow_provider_asyncapi.core.http.messages import Headers, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from tests.unit.core.flow_runner import START, Script, answer, lost, make_api, plan_fields
 
 JOB = JobHandle("7", submitted_at=START)
@@ -37,16 +38,16 @@ def plan(**given: Any) -> WaitPlan:
     return WaitPlan.parse({name: value for name, value in plan_fields(**{"callback": True, **given}).items() if value})
 
 
-def waited(*replies: Any, calls: Any = (), at: Wait | None = None, **given: Any) -> tuple[JobHandle, Script]:
+def waited(*replies: Any, calls: Any = (), at: WaitCheckpoint | None = None, **given: Any) -> tuple[JobHandle, Script]:
     script = Script(make_api(), *replies, forever=True, calls=calls)
-    state = at or Wait(JOB, START, START + 100)
+    state = at or WaitCheckpoint(JOB, START, START + 100)
     return script.run(wait_with_callbacks(script.api, plan(**given), state)), script
 
 
 def failing(kind: type[Exception], *replies: Any, said: str | None = None, **given: Any) -> Script:
     script = Script(make_api(), *replies, forever=True, calls=given.pop("calls", ()))
     with pytest.raises(kind, match=said) as raised:
-        script.run(wait_with_callbacks(script.api, plan(**given), Wait(JOB, START, START + 100)))
+        script.run(wait_with_callbacks(script.api, plan(**given), WaitCheckpoint(JOB, START, START + 100)))
     assert getattr(raised.value, "job", None) == "7", "each error names the job"
     return script
 
@@ -85,8 +86,8 @@ def test_what_a_profile_may_still_add_is_not_missed():
 
 
 def test_how_many_callbacks_were_heard_is_written_down_too():
-    at = Wait(JOB, START, START + 60, callbacks_seen=3)
-    assert Wait.parse(json.loads(json.dumps(at.dump()))) == at
+    at = WaitCheckpoint(JOB, START, START + 60, callbacks_seen=3)
+    assert WaitCheckpoint.parse(json.loads(json.dumps(at.dump()))) == at
 
 
 # The callback decides
@@ -121,7 +122,7 @@ def test_a_callback_of_another_job_is_passed_over(callback):
     other, own = answer({"id": "8", "status": "done"}), answer({"id": "7", "status": "done"})
     replies = [RUNNING, RUNNING, DONE]
     handle, script = waited(
-        *replies, calls=[(0, other), (15, own)], at=Wait(job, START, START + 100), callback=callback
+        *replies, calls=[(0, other), (15, own)], at=WaitCheckpoint(job, START, START + 100), callback=callback
     )
     assert handle.outcome is Outcome.SUCCESS
     assert "A callback is about job 8, not about job 7, and is ignored" in script.said
@@ -163,7 +164,7 @@ def test_news_are_kept_and_the_wait_goes_on_with_its_count_of_polls():
 
 
 def test_news_while_the_next_poll_is_due_later_make_no_poll_sooner():
-    at = Wait(JOB, START, START + 100, polls=1, next_poll=START + 70)
+    at = WaitCheckpoint(JOB, START, START + 100, polls=1, next_poll=START + 70)
     handle, script = waited(DONE, calls=[(0, RUNNING)], at=at)
     assert handle.outcome is Outcome.SUCCESS
     assert script.sleeps == [70]
@@ -173,7 +174,7 @@ def test_news_while_the_next_poll_is_due_later_make_no_poll_sooner():
 def test_callbacks_that_were_heard_are_not_heard_again():
     handle, script = waited(
         calls=[(0, FAILED), (0, RUNNING), (30, DONE)],
-        at=Wait(JOB, START, START + 100, callbacks_seen=1),
+        at=WaitCheckpoint(JOB, START, START + 100, callbacks_seen=1),
         **{**ALONE, "completion_key": "status", "completion_value": "done"},
     )
     assert handle.call == 2
@@ -241,7 +242,7 @@ def test_the_deadline_holds_beside_callbacks():
 
 
 def test_a_hint_makes_one_poll_at_once_whatever_it_says():
-    at = Wait(JOB, START, START + 1000, polls=1, next_poll=START + 300)
+    at = WaitCheckpoint(JOB, START, START + 1000, polls=1, next_poll=START + 300)
     handle, script = waited(RUNNING, DONE, calls=[(0, FAILED)], at=at, callback="hint", poke_interval=300)
     assert handle.call is None
     assert script.times == [0.0, 300.0]
@@ -280,13 +281,13 @@ def test_the_last_look_for_a_callback_is_at_the_deadline():
 
 
 def test_without_a_deadline_a_callback_is_waited_for_as_long_as_it_takes():
-    handle, script = waited(calls=[(5000, DONE)], at=Wait(JOB, START, None), **ALONE, poke_interval=1000)
+    handle, script = waited(calls=[(5000, DONE)], at=WaitCheckpoint(JOB, START, None), **ALONE, poke_interval=1000)
     assert handle.call == 0
     assert script.sleeps == [1000] * 5
 
 
 def test_a_job_that_is_over_is_not_waited_for():
     over = JobHandle("7", Outcome.SUCCESS)
-    handle, script = waited(at=Wait(over, START, START + 100), calls=[(0, FAILED)])
+    handle, script = waited(at=WaitCheckpoint(over, START, START + 100), calls=[(0, FAILED)])
     assert handle is over
     assert script.logs == []

@@ -16,8 +16,9 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api, plan_fields
 
 RUNNING, DONE = answer({"status": "running"}), answer({"status": "done", "report": "r-1", "percent": 90})
@@ -37,7 +38,7 @@ WHY = {"capture": {"error": "errorId"}, "failure_details": {"endpoint": "/errors
 
 def waited(*replies: Any, **given: Any) -> tuple[JobHandle, Script]:
     script = Script(make_api(), *replies)
-    state = Wait(JobHandle("7", submitted_at=START), START)
+    state = WaitCheckpoint(JobHandle("7", submitted_at=START), START)
     return script.run(wait(script.api, WaitPlan.parse(plan_fields(**given)), state)), script
 
 
@@ -133,7 +134,9 @@ def test_the_reason_of_a_failure_may_be_in_a_document_that_has_to_be_located():
     steps = [{"endpoint": "/jobs/{identifier}/log", "capture": {"url": "url"}}, {"endpoint": "{url}"}]
     script = Script(make_api(), FAILED, answer({"url": "logs/7.txt"}), answer(b"Traceback\nKeyError: 'x'"))
     with pytest.raises(JobFailedError, match="Job 7 has status failed: Traceback KeyError: 'x'"):
-        script.run(wait(script.api, WaitPlan.parse(plan_fields(failure_details=steps)), Wait(JobHandle("7"), START)))
+        script.run(
+            wait(script.api, WaitPlan.parse(plan_fields(failure_details=steps)), WaitCheckpoint(JobHandle("7"), START))
+        )
     assert script.paths[1:] == ["GET /jobs/7/log", "GET /jobs/7/logs/7.txt"]
 
 
@@ -147,7 +150,7 @@ def test_a_failure_that_the_details_tell_of_is_explained_too():
 def test_a_failure_is_told_though_its_reason_can_not_be_found_out(reply):
     script = Script(make_api(), FAILED, reply)
     with pytest.raises(JobFailedError, match="Job 7 has status failed: see the report"):
-        script.run(wait(script.api, WaitPlan.parse(plan_fields(**WHY)), Wait(JobHandle("7"), START)))
+        script.run(wait(script.api, WaitPlan.parse(plan_fields(**WHY)), WaitCheckpoint(JobHandle("7"), START)))
     assert script.sleeps == []
     assert script.logs[-1][0] == logging.WARNING
     assert "failure_details: can't find out why the job failed" in script.said
@@ -166,7 +169,9 @@ CALLED = answer({"status": "done", "report": "r-1"})
 def callbacks_seen(*replies: Any, calls: list[Any], **given: Any) -> tuple[JobHandle, Script]:
     script = Script(make_api(), *replies, calls=[(0, call) for call in calls])
     plan = WaitPlan.parse(plan_fields(callback=True, **PLAN, **given))
-    return script.run(wait_with_callbacks(script.api, plan, Wait(JobHandle("7"), START, START + 1000))), script
+    return script.run(
+        wait_with_callbacks(script.api, plan, WaitCheckpoint(JobHandle("7"), START, START + 1000))
+    ), script
 
 
 def test_a_success_that_a_callback_tells_of_is_confirmed_too():
@@ -228,7 +233,7 @@ def test_details_are_given_up_as_a_poll_is():
     script = Watching(make_api(), DONE, answer({"result": "broken"}), answer({"text": "why"}))
     plan = WaitPlan.parse(plan_fields(**PLAN, failure_details={"endpoint": "/why"}))
     with pytest.raises(JobFailedError):
-        script.run(wait(script.api, plan, Wait(JobHandle("7"), START, START + 100)))
+        script.run(wait(script.api, plan, WaitCheckpoint(JobHandle("7"), START, START + 100)))
     status, details, why = limits
     assert status == details
     assert why is not None

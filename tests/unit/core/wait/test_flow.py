@@ -38,9 +38,10 @@ from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, PollSchedule
 from airflow_provider_asyncapi.core.status.policy import StatusPolicy
 from airflow_provider_asyncapi.core.wait.batch_rounds import BatchRounds
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.ending import raise_deadline_error
 from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import Wait, WaitPlan
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_flow import get_job
 from tests.unit.core.flow_runner import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
 from tests.unit.core.wait.batch_waiter import Waiter
@@ -53,17 +54,17 @@ NEVER = {"selector": "never", "exists": True, "outcome": "success"}
 CANCEL: dict[str, Any] = {"cancel": {"endpoint": "/jobs/{identifier}", "method": "DELETE"}}
 
 
-def state(handle: JobHandle = JOB, **given: Any) -> Wait:
-    return Wait(handle, START, **given)
+def state(handle: JobHandle = JOB, **given: Any) -> WaitCheckpoint:
+    return WaitCheckpoint(handle, START, **given)
 
 
-def run(script: Script, at: Wait | None = None, **given: Any) -> JobHandle:
+def run(script: Script, at: WaitCheckpoint | None = None, **given: Any) -> JobHandle:
     handle = script.run(wait(script.api, WaitPlan.parse(plan_fields(**given)), at or state()))
     assert isinstance(handle, JobHandle)
     return handle
 
 
-def waited(*replies: Any, at: Wait | None = None, **given: Any) -> tuple[JobHandle, Script]:
+def waited(*replies: Any, at: WaitCheckpoint | None = None, **given: Any) -> tuple[JobHandle, Script]:
     script = Script(make_api(), *replies)
     return run(script, at, **given), script
 
@@ -86,8 +87,8 @@ def test_a_plan_takes_all_parameters_of_the_sensor():
 
 
 def test_a_state_can_be_written_down_and_read_again():
-    at = Wait(JOB, START, START + 60, polls=3, errors=1)
-    assert Wait.parse(json.loads(json.dumps(at.dump()))) == at
+    at = WaitCheckpoint(JOB, START, START + 60, polls=3, errors=1)
+    assert WaitCheckpoint.parse(json.loads(json.dumps(at.dump()))) == at
 
 
 # What an answer means
@@ -986,7 +987,7 @@ def among(**item: Any) -> Response:
 
 
 def in_a_batch(
-    *replies: Any, at: Wait | None = None, absent: str | None = None, **given: Any
+    *replies: Any, at: WaitCheckpoint | None = None, absent: str | None = None, **given: Any
 ) -> tuple[JobHandle, Script]:
     return waited(*replies, at=at, batch={**BATCH, "absent": absent}, **given)
 
@@ -1098,7 +1099,7 @@ class InRounds(Script):
         return waiter.outcome()
 
 
-def played(script: Script, at: Wait | None = None, **given: Any) -> tuple[Any, Any]:
+def played(script: Script, at: WaitCheckpoint | None = None, **given: Any) -> tuple[Any, Any]:
     """Run a wait; give what came of it, and the script."""
     try:
         return run(script, at, **given), script
@@ -1106,7 +1107,7 @@ def played(script: Script, at: Wait | None = None, **given: Any) -> tuple[Any, A
         return error, script
 
 
-def passing(*replies: Any, at: Wait | None = None, **given: Any) -> tuple[Any, Any]:
+def passing(*replies: Any, at: WaitCheckpoint | None = None, **given: Any) -> tuple[Any, Any]:
     """Run a wait among others whose driver asks again by itself as long as it may."""
     return played(InRounds(make_api(), *replies), at, batch=BATCH, **given)
 
@@ -1279,7 +1280,7 @@ def test_after_a_redirect_each_poll_asks_at_the_first_place_again():
 )
 def test_a_status_that_airflow_cannot_store_is_shown_as_text(status: bytes, shown: str | None):
     script = Script(make_api(), answer(b'{"status": %s}' % status), answer({"status": "done"}))
-    script.run(wait(script.api, WaitPlan.parse(plan_fields()), Wait(JobHandle(7), START)))
+    script.run(wait(script.api, WaitPlan.parse(plan_fields()), WaitCheckpoint(JobHandle(7), START)))
     assert script.polls[0].handle.status == shown
 
 
@@ -1287,7 +1288,7 @@ def test_a_captured_value_that_airflow_cannot_store_ends_the_wait_with_its_name(
     plan = WaitPlan.parse(plan_fields(result_identifier="result.id"))
     script = Script(make_api(), answer(b'{"status": "done", "result": {"id": ["x \\ud83d"]}}'))
     with pytest.raises(UnstorableValueError, match=r"capture 'result_identifier': half a character in .* at \$\[0\]"):
-        script.run(wait(script.api, plan, Wait(JobHandle(7), START)))
+        script.run(wait(script.api, plan, WaitCheckpoint(JobHandle(7), START)))
 
 
 @pytest.mark.parametrize("kind", [Script, Resumed])

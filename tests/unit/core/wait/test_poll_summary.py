@@ -5,19 +5,19 @@ import pytest
 from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.http.delays import Delay, Reason
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.wait.plan import Wait
+from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, parse_time, summarize_wait
 
 
 def test_a_wait_is_shown_with_its_connection_its_try_its_job_its_beginning_and_its_end():
-    assert summarize_wait("vendor", "first-try", Wait(JobHandle("7"), started_at=0, deadline=90)) == {
+    assert summarize_wait("vendor", "first-try", WaitCheckpoint(JobHandle("7"), started_at=0, deadline=90)) == {
         "asyncapi_conn_id": "vendor",
         "task_instance": "first-try",
         "identifier": "7",
         "started_at": "1970-01-01T00:00:00+00:00",
         "deadline": "1970-01-01T00:01:30+00:00",
     }
-    assert summarize_wait("vendor", "first-try", Wait(JobHandle("7"), started_at=0))["deadline"] is None
+    assert summarize_wait("vendor", "first-try", WaitCheckpoint(JobHandle("7"), started_at=0))["deadline"] is None
 
 
 @pytest.mark.parametrize(
