@@ -106,7 +106,8 @@ class AsyncApiJobTrigger(BaseTrigger):
 
     :param asyncapi_conn_id: the connection.
     :param spec: the parameters of the sensor; complete, unless the wait begins in the triggerer.
-    :param wait: state of the wait, as :meth:`~.checkpoint.WaitCheckpoint.dump` returns it; None if the wait begins in the triggerer.
+    :param wait: state of the wait, as :meth:`~.checkpoint.WaitCheckpoint.dump` returns it; None if the wait begins in
+        the triggerer.
     :param begin: start of a wait that begins in the triggerer: the ``job``, or ``task_id`` and ``key`` of its XCom;
         ``timeout``, and ``airflow_timeout`` after which Airflow ends the wait, in seconds; and ``names_profile``,
         whether the sensor has a profile, which overrides the connection's.
