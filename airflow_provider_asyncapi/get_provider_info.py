@@ -33,7 +33,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": _modules("operators.asyncapi", "operators.job"),
         "sensors": _modules("sensors.asyncapi"),
         "hooks": _modules("hooks.asyncapi"),
-        "triggers": _modules("triggers.asyncapi"),
+        "triggers": _modules("triggers.asyncapi", "triggers.job_slots"),
         "extra-links": [f"{_PACKAGE}.links.asyncapi.RemoteJobLink"],
         "connection-types": [
             {
@@ -64,6 +64,16 @@ def get_provider_info() -> dict[str, Any]:
                         "version_added": "0.1.0",
                         "type": "string",
                         "example": "https://airflow.example.com",
+                        "default": "",
+                    },
+                    "api_server_url": {
+                        "description": (
+                            "Base URL at which workers and triggerers reach Airflow's API server, for connections with"
+                            " max_active_jobs. Defaults to [api] base_url."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "http://airflow-api-server:8080",
                         "default": "",
                     },
                     "callback_max_bytes": {

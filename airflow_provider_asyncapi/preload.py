@@ -37,6 +37,7 @@ import airflow_provider_asyncapi.results.writers.page_files
 import airflow_provider_asyncapi.sensors.asyncapi
 import airflow_provider_asyncapi.tasks.callbacks
 import airflow_provider_asyncapi.tasks.fetching
+import airflow_provider_asyncapi.tasks.job_slots
 import airflow_provider_asyncapi.tasks.job_templates
 import airflow_provider_asyncapi.tasks.job_wait
 import airflow_provider_asyncapi.tasks.secrets

@@ -14,7 +14,7 @@ from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.models.trigger import handle_event_submit
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
-from airflow.utils.state import TaskInstanceState
+from airflow.utils.state import DagRunState, State, TaskInstanceState
 
 try:
     from airflow.state import TaskScope, get_state_backend
@@ -24,6 +24,8 @@ except ImportError:  # before Airflow 3.3
 __all__ = [
     "Connection",
     "DagRun",
+    "DagRunState",
+    "State",
     "TaskInstance",
     "TaskInstanceHistory",
     "TaskInstanceState",

@@ -28,6 +28,8 @@ SUBMISSION_KEY: Final = "asyncapi_submission"
 AWAITED_KEY: Final = "asyncapi_awaited_"
 #: On the task that submitted a job which calls back: the key ends in the hash of its connection and identifier.
 JOB_OF_KEY: Final = "asyncapi_job_"
+#: On a task that submits with a connection that limits its active jobs: the key ends in the hash of the connection.
+SLOT_KEY: Final = "asyncapi_slot_"
 #: The part of a wait's summary that stays the same: connection, start, deadline.
 WAIT_KEY: Final = "job_wait"
 #: The summary of the polls: last error, and seconds between them.

@@ -198,7 +198,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the deferral, or fail because the trigger has failed."""
-        if next_method == self.execute_complete.__name__:
+        if next_method in (self.execute_complete.__name__, self.execute_with_slot.__name__):
             return super().resume_execution(next_method, next_kwargs, context)
         with self._open_wait(context).apply_soft_fail():
             return super().resume_execution(next_method, next_kwargs, context)

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from airflow_provider_asyncapi import __version__
-from airflow_provider_asyncapi.plugins import callbacks, jobs
+from airflow_provider_asyncapi.plugins import callbacks, job_slots, jobs
 
 
 def make_app() -> FastAPI:
@@ -23,5 +23,6 @@ def make_app() -> FastAPI:
     )
     app.include_router(jobs.router)
     app.include_router(callbacks.router)
+    app.include_router(job_slots.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     return app

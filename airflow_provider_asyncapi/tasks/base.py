@@ -70,8 +70,11 @@ class JobTask(RendersOwnFields):
         outlets: list[Any]
         params: Any
         dag: Any
+        execution_timeout: timedelta | None
 
         def has_dag(self) -> bool: ...  # noqa: D102 - Airflow's
+
+        def execute(self, context: Any) -> Any: ...  # noqa: D102 - Airflow's
 
     def __init__(self, **kwargs: Any) -> None:
         """
@@ -244,6 +247,16 @@ class JobTask(RendersOwnFields):
         except (AsyncApiError, AirflowException) as error:
             # The link is a convenience; the task goes on without it.
             self.hook.log.warning("No link to the remote job: %s", error)
+
+    def execute_with_slot(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """
+        Begin again, now that the connection's ``max_active_jobs`` allows another active job.
+
+        :raises AirflowException: if Airflow's API server couldn't grant a slot.
+        """
+        if event.get("status") != "success":
+            raise AirflowException(str(event.get("message")))
+        return self.execute(context)
 
     def end_fetch(self) -> None:
         """End the fetch of a task that is killed, so that it removes partial files."""

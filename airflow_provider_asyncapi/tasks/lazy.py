@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.wait.plan import parse_timeout
     from airflow_provider_asyncapi.results.limits import ResultLimits
     from airflow_provider_asyncapi.tasks.fetching import fetch_result, make_lineage
+    from airflow_provider_asyncapi.tasks.job_slots import get_slot
     from airflow_provider_asyncapi.tasks.job_templates import render_job
     from airflow_provider_asyncapi.tasks.job_wait import JobWait, WaitOptions
     from airflow_provider_asyncapi.tasks.submission_state import submit_next_job
@@ -41,6 +42,7 @@ __all__ = [
     "check_variables",
     "choose_output",
     "fetch_result",
+    "get_slot",
     "make_lineage",
     "make_start_args",
     "page_variables",
@@ -63,6 +65,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.wait.plan": "parse_timeout",
         "airflow_provider_asyncapi.results.limits": "ResultLimits",
         "airflow_provider_asyncapi.tasks.fetching": "fetch_result make_lineage",
+        "airflow_provider_asyncapi.tasks.job_slots": "get_slot",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
         "airflow_provider_asyncapi.tasks.submission_state": "submit_next_job",
         "airflow_provider_asyncapi.tasks.submit_job": "submit_job",

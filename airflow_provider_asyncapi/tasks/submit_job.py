@@ -10,6 +10,7 @@ from airflow_provider_asyncapi.core.outcome import CALLBACK_URL
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.monitoring.xcoms import task_ids
+from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.callbacks import make_callback_url, make_reference, register_job
 from airflow_provider_asyncapi.tasks.stages import SUBMIT
 from airflow_provider_asyncapi.tasks.submission_state import SubmissionState
@@ -34,7 +35,10 @@ def submit_job(task: JobTask, context: Context) -> JobHandle:
     state = SubmissionState(context, task.hook, reference.digest if reference else None)
     try:
         variables = {CALLBACK_URL: make_callback_url(reference, task.hook.api)} if reference else {}
-        flow = submit(task.hook.api, plan, state.new, state.load_earlier(plan), variables)
+        earlier = state.load_earlier(plan)
+        if limit := task.hook.api.settings.max_active_jobs:
+            lazy.get_slot(task, context, limit, is_active=bool(earlier and earlier.may_have_job(state.new.generation)))
+        flow = submit(task.hook.api, plan, state.new, earlier, variables)
         handle = task.hook.run(flow, observe=state.observe)
     except AsyncApiError as error:
         raise to_airflow(error) from error

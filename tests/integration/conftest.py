@@ -24,6 +24,11 @@ DAG_FOLDERS = (HERE.parents[1] / "example_dags", HERE / "dags")
 CONNECTIONS: dict[str, dict[str, Any]] = {
     "standard_plain": {"conn_type": "asyncapi"},
     "in_database": {"conn_type": "asyncapi"},
+    "limited": {
+        "conn_type": "asyncapi",
+        "password": "celigo-token",
+        "extra": {"auth": "bearer", "max_active_jobs": 2},
+    },
     "half_filled": {"conn_type": "asyncapi", "extra": {"auth": "bearer"}},
 }
 RUN_TIMEOUT = 180.0

@@ -96,4 +96,11 @@ GENERAL_FIELDS = (
     ConnectionField(
         "requests_per_second", "Requests per second", "Maximum rate from one process. Default: no limit.", "number"
     ),
+    ConnectionField(
+        "max_active_jobs",
+        "Maximum active jobs",
+        "Maximum number of jobs that run remotely at the same time, over all DAGs and processes; further tasks wait"
+        " before they submit. Default: no limit.",
+        "number",
+    ),
 )

@@ -62,6 +62,7 @@ class ConnectionSettings:
     :param read_timeout: seconds that the server may be silent for.
     :param connections_per_host: maximum number of connections at a time; None for no limit.
     :param requests_per_second: maximum rate of requests; None for no limit.
+    :param max_active_jobs: maximum number of jobs that run at the same time, over all processes; None for no limit.
     :param trusted_hosts: further hosts that may see the credentials, ``host`` or ``host:port``.
     :param allowed_hosts: hosts that requests may go to without credentials; also ``*.example.com``.
     :param other_hosts: the hosts that requests may go to beside the connection's own.
@@ -87,6 +88,7 @@ class ConnectionSettings:
     read_timeout: float = 60.0
     connections_per_host: int | None = None
     requests_per_second: float | None = None
+    max_active_jobs: int | None = None
     trusted_hosts: frozenset[str] = frozenset()
     allowed_hosts: frozenset[str] = frozenset()
     other_hosts: OtherHosts = OtherHosts.ANY
@@ -155,6 +157,7 @@ class ConnectionSettings:
             read_timeout=_parse_positive_number(fields, "read_timeout", 60.0),
             connections_per_host=int(_parse_positive_number(fields, "connections_per_host", 0.0, least=1)) or None,
             requests_per_second=_parse_positive_number(fields, "requests_per_second", 0.0) or None,
+            max_active_jobs=int(_parse_positive_number(fields, "max_active_jobs", 0.0, least=1)) or None,
             trusted_hosts=trusted_hosts,
             allowed_hosts=allowed_hosts,
             other_hosts=other_hosts,

@@ -111,6 +111,14 @@ class Submission:
             "clears": self.clears,
         }
 
+    def may_have_job(self, generation: int | None) -> bool:
+        """
+        Return whether the API may have made a job.
+
+        :param generation: the current one; the job of an earlier one doesn't count.
+        """
+        return self.generation in (None, generation) and (self.sent or self.handle is not None)
+
     def differences(self, other: Submission) -> list[str]:
         """Return the names of the parts in which two requests differ; an empty list if a record has no digests."""
         if not self.parts or not other.parts:

@@ -1,0 +1,110 @@
+"""
+Slots: permissions to have a job run remotely, for connections that limit the number of their active jobs.
+
+A task that is about to submit pushes a :class:`SlotRequest` as XCom, and asks Airflow's API server until it gets the
+slot. Only the API server sees the requests of all tasks, so only it can count them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from airflow_provider_asyncapi.core.connection.api import Api
+from airflow_provider_asyncapi.core.effects import Flow, Log, Sleep
+from airflow_provider_asyncapi.core.errors import RequestRejectedError, ResponseError
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
+from airflow_provider_asyncapi.core.requests.retries import send_with_retries
+from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
+
+#: Path on Airflow's API server, followed by the id of the task instance.
+PATH: Final = "/asyncapi/slots"
+#: The retries while the API server is away, for about a quarter of an hour.
+_RETRY_SCHEDULE = PollSchedule(interval=5.0, max_errors=20)
+#: Shortest and longest pause between two questions, in seconds. The first in line asks most often, so that the API
+#: server gets about the same number of questions however many tasks wait.
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 3.0, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRequest:
+    """
+    The request of a task instance for a slot, as it is stored.
+
+    :param limit: number of jobs of the connection that may be active at the same time.
+    :param asked_at: time of the request, in seconds since the epoch; the earliest request gets the next slot.
+    :param granted_at: time since which the task has the slot, in seconds since the epoch; None if it waits.
+    :param ends_with_task: whether the job has ended when the task has; if not, another task waits for the job.
+    """
+
+    limit: int
+    asked_at: float
+    granted_at: float | None = None
+    ends_with_task: bool = True
+
+    @classmethod
+    def parse(cls, given: Any) -> SlotRequest | None:
+        """Parse a stored request; return None if it isn't one, since any task can push XComs."""
+        if not isinstance(given, Mapping):
+            return None
+        limit, asked_at, granted_at = (as_number(given.get(name)) for name in ("limit", "asked_at", "granted_at"))
+        if limit is None or limit < 1 or asked_at is None:
+            return None
+        return cls(int(limit), asked_at, granted_at, given.get("ends_with_task") is not False)
+
+    def dump(self) -> dict[str, JsonValue]:
+        """Return the request as plain data."""
+        return dataclasses.asdict(self)
+
+
+def make_slot_key(conn_id: str) -> str:
+    """Return the end of the XCom key of all requests for slots of a connection; ids may be longer than XCom keys."""
+    return hashlib.sha256(conn_id.encode()).hexdigest()[:32]
+
+
+def wait_for_slot(airflow: Api, task_instance: str) -> Flow[None]:
+    """
+    Ask Airflow's API server for the slot of a task instance until it has it.
+
+    :param airflow: the API server.
+    :param task_instance: id of the task instance, which has stored a :class:`SlotRequest`.
+    :raises UnavailableError: if the API server has been away for a quarter of an hour.
+    :raises RequestRejectedError: if it doesn't know the task instance, or this provider isn't installed there.
+    """
+    request = Request("POST", f"{airflow.settings.base_url}{PATH}/{task_instance}")
+    shown: tuple[Any, Any] | None = None
+    while True:
+        response = yield from send_with_retries(airflow, request, _RETRY_SCHEDULE)
+        answer = _read_answer(request, response)
+        if answer["granted"]:
+            yield Log(logging.INFO, f"Got one of {answer['limit']} slots for active jobs")
+            return
+        state = answer["limit"], answer["ahead"]
+        if state != shown:
+            shown = state
+            yield Log(
+                logging.INFO,
+                f"Waiting for one of {answer['limit']} slots for active jobs (max_active_jobs of the connection);"
+                f" {answer['ahead']} tasks are ahead",
+            )
+        pause = min(max(float(answer["ahead"]), _SHORTEST_PAUSE), _LONGEST_PAUSE)
+        yield Sleep(pause * (0.8 + 0.4 * airflow.rng()))
+
+
+def _read_answer(request: Request, response: Response) -> Mapping[str, Any]:
+    try:
+        if response.status == HTTPStatus.OK and isinstance(response.json, Mapping):
+            return response.json
+    except ResponseError:
+        pass
+    raise RequestRejectedError(
+        f"{request} answered {response.status}: Airflow's API server can't grant a slot for max_active_jobs. Install"
+        " the same version of airflow-provider-asyncapi there, and check that [asyncapi] api_server_url (or [api]"
+        " base_url) is its address"
+    )

@@ -1,0 +1,83 @@
+"""Wait, before a job is submitted, until the connection's ``max_active_jobs`` allows another active job."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from contextlib import closing
+from time import sleep
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import TaskDeferred, conf
+
+from airflow_provider_asyncapi.airflow_private.supervisor import is_task_process
+from airflow_provider_asyncapi.core.connection.api import Api
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
+from airflow_provider_asyncapi.core.effects import Log
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.jobs.slots import SlotRequest, make_slot_key, wait_for_slot
+from airflow_provider_asyncapi.core.wait.deferral import run_until_sleep
+from airflow_provider_asyncapi.monitoring.xcoms import SLOT_KEY
+from airflow_provider_asyncapi.tasks.stages import STATUS
+from airflow_provider_asyncapi.transports.requests import RequestsDriver
+from airflow_provider_asyncapi.triggers.job_slots import JobSlotTrigger
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_asyncapi.core.effects import Notification
+    from airflow_provider_asyncapi.tasks.base import JobTask
+
+log = logging.getLogger(__name__)
+
+
+def get_slot(task: JobTask, context: Context, limit: int, *, is_active: bool) -> None:
+    """
+    Return once the task may submit another job; until then, defer it, or sleep if it isn't deferrable.
+
+    :param limit: the connection's ``max_active_jobs``.
+    :param is_active: whether the task resumes a job that an earlier try has submitted, which gets a slot at once.
+    :raises ConfigurationError: if no setting has the address of Airflow's API server.
+    """
+    if not is_task_process():
+        log.warning("max_active_jobs has no effect here: there is no API server that counts jobs in a test of a DAG")
+        return
+    ti: Any = context["ti"]
+    key = SLOT_KEY + make_slot_key(task.asyncapi_conn_id)
+    now = time.time()
+    # Airflow deletes the XComs of earlier tries, so a request that is there already is that of this try.
+    if is_active or SlotRequest.parse(ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)) is None:
+        request = SlotRequest(limit, now, now if is_active else None, ends_with_task=STATUS in task.stages)
+        ti.xcom_push(key, request.dump())
+    if is_active:
+        return
+    url = _find_api_server()
+    airflow = Api.from_settings(ConnectionSettings(url), clock=time.time, rng=random.random)
+
+    def defer(_pause: float) -> NoReturn:
+        raise TaskDeferred(
+            trigger=JobSlotTrigger(url, str(ti.id)),
+            method_name=task.execute_with_slot.__name__,
+            timeout=task.execution_timeout,
+        )
+
+    flow = wait_for_slot(airflow, str(ti.id))
+    with closing(RequestsDriver(airflow, sleep=sleep)) as driver:
+        driver.run(run_until_sleep(flow, defer) if getattr(task, "deferrable", True) else flow, observe=_log)
+
+
+def _find_api_server() -> str:
+    """Return the address of Airflow's API server, without a slash at its end."""
+    base: str = conf.get("asyncapi", "api_server_url", fallback="") or conf.get("api", "base_url", fallback="")
+    if not base.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            "max_active_jobs: needs the address of Airflow's API server, which counts the active jobs; set [asyncapi]"
+            f" api_server_url (or [api] base_url) to an http or https address, not {base!r}"
+        )
+    return base.rstrip("/")
+
+
+def _log(event: Notification) -> None:
+    if isinstance(event, Log):
+        log.log(event.level, "%s", event.message)

@@ -1,0 +1,61 @@
+"""Wait in the triggerer until a task may submit another job."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_asyncapi.core.connection.api import Api
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
+from airflow_provider_asyncapi.core.effects import Log
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.jobs.slots import wait_for_slot
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.effects import Notification
+
+
+class JobSlotTrigger(BaseTrigger):
+    """
+    Ask Airflow's API server until a task has one of the slots that the connection's ``max_active_jobs`` allows.
+
+    :param api_server: base URL of Airflow's API server.
+    :param waiting_task: id of the task instance.
+    """
+
+    def __init__(self, api_server: str, waiting_task: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.api_server = api_server
+        self.waiting_task = waiting_task
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class and the arguments, which Airflow stores."""
+        name = f"{type(self).__module__}.{type(self).__qualname__}"
+        return name, {"api_server": self.api_server, "waiting_task": self.waiting_task}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and yield one event: ``{"status": "success" | "error", "message": …}``."""
+        from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
+        from airflow_provider_asyncapi.transports.tls import tls_context
+
+        airflow = Api.from_settings(ConnectionSettings(self.api_server), clock=time.time, rng=random.random)
+        driver = AiohttpDriver(airflow, await asyncio.to_thread(tls_context, airflow.settings))
+        try:
+            await driver.run(wait_for_slot(airflow, self.waiting_task), observe=_log)
+            event = {"status": "success", "message": "The task may submit another job"}
+        except AsyncApiError as error:
+            event = {"status": "error", "message": str(error)}
+        finally:
+            await driver.close()
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+
+def _log(event: Notification) -> None:
+    if isinstance(event, Log):
+        logging.getLogger(__name__).log(event.level, "%s", event.message)

@@ -1,0 +1,166 @@
+"""How the API server grants slots, on a database with Airflow's tables."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.exc import OperationalError
+
+from airflow_provider_asyncapi.core.jobs.slots import SlotRequest, make_slot_key
+from airflow_provider_asyncapi.monitoring.xcoms import SLOT_KEY
+from airflow_provider_asyncapi.plugins import job_slots
+from airflow_provider_asyncapi.plugins.app import make_app
+from tests.unit.plugins.airflow_database import Database, open_database
+
+KEY = SLOT_KEY + make_slot_key("vendor")
+LIMIT = 2
+
+
+@pytest.fixture(scope="module")
+def tables() -> Iterator[Database]:
+    with open_database() as database:
+        yield database
+
+
+@pytest.fixture
+def database(tables: Database) -> Database:
+    tables.clear()
+    return tables
+
+
+class Tasks:
+    """Tasks of one DAG run that ask for slots in the order in which they are added."""
+
+    def __init__(self, database: Database, dag_id: str = "dag", *, state: str = "running") -> None:
+        self.database, self.run = database, database.add_run(dag_id, state=state)
+        self.dag_id = dag_id
+        self.asked_at = 0.0
+
+    def add(self, task_id: str, *, granted: bool = False, state: str = "running", **given: Any) -> str:
+        """Add a task, and return the id of its task instance."""
+        self.asked_at += 1
+        request = SlotRequest(LIMIT, self.asked_at, self.asked_at if granted else None)
+        xcoms = {KEY: {**request.dump(), **given}}
+        identifier = str(uuid.uuid4())
+        self.database.add_tasks(self.run, [{"task_id": task_id, "id": identifier, "state": state, "xcoms": xcoms}])
+        return identifier
+
+    def add_wait(self, submitter: str, *, state: str) -> None:
+        """Add a task that waits for the job of another one."""
+        task = {"dag_id": self.dag_id, "run_id": "run", "task_id": submitter, "map_index": -1}
+        xcoms = {"job": {"identifier": "7", "task": task}}
+        self.database.add_tasks(self.run, [{"task_id": f"{submitter}_wait", "state": state, "xcoms": xcoms}])
+
+
+def ask(database: Database, task_instance: str) -> tuple[bool, int] | None:
+    """Ask for a slot; return whether it is granted, and how many are ahead."""
+    with database.session() as session:
+        answer = job_slots.grant_slot(session, task_instance, 100.0)
+        session.commit()
+    return None if answer is None else (answer["granted"], answer["ahead"])
+
+
+def test_as_many_tasks_as_the_limit_get_a_slot_in_the_order_of_their_requests(database: Database) -> None:
+    tasks = Tasks(database)
+    first, second, third, fourth = (tasks.add(name) for name in "abcd")
+    assert ask(database, third) == (False, 2)
+    assert ask(database, second) == (True, 1)
+    # The slot of the first is kept for it.
+    assert ask(database, third) == (False, 1)
+    assert ask(database, first) == (True, 0)
+    assert ask(database, fourth) == (False, 1)
+    # Who has a slot keeps it, and may ask again.
+    assert ask(database, first) == (True, 0)
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "skipped", "upstream_failed", "removed", None])
+def test_a_slot_is_free_once_its_task_has_ended_or_was_cleared(database: Database, state: Any) -> None:
+    tasks = Tasks(database)
+    tasks.add("a", granted=True)
+    tasks.add("b", granted=True, state=state)
+    assert ask(database, tasks.add("c")) == (True, 0)
+
+
+@pytest.mark.parametrize("state", ["queued", "scheduled", "running", "deferred", "up_for_retry", "up_for_reschedule"])
+def test_a_task_that_goes_on_keeps_its_slot(database: Database, state: str) -> None:
+    tasks = Tasks(database)
+    for name in "ab":
+        tasks.add(name, granted=True, state=state)
+    assert ask(database, tasks.add("c")) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    ("wait", "run", "expected"),
+    [
+        # The job runs, and the task that waits for it hasn't begun.
+        (None, "running", False),
+        ("deferred", "running", False),
+        ("success", "running", True),
+        ("failed", "running", True),
+        # Nobody will wait for it any more.
+        (None, "failed", True),
+    ],
+)
+def test_the_slot_of_a_submit_is_free_once_the_task_that_waits_for_the_job_has_ended(
+    database: Database, wait: str | None, run: str, expected: bool
+) -> None:
+    others = Tasks(database, "other")
+    others.add("a", granted=True)
+    tasks = Tasks(database, state=run)
+    tasks.add("submit", granted=True, state="success", ends_with_task=False)
+    if wait is not None:
+        tasks.add_wait("submit", state=wait)
+    others.asked_at = 10
+    assert ask(database, others.add("b")) == (expected, 0)
+
+
+def test_another_connection_has_slots_of_its_own(database: Database) -> None:
+    tasks = Tasks(database)
+    for name in "ab":
+        tasks.add(name, granted=True)
+    identifier = str(uuid.uuid4())
+    xcoms = {SLOT_KEY + make_slot_key("other"): SlotRequest(1, 5.0).dump()}
+    database.add_tasks(tasks.run, [{"task_id": "c", "id": identifier, "xcoms": xcoms}])
+    assert ask(database, identifier) == (True, 0)
+
+
+def test_a_request_that_some_task_has_made_up_counts_for_nothing(database: Database) -> None:
+    tasks = Tasks(database)
+    for name in "ab":
+        tasks.add(name, granted=True, limit="many")
+    assert ask(database, tasks.add("c")) == (True, 0)
+
+
+@pytest.mark.parametrize("task_instance", ["no-id", str(uuid.UUID(int=3))])
+def test_a_task_that_has_requested_nothing_is_unknown(database: Database, task_instance: str) -> None:
+    assert ask(database, task_instance) is None
+
+
+def test_only_the_first_in_line_looks_for_jobs_that_are_over(database: Database) -> None:
+    tasks = Tasks(database)
+    for name in "abcde":
+        tasks.add(name, granted=name in "ab")
+    last = tasks.add("last")
+    database.statements.clear()
+    assert ask(database, last) == (False, 3)
+    assert len(database.statements) == 2
+
+
+def test_the_route_answers_what_the_flow_reads(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_slots, "create_session", database.session)
+    client = TestClient(make_app())
+    answer = client.post(f"/slots/{Tasks(database).add('a')}")
+    assert (answer.status_code, answer.json()) == (200, {"granted": True, "limit": LIMIT, "ahead": 0})
+    assert client.post("/slots/nobody").status_code == 404
+
+
+def test_a_busy_database_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked() -> Any:
+        raise OperationalError("BEGIN", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(job_slots, "create_session", locked)
+    assert TestClient(make_app()).post("/slots/any").status_code == 503

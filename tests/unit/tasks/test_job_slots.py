@@ -1,0 +1,137 @@
+"""A task asks for a slot before it submits, if the connection limits its active jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
+
+from airflow_provider_asyncapi.core.jobs.slots import SlotRequest, make_slot_key
+from airflow_provider_asyncapi.monitoring.xcoms import SLOT_KEY
+from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator
+from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
+from airflow_provider_asyncapi.tasks import job_slots
+from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
+
+pytestmark = pytest.mark.usefixtures("run_outside_of_airflow")
+
+KEY = SLOT_KEY + make_slot_key("asyncapi_default")
+ASK, SUBMIT = f"POST /asyncapi/slots/{TI.id}", "POST /jobs"
+FREE, TAKEN = ({"granted": granted, "limit": 2, "ahead": 0} for granted in (True, False))
+
+
+@pytest.fixture(autouse=True)
+def limited(api: ApiServer, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a connection with a limit, and an API server at the address of the API."""
+    connect(extra={"max_active_jobs": 2})
+    monkeypatch.setattr(job_slots, "is_task_process", lambda: True)
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__API_SERVER_URL", api.url + "/")
+    api.says(SUBMIT, reply({"id": "j-1"}))
+    api.says("GET /jobs/j-1", reply({"status": "done"}))
+
+
+def make_submit() -> AsyncApiTriggerOperator:
+    return AsyncApiTriggerOperator(task_id="wait", endpoint="/jobs", identifier="id")
+
+
+def make_job(**given: Any) -> AsyncApiJobOperator:
+    return AsyncApiJobOperator(
+        task_id="wait",
+        submit={"endpoint": "/jobs", "identifier": "id"},
+        status={"endpoint": "/jobs/{identifier}", "completion_key": "status", "completion_value": "done"},
+        **given,
+    )
+
+
+async def event_of(trigger: Any) -> Any:
+    path, kwargs = trigger.serialize()
+    module, _, name = path.rpartition(".")
+    (event,) = [event async for event in getattr(importlib.import_module(module), name)(**kwargs).run()]
+    return event.payload
+
+
+@pytest.mark.parametrize(("make", "ends_with_task"), [(make_submit, False), (make_job, True)])
+def test_a_task_stores_its_request_and_asks_before_it_submits(
+    api: ApiServer, make: Callable[[], Any], ends_with_task: bool
+) -> None:
+    api.says(ASK, reply(FREE))
+    ti = TI()
+    assert make().execute(context_of(ti)) == "j-1"
+    request = SlotRequest.parse(ti.xcoms[KEY])
+    assert request is not None
+    assert (request.limit, request.granted_at, request.ends_with_task) == (2, None, ends_with_task)
+    assert [f"{each.method} {each.path}" for each in api.requests][:2] == [ASK, SUBMIT]
+
+
+@pytest.mark.parametrize("make", [make_submit, lambda: make_job(deferrable=True)])
+def test_a_task_without_a_slot_waits_in_the_triggerer_and_keeps_its_place(
+    api: ApiServer, make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.says(ASK, reply(TAKEN), reply(FREE))
+    ti = TI()
+    with pytest.raises(TaskDeferred) as deferral:
+        make().execute(context_of(ti))
+    assert api.count(SUBMIT) == 0
+    event = asyncio.run(event_of(deferral.value.trigger))
+    assert event["status"] == "success"
+    stored = ti.pulled[KEY] = ti.xcoms.pop(KEY)
+    assert make().resume_execution(deferral.value.method_name, {"event": event}, context_of(ti)) == "j-1"
+    assert stored
+    assert KEY not in ti.xcoms
+
+
+def test_a_job_in_poke_mode_waits_for_its_slot_on_the_worker(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(job_slots, "sleep", slept.append)
+    api.says(ASK, reply(TAKEN), reply(FREE))
+    assert make_job(deferrable=False).execute(context_of(TI())) == "j-1"
+    assert len(slept) == 1
+
+
+def test_a_task_that_resumes_its_job_has_a_slot_at_once(api: ApiServer) -> None:
+    store, ti = Store(), TI()
+    api.says(ASK, reply(FREE))
+    make_submit().execute(context_of(ti, task_state_store=store))
+    again = TI()
+    make_submit().execute(context_of(again, task_state_store=store))
+    request = SlotRequest.parse(again.xcoms[KEY])
+    assert request is not None
+    assert request.granted_at is not None
+    assert (api.count(ASK), api.count(SUBMIT)) == (1, 1)
+
+
+def test_a_task_fails_if_the_triggerer_could_not_get_a_slot(api: ApiServer) -> None:
+    api.says(ASK, reply(TAKEN), reply({"detail": "Not Found"}, 404))
+    with pytest.raises(TaskDeferred) as deferral:
+        make_submit().execute(context_of(TI()))
+    event = asyncio.run(event_of(deferral.value.trigger))
+    with pytest.raises(AirflowException, match="answered 404: Airflow's API server can't grant a slot"):
+        make_submit().resume_execution(deferral.value.method_name, {"event": event}, context_of(TI()))
+    assert api.count(SUBMIT) == 0
+
+
+def test_the_address_of_the_api_server_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW__ASYNCAPI__API_SERVER_URL")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "/airflow")
+    with pytest.raises(AirflowFailException, match=r"set \[asyncapi\] api_server_url .* not '/airflow'"):
+        make_submit().execute(context_of(TI()))
+
+
+def test_a_test_of_a_dag_has_no_limit(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(job_slots, "is_task_process", lambda: False)
+    assert make_submit().execute(context_of(TI())) == "j-1"
+    assert "max_active_jobs has no effect here" in caplog.text
+
+
+def test_other_connections_ask_for_nothing(api: ApiServer, connect: Callable[..., None]) -> None:
+    connect()
+    ti = TI()
+    make_submit().execute(context_of(ti))
+    assert KEY not in ti.xcoms
+    assert api.count(ASK) == 0
