@@ -102,8 +102,7 @@ FIRST = (
 )
 #: Those that wait for processes of a real Airflow.
 WAITING = (
-    Suite("integration, newest Airflow", "test-integration"),
-    Suite("browser, newest Airflow", "test-ui"),
+    Suite("integration and browser", "test-airflow"),
     Suite("cluster, newest Airflow", "test-cluster"),
 )
 

@@ -1,8 +1,9 @@
-"""One real Airflow and one demo server for all integration tests."""
+"""One real Airflow and one demo server for all integration tests, those with a browser among them."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from demo.server import DemoServer
 from tests.integration.one_process import Ends, run_without_scheduler, secrets_backend
 
 HERE = Path(__file__).resolve().parent
-DAG_FOLDERS = (HERE.parents[1] / "example_dags", HERE / "dags")
+DAG_FOLDERS = (HERE.parents[1] / "example_dags", HERE / "dags", HERE / "ui" / "dags")
 #: Beside those of the demo.
 CONNECTIONS: dict[str, dict[str, Any]] = {
     "standard_plain": {"conn_type": "asyncapi"},
@@ -32,6 +33,11 @@ CONNECTIONS: dict[str, dict[str, Any]] = {
     "half_filled": {"conn_type": "asyncapi", "extra": {"auth": "bearer"}},
 }
 RUN_TIMEOUT = 180.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the browser come first: the jobs of other tests would push its jobs off the first page."""
+    items.sort(key=lambda item: item.get_closest_marker("ui") is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +125,22 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer, r
         home,
         dags,
         connections=connections(demo_server.url) | own,
-        config={"secrets": secrets_backend(home / "connections.json")},
+        config={
+            "secrets": secrets_backend(home / "connections.json"),
+            # So that a machine that is busy with the browser loses no tasks (default 5).
+            "workers": {"execution_api_timeout": "30"},
+            "core": {
+                "auth_manager": "restricted.RestrictedAuthManager",
+                "simple_auth_manager_users": "admin:admin,reader:viewer",
+            },
+        },
         env={
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE / "ui" / "auth"), os.environ.get("PYTHONPATH")))),
             "ASYNCAPI_DEMO_RESULTS": results.as_uri(),
             "TMPDIR": str(home / "tmp"),
             "AIRFLOW_CONN_IN_ENVIRONMENT": elsewhere,
         },
+        serve_logs=True,
     ) as running:
         yield running
 

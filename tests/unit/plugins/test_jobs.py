@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from airflow_provider_asyncapi.airflow_private.api_server import DagAccessEntity
 from airflow_provider_asyncapi.plugins import database as module
 from airflow_provider_asyncapi.plugins.app import make_app
-from tests.ui.auth.restricted import RestrictedAuthManager
+from tests.integration.ui.auth.restricted import RestrictedAuthManager
 from tests.unit.plugins.airflow_database import NOW, Database, moment, open_database, xcoms
 
 

@@ -1,28 +1,26 @@
-"""A real Airflow, a job API that says what a test wants, and a browser."""
+"""A job API that says what a test wants, and a browser."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import urllib.parse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, expect, sync_playwright
 
 from demo.airflow import LocalAirflow
 from tests.unit.fake_airflow import ApiServer, reply
 
-HERE = Path(__file__).resolve().parent
 #: Milliseconds that a slow machine may take to show something: a leg of a task, a poll, and a refresh of the page.
 PATIENCE = 120_000
 WINDOW = {"width": 1500, "height": 800}
 PAGE = "/plugin/async-api-jobs"
 OpenAs: TypeAlias = Callable[..., Page]
+OpenWindow: TypeAlias = Callable[..., BrowserContext]
 
 expect.set_options(timeout=PATIENCE)
 
@@ -41,6 +39,8 @@ class Jobs:
 
     server: ApiServer
     airflow: LocalAirflow
+    #: The identifiers of all jobs.
+    started: set[str] = field(default_factory=set)
 
     def start(
         self,
@@ -60,6 +60,7 @@ class Jobs:
         return self.airflow.client.trigger(dag_id, conf)
 
     def says(self, identifier: str, state: str, **more: Any) -> None:
+        self.started.add(identifier)
         path = f"/jobs/{urllib.parse.quote(identifier, safe='')}"
         self.server.says(f"GET {path}", reply({"state": state, **more}))
         self.server.says(f"GET {path}/rows", reply([{"id": 1}]))
@@ -67,6 +68,11 @@ class Jobs:
 
     def breaks(self, path: str) -> None:
         self.server.says(f"GET {path}", reply({"title": "maintenance"}, 503))
+
+    def end_all(self) -> None:
+        """Let all jobs finish: their waits would take time from the tests that follow."""
+        for identifier in list(self.started):
+            self.says(identifier, "FINISHED")
 
 
 @pytest.fixture(scope="session")
@@ -76,27 +82,11 @@ def api() -> Iterator[ApiServer]:
 
 
 @pytest.fixture(scope="session")
-def airflow(tmp_path_factory: pytest.TempPathFactory, api: ApiServer) -> Iterator[LocalAirflow]:
+def jobs(airflow: LocalAirflow, api: ApiServer) -> Jobs:
     host, port = api.url.rsplit(":", 1)
     vendor = {"conn_type": "asyncapi", "host": host, "port": int(port)}
-    with LocalAirflow(
-        tmp_path_factory.mktemp("airflow"),
-        HERE / "dags",
-        connections={"vendor": vendor, "limited": {**vendor, "extra": {"requests_per_second": 0.5}}},
-        config={
-            "core": {
-                "auth_manager": "restricted.RestrictedAuthManager",
-                "simple_auth_manager_users": "admin:admin,reader:viewer",
-            }
-        },
-        env={"PYTHONPATH": os.pathsep.join(filter(None, (str(HERE / "auth"), os.environ.get("PYTHONPATH"))))},
-        serve_logs=True,
-    ) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def jobs(airflow: LocalAirflow, api: ApiServer) -> Jobs:
+    airflow.client.add_connection("vendor", vendor)
+    airflow.client.add_connection("rate_limited", {**vendor, "extra": {"requests_per_second": 0.5}})
     return Jobs(api, airflow)
 
 
@@ -130,28 +120,54 @@ def logins(airflow: LocalAirflow, browser: Browser) -> dict[str, Any]:
     return states
 
 
+@pytest.fixture(scope="session")
+def window_of(airflow: LocalAirflow, browser: Browser, logins: dict[str, Any]) -> Iterator[OpenWindow]:
+    """
+    Return what opens the browser's window of a user.
+
+    All pages of a user share one, as they do for people: what Airflow's pages have in common, some megabytes of
+    scripts, is loaded once. With other options it is a window of its own.
+    """
+    opened: dict[str, BrowserContext] = {}
+
+    def context(user: str, **options: Any) -> BrowserContext:
+        key = repr((user, options))
+        if key not in opened:
+            opened[key] = browser.new_context(
+                base_url=airflow.url, storage_state=logins[user], **{"viewport": WINDOW, **options}
+            )
+            opened[key].set_default_timeout(PATIENCE)
+        return opened[key]
+
+    yield context
+    for one in opened.values():
+        one.close()
+
+
 @pytest.fixture
-def open_as(airflow: LocalAirflow, browser: Browser, logins: dict[str, Any]) -> Iterator[OpenAs]:
+def open_as(window_of: OpenWindow) -> Iterator[OpenAs]:
     """Open a page of Airflow's as a user; what its script complains of fails the test."""
-    contexts, complaints = [], []
+    pages: list[Page] = []
+    complaints: list[str] = []
+
+    # Playwright takes no method of a list.
+    def note_popup(page: Page) -> None:
+        pages.append(page)
 
     def dismiss(dialog: Dialog) -> None:
         complaints.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
     def opened(user: str, path: str, **options: Any) -> Page:
-        context = browser.new_context(
-            base_url=airflow.url, storage_state=logins[user], **{"viewport": WINDOW, **options}
-        )
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
+        page = window_of(user, **options).new_page()
+        pages.append(page)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", dismiss)
+        page.on("popup", note_popup)
         page.goto(path)
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     assert complaints == []

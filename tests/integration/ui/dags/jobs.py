@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG
@@ -26,7 +27,12 @@ STATUS: dict[str, Any] = {
 # Who starts a run says which job it is about.
 PARAMS = {"name": "", "page": "", "connection": "vendor"}
 SUBMIT: dict[str, Any] = {"endpoint": "/submit/{{ params.name }}", "identifier": "id", "job_url": STATUS["job_url"]}
-ARGUMENTS = {"asyncapi_conn_id": "{{ params.connection }}"}
+ARGUMENTS: dict[str, Any] = {
+    "asyncapi_conn_id": "{{ params.connection }}",
+    # A task that a slow machine has lost is tried again; what has failed isn't.
+    "retries": 2,
+    "retry_delay": timedelta(seconds=1),
+}
 
 for name in ("open_exports", "open_reports", "closed_salaries"):
     with DAG(name, schedule=None, params=PARAMS, default_args=ARGUMENTS):

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from airflow_provider_asyncapi.get_provider_info import get_provider_info
-from tests.ui.conftest import PAGE, Jobs, OpenAs, row
+from tests.integration.ui.conftest import PAGE, Jobs, OpenAs, row
 from tests.unit.fake_airflow import reply
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.conftest import PAGE, Jobs, OpenAs, row
+from tests.integration.ui.conftest import PAGE, Jobs, OpenAs, row
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 

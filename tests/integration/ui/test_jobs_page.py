@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from demo.airflow import LocalAirflow
-from tests.ui.conftest import PAGE, Jobs, OpenAs, row
+from tests.integration.ui.conftest import PAGE, Jobs, OpenAs, row
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(600)]
 
@@ -17,7 +18,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture(scope="module")
-def runs(jobs: Jobs) -> dict[str, str]:
+def runs(jobs: Jobs) -> Iterator[dict[str, str]]:
     """Jobs that go on for as long as the tests run, all at once, and one that fails; the runs' ids by job."""
     started = {
         "e-1": jobs.start("open_exports", "e-1", "RUNNING", percent=40),
@@ -29,10 +30,11 @@ def runs(jobs: Jobs) -> dict[str, str]:
     }
     for number in range(3):
         name = f"tardy-{number}"
-        started[name] = jobs.start("open_reports", name, "RUNNING", connection="limited", percent=5)
+        started[name] = jobs.start("open_reports", name, "RUNNING", connection="rate_limited", percent=5)
         jobs.says(f"part-{number}", "RUNNING", percent=10 * number)
     started["mapped"] = jobs.airflow.client.trigger("open_mapped")
-    return started
+    yield started
+    jobs.end_all()
 
 
 def jobs_of(page: Page) -> list[str]:
