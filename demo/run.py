@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from demo.airflow import RUN_OVER, AirflowClient, AirflowStartError, Dag, LocalAirflow, TaskState
 from demo.connections import connections
 from demo.server import DemoServer
@@ -113,14 +114,10 @@ def _run(console: Console, *, keep_running: bool) -> int:
         with airflow:
             if keep_running:
                 _tell_ui(console, airflow)
-            broken = airflow.client.import_errors()
-            for file, trace in broken.items():
-                console.line(console.paint(f"{file} cannot be imported:", "31"))
-                print(trace)
             runs = _trigger_all(console, airflow.client)
             states = _watch(console, airflow, runs)
-            good = not broken and bool(runs) and all(states[one] == one.expected for one in runs)
-            _print_table(console, [row for one in runs for row in _rows(airflow.client, one, states[one])])
+            good = bool(runs) and all(states[one] == one.expected for one in runs)
+            _print_table(console, [row for one in runs for row in make_rows(airflow.client, one, states[one])])
             for one in runs:
                 if states[one] != one.expected:
                     _print_failure(console, airflow.client, one, states[one])
@@ -210,20 +207,14 @@ def _job(client: AirflowClient, task: TaskState) -> dict[str, Any] | None:
     return handle if isinstance(handle, dict) else None
 
 
-def _rows(client: AirflowClient, one: Run, state: str) -> list[Row]:
+def make_rows(client: AirflowClient, one: Run, state: str) -> list[Row]:
     """Make a row of each job of a run: the tasks with a handle tell its course, those after them its result."""
     tasks = [task for task in client.tasks(one.dag_id, one.run_id) if task.start]
     handles = {task: handle for task in tasks if (handle := _job(client, task))}
     jobs: dict[str, list[TaskState]] = {}
     for task, handle in handles.items():
         jobs.setdefault(str(handle.get("identifier")), []).append(task)
-    results: dict[int, Any] = {}
-    for task in tasks:
-        # What returned before there was a job, such as the list that a task is mapped over, is no result.
-        if task not in handles and any(first.start < task.start for first in handles):  # type: ignore[operator]
-            value = client.xcom(one.dag_id, one.run_id, task.task_id, map_index=task.map_index)
-            if value is not None:
-                results[task.map_index] = value
+    results = _results(client, tasks, handles)
     ending = state if state == one.expected == "success" else f"run {state}"
     if state == one.expected == "failed":
         ending += ", as expected"
@@ -246,6 +237,25 @@ def _rows(client: AirflowClient, one: Run, state: str) -> list[Row]:
             )
         )
     return rows
+
+
+def _results(
+    client: AirflowClient, tasks: list[TaskState], handles: Mapping[TaskState, dict[str, Any]]
+) -> dict[int, Any]:
+    """Return what the tasks returned as results of the jobs, by map index."""
+    jobs = [JobHandle.parse(handle) for handle in handles.values()]
+    # Submit operators and sensors return the identifier.
+    identifiers = [*(job.identifier for job in jobs), *(job.result_identifier for job in jobs)]
+    first = min((task.start for task in handles if task.start), default=None)
+    results: dict[int, Any] = {}
+    for task in tasks:
+        # A return value from before there was a job, such as the list that a task is mapped over, is no result.
+        if first is None or task.start is None or task.start < first:
+            continue
+        value = client.xcom(task.dag_id, task.run_id, task.task_id, map_index=task.map_index)
+        if value is not None and value not in identifiers:
+            results[task.map_index] = value
+    return results
 
 
 def _seconds(course: list[TaskState]) -> str:

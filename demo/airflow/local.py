@@ -134,7 +134,7 @@ class LocalAirflow:
         for conn_id, connection in self._connections.items():
             self.client.add_connection(conn_id, connection)
         self._say(f"Loading the DAGs of {self.dags.name}")
-        self._wait(self._unparsed)
+        self._wait(lambda: find_unparsed(self.dags, self.client))
 
     def _wait(self, missing: Callable[[], list[str]]) -> None:
         deadline = time.monotonic() + self._start_timeout
@@ -154,13 +154,24 @@ class LocalAirflow:
             return ["api-server"]
         return [part for part in ("scheduler", "triggerer", "dag_processor") if health.get(part) != "healthy"]
 
-    def _unparsed(self) -> list[str]:
-        files = {
-            path.relative_to(self.dags).as_posix()
-            for path in self.dags.rglob("*.py")
-            if any(sign in path.read_text("utf-8") for sign in ("DAG(", "@dag"))
-        }
-        return sorted(files - {dag.file for dag in self.client.dags()} - set(self.client.import_errors()))
+
+def find_unparsed(dags: Path, client: AirflowClient) -> list[str]:
+    """
+    Return the DAG files of a folder that Airflow hasn't parsed yet.
+
+    Raise :class:`AirflowStartError` if it can't import one: its DAGs would only be "not found" later.
+    """
+    errors = client.import_errors()
+    if errors:
+        raise AirflowStartError(
+            "\n".join(f"{file} cannot be imported:\n{trace}" for file, trace in sorted(errors.items()))
+        )
+    files = {
+        path.relative_to(dags).as_posix()
+        for path in dags.rglob("*.py")
+        if any(sign in path.read_text("utf-8") for sign in ("DAG(", "@dag"))
+    }
+    return sorted(files - {dag.file for dag in client.dags()})
 
 
 def _airflow(*arguments: str) -> tuple[str, ...]:
