@@ -8,30 +8,21 @@ another does, whose workers have imported :mod:`airflow_provider_asyncapi.preloa
 
 from __future__ import annotations
 
-import argparse
-import itertools
-import json
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import table
-from benchmarks.slots import QuietServer, WorkerMeter, run_dag
+from benchmarks.workers import Contender, make_head, make_source, measure_contenders, parse_arguments, serve_jobs
 from demo.airflow import LocalAirflow
 
-#: Contender → its name, and the expression that makes its tasks.
 _CONTENDERS = {
-    "by_hand": ("one operator by hand, which submits, defers and fetches", "by_hand"),
-    "one": ("AsyncApiJobOperator", "one()"),
-    "in_trigger": ("… fetch_in_trigger", "one(fetch_in_trigger=True)"),
-    "three": ("async_api_job: three tasks", "three"),
-    "http": ("HttpOperator, HttpSensor, HttpOperator", "http"),
+    "by_hand": Contender("one operator by hand, which submits, defers and fetches", "by_hand"),
+    "one": Contender("AsyncApiJobOperator", "one()"),
+    "in_trigger": Contender("… fetch_in_trigger", "one(fetch_in_trigger=True)"),
+    "three": Contender("async_api_job: three tasks", "three"),
+    "http": Contender("HttpOperator, HttpSensor, HttpOperator", "http"),
 }
 _DAGS = """
 from airflow.providers.http.operators.http import HttpOperator
@@ -138,86 +129,18 @@ class HandWrittenOperator(BaseOperator):
 """
 
 
-class _Jobs(BaseHTTPRequestHandler):
-    """Answers submits, whether a job is over (in its status, and by 404 while it isn't), and results."""
-
-    protocol_version = "HTTP/1.1"
-    seconds = 0.0
-    numbers = itertools.count(1)
-    begun: dict[str, float] = {}  # noqa: RUF012 - one for all requests
-
-    def do_POST(self) -> None:
-        """Begin a job."""
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        job = f"j-{next(self.numbers)}"
-        self.begun[job] = time.monotonic()
-        self._answer(201, {"id": job})
-
-    def do_GET(self) -> None:
-        """Answer about a job."""
-        match self.path.strip("/").split("/"):
-            case ["jobs", _, "rows"]:
-                self._answer(200, [{"id": number} for number in range(20)])
-            case ["jobs", job]:
-                self._answer(200, {"status": "done" if self._is_over(job) else "running"})
-            case ["finished", job]:
-                self._answer(200 if self._is_over(job) else 404, {})
-            case _:
-                self._answer(400, {})
-
-    def _is_over(self, job: str) -> bool:
-        return time.monotonic() - self.begun[job] >= self.seconds
-
-    def _answer(self, status: int, value: Any) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def _serve(seconds: float) -> Iterator[int]:
-    """Serve jobs of a duration, and return the port."""
-    _Jobs.seconds = seconds
-    with QuietServer(("127.0.0.1", 0), _Jobs) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
-
-
 def main(given: list[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.jobs", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=8, help="how many jobs run at a time")
-    parser.add_argument("--seconds", type=float, default=20, help="how long each takes")
-    parser.add_argument("--interval", type=float, default=5, help="seconds from one poll to the next")
-    parser.add_argument("--only", nargs="+", default=list(_CONTENDERS), choices=list(_CONTENDERS))
-    arguments = parser.parse_args(given or [])
-    jobs = arguments.jobs
-    contenders = {name: _CONTENDERS[name] for name in _CONTENDERS if name in arguments.only}
-    source = "{" + ", ".join(f"{name!r}: {make}" for name, (_, make) in contenders.items()) + "}"
-    rows: list[tuple[str, ...]] = [
-        (
-            f"{jobs} jobs of {arguments.seconds:g} s, polled every {arguments.interval:g} s",
-            "worker CPU s/job",
-            "worker slot s/job",
-            "slots at the peak",
-            "Airflow's other CPU s/job",
-            "run s",
-        )
-    ]
-    with tempfile.TemporaryDirectory() as folder, _serve(arguments.seconds) as port:
+    arguments = parse_arguments(given, "python -m benchmarks.jobs", __doc__, _CONTENDERS, jobs=8)
+    rows = [make_head(arguments)]
+    with tempfile.TemporaryDirectory() as folder, serve_jobs(arguments.seconds) as port:
         dags, modules = Path(folder, "dags"), Path(folder, "modules")
         preloaded = Path(folder, "preloaded")
         for each in (dags, modules, preloaded):
             each.mkdir()
         url = f"http://127.0.0.1:{port}"
-        text = _DAGS.format(interval=arguments.interval, jobs=jobs, contenders=source, url=url)
+        source = make_source(arguments.contenders)
+        text = _DAGS.format(interval=arguments.interval, jobs=arguments.jobs, contenders=source, url=url)
         (dags / "jobs.py").write_text(text)
         (modules / "by_hand.py").write_text(_BY_HAND)
         (preloaded / "airflow_local_settings.py").write_text("import airflow_provider_asyncapi.preload\n")
@@ -226,19 +149,11 @@ def main(given: list[str] | None = None) -> None:
             "jobs_http": {"conn_type": "http", "host": "127.0.0.1", "port": port},
         }
         # A slot for each job, so that none has to wait for one.
-        config = {"core": {"parallelism": str(jobs + 2)}}
-        for ahead, path in (("", str(modules)), (", preloaded", f"{modules}:{preloaded}")):
+        config = {"core": {"parallelism": str(arguments.jobs + 2)}}
+        for suffix, path in (("", str(modules)), (", preloaded", f"{modules}:{preloaded}")):
             home = Path(folder, f"home{len(rows)}")
-            env = {"PYTHONPATH": path}
-            with LocalAirflow(home, dags, connections=connections, config=config, env=env) as airflow:
-                # The first tasks of all load, compile and fork what the others find.
-                run_dag(airflow, f"jobs_{next(iter(contenders))}")
-                for name, (label, _) in contenders.items():
-                    with WorkerMeter(airflow) as meter:
-                        took = run_dag(airflow, f"jobs_{name}")
-                    figures = (meter.worker_cpu / jobs, meter.slot_seconds / jobs, meter.peak, meter.other_cpu / jobs)
-                    rows.append((label + ahead, *(f"{figure:.3g}" for figure in figures), f"{took:.0f}"))
-                    print(*rows[-1], flush=True)
+            with LocalAirflow(home, dags, connections=connections, config=config, env={"PYTHONPATH": path}) as airflow:
+                rows += measure_contenders(airflow, arguments, "jobs_", suffix)
     table("Whole jobs in Airflow", rows)
 
 
