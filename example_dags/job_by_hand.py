@@ -30,4 +30,4 @@ with DAG("job_by_hand", schedule=None, tags=["asyncapi"], doc_md=__doc__):
         with AsyncApiHook(**API) as hook:
             return len(hook.fetch_result(job))
 
-    fetch(wait.handle)  # type: ignore[arg-type]
+    fetch(wait.handle)  # type: ignore[arg-type]  # Airflow resolves the XCom

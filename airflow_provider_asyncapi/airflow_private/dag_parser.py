@@ -6,6 +6,6 @@ try:
     from airflow.dag_processing.dagbag import DagBag
 except ImportError:
     # Airflow 3.1.0 has it here.
-    from airflow.models.dagbag import DagBag  # type: ignore[no-redef,assignment,unused-ignore]
+    from airflow.models.dagbag import DagBag  # type: ignore[no-redef,assignment,unused-ignore]  # another Airflow
 
 __all__ = ["DagBag"]

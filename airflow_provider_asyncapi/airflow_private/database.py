@@ -19,7 +19,7 @@ from airflow.utils.state import DagRunState, State, TaskInstanceState
 try:
     from airflow.state import TaskScope, get_state_backend
 except ImportError:  # before Airflow 3.3
-    TaskScope = get_state_backend = None  # type: ignore[assignment,misc]
+    TaskScope = get_state_backend = None  # type: ignore[assignment,misc]  # None if Airflow lacks it
 
 __all__ = [
     "Connection",

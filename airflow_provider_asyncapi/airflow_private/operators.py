@@ -26,7 +26,7 @@ class RendersOwnFields:
         names = list(template_fields)
         own = self.render_own_fields(names, context, jinja_env, seen_oids)
         others = [name for name in names if name not in own]
-        super()._do_render_template_fields(parent, others, context, jinja_env, seen_oids)  # type: ignore[misc]
+        super()._do_render_template_fields(parent, others, context, jinja_env, seen_oids)  # type: ignore[misc]  # the operator's method
 
 
 def has_pre_execute(task: Any) -> bool:

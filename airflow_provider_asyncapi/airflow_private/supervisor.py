@@ -176,7 +176,7 @@ async def _find_in_backends(conn_id: str) -> Connection | None:
             # Each backend has exceptions of its own for a server that doesn't answer.
             raise AirflowUnavailableError(f"{type(backend).__name__}: {type(error).__name__}") from error
         if connection is not None:
-            return connection  # type: ignore[no-any-return]
+            return connection  # type: ignore[no-any-return]  # untyped in Airflow
     return None
 
 

@@ -30,14 +30,14 @@ class AsyncApiPlugin(AirflowPlugin):
     name = "asyncapi"
 
     @cached_property
-    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # computed at first access
         """The web application."""
         from airflow_provider_asyncapi.plugins.app import make_app
 
         return [{"name": "Async API jobs", "app": make_app(), "url_prefix": URL_PREFIX}]
 
     @cached_property
-    def react_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]
+    def react_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # computed at first access
         """The page; it needs UI components that Airflow 3.1 lacks."""
         from airflow_provider_asyncapi.airflow_private.versions import HAS_PLUGIN_PAGES
 

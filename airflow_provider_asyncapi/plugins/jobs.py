@@ -21,7 +21,7 @@ from airflow_provider_asyncapi.plugins.database import (
 )
 
 router = APIRouter()
-Order: TypeAlias = Literal[tuple(sign + name for name in ORDERS for sign in ("", "-"))]  # type: ignore[valid-type]
+Order: TypeAlias = Literal[tuple(sign + name for name in ORDERS for sign in ("", "-"))]  # type: ignore[valid-type]  # a computed Literal
 
 
 #: No name contains NUL, and Postgres refuses to search for it.

@@ -287,7 +287,8 @@ def _check_encryption(member: zipfile.ZipInfo, password: bytes | None) -> None:
 def _check_compression(member: zipfile.ZipInfo) -> None:
     # Of these alone zipfile undoes a piece at a time: a kilobyte of bzip2 may become gigabytes in memory at once.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        name = zipfile.compressor_names.get(member.compress_type, f"method {member.compress_type}")  # type: ignore[attr-defined]
+        names: dict[int, str] = zipfile.compressor_names  # type: ignore[attr-defined]  # missing in typeshed
+        name = names.get(member.compress_type, f"method {member.compress_type}")
         shown = _describe_member(member.orig_filename)
         raise ArchiveError(
             f"{shown} is packed by {name}, which isn't undone here; fetch the archive whole with unpack=False"
@@ -396,7 +397,7 @@ def _read_tar_members(path: Path, max_members: int, _password: bytes | None) -> 
                 with _explain_broken("the archive"):
                     member = opened.next()
                 # tarfile would keep all members in memory, but none is used again.
-                opened.members = []  # type: ignore[attr-defined]
+                opened.members = []  # type: ignore[attr-defined]  # missing in typeshed
                 if member is None:
                     return
                 if member.isdir():

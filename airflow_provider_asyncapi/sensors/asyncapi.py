@@ -230,7 +230,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         self.json = json
         self.xml = xml
         self.data = data
-        self.poke_interval = poke_interval  # type: ignore[assignment]
+        self.poke_interval = poke_interval  # type: ignore[assignment]  # None until validate()
         self.initial_delay = initial_delay
         self.backoff = backoff
         self.max_interval = max_interval

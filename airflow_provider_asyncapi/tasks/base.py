@@ -101,7 +101,7 @@ class JobTask(RendersOwnFields):
 
     def known_names(self) -> Collection[str]:
         """Return the names of the task's own arguments that had another name once."""
-        return self.stage.plan_type.parameters  # type: ignore[no-any-return]
+        return self.stage.plan_type.parameters  # type: ignore[no-any-return]  # a class variable of each plan
 
     @cached_property
     def hook(self) -> AsyncApiHook:
@@ -111,7 +111,7 @@ class JobTask(RendersOwnFields):
     @property
     def handle(self) -> XComArg:
         """The job handle that this task pushes, for the ``job`` of the next."""
-        return XComArg(self, key=JOB_KEY)  # type: ignore[call-overload,no-any-return]
+        return XComArg(self, key=JOB_KEY)  # type: ignore[call-overload,no-any-return]  # the factory of XComArg is untyped
 
     @property
     def stages(self) -> Sequence[Stage]:

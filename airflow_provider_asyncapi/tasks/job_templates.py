@@ -29,7 +29,8 @@ def render_job(template: str, context: Mapping[str, Any], env: jinja2.Environmen
     match parsed.body:
         case [nodes.Output(nodes=[expression])] if not isinstance(expression, nodes.TemplateData):
             assignment = nodes.Assign(nodes.Name("value", "store"), expression, lineno=1)
-            value = env.from_string(nodes.Template([assignment], lineno=1)).make_module(variables).value  # type: ignore[attr-defined]
+            module = env.from_string(nodes.Template([assignment], lineno=1)).make_module(variables)
+            value = module.value  # type: ignore[attr-defined]  # assigned by the template
             # An undefined variable is an error as soon as it becomes text.
             return str(value) if jinja2.is_undefined(value) else value
     compiled = env.from_string(parsed)

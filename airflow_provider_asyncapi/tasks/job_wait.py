@@ -360,4 +360,4 @@ def _parse_state(stored: Mapping[str, Any]) -> WaitCheckpoint:
 
 def _reschedule(seconds: float) -> NoReturn:
     """End this poke, and ask Airflow for the next after a number of seconds."""
-    raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=seconds))  # type: ignore[no-untyped-call]
+    raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=seconds))

@@ -173,7 +173,7 @@ def _find_job_source(job: Any) -> dict[str, Any] | None:
     # An XComArg that is made of others (map, zip, concat) has no operator of its own.
     if operator is None or operator.is_mapped or operator.get_closest_mapped_task_group() is not None:
         return None
-    return {"task_id": operator.task_id, "key": job.key}  # type: ignore[attr-defined]
+    return {"task_id": operator.task_id, "key": job.key}  # type: ignore[attr-defined]  # only XComArgs of operators
 
 
 def _is_literal(value: Any) -> bool:

@@ -128,7 +128,7 @@ class _TimedResponse(http.client.HTTPResponse):
         super().begin()
         # The library itself skips only status 100, and reads another head as long as there are no headers.
         while self.status in INTERIM:
-            self.headers = None  # type: ignore[assignment]
+            self.headers = None  # type: ignore[assignment]  # as before the first head
             super().begin()
 
 

@@ -133,7 +133,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         version: int = 1,
         **unknown: Any,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
         self.asyncapi_conn_id = asyncapi_conn_id
         self.spec = spec
         self.wait: WaitCheckpoint | None = None

@@ -137,7 +137,7 @@ def make_event(event: WaitEvent) -> TriggerEvent:
         stored = check_pushed(event.dump(), "the trigger's event")
     except UnstorableValueError as error:
         stored = WaitEvent.of_error(error).dump()
-    return TriggerEvent(stored)  # type: ignore[no-untyped-call]
+    return TriggerEvent(stored)
 
 
 def check_pushed(value: JsonValue, where: str) -> JsonValue:

@@ -30,7 +30,7 @@ class JobSlotTrigger(BaseTrigger):
     """
 
     def __init__(self, api_server: str, waiting_task: str) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
         self.api_server = api_server
         self.waiting_task = waiting_task
 
@@ -53,7 +53,7 @@ class JobSlotTrigger(BaseTrigger):
             event = {"status": "error", "message": str(error)}
         finally:
             await driver.close()
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+        yield TriggerEvent(event)
 
 
 def _log(event: Notification) -> None:

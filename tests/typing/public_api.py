@@ -53,9 +53,9 @@ def three_tasks() -> None:
     )
     submit >> wait >> fetch
     AsyncApiFetchOperator(task_id="by_identifier", job="j-1", endpoint="/jobs/{identifier}/result")
-    AsyncApiTriggerOperator("submit")  # type: ignore[call-arg]
-    AsyncApiTriggerOperator(task_id="submit", endpoint=5)  # type: ignore[arg-type]
-    AsyncApiFetchOperator(task_id="fetch", job="j-1", concurrency="two")  # type: ignore[arg-type]
+    AsyncApiTriggerOperator("submit")  # type: ignore[call-arg]  # refused
+    AsyncApiTriggerOperator(task_id="submit", endpoint=5)  # type: ignore[arg-type]  # refused
+    AsyncApiFetchOperator(task_id="fetch", job="j-1", concurrency="two")  # type: ignore[arg-type]  # refused
 
 
 def task_group() -> None:
@@ -73,7 +73,7 @@ def task_group() -> None:
     assert_type(group.fetch, AsyncApiFetchOperator | None)
     assert_type(group.handle, XComArg)
     assert_type(group.output, XComArg)
-    async_api_job("job", submit="/jobs")  # type: ignore[arg-type]
+    async_api_job("job", submit="/jobs")  # type: ignore[arg-type]  # refused
 
 
 def one_task() -> None:
@@ -87,7 +87,7 @@ def one_task() -> None:
         retries=2,
     )
     assert_type(export.handle, XComArg)
-    AsyncApiJobOperator(task_id="export", submit="/jobs")  # type: ignore[arg-type]
+    AsyncApiJobOperator(task_id="export", submit="/jobs")  # type: ignore[arg-type]  # refused
 
 
 def hook() -> Any:
@@ -101,8 +101,8 @@ def hook() -> Any:
             job = api.wait_for_job(job, timeout=60, poke_interval=1, completion_value="done")
         except AsyncApiJobFailed:
             assert_type(api.cancel_job(job, method="DELETE", endpoint="/jobs/{identifier}"), bool)
-        api.submit_job(endpoints="/jobs")  # type: ignore[call-arg]
-        api.wait_for_job(job, poke_interval="soon")  # type: ignore[arg-type]
+        api.submit_job(endpoints="/jobs")  # type: ignore[call-arg]  # refused
+        api.wait_for_job(job, poke_interval="soon")  # type: ignore[arg-type]  # refused
         return api.fetch_result(job, endpoint="/jobs/{identifier}/result")
 
 

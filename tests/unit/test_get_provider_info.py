@@ -92,7 +92,7 @@ def test_the_hook_makes_the_same_fields_for_airflow_3_1(monkeypatch: pytest.Monk
     stand_in, validators = ModuleType("wtforms"), ModuleType("wtforms.validators")
     for name in ("BooleanField", "PasswordField", "StringField"):
         setattr(stand_in, name, kind(name))
-    validators.any_of = list  # type: ignore[attr-defined]
+    validators.any_of = list  # type: ignore[attr-defined]  # replaced for the test
     monkeypatch.setitem(sys.modules, "wtforms", stand_in)
     monkeypatch.setitem(sys.modules, "wtforms.validators", validators)
     made = AsyncApiHook.get_connection_form_widgets()

@@ -25,7 +25,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
                 self._passed += timeout
             return ready
 
-        selector.select = jump  # type: ignore[method-assign]
+        selector.select = jump
 
     def time(self) -> float:
         return self._passed

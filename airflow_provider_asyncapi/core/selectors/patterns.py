@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 # The parser has no public name.
-from re import _constants as sre  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _constants as sre  # type: ignore[attr-defined]  # private in Python
+from re import _parser as parser  # type: ignore[attr-defined]  # private in Python
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.errors import SelectorError

@@ -49,7 +49,7 @@ with DAG("by_hand", schedule=None):
 
         return asyncio.run(rows())
 
-    fetch(export())  # type: ignore[arg-type]
+    fetch(export())  # type: ignore[arg-type]  # Airflow resolves the XCom
 
 with DAG("in_a_trigger_of_ones_own", schedule=None):
     JobOperator(task_id="job")

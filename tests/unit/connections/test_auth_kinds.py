@@ -234,7 +234,7 @@ def test_a_profile_may_name_it(package: Path, tmp_path: Path, monkeypatch: pytes
     (folder / "vendor.toml").write_text('[connection]\nauth = "acme"\nacme_header = "X-Vendor"\n')
     assert load_profile("vendor")["connection"]["acme_header"] == "X-Vendor"
     given = connection("https://api.example.com", profile="vendor", auth="")
-    assert read_connection(given, mask=False).settings.auth.header == "X-Vendor"  # type: ignore[attr-defined]
+    assert read_connection(given, mask=False).settings.auth.header == "X-Vendor"  # type: ignore[attr-defined]  # a field of the added kind
     basic = Connection(
         conn_id="b", conn_type="asyncapi", host="h", login="u", extra='{"profile": "vendor", "auth": "basic"}'
     )

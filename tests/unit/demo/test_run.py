@@ -37,7 +37,7 @@ def handle(identifier: str, **variables: Any) -> dict[str, Any]:
 
 
 def results_of(*tasks: tuple[str, int, dict[str, Any]]) -> list[tuple[str, str]]:
-    rows: list[Row] = make_rows(Airflow(*tasks), RUN, "success")  # type: ignore[arg-type] - has what is asked for
+    rows: list[Row] = make_rows(Airflow(*tasks), RUN, "success")  # type: ignore[arg-type]  # has the methods that are used
     return [(row.identifier, row.result) for row in rows]
 
 

@@ -452,7 +452,7 @@ def counting(root: FastAPI) -> Counting:
 def access_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
     handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: lines.append(record.getMessage())
     log = logging.getLogger("uvicorn.access")
     monkeypatch.setattr(log, "handlers", [handler])
     monkeypatch.setattr(log, "propagate", False)

@@ -21,7 +21,7 @@ class Submit(JobTask, BaseOperator):
         super().__init__(timeout=timeout, **kwargs)
         self.endpoint = endpoint
         self.headers: dict | None = headers
-        self.interval = interval  # type: ignore[assignment]
+        self.interval = interval  # type: ignore[assignment]  # part of the example
         self.validate()
 '''
 

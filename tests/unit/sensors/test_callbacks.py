@@ -198,7 +198,7 @@ def test_pokes_hear_each_callback_once(api: ApiServer, monkeypatch: pytest.Monke
 def told(lines: list[str], method: Any) -> Any:
     def waiting(sensor: AsyncApiSensor, *arguments: Any, **more: Any) -> Any:
         log = sensor.hook.log_events
-        sensor.hook.log_events = recorded(log, lines, lambda event: getattr(event, "message", ""))  # type: ignore[method-assign]
+        sensor.hook.log_events = recorded(log, lines, lambda event: getattr(event, "message", ""))
         return method(sensor, *arguments, **more)
 
     return waiting

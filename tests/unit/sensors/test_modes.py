@@ -536,7 +536,7 @@ def test_status_and_progress_are_in_xcom_while_a_worker_waits(api: ApiServer) ->
     ti = TI()
     seen: list[Any] = []
     push = ti.xcom_push
-    ti.xcom_push = recorded(push, seen, lambda key, value: (key, value))  # type: ignore[method-assign]
+    ti.xcom_push = recorded(push, seen, lambda key, value: (key, value))
     api.says(POLL, running(percent=10), running(percent=10), running(percent=60), reply({"status": "done"}))
     wait("poke", ti, progress="percent")
     handles = [(value["status"], value["progress"]) for key, value in seen if key == "job"]
@@ -569,7 +569,7 @@ def test_an_error_on_the_way_is_shown_until_a_poll_is_answered(api: ApiServer, m
     ti = TI()
     seen: list[Any] = []
     push = ti.xcom_push
-    ti.xcom_push = recorded(push, seen, lambda key, value: (key, value))  # type: ignore[method-assign]
+    ti.xcom_push = recorded(push, seen, lambda key, value: (key, value))
     api.says(POLL, running(), reply(status=503), running(), reply({"status": "done"}))
     wait(mode, ti)
     errors = [value["error"] for key, value in seen if key == POLL_KEY]
@@ -586,7 +586,7 @@ def test_that_nothing_can_be_shown_changes_no_outcome(api: ApiServer) -> None:
             raise RuntimeError("the API server is away")
         push(key, value)
 
-    ti.xcom_push = broken  # type: ignore[method-assign]
+    ti.xcom_push = broken
     api.says(POLL, running(), reply({"status": "failed"}))
     assert isinstance(wait("poke", ti).error, AsyncApiJobFailed)
     assert refused == [WAIT_KEY, WAIT_KEY, "job", POLL_KEY, "job", POLL_KEY]
@@ -607,7 +607,7 @@ def test_what_could_not_be_shown_while_airflow_was_away_is_shown_with_the_next_p
             errors.append(value["error"] and "503" in value["error"])
 
     errors: list[Any] = []
-    ti.xcom_push = away_at_times  # type: ignore[method-assign]
+    ti.xcom_push = away_at_times
     api.says(POLL, running(), reply(status=503), running(), running(), reply({"status": "done"}))
     wait("poke", ti)
     assert errors == [None, True, None]
@@ -846,6 +846,6 @@ def test_a_worker_says_why_it_is_needed_to_begin(
     api.says(POLL, reply({"status": "done"}))
     sensor = make_sensor("deferred", start_from_trigger=True, **given)
     lines: list[str] = []
-    sensor.log.info = lambda text, *parts: lines.append(text % parts)  # type: ignore[method-assign]
+    sensor.log.info = lambda text, *parts: lines.append(text % parts)
     sensor.execute(context_of(TI(map_index)))
     assert lines == [f"start_from_trigger is set, but a worker is needed: {said}"]

@@ -31,7 +31,7 @@ class NameServer:
         self.addresses: list[tuple[str, int]] = []
         self._real = socket.getaddrinfo
 
-    def __call__(self, host: str, port: int, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:  # noqa: A002
+    def __call__(self, host: str, port: int, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0) -> Any:  # noqa: A002 - the name in Python
         if not host.endswith(".test") or flags & socket.AI_NUMERICHOST:
             return self._real(host, port, family, type, proto, flags)
         self.asked.append(host)
