@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
+#: Seconds from the SIGTERM with which the supervisor ends a task to the SIGKILL. ``[core] killed_task_cleanup_time``
+#: has had no effect since Airflow 3.0.
+SECONDS_TO_SIGKILL: Final = 5.0
 #: Exceptions of a bug, which no unavailable service raises.
 PROGRAMMING_ERRORS: Final = (
     AssertionError,

@@ -7,13 +7,14 @@ import logging
 import threading
 from typing import Any
 
-from airflow_provider_asyncapi.airflow_private.supervisor import find_task_state
+from airflow_provider_asyncapi.airflow_private.supervisor import SECONDS_TO_SIGKILL, find_task_state
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.monitoring.xcoms import task_ids
 from airflow_provider_asyncapi.triggers.task_xcoms import has_final_job, read_job_identifier, read_wait_summary
 
-#: Seconds in which Airflow has to answer a task that it is killing: the task has five in all.
-_KILL_TIMEOUT = 2.0
+#: Seconds within which Airflow has to answer a task that it is killing. On a busy machine the answers take two seconds
+#: and more; the last second of the task is for the poll and the cancel request.
+KILL_TIMEOUT = SECONDS_TO_SIGKILL - 1.0
 #: Number of checks of a running task, and seconds between them, until its next try has begun to wait. A process that
 #: starts takes some seconds until it deletes the XComs of the earlier try. A task that was cleared submits its job in
 #: this time, too.
@@ -58,11 +59,13 @@ async def reason_to_cancel(ti: Any, job: JobHandle, *, is_last_try: bool = False
     return reason
 
 
-def reason_to_cancel_on_worker(ti: Any, job: JobHandle) -> str | None:
+def reason_to_cancel_on_worker(ti: Any, job: JobHandle, *, timeout: float = KILL_TIMEOUT) -> str | None:
     """
     Return why the job of a task that is being killed on a worker may be cancelled; None if it may not.
 
     A separate thread asks Airflow: the signal may have interrupted an exchange of this thread with Airflow.
+
+    :param timeout: seconds within which Airflow has to answer.
     """
     answers: list[str | None] = []
 
@@ -71,12 +74,12 @@ def reason_to_cancel_on_worker(ti: Any, job: JobHandle) -> str | None:
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
-    asking.join(_KILL_TIMEOUT)
+    asking.join(timeout)
     if not answers:
         log.warning(
-            "Job %s isn't cancelled: can't find out whether it is needed: Airflow hasn't answered within %g s",
+            "Job %s isn't cancelled: can't find out whether it is needed: Airflow didn't answer within %g s",
             job.printable_identifier,
-            _KILL_TIMEOUT,
+            timeout,
         )
         return None
     return answers[0]

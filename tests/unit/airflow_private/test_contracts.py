@@ -57,6 +57,13 @@ def test_a_task_talks_to_its_supervisor_by_send_and_asend() -> None:
     assert callable(supervisor.ensure_secrets_backend_loaded)
 
 
+def test_a_task_that_is_killed_has_the_seconds_that_its_cancel_request_is_planned_for() -> None:
+    from airflow_provider_asyncapi.airflow_private.supervisor import SECONDS_TO_SIGKILL
+
+    delay = inspect.signature(supervisor.WatchedSubprocess.kill).parameters["escalation_delay"]
+    assert delay.default == SECONDS_TO_SIGKILL
+
+
 def test_templates_of_an_operator_are_rendered_by_the_method_that_is_overridden() -> None:
     from airflow.providers.common.compat.sdk import BaseOperator
 

@@ -748,15 +748,6 @@ def test_a_killed_sensor_cancels_the_job_that_it_waits_for_here_unless_another_t
     assert killed(api, last_try=last_try) == cancels
 
 
-def test_a_killed_sensor_whose_airflow_does_not_answer_cancels_nothing(
-    api: ApiServer, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    supervisor.task_states = {"run": {"wait": "failed"}}
-    supervisor.delay = 0.5
-    monkeypatch.setattr("airflow_provider_asyncapi.triggers.cancellation._KILL_TIMEOUT", 0.05)
-    assert killed(api) == 0
-
-
 @pytest.mark.parametrize("mode", ["deferred", "poke"])
 def test_a_killed_sensor_that_does_not_wait_cancels_nothing(api: ApiServer, mode: str) -> None:
     make_sensor(mode, cancel={"endpoint": "/jobs/{identifier}/cancel"}).on_kill()
