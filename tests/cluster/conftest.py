@@ -66,6 +66,7 @@ def cluster(
     login = {"auth": "login", "login_selector": "token"}
     connections: dict[str, dict[str, Any]] = {
         "jobs": {"port": ports[0]},
+        "limited": {"port": ports[0], "extra": {"max_active_jobs": 2}},
         "impatient": {"port": ports[0], "extra": {"read_timeout": 2}},
         "signing": {
             "port": ports[0],

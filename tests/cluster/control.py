@@ -57,6 +57,7 @@ class RemoteJob:
     fetches: int
     callback: str | None
     state: str
+    beside: int
 
     @property
     def index(self) -> int:

@@ -45,6 +45,8 @@ class Job:
     fetches: int = 0
     callback: str | None = None
     finished: bool = False
+    #: The number of the run's jobs that were running when this one was made, itself included.
+    beside: int = 0
 
     def state(self) -> str:
         if self.cancels:
@@ -88,6 +90,8 @@ class JobApi:
                     callback=body.get("callback"),
                 )
                 self.jobs[identifier] = job
+                run = self._of(name.rpartition("/")[0])
+                job.beside = sum(each.state() == "running" for each in run)
             return web.json_response({"id": job.identifier}, status=201)
 
         self.submits[name] += 1

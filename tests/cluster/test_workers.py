@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from psutil import Process
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+
+#: The number of jobs of a run that is limited to two at a time, of which the first is killed while it submits.
+LIMITED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,22 @@ def pollers(start) -> dict[str, Run]:
 
 
 @pytest.fixture(scope="module")
-def killed(api, start, pollers) -> dict[str, Run]:
+def limited(api, start: Callable[..., Run]) -> Run:
+    """A run of a connection that allows two jobs at a time; the first has one of the slots, and is killed."""
+    step, how = MOMENTS["during"]
+    api.plan("limited/0", step, how)
+    run = start("limited", "limited", conn="limited", seconds=3)
+    is_held = partial(api.held_at, "limited/0", step)
+    run.until(is_held)
+    task = process_at(*is_held())
+    task.parent().kill()
+    task.kill()
+    api.release("limited/0", step)
+    return run
+
+
+@pytest.fixture(scope="module")
+def killed(api, start, pollers, limited) -> dict[str, Run]:
     """All runs at once, each with its victims dead, beside those that poll."""
     runs = {}
     for name, scenario in SCENARIOS.items():
@@ -128,3 +148,12 @@ def test_a_wait_on_a_worker_that_is_marked_as_failed_cancels_its_job(api, poller
     run.until(lambda: "accepted the cancel (the task is failed)" in run.log("job.wait"))
     api.release("poking-marked/0", "status")
     run.check(cancels=1)
+
+
+@pytest.mark.usefixtures("killed")
+def test_a_killed_worker_loses_no_slot_and_lets_no_more_jobs_run_than_the_connection_allows(limited):
+    assert limited.finish() == "success", limited.describe_jobs()
+    jobs = limited.jobs()
+    assert len(jobs) == LIMITED, limited.describe_jobs()
+    assert max(job.beside for job in jobs) == 2, limited.describe_jobs()
+    assert limited.report().submits["limited/0"] == 2, limited.describe_jobs()

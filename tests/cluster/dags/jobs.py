@@ -81,6 +81,7 @@ DAGS = {
     "capturing": Jobs(PLAIN, {**POLLED, "capture": {"note": "note"}}),
     "keyed": Jobs(KEYED),
     "lookup": Jobs(FINDABLE),
+    "limited": Jobs(KEYED, count=6),
     "poking": Jobs(KEYED, {**POLLED, "deferrable": False}),
     "started": Jobs({**KEYED, "start": START}),
     "deadline": Jobs(PLAIN, {**POLLED, "timeout": int(os.environ["DEADLINE"])}, count=int(os.environ["LATE_JOBS"])),
