@@ -8,6 +8,7 @@ import enum
 IDEMPOTENCY_KEY = "idempotency_key"
 CALLBACK_URL = "callback_url"
 RESULT_IDENTIFIER = "result_identifier"
+IDENTIFIERS = "identifiers"
 
 
 class Outcome(enum.StrEnum):

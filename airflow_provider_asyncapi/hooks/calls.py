@@ -55,7 +55,7 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _TASK_PARAMETERS = frozenset({"callback", "on_changed_request"})
 _STEP = (*REQUEST_PARAMETERS, *STEP_PARAMETERS)
 _REQUEST = frozenset({*_STEP}) - {"method", "endpoint", "capture"}
-_SUBMIT = frozenset(plans.SubmitPlan.parameters) - {"cancel"}
+_SUBMIT = frozenset(plans.SubmitPlan.parameters) - {"cancel", "identifiers"}
 _WAIT = frozenset(plans.WaitPlan.parameters) - {"files"}
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator, XComArg
 
+from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import SelectorParam
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import lazy
@@ -35,6 +36,8 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
 
     :param endpoint: a path below the connection's host, or an absolute URL. (templated)
     :param identifier: the selector of the job's identifier in the response, or a list of selectors.
+    :param identifiers: instead of ``identifier``, if the response contains several jobs: the selector of their
+        identifiers. The task returns a list of job handles (:attr:`handles`), to map the next tasks over.
     :param variables: values that this and all later requests may name ``{like_this}``; stored in the job handle.
         (templated)
     :param method: the HTTP method; POST by default.
@@ -101,6 +104,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         *,
         endpoint: str | None = None,
         identifier: SelectorParam | None = None,
+        identifiers: SelectorParam | None = None,
         variables: dict[str, Any] | None = None,
         method: str | None = None,
         query_params: dict[str, Any] | None = None,
@@ -127,6 +131,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         super().__init__(**kwargs)
         self.endpoint = endpoint
         self.identifier = identifier
+        self.identifiers = identifiers
         self.variables = variables
         self.method = method
         self.query_params = query_params
@@ -155,10 +160,39 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         """Refuse the former name of the property ``handle``."""
         raise AttributeError(HANDLE_ADVICE)
 
-    def execute(self, context: Context) -> str | int | None:
-        """Submit the job."""
+    @property
+    def handle(self) -> XComArg:
+        """
+        The job handle that this task pushes, for the ``job`` of the next.
+
+        :raises ConfigurationError: if the submit makes several jobs.
+        """
+        if self.has_several_jobs(with_connection=False):
+            raise ConfigurationError(
+                f"handle: task {self.task_id!r} makes several jobs (identifiers); {lazy.MAP_ADVICE}"
+            )
+        return super().handle
+
+    @property
+    def handles(self) -> XComArg:
+        """The job handles of a submit that makes several jobs: the task's return value, to map the next tasks over."""
+        return self.output
+
+    def execute(self, context: Context) -> str | int | list[dict[str, Any]] | None:
+        """Submit the job, or the jobs."""
         with closing(self.hook):
-            return lazy.submit_job(self, context).identifier
+            handle = lazy.submit_job(self, context)
+            if self.has_several_jobs():
+                return [each.dump() for each in handle.split()]
+            return handle.identifier
+
+    def has_several_jobs(self, *, with_connection: bool = True) -> bool:
+        """
+        Return whether the submit makes several jobs.
+
+        :param with_connection: whether the connection's profile counts if the task names none.
+        """
+        return self.effective_params(SUBMIT, with_connection=with_connection).get("identifiers") is not None
 
 
 class AsyncApiFetchOperator(JobTask, BaseOperator):

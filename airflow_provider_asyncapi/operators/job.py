@@ -158,6 +158,11 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
     def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """Check that there is a trigger to end from, that no secret would be stored with it, and other options."""
         options = self._options(stage)
+        if stage is SUBMIT and described.get("identifiers") is not None:
+            raise ConfigurationError(
+                "identifiers: this task waits for one job; take AsyncApiTriggerOperator, and map the wait over its"
+                " handles"
+            )
         if stage is STATUS:
             if self.deferrable:
                 refuse_secrets(described)

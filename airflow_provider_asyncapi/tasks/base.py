@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.text import shorten
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.links.asyncapi import RemoteJobLink, is_web_address
-from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, JOB_URL_KEY
+from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, JOB_URL_KEY, RETURN_KEY
 from airflow_provider_asyncapi.tasks import lazy
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ class JobTask(RendersOwnFields):
         """
         with name_task_in_errors(self.task_id):
             self._refuse_params()
+            self._refuse_several_jobs()
             for stage in self.stages:
                 self.validate_stage(stage)
 
@@ -206,6 +207,13 @@ class JobTask(RendersOwnFields):
                 f"params: Airflow uses this name for the params of a DAG, so {sorted(own)} would not be sent; pass"
                 " query parameters as query_params"
             )
+
+    def _refuse_several_jobs(self) -> None:
+        """Refuse the list of handles of a submit that makes several jobs, since this task takes one."""
+        job: Any = getattr(self, "job", None)
+        several = getattr(getattr(job, "operator", None), "has_several_jobs", None)
+        if several is not None and job.key == RETURN_KEY and several(with_connection=False):
+            raise ConfigurationError(f"job: handles is a list of job handles; {lazy.MAP_ADVICE}")
 
     def render_own_fields(
         self, names: Collection[str], context: Any, jinja_env: Any, seen_oids: set[int]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
     from airflow_provider_asyncapi.core.fetch.paging.registry import assumed_page_variables, text_parameters
     from airflow_provider_asyncapi.core.fetch.plan import page_variables
+    from airflow_provider_asyncapi.core.jobs.handle import MAP_ADVICE
     from airflow_provider_asyncapi.core.wait.plan import parse_timeout
     from airflow_provider_asyncapi.results.limits import ResultLimits
     from airflow_provider_asyncapi.tasks.fetching import fetch_result, make_lineage
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "MAP_ADVICE",
     "JobWait",
     "ResultLimits",
     "WaitOptions",
@@ -62,6 +64,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.fetch.outputs.registry": "choose_output",
         "airflow_provider_asyncapi.core.fetch.paging.registry": "assumed_page_variables text_parameters",
         "airflow_provider_asyncapi.core.fetch.plan": "page_variables",
+        "airflow_provider_asyncapi.core.jobs.handle": "MAP_ADVICE",
         "airflow_provider_asyncapi.core.wait.plan": "parse_timeout",
         "airflow_provider_asyncapi.results.limits": "ResultLimits",
         "airflow_provider_asyncapi.tasks.fetching": "fetch_result make_lineage",

@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.former_names import describe_former_name
 from airflow_provider_asyncapi.core.json_values import as_list
-from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, RESULT_IDENTIFIER
+from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, IDENTIFIERS, RESULT_IDENTIFIER
 from airflow_provider_asyncapi.tasks import lazy
 
 #: Parameters of a request that Airflow renders.
@@ -146,9 +146,12 @@ class SubmitStage(Stage):
     ) -> set[str] | None:
         """Return the variables that the job handle will hold; None if only the connection's profile sets them."""
         own = _own_variables(described)
-        if described.get("identifier") is None or own is None:
+        several = described.get("identifiers") is not None
+        if own is None or (described.get("identifier") is None and not several):
             return None
         started = [captured_names(step) for step in as_list(described.get("start"))]
+        if several:
+            return {IDENTIFIERS}.union(own, captured_names(described), *started)
         return {"identifier", RESULT_IDENTIFIER}.union(own, captured_names(described, "identifier"), *started)
 
 

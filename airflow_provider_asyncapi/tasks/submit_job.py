@@ -28,7 +28,7 @@ def submit_job(task: JobTask, context: Context) -> JobHandle:
     Submit the job of a task unless an earlier try has submitted it, and push the job handle.
 
     :param task: a task that works on the stage ``submit``.
-    :return: the job handle.
+    :return: the job handle; if the submit has made several jobs, the handle that :meth:`~.JobHandle.split` splits.
     """
     plan: SubmitPlan = task.build_plan(SUBMIT)
     reference = make_reference(context) if plan.callback else None
@@ -43,7 +43,8 @@ def submit_job(task: JobTask, context: Context) -> JobHandle:
     except AsyncApiError as error:
         raise to_airflow(error) from error
     handle = dataclasses.replace(handle, task=task_ids(context["ti"]))
-    task.push_handle(context, handle)
+    if not plan.has_several_jobs:
+        task.push_handle(context, handle)
     if reference:
         register_job(context, task.asyncapi_conn_id, handle)
         state.publish_callbacks()

@@ -941,6 +941,14 @@ server("mapped_in_one_task", [["orders"], ["customers"]], counted={"J-1": 2, "J-
 server("mapped_group", [["orders"], ["customers"]], counted={"J-1": 2, "J-2": 2})(_many)
 
 
+@server("several_jobs", [["orders"], ["customers"]], counted={"J-1": 2, "J-2": 2})
+def several_jobs(state: State, call: Call) -> Reply:
+    if str(call) == "POST /exports":
+        state.seen["jobs"] = call.json["tables"]
+        return Reply(202, {"jobs": [{"id": f"J-{number}"} for number in (1, 2)]})
+    return _many(state, call)
+
+
 @server("batch", ["J-1", "J-2"], counted={"J-1": 3, "J-2": 3})
 def batch(state: State, call: Call) -> Reply:
     if str(call) == "GET /jobs":

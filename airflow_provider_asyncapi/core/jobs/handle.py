@@ -18,7 +18,7 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.jobs.storable import has_more_values, to_storable, to_storable_status
 from airflow_provider_asyncapi.core.json_values import JsonValue
-from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.outcome import IDENTIFIERS, RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.templates import CONTROL
 from airflow_provider_asyncapi.core.text import clean_text, make_displayable, shorten
 
@@ -31,6 +31,9 @@ MAX_VALUES = 20_000
 #: Longest identifier, in characters; no server accepts a longer URL.
 MAX_IDENTIFIER = 8 * 1024
 _KEYS = ("identifier", "outcome", "status", "progress", "submitted_at", "urls", "variables", "task", "call")
+
+#: What to do with the handles of several jobs.
+MAP_ADVICE = "map the task over the handles: AsyncApiSensor.partial(…).expand(job=submit.handles)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class JobHandle:
             raise HandleError("job: the template gave None, so the task that it takes the job from has pushed nothing")
         if isinstance(given, Mapping):
             return cls._parse_dict(given)
+        if isinstance(given, list):
+            raise HandleError(f"job: this is a list of {len(given)} jobs, and the task takes one; {MAP_ADVICE}")
         if isinstance(given, str) and _looks_like_handle(given):
             raise HandleError(
                 f"job: this is the text of a job handle, or of what looks like one, and only a handle itself is taken"
@@ -145,6 +150,14 @@ class JobHandle:
     def scope(self) -> dict[str, JsonValue]:
         """Return all variables that requests about the job may use."""
         return {**self.variables, RESULT_IDENTIFIER: self.result_identifier, "identifier": self.identifier}
+
+    def split(self) -> list[JobHandle]:
+        """Return a handle for each job, if the submit has made several (``identifiers``)."""
+        variables = {name: value for name, value in self.variables.items() if name != IDENTIFIERS}
+        return [
+            dataclasses.replace(self, identifier=identifier, variables=variables)
+            for identifier in self.variables[IDENTIFIERS]
+        ]
 
     def with_variables(self, captured: Mapping[str, JsonValue], where: str = "capture") -> JobHandle:
         """

@@ -28,7 +28,8 @@ from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle, check_identifier
-from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, Outcome
+from airflow_provider_asyncapi.core.json_values import as_list
+from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, IDENTIFIERS, Outcome
 from airflow_provider_asyncapi.core.requests.response_errors import (
     build_rejection_error,
     describe_bad_response,
@@ -270,17 +271,18 @@ def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission,
         if not response.ok and response.status != HTTPStatus.NOT_FOUND:
             raise build_rejection_error(api, request, response, message=plan.submit.error_message)
         try:
-            found = lookup.identifier.find_only(response, variables) if response.ok else None
-            identifier = None if found is None or found[1] is None else check_identifier(found[1])
+            found = None
+            if response.ok:
+                found = _find_identifiers(plan, lookup.identifier, response, variables, null_is_none=True)
         except (ContentError, MissingValueError) as error:
             missing_one = MissingValueError(f"lookup: {describe_bad_response(api, request, response, error)}")
             raise set_error_fields(missing_one, request, response) from None
-        if found is not None and identifier is not None:
-            yield Log(logging.INFO, f"The lookup has found job {api.redact(str(identifier))}")
+        if found is not None:
+            yield Log(logging.INFO, f"The lookup has found job {api.redact(', '.join(map(str, found[1])))}")
             submitted = api.render_request(plan.submit.request, variables)
             address = redact_url(submitted.url.partition("?")[0])
-            handle = JobHandle(identifier, submitted_at=record.sent_at, urls={"submit": address})
-            handle = handle.with_variables({**plan.variables, found[0].text: identifier})
+            handle = JobHandle(None, submitted_at=record.sent_at, urls={"submit": address})
+            handle = _set_identifiers(plan, handle.with_variables(plan.variables), *found)
             return (yield from _save_handle(record, handle, lookup.captures, request, response, variables))
         if attempt < plan.schedule.max_errors:
             yield Sleep(plan.schedule.delay_after_error(attempt, None, None, api.rng))
@@ -318,11 +320,9 @@ def _send_start_requests(
 def _add_identifier(api: Api, plan: SubmitPlan, response: Response, scope: Variables, handle: JobHandle) -> JobHandle:
     """Return the handle with the identifier; a job that is over needs none."""
     try:
-        found = plan.identifier.find_only(response, scope)
+        found = _find_identifiers(plan, plan.identifier, response, scope)
         if found is None:
             raise MissingValueError("nothing found")  # noqa: TRY301 - one message for all that can be wrong
-        selector, value = found
-        identifier = check_identifier(value)
     except (ContentError, MissingValueError) as error:
         if handle.outcome.is_final:
             return handle
@@ -330,4 +330,31 @@ def _add_identifier(api: Api, plan: SubmitPlan, response: Response, scope: Varia
         answer = describe_bad_response(api, request, response, error)
         problem = MissingValueError(f"submit: there is no job identifier at {plan.identifier}: {answer}")
         raise set_error_fields(problem, request, response) from None
-    return dataclasses.replace(handle.with_variables({selector.text: identifier}), identifier=identifier)
+    return _set_identifiers(plan, handle, *found)
+
+
+def _find_identifiers(
+    plan: SubmitPlan, chain: SelectorChain, response: Response, scope: Variables, *, null_is_none: bool = False
+) -> tuple[str, list[str | int]] | None:
+    """
+    Return the selector that finds identifiers, and the identifiers: of one job, or of each if the submit makes several.
+
+    :param null_is_none: whether null instead of an identifier means that there is no job.
+    :return: None if there are none.
+    :raises MissingValueError: if a value can't be an identifier.
+    """
+    several = plan.has_several_jobs
+    found = chain.find_first_keeping_lists(response, scope) if several else chain.find_only(response, scope)
+    if found is None or (null_is_none and found[1] is None):
+        return None
+    values = as_list(found[1]) if several else [found[1]]
+    return (found[0].text, [check_identifier(value) for value in values]) if values else None
+
+
+def _set_identifiers(plan: SubmitPlan, handle: JobHandle, selector: str, identifiers: list[str | int]) -> JobHandle:
+    """Return the handle with what :func:`_find_identifiers` has found."""
+    if plan.has_several_jobs:
+        handle = handle.with_variables({IDENTIFIERS: list(identifiers)})
+    else:
+        handle = handle.with_variables({selector: identifiers[0]})
+    return dataclasses.replace(handle, identifier=identifiers[0])

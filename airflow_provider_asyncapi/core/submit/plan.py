@@ -22,6 +22,7 @@ SUBMIT_PARAMETERS = (
     *REQUEST_PARAMETERS,
     *STEP_PARAMETERS,
     "identifier",
+    "identifiers",
     "lookup",
     "start",
     "variables",
@@ -106,6 +107,7 @@ class SubmitPlan:
     :param callback: whether the API calls back when the job is over.
     :param on_changed_request: the action if the request has changed since an earlier try.
     :param cancel: the request that cancels the job of that try.
+    :param has_several_jobs: whether the response contains the identifiers of several jobs.
     """
 
     parameters: ClassVar[tuple[str, ...]] = SUBMIT_PARAMETERS
@@ -119,6 +121,7 @@ class SubmitPlan:
     callback: bool = False
     on_changed_request: OnChange = OnChange.FAIL
     cancel: RequestStep | None = None
+    has_several_jobs: bool = False
 
     @property
     def is_repeatable(self) -> bool:
@@ -133,11 +136,14 @@ class SubmitPlan:
         :param complete: whether a missing parameter is an error; False if a profile may still add it.
         :raises ConfigurationError: if a parameter is invalid; the message names it.
         """
-        if complete and given.get("identifier") is None:
+        several = given.get("identifiers") is not None
+        if complete and given.get("identifier") is None and not several:
             raise ConfigurationError(
                 "identifier: is missing; it is the selector of the job's identifier in the response, such as 'data.id'"
                 " or 'header:Location'"
             )
+        if several:
+            _check_several(given)
         on_changed_request = OnChange.parse(given.get("on_changed_request"))
         if complete and (on_changed_request is OnChange.CANCEL) != (given.get("cancel") is not None):
             raise ConfigurationError(
@@ -148,18 +154,33 @@ class SubmitPlan:
             max_errors=given.get("max_consecutive_errors") or _RETRY_SCHEDULE.max_errors,
             retry_delays=parse_retry_delays(given.get("retry_delays")),
         )
+        name = "identifiers" if several else "identifier"
+        identifier = given.get(name)
         request = {name: value for name, value in given.items() if name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS)}
         return cls(
             RequestStep.parse(request, "submit", method="POST", complete=complete),
-            SelectorChain.parse_optional(given.get("identifier"), "identifier") or SelectorChain(()),
+            SelectorChain.parse_optional(identifier, name) or SelectorChain(()),
             tuple(RequestStep.parse(step, "start", method="POST") for step in as_list(given.get("start"))),
             _parse_variables(given.get("variables") or {}),
             schedule,
-            Lookup.parse(given.get("lookup"), given.get("identifier")),
+            Lookup.parse(given.get("lookup"), identifier),
             read_flag(given, "callback"),
             on_changed_request,
             RequestStep.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
+            several,
         )
+
+
+def _check_several(given: Mapping[str, Any]) -> None:
+    """Check that no other parameter of a submit is about a single job, if the submit makes several."""
+    if given.get("identifier") is not None:
+        raise ConfigurationError(
+            "identifiers: set this one or identifier; identifiers is for a response with the identifiers of several"
+            " jobs"
+        )
+    for name in ("callback", "cancel"):
+        if given.get(name):
+            raise ConfigurationError(f"{name}: is about one job, and identifiers makes several")
 
 
 def _parse_variables(given: Any) -> Mapping[str, JsonValue]:

@@ -12,12 +12,12 @@ from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Request, Response, ResponsePart
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_text
+from airflow_provider_asyncapi.core.outcome import IDENTIFIERS
 from airflow_provider_asyncapi.core.parameters import parse_whole_number
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.templates import Variables
 
-IDENTIFIERS = "identifiers"
 #: The variable if its value stays a list. No author can write this name, since it begins with a space.
 _AS_LIST = " identifiers"
 _SIZE = 500

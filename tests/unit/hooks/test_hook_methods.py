@@ -489,7 +489,7 @@ def test_the_typed_parameters_are_those_that_the_method_and_the_operator_take(
 ) -> None:
     assert typed.__optional_keys__ == {*known} - calls._TASK_PARAMETERS
     taken = typing.get_type_hints(operator.__init__)
-    without = {"cancel"} if operator is AsyncApiTriggerOperator else set()
+    without = {"cancel", "identifiers"} if operator is AsyncApiTriggerOperator else set()
     assert typed.__optional_keys__ == taken.keys() - NOT_TAKEN - without
     for name, hint in typing.get_type_hints(typed).items():
         assert taken[name] in (hint, hint | None) or hint is Any, name

@@ -308,7 +308,14 @@ def test_before_airflow_3_3_a_retry_after_a_failed_job_is_a_retry_of_airflow_all
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"submit": {"identifiers": "x"}}, r"submit: identifiers: .* did you mean identifier\?"),
+        (
+            {"submit": {"identifer": "x"}},
+            r"submit: identifer: .* did you mean identifier\?",
+        ),  # codespell:ignore identifer
+        (
+            {"submit": {"identifier": None, "identifiers": "x"}},
+            "submit: identifiers: this task waits for one job; take",
+        ),
         ({"status": {"failure_values": "x"}}, r"status: failure_values: .* did you mean failure_value\?"),
         ({"fetch": {"destinationx": "x"}}, r"fetch: destinationx: .* did you mean destination\?"),
         ({"status": {"mode": "reschedule"}}, "status: mode: isn't an argument of status"),

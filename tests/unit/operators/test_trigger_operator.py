@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.sdk import DAG
 
 from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.operators.asyncapi import (
     AsyncApiFetchOperator,
     AsyncApiTriggerOperator,
 )
+from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
@@ -113,3 +118,24 @@ def test_a_job_without_data_is_removed_by_a_fetch_that_cleans_up_then(api: ApiSe
         with pytest.raises(AirflowSkipException, match="no data"):
             fetch.execute(context_of(TI()))
         assert len(api.requests) == sent
+
+
+def test_one_submit_returns_a_handle_for_each_of_its_jobs(api: ApiServer) -> None:
+    api.says("POST /jobs", reply({"jobs": [{"id": "a"}, {"id": "b"}]}))
+    ti = TI()
+    task = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifiers="jobs[*].id")
+    handles: Any = task.execute(context_of(ti))
+    assert [JobHandle.parse(each).identifier for each in handles] == ["a", "b"]
+    assert "job" not in ti.xcoms
+
+
+def test_a_list_of_handles_is_mapped_over_and_not_taken_as_one() -> None:
+    with DAG("several", schedule=None):
+        submit = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifiers="jobs[*].id")
+        with pytest.raises(ConfigurationError, match=r"handle: task 'submit' makes several jobs .* map the task over"):
+            _ = submit.handle
+        for name, make in (("wait", partial(AsyncApiSensor, completion_key="s")), ("fetch", AsyncApiFetchOperator)):
+            with pytest.raises(ConfigurationError, match=r"job: handles is a list .*expand\(job=submit\.handles\)"):
+                make(task_id=name, job=submit.handles, endpoint="/jobs/{identifier}")
+        mapped = AsyncApiFetchOperator.partial(task_id="mapped", endpoint="/jobs/{identifier}")
+        assert mapped.expand(job=submit.handles)

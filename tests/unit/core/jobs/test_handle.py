@@ -102,7 +102,7 @@ def test_a_job_that_was_over_at_once_may_have_no_identifier():
         (None, "job: an identifier has to be a string or an integer, not null; it takes a job handle"),
         ("", "job: an identifier can't be empty"),
         (" ", "job: an identifier can't be empty"),
-        ([1], "not a list; it takes a job handle .* and got list"),
+        ([1], r"this is a list of 1 jobs, .* one; map the task over the handles: .*expand\(job=submit\.handles\)"),
         (True, "not a boolean"),
         (1.5, "not float"),
         ("a\nb", r"can't contain line breaks, control characters or half a character: 'a\\nb'"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -511,3 +512,55 @@ def test_the_driver_is_told_whether_a_request_may_be_sent_twice(given, repeatabl
         effect = flow.send(None)
     flow.close()
     assert effect.repeatable is repeatable
+
+
+# Several jobs
+
+
+def several(**given):
+    return {"endpoint": "/jobs", "identifiers": "jobs[*].id", **given}
+
+
+def test_one_submit_may_make_several_jobs_each_with_a_handle():
+    script = Script(make_api(), answer({"jobs": [{"id": "a"}, {"id": 2}], "account": "x"}))
+    plan = SubmitPlan.parse(several(variables={"day": "1"}, capture={"account": "account"}))
+    handle = script.run(submit(script.api, plan, Submission("k")))
+    assert [(each.identifier, each.variables) for each in handle.split()] == [
+        ("a", {"day": "1", "account": "x"}),
+        (2, {"day": "1", "account": "x"}),
+    ]
+
+
+def test_a_start_request_names_all_jobs():
+    script = Script(make_api(), answer({"jobs": [{"id": "a"}, {"id": "b"}]}), answer({}))
+    plan = SubmitPlan.parse(several(start={"endpoint": "/start", "json": {"ids": "{identifiers}"}}))
+    script.run(submit(script.api, plan, Submission("k")))
+    assert json.loads(script.requests[-1].body or b"") == {"ids": ["a", "b"]}
+
+
+@pytest.mark.parametrize("body", [{"jobs": []}, {}, {"jobs": [{"id": "a"}, {"id": {}}]}])
+def test_a_response_without_identifiers_fails(body):
+    script = Script(make_api(), answer(body))
+    with pytest.raises(MissingValueError, match=r"there is no job identifier at 'jobs\[\*\]\.id'"):
+        script.run(submit(script.api, SubmitPlan.parse(several()), Submission("k")))
+
+
+def test_a_lookup_finds_all_jobs_of_the_submit():
+    lookup = {"endpoint": "/jobs", "query_params": {"key": "{idempotency_key}"}}
+    script = Script(make_api(), answer({"jobs": [{"id": "a"}, {"id": "b"}]}))
+    plan = SubmitPlan.parse(several(lookup=lookup, data="{idempotency_key}"))
+    handle = script.run(submit(script.api, plan, Submission("k"), Submission("k", sent=True)))
+    assert [each.identifier for each in handle.split()] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"identifier": "id"}, "identifiers: set this one or identifier"),
+        ({"callback": True}, "callback: is about one job, and identifiers makes several"),
+        ({"cancel": {"endpoint": "/x"}, "on_changed_request": "cancel"}, "cancel: is about one job"),
+    ],
+)
+def test_what_is_about_one_job_does_not_go_with_several(given, message):
+    with pytest.raises(ConfigurationError, match=message):
+        SubmitPlan.parse(several(**given))
