@@ -85,20 +85,19 @@ class PollBatch:
     """
     Poll a job in one request with other jobs that have the same batch; the result is a :class:`~.BatchResponse`.
 
+    :class:`~.errors.ThrottledError` is raised while the API asks clients to pause.
+
     :param batch: the description of the request.
     :param identifier: the identifier of the job.
     :param interval: seconds between two polls of the same job.
-    :param can_wait: whether the flow can wait for other jobs to be polled with; if not, the job is polled alone and at
-        once. :class:`~.errors.ThrottledError` is raised in both cases while the API asks clients to pause.
-    :param skip_if_unchanged: as for :class:`PollUntilChanged`, with the :class:`~.BatchResponse`. If the flow can wait,
-        the driver may skip unchanged responses: the job is polled again an interval later.
+    :param skip_if_unchanged: as for :class:`PollUntilChanged`, with the :class:`~.BatchResponse`. The driver may skip
+        unchanged responses: the job is polled again an interval later.
     :param until: as for :class:`Send`.
     """
 
     batch: Batch
     identifier: str | int
     interval: float
-    can_wait: bool
     skip_if_unchanged: Callable[[BatchResponse], Polled | None]
     until: float | None = None
 
@@ -197,7 +196,7 @@ class RunConcurrently:
     """
     Run several flows concurrently; the result is None.
 
-    At most two results for each flow that may run at the same time are buffered; a slow flow blocks later ones.
+    A slow flow blocks later ones: :class:`~.concurrent_flows.ConcurrentFlows` limits the results that are buffered.
 
     :param flows: factories of the flows; each is called when its flow is due to start.
     :param concurrency: largest number of flows that run at the same time.
@@ -207,11 +206,6 @@ class RunConcurrently:
     flows: Iterable[Callable[[], Flow[Any]]]
     concurrency: int
     on_result: Callable[[Any], object]
-
-    @property
-    def window(self) -> int:
-        """Largest number of flows that have started and whose results weren't consumed yet."""
-        return 2 * self.concurrency
 
 
 @dataclass(frozen=True, slots=True)

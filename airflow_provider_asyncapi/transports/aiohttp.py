@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from copy import copy
 from typing import Any, TypeVar
 
-from airflow_provider_asyncapi.core.auth.login import TokenState, get_shared_token
+from airflow_provider_asyncapi.core.auth.login import TokenState, build_slow_login_error, get_shared_token
 from airflow_provider_asyncapi.core.auth.tokens import Token
+from airflow_provider_asyncapi.core.concurrent_flows import ConcurrentFlows
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import (
     Authorize,
-    DriverEffect,
     Flow,
     Notification,
     PollBatch,
@@ -25,12 +24,10 @@ from airflow_provider_asyncapi.core.effects import (
     Send,
     Sleep,
 )
-from airflow_provider_asyncapi.core.errors import AsyncApiError, TransportError
+from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.delays import ON_TIME, Delay, Reason
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
-from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.aiohttp_client import HttpClient, open_client
@@ -95,43 +92,41 @@ class AiohttpDriver:
         :raises SlowResponseError: if the flow takes longer than its time limit to read a response.
         :raises AsyncApiError: any error of the flow.
         """
-        costly: Send | PollBatch | None = None
+        # The effect whose large response the flow reads next.
+        expensive: Send | PollBatch | None = None
         # The last request, as it is sent: a poll sends the same request again and again.
         request = prepared = None
         with FlowSteps(perform_each_poll(flow)) as steps:
             while (
-                effect := next(steps, None) if costly is None else await self._step_on_thread(steps, costly)
+                effect := next(steps, None)
+                if expensive is None
+                else await self._threads.step(steps, expensive, self._api.seconds_until(expensive.until))
             ) is not None:
                 try:
                     if isinstance(effect, Notification):
                         # The flow may still read its last response.
                         steps.reply = observe(effect)
                         continue
-                    costly = None
+                    expensive = None
                     if isinstance(effect, Sleep):
                         overslept += await self._sleep_and_measure(effect.seconds)
                         steps.reply = None
                         continue
+                    late = overslept
+                    if not isinstance(effect, Authorize):
+                        overslept = 0.0
                     if isinstance(effect, Send):
                         if effect.request is not request:
                             request = effect.request
                             prepared = self._client.prepare(request)
-                        late, overslept = overslept, 0.0
                         steps.reply = await self._send(effect, prepared, late)
                     else:
-                        late, overslept = overslept, overslept if isinstance(effect, Authorize) else 0.0
                         steps.reply = await self._perform(effect, observe, late)
                     if isinstance(effect, Send | PollBatch) and is_expensive(effect, steps.reply):
-                        costly = effect
+                        expensive = effect
                 except AsyncApiError as error:
                     steps.error = error
         return steps.result
-
-    async def _step_on_thread(
-        self, steps: FlowSteps[DriverEffect, Any], answered: Send | PollBatch
-    ) -> DriverEffect | None:
-        """Run a step of a flow that reads a large response."""
-        return await self._threads.step(steps, answered, self._seconds_until(answered.until))
 
     async def _sleep_and_measure(self, seconds: float) -> float:
         """Sleep; return the seconds by which it took longer because the event loop was busy."""
@@ -144,7 +139,7 @@ class AiohttpDriver:
     ) -> Awaitable[Any]:
         match effect:
             case PollBatch():
-                return self._poll_in_batch(effect, observe)
+                return self._batch_poller.poll(effect, observe)
             case Authorize():
                 return self._authorize(effect, observe)
             case RunBlocking(work):
@@ -154,51 +149,33 @@ class AiohttpDriver:
 
     async def _run_concurrently(self, effect: RunConcurrently, observe: Observer, overslept: float) -> None:
         slots = asyncio.Semaphore(effect.concurrency)
-        begun: deque[asyncio.Task[Any]] = deque()
 
-        async def in_turn(make: Callable[[], Flow[Any]]) -> Any:
+        async def run_flow(make: Callable[[], Flow[Any]]) -> Any:
             async with slots:
                 return await self.run(make(), observe=observe, overslept=overslept)
 
-        async def take_next() -> None:
-            # Not by awaiting the task, which would be cancelled with this one, and would let the next flow start.
-            await asyncio.wait([begun[0]])
-            effect.on_result(begun.popleft().result())
-
+        flows = ConcurrentFlows(effect, lambda make: asyncio.create_task(run_flow(make)))
         try:
-            for make in effect.flows:
-                begun.append(asyncio.create_task(in_turn(make)))
-                if len(begun) == effect.window:
-                    await take_next()
-            while begun:
-                await take_next()
+            while (task := flows.next_due()) is not None:
+                # Not by awaiting the task, which would be cancelled with this one, and would let the next flow start.
+                await asyncio.wait([task])
+                flows.consume(task.result())
         finally:
-            for task in begun:
+            for task in flows.tasks:
                 task.cancel()
-            await asyncio.gather(*begun, return_exceptions=True)
-
-    async def _poll_in_batch(self, effect: PollBatch, observe: Observer) -> BatchResponse:
-        """Poll a job together with other jobs; alone if the flow can't wait."""
-        if not effect.can_wait:
-            return await self.run(poll_alone(self._api, effect), observe=observe)
-        try:
-            async with asyncio.timeout(self._seconds_until(effect.until)):
-                return await self._batch_poller.poll(effect, observe)
-        except TimeoutError:
-            raise TransportError("batch of jobs: no response in time") from None
+            await asyncio.gather(*flows.tasks, return_exceptions=True)
 
     async def _authorize(self, effect: Authorize, observe: Observer) -> Token:
         asked_at = self._api.clock()
-        flow = get_shared_token(self._api, self._token_state, effect.rejected, asked_at)
         try:
-            async with asyncio.timeout(self._seconds_until(effect.until)), self._token_lock:
-                return await self.run(flow, observe=observe)
+            async with asyncio.timeout(self._api.seconds_until(effect.until)):
+                await self._token_lock.acquire()
         except TimeoutError:
-            raise TransportError("the login wasn't over in time", sent=False) from None
-
-    def _seconds_until(self, until: float | None) -> float | None:
-        """Return the seconds until a moment; None for no moment."""
-        return None if until is None else until - self._api.clock()
+            raise build_slow_login_error() from None
+        try:
+            return await self.run(get_shared_token(self._api, self._token_state, effect, asked_at), observe=observe)
+        finally:
+            self._token_lock.release()
 
     async def _send(self, effect: Send, prepared: Any, overslept: float) -> Response:
         if self._retired is not None:

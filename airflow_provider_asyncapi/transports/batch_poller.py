@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, PollBatch, Polled
+from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.core.wait.batch_rounds import BatchRounds
 from airflow_provider_asyncapi.transports import Observer
@@ -58,6 +59,7 @@ class BatchPoller:
         Wait for the next round with a new response, and return it, or raise its error.
 
         :param observe: called with each poll that was skipped as unchanged.
+        :raises TransportError: if there is none in time.
         """
         key = (effect.batch.key, effect.interval)
         if key not in self._running:
@@ -67,7 +69,11 @@ class BatchPoller:
             self._running[key] = rounds, task
         waiter = _Waiter(effect, observe, asyncio.get_running_loop().create_future())
         self._running[key][0].join(waiter)
-        return await waiter.response
+        try:
+            async with asyncio.timeout(self._api.seconds_until(effect.until)):
+                return await waiter.response
+        except TimeoutError:
+            raise TransportError("batch of jobs: no response in time") from None
 
     def close(self) -> None:
         """Stop polling."""

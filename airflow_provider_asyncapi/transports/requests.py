@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from airflow_provider_asyncapi.core.auth.login import TokenState, get_shared_token
+from airflow_provider_asyncapi.core.auth.login import TokenState, build_slow_login_error, get_shared_token
 from airflow_provider_asyncapi.core.auth.tokens import Token
+from airflow_provider_asyncapi.core.concurrent_flows import ConcurrentFlows
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import (
     Authorize,
@@ -26,7 +26,6 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.delays import Delay, Reason
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 from airflow_provider_asyncapi.transports import Observer, log_only
@@ -104,19 +103,15 @@ class RequestsDriver:
 
     def _run_concurrently(self, effect: RunConcurrently, observe: Observer) -> None:
         cancelled = threading.Event()
-        begun: deque[Future[Any]] = deque()
 
-        def in_turn(make: Callable[[], Flow[Any]]) -> Any:
+        def run_flow(make: Callable[[], Flow[Any]]) -> Any:
             return self.run(make(), observe=observe, is_cancelled=cancelled.is_set)
 
         with ThreadPoolExecutor(max_workers=effect.concurrency) as pool:
+            flows = ConcurrentFlows(effect, lambda make: pool.submit(run_flow, make))
             try:
-                for make in effect.flows:
-                    begun.append(pool.submit(in_turn, make))
-                    if len(begun) == effect.window:
-                        effect.on_result(begun.popleft().result())
-                while begun:
-                    effect.on_result(begun.popleft().result())
+                while (future := flows.next_due()) is not None:
+                    flows.consume(future.result())
             except BaseException:
                 # The results of the other flows aren't needed, least of all if the task was killed.
                 cancelled.set()
@@ -124,10 +119,13 @@ class RequestsDriver:
                 raise
 
     def _authorize(self, effect: Authorize, observe: Observer) -> Token:
-        asked_at = self._api.clock()
-        with self._token_lock:
-            flow = get_shared_token(self._api, self._token_state, effect.rejected, asked_at)
-            return self.run(limit_time(flow, effect.until), observe=observe)
+        asked_at, left = self._api.clock(), self._api.seconds_until(effect.until)
+        if not self._token_lock.acquire(timeout=-1 if left is None else max(0.0, left)):
+            raise build_slow_login_error()
+        try:
+            return self.run(get_shared_token(self._api, self._token_state, effect, asked_at), observe=observe)
+        finally:
+            self._token_lock.release()
 
     def _send(self, effect: Send, is_cancelled: Callable[[], bool]) -> Response:
         pause, needed_until = self._pacing.reserve(effect)

@@ -11,7 +11,7 @@ from typing import TypeGuard
 from airflow_provider_asyncapi.core.auth.tokens import Login, LoginLock, Token
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
-from airflow_provider_asyncapi.core.effects import Flow, Log, RunBlocking, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Authorize, Flow, Log, RunBlocking, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     AuthenticationError,
@@ -29,6 +29,7 @@ from airflow_provider_asyncapi.core.requests.request_template import RequestTemp
 from airflow_provider_asyncapi.core.requests.response_errors import NO_MESSAGE, extract_error_message, set_error_fields
 from airflow_provider_asyncapi.core.selectors.selector import capture_values
 from airflow_provider_asyncapi.core.templates import walk_strings
+from airflow_provider_asyncapi.core.time_limit import limit_time
 
 #: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
 _RENEW_BEFORE = 30.0
@@ -64,34 +65,47 @@ class TokenState:
         return copy(self.failure) if refused or asked_at < self.failed_at else None
 
 
-def get_shared_token(api: Api, token_state: TokenState, rejected: Token | None, asked_at: float) -> Flow[Token]:
+def build_slow_login_error() -> TransportError:
+    """Return the error of a flow that has to do without the token for which it has waited."""
+    return TransportError("the login wasn't over in time", sent=False)
+
+
+def get_shared_token(api: Api, token_state: TokenState, effect: Authorize, asked_at: float) -> Flow[Token]:
     """
     Return a valid token, as :func:`get_token` does. It runs for one task at a time, and the next ones reuse its token.
 
     If a login fails, the tasks that wait for their turn get the same error. After a rejection, all tasks get it for a
     moment, so that a thousand waiting tasks don't try a wrong password.
 
+    :param effect: the request for a token.
     :param asked_at: time at which this request began to wait for its turn, in seconds since the epoch.
+    :raises TransportError: if there is no token in time.
     """
-    now = api.clock()
+    now, rejected = api.clock(), effect.rejected
     if not _is_usable(token_state.token, rejected, now) and (failure := token_state.failure_to_repeat(asked_at, now)):
         raise failure
     try:
-        token_state.token = yield from get_token(api, token_state.token, rejected)
+        token_state.token = yield from limit_time(
+            get_token(api, token_state.token, rejected, effect.until), effect.until
+        )
     except AsyncApiError as error:
-        # A copy, since the error itself keeps the frames of its traceback alive.
-        token_state.failure, token_state.failed_at = copy(error), api.clock()
+        # The time limit of this request alone says nothing about the login.
+        if effect.until is None or api.clock() < effect.until:
+            # A copy, since the error itself keeps the frames of its traceback alive.
+            token_state.failure, token_state.failed_at = copy(error), api.clock()
         raise
     token_state.failure = None
     return token_state.token
 
 
-def get_token(api: Api, known: Token | None, rejected: Token | None) -> Flow[Token]:
+def get_token(api: Api, known: Token | None, rejected: Token | None, until: float | None = None) -> Flow[Token]:
     """
     Return a valid token: the known one, one that another process has stored, or a new one.
 
     :param known: the token of this process.
     :param rejected: the token that the API has just refused, if any.
+    :param until: time at which to give up waiting for the login of another process, in seconds since the epoch.
+    :raises TransportError: if that time is reached.
     :raises AuthenticationError: as :func:`log_in` does, which may also raise other errors.
     """
     login, tokens = api.settings.auth.login, api.tokens
@@ -114,6 +128,8 @@ def get_token(api: Api, known: Token | None, rejected: Token | None) -> Flow[Tok
         finally:
             if lock is not None:
                 lock.close()
+        if until is not None and api.clock() >= until:
+            raise build_slow_login_error()
         # Polling, instead of a thread that waits for the lock: a cancelled wait leaves nothing behind.
         yield Sleep(_LOCK_INTERVAL)
         waited += _LOCK_INTERVAL

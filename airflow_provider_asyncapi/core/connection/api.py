@@ -48,6 +48,14 @@ class Api:
         """Return the API of a connection."""
         return cls(settings, Redactor(settings.secrets()), clock, rng, tokens)
 
+    def seconds_until(self, until: float | None) -> float | None:
+        """
+        Return the seconds until a time, which are negative if it has passed; None if there is no time.
+
+        :param until: the time, in seconds since the epoch.
+        """
+        return None if until is None else until - self.clock()
+
     @property
     def scope(self) -> Mapping[str, JsonValue]:
         """The variables that the connection sets in every template."""

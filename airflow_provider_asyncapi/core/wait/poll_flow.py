@@ -19,6 +19,7 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.time_limit import limit_time
+from airflow_provider_asyncapi.core.wait.batch_flow import poll_batch
 from airflow_provider_asyncapi.core.wait.batch_plan import Absent, Batch, BatchResponse
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.details_flow import PollResult, classify_response, confirm_success
@@ -74,11 +75,14 @@ def _request_status(
     """Request the status, in a batch if the plan has one; for a job that is absent from it, return the verdict too."""
     job = state.handle
     if plan.batch is not None and job.identifier is not None:
-        # At the deadline there is no time to wait for other jobs.
-        can_wait = state.deadline is None or api.clock() < state.deadline
-        batch_response: BatchResponse = yield PollBatch(
-            plan.batch, job.identifier, plan.schedule.interval, can_wait, poll.skip_if_unchanged_in_batch
-        )
+        batch_response: BatchResponse
+        if state.deadline is None or api.clock() < state.deadline:
+            batch_response = yield PollBatch(
+                plan.batch, job.identifier, plan.schedule.interval, poll.skip_if_unchanged_in_batch
+            )
+        else:
+            # At the deadline there is no time to wait for other jobs.
+            batch_response = yield from poll_batch(api, plan.batch, [job.identifier], can_wait=True)
         request, response = batch_response.request, batch_response.response_for(job.identifier)
         if response is not None:
             return request, response, None

@@ -17,7 +17,7 @@ BATCH = Batch.parse(
 assert BATCH is not None
 
 
-@pytest.mark.parametrize("effect", [Send(REQUEST), Authorize(), PollBatch(BATCH, 7, 1.0, True, lambda _: None)])
+@pytest.mark.parametrize("effect", [Send(REQUEST), Authorize(), PollBatch(BATCH, 7, 1.0, lambda _: None)])
 def test_each_request_of_a_flow_is_bounded(effect):
     def flow() -> Flow[Any]:
         return (yield effect)

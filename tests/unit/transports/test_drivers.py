@@ -25,6 +25,7 @@ from airflow_provider_asyncapi.core.effects import (
     PollBatch,
     Polled,
     PollUntilChanged,
+    RunBlocking,
     RunConcurrently,
     Send,
     Sleep,
@@ -449,6 +450,40 @@ def test_a_login_that_is_refused_is_refused_to_all_who_wait(driver, serve):
     assert [asked.target for asked in server.asked] == ["/login"]
 
 
+def test_a_flow_waits_for_the_login_of_another_only_as_long_as_it_has_time(driver, serve):
+    server = serve()
+    has_begun, is_over = threading.Event(), threading.Event()
+
+    def log_in(connection: Any, asked: Any) -> Any:
+        has_begun.set()
+        is_over.wait(10)
+        return reply({"token": "tok-one"})(connection, asked)
+
+    server.routes["/login"] = log_in
+    api = make_api(server.url, **LOGIN)
+
+    def patient() -> Flow[str]:
+        return (yield Authorize()).value
+
+    def late() -> Flow[str]:
+        yield RunBlocking(has_begun.wait)
+        try:
+            yield Authorize(until=START)
+        except TransportError as error:
+            return f"{error}, sent: {error.sent}"
+        finally:
+            is_over.set()
+        return "has waited"
+
+    results: list[str] = []
+
+    def both() -> Flow[None]:
+        yield RunConcurrently([patient, late], 2, results.append)
+
+    assert run(driver, api, both()).error is None
+    assert results == ["tok-one", "the login wasn't over in time, sent: False"]
+
+
 def test_a_pause_that_the_api_asks_for_blocks_all_requests_that_can_wait(driver, serve):
     server = serve(reply(b"", 429, retry_after="30"), reply(b"urgent"), reply(b"fine"))
     clock = Clock()
@@ -595,7 +630,7 @@ def test_an_answer_says_how_late_a_busy_event_loop_was(serve, sleeps, way):
 
     def flow() -> Flow[Any]:
         if sleeps == "a round":
-            answers = yield PollBatch(make_batch(), 1, 1.0, True, lambda _: None)
+            answers = yield PollBatch(make_batch(), 1, 1.0, lambda _: None)
             return answers.response_for(1).delay
         if sleeps == "the flow":
             yield Sleep(1.0)
@@ -720,30 +755,29 @@ def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
     assert len(begun) < 5
 
 
-def test_a_pause_that_the_api_asks_for_blocks_the_poll_of_a_single_job_too(driver, serve):
-    server = serve(reply(b"", 429, retry_after="30"))
-    batch = make_batch()
-
-    def flow() -> Flow[bool]:
-        yield Send(Request("GET", f"{server.url}/x"))
-        try:
-            yield PollBatch(batch, 1, 1.0, False, lambda _: None)
-        except ThrottledError:
-            return True
-        return False
-
-    assert run(driver, make_api(server.url), flow()).result
-    assert len(server.asked) == 1
-
-
-def test_the_log_of_the_poll_of_a_single_job_goes_to_the_observer(driver, serve):
+def test_a_worker_polls_a_job_alone_and_logs_for_its_observer(serve):
     server = serve(reply({"token": "a"}), reply(b"", 401), reply({"token": "b"}), jobs)
     api = make_api(server.url, **LOGIN)
-    outcome = run(driver, api, asking(7, can_wait=False))
+    outcome = run("requests", api, asking(7))
     assert outcome.result == "state of 7"
     assert [event.message for event in outcome.events if isinstance(event, Log)] == [
         f"GET {server.url}/jobs?… answered 401: renewing the token"
     ]
+
+
+def test_a_pause_that_the_api_asks_for_blocks_the_poll_of_a_job_on_a_worker(serve):
+    server = serve(reply(b"", 429, retry_after="30"))
+
+    def flow() -> Flow[bool]:
+        yield Send(Request("GET", f"{server.url}/x"))
+        try:
+            yield PollBatch(make_batch(), 1, 1.0, lambda _: None)
+        except ThrottledError:
+            return True
+        return False
+
+    assert run("requests", make_api(server.url), flow()).result
+    assert len(server.asked) == 1
 
 
 # Again and again
@@ -817,12 +851,11 @@ def asking(
     identifier: str | int,
     *,
     interval: float = 0.3,
-    can_wait: bool = True,
     skip_if_unchanged: Callable[[BatchResponse], Polled | None] = lambda _: None,
     **given: Any,
 ) -> Flow[Any]:
     batch = make_batch(**given)
-    answers = yield PollBatch(batch, identifier, interval, can_wait, skip_if_unchanged)
+    answers = yield PollBatch(batch, identifier, interval, skip_if_unchanged)
     return answers.response_for(identifier).json["state"]
 
 
@@ -900,16 +933,6 @@ def test_a_job_that_joins_is_in_the_next_round_and_none_is_asked_for_twice_in_an
 
     assert [sorted(asked) for asked in rounds(many, scenario)] == [["1"], [",", "1", "2"], [",", "1", "2"]]
     assert moments[-1] - moments[0] >= 0.6
-
-
-def test_whoever_can_not_wait_is_asked_for_at_once_and_alone(many):
-    async def scenario(client: AiohttpDriver) -> None:
-        slow = asyncio.create_task(client.run(asking(1, interval=100)))
-        await asyncio.sleep(0)
-        await client.run(asking(2, interval=100, can_wait=False))
-        slow.cancel()
-
-    assert rounds(many, scenario) == ["2"]
 
 
 def test_a_job_that_nobody_waits_for_any_more_is_not_asked_for(many):

@@ -219,10 +219,10 @@ def test_jobs_that_are_asked_for_together_hold_nobody_past_its_time(driver, serv
     )
     assert batch is not None
 
-    def asking(*, can_wait: bool) -> Flow[Any]:
-        return (yield PollBatch(batch, 7, 0.01, can_wait, lambda _: None, until=time.time() + 0.3))
+    def asking() -> Flow[Any]:
+        return (yield PollBatch(batch, 7, 0.01, lambda _: None, until=time.time() + 0.3))
 
-    outcome = timed(driver, server, asking(can_wait=True))
+    outcome = timed(driver, server, asking())
     assert outcome.failure[0] == "TransportError"
     assert trickle.sent < 2500
 

@@ -231,7 +231,7 @@ def test_others_are_looked_at_beside_steps_that_take_very_long_on_four_threads_a
 
 
 def ask(identifier: int) -> PollBatch:
-    return PollBatch(None, identifier, 1.0, can_wait=True, skip_if_unchanged=lambda _: None)  # type: ignore[arg-type]  # the batch isn't looked at
+    return PollBatch(None, identifier, 1.0, skip_if_unchanged=lambda _: None)  # type: ignore[arg-type]  # the batch isn't looked at
 
 
 def test_of_an_answer_about_many_jobs_each_ones_part_counts():

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.auth.login import TokenState, get_shared_token, get_token, log_in
 from airflow_provider_asyncapi.core.auth.tokens import Token
+from airflow_provider_asyncapi.core.effects import Authorize
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
     MissingValueError,
@@ -335,11 +336,20 @@ def test_a_new_token_that_is_refused_is_the_end():
     assert script.paths == ["GET /x", "POST /login", "GET /x"]
 
 
+def test_the_login_of_another_process_is_waited_for_as_long_as_there_is_time():
+    shelf = Shelf(busy=999)
+    script = sharing(shelf)
+    with pytest.raises(TransportError, match="the login wasn't over in time"):
+        script.run(get_token(script.api, None, None, until=START + 1))
+    assert 1 <= sum(script.sleeps) < 1.2
+    assert script.paths == []
+
+
 # One at a time
 
 
 def in_turn(script: Script, token_state: TokenState, asked_at: float = START) -> Token:
-    token = script.run(get_shared_token(script.api, token_state, None, asked_at))
+    token = script.run(get_shared_token(script.api, token_state, Authorize(), asked_at))
     assert isinstance(token, Token)
     return token
 
@@ -347,6 +357,14 @@ def in_turn(script: Script, token_state: TokenState, asked_at: float = START) ->
 def test_a_token_is_found_by_those_who_come_later():
     script, token_state = Script(make_api(**FIELDS), answer({"data": {"token": "t-one"}})), TokenState()
     assert in_turn(script, token_state) is in_turn(script, token_state)
+
+
+def test_a_time_limit_ends_the_login_of_the_flow_that_has_it_and_no_other():
+    script, token_state = Script(make_api(**FIELDS), lost(), answer({"data": {"token": "t-one"}})), TokenState()
+    with pytest.raises(TransportError):
+        script.run(get_shared_token(script.api, token_state, Authorize(until=START), START - 1))
+    assert script.limits == [0.0]
+    assert in_turn(script, token_state, asked_at=START - 1).value == "t-one"
 
 
 def test_a_refusal_holds_for_all_for_a_moment():

@@ -91,7 +91,7 @@ def test_pages_are_begun_one_after_the_other_and_collected_as_they_come():
     class Counting(Rows):
         def perform(self, effect):
             if isinstance(effect, RunConcurrently):
-                gathered.append((effect.concurrency, effect.window))
+                gathered.append(effect.concurrency)
                 assert not hasattr(effect.flows, "__len__")
             elif isinstance(effect, Send):
                 gathered.append(len(self.rows))
@@ -101,7 +101,7 @@ def test_pages_are_begun_one_after_the_other_and_collected_as_they_come():
     plan = FetchPlan.parse({"endpoint": "/rows", "result_path": "rows", "pages": 5, "concurrency": 2, **NUMBERED})
     script.fetch(ResultFetcher(script.api, plan, JobHandle("7")))
     assert script.count == 5
-    assert gathered == [(2, 4), 0, 1, 2, 3, 4]
+    assert gathered == [2, 0, 1, 2, 3, 4]
     assert script.rows == [[0], [1], [2], [3], [4]]
 
 

@@ -46,7 +46,7 @@ class Rounds:
         self.rounds = BatchRounds(self.script.api, self.batch, interval)
 
     def join(self, identifier: str | int, skip: Skip = lambda _: None) -> Waiter:
-        poll = PollBatch(self.batch, identifier, self.interval, True, skip)
+        poll = PollBatch(self.batch, identifier, self.interval, skip)
         waiter = Waiter(poll, self.script.polls.append)
         self.rounds.join(waiter)
         return waiter

@@ -1089,7 +1089,7 @@ class InRounds(Script):
     """Polls in the rounds of a batch, as the driver of the triggerer does."""
 
     def perform(self, effect: Any) -> Any:
-        if not isinstance(effect, PollBatch) or not effect.can_wait:
+        if not isinstance(effect, PollBatch):
             return super().perform(effect)
         rounds, waiter = BatchRounds(self.api, effect.batch, effect.interval), Waiter(effect, self.polls.append)
         rounds.join(waiter)
