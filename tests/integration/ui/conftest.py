@@ -90,7 +90,9 @@ def jobs(airflow: LocalAirflow, api: ApiServer) -> Jobs:
     return Jobs(api, airflow)
 
 
-@pytest.fixture(scope="session")
+# Playwright's loop runs in the main thread until it is stopped, and other tests need one of their own: so it has the
+# scope of this package.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     assert chromium, "make test-ui installs it"
@@ -101,7 +103,7 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def logins(airflow: LocalAirflow, browser: Browser) -> dict[str, Any]:
     """What the browser keeps of each user's login, which was made with the form."""
     passwords = json.loads((airflow.home / "passwords.json").read_text())
@@ -120,7 +122,7 @@ def logins(airflow: LocalAirflow, browser: Browser) -> dict[str, Any]:
     return states
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def window_of(airflow: LocalAirflow, browser: Browser, logins: dict[str, Any]) -> Iterator[OpenWindow]:
     """
     Return what opens the browser's window of a user.
