@@ -1,0 +1,55 @@
+"""The servers of the recipes for connections."""
+
+from __future__ import annotations
+
+from tests.docs.servers.recipe import TOKEN, Call, Reply, State, basic, need, progress, serve_plain_job, server, unknown
+
+
+@server("api_key_query", 5, connection={})
+def api_key_query(state: State, call: Call) -> Reply:
+    need(call.query == [("key", TOKEN)], "no key", 401)
+    need("authorization" not in call.headers, "what is that for?")
+    return serve_plain_job(state, call)
+
+
+@server("oauth2", 5, connection={})
+def oauth2(state: State, call: Call) -> Reply:
+    if str(call) == "POST /oauth/token":
+        need(basic(call) == "my-client:my-client-secret", "no such client", 401)
+        expected = {"grant_type": "client_credentials", "scope": "jobs.write jobs.read"}
+        need(call.form == {**expected, "audience": "https://api.example.com"}, "invalid_request")
+        return Reply(200, {"access_token": "from-oauth", "token_type": "Bearer", "expires_in": 3600})
+    need(call.headers.get("authorization") == "Bearer from-oauth", "invalid_token", 401)
+    return serve_plain_job(state, call)
+
+
+@server("login", 5, connection={}, counted={"refresh": 1})
+def login(state: State, call: Call) -> Reply:
+    tokens = state.seen.setdefault("tokens", [])
+    match str(call):
+        case "POST /session":
+            need(call.json == {"user": "robot", "password": "s3cret-word"}, "who?", 403)
+        case "POST /session/refresh":
+            need(call.json == {"token": f"refresh-{len(tokens)}"}, "which token?", 403)
+            state.nth("refresh")
+        case _:
+            if call.method == "GET" and state.nth("request") == 2:
+                # The vendor ends all sessions at once now and then, before they expire.
+                return Reply(419, {"message": "session expired"})
+            need(call.headers.get("x-session") == tokens[-1], "no session", 401)
+            return serve_plain_job(state, call)
+    tokens.append(f"session-{len(tokens) + 1}")
+    session = {"token": tokens[-1], "expiresIn": 600, "refreshToken": f"refresh-{len(tokens)}"}
+    return Reply(200, {"session": session})
+
+
+@server("secret_in_body", "s-1", connection={})
+def secret_in_body(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /acme/jobs":
+            need(call.json == {"auth": {"key": "account-key-1"}, "kind": "sync"}, "no key", 401)
+            return Reply(201, {"id": "s-1"})
+        case "POST /acme/status":
+            need(call.json == {"auth": {"key": "account-key-1"}, "id": "s-1"}, "no key", 401)
+            return Reply(200, {"status": progress(state, ("working", "done"))})
+    raise unknown(call)
