@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.measure import cpu_milliseconds, table
+import sys
+
+from benchmarks.measure import cpu_milliseconds, parse_rounds, table
 
 _TIMED = """
 import airflow.sdk
@@ -22,10 +24,15 @@ from airflow.providers.http.sensors.http import HttpSensor
 """
 
 
-def main() -> None:
+def main(given: list[str] | None = None) -> None:
     """Measure and print."""
-    costs = cpu_milliseconds({"ours": _TIMED.format(imports=OURS), "http": _TIMED.format(imports=PEER)})
+    rounds = parse_rounds("python -m benchmarks.imports", __doc__, given)
+    costs = cpu_milliseconds({"ours": _TIMED.format(imports=OURS), "http": _TIMED.format(imports=PEER)}, rounds)
     rows = [("imported after airflow.sdk", "CPU ms", "of http's")]
     for name, label in (("ours", "our three operators"), ("http", "the http provider's two")):
         rows.append((label, f"{costs[name]:.1f}", f"{costs[name] / costs['http']:.2f}"))
     table("Import cost", rows)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

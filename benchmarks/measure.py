@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -10,6 +11,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 
 ROUNDS = 9
+
+
+def parse_rounds(program: str, description: str | None, given: list[str] | None) -> int:
+    """Return the number of rounds that the command line of a benchmark asks for."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each is measured; the median is shown")
+    return int(parser.parse_args(given or []).rounds)
 
 
 def cpu_milliseconds(scripts: Mapping[str, str], rounds: int = ROUNDS) -> dict[str, float]:

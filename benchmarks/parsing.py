@@ -8,8 +8,10 @@ a loop are, are checked once; a row of sensors no two of which are alike shows w
 
 from __future__ import annotations
 
+import sys
+
 from benchmarks.imports import OURS, PEER
-from benchmarks.measure import cpu_milliseconds, table
+from benchmarks.measure import cpu_milliseconds, parse_rounds, table
 
 TASKS = 200
 _TIMED = """
@@ -55,16 +57,22 @@ _TASKS = {
 }
 
 
-def main() -> None:
+def main(given: list[str] | None = None) -> None:
     """Measure and print."""
-    _compare(f"Parse cost of {TASKS} tasks", _STEADY)
-    _compare("Parse cost of the first task, with what it imports", "first")
+    rounds = parse_rounds("python -m benchmarks.parsing", __doc__, given)
+    _compare(f"Parse cost of {TASKS} tasks", _STEADY, rounds)
+    _compare("Parse cost of the first task, with what it imports", "first", rounds)
 
 
-def _compare(title: str, shown: str) -> None:
+def _compare(title: str, shown: str, rounds: int) -> None:
     costs = cpu_milliseconds(
-        {name: _TIMED.format(imports=imports, task=task, shown=shown) for name, (imports, task) in _TASKS.items()}
+        {name: _TIMED.format(imports=imports, task=task, shown=shown) for name, (imports, task) in _TASKS.items()},
+        rounds,
     )
     rows = [("tasks", "CPU ms", f"of {_PEER}")]
     rows += [(name, f"{cost:.1f}", f"{cost / costs[_PEER]:.2f}") for name, cost in costs.items()]
     table(title, rows)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

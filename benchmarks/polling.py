@@ -19,15 +19,17 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 
 from benchmarks.measure import table
+from tests.certificates import Authority
 
 _SPEC: dict[str, Any] = {
     "endpoint": "/v1/jobs/{identifier}",
@@ -90,6 +92,23 @@ def trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]]
     }[contender]
 
 
+@dataclass(frozen=True)
+class Address:
+    """
+    The address of the server.
+
+    :param authority: the file with the authority that it has its certificate from; None if it doesn't use TLS.
+    """
+
+    port: int
+    authority: str | None = None
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of its URLs."""
+        return "https" if self.authority else "http"
+
+
 @dataclass
 class Supervisor:
     """
@@ -98,13 +117,13 @@ class Supervisor:
     :param line: the socket.
     :param contender: whose triggers are handed out.
     :param triggers: how many.
-    :param port: the server's.
+    :param server: the server that the triggers poll.
     """
 
     line: socket.socket
     contender: str
     triggers: int
-    port: int
+    server: Address
     asked: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> None:
@@ -135,21 +154,22 @@ class Supervisor:
             return
 
     def _connection(self, conn_id: str) -> dict[str, Any]:
-        host = "http://127.0.0.1" if conn_id == "asyncapi" else "127.0.0.1"
+        scheme, authority = self.server.scheme, self.server.authority
+        ours = conn_id == "asyncapi"
         return {
             "type": "ConnectionResult",
             "conn_id": conn_id,
             "conn_type": conn_id,
-            "host": host,
-            "port": self.port,
+            "host": f"{scheme}://127.0.0.1" if ours else "127.0.0.1",
+            "port": self.server.port,
             "login": None,
             "password": None,
-            "extra": None,
-            "schema": "http" if conn_id == "http" else None,
+            "extra": json.dumps({"ca_cert": authority}) if ours and authority else None,
+            "schema": None if ours else scheme,
         }
 
     def _workload(self, number: int) -> dict[str, Any]:
-        classpath, kwargs = trigger(self.contender, number, f"http://127.0.0.1:{self.port}")
+        classpath, kwargs = trigger(self.contender, number, f"{self.server.scheme}://127.0.0.1:{self.server.port}")
         ti = {
             "id": str(uuid4()),
             "dag_version_id": str(uuid4()),
@@ -167,13 +187,14 @@ class Supervisor:
 
 
 @contextmanager
-def serving(latency: float = 0.0) -> Iterator[int]:
+def serving(latency: float = 0.0, certificate: Sequence[str] = ()) -> Iterator[int]:
     """
     Run the server, and give its port.
 
     :param latency: how long each answer takes, in seconds.
+    :param certificate: the files of its certificate and key; empty for a server without TLS.
     """
-    command = [sys.executable, "-m", "benchmarks.polling_server", str(latency)]
+    command = [sys.executable, "-m", "benchmarks.polling_server", str(latency), *certificate]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
@@ -182,15 +203,23 @@ def serving(latency: float = 0.0) -> Iterator[int]:
             process.kill()
 
 
-def measure(contender: str, triggers: int, seconds: float, profile: str = "", latency: float = 0.0) -> dict[str, float]:
+def measure(
+    contender: str, triggers: int, seconds: float, profile: str = "", latency: float = 0.0, *, tls: bool = False
+) -> dict[str, float]:
     """
     Run triggers of one kind, and give the figures.
 
     :param latency: how long each answer takes, in seconds.
+    :param tls: whether the server uses TLS.
     :param profile: the file that a profile of the triggerer is written to, if any.
     """
     ours, theirs = socket.socketpair()
-    with tempfile.TemporaryDirectory() as home, serving(latency) as port, ours:
+    with ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory())
+        authority = Authority(Path(home), "benchmark") if tls else None
+        port = stack.enter_context(serving(latency, authority.issue("server") if authority else ()))
+        stack.enter_context(ours)
+        server = Address(port, authority.path if authority else None)
         spec = {
             "warm": _WARM,
             "triggers": triggers,
@@ -198,16 +227,23 @@ def measure(contender: str, triggers: int, seconds: float, profile: str = "", la
             "settle": _SETTLE + _SETTLE_EACH * triggers,
             "seconds": seconds,
             "port": port,
+            "authority": server.authority,
             "profile": profile,
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.polling_triggerer", json.dumps(spec)],
             stdin=theirs.fileno(),
             stdout=subprocess.PIPE,
-            env={**os.environ, "AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
+            env={
+                **os.environ,
+                "AIRFLOW_HOME": home,
+                "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+                # The other contenders trust the authority of the server by this.
+                **({"SSL_CERT_FILE": server.authority} if server.authority else {}),
+            },
         )
         theirs.close()
-        supervisor = Supervisor(ours, contender, triggers, port)
+        supervisor = Supervisor(ours, contender, triggers, server)
         answering = threading.Thread(target=supervisor.run)
         answering.start()
         try:
@@ -273,14 +309,17 @@ def main(given: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=15, help="how long each contender is measured")
     parser.add_argument("--rounds", type=int, default=1, help="how often; the medians are shown")
     parser.add_argument("--only", nargs="+", default=list(NAMES), choices=list(NAMES), help="some contenders only")
+    parser.add_argument("--tls", action="store_true", help="poll an API that uses TLS")
     arguments = parser.parse_args(given or [])
     contenders = [name for name in NAMES if name in arguments.only or name == "sleep"]
     for triggers, latency in itertools.product(arguments.triggers, [each / 1000 for each in arguments.latency]):
         results: dict[str, list[dict[str, float]]] = {contender: [] for contender in contenders}
         for _ in range(arguments.rounds):
             for contender in contenders:
-                results[contender].append(measure(contender, triggers, arguments.seconds, latency=latency))
-        table("Polling", _rows(results, triggers, latency))
+                results[contender].append(
+                    measure(contender, triggers, arguments.seconds, latency=latency, tls=arguments.tls)
+                )
+        table("Polling over TLS" if arguments.tls else "Polling", _rows(results, triggers, latency))
 
 
 if __name__ == "__main__":

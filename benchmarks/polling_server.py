@@ -1,13 +1,14 @@
 """
-A server that answers from canned bytes, and counts: ``python -m benchmarks.polling_server [LATENCY]``.
+A server that answers from canned bytes, and counts: ``python -m benchmarks.polling_server LATENCY [CERT KEY]``.
 
-It prints its port. LATENCY is how long each answer takes, in seconds; 0 by default.
+It prints its port. LATENCY is how long each answer takes, in seconds. With a certificate and its key it uses TLS.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -76,13 +77,17 @@ class Server(asyncio.Protocol):
             self._transport.write(data)
 
 
-async def main() -> None:
+async def main(certificate: list[str]) -> None:
     """Serve until killed."""
-    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=8192)
+    tls = None
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*certificate)
+    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=8192, ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    Server.latency = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
-    uvloop.run(main())
+    Server.latency = float(sys.argv[1])
+    uvloop.run(main(sys.argv[2:]))

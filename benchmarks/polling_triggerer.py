@@ -32,13 +32,15 @@ class Meter:
     :param runner: the trigger runner.
     :param spec: ``warm`` and ``triggers``, how many there are at first and then; ``patience``, how long to wait for
         them before measuring those that have begun; ``settle`` and ``seconds``, how long to wait before measuring, and
-        how long to measure; the server's ``port``; the file for a ``profile``, if any.
+        how long to measure; the server's ``port``, and the ``authority`` of its certificate; the file for a
+        ``profile``, if any.
     :param log: where the log lines go.
     """
 
     def __init__(self, runner: TriggerRunner, spec: dict[str, Any], log: BinaryIO) -> None:
         self._runner, self._spec, self._log = runner, spec, log
         self._tls_contexts = 0
+        self._tls = ssl.create_default_context(cafile=spec["authority"]) if spec["authority"] else None
         create = ssl.create_default_context
 
         def counted(*args: Any, **given: Any) -> ssl.SSLContext:
@@ -91,7 +93,12 @@ class Meter:
 
     def _counts(self) -> tuple[int, int, int, int]:
         """Return the numbers of requests, further jobs in them, connections and log lines."""
-        client = http.client.HTTPConnection("127.0.0.1", self._spec["port"], timeout=30)
+        address = "127.0.0.1", self._spec["port"]
+        client = (
+            http.client.HTTPSConnection(*address, timeout=30, context=self._tls)
+            if self._tls
+            else http.client.HTTPConnection(*address, timeout=30)
+        )
         client.request("GET", "/counts")
         requests, jobs, connections = json.load(client.getresponse())
         client.close()
