@@ -1,9 +1,9 @@
 """
-The kinds of authentication that are installed: those that are shipped, and those of other packages.
+The kinds of authentication: the kinds of this package, and those that other packages install.
 
-A package declares an entry point of the group ``airflow_provider_asyncapi.auth``, whose name is that of the kind, and
-whose object is a subclass of :class:`~.core.auth.base.Auth`. Its module imports nothing of Airflow: Airflow reads the
-connection form before it can be imported itself.
+Another package declares an entry point of the group ``airflow_provider_asyncapi.auth``: its name is the name of the
+kind, its object a subclass of :class:`~.core.auth.base.Auth`. Its module must not import Airflow, because Airflow reads
+the connection form while it is being imported itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SHIPPED_KEYS = collect_extra_keys() | set(CONNECTION_COLUMNS)
 
 
 def load_auth_kinds() -> AuthKinds:
-    """Return all kinds by name; one that can't be used is left out, with a line in the log."""
+    """Return all kinds by name, except kinds that can't be used, about which there is a warning in the log."""
     return _load_kinds()[0]
 
 
@@ -32,7 +32,7 @@ def find_auth_kinds(values: Mapping[str, Any]) -> AuthKinds:
     """
     Return the kinds that are needed to read a connection or its defaults in a profile.
 
-    Other packages are looked at only if the connection has something that isn't shipped.
+    Other packages are loaded only if this package doesn't know the kind or a key of the extra.
 
     :raises ConfigurationError: if the connection names a kind that can't be used.
     """

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 CONNECTION_TYPE = "asyncapi"
 HOOK_NAME = "Asynchronous HTTP API"
-#: The types of JSON Schema.
+#: Type of a field → its type in JSON Schema.
 _SCHEMA_TYPES = {"text": "string", "list": "string", "json": "object", "number": "number", "flag": "boolean"}
 
 
@@ -20,7 +20,7 @@ def make_form_fields(kinds: AuthKinds | None = None) -> dict[str, dict[str, Any]
 
     :param kinds: the kinds of authentication; by default all that are installed.
     """
-    # A DAG file that imports the hook needs no form.
+    # Imported here, since a DAG file that imports the hook needs no form.
     from airflow_provider_asyncapi.connections.auth_kinds import load_auth_kinds
     from airflow_provider_asyncapi.core.auth.registry import collect_connection_fields
 
@@ -32,7 +32,7 @@ def make_form_fields(kinds: AuthKinds | None = None) -> dict[str, dict[str, Any]
 
 
 def _make_schema(field: ConnectionField) -> dict[str, Any]:
-    # A type that doesn't take null gets the asterisk of a required field, and no field here is required.
+    # Airflow marks a field as required if its type doesn't allow null. No field here is required.
     schema: dict[str, Any] = {"type": [_SCHEMA_TYPES[field.type], "null"]}
     if field.choices:
         schema["enum"] = list(field.choices)
@@ -55,7 +55,7 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     },
     "placeholders": {
         "host": "https://api.example.com/v1",
-        # Without one, the Test button of Airflow 3.3 sends port 0, which its server takes for another destination.
+        # Without a port, the Test button of Airflow 3.3 sends port 0, which its server takes for another destination.
         "port": "443",
     },
 }

@@ -1,10 +1,9 @@
 """
 Profiles: the description of one vendor's API as data.
 
-A profile is a TOML file with the tables ``connection``, ``submit``, ``status``, ``fetch`` and ``cancel``, each with
-the parameters for its name. Profiles are searched in this order: in the folder of the option
-``[asyncapi] profiles_folder``, in the packages of the entry point group ``airflow_provider_asyncapi.profiles``, in
-this package.
+A profile is a TOML file with the tables ``connection``, ``submit``, ``status``, ``fetch`` and ``cancel``, which contain
+default parameters. Profiles are searched for in the folder of the option ``[asyncapi] profiles_folder``, then in the
+packages of the entry point group ``airflow_provider_asyncapi.profiles``, then in this package.
 """
 
 from __future__ import annotations
@@ -30,13 +29,15 @@ def load_profile(name: str) -> Mapping[str, Mapping[str, Any]]:
     :raises ConfigurationError: if there is no profile of this name, or it is malformed.
     """
     if not _NAME.fullmatch(str(name)):
-        raise ConfigurationError(f"profile: {name!r} can't be a profile's name (letters, digits, _ and -)")
+        raise ConfigurationError(
+            f"profile: {name!r} can't be the name of a profile: a name has letters, digits, _ and - only"
+        )
     return _load_cached(name, conf.get("asyncapi", "profiles_folder", fallback=""))
 
 
 @lru_cache(maxsize=64)
 def _load_cached(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
-    # A DAG file without profiles doesn't import the modules that read them.
+    # Imported here, since a DAG file without profiles doesn't need them.
     import tomllib
 
     from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds

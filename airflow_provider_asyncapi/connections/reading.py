@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.api import Api
     from airflow_provider_asyncapi.core.connection.fields import ConnectionField
 
-#: Minimum length of a secret that Airflow masks; it warns of shorter ones.
+#: Minimum length of the secrets that are masked; Airflow warns about shorter ones.
 _MIN_MASKED_LENGTH = 5
 
 
@@ -27,9 +27,9 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
     """
     Return the API of a connection, for flows.
 
-    :param connection: of any type; its type isn't looked at.
-    :param extra: the connection's extra, if it has been read already.
-    :param mask: whether Airflow is told what to mask in logs; that takes a call that can't be made in the triggerer.
+    :param connection: the connection; its type doesn't matter.
+    :param extra: the parsed extra of the connection; by default it is parsed here.
+    :param mask: whether to mask its secrets in Airflow's logs, with a call that isn't possible in the triggerer.
     :raises ConfigurationError: if a field is missing or invalid.
     """
     from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds
@@ -42,7 +42,7 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
     defaults = load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}
     auth_kinds = find_auth_kinds({**defaults, **extra})
     if extra.get("auth") not in (None, "", defaults.get("auth")):
-        # Another kind of authentication than the profile's has no use for the fields that only that one reads.
+        # The connection has another kind of authentication than its profile, so it doesn't inherit fields of that kind.
         kind = auth_kinds.get(extra["auth"])
         own = {field.name for field in kind.fields} if kind else set()
         unused = collect_auth_fields(auth_kinds).keys() - own
@@ -75,7 +75,7 @@ def name_connection(error: AsyncApiError, conn_id: str | None) -> AsyncApiError:
 
 
 def _parse_extra(connection: Connection) -> dict[str, Any]:
-    # Airflow's own `extra_dejson` takes broken JSON for none.
+    # Airflow's own `extra_dejson` ignores an extra that isn't JSON.
     try:
         extra = json.loads(connection.extra or "{}")
     except (ValueError, RecursionError):

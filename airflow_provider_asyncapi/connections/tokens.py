@@ -1,8 +1,8 @@
 """
 The store in which the processes of one user on one host share login tokens, since vendors allow few logins.
 
-Each connection has an encrypted file, in a folder that no other user can access. The name and the key of the file are
-derived from the connection. So the file is useless without the credentials, and a changed connection has another one.
+Each connection has an encrypted file in a folder that no other user can access. The name and the key of the file are
+derived from the connection. So the file is useless without the credentials, and a changed connection has a new file.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Has to change with the format of the file, so that no version finds a file that it can't read.
+#: Changes with the format of the file, so that no version finds a file of another format.
 _PURPOSE = b"airflow-provider-asyncapi token 1"
-#: About 0.05 s of CPU, once in a process; guessing a weak password from a stolen file costs as much for each guess.
+#: About 0.05 s of CPU, once in a process, and for each guess at a weak password with a stolen file.
 _ITERATIONS = 100_000
 
 
@@ -43,8 +43,8 @@ class HostTokenStore:
     """
     The shared token of one connection.
 
-    A missing, damaged or foreign file counts as no token. If the disk can't be written, there is one line in the debug
-    log, and the process logs in on its own.
+    If the file is missing, damaged or owned by another user, there is no token. If the file can't be written, the
+    process logs in on its own, and there is one line in the debug log.
 
     :param credentials: all values that a login depends on.
     """
@@ -98,7 +98,7 @@ class HostTokenStore:
 
     @cached_property
     def _key(self) -> bytes:
-        # As long as the hash: a longer key would take twice the iterations.
+        # The key is as long as the hash; a longer key would take twice as long.
         return hashlib.pbkdf2_hmac("sha256", self._credentials, _PURPOSE, _ITERATIONS)
 
     @cached_property
@@ -124,7 +124,7 @@ def _open_private_folder() -> Iterator[int]:
 
     :raises OSError: if it can't be created, is a link, belongs to another user, or is accessible to other users.
     """
-    # Any user can create a folder of this name. It is checked after it was opened, so that it can't be replaced later.
+    # Any user can create a folder of this name. It is opened before it is checked, so that no one can replace it later.
     path = Path(tempfile.gettempdir(), f"airflow-provider-asyncapi-{os.geteuid()}")
     path.mkdir(mode=0o700, exist_ok=True)
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -1,4 +1,4 @@
-"""Share one pool of connections to an API between all its users on an event loop, above all in the triggerer."""
+"""Share one connection pool among all tasks of an event loop that use the same Airflow connection."""
 
 from __future__ import annotations
 
@@ -33,19 +33,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which a connection is looked up again, give or take a tenth.
+#: Seconds between two look-ups of a connection, plus or minus 10 %.
 _REFRESH_INTERVAL = 300.0
 #: Seconds for which a look-up stays valid.
 _MAX_AGE = 5.0
 #: The first and the longest delay between look-ups while Airflow is unavailable, in seconds.
 _FIRST_DELAY, _MAX_DELAY = 1.0, 60.0
-#: Minimum timeout of a look-up in seconds, even if the deadline has passed while no triggerer ran, since there is one
-#: last poll then.
+#: Minimum timeout of a look-up in seconds. If the deadline passes while no triggerer runs, there is still a last poll.
 _MIN_TIMEOUT = 10.0
 
 
 class ConnectionChangedError(Exception):
-    """The connection has changed; the code that uses it has to enter a new client."""
+    """The connection has changed; its users have to enter a new client."""
 
 
 @dataclass(slots=True)
@@ -53,8 +52,8 @@ class _ClientState:
     """
     The shared client of a connection on an event loop.
 
-    :param users: number of users; the last one closes it.
-    :param lock: held during a look-up, which one user does for all.
+    :param users: number of users; the last one closes the client.
+    :param lock: held by the user that looks the connection up for all.
     :param looked_up_at: time of the last look-up, on the loop's clock.
     :param refresh_task: the task that looks it up periodically.
     """
@@ -74,9 +73,9 @@ class SharedClient:
     """
     A context in which the shared driver of a connection can be used; entering it returns the API and the driver.
 
-    This is a class, since a generator would keep a frame for each of thousands of waits.
+    This is a class because a generator would keep one more frame for each of thousands of waits.
 
-    :param conn_id: the connection; the first user looks it up, and then it is looked up periodically.
+    :param conn_id: the connection. The first user looks it up; after that it is looked up periodically.
     :param look_up_timeout: timeout of a look-up in seconds; None for no limit.
     :raises AirflowUnavailableError: if Airflow doesn't respond in this time.
     :raises ConfigurationError: if the connection is missing or invalid.
@@ -98,7 +97,7 @@ class SharedClient:
                     if client.api is None or client.driver is None:
                         client.api, client.driver = await _open_driver(self._conn_id)
                         client.looked_up_at = _now()
-                        # In a context of its own: its log lines aren't those of the trigger that happened to be first.
+                        # In its own context, since its log lines don't belong to the trigger that was the first.
                         client.refresh_task = asyncio.create_task(
                             _refresh_periodically(self._conn_id, client.api), context=contextvars.Context()
                         )
@@ -176,7 +175,7 @@ async def retire_if_changed(conn_id: str, api: Api, *, look_up_timeout: float | 
             raise
         client.looked_up_at = _now()
         if changed:
-            log.info("Connection %r has changed: all who wait go on with what it is now", conn_id)
+            log.info("Connection %r has changed; the waits continue with its new settings", conn_id)
             del clients[conn_id]
             client.driver.retire(ConnectionChangedError(conn_id))
         return changed
@@ -186,8 +185,8 @@ async def _refresh_periodically(conn_id: str, api: Api) -> None:
     """Read a connection periodically, until it has changed."""
     changed = False
     while not changed:
-        # At random, so that triggerers that began together don't all look it up at the same time.
-        await asyncio.sleep(_REFRESH_INTERVAL * random.uniform(0.9, 1.1))  # noqa: S311 - nothing is kept secret by it
+        # A random time, so that triggerers that started together don't look it up at the same time.
+        await asyncio.sleep(_REFRESH_INTERVAL * random.uniform(0.9, 1.1))  # noqa: S311 - the time is no secret
         try:
             changed = await retire_if_changed(conn_id, api)
         except ConfigurationError as error:
@@ -195,13 +194,13 @@ async def _refresh_periodically(conn_id: str, api: Api) -> None:
             return
         except Exception:
             # The running waits have a connection that works, so they continue.
-            log.exception("Connection %r can't be looked up; going on with what it was", conn_id)
+            log.exception("Connection %r can't be looked up; the waits continue with its last settings", conn_id)
 
 
 async def _open_driver(conn_id: str) -> tuple[Api, AiohttpDriver]:
     api = await _look_up_and_read(conn_id)
     try:
-        # Reading certificates would hold up the loop.
+        # Reading certificates would block the loop.
         tls = await asyncio.to_thread(_make_tls_context, api)
     except AsyncApiError as error:
         raise name_connection(error, conn_id) from error
@@ -212,7 +211,7 @@ async def _open_driver(conn_id: str) -> tuple[Api, AiohttpDriver]:
 
 @asynccontextmanager
 async def _limit_look_up(conn_id: str, look_up_timeout: float | None) -> AsyncIterator[None]:
-    """Raise :class:`AirflowUnavailableError` if a look-up, or the wait for another one, takes longer than this."""
+    """Raise :class:`AirflowUnavailableError` if a look-up, or the wait for that of another user, takes too long."""
     seconds = None if look_up_timeout is None else max(look_up_timeout, _MIN_TIMEOUT)
     scope = asyncio.timeout(seconds)
     try:
@@ -222,8 +221,8 @@ async def _limit_look_up(conn_id: str, look_up_timeout: float | None) -> AsyncIt
         if not scope.expired():
             raise
         raise AirflowUnavailableError(
-            f"connection {conn_id!r}: Airflow couldn't tell what it is in the {seconds:.0f} s until the deadline; look"
-            " whether its API server, its database and its secrets backend can be reached"
+            f"connection {conn_id!r}: Airflow didn't return it within {seconds:.0f} s; check that Airflow's API server,"
+            " database and secrets backend can be reached"
         ) from None
 
 
@@ -252,20 +251,20 @@ async def _look_up(conn_id: str) -> Connection:
 
     try:
         if is_supervisor_async():
-            # Airflow 3.1 has the second for what newer ones call "not found".
-            # On its workers there is nothing asynchronous.
+            # Airflow 3.1 raises the second if there is no connection, and the third on workers, which have no
+            # asynchronous supervisor there.
             with suppress(AirflowNotFoundException, AirflowRuntimeError, NotImplementedError):
                 return await get_async_connection(conn_id)
         if (connection := await find_connection(conn_id)) is not None:
             return connection
     except PermissionError as error:
-        raise ConfigurationError("Airflow doesn't let this task read it") from error
-    raise ConfigurationError("there is none of this name (any more)")
+        raise ConfigurationError("this task may not read it") from error
+    raise ConfigurationError("doesn't exist, or was deleted")
 
 
 def _read(connection: Connection) -> Api:
-    # Telling Airflow what to mask is a synchronous call to the supervisor, which in a thread of Airflow 3.1's triggerer
-    # upsets the line that all triggers share. The worker that deferred has told it already.
+    # mask_secret() calls the supervisor synchronously. On a thread of Airflow 3.1's triggerer this breaks the channel
+    # that all triggers share. The worker that deferred the task has masked the secrets already.
     return read_connection(connection, mask=is_task_process())
 
 

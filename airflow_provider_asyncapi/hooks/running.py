@@ -1,4 +1,4 @@
-"""Run a call of the hook on an event loop, with the client that all on this loop share."""
+"""Run a call of the hook on an event loop, with the client that its tasks share."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 
 T = TypeVar("T")
-#: Seconds within which Airflow has to tell what the connection is.
+#: Timeout of the look-up of a connection, in seconds.
 LOOK_UP_TIMEOUT = 60.0
 
 
 class FlowRunner(Protocol):
-    """Runs flows for code that isn't asynchronous: the hook on a worker, or a thread beside an event loop."""
+    """Runs flows for synchronous code: the hook on a worker, or a thread beside an event loop."""
 
     @property
     def api(self) -> Api:
@@ -42,7 +42,7 @@ class FlowRunner(Protocol):
 
 @contextlib.contextmanager
 def convert_errors() -> Iterator[None]:
-    """Raise the exceptions that Airflow understands in place of the core's errors."""
+    """Convert the errors of the core into exceptions of Airflow."""
     try:
         yield
     except AsyncApiError as error:
@@ -66,14 +66,14 @@ async def run_call(conn_id: str, call: HookCall[T], log: Callable[[Notification]
     with convert_errors():
         while True:
             async with CurrentClient(conn_id, lambda: LOOK_UP_TIMEOUT) as (api, driver):
-                # The first flow imports what reads selectors, which takes longer than the loop should be held up.
+                # The first flow imports the parsers of selectors, which would block the loop for too long.
                 flow = await asyncio.to_thread(call.make_flow, api)
                 return await driver.run(flow, observe=observe)
 
 
 async def run_on_thread(conn_id: str, work: Callable[[FlowRunner], T], log: Callable[[Notification], object]) -> T:
     """
-    Run a function that waits for files and flows in turn: on a thread, and its flows on the running event loop.
+    Run a function that uses files and flows: the function on a thread, its flows on the running event loop.
 
     :param conn_id: the connection.
     :param log: writes the log lines.
@@ -85,7 +85,7 @@ async def run_on_thread(conn_id: str, work: Callable[[FlowRunner], T], log: Call
 
 
 async def _work_on_thread(runner: _ThreadRunner, work: Callable[[FlowRunner], T]) -> T:
-    # Not on a thread of the loop's own executor: there the flows call what reads files, and it has few threads.
+    # Not on the loop's own executor: it has few threads, and the flows read files on them.
     executor = ThreadPoolExecutor(1, thread_name_prefix="asyncapi-fetch")
     context = contextvars.copy_context()
     working = asyncio.get_running_loop().run_in_executor(executor, context.run, work, runner)
@@ -93,7 +93,7 @@ async def _work_on_thread(runner: _ThreadRunner, work: Callable[[FlowRunner], T]
         return await asyncio.shield(working)
     except asyncio.CancelledError:
         runner.cancel()
-        # What was written is removed by then.
+        # Wait until the thread has removed the files that it has written.
         await asyncio.gather(working, return_exceptions=True)
         raise
     finally:
@@ -120,7 +120,7 @@ class _ThreadRunner:
             return running.result()
 
     def cancel(self) -> None:
-        """End the flow that is running, and begin no other."""
+        """Cancel the running flow, and run no other."""
         self._is_cancelled = True
         if self._running is not None:
             self._running.cancel()

@@ -26,16 +26,16 @@ class RemoteJobLink(BaseOperatorLink):
         """
         Return the URL; an empty string if there is none yet.
 
-        Airflow calls this whenever the task's process ends, deferrals included. It never raises. The return value
-        replaces the XCom, so a process that pushed no URL returns the one of an earlier process. A missing XCom is an
-        error in the task's log (Airflow 3.3), so this doesn't look for an XCom that isn't pushed.
+        Airflow calls this whenever the task's process ends, deferrals included, so it never raises an exception. The
+        return value replaces the XCom, so a process that has pushed no URL returns that of an earlier process. Airflow
+        3.3 logs an error if an XCom is missing, so the XCom is only read if the task has a ``job_url``.
         """
         task: Any = operator
         try:
             url = task.pushed_job_url
             if url is None and task.find_job_url():
                 url = XCom.get_value(ti_key=ti_key, key=JOB_URL_KEY)
-        except Exception:  # noqa: BLE001 - a link is no reason to fail a task
+        except Exception:  # noqa: BLE001 - a missing link must not fail the task
             return ""
         return url if is_web_address(url) else ""
 

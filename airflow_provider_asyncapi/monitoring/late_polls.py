@@ -13,11 +13,11 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two warnings, in which late polls are counted.
 _WARN_INTERVAL = 60.0
-#: Advice for each reason.
+#: The advice for each reason.
 _ADVICE = {
-    Reason.CONNECTIONS: "all connections were in use, or a hundred were being opened: set the connection's"
+    Reason.CONNECTIONS: "all connections were in use, or 100 were being opened: set the connection's"
     " connections_per_host higher or not at all, or let the triggerer open more files (ulimit -n)",
-    Reason.RATE: "the connection's requests_per_second allows no more: raise it, or poll less often",
+    Reason.RATE: "the connection's requests_per_second was reached: raise it, or poll less often",
     Reason.EVENT_LOOP: "this triggerer is overloaded: start another one, or poll less often",
 }
 
@@ -32,7 +32,7 @@ def record(conn_id: str, delay: Delay) -> None:
     late = _late.get(loop)
     if late is None:
         late = _late[loop] = {}
-        # In a context of its own: the warning isn't about the task whose poll came first.
+        # In its own context, since the warning doesn't belong to the task whose poll was the first.
         loop.call_later(_WARN_INTERVAL, _warn, loop, context=contextvars.Context())
     reasons = late.setdefault(conn_id, {})
     polls, longest = reasons.get(delay.reason, (0, 0.0))

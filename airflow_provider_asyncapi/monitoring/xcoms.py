@@ -26,7 +26,7 @@ CALLS_KEY: Final = "asyncapi_calls"
 SUBMISSION_KEY: Final = "asyncapi_submission"
 #: On the task that waits for a callback: the key ends in the hash of the task that submitted the job.
 AWAITED_KEY: Final = "asyncapi_awaited_"
-#: On the task that submitted a job which calls back: the key ends in the hash of its connection and identifier.
+#: On the task that submitted a job with callbacks: the key ends in the hash of its connection and identifier.
 JOB_OF_KEY: Final = "asyncapi_job_"
 #: On a task that submits with a connection that limits its active jobs: the key ends in the hash of the connection.
 SLOT_KEY: Final = "asyncapi_slot_"
@@ -81,7 +81,7 @@ class ProgressReporter:
         return updates
 
 
-#: What the task returns; Airflow's own.
+#: Airflow's own key of the return value.
 RETURN_KEY: Final = "return_value"
 
 

@@ -47,7 +47,7 @@ def remove(call: ReceivedCallback) -> None:
 
 def delete_old(now: float) -> None:
     """
-    Delete bodies that were written ``callback_keep_days`` ago or earlier; does nothing more than once a day.
+    Delete bodies that were written ``callback_keep_days`` ago or earlier, at most once a day.
 
     :param now: current time, in seconds since the epoch.
     """

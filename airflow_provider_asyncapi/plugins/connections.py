@@ -19,8 +19,9 @@ from airflow_provider_asyncapi.core.http.messages import Headers
 #: Seconds after which a connection is looked up again; after a wrong signature the time is shorter, because the key may
 #: have been replaced.
 _STALE, _FRESH = 60.0, 5.0
-#: Maximum numbers of unknown names that are remembered, and that are looked up within _STALE seconds. Any sender can
-#: invent names, and a secrets backend may charge for each. Equally many callbacks by name may be refused in that time.
+#: Maximum number of unknown names that are remembered, and of look-ups of unknown names within _STALE seconds: any
+#: sender can invent names, and a secrets backend may charge for each. The second is also the maximum number of refused
+#: callbacks by name in that time.
 _MOST_UNKNOWN, _MOST_LOOKUPS = 1000, 30
 
 
@@ -33,7 +34,7 @@ class _LookUpResult:
 
     def verify(self, headers: Headers, body: bytes, now: float, *, is_known_name: bool) -> CallbackSettings:
         if isinstance(self.settings, str) or (self.settings.signature is None and not is_known_name):
-            # The same work as for a connection that exists, so that the response time reveals nothing.
+            # This takes as long as for a connection that exists, so that the response time reveals nothing.
             hmac.digest(b"nobody", body, "sha256")
             raise ForgedCallbackError(
                 self.settings

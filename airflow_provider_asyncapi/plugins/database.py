@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Session: TypeAlias = SessionDep
 Group: TypeAlias = Literal["waiting", "failed", "done"]
-#: The states of tasks that have ended. In all other states, that of a cleared task included, a task will wait again.
+#: The states of tasks that have ended. In any other state, including that of a cleared task, a task will wait again.
 _ENDED: Final[dict[Group, frozenset[str]]] = {
     "failed": frozenset({"failed", "upstream_failed"}),
     "done": frozenset({"success", "skipped", "removed"}),

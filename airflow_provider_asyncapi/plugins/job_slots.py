@@ -1,11 +1,11 @@
 """
 Grant the slots of connections that limit their active jobs (``max_active_jobs``).
 
-Nobody but Airflow's database knows the tasks of all processes, so the API server decides, in one transaction: a task
-gets a slot if fewer tasks than the limit have one, or have asked earlier. Nothing has to be given back. A slot is free
-once its task has ended, or the task that waits for its job, however that happened.
+Only Airflow's database knows the tasks of all processes, so the API server decides, in one transaction: a task gets a
+slot if the tasks that have one, and those that asked earlier, are fewer than the limit. No task has to return its slot.
+A slot is free once its task, or the task that waits for its job, has ended in any way.
 
-The route needs no login: it only does what is due anyway, and the id of a task instance can't be guessed.
+The route needs no login: it only grants what the task has asked for, and the id of a task instance can't be guessed.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def grant_slot(session: Session, task_instance: str, now: float) -> dict[str, An
     granted = asking in active
     if not granted and ahead < limit:
         if len(active) + ahead >= limit:
-            # Only the first in line pay for this.
+            # Only the tasks at the front of the line cause this query.
             active = [each for each in active if not _delete_if_over(session, each)]
         if granted := len(active) + ahead < limit:
             asking.row.value = dataclasses.replace(asking.request, granted_at=now).dump()

@@ -100,17 +100,17 @@ class JobTask(RendersOwnFields):
             raise ConfigurationError(problem)
 
     def known_names(self) -> Collection[str]:
-        """Return the names of the task's own arguments that had another name once."""
+        """Return the names of the task's own arguments, some of which had another name in earlier versions."""
         return self.stage.plan_type.parameters  # type: ignore[no-any-return]  # a class variable of each plan
 
     @cached_property
     def hook(self) -> AsyncApiHook:
-        """The hook of the connection; created when the task runs, because the connection id may be a template."""
+        """The hook of the connection, created when the task runs, because the connection id may be a template."""
         return AsyncApiHook(self.asyncapi_conn_id)
 
     @property
     def handle(self) -> XComArg:
-        """The job handle that this task pushes, for the ``job`` of the next."""
+        """The XCom of the job handle that this task pushes, for the parameter ``job`` of another task."""
         return XComArg(self, key=JOB_KEY)  # type: ignore[call-overload,no-any-return]  # the factory of XComArg is untyped
 
     @property
@@ -126,7 +126,7 @@ class JobTask(RendersOwnFields):
         """
         Return all parameters of a stage: those that the DAG sets, and the profile's for the rest.
 
-        :param with_connection: whether the connection's profile counts if the task names none.
+        :param with_connection: whether to use the connection's profile if the task has no profile.
         """
         name = self.profile or (self.hook.api.settings.profile if with_connection else None)
         explicit = self.explicit_params(stage)
@@ -145,8 +145,8 @@ class JobTask(RendersOwnFields):
             raise to_airflow(error) from error
         if found := find_secret(described):
             self.hook.log.warning(
-                "%s looks like a secret, and a DAG's parameters can be read in Airflow's database and pages: store it"
-                " in the connection (secret_headers, or secrets and {connection.<name>})",
+                "%s looks like a secret. The parameters of a DAG can be read in Airflow's database and UI: store it in"
+                " the connection instead (secret_headers, or secrets and {connection.<name>})",
                 found,
             )
         return plan
@@ -219,7 +219,7 @@ class JobTask(RendersOwnFields):
         self, names: Collection[str], context: Any, jinja_env: Any, seen_oids: set[int]
     ) -> Collection[str]:
         """Render the job so that a job handle stays one; Airflow renders all other fields."""
-        # Values that were mapped over are complete: a value from an API is never rendered.
+        # Values that were mapped over aren't rendered: they may come from an API.
         if "job" not in names or not isinstance(self.job, str) or id(self.job) in seen_oids:
             return ()
         self.job = lazy.render_job(self.job, context, jinja_env)
@@ -253,7 +253,7 @@ class JobTask(RendersOwnFields):
             else:
                 self.hook.log.warning("No link to the remote job: job_url isn't an http(s) URL: %s", shorten(url))
         except (AsyncApiError, AirflowException) as error:
-            # The link is a convenience; the task goes on without it.
+            # The task doesn't need the link.
             self.hook.log.warning("No link to the remote job: %s", error)
 
     def execute_with_slot(self, context: Context, event: Mapping[str, Any]) -> Any:

@@ -39,7 +39,7 @@ def make_callback_url(reference: CallbackReference, api: Api) -> str:
     """
     Return the URL that the API calls, and mask it in logs and messages: anyone who knows the URL can call it.
 
-    :raises ConfigurationError: if no setting says at which address the API can reach Airflow.
+    :raises ConfigurationError: if no setting has the address at which the API can reach Airflow.
     """
     from airflow.sdk.log import mask_secret
 

@@ -41,12 +41,12 @@ def get_slot(task: JobTask, context: Context, limit: int, *, is_active: bool) ->
     :raises ConfigurationError: if no setting has the address of Airflow's API server.
     """
     if not is_task_process():
-        log.warning("max_active_jobs has no effect here: there is no API server that counts jobs in a test of a DAG")
+        log.warning("max_active_jobs has no effect in a test of a DAG: there is no API server that counts the jobs")
         return
     ti: Any = context["ti"]
     key = SLOT_KEY + make_slot_key(task.asyncapi_conn_id)
     now = time.time()
-    # Airflow deletes the XComs of earlier tries, so a request that is there already is that of this try.
+    # Airflow deletes the XComs of earlier tries, so an existing request belongs to this try.
     if is_active or SlotRequest.parse(ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)) is None:
         request = SlotRequest(limit, now, now if is_active else None, ends_with_task=STATUS in task.stages)
         ti.xcom_push(key, request.dump())

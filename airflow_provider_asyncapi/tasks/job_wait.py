@@ -1,4 +1,4 @@
-"""The wait of a task for its job, as far as a worker makes it: begin the wait, end it, cancel the job on a kill."""
+"""The part of a task's wait that runs on a worker: begin the wait, end it, and cancel the job if the task is killed."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class JobWait:
 
     def begin(self, handle: JobHandle, *, is_pushed: bool = False) -> JobHandle:
         """
-        Wait for a job, from the begin; the process ends if another one continues the wait.
+        Begin to wait for a job; raise the exception that ends this process if another one continues the wait.
 
         :param is_pushed: whether this process has pushed the job handle already.
         :return: the job handle of a job that has succeeded, perhaps without data.
@@ -162,7 +162,7 @@ class JobWait:
 
         :param wait: state of the wait at the deferral, if the job may call back.
         :param find_job: returns the job for which the wait began.
-        :return: as of :meth:`begin`.
+        :return: as for :meth:`begin`.
         :raises AirflowException: if the wait failed, or if the event isn't one of this provider.
         """
         result = _parse_event(event)
@@ -188,14 +188,14 @@ class JobWait:
         return self._finish(parse_job(result.handle))
 
     def _store_start(self, event: WaitEvent) -> None:
-        """Store for the next try when the wait began, if it began in the triggerer."""
+        """Store the start of the wait for the next try, if the wait began in the triggerer."""
         if event.began_at is None or event.handle is None:
             return
         try:
             find_start(self._context, parse_job(event.handle), event.began_at)
         except Exception:
-            # The result of this try doesn't depend on it.
-            self._task.log.warning("The next try of this task will have a deadline of its own", exc_info=True)
+            # This try doesn't need it.
+            self._task.log.warning("The next try of this task will have a new deadline", exc_info=True)
 
     def cancel_on_kill(self) -> None:
         """
@@ -216,7 +216,7 @@ class JobWait:
 
     def _wait(self, plan: WaitPlan, handle: JobHandle, deferred: WaitCheckpoint | None = None) -> JobHandle:
         """
-        Wait on this worker until the job has ended; or until the first pause, if another process continues the wait.
+        Wait on this worker until the job has ended, or until the first pause if another process continues the wait.
 
         Deferred waits begin here too: a job that has already ended needs no triggerer, and mistakes in the parameters
         fail at once.
@@ -259,7 +259,8 @@ class JobWait:
         """Defer to the triggerer instead of pausing for a number of seconds."""
         if plan.cancel is not None and not HAS_TRIGGER_ON_KILL:
             self._task.log.info(
-                "Before Airflow 3.3 a trigger isn't notified of a kill: only the deadline cancels the job"
+                "Airflow before 3.3 doesn't notify a trigger when its task is killed: the job is cancelled only at the"
+                " deadline"
             )
         state = wait_state.to_deferral(plan, pause)
         fetch = None if self._options.fetch is None else dict(self._options.fetch)
@@ -341,7 +342,7 @@ class JobWait:
 
 
 def _parse_event(event: Any) -> WaitEvent:
-    """Return the event of the trigger; raise an exception if it isn't one of this provider."""
+    """Return the event of the trigger; raise an exception of Airflow if it isn't an event of this provider."""
     try:
         return WaitEvent.parse(event)
     except AsyncApiError as error:
@@ -351,7 +352,7 @@ def _parse_event(event: Any) -> WaitEvent:
 
 
 def _parse_state(stored: Mapping[str, Any]) -> WaitCheckpoint:
-    """Return the state of a deferred wait; raise exceptions of Airflow."""
+    """Return the state of a deferred wait; raise an exception of Airflow if it can't be read."""
     try:
         return plans.WaitCheckpoint.parse(stored)
     except AsyncApiError as error:
@@ -359,5 +360,5 @@ def _parse_state(stored: Mapping[str, Any]) -> WaitCheckpoint:
 
 
 def _reschedule(seconds: float) -> NoReturn:
-    """End this poke, and ask Airflow for the next after a number of seconds."""
+    """End this poke, and let Airflow schedule the next one after a number of seconds."""
     raise AirflowRescheduleException(timezone.utcnow() + timedelta(seconds=seconds))

@@ -1,9 +1,9 @@
 """
 The names that operators and the sensor use only when a task is created or runs.
 
-Each name is imported at its first use: a DAG file that only imports the operators doesn't pay for them, and the parsing
-of a DAG file doesn't pay for polling, fetching and the trigger. The modules are listed twice, for type checkers and for
-the interpreter; a test compares the two lists.
+Each name is imported at its first use, so that a DAG file that only imports the operators doesn't import these modules,
+and parsing a DAG doesn't import polling, fetching and the trigger. The modules are listed twice, for type checkers and
+for the interpreter; a test compares the two lists.
 """
 
 from __future__ import annotations

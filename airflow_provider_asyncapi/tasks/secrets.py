@@ -1,4 +1,4 @@
-"""A secret that all tries of a task share, and that no one outside Airflow knows."""
+"""A secret that only the tries of a task know."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ def load_secret(context: Context) -> bytes | None:
     The task state store of Airflow 3.3 keeps a random secret. Before Airflow 3.3, the Fernet key is the only secret
     that workers share.
 
-    :return: None if there is no store, and Airflow has no Fernet key or keeps it from its workers. Then no try undoes
-        what another has left.
+    :return: None if there is no store, and the workers have no Fernet key. Then no try removes what another has left.
     """
     store: Any = context.get("task_state_store")
     if store is not None:

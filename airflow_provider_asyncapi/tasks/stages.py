@@ -31,7 +31,7 @@ class Stage:
     A stage of a job.
 
     :cvar table: name of the profile's table that fills in the parameters of the stage.
-    :cvar left_out: parameters of the plan that no task takes.
+    :cvar left_out: parameters of the plan that aren't arguments of a task.
     :cvar options: arguments in addition to the parameters of the plan.
     :cvar templated: arguments that Airflow renders, in addition to the further requests.
     """

@@ -1,4 +1,4 @@
-"""The state of a submission that Airflow stores from try to try, so that a job is submitted once."""
+"""The record of a submission, which Airflow keeps between tries so that a job is submitted once."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class SubmissionState:
 
     def load_earlier(self, plan: SubmitPlan) -> Submission | None:
         """
-        Return the record of an earlier try; None if there was none, or none that is known.
+        Return the record of an earlier try; None if there is no record.
 
-        Before Airflow 3.3 nothing is stored, so an earlier try may have submitted or not; only the API knows.
+        Before Airflow 3.3 nothing is stored: an earlier try may have submitted the job, and only the API knows.
         """
         if self._store is not None:
             stored = Submission.parse(self._store.get(SUBMISSION_KEY))
@@ -59,9 +59,9 @@ class SubmissionState:
             return Submission(self.new.key, self.new.generation, sent=True)
         if not plan.is_repeatable:
             self._hook.log.warning(
-                "Submitting again: before Airflow 3.3 nothing is stored from try to try, so if the earlier try was"
-                " killed while it submitted, there are two jobs now. An idempotency key in the request, or lookup,"
-                " prevents this"
+                "Submitting again: Airflow before 3.3 stores nothing between tries, so there are two jobs now if the"
+                " earlier try was killed while it submitted. To prevent this, use an idempotency key in the request, or"
+                " lookup"
             )
         return None
 
@@ -78,7 +78,7 @@ class SubmissionState:
 
     def publish_callbacks(self) -> None:
         """
-        Push the callbacks of this submission, and of no other, for the tasks that wait for them.
+        Push the callbacks of this submission, and no others, for the tasks that wait for them.
 
         Airflow removes a task's XComs when it is tried again, and with them the callbacks of an earlier try; after a
         Clear, a callback of the old job may have come in just before this submission was stored. Another callback may
@@ -123,7 +123,7 @@ def callbacks_key(submission: str) -> str:
 
 def count_clears(context: Context) -> int:
     """
-    Return a number that a Clear of the task raises, and a retry doesn't.
+    Return a number that increases with each Clear of the task, and not with a retry.
 
     A Clear adds the tries made so far to ``max_tries``. For a Clear of a running task the scheduler does it, once the
     executor has reported the end of the process; if it hasn't, the task may have more tries than retries. The
@@ -135,7 +135,7 @@ def count_clears(context: Context) -> int:
 
 def make_idempotency_key(context: Context) -> str:
     """
-    Return the key under which a job is submitted once, however often the request is sent.
+    Return the idempotency key of the job, which is submitted once however often the request is sent.
 
     It is the same for all tries of a task, and changes with a Clear and with the map index.
     """

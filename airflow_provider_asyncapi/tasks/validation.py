@@ -32,7 +32,7 @@ _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _OUTLINED_PARAMETERS = frozenset({"endpoint", "query_params", "headers", *BODY_PARAMETERS})
 #: The outlined parameters that are a single string.
 _TEXTS = ("endpoint", "xml")
-#: The captures that are known, for the message about an unknown variable.
+#: The advice about captures for the message about an unknown variable.
 _CAPTURES_ADVICE = (
     "what a sensor captures is in its own job handle (job=wait.handle), and what the connection's profile captures is"
     " known only if the operator names the profile"
@@ -119,7 +119,7 @@ def check_destination(described: Mapping[str, Any], destination: Any, *, unpack:
 def _check_known(variable: str, where: str, known: set[str] | None) -> None:
     if known is None or variable in known or variable.startswith("connection."):
         return
-    # Imported only for the message: a DAG without a fetch needs no ways of paging.
+    # Imported here for the message, since a DAG without a fetch needs no ways of paging.
     from airflow_provider_asyncapi.core.fetch.paging.registry import explain_page_variable
 
     shown = ", ".join(f"{{{name}}}" for name in sorted(known)) or "none"

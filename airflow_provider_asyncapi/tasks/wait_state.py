@@ -1,4 +1,4 @@
-"""The state of a wait, and the parts of it that Airflow stores from try to try and from poke to poke."""
+"""The state of a wait, and the parts of it that Airflow stores between tries and between pokes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 #: Version of the layout of both stored values; see :mod:`~.layouts`.
 VERSION = 1
-#: Key in the task state store (Airflow 3.3) of the time at which the task began to wait, and the job.
+#: Key in the task state store (Airflow 3.3) of the start of the wait and its job.
 _BEGAN_KEY = "asyncapi_began"
 #: Key in the task state store of the state after the last poke in reschedule mode.
 _POKE_KEY = "asyncapi_poke"
@@ -85,7 +85,7 @@ def find_start(context: Context, handle: JobHandle, try_began: float) -> float:
     if store is None:
         return try_began
     this_wait: dict[str, Any] = {"identifier": handle.identifier, "generation": count_clears(context)}
-    stored = _read_stored(store.get(_BEGAN_KEY), "the begin of the wait", (*this_wait, "at"))
+    stored = _read_stored(store.get(_BEGAN_KEY), "the start of the wait", (*this_wait, "at"))
     if "at" in stored and this_wait.items() <= stored.items():
         return float(stored["at"])
     store.set(_BEGAN_KEY, {"version": VERSION, **this_wait, "at": try_began})
@@ -170,7 +170,7 @@ class WaitState:
         self.publish(self._reporter.xcoms_after(poll))
 
     def publish(self, updates: Mapping[str, Any]) -> None:
-        """Push XComs for users, and before them the ones that couldn't be pushed until now."""
+        """Push XComs for users, and with them the XComs that couldn't be pushed earlier."""
         updates = {**self._unpublished, **updates}
         self._unpublished = {
             key: value for key, value in updates.items() if not push_for_users(self._context, key, value)
@@ -197,19 +197,19 @@ class RescheduleWaitState(WaitState):
             return plans.WaitCheckpoint(handle, try_began, deadline)
         # The first poke only waited for the initial delay to pass.
         polls = pokes - bool(plan.schedule.initial_delay)
-        # A value that was stored before the first poll of a try is that of an earlier try.
+        # Before the first poll of a try, the stored value is that of an earlier try.
         value = self._store.get(_POKE_KEY) if self._store is not None and polls else None
-        stored = _read_stored(value, "what the last poke learnt", ("errors", "handle", "heard", "next_poll"))
+        stored = _read_stored(value, "the state after the last poke", ("errors", "handle", "heard", "next_poll"))
         if "handle" in stored:
             handle = parse_job(stored["handle"])
-        # Airflow begins a poke when it is due, so the state holds the time of one after the deadline only.
+        # Airflow starts each poke when it is due; only the time of a poke after the deadline matters.
         due = stored.get("next_poll") or 0.0
         next_poll = due if due > deadline else None
         errors, callbacks_seen = stored.get("errors", 0), stored.get("heard", 0)
         return plans.WaitCheckpoint(handle, began, deadline, polls, errors, next_poll, callbacks_seen)
 
     def _save(self, poll: Polled) -> None:
-        """Publish the job's state, for Airflow clears a task's XComs before each poke; and store it for the next."""
+        """Publish the job's state again, since Airflow clears the XComs before each poke, and store it for the next."""
         super()._save(dataclasses.replace(poll, changed=True))
         if self._store is not None:
             values = {"errors": poll.errors, "handle": poll.handle.dump(), "heard": self.current.callbacks_seen}

@@ -1,4 +1,4 @@
-"""Begin and end a wait without a worker, and the reasons why Airflow doesn't support it for a sensor."""
+"""Begin and end a wait without a worker, if Airflow supports it for the task."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from airflow_provider_asyncapi.core.templates import walk_strings
 from airflow_provider_asyncapi.tasks.jinja import has_template
 from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
 
-#: Seconds from the sensor's deadline to Airflow's own timeout of the deferral, which neither polls again nor cancels.
+#: Seconds from the sensor's deadline to Airflow's own timeout of the deferral, which doesn't poll or cancel the job.
 _DEFERRAL_GRACE = 86400.0
 
 
 class DeferrableTask(Protocol):
-    """The attributes of a task that decide whether a worker has to end it; most are those of Airflow's operators."""
+    """A task that a trigger may end, with the attributes that decide it; most are those of Airflow's operators."""
 
     outlets: list[Any]
     on_execute_callback: Any
@@ -41,7 +41,7 @@ class DeferrableTask(Protocol):
 
 
 class DeferrableSensor(DeferrableTask, Protocol):
-    """The attributes of the sensor that decide whether a worker has to begin its wait."""
+    """A sensor whose wait may begin in the triggerer, with the attributes that decide it."""
 
     asyncapi_conn_id: str
     job: Any
@@ -109,7 +109,7 @@ def _reasons_against_end(task: DeferrableTask) -> Iterator[str]:
     if CleanupOn.SUCCESS in cleanup_on:
         yield "cleanup_on: a worker sends the cleanup request after a success"
     if not task.do_xcom_push or task.multiple_outputs or task.returns_dag_result:
-        yield "do_xcom_push, multiple_outputs or the DAG's result: its return value isn't simply its XCom"
+        yield "do_xcom_push, multiple_outputs or the DAG's result: a worker has to process its return value"
 
 
 def why_unsupported_fetch(task: DeferrableTask, described: Mapping[str, Any], destination: str | None) -> str | None:

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 #: executor has noticed (its supervisor checks every ``min_heartbeat_interval``), Airflow may take the end of that
 #: process for the end of the task that has just been resumed, and fail it.
 SHORTEST_DEFERRAL = conf.getfloat("workers", "min_heartbeat_interval", fallback=5.0) + 1
-#: Further seconds in which a callback may still be on its way into the database.
+#: Seconds after that in which a callback may still be on its way into the database.
 _CALLBACK_MARGIN = 1.0
 #: Seconds in which Airflow has to return the connection when a job is to be cancelled.
 _CANCEL_PATIENCE = 60.0
@@ -143,7 +143,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             self.spec = upgrade_parameters(spec, version)
             self.wait = WaitCheckpoint.parse(wait) if wait else None
         except AsyncApiError as error:
-            # An exception from __init__ would reach the task as a traceback.
+            # The task would get an exception from __init__ as a traceback.
             self._parse_error = error
         self.begin = begin
         self.end_from_trigger = end_from_trigger
@@ -185,7 +185,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             handle = await (self._wait_or_check_callbacks() if self.spec.get("callback") else self._wait())
             event = WaitEvent.of_callback() if handle is None else WaitEvent.of_success(handle)
         except (AsyncApiError, AirflowUnavailableError) as error:
-            # The client has retried an Airflow that doesn't answer until the deadline.
+            # The client has tried until the deadline.
             problem = DeadlineError(str(error)) if isinstance(error, AirflowUnavailableError) else error
             if self._latest is not None:
                 problem.with_job(self._latest.identifier, self._latest.status)
@@ -193,13 +193,13 @@ class AsyncApiJobTrigger(BaseTrigger):
         except Exception as error:  # noqa: BLE001 - raised again in a form that Airflow can store
             raise to_storable_error(error) from None
         finally:
-            # The final handle is pushed after this; no late push of progress may overwrite it.
+            # The final handle is pushed after this, and a late update must not overwrite it.
             await self._publisher().close()
         if self.begin is not None:
             # The triggerer has no task state store, so the sensor stores the time for the next try.
             event = dataclasses.replace(event, began_at=self._initial_state().started_at)
         elif self.task_instance is not None:
-            # In ``airflow dags test`` there is no task instance, and no other process that has to end first.
+            # In ``airflow dags test`` there is no task instance, and no other process has to end first.
             await asyncio.sleep(began + SHORTEST_DEFERRAL - time.monotonic())
         if handle is not None and await self._end_task(handle):
             yield TaskSuccessEvent()

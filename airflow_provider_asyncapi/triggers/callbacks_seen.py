@@ -1,4 +1,4 @@
-"""Check from the triggerer whether a job has sent callbacks that the task hasn't seen."""
+"""Check in the triggerer whether a job has sent callbacks that the task hasn't processed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 async def has_called_back(job: JobHandle, callbacks_seen: int) -> bool:
     """
-    Return whether a job has called back since a worker read its callbacks; ask until Airflow answers.
+    Return whether a job has called back since a worker read its callbacks; repeat the question until Airflow answers.
 
     :param callbacks_seen: number of callbacks that the worker read.
     """

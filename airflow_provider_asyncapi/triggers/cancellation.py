@@ -34,11 +34,11 @@ async def reason_to_cancel(ti: Any, job: JobHandle, *, is_last_try: bool = False
     """
     Return why a job may be cancelled; None if a task still needs it, or if Airflow doesn't answer.
 
-    A cancel that is lost does less harm than one too many. A task that has ended doesn't need the job. A task that
-    hasn't ended may wait in another process, may have been resumed, may be tried again, or may have been cleared: then
-    it waits for this job again, unless the task that submitted the job was cleared too and has submitted another job.
-    Until it has, the API may give it this job again: it may know the key, or the request. The log says why a job isn't
-    cancelled.
+    In doubt the job isn't cancelled: a job that runs on does less harm than the loss of one that is needed. A task that
+    has ended doesn't need the job. A task that hasn't ended may wait in another process, may have been resumed, may be
+    tried again, or may have been cleared. Then it waits for this job again, unless the task that submitted the job was
+    cleared too and has submitted another job. Before that, the API may still return this job, if it knows the
+    idempotency key or the request. The log contains the reason why a job isn't cancelled.
 
     :param ti: the task instance that waited for the job.
     :param is_last_try: whether a process is being killed that runs the last try.
@@ -48,7 +48,7 @@ async def reason_to_cancel(ti: Any, job: JobHandle, *, is_last_try: bool = False
     try:
         reason = await _find_reason(ti, job, is_last_try=is_last_try, checks=checks)
         if reason is not None and await has_final_job(task_ids(ti), job):
-            # A callback ended it, or a poll in another triggerer: this process doesn't know.
+            # A callback or a poll in another triggerer has found the end, which this process doesn't know.
             log.info("Job %s isn't cancelled: it has ended, and the task has its result", job.printable_identifier)
             return None
     except Exception as error:  # noqa: BLE001 - Airflow kills tasks when its own API server is away, for example
@@ -106,7 +106,7 @@ async def _find_reason(ti: Any, job: JobHandle, *, is_last_try: bool, checks: in
     reason, is_submitting = await _ask_submitter(job)
     if is_submitting and checks > 1:
         return await _find_reason_later(ti, job, is_last_try=is_last_try, checks=checks - 1)
-    # What the task that submits will say about the job isn't known.
+    # It isn't known whether the task that submits will get this job again.
     return reason
 
 

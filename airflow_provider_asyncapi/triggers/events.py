@@ -86,7 +86,7 @@ class WaitEvent:
     @classmethod
     def parse(cls, given: Any) -> WaitEvent:
         """
-        Return the event for plain data of this layout or the one before.
+        Return the event that was dumped in this layout or the one before.
 
         :raises NewerLayoutError: if a newer version of this provider created it, and this version can't read it.
         :raises ValueError: if it isn't an event of this provider.
@@ -98,7 +98,7 @@ class WaitEvent:
         handle, began_at = fields.get("handle"), fields.get("began_at")
         error: Any = fields.get("error")
         if not isinstance(message, str):
-            raise ValueError("it has no message")  # noqa: TRY004 - one error for events of others
+            raise ValueError("it has no message")  # noqa: TRY004 - one error for any event that isn't ours
         if status is EventStatus.SUCCESS and handle is None:
             raise ValueError("it has no job handle")
         match error:

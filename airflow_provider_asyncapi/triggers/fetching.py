@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Maximum number of results that the triggerer fetches at the same time; each has a thread.
 _CONCURRENCY = 8
-#: Seconds in which a result has to be fetched. A worker has more patience.
+#: Seconds within which a result has to be fetched; a worker may take longer.
 _TIMEOUT = 60.0
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
@@ -32,7 +32,7 @@ async def fetch_value(
     :param log: writes the log lines.
     :raises Exception: if the value can't be fetched, whatever the reason.
     """
-    # Only a trigger that fetches pays for these imports.
+    # Imported here, since most triggers fetch nothing.
     from airflow_provider_asyncapi.hooks.running import run_on_thread
 
     def fetch_on_thread(runner: FlowRunner) -> JsonValue:

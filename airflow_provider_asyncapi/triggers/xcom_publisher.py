@@ -19,11 +19,11 @@ from airflow_provider_asyncapi.triggers.task_xcoms import finish_despite_cancel,
 
 #: Minimum seconds between two updates of the same task.
 _UPDATE_INTERVAL = 2.0
-#: Seconds from the update of one task to that of another. The supervisor takes some milliseconds for each XCom, in
-#: which it starts no triggers; after a restart all tasks have updates at once.
+#: Seconds between the updates of two tasks. The supervisor takes some milliseconds for each XCom, during which it
+#: starts no triggers, and after a restart all tasks have updates at once.
 _TASK_GAP = 0.05
-#: Seconds by which the first updates of a process are delayed. A triggerer that starts is still being handed triggers,
-#: by a supervisor that the first XCom holds up for some seconds.
+#: Seconds by which the first updates of a process are delayed. A triggerer that starts still receives its triggers, and
+#: the first XCom blocks the supervisor that sends them for some seconds.
 _STARTUP_DELAY = 8.0
 #: The longest pause between attempts to push XComs, in seconds.
 _LONGEST_PAUSE = 60.0

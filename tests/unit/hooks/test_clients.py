@@ -103,7 +103,7 @@ def test_a_connection_that_is_deleted_ends_the_wait_with_that_message(
 
     error = asyncio.run(scenario())["error"]
     assert error["kind"] == "ConfigurationError"
-    assert error["message"] == "connection 'asyncapi_default': there is none of this name (any more)"
+    assert error["message"] == "connection 'asyncapi_default': doesn't exist, or was deleted"
 
 
 def test_credentials_of_a_connection_that_is_deleted_are_not_blamed(
@@ -117,7 +117,7 @@ def test_credentials_of_a_connection_that_is_deleted_are_not_blamed(
         supervisor.connections.clear()
         return await waiting
 
-    assert "there is none of this name" in asyncio.run(scenario())["error"]["message"]
+    assert "doesn't exist, or was deleted" in asyncio.run(scenario())["error"]["message"]
 
 
 def test_while_airflow_is_away_the_wait_goes_on(
@@ -136,7 +136,7 @@ def test_while_airflow_is_away_the_deadline_ends_the_wait_and_the_error_says_why
     supervisor.away = 1_000_000
     error = asyncio.run(event_of(trigger(deadline=time.time() + 0.3)))["error"]
     assert error["kind"] == "DeadlineError"
-    assert "connection 'asyncapi_default': Airflow couldn't tell what it is" in error["message"]
+    assert "connection 'asyncapi_default': Airflow didn't return it" in error["message"]
     assert not api.requests
 
 
@@ -174,7 +174,7 @@ def test_a_mistake_in_a_later_look_up_leaves_the_waits_alone_and_is_logged(
         waiting = asyncio.create_task(event_of(trigger()))
         await until(lambda: api.count(POLL))
         monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", fail)
-        await until(lambda: "going on with what it was" in caplog.text)
+        await until(lambda: "the waits continue with its last settings" in caplog.text)
         api.says(POLL, DONE)
         return await waiting
 
@@ -198,7 +198,7 @@ def test_in_a_test_of_the_dag_a_connection_that_is_missing_is_an_error_that_says
     InProcessSupervisor(supervisor, monkeypatch)
     waiting = trigger()
     waiting.task_instance = None
-    assert "there is none of this name" in asyncio.run(event_of(waiting))["error"]["message"]
+    assert "doesn't exist, or was deleted" in asyncio.run(event_of(waiting))["error"]["message"]
 
 
 def test_a_connection_that_the_task_may_not_see_is_an_error_that_says_so(
@@ -213,7 +213,7 @@ def test_a_connection_that_the_task_may_not_see_is_an_error_that_says_so(
         async with SharedClient("asyncapi_default"):
             pass
 
-    with pytest.raises(ConfigurationError, match="doesn't let this task read it"):
+    with pytest.raises(ConfigurationError, match="this task may not read it"):
         asyncio.run(scenario())
 
 

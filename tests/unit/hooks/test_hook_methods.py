@@ -419,7 +419,7 @@ def test_an_airflow_that_is_away_is_an_exception_that_a_retry_may_mend(
     monkeypatch.setattr(clients, "_MIN_TIMEOUT", 0.05)
     monkeypatch.setattr(clients, "_FIRST_DELAY", 0.01)
     supervisor.away = 1000
-    with pytest.raises(exceptions.AsyncApiException, match="Airflow couldn't tell what it is"):
+    with pytest.raises(exceptions.AsyncApiException, match="Airflow didn't return it"):
         asyncio.run(AsyncApiHook().arequest("GET", "/x"))
 
 

@@ -126,7 +126,7 @@ def test_a_test_of_a_dag_has_no_limit(
 ) -> None:
     monkeypatch.setattr(job_slots, "is_task_process", lambda: False)
     assert make_submit().execute(context_of(TI())) == "j-1"
-    assert "max_active_jobs has no effect here" in caplog.text
+    assert "max_active_jobs has no effect in a test of a DAG" in caplog.text
 
 
 def test_other_connections_ask_for_nothing(api: ApiServer, connect: Callable[..., None]) -> None:
