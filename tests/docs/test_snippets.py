@@ -103,7 +103,7 @@ def test_a_recipe_works_with_the_other_answer_too(recipe, other, deferred, tmp_p
 def test_the_readme_s_own_server_connection_and_dag_work_together(deferred, tmp_path, monkeypatch):
     (server_file,) = [each for each in snippets("python") if (each.key, each.value) == ("file", "vendor.py")]
     (connection,) = [each for each in snippets("json") if each.file == "README.md"]
-    (dag_file,) = [each for each in RECIPES if each.file == "README.md"]
+    _, dag_file = [each for each in RECIPES if each.file == "README.md"]
     given = json.loads(connection.text)
     # The address that the server announces is that of the connection.
     address = re.search(r'ThreadingHTTPServer\(\("([\d.]+)", (\d+)\), Vendor\)', server_file.text)
