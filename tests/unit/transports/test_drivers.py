@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 
+from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.effects import (
     Authorize,
     Flow,
@@ -463,7 +464,8 @@ def test_a_flow_waits_for_the_login_of_another_only_as_long_as_it_has_time(drive
     api = make_api(server.url, **LOGIN)
 
     def patient() -> Flow[str]:
-        return (yield Authorize()).value
+        token: Token = yield Authorize()
+        return token.value
 
     def late() -> Flow[str]:
         yield RunBlocking(has_begun.wait)
