@@ -176,7 +176,8 @@ class AsyncApiHook(BaseHook):
         :param endpoint: a path below the connection's host, or an absolute URL; may contain variables.
         :param variables: the variables that the request may contain as ``{name}``, beside ``{connection.<name>}``.
         :param parameters: ``query_params``, ``headers``, one body (``json``, ``xml``, ``data``, ``files``), ``rules``,
-            ``error_message``, ``max_consecutive_errors`` (5) and ``retry_delays``, as for the operators.
+            ``error_message``, ``max_consecutive_errors`` (5), ``retry_delays`` and ``retry_after``, as for the
+            operators.
         :raises AsyncApiRejected: if the status code isn't 2xx, and no rule accepts it.
         :raises AsyncApiUnavailable: if the API is unavailable for longer than that.
         """

@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 #: The caller is blocked, so the retries end after 15 s: 1, 2, 4, 8 s.
 _RETRY_SCHEDULE = {"poke_interval": 1, "max_consecutive_errors": 5}
-_RETRIES = frozenset({"max_consecutive_errors", "retry_delays"})
+_RETRIES = frozenset({"max_consecutive_errors", "retry_delays", "retry_after"})
 #: Idempotent methods (RFC 9110, section 9.2.2).
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 #: Parameters that need a task: a callback resumes a task, and a request changes between the tries of a task.

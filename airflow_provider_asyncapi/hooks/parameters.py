@@ -36,6 +36,7 @@ class SendParameters(ResponseParameters, total=False):
     files: dict[str, Any]
     max_consecutive_errors: int
     retry_delays: dict[int, float]
+    retry_after: SelectorParam
 
 
 class StepParameters(ResponseParameters, total=False):
@@ -56,6 +57,7 @@ class SubmitParameters(StepParameters, total=False):
     lookup: dict[str, Any]
     max_consecutive_errors: int
     retry_delays: dict[int, float]
+    retry_after: SelectorParam
 
 
 class WaitParameters(ResponseParameters, total=False):
@@ -83,6 +85,7 @@ class WaitParameters(ResponseParameters, total=False):
     max_iterations: int
     max_consecutive_errors: int
     retry_delays: dict[int, float]
+    retry_after: SelectorParam
     failure_details: dict[str, Any] | list[dict[str, Any]]
     cancel: dict[str, Any]
     cleanup: dict[str, Any]
@@ -118,6 +121,7 @@ class FetchParameters(ResponseParameters, total=False):
     on_partial: str
     max_consecutive_errors: int
     retry_delays: dict[int, float]
+    retry_after: SelectorParam
     destination: str
     unpack: bool
     max_bytes: int

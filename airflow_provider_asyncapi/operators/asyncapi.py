@@ -68,6 +68,9 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     :param max_consecutive_errors: the number of transient errors in a row after which the task fails; 5 by default.
     :param retry_delays: seconds to wait after an error, by status code, if the response has no ``Retry-After``:
         ``{429: 60}``.
+    :param retry_after: the selector of another hint than ``Retry-After``, or a list of selectors: of seconds, of an
+        HTTP date or ISO time, or of seconds or milliseconds since the epoch. A field of a rate limit
+        (``header:X-RateLimit-Reset``) counts only if the response isn't 2xx.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
     :param profile: the profile that sets the parameters which the DAG leaves out; by default the connection's.
     :param asyncapi_conn_id: the connection. (templated)
@@ -123,6 +126,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         error_message: SelectorParam | None = None,
         max_consecutive_errors: int | None = None,
         retry_delays: dict[int, float] | None = None,
+        retry_after: SelectorParam | None = None,
         job_url: str | None = None,
         profile: str | None = None,
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
@@ -150,6 +154,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         self.error_message = error_message
         self.max_consecutive_errors = max_consecutive_errors
         self.retry_delays = retry_delays
+        self.retry_after = retry_after
         self.job_url = job_url
         self.profile = profile
         self.asyncapi_conn_id = asyncapi_conn_id
@@ -258,6 +263,9 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param error_message: the selector of the message in a response that reports a failure.
     :param max_consecutive_errors: the number of transient errors in a row after which the task fails; 5 by default.
     :param retry_delays: seconds to wait after an error, by status code: ``{429: 60}``.
+    :param retry_after: the selector of another hint than ``Retry-After``, or a list of selectors: of seconds, of an
+        HTTP date or ISO time, or of seconds or milliseconds since the epoch. A field of a rate limit
+        (``header:X-RateLimit-Reset``) counts only if the response isn't 2xx.
     :param job_url: the job's page at the vendor, for the link in the UI. (templated)
     :param profile: the profile that sets the parameters which the DAG leaves out; by default the connection's.
     :param asyncapi_conn_id: the connection. (templated)
@@ -332,6 +340,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         error_message: SelectorParam | None = None,
         max_consecutive_errors: int | None = None,
         retry_delays: dict[int, float] | None = None,
+        retry_after: SelectorParam | None = None,
         job_url: str | None = None,
         profile: str | None = None,
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
@@ -379,6 +388,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         self.error_message = error_message
         self.max_consecutive_errors = max_consecutive_errors
         self.retry_delays = retry_delays
+        self.retry_after = retry_after
         self.job_url = job_url
         self.profile = profile
         self.asyncapi_conn_id = asyncapi_conn_id

@@ -90,6 +90,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     :param max_consecutive_errors: the number of transient errors in a row after which the wait fails; 10 by default.
     :param retry_delays: seconds to wait after an error, by status code, if the response has no ``Retry-After``:
         ``{429: 60}``.
+    :param retry_after: the selector of another hint than ``Retry-After``, or a list of selectors: of seconds, of an
+        HTTP date or ISO time, or of seconds or milliseconds since the epoch. A field of a rate limit
+        (``header:X-RateLimit-Reset``) counts only if the response isn't 2xx.
     :param visible_after: seconds after the submission (after the start of the wait if ``job`` is a bare identifier) in
         which a 404 means that the job isn't visible yet.
     :param cancel: the request that cancels the remote job, sent if the sensor times out or is killed: a mapping with
@@ -194,6 +197,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         timeout: float | timedelta = conf.getfloat("sensors", "default_timeout"),  # noqa: B008 - a number
         max_consecutive_errors: int | None = None,
         retry_delays: dict[int, float] | None = None,
+        retry_after: SelectorParam | None = None,
         visible_after: float | timedelta | None = None,
         cancel: dict[str, Any] | None = None,
         cleanup: dict[str, Any] | None = None,
@@ -238,6 +242,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         self.max_iterations = max_iterations
         self.max_consecutive_errors = max_consecutive_errors
         self.retry_delays = retry_delays
+        self.retry_after = retry_after
         self.visible_after = visible_after
         self.cancel = cancel
         self.cleanup = cleanup

@@ -21,7 +21,7 @@ from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PAR
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
-_RETRY_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "retry_delays")
+_RETRY_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "retry_delays", "retry_after")
 #: A worker waits while fetching, so it waits only briefly after errors: 1, 2, 4, 8 s.
 _RETRY_DEFAULTS = {"poke_interval": 1, "max_consecutive_errors": 5}
 _CONCURRENCY = 8

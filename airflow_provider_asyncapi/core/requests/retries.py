@@ -13,7 +13,8 @@ from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.requests.classification import IsFinal, is_transient
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.response_errors import build_transient_error
-from airflow_provider_asyncapi.core.requests.schedule import PollSchedule, parse_retry_after
+from airflow_provider_asyncapi.core.requests.retry_hints import read_retry_after
+from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class RetryBudget:
             raise UnavailableError(f"{problem} ({count})").with_fields_of(problem) from problem
         if response is None:
             return self.schedule.delay_after_error(self.errors, None, None, api.rng)
-        retry_after = parse_retry_after(response.headers.get("retry-after"), api.clock())
+        retry_after = read_retry_after(api, self.schedule, response)
         return self.schedule.delay_after_error(self.errors, response.status, retry_after, api.rng)
 
     def wait_before_retry(self, api: Api, problem: AsyncApiError, response: Response | None = None) -> Flow[None]:
@@ -56,9 +57,7 @@ class RetryBudget:
         """
         delay = self.next_delay(api, problem, response)
         if delay > self.schedule.max_retry_delay:
-            retry_after = (
-                None if response is None else parse_retry_after(response.headers.get("retry-after"), api.clock())
-            )
+            retry_after = read_retry_after(api, self.schedule, response)
             advice = f"the next try may be in {retry_after or delay:.0f} s, which is too long for a worker to wait"
             raise UnavailableError(f"{problem}; {advice}").with_fields_of(problem)
         yield Log(logging.WARNING, f"{problem}; trying again in {delay:.3g} s")

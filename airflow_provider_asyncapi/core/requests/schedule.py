@@ -12,6 +12,8 @@ from typing import Any
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import as_moment, as_number
 from airflow_provider_asyncapi.core.parameters import parse_whole_number
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
+from airflow_provider_asyncapi.core.templates import CONNECTION
 
 _INTERVAL = 60.0
 _LONGEST_INTERVAL = 3600.0
@@ -25,7 +27,7 @@ _LONGEST_ERROR_WAIT = 300.0
 
 _SECONDS = re.compile(r"\d{1,300}(?:\.\d{1,9})?", re.ASCII)
 #: A year in seconds: a larger number is invalid.
-_LONGEST_PLAUSIBLE = 366 * 86400.0
+LONGEST_PLAUSIBLE = 366 * 86400.0
 #: The longest wait that a ``Retry-After`` can ask for, in seconds, unless ``max_interval`` is longer.
 LONGEST_RETRY_AFTER = 3600.0
 
@@ -38,6 +40,7 @@ SCHEDULE_PARAMETERS = (
     "max_iterations",
     "max_consecutive_errors",
     "retry_delays",
+    "retry_after",
     "visible_after",
 )
 
@@ -58,8 +61,8 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
         number = float(text)
         if (moment_of_number := as_moment(number)) is not None:
             until = moment_of_number - now
-            return min(until, _LONGEST_PLAUSIBLE) if until > 0 else None
-        return min(number, _LONGEST_PLAUSIBLE)
+            return min(until, LONGEST_PLAUSIBLE) if until > 0 else None
+        return min(number, LONGEST_PLAUSIBLE)
     try:
         # Few APIs send dates, and DAG files needn't pay for reading them.
         from email.utils import parsedate_to_datetime
@@ -69,7 +72,7 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
         return None
     # "-0000" and a missing zone give a naive time, which means UTC here (RFC 9110, section 5.6.7).
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
-    return min(max(0.0, seconds), _LONGEST_PLAUSIBLE)
+    return min(max(0.0, seconds), LONGEST_PLAUSIBLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class PollSchedule:
     :param max_errors: number of consecutive transient errors after which the task fails.
     :param retry_delays: delays in seconds by status code, if the response has no ``Retry-After``.
     :param max_retry_delay: longest delay after an error for which a worker waits, in seconds.
+    :param retry_after: the selectors of hints other than ``Retry-After``; read by :mod:`.retry_hints`.
     :param visible_after: seconds after the submission in which a 404 means that the job isn't visible yet.
     """
 
@@ -99,6 +103,7 @@ class PollSchedule:
     retry_delays: Mapping[int, float] = field(default_factory=dict)
     visible_after: float = 0.0
     max_retry_delay: float = 600.0
+    retry_after: SelectorChain | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> PollSchedule:
@@ -123,6 +128,7 @@ class PollSchedule:
             max_errors=parse_whole_number(given.get("max_consecutive_errors"), "max_consecutive_errors", _MAX_ERRORS),
             retry_delays=parse_retry_delays(given.get("retry_delays")),
             visible_after=_parse_seconds(given, "visible_after", 0.0),
+            retry_after=parse_retry_hints(given.get("retry_after")),
         )
 
     @property
@@ -213,6 +219,22 @@ def parse_retry_delays(given: Any) -> dict[int, float]:
             raise ConfigurationError(f"retry_delays: {code!r} isn't an error status code (400 to 599)")
         waits[int(code)] = _parse_seconds({"retry_delays": seconds}, "retry_delays", 0.0)
     return waits
+
+
+def parse_retry_hints(given: Any) -> SelectorChain | None:
+    """
+    Parse the parameter ``retry_after``: a selector, or a list of selectors; return None if it isn't given.
+
+    :raises ConfigurationError: if a selector is malformed, or names a variable of the job, which may not exist yet.
+    """
+    hints = SelectorChain.parse_optional(given, "retry_after")
+    for selector in () if hints is None else hints.selectors:
+        for name in selector.variable_names():
+            if not name.startswith(CONNECTION):
+                raise ConfigurationError(
+                    f"retry_after: {selector.text!r} names {{{name}}}, and only {{connection.<name>}} can be named here"
+                )
+    return hints
 
 
 def _parse_seconds(given: Mapping[str, Any], name: str, default: float, *, least: float = 0.0) -> float:

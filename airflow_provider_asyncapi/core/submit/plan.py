@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list
 from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep, read_flag
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
-from airflow_provider_asyncapi.core.requests.schedule import PollSchedule, parse_retry_delays
+from airflow_provider_asyncapi.core.requests.schedule import PollSchedule, parse_retry_delays, parse_retry_hints
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
 from airflow_provider_asyncapi.core.templates import CONNECTION
 
@@ -31,6 +31,7 @@ SUBMIT_PARAMETERS = (
     "cancel",
     "max_consecutive_errors",
     "retry_delays",
+    "retry_after",
 )
 #: Parameters of a lookup in addition to those of a request.
 _LOOKUP_PARAMETERS = ("identifier", "capture")
@@ -153,6 +154,7 @@ class SubmitPlan:
             interval=_RETRY_SCHEDULE.interval,
             max_errors=given.get("max_consecutive_errors") or _RETRY_SCHEDULE.max_errors,
             retry_delays=parse_retry_delays(given.get("retry_delays")),
+            retry_after=parse_retry_hints(given.get("retry_after")),
         )
         name = "identifiers" if several else "identifier"
         identifier = given.get(name)

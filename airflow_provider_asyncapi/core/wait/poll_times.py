@@ -9,7 +9,8 @@ from airflow_provider_asyncapi.core.effects import Flow, Log, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget
-from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT, parse_retry_after
+from airflow_provider_asyncapi.core.requests.retry_hints import read_retry_after
+from airflow_provider_asyncapi.core.requests.schedule import SHORTEST_WAIT
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 
@@ -64,20 +65,15 @@ def compute_pause(
 
     :raises UnavailableError: after too many consecutive transient errors.
     """
-    requested, now = read_retry_after(api, response), api.clock()
+    requested, now = read_retry_after(api, plan.schedule, response), api.clock()
     if requested is not None and requested > (limit := plan.schedule.longest_retry_after):
-        asked = f"Retry-After asks for a wait of {requested:.0f} s"
+        asked = f"the API asks for a wait of {requested:.0f} s"
         yield Log(logging.WARNING, f"{request}: {asked}; waiting {limit:.0f} s at most (max_interval)")
     if problem is None:
         return _fit_to_deadline(plan.schedule.delay_after_poll(polls, requested, api.rng), plan, state, requested, now)
     pause = _fit_to_deadline(budget.next_delay(api, problem, response), plan, state, requested, now)
     yield Log(logging.WARNING, f"{problem}; {announce_pause('polling again', pause, state, now)}")
     return pause
-
-
-def read_retry_after(api: Api, response: Response | None) -> float | None:
-    """Return the wait in seconds that ``Retry-After`` asks for; None if the response doesn't have it."""
-    return None if response is None else parse_retry_after(response.headers.get("retry-after"), api.clock())
 
 
 def _fit_to_deadline(pause: float, plan: WaitPlan, state: WaitCheckpoint, requested: float | None, now: float) -> float:

@@ -10,12 +10,13 @@ from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.authorizer import RequestAuthorizer
 from airflow_provider_asyncapi.core.requests.classification import rule_handles_status_code
+from airflow_provider_asyncapi.core.requests.retry_hints import read_retry_after
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
-from airflow_provider_asyncapi.core.wait.poll_times import is_last_poll, read_retry_after
+from airflow_provider_asyncapi.core.wait.poll_times import is_last_poll
 
 #: Largest response body that is cached from poll to poll, in bytes: there may be thousands of waits.
 _MAX_CACHED_BODY = 4096
@@ -87,7 +88,8 @@ class StatusPoll:
 
     def skip_if_unchanged(self, response: Response) -> Polled | None:
         """Count a poll that has found nothing new, and return it, if another poll may follow; else return None."""
-        schedule, requested = self.plan.schedule, read_retry_after(self.api, response)
+        schedule = self.plan.schedule
+        requested = read_retry_after(self.api, schedule, response)
         if self.cached_verdict(response) is None or (
             requested is not None and requested > schedule.longest_retry_after
         ):
@@ -99,7 +101,8 @@ class StatusPoll:
         response, schedule = batch_response.response_for(self.handle.identifier), self.plan.schedule
         if response is None or self.cached_verdict(response) is None or not schedule.has_constant_interval:
             return None
-        return None if "retry-after" in response.headers else self._count_unchanged_poll(schedule.interval, response)
+        may_ask = schedule.retry_after is not None or "retry-after" in response.headers
+        return None if may_ask else self._count_unchanged_poll(schedule.interval, response)
 
     def _count_unchanged_poll(self, pause: float, response: Response) -> Polled | None:
         now = self.api.clock()

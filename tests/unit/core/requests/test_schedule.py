@@ -1,3 +1,4 @@
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from airflow_provider_asyncapi.core.requests.schedule import (
     PollSchedule,
     parse_retry_after,
     parse_retry_delays,
+    parse_retry_hints,
 )
 
 NOW = 1_777_777_777.0  # 2026-05-03 03:09:37 UTC
@@ -65,10 +67,12 @@ def test_all_parameters_are_read():
         "max_iterations": 240,
         "max_consecutive_errors": 3,
         "retry_delays": {429: 60},
+        "retry_after": "poll_in",
         "visible_after": 30,
     }
     assert set(given_) == set(SCHEDULE_PARAMETERS)
-    assert PollSchedule.parse(given_) == PollSchedule(120.0, 5.0, 1.5, 7200.0, 0.1, 240, 3, {429: 60.0}, 30.0)
+    expected = PollSchedule(120.0, 5.0, 1.5, 7200.0, 0.1, 240, 3, {429: 60.0}, 30.0)
+    assert PollSchedule.parse(given_) == dataclasses.replace(expected, retry_after=parse_retry_hints("poll_in"))
 
 
 def test_an_interval_longer_than_the_usual_longest_is_its_own():
