@@ -1,4 +1,4 @@
-"""A server that does as it is told, well or badly, and writes down what it was asked."""
+"""A server that behaves as a test sets, correctly or not, and records its requests."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Server:
         self.released.wait(30)
         return False
 
-    def plays(self, *script: Behaviour) -> None:
+    def respond_with(self, *script: Behaviour) -> None:
         self.script = list(script)
         self.asked = []
 

@@ -229,7 +229,7 @@ def _shorten_line(line: str) -> str:
 
 
 def wait_until(condition: Callable[[], object], describe: Callable[[], str], timeout: float = DEFAULT_TIMEOUT) -> None:
-    """Wait for a condition; tell the describe where it doesn't come to that."""
+    """Wait for a condition; fail with the description if it doesn't hold in time."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:

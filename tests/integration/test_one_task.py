@@ -105,5 +105,5 @@ def cancels(server: Any, identifier: str) -> int:
 def until(condition: Callable[[], bool], timeout: float = 180.0) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline, "it didn't come to that"
+        assert time.monotonic() < deadline, "the condition didn't hold in time"
         time.sleep(1.0)

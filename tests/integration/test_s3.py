@@ -146,7 +146,7 @@ def uploading(
 
     def start(output: str, body: bytes, target: str) -> tuple[str, psutil.Process]:
         store.is_slow = True
-        api.plays(*[reply(body)] * 2)
+        api.respond_with(*[reply(body)] * 2)
         run_id = run_dag.start(f"fetch_to_s3_{output}", {"destination": target})
         deadline = time.monotonic() + 120
         port = int(bucket.meta.endpoint_url.rpartition(":")[2])
@@ -188,7 +188,7 @@ def zipped(**members: bytes) -> bytes:
 
 
 def fetched(api: Server, body: bytes, target: str = FOLDER, **given: Any) -> Any:
-    api.plays(reply(body))
+    api.respond_with(reply(body))
     hook = AsyncApiHook("api")
     try:
         plan = FetchPlan.parse({"endpoint": "/x", **given})
@@ -241,7 +241,7 @@ def test_an_upload_that_fails_is_aborted_and_undone(
 
 
 def test_a_task_that_is_killed_while_it_uploads_leaves_nothing(bucket: Any, api: Server) -> None:
-    api.plays(reply(random.Random(1).randbytes(64 * MIB)))
+    api.respond_with(reply(random.Random(1).randbytes(64 * MIB)))
     child = subprocess.Popen([sys.executable, "-c", CHILD, FOLDER], env=dict(os.environ), stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not uploads(bucket):

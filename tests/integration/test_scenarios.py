@@ -202,5 +202,5 @@ def _cancels(server: DemoServer, identifier: str) -> int:
 def _until(condition: Callable[[], bool], timeout: float = 60.0) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline, "it didn't come to that"
+        assert time.monotonic() < deadline, "the condition didn't hold in time"
         time.sleep(0.3)

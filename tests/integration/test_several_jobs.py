@@ -12,11 +12,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def several(run_dag, airflow):
     with ApiServer() as api:
-        api.says("POST /jobs", reply({"jobs": [{"id": "a"}, {"id": "b"}, {"id": "c"}]}))
+        api.respond_to("POST /jobs", reply({"jobs": [{"id": "a"}, {"id": "b"}, {"id": "c"}]}))
         for name in "ab":
-            api.says(f"GET /jobs/{name}", reply({"status": "running"}), reply({"status": "done"}))
-            api.says(f"GET /jobs/{name}/rows", reply([name]))
-        api.says("GET /jobs/c", reply({"status": "failed"}))
+            api.respond_to(f"GET /jobs/{name}", reply({"status": "running"}), reply({"status": "done"}))
+            api.respond_to(f"GET /jobs/{name}/rows", reply([name]))
+        api.respond_to("GET /jobs/c", reply({"status": "failed"}))
         airflow.client.add_connection("several", {"conn_type": "asyncapi", "host": api.url})
         yield run_dag("several_jobs"), api
 

@@ -26,8 +26,8 @@ STATUS = "GET /jobs/7"
 @pytest.fixture(scope="module")
 def api() -> Iterator[ApiServer]:
     with ApiServer() as server:
-        server.says("POST /jobs", reply({"id": 7}, 201))
-        server.says("GET /jobs/7/rows", reply([{"id": 1}]))
+        server.respond_to("POST /jobs", reply({"id": 7}, 201))
+        server.respond_to("GET /jobs/7/rows", reply([{"id": 1}]))
         yield server
 
 
@@ -50,22 +50,22 @@ def test_status_progress_and_errors_are_shown_while_the_task_is_deferred(
     standalone: LocalAirflow, api: ApiServer
 ) -> None:
     client = standalone.client
-    api.says(STATUS, reply({"state": "running", "percent": 2}))
+    api.respond_to(STATUS, reply({"state": "running", "percent": 2}))
     run_id = client.trigger("watched")
 
     def xcom(key: str) -> dict[str, Any]:
         return client.xcom("watched", run_id, "job.wait", key) or {}
 
     until(standalone, lambda: state_of(standalone, run_id) == "deferred")
-    api.says(STATUS, reply({"state": "running", "percent": 60}))
+    api.respond_to(STATUS, reply({"state": "running", "percent": 60}))
     until(standalone, lambda: xcom("job").get("progress") == 0.6)
     (row,) = page(standalone)
     assert (row["status"], row["progress"], row["state"]) == ("running", 0.6, "deferred")
-    api.says(STATUS, reply({"error": "under maintenance"}, 503))
+    api.respond_to(STATUS, reply({"error": "under maintenance"}, 503))
     until(standalone, lambda: "under maintenance" in (xcom("job_poll").get("error") or ""))
     (row,) = page(standalone)
     assert "under maintenance" in row["error"]
-    api.says(STATUS, reply({"state": "done", "percent": 100}))
+    api.respond_to(STATUS, reply({"state": "done", "percent": 100}))
     until(standalone, lambda: client.run_state("watched", run_id) in RUN_OVER)
     assert client.run_state("watched", run_id) == "success"
     assert client.xcom("watched", run_id, "job.fetch", "return_value") == [{"id": 1}]
@@ -87,5 +87,5 @@ def until(airflow: LocalAirflow, condition: Callable[[], bool], timeout: float =
     deadline = time.monotonic() + timeout
     while not condition():
         airflow.check()
-        assert time.monotonic() < deadline, "it didn't come to that"
+        assert time.monotonic() < deadline, "the condition didn't hold in time"
         time.sleep(0.3)

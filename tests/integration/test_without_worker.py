@@ -151,5 +151,5 @@ def test_a_job_without_data_is_told_by_a_worker_when_its_wait_is_cleared(again):
 def until(condition: Callable[[], bool], timeout: float = 120.0) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline, "it didn't come to that"
+        assert time.monotonic() < deadline, "the condition didn't hold in time"
         time.sleep(0.3)

@@ -14,7 +14,7 @@ def wait_until(condition: Callable[[], object]) -> None:
     """Return as soon as the condition holds; fail if it doesn't within ten seconds."""
     deadline = time.monotonic() + _PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
+        assert time.monotonic() < deadline, "the condition didn't hold in time"
         time.sleep(_PAUSE)
 
 
@@ -22,5 +22,5 @@ async def until(condition: Callable[[], object]) -> None:
     """Do the same on an event loop."""
     deadline = time.monotonic() + _PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
+        assert time.monotonic() < deadline, "the condition didn't hold in time"
         await asyncio.sleep(_PAUSE)

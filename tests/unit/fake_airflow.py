@@ -17,14 +17,14 @@ Reply = tuple[int, Mapping[str, str], bytes]
 
 
 def reply(body: Any = None, status: int = 200, **headers: str) -> Reply:
-    """Make an answer: JSON of anything, bytes as they are; `retry_after="5"` makes the header `retry-after`."""
+    """Return a response with these bytes, or with this as JSON; `retry_after="5"` is the header `retry-after`."""
     content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     kind = {} if isinstance(body, bytes) or body is None else {"Content-Type": "application/json"}
     return status, {**kind, **{name.replace("_", "-"): value for name, value in headers.items()}}, content
 
 
 class ApiServer:
-    """Answers by method and path from a script; the last answer is repeated."""
+    """An API whose responses are set by method and path."""
 
     def __init__(self) -> None:
         self.script: dict[str, list[Reply]] = {}
@@ -42,8 +42,8 @@ class ApiServer:
     def url(self) -> str:
         return self._server.url
 
-    def says(self, request: str, *replies: Reply) -> None:
-        """Script what a request gets: `GET /jobs/7`."""
+    def respond_to(self, request: str, *replies: Reply) -> None:
+        """Set the responses to a request such as `GET /jobs/7`; the last one is repeated."""
         self.script[request] = list(replies)
 
     def count(self, request: str) -> int:

@@ -118,7 +118,7 @@ def check_resumed(handle: JobHandle) -> None:
 def test_any_answer_to_a_submit_is_kept_or_refused_by_name(
     server: Server, driver: str, identifier: str, note: str
 ) -> None:
-    server.plays(answer(id=identifier, note=note))
+    server.respond_with(answer(id=identifier, note=note))
     outcome = run(driver, make_api(server.url), submit(make_api(server.url), SUBMIT, Submission("key")))
     if outcome.result is None:
         check_refusal(outcome)
@@ -140,7 +140,7 @@ def test_any_answer_to_a_submit_is_kept_or_refused_by_name(
 def test_any_answer_to_a_poll_is_carried_to_the_resumed_task_or_refused_by_name(
     server: Server, driver: str, state: str, percent: str, note: str, result: str
 ) -> None:
-    server.plays(
+    server.respond_with(
         answer(state=state, percent=percent, note=note),
         answer(state='"done"', percent=percent, note=note, result=result),
     )

@@ -28,7 +28,7 @@ from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.airflow_storage import store_event, store_trigger, store_xcom
-from tests.unit.core.flow_runner import Script, make_api
+from tests.unit.core.flow_runner import FlowRunner, make_api
 from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
 from tests.unit.layouts.record import MOMENT, keys_of, recordings, write_all
 
@@ -111,7 +111,7 @@ def test_the_newest_recording_is_what_this_version_writes() -> None:
 def test_a_deferred_task_of_another_version_is_waited_for(
     api: ApiServer, connection: None, recorded: dict[str, Any]
 ) -> None:
-    api.says(POLL, reply({"status": "running"}), reply({"status": "done", "rows": 5}))
+    api.respond_to(POLL, reply({"status": "running"}), reply({"status": "done", "rows": 5}))
     job = JobHandle.parse(resume(recorded)["handle"])
     assert (job.identifier, job.outcome, job.submitted_at) == ("j-1", "success", MOMENT)
     assert job.variables == {"pages": 3, "data.pages": 3, "rows": 5}
@@ -155,16 +155,16 @@ def test_the_fields_of_an_exception_come_with_the_event(connection: None, run_ou
 def test_a_task_waits_for_the_job_of_another_version(
     api: ApiServer, connection: None, run_outside_of_airflow: None, recorded: dict[str, Any]
 ) -> None:
-    api.says(POLL, reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "done"}))
     assert sensor_of(store_xcom(recorded["job"])).execute(context_of(TI())) == "j-1"
 
 
 @each_recording("submission")
 def test_a_retry_goes_on_with_the_submission_of_another_version(recorded: dict[str, Any]) -> None:
-    script = Script(make_api())
+    runner = FlowRunner(make_api())
     plan = SubmitPlan.parse({"endpoint": "/jobs", "identifier": "id"})
-    job = script.run(submit(script.api, plan, Submission("k-1"), Submission.parse(recorded["submission"])))
-    assert (job.identifier, script.requests) == ("j-1", [])
+    job = runner.run(submit(runner.api, plan, Submission("k-1"), Submission.parse(recorded["submission"])))
+    assert (job.identifier, runner.requests) == ("j-1", [])
 
 
 @each_recording("next_kwargs")
@@ -182,7 +182,7 @@ def test_a_callback_that_another_version_has_kept_ends_the_wait(
 def test_a_poke_goes_on_with_what_another_version_has_learnt(
     api: ApiServer, connection: None, run_outside_of_airflow: None, recorded: dict[str, Any]
 ) -> None:
-    api.says(POLL, reply(status=503))
+    api.respond_to(POLL, reply(status=503))
     store, ti = Store(recorded["store"]), TI()
     ti.first_poke = time.time() - 1
     with pytest.raises(AirflowRescheduleException):

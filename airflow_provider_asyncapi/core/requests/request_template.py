@@ -24,7 +24,7 @@ SUBREQUESTS = ("start", "lookup", "cancel", "locate", "cleanup", "batch", "statu
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 #: Most APIs send JSON; for another format, the DAG author sets the header.
 _DEFAULT_ACCEPT = "application/json, */*;q=0.8"
-#: Why the request of a deferred task may contain no secret, and where secrets belong.
+#: The reason why the request of a deferred task may contain no secret, and what to do instead; ends messages.
 WHY_NO_SECRETS = (
     "a waiting task's request is stored in the metadata database in plain text. Put the secret into the connection"
     " (a header, or a value that the request names {connection.<name>})"

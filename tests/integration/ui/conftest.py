@@ -54,25 +54,25 @@ class Jobs:
     ) -> str:
         """Start a run whose job has this name, and this identifier if that is another; give the run's id."""
         identifier = identifier or name
-        self.server.says(f"POST /submit/{name}", reply({"id": identifier}, 201))
-        self.says(identifier, state, **more)
+        self.server.respond_to(f"POST /submit/{name}", reply({"id": identifier}, 201))
+        self.set_state(identifier, state, **more)
         conf = {"name": name, "page": f"{self.server.url}/page", "connection": connection}
         return self.airflow.client.trigger(dag_id, conf)
 
-    def says(self, identifier: str, state: str, **more: Any) -> None:
+    def set_state(self, identifier: str, state: str, **more: Any) -> None:
         self.started.add(identifier)
         path = f"/jobs/{urllib.parse.quote(identifier, safe='')}"
-        self.server.says(f"GET {path}", reply({"state": state, **more}))
-        self.server.says(f"GET {path}/rows", reply([{"id": 1}]))
-        self.server.says(f"GET /page/{identifier}", reply(b"The vendor's own page"))
+        self.server.respond_to(f"GET {path}", reply({"state": state, **more}))
+        self.server.respond_to(f"GET {path}/rows", reply([{"id": 1}]))
+        self.server.respond_to(f"GET /page/{identifier}", reply(b"The vendor's own page"))
 
     def breaks(self, path: str) -> None:
-        self.server.says(f"GET {path}", reply({"title": "maintenance"}, 503))
+        self.server.respond_to(f"GET {path}", reply({"title": "maintenance"}, 503))
 
     def end_all(self) -> None:
         """Let all jobs finish: their waits would take time from the tests that follow."""
         for identifier in list(self.started):
-            self.says(identifier, "FINISHED")
+            self.set_state(identifier, "FINISHED")
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ def test_a_connection_is_made_tested_and_used(jobs: Jobs, open_as: OpenAs) -> No
     expect(mine).to_contain_text("asyncapi")
 
     for status, said in ((401, "Test Connection Failed"), (200, "Test Connection Successful")):
-        jobs.server.says("GET /me", reply({}, status))
+        jobs.server.respond_to("GET /me", reply({}, status))
         with page.expect_response("**/connections/test") as answer:
             mine.get_by_role("button", name="Test Connection").click()
         expect(page.get_by_text(said)).to_be_visible()

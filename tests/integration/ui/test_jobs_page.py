@@ -31,7 +31,7 @@ def runs(jobs: Jobs) -> Iterator[dict[str, str]]:
     for number in range(3):
         name = f"tardy-{number}"
         started[name] = jobs.start("open_reports", name, "RUNNING", connection="rate_limited", percent=5)
-        jobs.says(f"part-{number}", "RUNNING", percent=10 * number)
+        jobs.set_state(f"part-{number}", "RUNNING", percent=10 * number)
     started["mapped"] = jobs.airflow.client.trigger("open_mapped")
     yield started
     jobs.end_all()
@@ -62,10 +62,10 @@ def test_a_job_is_seen_to_wait_to_go_on_and_to_finish(jobs: Jobs, open_as: OpenA
     expect(mine).to_contain_text("59 min")
     expect(mine.get_by_role("progressbar")).to_have_count(0)
     for percent in (40, 80):
-        jobs.says("e-2", "RUNNING", percent=percent)
+        jobs.set_state("e-2", "RUNNING", percent=percent)
         expect(mine).to_contain_text(f"RUNNING{percent}%", use_inner_text=False)
         expect(mine.get_by_role("progressbar")).to_have_attribute("aria-valuenow", str(percent / 100))
-    jobs.says("e-2", "FINISHED", percent=100)
+    jobs.set_state("e-2", "FINISHED", percent=100)
     expect(mine).to_contain_text("success")
     expect(mine).to_contain_text("100%")
 
@@ -86,7 +86,7 @@ def test_an_error_on_the_way_is_shown_while_it_lasts(jobs: Jobs, runs: dict[str,
     expect(row(page, "r-1")).to_contain_text("QUEUED")
     jobs.breaks("/jobs/r-1")
     expect(row(page, "r-1")).to_contain_text("answered 503: maintenance")
-    jobs.says("r-1", "QUEUED")
+    jobs.set_state("r-1", "QUEUED")
     expect(row(page, "r-1")).not_to_contain_text("503")
 
 
@@ -233,13 +233,13 @@ def test_the_task_that_fetches_has_the_link_while_it_runs(jobs: Jobs, open_as: O
     run_id = jobs.start("open_exports", "e-3")
     page = open_as("admin", f"{PAGE}?jobs_search=e-3")
     expect(row(page, "e-3")).to_contain_text("QUEUED")
-    jobs.says("e-3", "FINISHED")
+    jobs.set_state("e-3", "FINISHED")
     jobs.breaks("/jobs/e-3/rows")
     expect(row(page, "e-3")).to_contain_text("success")
     page.goto(f"{task_page('open_exports', run_id, 'export.fetch')}/details")
     expect(page.get_by_test_id("state-badge").filter(has_text="Running").first).to_be_visible()
     expect(page.get_by_role("link", name="Remote job")).to_have_attribute("href", f"{jobs.server.url}/page/e-3")
-    jobs.says("e-3", "FINISHED")
+    jobs.set_state("e-3", "FINISHED")
 
 
 def test_polls_that_are_late_say_by_how_much_and_what_they_wait_for(runs: dict[str, str], open_as: OpenAs) -> None:

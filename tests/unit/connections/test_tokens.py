@@ -280,8 +280,8 @@ def test_workers_and_the_triggerer_share_a_login_unless_the_connection_says_othe
     extra, logins, api, connect, folder
 ):
     connect(password="pw", extra={**LOGIN, **extra})
-    api.says("POST /login", reply({"token": "t-1"}))
-    api.says("GET /x", reply({}))
+    api.respond_to("POST /login", reply({"token": "t-1"}))
+    api.respond_to("GET /x", reply({}))
     assert [ask_once(api), asyncio.run(ask_in_the_triggerer(api)), ask_once(api)] == [200] * 3
     assert api.count("POST /login") == logins
     assert folder.exists() is (logins == 1)
@@ -304,16 +304,16 @@ def test_a_wait_that_is_cancelled_while_it_logs_in_lets_others_log_in(connect):
 
 def test_oauth2_shares_its_token_too(api, connect):
     connect(login="id", password="secret", extra={"auth": "oauth2", "oauth2_url": "/token"})
-    api.says("POST /token", reply({"access_token": "t-1", "expires_in": 3600}))
-    api.says("GET /x", reply({}))
+    api.respond_to("POST /token", reply({"access_token": "t-1", "expires_in": 3600}))
+    api.respond_to("GET /x", reply({}))
     assert [ask_once(api), ask_once(api)] == [200, 200]
     assert api.count("POST /token") == 1
 
 
 def test_an_expired_token_is_renewed(api, connect):
     connect(password="pw", extra={**LOGIN, "login_expiry": "in"})
-    api.says("POST /login", reply({"token": "t-1", "in": 0}), reply({"token": "t-2", "in": 3600}))
-    api.says("GET /x", reply({}))
+    api.respond_to("POST /login", reply({"token": "t-1", "in": 0}), reply({"token": "t-2", "in": 3600}))
+    api.respond_to("GET /x", reply({}))
     assert [ask_once(api) for _ in range(3)] == [200] * 3
     assert api.count("POST /login") == 2
     assert [each.headers.get("Authorization") for each in api.requests if each.path == "/x"] == [
@@ -325,15 +325,15 @@ def test_an_expired_token_is_renewed(api, connect):
 
 def test_kinds_that_fetch_no_token_write_nothing(api, connect, folder):
     connect(login="ann", password="pw")
-    api.says("GET /x", reply({}))
+    api.respond_to("GET /x", reply({}))
     assert ask_once(api) == 200
     assert not folder.exists()
 
 
 def test_the_test_button_logs_in_whatever_is_stored(api, connect):
     connect(password="pw", extra=LOGIN)
-    api.says("POST /login", reply({"token": "t-1"}), reply({"message": "locked"}, 401))
-    api.says("GET /x", reply({}))
+    api.respond_to("POST /login", reply({"token": "t-1"}), reply({"message": "locked"}, 401))
+    api.respond_to("GET /x", reply({}))
     assert ask_once(api) == 200
     works, said = AsyncApiHook().test_connection()
     assert not works

@@ -1,4 +1,4 @@
-"""Plays a world to a flow: scripted answers, a clock that only sleeping moves, dice that always show a half."""
+"""Runs flows without I/O: scripted responses, a clock that only sleeps move, and random numbers of 0.5."""
 
 from __future__ import annotations
 
@@ -49,25 +49,25 @@ def make_api(clock: Callable[[], float] | None = None, **fields: Any) -> Api:
     return Api.from_settings(settings, clock=clock or Clock(), rng=lambda: 0.5)
 
 
-def answer(body: Any = None, status: int = 200, **headers: str) -> Response:
-    """Make an answer: JSON of anything, bytes as they are; `retry_after="5"` makes the header `retry-after`."""
+def make_response(body: Any = None, status: int = 200, **headers: str) -> Response:
+    """Return a response with these bytes, or with this as JSON; `retry_after="5"` is the header `retry-after`."""
     content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     kind = {} if isinstance(body, bytes) or body is None else {"content-type": "application/json"}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, Headers({**kind, **named}.items()), content)
 
 
-def lost(*, sent: bool = True) -> TransportError:
+def make_lost_error(*, sent: bool = True) -> TransportError:
     return TransportError("GET https://api.example.com/v1: the connection broke", sent=sent)
 
 
-class Script:
+class FlowRunner:
     """
-    Runs flows as a driver does, and writes down what they did.
+    Runs flows as a driver does, and records their effects.
 
     :param api: its clock has to be a :class:`Clock`.
-    :param replies: what each request gets, in order; the last one for ever if `forever`.
-    :param calls: the callbacks that come in: after so many seconds, what they say.
+    :param replies: the responses or errors, in order; the last one for all further requests if `forever`.
+    :param calls: the callbacks that come in: the seconds until each, and its content.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Script:
         self.resumed = 0
 
     @property
-    def said(self) -> str:
+    def log_text(self) -> str:
         return "\n".join(message for _, message in self.logs)
 
     @property

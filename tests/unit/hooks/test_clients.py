@@ -35,7 +35,7 @@ def test_a_connection_that_changes_is_noticed_and_the_old_pool_closed(
 ) -> None:
     monkeypatch.setattr(clients, "_REFRESH_INTERVAL", 0.3)
     connect(password="old", extra={"auth": "bearer"})
-    api.says(POLL, RUNNING)
+    api.respond_to(POLL, RUNNING)
 
     async def scenario() -> None:
         waits = [asyncio.create_task(event_of(trigger())) for _ in range(5)]
@@ -46,7 +46,7 @@ def test_a_connection_that_changes_is_noticed_and_the_old_pool_closed(
         connect(password="new", extra={"auth": "bearer"})
         await until(lambda: tokens(api)[-5:] == ["Bearer new"] * 5)
         await until(lambda: http_client._connector.closed)
-        api.says(POLL, DONE)
+        api.respond_to(POLL, DONE)
         assert {event["handle"]["outcome"] for event in await asyncio.gather(*waits)} == {"success"}
         assert not clients._clients[asyncio.get_running_loop()]
 
@@ -58,7 +58,7 @@ def test_a_connection_that_changes_is_noticed_and_the_old_pool_closed(
 
 def test_credentials_that_were_rotated_are_looked_up_at_once(api: ApiServer, connect: Any) -> None:
     connect(password="old", extra={"auth": "bearer"})
-    api.says(POLL, RUNNING, reply({}, 401), DONE)
+    api.respond_to(POLL, RUNNING, reply({}, 401), DONE)
 
     async def scenario() -> dict[str, Any]:
         waiting = asyncio.create_task(event_of(trigger()))
@@ -74,7 +74,7 @@ def test_where_the_connection_is_the_same_the_refusal_stands_and_one_look_up_ser
     api: ApiServer, connect: Any, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect(password="wrong", extra={"auth": "bearer"})
-    api.says(POLL, *[RUNNING] * 10, reply({}, 401))
+    api.respond_to(POLL, *[RUNNING] * 10, reply({}, 401))
 
     async def scenario() -> list[dict[str, Any]]:
         waits = [asyncio.create_task(event_of(trigger())) for _ in range(10)]
@@ -93,7 +93,7 @@ def test_a_connection_that_is_deleted_ends_the_wait_with_that_message(
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clients, "_REFRESH_INTERVAL", 0.2)
-    api.says(POLL, RUNNING)
+    api.respond_to(POLL, RUNNING)
 
     async def scenario() -> dict[str, Any]:
         waiting = asyncio.create_task(event_of(trigger()))
@@ -109,7 +109,7 @@ def test_a_connection_that_is_deleted_ends_the_wait_with_that_message(
 def test_credentials_of_a_connection_that_is_deleted_are_not_blamed(
     api: ApiServer, connection: None, supervisor: Supervisor
 ) -> None:
-    api.says(POLL, RUNNING, reply({}, 401))
+    api.respond_to(POLL, RUNNING, reply({}, 401))
 
     async def scenario() -> dict[str, Any]:
         waiting = asyncio.create_task(event_of(trigger()))
@@ -124,7 +124,7 @@ def test_while_airflow_is_away_the_wait_goes_on(
     api: ApiServer, connection: None, supervisor: Supervisor, caplog: pytest.LogCaptureFixture
 ) -> None:
     supervisor.away = 6
-    api.says(POLL, DONE)
+    api.respond_to(POLL, DONE)
     assert asyncio.run(event_of(trigger()))["handle"]["outcome"] == "success"
     assert "Connection 'asyncapi_default' can't be looked up" in caplog.text
 
@@ -141,7 +141,7 @@ def test_while_airflow_is_away_the_deadline_ends_the_wait_and_the_error_says_why
 
 
 def test_after_the_deadline_too_there_is_time_for_a_look_up_and_a_last_poll(api: ApiServer, connection: None) -> None:
-    api.says(POLL, DONE)
+    api.respond_to(POLL, DONE)
     now = time.time()
     assert asyncio.run(event_of(trigger(started_at=now - 20, deadline=now - 10)))["handle"]["outcome"] == "success"
 
@@ -165,7 +165,7 @@ def test_a_mistake_in_a_later_look_up_leaves_the_waits_alone_and_is_logged(
     api: ApiServer, connection: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(clients, "_REFRESH_INTERVAL", 0.05)
-    api.says(POLL, RUNNING)
+    api.respond_to(POLL, RUNNING)
 
     async def fail(conn_id: str) -> Any:
         raise AttributeError("no such method")
@@ -175,7 +175,7 @@ def test_a_mistake_in_a_later_look_up_leaves_the_waits_alone_and_is_logged(
         await until(lambda: api.count(POLL))
         monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", fail)
         await until(lambda: "the waits continue with its last settings" in caplog.text)
-        api.says(POLL, DONE)
+        api.respond_to(POLL, DONE)
         return await waiting
 
     assert asyncio.run(scenario())["handle"]["outcome"] == "success"
@@ -185,7 +185,7 @@ def test_in_a_test_of_the_dag_the_connection_is_asked_of_the_synchronous_supervi
     api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_process = InProcessSupervisor(supervisor, monkeypatch)
-    api.says(POLL, RUNNING, DONE)
+    api.respond_to(POLL, RUNNING, DONE)
     waiting = trigger()
     waiting.task_instance = None
     assert asyncio.run(event_of(waiting))["handle"]["outcome"] == "success"

@@ -154,7 +154,7 @@ def test_an_error_keeps_its_kind_when_it_is_named() -> None:
 def test_one_hook_looks_up_the_connection_and_opens_a_session_once(
     api: ApiServer, connection: None, supervisor: Supervisor
 ) -> None:
-    api.says("GET /a", reply({}))
+    api.respond_to("GET /a", reply({}))
     hook = AsyncApiHook()
     for _ in range(3):
         hook.run(send(hook.api, Request("GET", f"{api.url}/a")))
@@ -168,7 +168,7 @@ def test_closing_a_hook_that_was_not_used_does_nothing() -> None:
 
 
 def test_an_error_of_a_flow_is_one_that_airflow_understands(api: ApiServer, connection: None) -> None:
-    api.says("GET /a", reply(status=302, location="ftp://x/y"))
+    api.respond_to("GET /a", reply(status=302, location="ftp://x/y"))
     hook = AsyncApiHook()
     with pytest.raises(exceptions.AsyncApiRejected, match="Location"):
         hook.run(send(hook.api, Request("GET", f"{api.url}/a")))
@@ -200,15 +200,15 @@ def test_secrets_are_masked_in_the_tasks_log(connect: Any) -> None:
 class TestTheButton:
     def test_a_good_connection(self, api: ApiServer, connect: Any) -> None:
         connect(password="t0ken-1", extra={"auth": "bearer", "test_endpoint": "/me"})
-        api.says("GET /me", reply({"user": "me"}))
+        api.respond_to("GET /me", reply({"user": "me"}))
         works, said = AsyncApiHook().test_connection()
         assert works, said
         assert "/me answered 200" in said
 
     def test_a_login_is_tried(self, api: ApiServer, connect: Any) -> None:
         connect(login="id-1", password="secret-1", extra={"auth": "oauth2", "oauth2_url": "/token"})
-        api.says("POST /token", reply({"access_token": "t0ken-1", "expires_in": 60}))
-        api.says("GET /", reply({}))
+        api.respond_to("POST /token", reply({"access_token": "t0ken-1", "expires_in": 60}))
+        api.respond_to("GET /", reply({}))
         works, said = AsyncApiHook().test_connection()
         assert works, said
         assert said.startswith("The login returned a token.")
@@ -216,7 +216,7 @@ class TestTheButton:
 
     def test_refused_credentials(self, api: ApiServer, connect: Any) -> None:
         connect(password="t0ken-1", extra={"auth": "bearer"})
-        api.says("GET /", reply({"message": "token t0ken-1 has expired"}, 401))
+        api.respond_to("GET /", reply({"message": "token t0ken-1 has expired"}, 401))
         works, said = AsyncApiHook().test_connection()
         assert not works
         assert "401" in said
@@ -224,7 +224,7 @@ class TestTheButton:
 
     def test_a_refused_login(self, api: ApiServer, connect: Any) -> None:
         connect(login="id-1", password="secret-1", extra={"auth": "oauth2", "oauth2_url": "/token"})
-        api.says("POST /token", reply({"error": "invalid_client"}, 401))
+        api.respond_to("POST /token", reply({"error": "invalid_client"}, 401))
         works, said = AsyncApiHook().test_connection()
         assert not works
         assert "invalid_client" in said
@@ -243,7 +243,7 @@ class TestTheButton:
         )
 
     def test_any_answer_of_the_host_will_do_without_a_test_endpoint(self, api: ApiServer, connection: None) -> None:
-        api.says("GET /", reply(status=404))
+        api.respond_to("GET /", reply(status=404))
         works, said = AsyncApiHook().test_connection()
         assert works, said
 

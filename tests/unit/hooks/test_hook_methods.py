@@ -71,7 +71,7 @@ def test_a_request_is_sent_with_the_connections_credentials_and_its_answer_retur
     api: ApiServer, connect: Any, call: Caller
 ) -> None:
     connect(password="t-1234", extra={"auth": "bearer"})
-    api.says("POST /teams/a%20b?dry=true", reply({"id": 5}, 201, x_left="9"))
+    api.respond_to("POST /teams/a%20b?dry=true", reply({"id": 5}, 201, x_left="9"))
     answer = call("request", "POST", "/teams/{team}", query_params={"dry": "true"}, json={}, variables={"team": "a b"})
     assert isinstance(answer, AsyncApiResponse)
     assert (answer.status_code, answer.ok, answer.json(), answer.headers["X-Left"]) == (201, True, {"id": 5}, "9")
@@ -82,25 +82,25 @@ def test_a_request_is_sent_with_the_connections_credentials_and_its_answer_retur
 
 
 def test_an_answer_that_says_no_is_an_exception_with_the_apis_message(api: ApiServer, call: Caller) -> None:
-    api.says("PUT /teams/1", reply({"message": "no such team"}, 422))
+    api.respond_to("PUT /teams/1", reply({"message": "no such team"}, 422))
     with pytest.raises(exceptions.AsyncApiRejected) as refused:
         call("request", "PUT", "/teams/1", json={})
     assert (refused.value.status_code, refused.value.message) == (422, "no such team")
 
 
 def test_an_answer_that_says_no_may_be_accepted_by_a_rule(api: ApiServer, call: Caller) -> None:
-    api.says("GET /teams/1", reply({}, 404))
+    api.respond_to("GET /teams/1", reply({}, 404))
     rules = [{"selector": "status_code", "in": 404, "outcome": "no_data"}]
     assert call("request", "GET", "/teams/1", rules=rules).status_code == 404
 
 
 def test_a_request_is_repeated_only_if_it_does_no_harm(api: ApiServer, call: Caller) -> None:
-    api.says("GET /teams", reply({}, 500), reply([]))
+    api.respond_to("GET /teams", reply({}, 500), reply([]))
     assert call("request", "GET", "/teams").json() == []
-    api.says("POST /teams", reply({}, 500), reply([]))
+    api.respond_to("POST /teams", reply({}, 500), reply([]))
     with pytest.raises(exceptions.AsyncApiSubmitAmbiguous):
         call("request", "POST", "/teams", json={})
-    api.says("POST /teams", reply({}, 500), reply([]))
+    api.respond_to("POST /teams", reply({}, 500), reply([]))
     key = {"headers": {"Idempotency-Key": "{idempotency_key}"}, "variables": {"idempotency_key": "k"}}
     assert call("request", "POST", "/teams", json={}, **key).ok
 
@@ -108,7 +108,7 @@ def test_a_request_is_repeated_only_if_it_does_no_harm(api: ApiServer, call: Cal
 def test_a_body_that_is_not_what_was_asked_for_is_an_exception_that_tells_the_request(
     api: ApiServer, call: Caller
 ) -> None:
-    api.says("GET /teams", reply(b"<team id='1'/>"))
+    api.respond_to("GET /teams", reply(b"<team id='1'/>"))
     answer = call("request", "GET", "/teams")
     assert answer.xml().get("id") == "1"
     with pytest.raises(exceptions.AsyncApiRejected, match=rf"GET {api.url}/teams answered 200: ") as refused:
@@ -120,7 +120,7 @@ def test_a_body_that_is_not_what_was_asked_for_is_an_exception_that_tells_the_re
 
 
 def test_a_job_is_submitted_and_its_handle_goes_through_xcom(api: ApiServer, call: Caller) -> None:
-    api.says("POST /jobs", reply({"id": 7}, 201))
+    api.respond_to("POST /jobs", reply({"id": 7}, 201))
     handle = call("submit_job", **SUBMIT)
     assert (handle.identifier, handle.outcome, handle.variables["table"]) == (7, "running", "x")
     stored = json.loads(json.dumps(handle.dump()))
@@ -128,7 +128,7 @@ def test_a_job_is_submitted_and_its_handle_goes_through_xcom(api: ApiServer, cal
 
 
 def test_an_idempotency_key_of_ones_own_is_the_same_in_each_try(api: ApiServer, call: Caller) -> None:
-    api.says("POST /jobs", reply({}, 503), reply({"id": 7}))
+    api.respond_to("POST /jobs", reply({}, 503), reply({"id": 7}))
     keyed = {**SUBMIT, "headers": {"Idempotency-Key": "{idempotency_key}"}}
     call("submit_job", **keyed, idempotency_key="run-1")
     assert [each.headers["Idempotency-Key"] for each in api.requests] == ["run-1", "run-1"]
@@ -139,7 +139,7 @@ def test_an_idempotency_key_of_ones_own_is_the_same_in_each_try(api: ApiServer, 
 
 @pytest.mark.parametrize("job", [JobHandle(7), JobHandle(7).dump(), 7, "7"], ids=["handle", "dict", "number", "text"])
 def test_a_job_is_polled_once(api: ApiServer, call: Caller, job: Any) -> None:
-    api.says(POLL, RUNNING, DONE)
+    api.respond_to(POLL, RUNNING, DONE)
     handle = call("get_job", job, **STATUS)
     assert (str(handle.identifier), handle.outcome, handle.status) == ("7", "running", "running")
     handle = call("get_job", handle, **STATUS)
@@ -149,30 +149,30 @@ def test_a_job_is_polled_once(api: ApiServer, call: Caller, job: Any) -> None:
 
 
 def test_a_poll_that_fails_is_an_exception_and_a_job_that_failed_is_none(api: ApiServer, call: Caller) -> None:
-    api.says(POLL, reply({"state": "failed"}))
+    api.respond_to(POLL, reply({"state": "failed"}))
     assert call("get_job", 7, **STATUS).outcome is Outcome.FAILURE
-    api.says(POLL, reply({}, 503))
+    api.respond_to(POLL, reply({}, 503))
     with pytest.raises(exceptions.AsyncApiUnavailable) as away:
         call("get_job", 7, **STATUS)
     assert (away.value.job, away.value.status_code) == (7, 503)
 
 
 def test_a_job_is_waited_for(api: ApiServer, call: Caller) -> None:
-    api.says(POLL, RUNNING, reply({}, 503), DONE)
+    api.respond_to(POLL, RUNNING, reply({}, 503), DONE)
     handle = call("wait_for_job", 7, timeout=timedelta(hours=1), poke_interval=timedelta(seconds=1), **STATUS)
     assert (handle.outcome, handle.variables["file"], api.count(POLL)) == ("success", "f-1", 3)
 
 
 def test_a_job_that_fails_is_an_exception_with_the_apis_message(api: ApiServer, call: Caller) -> None:
-    api.says(POLL, reply({"state": "failed", "message": "out of rows"}))
+    api.respond_to(POLL, reply({"state": "failed", "message": "out of rows"}))
     with pytest.raises(exceptions.AsyncApiJobFailed) as failed:
         call("wait_for_job", 7, **STATUS)
     assert (failed.value.job, failed.value.status, failed.value.message) == (7, "failed", "out of rows")
 
 
 def test_a_wait_ends_by_its_timeout_and_cancels_the_job(api: ApiServer, call: Caller) -> None:
-    api.says(POLL, RUNNING)
-    api.says("DELETE /jobs/7", reply(status=204))
+    api.respond_to(POLL, RUNNING)
+    api.respond_to("DELETE /jobs/7", reply(status=204))
     cancel = {"endpoint": "/jobs/{identifier}", "method": "DELETE"}
     with pytest.raises(exceptions.AsyncApiTimeout, match="the API has accepted the cancel"):
         call("wait_for_job", 7, timeout=0, cancel=cancel, **STATUS)
@@ -187,8 +187,8 @@ def test_a_wait_ends_by_its_timeout_and_cancels_the_job(api: ApiServer, call: Ca
 def test_the_cleanup_request_is_sent_after_the_ends_that_are_named(
     api: ApiServer, call: Caller, end: Any, fails: bool
 ) -> None:
-    api.says(POLL, RUNNING, end)
-    api.says("DELETE /jobs/7", reply(status=204))
+    api.respond_to(POLL, RUNNING, end)
+    api.respond_to("DELETE /jobs/7", reply(status=204))
     cleanup = {"cleanup": {"endpoint": "/jobs/{identifier}"}, "cleanup_on": ["success", "no_data", "failure"]}
     with pytest.raises(exceptions.AsyncApiJobFailed) if fails else contextlib.nullcontext():
         call("wait_for_job", 7, **cleanup, **STATUS)
@@ -196,22 +196,22 @@ def test_the_cleanup_request_is_sent_after_the_ends_that_are_named(
 
 
 def test_a_result_is_fetched_as_a_value(api: ApiServer, call: Caller) -> None:
-    api.says("GET /files/f-1?page=1", reply({"rows": [1], "last": 2}))
-    api.says("GET /files/f-1?page=2", reply({"rows": [2], "last": 2}))
+    api.respond_to("GET /files/f-1?page=1", reply({"rows": [1], "last": 2}))
+    api.respond_to("GET /files/f-1?page=2", reply({"rows": [2], "last": 2}))
     job = JobHandle(7, variables={"file": "f-1"})
     pages = {"endpoint": "/files/{file}", "query_params": {"page": "{page}"}, "output_type": "pages", "pages": 2}
     assert call("fetch_result", job, result_path="rows", **pages) == [1, 2]
 
 
 def test_a_result_is_written_to_a_destination(api: ApiServer, call: Caller, tmp_path: Path) -> None:
-    api.says("GET /files/7", reply([{"a": 1}, {"a": 2}]))
+    api.respond_to("GET /files/7", reply([{"a": 1}, {"a": 2}]))
     destination = str(tmp_path / "rows.ndjson")
     manifest = call("fetch_result", 7, endpoint="/files/{identifier}", destination=destination, write_as="ndjson")
     assert (manifest["rows"], Path(destination).read_text()) == (2, '{"a": 1}\n{"a": 2}\n')
 
 
 def test_a_result_that_is_too_large_or_gone_is_an_exception_that_names_the_job(api: ApiServer, call: Caller) -> None:
-    api.says("GET /files/7", reply(["x" * 100]))
+    api.respond_to("GET /files/7", reply(["x" * 100]))
     for given, reason in (({"max_xcom_bytes": 50}, "max_xcom_bytes"), ({"endpoint": "/gone"}, "doesn't exist")):
         with pytest.raises(exceptions.AsyncApiResultFailed, match=reason) as failed:
             call("fetch_result", 7, **{"endpoint": "/files/{identifier}", **given})
@@ -225,7 +225,7 @@ def test_there_is_nothing_to_fetch_of_a_job_without_data(api: ApiServer, call: C
 
 
 def test_a_job_is_cancelled(api: ApiServer, call: Caller, caplog: pytest.LogCaptureFixture) -> None:
-    api.says("POST /jobs/7/cancel", reply(status=202), reply({}, 409))
+    api.respond_to("POST /jobs/7/cancel", reply(status=202), reply({}, 409))
     given = {"endpoint": "/jobs/{identifier}/cancel", "reason": "nobody wants it"}
     assert call("cancel_job", 7, **given) is True
     assert call("cancel_job", 7, **given) is False
@@ -237,8 +237,8 @@ def test_a_job_is_cancelled(api: ApiServer, call: Caller, caplog: pytest.LogCapt
 
 
 def test_a_profile_fills_in_what_is_left_out(api: ApiServer, call: Caller) -> None:
-    api.says("POST /jobs", reply(status=202, location="/jobs/7"))
-    api.says(POLL, reply(status=202), reply({"rows": 3}))
+    api.respond_to("POST /jobs", reply(status=202, location="/jobs/7"))
+    api.respond_to(POLL, reply(status=202), reply({"rows": 3}))
     job = call("submit_job", profile="http_202", endpoint="/jobs", json={})
     job = call("wait_for_job", job, profile="http_202")
     assert call("fetch_result", job, profile="http_202") == {"rows": 3}
@@ -246,8 +246,8 @@ def test_a_profile_fills_in_what_is_left_out(api: ApiServer, call: Caller) -> No
 
 def test_the_connections_profile_counts_if_the_hook_has_none(api: ApiServer, connect: Any, call: Caller) -> None:
     connect(extra={"profile": "http_202"})
-    api.says("POST /jobs", reply(status=202, location="/jobs/7"))
-    api.says("DELETE /jobs/7", reply(status=204))
+    api.respond_to("POST /jobs", reply(status=202, location="/jobs/7"))
+    api.respond_to("DELETE /jobs/7", reply(status=204))
     job = call("submit_job", endpoint="/jobs", json={})
     assert job.identifier == "/jobs/7"
 
@@ -292,7 +292,7 @@ def test_a_connection_that_cannot_be_used_is_named(connect: Any, call: Caller) -
 
 
 def test_connections_are_kept_open_between_calls_in_a_context(api: ApiServer) -> None:
-    api.says("GET /x", reply([]))
+    api.respond_to("GET /x", reply([]))
 
     async def scenario() -> None:
         async with AsyncApiHook() as hook:
@@ -333,14 +333,14 @@ def change(connect: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
 
 
 def test_a_wait_goes_on_with_a_connection_that_has_changed(api: ApiServer, change: Any) -> None:
-    api.says(POLL, RUNNING)
+    api.respond_to(POLL, RUNNING)
 
     async def scenario() -> JobHandle:
         waiting = asyncio.create_task(AsyncApiHook().await_for_job(7, poke_interval=0.1, **STATUS))
         await until(lambda: api.count(POLL))
         await change()
         await until(lambda: api.requests[-1].headers["Authorization"] == "Bearer new-1")
-        api.says(POLL, DONE)
+        api.respond_to(POLL, DONE)
         return await waiting
 
     assert asyncio.run(scenario()).outcome is Outcome.SUCCESS
@@ -351,7 +351,7 @@ def test_credentials_that_were_rotated_are_looked_up_at_once(
 ) -> None:
     monkeypatch.setattr(clients, "_MAX_AGE", 0.0)
     connect(password="old-1", extra={"auth": "bearer"})
-    api.says("GET /x", reply({}, 401), reply([]))
+    api.respond_to("GET /x", reply({}, 401), reply([]))
 
     async def scenario() -> AsyncApiResponse:
         async with AsyncApiHook() as hook:
@@ -365,7 +365,7 @@ def test_credentials_that_were_rotated_are_looked_up_at_once(
 def test_a_request_that_may_have_been_carried_out_is_not_sent_again_over_a_connection_that_has_changed(
     api: ApiServer, change: Any, method: str
 ) -> None:
-    api.says(f"{method} /x", reply({}, 429), reply([]))
+    api.respond_to(f"{method} /x", reply({}, 429), reply([]))
 
     async def scenario() -> AsyncApiResponse:
         asking = asyncio.create_task(AsyncApiHook().arequest(method, "/x", retry_delays={429: 0.2}))
@@ -381,8 +381,8 @@ def test_a_request_that_may_have_been_carried_out_is_not_sent_again_over_a_conne
 
 
 def test_a_submission_goes_on_where_it_stood_when_the_connection_changed(api: ApiServer, change: Any) -> None:
-    api.says("POST /jobs", reply({"id": 7}))
-    api.says("POST /jobs/7/start", reply({}, 503), reply({}))
+    api.respond_to("POST /jobs", reply({"id": 7}))
+    api.respond_to("POST /jobs/7/start", reply({}, 503), reply({}))
 
     async def scenario() -> JobHandle:
         start = {"endpoint": "/jobs/{identifier}/start", "headers": {"Idempotency-Key": "{idempotency_key}"}}
@@ -396,7 +396,7 @@ def test_a_submission_goes_on_where_it_stood_when_the_connection_changed(api: Ap
 
 
 def test_a_fetch_that_is_cancelled_leaves_nothing_behind(api: ApiServer, tmp_path: Path) -> None:
-    api.says("GET /files/7", reply({}, 503))
+    api.respond_to("GET /files/7", reply({}, 503))
     destination = f"{tmp_path / 'out'}/"
 
     async def scenario() -> None:
@@ -427,7 +427,7 @@ def test_the_twins_work_without_an_asynchronous_line_to_airflow(
     api: ApiServer, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     InProcessSupervisor(supervisor, monkeypatch)
-    api.says("GET /x", reply([]))
+    api.respond_to("GET /x", reply([]))
     assert asyncio.run(AsyncApiHook().arequest("GET", "/x")).json() == []
 
 
@@ -438,7 +438,7 @@ def test_a_worker_of_airflow_31_whose_line_is_only_synchronous_finds_the_connect
         raise NotImplementedError
 
     monkeypatch.setattr(supervisor, "asend", not_there)
-    api.says("GET /x", reply([]))
+    api.respond_to("GET /x", reply([]))
     assert asyncio.run(AsyncApiHook().arequest("GET", "/x")).json() == []
 
 
@@ -448,7 +448,7 @@ def test_secrets_are_masked_on_a_worker_and_not_in_the_triggerer(
 ) -> None:
     monkeypatch.setattr(clients, "is_task_process", lambda: is_task)
     connect(extra={"secret_headers": {"X-Key": "key-12345"}})
-    api.says("GET /x", reply([]))
+    api.respond_to("GET /x", reply([]))
     asyncio.run(AsyncApiHook().arequest("GET", "/x"))
     masked = [each for each in supervisor.of_kind("MaskSecret") if "key-12345" in json.dumps(each.value)]
     # Airflow itself masks the extra as a whole.

@@ -88,7 +88,7 @@ def answering(api: ApiServer) -> Any:
 
 
 def test_each_task_and_each_try_has_a_url_that_nobody_can_guess(api: ApiServer) -> None:
-    api.says(POST, reply({"id": 1}))
+    api.respond_to(POST, reply({"id": 1}))
     for _ in range(3):
         submit(TI(), **HEADER)
     references = [reference_in(given_away(api, index)) for index in range(3)]
@@ -98,7 +98,7 @@ def test_each_task_and_each_try_has_a_url_that_nobody_can_guess(api: ApiServer) 
 
 @pytest.mark.parametrize("store", [None, Store()], ids=["before 3.3", "3.3"])
 def test_callbacks_find_the_task_and_no_record_holds_the_url(api: ApiServer, store: Store | None) -> None:
-    api.says(POST, reply({"id": 7}))
+    api.respond_to(POST, reply({"id": 7}))
     ti = TI()
     assert submit(ti, store, **HEADER) == 7
     reference = reference_in(given_away(api))
@@ -112,14 +112,14 @@ def test_callbacks_find_the_task_and_no_record_holds_the_url(api: ApiServer, sto
 
 
 def test_the_url_is_masked_in_logs_like_a_secret(api: ApiServer) -> None:
-    api.says(POST, reply({"id": 7}))
+    api.respond_to(POST, reply({"id": 7}))
     submit(TI(), **HEADER)
     url = given_away(api)
     assert redact(f"calling {url} back") == f"calling {BASE}{PATH}/*** back"
 
 
 def test_without_callback_there_is_no_url_and_nothing_is_kept_for_one(api: ApiServer) -> None:
-    api.says(POST, reply({"id": 7}))
+    api.respond_to(POST, reply({"id": 7}))
     ti, store = TI(), Store()
     submit(ti, store, callback=False)
     assert set(ti.xcoms) == {"job"}
@@ -140,13 +140,13 @@ def test_an_address_that_is_missing_is_told_before_anything_is_sent(
 def test_the_address_of_airflow_itself_will_do(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_BASE_URL", "")
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://localhost:8080")
-    api.says(POST, reply({"id": 7}))
+    api.respond_to(POST, reply({"id": 7}))
     submit(TI(), **HEADER)
     assert given_away(api).startswith(f"http://localhost:8080{PATH}/")
 
 
 def test_a_retry_of_a_lost_submit_keeps_the_earlier_url_too(api: ApiServer) -> None:
-    api.says(POST, reply(status=502), reply({"id": 7}))
+    api.respond_to(POST, reply(status=502), reply({"id": 7}))
     store = Store()
     with pytest.raises(exceptions.AsyncApiUnavailable):
         submit(TI(), store, max_consecutive_errors=1, **KEYED)
@@ -156,7 +156,7 @@ def test_a_retry_of_a_lost_submit_keeps_the_earlier_url_too(api: ApiServer) -> N
 
 
 def test_a_retry_hands_on_the_calls_of_the_job_that_was_submitted_before(api: ApiServer) -> None:
-    api.says(POST, reply({"id": 7}))
+    api.respond_to(POST, reply({"id": 7}))
     store = Store()
     submit(TI(), store, **HEADER)
     kept = dump_callbacks([ReceivedCallback("a", 0.0)])
@@ -178,7 +178,7 @@ def test_a_call_that_comes_while_they_are_handed_on_is_handed_on_too(api: ApiSer
 
         last = dump_callbacks([ReceivedCallback(str(each), 0.0) for each in range(2)])
 
-    api.says(POST, reply({"id": 7}))
+    api.respond_to(POST, reply({"id": 7}))
     ti = TI()
     submit(ti, Busy(), **HEADER)
     assert len(ti.xcoms[CALLS_KEY]["calls"]) == 2
@@ -250,7 +250,7 @@ def test_other_formats_are_read_as_of_an_answer() -> None:
 
 
 def test_where_a_poll_has_ended_the_wait_the_result_is_fetched(api: ApiServer) -> None:
-    api.says("GET /jobs/7/rows", reply({"response": {"events": [3]}}))
+    api.respond_to("GET /jobs/7/rows", reply({"response": {"events": [3]}}))
     assert fetched(CALL, call=None, endpoint="/jobs/{identifier}/rows") == [3]
     assert api.count("GET /jobs/7/rows") == 1
 
@@ -271,5 +271,5 @@ def test_a_result_that_is_not_in_the_callback_is_said_with_where_it_was_looked_f
 
 
 def test_who_does_not_ask_for_the_callback_fetches(api: ApiServer) -> None:
-    api.says("GET /jobs/7/rows", reply([1]))
+    api.respond_to("GET /jobs/7/rows", reply([1]))
     assert fetched(CALL, callback=None, endpoint="/jobs/{identifier}/rows", result_path=None) == [1]

@@ -33,7 +33,7 @@ def fetching(**given: Any) -> AsyncApiFetchOperator:
 
 
 def test_events_of_outlets_carry_the_manifest(api: ApiServer, tmp_path: Any) -> None:
-    api.says("GET /jobs/7", reply({"rows": [1]}))
+    api.respond_to("GET /jobs/7", reply({"rows": [1]}))
     outlets, events = [Asset("file:///rows"), SimpleNamespace()], Events()
     operator = fetching(result_path="rows", destination=f"{tmp_path}/x.json", outlets=outlets)
     manifest = operator.execute(context_of(TI(), outlet_events=events))
@@ -42,7 +42,7 @@ def test_events_of_outlets_carry_the_manifest(api: ApiServer, tmp_path: Any) -> 
 
 
 def test_a_value_in_xcom_is_in_no_event(api: ApiServer) -> None:
-    api.says("GET /jobs/7", reply({"rows": [1]}))
+    api.respond_to("GET /jobs/7", reply({"rows": [1]}))
     operator, events = fetching(outlets=[Asset("file:///rows")]), Events()
     assert operator.execute(context_of(TI(), outlet_events=events)) == {"rows": [1]}
     assert events.event.extra == {"by": "me"}
@@ -58,7 +58,7 @@ def test_open_lineage_is_told_of_what_was_written(destination: Any, datasets: An
 
 
 def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_path: Any, monkeypatch: Any) -> None:
-    api.says("GET /jobs/7", reply({}))
+    api.respond_to("GET /jobs/7", reply({}))
     owners = []
     monkeypatch.setattr(
         "airflow_provider_asyncapi.tasks.fetching.fetch",
@@ -77,7 +77,7 @@ def test_all_tries_of_a_task_instance_own_the_same_files(api: ApiServer, tmp_pat
 def test_a_job_handle_from_before_the_wait_is_warned_of(
     api: ApiServer, capsys: pytest.CaptureFixture[str], outcome: str, from_wait: bool, warned: bool
 ) -> None:
-    api.says("GET /jobs/7", reply({}))
+    api.respond_to("GET /jobs/7", reply({}))
     with DAG("dag", schedule=None):
         submit = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifier="id")
         wait = AsyncApiSensor(task_id="wait", job=submit.handle, endpoint="/jobs/{identifier}", completion_key="s")
@@ -92,7 +92,7 @@ def test_a_job_handle_from_before_the_wait_is_warned_of(
 def test_a_job_that_no_sensor_waits_for_is_fetched_without_a_warning(
     api: ApiServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api.says("GET /jobs/7", reply({}))
+    api.respond_to("GET /jobs/7", reply({}))
     with DAG("dag", schedule=None):
         AsyncApiSensor(task_id="wait", job="8", endpoint="/jobs/{identifier}", completion_key="s")
         fetch = fetching()
@@ -109,7 +109,7 @@ def test_a_task_that_is_killed_leaves_nothing(api: ApiServer, tmp_path: Any, mon
     def killing(*_: Any) -> Any:
         operator.on_kill()
 
-    api.says("GET /jobs/7", reply("x" * 1000))
+    api.respond_to("GET /jobs/7", reply("x" * 1000))
     monkeypatch.setattr("airflow_provider_asyncapi.results.destination.PartialFile.write", killing)
     with pytest.raises(SystemExit, match="was killed while it was fetching"):
         operator.execute(context_of(TI()))

@@ -109,9 +109,9 @@ def try_number(number: int, retries: int = 2) -> TI:
 
 
 def says(api: ApiServer, *, poll: Any = (RUNNING, DONE), fetch: Any = (ROWS,)) -> None:
-    api.says(POST, reply({"id": "j-1"}))
-    api.says(POLL, *poll)
-    api.says(GET, *fetch)
+    api.respond_to(POST, reply({"id": "j-1"}))
+    api.respond_to(POLL, *poll)
+    api.respond_to(GET, *fetch)
 
 
 # What it does
@@ -139,7 +139,7 @@ def test_without_a_fetch_it_returns_what_the_sensor_returns(api: ApiServer, mode
 def test_a_job_that_ends_with_the_first_poll_needs_no_deferral(api: ApiServer) -> None:
     says(api, poll=[DONE])
     assert make("deferred").execute(context_of(TI())) == [{"id": 1}]
-    api.says(POST, reply({"id": "j-1", "state": "over"}))
+    api.respond_to(POST, reply({"id": "j-1", "state": "over"}))
     rules = [{"selector": "state", "in": "over", "outcome": "success"}]
     assert make("deferred", submit={"rules": rules}).execute(context_of(TI())) == [{"id": 1}]
     assert api.count(POLL) == 1
@@ -147,9 +147,9 @@ def test_a_job_that_ends_with_the_first_poll_needs_no_deferral(api: ApiServer) -
 
 @pytest.mark.parametrize("mode", MODES)
 def test_variables_and_captures_of_a_stage_are_known_to_the_later_ones(api: ApiServer, mode: str) -> None:
-    api.says("POST /orders", reply({"id": "j-1"}))
-    api.says("GET /orders/j-1", RUNNING, reply({"status": "done", "part": 3}))
-    api.says("GET /orders/j-1/eu/3", ROWS)
+    api.respond_to("POST /orders", reply({"id": "j-1"}))
+    api.respond_to("GET /orders/j-1", RUNNING, reply({"status": "done", "part": 3}))
+    api.respond_to("GET /orders/j-1/eu/3", ROWS)
     given: dict[str, Any] = {
         "submit": {"endpoint": "/{table}", "variables": {"region": "eu"}},
         "status": {"endpoint": "/{table}/{identifier}", "capture": {"part": "part"}},
@@ -186,7 +186,7 @@ def test_without_data_the_task_is_skipped_if_it_fetches_and_else_the_tasks_that_
 @pytest.mark.parametrize("mode", MODES)
 def test_at_the_deadline_the_job_is_cancelled(api: ApiServer, mode: str) -> None:
     says(api, poll=[RUNNING])
-    api.says(CANCEL, reply(status=200))
+    api.respond_to(CANCEL, reply(status=200))
     with pytest.raises(exceptions.AsyncApiTimeout):
         run(mode, status={"timeout": 0.3, "cancel": {"endpoint": "/jobs/{identifier}/cancel"}})
     assert (api.count(CANCEL), api.count(GET)) == (1, 0)
@@ -267,9 +267,9 @@ def test_a_retry_after_a_failed_job_submits_another_one_with_another_key(api: Ap
     assert AirflowFailException not in failed.type.__mro__, "Airflow retries the task"
     assert (failed.value.job, failed.value.status) == ("j-1", "failed")
     assert ti.xcoms["job"]["outcome"] == "failure"
-    api.says(POST, reply({"id": "j-2"}))
-    api.says("GET /jobs/j-2", DONE)
-    api.says("GET /jobs/j-2/rows", ROWS)
+    api.respond_to(POST, reply({"id": "j-2"}))
+    api.respond_to("GET /jobs/j-2", DONE)
+    api.respond_to("GET /jobs/j-2/rows", ROWS)
     assert run(mode, try_number(2), store, submit=submit) == [{"id": 1}]
     keys = [each.headers["Idempotency-Key"] for each in api.requests if each.method == "POST"]
     assert len(keys) == len(set(keys)) == 2
@@ -289,7 +289,7 @@ def test_a_job_that_fails_when_it_is_submitted_is_submitted_again_by_a_retry(api
     says(api, poll=[DONE])
     rules = [{"selector": "state", "in": "broken", "outcome": "failure"}]
     store = Store()
-    api.says(POST, reply({"state": "broken"}), reply({"id": "j-1"}))
+    api.respond_to(POST, reply({"state": "broken"}), reply({"id": "j-1"}))
     with pytest.raises(exceptions.AsyncApiAttemptFailed):
         run("poke", try_number(1), store, submit={"rules": rules})
     assert run("poke", try_number(2), store, submit={"rules": rules}) == [{"id": 1}]
@@ -435,7 +435,7 @@ def test_a_task_that_is_killed_while_it_waits_cancels_its_job_if_nobody_needs_it
     api: ApiServer, supervisor: Supervisor, state: str, cancels: int
 ) -> None:
     says(api, poll=[RUNNING])
-    api.says(CANCEL, reply(status=200))
+    api.respond_to(CANCEL, reply(status=200))
     supervisor.task_states = {"run": {"wait": state}}
     task = make(status={"cancel": {"endpoint": "/jobs/{identifier}/cancel"}})
 
@@ -525,7 +525,7 @@ def test_the_triggerer_fetches_a_small_result_and_ends_the_task(
 ) -> None:
     says(api, fetch=[reply({"rows": value})])
     if value is None:
-        api.says(GET, reply(status=204))
+        api.respond_to(GET, reply(status=204))
     fetch = {} if value is None else {"result_path": "rows"}
     assert isinstance(ends_in(api, fetch=fetch, fetch_in_trigger=True), TaskSuccessEvent)
     assert pushed(supervisor).get("return_value") == value
@@ -615,7 +615,7 @@ def test_a_mapped_task_over_the_result_needs_its_length_from_a_worker(api: ApiSe
 
 
 def test_errors_are_those_of_airflow(api: ApiServer) -> None:
-    api.says(POST, reply({"error": "no"}, 422))
+    api.respond_to(POST, reply({"error": "no"}, 422))
     with pytest.raises(AirflowException) as refused:
         run("poke")
     assert type(refused.value) is exceptions.AsyncApiRejected

@@ -40,8 +40,8 @@ def attempt(number: int, store: Store | None, *, clears: int = 0, retries: int =
 
 
 def test_a_retry_goes_on_with_the_job_that_was_submitted_and_only_starts_it(api: ApiServer) -> None:
-    api.says(POST, reply({"id": "j-1"}))
-    api.says(START, reply(status=503), reply(status=200))
+    api.respond_to(POST, reply({"id": "j-1"}))
+    api.respond_to(START, reply(status=503), reply(status=200))
     store, start = Store(), {"endpoint": "/jobs/{identifier}/run"}
     with pytest.raises(exceptions.AsyncApiUnavailable):
         attempt(1, store, start=start, max_consecutive_errors=1)
@@ -51,7 +51,7 @@ def test_a_retry_goes_on_with_the_job_that_was_submitted_and_only_starts_it(api:
 
 
 def test_a_clear_submits_a_new_job(api: ApiServer, said: list[str]) -> None:
-    api.says(POST, reply({"id": "j-1"}), reply({"id": "j-2"}))
+    api.respond_to(POST, reply({"id": "j-1"}), reply({"id": "j-2"}))
     store = Store()
     attempt(1, store)
     assert attempt(2, store, clears=1).xcoms["job"]["identifier"] == "j-2"
@@ -61,7 +61,7 @@ def test_a_clear_submits_a_new_job(api: ApiServer, said: list[str]) -> None:
 def test_a_clear_of_a_running_task_is_told_from_a_retry_once_it_has_more_tries_than_retries(
     api: ApiServer, said: list[str]
 ) -> None:
-    api.says(POST, *(reply({"id": f"j-{number}"}) for number in (1, 2, 3)))
+    api.respond_to(POST, *(reply({"id": f"j-{number}"}) for number in (1, 2, 3)))
     store = Store()
     attempt(1, store, retries=0)
     # Airflow raises max_tries by a Clear of a task that isn't running, and only then.
@@ -73,7 +73,7 @@ def test_a_clear_of_a_running_task_is_told_from_a_retry_once_it_has_more_tries_t
 
 
 def test_how_often_the_run_was_cleared_is_kept_for_the_next_try(api: ApiServer) -> None:
-    api.says(POST, reply({"id": "j-1"}))
+    api.respond_to(POST, reply({"id": "j-1"}))
     store = Store()
     operator = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifier="id")
     operator.execute(context_of(TI(), task_state_store=store, dag_run=SimpleNamespace(clear_number=3)))
@@ -81,7 +81,7 @@ def test_how_often_the_run_was_cleared_is_kept_for_the_next_try(api: ApiServer) 
 
 
 def test_a_retry_with_another_request_fails_and_says_what_has_changed(api: ApiServer) -> None:
-    api.says(POST, reply({"id": "j-1"}))
+    api.respond_to(POST, reply({"id": "j-1"}))
     store = Store()
     attempt(1, store, json={"asked_at": "12:00:01", "table": "orders"})
     with pytest.raises(
@@ -92,8 +92,8 @@ def test_a_retry_with_another_request_fails_and_says_what_has_changed(api: ApiSe
 
 
 def test_a_retry_with_another_request_may_cancel_the_first_job(api: ApiServer) -> None:
-    api.says(POST, reply({"id": "j-1"}), reply({"id": "j-2"}))
-    api.says("DELETE /jobs/j-1", reply(status=204))
+    api.respond_to(POST, reply({"id": "j-1"}), reply({"id": "j-2"}))
+    api.respond_to("DELETE /jobs/j-1", reply(status=204))
     store = Store()
     switch: dict[str, Any] = {"cancel": {"method": "DELETE", "endpoint": "/jobs/{identifier}"}}
     attempt(1, store, json={"day": 1}, on_changed_request="cancel", **switch)
@@ -104,7 +104,7 @@ def test_a_retry_with_another_request_may_cancel_the_first_job(api: ApiServer) -
 
 def test_what_is_kept_holds_no_secret(api: ApiServer, connect: Any) -> None:
     connect(extra={"auth": "bearer"}, password="planted-token")
-    api.says(POST, reply({"id": "j-1"}))
+    api.respond_to(POST, reply({"id": "j-1"}))
     store = Store()
     attempt(1, store, json={"note": "{connection.host}"}, headers={"X-Api-Key": "planted-key"})
     assert "planted" not in str(store)
@@ -113,8 +113,8 @@ def test_what_is_kept_holds_no_secret(api: ApiServer, connect: Any) -> None:
 def test_before_airflow_3_3_a_retry_asks_the_api_where_it_can(api: ApiServer) -> None:
     lookup = {"endpoint": "/jobs/by-key/{idempotency_key}"}
     found = f"GET /jobs/by-key/{make_idempotency_key(context_of(cleared(0)))}"
-    api.says(POST, reply({"id": "j-1"}))
-    api.says(found, reply({"id": "j-1"}))
+    api.respond_to(POST, reply({"id": "j-1"}))
+    api.respond_to(found, reply({"id": "j-1"}))
     attempt(1, None, lookup=lookup)
     assert api.count(found) == 0
     assert attempt(2, None, lookup=lookup).xcoms["job"]["identifier"] == "j-1"
@@ -122,7 +122,7 @@ def test_before_airflow_3_3_a_retry_asks_the_api_where_it_can(api: ApiServer) ->
 
 
 def test_before_airflow_3_3_a_retry_says_that_there_may_be_two_jobs(api: ApiServer, said: list[str]) -> None:
-    api.says(POST, reply({"id": "j-1"}))
+    api.respond_to(POST, reply({"id": "j-1"}))
     attempt(1, None)
     attempt(3, None, headers={"Idempotency-Key": "{idempotency_key}"})
     attempt(5, None, clears=4)

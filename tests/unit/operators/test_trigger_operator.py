@@ -28,7 +28,7 @@ def submit(ti: TI | None = None, **given: Any) -> Any:
 
 @pytest.mark.parametrize("identifier", ["j-1", 17])
 def test_the_identifier_is_returned_as_the_api_gave_it_and_the_handle_pushed(api: ApiServer, identifier: Any) -> None:
-    api.says("POST /jobs", reply({"id": identifier, "pages": 3}, 201))
+    api.respond_to("POST /jobs", reply({"id": identifier, "pages": 3}, 201))
     ti = TI()
     returned = submit(ti, json={"a": 1}, capture={"pages": "pages"}, variables={"tenant": "t"})
     assert returned == identifier
@@ -42,7 +42,7 @@ def test_the_identifier_is_returned_as_the_api_gave_it_and_the_handle_pushed(api
 
 
 def test_a_job_that_is_done_at_once_says_so_in_its_handle(api: ApiServer) -> None:
-    api.says("POST /jobs", reply({"rows": []}))
+    api.respond_to("POST /jobs", reply({"rows": []}))
     ti = TI()
     assert submit(ti, rules=[{"selector": "id", "exists": False, "outcome": "success"}]) is None
     assert ti.xcoms["job"]["outcome"] == "success"
@@ -53,7 +53,7 @@ def test_a_refused_submit_is_not_retried_and_closes_the_connections(api: ApiServ
 
     closed: list[str] = []
     monkeypatch.setattr(AsyncApiHook, "close", lambda hook: closed.append(hook.asyncapi_conn_id))
-    api.says("POST /jobs", reply({"message": "no such report"}, 422))
+    api.respond_to("POST /jobs", reply({"message": "no such report"}, 422))
     with pytest.raises(exceptions.AsyncApiRejected, match="no such report") as caught:
         submit()
     assert isinstance(caught.value, AirflowFailException)
@@ -61,13 +61,13 @@ def test_a_refused_submit_is_not_retried_and_closes_the_connections(api: ApiServ
 
 
 def test_an_answer_without_an_identifier_says_where_it_looked(api: ApiServer) -> None:
-    api.says("POST /jobs", reply({"ID": "j-1"}))
+    api.respond_to("POST /jobs", reply({"ID": "j-1"}))
     with pytest.raises(exceptions.AsyncApiRejected, match=r"no job identifier at .*id.*ID"):
         submit()
 
 
 def test_a_lost_answer_is_ambiguous(api: ApiServer) -> None:
-    api.says("POST /jobs", reply(status=502))
+    api.respond_to("POST /jobs", reply(status=502))
     with pytest.raises(exceptions.AsyncApiSubmitAmbiguous, match="idempotency_key"):
         submit()
     assert api.count("POST /jobs") == 1
@@ -80,12 +80,12 @@ def test_what_is_missing_after_all_is_named_when_the_task_runs() -> None:
 
 def test_the_profile_of_the_connection_fills_in_what_the_dag_leaves_out(api: ApiServer, connect: Any) -> None:
     connect(extra={"profile": "http_202"})
-    api.says("POST /jobs", reply(status=202, location="/jobs/7"))
+    api.respond_to("POST /jobs", reply(status=202, location="/jobs/7"))
     assert submit(identifier=None) == "/jobs/7"
 
 
 def test_the_idempotency_key_is_sent_where_the_request_names_it(api: ApiServer) -> None:
-    api.says("POST /jobs", reply(status=502), reply({"id": "j-1"}))
+    api.respond_to("POST /jobs", reply(status=502), reply({"id": "j-1"}))
     assert submit(headers={"Idempotency-Key": "{idempotency_key}"}) == "j-1"
     sent = [request.headers["Idempotency-Key"] for request in api.requests]
     assert len(sent) == 2
@@ -93,7 +93,7 @@ def test_the_idempotency_key_is_sent_where_the_request_names_it(api: ApiServer) 
 
 
 def test_the_link_to_the_job_is_pushed(api: ApiServer) -> None:
-    api.says("POST /jobs", reply({"id": "j 1"}))
+    api.respond_to("POST /jobs", reply({"id": "j 1"}))
     ti = TI()
     submit(ti, job_url="https://vendor.example/jobs/{identifier}")
     assert ti.xcoms["job_url"] == "https://vendor.example/jobs/j 1"
@@ -108,7 +108,7 @@ def test_nothing_is_fetched_of_a_job_without_data(api: ApiServer) -> None:
 
 
 def test_a_job_without_data_is_removed_by_a_fetch_that_cleans_up_then(api: ApiServer) -> None:
-    api.says("DELETE /jobs/j-1", reply(b"", 204))
+    api.respond_to("DELETE /jobs/j-1", reply(b"", 204))
     job = {"version": 1, "identifier": "j-1", "outcome": "no_data"}
     cleanup = {"endpoint": "/jobs/{identifier}"}
     for cleanup_on, sent in (("success", 0), (["success", "no_data"], 1)):
@@ -121,7 +121,7 @@ def test_a_job_without_data_is_removed_by_a_fetch_that_cleans_up_then(api: ApiSe
 
 
 def test_one_submit_returns_a_handle_for_each_of_its_jobs(api: ApiServer) -> None:
-    api.says("POST /jobs", reply({"jobs": [{"id": "a"}, {"id": "b"}]}))
+    api.respond_to("POST /jobs", reply({"jobs": [{"id": "a"}, {"id": "b"}]}))
     ti = TI()
     task = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifiers="jobs[*].id")
     handles: Any = task.execute(context_of(ti))

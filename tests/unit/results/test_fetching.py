@@ -54,7 +54,7 @@ def fetched(server, monkeypatch):
     def fetching(
         *script: Any, destination: str | None = None, handle: JobHandle | None = None, limits: Any = None, **given: Any
     ) -> Any:
-        server.plays(*script)
+        server.respond_with(*script)
         plan = FetchPlan.parse({"endpoint": "/jobs/{identifier}", **given})
         bounds = {"max_bytes": 10 * MIB, "max_members": 100, "max_ratio": 200, "max_xcom_bytes": 1000, **(limits or {})}
         return fetch(hook, FetchTask(plan, handle or JobHandle("7"), destination, ResultLimits(**bounds)))
@@ -338,7 +338,7 @@ def test_files_need_a_destination(fetched, server, output):
 def test_a_located_link_to_another_origin_gets_no_credentials(fetched, server, tmp_path):
     other = Server()
     try:
-        other.plays(reply(b"abc"))
+        other.respond_with(reply(b"abc"))
         manifest = fetched(
             reply({"link": f"{other.url}/files/x.csv?sig=s3cr3t"}),
             output_type="file",
@@ -816,7 +816,7 @@ def test_the_password_of_an_archive_is_in_the_connection(fetched, server, tmp_pa
     extra = {"auth": "none", "secrets": {"archive_password": "hunter22"}}
     monkeypatch.setenv("AIRFLOW_CONN_LOCKED", json.dumps({"host": server.url, "extra": extra}))
     hook = AsyncApiHook("locked")
-    server.plays(reply(bytes.fromhex(ENCRYPTED)))
+    server.respond_with(reply(bytes.fromhex(ENCRYPTED)))
     plan = FetchPlan.parse({"endpoint": "/x", "output_type": "zip"})
     fetch(hook, FetchTask(plan, JobHandle("7"), f"{tmp_path}/", ResultLimits(10 * MIB, 10, 200, 1000)))
     hook.close()
@@ -1011,7 +1011,7 @@ def test_a_try_replaces_what_an_earlier_one_has_left(fetched, server, tmp_path):
 
     def once(name: str, save: Any, *, is_retry: bool = False) -> None:
         owner = Owner("dag/run/task/-1", is_retry=is_retry, secret=lambda: b"key")
-        server.plays(reply(zipped(**{name: b"1"})), reply())
+        server.respond_with(reply(zipped(**{name: b"1"})), reply())
         plan = FetchPlan.parse({"endpoint": "/x", "output_type": "zip", "cleanup": {"endpoint": "/x"}})
         hook = AsyncApiHook("api")
         try:

@@ -152,7 +152,7 @@ def counted(site):
 
 @pytest.mark.usefixtures("mark")
 def test_a_way_of_paging_is_added_by_its_class_alone(hook, server):
-    server.plays(reply({"rows": [1], "end": "a b"}), reply({"rows": [2]}))
+    server.respond_with(reply({"rows": [1], "end": "a b"}), reply({"rows": [2]}))
     given = {"mark": "end", "query_params": {"from": "{mark}"}}
     assert hook.fetch_result("7", endpoint="/rows", result_path="rows", **given) == [1, 2]
     assert [asked.target for asked in server.asked] == ["/rows", "/rows?from=a+b"]
@@ -182,7 +182,7 @@ def test_the_parameters_of_a_kind_are_unknown_without_it(hook):
 @pytest.mark.usefixtures("pairs")
 def test_a_result_format_is_added_by_its_class_alone(hook, server, tmp_path):
     body = b"a=1;b=2\na=3;b=4\n"
-    server.plays(*[reply(body, content_type="text/x-pairs")] * 3, reply(b"a=1,b=2", content_type="text/plain"))
+    server.respond_with(*[reply(body, content_type="text/x-pairs")] * 3, reply(b"a=1,b=2", content_type="text/plain"))
     rows = [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
     assert hook.fetch_result("7", endpoint="/rows") == rows
     assert hook.fetch_result("7", endpoint="/rows", result_path="$[*].b") == ["2", "4"]
@@ -195,7 +195,7 @@ def test_a_result_format_is_added_by_its_class_alone(hook, server, tmp_path):
 
 @pytest.mark.usefixtures("markdown")
 def test_a_writer_is_added_by_its_class_alone(hook, server, tmp_path):
-    server.plays(reply([{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]))
+    server.respond_with(reply([{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]))
     manifest = hook.fetch_result("7", endpoint="/rows", write_as="markdown", destination=f"{tmp_path}/")
     assert (manifest["paths"], manifest["rows"]) == ([f"{tmp_path}/result.md"], 2)
     assert manifest["content_type"] == "text/markdown"
@@ -206,7 +206,7 @@ def test_a_writer_is_added_by_its_class_alone(hook, server, tmp_path):
 
 @pytest.mark.usefixtures("counted")
 def test_an_output_type_is_added_by_its_class_alone(hook, server, tmp_path):
-    server.plays(reply(b"one\ntwo\n", content_type="text/plain"))
+    server.respond_with(reply(b"one\ntwo\n", content_type="text/plain"))
     manifest = hook.fetch_result("7", endpoint="/log", output_type="counted", destination=f"{tmp_path}/")
     assert (manifest["paths"], manifest["lines"], manifest["bytes"]) == ([f"{tmp_path}/0.txt"], 2, 8)
     for given, message in [

@@ -71,7 +71,7 @@ def test_a_callback_that_is_there_already_ends_the_wait_without_a_request(
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_poll_ends_the_wait_where_no_callback_comes(api: ApiServer, mode: str) -> None:
-    api.says(POLL, running(), reply({"status": "done"}))
+    api.respond_to(POLL, running(), reply({"status": "done"}))
     outcome = wait(mode, job=JOB, callback=True)
     assert outcome.returned == "j-1"
     assert outcome.xcoms["job"]["call"] is None
@@ -93,7 +93,7 @@ def test_a_callback_says_that_the_job_failed(mode: str) -> None:
 
 
 def test_a_task_that_defers_says_where_its_callbacks_are_awaited(api: ApiServer) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     ti = TI()
     deferral = deferral_of(ti)
     assert ti.xcoms[AWAITED_KEY + make_task_key(SUBMITTER)] == {"task_instance": ti.id, "heard": 0}
@@ -102,7 +102,7 @@ def test_a_task_that_defers_says_where_its_callbacks_are_awaited(api: ApiServer)
 
 
 def test_a_task_that_awaits_none_says_nothing_and_keeps_nothing(api: ApiServer) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     ti = TI()
     deferral = deferral_of(ti, callback=False)
     assert not [key for key in ti.xcoms if key.startswith(AWAITED_KEY)]
@@ -114,7 +114,7 @@ def test_a_task_that_awaits_none_says_nothing_and_keeps_nothing(api: ApiServer) 
 def test_a_callback_resumes_a_deferred_task_and_ends_its_wait(
     api: ApiServer, given: dict[str, Any], keeps_kwargs: bool
 ) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     ti = TI()
     deferral, polls = deferral_of(ti, **given), api.count(POLL)
     assert resumed(called(ti, DONE), deferral, keeps_kwargs=keeps_kwargs, **given) == "j-1"
@@ -123,7 +123,7 @@ def test_a_callback_resumes_a_deferred_task_and_ends_its_wait(
 
 
 def test_news_of_a_running_job_are_shown_and_the_task_is_deferred_again(api: ApiServer) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     ti = TI()
     first = deferral_of(ti, poke_interval=500, progress="percent", timeout=1000)
     news = says('{"status": "running", "percent": 40}')
@@ -143,7 +143,7 @@ def test_news_of_a_running_job_are_shown_and_the_task_is_deferred_again(api: Api
 
 def test_a_hint_polls_once_and_waits_on(api: ApiServer) -> None:
     hint: dict[str, Any] = {"callback": "hint", "poke_interval": 500, "timeout": 1000}
-    api.says(POLL, running(), running(), reply({"status": "done"}))
+    api.respond_to(POLL, running(), running(), reply({"status": "done"}))
     ti = TI()
     first = deferral_of(ti, **hint)
     assert api.count(POLL) == 1
@@ -157,7 +157,7 @@ def test_a_hint_polls_once_and_waits_on(api: ApiServer) -> None:
 
 
 def test_a_deferred_task_goes_on_after_the_trigger_has_seen_the_callback(api: ApiServer, supervisor: Any) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     ti = TI()
     deferral = deferral_of(ti, poke_interval=500)
     called(ti, DONE)
@@ -186,7 +186,7 @@ def test_a_large_callback_is_read_from_its_file(tmp_path: Any) -> None:
 
 
 def test_pokes_hear_each_callback_once(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    api.says(POLL, running(), running(), running(), reply({"status": "done"}))
+    api.respond_to(POLL, running(), running(), running(), reply({"status": "done"}))
     lines: list[str] = []
     monkeypatch.setattr(AsyncApiSensor, "execute", told(lines, AsyncApiSensor.execute))
     assert wait("reschedule", called(TI(), RUNNING), job=JOB, callback=True).returned == "j-1"

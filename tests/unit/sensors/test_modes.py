@@ -158,7 +158,7 @@ def in_all_modes(script: Callable[[], None], **given: Any) -> Outcome:
 
 
 def test_success_returns_the_identifier_and_hands_on_the_job(api: ApiServer) -> None:
-    outcome = in_all_modes(lambda: api.says(POLL, running(), reply({"status": "done"})))
+    outcome = in_all_modes(lambda: api.respond_to(POLL, running(), reply({"status": "done"})))
     assert outcome.error is None
     assert outcome.returned == "j-1"
     job = outcome.xcoms["job"]
@@ -167,7 +167,7 @@ def test_success_returns_the_identifier_and_hands_on_the_job(api: ApiServer) -> 
 
 def test_a_result_identifier_is_what_is_returned(api: ApiServer) -> None:
     def script() -> None:
-        api.says(POLL, running(), reply({"status": "done", "result": {"id": 7}, "pages": 3}))
+        api.respond_to(POLL, running(), reply({"status": "done", "result": {"id": 7}, "pages": 3}))
 
     outcome = in_all_modes(script, result_identifier="result.id", capture={"pages": "pages"})
     assert outcome.returned == 7
@@ -176,13 +176,13 @@ def test_a_result_identifier_is_what_is_returned(api: ApiServer) -> None:
 
 def test_a_value_that_only_an_early_answer_held_is_kept(api: ApiServer) -> None:
     for mode in MODES[:3]:
-        api.says(POLL, running(place="eu"), running(), reply({"status": "done"}))
+        api.respond_to(POLL, running(place="eu"), running(), reply({"status": "done"}))
         assert wait(mode, capture={"region": "place"}).xcoms["job"]["variables"]["region"] == "eu", mode
 
 
 def test_a_failed_job_fails_the_task_for_good(api: ApiServer) -> None:
     def script() -> None:
-        api.says(POLL, running(), reply({"status": "failed", "error": {"message": "no such table"}}))
+        api.respond_to(POLL, running(), reply({"status": "failed", "error": {"message": "no such table"}}))
 
     outcome = in_all_modes(script)
     assert type(outcome.error) is exceptions.AsyncApiJobFailed
@@ -191,7 +191,7 @@ def test_a_failed_job_fails_the_task_for_good(api: ApiServer) -> None:
 
 
 def test_no_data_skips_what_needs_the_data_and_nothing_else(api: ApiServer) -> None:
-    outcome = in_all_modes(lambda: api.says(POLL, running(), reply({"status": "empty"})))
+    outcome = in_all_modes(lambda: api.respond_to(POLL, running(), reply({"status": "empty"})))
     assert isinstance(outcome.error, DownstreamTasksSkipped)
     assert outcome.error.tasks == ["next"]
     # Airflow skips them again when they are cleared.
@@ -202,13 +202,13 @@ def test_no_data_skips_what_needs_the_data_and_nothing_else(api: ApiServer) -> N
 
 @pytest.mark.parametrize("mode", MODES)
 def test_no_data_is_a_good_end_also_with_soft_fail(api: ApiServer, mode: str) -> None:
-    api.says(POLL, reply({"status": "empty"}))
+    api.respond_to(POLL, reply({"status": "empty"}))
     assert isinstance(wait(mode, soft_fail=True).error, DownstreamTasksSkipped)
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_no_data_of_a_mapped_task_is_told_by_its_handle(api: ApiServer, mode: str) -> None:
-    api.says(POLL, reply({"status": "empty"}))
+    api.respond_to(POLL, reply({"status": "empty"}))
     outcome = wait(mode, TI(map_index=2))
     assert outcome.returned == "j-1"
     assert outcome.error is None
@@ -235,21 +235,21 @@ def test_a_job_after_which_nothing_is_fetched_is_removed_where_the_author_says_s
 ) -> None:
     for mode in MODES[:3]:
         before = api.count(REMOVE)
-        api.says(POLL, running(), reply({"status": status}))
-        api.says(REMOVE, reply(b"", 204))
+        api.respond_to(POLL, running(), reply({"status": status}))
+        api.respond_to(REMOVE, reply(b"", 204))
         wait(mode, cleanup={"endpoint": "/jobs/{identifier}"}, cleanup_on=cleanup_on)
         assert api.count(REMOVE) - before == sent, mode
 
 
 def test_a_job_that_had_failed_when_submitted_is_removed_and_a_failing_removal_changes_nothing(api: ApiServer) -> None:
-    api.says(REMOVE, reply({"why": "no"}, 405))
+    api.respond_to(REMOVE, reply({"why": "no"}, 405))
     outcome = wait("poke", job=handle("failure"), cleanup={"endpoint": "/jobs/{identifier}"})
     assert type(outcome.error) is exceptions.AsyncApiJobFailed
     assert api.count(REMOVE) == 1
 
 
 def test_a_wait_that_ends_by_its_deadline_removes_nothing(api: ApiServer) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     outcome = wait("poke", cleanup={"endpoint": "/jobs/{identifier}"}, max_iterations=1)
     assert type(outcome.error) is exceptions.AsyncApiTimeout
     assert api.count(REMOVE) == 0
@@ -260,9 +260,9 @@ def test_airflow_is_told_that_the_sensor_may_skip_what_comes_after() -> None:
 
 
 def test_too_many_polls_are_a_timeout(api: ApiServer) -> None:
-    api.says("DELETE /jobs/j-1", reply(status=204))
+    api.respond_to("DELETE /jobs/j-1", reply(status=204))
     outcome = in_all_modes(
-        lambda: api.says(POLL, running()),
+        lambda: api.respond_to(POLL, running()),
         max_iterations=3,
         poke_interval=0.5,
         cancel={"method": "DELETE", "endpoint": "/jobs/{identifier}"},
@@ -275,7 +275,7 @@ def test_too_many_polls_are_a_timeout(api: ApiServer) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_deadline_is_a_timeout_with_a_last_poll_at_it(api: ApiServer, mode: str) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     began = time.time()
     outcome = wait(mode, timeout=0.7, poke_interval=0.4)
     assert type(outcome.error) is exceptions.AsyncApiTimeout
@@ -287,7 +287,7 @@ def test_the_deadline_is_a_timeout_with_a_last_poll_at_it(api: ApiServer, mode: 
 def test_too_many_errors_in_a_row_are_for_a_retry_to_mend(api: ApiServer) -> None:
     outcomes = {}
     for mode in MODES[:3]:
-        api.says(POLL, reply(status=503), running(), reply(status=503), reply(status=503), reply(status=503))
+        api.respond_to(POLL, reply(status=503), running(), reply(status=503), reply(status=503), reply(status=503))
         outcomes[mode] = wait(mode, max_consecutive_errors=3).summary
     assert outcomes["deferred"] == outcomes["poke"] == outcomes["reschedule"]
     _, kind, said, _ = outcomes["poke"]
@@ -297,32 +297,32 @@ def test_too_many_errors_in_a_row_are_for_a_retry_to_mend(api: ApiServer) -> Non
 
 
 def test_without_a_task_state_store_other_limits_end_a_row_of_errors(api: ApiServer) -> None:
-    api.says(POLL, reply(status=503))
+    api.respond_to(POLL, reply(status=503))
     outcome = wait("reschedule without a store", max_consecutive_errors=3, max_iterations=5)
     assert type(outcome.error) is exceptions.AsyncApiTimeout
     assert api.count(POLL) == 5
 
 
 def test_refused_credentials_end_the_wait_at_once(api: ApiServer) -> None:
-    outcome = in_all_modes(lambda: api.says(POLL, reply({"message": "who are you?"}, 401)))
+    outcome = in_all_modes(lambda: api.respond_to(POLL, reply({"message": "who are you?"}, 401)))
     assert type(outcome.error) is exceptions.AsyncApiUnauthorized
     assert isinstance(outcome.error, AirflowFailException)
     assert api.count(POLL) == len(MODES)
 
 
 def test_an_unknown_job_ends_the_wait_at_once(api: ApiServer) -> None:
-    outcome = in_all_modes(lambda: api.says(POLL, reply(status=404)))
+    outcome = in_all_modes(lambda: api.respond_to(POLL, reply(status=404)))
     assert type(outcome.error) is exceptions.AsyncApiJobNotFound
 
 
 def test_an_unknown_status_is_a_failure_where_running_values_are_given(api: ApiServer) -> None:
-    outcome = in_all_modes(lambda: api.says(POLL, running(), reply({"status": "odd"})), running_value="running")
+    outcome = in_all_modes(lambda: api.respond_to(POLL, running(), reply({"status": "odd"})), running_value="running")
     assert type(outcome.error) is exceptions.AsyncApiJobFailed
     assert "odd" in str(outcome.error)
 
 
 def test_an_unknown_status_counts_as_running_otherwise(api: ApiServer) -> None:
-    outcome = in_all_modes(lambda: api.says(POLL, reply({"status": "odd"}), reply({"status": "done"})))
+    outcome = in_all_modes(lambda: api.respond_to(POLL, reply({"status": "odd"}), reply({"status": "done"})))
     assert outcome.returned == "j-1"
 
 
@@ -353,7 +353,7 @@ def test_a_handle_of_a_newer_version_is_refused_until_this_one_is_upgraded(api: 
 @pytest.mark.parametrize("forgiving", ["soft_fail", "never_fail"])
 @pytest.mark.parametrize("answer", [reply({"status": "failed"}), reply(status=401), running()])
 def test_a_failure_is_a_skip_where_the_author_wants_that(api: ApiServer, forgiving: str, answer: Any) -> None:
-    outcome = in_all_modes(lambda: api.says(POLL, answer), max_iterations=2, **{forgiving: True})
+    outcome = in_all_modes(lambda: api.respond_to(POLL, answer), max_iterations=2, **{forgiving: True})
     assert type(outcome.error) is AirflowSkipException
     assert "j-1" in str(outcome.error)
 
@@ -386,7 +386,7 @@ def test_an_event_that_is_not_ours_is_an_error_and_no_success(event: Any) -> Non
 
 @pytest.mark.parametrize("mode", ["reschedule", "reschedule without a store"])
 def test_the_initial_delay_passes_once(api: ApiServer, mode: str) -> None:
-    api.says(POLL, running(), running(), reply({"status": "done"}))
+    api.respond_to(POLL, running(), running(), reply({"status": "done"}))
     ti = TI()
     assert wait(mode, ti, initial_delay=2, poke_interval=0.1).returned == "j-1"
     assert [pause > 0.5 for pause in ti.pauses] == [True, False, False]
@@ -394,7 +394,7 @@ def test_the_initial_delay_passes_once(api: ApiServer, mode: str) -> None:
 
 
 def test_what_an_earlier_try_has_stored_does_not_count(api: ApiServer) -> None:
-    api.says(POLL, reply(status=503), reply({"status": "done"}))
+    api.respond_to(POLL, reply(status=503), reply({"status": "done"}))
     sensor = make_sensor("reschedule", max_consecutive_errors=3, initial_delay=0.1)
     store = Store(asyncapi_poke={"errors": 2, "handle": handle("running") | {"identifier": "other"}})
     ti = TI()
@@ -406,8 +406,8 @@ def test_what_an_earlier_try_has_stored_does_not_count(api: ApiServer) -> None:
 
 
 def test_the_deadline_is_fixed_once_for_all_tries_of_one_wait(api: ApiServer) -> None:
-    api.says(POLL, running())
-    api.says("GET /jobs/j-2", running())
+    api.respond_to(POLL, running())
+    api.respond_to("GET /jobs/j-2", running())
 
     def deadline(store: Store | None, *, job: str = "j-1", max_tries: int = 0) -> float:
         ti = TI()
@@ -439,7 +439,7 @@ def deadline_of_poke(store: Store, ti: TI, pokes: int = 0, **given: Any) -> floa
 
 
 def test_in_reschedule_mode_too_the_deadline_is_the_same_for_all_pokes_and_tries_until_a_clear(api: ApiServer) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     store, ti = Store(), TI()
     ti.max_tries = 2
     first = deadline_of_poke(store, ti)
@@ -456,7 +456,7 @@ def test_in_reschedule_mode_too_the_deadline_is_the_same_for_all_pokes_and_tries
 
 @pytest.mark.parametrize("mode", ["deferred", "poke", "reschedule"])
 def test_a_retry_after_the_deadline_polls_once_more_and_ends(api: ApiServer, mode: str) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     store, ti = Store(), TI()
     store["asyncapi_began"] = {"identifier": "j-1", "generation": 0, "at": time.time() - 30}
     sensor = make_sensor(mode)
@@ -470,7 +470,7 @@ def test_a_retry_after_the_deadline_polls_once_more_and_ends(api: ApiServer, mod
 
 @pytest.mark.parametrize("mode", ["deferred", "poke", "reschedule"])
 def test_no_last_poll_is_made_at_the_deadline_that_retry_after_forbids(api: ApiServer, mode: str) -> None:
-    api.says(POLL, reply({"status": "running"}, retry_after="30"))
+    api.respond_to(POLL, reply({"status": "running"}, retry_after="30"))
     outcome = wait(mode, timeout=0.5)
     assert isinstance(outcome.error, exceptions.AsyncApiTimeout)
     assert api.count(POLL) == 1
@@ -478,8 +478,8 @@ def test_no_last_poll_is_made_at_the_deadline_that_retry_after_forbids(api: ApiS
 
 @pytest.mark.parametrize("mode", ["deferred", "poke"])
 def test_an_execution_timeout_ends_each_try_like_the_deadline_of_the_wait(api: ApiServer, mode: str) -> None:
-    api.says(POLL, running())
-    api.says("POST /jobs/j-1/cancel", reply(status=202))
+    api.respond_to(POLL, running())
+    api.respond_to("POST /jobs/j-1/cancel", reply(status=202))
     outcome = wait(
         mode, execution_timeout=timedelta(seconds=0.5), cancel={"endpoint": "/jobs/{identifier}/cancel"}, timeout=20
     )
@@ -489,7 +489,7 @@ def test_an_execution_timeout_ends_each_try_like_the_deadline_of_the_wait(api: A
 
 
 def test_an_execution_timeout_begins_anew_with_each_try_and_never_comes_after_the_deadline(api: ApiServer) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
 
     def deadline(began: float, execution_timeout: float | None) -> float:
         store = Store(asyncapi_began={"identifier": "j-1", "generation": 0, "at": began})
@@ -507,13 +507,13 @@ def test_an_execution_timeout_begins_anew_with_each_try_and_never_comes_after_th
 
 
 def test_in_reschedule_mode_an_execution_timeout_is_that_of_a_poke(api: ApiServer) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     shorter = deadline_of_poke(Store(), TI(), execution_timeout=timedelta(seconds=1))
     assert shorter > time.time() + 15
 
 
 def test_a_deferred_wait_begins_on_the_worker_and_goes_on_where_that_stopped(api: ApiServer) -> None:
-    api.says(POLL, running(percent=20))
+    api.respond_to(POLL, running(percent=20))
     ti = TI()
     before = time.time()
     with pytest.raises(TaskDeferred) as deferral:
@@ -523,7 +523,7 @@ def test_a_deferred_wait_begins_on_the_worker_and_goes_on_where_that_stopped(api
     assert 30 <= state["next_poll"] - before < 60
     assert state["pause"] == 30
     assert ti.xcoms["job"]["progress"] == 0.2
-    api.says(POLL, reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "done"}))
     assert make_sensor("deferred").execute(context_of(ti)) == "j-1", "no triggerer is needed"
     asked = api.count(POLL)
     with pytest.raises(TaskDeferred) as deferral:
@@ -537,7 +537,7 @@ def test_status_and_progress_are_in_xcom_while_a_worker_waits(api: ApiServer) ->
     seen: list[Any] = []
     push = ti.xcom_push
     ti.xcom_push = recorded(push, seen, lambda key, value: (key, value))
-    api.says(POLL, running(percent=10), running(percent=10), running(percent=60), reply({"status": "done"}))
+    api.respond_to(POLL, running(percent=10), running(percent=10), running(percent=60), reply({"status": "done"}))
     wait("poke", ti, progress="percent")
     handles = [(value["status"], value["progress"]) for key, value in seen if key == "job"]
     assert handles == [(None, None), ("running", 0.1), ("running", 0.6), ("done", 1.0)]
@@ -546,7 +546,7 @@ def test_status_and_progress_are_in_xcom_while_a_worker_waits(api: ApiServer) ->
 
 @pytest.mark.parametrize("mode", MODES)
 def test_what_people_are_shown_of_a_wait_is_in_xcom(api: ApiServer, mode: str) -> None:
-    api.says(POLL, running(), reply({"status": "failed"}))
+    api.respond_to(POLL, running(), reply({"status": "failed"}))
     began = time.time()
     outcome = wait(mode, error_message="no.such")
     shown = outcome.xcoms[WAIT_KEY]
@@ -570,7 +570,7 @@ def test_an_error_on_the_way_is_shown_until_a_poll_is_answered(api: ApiServer, m
     seen: list[Any] = []
     push = ti.xcom_push
     ti.xcom_push = recorded(push, seen, lambda key, value: (key, value))
-    api.says(POLL, running(), reply(status=503), running(), reply({"status": "done"}))
+    api.respond_to(POLL, running(), reply(status=503), running(), reply({"status": "done"}))
     wait(mode, ti)
     errors = [value["error"] for key, value in seen if key == POLL_KEY]
     assert [error and "503" in error for error in errors] == [None, True, None]
@@ -587,7 +587,7 @@ def test_that_nothing_can_be_shown_changes_no_outcome(api: ApiServer) -> None:
         push(key, value)
 
     ti.xcom_push = broken
-    api.says(POLL, running(), reply({"status": "failed"}))
+    api.respond_to(POLL, running(), reply({"status": "failed"}))
     assert isinstance(wait("poke", ti).error, AsyncApiJobFailed)
     assert refused == [WAIT_KEY, WAIT_KEY, "job", POLL_KEY, "job", POLL_KEY]
 
@@ -608,14 +608,14 @@ def test_what_could_not_be_shown_while_airflow_was_away_is_shown_with_the_next_p
 
     errors: list[Any] = []
     ti.xcom_push = away_at_times
-    api.says(POLL, running(), reply(status=503), running(), running(), reply({"status": "done"}))
+    api.respond_to(POLL, running(), reply(status=503), running(), running(), reply({"status": "done"}))
     wait("poke", ti)
     assert errors == [None, True, None]
     assert ti.xcoms[WAIT_KEY]["deadline"]
 
 
 def test_the_link_to_the_job_is_there_while_it_is_waited_for(api: ApiServer) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     ti = TI()
     with pytest.raises(TaskDeferred):
         make_sensor("deferred", job_url="https://vendor.example/jobs/{identifier}").execute(context_of(ti))
@@ -625,14 +625,14 @@ def test_the_link_to_the_job_is_there_while_it_is_waited_for(api: ApiServer) -> 
 
 def test_a_link_that_cannot_be_made_is_no_reason_to_fail(api: ApiServer) -> None:
     outcome = in_all_modes(
-        lambda: api.says(POLL, reply({"status": "done"})), job_url="https://vendor.example/{nothing}"
+        lambda: api.respond_to(POLL, reply({"status": "done"})), job_url="https://vendor.example/{nothing}"
     )
     assert outcome.returned == "j-1"
     assert "job_url" not in outcome.xcoms
 
 
 def test_a_link_leads_to_web_pages_and_nowhere_else(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
-    api.says(POLL, reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "done"}))
     outcome = wait("poke", job_url="javascript:alert(1)")
     assert outcome.returned == "j-1"
     assert "job_url" not in outcome.xcoms
@@ -665,7 +665,7 @@ def test_a_wait_without_an_endpoint_asks_nobody(connect: Any) -> None:
 def test_what_looks_like_a_secret_is_told_where_it_is_not_stored_with_a_trigger(
     api: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api.says(POLL, reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "done"}))
     sensor = make_sensor("poke", headers={"X-API-Key": "abc"})
     warnings: list[str] = []
     log = SimpleNamespace(log=lambda *_: None, warning=lambda text, *given: warnings.append(text % given))
@@ -681,14 +681,14 @@ def test_a_job_in_a_batch_ends_alike_in_all_modes(api: ApiServer, mode: str) -> 
     batch = {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
     asked = "GET /jobs?ids=j-1"
     item = {"id": "j-1", "status": "running"}
-    api.says(
+    api.respond_to(
         asked,
         reply({"jobs": [item]}),
         reply({}, 503),
         reply({"jobs": []}),
         reply({"jobs": [{**item, "status": "done"}]}),
     )
-    api.says(POLL, reply({"status": "running"}))
+    api.respond_to(POLL, reply({"status": "running"}))
     outcome = wait(mode, batch=batch)
     assert outcome.error is None
     assert (outcome.returned, outcome.xcoms["job"]["status"]) == ("j-1", "done")
@@ -699,7 +699,7 @@ def test_a_job_in_a_batch_ends_alike_in_all_modes(api: ApiServer, mode: str) -> 
 def test_polls_are_counted_alike_in_all_modes(api: ApiServer, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[str] = []
     monkeypatch.setattr(metrics, "count", lambda name, conn_id: counted.append(f"{name} of {conn_id}"))
-    api.says(POLL, running(), reply({}, 503), reply({"status": "done"}))
+    api.respond_to(POLL, running(), reply({}, 503), reply({"status": "done"}))
     outcome = wait(mode)
     assert outcome.error is None
     name = make_sensor(mode).asyncapi_conn_id
@@ -714,8 +714,8 @@ def killed(api: ApiServer, *, last_try: bool = False) -> int:
     """Kill a sensor while it waits here; give how often its job was cancelled."""
     ti = TI()
     ti.try_number, ti.max_tries = 2, 1 if last_try else 2
-    api.says(POLL, running())
-    api.says("POST /jobs/j-1/cancel", reply(status=202))
+    api.respond_to(POLL, running())
+    api.respond_to("POST /jobs/j-1/cancel", reply(status=202))
     sensor = make_sensor("poke", cancel={"endpoint": "/jobs/{identifier}/cancel"})
 
     def kill(_: object) -> None:
@@ -760,7 +760,7 @@ def test_a_sensor_that_is_killed_before_its_parameters_are_rendered_says_nothing
 
 @pytest.mark.parametrize("answer", [reply({"status": "done"}), reply({"status": "failed"})])
 def test_connections_are_closed_whatever_the_outcome(api: ApiServer, answer: Any, monkeypatch: Any) -> None:
-    api.says(POLL, answer)
+    api.respond_to(POLL, answer)
     sensor = make_sensor("poke")
     closed = []
     driver = sensor.hook.get_conn()
@@ -774,7 +774,7 @@ def test_connections_are_closed_whatever_the_outcome(api: ApiServer, answer: Any
 def test_what_the_triggerer_could_not_begin_begins_on_a_worker_without_what_an_earlier_try_has_pushed(
     api: ApiServer, supervisor: Supervisor
 ) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     sensor = make_sensor("deferred", start_from_trigger=True, end_from_trigger=True)
     ti = TI()
     event = {"begin": "this is try 2"}
@@ -791,7 +791,7 @@ def test_what_the_triggerer_could_not_begin_begins_on_a_worker_without_what_an_e
 @pytest.mark.skipif(not HAS_TRIGGER_ON_KILL, reason="needs Airflow 3.3")
 @pytest.mark.parametrize("identifier", ["j-1", "j-2"])
 def test_a_retry_has_the_deadline_of_a_wait_that_began_in_the_triggerer(api: ApiServer, identifier: str) -> None:
-    api.says(POLL, running())
+    api.respond_to(POLL, running())
     sensor = make_sensor("deferred", start_from_trigger=True, timeout=100)
     store, ti, began_at = Store(), TI(), time.time() - 50
     ti.max_tries = 1
@@ -834,7 +834,7 @@ def test_a_store_that_is_away_does_not_change_how_a_wait_ends(api: ApiServer) ->
 def test_a_worker_says_why_it_is_needed_to_begin(
     api: ApiServer, given: dict[str, Any], map_index: int, said: str
 ) -> None:
-    api.says(POLL, reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "done"}))
     sensor = make_sensor("deferred", start_from_trigger=True, **given)
     lines: list[str] = []
     sensor.log.info = lambda text, *parts: lines.append(text % parts)

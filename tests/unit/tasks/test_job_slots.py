@@ -30,8 +30,8 @@ def limited(api: ApiServer, connect: Callable[..., None], monkeypatch: pytest.Mo
     connect(extra={"max_active_jobs": 2})
     monkeypatch.setattr(job_slots, "is_task_process", lambda: True)
     monkeypatch.setenv("AIRFLOW__ASYNCAPI__API_SERVER_URL", api.url + "/")
-    api.says(SUBMIT, reply({"id": "j-1"}))
-    api.says("GET /jobs/j-1", reply({"status": "done"}))
+    api.respond_to(SUBMIT, reply({"id": "j-1"}))
+    api.respond_to("GET /jobs/j-1", reply({"status": "done"}))
 
 
 def make_submit() -> AsyncApiTriggerOperator:
@@ -58,7 +58,7 @@ async def event_of(trigger: Any) -> Any:
 def test_a_task_stores_its_request_and_asks_before_it_submits(
     api: ApiServer, make: Callable[[], Any], ends_with_task: bool
 ) -> None:
-    api.says(ASK, reply(FREE))
+    api.respond_to(ASK, reply(FREE))
     ti = TI()
     assert make().execute(context_of(ti)) == "j-1"
     request = SlotRequest.parse(ti.xcoms[KEY])
@@ -71,7 +71,7 @@ def test_a_task_stores_its_request_and_asks_before_it_submits(
 def test_a_task_without_a_slot_waits_in_the_triggerer_and_keeps_its_place(
     api: ApiServer, make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api.says(ASK, reply(TAKEN), reply(FREE))
+    api.respond_to(ASK, reply(TAKEN), reply(FREE))
     ti = TI()
     with pytest.raises(TaskDeferred) as deferral:
         make().execute(context_of(ti))
@@ -87,14 +87,14 @@ def test_a_task_without_a_slot_waits_in_the_triggerer_and_keeps_its_place(
 def test_a_job_in_poke_mode_waits_for_its_slot_on_the_worker(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(job_slots, "sleep", slept.append)
-    api.says(ASK, reply(TAKEN), reply(FREE))
+    api.respond_to(ASK, reply(TAKEN), reply(FREE))
     assert make_job(deferrable=False).execute(context_of(TI())) == "j-1"
     assert len(slept) == 1
 
 
 def test_a_task_that_resumes_its_job_has_a_slot_at_once(api: ApiServer) -> None:
     store, ti = Store(), TI()
-    api.says(ASK, reply(FREE))
+    api.respond_to(ASK, reply(FREE))
     make_submit().execute(context_of(ti, task_state_store=store))
     again = TI()
     make_submit().execute(context_of(again, task_state_store=store))
@@ -105,7 +105,7 @@ def test_a_task_that_resumes_its_job_has_a_slot_at_once(api: ApiServer) -> None:
 
 
 def test_a_task_fails_if_the_triggerer_could_not_get_a_slot(api: ApiServer) -> None:
-    api.says(ASK, reply(TAKEN), reply({"detail": "Not Found"}, 404))
+    api.respond_to(ASK, reply(TAKEN), reply({"detail": "Not Found"}, 404))
     with pytest.raises(TaskDeferred) as deferral:
         make_submit().execute(context_of(TI()))
     event = asyncio.run(event_of(deferral.value.trigger))

@@ -29,7 +29,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 
     def start(*script: Behaviour, **given: Any) -> Server:
         servers.append(Server(**given))
-        servers[-1].plays(*script)
+        servers[-1].respond_with(*script)
         return servers[-1]
 
     yield start

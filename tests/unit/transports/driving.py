@@ -41,7 +41,7 @@ class Outcome:
         return self.error
 
     @property
-    def said(self) -> str:
+    def log_text(self) -> str:
         return "\n".join(event.message for event in self.events if isinstance(event, Log))
 
 

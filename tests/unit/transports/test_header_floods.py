@@ -55,7 +55,7 @@ class Flood:
 )
 def test_an_endless_list_of_header_fields_is_cut_off(server: Server, driver: str, begin: bytes) -> None:
     flood = Flood(begin)
-    server.plays(flood)
+    server.respond_with(flood)
     outcome = fetch(driver, make_api(server.url), Request("GET", f"{server.url}/status"))
     assert outcome.error is not None
     assert outcome.failure[0] == "TransportError"

@@ -239,7 +239,7 @@ TALKS: dict[str, Talk] = {
 
 
 def held(server: Server, talk: Talk, driver: str) -> Any:
-    server.plays(*talk.script)
+    server.respond_with(*talk.script)
     api = make_api(server.url, Clock(), **talk.fields)
     outcome = run(driver, api, talk.flow(api))
     return {"asked": server.asked, **trace(outcome)}

@@ -86,7 +86,7 @@ def test_a_callback_that_the_sensor_has_heard_is_not_seen_again(
 def test_a_poll_ends_the_wait_before_or_after_the_look_for_callbacks(
     api: ApiServer, connection: None, supervisor: Supervisor, seconds: float
 ) -> None:
-    api.says(POLL, reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "done"}))
     # A first poll that is due already is spread over this interval.
     waiting = waiting_for_calls(poke_interval=0.1)
     waiting.wait = replace(wait_of(waiting), next_poll=time.time() + seconds)
@@ -109,7 +109,7 @@ def test_while_airflow_is_away_it_is_asked_again_and_polls_go_on(
         return CALLED
 
     monkeypatch.setattr(callbacks_seen, "read_xcom", away_at_first)
-    api.says(POLL, reply({"status": "running"}))
+    api.respond_to(POLL, reply({"status": "running"}))
     waiting = waiting_for_calls(poke_interval=0.1)
     waiting.wait = replace(wait_of(waiting), next_poll=None)
     assert asyncio.run(event_of(waiting)) == WaitEvent.of_callback().dump()
@@ -128,7 +128,7 @@ def test_a_poll_ends_the_wait_while_airflow_cannot_tell_of_callbacks(
         raise AirflowUnavailableError("the API server is away")
 
     monkeypatch.setattr(callbacks_seen, "read_xcom", away)
-    api.says(POLL, *[reply({"status": "running"})] * 3, reply({"status": "done"}))
+    api.respond_to(POLL, *[reply({"status": "running"})] * 3, reply({"status": "done"}))
     waiting = waiting_for_calls(poke_interval=0.1)
     waiting.wait = replace(wait_of(waiting), next_poll=None)
     assert asyncio.run(event_of(waiting))["handle"]["outcome"] == "success"
@@ -143,7 +143,7 @@ def test_an_xcom_backend_that_fails_ends_no_wait_whose_polls_go_on(
         raise RuntimeError("bucket unreachable")
 
     monkeypatch.setattr(callbacks_seen, "read_xcom", fail)
-    api.says(POLL, *[reply({"status": "running"})] * 3, reply({"status": "done"}))
+    api.respond_to(POLL, *[reply({"status": "running"})] * 3, reply({"status": "done"}))
     waiting = waiting_for_calls(poke_interval=0.1)
     waiting.wait = replace(wait_of(waiting), next_poll=None)
     assert asyncio.run(event_of(waiting))["handle"]["outcome"] == "success"
@@ -201,13 +201,13 @@ def test_a_trigger_that_awaits_no_callback_does_not_ask(
     api: ApiServer, connection: None, supervisor: Supervisor
 ) -> None:
     supervisor.xcoms[CALLS_KEY] = CALLED
-    api.says(POLL, reply({"status": "running"}), reply({"status": "running"}), reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "running"}), reply({"status": "running"}), reply({"status": "done"}))
     assert asyncio.run(event_of(trigger()))["handle"]["outcome"] == "success"
     assert CALLS_KEY not in [each.key for each in supervisor.of_kind("GetXCom")]
 
 
 def test_a_trigger_that_is_ended_leaves_no_poll_behind(api: ApiServer, connection: None) -> None:
-    api.says(POLL, reply({"status": "running"}))
+    api.respond_to(POLL, reply({"status": "running"}))
 
     async def scenario() -> None:
         waiting = waiting_for_calls(poke_interval=0.1)

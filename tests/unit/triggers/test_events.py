@@ -34,7 +34,7 @@ def answer(status: bytes, **more: bytes) -> Any:
 def test_a_status_that_airflow_cannot_store_ends_no_triggerer(
     api: ApiServer, connection: None, supervisor: Supervisor, value: bytes
 ) -> None:
-    api.says(POLL, answer(b'"r"'), answer(b'"r"'), answer(value), reply(status=404))
+    api.respond_to(POLL, answer(b'"r"'), answer(b'"r"'), answer(value), reply(status=404))
     event = asyncio.run(event_of(trigger(**OPEN)))
     assert store_event(event)["event"] == event
     assert "answered 404" in event["error"]["message"]
@@ -46,7 +46,7 @@ def test_a_status_that_airflow_cannot_store_ends_no_triggerer(
 def test_a_captured_value_that_airflow_cannot_store_is_an_event_that_names_it(
     api: ApiServer, connection: None, value: bytes
 ) -> None:
-    api.says(POLL, answer(b'"r"'), answer(b'"done"', note=value))
+    api.respond_to(POLL, answer(b'"r"'), answer(b'"done"', note=value))
     event = asyncio.run(event_of(trigger(**OPEN, capture={"note": "note"})))
     assert store_event(event)["event"] == event
     if "error" in event:

@@ -83,7 +83,7 @@ async def kill(waiting: AsyncApiJobTrigger, task: asyncio.Task[Any]) -> None:
 
 
 def test_a_job_that_is_done_gives_its_handle(api: ApiServer, connection: None) -> None:
-    api.says(POLL, reply({"status": "running"}), reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "running"}), reply({"status": "done"}))
     event = asyncio.run(event_of(trigger()))
     assert set(event) == {"version", "status", "message", "handle"}
     assert (event["status"], event["message"]) == ("success", "Job j-1: success")
@@ -94,14 +94,16 @@ def test_an_event_comes_late_enough_for_airflow_to_tell_it_from_the_deferral(
     api: ApiServer, connection: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.5)
-    api.says(POLL, reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "done"}))
     began = time.monotonic()
     asyncio.run(event_of(trigger()))
     assert time.monotonic() - began >= 0.5
 
 
 def test_a_job_that_failed_gives_the_error_and_what_is_known_of_it(api: ApiServer, connection: None) -> None:
-    api.says(POLL, reply({"status": "running", "percent": 40}), reply({"status": "failed", "message": "out of rows"}))
+    api.respond_to(
+        POLL, reply({"status": "running", "percent": 40}), reply({"status": "failed", "message": "out of rows"})
+    )
     event = asyncio.run(event_of(trigger()))
     assert event["error"]["kind"] == "JobFailedError"
     assert event["status"] == "error"
@@ -128,7 +130,7 @@ def test_a_half_filled_connection_is_an_event_that_names_the_field(connect: Any)
 
 def test_no_secret_is_in_arguments_event_or_repr(api: ApiServer, connect: Any) -> None:
     connect(password="hunter2hunter2", extra={"auth": "bearer", "headers": {"X-Org": "org-secret-1"}})
-    api.says(POLL, reply({"message": "bad token hunter2hunter2 for org-secret-1"}, 401))
+    api.respond_to(POLL, reply({"message": "bad token hunter2hunter2 for org-secret-1"}, 401))
     waiting = trigger()
     event = asyncio.run(event_of(waiting))
     assert event["error"]["kind"] == "AuthenticationError"
@@ -143,7 +145,7 @@ def test_the_repr_names_the_job_and_not_its_request() -> None:
 
 
 def test_after_a_restart_the_polls_that_there_was_time_for_count(api: ApiServer, connection: None) -> None:
-    api.says(POLL, reply({"status": "running"}))
+    api.respond_to(POLL, reply({"status": "running"}))
     waiting = trigger(started_at=time.time() - 1000, deadline=time.time() + 2, max_iterations=5, poke_interval=100)
     event = asyncio.run(event_of(waiting))
     assert event["error"]["kind"] == "DeadlineError"
@@ -153,13 +155,13 @@ def test_after_a_restart_the_polls_that_there_was_time_for_count(api: ApiServer,
 def test_a_fresh_wait_makes_all_its_polls_however_long_airflow_took_to_start_it(
     api: ApiServer, connection: None
 ) -> None:
-    api.says(POLL, reply({"status": "running"}))
+    api.respond_to(POLL, reply({"status": "running"}))
     asyncio.run(event_of(trigger(started_at=time.time() - 0.05, max_iterations=3)))
     assert api.count(POLL) == 3
 
 
 def test_after_a_restart_the_deadline_is_still_the_same(api: ApiServer, connection: None) -> None:
-    api.says(POLL, reply({"status": "running"}))
+    api.respond_to(POLL, reply({"status": "running"}))
     waiting = trigger(started_at=time.time() - 1000, deadline=time.time() - 1)
     began = time.time()
     event = asyncio.run(event_of(waiting))
@@ -170,7 +172,7 @@ def test_after_a_restart_the_deadline_is_still_the_same(api: ApiServer, connecti
 
 
 def test_after_a_restart_the_initial_delay_does_not_begin_again(api: ApiServer, connection: None) -> None:
-    api.says(POLL, reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "done"}))
     began = time.time()
     asyncio.run(event_of(trigger(started_at=began - 1000, deadline=began + 20, initial_delay=500)))
     assert time.time() - began < 3
@@ -181,7 +183,7 @@ def test_status_and_progress_are_pushed_when_they_change_and_not_too_often(
 ) -> None:
     monkeypatch.setattr(xcom_publisher, "_UPDATE_INTERVAL", 0.5)
     answers = [reply({"status": "running", "percent": percent}) for percent in (10, 10, 20, 30, 40, 40, 50, 60, 70)]
-    api.says(POLL, *answers, reply({"status": "done"}))
+    api.respond_to(POLL, *answers, reply({"status": "done"}))
     asyncio.run(event_of(trigger()))
     every = supervisor.of_kind("SetXCom")
     if not SHOWS_PROGRESS:
@@ -198,7 +200,7 @@ def test_status_and_progress_are_pushed_when_they_change_and_not_too_often(
 def test_no_push_of_progress_is_left_half_done_or_comes_after_the_event(
     api: ApiServer, connection: None, supervisor: Supervisor
 ) -> None:
-    api.says(POLL, reply({"status": "running", "percent": 10}), reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "running", "percent": 10}), reply({"status": "done"}))
 
     async def scenario() -> None:
         # Airflow is slower to take the push than the API is to finish the job.
@@ -220,7 +222,7 @@ def test_errors_are_shown_when_they_come_and_go_and_not_with_each_poll(
     monkeypatch.setattr(xcom_publisher, "_TASK_GAP", 0)
     running, broken = reply({"status": "running"}), reply(status=503)
     answers = [running, running, broken, broken, running, running, running]
-    api.says(POLL, *answers, reply({"status": "done"}))
+    api.respond_to(POLL, *answers, reply({"status": "done"}))
     asyncio.run(event_of(trigger()))
     told = [each.value["error"] for each in supervisor.of_kind("SetXCom") if each.key == POLL_KEY]
     assert [error and "503" in error for error in told] == [None, True, None]
@@ -336,7 +338,7 @@ def test_a_trigger_of_an_earlier_try_pushes_nothing_once_the_task_waits_for_anot
 def test_a_trigger_that_goes_on_in_time_says_nothing_that_the_sensor_has_said(
     api: ApiServer, connection: None, supervisor: Supervisor
 ) -> None:
-    api.says(POLL, reply({"status": "running"}), reply({"status": "running"}), reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "running"}), reply({"status": "running"}), reply({"status": "done"}))
     now = time.time()
     seen = JobHandle("j-1", status="running", urls={"status": f"{api.url}/jobs/j-1"})
     waiting = trigger(job=seen)
@@ -351,7 +353,7 @@ def test_a_wait_whose_connection_has_changed_polls_again_after_the_pause_that_wa
     """Not at some time within the interval, which is longer than the test may take."""
     connect(password="old-1", extra={"auth": "bearer"})
     monkeypatch.setattr(clients, "_MAX_AGE", 0.0)
-    api.says(POLL, reply({}, status=503))
+    api.respond_to(POLL, reply({}, status=503))
     waiting = trigger(poke_interval=3600, retry_delays={"503": 0.1}, max_consecutive_errors=1000)
 
     async def scenario() -> dict[str, Any]:
@@ -362,7 +364,7 @@ def test_a_wait_whose_connection_has_changed_polls_again_after_the_pause_that_wa
         assert client.api is not None
         assert await clients.retire_if_changed("asyncapi_default", client.api)
         await until(lambda: api.requests[-1].headers["Authorization"] == "Bearer new-1")
-        api.says(POLL, reply({"status": "done"}))
+        api.respond_to(POLL, reply({"status": "done"}))
         return await running
 
     waiting.wait = replace(wait_of(waiting), polls=1, next_poll=time.time(), pause=0.1)
@@ -415,8 +417,8 @@ def test_a_kill_cancels_the_job_only_if_nobody_wants_it(
 ) -> None:
     monkeypatch.setattr(cancellation, "_CHECK_INTERVAL", 0)
     supervisor.xcoms["job"] = {"version": 1, "identifier": submitted}
-    api.says(POLL, reply({"status": "running"}))
-    api.says(CANCEL, reply(status=202))
+    api.respond_to(POLL, reply({"status": "running"}))
+    api.respond_to(CANCEL, reply(status=202))
     supervisor.task_states = states if states is AWAY else {"run": states}
 
     async def scenario() -> None:
@@ -484,8 +486,8 @@ def test_while_a_task_waits_its_own_xcom_tells_for_which_job(
         return None if identifier is None or key == WAIT_KEY else {"version": 1, "identifier": identifier}
 
     monkeypatch.setattr(task_xcoms, "read_xcom", read)
-    api.says(POLL, reply({"status": "running"}))
-    api.says(CANCEL, reply(status=202))
+    api.respond_to(POLL, reply({"status": "running"}))
+    api.respond_to(CANCEL, reply(status=202))
     supervisor.task_states = {"run": {"wait": "deferred", "submit": "success"}}
     asyncio.run(trigger(cancel=CANCELLED_BY, job=JobHandle("j-1", task=SUBMITTER)).on_kill())
     assert api.count(CANCEL) == cancels
@@ -559,8 +561,8 @@ def test_a_job_that_has_ended_elsewhere_is_not_cancelled(
 def test_of_a_job_that_somebody_else_submitted_the_own_state_alone_tells(
     api: ApiServer, connection: None, supervisor: Supervisor, state: str, cancels: int
 ) -> None:
-    api.says(POLL, reply({"status": "running"}))
-    api.says(CANCEL, reply(status=202))
+    api.respond_to(POLL, reply({"status": "running"}))
+    api.respond_to(CANCEL, reply(status=202))
     supervisor.task_states = {"run": {"wait": state}}
     asyncio.run(trigger(cancel=CANCELLED_BY).on_kill())
     assert api.count(CANCEL) == cancels
@@ -570,7 +572,7 @@ def test_of_a_job_that_somebody_else_submitted_the_own_state_alone_tells(
 def test_a_job_that_is_over_is_not_cancelled(
     api: ApiServer, connection: None, supervisor: Supervisor, status: str
 ) -> None:
-    api.says(POLL, reply({"status": status}))
+    api.respond_to(POLL, reply({"status": status}))
     supervisor.task_states = {"run": {"wait": "failed"}}
     asyncio.run(trigger(cancel=CANCELLED_BY).on_kill())
     assert api.count(POLL) == 1
@@ -583,8 +585,8 @@ def test_the_polls_before_and_after_a_cancel_are_none_of_the_wait_and_show_nothi
     counted: list[Any] = []
     monkeypatch.setattr("airflow_provider_asyncapi.monitoring.metrics.count_poll", lambda *args: counted.append(args))
     monkeypatch.setattr(xcom_publisher, "_UPDATE_INTERVAL", 0)
-    api.says(POLL, reply({"status": "running", "percent": 10}), reply({"status": "running", "percent": 20}))
-    api.says(CANCEL, reply(status=202))
+    api.respond_to(POLL, reply({"status": "running", "percent": 10}), reply({"status": "running", "percent": 20}))
+    api.respond_to(CANCEL, reply(status=202))
     supervisor.task_states = {"run": {"wait": "failed"}}
 
     async def scenario() -> None:
@@ -628,7 +630,7 @@ def test_a_kill_asks_for_the_state_of_the_very_task_instance(api: ApiServer, sup
 
 
 def test_a_cancel_goes_on_when_airflow_gives_up_on_it(api: ApiServer, connection: None, supervisor: Supervisor) -> None:
-    api.says(CANCEL, reply(status=202))
+    api.respond_to(CANCEL, reply(status=202))
     supervisor.task_states = {"run": {"wait": "failed"}}
     supervisor.delay = 0.3
 
@@ -663,8 +665,8 @@ LARGE = reply({"status": "running", "rows": ["x" * 10_000]})
 def test_a_wait_whose_answer_is_looked_at_beyond_the_deadline_is_ended_and_its_job_cancelled(
     api: ApiServer, connection: None, searches: list[str], cancelled: Any, said: str
 ) -> None:
-    api.says(POLL, LARGE)
-    api.says(CANCEL, cancelled)
+    api.respond_to(POLL, LARGE)
+    api.respond_to(CANCEL, cancelled)
     error = asyncio.run(event_of(trigger(cancel=CANCELLED_BY)))["error"]
     assert error["kind"] == "DeadlineError"
     assert re.search(rf"GET .*/jobs/j-1: too slow; {said}$", error["message"])
@@ -675,8 +677,8 @@ def test_a_wait_whose_answer_is_looked_at_beyond_the_deadline_is_ended_and_its_j
 def test_a_kill_cancels_the_job_though_its_status_takes_too_long_to_look_at(
     api: ApiServer, connection: None, supervisor: Supervisor, searches: list[str]
 ) -> None:
-    api.says(POLL, LARGE)
-    api.says(CANCEL, reply(status=202))
+    api.respond_to(POLL, LARGE)
+    api.respond_to(CANCEL, reply(status=202))
     supervisor.task_states = {"run": {"wait": "failed"}}
     asyncio.run(trigger(cancel=CANCELLED_BY).on_kill())
     assert (searches, api.count(CANCEL)) == (["GET"], 1)
@@ -689,7 +691,7 @@ def test_a_kill_without_a_cancel_request_does_nothing(api: ApiServer, supervisor
 
 
 def test_shutting_down_does_not_cancel_the_job(api: ApiServer, connection: None) -> None:
-    api.says(POLL, reply({"status": "running"}))
+    api.respond_to(POLL, reply({"status": "running"}))
 
     async def scenario() -> None:
         waiting = trigger(cancel=CANCELLED_BY)
@@ -706,7 +708,7 @@ def test_shutting_down_does_not_cancel_the_job(api: ApiServer, connection: None)
 def test_all_triggers_of_a_loop_share_one_look_up_and_one_session(
     api: ApiServer, connection: None, supervisor: Supervisor
 ) -> None:
-    api.says(POLL, *[reply({"status": "running"})] * 30, reply({"status": "done"}))
+    api.respond_to(POLL, *[reply({"status": "running"})] * 30, reply({"status": "done"}))
 
     async def scenario() -> None:
         waits = [asyncio.create_task(event_of(trigger())) for _ in range(20)]
@@ -725,7 +727,7 @@ def test_all_triggers_of_a_loop_share_one_look_up_and_one_session(
 
 
 def test_the_session_is_closed_when_all_are_cancelled(api: ApiServer, connection: None) -> None:
-    api.says(POLL, reply({"status": "running"}))
+    api.respond_to(POLL, reply({"status": "running"}))
 
     async def scenario() -> None:
         waits = [asyncio.create_task(event_of(trigger())) for _ in range(3)]
@@ -743,14 +745,14 @@ def test_the_session_is_closed_when_all_are_cancelled(api: ApiServer, connection
 
 def test_a_connection_that_was_mended_is_read_anew(api: ApiServer, connect: Any) -> None:
     connect(extra={"auth": "bearer"})
-    api.says(POLL, reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "done"}))
     assert "error" in asyncio.run(event_of(trigger()))
     connect(password="token-1", extra={"auth": "bearer"})
     assert "error" not in asyncio.run(event_of(trigger()))
 
 
 def test_nothing_holds_up_the_loop(api: ApiServer, connection: None) -> None:
-    api.says(POLL, reply({"status": "running"}), reply({"status": "running"}), reply({"status": "done"}))
+    api.respond_to(POLL, reply({"status": "running"}), reply({"status": "running"}), reply({"status": "done"}))
     gaps: list[float] = []
 
     async def watch() -> None:
@@ -857,7 +859,7 @@ def test_a_value_that_airflow_masks_is_refused_too() -> None:
 def test_triggers_that_wait_alike_ask_together(api: ApiServer, connection: None, supervisor: Supervisor) -> None:
     batch = {"endpoint": "/jobs", "json": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
     states = [{"id": "j-1", "status": "running"}, {"id": "j-2", "status": "done"}]
-    api.says("POST /jobs", reply({"jobs": states}), reply({"jobs": [{"id": "j-1", "status": "done"}]}))
+    api.respond_to("POST /jobs", reply({"jobs": states}), reply({"jobs": [{"id": "j-1", "status": "done"}]}))
 
     async def scenario() -> list[dict[str, Any]]:
         waits = [trigger(batch=batch), trigger(batch=batch)]

@@ -76,7 +76,7 @@ def pushed(supervisor: Supervisor) -> list[tuple[str, Any]]:
 def test_a_wait_that_ends_well_pushes_what_the_sensor_would_and_ends_the_task(
     api: ApiServer, supervisor: Supervisor
 ) -> None:
-    api.says(POLL, reply({"status": "running"}), DONE)
+    api.respond_to(POLL, reply({"status": "running"}), DONE)
     assert isinstance(event_of(trigger()), TaskSuccessEvent)
     *_, (key, handle), returned = pushed(supervisor)
     assert (key, handle["identifier"], handle["outcome"], handle["progress"]) == ("job", "j-1", "success", 1.0)
@@ -84,14 +84,14 @@ def test_a_wait_that_ends_well_pushes_what_the_sensor_would_and_ends_the_task(
 
 
 def test_the_result_identifier_is_returned(api: ApiServer, supervisor: Supervisor) -> None:
-    api.says(POLL, DONE)
+    api.respond_to(POLL, DONE)
     event_of(trigger(result_identifier="result"))
     assert pushed(supervisor)[-1] == ("return_value", 7)
 
 
 def test_no_late_push_of_progress_replaces_the_end(api: ApiServer, supervisor: Supervisor) -> None:
     supervisor.delay, supervisor.delayed = 0.3, {"SetXCom"}
-    api.says(POLL, reply({"status": "running"}), DONE)
+    api.respond_to(POLL, reply({"status": "running"}), DONE)
     assert isinstance(event_of(trigger()), TaskSuccessEvent)
     outcomes = [value["outcome"] for key, value in pushed(supervisor) if key == "job"]
     assert outcomes == ["running", "success"]
@@ -101,7 +101,7 @@ def test_a_task_that_has_just_been_deferred_does_not_end_too_soon(
     api: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 0.5)
-    api.says(POLL, DONE)
+    api.respond_to(POLL, DONE)
     began = time.monotonic()
     event_of(trigger())
     assert time.monotonic() - began >= 0.5
@@ -121,7 +121,7 @@ def test_a_task_that_has_just_been_deferred_does_not_end_too_soon(
 def test_any_other_end_is_for_a_worker(
     api: ApiServer, supervisor: Supervisor, answer: Any, given: dict[str, Any]
 ) -> None:
-    api.says(POLL, answer)
+    api.respond_to(POLL, answer)
     event = event_of(trigger(**given))
     assert not isinstance(event, TaskSuccessEvent)
     assert event.payload["handle"]["identifier"] == "j-1"
@@ -129,7 +129,7 @@ def test_any_other_end_is_for_a_worker(
 
 
 def test_in_a_test_of_the_dag_a_worker_ends_the_task(api: ApiServer) -> None:
-    api.says(POLL, DONE)
+    api.respond_to(POLL, DONE)
     waiting = trigger()
     waiting.task_instance = None
     assert event_of(waiting).payload["handle"]["outcome"] == "success"
@@ -142,7 +142,7 @@ def test_where_the_result_cannot_be_pushed_a_worker_ends_the_task(
         raise RuntimeError("the API server is away")
 
     monkeypatch.setattr("airflow_provider_asyncapi.triggers.xcom_publisher.write_xcom", away)
-    api.says(POLL, DONE)
+    api.respond_to(POLL, DONE)
     assert event_of(trigger()).payload["handle"]["outcome"] == "success"
 
 
@@ -151,7 +151,7 @@ def test_where_the_result_cannot_be_pushed_a_worker_ends_the_task(
 
 def test_a_wait_that_begins_here_takes_the_job_from_the_xcom(api: ApiServer, supervisor: Supervisor) -> None:
     supervisor.xcoms["job"] = HANDLE
-    api.says(POLL, reply({"status": "running"}), DONE)
+    api.respond_to(POLL, reply({"status": "running"}), DONE)
     assert isinstance(event_of(trigger(begin={"task_id": "submit", "key": "job"})), TaskSuccessEvent)
     asked, *_ = supervisor.of_kind("GetXCom")
     assert (asked.dag_id, asked.run_id, asked.task_id, asked.map_index, asked.key) == (
@@ -169,7 +169,7 @@ def test_a_wait_that_begins_here_need_not_wait_for_a_worker_to_be_gone(
     api: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(triggers, "SHORTEST_DEFERRAL", 60.0)
-    api.says(POLL, DONE)
+    api.respond_to(POLL, DONE)
     began = time.monotonic()
     event_of(trigger(begin={"job": "j-1"}))
     assert time.monotonic() - began < 30
@@ -201,7 +201,7 @@ def test_a_later_try_begins_on_a_worker(api: ApiServer) -> None:
 def test_the_deadline_stays_where_airflow_began_however_often_the_trigger_is_started(
     api: ApiServer, aware: bool
 ) -> None:
-    api.says(POLL, reply({"status": "running"}))
+    api.respond_to(POLL, reply({"status": "running"}))
     waiting = trigger(begin={"job": "j-1"})
     # Airflow started it 21 s ago, and it may take 20 s.
     moment = datetime.fromtimestamp(time.time() + 1000 - 21, UTC)
@@ -215,7 +215,7 @@ def test_the_deadline_stays_where_airflow_began_however_often_the_trigger_is_sta
 
 def test_the_connections_profile_fills_in_what_the_sensor_leaves_out(api: ApiServer, connect: Any) -> None:
     connect(extra={"profile": "http_202"})
-    api.says(POLL, reply({}, status=202, retry_after="0"), reply({"rows": []}))
+    api.respond_to(POLL, reply({}, status=202, retry_after="0"), reply({"rows": []}))
     made = trigger(begin={"job": "/jobs/j-1"})
     made.spec = {"poke_interval": 0.1}
     assert isinstance(event_of(made), TaskSuccessEvent)

@@ -17,7 +17,7 @@ from airflow_provider_asyncapi.core.errors import (
 )
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.requests.exchange import send
-from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api
+from tests.unit.core.flow_runner import BASE, START, FlowRunner, make_api, make_lost_error, make_response
 
 FIELDS: dict[str, Any] = {
     "auth": "login",
@@ -36,61 +36,64 @@ REFRESH: dict[str, Any] = {
 }
 
 
-def log_in_with(script: Script, previous: Token | None = None) -> Token:
-    assert script.api.settings.auth.login is not None
-    token = script.run(log_in(script.api, script.api.settings.auth.login, previous))
+def log_in_with(runner: FlowRunner, previous: Token | None = None) -> Token:
+    assert runner.api.settings.auth.login is not None
+    token = runner.run(log_in(runner.api, runner.api.settings.auth.login, previous))
     assert isinstance(token, Token)
     return token
 
 
 def test_a_login_sends_what_the_connection_says_and_takes_the_token():
-    script = Script(make_api(**FIELDS), answer({"data": {"token": "t-one"}}))
-    token = log_in_with(script)
-    assert script.requests[0].body == b'{"user":"ann","password":"pw-planted"}'
+    runner = FlowRunner(make_api(**FIELDS), make_response({"data": {"token": "t-one"}}))
+    token = log_in_with(runner)
+    assert runner.requests[0].body == b'{"user":"ann","password":"pw-planted"}'
     assert (token.value, token.renew_at) == ("t-one", None)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 422])
 def test_a_login_that_is_refused_says_to_check_the_credentials(status):
-    script = Script(make_api(**FIELDS), answer({"error_description": "invalid client"}, status))
+    runner = FlowRunner(make_api(**FIELDS), make_response({"error_description": "invalid client"}, status))
     with pytest.raises(AuthenticationError, match=f"answered {status}, .*: invalid client; check the connection"):
-        log_in_with(script)
+        log_in_with(runner)
 
 
 @pytest.mark.parametrize("status", [404, 405, 415, 501])
 def test_a_login_at_a_wrong_address_says_to_check_the_address_and_the_method(status):
     with pytest.raises(RequestRejectedError, match="check address and method of the token request") as raised:
-        log_in_with(Script(make_api(**FIELDS), answer({}, status)))
+        log_in_with(FlowRunner(make_api(**FIELDS), make_response({}, status)))
     assert not isinstance(raised.value, AuthenticationError)
 
 
 def test_an_integer_is_a_token_too():
-    assert log_in_with(Script(make_api(**FIELDS), answer({"data": {"token": 7123}}))).value == "7123"
+    assert log_in_with(FlowRunner(make_api(**FIELDS), make_response({"data": {"token": 7123}}))).value == "7123"
 
 
 def test_the_connections_headers_go_with_a_login_at_the_api():
-    script = Script(
-        make_api(**FIELDS, headers={"X-Client": "c-planted", "Accept": "text/json"}), answer({"data": {"token": "t"}})
+    runner = FlowRunner(
+        make_api(**FIELDS, headers={"X-Client": "c-planted", "Accept": "text/json"}),
+        make_response({"data": {"token": "t"}}),
     )
-    log_in_with(script)
-    assert script.header("X-Client") == "c-planted"
-    assert script.header("Accept") == "text/json"
+    log_in_with(runner)
+    assert runner.header("X-Client") == "c-planted"
+    assert runner.header("Accept") == "text/json"
 
 
 def test_the_connections_headers_do_not_go_to_another_host():
     fields = {**FIELDS, "login_request": {"endpoint": "https://login.example.net/token"}}
-    script = Script(make_api(**fields, headers={"X-Client": "c-planted"}), answer({"data": {"token": "t"}}))
-    log_in_with(script)
-    assert script.header("X-Client") is None
-    assert script.header("Accept") == "application/json, */*;q=0.8"
+    runner = FlowRunner(make_api(**fields, headers={"X-Client": "c-planted"}), make_response({"data": {"token": "t"}}))
+    log_in_with(runner)
+    assert runner.header("X-Client") is None
+    assert runner.header("Accept") == "application/json, */*;q=0.8"
 
 
 def test_the_token_request_of_oauth_2_has_its_own_content_type_whatever_the_connections_is():
     fields: dict[str, Any] = {"auth": "oauth2", "login": "id", "password": "planted", "oauth2_url": "/token"}
-    script = Script(make_api(**fields, headers={"Content-Type": "application/json"}), answer({"access_token": "t"}))
-    log_in_with(script)
-    assert script.header("Content-Type") == "application/x-www-form-urlencoded"
-    assert script.header("Accept") == "application/json"
+    runner = FlowRunner(
+        make_api(**fields, headers={"Content-Type": "application/json"}), make_response({"access_token": "t"})
+    )
+    log_in_with(runner)
+    assert runner.header("Content-Type") == "application/x-www-form-urlencoded"
+    assert runner.header("Accept") == "application/json"
 
 
 @pytest.mark.parametrize(
@@ -112,55 +115,57 @@ def test_the_token_request_of_oauth_2_has_its_own_content_type_whatever_the_conn
 )
 def test_a_token_is_renewed_before_it_expires(expires, renew_in):
     api = make_api(**FIELDS, login_lifetime=600)
-    token = log_in_with(Script(api, answer({"data": {"token": "t", "expires": expires}})))
+    token = log_in_with(FlowRunner(api, make_response({"data": {"token": "t", "expires": expires}})))
     assert token.renew_at == pytest.approx(START + renew_in)
     assert token.is_fresh(START + renew_in - 0.01)
     assert not token.is_fresh(START + renew_in + 0.01)
 
 
 def test_a_token_is_refreshed_with_what_the_login_gave():
-    script = Script(
+    runner = FlowRunner(
         make_api(**FIELDS, **REFRESH),
-        answer({"data": {"token": "t-one", "refresh": "r-one"}}),
-        answer({"data": {"token": "t-two"}}),
-        answer({"data": {"token": "t-three"}}),
+        make_response({"data": {"token": "t-one", "refresh": "r-one"}}),
+        make_response({"data": {"token": "t-two"}}),
+        make_response({"data": {"token": "t-three"}}),
     )
-    first = log_in_with(script)
-    second = log_in_with(script, first)
-    third = log_in_with(script, second)
-    assert script.paths == ["POST /login", "POST /refresh", "POST /refresh"]
-    assert script.requests[2].body == b'{"refresh":"r-one"}'
+    first = log_in_with(runner)
+    second = log_in_with(runner, first)
+    third = log_in_with(runner, second)
+    assert runner.paths == ["POST /login", "POST /refresh", "POST /refresh"]
+    assert runner.requests[2].body == b'{"refresh":"r-one"}'
     assert third.value == "t-three"
 
 
-@pytest.mark.parametrize("reply", [answer({}, 401), answer({}), answer(b"<html>")], ids=["refused", "no token", "HTML"])
+@pytest.mark.parametrize(
+    "reply", [make_response({}, 401), make_response({}), make_response(b"<html>")], ids=["refused", "no token", "HTML"]
+)
 def test_a_refresh_that_fails_is_followed_by_a_login(reply):
-    script = Script(make_api(**FIELDS, **REFRESH), reply, answer({"data": {"token": "t-two"}}))
-    token = log_in_with(script, Token("t-one", variables={"refresh": "r-one"}))
+    runner = FlowRunner(make_api(**FIELDS, **REFRESH), reply, make_response({"data": {"token": "t-two"}}))
+    token = log_in_with(runner, Token("t-one", variables={"refresh": "r-one"}))
     assert token.value == "t-two"
-    assert script.paths == ["POST /refresh", "POST /login"]
-    assert script.logs[0][0] == logging.INFO
-    assert "logging in anew" in script.said
+    assert runner.paths == ["POST /refresh", "POST /login"]
+    assert runner.logs[0][0] == logging.INFO
+    assert "logging in anew" in runner.log_text
 
 
 def test_a_refused_login_says_so_and_shows_no_secret():
-    script = Script(make_api(**FIELDS), answer({"message": "wrong password pw-planted"}, 401))
+    runner = FlowRunner(make_api(**FIELDS), make_response({"message": "wrong password pw-planted"}, 401))
     with pytest.raises(
         AuthenticationError, match=r"answered 401, expected 2xx: wrong password \*\*\*; check the connection"
     ):
-        log_in_with(script)
+        log_in_with(runner)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 def test_a_login_that_fails_in_passing_has_not_sent_the_request_it_was_for(status):
     with pytest.raises(TransportError, match=f"login: .*{status}") as caught:
-        log_in_with(Script(make_api(**FIELDS), answer({}, status)))
+        log_in_with(FlowRunner(make_api(**FIELDS), make_response({}, status)))
     assert not caught.value.sent
 
 
 def test_a_login_whose_answer_is_lost_has_not_sent_the_request_it_was_for():
     with pytest.raises(TransportError, match=r"login: .*broke") as caught:
-        log_in_with(Script(make_api(**FIELDS), lost(sent=True)))
+        log_in_with(FlowRunner(make_api(**FIELDS), make_lost_error(sent=True)))
     assert not caught.value.sent
 
 
@@ -171,20 +176,20 @@ def test_a_login_whose_answer_is_lost_has_not_sent_the_request_it_was_for():
     ids=str,
 )  # fmt: skip
 def test_an_answer_without_a_usable_token_says_where_it_looked(body):
-    script = Script(make_api(**FIELDS), answer(body))
+    runner = FlowRunner(make_api(**FIELDS), make_response(body))
     with pytest.raises(MissingValueError, match=r"'data.token' found no token .*application/json") as caught:
-        log_in_with(script)
+        log_in_with(runner)
     assert "plant" not in str(caught.value)
 
 
 def test_an_answer_that_is_no_json_says_what_it_is():
     with pytest.raises(MissingValueError, match=f"login: POST {BASE}/login answered 200: expected JSON, got an HTML"):
-        log_in_with(Script(make_api(**FIELDS), answer(b"<html>planted")))
+        log_in_with(FlowRunner(make_api(**FIELDS), make_response(b"<html>planted")))
 
 
 def test_tokens_and_what_the_login_captured_are_secrets_from_then_on():
     api = make_api(**FIELDS, **REFRESH)
-    log_in_with(Script(api, answer({"data": {"token": "t-planted", "refresh": "r-planted"}})))
+    log_in_with(FlowRunner(api, make_response({"data": {"token": "t-planted", "refresh": "r-planted"}})))
     assert api.redact("t-planted and r-planted") == "*** and ***"
 
 
@@ -207,17 +212,17 @@ def test_no_kind_of_credentials_is_shown(kind):
 
     def echo(request: Request):
         if request.url.endswith(("/token", "/login")):
-            return answer({"access_token": "tk-planted"})
-        return answer({"detail": f"{request.url} {request.headers} {request.body!r}"}, 403)
+            return make_response({"access_token": "tk-planted"})
+        return make_response({"detail": f"{request.url} {request.headers} {request.body!r}"}, 403)
 
-    script = Script(api, echo, forever=True)
-    script.replies = [echo]
+    runner = FlowRunner(api, echo, forever=True)
+    runner.replies = [echo]
     request = Request("GET", f"{BASE}/jobs?sig=q-planted")
-    response = script.run(send(api, request))
+    response = runner.run(send(api, request))
     from airflow_provider_asyncapi.core.requests.response_errors import build_rejection_error
 
     error = build_rejection_error(api, request, response)
-    shown = f"{error} {script.said} {script.requests!r} {script.token!r} {api.settings!r} {response!r} {error!r}"
+    shown = f"{error} {runner.log_text} {runner.requests!r} {runner.token!r} {api.settings!r} {response!r} {error!r}"
     for secret in ("pw-planted", "hd-planted", "tk-planted"):
         assert secret not in shown
 
@@ -254,142 +259,157 @@ class Shelf:
         self.token = token
 
 
-def sharing(shelf: Shelf, *replies, **fields) -> Script:
-    return Script(dataclasses.replace(make_api(**{**FIELDS, **fields}), tokens=shelf), *replies)
+def sharing(shelf: Shelf, *replies, **fields) -> FlowRunner:
+    return FlowRunner(dataclasses.replace(make_api(**{**FIELDS, **fields}), tokens=shelf), *replies)
 
 
 def test_the_token_in_hand_is_taken_without_a_look_at_the_store():
-    script = sharing(Shelf(Token("stored")))
-    assert script.run(get_token(script.api, Token("own"), None)).value == "own"
+    runner = sharing(Shelf(Token("stored")))
+    assert runner.run(get_token(runner.api, Token("own"), None)).value == "own"
 
 
 def test_what_another_process_has_stored_is_taken_and_masked():
     shelf = Shelf(Token("stored-planted", START + 60, {"refresh": "refresh-planted"}))
-    script = sharing(shelf)
-    token = script.run(get_token(script.api, None, None))
+    runner = sharing(shelf)
+    token = runner.run(get_token(runner.api, None, None))
     assert (token.value, token.was_found, shelf.locked) == ("stored-planted", True, False)
-    assert script.api.redact("stored-planted refresh-planted") == "*** ***"
+    assert runner.api.redact("stored-planted refresh-planted") == "*** ***"
 
 
 @pytest.mark.parametrize("known", [None, Token("own", START)], ids=["none", "expired"])
 @pytest.mark.parametrize("stored", [None, Token("stored", START)], ids=["none", "expired"])
 def test_where_no_token_is_fresh_there_is_a_login_and_its_token_is_stored(known, stored):
     shelf = Shelf(stored)
-    script = sharing(shelf, answer({"data": {"token": "new"}}))
-    token = script.run(get_token(script.api, known, None))
+    runner = sharing(shelf, make_response({"data": {"token": "new"}}))
+    token = runner.run(get_token(runner.api, known, None))
     assert (token, token.was_found, shelf.locked) == (Token("new"), False, False)
     assert shelf.token == token
 
 
 def test_a_refresh_uses_what_was_stored_last():
     shelf = Shelf(Token("stored", START, {"refresh": "r-stored"}))
-    script = sharing(shelf, answer({"data": {"token": "new", "refresh": "r-new"}}), **REFRESH)
-    script.run(get_token(script.api, Token("own", START, {"refresh": "r-own"}), None))
-    assert script.requests[0].body == b'{"refresh":"r-stored"}'
+    runner = sharing(shelf, make_response({"data": {"token": "new", "refresh": "r-new"}}), **REFRESH)
+    runner.run(get_token(runner.api, Token("own", START, {"refresh": "r-own"}), None))
+    assert runner.requests[0].body == b'{"refresh":"r-stored"}'
 
 
 def test_who_finds_another_token_than_the_refused_one_takes_it():
-    script = sharing(Shelf(Token("newer")))
-    assert script.run(get_token(script.api, Token("old"), Token("old"))).value == "newer"
+    runner = sharing(Shelf(Token("newer")))
+    assert runner.run(get_token(runner.api, Token("old"), Token("old"))).value == "newer"
 
 
 def test_a_refused_token_in_the_store_is_replaced():
     shelf = Shelf(Token("old"))
-    script = sharing(shelf, answer({"data": {"token": "new"}}))
-    assert script.run(get_token(script.api, None, Token("old"))).value == "new"
+    runner = sharing(shelf, make_response({"data": {"token": "new"}}))
+    assert runner.run(get_token(runner.api, None, Token("old"))).value == "new"
     assert shelf.token == Token("new")
 
 
 def test_while_another_process_logs_in_this_one_waits_and_takes_its_token():
-    script = sharing(Shelf(busy=3, leaves=Token("theirs")))
-    assert script.run(get_token(script.api, None, None)).value == "theirs"
-    assert script.requests == []
-    assert script.sleeps == [0.1, 0.1]
+    runner = sharing(Shelf(busy=3, leaves=Token("theirs")))
+    assert runner.run(get_token(runner.api, None, None)).value == "theirs"
+    assert runner.requests == []
+    assert runner.sleeps == [0.1, 0.1]
 
 
 def test_a_process_that_hangs_does_not_hang_all_others():
-    script = sharing(Shelf(busy=10_000), answer({"data": {"token": "own"}}))
-    assert script.run(get_token(script.api, None, None)).value == "own"
-    assert sum(script.sleeps) == pytest.approx(120, abs=0.2)
+    runner = sharing(Shelf(busy=10_000), make_response({"data": {"token": "own"}}))
+    assert runner.run(get_token(runner.api, None, None)).value == "own"
+    assert sum(runner.sleeps) == pytest.approx(120, abs=0.2)
 
 
 def test_a_login_that_fails_lets_the_next_process_try():
     shelf = Shelf()
-    script = sharing(shelf, answer({"message": "no"}, 401))
+    runner = sharing(shelf, make_response({"message": "no"}, 401))
     with pytest.raises(AuthenticationError):
-        script.run(get_token(script.api, None, None))
+        runner.run(get_token(runner.api, None, None))
     assert (shelf.locked, shelf.token) == (False, None)
 
 
 def test_two_tokens_that_are_too_old_do_not_keep_from_a_login():
-    script = sharing(
-        Shelf(Token("stored")), answer({}, 401), answer({}, 401), answer({"data": {"token": "new"}}), answer({"ok": 1})
+    runner = sharing(
+        Shelf(Token("stored")),
+        make_response({}, 401),
+        make_response({}, 401),
+        make_response({"data": {"token": "new"}}),
+        make_response({"ok": 1}),
     )
-    script.token = Token("own")
-    assert script.run(send(script.api, Request("GET", f"{BASE}/x"))).ok
-    assert script.paths == ["GET /x", "GET /x", "POST /login", "GET /x"]
+    runner.token = Token("own")
+    assert runner.run(send(runner.api, Request("GET", f"{BASE}/x"))).ok
+    assert runner.paths == ["GET /x", "GET /x", "POST /login", "GET /x"]
 
 
 def test_a_new_token_that_is_refused_is_the_end():
-    script = sharing(Shelf(Token("stored")), answer({}, 403), answer({"data": {"token": "new"}}), answer({}, 403))
-    assert script.run(send(script.api, Request("GET", f"{BASE}/x"))).status == 403
-    assert script.paths == ["GET /x", "POST /login", "GET /x"]
+    runner = sharing(
+        Shelf(Token("stored")),
+        make_response({}, 403),
+        make_response({"data": {"token": "new"}}),
+        make_response({}, 403),
+    )
+    assert runner.run(send(runner.api, Request("GET", f"{BASE}/x"))).status == 403
+    assert runner.paths == ["GET /x", "POST /login", "GET /x"]
 
 
 def test_the_login_of_another_process_is_waited_for_as_long_as_there_is_time():
     shelf = Shelf(busy=999)
-    script = sharing(shelf)
+    runner = sharing(shelf)
     with pytest.raises(TransportError, match="the login wasn't over in time"):
-        script.run(get_token(script.api, None, None, until=START + 1))
-    assert 1 <= sum(script.sleeps) < 1.2
-    assert script.paths == []
+        runner.run(get_token(runner.api, None, None, until=START + 1))
+    assert 1 <= sum(runner.sleeps) < 1.2
+    assert runner.paths == []
 
 
 # One at a time
 
 
-def in_turn(script: Script, token_state: TokenState, asked_at: float = START) -> Token:
-    token = script.run(get_shared_token(script.api, token_state, Authorize(), asked_at))
+def in_turn(runner: FlowRunner, token_state: TokenState, asked_at: float = START) -> Token:
+    token = runner.run(get_shared_token(runner.api, token_state, Authorize(), asked_at))
     assert isinstance(token, Token)
     return token
 
 
 def test_a_token_is_found_by_those_who_come_later():
-    script, token_state = Script(make_api(**FIELDS), answer({"data": {"token": "t-one"}})), TokenState()
-    assert in_turn(script, token_state) is in_turn(script, token_state)
+    runner, token_state = FlowRunner(make_api(**FIELDS), make_response({"data": {"token": "t-one"}})), TokenState()
+    assert in_turn(runner, token_state) is in_turn(runner, token_state)
 
 
 def test_a_time_limit_ends_the_login_of_the_flow_that_has_it_and_no_other():
-    script, token_state = Script(make_api(**FIELDS), lost(), answer({"data": {"token": "t-one"}})), TokenState()
+    runner, token_state = (
+        FlowRunner(make_api(**FIELDS), make_lost_error(), make_response({"data": {"token": "t-one"}})),
+        TokenState(),
+    )
     with pytest.raises(TransportError):
-        script.run(get_shared_token(script.api, token_state, Authorize(until=START), START - 1))
-    assert script.limits == [0.0]
-    assert in_turn(script, token_state, asked_at=START - 1).value == "t-one"
+        runner.run(get_shared_token(runner.api, token_state, Authorize(until=START), START - 1))
+    assert runner.limits == [0.0]
+    assert in_turn(runner, token_state, asked_at=START - 1).value == "t-one"
 
 
 def test_a_refusal_holds_for_all_for_a_moment():
-    script, token_state = (
-        Script(make_api(**FIELDS), answer({}, 401), answer({"data": {"token": "t-one"}})),
+    runner, token_state = (
+        FlowRunner(make_api(**FIELDS), make_response({}, 401), make_response({"data": {"token": "t-one"}})),
         TokenState(),
     )
     failures = []
     for _ in range(3):
         with pytest.raises(AuthenticationError) as caught:
-            in_turn(script, token_state)
+            in_turn(runner, token_state)
         failures.append(caught.value)
-    assert len(script.requests) == 1
+    assert len(runner.requests) == 1
     assert len({id(failure) for failure in failures}) == 3
     assert len({str(failure) for failure in failures}) == 1
-    script.clock.now += 60
-    assert in_turn(script, token_state).value == "t-one"
+    runner.clock.now += 60
+    assert in_turn(runner, token_state).value == "t-one"
     assert token_state.failure is None
 
 
 def test_a_login_that_was_lost_is_lost_for_those_who_waited_for_it_only():
-    script, token_state = Script(make_api(**FIELDS), lost(), answer({"data": {"token": "t-one"}})), TokenState()
+    runner, token_state = (
+        FlowRunner(make_api(**FIELDS), make_lost_error(), make_response({"data": {"token": "t-one"}})),
+        TokenState(),
+    )
     with pytest.raises(TransportError) as first:
-        in_turn(script, token_state)
+        in_turn(runner, token_state)
     with pytest.raises(TransportError) as second:
-        in_turn(script, token_state, asked_at=START - 1)
+        in_turn(runner, token_state, asked_at=START - 1)
     assert (str(second.value), second.value.sent) == (str(first.value), False)
-    assert in_turn(script, token_state, asked_at=START + 1).value == "t-one"
+    assert in_turn(runner, token_state, asked_at=START + 1).value == "t-one"

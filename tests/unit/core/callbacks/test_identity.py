@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_asyncapi.core.callbacks.calls import FORM, CallbackSettings, ReceivedCallback
 from airflow_provider_asyncapi.core.callbacks.identity import find_other_job
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from tests.unit.core.flow_runner import answer
+from tests.unit.core.flow_runner import make_response
 
 #: As the submit with `identifier="data.id"` leaves it.
 JOB = JobHandle(7, variables={"data.id": 7, "header:Location": "/jobs/7", "pages": 3})
@@ -23,9 +23,9 @@ def other(call, job=JOB, **callback):
 @pytest.mark.parametrize(
     "call",
     [
-        answer({"data": {"id": 8}}),
-        answer({"data": {"id": "8"}, "at": "77", "x": 1.7}),
-        answer({"data": {"id": "77"}}),
+        make_response({"data": {"id": 8}}),
+        make_response({"data": {"id": "8"}, "at": "77", "x": 1.7}),
+        make_response({"data": {"id": "77"}}),
     ],
 )
 def test_a_callback_that_names_another_job_where_the_submit_named_this_one_is_not_believed(call):
@@ -36,14 +36,14 @@ def test_a_callback_that_names_another_job_where_the_submit_named_this_one_is_no
 @pytest.mark.parametrize(
     "call",
     [
-        answer({"data": {"id": 7}}),
-        answer({"data": {"id": "7"}}),
-        answer({"state": "done"}),
-        answer({"data": {"id": None}}),
-        answer({"data": {"id": {"a": 8}}}),
-        answer(b""),
-        answer(b"<data><id>8</id></data>", content_type="application/xml"),
-        answer(b"state=done", content_type="application/x-www-form-urlencoded"),
+        make_response({"data": {"id": 7}}),
+        make_response({"data": {"id": "7"}}),
+        make_response({"state": "done"}),
+        make_response({"data": {"id": None}}),
+        make_response({"data": {"id": {"a": 8}}}),
+        make_response(b""),
+        make_response(b"<data><id>8</id></data>", content_type="application/xml"),
+        make_response(b"state=done", content_type="application/x-www-form-urlencoded"),
     ],
 )
 def test_a_callback_that_names_this_job_or_none_is_believed(call):
@@ -53,8 +53,8 @@ def test_a_callback_that_names_this_job_or_none_is_believed(call):
 @pytest.mark.parametrize("more", [{"job": "j-12345"}, {"href": "https://api.example.com/jobs/j-12345?x"}])
 def test_an_event_may_have_an_identifier_of_its_own_beside_the_jobs(more):
     job = JobHandle("j-12345", variables={"id": "j-12345"})
-    assert other(answer({"id": "evt-1", **more}), job) is None
-    assert other(answer({"id": "j-99", "job": "j-123456"}), job) == "j-99"
+    assert other(make_response({"id": "evt-1", **more}), job) is None
+    assert other(make_response({"id": "j-99", "job": "j-123456"}), job) == "j-99"
 
 
 @pytest.mark.parametrize(
@@ -63,19 +63,19 @@ def test_an_event_may_have_an_identifier_of_its_own_beside_the_jobs(more):
 )
 def test_an_identifier_of_an_event_that_looks_unlike_the_jobs_keeps_no_call_from_its_job(identifier, event):
     job = JobHandle(identifier, variables={"id": identifier})
-    assert other(answer({"id": event, "status": "done"}), job) is None
-    assert other(answer({"id": event, "status": "done"}), job, identifier="id") == str(event)
+    assert other(make_response({"id": event, "status": "done"}), job) is None
+    assert other(make_response({"id": event, "status": "done"}), job, identifier="id") == str(event)
 
 
 @pytest.mark.parametrize(
     ("call", "found"),
     [
-        (answer({"job": 7, "data": {"id": 8}}), None),
-        (answer({"job": 8, "data": {"id": 7}}), "8"),
+        (make_response({"job": 7, "data": {"id": 8}}), None),
+        (make_response({"job": 8, "data": {"id": 7}}), "8"),
         # Where the place is known, only what stands there counts.
-        (answer({"job": "8", "parent": 7}), "8"),
-        (answer({"parent": 7}), None),
-        (answer({"id": 8}), "8"),
+        (make_response({"job": "8", "parent": 7}), "8"),
+        (make_response({"parent": 7}), None),
+        (make_response({"id": 8}), "8"),
     ],
 )
 def test_where_the_connection_says_that_calls_name_their_job_there_it_is_compared(call, found):
@@ -84,14 +84,14 @@ def test_where_the_connection_says_that_calls_name_their_job_there_it_is_compare
 
 
 def test_without_an_identifier_nothing_is_compared():
-    assert other(answer({"job": 8}), JobHandle(None), identifier="job") is None
-    assert other(answer({"data": {"id": 8}}), JobHandle(7)) is None
+    assert other(make_response({"job": 8}), JobHandle(None), identifier="job") is None
+    assert other(make_response({"data": {"id": 8}}), JobHandle(7)) is None
 
 
 def test_an_xml_callback_is_compared_too():
     job = JobHandle("a.b", variables={"xpath:/job/@id": "a.b"})
-    assert other(answer(b"<job id='a.c'/>", content_type="application/xml"), job) == "a.c"
-    assert other(answer(b"<job id='a.b'/>", content_type="application/xml"), job) is None
+    assert other(make_response(b"<job id='a.c'/>", content_type="application/xml"), job) == "a.c"
+    assert other(make_response(b"<job id='a.b'/>", content_type="application/xml"), job) is None
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_an_xml_callback_is_compared_too():
 )
 def test_a_callback_that_has_a_short_identifier_as_a_field_of_its_own_is_about_that_job(call):
     job = JobHandle(7, variables={"id": 7})
-    assert other(answer(call), job) is None
-    assert other(answer(call), job, identifier="id") == str(call["id"])
+    assert other(make_response(call), job) is None
+    assert other(make_response(call), job, identifier="id") == str(call["id"])
 
 
 @pytest.mark.parametrize(
@@ -127,15 +127,15 @@ def test_a_callback_that_has_a_short_identifier_as_a_field_of_its_own_is_about_t
     ],
 )
 def test_a_callback_that_has_the_number_of_a_job_for_something_else_is_about_another_job(call):
-    assert other(answer(call), JobHandle(7, variables={"id": 7})) == "12"
+    assert other(make_response(call), JobHandle(7, variables={"id": 7})) == "12"
 
 
 def test_a_field_of_the_name_that_the_submit_had_holds_an_identifier_too():
     job = JobHandle(7, variables={"$.result.transferNo": 7, "ref": 7, "$": 7})
-    assert other(answer({"result": {"transferNo": 12}, "event": {"transferNo": 7}}), job) is None
-    assert other(answer({"result": {"transferNo": 12}, "event": {"no": 7}}), job) == "12"
-    assert other(answer({"ref": 12, "data": {"ref": 7}}), job) is None
-    assert other(answer({"ref": 12, "user": {"ref": 7}}), job) == "12"
+    assert other(make_response({"result": {"transferNo": 12}, "event": {"transferNo": 7}}), job) is None
+    assert other(make_response({"result": {"transferNo": 12}, "event": {"no": 7}}), job) == "12"
+    assert other(make_response({"ref": 12, "data": {"ref": 7}}), job) is None
+    assert other(make_response({"ref": 12, "user": {"ref": 7}}), job) == "12"
 
 
 def test_forms_and_xml_are_searched_too():
@@ -153,12 +153,12 @@ def test_forms_and_xml_are_searched_too():
         "<event id='12'><user><id>7</id></user></event>": "12",
         "<event id='12'><user id='7'/><rows>7</rows></event>": "12",
     }.items():
-        assert other(answer(xml.encode(), content_type="application/xml"), job) == found, xml
+        assert other(make_response(xml.encode(), content_type="application/xml"), job) == found, xml
 
 
 def test_a_callback_that_is_neither_json_nor_xml_names_a_short_identifier_nowhere():
     job = JobHandle("7", variables={"header:content-type": "7"})
-    assert other(answer(b"job 7", content_type="8"), job) == "8"
+    assert other(make_response(b"job 7", content_type="8"), job) == "8"
 
 
 NAMES = st.sampled_from(["id", "job", "job_id", "data", "user", "rows", "state", "event"]) | st.text(max_size=8)
@@ -178,13 +178,13 @@ def test_a_call_for_another_job_is_believed_only_if_it_has_the_jobs_number_in_a_
     job = JobHandle(mine, variables={"id": mine})
     if mine != its:
         foreign = data.draw(documents(SCALARS.filter(lambda value: str(value) != str(mine))))
-        assert other(answer({**foreign, "id": its}), job) == str(its)
+        assert other(make_response({**foreign, "id": its}), job) == str(its)
         names = st.sampled_from(["job", "job_id", "exportId", "jobId", "data.id", "job.id", "payload.job.id"])
         place = data.draw(names).split(".")
         named: Any = data.draw(st.sampled_from([mine, str(mine)]))
         for name in reversed(place):
             named = {name: named}
-        assert other(answer({**foreign, **named, "id": its}), job) is None
+        assert other(make_response({**foreign, **named, "id": its}), job) is None
 
 
 def test_a_document_of_any_depth_is_searched():
@@ -192,22 +192,22 @@ def test_a_document_of_any_depth_is_searched():
     for _ in range(200):
         deep = {"data": [deep]}
     job = JobHandle(7, variables={"id": 7})
-    assert other(answer(json.dumps({"id": 12, **deep}).encode()), job) is None
+    assert other(make_response(json.dumps({"id": 12, **deep}).encode()), job) is None
 
 
 @pytest.mark.parametrize("call", [{"job_id": 8}, {"jobId": "8"}, {"job": {"id": 8}}, {"ok": 1, "jobs": [{"id": 8}]}])
 def test_a_callback_without_the_submits_field_is_compared_at_the_fields_for_a_job(call):
     job = JobHandle(7, variables={"id": 7})
-    assert other(answer(call), job) == "8"
-    assert other(answer({**call, "export_id": 7}), job) is None
-    assert other(answer(call), JobHandle("a-8", variables={"id": "a-8"})) is None
+    assert other(make_response(call), job) == "8"
+    assert other(make_response({**call, "export_id": 7}), job) is None
+    assert other(make_response(call), JobHandle("a-8", variables={"id": "a-8"})) is None
 
 
 @pytest.mark.parametrize(
     "call", [{"user_id": 8}, {"rows": 8}, {"job": "8 rows"}, {"event": {"id": 8}}, {"batch_size": 8}]
 )
 def test_a_field_that_is_none_for_a_job_names_no_other_job(call):
-    assert other(answer(call), JobHandle(7, variables={"id": 7})) is None
+    assert other(make_response(call), JobHandle(7, variables={"id": 7})) is None
 
 
 @pytest.mark.parametrize(
@@ -223,4 +223,4 @@ def test_a_field_that_is_none_for_a_job_names_no_other_job(call):
 )
 def test_a_url_of_the_job_names_it(url, is_ours):
     job = JobHandle(7, variables={"id": 7})
-    assert other(answer({"id": 99, "url": url}), job) == (None if is_ours else "99")
+    assert other(make_response({"id": 99, "url": url}), job) == (None if is_ours else "99")

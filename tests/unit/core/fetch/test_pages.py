@@ -18,10 +18,10 @@ from airflow_provider_asyncapi.core.fetch.flow import NoDataError, ResultFetcher
 from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api
+from tests.unit.core.flow_runner import BASE, START, FlowRunner, make_api, make_lost_error, make_response
 
 
-class Rows(Script):
+class Rows(FlowRunner):
     """Keeps the rows of each page."""
 
     def __init__(self, *given: Any) -> None:
@@ -36,14 +36,14 @@ class Rows(Script):
 
 
 def pages(*replies, handle=None, api=None, **given):
-    script = Rows(api or make_api(), *replies)
+    runner = Rows(api or make_api(), *replies)
     plan = FetchPlan.parse({"output_type": "pages", "endpoint": "/rows", "result_path": "rows", **given})
-    script.fetch(ResultFetcher(script.api, plan, handle or JobHandle("7", variables={"pages": 3})))
-    return script
+    runner.fetch(ResultFetcher(runner.api, plan, handle or JobHandle("7", variables={"pages": 3})))
+    return runner
 
 
 def page(*rows, **more):
-    return answer({"rows": list(rows), **more})
+    return make_response({"rows": list(rows), **more})
 
 
 NUMBERED = {"query_params": {"page": "{page}"}}
@@ -53,9 +53,9 @@ NUMBERED = {"query_params": {"page": "{page}"}}
 
 
 def test_known_pages_are_fetched_by_number_and_kept_in_order():
-    script = pages(page(1), page(2), page(), pages="{pages}", **NUMBERED)
-    assert (script.rows, script.count) == ([[1], [2], []], 3)
-    assert script.paths == ["GET /rows?page=1", "GET /rows?page=2", "GET /rows?page=3"]
+    runner = pages(page(1), page(2), page(), pages="{pages}", **NUMBERED)
+    assert (runner.rows, runner.count) == ([[1], [2], []], 3)
+    assert runner.paths == ["GET /rows?page=1", "GET /rows?page=2", "GET /rows?page=3"]
 
 
 @pytest.mark.parametrize(
@@ -63,17 +63,17 @@ def test_known_pages_are_fetched_by_number_and_kept_in_order():
     [({"last_page": 3, "first_page": 2}, [2, 3]), ({"pages": 2, "first_page": 0, "page_step": 10}, [0, 10])],
 )
 def test_pages_may_begin_and_go_on_anywhere(given, numbers):
-    script = pages(page(1), page(2), **given, **NUMBERED)
-    assert script.paths == [f"GET /rows?page={number}" for number in numbers]
+    runner = pages(page(1), page(2), **given, **NUMBERED)
+    assert runner.paths == [f"GET /rows?page={number}" for number in numbers]
 
 
 def test_no_pages_need_no_request():
-    script = pages(pages=0, **NUMBERED)
-    assert (script.requests, script.count) == ([], 0)
+    runner = pages(pages=0, **NUMBERED)
+    assert (runner.requests, runner.count) == ([], 0)
 
 
 def test_counted_pages_may_have_offsets():
-    script = pages(
+    runner = pages(
         page(1),
         page(2),
         page(3),
@@ -82,7 +82,7 @@ def test_counted_pages_may_have_offsets():
         query_params={"from": "{offset}", "size": "{limit}"},
         concurrency=2,
     )
-    assert script.paths == [f"GET /rows?from={offset}&size=50" for offset in (0, 50, 100)]
+    assert runner.paths == [f"GET /rows?from={offset}&size=50" for offset in (0, 50, 100)]
 
 
 def test_pages_are_begun_one_after_the_other_and_collected_as_they_come():
@@ -97,26 +97,26 @@ def test_pages_are_begun_one_after_the_other_and_collected_as_they_come():
                 gathered.append(len(self.rows))
             return super().perform(effect)
 
-    script = Counting(make_api(), *[page(number) for number in range(5)])
+    runner = Counting(make_api(), *[page(number) for number in range(5)])
     plan = FetchPlan.parse({"endpoint": "/rows", "result_path": "rows", "pages": 5, "concurrency": 2, **NUMBERED})
-    script.fetch(ResultFetcher(script.api, plan, JobHandle("7")))
-    assert script.count == 5
+    runner.fetch(ResultFetcher(runner.api, plan, JobHandle("7")))
+    assert runner.count == 5
     assert gathered == [2, 0, 1, 2, 3, 4]
-    assert script.rows == [[0], [1], [2], [3], [4]]
+    assert runner.rows == [[0], [1], [2], [3], [4]]
 
 
 def test_a_page_that_is_gone_is_named():
     handle = JobHandle("7", submitted_at=START - 7200)
     with pytest.raises(ResultExpiredError, match=r"^page 2: the result doesn't exist .* 2.0 hours ago"):
-        pages(page(1), answer({}, 404), pages=2, handle=handle, **NUMBERED)
+        pages(page(1), make_response({}, 404), pages=2, handle=handle, **NUMBERED)
 
 
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        (answer({"error": "x"}), MissingValueError),
-        (answer(b"<html>"), ContentError),
-        (answer({}, 400), AsyncApiError),
+        (make_response({"error": "x"}), MissingValueError),
+        (make_response(b"<html>"), ContentError),
+        (make_response({}, 400), AsyncApiError),
     ],
 )
 def test_any_page_that_can_not_be_had_is_named(reply, error):
@@ -125,22 +125,24 @@ def test_any_page_that_can_not_be_had_is_named(reply, error):
 
 
 def test_a_page_that_is_fetched_again_is_not_kept_twice():
-    script = pages(page(1), lost(), answer({}, 503), page(2), pages=2, **NUMBERED)
-    assert script.rows == [[1], [2]]
+    runner = pages(page(1), make_lost_error(), make_response({}, 503), page(2), pages=2, **NUMBERED)
+    assert runner.rows == [[1], [2]]
 
 
 def test_too_many_errors_on_a_page_end_the_fetch():
     with pytest.raises(UnavailableError, match=r"^page 1: .*\(2 errors in a row\)"):
-        pages(lost(), lost(), pages=2, max_consecutive_errors=2, **NUMBERED)
+        pages(make_lost_error(), make_lost_error(), pages=2, max_consecutive_errors=2, **NUMBERED)
 
 
 # Numbered pages, their number unknown
 
 
-@pytest.mark.parametrize("end", [page(), answer({"rows": None}), answer({}, 404)], ids=["empty", "null", "404"])
+@pytest.mark.parametrize(
+    "end", [page(), make_response({"rows": None}), make_response({}, 404)], ids=["empty", "null", "404"]
+)
 def test_unknown_pages_end_with_an_empty_one_or_a_404(end):
-    script = pages(page(1, 2), page(3), end, **NUMBERED)
-    assert (script.rows, script.count) == ([[1, 2], [3]], 2)
+    runner = pages(page(1, 2), page(3), end, **NUMBERED)
+    assert (runner.rows, runner.count) == ([[1, 2], [3]], 2)
 
 
 def test_unknown_pages_may_begin_with_zero():
@@ -150,17 +152,17 @@ def test_unknown_pages_may_begin_with_zero():
 def test_the_first_page_may_be_empty_but_not_missing():
     assert pages(page(), **NUMBERED).count == 0
     with pytest.raises(ResultExpiredError, match=r"^page 1: "):
-        pages(answer({}, 404), **NUMBERED)
+        pages(make_response({}, 404), **NUMBERED)
 
 
 def test_a_410_is_no_end():
     with pytest.raises(ResultExpiredError, match=r"^page 2: "):
-        pages(page(1), answer({}, 410), **NUMBERED)
+        pages(page(1), make_response({}, 410), **NUMBERED)
 
 
 def test_an_error_inside_of_a_page_is_no_end():
     with pytest.raises(MissingValueError, match=r"^page 2: .*found nothing; the body begins: \{\"error\""):
-        pages(page(1), answer({"error": "x"}), **NUMBERED)
+        pages(page(1), make_response({"error": "x"}), **NUMBERED)
 
 
 def test_an_api_that_takes_no_notice_of_the_number_is_found_out():
@@ -175,53 +177,53 @@ def test_there_may_be_too_many_pages():
 
 
 def test_offsets_count_the_rows_that_came():
-    script = pages(page(1, 2), page(3, 4), page(5), page_size=2, query_params={"o": "{offset}", "n": "{limit}"})
-    assert script.rows == [[1, 2], [3, 4], [5]]
-    assert script.paths == ["GET /rows?o=0&n=2", "GET /rows?o=2&n=2", "GET /rows?o=4&n=2"]
+    runner = pages(page(1, 2), page(3, 4), page(5), page_size=2, query_params={"o": "{offset}", "n": "{limit}"})
+    assert runner.rows == [[1, 2], [3, 4], [5]]
+    assert runner.paths == ["GET /rows?o=0&n=2", "GET /rows?o=2&n=2", "GET /rows?o=4&n=2"]
 
 
 def test_an_api_that_gives_fewer_rows_than_it_is_asked_for_loses_none():
-    script = pages(
+    runner = pages(
         page(1, 2), page(3, 4), page(5), page(), page_size=100, query_params={"o": "{offset}", "n": "{limit}"}
     )
-    assert script.rows == [[1, 2], [3, 4], [5]]
-    assert script.paths[-1] == "GET /rows?o=5&n=100"
+    assert runner.rows == [[1, 2], [3, 4], [5]]
+    assert runner.paths[-1] == "GET /rows?o=5&n=100"
 
 
 def test_a_rule_may_say_that_there_are_no_more_pages():
     rules = [{"selector": "status_code", "in": 416, "outcome": "no_data"}]
-    script = pages(page(1), answer({}, 416), rules=rules, query_params={"o": "{offset}"})
-    assert script.rows == [[1]]
+    runner = pages(page(1), make_response({}, 416), rules=rules, query_params={"o": "{offset}"})
+    assert runner.rows == [[1]]
     with pytest.raises(NoDataError):
-        pages(answer({}, 416), rules=rules, **NUMBERED)
+        pages(make_response({}, 416), rules=rules, **NUMBERED)
 
 
 def test_a_rule_may_say_not_yet_about_a_page():
     rules = [{"selector": "state", "in": "busy", "outcome": "retry"}]
-    script = pages(page(1), answer({"state": "busy"}), page(), rules=rules, **NUMBERED)
-    assert (script.rows, script.sleeps) == ([[1]], [1.0])
+    runner = pages(page(1), make_response({"state": "busy"}), page(), rules=rules, **NUMBERED)
+    assert (runner.rows, runner.sleeps) == ([[1]], [1.0])
 
 
 # Next links
 
 
 def test_links_lead_from_page_to_page():
-    script = pages(
+    runner = pages(
         page(1, next="/v1/rows?after=a%20b"),
         page(2, next="https://api.example.com/v1/rows?after=c"),
         page(3, next=None),
         next_page="next",
         query_params={"size": 1},
     )
-    assert script.rows == [[1], [2], [3]]
-    assert script.paths == ["GET /rows?size=1", "GET /rows?after=a%20b", "GET /rows?after=c"]
+    assert runner.rows == [[1], [2], [3]]
+    assert runner.paths == ["GET /rows?size=1", "GET /rows?after=a%20b", "GET /rows?after=c"]
 
 
 def test_a_link_may_stand_in_a_header_and_be_relative():
-    first = answer([1], link='<?page=1>; rel="prev", <rows?page=2>; rel="next"')
-    script = pages(first, answer([2]), next_page="header:Link", result_path=None)
-    assert script.rows == [[1], [2]]
-    assert script.paths[1] == "GET /rows?page=2"
+    first = make_response([1], link='<?page=1>; rel="prev", <rows?page=2>; rel="next"')
+    runner = pages(first, make_response([2]), next_page="header:Link", result_path=None)
+    assert runner.rows == [[1], [2]]
+    assert runner.paths[1] == "GET /rows?page=2"
 
 
 @pytest.mark.parametrize("way", [{"next_page": "$.links[?(@.rel == 'next')].href"}, {"cursor": "links[*].href"}])
@@ -244,9 +246,9 @@ def test_an_empty_page_may_have_a_next_one():
 
 def test_a_link_to_another_origin_gets_no_credentials():
     api = make_api(login="me", password="hunter22", auth="basic")
-    script = pages(page(1, next="https://evil.example.net/2"), page(2), next_page="next", api=api)
-    assert script.header("Authorization", 0)
-    assert script.header("Authorization", 1) is None
+    runner = pages(page(1, next="https://evil.example.net/2"), page(2), next_page="next", api=api)
+    assert runner.header("Authorization", 0)
+    assert runner.header("Authorization", 1) is None
 
 
 def test_pages_that_form_a_loop_are_an_error():
@@ -266,14 +268,14 @@ def test_there_may_be_too_many_links():
 
 def test_a_first_page_without_rows_where_they_should_be_is_an_error():
     with pytest.raises(MissingValueError, match=r"^page 1: "):
-        pages(answer({"items": []}), next_page="next")
+        pages(make_response({"items": []}), next_page="next")
 
 
 # Cursors
 
 
 def test_the_first_page_has_no_cursor():
-    script = pages(
+    runner = pages(
         page(1, next="a=="),
         page(2, next=None),
         cursor="next",
@@ -281,28 +283,28 @@ def test_the_first_page_has_no_cursor():
         query_params={"cursor": "{cursor}", "n": "{limit}"},
         headers={"X-Cursor": "{cursor}"},
     )
-    assert script.rows == [[1], [2]]
-    assert script.paths == ["GET /rows?n=1", "GET /rows?cursor=a%3D%3D&n=1"]
-    assert [script.header("X-Cursor", index) for index in (0, 1)] == [None, "a=="]
+    assert runner.rows == [[1], [2]]
+    assert runner.paths == ["GET /rows?n=1", "GET /rows?cursor=a%3D%3D&n=1"]
+    assert [runner.header("X-Cursor", index) for index in (0, 1)] == [None, "a=="]
 
 
 def test_a_cursor_keeps_its_type_in_json_and_is_null_at_first():
-    script = pages(page(1, next=17), page(2), cursor="next", json={"query": "q", "variables": {"after": "{cursor}"}})
-    assert [request.body for request in script.requests] == [
+    runner = pages(page(1, next=17), page(2), cursor="next", json={"query": "q", "variables": {"after": "{cursor}"}})
+    assert [request.body for request in runner.requests] == [
         b'{"query":"q","variables":{"after":null}}',
         b'{"query":"q","variables":{"after":17}}',
     ]
 
 
 def test_a_cursor_is_empty_at_first_in_a_text():
-    script = pages(page(1, next=17), page(2), cursor="next", xml="<after>{cursor}</after>")
-    assert [request.body for request in script.requests] == [b"<after></after>", b"<after>17</after>"]
+    runner = pages(page(1, next=17), page(2), cursor="next", xml="<after>{cursor}</after>")
+    assert [request.body for request in runner.requests] == [b"<after></after>", b"<after>17</after>"]
 
 
 def test_a_variable_may_hold_the_first_cursor():
     handle = JobHandle("7", variables={"cursor": "*"})
-    script = pages(page(1, next="b"), page(2), cursor="next", query_params={"c": "{cursor}"}, handle=handle)
-    assert script.paths == ["GET /rows?c=%2A", "GET /rows?c=b"]
+    runner = pages(page(1, next="b"), page(2), cursor="next", query_params={"c": "{cursor}"}, handle=handle)
+    assert runner.paths == ["GET /rows?c=%2A", "GET /rows?c=b"]
 
 
 def test_a_cursor_in_the_endpoint_needs_a_first_one():
@@ -317,11 +319,16 @@ def test_cursors_that_form_a_loop_are_an_error():
 
 def test_a_rule_may_say_that_a_later_page_has_no_rows():
     rules = [{"selector": "rows", "exists": False, "outcome": "no_data"}]
-    script = pages(
-        page(1, next="a"), answer({"next": "b"}), page(2), cursor="next", query_params={"c": "{cursor}"}, rules=rules
+    runner = pages(
+        page(1, next="a"),
+        make_response({"next": "b"}),
+        page(2),
+        cursor="next",
+        query_params={"c": "{cursor}"},
+        rules=rules,
     )
-    assert script.rows == [[1], [], [2]]
-    assert script.requests[0].url == f"{BASE}/rows"
+    assert runner.rows == [[1], [], [2]]
+    assert runner.requests[0].url == f"{BASE}/rows"
 
 
 # What pages say of each other
@@ -334,13 +341,13 @@ def test_a_page_that_comes_back_empty_in_the_middle_is_named():
 
 def test_a_page_that_a_rule_takes_for_no_data_may_be_empty():
     rules = [{"selector": "rows", "exists": False, "outcome": "no_data"}]
-    assert pages(page(1), answer({}), page(3), pages=3, rules=rules, **NUMBERED).rows == [[1], [], [3]]
+    assert pages(page(1), make_response({}), page(3), pages=3, rules=rules, **NUMBERED).rows == [[1], [], [3]]
 
 
 def test_pages_that_lead_on_may_be_empty():
     # https://google.aip.dev/158: an answer may have no rows, and a token.
-    script = pages(page(1, next="a"), page(next="b"), page(2), cursor="next", query_params={"c": "{cursor}"})
-    assert script.rows == [[1], [], [2]]
+    runner = pages(page(1, next="a"), page(next="b"), page(2), cursor="next", query_params={"c": "{cursor}"})
+    assert runner.rows == [[1], [], [2]]
 
 
 def test_a_page_that_changes_the_total_is_named():
@@ -365,19 +372,19 @@ def test_a_total_that_can_not_be_read_names_the_page():
 
 def first_inline(*replies, variables=None, **given):
     handle = JobHandle("7", variables={"rows": [1, 2], **(variables or {})})
-    script = Rows(make_api(), *replies)
+    runner = Rows(make_api(), *replies)
     plan = FetchPlan.parse(
         {"output_type": "pages", "endpoint": "/rows", "result_path": "rows", "inline": "rows", **given}
     )
-    fetching = ResultFetcher(script.api, plan, handle)
-    script.fetch(fetching, inline=fetching.inline_value())
-    return script
+    fetching = ResultFetcher(runner.api, plan, handle)
+    runner.fetch(fetching, inline=fetching.inline_value())
+    return runner
 
 
 def test_the_status_may_have_been_the_first_of_counted_pages():
-    script = first_inline(page(3), page(4), pages=3, first_page=0, **NUMBERED)
-    assert (script.rows, script.count) == ([[1, 2], [3], [4]], 3)
-    assert script.paths == ["GET /rows?page=1", "GET /rows?page=2"]
+    runner = first_inline(page(3), page(4), pages=3, first_page=0, **NUMBERED)
+    assert (runner.rows, runner.count) == ([[1, 2], [3], [4]], 3)
+    assert runner.paths == ["GET /rows?page=1", "GET /rows?page=2"]
 
 
 def test_a_total_counts_the_page_in_the_status_too():
@@ -386,9 +393,9 @@ def test_a_total_counts_the_page_in_the_status_too():
 
 def test_the_status_may_have_named_the_next_page():
     given = {"next_page": "next", "endpoint": "{more}"}
-    script = first_inline(page(3, next="/rows/3"), page(4), variables={"more": "/rows/2"}, **given)
-    assert script.rows == [[1, 2], [3], [4]]
-    assert script.paths == ["GET https://api.example.com/rows/2", "GET https://api.example.com/rows/3"]
+    runner = first_inline(page(3, next="/rows/3"), page(4), variables={"more": "/rows/2"}, **given)
+    assert runner.rows == [[1, 2], [3], [4]]
+    assert runner.paths == ["GET https://api.example.com/rows/2", "GET https://api.example.com/rows/3"]
     assert first_inline(page(3), variables={"more": ["/rows/2"]}, **given).rows == [[1, 2], [3]]
     assert first_inline(variables={"more": None}, **given).rows == [[1, 2]]
     assert first_inline(variables={"more": []}, **given).rows == [[1, 2]]
@@ -397,8 +404,8 @@ def test_the_status_may_have_named_the_next_page():
 
 def test_the_status_may_have_named_the_next_cursor():
     given = {"cursor": "next", "query_params": {"c": "{cursor}"}}
-    script = first_inline(page(3), variables={"cursor": "b"}, **given)
-    assert (script.rows, script.paths) == ([[1, 2], [3]], ["GET /rows?c=b"])
+    runner = first_inline(page(3), variables={"cursor": "b"}, **given)
+    assert (runner.rows, runner.paths) == ([[1, 2], [3]], ["GET /rows?c=b"])
     assert first_inline(**given).rows == [[1, 2]]
     assert first_inline(variables={"cursor": []}, **given).rows == [[1, 2]]
 
@@ -415,6 +422,8 @@ def test_a_total_is_taken_of_the_pages_that_state_one():
 
 
 def test_a_selector_that_finds_no_next_page_is_named_for_it_may_be_misspelt():
-    assert "Fetched 1 page with 2 rows; 'nxt' found no next page" in pages(page(1, 2, next="/2"), next_page="nxt").said
-    assert pages(page(1, next="/2"), page(2), next_page="next").said == "Fetched 2 pages with 2 rows"
-    assert pages(page(1), pages=1, **NUMBERED).said == "Fetched 1 page with 1 rows"
+    assert (
+        "Fetched 1 page with 2 rows; 'nxt' found no next page" in pages(page(1, 2, next="/2"), next_page="nxt").log_text
+    )
+    assert pages(page(1, next="/2"), page(2), next_page="next").log_text == "Fetched 2 pages with 2 rows"
+    assert pages(page(1), pages=1, **NUMBERED).log_text == "Fetched 1 page with 1 rows"

@@ -26,7 +26,16 @@ from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
-from tests.unit.core.flow_runner import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
+from tests.unit.core.flow_runner import (
+    BASE,
+    START,
+    Clock,
+    FlowRunner,
+    make_api,
+    make_lost_error,
+    make_response,
+    plan_fields,
+)
 
 LOGIN: dict[str, Any] = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
 JOB = Request("GET", f"{BASE}/jobs/7")
@@ -101,46 +110,48 @@ def test_a_kind_of_authentication_sees_the_request_with_the_connections_headers(
         assert dict(request.headers)["X-Org"] == "42"
         yield request.with_headers([("X-Body", str(len(request.body)))])
 
-    script = Script(api_with(signing(flow), headers={"X-Org": "42"}), answer({}))
-    script.run(send(script.api, Request("POST", f"{BASE}/jobs", body=b"abc")))
-    assert (script.header("X-Org"), script.header("X-Body")) == ("42", "3")
+    runner = FlowRunner(api_with(signing(flow), headers={"X-Org": "42"}), make_response({}))
+    runner.run(send(runner.api, Request("POST", f"{BASE}/jobs", body=b"abc")))
+    assert (runner.header("X-Org"), runner.header("X-Body")) == ("42", "3")
 
 
 def test_a_challenge_is_answered_and_remembered_for_the_next_request():
-    script = Script(api_with(SignatureAuth), answer({}, 401, x_nonce="n-1"), answer({"a": 1}), answer({"a": 2}))
-    assert script.run(send(script.api, JOB)).json == {"a": 1}
-    assert script.run(send(script.api, JOB)).json == {"a": 2}
+    runner = FlowRunner(
+        api_with(SignatureAuth), make_response({}, 401, x_nonce="n-1"), make_response({"a": 1}), make_response({"a": 2})
+    )
+    assert runner.run(send(runner.api, JOB)).json == {"a": 1}
+    assert runner.run(send(runner.api, JOB)).json == {"a": 2}
     asked = f"GET {JOB.url}"
-    assert [script.header("X-Signature", index) for index in range(3)] == [
+    assert [runner.header("X-Signature", index) for index in range(3)] == [
         expected_signature(asked, START),
         expected_signature(asked, START, "n-1"),
         expected_signature(asked, START, "n-1"),
     ]
-    assert script.logs == []
+    assert runner.logs == []
 
 
 def test_each_poll_of_a_wait_is_signed_anew():
-    running, done = answer({"status": "running"}), answer({"status": "done"})
-    script = Script(api_with(SignatureAuth), running, answer({"status": "running"}), done)
+    running, done = make_response({"status": "running"}), make_response({"status": "done"})
+    runner = FlowRunner(api_with(SignatureAuth), running, make_response({"status": "running"}), done)
     plan = WaitPlan.parse(plan_fields())
-    script.run(wait(script.api, plan, WaitCheckpoint(JobHandle("7", submitted_at=START), START, None)))
-    assert [script.header("X-Signature", index) for index in range(3)] == [
-        expected_signature(f"GET {JOB.url}", START + at) for at in script.times
+    runner.run(wait(runner.api, plan, WaitCheckpoint(JobHandle("7", submitted_at=START), START, None)))
+    assert [runner.header("X-Signature", index) for index in range(3)] == [
+        expected_signature(f"GET {JOB.url}", START + at) for at in runner.times
     ]
-    assert len(set(script.times)) == 3
+    assert len(set(runner.times)) == 3
 
 
 def test_a_redirect_is_signed_for_where_it_leads_and_not_at_all_for_another_host():
-    script = Script(
+    runner = FlowRunner(
         api_with(SignatureAuth),
-        answer(status=302, location=f"{BASE}/other"),
-        answer(status=302, location="https://elsewhere.example.net/file"),
-        answer({}),
+        make_response(status=302, location=f"{BASE}/other"),
+        make_response(status=302, location="https://elsewhere.example.net/file"),
+        make_response({}),
     )
-    response = script.run(send(script.api, JOB))
+    response = runner.run(send(runner.api, JOB))
     assert response.url == "https://elsewhere.example.net/file"
-    assert script.header("X-Signature", 1) == expected_signature(f"GET {BASE}/other", START)
-    assert script.header("X-Signature", 2) is None
+    assert runner.header("X-Signature", 1) == expected_signature(f"GET {BASE}/other", START)
+    assert runner.header("X-Signature", 2) is None
 
 
 def test_a_kind_may_use_a_token_of_a_login_and_gets_a_new_one_once_the_old_is_refused():
@@ -156,15 +167,17 @@ def test_a_kind_may_use_a_token_of_a_login_and_gets_a_new_one_once_the_old_is_re
 
     settings = ConnectionSettings.parse({"host": BASE, **LOGIN}, {"login": TokenSignature})
     api = Api.from_settings(settings, clock=Clock(), rng=lambda: 0.5)
-    script = Script(api, answer({"token": "t-1"}), answer({}, 401), answer({"token": "t-2"}), answer({}))
-    assert script.run(send(api, JOB)).ok
-    assert [script.header("X-Token", index) for index in range(4)] == [None, "GET:t-1", None, "GET:t-2"]
+    runner = FlowRunner(
+        api, make_response({"token": "t-1"}), make_response({}, 401), make_response({"token": "t-2"}), make_response({})
+    )
+    assert runner.run(send(api, JOB)).ok
+    assert [runner.header("X-Token", index) for index in range(4)] == [None, "GET:t-1", None, "GET:t-2"]
 
 
 def test_a_request_that_gets_lost_in_a_challenge_says_whether_it_was_sent():
-    script = Script(api_with(SignatureAuth), answer({}, 401, x_nonce="n-1"), lost(sent=False))
+    runner = FlowRunner(api_with(SignatureAuth), make_response({}, 401, x_nonce="n-1"), make_lost_error(sent=False))
     with pytest.raises(TransportError) as raised:
-        script.run(send(script.api, JOB))
+        runner.run(send(runner.api, JOB))
     assert not raised.value.sent
 
 
@@ -173,29 +186,29 @@ def test_a_kind_that_always_asks_for_more_is_stopped():
         while True:
             yield request
 
-    script = Script(api_with(signing(flow)), answer({}, 401), forever=True)
+    runner = FlowRunner(api_with(signing(flow)), make_response({}, 401), forever=True)
     with pytest.raises(AuthenticationError, match="auth 'signature' still asks for more after 5 requests"):
-        script.run(send(script.api, JOB))
-    assert len(script.requests) == 5
+        runner.run(send(runner.api, JOB))
+    assert len(runner.requests) == 5
 
 
 def test_a_kind_that_sends_nothing_is_an_error():
     def flow(self, request, context):
         yield from ()
 
-    script = Script(api_with(signing(flow)))
+    runner = FlowRunner(api_with(signing(flow)))
     with pytest.raises(ConfigurationError, match="auth 'signature': its auth_flow yields no request"):
-        script.run(send(script.api, JOB))
+        runner.run(send(runner.api, JOB))
 
 
 def test_a_kind_can_take_no_credentials_to_another_host():
     def flow(self, request, context):
         yield Request("GET", "https://elsewhere.example.net/challenge")
 
-    script = Script(api_with(signing(flow)))
+    runner = FlowRunner(api_with(signing(flow)))
     with pytest.raises(UnsafeValueError, match="auth 'signature' would send credentials there"):
-        script.run(send(script.api, JOB))
-    trusting = Script(api_with(signing(flow), trusted_hosts="elsewhere.example.net"), answer({}))
+        runner.run(send(runner.api, JOB))
+    trusting = FlowRunner(api_with(signing(flow), trusted_hosts="elsewhere.example.net"), make_response({}))
     assert trusting.run(send(trusting.api, JOB)).ok
 
 
@@ -203,9 +216,9 @@ def test_a_kind_can_send_no_header_that_would_end_its_line():
     def flow(self, request, context):
         yield request.with_headers([("X-Signature", "a\r\nX-Other: b")])
 
-    script = Script(api_with(signing(flow)))
+    runner = FlowRunner(api_with(signing(flow)))
     with pytest.raises(ConfigurationError, match="auth 'signature': the header 'X-Signature' holds a line break"):
-        script.run(send(script.api, JOB))
+        runner.run(send(runner.api, JOB))
 
 
 def test_what_the_secret_fields_of_a_kind_hold_is_masked_and_kept_from_other_hosts():
@@ -213,4 +226,4 @@ def test_what_the_secret_fields_of_a_kind_hold_is_masked_and_kept_from_other_hos
     assert api.redact("the key is planted-key") == "the key is ***"
     assert "planted-key" not in repr(api.settings)
     with pytest.raises(UnsafeValueError, match="contains a secret of the connection"):
-        Script(api).run(send(api, Request("GET", "https://elsewhere.example.net/planted-key")))
+        FlowRunner(api).run(send(api, Request("GET", "https://elsewhere.example.net/planted-key")))

@@ -24,7 +24,7 @@ from airflow_provider_asyncapi.core.requests.response_errors import build_reject
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget, send_with_retries
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.status.rules import parse_rules
-from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api
+from tests.unit.core.flow_runner import BASE, START, FlowRunner, make_api, make_lost_error, make_response
 
 LOGIN: dict[str, Any] = {
     "auth": "login",
@@ -44,17 +44,19 @@ def post(path: str = "/jobs", body: bytes = b"{}") -> Request:
 
 
 def redirect(location: str, status: int = 302) -> Any:
-    return answer(None, status, location=location)
+    return make_response(None, status, location=location)
 
 
 # Credentials
 
 
 def test_credentials_and_the_connections_headers_go_to_the_api():
-    script = Script(make_api(auth="bearer", password="planted-token", headers={"X-Tenant": "seven"}), answer({}))
-    script.run(send(script.api, get()))
-    assert script.header("Authorization") == "Bearer planted-token"
-    assert script.header("X-Tenant") == "seven"
+    runner = FlowRunner(
+        make_api(auth="bearer", password="planted-token", headers={"X-Tenant": "seven"}), make_response({})
+    )
+    runner.run(send(runner.api, get()))
+    assert runner.header("Authorization") == "Bearer planted-token"
+    assert runner.header("X-Tenant") == "seven"
 
 
 def template(**given: Any) -> Request:
@@ -63,16 +65,20 @@ def template(**given: Any) -> Request:
 
 @pytest.mark.parametrize("body", [{"json": {}}, {"xml": "<a/>"}, {"data": "text"}, {}])
 def test_content_type_and_accept_of_the_connection_go_with_each_request(body):
-    script = Script(make_api(headers={"Content-Type": "application/vnd.x+json", "accept": "text/csv"}), answer({}))
-    script.run(send(script.api, template(**body)))
-    assert script.header("Content-Type") == "application/vnd.x+json"
-    assert script.header("Accept") == "text/csv"
+    runner = FlowRunner(
+        make_api(headers={"Content-Type": "application/vnd.x+json", "accept": "text/csv"}), make_response({})
+    )
+    runner.run(send(runner.api, template(**body)))
+    assert runner.header("Content-Type") == "application/vnd.x+json"
+    assert runner.header("Accept") == "text/csv"
 
 
 def test_content_type_and_accept_of_the_task_stand_in_place_of_the_connections():
-    script = Script(make_api(headers={"Content-Type": "application/vnd.x+json", "Accept": "text/csv"}), answer({}))
-    script.run(send(script.api, template(json={}, headers={"content-type": "text/x", "accept": "a/b"})))
-    assert script.requests[0].headers == (("content-type", "text/x"), ("accept", "a/b"))
+    runner = FlowRunner(
+        make_api(headers={"Content-Type": "application/vnd.x+json", "Accept": "text/csv"}), make_response({})
+    )
+    runner.run(send(runner.api, template(json={}, headers={"content-type": "text/x", "accept": "a/b"})))
+    assert runner.requests[0].headers == (("content-type", "text/x"), ("accept", "a/b"))
 
 
 @pytest.mark.parametrize(
@@ -80,138 +86,158 @@ def test_content_type_and_accept_of_the_task_stand_in_place_of_the_connections()
     [({"data": {"a": "b"}}, "application/x-www-form-urlencoded"), ({"files": {"a": "b"}}, "multipart/form-data")],
 )
 def test_a_content_type_of_the_connection_that_cannot_be_that_of_a_form_is_refused(body, kind):
-    script = Script(make_api(headers={"content-type": "application/json"}))
+    runner = FlowRunner(make_api(headers={"content-type": "application/json"}))
     refused = f"'application/json' can't be that of POST .*/jobs, whose body is {kind}"
     with pytest.raises(ConfigurationError, match=refused):
-        script.run(send(script.api, template(**body)))
+        runner.run(send(runner.api, template(**body)))
     # As the message says.
-    script = Script(make_api(headers={"content-type": "application/json"}), answer({}))
-    script.run(send(script.api, template(**body, headers={"Content-Type": kind})))
-    assert script.sent_header("Content-Type").startswith(kind)
-    script = Script(make_api(headers={"content-type": kind}), answer({}))
-    script.run(send(script.api, template(**body)))
-    assert script.sent_header("Content-Type").startswith(kind)
-    assert (kind == "multipart/form-data") is ("; boundary=" in script.sent_header("Content-Type"))
+    runner = FlowRunner(make_api(headers={"content-type": "application/json"}), make_response({}))
+    runner.run(send(runner.api, template(**body, headers={"Content-Type": kind})))
+    assert runner.sent_header("Content-Type").startswith(kind)
+    runner = FlowRunner(make_api(headers={"content-type": kind}), make_response({}))
+    runner.run(send(runner.api, template(**body)))
+    assert runner.sent_header("Content-Type").startswith(kind)
+    assert (kind == "multipart/form-data") is ("; boundary=" in runner.sent_header("Content-Type"))
 
 
 def test_what_a_request_has_by_default_goes_to_another_origin_too():
-    script = Script(make_api(headers={"Accept": "text/csv"}), answer({}))
-    script.run(send(script.api, template(endpoint="https://files.example.net/x")))
-    assert script.header("Accept") == "application/json, */*;q=0.8"
+    runner = FlowRunner(make_api(headers={"Accept": "text/csv"}), make_response({}))
+    runner.run(send(runner.api, template(endpoint="https://files.example.net/x")))
+    assert runner.header("Accept") == "application/json, */*;q=0.8"
 
 
 def test_a_signed_location_is_followed_byte_for_byte():
     signed = "https://s3.example.com/a%2fb?X-Sig=ab%2bc%3d&d=/../x"
-    script = Script(make_api(), redirect(signed), answer({}))
-    script.run(send(script.api, get()))
-    assert script.requests[1].url == signed
+    runner = FlowRunner(make_api(), redirect(signed), make_response({}))
+    runner.run(send(runner.api, get()))
+    assert runner.requests[1].url == signed
 
 
 def test_a_header_of_the_request_wins_over_the_connections():
-    script = Script(make_api(headers={"X-Tenant": "seven"}), answer({}))
-    script.run(send(script.api, get(x_tenant="eight")))
-    assert script.header("X-Tenant") == "eight"
+    runner = FlowRunner(make_api(headers={"X-Tenant": "seven"}), make_response({}))
+    runner.run(send(runner.api, get(x_tenant="eight")))
+    assert runner.header("X-Tenant") == "eight"
 
 
 def test_refused_credentials_are_renewed_once():
-    script = Script(
-        make_api(**LOGIN), answer({"token": "old-token"}), answer({}, 401), answer({"token": "new-token"}), answer({})
+    runner = FlowRunner(
+        make_api(**LOGIN),
+        make_response({"token": "old-token"}),
+        make_response({}, 401),
+        make_response({"token": "new-token"}),
+        make_response({}),
     )
-    assert script.run(send(script.api, get())).ok
-    assert script.paths == ["POST /login", "GET /jobs", "POST /login", "GET /jobs"]
-    assert script.header("Authorization") == "Bearer new-token"
-    assert script.logs == [(logging.INFO, f"GET {BASE}/jobs answered 401: renewing the token")]
+    assert runner.run(send(runner.api, get())).ok
+    assert runner.paths == ["POST /login", "GET /jobs", "POST /login", "GET /jobs"]
+    assert runner.header("Authorization") == "Bearer new-token"
+    assert runner.logs == [(logging.INFO, f"GET {BASE}/jobs answered 401: renewing the token")]
 
 
 EXPIRING = {**LOGIN, "refresh_when": {"selector": "code", "in": [602]}}
-EXPIRED = answer({"code": 602, "message": "token expired"})
+EXPIRED = make_response({"code": 602, "message": "token expired"})
 
 
 def test_a_token_that_a_good_answer_calls_expired_is_renewed():
-    replies = [answer({"token": "old-token"}), EXPIRED, answer({"token": "new-token"}), answer({})]
-    script = Script(make_api(**EXPIRING), *replies)
+    replies = [make_response({"token": "old-token"}), EXPIRED, make_response({"token": "new-token"}), make_response({})]
+    runner = FlowRunner(make_api(**EXPIRING), *replies)
     # Whatever a rule of the task makes of the status code.
-    assert script.run(send(script.api, get(), is_final=lambda _: True)).json == {}
-    assert script.paths == ["POST /login", "GET /jobs", "POST /login", "GET /jobs"]
-    assert script.header("Authorization") == "Bearer new-token"
+    assert runner.run(send(runner.api, get(), is_final=lambda _: True)).json == {}
+    assert runner.paths == ["POST /login", "GET /jobs", "POST /login", "GET /jobs"]
+    assert runner.header("Authorization") == "Bearer new-token"
 
 
 def test_a_token_that_is_called_expired_once_more_is_final():
-    script = Script(make_api(**EXPIRING), *[answer({"token": "t-1"}), EXPIRED, answer({"token": "t-2"}), EXPIRED])
+    runner = FlowRunner(
+        make_api(**EXPIRING), *[make_response({"token": "t-1"}), EXPIRED, make_response({"token": "t-2"}), EXPIRED]
+    )
     with pytest.raises(AuthenticationError, match=r"answered 200, and by refresh_when .*: token expired \(after"):
-        script.run(send(script.api, get()))
+        runner.run(send(runner.api, get()))
 
 
 def test_an_answer_that_cannot_be_read_does_not_refuse_a_token():
-    script = Script(make_api(**EXPIRING), answer({"token": "t-1"}), answer(b"<html>"))
-    assert script.run(send(script.api, get())).ok
-    script = Script(make_api(**EXPIRING), EXPIRED)
-    assert script.run(send(script.api, Request("GET", "https://elsewhere.example.com/x"))).ok
+    runner = FlowRunner(make_api(**EXPIRING), make_response({"token": "t-1"}), make_response(b"<html>"))
+    assert runner.run(send(runner.api, get())).ok
+    runner = FlowRunner(make_api(**EXPIRING), EXPIRED)
+    assert runner.run(send(runner.api, Request("GET", "https://elsewhere.example.com/x"))).ok
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_credentials_refused_after_the_renewal_are_final(status):
     api = make_api(**LOGIN)
-    script = Script(
-        api, answer({"token": "old-token"}), answer({}, status), answer({"token": "t-new"}), answer({}, status)
+    runner = FlowRunner(
+        api,
+        make_response({"token": "old-token"}),
+        make_response({}, status),
+        make_response({"token": "t-new"}),
+        make_response({}, status),
     )
     request = get()
-    response = script.run(send(api, request))
+    response = runner.run(send(api, request))
     error = build_rejection_error(api, request, response)
     assert isinstance(error, AuthenticationError)
     assert "after the token was renewed" in str(error)
-    assert len(script.requests) == 4
+    assert len(runner.requests) == 4
 
 
 def test_static_credentials_are_not_tried_twice():
     api = make_api(auth="bearer", password="planted-token")
-    script = Script(api, answer({"detail": "no"}, 401))
-    error = build_rejection_error(api, get(), script.run(send(api, get())))
+    runner = FlowRunner(api, make_response({"detail": "no"}, 401))
+    error = build_rejection_error(api, get(), runner.run(send(api, get())))
     assert isinstance(error, AuthenticationError)
     assert "check the connection's credentials" in str(error)
     assert "no" in str(error)
-    assert len(script.requests) == 1
+    assert len(runner.requests) == 1
 
 
 def test_own_refresh_codes_count_as_refused_credentials():
     api = make_api(**LOGIN, refresh_codes=[419])
-    script = Script(api, answer({"token": "t-one"}), answer({}, 419), answer({"token": "t-two"}), answer({}, 419))
-    error = build_rejection_error(api, get(), script.run(send(api, get())))
+    runner = FlowRunner(
+        api,
+        make_response({"token": "t-one"}),
+        make_response({}, 419),
+        make_response({"token": "t-two"}),
+        make_response({}, 419),
+    )
+    error = build_rejection_error(api, get(), runner.run(send(api, get())))
     assert isinstance(error, AuthenticationError)
-    forbidden = build_rejection_error(api, get(), answer({}, 403))
+    forbidden = build_rejection_error(api, get(), make_response({}, 403))
     assert "check the connection's credentials" in str(forbidden)
 
 
 def test_a_refusal_by_another_host_says_that_it_got_no_credentials():
     api = make_api(auth="bearer", password="planted-token")
     request = Request("GET", "https://files.example.net/7")
-    script = Script(api, answer({}, 403))
-    error = build_rejection_error(api, request, script.run(send(api, request)))
+    runner = FlowRunner(api, make_response({}, 403))
+    error = build_rejection_error(api, request, runner.run(send(api, request)))
     assert "trusted_hosts" in str(error)
-    assert script.header("Authorization") is None
+    assert runner.header("Authorization") is None
 
 
 def test_a_trusted_host_gets_the_credentials():
-    script = Script(make_api(auth="bearer", password="planted-token", trusted_hosts=["files.example.net"]), answer({}))
-    script.run(send(script.api, Request("GET", "https://files.example.net/7")))
-    assert script.header("Authorization") == "Bearer planted-token"
+    runner = FlowRunner(
+        make_api(auth="bearer", password="planted-token", trusted_hosts=["files.example.net"]), make_response({})
+    )
+    runner.run(send(runner.api, Request("GET", "https://files.example.net/7")))
+    assert runner.header("Authorization") == "Bearer planted-token"
 
 
 def test_credentials_in_the_query_do_not_get_into_the_responses_url():
-    script = Script(make_api(auth="api_key", key_in="query", key_name="key", password="planted-key"), answer({}))
-    response = script.run(send(script.api, get("/jobs?a=1")))
-    assert script.requests[0].url.endswith("?a=1&key=planted-key")
+    runner = FlowRunner(
+        make_api(auth="api_key", key_in="query", key_name="key", password="planted-key"), make_response({})
+    )
+    response = runner.run(send(runner.api, get("/jobs?a=1")))
+    assert runner.requests[0].url.endswith("?a=1&key=planted-key")
     assert response.url == f"{BASE}/jobs?a=1"
 
 
 def test_a_stop_decides_before_the_renewal():
-    script = Script(make_api(**LOGIN), answer({"token": "t-one"}), answer({}, 401))
-    assert script.run(send(script.api, get(), is_final=lambda got: got.status == 401)).status == 401
+    runner = FlowRunner(make_api(**LOGIN), make_response({"token": "t-one"}), make_response({}, 401))
+    assert runner.run(send(runner.api, get(), is_final=lambda got: got.status == 401)).status == 401
 
 
 def test_no_address_of_a_server_is_an_error_of_ours():
     with pytest.raises(UnsafeValueError):
-        Script(make_api()).run(send(make_api(), Request("GET", "https://api.example.com:port/")))
+        FlowRunner(make_api()).run(send(make_api(), Request("GET", "https://api.example.com:port/")))
 
 
 # Redirects
@@ -234,11 +260,11 @@ def test_no_address_of_a_server_is_an_error_of_ours():
 )
 def test_redirects_keep_or_change_the_method_as_browsers_do(status, method, then):
     body = None if method in ("GET", "HEAD", "DELETE") else b"{}"
-    script = Script(make_api(), redirect("/v1/else", status), answer({}))
+    runner = FlowRunner(make_api(), redirect("/v1/else", status), make_response({}))
     request = Request(method, BASE + "/jobs", (("Content-Type", "application/json"), ("Accept", "x/y")), body)
-    script.run(send(script.api, request))
-    assert script.paths == [f"{method} /jobs", f"{then} /else"]
-    followed = script.requests[1]
+    runner.run(send(runner.api, request))
+    assert runner.paths == [f"{method} /jobs", f"{then} /else"]
+    followed = runner.requests[1]
     changed = then != method
     assert followed.body == (None if changed else body)
     assert followed.has_header("content-type") is not changed
@@ -257,26 +283,26 @@ def test_redirects_keep_or_change_the_method_as_browsers_do(status, method, then
     ],
 )
 def test_a_location_is_resolved_against_the_request(location, target):
-    script = Script(make_api(), redirect(location), answer({}))
-    assert script.run(send(script.api, get())).url == target
+    runner = FlowRunner(make_api(), redirect(location), make_response({}))
+    assert runner.run(send(runner.api, get())).url == target
 
 
 def test_another_origin_gets_no_credentials_no_connection_headers_and_no_secrets_of_the_author():
     api = make_api(
         auth="bearer", password="planted-token", headers={"X-Tenant": "tenant-planted"}, variables={"k": "hidden-k"}
     )
-    script = Script(api, redirect("https://files.example.net/7"), answer({}))
+    runner = FlowRunner(api, redirect("https://files.example.net/7"), make_response({}))
     request = get(accept="x/y", x_api_key="planted-other", cookie="a=planted", x_plain="hidden-k")
-    script.run(send(api, request))
-    assert script.header("X-Plain", 0) == "hidden-k"
-    assert script.requests[1].headers == (("accept", "x/y"),)
+    runner.run(send(api, request))
+    assert runner.header("X-Plain", 0) == "hidden-k"
+    assert runner.requests[1].headers == (("accept", "x/y"),)
 
 
 def test_back_at_the_api_the_credentials_are_sent_again():
     api = make_api(auth="bearer", password="planted-token")
-    script = Script(api, redirect("https://files.example.net/7"), redirect(BASE + "/8"), answer({}))
-    script.run(send(api, get()))
-    assert [script.header("Authorization", index) for index in range(3)] == [
+    runner = FlowRunner(api, redirect("https://files.example.net/7"), redirect(BASE + "/8"), make_response({}))
+    runner.run(send(api, get()))
+    assert [runner.header("Authorization", index) for index in range(3)] == [
         "Bearer planted-token",
         None,
         "Bearer planted-token",
@@ -284,62 +310,62 @@ def test_back_at_the_api_the_credentials_are_sent_again():
 
 
 def test_https_does_not_lead_to_http():
-    script = Script(make_api(), redirect("http://api.example.com/v1/7?key=planted"))
+    runner = FlowRunner(make_api(), redirect("http://api.example.com/v1/7?key=planted"))
     with pytest.raises(RedirectError, match="https to http") as caught:
-        script.run(send(script.api, get()))
+        runner.run(send(runner.api, get()))
     assert "planted" not in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [307, 308])
 def test_a_body_does_not_go_to_another_origin(status):
-    script = Script(make_api(), redirect("https://files.example.net/7", status))
+    runner = FlowRunner(make_api(), redirect("https://files.example.net/7", status))
     with pytest.raises(RedirectError, match="trusted_hosts"):
-        script.run(send(script.api, post()))
+        runner.run(send(runner.api, post()))
 
 
 def test_a_body_goes_to_a_trusted_host():
-    script = Script(
-        make_api(trusted_hosts=["files.example.net"]), redirect("https://files.example.net/7", 307), answer({})
+    runner = FlowRunner(
+        make_api(trusted_hosts=["files.example.net"]), redirect("https://files.example.net/7", 307), make_response({})
     )
-    script.run(send(script.api, post()))
-    assert script.requests[1].body == b"{}"
+    runner.run(send(runner.api, post()))
+    assert runner.requests[1].body == b"{}"
 
 
 @pytest.mark.parametrize("location", ["http:\\\\evil/x", "/\\evil/x", "https:evil/x", "///evil/x", "/\t/evil/x"])
 def test_a_location_in_which_browsers_find_another_host_is_not_followed(location):
-    script = Script(make_api(), redirect(location))
+    runner = FlowRunner(make_api(), redirect(location))
     with pytest.raises(RedirectError, match=r"answered 302 with a Location that isn't followed, for it (has|holds) "):
-        script.run(send(script.api, get()))
-    assert len(script.requests) == 1
+        runner.run(send(runner.api, get()))
+    assert len(runner.requests) == 1
 
 
 @pytest.mark.parametrize("location", ["ftp://api.example.com/", "https://[1", "https://h:port/", "mailto:a@b"])
 def test_a_location_that_is_no_http_address_is_not_followed(location):
-    script = Script(make_api(), redirect(location))
+    runner = FlowRunner(make_api(), redirect(location))
     with pytest.raises(RedirectError, match="no http address"):
-        script.run(send(script.api, get()))
+        runner.run(send(runner.api, get()))
 
 
 def test_a_circle_of_redirects_ends():
-    script = Script(make_api(), redirect("/v1/a"), redirect("/v1/jobs"))
+    runner = FlowRunner(make_api(), redirect("/v1/a"), redirect("/v1/jobs"))
     with pytest.raises(RedirectError, match="2 times"):
-        script.run(send(script.api, get()))
+        runner.run(send(runner.api, get()))
 
 
 def test_a_long_way_of_redirects_ends():
-    script = Script(make_api(), *(redirect(f"/v1/{number}") for number in range(20)))
+    runner = FlowRunner(make_api(), *(redirect(f"/v1/{number}") for number in range(20)))
     with pytest.raises(RedirectError, match="11 times"):
-        script.run(send(script.api, get()))
+        runner.run(send(runner.api, get()))
 
 
 def test_a_redirect_that_says_not_where_to_is_an_answer():
-    script = Script(make_api(), answer(None, 302))
-    assert script.run(send(script.api, get())).status == 302
+    runner = FlowRunner(make_api(), make_response(None, 302))
+    assert runner.run(send(runner.api, get())).status == 302
 
 
 def test_a_stop_keeps_a_redirect_from_being_followed():
-    script = Script(make_api(), redirect("/v1/7", 303))
-    assert script.run(send(script.api, post(), is_final=lambda got: got.status == 303)).status == 303
+    runner = FlowRunner(make_api(), redirect("/v1/7", 303))
+    assert runner.run(send(runner.api, post(), is_final=lambda got: got.status == 303)).status == 303
 
 
 # Errors
@@ -351,7 +377,7 @@ def test_a_stop_keeps_a_redirect_from_being_followed():
 )
 def test_a_rejection_says_what_was_asked_what_came_and_what_the_api_says(status, kind):
     error = build_rejection_error(
-        make_api(), get(), answer({"title": "Bad", "detail": "no gstin"}, status), expected="200"
+        make_api(), get(), make_response({"title": "Bad", "detail": "no gstin"}, status), expected="200"
     )
     assert type(error) is kind
     assert str(error) == f"GET {BASE}/jobs answered {status}, expected 200: Bad: no gstin"
@@ -361,16 +387,18 @@ def test_no_error_shows_a_secret():
     api = make_api(auth="bearer", password="planted-token")
     body = {"detail": "bad token planted-token", "password": "planted-else"}
     shown = [
-        str(build_rejection_error(api, get("/jobs?sig=planted"), answer(body, 400))),
-        describe_bad_response(api, get("/jobs?sig=planted"), answer(body), ContentError("planted-token isn't JSON")),
+        str(build_rejection_error(api, get("/jobs?sig=planted"), make_response(body, 400))),
+        describe_bad_response(
+            api, get("/jobs?sig=planted"), make_response(body), ContentError("planted-token isn't JSON")
+        ),
     ]
     assert "planted" not in "".join(shown)
     assert "the body begins" in shown[1]
 
 
 def test_an_empty_body_is_called_so():
-    assert "no message in the body" in str(build_rejection_error(make_api(), get(), answer(None, 400)))
-    assert "begins" not in describe_bad_response(make_api(), get(), answer(None), ContentError("expected JSON"))
+    assert "no message in the body" in str(build_rejection_error(make_api(), get(), make_response(None, 400)))
+    assert "begins" not in describe_bad_response(make_api(), get(), make_response(None), ContentError("expected JSON"))
 
 
 def test_only_a_rule_of_the_status_code_speaks_of_it():
@@ -380,15 +408,15 @@ def test_only_a_rule_of_the_status_code_speaks_of_it():
             {"selector": "status_code", "in": [503], "outcome": "running"},
         ]
     )
-    assert rule_handles_status_code(rules, answer({"state": "x"}, 503), {})
-    assert not rule_handles_status_code(rules, answer({"state": "x"}, 500), {})
+    assert rule_handles_status_code(rules, make_response({"state": "x"}, 503), {})
+    assert not rule_handles_status_code(rules, make_response({"state": "x"}, 500), {})
 
 
 def test_a_rule_that_cannot_read_an_error_page_does_not_speak_of_it():
     rules = parse_rules(
         [{"all": [{"selector": "status_code", "in": [502]}, {"selector": "a", "exists": True}], "outcome": "retry"}]
     )
-    assert not rule_handles_status_code(rules, answer(b"<html>Bad gateway", 502), {})
+    assert not rule_handles_status_code(rules, make_response(b"<html>Bad gateway", 502), {})
 
 
 # Patience
@@ -398,44 +426,44 @@ SCHEDULE = PollSchedule(interval=2.0, max_errors=3, retry_delays={503: 7.0})
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
 def test_transient_errors_are_repeated(status):
-    script = Script(make_api(), answer({"message": "busy"}, status), answer({}))
-    assert script.run(send_with_retries(script.api, get(), SCHEDULE)).ok
-    assert script.sleeps == [7.0 if status == 503 else 2.0]
-    assert script.logs[0][0] == logging.WARNING
-    assert f"answered {status}: busy; trying again in" in script.said
+    runner = FlowRunner(make_api(), make_response({"message": "busy"}, status), make_response({}))
+    assert runner.run(send_with_retries(runner.api, get(), SCHEDULE)).ok
+    assert runner.sleeps == [7.0 if status == 503 else 2.0]
+    assert runner.logs[0][0] == logging.WARNING
+    assert f"answered {status}: busy; trying again in" in runner.log_text
 
 
 def test_lost_answers_are_repeated_until_there_are_too_many():
-    script = Script(make_api(), lost(), lost(), lost())
+    runner = FlowRunner(make_api(), make_lost_error(), make_lost_error(), make_lost_error())
     with pytest.raises(UnavailableError, match=r"the connection broke \(3 errors in a row\)"):
-        script.run(send_with_retries(script.api, get(), SCHEDULE))
-    assert script.sleeps == [2.0, 4.0]
+        runner.run(send_with_retries(runner.api, get(), SCHEDULE))
+    assert runner.sleeps == [2.0, 4.0]
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 401, 404, 501, 505])
 def test_any_other_answer_ends_the_patience(status):
-    script = Script(make_api(), answer({}, status))
-    assert script.run(send_with_retries(script.api, get(), SCHEDULE)).status == status
+    runner = FlowRunner(make_api(), make_response({}, status))
+    assert runner.run(send_with_retries(runner.api, get(), SCHEDULE)).status == status
 
 
 def test_an_error_tells_which_request_was_answered_how():
-    script = Script(make_api(), answer({}, 503), answer({}, 502), answer({}, 500))
+    runner = FlowRunner(make_api(), make_response({}, 503), make_response({}, 502), make_response({}, 500))
     with pytest.raises(UnavailableError) as raised:
-        script.run(send_with_retries(script.api, get("/jobs?key=planted"), SCHEDULE))
+        runner.run(send_with_retries(runner.api, get("/jobs?key=planted"), SCHEDULE))
     assert (raised.value.method, raised.value.url, raised.value.status_code) == ("GET", f"{BASE}/jobs", 500)
 
 
 def test_an_error_without_an_answer_tells_which_request_it_was():
-    script = Script(make_api(), lost())
+    runner = FlowRunner(make_api(), make_lost_error())
     with pytest.raises(TransportError) as raised:
-        script.run(send(script.api, get("/jobs?key=planted")))
+        runner.run(send(runner.api, get("/jobs?key=planted")))
     assert (raised.value.method, raised.value.url, raised.value.status_code) == ("GET", f"{BASE}/jobs", None)
 
 
 def test_a_stop_makes_an_answer_of_a_transient_error():
-    script = Script(make_api(), answer({}, 503))
+    runner = FlowRunner(make_api(), make_response({}, 503))
     assert (
-        script.run(send_with_retries(script.api, get(), SCHEDULE, is_final=lambda got: got.status == 503)).status == 503
+        runner.run(send_with_retries(runner.api, get(), SCHEDULE, is_final=lambda got: got.status == 503)).status == 503
     )
 
 
@@ -446,12 +474,12 @@ def test_a_stop_makes_an_answer_of_a_transient_error():
 )
 def test_retry_after_is_obeyed(said, wait):
     assert START == 1_700_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
-    script = Script(make_api(), answer({}, 503, retry_after=said), answer({}))
-    script.run(send_with_retries(script.api, get(), SCHEDULE))
-    assert script.sleeps == [wait]
+    runner = FlowRunner(make_api(), make_response({}, 503, retry_after=said), make_response({}))
+    runner.run(send_with_retries(runner.api, get(), SCHEDULE))
+    assert runner.sleeps == [wait]
 
 
 def test_an_unreadable_body_ends_with_its_own_message():
     budget = RetryBudget(SCHEDULE, errors=2)
     with pytest.raises(ContentError, match="got an HTML page"):
-        budget.next_delay(make_api(), ContentError("got an HTML page"), answer({}))
+        budget.next_delay(make_api(), ContentError("got an HTML page"), make_response({}))

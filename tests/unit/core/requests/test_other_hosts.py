@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
-from tests.unit.core.flow_runner import BASE, START, Script, answer, make_api
+from tests.unit.core.flow_runner import BASE, START, FlowRunner, make_api, make_response
 
 EVIL = "https://evil.example.net/x"
 #: As the API has told it.
@@ -35,17 +35,17 @@ CONNECTION: dict[str, Any] = {
 }
 
 
-def wait_for(script: Script, **given: Any) -> Any:
+def wait_for(runner: FlowRunner, **given: Any) -> Any:
     plan = WaitPlan.parse({"completion_key": "state", "completion_value": "done", **given})
-    return script.run(wait(script.api, plan, WaitCheckpoint(JOB, START, START + 100)))
+    return runner.run(wait(runner.api, plan, WaitCheckpoint(JOB, START, START + 100)))
 
 
-def fetch_all(script: Script, handle: JobHandle = JOB, **given: Any) -> Any:
+def fetch_all(runner: FlowRunner, handle: JobHandle = JOB, **given: Any) -> Any:
     plan = FetchPlan.parse(given)
-    fetching = ResultFetcher(script.api, plan, handle)
+    fetching = ResultFetcher(runner.api, plan, handle)
     if plan.paging is None:
-        return script.run(fetching.fetch_response(plan.step, lambda: fetching.variables))
-    return script.run(fetch_pages(fetching, plan.paging, lambda *_: None))
+        return runner.run(fetching.fetch_response(plan.step, lambda: fetching.variables))
+    return runner.run(fetch_pages(fetching, plan.paging, lambda *_: None))
 
 
 @pytest.mark.parametrize("name", ["key", "login", "password", "token"])
@@ -71,44 +71,44 @@ def test_no_credential_goes_to_a_host_that_the_api_names(request_: dict[str, Any
 
     request_ = named(request_)
     message = rf"not sent, since the request contains \{{connection\.{name}\}}, and another host gets no credentials"
-    script = Script(make_api(**CONNECTION))
+    runner = FlowRunner(make_api(**CONNECTION))
     with pytest.raises(UnsafeValueError, match=message):
-        wait_for(script, **request_)
+        wait_for(runner, **request_)
     with pytest.raises(UnsafeValueError, match=message):
-        fetch_all(script, **request_)
-    script.run(cancel(script.api, RequestStep.parse(request_, "cancel"), JOB, "test"))
-    assert "another host gets no credentials" in script.said
-    assert script.requests == []
-    trusting = Script(make_api(**CONNECTION, trusted_hosts="evil.example.net"), answer({"state": "done"}))
+        fetch_all(runner, **request_)
+    runner.run(cancel(runner.api, RequestStep.parse(request_, "cancel"), JOB, "test"))
+    assert "another host gets no credentials" in runner.log_text
+    assert runner.requests == []
+    trusting = FlowRunner(make_api(**CONNECTION, trusted_hosts="evil.example.net"), make_response({"state": "done"}))
     assert wait_for(trusting, **request_).outcome == "success"
 
 
 def test_the_next_page_on_another_host_gets_no_credential_in_its_body() -> None:
-    script = Script(make_api(**CONNECTION), answer({"rows": [1], "next": EVIL}))
+    runner = FlowRunner(make_api(**CONNECTION), make_response({"rows": [1], "next": EVIL}))
     with pytest.raises(UnsafeValueError, match="another host gets no credentials"):
         fetch_all(
-            script,
+            runner,
             output_type="pages",
             endpoint="/rows",
             json={"k": "{connection.key}"},
             next_page="next",
             result_path="rows",
         )
-    assert [request.url for request in script.requests] == [f"{BASE}/rows"]
+    assert [request.url for request in runner.requests] == [f"{BASE}/rows"]
 
 
 def test_what_anybody_may_see_of_a_connection_can_name_another_host() -> None:
-    script = Script(make_api(**CONNECTION), answer({"state": "done"}))
-    wait_for(script, endpoint="https://{connection.account}.example.net/x")
-    assert script.requests[0].url == "https://acme.example.net/x"
+    runner = FlowRunner(make_api(**CONNECTION), make_response({"state": "done"}))
+    wait_for(runner, endpoint="https://{connection.account}.example.net/x")
+    assert runner.requests[0].url == "https://acme.example.net/x"
 
 
 def test_nothing_that_a_job_brings_replaces_what_the_connection_says() -> None:
-    script = Script(make_api(**CONNECTION), answer({"state": "done"}))
-    wait_for(script, endpoint="/s", query_params={"k": "{connection.key}"})
-    assert script.requests[0].url == f"{BASE}/s?k=key-planted"
+    runner = FlowRunner(make_api(**CONNECTION), make_response({"state": "done"}))
+    wait_for(runner, endpoint="/s", query_params={"k": "{connection.key}"})
+    assert runner.requests[0].url == f"{BASE}/s?k=key-planted"
     with pytest.raises(AsyncApiError, match=r"the variable \{connection.none\} isn't set"):
-        wait_for(Script(make_api(**CONNECTION)), endpoint="/s", query_params={"k": "{connection.none}"})
+        wait_for(FlowRunner(make_api(**CONNECTION)), endpoint="/s", query_params={"k": "{connection.none}"})
 
 
 @pytest.mark.parametrize("given", [{"capture": {"connection.key": "a"}}, {"variables": {"connection.key": "a"}}])
@@ -126,28 +126,31 @@ def test_a_capture_under_a_selector_of_that_name_sets_nothing_of_the_connection(
             "start": {"endpoint": "/{connection.key}"},
         }
     )
-    script = Script(make_api(**CONNECTION), answer({"id": 7, "connection": {"key": "theirs"}}), answer({}))
-    script.run(submit(script.api, plan, Submission("key", 0)))
-    assert script.paths == ["POST /jobs", "POST /key-planted"]
+    runner = FlowRunner(
+        make_api(**CONNECTION), make_response({"id": 7, "connection": {"key": "theirs"}}), make_response({})
+    )
+    runner.run(submit(runner.api, plan, Submission("key", 0)))
+    assert runner.paths == ["POST /jobs", "POST /key-planted"]
 
 
 @pytest.mark.parametrize("location", [EVIL, "http://169.254.169.254/latest/meta-data", "https://[fe80::1]/"])
 def test_a_redirect_to_a_host_that_is_not_allowed_is_not_followed(location: str) -> None:
     fields: dict[str, Any] = {"other_hosts": "none"} if location == EVIL else {}
-    script = Script(
-        make_api(schema="http", host=BASE.replace("https", "http"), **fields), answer(None, 302, location=location)
+    runner = FlowRunner(
+        make_api(schema="http", host=BASE.replace("https", "http"), **fields),
+        make_response(None, 302, location=location),
     )
     request = Request("GET", BASE.replace("https", "http") + "/x")
     with pytest.raises(RedirectError, match=r"a Location that isn't followed: GET .*: not sent, since"):
-        script.run(send(script.api, request))
-    assert len(script.requests) == 1
+        runner.run(send(runner.api, request))
+    assert len(runner.requests) == 1
 
 
 def test_a_link_to_a_host_that_is_not_allowed_is_not_followed() -> None:
-    script = Script(make_api(other_hosts="listed", allowed_hosts="files.example.com"))
+    runner = FlowRunner(make_api(other_hosts="listed", allowed_hosts="files.example.com"))
     with pytest.raises(UnsafeValueError, match="other_hosts is 'listed'"):
-        wait_for(script, endpoint="{url}")
-    assert script.requests == []
+        wait_for(runner, endpoint="{url}")
+    assert runner.requests == []
 
 
 def test_a_login_goes_only_where_the_connection_says() -> None:
@@ -158,15 +161,15 @@ def test_a_login_goes_only_where_the_connection_says() -> None:
         "login_capture": {"refresh": "refresh"},
         "refresh_request": {"endpoint": "{refresh}", "json": {"p": "{connection.password}"}},
     }
-    script = Script(make_api(**CONNECTION, **login), answer({"token": "t", "refresh": EVIL}))
-    login_of = script.api.settings.auth.login
+    runner = FlowRunner(make_api(**CONNECTION, **login), make_response({"token": "t", "refresh": EVIL}))
+    login_of = runner.api.settings.auth.login
     assert login_of is not None
-    token = script.run(log_in(script.api, login_of, None))
+    token = runner.run(log_in(runner.api, login_of, None))
     with pytest.raises(
         UnsafeValueError, match=r"login: POST .*: not sent, since the connection doesn't list this host"
     ):
-        script.run(log_in(script.api, login_of, token))
-    assert len(script.requests) == 1
+        runner.run(log_in(runner.api, login_of, token))
+    assert len(runner.requests) == 1
 
 
 SECRET = 'pa"ß+w/ord'
@@ -183,18 +186,22 @@ SECRET = 'pa"ß+w/ord'
     ],
 )
 def test_no_secret_that_was_rendered_into_a_request_goes_to_another_host(request_: dict[str, Any]) -> None:
-    script = Script(make_api(secrets={"key": SECRET}))
+    runner = FlowRunner(make_api(secrets={"key": SECRET}))
     with pytest.raises(UnsafeValueError, match=r"not sent, since its URL or body contains a secret of the connection"):
-        wait_for(script, **request_)
-    assert script.requests == []
-    trusting = Script(make_api(secrets={"key": SECRET}, trusted_hosts="evil.example.net"), answer({"state": "done"}))
+        wait_for(runner, **request_)
+    assert runner.requests == []
+    trusting = FlowRunner(
+        make_api(secrets={"key": SECRET}, trusted_hosts="evil.example.net"), make_response({"state": "done"})
+    )
     assert wait_for(trusting, **request_).outcome == "success"
 
 
 def test_a_redirect_takes_no_secret_to_another_host_and_a_token_of_the_apis_own_may_go() -> None:
-    script = Script(make_api(secrets={"key": SECRET}), answer(status=307, location=f"{EVIL}?k=pa%22%C3%9F%2Bw/ord"))
+    runner = FlowRunner(
+        make_api(secrets={"key": SECRET}), make_response(status=307, location=f"{EVIL}?k=pa%22%C3%9F%2Bw/ord")
+    )
     with pytest.raises(UnsafeValueError, match="contains a secret of the connection"):
-        script.run(send(script.api, Request("GET", f"{BASE}/s")))
-    signed = Script(make_api(secrets={"key": SECRET}), answer({"state": "done"}))
+        runner.run(send(runner.api, Request("GET", f"{BASE}/s")))
+    signed = FlowRunner(make_api(secrets={"key": SECRET}), make_response({"state": "done"}))
     signed.run(send(signed.api, Request("GET", f"{EVIL}?token=theirs")))
     assert [request.url for request in signed.requests] == [f"{EVIL}?token=theirs"]

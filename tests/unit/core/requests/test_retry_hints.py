@@ -13,9 +13,9 @@ from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
-from tests.unit.core.flow_runner import START, Script, answer, make_api, plan_fields
+from tests.unit.core.flow_runner import START, FlowRunner, make_api, make_response, plan_fields
 
-DONE = answer({"status": "done"})
+DONE = make_response({"status": "done"})
 
 
 def read(retry_after, response):
@@ -45,7 +45,7 @@ def read(retry_after, response):
     ],
 )
 def test_a_hint_is_read_as_seconds_or_as_a_time(value, seconds):
-    assert read("wait", answer({"wait": value}, 503)) == seconds
+    assert read("wait", make_response({"wait": value}, 503)) == seconds
 
 
 def test_without_a_response_there_is_no_hint():
@@ -62,69 +62,71 @@ def test_without_a_response_there_is_no_hint():
     ],
 )
 def test_the_first_selector_that_finds_a_time_counts_and_then_retry_after(selectors, seconds):
-    html = answer(b"<html>", 429, x_reset="7", x_text="try again in 12 s", retry_after="3")
+    html = make_response(b"<html>", 429, x_reset="7", x_text="try again in 12 s", retry_after="3")
     assert read(selectors, html) == seconds
 
 
 @pytest.mark.parametrize(("status", "seconds"), [(200, None), (429, 50.0)])
 def test_a_field_of_a_rate_limit_counts_only_with_an_error(status, seconds):
     selector = "header:X-RateLimit-Reset"
-    assert read(selector, answer({}, status, x_ratelimit_reset=str(int(START) + 50))) == seconds
+    assert read(selector, make_response({}, status, x_ratelimit_reset=str(int(START) + 50))) == seconds
 
 
 def test_a_hint_of_a_good_response_sets_the_pause_until_the_next_poll():
-    script = Script(make_api(), *[answer({"status": "run", "poll_in": 3})] * 3, DONE)
+    runner = FlowRunner(make_api(), *[make_response({"status": "run", "poll_in": 3})] * 3, DONE)
     plan = WaitPlan.parse(plan_fields(retry_after="poll_in"))
-    script.run(wait(script.api, plan, WaitCheckpoint(JobHandle("7"), START)))
-    assert script.times == [0, 3, 6, 9]
+    runner.run(wait(runner.api, plan, WaitCheckpoint(JobHandle("7"), START)))
+    assert runner.times == [0, 3, 6, 9]
 
 
 def test_a_hint_of_an_error_sets_the_pause_until_the_next_poll():
-    limited = answer({}, 429, x_ratelimit_reset=str(int(START) + 90))
-    script = Script(make_api(), limited, DONE)
+    limited = make_response({}, 429, x_ratelimit_reset=str(int(START) + 90))
+    runner = FlowRunner(make_api(), limited, DONE)
     plan = WaitPlan.parse(plan_fields(retry_after="header:X-RateLimit-Reset"))
-    script.run(wait(script.api, plan, WaitCheckpoint(JobHandle("7"), START)))
-    assert script.times == [0, 90]
+    runner.run(wait(runner.api, plan, WaitCheckpoint(JobHandle("7"), START)))
+    assert runner.times == [0, 90]
 
 
 def test_a_hint_beyond_the_deadline_allows_no_other_poll():
-    script = Script(make_api(), answer({"status": "run", "poll_in": 500}))
+    runner = FlowRunner(make_api(), make_response({"status": "run", "poll_in": 500}))
     plan = WaitPlan.parse(plan_fields(retry_after="poll_in"))
     with pytest.raises(Exception, match="wasn't done by the deadline"):
-        script.run(wait(script.api, plan, WaitCheckpoint(JobHandle("7"), START, START + 100)))
-    assert script.times == [0]
+        runner.run(wait(runner.api, plan, WaitCheckpoint(JobHandle("7"), START, START + 100)))
+    assert runner.times == [0]
 
 
 def test_a_very_long_hint_is_cut_at_an_hour_with_a_warning():
-    script = Script(make_api(), answer({"status": "run", "poll_in": 7200}), DONE)
+    runner = FlowRunner(make_api(), make_response({"status": "run", "poll_in": 7200}), DONE)
     plan = WaitPlan.parse(plan_fields(retry_after="poll_in"))
-    script.run(wait(script.api, plan, WaitCheckpoint(JobHandle("7"), START)))
-    assert script.times == [0, 3600]
-    assert "asks for a wait of 7200 s; waiting 3600 s at most" in script.said
+    runner.run(wait(runner.api, plan, WaitCheckpoint(JobHandle("7"), START)))
+    assert runner.times == [0, 3600]
+    assert "asks for a wait of 7200 s; waiting 3600 s at most" in runner.log_text
 
 
 def test_the_items_of_a_batch_have_hints_too():
-    items = [answer({"jobs": [{"id": "7", "status": status, "poll_in": 4}]}) for status in ("run", "run", "done")]
-    script = Script(make_api(), *items)
+    items = [
+        make_response({"jobs": [{"id": "7", "status": status, "poll_in": 4}]}) for status in ("run", "run", "done")
+    ]
+    runner = FlowRunner(make_api(), *items)
     batch = {"endpoint": "/jobs?ids={identifiers}", "items": "jobs[*]", "id": "id"}
     plan = WaitPlan.parse({**plan_fields(batch=batch, retry_after="poll_in"), "endpoint": None})
-    script.run(wait(script.api, plan, WaitCheckpoint(JobHandle("7"), START)))
-    assert script.times == [0, 4, 8]
+    runner.run(wait(runner.api, plan, WaitCheckpoint(JobHandle("7"), START)))
+    assert runner.times == [0, 4, 8]
 
 
 def test_a_submit_that_is_repeated_waits_as_the_hint_says():
     given = {"endpoint": "/jobs", "identifier": "id", "retry_after": "header:X-RateLimit-Reset"}
-    limited = answer({}, 429, x_ratelimit_reset=str(int(START) + 20))
-    script = Script(make_api(), limited, answer({"id": "7"}))
-    assert script.run(submit(script.api, SubmitPlan.parse(given), Submission("k", 0))).identifier == "7"
-    assert script.times == [0, 20]
+    limited = make_response({}, 429, x_ratelimit_reset=str(int(START) + 20))
+    runner = FlowRunner(make_api(), limited, make_response({"id": "7"}))
+    assert runner.run(submit(runner.api, SubmitPlan.parse(given), Submission("k", 0))).identifier == "7"
+    assert runner.times == [0, 20]
 
 
 def test_a_submit_that_would_have_to_wait_too_long_names_the_time():
     given = {"endpoint": "/jobs", "identifier": "id", "retry_after": "wait"}
-    script = Script(make_api(), answer({"wait": 3000}, 429))
+    runner = FlowRunner(make_api(), make_response({"wait": 3000}, 429))
     with pytest.raises(Exception, match="the next try may be in 3000 s, which is too long for a worker"):
-        script.run(submit(script.api, SubmitPlan.parse(given), Submission("k", 0)))
+        runner.run(submit(runner.api, SubmitPlan.parse(given), Submission("k", 0)))
 
 
 def test_a_fetch_has_the_same_parameter():

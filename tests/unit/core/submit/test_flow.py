@@ -27,24 +27,24 @@ from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.plan import SUBMIT_PARAMETERS, SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
-from tests.unit.core.flow_runner import BASE, START, Script, answer, lost, make_api
+from tests.unit.core.flow_runner import BASE, START, FlowRunner, make_api, make_lost_error, make_response
 
 FIELDS = {"endpoint": "/jobs", "json": {"gstin": "x"}, "identifier": "data.id"}
 KEYED = {"headers": {"Idempotency-Key": "{idempotency_key}"}}
 NEW = Submission("key-1")
-CREATED = answer({"data": {"id": "job-7"}}, 201)
+CREATED = make_response({"data": {"id": "job-7"}}, 201)
 
 
-def run(script: Script, **given: Any) -> JobHandle:
+def run(runner: FlowRunner, **given: Any) -> JobHandle:
     plan = SubmitPlan.parse({**FIELDS, **given})
-    handle = script.run(submit(script.api, plan, NEW))
+    handle = runner.run(submit(runner.api, plan, NEW))
     assert isinstance(handle, JobHandle)
     return handle
 
 
-def submitted(*replies: Any, **given: Any) -> tuple[JobHandle, Script]:
-    script = Script(make_api(), *replies)
-    return run(script, **given), script
+def submitted(*replies: Any, **given: Any) -> tuple[JobHandle, FlowRunner]:
+    runner = FlowRunner(make_api(), *replies)
+    return run(runner, **given), runner
 
 
 # The plan
@@ -77,8 +77,8 @@ def test_variables_of_the_author_are_a_mapping():
 
 
 def test_variables_of_the_author_go_along_with_the_job():
-    handle, script = submitted(CREATED, json={"a": "{period}"}, variables={"period": 5})
-    assert script.requests[0].body == b'{"a":5}'
+    handle, runner = submitted(CREATED, json={"a": "{period}"}, variables={"period": 5})
+    assert runner.requests[0].body == b'{"a":5}'
     assert handle.variables["period"] == 5
 
 
@@ -111,34 +111,34 @@ def test_the_submits_endpoint_may_come_from_a_profile_but_not_from_nowhere():
 
 @pytest.mark.parametrize("value", ["job-7", 7, "07", "a b/c?"])
 def test_the_identifier_stays_what_the_api_gave(value):
-    handle, script = submitted(answer({"data": {"id": value}}))
+    handle, runner = submitted(make_response({"data": {"id": value}}))
     assert handle.identifier == value
     assert type(handle.identifier) is type(value)
     assert handle.scope()["data.id"] == value
     assert (handle.outcome, handle.submitted_at, handle.urls) == (Outcome.RUNNING, START, {"submit": f"{BASE}/jobs"})
-    assert script.logs == [(logging.INFO, f"Submitted job {value} ({BASE}/jobs)")]
+    assert runner.logs == [(logging.INFO, f"Submitted job {value} ({BASE}/jobs)")]
 
 
 @pytest.mark.parametrize("value", [None, "", " ", {}, {"a": 1}, [], ["a", "b"], True, 1.5, "a\nb"], ids=repr)
 def test_what_can_be_no_identifier_is_refused(value):
     with pytest.raises(MissingValueError, match=r"no job identifier at 'data\.id'.*the body begins"):
-        submitted(answer({"data": {"id": value}}))
+        submitted(make_response({"data": {"id": value}}))
 
 
 def test_several_identifiers_are_an_error_that_says_what_to_do():
     links = {"links": [{"rel": "status", "href": "/7"}, {"rel": "self", "href": "/8"}]}
-    assert submitted(answer(links), identifier="links[?(@.rel == 'status')].href")[0].identifier == "/7"
+    assert submitted(make_response(links), identifier="links[?(@.rel == 'status')].href")[0].identifier == "/7"
     with pytest.raises(MissingValueError, match=r"'links\[\*\].href' finds 2 values, and one is needed: .*'first'"):
-        submitted(answer(links), identifier="links[*].href")
+        submitted(make_response(links), identifier="links[*].href")
     first = {"selector": "links[*].href", "first": True}
-    assert submitted(answer(links), identifier=first)[0].identifier == "/7"
+    assert submitted(make_response(links), identifier=first)[0].identifier == "/7"
 
 
 def test_a_missing_identifier_says_where_it_looked_and_what_came_without_secrets():
     body = {"token": "planted-1", "note": "planted-pw", "rest": "x" * 2000}
-    script = Script(make_api(login="ann", password="planted-pw"), answer(body))
+    runner = FlowRunner(make_api(login="ann", password="planted-pw"), make_response(body))
     with pytest.raises(MissingValueError) as caught:
-        run(script, identifier=["data.id", "header:Location"])
+        run(runner, identifier=["data.id", "header:Location"])
     said = str(caught.value)
     assert f"'data.id' or 'header:Location': POST {BASE}/jobs answered 200" in said
     assert "planted" not in said
@@ -147,32 +147,32 @@ def test_a_missing_identifier_says_where_it_looked_and_what_came_without_secrets
 
 def test_an_answer_that_is_no_json_says_what_it_is():
     with pytest.raises(MissingValueError, match="got an HTML page"):
-        submitted(answer(b"<html>welcome"))
+        submitted(make_response(b"<html>welcome"))
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 302, 303])
 def test_a_location_is_the_identifier_and_is_not_followed(status):
-    handle, script = submitted(answer(None, status, location="/v1/jobs/7"), identifier="header:Location")
+    handle, runner = submitted(make_response(None, status, location="/v1/jobs/7"), identifier="header:Location")
     assert handle.identifier == "/v1/jobs/7"
-    assert script.paths == ["POST /jobs"]
+    assert runner.paths == ["POST /jobs"]
 
 
 def test_a_location_beside_other_selectors_is_not_followed():
-    handle, _ = submitted(answer(None, 303, location="/v1/jobs/7"), identifier=["data.id", "header:Location"])
+    handle, _ = submitted(make_response(None, 303, location="/v1/jobs/7"), identifier=["data.id", "header:Location"])
     assert handle.identifier == "/v1/jobs/7"
 
 
 @pytest.mark.parametrize("status", [307, 308])
 def test_where_the_endpoint_has_moved_it_is_followed(status):
-    moved = answer(None, status, location="/v1/new")
-    handle, script = submitted(moved, answer(None, 201, location="/v1/jobs/7"), identifier="header:Location")
-    assert script.paths == ["POST /jobs", "POST /new"]
+    moved = make_response(None, status, location="/v1/new")
+    handle, runner = submitted(moved, make_response(None, 201, location="/v1/jobs/7"), identifier="header:Location")
+    assert runner.paths == ["POST /jobs", "POST /new"]
     assert handle.identifier == "/v1/jobs/7"
 
 
 def test_a_303_is_followed_where_the_identifier_is_in_the_body():
-    handle, script = submitted(answer(None, 303, location="/v1/jobs/7"), answer({"data": {"id": 7}}))
-    assert script.paths == ["POST /jobs", "GET /jobs/7"]
+    handle, runner = submitted(make_response(None, 303, location="/v1/jobs/7"), make_response({"data": {"id": 7}}))
+    assert runner.paths == ["POST /jobs", "GET /jobs/7"]
     assert handle.identifier == 7
 
 
@@ -183,7 +183,7 @@ def test_a_303_is_followed_where_the_identifier_is_in_the_body():
 )  # fmt: skip
 def test_a_location_makes_no_success_of_a_refusal(status, kind):
     with pytest.raises(kind):
-        submitted(answer(None, status, location="/v1/jobs/7"), identifier="header:Location")
+        submitted(make_response(None, status, location="/v1/jobs/7"), identifier="header:Location")
 
 
 SAYS_NO = [{"selector": "error", "exists": True, "outcome": "failure"}]
@@ -193,80 +193,88 @@ def test_a_submit_that_is_refused_by_an_error_body_under_500_is_not_ambiguous():
     body = {"jsonrpc": "2.0", "error": {"code": -32602, "message": "invalid params"}}
     is_error = [{"selector": "jsonrpc", "in": "2.0"}, {"selector": "error", "exists": True}]
     with pytest.raises(JobFailedError, match=r"answered 500, which is a failure by a rule: invalid params"):
-        submitted(answer(body, 500), rules=[{"all": is_error, "outcome": "failure"}])
+        submitted(make_response(body, 500), rules=[{"all": is_error, "outcome": "failure"}])
     with pytest.raises(AmbiguousSubmitError):
-        submitted(answer({"message": "oops"}, 500), rules=SAYS_NO)
+        submitted(make_response({"message": "oops"}, 500), rules=SAYS_NO)
 
 
 def test_a_gateway_that_is_busy_is_asked_again_whatever_its_body_holds():
-    handle, _ = submitted(answer({"error": "busy"}, 503), CREATED, rules=SAYS_NO)
+    handle, _ = submitted(make_response({"error": "busy"}, 503), CREATED, rules=SAYS_NO)
     assert handle.identifier is not None
 
 
 PAGE_AFTER = [
-    answer({"message": "busy"}, 503),
-    answer({"error": "gone"}, 404),
-    lost(),
-    answer(None, 303, location="//"),
+    make_response({"message": "busy"}, 503),
+    make_response({"error": "gone"}, 404),
+    make_lost_error(),
+    make_response(None, 303, location="//"),
 ]
 
 
 @pytest.mark.parametrize("page", PAGE_AFTER, ids=["503", "404", "lost", "nowhere"])
 def test_a_start_that_is_answered_with_a_303_is_done_whatever_comes_of_the_next_page(page):
     start = {"endpoint": "/jobs/{identifier}/phase", "rules": SAYS_NO}
-    handle, script = submitted(CREATED, answer(None, 303, location="/v1/jobs/7"), page, start=start)
+    handle, runner = submitted(CREATED, make_response(None, 303, location="/v1/jobs/7"), page, start=start)
     assert handle.outcome is Outcome.RUNNING
-    assert script.paths[1:] == ["POST /jobs/job-7/phase", "GET /jobs/7"]
-    assert "answered 303, so it was carried out; the page after it: " in script.said
+    assert runner.paths[1:] == ["POST /jobs/job-7/phase", "GET /jobs/7"]
+    assert "answered 303, so it was carried out; the page after it: " in runner.log_text
 
 
 def test_the_page_after_a_start_is_read_where_it_can_be():
     start = {"endpoint": "/jobs/{identifier}/phase", "capture": {"file": "file"}, "rules": SAYS_NO}
-    handle, _ = submitted(CREATED, answer(None, 303, location="/v1/jobs/7"), answer({"file": "f-1"}), start=start)
+    handle, _ = submitted(
+        CREATED, make_response(None, 303, location="/v1/jobs/7"), make_response({"file": "f-1"}), start=start
+    )
     assert handle.variables["file"] == "f-1"
     with pytest.raises(JobFailedError, match="no stars"):
-        submitted(CREATED, answer(None, 303, location="/v1/jobs/7"), answer({"error": "no stars"}), start=start)
+        submitted(
+            CREATED, make_response(None, 303, location="/v1/jobs/7"), make_response({"error": "no stars"}), start=start
+        )
 
 
 def test_a_start_that_is_refused_is_refused():
     with pytest.raises(RequestRejectedError):
-        submitted(CREATED, answer({}, 409), start={"endpoint": "/jobs/{identifier}/phase"})
+        submitted(CREATED, make_response({}, 409), start={"endpoint": "/jobs/{identifier}/phase"})
     with pytest.raises(RequestRejectedError):
-        submitted(CREATED, answer(None, 302, location="/login"), answer({}, 404), start={"endpoint": "/start"})
+        submitted(
+            CREATED, make_response(None, 302, location="/login"), make_response({}, 404), start={"endpoint": "/start"}
+        )
     with pytest.raises(RedirectError):
-        submitted(CREATED, answer(None, 302, location="/v1/start"), start={"endpoint": "/start", "method": "GET"})
+        submitted(
+            CREATED, make_response(None, 302, location="/v1/start"), start={"endpoint": "/start", "method": "GET"}
+        )
 
 
 def test_credentials_are_renewed_even_where_the_refusal_has_a_location():
     api = make_api(auth="login", login_request={"endpoint": "/login"}, login_selector="t")
-    script = Script(
+    runner = FlowRunner(
         api,
-        answer({"t": "one1"}),
-        answer(None, 401, location="/x"),
-        answer({"t": "two2"}),
-        answer(None, 201, location="/7"),
+        make_response({"t": "one1"}),
+        make_response(None, 401, location="/x"),
+        make_response({"t": "two2"}),
+        make_response(None, 201, location="/7"),
     )
-    assert run(script, identifier="header:Location").identifier == "/7"
+    assert run(runner, identifier="header:Location").identifier == "/7"
 
 
 def test_a_job_may_need_several_requests_until_it_starts():
     upload = {"method": "PUT", "endpoint": "/jobs/{identifier}/data", "data": "a,b", "capture": {"part": "part"}}
     start = {"endpoint": "/jobs/{identifier}/close", "json": {"part": "{part}"}}
-    handle, script = submitted(CREATED, answer({"part": 3}), answer({}), start=[upload, start])
-    assert script.paths == ["POST /jobs", "PUT /jobs/job-7/data", "POST /jobs/job-7/close"]
-    assert script.requests[2].body == b'{"part":3}'
+    handle, runner = submitted(CREATED, make_response({"part": 3}), make_response({}), start=[upload, start])
+    assert runner.paths == ["POST /jobs", "PUT /jobs/job-7/data", "POST /jobs/job-7/close"]
+    assert runner.requests[2].body == b'{"part":3}'
     assert handle.variables["part"] == 3
 
 
 def test_nothing_more_is_sent_once_a_job_is_over():
     over = {"endpoint": "/jobs/{identifier}/start", "rules": [{"selector": "x", "in": 1, "outcome": "success"}]}
-    handle, script = submitted(CREATED, answer({"x": 1}), start=[over, {"endpoint": "/never"}])
-    assert script.paths == ["POST /jobs", "POST /jobs/job-7/start"]
+    handle, runner = submitted(CREATED, make_response({"x": 1}), start=[over, {"endpoint": "/never"}])
+    assert runner.paths == ["POST /jobs", "POST /jobs/job-7/start"]
     assert handle.outcome == "success"
 
 
 def test_a_submissions_address_is_kept_without_its_query():
-    handle, _ = submitted(answer({"data": {"id": 7}}), query_params={"sig": "planted"})
+    handle, _ = submitted(make_response({"data": {"id": 7}}), query_params={"sig": "planted"})
     assert handle.urls == {"submit": f"{BASE}/jobs"}
 
 
@@ -274,15 +282,18 @@ def test_a_submissions_address_is_kept_without_its_query():
 
 
 def test_what_is_captured_is_a_variable_by_its_name_and_selector():
-    handle, _ = submitted(answer({"data": {"id": 7, "n": 3}}), capture={"pages": "data.n", "none": "data.x"})
+    handle, _ = submitted(make_response({"data": {"id": 7, "n": 3}}), capture={"pages": "data.n", "none": "data.x"})
     assert handle.variables == {"data.id": 7, "data.n": 3, "pages": 3}
 
 
 def test_captures_that_find_nothing_are_told_with_their_selectors():
     start = {"endpoint": "/jobs/{identifier}/start", "capture": {"queue": "q", "seat": "s"}}
-    replies, fails = (answer({"data": {"id": "job-7"}, "p": 1}), answer({"q": 2})), "; a request that names it fails"
-    _, script = submitted(*replies, capture={"pages": "p", "shard": "data.shard"}, start=start)
-    assert [message for level, message in script.logs if level == logging.WARNING] == [
+    replies, fails = (
+        (make_response({"data": {"id": "job-7"}, "p": 1}), make_response({"q": 2})),
+        "; a request that names it fails",
+    )
+    _, runner = submitted(*replies, capture={"pages": "p", "shard": "data.shard"}, start=start)
+    assert [message for level, message in runner.logs if level == logging.WARNING] == [
         f"capture: the response to POST {BASE}/jobs contains nothing for {{shard}} at 'data.shard'{fails}",
         f"capture: the response to POST {BASE}/jobs/job-7/start contains nothing for {{seat}} at 's'{fails}",
     ]
@@ -290,13 +301,13 @@ def test_captures_that_find_nothing_are_told_with_their_selectors():
 
 def test_an_address_that_does_not_exist_is_no_missing_job():
     with pytest.raises(RequestRejectedError, match="answered 404") as caught:
-        submitted(answer(status=404))
+        submitted(make_response(status=404))
     assert not isinstance(caught.value, JobNotFoundError)
 
 
 def test_a_capture_that_cannot_be_read_does_not_lose_the_job():
     handle, _ = submitted(
-        answer(None, 303, location="/v1/jobs/7"),
+        make_response(None, 303, location="/v1/jobs/7"),
         identifier="header:Location",
         capture={"a": "data.n", "b": "status_code"},
     )
@@ -304,10 +315,10 @@ def test_a_capture_that_cannot_be_read_does_not_lose_the_job():
 
 
 def test_a_capture_that_is_too_large_says_so_after_the_identifier_is_told():
-    script = Script(make_api(), answer({"data": {"id": 7}, "all": "x" * 100_000}))
+    runner = FlowRunner(make_api(), make_response({"data": {"id": 7}, "all": "x" * 100_000}))
     with pytest.raises(ResultTooLargeError) as raised:
-        run(script, capture={"all": "all"})
-    handle = script.kept[-1].handle
+        run(runner, capture={"all": "all"})
+    handle = runner.kept[-1].handle
     assert handle is not None
     assert handle.identifier == 7
     assert raised.value.job == 7
@@ -323,31 +334,33 @@ def rule(outcome: str, **condition: Any) -> dict[str, Any]:
 def test_an_answer_that_says_200_but_means_no_is_a_failure():
     errors = rule("failure", selector="userErrors", exists=True)
     with pytest.raises(JobFailedError, match=r"submit: POST .* which is a failure by a rule: no such thing"):
-        submitted(answer({"userErrors": [1], "message": "no such thing"}), rules=[errors])
+        submitted(make_response({"userErrors": [1], "message": "no such thing"}), rules=[errors])
 
 
 @pytest.mark.parametrize("outcome", ["success", "no_data"])
 def test_a_fast_answer_is_final_and_needs_no_identifier(outcome):
     done = rule(outcome, selector="state", **{"in": "done"})
-    handle, script = submitted(answer({"state": "done"}), rules=[done], start={"endpoint": "/start"})
+    handle, runner = submitted(make_response({"state": "done"}), rules=[done], start={"endpoint": "/start"})
     assert (handle.identifier, handle.outcome) == (None, Outcome(outcome))
-    assert script.kept[-1].handle == handle
-    assert f"The job is over already: {outcome}" in script.said
-    assert len(script.requests) == 1
+    assert runner.kept[-1].handle == handle
+    assert f"The job is over already: {outcome}" in runner.log_text
+    assert len(runner.requests) == 1
 
 
 def test_a_fast_answer_keeps_its_identifier():
-    handle, _ = submitted(answer({"data": {"id": 7}, "s": 1}), rules=[rule("success", selector="s", **{"in": 1})])
+    handle, _ = submitted(
+        make_response({"data": {"id": 7}, "s": 1}), rules=[rule("success", selector="s", **{"in": 1})]
+    )
     assert (handle.identifier, handle.outcome) == (7, Outcome.SUCCESS)
 
 
 def test_a_full_queue_is_tried_again():
     full = rule("retry", selector="state", **{"in": "full"})
-    handle, script = submitted(
-        answer({"state": "full"}, retry_after="9"), answer({"state": "full"}), CREATED, rules=[full]
+    handle, runner = submitted(
+        make_response({"state": "full"}, retry_after="9"), make_response({"state": "full"}), CREATED, rules=[full]
     )
     assert handle.identifier == "job-7"
-    assert script.sleeps == [9.0, 2.0]
+    assert runner.sleeps == [9.0, 2.0]
 
 
 def test_a_rule_of_the_status_code_decides_before_errors_and_redirects():
@@ -355,21 +368,21 @@ def test_a_rule_of_the_status_code_decides_before_errors_and_redirects():
         rule("running", selector="status_code", **{"in": [303, 409]}),
         rule("success", selector="status_code", **{"in": [400]}),
     ]
-    handle, _ = submitted(answer({"data": {"id": 7}}, 409), rules=rules)
+    handle, _ = submitted(make_response({"data": {"id": 7}}, 409), rules=rules)
     assert (handle.identifier, handle.outcome) == (7, Outcome.RUNNING)
-    handle, script = submitted(answer({"data": {"id": 7}}, 303, location="/x"), rules=rules)
-    assert len(script.requests) == 1
-    handle, _ = submitted(answer(None, 400), rules=rules)
+    handle, runner = submitted(make_response({"data": {"id": 7}}, 303, location="/x"), rules=rules)
+    assert len(runner.requests) == 1
+    handle, _ = submitted(make_response(None, 400), rules=rules)
     assert handle.outcome is Outcome.SUCCESS
 
 
 def test_rules_that_cannot_read_the_answer_say_what_came():
     with pytest.raises(ContentError, match=r"submit: the rules can't be evaluated: POST .*an HTML page"):
-        submitted(answer(b"<html>"), rules=[rule("failure", selector="e", exists=True)])
+        submitted(make_response(b"<html>"), rules=[rule("failure", selector="e", exists=True)])
 
 
 def test_xml_with_entities_is_refused():
-    bomb = answer(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', content_type="application/xml")
+    bomb = make_response(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', content_type="application/xml")
     with pytest.raises(RefusedContentError, match=r"rules can't be evaluated.*entities"):
         submitted(bomb, rules=[rule("failure", selector="xpath://a", exists=True)])
 
@@ -381,43 +394,49 @@ START_STEP = {"endpoint": "/jobs/{identifier}/start"}
 
 
 def test_a_job_is_started_after_it_was_made():
-    handle, script = submitted(CREATED, answer({"queue": 4}), start={**START_STEP, "capture": {"queue": "queue"}})
-    assert script.paths == ["POST /jobs", "POST /jobs/job-7/start"]
+    handle, runner = submitted(
+        CREATED, make_response({"queue": 4}), start={**START_STEP, "capture": {"queue": "queue"}}
+    )
+    assert runner.paths == ["POST /jobs", "POST /jobs/job-7/start"]
     assert handle.variables["queue"] == 4
     assert handle.outcome is Outcome.RUNNING
-    assert "Started job job-7" in script.said
+    assert "Started job job-7" in runner.log_text
 
 
 def test_starting_has_rules_of_its_own():
     done = {**START_STEP, "rules": [rule("success", selector="state", **{"in": "done"})]}
-    handle, script = submitted(CREATED, answer({"state": "done"}), start=done)
+    handle, runner = submitted(CREATED, make_response({"state": "done"}), start=done)
     assert handle.outcome is Outcome.SUCCESS
-    assert "The job is over already" in script.said
+    assert "The job is over already" in runner.log_text
     no = {**START_STEP, "rules": [rule("failure", selector="state", **{"in": "no"})]}
     with pytest.raises(JobFailedError, match="start: POST") as raised:
-        submitted(CREATED, answer({"state": "no"}), start=no)
+        submitted(CREATED, make_response({"state": "no"}), start=no)
     assert raised.value.job == "job-7"
 
 
 def test_starting_is_not_repeated_blindly_either():
     with pytest.raises(AmbiguousSubmitError, match=r"start: .*/jobs/job-7/start"):
-        submitted(CREATED, lost(), start=START_STEP)
+        submitted(CREATED, make_lost_error(), start=START_STEP)
 
 
 def test_the_start_knows_where_the_job_was_made():
-    _handle, script = submitted(answer({"data": {"id": "jobs/7"}}), answer({}), start={"endpoint": "{identifier}"})
-    assert script.paths[1] == "POST /jobs/7"
+    _handle, runner = submitted(
+        make_response({"data": {"id": "jobs/7"}}), make_response({}), start={"endpoint": "{identifier}"}
+    )
+    assert runner.paths[1] == "POST /jobs/7"
 
 
 # Once, and once only
 
 
-@pytest.mark.parametrize("trouble", [lost(), answer({}, 500), answer({}, 502), answer({}, 504)], ids=str)
+@pytest.mark.parametrize(
+    "trouble", [make_lost_error(), make_response({}, 500), make_response({}, 502), make_response({}, 504)], ids=str
+)
 def test_what_may_have_been_carried_out_is_not_repeated(trouble):
-    script = Script(make_api(), trouble)
+    runner = FlowRunner(make_api(), trouble)
     with pytest.raises(AmbiguousSubmitError, match=r"submit: .*may have been carried out.*\{idempotency_key\}"):
-        run(script)
-    assert len(script.requests) == 1
+        run(runner)
+    assert len(runner.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -425,81 +444,83 @@ def test_what_may_have_been_carried_out_is_not_repeated(trouble):
     [KEYED, {"query_params": {"key": "{idempotency_key}"}}, {"json": {"meta": {"id": "{idempotency_key}"}}}],
     ids=["header", "query", "body"],
 )
-@pytest.mark.parametrize("trouble", [lost(), answer({}, 500), answer({}, 504)], ids=str)
+@pytest.mark.parametrize("trouble", [make_lost_error(), make_response({}, 500), make_response({}, 504)], ids=str)
 def test_with_a_key_it_is_repeated_with_the_same_key(trouble, place):
-    handle, script = submitted(trouble, CREATED, **place)
+    handle, runner = submitted(trouble, CREATED, **place)
     assert handle.identifier == "job-7"
-    assert script.requests[0] == script.requests[1]
-    assert "key-1" in f"{script.requests[1].url} {script.requests[1].headers} {script.requests[1].body!r}"
+    assert runner.requests[0] == runner.requests[1]
+    assert "key-1" in f"{runner.requests[1].url} {runner.requests[1].headers} {runner.requests[1].body!r}"
 
 
 @pytest.mark.parametrize(
-    "trouble", [lost(sent=False), *(answer({}, status) for status in (408, 425, 429, 503))], ids=str
+    "trouble", [make_lost_error(sent=False), *(make_response({}, status) for status in (408, 425, 429, 503))], ids=str
 )
 def test_what_was_not_taken_is_repeated(trouble):
-    handle, script = submitted(trouble, CREATED)
+    handle, runner = submitted(trouble, CREATED)
     assert handle.identifier == "job-7"
-    assert script.sleeps == [1.0]
+    assert runner.sleeps == [1.0]
 
 
 def test_a_failing_login_is_repeated_for_nothing_was_submitted():
     api = make_api(auth="login", login_request={"endpoint": "/login"}, login_selector="t")
-    script = Script(api, lost(sent=True), answer({}, 503), answer({"t": "one1"}), CREATED)
-    assert run(script).identifier == "job-7"
-    assert script.paths == ["GET /login"] * 3 + ["POST /jobs"]
+    runner = FlowRunner(api, make_lost_error(sent=True), make_response({}, 503), make_response({"t": "one1"}), CREATED)
+    assert run(runner).identifier == "job-7"
+    assert runner.paths == ["GET /login"] * 3 + ["POST /jobs"]
 
 
 def test_too_many_transient_errors_are_an_error():
     with pytest.raises(UnavailableError, match="5 errors in a row"):
-        submitted(*(answer({}, 429) for _ in range(5)))
+        submitted(*(make_response({}, 429) for _ in range(5)))
 
 
 def test_a_rule_may_say_that_a_500_can_be_repeated():
-    handle, _ = submitted(answer({}, 500), CREATED, rules=[rule("retry", selector="status_code", **{"in": [500]})])
+    handle, _ = submitted(
+        make_response({}, 500), CREATED, rules=[rule("retry", selector="status_code", **{"in": [500]})]
+    )
     assert handle.identifier == "job-7"
 
 
 def test_a_gateways_page_is_ambiguous_even_where_a_rule_would_read_it():
     both = {"all": [{"selector": "status_code", "in": [502]}, {"selector": "a", "exists": True}], "outcome": "retry"}
     with pytest.raises(AmbiguousSubmitError):
-        submitted(answer(b"<html>Bad gateway", 502), rules=[both])
+        submitted(make_response(b"<html>Bad gateway", 502), rules=[both])
 
 
 def test_a_body_rule_does_not_speak_of_an_error_page():
     with pytest.raises(RequestRejectedError, match="answered 400, expected 2xx: no gstin"):
         submitted(
-            answer({"state": "done", "my": "no gstin"}, 400),
+            make_response({"state": "done", "my": "no gstin"}, 400),
             rules=[rule("success", selector="state", **{"in": "done"})],
             error_message="my",
         )
 
 
 def test_no_secret_is_shown():
-    script = Script(
+    runner = FlowRunner(
         make_api(auth="api_key", key_in="query", password="planted-key"),
-        answer(None, 429),
-        answer(None, 201, location="/jobs/7?api_key=planted-key"),
+        make_response(None, 429),
+        make_response(None, 201, location="/jobs/7?api_key=planted-key"),
     )
-    handle = run(script, identifier="header:Location")
-    assert "planted" not in script.said
+    handle = run(runner, identifier="header:Location")
+    assert "planted" not in runner.log_text
     assert "planted" not in str(handle.urls)
 
 
-@pytest.mark.parametrize("then", [answer({}, 429), answer({}, 503), lost(sent=False)])
+@pytest.mark.parametrize("then", [make_response({}, 429), make_response({}, 503), make_lost_error(sent=False)])
 def test_what_was_redirected_has_been_taken_and_is_not_sent_again(then):
-    script = Script(make_api(), answer(None, 303, location="/v1/jobs/7"), then)
+    runner = FlowRunner(make_api(), make_response(None, 303, location="/v1/jobs/7"), then)
     with pytest.raises(AmbiguousSubmitError):
-        run(script)
-    assert script.paths == ["POST /jobs", "GET /jobs/7"]
+        run(runner)
+    assert runner.paths == ["POST /jobs", "GET /jobs/7"]
 
 
 def test_a_worker_does_not_wait_for_a_day():
-    script = Script(make_api(), answer({}, 429, retry_after="86400"))
+    runner = FlowRunner(make_api(), make_response({}, 429, retry_after="86400"))
     with pytest.raises(
         UnavailableError, match="the next try may be in 86400 s, which is too long for a worker to wait"
     ):
-        run(script)
-    assert script.paths == ["POST /jobs"]
+        run(runner)
+    assert runner.paths == ["POST /jobs"]
 
 
 @pytest.mark.parametrize(
@@ -522,9 +543,9 @@ def several(**given):
 
 
 def test_one_submit_may_make_several_jobs_each_with_a_handle():
-    script = Script(make_api(), answer({"jobs": [{"id": "a"}, {"id": 2}], "account": "x"}))
+    runner = FlowRunner(make_api(), make_response({"jobs": [{"id": "a"}, {"id": 2}], "account": "x"}))
     plan = SubmitPlan.parse(several(variables={"day": "1"}, capture={"account": "account"}))
-    handle = script.run(submit(script.api, plan, Submission("k")))
+    handle = runner.run(submit(runner.api, plan, Submission("k")))
     assert [(each.identifier, each.variables) for each in handle.split()] == [
         ("a", {"day": "1", "account": "x"}),
         (2, {"day": "1", "account": "x"}),
@@ -532,24 +553,24 @@ def test_one_submit_may_make_several_jobs_each_with_a_handle():
 
 
 def test_a_start_request_names_all_jobs():
-    script = Script(make_api(), answer({"jobs": [{"id": "a"}, {"id": "b"}]}), answer({}))
+    runner = FlowRunner(make_api(), make_response({"jobs": [{"id": "a"}, {"id": "b"}]}), make_response({}))
     plan = SubmitPlan.parse(several(start={"endpoint": "/start", "json": {"ids": "{identifiers}"}}))
-    script.run(submit(script.api, plan, Submission("k")))
-    assert json.loads(script.requests[-1].body or b"") == {"ids": ["a", "b"]}
+    runner.run(submit(runner.api, plan, Submission("k")))
+    assert json.loads(runner.requests[-1].body or b"") == {"ids": ["a", "b"]}
 
 
 @pytest.mark.parametrize("body", [{"jobs": []}, {}, {"jobs": [{"id": "a"}, {"id": {}}]}])
 def test_a_response_without_identifiers_fails(body):
-    script = Script(make_api(), answer(body))
+    runner = FlowRunner(make_api(), make_response(body))
     with pytest.raises(MissingValueError, match=r"there is no job identifier at 'jobs\[\*\]\.id'"):
-        script.run(submit(script.api, SubmitPlan.parse(several()), Submission("k")))
+        runner.run(submit(runner.api, SubmitPlan.parse(several()), Submission("k")))
 
 
 def test_a_lookup_finds_all_jobs_of_the_submit():
     lookup = {"endpoint": "/jobs", "query_params": {"key": "{idempotency_key}"}}
-    script = Script(make_api(), answer({"jobs": [{"id": "a"}, {"id": "b"}]}))
+    runner = FlowRunner(make_api(), make_response({"jobs": [{"id": "a"}, {"id": "b"}]}))
     plan = SubmitPlan.parse(several(lookup=lookup, data="{idempotency_key}"))
-    handle = script.run(submit(script.api, plan, Submission("k"), Submission("k", sent=True)))
+    handle = runner.run(submit(runner.api, plan, Submission("k"), Submission("k", sent=True)))
     assert [each.identifier for each in handle.split()] == ["a", "b"]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ContentError, SelectorError
 from airflow_provider_asyncapi.core.wait.batch_plan import Absent, Batch, BatchResponse
-from tests.unit.core.flow_runner import BASE, answer, make_api
+from tests.unit.core.flow_runner import BASE, make_api, make_response
 
 GIVEN = {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
 
@@ -110,7 +110,7 @@ def test_the_connection_s_variables_can_be_named():
 
 def test_an_answer_is_taken_apart_by_identifier_as_text():
     jobs = [{"id": "a", "state": "done"}, {"id": 7, "state": "ä"}, {"state": "nobody's"}]
-    split = batch().split(answer({"jobs": jobs}, x_a="1"), {})
+    split = batch().split(make_response({"jobs": jobs}, x_a="1"), {})
     assert set(split) == {"a", "7"}
     assert split["7"].json == {"id": 7, "state": "ä"}
     assert json.loads(split["7"].text) == {"id": 7, "state": "ä"}
@@ -128,22 +128,22 @@ def test_an_answer_is_taken_apart_by_identifier_as_text():
     ],
 )
 def test_one_job_is_found_however_the_list_is_selected(items, body):
-    assert set(batch(items=items).split(answer(body), {})) == {"a"}
+    assert set(batch(items=items).split(make_response(body), {})) == {"a"}
 
 
 @pytest.mark.parametrize("body", [{"jobs": []}, {}, {"jobs": None}])
 def test_an_answer_without_jobs_holds_none(body):
-    assert batch().split(answer(body), {}) == {}
+    assert batch().split(make_response(body), {}) == {}
 
 
 def test_a_body_that_can_not_be_read_is_an_error():
     with pytest.raises(ContentError):
-        batch().split(answer(b"<html>"), {})
+        batch().split(make_response(b"<html>"), {})
 
 
 def test_answers_tell_each_its_own():
     request = batch().render(make_api(), ["a", 7])
-    whole, item = answer({}), answer({"id": 7})
+    whole, item = make_response({}), make_response({"id": 7})
     assert BatchResponse(request, whole, {"7": item}).response_for(7) is item
     assert BatchResponse(request, whole, {"7": item}).response_for("a") is None
     assert BatchResponse(request, whole, None).response_for("a") is whole

@@ -14,7 +14,7 @@ from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
 from airflow_provider_asyncapi.core.wait.batch_rounds import BatchRounds
-from tests.unit.core.flow_runner import Script, answer, lost, make_api
+from tests.unit.core.flow_runner import FlowRunner, make_api, make_lost_error, make_response
 from tests.unit.core.wait.batch_waiter import Waiter
 
 BATCH = {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items": "jobs[*]", "id": "id"}
@@ -25,7 +25,7 @@ Skip = Callable[[BatchResponse], Polled | None]
 
 def jobs(request: Request) -> Response:
     identifiers = request.url.partition("ids=")[2].split("%2C")
-    return answer({"jobs": [{"id": each, "state": f"state of {each}"} for each in identifiers]})
+    return make_response({"jobs": [{"id": each, "state": f"state of {each}"} for each in identifiers]})
 
 
 def times(count: int, polled: Polled = UNCHANGED) -> Skip:
@@ -35,26 +35,26 @@ def times(count: int, polled: Polled = UNCHANGED) -> Skip:
 
 
 class Rounds:
-    """The rounds of a batch, and the script that runs them."""
+    """The rounds of a batch, and the runner that runs them."""
 
     def __init__(self, *replies: Any, interval: float = 10.0, **given: Any) -> None:
         batch = Batch.parse({**BATCH, **given}, singly=True)
         assert batch is not None
         self.batch = batch
-        self.script = Script(make_api(), *(replies or [jobs]), forever=True)
+        self.runner = FlowRunner(make_api(), *(replies or [jobs]), forever=True)
         self.interval = interval
-        self.rounds = BatchRounds(self.script.api, self.batch, interval)
+        self.rounds = BatchRounds(self.runner.api, self.batch, interval)
 
     def join(self, identifier: str | int, skip: Skip = lambda _: None) -> Waiter:
         poll = PollBatch(self.batch, identifier, self.interval, skip)
-        waiter = Waiter(poll, self.script.polls.append)
+        waiter = Waiter(poll, self.runner.polls.append)
         self.rounds.join(waiter)
         return waiter
 
     def run(self) -> list[str]:
         """Run the rounds to their end; return the jobs of each request."""
-        self.script.run(self.rounds.poll_in_rounds())
-        return [request.url.partition("ids=")[2].replace("%2C", ",") for request in self.script.requests]
+        self.runner.run(self.rounds.poll_in_rounds())
+        return [request.url.partition("ids=")[2].replace("%2C", ",") for request in self.runner.requests]
 
 
 def state(waiter: Waiter) -> Any:
@@ -75,7 +75,7 @@ def test_a_round_waits_for_other_jobs_for_a_part_of_the_interval():
         rounds = Rounds(interval=interval)
         rounds.join(1, times(2))
         rounds.run()
-        assert rounds.script.times == pytest.approx([gather, 2 * gather + interval, 3 * gather + 2 * interval])
+        assert rounds.runner.times == pytest.approx([gather, 2 * gather + interval, 3 * gather + 2 * interval])
 
 
 def test_no_request_contains_more_jobs_than_the_size_and_the_requests_are_spread():
@@ -83,7 +83,7 @@ def test_no_request_contains_more_jobs_than_the_size_and_the_requests_are_spread
     for number in range(5):
         rounds.join(number)
     assert rounds.run() == ["0,1", "2,3", "4"]
-    starts = [sleep for sleep in rounds.script.sleeps if 0 < sleep < 0.5]
+    starts = [sleep for sleep in rounds.runner.sleeps if 0 < sleep < 0.5]
     assert starts == pytest.approx([0.5 / 3, 1 / 3])
 
 
@@ -91,7 +91,7 @@ def test_a_job_whose_response_is_unchanged_is_reported_and_polled_in_the_next_ro
     rounds = Rounds()
     first, second = rounds.join(1, times(2)), rounds.join(2)
     assert rounds.run() == ["1,2", "1", "1"]
-    assert rounds.script.polls == [UNCHANGED] * 2
+    assert rounds.runner.polls == [UNCHANGED] * 2
     assert (len(first.responses), len(second.responses)) == (1, 1)
 
 
@@ -120,7 +120,7 @@ def test_a_flow_that_is_cancelled_during_its_poll_gets_nothing():
 
 
 def test_an_error_of_a_request_is_raised_in_each_of_its_flows_as_a_copy():
-    rounds = Rounds(lost(), jobs, size=2)
+    rounds = Rounds(make_lost_error(), jobs, size=2)
     waiters = [rounds.join(number) for number in range(3)]
     rounds.run()
     first, second = waiters[0].errors[0], waiters[1].errors[0]

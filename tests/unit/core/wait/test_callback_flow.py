@@ -23,10 +23,10 @@ from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
-from tests.unit.core.flow_runner import START, Script, answer, lost, make_api, plan_fields
+from tests.unit.core.flow_runner import START, FlowRunner, make_api, make_lost_error, make_response, plan_fields
 
 JOB = JobHandle("7", submitted_at=START)
-RUNNING, DONE, FAILED = (answer({"status": word}) for word in ("running", "done", "failed"))
+RUNNING, DONE, FAILED = (make_response({"status": word}) for word in ("running", "done", "failed"))
 CANCEL = {"cancel": {"endpoint": "/jobs/{identifier}", "method": "DELETE"}}
 #: The callback alone says when the job is over, and that it is.
 ALONE = dict.fromkeys(("endpoint", "completion_key", "completion_value", "failure_value"))
@@ -38,18 +38,20 @@ def plan(**given: Any) -> WaitPlan:
     return WaitPlan.parse({name: value for name, value in plan_fields(**{"callback": True, **given}).items() if value})
 
 
-def waited(*replies: Any, calls: Any = (), at: WaitCheckpoint | None = None, **given: Any) -> tuple[JobHandle, Script]:
-    script = Script(make_api(), *replies, forever=True, calls=calls)
+def waited(
+    *replies: Any, calls: Any = (), at: WaitCheckpoint | None = None, **given: Any
+) -> tuple[JobHandle, FlowRunner]:
+    runner = FlowRunner(make_api(), *replies, forever=True, calls=calls)
     state = at or WaitCheckpoint(JOB, START, START + 100)
-    return script.run(wait_with_callbacks(script.api, plan(**given), state)), script
+    return runner.run(wait_with_callbacks(runner.api, plan(**given), state)), runner
 
 
-def failing(kind: type[Exception], *replies: Any, said: str | None = None, **given: Any) -> Script:
-    script = Script(make_api(), *replies, forever=True, calls=given.pop("calls", ()))
+def failing(kind: type[Exception], *replies: Any, said: str | None = None, **given: Any) -> FlowRunner:
+    runner = FlowRunner(make_api(), *replies, forever=True, calls=given.pop("calls", ()))
     with pytest.raises(kind, match=said) as raised:
-        script.run(wait_with_callbacks(script.api, plan(**given), WaitCheckpoint(JOB, START, START + 100)))
+        runner.run(wait_with_callbacks(runner.api, plan(**given), WaitCheckpoint(JOB, START, START + 100)))
     assert getattr(raised.value, "job", None) == "7", "each error names the job"
-    return script
+    return runner
 
 
 # The plan
@@ -94,40 +96,40 @@ def test_how_many_callbacks_were_heard_is_written_down_too():
 
 
 def test_a_callback_alone_means_that_the_job_is_done():
-    handle, script = waited(calls=[(50, answer(b"anything"))], **ALONE, capture={"rows": "rows"})
+    handle, runner = waited(calls=[(50, make_response(b"anything"))], **ALONE, capture={"rows": "rows"})
     assert (handle.outcome, handle.status, handle.progress, handle.call) == (Outcome.SUCCESS, "called back", 1.0, 0)
-    assert script.requests == []
-    assert script.sleeps == [10] * 5
-    assert BY_CALLBACK in script.said
-    assert BY_POLL not in script.said
+    assert runner.requests == []
+    assert runner.sleeps == [10] * 5
+    assert BY_CALLBACK in runner.log_text
+    assert BY_POLL not in runner.log_text
 
 
 def test_a_callback_is_judged_as_a_poll_is():
-    handle, script = waited(calls=[(0, answer({"status": "done", "file": "f-1"}))], capture={"file": "file"})
+    handle, runner = waited(calls=[(0, make_response({"status": "done", "file": "f-1"}))], capture={"file": "file"})
     assert (handle.outcome, handle.status, handle.variables["file"], handle.call) == (Outcome.SUCCESS, "done", "f-1", 0)
-    assert script.requests == []
-    assert [poll.handle.outcome for poll in script.polls] == [Outcome.SUCCESS]
-    assert "Job 7 has status done, 100%: its callback has ended the wait" in script.said
+    assert runner.requests == []
+    assert [poll.handle.outcome for poll in runner.polls] == [Outcome.SUCCESS]
+    assert "Job 7 has status done, 100%: its callback has ended the wait" in runner.log_text
 
 
 def test_a_callback_that_says_that_the_job_failed_fails_with_its_reason():
-    call = answer({"status": "failed", "error": {"message": "no such table"}})
-    script = failing(JobFailedError, calls=[(0, call)], said="no such table .*the job's callback answered")
-    assert BY_CALLBACK in script.said
+    call = make_response({"status": "failed", "error": {"message": "no such table"}})
+    runner = failing(JobFailedError, calls=[(0, call)], said="no such table .*the job's callback answered")
+    assert BY_CALLBACK in runner.log_text
 
 
 @pytest.mark.parametrize("callback", [True, "hint"])
 def test_a_callback_of_another_job_is_passed_over(callback):
     job = JobHandle("7", submitted_at=START, variables={"id": "7"})
-    other, own = answer({"id": "8", "status": "done"}), answer({"id": "7", "status": "done"})
+    other, own = make_response({"id": "8", "status": "done"}), make_response({"id": "7", "status": "done"})
     replies = [RUNNING, RUNNING, DONE]
-    handle, script = waited(
+    handle, runner = waited(
         *replies, calls=[(0, other), (15, own)], at=WaitCheckpoint(job, START, START + 100), callback=callback
     )
     assert handle.outcome is Outcome.SUCCESS
-    assert "A callback is about job 8, not about job 7, and is ignored" in script.said
+    assert "A callback is about job 8, not about job 7, and is ignored" in runner.log_text
     assert handle.call == (None if callback == "hint" else 1)
-    assert script.said.count("polling its status") == (callback == "hint")
+    assert runner.log_text.count("polling its status") == (callback == "hint")
 
 
 def test_a_callback_that_lacks_the_result_identifier_is_an_error():
@@ -142,49 +144,49 @@ def test_a_rule_decides_too_and_form_fields_are_found():
 
 
 def test_a_callback_between_two_polls_is_heard_after_the_pause():
-    handle, script = waited(RUNNING, calls=[(15, DONE)])
+    handle, runner = waited(RUNNING, calls=[(15, DONE)])
     assert handle.call == 0
-    assert script.paths == ["GET /jobs/7"] * 2
-    assert script.sleeps == [10, 10]
+    assert runner.paths == ["GET /jobs/7"] * 2
+    assert runner.sleeps == [10, 10]
 
 
 def test_a_callback_between_two_polls_with_unchanged_responses_is_processed_after_the_pause():
-    handle, script = waited(RUNNING, RUNNING, RUNNING, RUNNING, calls=[(25, DONE)])
-    assert (handle.call, script.times) == (0, [0, 10, 20])
-    assert [poll.polls for poll in script.polls] == [1, 2, 3, 3]
+    handle, runner = waited(RUNNING, RUNNING, RUNNING, RUNNING, calls=[(25, DONE)])
+    assert (handle.call, runner.times) == (0, [0, 10, 20])
+    assert [poll.polls for poll in runner.polls] == [1, 2, 3, 3]
 
 
 def test_news_are_kept_and_the_wait_goes_on_with_its_count_of_polls():
-    news = [(5, answer({"status": "running", "p": 40, "at": n})) for n in (1, 2)]
-    handle, script = waited(RUNNING, RUNNING, DONE, calls=news, progress="p", capture={"at": "at"})
+    news = [(5, make_response({"status": "running", "p": 40, "at": n})) for n in (1, 2)]
+    handle, runner = waited(RUNNING, RUNNING, DONE, calls=news, progress="p", capture={"at": "at"})
     assert (handle.outcome, handle.variables["at"], handle.call) == (Outcome.SUCCESS, 2, None)
-    assert script.said.count("Job 7 has status running, 40%, according to a callback; waiting on") == 2
-    assert [poll.polls for poll in script.polls] == [1, 1, 1, 2, 3]
-    assert BY_POLL in script.said
+    assert runner.log_text.count("Job 7 has status running, 40%, according to a callback; waiting on") == 2
+    assert [poll.polls for poll in runner.polls] == [1, 1, 1, 2, 3]
+    assert BY_POLL in runner.log_text
 
 
 def test_news_while_the_next_poll_is_due_later_make_no_poll_sooner():
     at = WaitCheckpoint(JOB, START, START + 100, polls=1, next_poll=START + 70)
-    handle, script = waited(DONE, calls=[(0, RUNNING)], at=at)
+    handle, runner = waited(DONE, calls=[(0, RUNNING)], at=at)
     assert handle.outcome is Outcome.SUCCESS
-    assert script.sleeps == [70]
-    assert script.polls[0].pause == 70
+    assert runner.sleeps == [70]
+    assert runner.polls[0].pause == 70
 
 
 def test_callbacks_that_were_heard_are_not_heard_again():
-    handle, script = waited(
+    handle, runner = waited(
         calls=[(0, FAILED), (0, RUNNING), (30, DONE)],
         at=WaitCheckpoint(JOB, START, START + 100, callbacks_seen=1),
         **{**ALONE, "completion_key": "status", "completion_value": "done"},
     )
     assert handle.call == 2
-    assert script.said.count("according to a callback") == 1
+    assert runner.log_text.count("according to a callback") == 1
 
 
 def test_the_first_of_several_callbacks_that_ends_the_wait_does():
-    handle, script = waited(calls=[(0, RUNNING), (0, DONE), (0, FAILED)])
+    handle, runner = waited(calls=[(0, RUNNING), (0, DONE), (0, FAILED)])
     assert (handle.outcome, handle.call) == (Outcome.SUCCESS, 1)
-    assert script.requests == []
+    assert runner.requests == []
 
 
 @pytest.mark.parametrize(
@@ -194,16 +196,17 @@ def test_the_first_of_several_callbacks_that_ends_the_wait_does():
 )
 @pytest.mark.parametrize("key", ["status", "xpath://status"])
 def test_a_callback_that_cannot_be_read_is_passed_over(body, key):
-    readable = answer(b"<status>done</status>") if key.startswith("xpath") else DONE
-    handle, script = waited(calls=[(0, answer(body)), (5, readable)], endpoint=None, completion_key=key)
+    readable = make_response(b"<status>done</status>") if key.startswith("xpath") else DONE
+    handle, runner = waited(calls=[(0, make_response(body)), (5, readable)], endpoint=None, completion_key=key)
     assert handle.call == 1
-    assert [level for level, said in script.logs if "can't be read, and is ignored" in said] == [logging.WARNING]
+    assert [level for level, said in runner.logs if "can't be read, and is ignored" in said] == [logging.WARNING]
 
 
 def test_an_unknown_status_of_a_callback_is_doubted():
-    _, script = waited(calls=[(0, answer({"status": "odd"})), (5, DONE)], endpoint=None)
+    _, runner = waited(calls=[(0, make_response({"status": "odd"})), (5, DONE)], endpoint=None)
     assert (
-        "POST the job's callback: the response says 'odd', which none of the given values or rules lists" in script.said
+        "POST the job's callback: the response says 'odd', which none of the given values or rules lists"
+        in runner.log_text
     )
 
 
@@ -211,31 +214,34 @@ def test_an_unknown_status_of_a_callback_is_doubted():
 
 
 def test_a_poll_that_ends_the_wait_says_so():
-    handle, script = waited(RUNNING, DONE)
+    handle, runner = waited(RUNNING, DONE)
     assert (handle.outcome, handle.call) == (Outcome.SUCCESS, None)
-    assert script.logs[-1] == (logging.INFO, BY_POLL)
+    assert runner.logs[-1] == (logging.INFO, BY_POLL)
 
 
 def test_errors_of_polls_are_borne_as_without_callbacks():
-    handle, script = waited(lost(), answer(status=503), DONE)
+    handle, runner = waited(make_lost_error(), make_response(status=503), DONE)
     assert handle.outcome is Outcome.SUCCESS
-    assert [poll.errors for poll in script.polls] == [1, 2, 0]
-    failing(UnavailableError, lost(), max_consecutive_errors=2)
-    failing(RequestRejectedError, answer(status=404))
+    assert [poll.errors for poll in runner.polls] == [1, 2, 0]
+    failing(UnavailableError, make_lost_error(), max_consecutive_errors=2)
+    failing(RequestRejectedError, make_response(status=404))
 
 
 def test_errors_in_a_row_are_counted_across_callbacks():
-    script = failing(
-        UnavailableError, lost(), max_consecutive_errors=2, calls=[(1, answer({"status": "running", "n": 1}))]
+    runner = failing(
+        UnavailableError,
+        make_lost_error(),
+        max_consecutive_errors=2,
+        calls=[(1, make_response({"status": "running", "n": 1}))],
     )
-    assert len(script.requests) == 2
+    assert len(runner.requests) == 2
 
 
 def test_the_deadline_holds_beside_callbacks():
-    script = failing(
-        DeadlineError, RUNNING, answer(None, 204), calls=[(99, RUNNING)], max_iterations=3, said="as many polls"
+    runner = failing(
+        DeadlineError, RUNNING, make_response(None, 204), calls=[(99, RUNNING)], max_iterations=3, said="as many polls"
     )
-    assert len(script.requests) == 3
+    assert len(runner.requests) == 3
 
 
 # A hint
@@ -243,31 +249,31 @@ def test_the_deadline_holds_beside_callbacks():
 
 def test_a_hint_makes_one_poll_at_once_whatever_it_says():
     at = WaitCheckpoint(JOB, START, START + 1000, polls=1, next_poll=START + 300)
-    handle, script = waited(RUNNING, DONE, calls=[(0, FAILED)], at=at, callback="hint", poke_interval=300)
+    handle, runner = waited(RUNNING, DONE, calls=[(0, FAILED)], at=at, callback="hint", poke_interval=300)
     assert handle.call is None
-    assert script.times == [0.0, 300.0]
-    assert "and has called back: polling its status" in script.said
+    assert runner.times == [0.0, 300.0]
+    assert "and has called back: polling its status" in runner.log_text
 
 
 # Nothing comes
 
 
 def test_a_job_that_does_not_call_back_by_the_deadline_is_cancelled():
-    script = failing(
+    runner = failing(
         DeadlineError,
-        answer(None, 204),
+        make_response(None, 204),
         **ALONE,
         **CANCEL,
         said=r"Job 7 has no status yet and hasn't called back by the deadline, after 100 s; the API has accepted",
     )
-    assert script.paths == ["DELETE /jobs/7"]
-    assert script.sleeps == [10] * 10
-    assert "the API has accepted the cancel (it hasn't called back in time)" in script.said
+    assert runner.paths == ["DELETE /jobs/7"]
+    assert runner.sleeps == [10] * 10
+    assert "the API has accepted the cancel (it hasn't called back in time)" in runner.log_text
 
 
 def test_a_call_that_comes_while_the_job_is_being_cancelled_changes_nothing():
-    script = failing(DeadlineError, RUNNING, calls=[(100.2, DONE)], **CANCEL, said="the API has accepted the cancel")
-    assert script.paths.count("DELETE /jobs/7") == 1
+    runner = failing(DeadlineError, RUNNING, calls=[(100.2, DONE)], **CANCEL, said="the API has accepted the cancel")
+    assert runner.paths.count("DELETE /jobs/7") == 1
 
 
 def test_a_job_that_cannot_be_cancelled_fails_at_the_deadline_too():
@@ -275,19 +281,19 @@ def test_a_job_that_cannot_be_cancelled_fails_at_the_deadline_too():
 
 
 def test_the_last_look_for_a_callback_is_at_the_deadline():
-    handle, script = waited(calls=[(100, DONE)], **ALONE, poke_interval=70)
+    handle, runner = waited(calls=[(100, DONE)], **ALONE, poke_interval=70)
     assert handle.call == 0
-    assert script.sleeps == [70, 30]
+    assert runner.sleeps == [70, 30]
 
 
 def test_without_a_deadline_a_callback_is_waited_for_as_long_as_it_takes():
-    handle, script = waited(calls=[(5000, DONE)], at=WaitCheckpoint(JOB, START, None), **ALONE, poke_interval=1000)
+    handle, runner = waited(calls=[(5000, DONE)], at=WaitCheckpoint(JOB, START, None), **ALONE, poke_interval=1000)
     assert handle.call == 0
-    assert script.sleeps == [1000] * 5
+    assert runner.sleeps == [1000] * 5
 
 
 def test_a_job_that_is_over_is_not_waited_for():
     over = JobHandle("7", Outcome.SUCCESS)
-    handle, script = waited(at=WaitCheckpoint(over, START, START + 100), calls=[(0, FAILED)])
+    handle, runner = waited(at=WaitCheckpoint(over, START, START + 100), calls=[(0, FAILED)])
     assert handle is over
-    assert script.logs == []
+    assert runner.logs == []

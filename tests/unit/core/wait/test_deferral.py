@@ -10,7 +10,7 @@ from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.deferral import disallow_deferral, run_until_sleep
-from tests.unit.core.flow_runner import BASE, Script, answer, lost, make_api
+from tests.unit.core.flow_runner import BASE, FlowRunner, make_api, make_lost_error, make_response
 
 REQUEST = Request("GET", BASE)
 
@@ -29,7 +29,10 @@ def test_a_flow_without_a_pause_runs_to_its_end() -> None:
         second = yield Send(REQUEST)
         return [first.status, second.status]
 
-    assert Script(make_api(), answer(), answer(status=404)).run(run_until_sleep(flow(), end)) == [200, 404]
+    assert FlowRunner(make_api(), make_response(), make_response(status=404)).run(run_until_sleep(flow(), end)) == [
+        200,
+        404,
+    ]
 
 
 def test_the_first_pause_ends_it_and_the_flow_is_closed() -> None:
@@ -39,12 +42,12 @@ def test_the_first_pause_ends_it_and_the_flow_is_closed() -> None:
         yield Send(REQUEST)
 
     inner = flow()
-    script = Script(make_api(), answer())
+    runner = FlowRunner(make_api(), make_response())
     with pytest.raises(PausedError) as caught:
-        script.run(run_until_sleep(inner, end))
+        runner.run(run_until_sleep(inner, end))
     assert caught.value.args == (7,)
-    assert len(script.requests) == 1
-    assert not script.sleeps
+    assert len(runner.requests) == 1
+    assert not runner.sleeps
     assert inspect.getgeneratorstate(inner) == inspect.GEN_CLOSED
 
 
@@ -56,7 +59,7 @@ def test_what_goes_wrong_outside_is_for_the_flow_to_handle() -> None:
             return f"survived: {error}"
         return "nothing happened"
 
-    assert Script(make_api(), lost()).run(run_until_sleep(flow(), end)).startswith("survived: GET")
+    assert FlowRunner(make_api(), make_lost_error()).run(run_until_sleep(flow(), end)).startswith("survived: GET")
 
 
 def test_what_the_flow_raises_is_raised() -> None:
@@ -65,7 +68,7 @@ def test_what_the_flow_raises_is_raised() -> None:
         raise ValueError
 
     with pytest.raises(ValueError):
-        Script(make_api(), answer()).run(run_until_sleep(flow(), end))
+        FlowRunner(make_api(), make_response()).run(run_until_sleep(flow(), end))
 
 
 def test_a_pause_that_cannot_be_handed_on_ends_nothing() -> None:
@@ -78,9 +81,9 @@ def test_a_pause_that_cannot_be_handed_on_ends_nothing() -> None:
             yield Sleep(8)
         return 9
 
-    script = Script(make_api(), answer(), lost())
-    assert script.run(run_until_sleep(disallow_deferral(flow()), end)) == 9
-    assert script.sleeps == [7, 8]
+    runner = FlowRunner(make_api(), make_response(), make_lost_error())
+    assert runner.run(run_until_sleep(disallow_deferral(flow()), end)) == 9
+    assert runner.sleeps == [7, 8]
 
 
 def polling() -> Flow[Any]:
@@ -90,11 +93,11 @@ def polling() -> Flow[Any]:
 
 
 def test_the_pause_after_an_unchanged_response_is_a_pause_of_the_flow() -> None:
-    script = Script(make_api(), answer())
+    runner = FlowRunner(make_api(), make_response())
     with pytest.raises(PausedError) as caught:
-        script.run(run_until_sleep(polling(), end))
+        runner.run(run_until_sleep(polling(), end))
     assert caught.value.args == (7,)
-    assert len(script.polls) == 1
-    script = Script(make_api(), answer(), answer(status=404))
-    assert script.run(run_until_sleep(disallow_deferral(polling()), end)) == 404
-    assert script.sleeps == [7]
+    assert len(runner.polls) == 1
+    runner = FlowRunner(make_api(), make_response(), make_response(status=404))
+    assert runner.run(run_until_sleep(disallow_deferral(polling()), end)) == 404
+    assert runner.sleeps == [7]

@@ -43,13 +43,22 @@ from airflow_provider_asyncapi.core.wait.ending import raise_deadline_error
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_flow import get_job
-from tests.unit.core.flow_runner import BASE, START, Clock, Script, answer, lost, make_api, plan_fields
+from tests.unit.core.flow_runner import (
+    BASE,
+    START,
+    Clock,
+    FlowRunner,
+    make_api,
+    make_lost_error,
+    make_response,
+    plan_fields,
+)
 from tests.unit.core.wait.batch_waiter import Waiter
 from tests.unit.recorded_calls import recorded
 
 JOB = JobHandle("7", submitted_at=START)
 NEXT = JobHandle("7", submitted_at=START, variables={"next": "0"})
-RUNNING, DONE = answer({"status": "running"}), answer({"status": "done"})
+RUNNING, DONE = make_response({"status": "running"}), make_response({"status": "done"})
 NEVER = {"selector": "never", "exists": True, "outcome": "success"}
 CANCEL: dict[str, Any] = {"cancel": {"endpoint": "/jobs/{identifier}", "method": "DELETE"}}
 
@@ -58,15 +67,15 @@ def state(handle: JobHandle = JOB, **given: Any) -> WaitCheckpoint:
     return WaitCheckpoint(handle, START, **given)
 
 
-def run(script: Script, at: WaitCheckpoint | None = None, **given: Any) -> JobHandle:
-    handle = script.run(wait(script.api, WaitPlan.parse(plan_fields(**given)), at or state()))
+def run(runner: FlowRunner, at: WaitCheckpoint | None = None, **given: Any) -> JobHandle:
+    handle = runner.run(wait(runner.api, WaitPlan.parse(plan_fields(**given)), at or state()))
     assert isinstance(handle, JobHandle)
     return handle
 
 
-def waited(*replies: Any, at: WaitCheckpoint | None = None, **given: Any) -> tuple[JobHandle, Script]:
-    script = Script(make_api(), *replies)
-    return run(script, at, **given), script
+def waited(*replies: Any, at: WaitCheckpoint | None = None, **given: Any) -> tuple[JobHandle, FlowRunner]:
+    runner = FlowRunner(make_api(), *replies)
+    return run(runner, at, **given), runner
 
 
 # The plan and the state
@@ -117,9 +126,9 @@ def test_a_state_that_is_taken_up_again_counts_the_polls_that_there_was_time_for
 
 
 def test_each_poll_tells_when_it_was_how_long_until_the_next_and_what_went_wrong():
-    _, script = waited(RUNNING, answer({"title": "maintenance"}, 503), DONE)
-    assert [(poll.at - START, poll.pause) for poll in script.polls] == [(0, 10), (10, 10), (20, None)]
-    errors = [poll.error for poll in script.polls]
+    _, runner = waited(RUNNING, make_response({"title": "maintenance"}, 503), DONE)
+    assert [(poll.at - START, poll.pause) for poll in runner.polls] == [(0, 10), (10, 10), (20, None)]
+    errors = [poll.error for poll in runner.polls]
     assert errors[0] is None
     assert errors[1] is not None
     assert "answered 503: maintenance" in errors[1]
@@ -127,21 +136,21 @@ def test_each_poll_tells_when_it_was_how_long_until_the_next_and_what_went_wrong
 
 
 def test_the_last_poll_tells_what_went_wrong_with_it():
-    script = Script(make_api(), answer({}, 503))
+    runner = FlowRunner(make_api(), make_response({}, 503))
     with pytest.raises(DeadlineError):
-        run(script, max_iterations=1)
-    (poll,) = script.polls
+        run(runner, max_iterations=1)
+    (poll,) = runner.polls
     assert (poll.pause, poll.error is None) == (None, False)
     assert "503" in str(poll.error)
 
 
 def test_a_job_is_polled_until_it_is_done():
-    handle, script = waited(RUNNING, RUNNING, DONE, progress="percent")
+    handle, runner = waited(RUNNING, RUNNING, DONE, progress="percent")
     assert (handle.outcome, handle.status, handle.progress) == (Outcome.SUCCESS, "done", 1.0)
     assert handle.urls == {"status": f"{BASE}/jobs/7"}
-    assert script.paths == ["GET /jobs/7"] * 3
-    assert script.sleeps == [10, 10]
-    assert [(poll.polls, poll.errors, poll.changed) for poll in script.polls] == [
+    assert runner.paths == ["GET /jobs/7"] * 3
+    assert runner.sleeps == [10, 10]
+    assert [(poll.polls, poll.errors, poll.changed) for poll in runner.polls] == [
         (1, 0, True),
         (2, 0, False),
         (3, 0, True),
@@ -149,9 +158,9 @@ def test_a_job_is_polled_until_it_is_done():
 
 
 def test_the_log_has_a_line_per_change_and_not_per_poll():
-    replies = [answer({"status": "running", "p": percent}) for percent in (10, 10, 10, 60, 60)]
-    _, script = waited(*replies, DONE, progress="p", running_value="running")
-    assert script.logs == [
+    replies = [make_response({"status": "running", "p": percent}) for percent in (10, 10, 10, 60, 60)]
+    _, runner = waited(*replies, DONE, progress="p", running_value="running")
+    assert runner.logs == [
         (logging.INFO, "Job 7 has status running, 10%; next poll in 10 s"),
         (logging.INFO, "Job 7 has status running, 60%; next poll in 10 s"),
         (logging.INFO, "Job 7 has status done, 100%: success"),
@@ -159,28 +168,28 @@ def test_the_log_has_a_line_per_change_and_not_per_poll():
 
 
 def test_an_answer_that_repeats_itself_is_not_read_again():
-    replies = [answer({"status": "running"}) for _ in range(3)]
-    handle, script = waited(*replies, DONE)
+    replies = [make_response({"status": "running"}) for _ in range(3)]
+    handle, runner = waited(*replies, DONE)
     assert handle.status == "done"
-    assert [poll.polls for poll in script.polls] == [1, 2, 3, 4]
+    assert [poll.polls for poll in runner.polls] == [1, 2, 3, 4]
     assert ["json" in vars(reply) for reply in replies] == [True, False, False]
 
 
 def test_an_answer_that_differs_in_the_headers_alone_is_read_where_a_selector_looks_there():
-    replies = [answer({"status": "running"}, x_part=part) for part in ("1", "2")]
+    replies = [make_response({"status": "running"}, x_part=part) for part in ("1", "2")]
     handle, _ = waited(*replies, DONE, capture={"part": "header:X-Part"})
     assert handle.variables["part"] == "2"
 
 
 def test_a_large_answer_is_not_kept_for_comparing():
-    replies = [answer({"status": "running", "padding": "x" * 5000}) for _ in range(2)]
+    replies = [make_response({"status": "running", "padding": "x" * 5000}) for _ in range(2)]
     waited(*replies, DONE)
     assert ["json" in vars(reply) for reply in replies] == [True, True]
 
 
 def test_a_captured_value_changes_the_next_request():
-    replies = [answer({"status": "running", "next": page}) for page in ("a", "b", "b")]
-    _, script = waited(
+    replies = [make_response({"status": "running", "next": page}) for page in ("a", "b", "b")]
+    _, runner = waited(
         *replies,
         DONE,
         capture={"next": "next"},
@@ -188,30 +197,30 @@ def test_a_captured_value_changes_the_next_request():
         at=state(NEXT),
         query_params={"n": "{next}"},
     )
-    assert script.paths == [f"GET /jobs/7?n={page}" for page in "0abb"]
+    assert runner.paths == [f"GET /jobs/7?n={page}" for page in "0abb"]
 
 
 @pytest.mark.parametrize(
     ("next_poll", "interval", "first"), [(None, 10, 5), (-60, 10, 5), (-1, 3600, 30), (7, 10, 7)], ids=str
 )
 def test_those_who_are_overdue_together_do_not_poll_together(next_poll, interval, first):
-    script = Script(make_api(), RUNNING, RUNNING, DONE)
+    runner = FlowRunner(make_api(), RUNNING, RUNNING, DONE)
     at = dataclasses.replace(state(), next_poll=next_poll and START + next_poll)
-    script.run(wait(script.api, WaitPlan.parse(plan_fields(poke_interval=interval)), at, spread=True))
-    assert script.sleeps == [first, interval, interval]
+    runner.run(wait(runner.api, WaitPlan.parse(plan_fields(poke_interval=interval)), at, spread=True))
+    assert runner.sleeps == [first, interval, interval]
 
 
 @pytest.mark.parametrize(("polls", "pause", "first"), [(1, 1, 0.5), (1, 3600, 30), (1, None, 5), (0, 1, 5)], ids=str)
 def test_an_overdue_poll_is_spread_over_the_pause_that_was_due(polls, pause, first):
-    script = Script(make_api(), DONE)
+    runner = FlowRunner(make_api(), DONE)
     at = state(polls=polls, next_poll=START - 20, pause=pause)
-    script.run(wait(script.api, WaitPlan.parse(plan_fields(poke_interval=10)), at, spread=True))
-    assert script.sleeps == [first]
+    runner.run(wait(runner.api, WaitPlan.parse(plan_fields(poke_interval=10)), at, spread=True))
+    assert runner.sleeps == [first]
 
 
 def test_after_a_poll_the_state_holds_when_the_next_one_is_due():
-    _, script = waited(RUNNING, answer({}, 503), DONE, retry_delays={503: 25})
-    first, second, last = script.polls
+    _, runner = waited(RUNNING, make_response({}, 503), DONE, retry_delays={503: 25})
+    first, second, last = runner.polls
     at = state(callbacks_seen=2).after_poll(first)
     assert (at.handle, at.polls, at.errors, at.callbacks_seen) == (first.handle, 1, 0, 2)
     assert (at.next_poll, at.pause, at.after_poll(second).errors) == (START + 10, 10, 1)
@@ -224,25 +233,25 @@ def throttled(seconds: float) -> ThrottledError:
 
 
 def test_a_poll_that_was_held_back_is_made_later_and_is_no_poll_and_no_error_until_then():
-    _, script = waited(RUNNING, throttled(40), throttled(1), RUNNING, DONE, max_iterations=3, max_consecutive_errors=1)
+    _, runner = waited(RUNNING, throttled(40), throttled(1), RUNNING, DONE, max_iterations=3, max_consecutive_errors=1)
     # Those who hold back come again spread over an interval.
-    assert script.sleeps == [10, 45, 6, 10]
-    assert [poll.polls for poll in script.polls] == [1, 2, 3]
-    assert "held" not in script.said
+    assert runner.sleeps == [10, 45, 6, 10]
+    assert [poll.polls for poll in runner.polls] == [1, 2, 3]
+    assert "held" not in runner.log_text
 
 
 def test_a_hold_does_not_outlast_the_deadline():
-    script = Script(make_api(), RUNNING, throttled(1000), throttled(950))
+    runner = FlowRunner(make_api(), RUNNING, throttled(1000), throttled(950))
     with pytest.raises(DeadlineError, match=r"after 60 s and 1 poll; the last poll failed: .*not sent"):
-        run(script, state(deadline=START + 60))
-    assert script.sleeps == [10, 50]
-    assert "no last poll can be made at the deadline" in script.said
+        run(runner, state(deadline=START + 60))
+    assert runner.sleeps == [10, 50]
+    assert "no last poll can be made at the deadline" in runner.log_text
 
 
 def test_an_unknown_status_runs_on_and_is_logged_once():
-    queued = answer({"status": "queued"})
-    _, script = waited(queued, queued, answer({}), answer({}), queued, DONE)
-    warnings = [message for level, message in script.logs if level == logging.WARNING]
+    queued = make_response({"status": "queued"})
+    _, runner = waited(queued, queued, make_response({}), make_response({}), queued, DONE)
+    warnings = [message for level, message in runner.logs if level == logging.WARNING]
     assert len(warnings) == 2
     assert "says 'queued', which none of the given values" in warnings[0]
     assert (
@@ -252,29 +261,31 @@ def test_an_unknown_status_runs_on_and_is_logged_once():
 
 
 def test_a_status_that_is_nowhere_is_told_when_the_time_is_over():
-    odd = answer({"state": "running", "api_token": "geheim"})
+    odd = make_response({"state": "running", "api_token": "geheim"})
     with pytest.raises(DeadlineError, match="1 poll; no response contained a status at 'status', so that"):
         waited(odd, max_iterations=1)
     with pytest.raises(DeadlineError, match="no response contained a status, so that may be the wrong"):
         waited(odd, max_iterations=1, completion_key=None, completion_value=None, failure_value=None, rules=[NEVER])
     with pytest.raises(DeadlineError, match=r"2 polls$"):
         waited(odd, RUNNING, max_iterations=2)
-    script = Script(make_api(), odd, DONE)
-    run(script)
-    assert "***" in script.said
-    assert "geheim" not in script.said
+    runner = FlowRunner(make_api(), odd, DONE)
+    run(runner)
+    assert "***" in runner.log_text
+    assert "geheim" not in runner.log_text
 
 
 def test_a_capture_that_has_found_nothing_by_the_end_is_told_once():
     captures: dict[str, Any] = {"capture": {"early": "e", "late": "l", "shard": ["data.shard", "shard"]}}
-    _, script = waited(answer({"status": "running", "e": 1}), answer({"status": "done", "l": 2}), **captures)
-    said = [message for level, message in script.logs if level == logging.WARNING and "capture" in message]
+    _, runner = waited(
+        make_response({"status": "running", "e": 1}), make_response({"status": "done", "l": 2}), **captures
+    )
+    said = [message for level, message in runner.logs if level == logging.WARNING and "capture" in message]
     place = "{shard} at 'data.shard' or 'shard'"
     assert said == [
         f"capture: the response to GET {BASE}/jobs/7 contains nothing for {place}; a request that names it fails"
     ]
-    _, script = waited(answer({"status": "empty"}), no_data_value="empty", **captures)
-    assert "capture" not in script.said
+    _, runner = waited(make_response({"status": "empty"}), no_data_value="empty", **captures)
+    assert "capture" not in runner.log_text
 
 
 @pytest.mark.parametrize(
@@ -282,20 +293,20 @@ def test_a_capture_that_has_found_nothing_by_the_end_is_told_once():
 )
 def test_an_unknown_status_is_logged_once_though_another_process_goes_on(body, status):
     handle = JobHandle("7", submitted_at=START, status=status, urls={"status": f"{BASE}/jobs/7"})
-    _, script = waited(answer(body), answer({"status": "new"}), DONE, at=state(handle, polls=1))
-    warnings = [message for level, message in script.logs if level == logging.WARNING]
+    _, runner = waited(make_response(body), make_response({"status": "new"}), DONE, at=state(handle, polls=1))
+    warnings = [message for level, message in runner.logs if level == logging.WARNING]
     assert len(warnings) == 1
     assert "'new'" in warnings[0]
 
 
 def test_an_unknown_status_is_logged_where_no_poll_before_has_found_one():
-    _, script = waited(answer({}), DONE, at=state(polls=3, errors=3))
-    assert "there is no status at 'status'" in script.said
+    _, runner = waited(make_response({}), DONE, at=state(polls=3, errors=3))
+    assert "there is no status at 'status'" in runner.log_text
 
 
 def test_an_unknown_status_fails_where_the_running_ones_are_given():
     with pytest.raises(JobFailedError, match=r"contains 'odd' at 'status', which is none of the given values \(r"):
-        waited(RUNNING, answer({"status": "odd"}), running_value=["running"])
+        waited(RUNNING, make_response({"status": "odd"}), running_value=["running"])
 
 
 @pytest.mark.parametrize(
@@ -303,7 +314,7 @@ def test_an_unknown_status_fails_where_the_running_ones_are_given():
 )
 def test_a_status_that_is_not_among_all_there_are_names_its_place_and_what_was_found(body, found):
     with pytest.raises(JobFailedError) as raised:
-        waited(answer({**body, "message": "see there"}), running_value=["running"])
+        waited(make_response({**body, "message": "see there"}), running_value=["running"])
     assert f"Job 7: the response contains {found} at 'status', which is none of the given values" in str(raised.value)
     assert "has no status yet" not in str(raised.value)
 
@@ -311,17 +322,17 @@ def test_a_status_that_is_not_among_all_there_are_names_its_place_and_what_was_f
 @pytest.mark.parametrize("blank", ["", "  ", None])
 def test_a_result_identifier_that_is_empty_is_not_there_yet(blank):
     running, done = {"status": "running", "file": blank}, {"status": "done", "file": "f-1"}
-    handle, _ = waited(answer(running), answer(done), result_identifier="file")
+    handle, _ = waited(make_response(running), make_response(done), result_identifier="file")
     assert handle.result_identifier == "f-1"
     with pytest.raises(MissingValueError, match=r"but no result_identifier: .*nothing found at 'file'"):
-        waited(answer({**done, "file": blank}), result_identifier="file")
+        waited(make_response({**done, "file": blank}), result_identifier="file")
 
 
 FILES = [{"kind": "log", "url": "/l"}, {"kind": "csv", "url": "/a"}, {"kind": "csv", "url": "/b"}]
 
 
 def test_a_result_identifier_is_the_only_value_and_several_are_an_error_that_says_what_to_do():
-    done = answer({"status": "done", "files": FILES})
+    done = make_response({"status": "done", "files": FILES})
     handle, _ = waited(done, result_identifier="files[?(@.kind == 'log')].url", capture={"logs": "$.files[:1].url"})
     assert handle.result_identifier == "/l"
     assert handle.variables["logs"] == ["/l"]
@@ -332,40 +343,40 @@ def test_a_result_identifier_is_the_only_value_and_several_are_an_error_that_say
 
 
 def test_several_values_of_a_status_are_an_error_that_says_what_to_do():
-    parts = answer({"parts": [{"state": "done"}, {"state": "done"}]})
+    parts = make_response({"parts": [{"state": "done"}, {"state": "done"}]})
     with pytest.raises(ContentError, match=r"'parts\[\*\].state' finds 2 values, and one is needed: .*'first': True"):
         waited(*[parts] * 10, completion_key="parts[*].state")
 
 
 def test_a_result_identifier_that_was_found_outlives_an_empty_one():
     early, late = {"status": "running", "file": "f-1"}, {"status": "done", "file": ""}
-    assert waited(answer(early), answer(late), result_identifier="file")[0].result_identifier == "f-1"
+    assert waited(make_response(early), make_response(late), result_identifier="file")[0].result_identifier == "f-1"
 
 
 def test_a_result_identifier_that_xml_declares_as_nil_is_not_there():
     nil = b'<j xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><s>done</s><f xsi:nil="true"/></j>'
     with pytest.raises(MissingValueError, match="no result_identifier"):
-        waited(answer(nil), completion_key="xpath://s", result_identifier="xpath://f")
+        waited(make_response(nil), completion_key="xpath://s", result_identifier="xpath://f")
 
 
 def test_an_error_body_under_500_is_read_by_a_rule():
     rules = [{"selector": "error", "exists": True, "outcome": "failure"},
              {"selector": "state", "in": "late", "outcome": "retry"}]  # fmt: skip
     with pytest.raises(JobFailedError, match=r"has status failure: no such job \(GET .* answered 500\)"):
-        waited(answer({"error": {"code": -1, "message": "no such job"}}, 500),
+        waited(make_response({"error": {"code": -1, "message": "no such job"}}, 500),
                rules=[{"selector": "error.code", "in": -1, "outcome": "failure"}])  # fmt: skip
     spring = {"status": 500, "error": "Internal Server Error"}
-    assert waited(answer(spring, 500), DONE, rules=rules)[0].outcome is Outcome.SUCCESS
-    _, script = waited(answer({"state": "late"}, 400), DONE, rules=rules)
-    assert script.sleeps == [10]
+    assert waited(make_response(spring, 500), DONE, rules=rules)[0].outcome is Outcome.SUCCESS
+    _, runner = waited(make_response({"state": "late"}, 400), DONE, rules=rules)
+    assert runner.sleeps == [10]
     with pytest.raises(RequestRejectedError):
-        waited(answer({"message": "no"}, 400), rules=rules)
+        waited(make_response({"message": "no"}, 400), rules=rules)
     with pytest.raises(JobFailedError, match="has status dead"):
-        waited(answer({"error": "x", "status": "dead"}, 422), rules=rules)
+        waited(make_response({"error": "x", "status": "dead"}, 422), rules=rules)
 
 
 def test_no_data_ends_well():
-    handle, _ = waited(answer({"status": "empty"}), no_data_value="empty", result_identifier="data.file")
+    handle, _ = waited(make_response({"status": "empty"}), no_data_value="empty", result_identifier="data.file")
     assert handle.outcome is Outcome.NO_DATA
 
 
@@ -380,22 +391,23 @@ def test_no_data_ends_well():
 )
 def test_a_failure_says_what_the_api_says_in_the_usual_places(body, said):
     with pytest.raises(JobFailedError) as caught:
-        waited(answer({"status": "failed", **body}))
+        waited(make_response({"status": "failed", **body}))
     assert str(caught.value) == f"Job 7 has status failed: {said} (GET {BASE}/jobs/7 answered 200)"
 
 
 def test_a_failure_says_what_stands_where_the_author_says():
     with pytest.raises(JobFailedError, match="failed: no gstin"):
         waited(
-            answer({"status": "failed", "message": "x", "log": {"7": "no gstin"}}), error_message='log."{identifier}"'
+            make_response({"status": "failed", "message": "x", "log": {"7": "no gstin"}}),
+            error_message='log."{identifier}"',
         )
 
 
 def test_rules_decide_before_the_simple_values():
     rules = [{"selector": "numError", "gt": 0, "outcome": "failure"}]
     with pytest.raises(JobFailedError, match="2 rows"):
-        waited(answer({"status": "done", "numError": 2, "message": "2 rows"}), rules=rules)
-    assert waited(answer({"status": "done", "numError": 0}), rules=rules)[0].outcome is Outcome.SUCCESS
+        waited(make_response({"status": "done", "numError": 2, "message": "2 rows"}), rules=rules)
+    assert waited(make_response({"status": "done", "numError": 0}), rules=rules)[0].outcome is Outcome.SUCCESS
 
 
 @pytest.mark.parametrize(
@@ -403,23 +415,23 @@ def test_rules_decide_before_the_simple_values():
 )
 def test_a_rule_of_the_status_code_decides_before_redirects_and_errors(status, headers):
     rules = [{"selector": "status_code", "in": [status], "outcome": "success"}]
-    handle, script = waited(answer(None, status, **headers), rules=rules)
+    handle, runner = waited(make_response(None, status, **headers), rules=rules)
     assert handle.outcome is Outcome.SUCCESS
-    assert len(script.requests) == 1
+    assert len(runner.requests) == 1
 
 
 def test_a_rule_may_run_on_at_an_error_status():
     rules = [{"selector": "status_code", "in": [409], "outcome": "running"}]
-    handle, script = waited(answer({"status": "locked"}, 409), DONE, rules=rules)
+    handle, runner = waited(make_response({"status": "locked"}, 409), DONE, rules=rules)
     assert handle.outcome is Outcome.SUCCESS
-    assert script.polls[0].handle.status is None
+    assert runner.polls[0].handle.status is None
 
 
 def test_a_rule_that_wants_to_see_a_gateways_page_does_not_matter():
     both = {"all": [{"selector": "status_code", "in": [502]}, {"selector": "a", "exists": True}], "outcome": "failure"}
-    handle, script = waited(answer(b"<html>", 502, retry_after="3"), DONE, rules=[both])
+    handle, runner = waited(make_response(b"<html>", 502, retry_after="3"), DONE, rules=[both])
     assert handle.outcome is Outcome.SUCCESS
-    assert script.sleeps == [3.0]
+    assert runner.sleeps == [3.0]
 
 
 def test_rules_alone_are_enough():
@@ -428,32 +440,32 @@ def test_rules_alone_are_enough():
         {"selector": "status_code", "in": [200], "outcome": "success"},
     ]
     plan = WaitPlan.parse({"endpoint": "/x", "rules": rules, "poke_interval": 1})
-    script = Script(make_api(), answer(None, 202), answer(None, 200))
-    handle = script.run(wait(script.api, plan, state()))
+    runner = FlowRunner(make_api(), make_response(None, 202), make_response(None, 200))
+    handle = runner.run(wait(runner.api, plan, state()))
     assert (handle.outcome, handle.status) == (Outcome.SUCCESS, "success")
-    assert "Job 7 has status running; next poll in 1 s" in script.said
+    assert "Job 7 has status running; next poll in 1 s" in runner.log_text
 
 
 def test_a_job_that_a_rule_takes_for_failed_has_no_status_code_for_a_status():
     rules = [{"selector": "status_code", "in": 422, "outcome": "failure"}]
     with pytest.raises(JobFailedError, match=r"Job 7 has status failure: too large \(GET .* answered 422\)"):
-        waited(answer({"detail": "too large"}, 422), rules=rules, completion_key=None, completion_value=None,
+        waited(make_response({"detail": "too large"}, 422), rules=rules, completion_key=None, completion_value=None,
                failure_value=None)  # fmt: skip
 
 
 def test_a_redirect_without_a_rule_is_followed():
-    handle, script = waited(answer(None, 303, location="/v1/result"), DONE)
-    assert script.paths == ["GET /jobs/7", "GET /result"]
+    handle, runner = waited(make_response(None, 303, location="/v1/result"), DONE)
+    assert runner.paths == ["GET /jobs/7", "GET /result"]
     assert handle.urls["status"] == f"{BASE}/result"
 
 
 def test_retry_backs_off_and_counts_as_an_error():
     rules = [{"selector": "status", "in": "locked", "outcome": "retry"}]
-    locked = answer({"status": "locked", "message": "come again"})
-    handle, script = waited(locked, locked, DONE, rules=rules)
+    locked = make_response({"status": "locked", "message": "come again"})
+    handle, runner = waited(locked, locked, DONE, rules=rules)
     assert handle.outcome is Outcome.SUCCESS
-    assert script.sleeps == [10, 20]
-    assert "come again; polling again in 10 s" in script.said
+    assert runner.sleeps == [10, 20]
+    assert "come again; polling again in 10 s" in runner.log_text
     with pytest.raises(UnavailableError, match="2 errors in a row"):
         waited(locked, locked, rules=rules, max_consecutive_errors=2)
 
@@ -462,28 +474,28 @@ def test_retry_backs_off_and_counts_as_an_error():
 
 
 def test_captures_are_variables_of_the_next_poll():
-    moved = answer({"status": "running", "at": "/v1/moved/7"})
-    handle, script = waited(
+    moved = make_response({"status": "running", "at": "/v1/moved/7"})
+    handle, runner = waited(
         moved, DONE, endpoint="{url}", capture={"url": "at"}, at=state(JobHandle("7", variables={"url": "/v1/jobs/7"}))
     )
-    assert script.paths == ["GET /jobs/7", "GET /moved/7"]
+    assert runner.paths == ["GET /jobs/7", "GET /moved/7"]
     assert handle.variables["url"] == "/v1/moved/7"
 
 
 def test_a_capture_that_cannot_be_read_is_left_out():
     rules = [{"selector": "status_code", "in": [202], "outcome": "success"}]
-    handle, _ = waited(answer(b"", 202), rules=rules, capture={"pages": "pages", "code": "status_code"})
+    handle, _ = waited(make_response(b"", 202), rules=rules, capture={"pages": "pages", "code": "status_code"})
     assert handle.variables["code"] == 202
     assert "pages" not in handle.variables
 
 
 def test_the_result_identifier_is_a_variable():
-    handle, _ = waited(answer({"status": "done", "file": {"id": 9}}), result_identifier="file.id")
+    handle, _ = waited(make_response({"status": "done", "file": {"id": 9}}), result_identifier="file.id")
     assert handle.variables[RESULT_IDENTIFIER] == 9
 
 
 def test_a_result_identifier_of_an_earlier_poll_counts():
-    handle, _ = waited(answer({"status": "running", "file": 9}), DONE, result_identifier="file")
+    handle, _ = waited(make_response({"status": "running", "file": 9}), DONE, result_identifier="file")
     assert handle.variables[RESULT_IDENTIFIER] == 9
 
 
@@ -495,9 +507,9 @@ def test_a_result_identifier_that_is_missing_is_an_error():
 
 
 def test_a_status_that_is_no_value_is_not_kept_and_a_long_one_is_cut():
-    _, script = waited(answer({"status": ["a", "b"]}), answer({"status": "x" * 500}), DONE)
-    assert script.polls[0].handle.status is None
-    assert len(script.polls[1].handle.status) < 250
+    _, runner = waited(make_response({"status": ["a", "b"]}), make_response({"status": "x" * 500}), DONE)
+    assert runner.polls[0].handle.status is None
+    assert len(runner.polls[1].handle.status) < 250
 
 
 def test_the_status_address_is_kept_without_query_and_credentials():
@@ -507,8 +519,8 @@ def test_the_status_address_is_kept_without_query_and_credentials():
 
 def test_a_reference_is_resolved_against_the_submissions_address():
     job = JobHandle("jobs/7", urls={"submit": "https://api.example.com/v2/jobs"})
-    _, script = waited(DONE, endpoint="{identifier}", at=state(job))
-    assert script.requests[0].url == "https://api.example.com/v2/jobs/7"
+    _, runner = waited(DONE, endpoint="{identifier}", at=state(job))
+    assert runner.requests[0].url == "https://api.example.com/v2/jobs/7"
 
 
 # A job that is over already
@@ -517,9 +529,9 @@ def test_a_reference_is_resolved_against_the_submissions_address():
 @pytest.mark.parametrize("outcome", [Outcome.SUCCESS, Outcome.NO_DATA])
 def test_a_job_that_is_over_is_not_polled(outcome):
     job = JobHandle("7", outcome)
-    handle, script = waited(at=state(job), initial_delay=5)
+    handle, runner = waited(at=state(job), initial_delay=5)
     assert handle is job
-    assert (script.requests, script.sleeps) == ([], [])
+    assert (runner.requests, runner.sleeps) == ([], [])
 
 
 def test_a_job_that_failed_already_fails():
@@ -532,23 +544,23 @@ def test_a_job_that_failed_already_fails():
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 521])
 def test_transient_errors_back_off(status):
-    trouble = answer({"message": "busy"}, status)
-    _, script = waited(trouble, trouble, trouble, RUNNING, trouble, DONE, retry_delays={429: 77})
-    assert script.sleeps == ([77, 77, 77, 10, 77] if status == 429 else [10, 20, 40, 10, 10])
-    assert [poll.errors for poll in script.polls] == [1, 2, 3, 0, 1, 0]
-    assert f"GET {BASE}/jobs/7 answered {status}: busy; polling again in" in script.said
+    trouble = make_response({"message": "busy"}, status)
+    _, runner = waited(trouble, trouble, trouble, RUNNING, trouble, DONE, retry_delays={429: 77})
+    assert runner.sleeps == ([77, 77, 77, 10, 77] if status == 429 else [10, 20, 40, 10, 10])
+    assert [poll.errors for poll in runner.polls] == [1, 2, 3, 0, 1, 0]
+    assert f"GET {BASE}/jobs/7 answered {status}: busy; polling again in" in runner.log_text
 
 
 def test_lost_answers_back_off_and_end():
-    script = Script(make_api(), *[lost()] * 3)
+    runner = FlowRunner(make_api(), *[make_lost_error()] * 3)
     with pytest.raises(UnavailableError, match=r"the connection broke \(3 errors in a row\)"):
-        run(script, max_consecutive_errors=3)
-    assert script.sleeps == [10, 20]
+        run(runner, max_consecutive_errors=3)
+    assert runner.sleeps == [10, 20]
 
 
 def test_errors_before_a_restart_count_too():
     with pytest.raises(UnavailableError):
-        waited(lost(), at=state(errors=9, polls=20))
+        waited(make_lost_error(), at=state(errors=9, polls=20))
 
 
 @pytest.mark.parametrize(
@@ -566,19 +578,19 @@ def test_errors_before_a_restart_count_too():
 )
 @pytest.mark.parametrize("status", [200, 503])
 def test_retry_after_is_obeyed(said, wait_for, status):
-    _, script = waited(answer({"status": "running"}, status, retry_after=said), DONE)
-    assert script.sleeps == [wait_for]
-    assert "Retry-After" not in script.said
+    _, runner = waited(make_response({"status": "running"}, status, retry_after=said), DONE)
+    assert runner.sleeps == [wait_for]
+    assert "Retry-After" not in runner.log_text
 
 
 @pytest.mark.parametrize("status", [200, 429])
 @pytest.mark.parametrize("said", ["100000", "1764342000", "1764342000000", "Sat, 28 Nov 2026 15:00:00 GMT"])
 def test_a_retry_after_beyond_all_measure_is_shortened_and_that_is_said(said, status):
-    _, script = waited(answer({"status": "running"}, status, retry_after=said), DONE)
-    assert script.sleeps == [3600]
-    assert "waiting 3600 s at most (max_interval)" in script.said
-    _, script = waited(answer({"status": "running"}, status, retry_after=said), DONE, max_interval=7200)
-    assert script.sleeps == [7200]
+    _, runner = waited(make_response({"status": "running"}, status, retry_after=said), DONE)
+    assert runner.sleeps == [3600]
+    assert "waiting 3600 s at most (max_interval)" in runner.log_text
+    _, runner = waited(make_response({"status": "running"}, status, retry_after=said), DONE, max_interval=7200)
+    assert runner.sleeps == [7200]
 
 
 @pytest.mark.parametrize(
@@ -587,26 +599,29 @@ def test_a_retry_after_beyond_all_measure_is_shortened_and_that_is_said(said, st
     ids=["HTML", "empty", "broken"],
 )
 def test_a_body_that_is_no_json_is_transient_but_ends_with_its_message(body, said):
-    handle, script = waited(answer(body), DONE)
+    handle, runner = waited(make_response(body), DONE)
     assert handle.outcome is Outcome.SUCCESS
-    assert script.sleeps == [10]
+    assert runner.sleeps == [10]
     with pytest.raises(ContentError, match=said) as caught:
-        waited(answer(body), answer(body), max_consecutive_errors=2)
+        waited(make_response(body), make_response(body), max_consecutive_errors=2)
     assert str(caught.value).startswith(f"GET {BASE}/jobs/7 answered 200: expected JSON")
 
 
 @pytest.mark.parametrize(
     ("refused", "given"),
     [
-        (answer(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'), {"completion_key": ["xpath://a", "header:X-State"]}),
+        (
+            make_response(b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'),
+            {"completion_key": ["xpath://a", "header:X-State"]},
+        ),
         (RefusedContentError("the body has more than 1048576 bytes"), {"completion_key": "header:X-State"}),
     ],
     ids=["XML with entities", "too long, says the driver"],
 )
 def test_a_body_that_is_not_read_is_transient_like_one_that_cannot_be_read(refused, given):
-    handle, script = waited(refused, answer(x_state="done"), **given)
+    handle, runner = waited(refused, make_response(x_state="done"), **given)
     assert handle.outcome is Outcome.SUCCESS
-    assert script.sleeps == [10]
+    assert runner.sleeps == [10]
     with pytest.raises(RefusedContentError):
         waited(refused, refused, max_consecutive_errors=2, **given)
 
@@ -619,14 +634,14 @@ def test_a_body_that_is_not_read_is_transient_like_one_that_cannot_be_read(refus
 )  # fmt: skip
 def test_final_errors_end_the_wait(status, kind):
     with pytest.raises(kind, match="no such thing") as raised:
-        waited(answer({"mine": "no such thing"}, status), error_message="mine")
+        waited(make_response({"mine": "no such thing"}, status), error_message="mine")
     assert (raised.value.url, raised.value.status_code) == (f"{BASE}/jobs/7", status)
     assert (raised.value.job, raised.value.status, raised.value.message) == ("7", None, "no such thing")
 
 
 def test_an_error_tells_the_job_its_last_status_and_the_message_of_the_api():
     with pytest.raises(JobFailedError) as failed:
-        waited(RUNNING, answer({"status": "failed", "mine": "out of rows"}), error_message="mine")
+        waited(RUNNING, make_response({"status": "failed", "mine": "out of rows"}), error_message="mine")
     error = failed.value
     assert (error.job, error.status, error.message, error.status_code) == ("7", "failed", "out of rows", 200)
     with pytest.raises(DeadlineError) as late:
@@ -637,185 +652,189 @@ def test_an_error_tells_the_job_its_last_status_and_the_message_of_the_api():
 def test_a_job_that_failed_for_reasons_told_elsewhere_has_the_message_of_the_last_request():
     details = [{"endpoint": "/jobs/7/log", "error_message": "line"}]
     with pytest.raises(JobFailedError) as failed:
-        waited(answer({"status": "failed"}), answer({"line": "disk full"}), failure_details=details)
+        waited(make_response({"status": "failed"}), make_response({"line": "disk full"}), failure_details=details)
     assert failed.value.message == "disk full"
     assert str(failed.value).endswith(f"disk full (GET {BASE}/jobs/7/log answered 200)")
 
 
 def test_an_answer_that_cannot_be_read_ends_with_an_error_that_tells_its_status_code():
     with pytest.raises(ContentError) as raised:
-        waited(answer(b"<html>"), max_consecutive_errors=1)
+        waited(make_response(b"<html>"), max_consecutive_errors=1)
     assert (raised.value.method, raised.value.status_code) == ("GET", 200)
 
 
 def test_a_token_is_renewed_on_the_way():
     api = make_api(auth="login", login_request={"endpoint": "/login"}, login_selector="t")
-    script = Script(api, answer({"t": "one1"}), RUNNING, answer({}, 401), answer({"t": "two2"}), DONE)
-    assert run(script).outcome is Outcome.SUCCESS
-    assert script.sleeps == [10]
+    runner = FlowRunner(
+        api, make_response({"t": "one1"}), RUNNING, make_response({}, 401), make_response({"t": "two2"}), DONE
+    )
+    assert run(runner).outcome is Outcome.SUCCESS
+    assert runner.sleeps == [10]
 
 
 def test_a_login_that_fails_in_passing_is_transient():
     api = make_api(auth="login", login_request={"endpoint": "/login"}, login_selector="t")
-    script = Script(api, answer({}, 503), answer({"t": "one1"}), DONE)
-    assert run(script).outcome is Outcome.SUCCESS
-    assert script.sleeps == [10]
+    runner = FlowRunner(api, make_response({}, 503), make_response({"t": "one1"}), DONE)
+    assert run(runner).outcome is Outcome.SUCCESS
+    assert runner.sleeps == [10]
 
 
 def test_a_job_that_cannot_be_seen_yet_is_waited_for():
-    gone = answer({"message": "unknown job"}, 404)
-    handle, script = waited(gone, gone, gone, DONE, visible_after=25)
+    gone = make_response({"message": "unknown job"}, 404)
+    handle, runner = waited(gone, gone, gone, DONE, visible_after=25)
     assert handle.outcome is Outcome.SUCCESS
-    assert script.polls[0].errors == 0
+    assert runner.polls[0].errors == 0
     with pytest.raises(JobNotFoundError):
         waited(gone, gone, gone, gone, visible_after=25)
 
 
 def test_a_job_of_unknown_age_is_taken_for_as_old_as_the_wait():
-    handle, script = waited(answer({}, 404), answer({}, 404), DONE, at=state(JobHandle("7")), visible_after=25)
+    handle, runner = waited(
+        make_response({}, 404), make_response({}, 404), DONE, at=state(JobHandle("7")), visible_after=25
+    )
     assert handle.outcome is Outcome.SUCCESS
-    assert script.sleeps == [10, 10]
+    assert runner.sleeps == [10, 10]
     with pytest.raises(JobNotFoundError):
-        waited(*[answer({}, 404)] * 4, at=state(JobHandle("7")), visible_after=25)
+        waited(*[make_response({}, 404)] * 4, at=state(JobHandle("7")), visible_after=25)
 
 
 # When
 
 
 def test_the_first_poll_may_be_delayed():
-    _, script = waited(RUNNING, DONE, initial_delay=33)
-    assert script.sleeps == [33, 10]
+    _, runner = waited(RUNNING, DONE, initial_delay=33)
+    assert runner.sleeps == [33, 10]
 
 
 def test_a_resumed_wait_is_not_delayed_again():
-    _, script = waited(DONE, at=state(polls=1), initial_delay=33)
-    assert script.sleeps == []
+    _, runner = waited(DONE, at=state(polls=1), initial_delay=33)
+    assert runner.sleeps == []
 
 
 def test_polls_become_rarer():
-    _, script = waited(*[RUNNING] * 5, DONE, backoff=2, max_interval=50)
-    assert script.sleeps == pytest.approx([10, 20, 40, 50, 50])
+    _, runner = waited(*[RUNNING] * 5, DONE, backoff=2, max_interval=50)
+    assert runner.sleeps == pytest.approx([10, 20, 40, 50, 50])
 
 
 def test_jitter_spreads_the_polls():
     api = make_api()
     dice = iter([0.0, 0.999999])
-    script = Script(type(api)(api.settings, api.redact, api.clock, lambda: next(dice)), RUNNING, RUNNING, DONE)
-    run(script, jitter=0.5)
-    assert script.sleeps == pytest.approx([5, 15], abs=0.001)
+    runner = FlowRunner(type(api)(api.settings, api.redact, api.clock, lambda: next(dice)), RUNNING, RUNNING, DONE)
+    run(runner, jitter=0.5)
+    assert runner.sleeps == pytest.approx([5, 15], abs=0.001)
 
 
 def test_polls_are_counted():
-    script = Script(make_api(), RUNNING, forever=True)
+    runner = FlowRunner(make_api(), RUNNING, forever=True)
     with pytest.raises(
         DeadlineError, match=r"running and wasn't done by as many polls as allowed .*, after 20 s and 3"
     ):
-        run(script, max_iterations=3)
-    assert len(script.requests) == 3
+        run(runner, max_iterations=3)
+    assert len(runner.requests) == 3
 
 
 def test_polls_before_a_restart_count_too():
-    script = Script(make_api(), RUNNING, forever=True)
+    runner = FlowRunner(make_api(), RUNNING, forever=True)
     with pytest.raises(DeadlineError):
-        run(script, state(polls=8), max_iterations=10)
-    assert len(script.requests) == 2
+        run(runner, state(polls=8), max_iterations=10)
+    assert len(runner.requests) == 2
 
 
 @pytest.mark.parametrize("deadline", [25, 30, 35])
 def test_the_last_poll_is_made_exactly_at_the_deadline(deadline):
-    script = Script(make_api(), RUNNING, forever=True)
+    runner = FlowRunner(make_api(), RUNNING, forever=True)
     with pytest.raises(DeadlineError, match=f"wasn't done by the deadline, after {deadline} s"):
-        run(script, state(deadline=START + deadline))
-    assert script.times[-1] == deadline
-    assert script.polls[-1].polls == len(script.requests)
+        run(runner, state(deadline=START + deadline))
+    assert runner.times[-1] == deadline
+    assert runner.polls[-1].polls == len(runner.requests)
 
 
 def test_a_job_that_is_done_at_the_deadline_is_done():
-    handle, script = waited(RUNNING, DONE, at=state(deadline=START + 15))
+    handle, runner = waited(RUNNING, DONE, at=state(deadline=START + 15))
     assert handle.outcome is Outcome.SUCCESS
-    assert script.times == [0, 15]
+    assert runner.times == [0, 15]
 
 
 @pytest.mark.parametrize("deadline", [10.1, 19.9, 20, 20.19, 29.9, 300.19])
 def test_the_last_poll_comes_no_sooner_than_the_interval_allows(deadline):
-    script = Script(make_api(), RUNNING, forever=True)
+    runner = FlowRunner(make_api(), RUNNING, forever=True)
     with pytest.raises(DeadlineError):
-        run(script, state(deadline=START + deadline))
-    assert script.times[-1] == pytest.approx(deadline)
-    gaps = [later - earlier for earlier, later in pairwise(script.times)]
+        run(runner, state(deadline=START + deadline))
+    assert runner.times[-1] == pytest.approx(deadline)
+    gaps = [later - earlier for earlier, later in pairwise(runner.times)]
     assert all(9.999 <= gap < 20 for gap in gaps)
 
 
 def test_a_wait_that_is_shorter_than_the_interval_polls_once():
-    script = Script(make_api(), RUNNING, forever=True)
+    runner = FlowRunner(make_api(), RUNNING, forever=True)
     with pytest.raises(DeadlineError, match=r"wasn't done by the deadline, after 4 s and 1 poll$"):
-        run(script, state(deadline=START + 4))
-    assert script.times == [0]
-    assert "no other poll is allowed before the deadline" in script.said
+        run(runner, state(deadline=START + 4))
+    assert runner.times == [0]
+    assert "no other poll is allowed before the deadline" in runner.log_text
 
 
 @pytest.mark.parametrize("status", [200, 429])
 def test_no_last_poll_is_made_that_retry_after_forbids(status):
-    script = Script(make_api(), RUNNING, answer({"status": "running"}, status, retry_after="600"))
+    runner = FlowRunner(make_api(), RUNNING, make_response({"status": "running"}, status, retry_after="600"))
     with pytest.raises(DeadlineError, match="after 60 s and 2 polls"):
-        run(script, state(deadline=START + 60))
-    assert script.times == [0, 10]
-    assert script.sleeps == [10, 50]
+        run(runner, state(deadline=START + 60))
+    assert runner.times == [0, 10]
+    assert runner.sleeps == [10, 50]
     # The page shows when another would be allowed.
-    assert script.polls[-1].pause == 600
+    assert runner.polls[-1].pause == 600
 
 
 def test_a_last_poll_that_another_process_may_not_make_is_not_made_after_a_hand_over():
-    script = Script(make_api(), DONE)
+    runner = FlowRunner(make_api(), DONE)
     with pytest.raises(DeadlineError):
-        run(script, state(deadline=START + 60, polls=1, next_poll=START + 600))
-    assert script.requests == []
+        run(runner, state(deadline=START + 60, polls=1, next_poll=START + 600))
+    assert runner.requests == []
     # Nobody pauses for nothing once the deadline is over.
-    script = Script(make_api(Clock(START + 100)), DONE)
+    runner = FlowRunner(make_api(Clock(START + 100)), DONE)
     with pytest.raises(DeadlineError):
-        run(script, state(deadline=START + 60, polls=1, next_poll=START + 600))
-    assert script.sleeps == []
+        run(runner, state(deadline=START + 60, polls=1, next_poll=START + 600))
+    assert runner.sleeps == []
     # Whoever takes the wait up after that moment may look.
     api = make_api(Clock(START + 601))
-    script = Script(api, DONE)
-    assert run(script, state(deadline=START + 60, polls=1, next_poll=START + 600)).outcome is Outcome.SUCCESS
+    runner = FlowRunner(api, DONE)
+    assert run(runner, state(deadline=START + 60, polls=1, next_poll=START + 600)).outcome is Outcome.SUCCESS
 
 
 @pytest.mark.parametrize("pause", [0.5, 20])
 def test_after_an_error_the_last_poll_is_made_at_the_deadline(pause):
-    errors = [answer({}, 503)] * 2
-    handle, script = waited(*errors, DONE, at=state(deadline=START + 22), retry_delays={503: pause}, poke_interval=1)
+    errors = [make_response({}, 503)] * 2
+    handle, runner = waited(*errors, DONE, at=state(deadline=START + 22), retry_delays={503: pause}, poke_interval=1)
     assert handle.outcome is Outcome.SUCCESS
-    assert script.times[-1] <= 22
+    assert runner.times[-1] <= 22
 
 
 def test_the_initial_delay_ends_at_the_deadline():
-    _, script = waited(DONE, at=state(deadline=START + 5), initial_delay=60)
-    assert script.sleeps == [5]
+    _, runner = waited(DONE, at=state(deadline=START + 5), initial_delay=60)
+    assert runner.sleeps == [5]
 
 
 def test_a_wait_that_is_resumed_after_the_deadline_polls_once_more():
     late = START - 1000
     assert waited(DONE, at=state(deadline=late))[0].outcome is Outcome.SUCCESS
-    script = Script(make_api(), RUNNING, forever=True)
+    runner = FlowRunner(make_api(), RUNNING, forever=True)
     with pytest.raises(DeadlineError):
-        run(script, state(deadline=late))
-    assert len(script.requests) == 1
+        run(runner, state(deadline=late))
+    assert len(runner.requests) == 1
 
 
 def test_the_deadline_says_what_went_wrong_last():
     with pytest.raises(DeadlineError, match=r"the last poll failed: .*503") as caught:
-        waited(answer({}, 503), at=state(deadline=START))
+        waited(make_response({}, 503), at=state(deadline=START))
     assert "has no status yet" in str(caught.value)
 
 
 def test_a_clock_that_is_a_little_behind_does_not_make_it_spin():
     clock = Clock()
-    script = Script(make_api(clock), RUNNING, forever=True)
+    runner = FlowRunner(make_api(clock), RUNNING, forever=True)
     with pytest.raises(DeadlineError):
-        run(script, state(deadline=START + 10 + 1e-6))
-    assert script.sleeps == [pytest.approx(10)]
-    assert len(script.requests) == 2
+        run(runner, state(deadline=START + 10 + 1e-6))
+    assert runner.sleeps == [pytest.approx(10)]
+    assert len(runner.requests) == 2
 
 
 # Cancelling
@@ -824,72 +843,74 @@ def test_a_clock_that_is_a_little_behind_does_not_make_it_spin():
 @pytest.mark.parametrize(("deadline", "limits"), [(None, [None, None]), (25, [30, 30]), (-60, [5, 15])])
 def test_no_poll_lasts_longer_than_a_moment_past_the_deadline(deadline, limits):
     at = state(deadline=None if deadline is None else START + deadline)
-    script = Script(make_api(), RUNNING, DONE)
+    runner = FlowRunner(make_api(), RUNNING, DONE)
     with contextlib.suppress(DeadlineError):
-        run(script, at)
-    assert script.limits == limits[: len(script.limits)]
+        run(runner, at)
+    assert runner.limits == limits[: len(runner.limits)]
 
 
 def test_on_the_deadline_the_job_is_cancelled():
-    script = Script(make_api(), RUNNING, answer(None, 204), answer({"status": "stopped"}), forever=True)
+    runner = FlowRunner(
+        make_api(), RUNNING, make_response(None, 204), make_response({"status": "stopped"}), forever=True
+    )
     accepted = "after 0 s and 1 poll; the API has accepted the cancel, and the job has status 'stopped' now"
     with pytest.raises(DeadlineError, match=accepted):
-        run(script, state(deadline=START), **CANCEL)
-    assert script.paths == ["GET /jobs/7", "DELETE /jobs/7", *["GET /jobs/7"] * 3]
+        run(runner, state(deadline=START), **CANCEL)
+    assert runner.paths == ["GET /jobs/7", "DELETE /jobs/7", *["GET /jobs/7"] * 3]
 
 
 def test_a_job_that_runs_on_though_the_api_has_accepted_the_cancel_is_said_to_run():
-    script = Script(make_api(), RUNNING, answer(None, 204), RUNNING, forever=True)
+    runner = FlowRunner(make_api(), RUNNING, make_response(None, 204), RUNNING, forever=True)
     with pytest.raises(DeadlineError, match="accepted the cancel, but the job still has status 'running', 4 s later"):
-        run(script, state(deadline=START), **CANCEL)
-    assert script.logs[-1][0] == logging.WARNING
+        run(runner, state(deadline=START), **CANCEL)
+    assert runner.logs[-1][0] == logging.WARNING
 
 
 def test_a_poll_after_the_cancel_that_fails_is_said():
-    script = Script(make_api(), RUNNING, answer(None, 204), answer(None, 503), forever=True)
+    runner = FlowRunner(make_api(), RUNNING, make_response(None, 204), make_response(None, 503), forever=True)
     with pytest.raises(DeadlineError, match=r"the job's status is unknown, so it may still be running: GET .* 503"):
-        run(script, state(deadline=START), **CANCEL)
+        run(runner, state(deadline=START), **CANCEL)
 
 
 @pytest.mark.parametrize(
     ("given", "replies", "became"),
-    [({}, [], ""), (CANCEL, [answer(status=204)], "; the API has accepted the cancel")],
+    [({}, [], ""), (CANCEL, [make_response(status=204)], "; the API has accepted the cancel")],
 )
 def test_a_wait_whose_answer_is_looked_at_beyond_the_deadline_is_ended_without_another_look(given, replies, became):
-    script, slow = Script(make_api(Clock(START + 60)), *replies), SlowResponseError("GET /jobs/7: too slow")
+    runner, slow = FlowRunner(make_api(Clock(START + 60)), *replies), SlowResponseError("GET /jobs/7: too slow")
     plan, at = WaitPlan.parse(plan_fields(**given)), state(polls=2, deadline=START + 50)
     expected = f"wasn't done by the deadline, after 60 s and 3 polls; the last poll failed: {slow}{became}"
     with pytest.raises(DeadlineError, match=rf"{re.escape(expected)}$"):
-        script.run(raise_deadline_error(script.api, plan, at, slow))
-    assert script.paths == ["DELETE /jobs/7"] * len(replies)
+        runner.run(raise_deadline_error(runner.api, plan, at, slow))
+    assert runner.paths == ["DELETE /jobs/7"] * len(replies)
 
 
 def test_a_cancel_that_fails_does_not_hide_the_reason():
-    script = Script(make_api(), RUNNING, answer({}, 500), forever=True)
+    runner = FlowRunner(make_api(), RUNNING, make_response({}, 500), forever=True)
     with pytest.raises(
         DeadlineError, match=r"and 1 poll; the cancel failed, so it may still be running: DELETE .* 500"
     ):
-        run(script, state(), max_iterations=1, **CANCEL)
-    assert "could not be cancelled" in script.said
+        run(runner, state(), max_iterations=1, **CANCEL)
+    assert "could not be cancelled" in runner.log_text
 
 
 @pytest.mark.parametrize(
     "reply",
     [
-        answer({"status": "failed"}),
-        answer({}, 404),
-        answer({}, 401),
-        answer(b"<html>"),
-        lost(),
+        make_response({"status": "failed"}),
+        make_response({}, 404),
+        make_response({}, 401),
+        make_response(b"<html>"),
+        make_lost_error(),
         RefusedContentError(""),
     ],
     ids=["failure", "404", "401", "HTML", "no answer", "too long"],
 )
 def test_any_other_end_cancels_nothing(reply):
-    script = Script(make_api(), reply)
+    runner = FlowRunner(make_api(), reply)
     with pytest.raises(AsyncApiError):
-        run(script, max_consecutive_errors=1, **CANCEL)
-    assert len(script.requests) == 1
+        run(runner, max_consecutive_errors=1, **CANCEL)
+    assert len(runner.requests) == 1
 
 
 # Never
@@ -904,12 +925,12 @@ def test_no_secret_is_shown():
         variables={"v": "planted-var"},
     )
     body = {"status": "planted-key", "message": "planted-head planted-var", "p": 1}
-    script = Script(
+    runner = FlowRunner(
         api,
-        answer(body),
-        answer(body, 503),
-        answer(b"planted-var<html>"),
-        answer(
+        make_response(body),
+        make_response(body, 503),
+        make_response(b"planted-var<html>"),
+        make_response(
             {
                 "status": "failed",
                 **body,
@@ -918,11 +939,13 @@ def test_no_secret_is_shown():
         forever=True,
     )
     with pytest.raises(AsyncApiError) as caught:
-        run(script, failure_value="planted-key", completion_value="x", max_iterations=4)
-    script = Script(api, answer(body), answer(body, 503), answer(b"planted-var<html>"), forever=True)
+        run(runner, failure_value="planted-key", completion_value="x", max_iterations=4)
+    runner = FlowRunner(
+        api, make_response(body), make_response(body, 503), make_response(b"planted-var<html>"), forever=True
+    )
     with pytest.raises(AsyncApiError) as also:
-        run(script, max_consecutive_errors=3, query_params={"q": "{connection.v}"})
-    assert "planted" not in f"{caught.value} {also.value} {script.said}"
+        run(runner, max_consecutive_errors=3, query_params={"q": "{connection.v}"})
+    assert "planted" not in f"{caught.value} {also.value} {runner.log_text}"
 
 
 BODIES = [
@@ -949,7 +972,7 @@ REPLIES = st.one_of(
             ),
         ),
     ),
-    st.builds(lost),
+    st.builds(make_lost_error),
 )
 
 
@@ -964,17 +987,17 @@ REPLIES = st.one_of(
 @settings(max_examples=300, deadline=None)
 def test_whatever_an_api_answers_the_loop_does_not_spin(replies, interval, jitter, dice, deadline, retry_delays):
     api = make_api()
-    script = Script(type(api)(api.settings, api.redact, api.clock, lambda: dice), *replies, DONE)
+    runner = FlowRunner(type(api)(api.settings, api.redact, api.clock, lambda: dice), *replies, DONE)
     with_deadline = state(deadline=None if deadline is None else START + deadline)
     plan = plan_fields(
         poke_interval=interval, jitter=jitter, retry_delays=retry_delays, visible_after=1000,
         max_consecutive_errors=100, initial_delay=1,
     )  # fmt: skip
     with contextlib.suppress(AsyncApiError):
-        script.run(wait(script.api, WaitPlan.parse(plan), with_deadline))
-    gaps = [later - earlier for earlier, later in zip(script.times, script.times[1:], strict=False)]
+        runner.run(wait(runner.api, WaitPlan.parse(plan), with_deadline))
+    gaps = [later - earlier for earlier, later in zip(runner.times, runner.times[1:], strict=False)]
     assert all(gap >= SHORTEST_WAIT * 0.999 for gap in gaps)
-    assert all(pause >= SHORTEST_WAIT for pause in script.sleeps)
+    assert all(pause >= SHORTEST_WAIT for pause in runner.sleeps)
 
 
 # In a batch
@@ -983,20 +1006,20 @@ BATCH = {"endpoint": "/jobs", "query_params": {"ids": "{identifiers}"}, "items":
 
 
 def among(**item: Any) -> Response:
-    return answer({"jobs": [{"id": 7, **item}, {"id": "8", "status": "failed"}]})
+    return make_response({"jobs": [{"id": 7, **item}, {"id": "8", "status": "failed"}]})
 
 
 def in_a_batch(
     *replies: Any, at: WaitCheckpoint | None = None, absent: str | None = None, **given: Any
-) -> tuple[JobHandle, Script]:
+) -> tuple[JobHandle, FlowRunner]:
     return waited(*replies, at=at, batch={**BATCH, "absent": absent}, **given)
 
 
 def test_each_job_is_told_its_own_item():
     replies = [among(status="running", percent=40), among(status="done", file="f-1")]
-    handle, script = in_a_batch(*replies, progress="percent", capture={"file": "file"})
+    handle, runner = in_a_batch(*replies, progress="percent", capture={"file": "file"})
     assert (handle.outcome, handle.progress, handle.variables["file"]) == (Outcome.SUCCESS, 1.0, "f-1")
-    assert script.paths == ["GET /jobs?ids=7"] * 2
+    assert runner.paths == ["GET /jobs?ids=7"] * 2
     assert handle.urls == {"status": f"{BASE}/jobs"}
 
 
@@ -1024,45 +1047,50 @@ def test_rules_look_at_the_item():
 
 
 def test_a_job_that_is_absent_is_asked_for_singly():
-    handle, script = in_a_batch(answer({"jobs": []}), DONE)
+    handle, runner = in_a_batch(make_response({"jobs": []}), DONE)
     assert handle.outcome is Outcome.SUCCESS
-    assert script.paths == ["GET /jobs?ids=7", "GET /jobs/7"]
+    assert runner.paths == ["GET /jobs?ids=7", "GET /jobs/7"]
 
 
 @pytest.mark.parametrize(("absent", "outcome"), [("success", Outcome.SUCCESS), ("running", Outcome.SUCCESS)])
 def test_that_a_job_is_absent_may_mean_something(absent, outcome):
-    handle, script = in_a_batch(answer({"jobs": []}), among(status="done"), absent=absent)
+    handle, runner = in_a_batch(make_response({"jobs": []}), among(status="done"), absent=absent)
     assert handle.outcome is outcome
-    assert len(script.requests) == (1 if absent == "success" else 2)
+    assert len(runner.requests) == (1 if absent == "success" else 2)
 
 
 def test_that_a_job_is_absent_may_mean_that_it_failed():
     with pytest.raises(JobFailedError, match="has status absent"):
-        in_a_batch(answer({"jobs": []}), absent="failure")
+        in_a_batch(make_response({"jobs": []}), absent="failure")
 
 
 def test_that_a_job_is_absent_may_be_a_passing_error():
-    handle, script = in_a_batch(answer({"jobs": []}), among(status="done"), absent="retry")
+    handle, runner = in_a_batch(make_response({"jobs": []}), among(status="done"), absent="retry")
     assert handle.outcome is Outcome.SUCCESS
-    assert "the response doesn't contain job 7; polling again in 10 s" in script.said
+    assert "the response doesn't contain job 7; polling again in 10 s" in runner.log_text
 
 
 def test_without_an_endpoint_it_is_always_the_batch_that_is_sent():
     with pytest.raises(UnavailableError, match="doesn't contain job 7"):
-        in_a_batch(*[answer({})] * 3, endpoint=None, max_consecutive_errors=3)
+        in_a_batch(*[make_response({})] * 3, endpoint=None, max_consecutive_errors=3)
 
 
 def test_errors_of_the_batch_are_borne_as_those_of_a_poll():
-    replies = [answer({}, 503, retry_after="20"), lost(), answer(b"<html>"), among(status="done")]
-    handle, script = in_a_batch(*replies)
+    replies = [
+        make_response({}, 503, retry_after="20"),
+        make_lost_error(),
+        make_response(b"<html>"),
+        among(status="done"),
+    ]
+    handle, runner = in_a_batch(*replies)
     assert handle.outcome is Outcome.SUCCESS
-    assert script.sleeps == [20, 20, 40]
-    assert [poll.errors for poll in script.polls] == [1, 2, 3, 0]
+    assert runner.sleeps == [20, 20, 40]
+    assert [poll.errors for poll in runner.polls] == [1, 2, 3, 0]
 
 
 def test_a_batch_that_is_refused_is_fatal():
     with pytest.raises(AuthenticationError):
-        in_a_batch(answer({}, 401))
+        in_a_batch(make_response({}, 401))
 
 
 def test_a_batch_counts_against_the_polls_and_the_deadline():
@@ -1072,7 +1100,7 @@ def test_a_batch_counts_against_the_polls_and_the_deadline():
         in_a_batch(*[among(status="running")] * 3, at=state(deadline=START + 15))
 
 
-class Resumed(Script):
+class Resumed(FlowRunner):
     """Hands each response to the flow, even if it is unchanged."""
 
     def run(self, flow: Flow[Any]) -> Any:
@@ -1085,7 +1113,7 @@ class Resumed(Script):
         return steps.result
 
 
-class InRounds(Script):
+class InRounds(FlowRunner):
     """Polls in the rounds of a batch, as the driver of the triggerer does."""
 
     def perform(self, effect: Any) -> Any:
@@ -1099,12 +1127,12 @@ class InRounds(Script):
         return waiter.outcome()
 
 
-def played(script: Script, at: WaitCheckpoint | None = None, **given: Any) -> tuple[Any, Any]:
-    """Run a wait; give what came of it, and the script."""
+def played(runner: FlowRunner, at: WaitCheckpoint | None = None, **given: Any) -> tuple[Any, Any]:
+    """Run a wait; give what came of it, and the runner."""
     try:
-        return run(script, at, **given), script
+        return run(runner, at, **given), runner
     except AsyncApiError as error:
-        return error, script
+        return error, runner
 
 
 def passing(*replies: Any, at: WaitCheckpoint | None = None, **given: Any) -> tuple[Any, Any]:
@@ -1114,18 +1142,18 @@ def passing(*replies: Any, at: WaitCheckpoint | None = None, **given: Any) -> tu
 
 def test_a_job_whose_item_stays_the_same_is_not_woken_and_its_polls_are_counted():
     again = [among(status="running")] * 4
-    handle, script = passing(*again, among(status="running", percent=3), among(status="done"))
+    handle, runner = passing(*again, among(status="running", percent=3), among(status="done"))
     assert handle.outcome is Outcome.SUCCESS
-    assert (len(script.requests), script.resumed) == (6, 3)
-    assert [(poll.polls, poll.changed) for poll in script.polls] == [
+    assert (len(runner.requests), runner.resumed) == (6, 3)
+    assert [(poll.polls, poll.changed) for poll in runner.polls] == [
         (1, True), (2, False), (3, False), (4, False), (5, False), (6, True),
     ]  # fmt: skip
 
 
 def test_what_is_news_of_other_jobs_wakes_nobody_else():
-    others = [answer({"jobs": [{"id": 7, "status": "running"}, {"id": 8, "at": at}]}) for at in range(4)]
-    _, script = passing(*others, among(status="done"))
-    assert script.resumed == 2
+    others = [make_response({"jobs": [{"id": 7, "status": "running"}, {"id": 8, "at": at}]}) for at in range(4)]
+    _, runner = passing(*others, among(status="done"))
+    assert runner.resumed == 2
 
 
 @pytest.mark.parametrize(
@@ -1138,48 +1166,54 @@ def test_what_is_news_of_other_jobs_wakes_nobody_else():
     ],
 )
 def test_equal_for_python_is_not_the_same(first, then):
-    _, script = passing(among(status="running", **first), among(status="running", **then), among(status="done"))
-    assert script.resumed == 3
+    _, runner = passing(among(status="running", **first), among(status="running", **then), among(status="done"))
+    assert runner.resumed == 3
 
 
 @pytest.mark.parametrize(
     "news",
     [
-        lost(),
-        answer({}, 503),
-        answer({"jobs": []}),
-        answer({"jobs": [{"id": 7, "status": "running"}]}, retry_after="30"),
+        make_lost_error(),
+        make_response({}, 503),
+        make_response({"jobs": []}),
+        make_response({"jobs": [{"id": 7, "status": "running"}]}, retry_after="30"),
     ],
 )
 def test_an_error_an_absence_and_a_retry_after_wake_the_flow(news):
     single = [DONE] if news.__class__ is Response and b"[]" in news.body else []
-    _, script = passing(among(status="running"), among(status="running"), news, *single, among(status="done"))
-    assert script.resumed == (2 if isinstance(news, AsyncApiError) else 3)
-    assert script.polls[1].polls == 2
-    assert script.polls[-1].polls == (3 if single else 4)
+    _, runner = passing(among(status="running"), among(status="running"), news, *single, among(status="done"))
+    assert runner.resumed == (2 if isinstance(news, AsyncApiError) else 3)
+    assert runner.polls[1].polls == 2
+    assert runner.polls[-1].polls == (3 if single else 4)
 
 
 def test_after_an_error_the_first_good_answer_is_seen_by_the_flow():
-    replies = [among(status="running"), lost(), among(status="running"), lost(), among(status="done")]
-    handle, script = passing(*replies, max_consecutive_errors=2)
+    replies = [
+        among(status="running"),
+        make_lost_error(),
+        among(status="running"),
+        make_lost_error(),
+        among(status="done"),
+    ]
+    handle, runner = passing(*replies, max_consecutive_errors=2)
     assert handle.outcome is Outcome.SUCCESS
-    assert [poll.errors for poll in script.polls] == [0, 1, 0, 1, 0]
+    assert [poll.errors for poll in runner.polls] == [0, 1, 0, 1, 0]
 
 
 def test_jobs_that_are_not_woken_end_by_the_polls_allowed_and_by_the_deadline():
-    error, script = passing(*[among(status="running")] * 5, max_iterations=5)
+    error, runner = passing(*[among(status="running")] * 5, max_iterations=5)
     assert isinstance(error, DeadlineError)
-    assert (len(script.requests), script.resumed) == (5, 2)
-    error, script = passing(*[among(status="running")] * 6, at=state(deadline=START + 45))
+    assert (len(runner.requests), runner.resumed) == (5, 2)
+    error, runner = passing(*[among(status="running")] * 6, at=state(deadline=START + 45))
     assert "the deadline" in str(error)
     # Woken in time to make the last poll at the deadline, not some time after it.
-    assert script.times[-1] == 45
+    assert runner.times[-1] == 45
 
 
 @pytest.mark.parametrize("given", [{"backoff": 2}, {"jitter": 0.1}, {"capture": {"at": "header:X-At"}}])
 def test_where_each_poll_may_mean_something_each_wakes_the_flow(given):
-    _, script = passing(*[among(status="running")] * 3, among(status="done"), **given)
-    assert script.resumed == 4
+    _, runner = passing(*[among(status="running")] * 3, among(status="done"), **given)
+    assert runner.resumed == 4
 
 
 # Of a poll of its own, too, the flow needn't know
@@ -1187,14 +1221,14 @@ def test_where_each_poll_may_mean_something_each_wakes_the_flow(given):
 
 KNOWN_REPLIES: list[Response | AsyncApiError] = [
     RUNNING,
-    answer({"status": "running", "percent": 10}),
-    answer({"status": "running"}, retry_after="30"),
-    answer({"status": "queued"}),
-    answer({}, 503),
-    answer(b"<html>"),
-    lost(),
+    make_response({"status": "running", "percent": 10}),
+    make_response({"status": "running"}, retry_after="30"),
+    make_response({"status": "queued"}),
+    make_response({}, 503),
+    make_response(b"<html>"),
+    make_lost_error(),
     DONE,
-    answer({"status": "failed"}),
+    make_response({"status": "failed"}),
 ]
 
 
@@ -1217,51 +1251,51 @@ KNOWN_REPLIES: list[Response | AsyncApiError] = [
 def test_a_wait_goes_the_same_way_if_unchanged_responses_do_not_resume_it(replies, options, deadline):
     at = state(deadline=None if deadline is None else START + deadline)
     ends = [*replies, RUNNING, RUNNING, DONE]
-    outcome, script = played(Resumed(make_api(), *ends), at, **options)
-    same, other = played(Script(make_api(), *ends), at, **options)
+    outcome, runner = played(Resumed(make_api(), *ends), at, **options)
+    same, other = played(FlowRunner(make_api(), *ends), at, **options)
     assert repr(same) == repr(outcome)
-    assert other.times == script.times
-    assert other.sleeps == script.sleeps
-    assert other.polls == script.polls
-    assert other.logs == script.logs
+    assert other.times == runner.times
+    assert other.sleeps == runner.sleeps
+    assert other.polls == runner.polls
+    assert other.logs == runner.logs
 
 
 def test_a_job_whose_answer_stays_the_same_is_not_woken():
-    handle, script = played(Script(make_api(), *[RUNNING] * 5, DONE))
+    handle, runner = played(FlowRunner(make_api(), *[RUNNING] * 5, DONE))
     assert handle.outcome is Outcome.SUCCESS
-    assert (len(script.requests), script.resumed) == (6, 2)
+    assert (len(runner.requests), runner.resumed) == (6, 2)
 
 
 def test_a_token_is_renewed_in_time_although_the_flow_is_not_woken():
     login: dict[str, Any] = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
-    tokens = [answer({"token": f"token-{number}", "in": 100}) for number in range(2)]
+    tokens = [make_response({"token": f"token-{number}", "in": 100}) for number in range(2)]
     api = make_api(**login, login_expiry="in")
     # It is renewed 10 s before its end.
-    handle, script = played(Script(api, tokens[0], *[RUNNING] * 9, tokens[1], RUNNING, DONE))
+    handle, runner = played(FlowRunner(api, tokens[0], *[RUNNING] * 9, tokens[1], RUNNING, DONE))
     assert handle.outcome is Outcome.SUCCESS
-    assert [number for number, path in enumerate(script.paths) if path.endswith("/login")] == [0, 10]
-    assert script.times[10] == 90
-    assert script.resumed == 4
+    assert [number for number, path in enumerate(runner.paths) if path.endswith("/login")] == [0, 10]
+    assert runner.times[10] == 90
+    assert runner.resumed == 4
 
 
 def test_each_token_that_expires_is_renewed_although_the_answer_stays_the_same():
     login: dict[str, Any] = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
-    tokens = [answer({"token": f"token-{number}"}) for number in range(4)]
-    expired = answer({}, 401)
+    tokens = [make_response({"token": f"token-{number}"}) for number in range(4)]
+    expired = make_response({}, 401)
     talk = [tokens[0], RUNNING, RUNNING, expired, tokens[1], RUNNING, RUNNING, expired, tokens[2], RUNNING, DONE]
-    handle, script = played(Script(make_api(**login), *talk))
+    handle, runner = played(FlowRunner(make_api(**login), *talk))
     assert handle.outcome is Outcome.SUCCESS
-    assert sum(path.endswith("/login") for path in script.paths) == 3
+    assert sum(path.endswith("/login") for path in runner.paths) == 3
     # One that is refused right after it was renewed is final all the same.
-    error, _ = played(Script(make_api(**login), *talk[:8], tokens[2], expired))
+    error, _ = played(FlowRunner(make_api(**login), *talk[:8], tokens[2], expired))
     assert isinstance(error, AuthenticationError)
     assert "after the token was renewed" in str(error)
 
 
 def test_after_a_redirect_each_poll_asks_at_the_first_place_again():
-    there = answer(None, 302, location="/elsewhere")
-    _, script = played(Script(make_api(), there, RUNNING, there, RUNNING, there, DONE))
-    assert script.paths == ["GET /jobs/7", f"GET {BASE.replace('/v1', '')}/elsewhere"] * 3
+    there = make_response(None, 302, location="/elsewhere")
+    _, runner = played(FlowRunner(make_api(), there, RUNNING, there, RUNNING, there, DONE))
+    assert runner.paths == ["GET /jobs/7", f"GET {BASE.replace('/v1', '')}/elsewhere"] * 3
 
 
 # What Airflow can't store
@@ -1279,26 +1313,26 @@ def test_after_a_redirect_each_poll_asks_at_the_first_place_again():
     ],
 )
 def test_a_status_that_airflow_cannot_store_is_shown_as_text(status: bytes, shown: str | None):
-    script = Script(make_api(), answer(b'{"status": %s}' % status), answer({"status": "done"}))
-    script.run(wait(script.api, WaitPlan.parse(plan_fields()), WaitCheckpoint(JobHandle(7), START)))
-    assert script.polls[0].handle.status == shown
+    runner = FlowRunner(make_api(), make_response(b'{"status": %s}' % status), make_response({"status": "done"}))
+    runner.run(wait(runner.api, WaitPlan.parse(plan_fields()), WaitCheckpoint(JobHandle(7), START)))
+    assert runner.polls[0].handle.status == shown
 
 
 def test_a_captured_value_that_airflow_cannot_store_ends_the_wait_with_its_name():
     plan = WaitPlan.parse(plan_fields(result_identifier="result.id"))
-    script = Script(make_api(), answer(b'{"status": "done", "result": {"id": ["x \\ud83d"]}}'))
+    runner = FlowRunner(make_api(), make_response(b'{"status": "done", "result": {"id": ["x \\ud83d"]}}'))
     with pytest.raises(UnstorableValueError, match=r"capture 'result_identifier': half a character in .* at \$\[0\]"):
-        script.run(wait(script.api, plan, WaitCheckpoint(JobHandle(7), START)))
+        runner.run(wait(runner.api, plan, WaitCheckpoint(JobHandle(7), START)))
 
 
-@pytest.mark.parametrize("kind", [Script, Resumed])
+@pytest.mark.parametrize("kind", [FlowRunner, Resumed])
 def test_each_poll_says_by_how_much_it_was_late(kind):
     late = Delay(9.0, Reason.CONNECTIONS)
-    replies = [answer({"status": status}) for status in ("running", "running", "done")]
+    replies = [make_response({"status": status}) for status in ("running", "running", "done")]
     for reply in replies[:2]:
         reply.delay = late
-    _, script = played(kind(make_api(), *replies))
-    assert [poll.delay for poll in script.polls] == [late, late, None]
+    _, runner = played(kind(make_api(), *replies))
+    assert [poll.delay for poll in runner.polls] == [late, late, None]
 
 
 def test_the_delay_of_an_answer_is_that_of_each_job_in_it():
@@ -1306,45 +1340,45 @@ def test_the_delay_of_an_answer_is_that_of_each_job_in_it():
     replies = [among(status="running"), among(status="running"), among(status="done")]
     for reply in replies:
         reply.delay = late
-    _, script = passing(*replies)
-    assert [poll.delay for poll in script.polls] == [late] * 3
+    _, runner = passing(*replies)
+    assert [poll.delay for poll in runner.polls] == [late] * 3
 
 
 def test_the_last_poll_says_it_too():
-    reply = answer({"status": "running"})
+    reply = make_response({"status": "running"})
     reply.delay = Delay(9.0, Reason.RATE)
-    _, script = played(Script(make_api(), reply), max_iterations=1)
-    assert [poll.delay for poll in script.polls] == [reply.delay]
+    _, runner = played(FlowRunner(make_api(), reply), max_iterations=1)
+    assert [poll.delay for poll in runner.polls] == [reply.delay]
 
 
 # One poll
 
 
-def polled(*replies: Any, job: JobHandle = JOB, **given: Any) -> tuple[JobHandle, Script]:
-    script = Script(make_api(), *replies)
-    return script.run(get_job(script.api, WaitPlan.parse(plan_fields(**given)), job)), script
+def polled(*replies: Any, job: JobHandle = JOB, **given: Any) -> tuple[JobHandle, FlowRunner]:
+    runner = FlowRunner(make_api(), *replies)
+    return runner.run(get_job(runner.api, WaitPlan.parse(plan_fields(**given)), job)), runner
 
 
 def test_one_poll_tells_how_a_job_is_whatever_that_is():
     assert polled(RUNNING)[0].status == "running"
-    handle, script = polled(answer({"status": "failed"}))
-    assert (handle.outcome, script.paths, script.sleeps) == (Outcome.FAILURE, ["GET /jobs/7"], [])
-    assert "which none of the given values or rules lists" in polled(answer({"status": "odd"}))[1].said
+    handle, runner = polled(make_response({"status": "failed"}))
+    assert (handle.outcome, runner.paths, runner.sleeps) == (Outcome.FAILURE, ["GET /jobs/7"], [])
+    assert "which none of the given values or rules lists" in polled(make_response({"status": "odd"}))[1].log_text
 
 
 def test_one_poll_asks_for_the_details_of_a_success():
     details = {"endpoint": "/jobs/7/result", "completion_key": "ok", "completion_value": True, "failure_value": False}
-    handle, script = polled(DONE, answer({"ok": False}), status_details=details)
-    assert (handle.outcome, script.paths) == (Outcome.FAILURE, ["GET /jobs/7", "GET /jobs/7/result"])
+    handle, runner = polled(DONE, make_response({"ok": False}), status_details=details)
+    assert (handle.outcome, runner.paths) == (Outcome.FAILURE, ["GET /jobs/7", "GET /jobs/7/result"])
 
 
 def test_a_job_that_is_over_is_not_polled_once_more():
     over = dataclasses.replace(JOB, outcome=Outcome.NO_DATA)
-    handle, script = polled(job=over)
-    assert (handle, script.paths) == (over, [])
+    handle, runner = polled(job=over)
+    assert (handle, runner.paths) == (over, [])
 
 
 def test_one_poll_that_tells_nothing_is_an_error_that_names_the_job():
     with pytest.raises(UnavailableError) as raised:
-        polled(answer({}, 503))
+        polled(make_response({}, 503))
     assert (raised.value.job, raised.value.status_code) == ("7", 503)

@@ -14,7 +14,7 @@ from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
-from tests.unit.core.flow_runner import BASE, Script, answer, lost, make_api
+from tests.unit.core.flow_runner import BASE, FlowRunner, make_api, make_lost_error, make_response
 
 SEND = Send(Request("GET", f"{BASE}/jobs/7"))
 
@@ -34,20 +34,20 @@ def poll(*unchanged: Polled | None) -> Flow[Any]:
 
 def test_a_request_is_sent_again_after_the_pause_of_each_unchanged_response():
     polls = [count(1, 5), count(2, 7)]
-    script = Script(make_api(), answer(), answer(), answer(None, 404))
-    assert script.run(poll(*polls, None)) == 404
-    assert (script.polls, script.times, script.resumed) == (polls, [0, 5, 12], 1)
+    runner = FlowRunner(make_api(), make_response(), make_response(), make_response(None, 404))
+    assert runner.run(poll(*polls, None)) == 404
+    assert (runner.polls, runner.times, runner.resumed) == (polls, [0, 5, 12], 1)
 
 
 def test_after_a_poll_without_a_pause_the_flow_goes_on():
-    script = Script(make_api(), answer(None, 404))
-    assert script.run(poll(count(1, None))) == 404
-    assert script.polls == []
+    runner = FlowRunner(make_api(), make_response(None, 404))
+    assert runner.run(poll(count(1, None))) == 404
+    assert runner.polls == []
 
 
 def test_an_error_of_a_later_poll_is_raised_in_the_flow():
-    script = Script(make_api(), answer(), lost())
-    assert "the connection broke" in script.run(poll(count(1, 5)))
+    runner = FlowRunner(make_api(), make_response(), make_lost_error())
+    assert "the connection broke" in runner.run(poll(count(1, 5)))
 
 
 def test_no_response_is_held_during_a_pause():
@@ -66,7 +66,7 @@ def test_no_response_is_held_during_a_pause():
 def test_a_repeated_poll_that_is_given_up_closes_its_flow(steps):
     flow: Any = poll(count(1, 5))
     running = perform_each_poll(flow)
-    for reply in [None, answer(), None][:steps]:
+    for reply in [None, make_response(), None][:steps]:
         running.send(reply)
     running.close()
     assert inspect.getgeneratorstate(flow) == inspect.GEN_CLOSED
