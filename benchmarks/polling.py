@@ -217,7 +217,7 @@ def measure(
     with ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
         authority = Authority(Path(home), "benchmark") if tls else None
-        port = stack.enter_context(serving(latency, authority.issue("server") if authority else ()))
+        port = stack.enter_context(serving(latency, authority.issue("127.0.0.1") if authority else ()))
         stack.enter_context(ours)
         server = Address(port, authority.path if authority else None)
         spec = {
@@ -251,6 +251,8 @@ def measure(
         finally:
             process.kill()
             answering.join()
+    if process.returncode:
+        raise RuntimeError(f"the triggerer with {NAMES[contender]!r} failed; its traceback is above")
     measured = json.loads(said.splitlines()[-1])
     return {**measured, "look_ups": supervisor.asked["GetConnection"]}
 

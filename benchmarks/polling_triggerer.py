@@ -16,6 +16,7 @@ import os
 import ssl
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -137,8 +138,17 @@ class MeteredRunner(TriggerRunner):
     async def arun(self) -> None:
         """Run the triggers and the meter."""
         metering = asyncio.create_task(self._meter.run())
+        metering.add_done_callback(_end_if_failed)
         await super().arun()
         await metering
+
+
+def _end_if_failed(metering: asyncio.Task[None]) -> None:
+    """End the process if the meter has failed, since the triggers would run for ever."""
+    if not metering.cancelled() and (error := metering.exception()) is not None:
+        traceback.print_exception(error)
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def main(given: str) -> None:
