@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.core.effects import (
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
-from airflow_provider_asyncapi.core.http.delays import ON_TIME, Delay, Reason
+from airflow_provider_asyncapi.core.http.delays import Delay
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 from airflow_provider_asyncapi.transports import Observer, log_only
@@ -111,16 +111,17 @@ class AiohttpDriver:
                     if isinstance(effect, Sleep):
                         overslept += await self._sleep_and_measure(effect.seconds)
                         steps.reply = None
-                        continue
-                    late = overslept
-                    if not isinstance(effect, Authorize):
-                        overslept = 0.0
-                    if isinstance(effect, Send):
+                    elif isinstance(effect, Authorize):
+                        # The request that needs the token is late, too.
+                        steps.reply = await self._authorize(effect, observe)
+                    elif isinstance(effect, Send):
                         if effect.request is not request:
                             request = effect.request
                             prepared = self._client.prepare(request)
+                        late, overslept = overslept, 0.0
                         steps.reply = await self._send(effect, prepared, late)
                     else:
+                        late, overslept = overslept, 0.0
                         steps.reply = await self._perform(effect, observe, late)
                     if isinstance(effect, Send | PollBatch) and is_expensive(effect, steps.reply):
                         expensive = effect
@@ -135,13 +136,11 @@ class AiohttpDriver:
         return max(0.0, self._loop.time() - due)
 
     def _perform(
-        self, effect: PollBatch | Authorize | RunBlocking | RunConcurrently, observe: Observer, overslept: float
+        self, effect: PollBatch | RunBlocking | RunConcurrently, observe: Observer, overslept: float
     ) -> Awaitable[Any]:
         match effect:
             case PollBatch():
                 return self._batch_poller.poll(effect, observe)
-            case Authorize():
-                return self._authorize(effect, observe)
             case RunBlocking(work):
                 return asyncio.to_thread(work)
             case RunConcurrently():
@@ -184,9 +183,6 @@ class AiohttpDriver:
         if pause:
             await self._sleep(pause)
         response, waited = await self._client.send(effect, prepared, needed_until)
-        # Most requests aren't late, and this saves them a mapping.
-        if overslept + pause + waited >= ON_TIME:
-            waits = {Reason.EVENT_LOOP: overslept, Reason.RATE: pause, Reason.CONNECTIONS: waited}
-            response.delay = Delay.of(waits)
+        response.delay = Delay.of(connections=waited, rate=pause, event_loop=overslept)
         self._pacing.observe(effect, response)
         return response

@@ -32,7 +32,7 @@ async def read_body(body: aiohttp.StreamReader, receiver: Receiver, deadline: Ex
 
 async def _wait_for_data(body: aiohttp.StreamReader, deadline: ExchangeDeadline) -> bytes:
     try:
-        async with asyncio.timeout(deadline.left()):
+        async with asyncio.timeout(deadline.remaining()):
             return await body.readany()
     except TimeoutError as error:
         if isinstance(error, aiohttp.ClientError):

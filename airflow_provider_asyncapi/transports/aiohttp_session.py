@@ -142,11 +142,8 @@ class SessionClient:
 
     async def send(self, effect: Send, prepared: _Prepared, needed_until: float) -> tuple[Response, float]:
         """Send a request over the session, and return the response and the seconds of waiting for a connection."""
-        slots, waited, needs_new_connection = prepared.server.slots, 0.0, not effect.repeatable
-        if slots.locked():
-            waited = await self._wait_for_slot(effect.request, slots, needed_until)
-        else:
-            await slots.acquire()
+        slots, needs_new_connection = prepared.server.slots, not effect.repeatable
+        waited = await self._wait_for_slot(effect.request, slots, needed_until)
         try:
             while True:
                 try:
@@ -165,6 +162,10 @@ class SessionClient:
         await self._session.close()
 
     async def _wait_for_slot(self, request: Request, slots: asyncio.Semaphore, needed_until: float) -> float:
+        """Wait until another request to the same server may run; return the seconds of waiting."""
+        if not slots.locked():
+            await slots.acquire()
+            return 0.0
         began = self._loop.time()
         try:
             async with asyncio.timeout(None if needed_until == math.inf else needed_until - self._steady()):
@@ -183,7 +184,7 @@ class SessionClient:
         """
         request, settings = effect.request, self._settings
         deadline = ExchangeDeadline(request, settings.read_timeout, self._steady, needed_until)
-        scope = asyncio.timeout(deadline.left())
+        scope = asyncio.timeout(deadline.remaining())
         exchange = _Exchange(request, prepared.server.opening, needs_new_connection, scope, deadline)
         token = _exchange.set(exchange)
         # No cause: Airflow would log its text, which may contain the URL with its query.
@@ -210,7 +211,7 @@ class SessionClient:
                     # This closes the connection if the response hasn't been read to its end.
                     answer.release()
         except (aiohttp.ClientError, TimeoutError) as error:
-            if scope.expired() or (deadline.left() <= 0 and isinstance(error, TimeoutError)):
+            if scope.expired() or (deadline.remaining() <= 0 and isinstance(error, TimeoutError)):
                 raise deadline.error(sent=exchange.is_connected) from None
             if not exchange.is_connected:
                 # This time limit may have been reached before the look-up reports its own.
@@ -227,9 +228,9 @@ class SessionClient:
 
 class _SessionConnector(Connector):
     """
-    Gives each request a connection, once.
+    Provides one connection for each request.
 
-    :meth:`connect` is called by the session for each request, in the task that sends it.
+    The session calls :meth:`connect` for each request, in the task that sends it.
     """
 
     def __init__(self, settings: ConnectionSettings, tls: ssl.SSLContext) -> None:
@@ -245,7 +246,7 @@ class _SessionConnector(Connector):
         exchange = _exchange.get()
         if exchange.is_connected:
             raise ServerClosedError
-        # An idle connection is returned at once, so only those that are opened are held up.
+        # An idle connection is returned immediately, so only connections that are opened wait here.
         async with exchange.opening:
             connection = await super().connect(*args, **options)
             while exchange.needs_new_connection and not exchange.is_new:
@@ -260,7 +261,7 @@ class _SessionConnector(Connector):
                 raise
             # Connecting has its own time limit.
             exchange.deadline.restart()
-            exchange.scope.reschedule(asyncio.get_running_loop().time() + exchange.deadline.left())
+            exchange.scope.reschedule(asyncio.get_running_loop().time() + exchange.deadline.remaining())
         exchange.is_connected = True
         return connection
 

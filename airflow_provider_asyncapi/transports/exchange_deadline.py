@@ -7,15 +7,16 @@ from collections.abc import Callable
 
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.requests.rate_limit import NOT_NEEDED
 
 #: A response that is read into memory has to be complete within this many read timeouts. A server that sends a byte now
 #: and then is never silent, so the read timeout alone wouldn't end the exchange.
-SLOWEST = 10
+MAX_READ_TIMEOUTS = 10
 
 
 class ExchangeDeadline:
     """
-    The time at which an exchange is given up, including its head, body and trailers.
+    The time at which an exchange is aborted, including its head, body and trailers.
 
     A streamed body may take longer, but its next bytes have to come within the read timeout. Bytes that aren't part of
     the body (chunk sizes and extensions, trailers) don't count.
@@ -26,29 +27,29 @@ class ExchangeDeadline:
     :param needed_until: time from which the response is no longer needed, on that clock.
     """
 
-    __slots__ = ("_needed_until", "_read_timeout", "_request", "_steady", "_why", "latest", "seconds")
+    __slots__ = ("_latest", "_limit_text", "_needed_until", "_read_timeout", "_request", "_steady", "seconds")
 
     def __init__(
         self, request: Request, read_timeout: float, steady: Callable[[], float], needed_until: float = math.inf
     ) -> None:
         self._request, self._read_timeout, self._steady = request, read_timeout, steady
-        self._why = "the response wasn't complete after"
+        self._limit_text = "the response wasn't complete within"
         self._needed_until = needed_until
-        self.seconds = SLOWEST * read_timeout
+        self.seconds = MAX_READ_TIMEOUTS * read_timeout
         self.restart()
 
     def restart(self) -> None:
         """Begin the time limit now."""
-        self.latest = min(self._steady() + self.seconds, self._needed_until)
+        self._latest = min(self._steady() + self.seconds, self._needed_until)
 
-    def left(self) -> float:
-        """Return the seconds that are left."""
-        return self.latest - self._steady()
+    def remaining(self) -> float:
+        """Return the remaining seconds."""
+        return self._latest - self._steady()
 
     def expect_data(self) -> None:
         """Restart the time limit for the next bytes of a streamed body."""
-        self._why, self.seconds = "no data of the body came for", self._read_timeout
-        self.latest = min(self._steady() + self.seconds, self._needed_until)
+        self._limit_text, self.seconds = "no data of the body arrived for", self._read_timeout
+        self._latest = min(self._steady() + self.seconds, self._needed_until)
 
     def check(self) -> None:
         """
@@ -56,15 +57,16 @@ class ExchangeDeadline:
 
         :raises TransportError: if there is none.
         """
-        if self.left() <= 0:
+        if self.remaining() <= 0:
             raise self.error()
 
     def error(self, *, sent: bool = True) -> TransportError:
         """
-        Return the error of an exchange that is given up.
+        Return the error of an exchange that is aborted.
 
         :param sent: whether the request may have reached the server.
         """
-        is_needed = self.latest < self._needed_until
-        why = f"{self._why} {self.seconds:g} s" if is_needed else "the time for it is over"
-        return TransportError(f"{self._request}: given up, for {why}", sent=sent)
+        reason = f"{self._limit_text} {self.seconds:g} s"
+        if self._latest >= self._needed_until:
+            reason = NOT_NEEDED
+        return TransportError(f"{self._request}: aborted: {reason}", sent=sent)

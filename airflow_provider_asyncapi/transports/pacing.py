@@ -1,4 +1,4 @@
-"""When a request may be sent: the rate limit, the pauses that the API asks for, and the end of the need for it."""
+"""Decide when a request may be sent: the rate limit, and the pauses that the API asks for."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from airflow_provider_asyncapi.core.effects import (
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
-from airflow_provider_asyncapi.core.http.delays import Delay, Reason
+from airflow_provider_asyncapi.core.http.delays import Delay
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
@@ -132,6 +132,6 @@ class RequestsDriver:
         if pause:
             self._sleep(pause)
         response = self._client.send(effect, needed_until, is_cancelled)
-        response.delay = Delay.of({Reason.RATE: pause})
+        response.delay = Delay.of(rate=pause)
         self._pacing.observe(effect, response)
         return response

@@ -27,7 +27,7 @@ from airflow_provider_asyncapi.transports.urllib3_connections import (
 )
 
 #: Shortest timeout in seconds; the library refuses zero.
-_SHORTEST = 0.001
+_MIN_TIMEOUT = 0.001
 
 
 class RequestsClient:
@@ -58,7 +58,7 @@ class RequestsClient:
         request, settings = effect.request, self._settings
         url = encode_url(request)
         deadline = ExchangeDeadline(request, settings.read_timeout, self._steady, needed_until)
-        if deadline.left() <= 0:
+        if deadline.remaining() <= 0:
             raise deadline.error(sent=False)
         # Not prepared by the session, which escapes URLs in its own way, and costs as much as sending. Without the
         # query, since the libraries log the URL, and the query may contain a key or a signature.
@@ -68,7 +68,7 @@ class RequestsClient:
             url,
             needs_new_connection=not effect.repeatable,
             silence=settings.read_timeout,
-            left=deadline.left,
+            remaining=deadline.remaining,
             check_address=partial(check_peer, settings, request),
             is_cancelled=is_cancelled,
         )
@@ -80,7 +80,10 @@ class RequestsClient:
                 with use_exchange(exchange):
                     answer = self._session.send(
                         prepared,
-                        timeout=(max(_SHORTEST, min(settings.connect_timeout, deadline.left())), settings.read_timeout),
+                        timeout=(
+                            max(_MIN_TIMEOUT, min(settings.connect_timeout, deadline.remaining())),
+                            settings.read_timeout,
+                        ),
                         allow_redirects=False,
                         stream=True,
                     )
@@ -93,7 +96,7 @@ class RequestsClient:
                 if any(isinstance(cause, EmptyPoolError) for cause in found):
                     raise translate_error(settings, request, PoolFullError(), connecting=True) from None
                 connecting = any(isinstance(cause, NewConnectionError) for cause in found)
-                if any(isinstance(cause, TimeoutError) for cause in found) and deadline.left() <= 0:
+                if any(isinstance(cause, TimeoutError) for cause in found) and deadline.remaining() <= 0:
                     raise deadline.error(sent=not connecting) from None
                 # No cause: Airflow would log its text, which may contain the URL with its query.
                 raise translate_error(settings, request, error, connecting=connecting) from None

@@ -15,10 +15,10 @@ from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 #: Largest response that is read on the event loop, in bytes; that takes some hundredths of a second at most.
 #: Nearly all status documents are smaller, and handing one to a thread takes 0.1 ms.
 _LARGE = 4096
-#: Seconds after which a step no longer blocks the next one, and the largest number of threads of a connection. Usual
+#: Seconds after which a step no longer blocks the next one, and the maximum number of threads of a connection. Usual
 #: responses of 1 MiB take some hundredths of a second.
 _PATIENCE = 1.0
-_MOST_THREADS = 4
+_MAX_THREADS = 4
 
 
 def is_expensive(effect: DriverEffect, reply: Any) -> bool:
@@ -76,7 +76,7 @@ class StepThreads:
 
     def _begin(self, steps: FlowSteps[DriverEffect, Any]) -> asyncio.Future[DriverEffect | None]:
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="asyncapi-answers")
+            self._executor = ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="asyncapi-answers")
         running: asyncio.Future[DriverEffect | None] = asyncio.wrap_future(self._executor.submit(next, steps, None))
         timer = asyncio.get_running_loop().call_later(self._patience, self._release_turn, running)
 
@@ -90,17 +90,17 @@ class StepThreads:
     def _release_turn(self, running: asyncio.Future[DriverEffect | None]) -> None:
         """Start the next step beside one that takes very long, if there is a thread for it."""
         self._slow.add(running)
-        if len(self._slow) < _MOST_THREADS:
+        if len(self._slow) < _MAX_THREADS:
             self._turn.release()
 
     def _end(self, running: asyncio.Future[DriverEffect | None]) -> None:
         """Start the next step, unless it has been allowed to start before."""
-        is_full = len(self._slow) == _MOST_THREADS
+        is_full = len(self._slow) == _MAX_THREADS
         if running not in self._slow or is_full:
             self._turn.release()
         self._slow.discard(running)
         if not running.cancelled():
-            # Retrieve the error, since no other code may be left to do so.
+            # Retrieve the error, because there may be no other code that does.
             running.exception()
 
     def close(self) -> None:

@@ -26,10 +26,10 @@ from airflow_provider_asyncapi.transports.request_format import request_target
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-#: Number of idle connections that are kept if there is no limit; a fetch seldom requests more pages at a time.
-_KEPT = 1000
+#: Maximum number of idle connections if the number of connections isn't limited; a fetch rarely uses more at a time.
+_MAX_IDLE = 1000
 #: Connection timeout in seconds if none is set.
-_LONGEST_CONNECT = 60.0
+_DEFAULT_CONNECT_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Exchange:
     :param url: the exact URL.
     :param needs_new_connection: whether the request needs a new connection, which the server can't be about to close.
     :param silence: longest silence of the server, in seconds.
-    :param left: returns the seconds that are left for the whole exchange.
+    :param remaining: returns the remaining seconds of the whole exchange.
     :param check_address: raises an error if the request may not be sent to an address.
     :param is_cancelled: returns whether to stop, since a thread can't be ended from outside.
     """
@@ -48,7 +48,7 @@ class Exchange:
     url: str
     needs_new_connection: bool
     silence: float
-    left: Callable[[], float]
+    remaining: Callable[[], float]
     check_address: Callable[[str], None]
     is_cancelled: Callable[[], bool]
 
@@ -56,7 +56,7 @@ class Exchange:
 _exchange: ContextVar[Exchange] = ContextVar("_exchange")
 
 
-class GivenUpError(TimeoutError):
+class ExchangeTimeoutError(TimeoutError):
     """The time limit of the exchange is reached."""
 
 
@@ -101,15 +101,15 @@ class _TimedReader(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer, /) -> int | None:
         if self._exchange.is_cancelled():
             raise CancelledError
-        left = self._exchange.left()
-        if left <= 0:
-            raise GivenUpError
-        self._sock.settimeout(min(self._exchange.silence, left))
+        remaining = self._exchange.remaining()
+        if remaining <= 0:
+            raise ExchangeTimeoutError
+        self._sock.settimeout(min(self._exchange.silence, remaining))
         try:
             return self._source.readinto(buffer)
         except TimeoutError:
-            if self._exchange.left() <= 0:
-                raise GivenUpError from None
+            if self._exchange.remaining() <= 0:
+                raise ExchangeTimeoutError from None
             raise
 
     def close(self) -> None:
@@ -120,13 +120,13 @@ class _TimedReader(io.RawIOBase):
 class _TimedResponse(http.client.HTTPResponse):
     """A response with a time limit, since a body that trickles in is never silent."""
 
-    def __init__(self, sock: socket.socket, *args: Any, **given: Any) -> None:
-        super().__init__(sock, *args, **given)
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
         self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
 
     def begin(self) -> None:
         super().begin()
-        # The library itself skips only status 100, and reads another head as long as there are no headers.
+        # The library itself skips status 100 only. It reads another head if there are no headers yet.
         while self.status in INTERIM:
             self.headers = None  # type: ignore[assignment]  # as before the first head
             super().begin()
@@ -139,27 +139,27 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
     def connect(self) -> None:
         self._has_answered = False
         exchange = _exchange.get()
-        self._latest = time.monotonic() + (self.timeout or _LONGEST_CONNECT)
+        self._connect_deadline = time.monotonic() + (self.timeout or _DEFAULT_CONNECT_TIMEOUT)
         # Through a proxy, a response has to be read before the connection is established.
-        with _connecting(self), use_exchange(dataclasses.replace(exchange, left=self._left)):
+        with _connecting(self), use_exchange(dataclasses.replace(exchange, remaining=self._remaining)):
             super().connect()
         # Sending a request may take as long as the response.
         self.sock.settimeout(exchange.silence)
 
-    def _left(self) -> float:
-        """Return the seconds that are left to connect."""
-        return self._latest - time.monotonic()
+    def _remaining(self) -> float:
+        """Return the remaining seconds to connect."""
+        return self._connect_deadline - time.monotonic()
 
-    def putrequest(self, method: str, url: str, *args: Any, **given: Any) -> None:
+    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
         """Begin a request with the exact URL, since requests and urllib3 change its escapes."""
         exact = _exchange.get().url
         # A proxy without TLS needs the whole URL.
-        super().putrequest(method, request_target(exact) if url.startswith("/") else exact, *args, **given)
+        super().putrequest(method, request_target(exact) if url.startswith("/") else exact, *args, **kwargs)
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address of the host that accepts, within one time limit for all addresses."""
-        problem: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
-        for family, kind, protocol, _, address in find_addresses_within(self.host, self.port, self._left()):
+        last_error: OSError = socket.gaierror(socket.EAI_NONAME, "no address")
+        for family, kind, protocol, _, address in find_addresses_within(self.host, self.port, self._remaining()):
             # The address of a proxy is set by the connection, so it isn't checked.
             if self.proxy is None:
                 _exchange.get().check_address(str(address[0]))
@@ -173,10 +173,10 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
                 self._set_timeout(sock)
             except OSError as error:
                 sock.close()
-                problem = error
+                last_error = error
             else:
                 return sock
-        raise problem
+        raise last_error
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3
         try:
@@ -189,9 +189,9 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
         return response
 
     def _set_timeout(self, sock: socket.socket) -> None:
-        if (left := self._left()) <= 0:
-            raise TimeoutError("there is no time left to connect")
-        sock.settimeout(left)
+        if (remaining := self._remaining()) <= 0:
+            raise TimeoutError("no time remains to connect")
+        sock.settimeout(remaining)
 
 
 class _HTTPSConnection(_HTTPConnection, urllib3.connection.HTTPSConnection):
@@ -203,7 +203,7 @@ class _HTTPPool(urllib3.HTTPConnectionPool):
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         # All connections may be in use if their number is limited.
-        connection = super()._get_conn(max(0.0, _exchange.get().left()))
+        connection = super()._get_conn(max(0.0, _exchange.get().remaining()))
         if _exchange.get().needs_new_connection:
             # It connects again when it is used.
             connection.close()
@@ -223,16 +223,16 @@ class Adapter(HTTPAdapter):
     def __init__(self, context: ssl.SSLContext, connections: int | None) -> None:
         self._context = context
         # Without a limit, connections beyond the size of the pool are closed after use.
-        super().__init__(pool_maxsize=connections or _KEPT, pool_block=connections is not None)
+        super().__init__(pool_maxsize=connections or _MAX_IDLE, pool_block=connections is not None)
 
-    def init_poolmanager(self, *args: Any, **given: Any) -> None:
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Create the pools for servers without a proxy."""
-        super().init_poolmanager(*args, ssl_context=self._context, **given)
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
-    def proxy_manager_for(self, proxy: str, **given: Any) -> urllib3.ProxyManager:
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
         """Return the pools for servers behind a proxy."""
-        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, ssl_context=self._context, **given)
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
 

@@ -36,15 +36,19 @@ class Delay:
     reason: Reason
 
     @classmethod
-    def of(cls, waits: Mapping[Reason, float]) -> Delay | None:
+    def of(cls, *, connections: float = 0.0, rate: float = 0.0, event_loop: float = 0.0) -> Delay | None:
         """
-        Return the total delay of a request.
+        Return the total delay of a request; None if the request was on time.
 
-        :param waits: mapping of reason to seconds.
-        :return: the delay; None if the request was on time.
+        :param connections: seconds of waiting for a connection.
+        :param rate: seconds of waiting because of the rate limit.
+        :param event_loop: seconds of waiting because the event loop was busy.
         """
-        seconds = sum(waits.values())
-        return cls(seconds, max(waits, key=waits.__getitem__)) if seconds >= ON_TIME else None
+        seconds = connections + rate + event_loop
+        if seconds < ON_TIME:
+            return None
+        waits = {Reason.CONNECTIONS: connections, Reason.RATE: rate, Reason.EVENT_LOOP: event_loop}
+        return cls(seconds, max(waits, key=waits.__getitem__))
 
     @classmethod
     def parse(cls, given: Any) -> Delay | None:

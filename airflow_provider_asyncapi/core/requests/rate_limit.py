@@ -11,8 +11,10 @@ from airflow_provider_asyncapi.core.errors import ThrottledError, TransportError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.requests.schedule import LONGEST_RETRY_AFTER, SHORTEST_WAIT, parse_retry_after
 
-#: Status codes of a server that is overloaded, and asks all clients to pause (RFC 6585, section 4; RFC 9110, 15.6.4).
+#: Status codes of a server that is overloaded and asks all clients to pause (RFC 6585, section 4; RFC 9110, 15.6.4).
 _OVERLOADED = frozenset({429, 503})
+#: The reason why a request isn't sent or its response isn't read, for messages.
+NOT_NEEDED = "its response is no longer needed"
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class RateLimiter:
         rate = self.settings.requests_per_second
         slot = steady if rate is None else max(steady, self._next_slot)
         if slot - steady >= needed_for:
-            raise TransportError(f"{send.request}: given up, for the time for it is over", sent=False)
+            raise TransportError(f"{send.request}: aborted: {NOT_NEEDED}", sent=False)
         if rate is not None:
             self._next_slot = slot + 1 / rate
         return slot - steady

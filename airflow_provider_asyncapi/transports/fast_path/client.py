@@ -87,7 +87,7 @@ class FastPathClient:
                 )
             except (aiohttp.ClientError, TimeoutError) as error:
                 deadline = ExchangeDeadline(request, settings.read_timeout, self._steady, needed_until)
-                if deadline.left() <= 0 and not isinstance(error, PoolFullError):
+                if deadline.remaining() <= 0 and not isinstance(error, PoolFullError):
                     raise deadline.error(sent=False) from None
                 # This time limit may have been reached before the look-up reports its own.
                 slow = SlowLookUpError() if self._is_looking_up(server) else error
@@ -134,7 +134,7 @@ class FastPathClient:
         # A body that trickles in is never silent, and could block its job for ever. (asyncio.timeout() would work, but
         # costs as much as reading the response.)
         timer = _ExchangeTimer(protocol, deadline)
-        handle = asyncio.get_running_loop().call_later(deadline.left(), timer.give_up)
+        handle = asyncio.get_running_loop().call_later(deadline.remaining(), timer.give_up)
         try:
             try:
                 answer, body = await protocol.read()

@@ -78,11 +78,11 @@ def timed(driver: str, server: Server, flow: Flow[Any], **fields: Any) -> Outcom
 @pytest.mark.parametrize("what", TRICKLES)
 def test_an_answer_that_trickles_in_is_given_up(driver, serve, what, monkeypatch):
     # So that a busy machine that sends nothing for a while isn't taken for a server that is silent.
-    monkeypatch.setattr(exchange_deadline, "SLOWEST", 0.1)
+    monkeypatch.setattr(exchange_deadline, "MAX_READ_TIMEOUTS", 0.1)
     trickle = Trickle(*TRICKLES[what])
     server = serve(trickle)
     outcome = timed(driver, server, sending(Request("GET", f"{server.url}/x")), read_timeout=5)
-    why = "given up, for the response wasn't complete after 0.5 s"
+    why = "aborted: the response wasn't complete within 0.5 s"
     assert outcome.error == ("TransportError", f"GET {server.url}/x: {why}", True)
     assert trickle.sent < 2500
 
@@ -92,7 +92,7 @@ def test_an_answer_is_given_up_when_nobody_needs_it_any_more(driver, serve, what
     trickle = Trickle(*TRICKLES[what])
     server = serve(trickle)
     outcome = timed(driver, server, sending(Request("GET", f"{server.url}/x"), until=time.time() + 0.3))
-    assert outcome.error == ("TransportError", f"GET {server.url}/x: given up, for the time for it is over", True)
+    assert outcome.error == ("TransportError", f"GET {server.url}/x: aborted: its response is no longer needed", True)
     assert trickle.sent < 2500
 
 
@@ -113,7 +113,7 @@ def test_nobody_waits_longer_for_a_connection_than_its_answer_is_needed(driver, 
 
     timed(driver, server, flow(), connections_per_host=1)
     full = "couldn't connect: none of the connections became free in time; connections_per_host limits their number"
-    over = "given up, for the time for it is over"
+    over = "aborted: its response is no longer needed"
     assert errors == [f"GET {server.url}/x: {full}", f"GET {server.url}/x: {over}"]
 
 
@@ -124,13 +124,13 @@ def test_a_download_without_data_is_given_up(driver, serve, what):
     sink = Sink()
     flow = sending(Request("GET", f"{server.url}/x"), sink=sink)
     outcome = timed(driver, server, flow, read_timeout=1)
-    assert outcome.failure[1].endswith("given up, for no data of the body came for 1 s")
+    assert outcome.failure[1].endswith("aborted: no data of the body arrived for 1 s")
     assert sink.content == b"x"
     assert trickle.sent < 2500
 
 
 def test_a_download_may_take_its_time(driver, serve, monkeypatch):
-    monkeypatch.setattr(exchange_deadline, "SLOWEST", 1)
+    monkeypatch.setattr(exchange_deadline, "MAX_READ_TIMEOUTS", 1)
 
     def slowly(connection: Any, asked: Any) -> bool:
         connection.sendall(CHUNKED)

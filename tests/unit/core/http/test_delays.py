@@ -8,14 +8,14 @@ from airflow_provider_asyncapi.core.http.delays import Delay, Reason
 @pytest.mark.parametrize(
     ("waits", "delay"),
     [
-        ({Reason.RATE: 0.0}, None),
-        ({Reason.RATE: 0.5, Reason.CONNECTIONS: 0.4}, None),
-        ({Reason.RATE: 0.5, Reason.CONNECTIONS: 0.75}, Delay(1.25, Reason.CONNECTIONS)),
-        ({Reason.EVENT_LOOP: 2.0, Reason.CONNECTIONS: 1.0}, Delay(3.0, Reason.EVENT_LOOP)),
+        ({}, None),
+        ({"rate": 0.5, "connections": 0.4}, None),
+        ({"rate": 0.5, "connections": 0.75}, Delay(1.25, Reason.CONNECTIONS)),
+        ({"event_loop": 2.0, "connections": 1.0}, Delay(3.0, Reason.EVENT_LOOP)),
     ],
 )
 def test_a_poll_is_late_for_what_it_waited_longest_for(waits, delay):
-    assert Delay.of(waits) == delay
+    assert Delay.of(**waits) == delay
 
 
 def test_what_is_dumped_is_read_again():

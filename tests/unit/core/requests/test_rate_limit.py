@@ -59,7 +59,7 @@ def test_a_slot_that_is_too_late_for_a_request_is_left_to_others():
 @pytest.mark.parametrize("within", [0.0, -1.0])
 def test_a_request_whose_response_is_not_needed_any_more_gets_no_slot(rate, within):
     limiter = make_limiter(rate)
-    with pytest.raises(TransportError, match=r"GET .*/jobs: given up, for the time for it is over") as late:
+    with pytest.raises(TransportError, match=r"GET .*/jobs: aborted: its response is no longer needed") as late:
         limiter.reserve(Send(REQUEST, until=NOW + within), NOW, 1.0)
     assert not late.value.sent
     assert reserve(limiter, 1.0) == 0
