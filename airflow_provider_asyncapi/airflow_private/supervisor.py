@@ -58,7 +58,7 @@ async def send_to_supervisor(message: Any) -> Any:
         answer = await _send(comms, message)
     except AirflowRuntimeError as error:
         answer = error.error
-        if not _is_unavailable(answer):
+        if not is_unavailable(answer):
             raise
     except httpx.HTTPStatusError as error:
         # Of the API that runs in the process of ``airflow dags test``.
@@ -67,7 +67,7 @@ async def send_to_supervisor(message: Any) -> Any:
         raise AirflowUnavailableError(str(error)) from error
     except (httpx.TransportError, OSError, EOFError) as error:
         raise AirflowUnavailableError(f"{type(error).__name__}: {error}") from error
-    if isinstance(answer, ErrorResponse) and _is_unavailable(answer):
+    if isinstance(answer, ErrorResponse) and is_unavailable(answer):
         detail = answer.detail or {}
         raise AirflowUnavailableError(f"{answer.error.value}: {detail.get('message') or 'Airflow gives no reason'}")
     return answer
@@ -191,7 +191,7 @@ async def _send(comms: Any, message: Any) -> Any:
     return comms.send(message)
 
 
-def _is_unavailable(answer: Any) -> bool:
+def is_unavailable(answer: Any) -> bool:
     """Return whether an ``ErrorResponse`` says that a later try may succeed."""
     if answer.error.value not in ("API_SERVER_ERROR", "GENERIC_ERROR"):
         return False

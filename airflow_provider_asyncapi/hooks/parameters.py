@@ -128,3 +128,31 @@ class FetchParameters(ResponseParameters, total=False):
     max_members: int
     max_ratio: float
     max_xcom_bytes: int
+
+
+class EventParameters(ResponseParameters, total=False):
+    """The parameters of ``AsyncApiEventTrigger``."""
+
+    endpoint: str
+    method: str
+    files: dict[str, Any]
+    result_format: str | dict[str, Any]
+    first_page: int
+    page_step: int
+    pages: int | str
+    last_page: int | str
+    next_page: SelectorParam
+    cursor: SelectorParam
+    page_size: int
+    max_pages: int
+    total_rows: SelectorParam
+    max_consecutive_errors: int
+    retry_delays: dict[int, float]
+    items: SelectorParam
+    item_id: SelectorParam
+    changed: SelectorParam
+    watermark: SelectorParam
+    when: dict[str, Any]
+    capture: Mapping[str, SelectorParam]
+    start_from: str | float
+    poke_interval: float | timedelta

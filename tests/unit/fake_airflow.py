@@ -68,6 +68,9 @@ class Supervisor:
         self.connections: dict[str, dict[str, Any]] = {}
         self.task_states: Any = {}
         self.xcoms: dict[str, Any] = {}
+        self.variables: dict[str, Any] = {}
+        #: What the state store holds of each asset, by the asset's name and the key.
+        self.asset_states: dict[tuple[str, str], Any] = {}
         self.delay = 0.0
         #: Kinds of messages that are delayed; None for all.
         self.delayed: set[str] | None = None
@@ -109,6 +112,23 @@ class Supervisor:
                 return comms.ConnectionResult(conn_id=msg.conn_id, **self.connections[msg.conn_id])
             case "GetConnection":
                 return comms.ErrorResponse(error=ErrorType("CONNECTION_NOT_FOUND"))
+        return self._respond_about_state(msg)
+
+    def _respond_about_state(self, msg: Any) -> Any:
+        from airflow.sdk.exceptions import ErrorType
+        from airflow.sdk.execution_time import comms
+
+        match type(msg).__name__:
+            case "GetVariable" if msg.key in self.variables:
+                return comms.VariableResult(key=msg.key, value=self.variables[msg.key])
+            case "GetVariable":
+                return comms.ErrorResponse(error=ErrorType("VARIABLE_NOT_FOUND"))
+            case "PutVariable":
+                self.variables[msg.key] = msg.value
+            case "GetAssetStateStoreByName" if (msg.name, msg.key) in self.asset_states:
+                return comms.AssetStateStoreResult(value=self.asset_states[msg.name, msg.key])
+            case "SetAssetStateStoreByName":
+                self.asset_states[msg.name, msg.key] = msg.value
         return None
 
 

@@ -140,3 +140,21 @@ def test_tasks_import_neither_the_database_nor_the_api_server() -> None:
     script = f"import sys, airflow_provider_asyncapi.preload; print([n for n in {names} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True)
     assert done.stdout.decode().split("\n")[-2] == "[]"
+
+
+@pytest.mark.skipif(not versions.HAS_TRIGGER_ON_KILL, reason="the state store of assets came with Airflow 3.3")
+def test_an_event_trigger_has_a_state_store_for_each_of_its_assets() -> None:
+    from airflow.sdk import Asset
+    from airflow.sdk.execution_time.context import AssetStateStoreAccessor, AssetStateStoreAccessors
+    from airflow.triggers.base import BaseEventTrigger
+
+    assert "asset_state_store" in inspect.getsource(BaseEventTrigger.__init__)
+    store = AssetStateStoreAccessors(inlets=[Asset("one"), Asset("two")])
+    assert list(store._by_name.values()) == [AssetStateStoreAccessor(name="one"), AssetStateStoreAccessor(name="two")]
+    assert {"key"} <= parameters_of(AssetStateStoreAccessor.aget)
+    assert {"key", "value"} <= parameters_of(AssetStateStoreAccessor.aset)
+
+
+def test_an_event_trigger_before_the_state_store_reads_and_writes_variables() -> None:
+    assert {"key", "value", "description"} <= set(comms.PutVariable.model_fields)
+    assert {"key"} <= set(comms.GetVariable.model_fields)

@@ -1,0 +1,1 @@
+"""New items of a list, and changed values, that start DAGs."""

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset, AssetWatcher
+from airflow.triggers.base import BaseEventTrigger
+
+from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
+from airflow_provider_asyncapi.asset_events import find_new_events
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.triggers import asset_watcher
+from airflow_provider_asyncapi.triggers.asset_watcher import AsyncApiEventTrigger
+from tests.unit.eventually import until
+from tests.unit.fake_airflow import ApiServer, Supervisor, reply
+
+ORDERS = "GET /orders"
+GIVEN: dict[str, Any] = {
+    "endpoint": "/orders",
+    "items": "orders",
+    "item_id": "id",
+    "capture": {"order": "id"},
+    "poke_interval": 0.01,
+}
+#: Airflow 3.3 has a state store for assets; before that, Variables keep the state.
+HAS_STORE = HAS_TRIGGER_ON_KILL
+
+
+@pytest.fixture(autouse=True)
+def store_events_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no triggerer here that passes events on."""
+    monkeypatch.setattr(asset_watcher, "_TIME_TO_STORE_EVENTS", 0.0)
+
+
+def rebuild(**given: Any) -> AsyncApiEventTrigger:
+    """Make a trigger as the triggerer does: of its class path and arguments."""
+    path, kwargs = AsyncApiEventTrigger(**{**GIVEN, **given}).serialize()
+    module, _, name = path.rpartition(".")
+    rebuilt: AsyncApiEventTrigger = getattr(importlib.import_module(module), name)(**kwargs)
+    assert rebuilt.serialize() == (path, kwargs)
+    if HAS_STORE:
+        from airflow.sdk.execution_time.context import AssetStateStoreAccessors
+
+        rebuilt.asset_state_store = AssetStateStoreAccessors(inlets=[Asset("orders"), Asset("other")])
+    return rebuilt
+
+
+def orders(*ids: int) -> Any:
+    return reply({"orders": [{"id": each} for each in ids]})
+
+
+async def collect(trigger: AsyncApiEventTrigger, is_done: Callable[[list[Any]], bool]) -> list[Any]:
+    """Run a trigger until enough has happened, and return the payloads of its events."""
+    events: list[Any] = []
+
+    async def run() -> None:
+        async for event in trigger.run():
+            events.append(event.payload)  # noqa: PERF401 - is_done() looks at the list meanwhile
+
+    task = asyncio.create_task(run())
+    try:
+        await until(lambda: task.done() or is_done(events))
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+    return events
+
+
+def test_each_new_item_causes_an_event_with_its_captured_values(
+    api: ApiServer, connection: None, supervisor: Supervisor
+) -> None:
+    api.respond_to(ORDERS, orders(1), orders(3, 2, 1))
+    events = asyncio.run(collect(rebuild(), lambda events: api.count(ORDERS) > 3))
+    assert [event["values"] for event in events] == [{"order": 3}, {"order": 2}]
+    assert len({event["id"] for event in events}) == 2
+
+
+def test_a_restarted_trigger_goes_on_where_it_was(api: ApiServer, connection: None, supervisor: Supervisor) -> None:
+    api.respond_to(ORDERS, orders(1), orders(1, 2))
+    asyncio.run(collect(rebuild(), lambda events: api.count(ORDERS) > 3))
+    kept = supervisor.asset_states if HAS_STORE else supervisor.variables
+    assert len(kept) == (2 if HAS_STORE else 1)
+    api.respond_to(ORDERS, orders(1, 2, 3))
+    again = asyncio.run(collect(rebuild(poke_interval=0.02), bool))
+    assert [event["values"] for event in again] == [{"order": 3}]
+
+
+def test_the_state_is_stored_after_the_time_in_which_airflow_stores_the_events(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asset_watcher, "_TIME_TO_STORE_EVENTS", 3600.0)
+    api.respond_to(ORDERS, orders(1))
+    first = asyncio.run(collect(rebuild(start_from="all"), bool))
+    assert not supervisor.asset_states
+    assert not supervisor.variables
+    assert asyncio.run(collect(rebuild(start_from="all"), bool)) == first
+
+
+def test_a_poll_that_finds_nothing_new_stores_nothing(api: ApiServer, connection: None, supervisor: Supervisor) -> None:
+    api.respond_to(ORDERS, orders(1))
+    asyncio.run(collect(rebuild(), lambda events: api.count(ORDERS) > 4))
+    writes = supervisor.of_kind("SetAssetStateStoreByName") + supervisor.of_kind("PutVariable")
+    assert len(writes) == (2 if HAS_STORE else 1)
+
+
+def test_an_error_is_logged_and_the_next_poll_is_later(
+    api: ApiServer, connection: None, supervisor: Supervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.respond_to(ORDERS, reply({"message": "no such list"}, 400), reply({"orders": None, "x": 1}), orders(1))
+    events = asyncio.run(collect(rebuild(start_from="all"), bool))
+    assert [event["values"] for event in events] == [{"order": 1}]
+    assert "no such list; polling again in 0.01 s" in caplog.text
+
+
+def test_a_broken_state_says_what_to_delete(
+    api: ApiServer, connection: None, supervisor: Supervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    trigger = rebuild()
+    supervisor.variables[trigger.state_key] = json.dumps({"version": "x"})
+    supervisor.asset_states["orders", trigger.state_key] = {"version": "x"}
+    asyncio.run(collect(trigger, lambda events: "to start again" in caplog.text))
+    assert f"delete {trigger.state_key} to start again" in caplog.text
+
+
+def test_a_secret_of_the_connection_is_refused_in_the_triggerer(
+    api: ApiServer, connect: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    connect(password="s3cret-token", extra={"auth": "bearer"})
+    trigger = rebuild(query_params={"q": "s3cret-token"})
+    asyncio.run(collect(trigger, lambda events: "holds a secret" in caplog.text))
+    assert api.requests == []
+    assert "s3cret-token" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"item": "orders"}, "item: isn't a parameter of AsyncApiEventTrigger\\(\\); did you mean items?"),
+        ({"items": "a["}, "result_path|items"),
+        ({"headers": {"Authorization": "Bearer abc"}}, "looks like a secret"),
+        ({"json": {"day": object()}}, "takes JSON values"),
+    ],
+)
+def test_bad_input_is_an_error_when_the_dag_is_parsed(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        AsyncApiEventTrigger(**{**GIVEN, **given})
+
+
+def test_an_interval_may_be_a_timedelta() -> None:
+    assert AsyncApiEventTrigger(endpoint="/a", poke_interval=timedelta(minutes=1)).parameters["poke_interval"] == 60
+
+
+def test_a_changed_interval_or_capture_keeps_the_state() -> None:
+    assert rebuild().state_key == rebuild(poke_interval=9, capture={}).state_key
+    assert rebuild().state_key != rebuild(endpoint="/other").state_key
+    assert rebuild().state_key != rebuild(asyncapi_conn_id="other").state_key
+
+
+def test_airflow_takes_the_stored_trigger_of_a_watcher_for_the_one_in_the_dag() -> None:
+    watcher = AssetWatcher(name="orders", trigger=AsyncApiEventTrigger(**GIVEN))
+    path, kwargs = watcher.trigger.serialize()
+    assert BaseEventTrigger.hash(path, kwargs) == BaseEventTrigger.hash(path, json.loads(json.dumps(kwargs)))
+    assert repr(watcher.trigger) == "<AsyncApiEventTrigger asyncapi_default /orders>"
+
+
+def event(at: int, id_: str, **extra: Any) -> Any:
+    return SimpleNamespace(timestamp=at, extra={"payload": {"id": id_, "values": {"at": at}}, **extra})
+
+
+def context(triggering: list[Any], earlier: list[Any]) -> dict[str, Any]:
+    # Airflow 3.1 can't hash an asset; its own mappings can be asked for one.
+    asset = "orders"
+    return {"triggering_asset_events": {asset: triggering}, "inlet_events": {asset: [*earlier, *triggering]}}
+
+
+def test_a_repeated_event_is_dropped_in_its_run_and_in_later_ones() -> None:
+    first, again = event(1, "a"), event(2, "a")
+    assert find_new_events(context([first, again], [])) == [first.extra["payload"]]
+    assert find_new_events(context([again, event(3, "b")], [first])) == [{"id": "b", "values": {"at": 3}}]
+
+
+def test_events_of_others_are_left_out() -> None:
+    other = SimpleNamespace(timestamp=1, extra={"from_rest_api": True})
+    assert find_new_events(context([other, event(2, "a")], [])) == [{"id": "a", "values": {"at": 2}}]
+
+
+def test_a_variable_that_airflow_can_not_read_is_an_error(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time import comms
+
+    from airflow_provider_asyncapi.airflow_private.event_state import load_event_state
+
+    refused = comms.ErrorResponse(error=ErrorType("GENERIC_ERROR"), detail={"status_code": 403})
+    monkeypatch.setattr(supervisor, "respond", lambda msg: refused)
+    with pytest.raises(AirflowRuntimeError):
+        asyncio.run(load_event_state(AsyncApiEventTrigger(**GIVEN), "key"))
+
+
+def test_without_a_store_the_state_is_a_variable(supervisor: Supervisor) -> None:
+    from airflow_provider_asyncapi.airflow_private.event_state import load_event_state, store_event_state
+
+    trigger = AsyncApiEventTrigger(**GIVEN)
+
+    async def scenario() -> list[Any]:
+        before = await load_event_state(trigger, "key")
+        await store_event_state(trigger, "key", {"version": 1})
+        return [before, await load_event_state(trigger, "key")]
+
+    assert asyncio.run(scenario()) == [None, {"version": 1}]
+
+
+def test_info_lines_of_polls_stay_out_of_the_triggerer_s_log(
+    api: ApiServer, connection: None, supervisor: Supervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    api.respond_to(ORDERS, orders(1))
+    trigger = rebuild(next_page="next")
+    asyncio.run(collect(trigger, lambda events: api.count(ORDERS) > 1))
+    assert "Fetched" not in caplog.text
+
+
+def test_a_state_that_airflow_can_not_give_now_is_loaded_again_and_not_forgotten(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import ErrorType
+    from airflow.sdk.execution_time import comms
+
+    api.respond_to(ORDERS, orders(1))
+    asyncio.run(collect(rebuild(), lambda events: api.count(ORDERS) > 2))
+    respond, away = supervisor.respond, [comms.ErrorResponse(error=ErrorType("API_SERVER_ERROR"))]
+
+    def respond_later(msg: Any) -> Any:
+        return (
+            away.pop() if away and type(msg).__name__ in ("GetVariable", "GetAssetStateStoreByName") else respond(msg)
+        )
+
+    monkeypatch.setattr(supervisor, "respond", respond_later)
+    monkeypatch.setattr(asset_watcher, "DEFAULT_INTERVAL", 0.01)
+    api.respond_to(ORDERS, orders(1, 2))
+    assert [each["values"] for each in asyncio.run(collect(rebuild(), bool))] == [{"order": 2}]
+    assert not away
