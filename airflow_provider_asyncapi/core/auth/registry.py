@@ -9,6 +9,8 @@ from airflow_provider_asyncapi.core.auth.api_key import ApiKeyAuth
 from airflow_provider_asyncapi.core.auth.base import Auth
 from airflow_provider_asyncapi.core.auth.basic import BasicAuth
 from airflow_provider_asyncapi.core.auth.bearer import BearerAuth
+from airflow_provider_asyncapi.core.auth.digest import DigestAuth
+from airflow_provider_asyncapi.core.auth.hmac_signing import HmacAuth
 from airflow_provider_asyncapi.core.auth.login_request import LoginRequestAuth
 from airflow_provider_asyncapi.core.auth.none import NoAuth
 from airflow_provider_asyncapi.core.auth.oauth2 import OAuth2Auth
@@ -20,7 +22,8 @@ AuthKinds: TypeAlias = Mapping[str, type[Auth]]
 
 #: The kinds that are shipped, by name.
 AUTH_KINDS: AuthKinds = {
-    kind.kind: kind for kind in (NoAuth, BasicAuth, BearerAuth, ApiKeyAuth, OAuth2Auth, LoginRequestAuth)
+    kind.kind: kind
+    for kind in (NoAuth, BasicAuth, BearerAuth, ApiKeyAuth, DigestAuth, HmacAuth, OAuth2Auth, LoginRequestAuth)
 }
 #: Parts of names that Airflow masks, in all versions.
 _MASKED_BY_AIRFLOW = ("secret", "token", "password", "api_key")

@@ -217,7 +217,10 @@ def test_airflow_masks_its_secret_in_the_connection_it_shows(package: Path) -> N
         ({"auth": "basic"}, "acme_secret is for auth 'acme', and auth is 'basic'"),
         ({"key_name": "X"}, "key_name is for auth 'api_key', and auth is 'acme'"),
         ({"acme_pin": 1}, "unknown key 'acme_pin' in extra; known are acme_header, acme_secret, "),
-        ({"auth": "acme2"}, "auth 'acme2' isn't one of none, basic, bearer, api_key, oauth2, login, acme"),
+        (
+            {"auth": "acme2"},
+            "auth 'acme2' isn't one of none, basic, bearer, api_key, digest, hmac, oauth2, login, acme",
+        ),
     ],
 )
 def test_its_fields_are_checked_as_those_of_the_shipped_kinds_are(

@@ -132,7 +132,10 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
             "unknown key 'api_key' in extra; known are allowed_hosts, auth, .* Put headers into 'headers'",
         ),
         ({7: SECRET, "b": 1}, "unknown key 7 in extra"),
-        ({"auth": "digest"}, "auth 'digest' isn't one of none, basic, bearer, api_key, oauth2, login"),
+        (
+            {"auth": "kerberos"},
+            "auth 'kerberos' isn't one of none, basic, bearer, api_key, digest, hmac, oauth2, login",
+        ),
         ({"auth": ["basic"]}, "auth has to be text, not list"),
         (
             {"password": SECRET},

@@ -1,0 +1,216 @@
+r"""
+Requests signed with a shared key (HMAC, RFC 2104), for the schemes that vendors have of their own.
+
+Vendors differ in what is signed, in the hash, its encoding, and where the signature goes, so all of these are data::
+
+    {
+        "signed": "{timestamp}{method}{target}{body}",
+        "key_encoding": "base64",
+        "encoding": "base64",
+        "headers": {"CB-ACCESS-KEY": "{login}", "CB-ACCESS-SIGN": "{signature}", "CB-ACCESS-TIMESTAMP": "{timestamp}"},
+    }
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import formatdate
+from typing import Any, ClassVar, Final, Self
+from urllib.parse import quote, urlsplit
+
+from airflow_provider_asyncapi.core.auth.base import Auth, AuthContext, AuthFlow
+from airflow_provider_asyncapi.core.connection.fields import ConnectionField, read_mapping, require_fields
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.http.messages import HEADER_NAME, Request
+
+_FIELD = "signing"
+_ALGORITHMS = ("sha256", "sha512", "sha384", "sha1", "md5")
+_ENCODERS: Final[Mapping[str, Callable[[bytes], str]]] = {
+    "hex": lambda digest: digest.hex(),
+    "HEX": lambda digest: digest.hex().upper(),
+    "base64": lambda digest: base64.b64encode(digest).decode(),
+    "base64url": lambda digest: base64.urlsafe_b64encode(digest).decode().rstrip("="),
+}
+_DECODERS: Final[Mapping[str, Callable[[str], bytes]]] = {
+    "text": lambda key: key.encode(),
+    "base64": lambda key: base64.b64decode(key, validate=True),
+    "hex": bytes.fromhex,
+}
+_TIMES: Final[Mapping[str, Callable[[float], str]]] = {
+    "unix": lambda now: str(int(now)),
+    "unix_ms": lambda now: str(int(now * 1000)),
+    "iso": lambda now: datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    "http": lambda now: formatdate(now, usegmt=True),
+}
+#: What templates may name, except the signature.
+_VARIABLES = (
+    *("method", "host", "path", "query", "target", "url", "body", "body_sha256", "body_md5"),
+    *("timestamp", "nonce", "login"),
+)
+_TEXTS = ("signed", "algorithm", "encoding", "key_encoding", "timestamp")
+_PLACES = ("headers", "query_params")
+_VARIABLE = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class HmacAuth(Auth):
+    """
+    A signature that is computed from each request.
+
+    :param key: the shared key.
+    :param key_name: the public name of the key, ``{login}``.
+    :param signed: the template of the text that is signed.
+    :param algorithm: the hash.
+    :param encoding: the encoding of the signature.
+    :param timestamp: the format of ``{timestamp}``.
+    :param headers: header names to templates of their values.
+    :param query_params: names of query parameters to templates of their values; those before the signature are part of
+        ``{query}``, ``{target}`` and ``{url}``.
+    """
+
+    kind: ClassVar[str] = "hmac"
+    help: ClassVar[str] = "the password is the key that signs each request, the login its name"
+    fields: ClassVar[tuple[ConnectionField, ...]] = (
+        ConnectionField(
+            _FIELD,
+            "HMAC: signing",
+            'What is signed, and where the signature goes, e.g. {"signed": "{timestamp}{method}{target}{body}",'
+            ' "headers": {"X-Key": "{login}", "X-Timestamp": "{timestamp}", "X-Signature": "{signature}"}}.',
+            "json",
+        ),
+    )
+
+    key: bytes = field(repr=False)
+    key_name: str
+    signed: str
+    algorithm: str = "sha256"
+    encoding: str = "hex"
+    timestamp: str = "unix"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query_params: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Read a connection."""
+        require_fields(values, cls.kind, password="the key", signing="what is signed")  # noqa: S106 - what it holds
+        given = read_mapping(values, _FIELD)
+        for name, value in given.items():
+            if name not in (*_TEXTS, *_PLACES):
+                raise ConfigurationError(f"{_FIELD}: unknown key {name!r}; it has {', '.join((*_TEXTS, *_PLACES))}")
+            if name in _TEXTS and not isinstance(value, str):
+                raise ConfigurationError(f"{_FIELD}.{name}: has to be text, not {value!r}")
+        if not given.get("signed"):
+            raise ConfigurationError(f"{_FIELD}.signed: is missing; it is the text that is signed")
+        _check_variables(given["signed"], "signed", _VARIABLES)
+        decode = _choose(given, "key_encoding", _DECODERS)
+        try:
+            key = decode(values["password"])
+        except (ValueError, binascii.Error):
+            # The message doesn't contain the key.
+            raise ConfigurationError(f"the password isn't a key in {given['key_encoding']}") from None
+        places = {name: _parse_templates(given, name) for name in _PLACES}
+        if not any("{signature}" in text for each in places.values() for text in each.values()):
+            raise ConfigurationError(f"{_FIELD}: no value of headers or query_params contains {{signature}}")
+        algorithm = given.get("algorithm", _ALGORITHMS[0])
+        if algorithm not in _ALGORITHMS:
+            raise ConfigurationError(f"{_FIELD}.algorithm: {algorithm!r} isn't one of {', '.join(_ALGORITHMS)}")
+        for name, choices in (("encoding", _ENCODERS), ("timestamp", _TIMES)):
+            _choose(given, name, choices)
+        return cls(
+            key,
+            values.get("login") or "",
+            given["signed"],
+            algorithm,
+            given.get("encoding", "hex"),
+            given.get("timestamp", "unix"),
+            places["headers"],
+            places["query_params"],
+        )
+
+    @property
+    def header_names(self) -> tuple[str, ...]:
+        """The headers that hold the signature and what belongs to it."""
+        return tuple(self.headers)
+
+    def auth_flow(self, request: Request, context: AuthContext) -> AuthFlow:
+        """Send the request with its signature."""
+        now = context.clock()
+        variables = {
+            "timestamp": _TIMES[self.timestamp](now),
+            "nonce": f"{int(context.rng() * 2**64):016x}{int(context.rng() * 2**64):016x}",
+            "login": self.key_name,
+            "method": request.method,
+        }
+        unsigned = {name: text for name, text in self.query_params.items() if "{signature}" not in text}
+        request = _add_params(request, unsigned, variables)
+        variables |= _describe_request(request)
+        digest = hmac.digest(
+            self.key, _render(self.signed, variables).encode("utf-8", "surrogateescape"), self.algorithm
+        )
+        variables["signature"] = _ENCODERS[self.encoding](digest)
+        signature = {name: text for name, text in self.query_params.items() if name not in unsigned}
+        request = _add_params(request, signature, variables)
+        yield request.with_headers((name, _render(text, variables)) for name, text in self.headers.items())
+
+
+def _describe_request(request: Request) -> dict[str, str]:
+    """Return the variables that a request sets."""
+    parts = urlsplit(request.url)
+    body = request.body or b""
+    return {
+        "host": parts.netloc,
+        "path": parts.path or "/",
+        "query": parts.query,
+        "target": (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+        "url": request.url,
+        "body": body.decode("utf-8", "surrogateescape"),
+        "body_sha256": hashlib.sha256(body).hexdigest(),
+        "body_md5": base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode(),
+    }
+
+
+def _add_params(request: Request, templates: Mapping[str, str], variables: Mapping[str, str]) -> Request:
+    if not templates:
+        return request
+    query = "&".join(
+        f"{quote(name, safe='')}={quote(_render(text, variables), safe='')}" for name, text in templates.items()
+    )
+    return dataclasses.replace(request, url=f"{request.url}{'&' if '?' in request.url else '?'}{query}")
+
+
+def _render(template: str, variables: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda match: variables[match[1]], template)
+
+
+def _choose(given: Mapping[str, Any], name: str, choices: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+    """Return the function that a key of the field names; the first by default."""
+    chosen = given.get(name) or next(iter(choices))
+    if chosen not in choices:
+        raise ConfigurationError(f"{_FIELD}.{name}: {chosen!r} isn't one of {', '.join(choices)}")
+    return choices[chosen]
+
+
+def _parse_templates(given: Mapping[str, Any], place: str) -> dict[str, str]:
+    templates = given.get(place) or {}
+    if not isinstance(templates, Mapping):
+        raise ConfigurationError(f"{_FIELD}.{place}: has to map names to values, not be {type(templates).__name__}")
+    for name, text in templates.items():
+        if not isinstance(text, str):
+            raise ConfigurationError(f"{_FIELD}.{place}.{name}: has to be text, not {text!r}")
+        if place == "headers" and not HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(f"{_FIELD}.headers: {name!r} can't be the name of a header")
+        _check_variables(text, f"{place}.{name}", (*_VARIABLES, "signature"))
+    return dict(templates)
+
+
+def _check_variables(template: str, name: str, known: tuple[str, ...]) -> None:
+    if unknown := [each for each in _VARIABLE.findall(template) if each not in known]:
+        raise ConfigurationError(f"{_FIELD}.{name}: unknown variable {{{unknown[0]}}}; known are {', '.join(known)}")
