@@ -91,6 +91,8 @@ class Meter:
         latest = time.monotonic() + self._spec["patience"]
         while len(self._runner.triggers) < triggers and time.monotonic() < latest:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.2)
+        if not self._runner.triggers:
+            raise RuntimeError(f"no trigger runs; the log ends in {self._read_log()[-1000:].decode()}")
 
     def _counts(self) -> tuple[int, int, int, int]:
         """Return the numbers of requests, further jobs in them, connections and log lines."""
@@ -103,8 +105,11 @@ class Meter:
         client.request("GET", "/counts")
         requests, jobs, connections = json.load(client.getresponse())
         client.close()
+        return requests, jobs, connections, self._read_log().count(b"\n")
+
+    def _read_log(self) -> bytes:
         self._log.flush()
-        return requests, jobs, connections, Path(self._log.name).read_bytes().count(b"\n")
+        return Path(self._log.name).read_bytes()
 
 
 async def _lags(seconds: float) -> list[float]:
