@@ -18,13 +18,13 @@ TARGET = ROOT / "docs" / "reference.md"
 HEAD = """\
 # Reference
 
-Generated from the docstrings by `scripts/reference.py`: edit them, and run it again. What the parameters are for, with
-examples, is in the [README](../README.md), the [cookbook](cookbook.md) and the guides.
+Generated from the docstrings by `scripts/reference.py`; to change this page, edit the docstrings. The
+[README](../README.md), the [cookbook](cookbook.md) and the guides explain the parameters with examples.
 """
 #: Of the hook; each has a twin whose name begins with ``a``.
 HOOK_METHODS = ("request", "submit_job", "get_job", "wait_for_job", "fetch_result", "cancel_job")
 _PARAM = re.compile(r"^:param (?P<name>\w+):\s*(?P<text>.*?)(?=^:|\Z)", re.MULTILINE | re.DOTALL)
-_FIELD = re.compile(r"^:\w+", re.MULTILINE)
+_FIELD = re.compile(r"^:(?!\w+:`)", re.MULTILINE)
 _ROLE = re.compile(r":\w+:`~?\.*(?:[\w.]*\.)?([\w]+)`")
 
 
@@ -111,7 +111,7 @@ def _kinds() -> Iterator[str]:
         "Output types": OUTPUT_TYPES,
         "Ways of paging": PAGING_KINDS,
         "Result formats": RESULT_FORMATS,
-        "Forms of rows": WRITE_AS,
+        "Formats of rows": WRITE_AS,
     }
     for title, registry in registries.items():
         yield f"## {title}\n\n| {registry.parameter} | |\n| --- | --- |"
@@ -134,7 +134,7 @@ def _connection() -> Iterator[str]:
 def _profiles() -> Iterator[str]:
     from airflow_provider_asyncapi.core.profiles.schema import profile_tables
 
-    yield "## Profiles: tables and keys\n\nA table `about` may hold anything.\n"
+    yield "## Profiles: tables and keys\n\nThe table `about` may contain anything.\n"
     yield "| table | keys |\n| --- | --- |"
     for table, keys in profile_tables().items():
         yield f"| `[{table}]` | {', '.join(f'`{key}`' for key in sorted(keys))} |"

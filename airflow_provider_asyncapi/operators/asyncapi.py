@@ -210,7 +210,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
     :param job: the job handle of the trigger operator or the sensor, or a bare identifier. After a wait, pass the
         sensor's (``job=wait.handle``): it holds the job's outcome and the captures of the wait. (templated)
-    :param output_type: an output type, of which the reference has a table; by default ``pages`` if a parameter of
+    :param output_type: one of the output types in the reference; by default ``pages`` if a parameter of
         paging is set, else ``result``.
     :param endpoint: a path below the connection's host, or a URL; a variable that holds a list of URLs fetches each of
         them. (templated)
@@ -224,9 +224,9 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param data: a form body as a mapping, or a text body as a string. (templated)
     :param files: multipart parts. (templated)
     :param result_path: the selector of the value to keep; of each page's rows if the output type is ``pages``.
-    :param result_format: a result format, of which the reference has a table; by default the format of the response's
-        content type. Or a mapping: ``format``, ``charset`` and the options of the format.
-    :param write_as: the format of rows at a ``destination``, of which the reference has a table.
+    :param result_format: one of the result formats in the reference; by default the format of the response's content
+        type. Or a mapping: ``format``, ``charset`` and the options of the format.
+    :param write_as: the format of rows at a ``destination``, one of the formats of rows in the reference.
     :param checksum: the expected digest of a file, such as ``"{sha256}"`` for a captured variable: ``sha256:…``,
         ``md5=…``, hexadecimal or base64. Digests in the response's headers are always compared, unless this is False.
     :param inline: the name of a variable that holds the result already if the job was fast; no request is sent then.

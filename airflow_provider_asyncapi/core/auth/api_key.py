@@ -20,7 +20,12 @@ class ApiKeyAuth(ConstantAuth):
         ConnectionField(
             "key_name", "API key: name", "Name of the header or query parameter that holds the key. Default: X-API-Key."
         ),
-        ConnectionField("key_in", "API key: place", "Where the API expects the key. Default: header.", choices=_PLACES),
+        ConnectionField(
+            "key_in",
+            "API key: place",
+            "The part of the request that contains the key. Default: header.",
+            choices=_PLACES,
+        ),
     )
 
     @classmethod

@@ -160,15 +160,15 @@ TOKEN_FIELDS = (
     ConnectionField(
         "refresh_when",
         "Login, OAuth 2: refresh when",
-        "Content of a response that means that the token isn't valid any more, if the status code doesn't say so,"
+        "A condition for responses which mean that the token isn't valid any more, whatever their status code,"
         ' e.g. {"selector": "code", "in": 602}.',
         "json",
     ),
     ConnectionField(
         "login_cache",
         "Login, OAuth 2: sharing of tokens",
-        "host: all tasks of one user on one host share a token, in an encrypted file. process: nothing is written."
-        " Default: host.",
+        "host: all tasks of one user on one host share a token, in an encrypted file. process: nothing is written to"
+        " disk. Default: host.",
         choices=("host", "process"),
     ),
 )

@@ -25,11 +25,14 @@ class LoginRequestAuth(TokenAuth):
             "login_request",
             "Login: request",
             'The request that returns a token, e.g. {"endpoint": "/login", "json": {"user": "{connection.login}",'
-            ' "password": "{connection.password}"}}. It may name the connection\'s Secrets and Variables too.',
+            ' "password": "{connection.password}"}}. It may contain Secrets and Variables of the connection.',
             "json",
         ),
         ConnectionField(
-            "login_selector", "Login: token selector", "Where the response holds the token, e.g. data.token.", "list"
+            "login_selector",
+            "Login: token selector",
+            "The selector of the token in the response, e.g. data.token.",
+            "list",
         ),
         ConnectionField(
             "login_header", "Login: header", "The header that the token is sent in. Default: Authorization."
@@ -42,11 +45,14 @@ class LoginRequestAuth(TokenAuth):
         ConnectionField(
             "login_expiry",
             "Login: expiry selector",
-            "Where the response says when the token expires, e.g. expires_in: seconds, a moment, or an ISO date.",
+            "The selector of the expiry in the response, e.g. expires_in: seconds, a Unix time, or an ISO date.",
             "list",
         ),
         ConnectionField(
-            "login_lifetime", "Login: lifetime", "Lifetime of a token in seconds if the response doesn't say.", "number"
+            "login_lifetime",
+            "Login: lifetime",
+            "Lifetime of a token in seconds, if the response has no expiry.",
+            "number",
         ),
         ConnectionField(
             "refresh_codes",
@@ -57,7 +63,7 @@ class LoginRequestAuth(TokenAuth):
         ConnectionField(
             "login_capture",
             "Login: capture",
-            'What the refresh request needs of the response, e.g. {"refresh": "refresh_token"}.',
+            'Values of the response for the refresh request: name to selector, e.g. {"refresh": "refresh_token"}.',
             "json",
         ),
         ConnectionField(

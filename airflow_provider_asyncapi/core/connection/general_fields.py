@@ -12,10 +12,10 @@ GENERAL_FIELDS = (
     ConnectionField(
         "test_endpoint",
         "Test endpoint",
-        "What the Test button requests with GET, e.g. /me; below the API address, or absolute."
+        "The endpoint that the Test button requests with GET, e.g. /me, or an absolute URL."
         " The button needs the field Port: without it, Airflow answers Bad Request.",
     ),
-    ConnectionField("profile", "Profile", "Default profile of tasks that name none, e.g. celigo or http_202."),
+    ConnectionField("profile", "Profile", "The profile of tasks that don't set one, e.g. celigo or http_202."),
     ConnectionField(
         "headers",
         "Headers",
@@ -26,28 +26,28 @@ GENERAL_FIELDS = (
     ConnectionField(
         "secret_headers",
         "Secret headers",
-        'Sent as the headers are, and never shown again, e.g. {"X-Session-Id": "…"}.',
+        'Headers that are sent in the same way and never shown again, e.g. {"X-Session-Id": "…"}.',
         "json",
         is_secret=True,
     ),
     ConnectionField(
         "variables",
         "Variables",
-        'Values that requests may name, e.g. {"account": "42"} as {connection.account}. Visible to everyone who may see'
+        'Values for requests, e.g. {"account": "42"} for {connection.account}. Visible to everyone who may see'
         " connections.",
         "json",
     ),
     ConnectionField(
         "secrets",
         "Secrets",
-        'Values that requests may name, and that are never shown again, e.g. {"key": "…"} as {connection.key}.',
+        'Secret values for requests, never shown again, e.g. {"key": "…"} for {connection.key}.',
         "json",
         is_secret=True,
     ),
     ConnectionField(
         "trusted_hosts",
         "Trusted hosts",
-        "Further hosts that may see credentials and headers, separated by commas: host (usual port), or host:port.",
+        "Other hosts that may receive credentials and headers, separated by commas: host (default port), or host:port.",
         "list",
     ),
     ConnectionField(
@@ -78,7 +78,7 @@ GENERAL_FIELDS = (
         "list",
         is_secret=True,
     ),
-    ConnectionField("verify", "TLS: verify", "Whether the server's certificate is checked.", "flag", default=True),
+    ConnectionField("verify", "TLS: verify", "Whether to verify the server's certificate.", "flag", default=True),
     ConnectionField("ca_cert", "TLS: CA certificates", "Path of a PEM file, on workers and triggerers."),
     ConnectionField("client_cert", "TLS: client certificate", "Path of a PEM file, on workers and triggerers."),
     ConnectionField(
@@ -86,15 +86,15 @@ GENERAL_FIELDS = (
     ),
     ConnectionField("proxy", "Proxy", "URL of an HTTP proxy, with user and password if needed.", is_secret=True),
     ConnectionField("connect_timeout", "Connect timeout", "Connection timeout in seconds. Default: 10.", "number"),
-    ConnectionField("read_timeout", "Read timeout", "Seconds that the API may be silent for. Default: 60.", "number"),
+    ConnectionField("read_timeout", "Read timeout", "Seconds without data from the API. Default: 60.", "number"),
     ConnectionField(
         "connections_per_host",
         "Connections per host",
-        "Maximum number of connections at a time from one process. Default: as many as are needed.",
+        "Maximum number of connections of one process at the same time. Default: as many as needed.",
         "number",
     ),
     ConnectionField(
-        "requests_per_second", "Requests per second", "Maximum rate from one process. Default: no limit.", "number"
+        "requests_per_second", "Requests per second", "Maximum rate of one process. Default: no limit.", "number"
     ),
     ConnectionField(
         "max_active_jobs",

@@ -51,6 +51,6 @@ WRITE_AS: Registry[WriterKind] = Registry(
             f"{_WRITERS}.parquet:Parquet",
             package="airflow-provider-asyncapi[parquet]",
         ),
-        WriterKind("files", "A file for each page, as it came.", f"{_WRITERS}.page_files:PageFiles", needs_pages=True),
+        WriterKind("files", "A file for each page, unchanged.", f"{_WRITERS}.page_files:PageFiles", needs_pages=True),
     ),
 )

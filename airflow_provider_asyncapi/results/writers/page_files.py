@@ -1,4 +1,4 @@
-"""A file for each page, as it came."""
+"""A file for each page, unchanged."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ class Result(Output):
 
     name = "result"
     summary = (
-        "One answer: its value, or what `result_path` selects of it; with a `destination` and neither `result_path` nor"
-        " `write_as`, a file as it came. The default without parameters of paging."
+        "One response: its value, or the part that `result_path` selects. With a `destination`, without `result_path`"
+        " and `write_as`, the file unchanged. The default without parameters of paging."
     )
     takes_callback = True
     failed_records_in = "response"
