@@ -1,1 +1,1 @@
-"""Benchmarks: ours beside its peers, in one run."""
+"""Benchmarks, which compare this package with its alternatives in one run."""

@@ -1,10 +1,10 @@
 """
-How soon a callback moves its task on, and how many of them Airflow's API server takes.
+Measure how soon a callback resumes its task, and how many callbacks Airflow's API server handles.
 
-On a real Airflow with Postgres. First tasks wait for jobs, one half for callbacks and the other by polling every 30 s,
-and each job is done at a moment of its own: what is measured is the time until the task isn't deferred any more. Then
-callbacks flood the API server for as many waiting tasks, whose rows are made for it in the database, while a page of
-the UI is asked for twice a second. Takes four minutes: ``python -m benchmarks.callbacks -h``.
+Runs on a real Airflow with Postgres. First, tasks wait for jobs that end at different times, one half by callbacks and
+the other by polling every 30 s. The time until a task isn't deferred any more is measured. Then callbacks flood the API
+server, each for a waiting task whose row is created in the database, while a page of the UI is requested twice a
+second. Takes four minutes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SETTLED = 10.0
 
 
 async def _latencies(airflow: LocalAirflow, database: Database, server: str, jobs: int) -> dict[str, list[float]]:
-    """Let each job be done at a moment of its own, and measure when its task goes on."""
+    """End the jobs at different times, and measure when their tasks resume."""
     run_id = "latency"
     airflow.client.trigger(_DAG, {"jobs": jobs}, run_id)
     tasks = {"callback": "jobs.called.wait", "polling": "jobs.polled.wait"}
@@ -73,7 +73,7 @@ async def _latencies(airflow: LocalAirflow, database: Database, server: str, job
 
 
 def _wait_alike(database: Database, count: int) -> list[str]:
-    """Make so many waiting tasks in the database, like the one of a real run; give their callback URLs' ends."""
+    """Create waiting tasks in the database, like the one of a real run; return the ends of their callback URLs."""
     references = [CallbackReference.make(uuid.uuid4(), secrets.token_bytes(32)) for _ in range(count)]
     waits = [str(uuid.uuid4()) for _ in range(count)]
     submits = [str(each.task_instance) for each in references]
@@ -103,10 +103,10 @@ def _wait_alike(database: Database, count: int) -> list[str]:
 
 
 async def _flood(airflow: LocalAirflow, database: Database, rate: int, seconds: int) -> dict[str, Any]:
-    """Call back at a steady rate, whether or not the answers keep up."""
+    """Send callbacks at a steady rate, even if the responses are slower."""
     airflow.client.trigger(_DAG, {"jobs": 1}, _FLOOD)
     await asyncio.to_thread(database.wait_until_deferred, _FLOOD, _WAIT, 1)
-    # Nobody else may move the tasks on, or lack the two cores.
+    # No other process may resume the tasks or use the two cores.
     for name in ("scheduler", "triggerer", "dag-processor"):
         airflow.processes.kill(name)
     count = rate * seconds
@@ -157,7 +157,7 @@ async def _flood(airflow: LocalAirflow, database: Database, rate: int, seconds: 
 
 @contextmanager
 def _job_api() -> Iterator[str]:
-    """Run the API, and give its address."""
+    """Run the API, and yield its address."""
     with subprocess.Popen([sys.executable, str(_HERE / "callbacks_server.py")], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
@@ -192,7 +192,7 @@ def _measure(arguments: argparse.Namespace) -> None:
         )
         for way, times in found.items()
     ]
-    table("From the job's end until its task goes on", rows)
+    table("From the end of the job until its task resumes", rows)
     ratio = statistics.median(found["callback"]) / statistics.median(found["polling"])
     print(f"  callbacks take {ratio:.2f} times what polling every 30 s does")
     table(
@@ -207,9 +207,9 @@ def _measure(arguments: argparse.Namespace) -> None:
 def main(given: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.callbacks", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=20, help="how many jobs call back, and how many are polled")
-    parser.add_argument("--rate", type=int, default=200, help="callbacks a second")
-    parser.add_argument("--seconds", type=int, default=30, help="for so long")
+    parser.add_argument("--jobs", type=int, default=20, help="number of jobs with callbacks, and with polls")
+    parser.add_argument("--rate", type=int, default=200, help="callbacks per second")
+    parser.add_argument("--seconds", type=int, default=30, help="duration of the flood")
     _measure(parser.parse_args(given or []))
 
 

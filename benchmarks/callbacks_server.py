@@ -1,4 +1,4 @@
-"""A job API whose jobs are done when they are told to, and call back then where they were given a URL."""
+"""A job API whose jobs end on request, and then call back if they have a callback URL."""
 
 from __future__ import annotations
 

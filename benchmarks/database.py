@@ -22,7 +22,7 @@ class Database:
         self.cursor = self._connection.cursor()
 
     def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """Run a query, and give the rows that it finds."""
+        """Run a query, and return its rows."""
         self.cursor.execute(sql, values)
         rows: list[tuple[Any, ...]] = self.cursor.fetchall()
         return rows
@@ -33,7 +33,7 @@ class Database:
         return dict(self.query(sql, run_id, task_id))
 
     def wait_until_deferred(self, run_id: str, task_id: str, count: int) -> None:
-        """Wait until so many instances of a task are deferred."""
+        """Wait until this number of instances of a task is deferred."""
         while list(self.states(run_id, task_id).values()).count("deferred") < count:
             time.sleep(0.5)
 

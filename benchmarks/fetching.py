@@ -1,4 +1,4 @@
-"""What fetching costs, beside the plainest way to do the same, in one run; figures are ratios, and megabytes."""
+"""Measure what a fetch costs, next to the simplest code that does the same."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.measure import table
 
 MB, GIB = 1_000_000, 1 << 30
 ROUNDS = 3
-#: One process, so that each side has a processor; it makes all it serves as it goes.
+#: One process, so that server and client have a processor each. It generates its responses while it sends them.
 _SERVER = """
 import asyncio, json, os, sys
 from aiohttp import web
@@ -64,7 +64,7 @@ async def main():
 
 asyncio.run(main())
 """
-#: Prints wall seconds, CPU seconds and megabytes above what the process had before; its imports are no part of it.
+#: Prints wall seconds, CPU seconds and the additional megabytes of the process, all without its imports.
 _MEASURED = """
 import os, sys, time
 url, folder, size = sys.argv[1:]
@@ -207,7 +207,7 @@ def _documents(url: str, folder: str) -> None:
 def _measured(
     url: str, folder: str, sizes: dict[str, int], rounds: int = ROUNDS
 ) -> dict[str, tuple[float, float, float]]:
-    """Return the medians of wall seconds, CPU seconds and megabytes, of ways that take turns."""
+    """Return the medians of wall seconds, CPU seconds and megabytes; the ways take turns."""
     found: dict[str, list[tuple[float, ...]]] = {name: [] for name in sizes}
     for _ in range(rounds):
         for name, size in sizes.items():
@@ -230,7 +230,7 @@ def _measured(
 
 
 def _make_archive(path: Path) -> None:
-    """Make a zip of 1,000 members of a MiB each that can be packed to about a half."""
+    """Create a zip archive of 1,000 members of 1 MiB, which are compressed to about a half."""
     import random
     import zipfile
 

@@ -1,8 +1,8 @@
 """
-How long an answer that is made to take long holds the triggerer's event loop, and with it all other waits.
+Measure how long a response that was made to take long blocks the triggerer's event loop.
 
-Each answer is within the limits of a status document (1 MiB), and is polled once by a wait of the real driver, with the
-selector that it is made for. Beside it: ``json.loads`` of as many bytes of usual JSON, which holds any loop as well.
+Each response is within the limits of a status document (1 MiB). A wait polls it once with the real driver, and with the
+selector that takes longest. For comparison, ``json.loads`` reads usual JSON of the same size.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
 from benchmarks.measure import table
 
-#: The machine disturbs some rounds, and never shortens one: the shortest counts.
+#: Other processes can only lengthen a round, so the shortest one counts.
 _ROUNDS = 5
 _TICK = 0.001
 _JSON, _XML, _TEXT = "application/json", "application/xml", "text/plain"
@@ -40,10 +40,10 @@ _JSON, _XML, _TEXT = "application/json", "application/xml", "text/plain"
 @dataclass(frozen=True)
 class Hostile:
     """
-    An answer, and what a sensor looks for in it.
+    A response, and the sensor that reads it.
 
-    :param shown: what it is.
-    :param make: makes the body.
+    :param shown: its name in the table.
+    :param make: returns the body.
     :param sensor: the sensor's parameters.
     """
 
@@ -160,7 +160,7 @@ HOSTILE = (
 
 
 async def _longest_hold(work: Callable[[], Awaitable[object]]) -> float:
-    """Return the longest time, in milliseconds, for which the event loop served nobody else."""
+    """Return the longest time for which the event loop was blocked, in milliseconds."""
     loop, longest = asyncio.get_running_loop(), 0.0
     last = time.perf_counter()
     timer: asyncio.TimerHandle
@@ -218,7 +218,7 @@ def _loading(size: int) -> float:
 
 
 def serve() -> None:
-    """Serve the answers by their numbers, and print the port; in a process of its own, for it would hold ours."""
+    """Serve the responses by their numbers, and print the port; in its own process, to not block the measured one."""
     from http.server import BaseHTTPRequestHandler, HTTPServer
 
     class Handler(BaseHTTPRequestHandler):
@@ -240,7 +240,7 @@ def serve() -> None:
 
 def main() -> None:
     """Measure and print."""
-    rows = [("answer", "KiB", "longest hold, ms", "json.loads, ms")]
+    rows = [("response", "KiB", "event loop blocked, ms", "json.loads, ms")]
     command = [sys.executable, "-c", "from benchmarks.hostile import serve; serve()"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -256,7 +256,7 @@ def main() -> None:
     rows.append(
         ("a token renewed 1,000 times, the slowest", "2", f"{min(_renewals() for _ in range(_ROUNDS)):.1f}", "0")
     )
-    table("Hostile answers", rows)
+    table("Hostile responses", rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What importing the operators costs a DAG file, beside the http provider's."""
+"""Measure what importing the operators costs a DAG file, next to the http provider's."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """
-What a whole job costs in workers: submitted, waited for and fetched, beside the http provider and an operator by hand.
+Measure what a whole job costs in workers, next to the http provider and an operator by hand.
 
-A real Airflow (LocalExecutor, SQLite) runs one DAG after the other, each with as many jobs as are asked for; then
-another does, whose workers have imported :mod:`airflow_provider_asyncapi.preload`. Run alone, it takes arguments:
-``python -m benchmarks.jobs -h``.
+Each job is submitted, waited for and fetched. A real Airflow (LocalExecutor, SQLite) runs one DAG after the other. Then
+another Airflow does, whose workers have imported :mod:`airflow_provider_asyncapi.preload`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measure in fresh processes, interleaved, so that what disturbs one disturbs all."""
+"""Measure in new processes that take turns, so that other load affects all of them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ ROUNDS = 9
 def parse_rounds(program: str, description: str | None, given: list[str] | None) -> int:
     """Return the number of rounds that the command line of a benchmark asks for."""
     parser = argparse.ArgumentParser(prog=program, description=description)
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each is measured; the median is shown")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="number of measurements; the medians are shown")
     return int(parser.parse_args(given or []).rounds)
 
 
 def cpu_milliseconds(scripts: Mapping[str, str], rounds: int = ROUNDS) -> dict[str, float]:
     """
-    Run scripts that each print a number of CPU milliseconds; give the median of each.
+    Run scripts that each print a number of CPU milliseconds; return the median of each.
 
     :param scripts: name → Python source.
-    :param rounds: how often each is run, in turn.
+    :param rounds: number of runs of each script.
     """
     measured: dict[str, list[float]] = {name: [] for name in scripts}
     with tempfile.TemporaryDirectory() as home:

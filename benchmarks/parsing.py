@@ -1,9 +1,9 @@
 """
-What parsing a DAG of 200 tasks costs, beside 200 HttpOperators; imports aside.
+Measure what parsing a DAG of 200 tasks costs, next to 200 HttpOperators.
 
-Before the clock starts, each side makes a small DAG of the same tasks, so that what is imported on first use counts for
-neither. What the first task costs, with these imports, is shown by itself. Tasks that are described alike, as those of
-a loop are, are checked once; a row of sensors no two of which are alike shows what that saves.
+Before the measurement, each side creates a small DAG of the same tasks, so that imports at the first use don't count. A
+second table has the cost of the first task with its imports. Tasks with equal parameters, such as those of a loop, are
+checked once; a row of sensors that all differ shows what that saves.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-What a poll costs the triggerer, beside the http provider's trigger and the least that aiohttp can do.
+Measure what a poll costs the triggerer, next to the http provider's trigger and a plain aiohttp loop.
 
-Airflow's own trigger runner runs in a process of its own, against a server in another; this process is its supervisor,
-over the real protocol. The contenders take turns. Run alone, it takes arguments: ``python -m benchmarks.polling -h``.
+Airflow's own trigger runner runs in one process, and the server in another. This process is the supervisor, over the
+real protocol. The contenders take turns.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ NAMES = {
     "bare": "aiohttp, one session",
     "http": "HttpSensorTrigger",
 }
-#: All triggers are there, and what the start has piled up is done, after so many seconds and this per trigger.
+#: Seconds, and further seconds per trigger, after which the work of the start is done.
 _SETTLE, _SETTLE_EACH = 5.0, 0.001
 _WARM = 20
-#: So long all of them have for beginning, in seconds.
+#: Seconds within which all triggers have to start.
 _PATIENCE = 120.0
 
 
 def trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]]:
-    """Return class path and arguments of a trigger."""
+    """Return the class path and the arguments of a trigger."""
     now = time.time()
     # The sensor has made the first poll, and has shown what it found.
     handle = {"version": 1, "identifier": f"j-{number}", "outcome": "running", "status": "running", "progress": 0.4}
@@ -97,7 +97,7 @@ class Address:
     """
     The address of the server.
 
-    :param authority: the file with the authority that it has its certificate from; None if it doesn't use TLS.
+    :param authority: the file of the authority that has signed its certificate; None if it doesn't use TLS.
     """
 
     port: int
@@ -112,11 +112,11 @@ class Address:
 @dataclass
 class Supervisor:
     """
-    The other end of the trigger runner's line: hands out triggers and connections, and counts what it is asked.
+    The supervisor of the trigger runner: sends triggers and connections, and counts its messages.
 
     :param line: the socket.
-    :param contender: whose triggers are handed out.
-    :param triggers: how many.
+    :param contender: the contender whose triggers are sent.
+    :param triggers: the number of triggers.
     :param server: the server that the triggers poll.
     """
 
@@ -127,7 +127,7 @@ class Supervisor:
     asked: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> None:
-        """Answer until the other end is gone."""
+        """Answer until the other process has ended."""
         self._write(0, {"type": "StartTriggerer"})
         created, began = 0, time.monotonic()
         with self.line.makefile("rb") as stream:
@@ -189,9 +189,9 @@ class Supervisor:
 @contextmanager
 def serving(latency: float = 0.0, certificate: Sequence[str] = ()) -> Iterator[int]:
     """
-    Run the server, and give its port.
+    Run the server, and yield its port.
 
-    :param latency: how long each answer takes, in seconds.
+    :param latency: seconds until each response.
     :param certificate: the files of its certificate and key; empty for a server without TLS.
     """
     command = [sys.executable, "-m", "benchmarks.polling_server", str(latency), *certificate]
@@ -207,9 +207,9 @@ def measure(
     contender: str, triggers: int, seconds: float, profile: str = "", latency: float = 0.0, *, tls: bool = False
 ) -> dict[str, float]:
     """
-    Run triggers of one kind, and give the figures.
+    Run triggers of one kind, and return the figures.
 
-    :param latency: how long each answer takes, in seconds.
+    :param latency: seconds until each response.
     :param tls: whether the server uses TLS.
     :param profile: the file that a profile of the triggerer is written to, if any.
     """
@@ -263,7 +263,7 @@ def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int, latency:
 
     rows: list[tuple[str, ...]] = [
         (
-            f"{triggers} triggers, each polls a second after an answer, which takes {latency * 1000:g} ms",
+            f"{triggers} triggers, each polls a second after a response, which takes {latency * 1000:g} ms",
             "CPU s/s",
             "ms/poll",
             "polls/s",
@@ -306,11 +306,11 @@ def _rows(results: Mapping[str, list[dict[str, float]]], triggers: int, latency:
 def main(given: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.polling", description=__doc__)
-    parser.add_argument("--triggers", type=int, nargs="+", default=[1000, 5000], help="how many triggers")
-    parser.add_argument("--latency", type=float, nargs="+", default=[10, 200], help="how long an answer takes, in ms")
-    parser.add_argument("--seconds", type=float, default=15, help="how long each contender is measured")
-    parser.add_argument("--rounds", type=int, default=1, help="how often; the medians are shown")
-    parser.add_argument("--only", nargs="+", default=list(NAMES), choices=list(NAMES), help="some contenders only")
+    parser.add_argument("--triggers", type=int, nargs="+", default=[1000, 5000], help="number of triggers")
+    parser.add_argument("--latency", type=float, nargs="+", default=[10, 200], help="milliseconds until a response")
+    parser.add_argument("--seconds", type=float, default=15, help="duration of each measurement")
+    parser.add_argument("--rounds", type=int, default=1, help="number of measurements; the medians are shown")
+    parser.add_argument("--only", nargs="+", default=list(NAMES), choices=list(NAMES), help="the contenders to measure")
     parser.add_argument("--tls", action="store_true", help="poll an API that uses TLS")
     arguments = parser.parse_args(given or [])
     contenders = [name for name in NAMES if name in arguments.only or name == "sleep"]

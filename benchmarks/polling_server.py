@@ -1,7 +1,7 @@
 """
-A server that answers from canned bytes, and counts: ``python -m benchmarks.polling_server LATENCY [CERT KEY]``.
+A server with constant responses that counts its requests: ``python -m benchmarks.polling_server LATENCY [CERT KEY]``.
 
-It prints its port. LATENCY is how long each answer takes, in seconds. With a certificate and its key it uses TLS.
+It prints its port. LATENCY is the time until each response, in seconds. With a certificate and its key it uses TLS.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import uvloop
 
-#: HttpSensorTrigger goes on waiting only while the answer is 404.
+#: HttpSensorTrigger continues to wait only after a 404.
 _NOT_YET = b"HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 _JOB = {"id": "j-1", "task": {"status": "running", "step": "export", "progress": 40}, "links": {"self": "/v1/jobs/j-1"}}
 
@@ -29,14 +29,14 @@ _RUNNING = _ok({"data": _JOB})
 
 
 class Server(asyncio.Protocol):
-    """One connection; requests have no body, and are answered by their path."""
+    """One connection. Requests have no body; their path decides the response."""
 
     latency = 0.0
     connections = 0
     requests = 0
-    #: Jobs that were asked for beyond one per request.
+    #: Number of polled jobs, without the first of each request.
     jobs = 0
-    #: What was asked for, until that is forgotten.
+    #: The requested paths since the last reset.
     paths: ClassVar[set[bytes]] = set()
 
     def connection_made(self, transport: Any) -> None:

@@ -1,7 +1,7 @@
 """
 Airflow's own trigger runner, with a meter: ``python -m benchmarks.polling_triggerer SPEC``.
 
-The supervisor talks to it over file descriptor 0, as Airflow's does. The figures go to standard output, as JSON.
+The supervisor communicates with it over file descriptor 0, as Airflow's does. It prints the figures as JSON.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ class Meter:
     Measures while the triggers run.
 
     :param runner: the trigger runner.
-    :param spec: ``warm`` and ``triggers``, how many there are at first and then; ``patience``, how long to wait for
-        them before measuring those that have begun; ``settle`` and ``seconds``, how long to wait before measuring, and
-        how long to measure; the server's ``port``, and the ``authority`` of its certificate; the file for a
-        ``profile``, if any.
-    :param log: where the log lines go.
+    :param spec: ``warm`` and ``triggers``, the first number of triggers and the final one; ``patience``, the maximum
+        time until they have started; ``settle`` and ``seconds``, the time before the measurement and its duration; the
+        server's ``port``, and the ``authority`` of its certificate; the file for a ``profile``, if any.
+    :param log: the file of the log.
     """
 
     def __init__(self, runner: TriggerRunner, spec: dict[str, Any], log: BinaryIO) -> None:
@@ -51,7 +50,7 @@ class Meter:
         ssl.create_default_context = counted
 
     async def run(self) -> None:
-        """Wait until the triggers run, measure, say what was measured, and end."""
+        """Wait until the triggers run, measure, print the figures, and end."""
         spec = self._spec
         await self._until_running(spec["warm"])
         await asyncio.sleep(3)
@@ -87,7 +86,7 @@ class Meter:
         os._exit(0)
 
     async def _until_running(self, triggers: int) -> None:
-        # Those that keep the loop busy keep the others from beginning, perhaps for ever.
+        # Triggers that keep the loop busy can prevent others from starting, perhaps forever.
         latest = time.monotonic() + self._spec["patience"]
         while len(self._runner.triggers) < triggers and time.monotonic() < latest:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.2)
@@ -113,7 +112,7 @@ class Meter:
 
 
 async def _lags(seconds: float) -> list[float]:
-    """Ask the loop to come back soon, again and again; give by how much it was late, in seconds, sorted."""
+    """Sleep again and again; return the sorted delays of the loop, in seconds."""
     loop = asyncio.get_running_loop()
     pause, end, lags = 0.01, loop.time() + seconds, []
     while (due := loop.time() + pause) < end:
@@ -123,7 +122,7 @@ async def _lags(seconds: float) -> list[float]:
 
 
 def _memory() -> int:
-    """Return the bytes in use, as far as the allocator can be made to give back the others."""
+    """Return the bytes in use, after the allocator has returned free memory."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
@@ -149,7 +148,7 @@ class MeteredRunner(TriggerRunner):
 
 
 def _end_if_failed(metering: asyncio.Task[None]) -> None:
-    """End the process if the meter has failed, since the triggers would run for ever."""
+    """End the process if the meter has failed, since the triggers would run forever."""
     if not metering.cancelled() and (error := metering.exception()) is not None:
         traceback.print_exception(error)
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What our trigger is measured against, beside the http provider's: no more than the least that would do."""
+"""The triggers that this package is compared with, in addition to the http provider's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 
 class SleepingTrigger(BaseTrigger):
-    """Does nothing: what Airflow itself costs."""
+    """Does nothing, which shows the cost of Airflow itself."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments."""
@@ -26,7 +26,7 @@ class SleepingTrigger(BaseTrigger):
 
 @cache
 def _session() -> aiohttp.ClientSession:
-    # As many connections as are needed, as ours has.
+    # As many connections as needed, as in this package.
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
 
 

@@ -1,4 +1,4 @@
-"""Our trigger with the slower way of sending requests, which is used if the installed aiohttp isn't a tested one."""
+"""The trigger of this package over ClientSession, which is used if the installed aiohttp isn't a tested one."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
 """
-What a waiting job costs in workers, beside the http provider's sensor: slots, seconds in them, and CPU.
+Measure what a waiting job costs in workers (slots, seconds in slots, CPU), next to the http provider's sensor.
 
-A real Airflow (LocalExecutor, SQLite) runs one DAG after the other, each with as many sensors as there are jobs; then
-another does, whose workers have imported :mod:`airflow_provider_asyncapi.preload`. Each job is over so many seconds
-after it was first asked for. What the executor's processes do is read from their titles
-and the system's accounts. Run alone, it takes arguments: ``python -m benchmarks.slots -h``.
+A real Airflow (LocalExecutor, SQLite) runs one DAG after the other, each with a sensor for each job. Then another
+Airflow does, whose workers have imported :mod:`airflow_provider_asyncapi.preload`. Each job ends a number of seconds
+after its first poll. The titles of the executor's processes and the accounting of the system have the figures.
 """
 
 from __future__ import annotations

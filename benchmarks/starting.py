@@ -1,9 +1,9 @@
 """
-How soon a triggerer that starts has polled for all tasks that wait, beside the http provider's trigger.
+Measure how soon a triggerer that starts has polled for all waiting tasks, next to the http provider's trigger.
 
-A real ``airflow triggerer`` on Postgres, as it is configured by default but for its capacity, finds as many triggers
-as there are in the database, each of a task that waits. Measured is the time from the start of its process until the
-server was asked for each. Run alone, it takes arguments: ``python -m benchmarks.starting -h``.
+A real ``airflow triggerer`` on Postgres, with its default configuration except for the capacity, loads the triggers of
+the waiting tasks from the database. The time from the start of its process until the server has received a poll for
+each of them is measured.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _CONTENDERS = {
     "bare": NAMES["bare"],
     "http": NAMES["http"],
 }
-#: Found by the triggerer itself, as one in a secrets backend would be; for the others it asks its supervisor.
+#: Found by the triggerer itself, like a connection in a secrets backend; others come from its supervisor.
 _IN_ENVIRONMENT = "in_environment"
 _PATIENCE = 300.0
-#: Stores triggers as Airflow does, each in place of the one that a task has waited with.
+#: Stores triggers as Airflow does, in place of the triggers of waiting tasks.
 _FILL = """
 import json, sys
 from airflow.models import TaskInstance
@@ -54,7 +54,7 @@ with create_session() as session, open(sys.argv[1]) as file:
 
 
 def _trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]]:
-    """Return class path and arguments of a trigger."""
+    """Return the class path and the arguments of a trigger."""
     if contender != "environment":
         return trigger(contender, number, url)
     classpath, arguments = trigger("ours", number, url)
@@ -62,13 +62,13 @@ def _trigger(contender: str, number: int, url: str) -> tuple[str, dict[str, Any]
 
 
 def _ask(url: str) -> int:
-    """Ask the server for a number."""
+    """Request a number from the server."""
     with urllib.request.urlopen(url, timeout=30) as answer:
         return int(json.load(answer))
 
 
 def _measure(airflow: LocalAirflow, contender: str, triggers: int, url: str) -> tuple[float, float, float]:
-    """Return after how many seconds the first, half and all of them were polled."""
+    """Return the seconds until the first, half and all of them were polled."""
     file = airflow.home / f"{contender}.json"
     file.write_text(json.dumps([_trigger(contender, number, url) for number in range(triggers)]))
     airflow.processes.run("fill", (sys.executable, "-c", _FILL, str(file)), _PATIENCE)
@@ -90,7 +90,7 @@ def _measure(airflow: LocalAirflow, contender: str, triggers: int, url: str) -> 
 def main(given: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.starting", description=__doc__)
-    parser.add_argument("--triggers", type=int, default=1000, help="how many triggers")
+    parser.add_argument("--triggers", type=int, default=1000, help="number of triggers")
     parser.add_argument("--only", nargs="+", default=list(_CONTENDERS), choices=list(_CONTENDERS))
     arguments = parser.parse_args(given or [])
     triggers = arguments.triggers
@@ -123,7 +123,7 @@ def main(given: list[str] | None = None) -> None:
             database = Database(services)
             airflow.client.trigger(_DAG, {}, _RUN)
             database.wait_until_deferred(_RUN, "wait", 1)
-            # Nobody else may move the tasks on, or lack the two cores.
+            # No other process may resume the tasks or use the two cores.
             for name in ("scheduler", "triggerer", "dag-processor"):
                 airflow.processes.kill(name)
             new = {"id": "gen_random_uuid()", "map_index": "c0"}

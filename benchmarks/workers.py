@@ -23,7 +23,7 @@ _SAMPLED_EVERY = 0.05
 
 
 class _Jobs(BaseHTTPRequestHandler):
-    """Answers submits, whether a job is over (in its status, and by 404 while it isn't), and requests for results."""
+    """Responds to submits, polls (with a status, and with 404 while a job runs) and requests for results."""
 
     protocol_version = "HTTP/1.1"
     seconds = 0.0
@@ -38,7 +38,7 @@ class _Jobs(BaseHTTPRequestHandler):
         self._respond(201, {"id": job})
 
     def do_GET(self) -> None:
-        """Return the status or the result of a job; one that nobody has submitted starts now."""
+        """Return the status or the result of a job; a job that wasn't submitted starts now."""
         match self.path.strip("/").split("/"):
             case ["jobs", _, "rows"]:
                 self._respond(200, [{"id": number} for number in range(20)])
@@ -88,11 +88,11 @@ class WorkerMeter:
     """
     Watches the executor's processes, as a context manager.
 
-    :param airflow: whose they are.
-    :ivar slot_seconds: for how long they had a task, together.
-    :ivar peak: how many had one at a time, at most.
-    :ivar worker_cpu: what they and their tasks have used, in CPU seconds.
-    :ivar other_cpu: what all other processes of Airflow have used, the scheduler's among them.
+    :param airflow: the Airflow that they belong to.
+    :ivar slot_seconds: the seconds for which they had a task, added up.
+    :ivar peak: the maximum number of tasks at the same time.
+    :ivar worker_cpu: the CPU seconds of the executor's processes and their tasks.
+    :ivar other_cpu: the CPU seconds of all other processes of Airflow, including the scheduler.
     """
 
     airflow: LocalAirflow
@@ -110,7 +110,7 @@ class WorkerMeter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A task is over before its process is.
+        # A task ends before its process.
         self._until_idle()
         self._over.set()
         self._thread.join()
@@ -142,7 +142,7 @@ class WorkerMeter:
         return [(child, title) for child, title in titled if title.startswith(_EXECUTOR)]
 
     def _cpu(self) -> tuple[float, float]:
-        """Return the CPU seconds of workers and their tasks, and of all else, those that have ended included."""
+        """Return the CPU seconds of workers with their tasks, and of all others; ended processes count too."""
         workers = {child.pid for child, _ in self._workers()}
         components = [self.airflow.processes.family(name)[0] for name in COMPONENTS]
         used = {True: 0.0, False: 0.0}
@@ -175,10 +175,10 @@ def run_dag(airflow: LocalAirflow, dag_id: str, timeout: float = 900.0) -> float
 @dataclass(frozen=True, slots=True)
 class Contender:
     """
-    Something that is compared.
+    A contender of the comparison.
 
     :param label: its name in the table.
-    :param source: the Python expression that makes its tasks.
+    :param source: the Python expression that creates its tasks.
     """
 
     label: str
@@ -200,7 +200,7 @@ def parse_arguments(
 
 
 def make_source(contenders: Mapping[str, Contender]) -> str:
-    """Return the Python expression of a dict from the name of each contender to what makes its tasks."""
+    """Return the Python expression of a dict from the name of each contender to the function that creates its tasks."""
     return "{" + ", ".join(f"{name!r}: {each.source}" for name, each in contenders.items()) + "}"
 
 
@@ -226,7 +226,7 @@ def measure_contenders(
     :param suffix: the end of the labels.
     """
     jobs = arguments.jobs
-    # The first tasks of all load, compile and fork what the others find.
+    # The first tasks load and compile the modules for all others.
     run_dag(airflow, f"{prefix}{next(iter(arguments.contenders))}")
     for name, contender in arguments.contenders.items():
         with WorkerMeter(airflow) as meter:
