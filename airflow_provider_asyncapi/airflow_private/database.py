@@ -1,5 +1,6 @@
 """
-Airflow's database as its API server sees it: models, sessions, the task state store, and how a deferred task resumes.
+Airflow's database as its API server sees it: models, sessions, the task state store, how a deferred task resumes, and
+how an asset event is stored.
 
 Airflow's public interface has nothing that resumes a task from a request of another one, or reads the XComs of many
 tasks at once. Import this in the API server only: tasks have no access to the database.
@@ -7,6 +8,8 @@ tasks at once. Import this in the API server only: tasks have no access to the d
 
 from __future__ import annotations
 
+from airflow.assets.manager import asset_manager
+from airflow.models.asset import AssetEvent, AssetModel
 from airflow.models.connection import Connection
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
@@ -22,6 +25,8 @@ except ImportError:  # before Airflow 3.3
     TaskScope = get_state_backend = None  # type: ignore[assignment,misc]  # None if Airflow lacks it
 
 __all__ = [
+    "AssetEvent",
+    "AssetModel",
     "Connection",
     "DagRun",
     "DagRunState",
@@ -31,6 +36,7 @@ __all__ = [
     "TaskInstanceState",
     "TaskScope",
     "XComModel",
+    "asset_manager",
     "create_session",
     "get_state_backend",
     "handle_event_submit",

@@ -303,6 +303,20 @@ class AsyncApiHook(BaseHook):
         """Send the request that cancels a job, as :meth:`cancel_job` does, on the running event loop."""
         return await self._acall(self._calls.cancel_job, job, reason, parameters)
 
+    @property
+    def webhook_url(self) -> str:
+        """
+        The URL of the connection's webhook, which causes asset events; see ``callback.events`` of the connection.
+
+        Register it by :meth:`request` if the API wants that.
+        """
+        from airflow_provider_asyncapi.hooks.callback_urls import make_webhook_url
+
+        try:
+            return make_webhook_url(self.asyncapi_conn_id)
+        except AsyncApiError as error:
+            raise to_airflow(error) from error
+
     @cached_property
     def _calls(self) -> HookCalls:
         # Operators, which a DAG file imports, don't use it.

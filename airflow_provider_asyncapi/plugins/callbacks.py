@@ -8,11 +8,12 @@ import re
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import anyio.to_thread
 from fastapi import APIRouter, HTTPException, Path, Request
 from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from airflow_provider_asyncapi.core.callbacks.calls import PATH, CallbackReference
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ForgedCallbackError, NewerLayoutError
@@ -21,6 +22,9 @@ from airflow_provider_asyncapi.plugins import receipts
 from airflow_provider_asyncapi.plugins.connections import TooManyLookUpsError
 from airflow_provider_asyncapi.plugins.receipts import IncomingCallback
 from airflow_provider_asyncapi.plugins.stored_callbacks import TooManyCallbacksError
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.callbacks.webhooks import Challenge
 
 T = TypeVar("T")
 # The application is mounted at the first part of the path.
@@ -102,6 +106,27 @@ async def receive_signed_callback(
     return {}
 
 
+@router.get("/connections/{conn_id}/events", responses=_ANSWERS, status_code=200)
+@router.post("/connections/{conn_id}/events", responses=_ANSWERS, status_code=200)
+async def receive_webhook(
+    request: Request,
+    conn_id: Annotated[str, Path(description="The connection of the API that sends the webhook.")],
+) -> Response:
+    """Receive a signed webhook, which causes asset events, or a call that only checks the URL."""
+    try:
+        if not _CONN_ID.fullmatch(conn_id):
+            raise ForgedCallbackError("this can't be the id of a connection")
+        challenge = await _run_in_turn(receipts.find_challenge, conn_id, dict(request.query_params))
+        if challenge is None:
+            if request.method == "GET":
+                raise ForgedCallbackError("a webhook is a POST")
+            incoming = await _read(request)
+            challenge = await _run_in_turn(receipts.store_webhook, conn_id, incoming)
+    except AsyncApiError as error:
+        _refuse(error)
+    return JSONResponse({}) if challenge is None else _answer_challenge(*challenge)
+
+
 @router.api_route("/{rest:path}", methods=list(_METHODS), include_in_schema=False)
 async def refuse_other_requests(request: Request) -> None:
     """Refuse a request that isn't a callback in the same way as a forged one, so that it reveals nothing."""
@@ -150,6 +175,14 @@ async def _read(request: Request) -> IncomingCallback:
         _respond_and_close(413)
     fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
     return IncomingCallback(Headers(fields), bytes(body), time.time())
+
+
+def _answer_challenge(challenge: Challenge, value: str) -> Response:
+    """Return a response with the value, which a browser doesn't take for a page."""
+    headers = {"X-Content-Type-Options": "nosniff"}
+    if challenge.is_json:
+        return JSONResponse({challenge.name: value}, headers=headers)
+    return PlainTextResponse(value, headers=headers)
 
 
 def _refuse(error: AsyncApiError) -> NoReturn:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hmac
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
@@ -15,6 +17,9 @@ from airflow_provider_asyncapi.connections.reading import read_connection
 from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallbackError
 from airflow_provider_asyncapi.core.http.messages import Headers
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.callbacks.webhooks import Challenge
 
 #: Seconds after which a connection is looked up again; after a wrong signature the time is shorter, because the key may
 #: have been replaced.
@@ -94,9 +99,28 @@ class CallbackConnections:
         """
         if is_known_name:
             return self._verify(conn_id, headers, body, now, is_known_name=True)
+        with self._count_refusal():
+            return self._verify(conn_id, headers, body, now, is_known_name=False)
+
+    def find_challenge(self, conn_id: str) -> Challenge | None:
+        """
+        Return how a connection answers a call that only checks the URL, which isn't signed.
+
+        :raises ForgedCallbackError: if there is no such connection.
+        :raises TooManyLookUpsError: if the connection can't be looked up now, as in :meth:`verify`.
+        """
+        with self._count_refusal():
+            known = self._look_up(conn_id, _STALE, is_known_name=False)
+            if isinstance(known.settings, str):
+                raise ForgedCallbackError(known.settings)
+            return known.settings.challenge
+
+    @contextmanager
+    def _count_refusal(self) -> Iterator[None]:
+        """Spend the budget of refused callbacks if this one is refused."""
         is_used_up = self._refusals.is_used_up(self._clock())
         try:
-            return self._verify(conn_id, headers, body, now, is_known_name=False)
+            yield
         except (ForgedCallbackError, TooManyLookUpsError) as error:
             self._refusals.spend(self._clock())
             if is_used_up and not isinstance(error, TooManyLookUpsError):

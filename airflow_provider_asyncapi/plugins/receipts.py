@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import conf
 from sqlalchemy import select
@@ -20,14 +22,19 @@ from airflow_provider_asyncapi.core.callbacks.calls import (
     ReceivedCallback,
     extract_identifier,
     make_identifier_key,
+    make_response,
 )
+from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import ForgedCallbackError, ResponseError
 from airflow_provider_asyncapi.core.http.messages import Headers
 from airflow_provider_asyncapi.monitoring import metrics
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_OF_KEY
-from airflow_provider_asyncapi.plugins import bodies, stored_callbacks
+from airflow_provider_asyncapi.plugins import asset_events, bodies, stored_callbacks
 from airflow_provider_asyncapi.plugins.connections import CallbackConnections
 from airflow_provider_asyncapi.plugins.stored_callbacks import SubmittedJob
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.callbacks.webhooks import Challenge
 
 #: What this process knows about the connections whose callbacks it verifies.
 callback_connections = CallbackConnections()
@@ -112,6 +119,43 @@ def store_callback_by_identifier(conn_id: str, incoming: IncomingCallback) -> No
         # about it. But authors of DAGs can read all connections that their tasks can read, so they could sign too.
         raise ForgedCallbackError(f"connection {conn_id!r}: the job that it names was submitted with another one")
     _store(job, settings, incoming)
+
+
+def find_challenge(conn_id: str, parameters: Mapping[str, str]) -> tuple[Challenge, str] | None:
+    """
+    Return how to answer a call that only checks the URL of webhooks, and the value; None if it isn't one.
+
+    :param parameters: the query of the call.
+    :raises ForgedCallbackError: if there is no such connection.
+    :raises TooManyLookUpsError: if too many callbacks by name were refused recently.
+    """
+    challenge = callback_connections.find_challenge(conn_id) if parameters else None
+    value = None if challenge is None else challenge.find_in_query(parameters)
+    return None if challenge is None or value is None else (challenge, value)
+
+
+def store_webhook(conn_id: str, incoming: IncomingCallback) -> tuple[Challenge, str] | None:
+    """
+    Store the asset events of a signed webhook; return how to answer it if it only checks the URL.
+
+    :raises ForgedCallbackError: if the call isn't genuine, can't be read, or the connection has no events.
+    :raises TooManyLookUpsError: if too many callbacks by name were refused recently.
+    """
+    settings = _verify_sender(conn_id, incoming)
+    _check_readable(_to_callback(settings, incoming))
+    call = make_response(incoming.headers, incoming.body, max(MAX_BODY, len(incoming.body)))
+    challenge = settings.challenge
+    value = None if challenge is None else challenge.find_in_body(call)
+    if challenge is not None and value is not None:
+        return challenge, value
+    if not settings.events:
+        raise ForgedCallbackError(f"connection {conn_id!r}: it has no events (callback.events)")
+    identity = settings.identity(incoming.headers, incoming.body)
+    payloads = [(event.asset, event.make_payload(conn_id, call, identity)) for event in settings.events]
+    for asset, payload in payloads:
+        if payload is not None and asset_events.store_asset_event(asset, payload):
+            metrics.count(metrics.CALLBACKS, conn_id)
+    return None
 
 
 def _store(job: SubmittedJob, settings: CallbackSettings, incoming: IncomingCallback) -> None:

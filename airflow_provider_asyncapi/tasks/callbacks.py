@@ -5,8 +5,6 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import conf
-
 from airflow_provider_asyncapi.core.callbacks.calls import (
     PATH,
     CallbackReference,
@@ -16,6 +14,7 @@ from airflow_provider_asyncapi.core.callbacks.calls import (
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ResultExpiredError
 from airflow_provider_asyncapi.exceptions import to_airflow
+from airflow_provider_asyncapi.hooks.callback_urls import find_base_url
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY
 
 if TYPE_CHECKING:
@@ -43,15 +42,10 @@ def make_callback_url(reference: CallbackReference, api: Api) -> str:
     """
     from airflow.sdk.log import mask_secret
 
-    base = conf.get("asyncapi", "callback_base_url", fallback="") or conf.get("api", "base_url", fallback="")
-    if not base.startswith(("http://", "https://")):
-        raise ConfigurationError(
-            "callback: needs the address at which the API can reach Airflow; set [asyncapi] callback_base_url (or [api]"
-            f" base_url) to an http or https address, not {base!r}"
-        )
+    base = find_base_url()
     mask_secret(reference.text)
     api.redact.add(reference.text)
-    return f"{base.rstrip('/')}{PATH}/{reference.text}"
+    return f"{base}{PATH}/{reference.text}"
 
 
 def register_job(context: Context, conn_id: str, handle: JobHandle) -> None:

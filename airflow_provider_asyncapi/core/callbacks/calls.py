@@ -11,7 +11,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
 from airflow_provider_asyncapi.core.connection.fields import read_mapping
@@ -23,17 +23,22 @@ from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.callbacks.webhooks import Challenge, WebhookEvent
+
 #: The request in messages about the contents of a callback.
 CALLBACK_REQUEST = Request("POST", "the job's callback")
 #: Path of callbacks on Airflow's API server.
 PATH = "/asyncapi/callbacks"
+#: Path of the webhook of a connection.
+WEBHOOK_PATH = f"{PATH}/connections/{{conn_id}}/events"
 #: Version of the layout in which callbacks are stored; see :mod:`~.layouts`.
 VERSION = 1
 #: Sizes of the parts of a callback URL, in bytes: the id of the task instance, and the secret token.
 _ID_BYTES, _TOKEN_BYTES = 16, 32
 #: Length of both parts in Base64.
 REFERENCE_LENGTH = (_ID_BYTES + _TOKEN_BYTES) * 4 // 3
-_KEYS = ("signature", "identifier")
+_KEYS = ("signature", "identifier", "events", "challenge")
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -72,12 +77,16 @@ class CallbackSettings:
     :param secrets: the keys of the signatures; more than one during a rotation.
     :param identifier: the selector of the job's identifier in a callback.
     :param compares_identifier: whether a callback about another job is ignored.
+    :param events: the asset events of webhooks.
+    :param challenge: how a call that only checks the URL of webhooks is answered.
     """
 
     signature: Signature | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     identifier: SelectorChain | None = None
     compares_identifier: bool = True
+    events: tuple[WebhookEvent, ...] = ()
+    challenge: Challenge | None = None
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> CallbackSettings:
@@ -100,7 +109,10 @@ class CallbackSettings:
             raise ConfigurationError(f"{where}: signature and callback_secret, its key, have to be set together")
         place = given.get("identifier")
         identifier = None if place is False else SelectorChain.parse_optional(place, f"{where}.identifier")
-        settings = cls(signature, tuple(secrets), identifier, place is not False)
+        webhooks = _parse_webhooks(given, where) if "events" in given or "challenge" in given else {}
+        if webhooks and signature is None:
+            raise ConfigurationError(f"{where}: events and challenge need signature and callback_secret")
+        settings = cls(signature, tuple(secrets), identifier, place is not False, **webhooks)
         settings.parse_keys()
         return settings
 
@@ -124,6 +136,17 @@ class CallbackSettings:
     def identity(self, headers: Headers, body: bytes) -> str:
         """Return a text that is equal for a callback and its repetitions."""
         return hashlib.sha256(body).hexdigest() if self.signature is None else self.signature.identity(headers, body)
+
+
+def _parse_webhooks(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    # Tasks read the connection too, and few connections have webhooks.
+    from airflow_provider_asyncapi.core.callbacks.webhooks import Challenge, parse_webhook_events
+
+    challenge = given.get("challenge")
+    return {
+        "events": parse_webhook_events(given.get("events"), f"{where}.events"),
+        "challenge": None if challenge is None else Challenge.parse(challenge, f"{where}.challenge"),
+    }
 
 
 def parse_callback_secrets(given: Any) -> list[str]:
@@ -237,11 +260,19 @@ class ReceivedCallback:
         content = self.body if body is None else body
         # Larger bodies are accepted only if Airflow's configuration allows them.
         limit = max(MAX_BODY, len(content))
-        headers = Headers([("content-type", self.content_type)])
-        response = Response(200, headers, content, max_values=max_json_values(limit))
-        if response.content_type == FORM:
-            response.__dict__["json"] = parse_form(response.body, self.content_type)
-        return response
+        return make_response(Headers([("content-type", self.content_type)]), content, limit)
+
+
+def make_response(headers: Headers, content: bytes, limit: int = MAX_BODY) -> Response:
+    """
+    Return a call as a response, for selectors and rules.
+
+    :param limit: the number of bytes that the body may have.
+    """
+    response = Response(200, headers, content, max_values=max_json_values(limit))
+    if response.content_type == FORM:
+        response.__dict__["json"] = parse_form(response.body, headers.get("content-type", ""))
+    return response
 
 
 def extract_identifier(settings: CallbackSettings, response: Response) -> str | int:

@@ -68,7 +68,7 @@ GENERAL_FIELDS = (
         "Callbacks",
         'How the API signs its callbacks, e.g. {"signature": {"header": "X-Signature", "encoding": "hex", "prefix":'
         ' "sha256="}} or {"signature": {"scheme": "standard"}}; and, if one URL is called for all jobs, where a'
-        ' callback names its job: "identifier".',
+        ' callback names its job: "identifier". "events" and "challenge": webhooks that start DAGs.',
         "json",
     ),
     ConnectionField(

@@ -99,6 +99,8 @@ def test_the_models_have_the_columns_that_are_read() -> None:
         database.TaskInstanceHistory: {"task_instance_id", *ids},
         database.XComModel: {"dag_run_id", "key", "value", "timestamp", *ids},
         database.DagRun: {"id", "dag_id", "run_id"},
+        database.AssetModel: {"id", "name", "uri"},
+        database.AssetEvent: {"asset_id", "timestamp", "extra"},
     }
     for model, columns in expected.items():
         assert columns <= set(model.metadata.tables[model.__tablename__].columns.keys()), model
@@ -109,6 +111,12 @@ def test_a_deferred_task_is_resumed_by_an_event() -> None:
     from airflow_provider_asyncapi.airflow_private import database
 
     assert {"event", "task_instance", "session"} <= parameters_of(database.handle_event_submit)
+
+
+def test_an_asset_event_is_stored_by_the_asset_manager() -> None:
+    from airflow_provider_asyncapi.airflow_private import database
+
+    assert {"asset", "extra", "session"} <= parameters_of(database.asset_manager.register_asset_change)
 
 
 @pytest.mark.skipif(not versions.HAS_TRIGGER_ON_KILL, reason="the task state store came with Airflow 3.3")

@@ -266,3 +266,15 @@ def test_the_form_says_that_airflows_test_button_needs_the_port() -> None:
 def test_a_connection_that_does_not_exist_is_an_error_that_names_the_parameter(connection):
     with pytest.raises(AirflowNotFoundException, match="asyncapi_conn_id: there is no connection 'mien';"):
         _ = AsyncApiHook("mien").api
+
+
+def test_the_url_of_a_webhook_names_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_BASE_URL", "https://airflow.example.com/base/")
+    url = AsyncApiHook("vendor").webhook_url
+    assert url == "https://airflow.example.com/base/asyncapi/callbacks/connections/vendor/events"
+
+
+def test_without_the_address_of_airflow_there_is_no_url_of_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__CALLBACK_BASE_URL", "airflow.example.com")
+    with pytest.raises(exceptions.AsyncApiConfigurationError, match="callback_base_url"):
+        _ = AsyncApiHook("vendor").webhook_url

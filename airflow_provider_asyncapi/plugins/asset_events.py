@@ -1,0 +1,40 @@
+"""Store the asset events of webhooks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from airflow_provider_asyncapi.airflow_private.database import AssetEvent, AssetModel, asset_manager, create_session
+from airflow_provider_asyncapi.core.errors import ForgedCallbackError
+
+#: Time after an event in which its repetitions are recognized, and the number of events that are compared.
+_MEMORY, _MOST_EVENTS = timedelta(days=7), 1000
+
+
+def store_asset_event(asset_name: str, payload: dict[str, Any]) -> bool:
+    """
+    Store an event of an asset, which starts the DAGs that it schedules; return whether it is new.
+
+    An event whose ``id`` another event of the asset has is a repetition. The row of the asset is locked meanwhile, so
+    that two equal calls at the same time cause one event.
+
+    :raises ForgedCallbackError: if there is no such asset.
+    """
+    with create_session() as session:
+        asset_id = session.scalar(select(AssetModel.id).where(AssetModel.name == asset_name).with_for_update())
+        if asset_id is None:
+            raise ForgedCallbackError(f"no DAG has an asset with the name {asset_name!r}")
+        since = datetime.now(UTC) - _MEMORY
+        latest = select(AssetEvent.extra).where(AssetEvent.asset_id == asset_id, AssetEvent.timestamp >= since)
+        for extra in session.scalars(latest.order_by(AssetEvent.timestamp.desc()).limit(_MOST_EVENTS)):
+            kept = extra.get("payload")
+            if isinstance(kept, dict) and kept.get("id") == payload["id"]:
+                return False
+        asset = session.get_one(AssetModel, asset_id)
+        asset_manager.register_asset_change(
+            asset=asset, extra={"from_webhook": True, "payload": payload}, session=session
+        )
+    return True
