@@ -13,25 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import table
-from benchmarks.workers import Contender, make_head, make_source, measure_contenders, parse_arguments, serve_jobs
+from benchmarks.workers import Contender, make_head, measure_contenders, parse_arguments, serve_jobs, write_dags
 from demo.airflow import LocalAirflow
 
-_CONTENDERS = {
-    "by_hand": Contender("one operator by hand, which submits, defers and fetches", "by_hand"),
-    "one": Contender("AsyncApiJobOperator", "one()"),
-    "in_trigger": Contender("… fetch_in_trigger", "one(fetch_in_trigger=True)"),
-    "three": Contender("async_api_job: three tasks", "three"),
-    "http": Contender("HttpOperator, HttpSensor, HttpOperator", "http"),
-}
-_DAGS = """
-from airflow.providers.http.operators.http import HttpOperator
-from airflow.providers.http.sensors.http import HttpSensor
-from airflow.sdk import DAG
+_BY_HAND_TASKS = """
 from by_hand import HandWrittenOperator
 
-from airflow_provider_asyncapi.job import async_api_job
-from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 
+def by_hand(name):
+    HandWrittenOperator(task_id=name, url="{url}", interval={interval})
+"""
+_STAGES = """
 STAGES = {{
     "submit": {{"endpoint": "/jobs", "identifier": "id"}},
     "status": {{
@@ -40,15 +32,31 @@ STAGES = {{
     }},
     "fetch": {{"endpoint": "/jobs/{{identifier}}/rows"}},
 }}
+"""
+_ONE_TASK = (
+    _STAGES
+    + """
+from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 
 
 def one(**given):
     return lambda name: AsyncApiJobOperator(task_id=name, asyncapi_conn_id="jobs", deferrable=True, **STAGES, **given)
+"""
+)
+_THREE_TASKS = (
+    _STAGES
+    + """
+from airflow_provider_asyncapi.job import async_api_job
 
 
 def three(name):
     status = {{**STAGES["status"], "deferrable": True}}
     async_api_job(name, asyncapi_conn_id="jobs", **{{**STAGES, "status": status}})
+"""
+)
+_HTTP_TASKS = """
+from airflow.providers.http.operators.http import HttpOperator
+from airflow.providers.http.sensors.http import HttpSensor
 
 
 def http(name):
@@ -67,17 +75,14 @@ def http(name):
         response_filter=lambda response: response.json(),
     )
     submit >> wait >> fetch
-
-
-def by_hand(name):
-    HandWrittenOperator(task_id=name, url="{url}", interval={interval})
-
-
-for name, make in ({contenders}).items():
-    with DAG("jobs_" + name, schedule=None, max_active_tasks=1000):
-        for number in range({jobs}):
-            make(f"{{name}}_{{number}}")
 """
+_CONTENDERS = {
+    "by_hand": Contender("one operator by hand, which submits, defers and fetches", "by_hand", _BY_HAND_TASKS),
+    "one": Contender("AsyncApiJobOperator", "one()", _ONE_TASK),
+    "in_trigger": Contender("… fetch_in_trigger", "one(fetch_in_trigger=True)", _ONE_TASK),
+    "three": Contender("async_api_job: three tasks", "three", _THREE_TASKS),
+    "http": Contender("HttpOperator, HttpSensor, HttpOperator", "http", _HTTP_TASKS),
+}
 #: What one writes for one vendor, as the dbt provider has it, with a fetch.
 _BY_HAND = """
 import asyncio
@@ -138,9 +143,7 @@ def main(given: list[str] | None = None) -> None:
         for each in (dags, modules, preloaded):
             each.mkdir()
         url = f"http://127.0.0.1:{port}"
-        source = make_source(arguments.contenders)
-        text = _DAGS.format(interval=arguments.interval, jobs=arguments.jobs, contenders=source, url=url)
-        (dags / "jobs.py").write_text(text)
+        write_dags(dags, arguments, "jobs_", url=url)
         (modules / "by_hand.py").write_text(_BY_HAND)
         (preloaded / "airflow_local_settings.py").write_text("import airflow_provider_asyncapi.preload\n")
         connections: dict[str, dict[str, Any]] = {

@@ -14,22 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import table
-from benchmarks.workers import Contender, make_head, make_source, measure_contenders, parse_arguments, serve_jobs
+from benchmarks.workers import Contender, make_head, measure_contenders, parse_arguments, serve_jobs, write_dags
 from demo.airflow import LocalAirflow
 
-_CONTENDERS = {
-    "ours": Contender("AsyncApiSensor, deferred", "ours(deferrable=True)"),
-    "end": Contender("… end_from_trigger", "ours(deferrable=True, end_from_trigger=True)"),
-    "start": Contender("… start_from_trigger", "ours(deferrable=True, start_from_trigger=True)"),
-    "both": Contender("… both", "ours(deferrable=True, start_from_trigger=True, end_from_trigger=True)"),
-    "http": Contender("HttpSensor, deferred", "http(deferrable=True)"),
-    "http_reschedule": Contender("HttpSensor, reschedule", "http(mode='reschedule')"),
-    "http_poke": Contender("HttpSensor, poke", "http(mode='poke')"),
-}
-_DAGS = """
-from airflow.providers.http.sensors.http import HttpSensor
-from airflow.sdk import DAG
-
+_OURS = """
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
 
@@ -38,6 +26,9 @@ def ours(**given):
         task_id=job, job=job, endpoint="/jobs/{{identifier}}", completion_key="status", completion_value="done",
         poke_interval={interval}, asyncapi_conn_id="slots", **given,
     )
+"""
+_HTTP = """
+from airflow.providers.http.sensors.http import HttpSensor
 
 
 def http(**given):
@@ -45,13 +36,16 @@ def http(**given):
     return lambda job: HttpSensor(
         task_id=job, endpoint="finished/" + job, poke_interval={interval}, http_conn_id="slots_http", **given
     )
-
-
-for name, make in ({contenders}).items():
-    with DAG("slots_" + name, schedule=None, max_active_tasks=1000):
-        for number in range({jobs}):
-            make(f"{{name}}_{{number}}")
 """
+_CONTENDERS = {
+    "ours": Contender("AsyncApiSensor, deferred", "ours(deferrable=True)", _OURS),
+    "end": Contender("… end_from_trigger", "ours(deferrable=True, end_from_trigger=True)", _OURS),
+    "start": Contender("… start_from_trigger", "ours(deferrable=True, start_from_trigger=True)", _OURS),
+    "both": Contender("… both", "ours(deferrable=True, start_from_trigger=True, end_from_trigger=True)", _OURS),
+    "http": Contender("HttpSensor, deferred", "http(deferrable=True)", _HTTP),
+    "http_reschedule": Contender("HttpSensor, reschedule", "http(mode='reschedule')", _HTTP),
+    "http_poke": Contender("HttpSensor, poke", "http(mode='poke')", _HTTP),
+}
 
 
 def main(given: list[str] | None = None) -> None:
@@ -61,10 +55,7 @@ def main(given: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder, serve_jobs(arguments.seconds) as port:
         dags = Path(folder, "dags")
         dags.mkdir()
-        text = _DAGS.format(
-            interval=arguments.interval, jobs=arguments.jobs, contenders=make_source(arguments.contenders)
-        )
-        (dags / "slots.py").write_text(text)
+        write_dags(dags, arguments, "slots_")
         connections: dict[str, dict[str, Any]] = {
             "slots": {"conn_type": "asyncapi", "host": f"http://127.0.0.1:{port}"},
             "slots_http": {"conn_type": "http", "host": "127.0.0.1", "port": port},
