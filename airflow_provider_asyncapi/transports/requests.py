@@ -26,12 +26,11 @@ from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
 from airflow_provider_asyncapi.core.http.delays import Delay
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 from airflow_provider_asyncapi.transports import Observer, log_only
 from airflow_provider_asyncapi.transports.pacing import Pacing
 from airflow_provider_asyncapi.transports.requests_client import RequestsClient
-from airflow_provider_asyncapi.transports.tls import tls_context
+from airflow_provider_asyncapi.transports.tls import prepare_tls_context
 
 T = TypeVar("T")
 
@@ -55,7 +54,7 @@ class RequestsDriver:
     ) -> None:
         self._api = api
         self._sleep = sleep
-        self._client = RequestsClient(api.settings, tls_context(api.settings), steady)
+        self._client = RequestsClient(api.settings, prepare_tls_context(api.settings), steady)
         self._pacing = Pacing(api, steady)
         self._token_state = TokenState()
         self._token_lock = threading.Lock()
@@ -91,6 +90,8 @@ class RequestsDriver:
             case Sleep(seconds):
                 return self._sleep(seconds)
             case PollBatch():
+                from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
+
                 return self.run(poll_alone(self._api, effect), observe=observe)
             case Authorize():
                 return self._authorize(effect, observe)

@@ -35,13 +35,18 @@ class RequestsClient:
     Sends the requests of one Airflow connection over a pool of connections; several threads may use it.
 
     :param settings: the Airflow connection.
-    :param tls: the TLS context.
+    :param get_tls_context: returns the TLS context.
     :param steady: a clock that is never put back, in seconds.
     """
 
-    def __init__(self, settings: ConnectionSettings, tls: ssl.SSLContext, steady: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: ConnectionSettings,
+        get_tls_context: Callable[[], ssl.SSLContext],
+        steady: Callable[[], float],
+    ) -> None:
         self._settings, self._steady = settings, steady
-        self._session = _open_session(settings, tls)
+        self._session = _open_session(settings, get_tls_context)
 
     def close(self) -> None:
         """Close all connections."""
@@ -117,7 +122,7 @@ class _Session(requests.Session):
         return None
 
 
-def _open_session(settings: ConnectionSettings, tls: ssl.SSLContext) -> requests.Session:
+def _open_session(settings: ConnectionSettings, get_tls_context: Callable[[], ssl.SSLContext]) -> requests.Session:
     session = _Session()
     # Only the settings of the connection count: no .netrc, no proxies from the environment, no cookies.
     session.trust_env = False
@@ -125,7 +130,7 @@ def _open_session(settings: ConnectionSettings, tls: ssl.SSLContext) -> requests
     session.headers.clear()
     if settings.proxy:
         session.proxies = {"http": settings.proxy, "https": settings.proxy}
-    adapter = Adapter(tls, settings.connections_per_host)
+    adapter = Adapter(get_tls_context, settings.connections_per_host)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session

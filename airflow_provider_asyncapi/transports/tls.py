@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from functools import cache
 
 import certifi
@@ -19,7 +20,7 @@ def tls_context(settings: ConnectionSettings) -> ssl.SSLContext:
 
     :raises ConfigurationError: if a certificate can't be read.
     """
-    if settings.verify and not (settings.ca_cert or settings.client_cert):
+    if _is_usual(settings):
         return usual_context()
     try:
         context = _trusting(settings.ca_cert)
@@ -34,6 +35,25 @@ def tls_context(settings: ConnectionSettings) -> ssl.SSLContext:
             f"ca_cert, client_cert or client_key can't be read here: {error.strerror or error}"
         ) from None
     return context
+
+
+def prepare_tls_context(settings: ConnectionSettings) -> Callable[[], ssl.SSLContext]:
+    """
+    Return a function that returns the TLS context of a connection.
+
+    The certificates that the connection names are read now, so that mistakes in them fail early. The usual authorities
+    are read at the first call: this takes about 0.04 s of CPU, and requests without TLS don't need them.
+
+    :raises ConfigurationError: if a certificate can't be read.
+    """
+    if _is_usual(settings):
+        return usual_context
+    context = tls_context(settings)
+    return lambda: context
+
+
+def _is_usual(settings: ConnectionSettings) -> bool:
+    return settings.verify and not (settings.ca_cert or settings.client_cert)
 
 
 @cache

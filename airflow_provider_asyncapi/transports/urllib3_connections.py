@@ -13,6 +13,7 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -213,29 +214,45 @@ class _HTTPPool(urllib3.HTTPConnectionPool):
 class _HTTPSPool(_HTTPPool, urllib3.HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
-
-_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+    def __init__(self, *args: Any, get_tls_context: Callable[[], ssl.SSLContext], **kwargs: Any) -> None:
+        if kwargs.get("ssl_context") is None:
+            kwargs["ssl_context"] = get_tls_context()
+        super().__init__(*args, **kwargs)
 
 
 class Adapter(HTTPAdapter):
-    """Uses this provider's TLS context and connections in all pools, including pools through a proxy."""
+    """
+    Uses this provider's TLS context and connections in all pools, including pools through a proxy.
 
-    def __init__(self, context: ssl.SSLContext, connections: int | None) -> None:
-        self._context = context
+    :param get_tls_context: returns the TLS context; called for the first pool that needs it.
+    :param connections: maximum number of connections to a host; None for no limit.
+    """
+
+    def __init__(self, get_tls_context: Callable[[], ssl.SSLContext], connections: int | None) -> None:
+        self._get_tls_context = get_tls_context
         # Without a limit, connections beyond the size of the pool are closed after use.
         super().__init__(pool_maxsize=connections or _MAX_IDLE, pool_block=connections is not None)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Create the pools for servers without a proxy."""
-        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        super().init_poolmanager(*args, **kwargs)
+        self._use_own_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> urllib3.ProxyManager:
         """Return the pools for servers behind a proxy."""
-        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
+        # The proxy itself may need TLS.
+        context = self._get_tls_context()
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, ssl_context=context, **kwargs)
+        self._use_own_pools(manager)
         return manager
+
+    def _use_own_pools(self, manager: urllib3.PoolManager) -> None:
+        manager.pool_classes_by_scheme = {
+            "http": _HTTPPool,
+            "https": partial(_HTTPSPool, get_tls_context=self._get_tls_context),  # type: ignore[dict-item]  # only called
+        }
 
     def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
         """Do nothing, since the context verifies: requests would trust its own authorities, too."""
-        conn.cert_reqs = self._context.verify_mode
+        if isinstance(conn, _HTTPSPool):
+            conn.cert_reqs = self._get_tls_context().verify_mode

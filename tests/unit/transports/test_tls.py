@@ -9,7 +9,7 @@ import requests
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Request
-from airflow_provider_asyncapi.transports.tls import tls_context
+from airflow_provider_asyncapi.transports.tls import prepare_tls_context, tls_context, usual_context
 from tests.loopback import reply
 from tests.unit.transports.driving import DRIVERS, fetch, make_api, run_all, sending
 
@@ -118,3 +118,20 @@ def test_without_an_authority_the_usual_ones_are_trusted():
 def test_an_authority_that_is_given_is_the_only_one(authority):
     context = tls_context(make_api("https://127.0.0.1", ca_cert=authority.path).settings)
     assert context.cert_store_stats()["x509_ca"] == 1
+
+
+def test_the_usual_authorities_are_read_for_the_first_request_with_tls_only(serve, stranger):
+    plain, encrypted = serve(reply(b"fine")), serve(tls=stranger.server_context())
+    usual_context.cache_clear()
+    assert fetch("requests", make_api(plain.url), post(plain.url)).result.body == b"fine"
+    assert usual_context.cache_info().misses == 0
+    assert (
+        "the server's certificate isn't trusted"
+        in fetch("requests", make_api(encrypted.url), post(encrypted.url)).failure[1]
+    )
+    assert usual_context.cache_info().misses == 1
+
+
+def test_a_certificate_that_cannot_be_read_fails_before_the_first_request():
+    with pytest.raises(ConfigurationError, match="ca_cert"):
+        prepare_tls_context(make_api("https://x", ca_cert="/no/such.pem").settings)
