@@ -1,9 +1,14 @@
-"""What Airflow's operators don't offer publicly: the rendering of a single field, and which hooks a task has."""
+"""
+What Airflow's operators don't offer publicly: the rendering of a single field, which hooks a task has, and where it is
+created.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from typing import Any
+
+from airflow.providers.common.compat.sdk import get_parsing_context
 
 
 class RendersOwnFields:
@@ -37,3 +42,18 @@ def has_pre_execute(task: Any) -> bool:
 def has_post_execute(task: Any) -> bool:
     """Return whether a task has the argument ``post_execute``."""
     return task._post_execute_hook is not None  # noqa: SLF001 - Airflow keeps the argument nowhere else
+
+
+def is_parsed_by_task_process(task: Any) -> bool:
+    """
+    Return whether the process of a task creates an operator, because it parses the file of its DAG.
+
+    Airflow names the task in the environment before it parses the file, and doesn't remove the name (up to 3.3 at
+    least). So other processes may inherit it, and it is still there when the task is created again with the values that
+    it is mapped over.
+    """
+    if get_parsing_context().task_id is None or task._BaseOperator__from_mapped:  # noqa: SLF001 - stored nowhere else
+        return False
+    from airflow_provider_asyncapi.airflow_private.supervisor import is_task_process
+
+    return is_task_process()

@@ -142,8 +142,12 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
 
     def _options(self, stage: Stage) -> Mapping[str, Any]:
         """Return the arguments of a stage in addition to the parameters of its plan."""
-        given = stage.parse_arguments(self._given(stage))
+        given = stage.require_mapping(self._given(stage))
         return {name: given[name] for name in stage.options if given.get(name) is not None}
+
+    def sets(self, stage: Stage, name: str) -> bool:
+        """Return whether the DAG sets an argument of a stage."""
+        return stage.require_mapping(self._given(stage)).get(name) is not None
 
     def validate_stage(self, stage: Stage) -> None:
         """Check the parameters of a stage, unless the whole mapping is a template."""

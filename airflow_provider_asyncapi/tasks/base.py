@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowException, XComArg
 
-from airflow_provider_asyncapi.airflow_private.operators import RendersOwnFields
+from airflow_provider_asyncapi.airflow_private.operators import RendersOwnFields, is_parsed_by_task_process
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
@@ -122,6 +122,10 @@ class JobTask(RendersOwnFields):
         """Return the parameters of a stage that the DAG sets, with times in seconds."""
         return to_seconds(vars(self), stage.plan_type.parameters)
 
+    def sets(self, _stage: Stage, name: str) -> bool:
+        """Return whether the DAG sets an argument of a stage."""
+        return getattr(self, name, None) is not None
+
     def effective_params(self, stage: Stage, *, with_connection: bool = True) -> dict[str, Any]:
         """
         Return all parameters of a stage: those that the DAG sets, and the profile's for the rest.
@@ -164,8 +168,13 @@ class JobTask(RendersOwnFields):
         """
         Check, when the DAG is parsed, the parameters that can be checked without rendering templates.
 
+        The process of a task doesn't check them again: the DAG processor has parsed the same file before Airflow
+        scheduled the task, and the checks import what most tasks don't use. Values that are mapped over are checked.
+
         :raises ConfigurationError: if a parameter is wrong; the message names the task and the parameter.
         """
+        if is_parsed_by_task_process(self):
+            return
         with name_task_in_errors(self.task_id):
             self._refuse_params()
             self._refuse_several_jobs()
@@ -236,7 +245,7 @@ class JobTask(RendersOwnFields):
 
     def find_job_url(self) -> str | None:
         """Return the template of the job's URL, from the DAG or from a profile; None if there is none."""
-        if self.job_url:
+        if self.job_url or not (self.profile or self.hook.api.settings.profile):
             return self.job_url
         return next((url for stage in self.stages if (url := self.effective_params(stage).get("job_url"))), None)
 
@@ -245,6 +254,8 @@ class JobTask(RendersOwnFields):
         self.pushed_job_url = ""
         try:
             if not (job_url := self.find_job_url()):
+                # For each link, Airflow would push an XCom at the end of the process, even if it is empty.
+                self.operator_extra_links = ()
                 return
             url = render_text(job_url, handle.scope(), "job_url")
             if is_web_address(url):

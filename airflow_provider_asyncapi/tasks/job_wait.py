@@ -22,37 +22,23 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError
-from airflow_provider_asyncapi.core.fetch.flow import clean_up_job
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
-from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running
-from airflow_provider_asyncapi.core.wait.deferral import run_until_sleep
-from airflow_provider_asyncapi.core.wait.flow import wait
-from airflow_provider_asyncapi.core.wait.plan import parse_cleanup
-from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, summarize_wait
 from airflow_provider_asyncapi.exceptions import AsyncApiException, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, POLL_KEY, RETURN_KEY, WAIT_KEY, push_for_users
+from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
 from airflow_provider_asyncapi.tasks.stages import STATUS, Stage
-from airflow_provider_asyncapi.tasks.wait_state import (
-    RescheduleWaitState,
-    TimeLimits,
-    WaitState,
-    delete_xcoms,
-    find_start,
-)
-from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
-from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel_on_worker
-from airflow_provider_asyncapi.triggers.events import WaitEvent
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.plans import WaitCheckpoint, WaitPlan
+    from airflow_provider_asyncapi.tasks.wait_state import WaitState
+    from airflow_provider_asyncapi.triggers.events import WaitEvent
 
 #: Trigger rules of tasks that are skipped if there is no data; other rules run a task after a skipped one.
 _RULES_THAT_NEED_SUCCESS = frozenset(
@@ -75,8 +61,8 @@ class WaitingTask(Protocol):
     def log(self) -> Any:
         """The logger of the task."""
 
-    def explicit_params(self, stage: Stage) -> dict[str, Any]:
-        """Return the parameters of a stage that the DAG sets."""
+    def sets(self, stage: Stage, name: str) -> bool:
+        """Return whether the DAG sets an argument of a stage."""
 
     def effective_params(self, stage: Stage) -> dict[str, Any]:
         """Return all parameters of a stage."""
@@ -182,7 +168,7 @@ class JobWait:
                 return self._finish(self._wait(plan, handle, deferred))
             case "begin":
                 self._task.log.info(WORKER_NEEDED, "start_from_trigger", result.message)
-                delete_xcoms(self._context)
+                lazy.delete_xcoms(self._context)
                 return self.begin(find_job())
         self._store_start(result)
         return self._finish(parse_job(result.handle))
@@ -192,7 +178,7 @@ class JobWait:
         if event.began_at is None or event.handle is None:
             return
         try:
-            find_start(self._context, parse_job(event.handle), event.began_at)
+            lazy.find_start(self._context, parse_job(event.handle), event.began_at)
         except Exception:
             # This try doesn't need it.
             self._task.log.warning("The next try of this task will have a new deadline", exc_info=True)
@@ -207,12 +193,12 @@ class JobWait:
         if self._state is None or self._plan is None or self._plan.cancel is None:
             return
         handle = self._state.current.handle
-        if (reason := reason_to_cancel_on_worker(self._ti, handle)) is None:
+        if (reason := lazy.reason_to_cancel_on_worker(self._ti, handle)) is None:
             return
         # The signal may have interrupted a request, so this doesn't touch its locks and connections.
         hook = AsyncApiHook(self._task.asyncapi_conn_id)
         hook.api = self._task.hook.api
-        hook.run(cancel_if_running(hook.api, self._plan, handle, reason))
+        hook.run(lazy.cancel_if_running(hook.api, self._plan, handle, reason))
 
     def _wait(self, plan: WaitPlan, handle: JobHandle, deferred: WaitCheckpoint | None = None) -> JobHandle:
         """
@@ -227,19 +213,21 @@ class JobWait:
         pokes = options.reschedule and not options.deferrable
         # Airflow doesn't enforce the execution_timeout of a deferred task; in reschedule mode it is that of each poke.
         one_try = None if pokes or task.execution_timeout is None else task.execution_timeout.total_seconds()
-        limits = TimeLimits(options.timeout, one_try)
-        state = (RescheduleWaitState if pokes else WaitState)(self._context, task.hook, plan, handle, limits)
+        limits = lazy.TimeLimits(options.timeout, one_try)
+        state = (lazy.RescheduleWaitState if pokes else lazy.WaitState)(self._context, task.hook, plan, handle, limits)
         if deferred is None:
             state.publish({WAIT_KEY: self._summarize(state.current)})
         else:
             state.resume_from(plan, deferred)
         self._plan, self._state = plan, state
         try:
-            flow = (wait if plan.callback is None else wait_with_callbacks)(task.hook.api, plan, state.current)
+            flow = (lazy.wait if plan.callback is None else lazy.wait_with_callbacks)(
+                task.hook.api, plan, state.current
+            )
             if options.deferrable:
-                flow = run_until_sleep(flow, partial(self._defer, plan, self._storable_params(), state))
+                flow = lazy.run_until_sleep(flow, partial(self._defer, plan, self._storable_params(), state))
             elif pokes:
-                flow = run_until_sleep(flow, _reschedule)
+                flow = lazy.run_until_sleep(flow, _reschedule)
             return task.hook.run(flow, observe=state.observe)
         except AsyncApiJobFailed:
             self._clean_up(state.current.handle, CleanupOn.FAILURE)
@@ -249,8 +237,8 @@ class JobWait:
         """Return the parameters for the trigger, which Airflow stores in its metadata database."""
         params, api = self._task.effective_params(STATUS), self._task.hook.api
         try:
-            check_storable(params, api)
-            check_storable(self._options.fetch or {}, api)
+            lazy.check_storable(params, api)
+            lazy.check_storable(self._options.fetch or {}, api)
         except ConfigurationError as error:
             raise to_airflow(error) from error
         return params
@@ -265,7 +253,7 @@ class JobWait:
         state = wait_state.to_deferral(plan, pause)
         fetch = None if self._options.fetch is None else dict(self._options.fetch)
         self._task.defer(
-            trigger=AsyncApiJobTrigger(
+            trigger=lazy.AsyncApiJobTrigger(
                 asyncapi_conn_id=self._task.asyncapi_conn_id,
                 spec=params,
                 wait=state.dump(),
@@ -305,15 +293,15 @@ class JobWait:
 
     def _clean_up(self, handle: JobHandle, end: CleanupOn) -> None:
         """Send the cleanup request after a wait, if ``cleanup_on`` names this end."""
-        explicit = self._task.explicit_params(STATUS)
-        # A wait that has ended in the triggerer doesn't need the connection for anything else.
-        if "cleanup" not in explicit and not self._task.profile and "endpoint" in explicit:
+        # A wait that has ended in the triggerer doesn't need the connection for anything else, nor its plan.
+        is_complete = not self._task.profile and self._task.sets(STATUS, "endpoint")
+        if is_complete and not self._task.sets(STATUS, "cleanup"):
             return
-        if cleanup := parse_cleanup(self._task.effective_params(STATUS)):
-            self._task.hook.run(clean_up_job(self._task.hook.api, cleanup, handle, end))
+        if cleanup := lazy.parse_cleanup(self._task.effective_params(STATUS)):
+            self._task.hook.run(lazy.clean_up_job(self._task.hook.api, cleanup, handle, end))
 
     def _summarize(self, state: WaitCheckpoint) -> dict[str, Any]:
-        return summarize_wait(self._task.asyncapi_conn_id, self._ti.id, state)
+        return lazy.summarize_wait(self._task.asyncapi_conn_id, self._ti.id, state)
 
     def _push_summary(self, state: WaitCheckpoint) -> None:
         push_for_users(self._context, WAIT_KEY, self._summarize(state))
@@ -330,7 +318,7 @@ class JobWait:
         except (AirflowSkipException, AirflowRescheduleException, DownstreamTasksSkipped):
             raise
         except AirflowException as error:
-            summary = PollSummary.ending(time.time(), str(redact(str(error))))
+            summary = lazy.PollSummary.ending(time.time(), str(redact(str(error))))
             push_for_users(self._context, POLL_KEY, summary.dump())
             if soft_fail:
                 raise AirflowSkipException(f"Skipping, since soft_fail or never_fail is set: {error}") from error
@@ -344,7 +332,7 @@ class JobWait:
 def _parse_event(event: Any) -> WaitEvent:
     """Return the event of the trigger; raise an exception of Airflow if it isn't an event of this provider."""
     try:
-        return WaitEvent.parse(event)
+        return lazy.WaitEvent.parse(event)
     except AsyncApiError as error:
         raise to_airflow(error) from error
     except ValueError as error:

@@ -13,12 +13,26 @@ from typing import TYPE_CHECKING
 from airflow_provider_asyncapi.core.lazy import load_lazily
 
 if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.fetch.flow import clean_up_job
     from airflow_provider_asyncapi.core.fetch.outputs.registry import choose_output
     from airflow_provider_asyncapi.core.fetch.paging.registry import assumed_page_variables, text_parameters
     from airflow_provider_asyncapi.core.fetch.plan import page_variables
     from airflow_provider_asyncapi.core.jobs.handle import MAP_ADVICE
-    from airflow_provider_asyncapi.core.wait.plan import parse_timeout
+    from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
+    from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running
+    from airflow_provider_asyncapi.core.wait.deferral import run_until_sleep
+    from airflow_provider_asyncapi.core.wait.flow import wait
+    from airflow_provider_asyncapi.core.wait.plan import parse_cleanup, parse_timeout
+    from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, summarize_wait
     from airflow_provider_asyncapi.results.limits import ResultLimits
+    from airflow_provider_asyncapi.tasks.callbacks import (
+        await_callback,
+        make_callback_url,
+        make_reference,
+        read_callbacks,
+        register_job,
+        to_response,
+    )
     from airflow_provider_asyncapi.tasks.fetching import fetch_result, make_lineage
     from airflow_provider_asyncapi.tasks.job_slots import get_slot
     from airflow_provider_asyncapi.tasks.job_templates import render_job
@@ -26,33 +40,66 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.tasks.submission_state import submit_next_job
     from airflow_provider_asyncapi.tasks.submit_job import submit_job
     from airflow_provider_asyncapi.tasks.validation import check_destination, check_plan, check_variables
+    from airflow_provider_asyncapi.tasks.wait_state import (
+        RescheduleWaitState,
+        TimeLimits,
+        WaitState,
+        delete_xcoms,
+        find_start,
+    )
     from airflow_provider_asyncapi.tasks.without_worker import (
         make_start_args,
         why_unsupported_end,
         why_unsupported_fetch,
         why_unsupported_start,
     )
+    from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
+    from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel_on_worker
+    from airflow_provider_asyncapi.triggers.events import WaitEvent
 
 __all__ = [
     "MAP_ADVICE",
+    "AsyncApiJobTrigger",
     "JobWait",
+    "PollSummary",
+    "RescheduleWaitState",
     "ResultLimits",
+    "TimeLimits",
+    "WaitEvent",
     "WaitOptions",
+    "WaitState",
     "assumed_page_variables",
+    "await_callback",
+    "cancel_if_running",
     "check_destination",
     "check_plan",
+    "check_storable",
     "check_variables",
     "choose_output",
+    "clean_up_job",
+    "delete_xcoms",
     "fetch_result",
+    "find_start",
     "get_slot",
+    "make_callback_url",
     "make_lineage",
+    "make_reference",
     "make_start_args",
     "page_variables",
+    "parse_cleanup",
     "parse_timeout",
+    "read_callbacks",
+    "reason_to_cancel_on_worker",
+    "register_job",
     "render_job",
+    "run_until_sleep",
     "submit_job",
     "submit_next_job",
+    "summarize_wait",
     "text_parameters",
+    "to_response",
+    "wait",
+    "wait_with_callbacks",
     "why_unsupported_end",
     "why_unsupported_fetch",
     "why_unsupported_start",
@@ -61,12 +108,21 @@ __all__ = [
 __getattr__ = load_lazily(
     globals(),
     {
+        "airflow_provider_asyncapi.core.fetch.flow": "clean_up_job",
         "airflow_provider_asyncapi.core.fetch.outputs.registry": "choose_output",
         "airflow_provider_asyncapi.core.fetch.paging.registry": "assumed_page_variables text_parameters",
         "airflow_provider_asyncapi.core.fetch.plan": "page_variables",
         "airflow_provider_asyncapi.core.jobs.handle": "MAP_ADVICE",
-        "airflow_provider_asyncapi.core.wait.plan": "parse_timeout",
+        "airflow_provider_asyncapi.core.wait.callback_flow": "wait_with_callbacks",
+        "airflow_provider_asyncapi.core.wait.cancel_flow": "cancel_if_running",
+        "airflow_provider_asyncapi.core.wait.deferral": "run_until_sleep",
+        "airflow_provider_asyncapi.core.wait.flow": "wait",
+        "airflow_provider_asyncapi.core.wait.plan": "parse_cleanup parse_timeout",
+        "airflow_provider_asyncapi.core.wait.poll_summary": "PollSummary summarize_wait",
         "airflow_provider_asyncapi.results.limits": "ResultLimits",
+        "airflow_provider_asyncapi.tasks.callbacks": (
+            "await_callback make_callback_url make_reference read_callbacks register_job to_response"
+        ),
         "airflow_provider_asyncapi.tasks.fetching": "fetch_result make_lineage",
         "airflow_provider_asyncapi.tasks.job_slots": "get_slot",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
@@ -74,8 +130,14 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.tasks.submit_job": "submit_job",
         "airflow_provider_asyncapi.tasks.validation": "check_destination check_plan check_variables",
         "airflow_provider_asyncapi.tasks.job_wait": "JobWait WaitOptions",
+        "airflow_provider_asyncapi.tasks.wait_state": (
+            "RescheduleWaitState TimeLimits WaitState delete_xcoms find_start"
+        ),
         "airflow_provider_asyncapi.tasks.without_worker": (
             "make_start_args why_unsupported_end why_unsupported_fetch why_unsupported_start"
         ),
+        "airflow_provider_asyncapi.triggers.asyncapi": "AsyncApiJobTrigger check_storable",
+        "airflow_provider_asyncapi.triggers.cancellation": "reason_to_cancel_on_worker",
+        "airflow_provider_asyncapi.triggers.events": "WaitEvent",
     },
 )

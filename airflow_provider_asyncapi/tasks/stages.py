@@ -91,14 +91,24 @@ class Stage:
         :raises ConfigurationError: if it isn't a mapping, or has a key that isn't an argument; the message names the
             nearest one.
         """
+        mapping = self.require_mapping(given)
+        names = self.arguments
+        for name in mapping:
+            if name not in names:
+                raise ConfigurationError(f"{name}: {self._describe_unknown(str(name), names)}")
+        return mapping
+
+    @staticmethod
+    def require_mapping(given: Any) -> Mapping[str, Any]:
+        """
+        Return a mapping of arguments as it is, an empty one for None.
+
+        :raises ConfigurationError: if it isn't a mapping.
+        """
         if given is None:
             return {}
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"has to be a mapping of arguments, not {type(given).__name__}")
-        names = self.arguments
-        for name in given:
-            if name not in names:
-                raise ConfigurationError(f"{name}: {self._describe_unknown(str(name), names)}")
         return given
 
     def _describe_unknown(self, name: str, names: list[str]) -> str:

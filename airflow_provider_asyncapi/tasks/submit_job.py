@@ -11,7 +11,6 @@ from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.monitoring.xcoms import task_ids
 from airflow_provider_asyncapi.tasks import lazy
-from airflow_provider_asyncapi.tasks.callbacks import make_callback_url, make_reference, register_job
 from airflow_provider_asyncapi.tasks.stages import SUBMIT
 from airflow_provider_asyncapi.tasks.submission_state import SubmissionState
 
@@ -31,10 +30,10 @@ def submit_job(task: JobTask, context: Context) -> JobHandle:
     :return: the job handle; if the submit has made several jobs, the handle that :meth:`~.JobHandle.split` splits.
     """
     plan: SubmitPlan = task.build_plan(SUBMIT)
-    reference = make_reference(context) if plan.callback else None
+    reference = lazy.make_reference(context) if plan.callback else None
     state = SubmissionState(context, task.hook, reference.digest if reference else None)
     try:
-        variables = {CALLBACK_URL: make_callback_url(reference, task.hook.api)} if reference else {}
+        variables = {CALLBACK_URL: lazy.make_callback_url(reference, task.hook.api)} if reference else {}
         earlier = state.load_earlier(plan)
         if limit := task.hook.api.settings.max_active_jobs:
             lazy.get_slot(task, context, limit, is_active=bool(earlier and earlier.may_have_job(state.new.generation)))
@@ -46,6 +45,6 @@ def submit_job(task: JobTask, context: Context) -> JobHandle:
     if not plan.has_several_jobs:
         task.push_handle(context, handle)
     if reference:
-        register_job(context, task.asyncapi_conn_id, handle)
+        lazy.register_job(context, task.asyncapi_conn_id, handle)
         state.publish_callbacks()
     return handle

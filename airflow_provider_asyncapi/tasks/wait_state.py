@@ -26,7 +26,7 @@ from airflow_provider_asyncapi.monitoring.xcoms import (
     push_for_users,
     task_ids,
 )
-from airflow_provider_asyncapi.tasks.callbacks import await_callback, read_callbacks, to_response
+from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
 from airflow_provider_asyncapi.tasks.submission_state import count_clears
 
@@ -132,7 +132,7 @@ class WaitState:
         :param pause: seconds until the next poll.
         """
         if plan.callback is not None:
-            await_callback(self._context, self.current.handle, self.current.callbacks_seen)
+            lazy.await_callback(self._context, self.current.handle, self.current.callbacks_seen)
         return dataclasses.replace(self.current, next_poll=max(time.time() + pause, self._due), pause=pause)
 
     def resume_from(self, plan: WaitPlan, state: WaitCheckpoint) -> None:
@@ -161,9 +161,9 @@ class WaitState:
 
     def _read_callbacks(self, callbacks_seen: int) -> list[Response]:
         """Return the callbacks that the wait hasn't processed yet."""
-        calls = read_callbacks(self._context, self.current.handle)[callbacks_seen:]
+        calls = lazy.read_callbacks(self._context, self.current.handle)[callbacks_seen:]
         self.current = dataclasses.replace(self.current, callbacks_seen=callbacks_seen + len(calls))
-        return [to_response(call) for call in calls]
+        return [lazy.to_response(call) for call in calls]
 
     def _save(self, poll: Polled) -> None:
         """Publish the changes of a poll."""
