@@ -81,6 +81,10 @@ class AsyncApiTimeout(AsyncApiProviderException, AirflowSensorTimeout):
     """The remote job hasn't ended by the deadline, or within the maximum number of polls."""
 
 
+class AsyncApiJobStalled(AsyncApiTimeout):
+    """Neither the status nor the progress of the remote job has changed for ``stall_timeout``."""
+
+
 class AsyncApiResultFailed(AsyncApiFailure):
     """The result can't be used: too large, expired, partial, or not in the expected format."""
 
@@ -94,6 +98,7 @@ _RAISED: tuple[tuple[type[errors.AsyncApiError], type[AsyncApiProviderException]
     (errors.ChangedRequestError, AsyncApiRequestChanged),
     (errors.AmbiguousSubmitError, AsyncApiSubmitAmbiguous),
     (errors.JobFailedError, AsyncApiJobFailed),
+    (errors.JobStalledError, AsyncApiJobStalled),
     (errors.DeadlineError, AsyncApiTimeout),
     (errors.ResultError, AsyncApiResultFailed),
     (errors.UnavailableError, AsyncApiUnavailable),

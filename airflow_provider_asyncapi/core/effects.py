@@ -171,6 +171,7 @@ class Polled:
     :param error: the message of the error if the poll failed.
     :param by_callback: whether this reports a callback of the job instead of a poll.
     :param delay: the delay of the poll; None if it was on time.
+    :param warned: whether the wait was found to take longer than ``warn_after``; True at most once in a wait.
     """
 
     handle: JobHandle
@@ -182,6 +183,7 @@ class Polled:
     error: str | None = None
     by_callback: bool = False
     delay: Delay | None = None
+    warned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,10 @@ class DeadlineError(AsyncApiError):
     """The remote job didn't end by the deadline, or within the maximum number of polls."""
 
 
+class JobStalledError(DeadlineError):
+    """Neither the status nor the progress of the remote job has changed for ``stall_timeout``."""
+
+
 class ResultError(AsyncApiError):
     """The result can't be used."""
 

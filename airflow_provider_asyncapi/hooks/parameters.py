@@ -87,6 +87,8 @@ class WaitParameters(ResponseParameters, total=False):
     retry_delays: dict[int, float]
     retry_after: SelectorParam
     failure_details: dict[str, Any] | list[dict[str, Any]]
+    stall_timeout: float | timedelta
+    warn_after: float | timedelta
     cancel: dict[str, Any]
     cleanup: dict[str, Any]
     cleanup_on: str | list[str]

@@ -23,6 +23,8 @@ POLL_ERRORS = "asyncapi.poll_errors"
 WAIT_SECONDS = "asyncapi.wait_seconds"
 #: A timer: the longest delay of the polls of the last seconds, in seconds; not sent while polls are on time.
 POLL_LAG_SECONDS = "asyncapi.poll_lag_seconds"
+#: A counter: the waits that took longer than ``warn_after``.
+LATE_WAITS = "asyncapi.late_waits"
 #: A counter: the accepted callbacks, repetitions included.
 CALLBACKS = "asyncapi.callbacks"
 
@@ -49,6 +51,8 @@ def count_poll(conn_id: str, polled: Polled, began: float) -> None:
         count(POLLS, conn_id)
     if polled.errors:
         count(POLL_ERRORS, conn_id)
+    if polled.warned:
+        count(LATE_WAITS, conn_id)
     if polled.delay is not None:
         _record_delay(conn_id, polled.delay)
     if polled.handle.outcome.is_final and _are_enabled():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -54,6 +54,8 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
     :param fetch_in_trigger: fetch the result in the triggerer, and end the task there without another worker, if
         Airflow supports it (3.3), the result goes to XCom, and the response has at most 1 MiB; if not, a worker fetches
         it, and the task's log contains the reason.
+    :param on_warning_callback: a callable, or a list of them, such as notifiers: called with the context, and the job
+        handle as ``job``, on a worker when the ``warn_after`` of ``status`` has passed.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
     :param profile: the profile that sets the parameters which the DAG leaves out; by default the connection's.
     :param asyncapi_conn_id: the connection. (templated)
@@ -80,6 +82,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         variables: dict[str, Any] | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         fetch_in_trigger: bool = False,
+        on_warning_callback: Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None = None,
         job_url: str | None = None,
         profile: str | None = None,
         asyncapi_conn_id: str = AsyncApiHook.default_conn_name,
@@ -92,6 +95,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         self.variables = variables
         self.deferrable = deferrable
         self.fetch_in_trigger = fetch_in_trigger
+        self.on_warning_callback = on_warning_callback
         self.job_url = job_url
         self.profile = profile
         self.asyncapi_conn_id = asyncapi_conn_id
@@ -172,6 +176,8 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
                 refuse_secrets(described)
             elif options.get("end_from_trigger"):
                 raise ConfigurationError("end_from_trigger: needs deferrable=True; without it no trigger runs")
+            if self.on_warning_callback is not None:
+                lazy.check_warning_callback(self.on_warning_callback, described, has_profile=self.profile is not None)
             if "timeout" in options:
                 lazy.parse_timeout(options["timeout"])
         elif stage is FETCH:
@@ -229,6 +235,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
             soft_fail=bool(given.get("soft_fail")),
             end_from_trigger=self.fetch is None and bool(given.get("end_from_trigger")) and not unsupported,
             fetch=None if unsupported else self._params_for_trigger(),
+            on_warning=self.on_warning_callback,
         )
         return lazy.JobWait(self, context, options)
 

@@ -163,6 +163,7 @@ def find_jobs(session: SessionDep, wanted: JobFilter, order_by: str, limit: int,
                 for name in ("conn_id", "identifier", "status", "progress", "started_at", "deadline")
             ),
             Selected(TextField(_job.value, "submitted_at")).label("submitted_at"),
+            Selected(TextField(_wait.value, "warned_at")).label("warned_at"),
             _job.timestamp.label("updated_at"),
             as_json_text(_poll.value).label("poll"),
             as_json_text(_url.value).label("url"),
@@ -215,7 +216,7 @@ def _describe_job(row: Any, now: float) -> dict[str, Any]:
         **{name: as_text(getattr(row, name)) for name in ("conn_id", "identifier", "status")},
         **{
             name: _to_datetime(parse_time(as_text(getattr(row, name))))
-            for name in ("submitted_at", "started_at", "deadline")
+            for name in ("submitted_at", "started_at", "deadline", "warned_at")
         },
         "group": group,
         "ended_at": None if group == "waiting" else row.ended_at,

@@ -78,6 +78,7 @@ class Job(BaseModel):
     started_at: datetime | None = Field(description="Start of the wait.")
     ended_at: datetime | None = Field(description="End of the task.")
     deadline: datetime | None = Field(description="Deadline of the wait.")
+    warned_at: datetime | None = Field(description="When the wait was found to take too long; null if it wasn't.")
     next_poll: datetime | None = Field(description="Approximate time of the next poll, calculated from the interval.")
     delay: PollDelay | None = Field(description="The delay of polls; null if they are on time.")
     error: str | None = Field(description="The error of the last poll, or the error that ended the wait.")

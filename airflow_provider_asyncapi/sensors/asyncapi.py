@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 from types import MappingProxyType
@@ -114,6 +114,12 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     :param failure_details: the request for the reason of a failure, or a list of requests, of which the last one's
         response holds the message: mappings with the keys of a request, ``capture`` and ``error_message``.
         (templated)
+    :param stall_timeout: seconds, or a timedelta, without a change of status or progress after which the wait fails;
+        the job is cancelled if ``cancel`` is set.
+    :param warn_after: seconds, or a timedelta, after which a warning about the wait is logged, counted and shown on the
+        page, once.
+    :param on_warning_callback: a callable, or a list of them, such as notifiers: called with the context, and the job
+        handle as ``job``, on a worker when ``warn_after`` has passed.
     :param callback: whether the job calls back (``callback`` of the trigger operator): True if a callback reports the
         status as a poll does (without ``completion_key`` and ``rules``, that the job has succeeded), or ``"hint"`` if a
         callback only triggers a poll. If there is an ``endpoint``, polling continues as a fallback, every five minutes
@@ -205,6 +211,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         batch: dict[str, Any] | None = None,
         status_details: dict[str, Any] | None = None,
         failure_details: dict[str, Any] | list[dict[str, Any]] | None = None,
+        stall_timeout: float | timedelta | None = None,
+        warn_after: float | timedelta | None = None,
+        on_warning_callback: Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None = None,
         callback: bool | str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
@@ -250,6 +259,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         self.batch = batch
         self.status_details = status_details
         self.failure_details = failure_details
+        self.stall_timeout = stall_timeout
+        self.warn_after = warn_after
+        self.on_warning_callback = on_warning_callback
         self.callback = callback
         self.deferrable = deferrable
         self.start_from_trigger = start_from_trigger
@@ -285,6 +297,8 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         """Check that there is a trigger to start or end from, and that no secret would be stored with it."""
         if self.deferrable:
             refuse_secrets(described)
+        if self.on_warning_callback is not None:
+            lazy.check_warning_callback(self.on_warning_callback, described, has_profile=self.profile is not None)
         for name in ("start_from_trigger", "end_from_trigger"):
             if getattr(self, name) and not self.deferrable:
                 raise ConfigurationError(f"{name}: needs deferrable=True; without it no trigger runs")
@@ -329,6 +343,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
             reschedule=self.reschedule,
             soft_fail=self.soft_fail or self.never_fail,
             end_from_trigger=self._can_end_in_triggerer,
+            on_warning=self.on_warning_callback,
         )
         return lazy.JobWait(self, context, options)
 

@@ -23,6 +23,7 @@ from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KI
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, JobFailedError
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
+from airflow_provider_asyncapi.core.json_values import as_list
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.exceptions import AsyncApiException, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
@@ -98,6 +99,7 @@ class WaitOptions:
     :param end_from_trigger: whether a successful wait ends in the triggerer.
     :param fetch: the parameters with which the triggerer fetches the result after a successful wait, and ends the task;
         None if it doesn't.
+    :param on_warning: the ``on_warning_callback`` of the task: a callable, or a list of them; None for none.
     """
 
     timeout: float
@@ -106,6 +108,7 @@ class WaitOptions:
     soft_fail: bool = False
     end_from_trigger: bool = False
     fetch: Mapping[str, Any] | None = None
+    on_warning: Any = None
 
 
 class JobWait:
@@ -166,6 +169,11 @@ class JobWait:
                 deferred = None if wait is None else _parse_state(wait)
                 handle = find_job() if deferred is None else deferred.handle
                 return self._finish(self._wait(plan, handle, deferred))
+            case "warning":
+                plan, deferred = self._task.build_plan(STATUS), _parse_state(result.wait or {})
+                push_for_users(self._context, WAIT_KEY, self._summarize(deferred))
+                self._call_on_warning(deferred.handle)
+                return self._finish(self._wait(plan, deferred.handle, deferred))
             case "begin":
                 self._task.log.info(WORKER_NEEDED, "start_from_trigger", result.message)
                 lazy.delete_xcoms(self._context)
@@ -214,7 +222,8 @@ class JobWait:
         # Airflow doesn't enforce the execution_timeout of a deferred task; in reschedule mode it is that of each poke.
         one_try = None if pokes or task.execution_timeout is None else task.execution_timeout.total_seconds()
         limits = lazy.TimeLimits(options.timeout, one_try)
-        state = (lazy.RescheduleWaitState if pokes else lazy.WaitState)(self._context, task.hook, plan, handle, limits)
+        state_type = lazy.RescheduleWaitState if pokes else lazy.WaitState
+        state = state_type(self._context, task.hook, plan, handle, limits, self._call_on_warning)
         if deferred is None:
             state.publish({WAIT_KEY: self._summarize(state.current)})
         else:
@@ -259,6 +268,7 @@ class JobWait:
                 wait=state.dump(),
                 end_from_trigger=self._options.end_from_trigger,
                 fetch=fetch,
+                resume_on_warning=self._options.on_warning is not None and wait_state.current.warned_at is None,
             ),
             method_name=self._task.execute_complete.__name__,
             kwargs=None if plan.callback is None else {"wait": state.dump()},
@@ -299,6 +309,15 @@ class JobWait:
             return
         if cleanup := lazy.parse_cleanup(self._task.effective_params(STATUS)):
             self._task.hook.run(lazy.clean_up_job(self._task.hook.api, cleanup, handle, end))
+
+    def _call_on_warning(self, handle: JobHandle) -> None:
+        """Call ``on_warning_callback`` with the context of the task, and the job handle as ``job``."""
+        for callback in as_list(self._options.on_warning):
+            try:
+                callback({**self._context, "job": handle.dump()})
+            except Exception:
+                # The wait doesn't depend on it.
+                self._task.log.exception("on_warning_callback has failed; the wait continues")
 
     def _summarize(self, state: WaitCheckpoint) -> dict[str, Any]:
         return lazy.summarize_wait(self._task.asyncapi_conn_id, self._ti.id, state)

@@ -39,7 +39,12 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.tasks.job_wait import JobWait, WaitOptions
     from airflow_provider_asyncapi.tasks.submission_state import submit_next_job
     from airflow_provider_asyncapi.tasks.submit_job import submit_job
-    from airflow_provider_asyncapi.tasks.validation import check_destination, check_plan, check_variables
+    from airflow_provider_asyncapi.tasks.validation import (
+        check_destination,
+        check_plan,
+        check_variables,
+        check_warning_callback,
+    )
     from airflow_provider_asyncapi.tasks.wait_state import (
         RescheduleWaitState,
         TimeLimits,
@@ -75,6 +80,7 @@ __all__ = [
     "check_plan",
     "check_storable",
     "check_variables",
+    "check_warning_callback",
     "choose_output",
     "clean_up_job",
     "delete_xcoms",
@@ -128,7 +134,9 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
         "airflow_provider_asyncapi.tasks.submission_state": "submit_next_job",
         "airflow_provider_asyncapi.tasks.submit_job": "submit_job",
-        "airflow_provider_asyncapi.tasks.validation": "check_destination check_plan check_variables",
+        "airflow_provider_asyncapi.tasks.validation": (
+            "check_destination check_plan check_variables check_warning_callback"
+        ),
         "airflow_provider_asyncapi.tasks.job_wait": "JobWait WaitOptions",
         "airflow_provider_asyncapi.tasks.wait_state": (
             "RescheduleWaitState TimeLimits WaitState delete_xcoms find_start"

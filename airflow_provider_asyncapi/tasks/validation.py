@@ -11,7 +11,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import XComArg
 
 from airflow_provider_asyncapi.core import templates
-from airflow_provider_asyncapi.core.errors import UnknownVariableError
+from airflow_provider_asyncapi.core.errors import ConfigurationError, UnknownVariableError
 from airflow_provider_asyncapi.core.json_values import as_list, freeze, thaw
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS
@@ -114,6 +114,23 @@ def check_destination(described: Mapping[str, Any], destination: Any, *, unpack:
     """
     if destination is None or (isinstance(destination, str) and not destination.endswith("}")):
         lazy.choose_output(described).check_destination(destination, unpack=unpack)
+
+
+def check_warning_callback(given: Any, described: Mapping[str, Any], *, has_profile: bool) -> None:
+    """
+    Check the parameter ``on_warning_callback``.
+
+    :param described: the parameters of the wait.
+    :param has_profile: whether the task names a profile; if not, that of the connection may set ``warn_after``.
+    :raises ConfigurationError: if it can't be called, or there is no ``warn_after``.
+    """
+    for callback in as_list(given):
+        if not callable(callback):
+            raise ConfigurationError(
+                f"on_warning_callback: has to be a callable, or a list of them, not {type(callback).__name__}"
+            )
+    if described.get("warn_after") is None and (has_profile or described.get("endpoint") is not None):
+        raise ConfigurationError("on_warning_callback: is never called without warn_after")
 
 
 def _check_known(variable: str, where: str, known: set[str] | None) -> None:

@@ -14,6 +14,7 @@ from airflow_provider_asyncapi.core.effects import FetchCallbacks, Polled
 from airflow_provider_asyncapi.core.errors import NewerLayoutError
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.wait.poll_summary import summarize_wait
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.monitoring import metrics
 from airflow_provider_asyncapi.monitoring.xcoms import (
@@ -31,7 +32,7 @@ from airflow_provider_asyncapi.tasks.job_handle import parse_job
 from airflow_provider_asyncapi.tasks.submission_state import count_clears
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -47,6 +48,7 @@ VERSION = 1
 _BEGAN_KEY = "asyncapi_began"
 #: Key in the task state store of the state after the last poke in reschedule mode.
 _POKE_KEY = "asyncapi_poke"
+_POKE_FIELDS = ("errors", "handle", "heard", "next_poll", "changed_at", "warned_at")
 
 
 def delete_xcoms(context: Context) -> None:
@@ -101,18 +103,26 @@ class WaitState:
     :param plan: the plan of the wait.
     :param handle: the job, as the task received it.
     :param limits: the time limits of the wait.
+    :param on_warning: called if the wait takes longer than ``warn_after``.
     :ivar ti: the task instance.
     :ivar current: the latest state of the wait.
     """
 
     def __init__(
-        self, context: Context, hook: AsyncApiHook, plan: WaitPlan, handle: JobHandle, limits: TimeLimits
+        self,
+        context: Context,
+        hook: AsyncApiHook,
+        plan: WaitPlan,
+        handle: JobHandle,
+        limits: TimeLimits,
+        on_warning: Callable[[JobHandle], None] = lambda _: None,
     ) -> None:
         self._context = context
         self.ti: Any = context["ti"]
         self._store: Any = context.get("task_state_store")
         self._hook = hook
         self._limits = limits
+        self._on_warning = on_warning
         self._reporter = ProgressReporter()
         #: Time of the next poll, in seconds since the epoch; 0 if this process hasn't polled.
         self._due = 0.0
@@ -150,8 +160,11 @@ class WaitState:
             self._due = event.at + (event.pause or 0.0)
             metrics.count_poll(self._hook.asyncapi_conn_id, event, self.current.started_at)
             self.current = dataclasses.replace(
-                self.current, handle=event.handle, polls=event.polls, errors=event.errors
+                self.current.after_check(event), handle=event.handle, polls=event.polls, errors=event.errors
             )
+            if event.warned:
+                self.publish({WAIT_KEY: self.summarize()})
+                self._on_warning(event.handle)
             if not event.handle.outcome.is_final:
                 self._save(event)
             elif event.handle.outcome is Outcome.FAILURE:
@@ -168,6 +181,10 @@ class WaitState:
     def _save(self, poll: Polled) -> None:
         """Publish the changes of a poll."""
         self.publish(self._reporter.xcoms_after(poll))
+
+    def summarize(self) -> dict[str, Any]:
+        """Return the summary of the wait for users."""
+        return summarize_wait(self._hook.asyncapi_conn_id, self.ti.id, self.current)
 
     def publish(self, updates: Mapping[str, Any]) -> None:
         """Push XComs for users, and with them the XComs that couldn't be pushed earlier."""
@@ -199,14 +216,24 @@ class RescheduleWaitState(WaitState):
         polls = pokes - bool(plan.schedule.initial_delay)
         # Before the first poll of a try, the stored value is that of an earlier try.
         value = self._store.get(_POKE_KEY) if self._store is not None and polls else None
-        stored = _read_stored(value, "the state after the last poke", ("errors", "handle", "heard", "next_poll"))
+        stored = _read_stored(value, "the state after the last poke", _POKE_FIELDS)
         if "handle" in stored:
             handle = parse_job(stored["handle"])
         # Airflow starts each poke when it is due; only the time of a poke after the deadline matters.
         due = stored.get("next_poll") or 0.0
         next_poll = due if due > deadline else None
-        errors, callbacks_seen = stored.get("errors", 0), stored.get("heard", 0)
-        return plans.WaitCheckpoint(handle, began, deadline, polls, errors, next_poll, callbacks_seen)
+        return plans.WaitCheckpoint(
+            handle,
+            began,
+            deadline,
+            polls,
+            stored.get("errors", 0),
+            next_poll,
+            stored.get("heard", 0),
+            changed_at=stored.get("changed_at"),
+            # Without a store each poke would warn again, so none does.
+            warned_at=stored.get("warned_at") if self._store is not None else 0.0,
+        )
 
     def _save(self, poll: Polled) -> None:
         """Publish the job's state again, since Airflow clears the XComs before each poke, and store it for the next."""
@@ -215,6 +242,9 @@ class RescheduleWaitState(WaitState):
             values = {"errors": poll.errors, "handle": poll.handle.dump(), "heard": self.current.callbacks_seen}
             if poll.pause is not None:
                 values["next_poll"] = poll.at + poll.pause
+            for name in ("changed_at", "warned_at"):
+                if (moment := getattr(self.current, name)) is not None:
+                    values[name] = moment
             self._store.set(_POKE_KEY, {"version": VERSION, **values})
 
 

@@ -48,6 +48,7 @@ class DeferrableSensor(DeferrableTask, Protocol):
     job_url: str | None
     profile: str | None
     timeout: float
+    on_warning_callback: Any
     template_fields: Sequence[str]
     execution_timeout: timedelta | None
 
@@ -74,8 +75,8 @@ def _reasons_against_start(sensor: DeferrableSensor) -> Iterator[str]:
         yield "it is in a mapped task group"
     if sensor.execution_timeout is not None:
         yield "it has an execution_timeout"
-    if sensor.on_execute_callback or has_pre_execute(sensor):
-        yield "it has an on_execute_callback or pre_execute"
+    if sensor.on_execute_callback or sensor.on_warning_callback or has_pre_execute(sensor):
+        yield "it has an on_execute_callback, on_warning_callback or pre_execute"
     if sensor.effective_params(STATUS, with_connection=False).get("callback"):
         yield "callback: a worker pushes the XCom by which a callback finds the task"
     if sensor.job_url or sensor.effective_params(STATUS, with_connection=False).get("job_url"):

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import conf, redact
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_asyncapi.airflow_private.supervisor import AirflowUnavailableError, read_xcom
+from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_XCOMS
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.effects import Log, Notification, Polled
@@ -39,7 +40,7 @@ from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.ending import raise_deadline_error
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
-from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, summarize_wait
+from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, parse_time, summarize_wait
 from airflow_provider_asyncapi.hooks.clients import CurrentClient, SharedClient
 from airflow_provider_asyncapi.monitoring import late_polls, metrics
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY, WAIT_KEY, ProgressReporter, task_ids
@@ -47,6 +48,7 @@ from airflow_provider_asyncapi.triggers.callbacks_seen import has_called_back
 from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event, to_storable_error
 from airflow_provider_asyncapi.triggers.fetching import fetch_value
+from airflow_provider_asyncapi.triggers.task_xcoms import finish_despite_cancel, read_wait_summary
 from airflow_provider_asyncapi.triggers.xcom_publisher import XComPublisher, push_result
 
 if TYPE_CHECKING:
@@ -97,6 +99,18 @@ def _parse_plan(spec: dict[str, Any], text: str) -> WaitPlan:
     return WaitPlan.parse(spec)
 
 
+class _WarningDueError(Exception):
+    """
+    A worker has to call the task's ``on_warning_callback``.
+
+    :param state: the state from which the worker continues the wait.
+    """
+
+    def __init__(self, state: WaitCheckpoint) -> None:
+        super().__init__()
+        self.state = state
+
+
 class AsyncApiJobTrigger(BaseTrigger):
     """
     Poll until the job has ended, then pass its handle, or the error, to the sensor.
@@ -114,6 +128,7 @@ class AsyncApiJobTrigger(BaseTrigger):
     :param end_from_trigger: whether a successful wait ends in the triggerer, without a worker.
     :param fetch: the parameters of a fetch, with ``max_xcom_bytes`` if it is set: the triggerer fetches the result
         after a successful wait, and ends the task. None if it doesn't.
+    :param resume_on_warning: whether a worker resumes the task if the wait takes longer than ``warn_after``.
     :param version: version of the layout of these arguments; see :mod:`~.layouts`.
     :param unknown: arguments that a newer version of this provider has stored; they are ignored.
     """
@@ -130,6 +145,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         begin: dict[str, Any] | None = None,
         end_from_trigger: bool = False,
         fetch: dict[str, Any] | None = None,
+        resume_on_warning: bool = False,
         version: int = 1,
         **unknown: Any,
     ) -> None:
@@ -148,6 +164,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         self.begin = begin
         self.end_from_trigger = end_from_trigger
         self.fetch = fetch
+        self.resume_on_warning = resume_on_warning
         self._latest = self.wait.handle if self.wait else None
         self._reporter = ProgressReporter()
         self._xcom_publisher: XComPublisher | None = None
@@ -159,8 +176,10 @@ class AsyncApiJobTrigger(BaseTrigger):
         """Return the class path and the arguments."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         arguments = {name: getattr(self, name) for name in ("asyncapi_conn_id", "spec", "begin", "end_from_trigger")}
-        fetch = {} if self.fetch is None else {"fetch": self.fetch}
-        return path, {"version": TRIGGER_LAYOUT, **arguments, **fetch, "wait": self.wait and self.wait.dump()}
+        optional: dict[str, Any] = {} if self.fetch is None else {"fetch": self.fetch}
+        if self.resume_on_warning:
+            optional["resume_on_warning"] = True
+        return path, {"version": TRIGGER_LAYOUT, **arguments, **optional, "wait": self.wait and self.wait.dump()}
 
     def __repr__(self) -> str:
         job = None if self._latest is None else self._latest.identifier
@@ -184,6 +203,8 @@ class AsyncApiJobTrigger(BaseTrigger):
         try:
             handle = await (self._wait_or_check_callbacks() if self.spec.get("callback") else self._wait())
             event = WaitEvent.of_callback() if handle is None else WaitEvent.of_success(handle)
+        except _WarningDueError as warning:
+            event = WaitEvent.of_warning(warning.state)
         except (AsyncApiError, AirflowUnavailableError) as error:
             # The client has tried until the deadline.
             problem = DeadlineError(str(error)) if isinstance(error, AirflowUnavailableError) else error
@@ -278,7 +299,22 @@ class AsyncApiJobTrigger(BaseTrigger):
             ti: Any = self.task_instance
             summary = summarize_wait(self.asyncapi_conn_id, ti.id, state)
             self._publisher().publish({JOB_KEY: state.handle.dump(), WAIT_KEY: summary})
-        return plan, state
+        return plan, await self._restore_from_summary(plan, state, now)
+
+    async def _restore_from_summary(self, plan: WaitPlan, state: WaitCheckpoint, now: float) -> WaitCheckpoint:
+        """Return the state with what a trigger in a triggerer that has stopped since has published about this wait."""
+        is_late = plan.warn_after is not None and state.warned_at is None and now >= state.started_at + plan.warn_after
+        if not is_late or self.task_instance is None or not HAS_TRIGGER_XCOMS:
+            return state
+        try:
+            summary = await finish_despite_cancel(read_wait_summary(task_ids(self.task_instance)))
+        except Exception as error:  # noqa: BLE001 - an XCom backend raises its own exceptions
+            self.logger().debug("The summary of the wait can't be read: %s", error)
+            return state
+        ti: Any = self.task_instance
+        if summary is None or summary["task_instance"] != str(ti.id):
+            return state
+        return dataclasses.replace(state, warned_at=parse_time(summary.get("warned_at")))
 
     def _seconds_left(self) -> float | None:
         """Return the seconds until the deadline; None if there is no deadline."""
@@ -378,8 +414,25 @@ class AsyncApiJobTrigger(BaseTrigger):
         if event.delay is not None:
             late_polls.record(self.asyncapi_conn_id, event.delay)
         self._latest, self._polled = event.handle, event
+        if event.warned:
+            self._report_warning(event)
         if not event.handle.outcome.is_final:
             self._publisher().publish(self._reporter.xcoms_after(event))
+
+    def _report_warning(self, event: Polled) -> None:
+        """
+        Publish that the wait takes longer than ``warn_after``.
+
+        :raises _WarningDueError: if a worker has to call the task's callback.
+        """
+        state = self._initial_state().after_poll(event)
+        if self.resume_on_warning:
+            raise _WarningDueError(state)
+        ti: Any = self.task_instance
+        if ti is not None:
+            summary = summarize_wait(self.asyncapi_conn_id, ti.id, state)
+            # With the handle, by which a trigger of an earlier try notices that it is outdated.
+            self._publisher().publish({JOB_KEY: event.handle.dump(), WAIT_KEY: summary})
 
 
 def _epoch(moment: datetime) -> float:

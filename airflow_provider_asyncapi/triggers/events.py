@@ -23,12 +23,13 @@ from airflow_provider_asyncapi.core.text import clean_text
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+    from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 
 #: Version of the layout of an event; see :mod:`~.layouts`. Events of layout 1 had no version and no status.
 VERSION = 2
 #: Levels of nesting that an event, or a job handle in it, adds to a value.
 _MORE_LEVELS = 8
-_KEYS = ("status", "message", "handle", "error", "began_at")
+_KEYS = ("status", "message", "handle", "error", "began_at", "wait")
 
 
 class EventStatus(enum.StrEnum):
@@ -40,6 +41,8 @@ class EventStatus(enum.StrEnum):
     ERROR = "error"
     #: The job has called back: the task reads its callbacks.
     CALLBACK = "callback"
+    #: The wait takes longer than ``warn_after``: the task calls ``on_warning_callback``, and continues the wait.
+    WARNING = "warning"
     #: The wait can't begin in the triggerer: the task begins it.
     BEGIN = "begin"
 
@@ -54,6 +57,7 @@ class WaitEvent:
     :param handle: latest job handle, as :meth:`~.handle.JobHandle.dump` returns it.
     :param error: error that ended the wait.
     :param began_at: start of the wait in seconds since the epoch, if it began in the triggerer.
+    :param wait: state of a wait that the task continues, as :meth:`~.checkpoint.WaitCheckpoint.dump` returns it.
     """
 
     status: EventStatus
@@ -61,6 +65,7 @@ class WaitEvent:
     handle: Mapping[str, Any] | None = None
     error: AsyncApiError | None = None
     began_at: float | None = None
+    wait: Mapping[str, Any] | None = None
 
     @classmethod
     def of_success(cls, handle: JobHandle) -> WaitEvent:
@@ -79,6 +84,12 @@ class WaitEvent:
         return cls(EventStatus.CALLBACK, "The job has called back")
 
     @classmethod
+    def of_warning(cls, state: WaitCheckpoint) -> WaitEvent:
+        """Return the event of a wait that takes longer than ``warn_after``."""
+        message = f"The wait for job {state.handle.printable_identifier} takes longer than warn_after"
+        return cls(EventStatus.WARNING, message, wait=state.dump())
+
+    @classmethod
     def of_begin(cls, why: str) -> WaitEvent:
         """Return the event of a wait that a worker has to begin."""
         return cls(EventStatus.BEGIN, clean_text(why))
@@ -95,22 +106,29 @@ class WaitEvent:
             given = _upgrade(given)
         fields = read_fields(given, "the trigger's event", version=VERSION, known=_KEYS)
         status, message = EventStatus(str(fields.get("status"))), fields.get("message")
-        handle, began_at = fields.get("handle"), fields.get("began_at")
+        handle, began_at, wait = fields.get("handle"), fields.get("began_at"), fields.get("wait")
         error: Any = fields.get("error")
         if not isinstance(message, str):
             raise ValueError("it has no message")  # noqa: TRY004 - one error for any event that isn't ours
         if status is EventStatus.SUCCESS and handle is None:
             raise ValueError("it has no job handle")
+        if status is EventStatus.WARNING and wait is None:
+            raise ValueError("it has no state of the wait")
         match error:
             case {"kind": str(), "message": str()}:
                 return cls(status, message, handle, read_error(error), began_at)
         if status is EventStatus.ERROR:
             raise ValueError("it has no error")
-        return cls(status, message, handle, None, began_at)
+        return cls(status, message, handle, None, began_at, wait)
 
     def dump(self) -> dict[str, Any]:
         """Return the event as plain data, without the fields that are None."""
-        fields = {"handle": self.handle, "error": self.error and self.error.dump(), "began_at": self.began_at}
+        fields = {
+            "handle": self.handle,
+            "error": self.error and self.error.dump(),
+            "began_at": self.began_at,
+            "wait": self.wait,
+        }
         present = {name: value for name, value in fields.items() if value is not None}
         return {"version": VERSION, "status": str(self.status), "message": self.message, **present}
 

@@ -46,6 +46,7 @@ EXPECTED = {
     "ChangedRequestError": exceptions.AsyncApiRequestChanged,
     "JobFailedError": exceptions.AsyncApiJobFailed,
     "DeadlineError": exceptions.AsyncApiTimeout,
+    "JobStalledError": exceptions.AsyncApiJobStalled,
 }
 
 

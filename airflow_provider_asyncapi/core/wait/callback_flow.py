@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 
 from airflow_provider_asyncapi.core.callbacks.calls import CALLBACK_REQUEST, CallbackMode
 from airflow_provider_asyncapi.core.callbacks.identity import find_other_job
@@ -20,9 +21,10 @@ from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_job
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.details_flow import PollResult, confirm_success
-from airflow_provider_asyncapi.core.wait.ending import finish_wait
+from airflow_provider_asyncapi.core.wait.ending import build_stall_error, finish_wait
 from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.handle_updates import update_handle
+from airflow_provider_asyncapi.core.wait.overdue import is_stalled, next_check, warn_if_late
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_times import cap_at_deadline, latest_response_time
 from airflow_provider_asyncapi.core.wait.status_messages import describe_job, warn_unknown_status
@@ -108,8 +110,9 @@ def _process_callback(api: Api, plan: WaitPlan, state: WaitCheckpoint, call: Res
         return dataclasses.replace(state, handle=handle)
     yield Log(logging.INFO, f"{describe_job(api, handle)}, according to a callback; waiting on")
     pause = None if state.next_poll is None else max(0.0, state.next_poll - api.clock())
-    yield Polled(handle, state.polls, state.errors, changed=True, at=api.clock(), pause=pause, by_callback=True)
-    return dataclasses.replace(state, handle=handle)
+    polled = Polled(handle, state.polls, state.errors, changed=True, at=api.clock(), pause=pause, by_callback=True)
+    yield polled
+    return dataclasses.replace(state.after_check(polled), handle=handle)
 
 
 def _wait_without_polls(api: Api, plan: WaitPlan, state: WaitCheckpoint) -> Flow[JobHandle]:
@@ -117,9 +120,20 @@ def _wait_without_polls(api: Api, plan: WaitPlan, state: WaitCheckpoint) -> Flow
     Wait for callbacks only, since the plan has no status request.
 
     :raises DeadlineError: at the deadline; the job has been cancelled if the plan has a cancel request.
+    :raises JobStalledError: if no callback has reported a change for too long; the job has been cancelled, too.
     """
-    while state.deadline is None or api.clock() < state.deadline:
-        yield Sleep(cap_at_deadline(plan.schedule.interval, state, api.clock()))
+    handle = state.handle
+    while (now := api.clock()) < (math.inf if state.deadline is None else state.deadline):
+        unchanged = Polled(handle, state.polls, 0, changed=False, at=now, by_callback=True)
+        polled = yield from warn_if_late(api, plan, state, unchanged)
+        if polled.warned:
+            yield polled
+            state = state.after_check(polled)
+        if is_stalled(plan, state, now):
+            raise (yield from build_stall_error(api, plan, handle, state, state.polls))
+        check_at = next_check(plan, state)
+        pause = plan.schedule.interval if check_at is None else min(plan.schedule.interval, check_at - now)
+        yield Sleep(cap_at_deadline(pause, state, now))
     waited, result = api.clock() - state.started_at, ""
     if plan.cancel is not None:
         cancellation = yield from cancel_job(api, plan, state.handle, "it hasn't called back in time")

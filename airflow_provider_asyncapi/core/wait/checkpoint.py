@@ -31,6 +31,8 @@ class WaitCheckpoint:
     :param next_poll: time of the next poll, in seconds since the epoch; None for as soon as the schedule allows.
     :param pause: the planned pause before that poll, in seconds; None if no poll has been made.
     :param callbacks_seen: number of callbacks that the wait has processed.
+    :param changed_at: time of the last change of status or progress, seconds since the epoch; None if there was none.
+    :param warned_at: time at which the wait was found to take too long, seconds since the epoch; None if it wasn't.
     """
 
     handle: JobHandle
@@ -41,6 +43,8 @@ class WaitCheckpoint:
     next_poll: float | None = None
     callbacks_seen: int = 0
     pause: float | None = None
+    changed_at: float | None = None
+    warned_at: float | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> WaitCheckpoint:
@@ -55,16 +59,29 @@ class WaitCheckpoint:
         attributes = {stored[name]: value for name, value in fields.items()}
         return cls(**{**attributes, "handle": JobHandle.parse(fields["handle"])})
 
+    @property
+    def unchanged_since(self) -> float:
+        """The time from which on status and progress haven't changed, in seconds since the epoch."""
+        return self.started_at if self.changed_at is None else self.changed_at
+
     def next_poll_due(self, schedule: PollSchedule) -> float:
         """Return when the next poll is due, in seconds since the epoch; in the past if it may be made at once."""
         if self.next_poll is not None:
             return self.next_poll
         return self.started_at + (schedule.initial_delay if self.polls == 0 else 0.0)
 
+    def after_check(self, polled: Polled) -> WaitCheckpoint:
+        """Return the state with the time of a change, and of a warning, that a poll or a callback has led to."""
+        return dataclasses.replace(
+            self,
+            changed_at=polled.at if polled.changed else self.changed_at,
+            warned_at=polled.at if polled.warned else self.warned_at,
+        )
+
     def after_poll(self, polled: Polled) -> WaitCheckpoint:
         """Return the state after a poll, or after a callback."""
         return dataclasses.replace(
-            self,
+            self.after_check(polled),
             handle=polled.handle,
             polls=polled.polls,
             errors=polled.errors,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from typing import NoReturn
 
 from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.effects import Flow, Log
+from airflow_provider_asyncapi.core.effects import Flow, Log, Polled
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     ContentError,
     DeadlineError,
     JobFailedError,
+    JobStalledError,
     MissingValueError,
     ResponseError,
     SlowResponseError,
@@ -33,7 +35,9 @@ from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_job
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.details_flow import MAX_EXPLANATION_SECONDS, explain_failure
+from airflow_provider_asyncapi.core.wait.overdue import is_stalled
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
+from airflow_provider_asyncapi.core.wait.poll_times import is_last_poll
 from airflow_provider_asyncapi.core.wait.status_messages import describe_job, find_warned_statuses, name_status_selector
 
 
@@ -115,6 +119,47 @@ def build_deadline_error(
     return DeadlineError(
         f"{describe_job(api, handle)} and wasn't done by {limit}, after {waited:.0f} s and {made}{last}"
     )
+
+
+def build_stall_error(
+    api: Api, plan: WaitPlan, handle: JobHandle, state: WaitCheckpoint, polls: int
+) -> Flow[JobStalledError]:
+    """Cancel the job if the plan has a request for that, and return the error of a wait for a job that is stalled."""
+    now = api.clock()
+    unchanged, waited = now - state.unchanged_since, now - state.started_at
+    last = ""
+    if plan.cancel is not None:
+        cancellation = yield from cancel_job(api, plan, handle, "it makes no progress")
+        last = f"; {cancellation.summary}"
+    return JobStalledError(
+        f"{describe_job(api, handle)}, unchanged for {unchanged:.0f} s, longer than stall_timeout allows, after"
+        f" {waited:.0f} s and {polls} poll{'s' * (polls != 1)}{last}"
+    )
+
+
+def end_if_overdue(
+    api: Api,
+    plan: WaitPlan,
+    state: WaitCheckpoint,
+    polled: Polled,
+    problem: AsyncApiError | None,
+    warned_statuses: frozenset[str | None],
+) -> Flow[None]:
+    """
+    End the wait if its deadline has passed, or if the job makes no progress.
+
+    :param polled: the last poll, which is reported before the wait ends.
+    :param problem: the error of that poll, if it failed; then it isn't known whether the job makes progress.
+    :raises DeadlineError: if no other poll may be made.
+    :raises JobStalledError: if the job makes no progress.
+    """
+    handle, polls = polled.handle, polled.polls
+    if is_last_poll(plan, state, polls, polled.at):
+        yield dataclasses.replace(polled, errors=polled.errors + (problem is not None))
+        raise (yield from build_deadline_error(api, plan, handle, state, polls, problem, warned_statuses))
+    if problem is None and is_stalled(plan, state, polled.at):
+        yield polled
+        raise (yield from build_stall_error(api, plan, handle, state, polls))
 
 
 def raise_deadline_error(api: Api, plan: WaitPlan, state: WaitCheckpoint, problem: SlowResponseError) -> Flow[NoReturn]:

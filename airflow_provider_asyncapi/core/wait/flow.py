@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 from airflow_provider_asyncapi.core.connection.api import Api
@@ -11,14 +12,19 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
-from airflow_provider_asyncapi.core.wait.ending import build_deadline_error, check_success, finish_wait
+from airflow_provider_asyncapi.core.wait.ending import (
+    build_deadline_error,
+    check_success,
+    end_if_overdue,
+    finish_wait,
+)
+from airflow_provider_asyncapi.core.wait.overdue import next_check, warn_if_late
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_flow import poll_with_details
 from airflow_provider_asyncapi.core.wait.poll_times import (
     announce_pause,
     compute_pause,
     first_delay,
-    is_last_poll,
     sleep_until_next,
 )
 from airflow_provider_asyncapi.core.wait.status_messages import describe_job, find_warned_statuses, warn_unknown_status
@@ -34,6 +40,7 @@ def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = Fals
     :return: the handle, with the outcome ``success`` or ``no_data``.
     :raises JobFailedError: if the job has failed.
     :raises DeadlineError: at the deadline; the job has been cancelled if the plan has a cancel request.
+    :raises JobStalledError: if the job makes no progress; it has been cancelled, too.
     :raises UnavailableError: after too many consecutive transient errors.
     :raises AsyncApiError: if a response is unusable.
     """
@@ -49,6 +56,7 @@ def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = Fals
             if not (yield from sleep_until_next(api, state, poll.polls, pause)):
                 raise (yield from build_deadline_error(api, plan, handle, state, poll.polls, None, warned_statuses))
             poll = poll.for_handle(handle)
+            poll.check_at = next_check(plan, state)
             before = (handle.status, handle.progress)
             result = yield from poll_with_details(api, plan, poll, state, handle)
             handle, request, response, verdict = result.handle, result.request, result.response, result.verdict
@@ -72,19 +80,19 @@ def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = Fals
                 # After an error even an unchanged response is reported: the error is over.
                 poll.clear_cache()
             has_changed = (handle.status, handle.progress) != before
-            if is_last_poll(plan, state, polls, now):
-                errors = budget.errors + (problem is not None)
-                yield Polled(handle, polls, errors, changed=has_changed, at=now, error=error, delay=delay)
-                raise (yield from build_deadline_error(api, plan, handle, state, polls, problem, warned_statuses))
-            pause = yield from compute_pause(api, plan, state, budget, polls, request, response, problem)
+            polled = Polled(handle, polls, budget.errors, changed=has_changed, at=now, error=error, delay=delay)
+            polled = yield from warn_if_late(api, plan, state, polled)
+            state = state.after_check(polled)
+            yield from end_if_overdue(api, plan, state, polled, problem, warned_statuses)
+            pause = yield from compute_pause(
+                api, plan, state, budget, polls, request, response, problem, next_check(plan, state)
+            )
             if problem is None and (has_changed or is_first):
                 is_first = False
                 yield Log(
                     logging.INFO, f"{describe_job(api, handle)}; {announce_pause('next poll', pause, state, now)}"
                 )
-            yield Polled(
-                handle, polls, budget.errors, changed=has_changed, at=now, pause=pause, error=error, delay=delay
-            )
+            yield dataclasses.replace(polled, errors=budget.errors, pause=pause)
             # Thousands of waits may sleep at the same time, so none holds on to its last response.
             del result, response, verdict, problem
     except AsyncApiError as error:

@@ -45,6 +45,8 @@ WAIT_PARAMETERS = (
     "callback",
     STATUS_DETAILS,
     FAILURE_DETAILS,
+    "stall_timeout",
+    "warn_after",
 )
 
 
@@ -65,6 +67,8 @@ class WaitPlan:
     :param callback: the meaning of a callback; None if the API doesn't call back.
     :param status_details: the request that confirms a status that means success; None if the status is enough.
     :param failure_details: the requests that find out why the job failed.
+    :param stall_timeout: seconds without a change of status or progress after which the wait fails; None for no limit.
+    :param warn_after: seconds after which a warning is logged; None for no warning.
     """
 
     parameters: ClassVar[tuple[str, ...]] = WAIT_PARAMETERS
@@ -81,6 +85,8 @@ class WaitPlan:
     status_details: StatusDetails | None = None
     failure_details: tuple[RequestStep, ...] = ()
     cleanup: Cleanup | None = None
+    stall_timeout: float | None = None
+    warn_after: float | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> WaitPlan:
@@ -126,6 +132,8 @@ class WaitPlan:
             StatusDetails.parse(given.get(STATUS_DETAILS)),
             parse_failure_details(given.get(FAILURE_DETAILS)),
             parse_cleanup(given, complete=complete),
+            _parse_limit(given, "stall_timeout"),
+            _parse_limit(given, "warn_after"),
         )
 
     @property
@@ -145,16 +153,25 @@ class WaitPlan:
         return any(selection.reads_headers for selection in selections if selection)
 
 
-def parse_timeout(given: Any) -> float:
+def _parse_limit(given: Mapping[str, Any], name: str) -> float | None:
+    """Return a time limit in seconds, which isn't 0; None if it isn't given."""
+    value = given.get(name)
+    seconds = None if value is None else parse_timeout(value, name)
+    if seconds == 0:
+        raise ConfigurationError(f"{name}: has to be longer than 0 s; leave it out for no limit")
+    return seconds
+
+
+def parse_timeout(given: Any, name: str = "timeout") -> float:
     """
-    Parse the parameter ``timeout`` of a wait: seconds, or a timedelta.
+    Parse the parameter ``timeout`` of a wait, or another time limit: seconds, or a timedelta.
 
     :raises ConfigurationError: if it is neither, negative, or longer than 200 years.
     """
     seconds: Any = given.total_seconds() if isinstance(given, timedelta) else given
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_TIMEOUT:
         raise ConfigurationError(
-            f"timeout: has to be a number of seconds from 0 to {_LONGEST_TIMEOUT:,}, or a timedelta, not {given!r}"
+            f"{name}: has to be a number of seconds from 0 to {_LONGEST_TIMEOUT:,}, or a timedelta, not {given!r}"
         )
     return seconds
 

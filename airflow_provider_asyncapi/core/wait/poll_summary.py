@@ -23,7 +23,7 @@ _MIN_DELAY_INTERVAL = 60.0
 
 def summarize_wait(conn_id: str, task_instance: object, state: WaitCheckpoint) -> dict[str, JsonValue]:
     """
-    Return the part of the summary that stays the same from the beginning of a wait to its end.
+    Return the part of the summary that doesn't change with each poll.
 
     :param task_instance: the id of the task instance that waits, another one for each try.
     """
@@ -33,6 +33,7 @@ def summarize_wait(conn_id: str, task_instance: object, state: WaitCheckpoint) -
         "identifier": state.handle.identifier,
         "started_at": _format_time(state.started_at),
         "deadline": None if state.deadline is None else _format_time(state.deadline),
+        **({"warned_at": _format_time(state.warned_at)} if state.warned_at else {}),
     }
 
 

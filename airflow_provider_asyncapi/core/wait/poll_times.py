@@ -59,35 +59,42 @@ def compute_pause(
     request: Request,
     response: Response | None,
     problem: AsyncApiError | None,
+    check_at: float | None = None,
 ) -> Flow[float]:
     """
     Return the seconds from a poll to the next one, and log the error if the poll failed.
 
+    :param check_at: time at which a poll is needed, in seconds since the epoch; None if at no certain time.
     :raises UnavailableError: after too many consecutive transient errors.
     """
     requested, now = read_retry_after(api, plan.schedule, response), api.clock()
     if requested is not None and requested > (limit := plan.schedule.longest_retry_after):
         asked = f"the API asks for a wait of {requested:.0f} s"
         yield Log(logging.WARNING, f"{request}: {asked}; waiting {limit:.0f} s at most (max_interval)")
+    shortest = plan.schedule.min_delay_after_response(requested)
     if problem is None:
-        return _fit_to_deadline(plan.schedule.delay_after_poll(polls, requested, api.rng), plan, state, requested, now)
-    pause = _fit_to_deadline(budget.next_delay(api, problem, response), plan, state, requested, now)
+        pause = plan.schedule.delay_after_poll(polls, requested, api.rng)
+        for moment in (check_at, state.deadline):
+            pause = _fit_to_time(pause, moment, shortest, now)
+        return pause
+    pause = _fit_to_time(budget.next_delay(api, problem, response), state.deadline, shortest, now)
     yield Log(logging.WARNING, f"{problem}; {announce_pause('polling again', pause, state, now)}")
     return pause
 
 
-def _fit_to_deadline(pause: float, plan: WaitPlan, state: WaitCheckpoint, requested: float | None, now: float) -> float:
+def _fit_to_time(pause: float, moment: float | None, shortest: float, now: float) -> float:
     """
-    Return the pause after a poll, changed so that the last poll is made at the deadline if that isn't too early.
+    Return the pause after a poll, changed so that a poll is made at a certain time if that isn't too early.
 
     :param pause: seconds, from the schedule.
-    :param requested: seconds that ``Retry-After`` asks for, if any.
-    :return: seconds; they end after the deadline if no other poll is allowed before it.
+    :param moment: the time, in seconds since the epoch: the deadline, or when a poll is needed; None for no time.
+    :param shortest: the minimum number of seconds between two polls.
+    :return: seconds; they end after that time if no other poll is allowed before it.
     """
-    if state.deadline is None:
+    if moment is None:
         return pause
-    shortest, left = plan.schedule.min_delay_after_response(requested), state.deadline - now
-    # Another poll in between would leave too little time before the last one.
+    left = moment - now
+    # Another poll in between would leave too little time before the one at that time.
     return left if shortest <= left < pause + shortest else pause
 
 

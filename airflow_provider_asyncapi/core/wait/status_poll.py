@@ -38,6 +38,7 @@ class StatusPoll:
     :param authorizer: adds the credentials to the request.
     :param cached_response: status code and fingerprint of the last response of a running job.
     :param last_verdict: the verdict on that response.
+    :param check_at: time from which on the flow processes each response, in seconds since the epoch; None for never.
     """
 
     api: Api
@@ -50,6 +51,7 @@ class StatusPoll:
     authorizer: RequestAuthorizer
     cached_response: tuple[int, bytes] | None = None
     last_verdict: Verdict | None = None
+    check_at: float | None = None
 
     @classmethod
     def render(cls, api: Api, plan: WaitPlan, state: WaitCheckpoint, handle: JobHandle, polls: int) -> StatusPoll:
@@ -108,6 +110,8 @@ class StatusPoll:
         now = self.api.clock()
         # Twice the pause, since the next poll itself takes time, too.
         latest = now + 2 * pause
+        if self.check_at is not None and latest >= self.check_at:
+            return None
         if is_last_poll(self.plan, self.state, self.polls + 1, latest) or not self.authorizer.is_valid_at(latest):
             return None
         self.polls += 1

@@ -302,9 +302,20 @@ const COLUMNS = [
   {
     label: "Age",
     order: "started_at",
-    show: ({ started_at, submitted_at }, now) => {
+    show: ({ group, started_at, submitted_at, warned_at }, now) => {
       const began = submitted_at ?? started_at;
-      return h(Text, { title: exactly(began), whiteSpace: "nowrap" }, since(began, now));
+      return h(
+        Box,
+        { whiteSpace: "nowrap" },
+        h(Text, { title: exactly(began) }, since(began, now)),
+        warned_at === null || group !== "waiting"
+          ? null
+          : h(
+              Text,
+              { color: "fg.warning", fontSize: "sm", title: `Longer than warn_after since ${exactly(warned_at)}` },
+              "longer than expected",
+            ),
+      );
     },
   },
   {

@@ -29,8 +29,8 @@ if airflow.__version__.startswith("3.2."):
     from airflow.sdk.execution_time.task_runner import stats_utils
     Stats.initialize(factory=stats_utils.get_stats_factory(Stats))
 
-def poll(conn_id="api", errors=0, outcome=Outcome.RUNNING, delay=None):
-    polled = Polled(JobHandle("7", outcome), 1, errors, changed=False, at=time.time(), delay=delay)
+def poll(conn_id="api", errors=0, outcome=Outcome.RUNNING, **more):
+    polled = Polled(JobHandle("7", outcome), 1, errors, changed=False, at=time.time(), **more)
     metrics.count_poll(conn_id, polled, time.time() - 100)
 """
 _ON = {"STATSD_ON": "True", "STATSD_INFLUXDB_ENABLED": "True"}
@@ -74,6 +74,11 @@ def test_on_a_worker_each_poll_is_told_at_once(listener: Listener) -> None:
         "airflow.asyncapi.polls,asyncapi_conn_id=api:1|c",
         "airflow.asyncapi.polls,asyncapi_conn_id=api:1|c",
     ]
+
+
+def test_a_wait_that_is_warned_about_is_counted(listener: Listener) -> None:
+    told = listener.told_by("poll(); poll(warned=True)")
+    assert "airflow.asyncapi.late_waits,asyncapi_conn_id=api:1|c" in told
 
 
 def test_in_the_triggerer_the_polls_of_some_seconds_are_told_as_one_sum_for_each_connection(listener: Listener) -> None:

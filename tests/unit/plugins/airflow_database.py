@@ -136,6 +136,7 @@ def xcoms(
     conn_id: str = "vendor",
     minutes: float = 10,
     deadline: str | None = None,
+    warned_at: str | None = None,
 ) -> dict[str, Any]:
     """Make what a task that waits has pushed; it began so many minutes ago."""
     handle = {
@@ -150,6 +151,8 @@ def xcoms(
         "task": {},
     }
     wait = {"asyncapi_conn_id": conn_id, "started_at": moment(minutes=minutes), "deadline": deadline}
+    if warned_at is not None:
+        wait["warned_at"] = warned_at
     poll = {"at": moment(seconds=10), "pause": pause, "error": error}
     made = {"job": handle, "job_wait": wait, "job_poll": poll, "return_value": "planted-result"}
     return made if url is None else {**made, "job_url": url}

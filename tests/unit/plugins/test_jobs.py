@@ -69,6 +69,7 @@ def test_a_job_is_shown_with_all_that_people_want_to_know(database: Database, cl
         error="GET /jobs/e-7 answered 503",
         url="https://vendor.example/e-7",
         deadline=moment(minutes=-30),
+        warned_at=moment(minutes=2),
     )
     database.add_tasks(run, [{"task_id": "export.wait", "map_index": 3, "try_number": 2, "xcoms": made}])
     answer = client_of().get("/jobs")
@@ -92,6 +93,7 @@ def test_a_job_is_shown_with_all_that_people_want_to_know(database: Database, cl
                 "deadline": "2026-01-31T12:30:00Z",
                 # The handle was pushed now, after a poll that was answered.
                 "next_poll": "2026-01-31T12:00:30Z",
+                "warned_at": "2026-01-31T11:58:00Z",
                 "delay": None,
                 "error": "GET /jobs/e-7 answered 503",
                 "url": "https://vendor.example/e-7",

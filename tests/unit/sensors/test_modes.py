@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -117,13 +118,16 @@ def _rescheduled(mode: str, ti: TI, given: dict[str, Any]) -> Any:
 
 
 def _deferred(mode: str, ti: TI, given: dict[str, Any]) -> Any:
-    try:
-        return make_sensor(mode, **given).execute(context_of(ti))
-    except TaskDeferred as deferral:
-        event = asyncio.run(_run(rebuilt(deferral.trigger)))
-        return make_sensor(mode, **given).resume_execution(
-            deferral.method_name, {**(deferral.kwargs or {}), "event": event}, context_of(ti)
-        )
+    resume: Callable[[], Any] = partial(make_sensor(mode, **given).execute, context_of(ti))
+    for _ in range(3):
+        try:
+            return resume()
+        except TaskDeferred as deferral:
+            event = asyncio.run(_run(rebuilt(deferral.trigger)))
+            given_kwargs = {**(deferral.kwargs or {}), "event": event}
+            sensor = make_sensor(mode, **given)
+            resume = partial(sensor.resume_execution, deferral.method_name, given_kwargs, context_of(ti))
+    raise AssertionError("no end")
 
 
 def rebuilt(trigger: Any) -> Any:

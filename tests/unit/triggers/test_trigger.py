@@ -877,3 +877,53 @@ def test_triggers_that_wait_alike_ask_together(api: ApiServer, connection: None,
 def test_a_secret_in_a_batch_is_refused_too() -> None:
     with pytest.raises(ConfigurationError, match=r"batch\.headers: 'X-Api-Key'"):
         check_storable({**SPEC, "batch": {"headers": {"X-Api-Key": "abc"}}}, api_with())
+
+
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="an older Airflow")
+def test_a_warning_is_published_with_the_job(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xcom_publisher, "_STARTUP_DELAY", 0.0)
+    monkeypatch.setattr(xcom_publisher, "_UPDATE_INTERVAL", 0.05)
+    api.respond_to(POLL, *[reply({"status": "running"})] * 8, reply({"status": "done"}))
+    asyncio.run(event_of(trigger(warn_after=0.15)))
+    pushed = [message.value for message in supervisor.of_kind("SetXCom") if message.key == WAIT_KEY]
+    assert [(summary["identifier"], "warned_at" in summary) for summary in pushed] == [("j-1", True)]
+
+
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="an older Airflow")
+@pytest.mark.parametrize(
+    ("task_instance", "warnings"), [("first", 0), ("of an earlier try", 1), (None, 1), ("unreadable", 1)]
+)
+def test_a_trigger_that_moves_to_another_triggerer_does_not_warn_again(
+    api: ApiServer,
+    connection: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    task_instance: str | None,
+    warnings: int,
+) -> None:
+    async def read(task: Mapping[str, Any]) -> Any:
+        if task_instance == "unreadable":
+            raise RuntimeError("the storage is away")
+        published = {"task_instance": task_instance, "identifier": "j-1", "warned_at": "2026-01-31T12:00:00+00:00"}
+        return None if task_instance is None else published
+
+    monkeypatch.setattr(triggers, "read_wait_summary", read)
+    api.respond_to(POLL, reply({"status": "running"}), reply({"status": "done"}))
+    began = time.time() - 100
+    asyncio.run(event_of(trigger(started_at=began, deadline=began + 200, warn_after=50)))
+    assert capsys.readouterr().out.count("longer than warn_after") == warnings
+
+
+def test_the_trigger_of_a_task_with_a_callback_hands_the_wait_back_to_a_worker(
+    api: ApiServer, connection: None
+) -> None:
+    api.respond_to(POLL, reply({"status": "running"}))
+    waiting = trigger(warn_after=0.15)
+    waiting.resume_on_warning = True
+    event = asyncio.run(event_of(waiting))
+    state = WaitCheckpoint.parse(event["wait"])
+    assert event["status"] == "warning"
+    assert (state.handle.status, state.warned_at is not None, state.polls > 1) == ("running", True, True)
+    assert waiting.serialize()[1]["resume_on_warning"] is True
