@@ -15,9 +15,9 @@ from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.transports.aiohttp_resolver import Resolver
 from airflow_provider_asyncapi.transports.dns import check_peer
 
-#: Largest number of connections to one server that are opened at the same time. When thousands of polls are due at
+#: Maximum number of connections to one server that are opened at the same time. When thousands of polls are due at
 #: once, connections that become free are reused; opening one for each poll would cost more than polling.
-MOST_OPENING = 100
+MAX_OPENING = 100
 #: Limit of connections if the operating system has none.
 _MANY = 1_000_000
 
@@ -90,7 +90,7 @@ class Proxy:
         return tuple(self.headers.items()) if url.startswith("http:") else ()
 
 
-def most_connections(settings: ConnectionSettings) -> int:
+def max_connections(settings: ConnectionSettings) -> int:
     """Return the limit of connections to a server; by default half of the files that this process may open."""
     if settings.connections_per_host:
         return settings.connections_per_host

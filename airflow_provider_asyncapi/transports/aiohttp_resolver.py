@@ -14,10 +14,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from airflow_provider_asyncapi.transports.dns import Address, find_addresses, run_on_thread
 from airflow_provider_asyncapi.transports.error_translation import SlowLookUpError
 
-#: Largest number of concurrent look-ups for one connection; unanswered ones last long.
+#: Maximum number of concurrent look-ups for one connection; unanswered ones last long.
 _THREADS = 8
-#: Seconds for which addresses are cached (as in aiohttp), and the largest number of cached hosts.
-_KEPT_FOR, _KEPT = 10.0, 64
+#: Seconds for which addresses are cached (as in aiohttp), and the maximum number of cached hosts.
+_CACHE_SECONDS, _MAX_CACHED = 10.0, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ class Resolver(AbstractResolver):
         if task.cancelled() or task.exception() is not None:
             return
         self._cache.pop(key, None)
-        self._cache[key] = _CachedAddresses(task.result(), self._loop.time() + _KEPT_FOR)
-        if len(self._cache) > _KEPT:
+        self._cache[key] = _CachedAddresses(task.result(), self._loop.time() + _CACHE_SECONDS)
+        if len(self._cache) > _MAX_CACHED:
             # Remove the oldest.
             del self._cache[next(iter(self._cache))]
 

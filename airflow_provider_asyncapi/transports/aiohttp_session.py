@@ -32,11 +32,11 @@ from airflow_provider_asyncapi.core.effects import Send
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.transports.aiohttp_body import read_body
 from airflow_provider_asyncapi.transports.aiohttp_connector import (
-    MOST_OPENING,
+    MAX_OPENING,
     Connector,
     Proxy,
     ServerClosedError,
-    most_connections,
+    max_connections,
 )
 from airflow_provider_asyncapi.transports.error_translation import PoolFullError, SlowLookUpError, translate_error
 from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
@@ -48,14 +48,14 @@ class _Server:
     """
     The limits of the connections to a server.
 
-    :param limit: largest number of requests that run at the same time, and so the number of connections.
+    :param limit: maximum number of requests that run at the same time, and so the number of connections.
     :ivar opening: limits the number of connections that are opened at the same time.
     """
 
     __slots__ = ("__weakref__", "opening", "slots")
 
     def __init__(self, limit: int) -> None:
-        self.slots, self.opening = asyncio.Semaphore(limit), asyncio.Semaphore(MOST_OPENING)
+        self.slots, self.opening = asyncio.Semaphore(limit), asyncio.Semaphore(MAX_OPENING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class SessionClient:
         self._settings, self._steady = settings, steady
         self._loop = asyncio.get_running_loop()
         self._proxy = Proxy.of(settings)
-        self._limit = most_connections(settings)
+        self._limit = max_connections(settings)
         # A server is forgotten with the last request to it, since redirects may lead to any number of servers.
         self._servers: WeakValueDictionary[str, _Server] = WeakValueDictionary()
         self._connector = _SessionConnector(settings, tls)

@@ -21,7 +21,7 @@ from airflow_provider_asyncapi.transports.aiohttp_connector import (
     Connector,
     Proxy,
     ServerClosedError,
-    most_connections,
+    max_connections,
 )
 from airflow_provider_asyncapi.transports.error_translation import PoolFullError, SlowLookUpError, translate_error
 from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
@@ -62,7 +62,7 @@ class FastPathClient:
         self._proxy = Proxy.of(settings)
         self._connector = Connector(settings, tls)
         self._pool = Pool(
-            self._connector, self._make_route, timeout=settings.connect_timeout, limit=most_connections(settings)
+            self._connector, self._make_route, timeout=settings.connect_timeout, limit=max_connections(settings)
         )
 
     def prepare(self, request: Request) -> _Prepared:

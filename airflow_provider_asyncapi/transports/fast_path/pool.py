@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from airflow_provider_asyncapi.transports.aiohttp_connector import MOST_OPENING
+from airflow_provider_asyncapi.transports.aiohttp_connector import MAX_OPENING
 from airflow_provider_asyncapi.transports.error_translation import PoolFullError
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
 #: Seconds for which an idle connection is kept, as in aiohttp.
-_KEPT_FOR = 15.0
+_IDLE_TIMEOUT = 15.0
 
 
 @dataclass(slots=True)
@@ -63,8 +63,8 @@ class Pool:
     :param connector: opens connections, without its own limit.
     :param make_route: returns the request object that the connector needs, for a scheme, host and port.
     :param timeout: time limit of opening a connection, in seconds.
-    :param limit: largest number of connections to one server.
-    :param kept_for: seconds for which an idle connection is kept.
+    :param limit: maximum number of connections to one server.
+    :param idle_timeout: seconds for which an idle connection is kept.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class Pool:
         *,
         timeout: float,
         limit: int,
-        kept_for: float = _KEPT_FOR,
+        idle_timeout: float = _IDLE_TIMEOUT,
     ) -> None:
         self._connector, self._make_route = connector, make_route
-        self._timeout, self._limit, self._kept_for = timeout, limit, kept_for
+        self._timeout, self._limit, self._idle_timeout = timeout, limit, idle_timeout
         self._untimed = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
         self._loop = asyncio.get_running_loop()
         self._servers: dict[str, _Server] = {}
@@ -136,7 +136,7 @@ class Pool:
         server.taken -= 1
         server.idle.append((connection, self._loop.time()))
         if self._sweeping is None:
-            self._sweeping = self._loop.call_later(self._kept_for, self._sweep)
+            self._sweeping = self._loop.call_later(self._idle_timeout, self._sweep)
 
     def discard(self, name: str, connection: Connection) -> None:
         """Close a connection that can't be used again."""
@@ -159,7 +159,7 @@ class Pool:
         while server.idle:
             # The one that was used last, so that surplus connections expire.
             connection, since = server.idle.pop()
-            if self._loop.time() - since < self._kept_for and _is_usable(connection):
+            if self._loop.time() - since < self._idle_timeout and _is_usable(connection):
                 server.taken += 1
                 return connection
             connection.close()
@@ -199,7 +199,7 @@ class Pool:
             raise
 
     def _may_open(self, server: _Server) -> bool:
-        return server.taken + len(server.idle) < self._limit and server.opening < MOST_OPENING
+        return server.taken + len(server.idle) < self._limit and server.opening < MAX_OPENING
 
     def _let_others_open(self, name: str, server: _Server) -> None:
         """Open connections for waiting requests, up to the limits."""
@@ -216,13 +216,13 @@ class Pool:
             del self._servers[name]
 
     def _sweep(self) -> None:
-        latest = self._loop.time() - self._kept_for
+        latest = self._loop.time() - self._idle_timeout
         for name, server in list(self._servers.items()):
             while server.idle and server.idle[0][1] <= latest:
                 server.idle.popleft()[0].close()
             self._forget_if_unused(name, server)
-        some_are_left = any(server.idle for server in self._servers.values())
-        self._sweeping = self._loop.call_later(self._kept_for, self._sweep) if some_are_left else None
+        has_idle_connections = any(server.idle for server in self._servers.values())
+        self._sweeping = self._loop.call_later(self._idle_timeout, self._sweep) if has_idle_connections else None
 
 
 def _is_usable(connection: Connection) -> bool:

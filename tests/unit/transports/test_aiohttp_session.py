@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(30)
 def test_only_some_connections_are_opened_at_the_same_time(
     serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aiohttp_session, "MOST_OPENING", 3)
+    monkeypatch.setattr(aiohttp_session, "MAX_OPENING", 3)
     server = serve()
     server.routes["/x"] = reply(b"x")
     url = server.url.replace("127.0.0.1", "localhost")

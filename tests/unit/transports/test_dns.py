@@ -113,7 +113,7 @@ def test_the_threads_of_the_event_loop_are_left_to_others(names, way):
 
 @pytest.mark.parametrize(("kept_for", "asked"), [(10.0, 1), (0.0, 2)])
 def test_those_who_need_the_same_name_share_a_look_up_and_its_answer_for_a_while(names, monkeypatch, kept_for, asked):
-    monkeypatch.setattr(aiohttp_resolver, "_KEPT_FOR", kept_for)
+    monkeypatch.setattr(aiohttp_resolver, "_CACHE_SECONDS", kept_for)
 
     async def main() -> None:
         looking = Resolver(10)
@@ -167,7 +167,7 @@ def test_nothing_is_kept_of_the_hosts_that_redirects_lead_to(serve, names, monke
     """Each redirect may name another host: their number is the server's choice."""
     server = serve()
     server.routes["/x"] = reply(b"")
-    monkeypatch.setattr(aiohttp_resolver, "_KEPT", 10)
+    monkeypatch.setattr(aiohttp_resolver, "_MAX_CACHED", 10)
 
     def hop(connection: Any, asked: Any) -> bool:
         number = int(asked.target.rpartition("/")[2])
@@ -185,7 +185,7 @@ def test_nothing_is_kept_of_the_hosts_that_redirects_lead_to(serve, names, monke
             response = await client.run(send(api, Request("GET", f"{server.url}/hop/{number}")))
             assert response.status == 200
         assert len(set(names.asked)) == 81
-        client._client._pool._kept_for = 0
+        client._client._pool._idle_timeout = 0
         client._client._pool._sweep()
         assert not client._client._pool._servers
         assert len(client._client._connector.resolver._cache) == 10

@@ -34,7 +34,7 @@ class Listener:
 
 
 def pooling(
-    scenario: Callable[[Pool, str, Listener], Awaitable[None]], *, limit: int = 9, kept_for: float = 60
+    scenario: Callable[[Pool, str, Listener], Awaitable[None]], *, limit: int = 9, idle_timeout: float = 60
 ) -> None:
     """Run a scenario with a pool of connections, and what it connects to."""
 
@@ -42,7 +42,7 @@ def pooling(
         listener = Listener()
         async with await asyncio.start_server(listener.taken, "127.0.0.1", 0) as server:
             name = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            pool = Pool(aiohttp.TCPConnector(limit=0), make_route, timeout=10, limit=limit, kept_for=kept_for)
+            pool = Pool(aiohttp.TCPConnector(limit=0), make_route, timeout=10, limit=limit, idle_timeout=idle_timeout)
             try:
                 await scenario(pool, name, listener)
             finally:
@@ -101,7 +101,7 @@ def test_one_that_nobody_uses_is_closed():
         await until(lambda: len(listener.writers) == 2)
         await until(lambda: listener.open == 0)
 
-    pooling(scenario, kept_for=0.05)
+    pooling(scenario, idle_timeout=0.05)
 
 
 def test_one_that_is_too_old_is_not_used(monkeypatch):
@@ -184,7 +184,7 @@ def test_a_limit_holds_and_whoever_gives_up_waiting_says_why():
 
 
 def test_without_a_limit_nobody_waits_but_for_others_to_have_connected(monkeypatch):
-    monkeypatch.setattr("airflow_provider_asyncapi.transports.fast_path.pool.MOST_OPENING", 10)
+    monkeypatch.setattr("airflow_provider_asyncapi.transports.fast_path.pool.MAX_OPENING", 10)
     most = 0
 
     async def scenario(pool: Pool, name: str, listener: Listener) -> None:
@@ -207,7 +207,7 @@ def test_without_a_limit_nobody_waits_but_for_others_to_have_connected(monkeypat
 
 
 def test_what_becomes_free_is_used_before_another_is_opened(monkeypatch):
-    monkeypatch.setattr("airflow_provider_asyncapi.transports.fast_path.pool.MOST_OPENING", 1)
+    monkeypatch.setattr("airflow_provider_asyncapi.transports.fast_path.pool.MAX_OPENING", 1)
 
     async def scenario(pool: Pool, name: str, listener: Listener) -> None:
         first = await connected(pool, name)
@@ -285,4 +285,4 @@ def test_nothing_is_kept_of_a_server_that_there_is_no_connection_to():
         assert list(pool._servers) == [name]
         await until(lambda: not pool._servers)
 
-    pooling(scenario, kept_for=0.05)
+    pooling(scenario, idle_timeout=0.05)
