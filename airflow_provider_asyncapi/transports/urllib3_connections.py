@@ -215,8 +215,8 @@ class _HTTPSPool(_HTTPPool, urllib3.HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
     def __init__(self, *args: Any, get_tls_context: Callable[[], ssl.SSLContext], **kwargs: Any) -> None:
-        if kwargs.get("ssl_context") is None:
-            kwargs["ssl_context"] = get_tls_context()
+        # Some versions of requests pass a context that trusts their own authorities.
+        kwargs["ssl_context"] = get_tls_context()
         super().__init__(*args, **kwargs)
 
 
