@@ -9,7 +9,9 @@ Airflow imports your module ``airflow_local_settings`` when it starts; add this 
 from __future__ import annotations
 
 import cryptography.fernet
+import cryptography.hazmat.primitives.serialization
 import ijson
+import jwt
 import lxml.etree
 import re2
 

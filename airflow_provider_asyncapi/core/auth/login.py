@@ -22,7 +22,8 @@ from airflow_provider_asyncapi.core.errors import (
     TransportError,
     UnsafeValueError,
 )
-from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.http.dates import parse_http_date
+from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_moment, as_number, as_text, parse_iso_time
 from airflow_provider_asyncapi.core.requests.classification import is_transient
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
@@ -39,6 +40,11 @@ _INVALID_CREDENTIALS = frozenset({400, 401, 403, 422})
 _FAILURE_LIFETIME = 5.0
 #: Seconds between two attempts to lock the token store, and after which the other process counts as hung.
 _LOCK_INTERVAL, _LOCK_TIMEOUT = 0.1, 120.0
+
+#: Difference of clocks from which on it is mentioned, in seconds: servers accept about a minute.
+_CLOCK_DIFFERENCE = 30.0
+#: The variable of the JSON Web Token that is signed for a login.
+ASSERTION = "assertion"
 
 
 @dataclass(slots=True)
@@ -159,6 +165,9 @@ def log_in(api: Api, login: Login, previous: Token | None) -> Flow[Token]:
 def _request_token(api: Api, login: Login, template: RequestTemplate, previous: Token | None) -> Flow[Token]:
     known = previous.variables if previous else {}
     scope = api.merge_variables(known)
+    if login.assertion is not None:
+        scope[ASSERTION] = login.assertion.sign(api.clock(), api.rng)
+        api.redact.add_token(scope[ASSERTION])
     request = template.render(scope, api.settings.base_url)
     if not api.settings.lists_host(request.url):
         # Only a value from the API can have led there, and the request contains credentials.
@@ -171,19 +180,8 @@ def _request_token(api: Api, login: Login, template: RequestTemplate, previous: 
         response: Response = yield Send(request)
     except TransportError as error:
         raise set_error_fields(TransportError(f"login: {error}", sent=False), request) from error
-    if is_transient(response.status):
-        message = extract_error_message(api, response)
-        problem = f"login: {request} answered {response.status}: {message or NO_MESSAGE}"
-        raise set_error_fields(TransportError(problem, sent=False), request, response, message)
     if not response.ok:
-        message = extract_error_message(api, response)
-        problem = f"login: {request} answered {response.status}, expected 2xx: {message or NO_MESSAGE}"
-        # RFC 6749, section 5.2: wrong credentials are a 400 or a 401.
-        if response.status in _INVALID_CREDENTIALS:
-            advice = "check the connection's login and password, and what the token request holds"
-            raise set_error_fields(AuthenticationError(f"{problem}; {advice}"), request, response, message)
-        advice = "check address and method of the token request (oauth2_url and oauth2_method, or login_request)"
-        raise set_error_fields(RequestRejectedError(f"{problem}; {advice}"), request, response, message)
+        raise _build_rejection(api, login, request, response)
     try:
         value = login.token.find_value(response, scope)
         captured = capture_values(login.captures, response, scope)
@@ -202,6 +200,35 @@ def _request_token(api: Api, login: Login, template: RequestTemplate, previous: 
         expires_at = api.clock() + login.lifetime
     # A refresh token that isn't rotated stays valid beside the new access token.
     return Token(as_text(value), _compute_renewal_time(expires_at, api.clock()), {**known, **captured})
+
+
+def _build_rejection(api: Api, login: Login, request: Request, response: Response) -> AsyncApiError:
+    """Return the error after a response to a login that isn't 2xx."""
+    message = extract_error_message(api, response)
+    problem = f"login: {request} answered {response.status}"
+    if is_transient(response.status):
+        error: AsyncApiError = TransportError(f"{problem}: {message or NO_MESSAGE}", sent=False)
+        return set_error_fields(error, request, response, message)
+    problem = f"{problem}, expected 2xx: {message or NO_MESSAGE}"
+    # RFC 6749, section 5.2: wrong credentials are a 400 or a 401.
+    if response.status not in _INVALID_CREDENTIALS:
+        advice = "check address and method of the token request (oauth2_url and oauth2_method, or login_request)"
+        error = RequestRejectedError(f"{problem}; {advice}")
+    elif login.assertion is not None:
+        advice = f"check the connection's key and claims{_describe_clock(response, api.clock())}"
+        error = AuthenticationError(f"{problem}; {advice}")
+    else:
+        advice = "check the connection's login and password, and what the token request holds"
+        error = AuthenticationError(f"{problem}; {advice}")
+    return set_error_fields(error, request, response, message)
+
+
+def _describe_clock(response: Response, now: float) -> str:
+    """Return a text about the clock if it differs much from the server's, which then refuses what was signed by it."""
+    sent_at = parse_http_date(response.headers.get("date", ""))
+    if sent_at is None or abs(now - sent_at) < _CLOCK_DIFFERENCE:
+        return ""
+    return f"; the clock of this machine differs from the server's by {now - sent_at:+.0f} s, so correct it"
 
 
 def _is_sendable(token: str) -> bool:

@@ -11,6 +11,8 @@ from airflow_provider_asyncapi.core.auth.basic import BasicAuth
 from airflow_provider_asyncapi.core.auth.bearer import BearerAuth
 from airflow_provider_asyncapi.core.auth.digest import DigestAuth
 from airflow_provider_asyncapi.core.auth.hmac_signing import HmacAuth
+from airflow_provider_asyncapi.core.auth.jwt_bearer import JwtBearerAuth
+from airflow_provider_asyncapi.core.auth.jwt_token import JwtAuth
 from airflow_provider_asyncapi.core.auth.login_request import LoginRequestAuth
 from airflow_provider_asyncapi.core.auth.none import NoAuth
 from airflow_provider_asyncapi.core.auth.oauth2 import OAuth2Auth
@@ -23,7 +25,18 @@ AuthKinds: TypeAlias = Mapping[str, type[Auth]]
 #: The kinds that are shipped, by name.
 AUTH_KINDS: AuthKinds = {
     kind.kind: kind
-    for kind in (NoAuth, BasicAuth, BearerAuth, ApiKeyAuth, DigestAuth, HmacAuth, OAuth2Auth, LoginRequestAuth)
+    for kind in (
+        NoAuth,
+        BasicAuth,
+        BearerAuth,
+        ApiKeyAuth,
+        DigestAuth,
+        HmacAuth,
+        JwtAuth,
+        JwtBearerAuth,
+        OAuth2Auth,
+        LoginRequestAuth,
+    )
 }
 #: Parts of names that Airflow masks, in all versions.
 _MASKED_BY_AIRFLOW = ("secret", "token", "password", "api_key")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from airflow_provider_asyncapi.core.json_values import JsonValue
 
 if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.auth.jwt_signing import JwtSigner
     from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
     from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
@@ -65,6 +66,7 @@ class Login:
     :param expiry: the selector of the expiry in the response: seconds, a moment since the epoch, or an ISO date.
     :param lifetime: lifetime of a token in seconds if the response doesn't say; None if it doesn't expire.
     :param captures: the selectors of other values that the refresh request needs.
+    :param assertion: signs a JSON Web Token for each login, which the login request names ``{assertion}``.
     """
 
     request: RequestTemplate = field(repr=False)
@@ -73,3 +75,4 @@ class Login:
     expiry: SelectorChain | None = None
     lifetime: float | None = None
     captures: Mapping[str, SelectorChain] = field(default_factory=dict)
+    assertion: JwtSigner | None = None

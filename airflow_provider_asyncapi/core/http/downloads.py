@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import re
 import zlib
 from http import HTTPStatus
@@ -12,6 +11,7 @@ from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.checksums import Checksum, find_header_checksum
 from airflow_provider_asyncapi.core.http.compression import Inflater, make_inflater
+from airflow_provider_asyncapi.core.http.dates import parse_http_date
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.http.redaction import redact_url
 
@@ -195,14 +195,7 @@ def _find_validator(head: Response) -> str | None:
     etag = head.headers.get("etag", "").strip()
     if etag:
         return etag if etag.startswith('"') else None
-    modified, sent = (_parse_date(head.headers.get(name, "")) for name in ("last-modified", "date"))
+    modified, sent = (parse_http_date(head.headers.get(name, "")) for name in ("last-modified", "date"))
     if modified is None or sent is None or sent - modified < 1:
         return None
     return head.headers["last-modified"].strip()
-
-
-def _parse_date(text: str) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(text.strip()).timestamp()
-    except (ValueError, OverflowError):
-        return None

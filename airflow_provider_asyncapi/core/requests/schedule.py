@@ -6,10 +6,11 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.http.dates import parse_http_date
 from airflow_provider_asyncapi.core.json_values import as_moment, as_number
 from airflow_provider_asyncapi.core.parameters import parse_whole_number
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
@@ -63,16 +64,8 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
             until = moment_of_number - now
             return min(until, LONGEST_PLAUSIBLE) if until > 0 else None
         return min(number, LONGEST_PLAUSIBLE)
-    try:
-        # Few APIs send dates, and DAG files needn't pay for reading them.
-        from email.utils import parsedate_to_datetime
-
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    # "-0000" and a missing zone give a naive time, which means UTC here (RFC 9110, section 5.6.7).
-    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
-    return min(max(0.0, seconds), LONGEST_PLAUSIBLE)
+    moment = parse_http_date(text)
+    return None if moment is None else min(max(0.0, moment - now), LONGEST_PLAUSIBLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ def test_a_login_may_expire_and_be_refreshed():
         (
             "oauth2",
             {"login": "x", "password": SECRET, "oauth2_url": "/t", "client_auth": "jwt"},
-            "client_auth has to be 'basic' or 'body', not 'jwt'",
+            "client_auth has to be 'basic' or 'body' or .* not 'jwt'",
         ),
         ("login", {"login_selector": "t"}, r"auth 'login' needs login_request \(the request as JSON\)"),
         ("login", {**LOGIN, "login_selector": ""}, r"auth 'login' needs login_selector \(the selector of the token\)"),

@@ -54,7 +54,9 @@ def test_a_field_that_several_kinds_read_is_in_the_form_once_after_their_own():
 
 
 def test_a_field_that_only_other_kinds_read_is_refused_with_their_names():
-    with pytest.raises(ConfigurationError, match="login_cache is for auth 'oauth2' or 'login', and auth is 'bearer'"):
+    with pytest.raises(
+        ConfigurationError, match="login_cache is for auth 'jwt_bearer' or 'oauth2' or 'login', and auth is 'bearer'"
+    ):
         check_unused_fields({"login_cache": "host"}, AUTH_KINDS["bearer"], AUTH_KINDS)
     check_unused_fields({"login_cache": "host", "key_in": ""}, AUTH_KINDS["oauth2"], AUTH_KINDS)
 

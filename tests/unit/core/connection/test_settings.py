@@ -119,10 +119,13 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
             {"headers": {"Content-Length": 7}},
             "headers: the header 'Content-Length' is set by the HTTP client",
         ),
-        ({"oauth2_url": "/token"}, "oauth2_url is for auth 'oauth2', and auth is 'none'; set auth, or take oauth2_url"),
+        (
+            {"oauth2_url": "/token"},
+            "oauth2_url is for auth 'jwt_bearer' or 'oauth2', and auth is 'none'; set auth",
+        ),
         (
             {"refresh_when": {"selector": "a", "in": 1}},
-            "refresh_when is for auth 'oauth2' or 'login', and auth is",
+            "refresh_when is for auth 'jwt_bearer' or 'oauth2' or 'login', and auth is",
         ),
         ({"login": "u", "login_request": {"endpoint": "/x"}}, "login_request is for auth 'login', and auth is 'basic'"),
         ({"headers": {"X-K": "a"}, "secret_headers": {"x-k": SECRET}}, "'x-k' is in both headers and secret_headers"),
@@ -134,7 +137,7 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ({7: SECRET, "b": 1}, "unknown key 7 in extra"),
         (
             {"auth": "kerberos"},
-            "auth 'kerberos' isn't one of none, basic, bearer, api_key, digest, hmac, oauth2, login",
+            "auth 'kerberos' isn't one of none, basic, bearer, api_key, digest, hmac, jwt, jwt_bearer, oauth2, login",
         ),
         ({"auth": ["basic"]}, "auth has to be text, not list"),
         (

@@ -1,0 +1,168 @@
+"""
+JSON Web Tokens (RFC 7519) that a connection signs with a key of its own.
+
+The key is a private key (PEM), a shared secret, or the JSON file of a Google service account, which names its user and
+the address of the token endpoint too.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_asyncapi.core.connection.fields import ConnectionField, read_choice, read_mapping, require_fields
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.json_values import as_number
+from airflow_provider_asyncapi.core.lazy import LazyModule
+from airflow_provider_asyncapi.core.templates import find_variables, render_json, walk_strings
+
+if TYPE_CHECKING:
+    import jwt
+    from cryptography.hazmat.primitives import serialization
+else:
+    # Both take longer to import than most tasks need for their requests.
+    jwt = LazyModule("jwt")
+    serialization = LazyModule("cryptography.hazmat.primitives.serialization")
+
+#: RFC 7518, section 3.1, and RFC 8037.
+ALGORITHMS = (
+    *("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"),
+    *("HS256", "HS384", "HS512"),
+)
+#: Variables that claims may name.
+_VARIABLES = ("login", "key_fingerprint")
+#: Seconds for which a token is valid by default: the longest that Google accepts, and Salesforce and Snowflake too.
+_LIFETIME = 3600.0 - 60.0
+_SERVICE_ACCOUNT = "service_account"
+
+JWT_FIELDS = (
+    ConnectionField(
+        "jwt_secret_key",
+        "JWT: key",
+        "Private key (PEM), shared secret, or the JSON file of a Google service account.",
+        is_secret=True,
+    ),
+    ConnectionField("jwt_algorithm", "JWT: algorithm", "Default: RS256.", choices=ALGORITHMS),
+    ConnectionField(
+        "jwt_claims",
+        "JWT: claims",
+        'Claims beside iat, exp and jti, e.g. {"iss": "{login}", "aud": "https://…"}; they may name {login} and'
+        " {key_fingerprint}.",
+        "json",
+    ),
+    ConnectionField("jwt_headers", "JWT: headers", 'Header parameters beside alg, e.g. {"kid": "…"}.', "json"),
+    ConnectionField("jwt_lifetime", "JWT: lifetime", "Seconds for which a token is valid. Default: 3540.", "number"),
+)
+
+
+@dataclass(frozen=True)
+class JwtSigner:
+    """
+    Signs tokens with the key of a connection.
+
+    :param key: the key.
+    :param algorithm: one of :data:`ALGORITHMS`.
+    :param login: the value of ``{login}`` in claims.
+    :param claims: claims beside ``iat``, ``exp`` and ``jti``.
+    :param headers: header parameters beside ``alg``.
+    :param lifetime: seconds for which a token is valid.
+    """
+
+    key: str = field(repr=False)
+    algorithm: str
+    login: str
+    claims: Mapping[str, Any]
+    headers: Mapping[str, Any]
+    lifetime: float = _LIFETIME
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], kind: str, claims: Mapping[str, Any]) -> Self:
+        """
+        Parse the fields of a connection.
+
+        :param kind: the kind of authentication, for messages.
+        :param claims: the claims that the kind sets unless the connection does; None for none.
+        :raises ConfigurationError: if a field is missing or invalid, or the key isn't one; the message has no secret.
+        """
+        require_fields(values, kind, jwt_secret_key="the key that signs")  # noqa: S106 - what the field holds
+        headers = read_mapping(values, "jwt_headers")
+        own = read_mapping(values, "jwt_claims")
+        for variable in _find_variables(own):
+            if variable not in _VARIABLES:
+                raise ConfigurationError(
+                    f"jwt_claims: unknown variable {{{variable}}}; known are {', '.join(_VARIABLES)}"
+                )
+        account = read_service_account(values)
+        if account and account.get("private_key_id"):
+            headers = {"kid": account["private_key_id"], **headers}
+        lifetime = as_number(values.get("jwt_lifetime") or _LIFETIME)
+        if lifetime is None or lifetime <= 0:
+            raise ConfigurationError(
+                f"jwt_lifetime has to be a number of seconds above 0, not {values['jwt_lifetime']!r}"
+            )
+        signer = cls(
+            str(account["private_key"]) if account else values["jwt_secret_key"],
+            read_choice(values, "jwt_algorithm", ALGORITHMS),
+            str(account["client_email"]) if account else values.get("login") or "",
+            {**{name: value for name, value in claims.items() if value is not None}, **own},
+            headers,
+            lifetime,
+        )
+        signer.sign(0.0, lambda: 0.0)
+        return signer
+
+    def sign(self, now: float, rng: Callable[[], float]) -> str:
+        """
+        Return a new token.
+
+        :param now: seconds since the epoch.
+        :param rng: returns numbers in [0, 1).
+        :raises ConfigurationError: if the key isn't one for the algorithm.
+        """
+        times = {"iat": int(now), "exp": int(now + self.lifetime), "jti": f"{int(rng() * 2**64):016x}"}
+        variables = {"login": self.login}
+        try:
+            if "key_fingerprint" in _find_variables(self.claims):
+                variables["key_fingerprint"] = self.key_fingerprint
+            claims = {**times, **render_json(self.claims, variables)}
+            return jwt.encode(claims, self.key, self.algorithm, dict(self.headers))
+        except (ValueError, TypeError, jwt.InvalidKeyError, jwt.exceptions.PyJWTError):
+            # The reason of the library may quote the key.
+            raise ConfigurationError(
+                f"jwt_secret_key isn't a key for {self.algorithm}: it has to be a private key in PEM format (of RSA for"
+                " RS… and PS…, of an elliptic curve for ES…, Ed25519 for EdDSA), the JSON file of a service account, or"
+                " for HS… a shared secret; keys with a passphrase aren't supported"
+            ) from None
+
+    @cached_property
+    def key_fingerprint(self) -> str:
+        """The SHA-256 of the public key as Snowflake has it: ``SHA256:`` and Base64."""
+        public = serialization.load_pem_private_key(self.key.encode(), None).public_key()
+        encoded = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return f"SHA256:{base64.b64encode(hashlib.sha256(encoded).digest()).decode()}"
+
+
+def read_service_account(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """
+    Return the JSON file of a service account, if the key is one.
+
+    :raises ConfigurationError: if it is JSON and no such file; the message doesn't show it.
+    """
+    text = values.get("jwt_secret_key") or ""
+    if not text.lstrip().startswith("{"):
+        return None
+    given = read_mapping(values, "jwt_secret_key")
+    if given.get("type") != _SERVICE_ACCOUNT or not {"client_email", "private_key"} <= given.keys():
+        raise ConfigurationError(
+            "jwt_secret_key is JSON, but not the key file of a Google service account: it needs the type"
+            f" {_SERVICE_ACCOUNT!r}, client_email and private_key"
+        )
+    return given
+
+
+def _find_variables(claims: Mapping[str, Any]) -> list[str]:
+    return [variable for text in walk_strings(dict(claims)) for variable in find_variables(text)]

@@ -1,0 +1,49 @@
+"""A JSON Web Token, signed by the connection, that the API accepts as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from airflow_provider_asyncapi.core.auth.base import Auth, AuthContext, AuthFlow
+from airflow_provider_asyncapi.core.auth.jwt_signing import JWT_FIELDS, JwtSigner
+from airflow_provider_asyncapi.core.connection.fields import ConnectionField
+from airflow_provider_asyncapi.core.http.messages import Request
+
+#: Where the last token and the time until which it is sent are, in the memory of the connection.
+_LATEST = "latest"
+
+
+@dataclass(frozen=True)
+class JwtAuth(Auth):
+    """
+    A token that the connection signs itself, as Snowflake and Apple's App Store Connect expect it.
+
+    :param signer: signs the tokens.
+    """
+
+    kind: ClassVar[str] = "jwt"
+    help: ClassVar[str] = "a JSON Web Token, signed with a key"
+    fields: ClassVar[tuple[ConnectionField, ...]] = JWT_FIELDS
+
+    signer: JwtSigner
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Read a connection."""
+        return cls(JwtSigner.parse(values, cls.kind, {"iss": values.get("login") or None}))
+
+    @property
+    def header_names(self) -> tuple[str, ...]:
+        """The header that holds the token."""
+        return ("Authorization",)
+
+    def auth_flow(self, request: Request, context: AuthContext) -> AuthFlow:
+        """Send the request with a token, which is signed anew after nine tenths of its lifetime."""
+        now = context.clock()
+        token, until = context.memory.get(_LATEST, ("", 0.0))
+        if now >= until:
+            token = self.signer.sign(now, context.rng)
+            context.memory[_LATEST] = token, now + 0.9 * self.signer.lifetime
+        yield request.with_headers([("Authorization", f"Bearer {token}")])
