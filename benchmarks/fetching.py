@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -149,56 +150,63 @@ with open(f"{folder}/plain", "w") as file:
 }
 
 
-def main() -> None:
+def main(given: list[str] | None = None) -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fetching", description=__doc__)
+    parser.add_argument("--scale", type=float, default=1.0, help="factor of all sizes, such as 0.01 for a short run")
+    scale = parser.parse_args(given or []).scale
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_FOLDER")) as folder:
         archive = Path(folder, "archive.zip")
-        _make_archive(archive)
+        _make_archive(archive, round(1000 * scale))
         server = subprocess.Popen([sys.executable, "-c", _SERVER, str(archive)], stdout=subprocess.PIPE, text=True)
         try:
             port = server.stdout.readline().strip() if server.stdout else ""
             for measure in (_files, _archive, _pages, _documents):
-                measure(f"http://127.0.0.1:{port}", folder)
+                measure(f"http://127.0.0.1:{port}", folder, scale)
         finally:
             server.kill()
             server.wait()
 
 
-def _files(url: str, folder: str) -> None:
-    both = _measured(url, folder, {"file": GIB, "requests": GIB})
-    rows = [("1 GiB to disk, SHA-256", "CPU s", "of requests'", "wall s", "MB above idle")]
+def _files(url: str, folder: str, scale: float) -> None:
+    whole = round(GIB * scale)
+    both = _measured(url, folder, {"file": whole, "requests": whole})
+    rows = [(f"{scale:g} GiB to disk, SHA-256", "CPU s", "of requests'", "wall s", "MB above idle")]
     for name, (wall, cpu, memory) in both.items():
         rows.append((name, f"{cpu:.2f}", f"{cpu / both['requests'][1]:.2f}", f"{wall:.2f}", f"{memory:.0f}"))
-    for size in (100 * MB, 4000 * MB):
+    for size in (round(100 * MB * scale), round(4000 * MB * scale)):
         wall, cpu, memory = _measured(url, folder, {"file": size}, rounds=1)["file"]
         rows.append((f"file of {size // MB} MB", f"{cpu:.2f}", "", f"{wall:.2f}", f"{memory:.0f}"))
     table("A file", rows)
 
 
-def _archive(url: str, folder: str) -> None:
-    both = _measured(url, folder, {"zip": GIB, "unzip": GIB})
-    rows = [("1 GiB in 1,000 members", "wall s", "speed of unzip's", "CPU s", "MB above idle")]
+def _archive(url: str, folder: str, scale: float) -> None:
+    # The server sends the archive whatever the size.
+    both = _measured(url, folder, {"zip": 0, "unzip": 0})
+    rows = [
+        (f"{scale:g} GiB in {round(1000 * scale):,} members", "wall s", "speed of unzip's", "CPU s", "MB above idle")
+    ]
     for name, (wall, cpu, memory) in both.items():
         rows.append((name, f"{wall:.2f}", f"{both['unzip'][0] / wall:.2f}", f"{cpu:.2f}", f"{memory:.0f}"))
     table("An archive", rows)
 
 
-def _pages(url: str, folder: str) -> None:
+def _pages(url: str, folder: str, scale: float) -> None:
     names = ("one by one", "pages", "aiohttp", "pages, 16 at a time", "aiohttp, 16 at a time")
-    ways = _measured(url, folder, dict.fromkeys(names, 200))
-    rows = [("200 pages of 100 kB, 20 ms away", "wall s", "speed of one by one", "MB above idle")]
+    ways = _measured(url, folder, dict.fromkeys(names, round(200 * scale)))
+    rows = [(f"{round(200 * scale)} pages of 100 kB, 20 ms away", "wall s", "speed of one by one", "MB above idle")]
     rows += [
         (name, f"{wall:.2f}", f"{ways['one by one'][0] / wall:.1f}", f"{memory:.0f}")
         for name, (wall, _, memory) in ways.items()
     ]
-    wall, _, memory = _measured(url, folder, {"pages": 2000}, rounds=1)["pages"]
-    rows.append(("2,000 pages", f"{wall:.2f}", "", f"{memory:.0f}"))
+    wall, _, memory = _measured(url, folder, {"pages": round(2000 * scale)}, rounds=1)["pages"]
+    rows.append((f"{round(2000 * scale):,} pages", f"{wall:.2f}", "", f"{memory:.0f}"))
     table("Pages", rows)
 
 
-def _documents(url: str, folder: str) -> None:
+def _documents(url: str, folder: str, scale: float) -> None:
     rows = [("filtered rows of one JSON document", "wall s", "MB above idle")]
-    for size in (100 * MB, 1000 * MB):
+    for size in (round(100 * MB * scale), round(1000 * MB * scale)):
         wall, _, memory = _measured(url, folder, {"document": size}, rounds=1)["document"]
         rows.append((f"{size // MB} MB", f"{wall:.1f}", f"{memory:.0f}"))
     table("A document", rows)
@@ -229,12 +237,16 @@ def _measured(
     }
 
 
-def _make_archive(path: Path) -> None:
-    """Create a zip archive of 1,000 members of 1 MiB, which are compressed to about a half."""
+def _make_archive(path: Path, members: int) -> None:
+    """Create a zip archive of members of 1 MiB, which are compressed to about a half."""
     import random
     import zipfile
 
     dice = random.Random(1)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as opened:
-        for number in range(1000):
+        for number in range(members):
             opened.writestr(f"{number:04}.csv", dice.randbytes(1 << 19).hex())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -29,7 +29,7 @@ from airflow_provider_asyncapi.core.wait.flow import wait
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.tls import tls_context
-from benchmarks.measure import table
+from benchmarks.measure import parse_rounds, table
 
 #: Other processes can only lengthen a round, so the shortest one counts.
 _ROUNDS = 5
@@ -238,8 +238,9 @@ def serve() -> None:
     server.serve_forever()
 
 
-def main() -> None:
+def main(given: list[str] | None = None) -> None:
     """Measure and print."""
+    rounds = parse_rounds("python -m benchmarks.hostile", __doc__, given, _ROUNDS)
     rows = [("response", "KiB", "event loop blocked, ms", "json.loads, ms")]
     command = [sys.executable, "-c", "from benchmarks.hostile import serve; serve()"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -248,16 +249,16 @@ def main() -> None:
         try:
             for number, hostile in enumerate(HOSTILE):
                 url = f"http://127.0.0.1:{port}/{number}"
-                hold = min(asyncio.run(_poll_once(url, hostile)) for _ in range(_ROUNDS))
-                loading = min(_loading(len(hostile.body)) for _ in range(_ROUNDS))
+                hold = min(asyncio.run(_poll_once(url, hostile)) for _ in range(rounds))
+                loading = min(_loading(len(hostile.body)) for _ in range(rounds))
                 rows.append((hostile.shown, f"{len(hostile.body) / 1024:.0f}", f"{hold:.0f}", f"{loading:.0f}"))
         finally:
             server.terminate()
     rows.append(
-        ("a token renewed 1,000 times, the slowest", "2", f"{min(_renewals() for _ in range(_ROUNDS)):.1f}", "0")
+        ("a token renewed 1,000 times, the slowest", "2", f"{min(_renewals() for _ in range(rounds)):.1f}", "0")
     )
     table("Hostile responses", rows)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 ROUNDS = 9
 
 
-def parse_rounds(program: str, description: str | None, given: list[str] | None) -> int:
+def parse_rounds(program: str, description: str | None, given: list[str] | None, default: int = ROUNDS) -> int:
     """Return the number of rounds that the command line of a benchmark asks for."""
     parser = argparse.ArgumentParser(prog=program, description=description)
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="number of measurements; the medians are shown")
+    parser.add_argument("--rounds", type=int, default=default, help="number of measurements of each")
     return int(parser.parse_args(given or []).rounds)
 
 
