@@ -73,6 +73,10 @@ class AsyncApiJobFailed(AsyncApiFailure):
     """The remote job failed."""
 
 
+class AsyncApiUnknownStatus(AsyncApiJobFailed):
+    """The remote job has a status that isn't in a closed list (``running_value``)."""
+
+
 class AsyncApiAttemptFailed(AsyncApiException):
     """The remote job failed, and the next try of the task submits another job."""
 
@@ -97,6 +101,7 @@ _RAISED: tuple[tuple[type[errors.AsyncApiError], type[AsyncApiProviderException]
     (errors.ResponseError, AsyncApiRejected),
     (errors.ChangedRequestError, AsyncApiRequestChanged),
     (errors.AmbiguousSubmitError, AsyncApiSubmitAmbiguous),
+    (errors.UnknownStatusError, AsyncApiUnknownStatus),
     (errors.JobFailedError, AsyncApiJobFailed),
     (errors.JobStalledError, AsyncApiJobStalled),
     (errors.DeadlineError, AsyncApiTimeout),

@@ -198,6 +198,10 @@ class JobFailedError(AsyncApiError):
     """The remote job failed, or has a status that counts as a failure."""
 
 
+class UnknownStatusError(JobFailedError):
+    """The remote job has a status that isn't in a closed list, so the API hasn't reported a failure."""
+
+
 class DeadlineError(AsyncApiError):
     """The remote job didn't end by the deadline, or within the maximum number of polls."""
 

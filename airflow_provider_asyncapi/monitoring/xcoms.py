@@ -32,6 +32,8 @@ JOB_OF_KEY: Final = "asyncapi_job_"
 SLOT_KEY: Final = "asyncapi_slot_"
 #: The part of a wait's summary that stays the same: connection, start, deadline.
 WAIT_KEY: Final = "job_wait"
+#: The earlier jobs of a task that have failed, after which it has submitted another one.
+ATTEMPTS_KEY: Final = "job_attempts"
 #: The summary of the polls: last error, and seconds between them.
 POLL_KEY: Final = "job_poll"
 

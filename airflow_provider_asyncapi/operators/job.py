@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, XComArg, conf
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 from airflow_provider_asyncapi.core.errors import ERROR_FIELDS, AsyncApiError, ConfigurationError
+from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.exceptions import AsyncApiAttemptFailed, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+    from airflow_provider_asyncapi.core.submit.resubmit import ResubmitPlan
     from airflow_provider_asyncapi.tasks.job_wait import JobWait
     from airflow_provider_asyncapi.tasks.stages import Stage
 
@@ -39,8 +41,8 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
     Returns what :class:`~.operators.asyncapi.AsyncApiFetchOperator` returns; without ``fetch`` what
     :class:`~.sensors.asyncapi.AsyncApiSensor` returns. Pushes the job handle as XCom ``job`` (:attr:`handle`).
 
-    A retry of the task resumes the job of the earlier try. If the job has failed, a retry submits another one
-    (Airflow 3.3).
+    A retry of the task resumes the job of the earlier try. If the job has failed, the task submits ``resubmit`` further
+    jobs, and then fails; a retry submits another one (Airflow 3.3).
 
     :param submit: the arguments of the :class:`~.operators.asyncapi.AsyncApiTriggerOperator`; None if the profile sets
         all of them. (templated)
@@ -54,6 +56,11 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
     :param fetch_in_trigger: fetch the result in the triggerer, and end the task there without another worker, if
         Airflow supports it (3.3), the result goes to XCom, and the response has at most 1 MiB; if not, a worker fetches
         it, and the task's log contains the reason.
+    :param resubmit: number of further jobs to submit, each after the failure of the one before; 0 by default. The
+        ``timeout`` of ``status`` is that of all jobs together (Airflow 3.3).
+    :param resubmit_delay: seconds between the failure of a job and the next submit, or a list of them, of which the
+        last one is repeated; 0 by default.
+    :param resubmit_on_retry: whether Airflow retries the task after the failure of its last job, with another job.
     :param on_warning_callback: a callable, or a list of them, such as notifiers: called with the context, and the job
         handle as ``job``, on a worker when the ``warn_after`` of ``status`` has passed.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
@@ -82,6 +89,9 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         variables: dict[str, Any] | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         fetch_in_trigger: bool = False,
+        resubmit: int | None = None,
+        resubmit_delay: float | Sequence[float] | None = None,
+        resubmit_on_retry: bool = True,
         on_warning_callback: Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None = None,
         job_url: str | None = None,
         profile: str | None = None,
@@ -95,6 +105,9 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         self.variables = variables
         self.deferrable = deferrable
         self.fetch_in_trigger = fetch_in_trigger
+        self.resubmit = resubmit
+        self.resubmit_delay = resubmit_delay
+        self.resubmit_on_retry = resubmit_on_retry
         self.on_warning_callback = on_warning_callback
         self.job_url = job_url
         self.profile = profile
@@ -166,12 +179,9 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
     def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """Check that there is a trigger to end from, that no secret would be stored with it, and other options."""
         options = self._options(stage)
-        if stage is SUBMIT and described.get("identifiers") is not None:
-            raise ConfigurationError(
-                "identifiers: this task waits for one job; take AsyncApiTriggerOperator, and map the wait over its"
-                " handles"
-            )
-        if stage is STATUS:
+        if stage is SUBMIT:
+            self._check_submit(described)
+        elif stage is STATUS:
             if self.deferrable:
                 refuse_secrets(described)
             elif options.get("end_from_trigger"):
@@ -184,6 +194,36 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
             if self.fetch_in_trigger:
                 refuse_secrets(described)
             lazy.check_destination(described, options.get("destination"), unpack=options.get("unpack", True))
+
+    def _check_submit(self, described: Mapping[str, Any]) -> None:
+        """Check that the submit makes one job, and that the API can tell it from the jobs after its failure."""
+        if described.get("identifiers") is not None:
+            raise ConfigurationError(
+                "identifiers: this task waits for one job; take AsyncApiTriggerOperator, and map the wait over its"
+                " handles"
+            )
+        plan = self._resubmit_plan(described)
+        if plan is None or not plan.limit:
+            return
+        if described.get("callback"):
+            raise ConfigurationError(
+                "resubmit: isn't supported with callback, since a late callback of a failed job could end the wait for"
+                " the next one; set retries instead"
+            )
+        lookup = described.get("lookup")
+        if lookup is not None and f"{{{IDEMPOTENCY_KEY}" not in str(lookup):
+            raise ConfigurationError(
+                "resubmit: the request in lookup may find the failed job, since it doesn't contain {idempotency_key},"
+                " which differs for each job"
+            )
+
+    def _resubmit_plan(self, described: Mapping[str, Any]) -> ResubmitPlan | None:
+        """Return the plan of further jobs, from the task or the profile's table ``submit``; None if there is none."""
+        limit = described.get("resubmit") if self.resubmit is None else self.resubmit
+        delay = described.get("resubmit_delay") if self.resubmit_delay is None else self.resubmit_delay
+        if limit is None and delay is None:
+            return None
+        return lazy.ResubmitPlan.parse(limit, delay)
 
     def execute(self, context: Context) -> Any:
         """Submit the job, and wait for it; fetch its result if it ends with the first poll, or without deferral."""
@@ -211,9 +251,18 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
                 handle = waiting.resume(event, wait, partial(self._read_job, context))
             return self._end(context, waiting, handle)
 
+    def execute_next_job(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
+        """
+        Submit the next job, after the delay.
+
+        :param event: the event of the trigger, which has only waited.
+        """
+        return self.execute(context)
+
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after the deferral, or fail because the trigger has failed."""
-        if next_method in (self.execute_complete.__name__, self.execute_with_slot.__name__):
+        methods = (self.execute_complete, self.execute_with_slot, self.execute_next_job)
+        if next_method in [method.__name__ for method in methods]:
             return super().resume_execution(next_method, next_kwargs, context)
         with self._open_wait(context).apply_soft_fail():
             return super().resume_execution(next_method, next_kwargs, context)
@@ -229,15 +278,22 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
             for name, why in unsupported.items():
                 self.log.info(WORKER_NEEDED, name, why)
         timeout = given.get("timeout")
+        seconds = conf.getfloat("sensors", "default_timeout") if timeout is None else lazy.parse_timeout(timeout)
         options = lazy.WaitOptions(
-            conf.getfloat("sensors", "default_timeout") if timeout is None else lazy.parse_timeout(timeout),
+            seconds,
             self.deferrable,
             soft_fail=bool(given.get("soft_fail")),
             end_from_trigger=self.fetch is None and bool(given.get("end_from_trigger")) and not unsupported,
             fetch=None if unsupported else self._params_for_trigger(),
             on_warning=self.on_warning_callback,
+            resubmit=partial(self._submit_next_job, context, seconds),
         )
         return lazy.JobWait(self, context, options)
+
+    def _submit_next_job(self, context: Context, timeout: float, error: AsyncApiJobFailed) -> JobHandle | None:
+        """Submit another job after one has failed; return None if there is no further job."""
+        plan = self._resubmit_plan(self.effective_params(SUBMIT))
+        return lazy.resubmit_job(self, context, plan, error, timeout) if plan else None
 
     def _unsupported_options(self) -> dict[str, str]:
         """Return the options for the triggerer that are set but not supported, and the reasons."""
@@ -289,6 +345,8 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         except AsyncApiError as error:
             raise to_airflow(error) from error
         except AsyncApiJobFailed as error:
+            if not self.resubmit_on_retry:
+                raise
             lazy.submit_next_job(context)
             failed = AsyncApiAttemptFailed(str(error))
             for name in ERROR_FIELDS:

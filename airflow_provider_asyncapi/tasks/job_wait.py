@@ -100,6 +100,7 @@ class WaitOptions:
     :param fetch: the parameters with which the triggerer fetches the result after a successful wait, and ends the task;
         None if it doesn't.
     :param on_warning: the ``on_warning_callback`` of the task: a callable, or a list of them; None for none.
+    :param resubmit: submits another job after one has failed; returns None if there is no further job.
     """
 
     timeout: float
@@ -109,6 +110,7 @@ class WaitOptions:
     end_from_trigger: bool = False
     fetch: Mapping[str, Any] | None = None
     on_warning: Any = None
+    resubmit: Callable[[AsyncApiJobFailed], JobHandle | None] | None = None
 
 
 class JobWait:
@@ -139,11 +141,27 @@ class JobWait:
             # During the wait, this XCom tells users and the trigger for which job the task waits.
             self._task.push_handle(self._context, handle)
         with self.apply_soft_fail():
-            if not handle.outcome.is_final:
-                handle = self._wait(plan, handle)
-            else:
-                self._push_summary(plans.WaitCheckpoint(handle, started_at=time.time()))
-            return self._finish(handle)
+            return self._submit_after_failures(partial(self._wait_from_start, plan, handle))
+
+    def _wait_from_start(self, plan: WaitPlan, handle: JobHandle) -> JobHandle:
+        if not handle.outcome.is_final:
+            handle = self._wait(plan, handle)
+        else:
+            self._push_summary(plans.WaitCheckpoint(handle, started_at=time.time()))
+        return self._finish(handle)
+
+    def _submit_after_failures(self, wait: Callable[[], JobHandle]) -> JobHandle:
+        """Return the job of a wait that has succeeded; after a failure, wait for further jobs if there are any."""
+        while True:
+            try:
+                return wait()
+            except AsyncApiJobFailed as error:
+                # From now on, a kill doesn't cancel the job, which has ended.
+                self._state = None
+                handle = None if self._options.resubmit is None else self._options.resubmit(error)
+                if handle is None:
+                    raise
+            wait = partial(self._wait_from_start, self._task.build_plan(STATUS), handle)
 
     def resume(self, event: Any, wait: Mapping[str, Any] | None, find_job: Callable[[], JobHandle]) -> JobHandle:
         """
@@ -154,6 +172,9 @@ class JobWait:
         :return: as for :meth:`begin`.
         :raises AirflowException: if the wait failed, or if the event isn't one of this provider.
         """
+        return self._submit_after_failures(partial(self._resume, event, wait, find_job))
+
+    def _resume(self, event: Any, wait: Mapping[str, Any] | None, find_job: Callable[[], JobHandle]) -> JobHandle:
         result = _parse_event(event)
         if result.error is not None:
             self._store_start(result)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.fetch.paging.registry import assumed_page_variables, text_parameters
     from airflow_provider_asyncapi.core.fetch.plan import page_variables
     from airflow_provider_asyncapi.core.jobs.handle import MAP_ADVICE
+    from airflow_provider_asyncapi.core.submit.resubmit import ResubmitPlan
     from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
     from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running
     from airflow_provider_asyncapi.core.wait.deferral import run_until_sleep
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.tasks.job_slots import get_slot
     from airflow_provider_asyncapi.tasks.job_templates import render_job
     from airflow_provider_asyncapi.tasks.job_wait import JobWait, WaitOptions
+    from airflow_provider_asyncapi.tasks.resubmit import resubmit_job
     from airflow_provider_asyncapi.tasks.submission_state import submit_next_job
     from airflow_provider_asyncapi.tasks.submit_job import submit_job
     from airflow_provider_asyncapi.tasks.validation import (
@@ -68,6 +70,7 @@ __all__ = [
     "JobWait",
     "PollSummary",
     "RescheduleWaitState",
+    "ResubmitPlan",
     "ResultLimits",
     "TimeLimits",
     "WaitEvent",
@@ -98,6 +101,7 @@ __all__ = [
     "reason_to_cancel_on_worker",
     "register_job",
     "render_job",
+    "resubmit_job",
     "run_until_sleep",
     "submit_job",
     "submit_next_job",
@@ -119,6 +123,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.fetch.paging.registry": "assumed_page_variables text_parameters",
         "airflow_provider_asyncapi.core.fetch.plan": "page_variables",
         "airflow_provider_asyncapi.core.jobs.handle": "MAP_ADVICE",
+        "airflow_provider_asyncapi.core.submit.resubmit": "ResubmitPlan",
         "airflow_provider_asyncapi.core.wait.callback_flow": "wait_with_callbacks",
         "airflow_provider_asyncapi.core.wait.cancel_flow": "cancel_if_running",
         "airflow_provider_asyncapi.core.wait.deferral": "run_until_sleep",
@@ -132,6 +137,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.tasks.fetching": "fetch_result make_lineage",
         "airflow_provider_asyncapi.tasks.job_slots": "get_slot",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
+        "airflow_provider_asyncapi.tasks.resubmit": "resubmit_job",
         "airflow_provider_asyncapi.tasks.submission_state": "submit_next_job",
         "airflow_provider_asyncapi.tasks.submit_job": "submit_job",
         "airflow_provider_asyncapi.tasks.validation": (

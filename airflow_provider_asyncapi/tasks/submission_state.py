@@ -43,15 +43,19 @@ class SubmissionState:
         )
         self.latest = self.new
 
-    def load_earlier(self, plan: SubmitPlan) -> Submission | None:
+    def load_earlier(self, plan: SubmitPlan, *, has_resubmits: bool = False) -> Submission | None:
         """
         Return the record of an earlier try; None if there is no record.
 
         Before Airflow 3.3 nothing is stored: an earlier try may have submitted the job, and only the API knows.
+
+        :param has_resubmits: whether the task may submit another job in the same try, after its job has failed.
         """
         if self._store is not None:
             stored = Submission.parse(self._store.get(SUBMISSION_KEY))
             self.latest = stored or self.new
+            return stored
+        if has_resubmits and (stored := load_record(self._context)):
             return stored
         if not self._is_retry():
             return None
@@ -100,16 +104,36 @@ class SubmissionState:
         return bool(ti.max_tries - retries + 1 < ti.try_number <= ti.max_tries + 1)
 
 
+def load_record(context: Context) -> Submission | None:
+    """
+    Return the stored record of the task's submission; None if there is none.
+
+    Before Airflow 3.3 it is an XCom, which lasts until the end of the try.
+    """
+    store: Any = context.get("task_state_store")
+    if store is not None:
+        return Submission.parse(store.get(SUBMISSION_KEY))
+    ti: Any = context["ti"]
+    return Submission.parse(ti.xcom_pull(task_ids=ti.task_id, key=SUBMISSION_KEY, map_indexes=ti.map_index))
+
+
+def store_record(context: Context, record: Submission) -> None:
+    """Store the record of the task's submission where :func:`load_record` finds it."""
+    store: Any = context.get("task_state_store")
+    if store is not None:
+        store.set(SUBMISSION_KEY, record.dump())
+    else:
+        context["ti"].xcom_push(SUBMISSION_KEY, record.dump())
+
+
 def submit_next_job(context: Context) -> None:
     """
     Store that the next try of the task submits a job of its own, since the job of this try has ended.
 
     Before Airflow 3.3 nothing is stored, so the next try sends the same idempotency key.
     """
-    store: Any = context.get("task_state_store")
-    earlier = None if store is None else Submission.parse(store.get(SUBMISSION_KEY))
-    if earlier is not None:
-        store.set(SUBMISSION_KEY, earlier.for_next_job().dump())
+    if context.get("task_state_store") is not None and (earlier := load_record(context)):
+        store_record(context, earlier.for_next_job())
 
 
 def callbacks_key(submission: str) -> str:

@@ -34,7 +34,7 @@ def submit_job(task: JobTask, context: Context) -> JobHandle:
     state = SubmissionState(context, task.hook, reference.digest if reference else None)
     try:
         variables = {CALLBACK_URL: lazy.make_callback_url(reference, task.hook.api)} if reference else {}
-        earlier = state.load_earlier(plan)
+        earlier = state.load_earlier(plan, has_resubmits=hasattr(task, "resubmit"))
         if limit := task.hook.api.settings.max_active_jobs:
             lazy.get_slot(task, context, limit, is_active=bool(earlier and earlier.may_have_job(state.new.generation)))
         flow = submit(task.hook.api, plan, state.new, earlier, variables)

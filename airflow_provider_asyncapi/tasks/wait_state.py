@@ -79,7 +79,8 @@ def find_start(context: Context, handle: JobHandle, try_began: float) -> float:
     """
     Return the time at which the wait for a job began: the same for all tries, until the task is cleared.
 
-    The task state store of Airflow 3.3 keeps it; before Airflow 3.3, the wait begins again with each try.
+    The task state store of Airflow 3.3 keeps it; before Airflow 3.3, the wait begins again with each try. It stays the
+    same for the next job if :func:`keep_start` was called.
 
     :param try_began: start of this try, in seconds since the epoch.
     """
@@ -90,8 +91,18 @@ def find_start(context: Context, handle: JobHandle, try_began: float) -> float:
     stored = _read_stored(store.get(_BEGAN_KEY), "the start of the wait", (*this_wait, "at"))
     if "at" in stored and this_wait.items() <= stored.items():
         return float(stored["at"])
-    store.set(_BEGAN_KEY, {"version": VERSION, **this_wait, "at": try_began})
-    return try_began
+    is_kept = "at" in stored and {**this_wait, "identifier": None}.items() <= stored.items()
+    began = float(stored["at"]) if is_kept else try_began
+    store.set(_BEGAN_KEY, {"version": VERSION, **this_wait, "at": began})
+    return began
+
+
+def keep_start(context: Context, began: float) -> None:
+    """Store the start of the wait for the job that the task submits next; its identifier isn't known yet."""
+    store: Any = context.get("task_state_store")
+    if store is not None:
+        fields = {"identifier": None, "generation": count_clears(context), "at": began}
+        store.set(_BEGAN_KEY, {"version": VERSION, **fields})
 
 
 class WaitState:

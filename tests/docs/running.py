@@ -159,20 +159,23 @@ class Run:
         if not isinstance(task, AsyncApiSensor | AsyncApiJobOperator):
             return task.execute(context)
         task.deferrable = self.deferred
-        try:
-            return task.execute(context)
-        except TaskDeferred as deferral:
-            path, stored = deferral.trigger.serialize()
-            assert path.endswith("AsyncApiJobTrigger")
-            trigger = AsyncApiJobTrigger(**json.loads(json.dumps(stored)))
-            trigger.task_instance = None
-            # There is no scheduler here that could mix up who has ended.
-            with mock.patch.object(triggers, "SHORTEST_DEFERRAL", 0.0):
-                event = asyncio.run(_first_event(trigger))
-            return task.execute_complete(context, event.payload)
+        method, arguments = "execute", dict[str, Any]()
+        while True:
+            try:
+                return getattr(task, method)(context, **arguments)
+            except TaskDeferred as deferral:
+                trigger: Any = deferral.trigger
+                path, stored = trigger.serialize()
+                if path.endswith("AsyncApiJobTrigger"):
+                    trigger = AsyncApiJobTrigger(**json.loads(json.dumps(stored)))
+                    trigger.task_instance = None
+                # There is no scheduler here that could mix up who has ended.
+                with mock.patch.object(triggers, "SHORTEST_DEFERRAL", 0.0):
+                    event = asyncio.run(_first_event(trigger))
+                method, arguments = deferral.method_name, {"event": event.payload}
 
 
-async def _first_event(trigger: AsyncApiJobTrigger) -> Any:
+async def _first_event(trigger: Any) -> Any:
     async for event in trigger.run():
         return event
     raise AssertionError("the trigger has ended without an event")

@@ -45,6 +45,7 @@ EXPECTED = {
     "AmbiguousSubmitError": exceptions.AsyncApiSubmitAmbiguous,
     "ChangedRequestError": exceptions.AsyncApiRequestChanged,
     "JobFailedError": exceptions.AsyncApiJobFailed,
+    "UnknownStatusError": exceptions.AsyncApiUnknownStatus,
     "DeadlineError": exceptions.AsyncApiTimeout,
     "JobStalledError": exceptions.AsyncApiJobStalled,
 }
@@ -115,6 +116,7 @@ def test_the_fields_of_an_exception_that_is_about_no_request_are_none(kind: type
         (exceptions.AsyncApiSubmitAmbiguous, False),
         (exceptions.AsyncApiRequestChanged, False),
         (exceptions.AsyncApiJobFailed, False),
+        (exceptions.AsyncApiUnknownStatus, False),
         (exceptions.AsyncApiTimeout, False),
         (exceptions.AsyncApiResultFailed, False),
     ],

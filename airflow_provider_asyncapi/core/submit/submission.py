@@ -19,6 +19,7 @@ from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.submit.resubmit import Attempt, read_attempts
 from airflow_provider_asyncapi.core.text import shorten
 
 #: Version of the stored layout; see :mod:`~.layouts`.
@@ -45,6 +46,7 @@ class Submission:
     :param parts: a short digest of each part of the request by the name of the part, to name the changed ones.
     :param clears: number of clears of any task of the DAG run; None if it wasn't saved.
     :param problem: the reason why the response to the submit contains no job; empty if there was no such response.
+    :param attempts: the earlier jobs of this try of the task that have failed (:class:`~.resubmit.Attempt`).
     """
 
     key: str
@@ -59,6 +61,7 @@ class Submission:
     problem: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
     clears: int | None = None
+    attempts: tuple[Mapping[str, JsonValue], ...] = ()
 
     @classmethod
     def parse(cls, given: Any) -> Submission | None:
@@ -89,6 +92,7 @@ class Submission:
                 problem=str(fields.get("problem", "")),
                 parts={str(name): str(digest) for name, digest in dict(fields.get("parts") or {}).items()},
                 clears=None if fields.get("clears") is None else int(fields["clears"]),
+                attempts=read_attempts(fields.get("attempts")),
             )
         except (KeyError, TypeError, ValueError, HandleError):
             return uncertain
@@ -109,6 +113,7 @@ class Submission:
             "problem": self.problem,
             "parts": dict(self.parts),
             "clears": self.clears,
+            "attempts": [dict(each) for each in self.attempts],
         }
 
     def may_have_job(self, generation: int | None) -> bool:
@@ -129,10 +134,15 @@ class Submission:
         """Return the record of a new job with a new key, since an API accepts a key for one request only."""
         return dataclasses.replace(self, key=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/{self.fingerprint}")))
 
-    def for_next_job(self) -> Submission:
-        """Return the record of another job, with a key of its own, after the job of this one has ended."""
+    def for_next_job(self, failed: Attempt | None = None) -> Submission:
+        """
+        Return the record of another job, with a key of its own, after the job of this one has ended.
+
+        :param failed: the job of this record, if the same try of the task submits the other one.
+        """
         key = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/next"))
-        return Submission(key, self.generation, connection=self.connection, clears=self.clears)
+        attempts = () if failed is None else (*self.attempts, failed.dump())
+        return Submission(key, self.generation, connection=self.connection, clears=self.clears, attempts=attempts)
 
 
 def fingerprint(api: Api, request: Request) -> str:

@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.core.errors import (
     MissingValueError,
     ResponseError,
     SlowResponseError,
+    UnknownStatusError,
 )
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -58,7 +59,8 @@ def finish_wait(
         explained = yield from limit_time(explain_failure(api, plan, handle), api.clock() + MAX_EXPLANATION_SECONDS)
         message, text = explained or (message, f"{message or NO_MESSAGE} ({request} answered {response.status})")
         what = describe_job(api, handle) if verdict.is_known else _describe_unlisted_status(api, plan, handle, verdict)
-        raise set_error_fields(JobFailedError(f"{what}: {text}"), request, response, message)
+        kind = JobFailedError if verdict.is_known else UnknownStatusError
+        raise set_error_fields(kind(f"{what}: {text}"), request, response, message)
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
         why = _explain_no_result_identifier(api, handle, place, response)

@@ -191,3 +191,18 @@ def calls_back(state: State, call: Call) -> Reply:
     need(_call_back(call.json["notify"], body, "s3cret-key") == 200, "Airflow doesn't take the callback")
     state.nth("called")
     return Reply(202, {"id": "e-5"})
+
+
+@server("failing_once", "J-2", counted={"J-1": 1, "J-2": 1})
+def failing_once(state: State, call: Call) -> Reply:
+    keys = state.seen.setdefault("keys", [])
+    match call.method, call.path.split("/")[1:]:
+        case "POST", ["jobs"]:
+            key = call.headers["idempotency-key"]
+            need(key not in keys, "that job has failed")
+            keys.append(key)
+            return Reply(201, {"id": f"J-{len(keys)}"})
+        case "GET", ["jobs", job]:
+            state.nth(job)
+            return Reply(200, {"status": "failed" if job == "J-1" else "done"})
+    raise unknown(call)

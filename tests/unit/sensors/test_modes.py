@@ -321,7 +321,7 @@ def test_an_unknown_job_ends_the_wait_at_once(api: ApiServer) -> None:
 
 def test_an_unknown_status_is_a_failure_where_running_values_are_given(api: ApiServer) -> None:
     outcome = in_all_modes(lambda: api.respond_to(POLL, running(), reply({"status": "odd"})), running_value="running")
-    assert type(outcome.error) is exceptions.AsyncApiJobFailed
+    assert type(outcome.error) is exceptions.AsyncApiUnknownStatus
     assert "odd" in str(outcome.error)
 
 

@@ -1,0 +1,72 @@
+"""Submit another job after the job of a task has failed."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import TaskDeferred, timezone
+
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.submit.resubmit import Attempt
+from airflow_provider_asyncapi.core.submit.submission import Submission
+from airflow_provider_asyncapi.exceptions import AsyncApiUnknownStatus
+from airflow_provider_asyncapi.monitoring.xcoms import ATTEMPTS_KEY, push_for_users
+from airflow_provider_asyncapi.tasks.submission_state import (
+    count_clears,
+    load_record,
+    make_idempotency_key,
+    store_record,
+)
+from airflow_provider_asyncapi.tasks.submit_job import submit_job
+from airflow_provider_asyncapi.tasks.wait_state import find_start, keep_start
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_asyncapi.core.submit.resubmit import ResubmitPlan
+    from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
+    from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
+
+
+def resubmit_job(
+    task: AsyncApiJobOperator, context: Context, plan: ResubmitPlan, error: AsyncApiJobFailed, timeout: float
+) -> JobHandle | None:
+    """
+    Submit another job after one has failed, and return its handle; None if there is no further job.
+
+    The record of the next submission, with its own idempotency key, is stored before anything else happens: whenever
+    this process is killed, the next one either finds the failed job again, or submits the same next job.
+
+    :param error: the failure of the job.
+    :param timeout: seconds for all jobs together.
+    :raises TaskDeferred: if there is a delay, and the task is deferrable.
+    """
+    if isinstance(error, AsyncApiUnknownStatus):
+        # The API hasn't reported a failure: the job may be running.
+        return None
+    record = load_record(context) or Submission(make_idempotency_key(context), count_clears(context))
+    now = time.time()
+    submitted_at = None if record.handle is None else record.handle.submitted_at
+    began = find_start(context, JobHandle(error.job), submitted_at or now)
+    failed = len(record.attempts) + 1
+    delay = plan.delay_after(failed, now, began + timeout)
+    if delay is None:
+        task.log.info("Job %s has failed, and no further job is submitted: %s", failed, error)
+        return None
+    attempt = Attempt(error.job, error.status, error.message or str(error), submitted_at, now)
+    record = record.for_next_job(attempt)
+    keep_start(context, began)
+    store_record(context, record)
+    push_for_users(context, ATTEMPTS_KEY, [dict(each) for each in record.attempts])
+    task.log.warning(
+        "Job %s of %s has failed, and the next one follows in %g s: %s", failed, plan.limit + 1, delay, error
+    )
+    if delay and task.deferrable:
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        trigger: Any = DateTimeTrigger(timezone.utcnow() + timedelta(seconds=delay))
+        raise TaskDeferred(trigger=trigger, method_name=task.execute_next_job.__name__, timeout=task.execution_timeout)
+    time.sleep(delay)
+    return submit_job(task, context)

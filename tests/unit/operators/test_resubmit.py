@@ -1,0 +1,236 @@
+"""After a job has failed, the task submits the next one, each once and with a key of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.sdk import DAG
+
+from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
+from airflow_provider_asyncapi.tasks import resubmit as resubmit_module
+from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
+
+pytestmark = pytest.mark.usefixtures("connection", "run_outside_of_airflow")
+
+POST = "POST /jobs"
+RUNNING, DONE = reply({"status": "running"}), reply({"status": "done"})
+FAILED = reply({"status": "failed", "error": {"message": "out of memory"}})
+STATUS: dict[str, Any] = {
+    "endpoint": "/jobs/{identifier}",
+    "completion_key": "status",
+    "completion_value": "done",
+    "failure_value": "failed",
+    "poke_interval": 0.1,
+    "timeout": 20,
+}
+
+
+class OwnTI(TI):
+    """Be a task instance that pulls what it has pushed."""
+
+    def xcom_pull(self, *, key: str, **_: Any) -> Any:
+        return self.xcoms.get(key)
+
+
+def make(mode: str = "poke", *, status: dict[str, Any] | None = None, **given: Any) -> AsyncApiJobOperator:
+    submit = {
+        "endpoint": "/jobs",
+        "identifier": "id",
+        "headers": {"Idempotency-Key": "{idempotency_key}"},
+        **given.pop("submit", {}),
+    }
+    with DAG("dag", schedule=None):
+        return AsyncApiJobOperator(
+            task_id="wait", deferrable=mode == "deferred", submit=submit, status={**STATUS, **(status or {})}, **given
+        )
+
+
+def run(mode: str, ti: TI, store: Store | None, **given: Any) -> Any:
+    """Run one try of the task, with as many deferrals as it needs; each process has a task of its own."""
+    more: dict[str, Any] = {} if store is None else {"task_state_store": store}
+    method, arguments = "", dict[str, Any]()
+    while True:
+        task, context = make(mode, **given), context_of(ti, **more)
+        try:
+            return task.resume_execution(method, arguments, context) if method else task.execute(context)
+        except TaskDeferred as deferral:
+            event = asyncio.run(first_event(deferral.trigger)).payload
+            method, arguments = deferral.method_name, {**(deferral.kwargs or {}), "event": event}
+
+
+async def first_event(trigger: Any) -> Any:
+    return await anext(trigger.run())
+
+
+def jobs(api: ApiServer, *polls: Any) -> None:
+    """Let each submit make a job, which a poll finds running, and another one over."""
+    numbers = range(1, len(polls) + 1)
+    api.respond_to(POST, *(reply({"id": f"j-{number}"}) for number in numbers))
+    for number, poll in zip(numbers, polls, strict=True):
+        api.respond_to(f"GET /jobs/j-{number}", RUNNING, poll)
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, function: str, store: Store) -> None:
+    """Run a task whose process ends when it calls a function."""
+
+    def kill(*_: Any) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(resubmit_module, function, kill)
+        with pytest.raises(SystemExit):
+            run("poke", OwnTI(), store, resubmit=1)
+
+
+def keys(api: ApiServer) -> list[str]:
+    return [each.headers["Idempotency-Key"] for each in api.requests if each.method == "POST"]
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred"])
+@pytest.mark.parametrize("has_store", [True, False], ids=["Airflow 3.3", "before"])
+def test_the_next_job_is_submitted_with_another_key_after_a_failure(api: ApiServer, mode: str, has_store: bool) -> None:
+    jobs(api, FAILED, FAILED, DONE)
+    ti = OwnTI()
+    assert run(mode, ti, Store() if has_store else None, resubmit=2) == "j-3"
+    assert len(keys(api)) == len(set(keys(api))) == 3
+    assert [each["identifier"] for each in ti.xcoms["job_attempts"]] == ["j-1", "j-2"]
+    assert {(each["status"], each["message"]) for each in ti.xcoms["job_attempts"]} == {("failed", "out of memory")}
+    assert ti.xcoms["job"]["identifier"] == "j-3"
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred"])
+@pytest.mark.parametrize("has_store", [True, False], ids=["Airflow 3.3", "before"])
+def test_the_delay_is_waited_without_a_worker_if_the_task_is_deferrable(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch, mode: str, has_store: bool
+) -> None:
+    jobs(api, FAILED, FAILED, DONE)
+    slept = list[float]()
+    monkeypatch.setattr("airflow_provider_asyncapi.tasks.resubmit.time.sleep", slept.append)
+    assert run(mode, OwnTI(), Store() if has_store else None, resubmit=2, resubmit_delay=[0.01, 0.02]) == "j-3"
+    assert [each for each in slept if each in (0.01, 0.02)] == ([0.01, 0.02] if mode == "poke" else [])
+    assert len(set(keys(api))) == 3
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred"])
+def test_the_task_fails_once_no_further_job_is_allowed_and_a_retry_counts_anew(api: ApiServer, mode: str) -> None:
+    jobs(api, FAILED, FAILED, FAILED, DONE)
+    store, ti = Store(), OwnTI()
+    with pytest.raises(exceptions.AsyncApiAttemptFailed, match="out of memory") as failed:
+        run(mode, ti, store, resubmit=1)
+    assert failed.value.job == "j-2"
+    assert run(mode, OwnTI(), store, resubmit=1) == "j-4"
+    assert len(set(keys(api))) == 4
+
+
+def test_a_killed_worker_submits_no_job_twice(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs(api, FAILED, DONE)
+    store = Store()
+
+    kill_at(monkeypatch, "submit_job", store)
+    assert run("poke", OwnTI(), store, resubmit=1) == "j-2"
+    assert len(keys(api)) == 2, "the next try submits the job that the killed one was about to submit"
+
+
+def test_a_worker_that_is_killed_before_it_stores_the_failure_finds_it_again(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.respond_to(POST, reply({"id": "j-1"}), reply({"id": "j-2"}))
+    api.respond_to("GET /jobs/j-1", FAILED)
+    api.respond_to("GET /jobs/j-2", DONE)
+    store = Store()
+
+    kill_at(monkeypatch, "store_record", store)
+    ti = OwnTI()
+    assert run("poke", ti, store, resubmit=1) == "j-2"
+    assert [each["identifier"] for each in ti.xcoms["job_attempts"]] == ["j-1"]
+
+
+def test_all_jobs_together_have_one_deadline(api: ApiServer) -> None:
+    jobs(api, FAILED, DONE)
+    ti, store = OwnTI(), Store()
+    run("poke", ti, store, resubmit=1)
+    started = store["asyncapi_began"]
+    assert started["identifier"] == "j-2"
+    assert started["at"] < ti.xcoms["job_attempts"][0]["ended_at"]
+
+
+def test_no_job_is_submitted_if_the_delay_lasts_beyond_the_deadline(api: ApiServer) -> None:
+    jobs(api, FAILED)
+    with pytest.raises(exceptions.AsyncApiAttemptFailed):
+        run("poke", OwnTI(), Store(), resubmit=1, resubmit_delay=60)
+    assert len(keys(api)) == 1
+
+
+def test_a_status_that_is_not_in_a_closed_list_is_no_failure_that_the_api_reports(api: ApiServer) -> None:
+    jobs(api, reply({"status": "paused"}))
+    with pytest.raises(exceptions.AsyncApiAttemptFailed, match="none of the given values"):
+        run("poke", OwnTI(), Store(), resubmit=2, status={"running_value": "running"})
+    assert len(keys(api)) == 1
+
+
+@pytest.mark.parametrize("code", [400, 404])
+def test_a_refused_request_is_no_failure_of_the_job(api: ApiServer, code: int) -> None:
+    jobs(api, reply(status=code))
+    with pytest.raises(exceptions.AsyncApiRejected):
+        run("poke", OwnTI(), Store(), resubmit=2)
+    assert len(keys(api)) == 1
+
+
+def test_each_failed_job_is_removed_from_the_api(api: ApiServer) -> None:
+    jobs(api, FAILED, DONE)
+    api.respond_to("DELETE /jobs/j-1", reply(status=204))
+    cleanup = {"endpoint": "/jobs/{identifier}", "method": "DELETE"}
+    assert run("poke", OwnTI(), Store(), resubmit=1, status={"cleanup": cleanup, "cleanup_on": "failure"}) == "j-2"
+    assert api.count("DELETE /jobs/j-1") == 1
+
+
+def test_a_kill_after_the_failure_cancels_nothing(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs(api, FAILED)
+    cancel = {"endpoint": "/jobs/{identifier}/cancel"}
+    task = make(resubmit=1, status={"cancel": cancel})
+
+    def kill(*_: Any) -> None:
+        task.on_kill()
+        raise SystemExit
+
+    monkeypatch.setattr(resubmit_module, "submit_job", kill)
+    with pytest.raises(SystemExit):
+        task.execute(context_of(OwnTI(), task_state_store=Store()))
+    assert api.count("POST /jobs/j-1/cancel") == 0
+
+
+def test_without_resubmit_on_retry_airflow_does_not_retry_the_task(api: ApiServer) -> None:
+    jobs(api, FAILED)
+    with pytest.raises(exceptions.AsyncApiJobFailed) as failed:
+        run("poke", OwnTI(), Store(), resubmit_on_retry=False)
+    assert AirflowFailException in failed.type.__mro__
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"resubmit": "2"}, "submit: resubmit: has to be the number of further jobs"),
+        ({"resubmit": 1, "resubmit_delay": -1}, "submit: resubmit_delay: has to be a number of seconds"),
+        ({"resubmit_delay": "soon"}, "submit: resubmit_delay"),
+        (
+            {"resubmit": 1, "submit": {"callback": True, "json": {"url": "{callback_url}"}}},
+            "submit: resubmit: isn't supported with callback",
+        ),
+        (
+            {"resubmit": 1, "submit": {"lookup": {"endpoint": "/jobs/latest"}}},
+            "submit: resubmit: the request in lookup may find the failed job",
+        ),
+    ],
+)
+def test_mistakes_fail_when_the_dag_is_parsed(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        make(**given)
+
+
+def test_a_lookup_by_the_key_of_the_job_is_allowed() -> None:
+    make(resubmit=1, submit={"lookup": {"endpoint": "/jobs?key={idempotency_key}"}})
