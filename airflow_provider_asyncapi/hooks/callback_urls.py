@@ -14,7 +14,7 @@ def find_base_url() -> str:
 
     :raises ConfigurationError: if no setting has it.
     """
-    base = conf.get("asyncapi", "callback_base_url", fallback="") or conf.get("api", "base_url", fallback="")
+    base: str = conf.get("asyncapi", "callback_base_url", fallback="") or conf.get("api", "base_url", fallback="")
     if not base.startswith(("http://", "https://")):
         raise ConfigurationError(
             "callback: needs the address at which the API can reach Airflow; set [asyncapi] callback_base_url (or [api]"

@@ -419,7 +419,7 @@ def test_a_mapping_takes_the_arguments_of_the_task_for_its_stage(stage: Any) -> 
 
     single: Any = {SUBMIT: AsyncApiTriggerOperator, STATUS: AsyncApiSensor, FETCH: AsyncApiFetchOperator}[stage]
     own = set(inspect.signature(single.__init__).parameters) - {"self", "kwargs"}
-    of_the_task = {"asyncapi_conn_id", "profile", "job_url", "job", "deferrable"}
+    of_the_task = {"asyncapi_conn_id", "profile", "job_url", "job", "deferrable", "on_warning_callback"}
     assert own - of_the_task == set(stage.arguments) - {"soft_fail"}
     further = {"start", "lookup", "cancel", "cleanup", "batch", "status_details", "failure_details", "locate"}
     # A form of a sensor has no files.

@@ -114,7 +114,7 @@ def test_a_wait_with_a_callback_for_warnings_begins_on_a_worker() -> None:
     ],
 )
 def test_invalid_parameters_are_refused_when_the_dag_is_parsed(given: dict[str, Any], message: str) -> None:
-    status = {"endpoint": "/jobs/{identifier}", "completion_key": "status", "completion_value": "done"}
+    status: dict[str, Any] = {"endpoint": "/jobs/{identifier}", "completion_key": "status", "completion_value": "done"}
     with pytest.raises(ConfigurationError, match=message):
         AsyncApiSensor(task_id="wait", job="j-1", **status, **given)
     callback = {name: given.pop(name) for name in list(given) if name == "on_warning_callback"}

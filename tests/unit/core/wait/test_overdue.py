@@ -24,7 +24,7 @@ from tests.unit.core.flow_runner import (
 )
 
 JOB = JobHandle("7", submitted_at=START)
-CANCEL = {"cancel": {"endpoint": "/jobs/{identifier}", "method": "DELETE"}}
+CANCEL: dict[str, Any] = {"cancel": {"endpoint": "/jobs/{identifier}", "method": "DELETE"}}
 ALONE = dict.fromkeys(("endpoint", "completion_key", "completion_value", "failure_value"))
 WARNING = "longer than warn_after"
 
