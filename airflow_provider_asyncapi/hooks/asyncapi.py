@@ -59,7 +59,7 @@ __getattr__ = load_lazily(
 
 class AsyncApiHook(BaseHook):
     """
-    Talk to the API of a connection of type ``asyncapi``.
+    Send requests to the API of a connection of type ``asyncapi``, and submit, poll and fetch its jobs.
 
     As a context manager (``with`` or ``async with``) it keeps connections open between calls, and closes them at the
     end.
@@ -170,7 +170,7 @@ class AsyncApiHook(BaseHook):
 
         Connection errors, 408, 425, 429 and 5xx are retried for some seconds; a request that isn't idempotent (POST,
         PATCH) only if it can't have been carried out. The body of a response may have 1 MiB; use :meth:`fetch_result`
-        for larger ones.
+        for larger results.
 
         :param method: the HTTP method.
         :param endpoint: a path below the connection's host, or an absolute URL; may contain variables.
@@ -198,8 +198,8 @@ class AsyncApiHook(BaseHook):
         """
         Submit a job, and send the further requests that start it.
 
-        Unlike ``AsyncApiTriggerOperator`` this keeps no record from try to try: a task that is tried again submits
-        again, unless the API recognizes the same ``idempotency_key``.
+        Unlike ``AsyncApiTriggerOperator`` this keeps no record between tries: a retry of the task submits again, unless
+        the API recognizes the same ``idempotency_key``.
 
         :param idempotency_key: the value of ``{idempotency_key}`` in requests; by default a new one for each call.
         :param parameters: as for ``AsyncApiTriggerOperator``, except ``callback``, ``on_changed_request`` and
@@ -236,7 +236,7 @@ class AsyncApiHook(BaseHook):
         Poll a job until it is over. This holds the worker; a deferrable ``AsyncApiSensor`` doesn't.
 
         :param job: a job handle, its dict, or a bare identifier.
-        :param timeout: seconds, or a timedelta; by default as ``[sensors] default_timeout`` says.
+        :param timeout: seconds, or a timedelta; by default ``[sensors] default_timeout``.
         :param parameters: as for ``AsyncApiSensor``, except ``callback``.
         :return: the job; its outcome is ``success`` or ``no_data``.
         :raises AsyncApiJobFailed: if the job failed.

@@ -1,5 +1,5 @@
 """
-The parameters of the hook's methods, for type checkers and editors: those of the operators, with the same meaning.
+The parameters of the hook's methods, for type checkers and editors. They mean the same as for the operators.
 
 At run time :mod:`.calls` checks the names, and the plans check the values.
 """
@@ -24,14 +24,14 @@ class RequestParameters(TypedDict, total=False):
 
 
 class ResponseParameters(RequestParameters, total=False):
-    """The same, and the meaning of its response."""
+    """A request, without its method and endpoint, and the meaning of its response."""
 
     rules: list[dict[str, Any]]
     error_message: SelectorParam
 
 
 class SendParameters(ResponseParameters, total=False):
-    """The same, with files and the retries after errors."""
+    """A request of the hook, with files and the retries after errors."""
 
     files: dict[str, Any]
     max_consecutive_errors: int
