@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.submit.submission import Submission
     from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
+    from airflow_provider_asyncapi.core.wait.log_position import LogPosition
 
 #: Largest body that is read into memory by default, in bytes. No status document is this large, and a larger one would
 #: only fill the memory of the triggerer.
@@ -172,6 +173,7 @@ class Polled:
     :param by_callback: whether this reports a callback of the job instead of a poll.
     :param delay: the delay of the poll; None if it was on time.
     :param warned: whether the wait was found to take longer than ``warn_after``; True at most once in a wait.
+    :param log: the position in the job's log up to which its lines have been shown; None if it isn't shown.
     """
 
     handle: JobHandle
@@ -184,6 +186,7 @@ class Polled:
     by_callback: bool = False
     delay: Delay | None = None
     warned: bool = False
+    log: LogPosition | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ class WaitParameters(ResponseParameters, total=False):
     failure_details: dict[str, Any] | list[dict[str, Any]]
     stall_timeout: float | timedelta
     warn_after: float | timedelta
+    logs: SelectorParam | dict[str, Any]
     cancel: dict[str, Any]
     cleanup: dict[str, Any]
     cleanup_on: str | list[str]

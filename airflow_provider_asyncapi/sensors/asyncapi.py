@@ -118,6 +118,10 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         the job is cancelled if ``cancel`` is set.
     :param warn_after: seconds, or a timedelta, after which a warning about the wait is logged, counted and shown on the
         page, once.
+    :param logs: the log of the job, whose new lines appear in the task's log while it waits: a selector of a text, or
+        of a list of texts, in the response to each poll; or a request, a mapping with the keys of a request, and
+        optionally ``lines`` (the selector of the lines; the whole body by default) and ``cursor`` (the selector of the
+        next ``{log_cursor}``; without it the bytes of the log are counted). (templated)
     :param on_warning_callback: a callable, or a list of them, such as notifiers: called with the context, and the job
         handle as ``job``, on a worker when ``warn_after`` has passed.
     :param callback: whether the job calls back (``callback`` of the trigger operator): True if a callback reports the
@@ -147,6 +151,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         "batch",
         "status_details",
         "failure_details",
+        "logs",
         "job_url",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
@@ -158,6 +163,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         "batch": "json",
         "status_details": "json",
         "failure_details": "json",
+        "logs": "json",
     }
     refused: ClassVar[Mapping[str, str]] = {
         "exponential_backoff": "backoff is the factor by which the interval grows",
@@ -213,6 +219,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         failure_details: dict[str, Any] | list[dict[str, Any]] | None = None,
         stall_timeout: float | timedelta | None = None,
         warn_after: float | timedelta | None = None,
+        logs: SelectorParam | dict[str, Any] | None = None,
         on_warning_callback: Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None = None,
         callback: bool | str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -261,6 +268,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         self.failure_details = failure_details
         self.stall_timeout = stall_timeout
         self.warn_after = warn_after
+        self.logs = logs
         self.on_warning_callback = on_warning_callback
         self.callback = callback
         self.deferrable = deferrable

@@ -189,12 +189,14 @@ class StatusStage(Stage):
         if part == "batch":
             # The request is about many jobs, so it can't name the variables of one of them.
             return {"identifiers"}
-        if part not in ("cancel", "cleanup", "error_message", "status_details", "failure_details"):
+        if part not in ("cancel", "cleanup", "error_message", "status_details", "failure_details", "logs"):
             return provided
         if part == "status_details":
             # Its own captures are read from its response, after the request.
             return self.provided_variables({**described, part: None}, provided)
         known = self.provided_variables(described, provided)
+        if known is not None and part == "logs":
+            return known | {"log_cursor"}
         if known is None or part != "failure_details":
             return known
         return known.union(*map(captured_names, as_list(described.get(part))))

@@ -14,6 +14,7 @@ from airflow_provider_asyncapi.core.effects import FetchCallbacks, Polled
 from airflow_provider_asyncapi.core.errors import NewerLayoutError
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.wait.log_position import MAX_LINES, LogPosition
 from airflow_provider_asyncapi.core.wait.poll_summary import summarize_wait
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.monitoring import metrics
@@ -48,7 +49,7 @@ VERSION = 1
 _BEGAN_KEY = "asyncapi_began"
 #: Key in the task state store of the state after the last poke in reschedule mode.
 _POKE_KEY = "asyncapi_poke"
-_POKE_FIELDS = ("errors", "handle", "heard", "next_poll", "changed_at", "warned_at")
+_POKE_FIELDS = ("errors", "handle", "heard", "next_poll", "changed_at", "warned_at", "log")
 
 
 def delete_xcoms(context: Context) -> None:
@@ -244,6 +245,8 @@ class RescheduleWaitState(WaitState):
             changed_at=stored.get("changed_at"),
             # Without a store each poke would warn again, so none does.
             warned_at=stored.get("warned_at") if self._store is not None else 0.0,
+            # Nor does each show the whole log again.
+            log=LogPosition.parse(stored.get("log")) if self._store is not None else LogPosition(shown=MAX_LINES),
         )
 
     def _save(self, poll: Polled) -> None:
@@ -256,6 +259,8 @@ class RescheduleWaitState(WaitState):
             for name in ("changed_at", "warned_at"):
                 if (moment := getattr(self.current, name)) is not None:
                     values[name] = moment
+            if self.current.log is not None:
+                values["log"] = self.current.log.dump()
             self._store.set(_POKE_KEY, {"version": VERSION, **values})
 
 

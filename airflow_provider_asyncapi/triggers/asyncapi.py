@@ -39,6 +39,7 @@ from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running, c
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.ending import raise_deadline_error
 from airflow_provider_asyncapi.core.wait.flow import wait
+from airflow_provider_asyncapi.core.wait.log_position import LogPosition
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, parse_time, summarize_wait
 from airflow_provider_asyncapi.hooks.clients import CurrentClient, SharedClient
@@ -171,6 +172,8 @@ class AsyncApiJobTrigger(BaseTrigger):
         #: Keeps the shared plan alive while the trigger uses it.
         self._shared_plan: _SharedPlan | None = None
         self._polled: Polled | None = None
+        #: The state whose summary was published last.
+        self._published: WaitCheckpoint | None = self.wait
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments."""
@@ -303,18 +306,23 @@ class AsyncApiJobTrigger(BaseTrigger):
 
     async def _restore_from_summary(self, plan: WaitPlan, state: WaitCheckpoint, now: float) -> WaitCheckpoint:
         """Return the state with what a trigger in a triggerer that has stopped since has published about this wait."""
-        is_late = plan.warn_after is not None and state.warned_at is None and now >= state.started_at + plan.warn_after
-        if not is_late or self.task_instance is None or not HAS_TRIGGER_XCOMS:
+        is_late = plan.warn_after is not None and now >= state.started_at + plan.warn_after
+        ti: Any = self.task_instance
+        if not (is_late or plan.logs is not None) or ti is None or not HAS_TRIGGER_XCOMS:
             return state
         try:
-            summary = await finish_despite_cancel(read_wait_summary(task_ids(self.task_instance)))
+            summary = await finish_despite_cancel(read_wait_summary(task_ids(ti)))
         except Exception as error:  # noqa: BLE001 - an XCom backend raises its own exceptions
             self.logger().debug("The summary of the wait can't be read: %s", error)
             return state
-        ti: Any = self.task_instance
         if summary is None or summary["task_instance"] != str(ti.id):
             return state
-        return dataclasses.replace(state, warned_at=parse_time(summary.get("warned_at")))
+        self._published = state = dataclasses.replace(
+            state,
+            warned_at=state.warned_at or parse_time(summary.get("warned_at")),
+            log=LogPosition.parse(summary.get("log")) or state.log,
+        )
+        return state
 
     def _seconds_left(self) -> float | None:
         """Return the seconds until the deadline; None if there is no deadline."""
@@ -414,21 +422,22 @@ class AsyncApiJobTrigger(BaseTrigger):
         if event.delay is not None:
             late_polls.record(self.asyncapi_conn_id, event.delay)
         self._latest, self._polled = event.handle, event
-        if event.warned:
-            self._report_warning(event)
+        before = self._published or self._initial_state()
+        if event.warned or (event.log is not None and event.log != before.log):
+            self._publish_summary(before.after_poll(event), event)
         if not event.handle.outcome.is_final:
             self._publisher().publish(self._reporter.xcoms_after(event))
 
-    def _report_warning(self, event: Polled) -> None:
+    def _publish_summary(self, state: WaitCheckpoint, event: Polled) -> None:
         """
-        Publish that the wait takes longer than ``warn_after``.
+        Publish that the wait takes longer than ``warn_after``, and how much of the job's log was shown.
 
+        :param state: the state after the poll.
         :raises _WarningDueError: if a worker has to call the task's callback.
         """
-        state = self._initial_state().after_poll(event)
-        if self.resume_on_warning:
+        if event.warned and self.resume_on_warning:
             raise _WarningDueError(state)
-        ti: Any = self.task_instance
+        self._published, ti = state, self.task_instance
         if ti is not None:
             summary = summarize_wait(self.asyncapi_conn_id, ti.id, state)
             # With the handle, by which a trigger of an earlier try notices that it is outdated.

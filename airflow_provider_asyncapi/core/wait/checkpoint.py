@@ -11,6 +11,7 @@ from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
+from airflow_provider_asyncapi.core.wait.log_position import LogPosition
 
 #: Version of the stored layout; see :mod:`~.layouts`.
 VERSION = 1
@@ -33,6 +34,7 @@ class WaitCheckpoint:
     :param callbacks_seen: number of callbacks that the wait has processed.
     :param changed_at: time of the last change of status or progress, seconds since the epoch; None if there was none.
     :param warned_at: time at which the wait was found to take too long, seconds since the epoch; None if it wasn't.
+    :param log: the position in the job's log up to which its lines have been shown; None if none were.
     """
 
     handle: JobHandle
@@ -45,6 +47,7 @@ class WaitCheckpoint:
     pause: float | None = None
     changed_at: float | None = None
     warned_at: float | None = None
+    log: LogPosition | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> WaitCheckpoint:
@@ -57,7 +60,8 @@ class WaitCheckpoint:
         stored = {_STORED_NAMES.get(each.name, each.name): each.name for each in dataclasses.fields(cls)}
         fields = read_fields(given, "the state of the wait", version=VERSION, known=stored)
         attributes = {stored[name]: value for name, value in fields.items()}
-        return cls(**{**attributes, "handle": JobHandle.parse(fields["handle"])})
+        log = LogPosition.parse(fields.get("log"))
+        return cls(**{**attributes, "handle": JobHandle.parse(fields["handle"]), "log": log})
 
     @property
     def unchanged_since(self) -> float:
@@ -71,11 +75,12 @@ class WaitCheckpoint:
         return self.started_at + (schedule.initial_delay if self.polls == 0 else 0.0)
 
     def after_check(self, polled: Polled) -> WaitCheckpoint:
-        """Return the state with the time of a change, and of a warning, that a poll or a callback has led to."""
+        """Return the state with the time of a change and a warning, and the shown log, after a poll or a callback."""
         return dataclasses.replace(
             self,
             changed_at=polled.at if polled.changed else self.changed_at,
             warned_at=polled.at if polled.warned else self.warned_at,
+            log=polled.log or self.log,
         )
 
     def after_poll(self, polled: Polled) -> WaitCheckpoint:
@@ -103,4 +108,4 @@ class WaitCheckpoint:
         """Return the state as plain data."""
         names = [each.name for each in dataclasses.fields(self)]
         fields = {_STORED_NAMES.get(name, name): getattr(self, name) for name in names}
-        return {"version": VERSION, **fields, "handle": self.handle.dump()}
+        return {"version": VERSION, **fields, "handle": self.handle.dump(), "log": self.log and self.log.dump()}

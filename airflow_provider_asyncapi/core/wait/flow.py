@@ -18,6 +18,7 @@ from airflow_provider_asyncapi.core.wait.ending import (
     end_if_overdue,
     finish_wait,
 )
+from airflow_provider_asyncapi.core.wait.log_flow import show_log
 from airflow_provider_asyncapi.core.wait.overdue import next_check, warn_if_late
 from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_flow import poll_with_details
@@ -69,8 +70,9 @@ def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = Fals
             now = api.clock()
             if isinstance(verdict, Verdict) and response is not None:
                 budget.errors = 0
+                state = yield from show_log(api, plan, state, handle, response, is_over=verdict.outcome.is_final)
                 if verdict.outcome.is_final:
-                    yield Polled(handle, polls, 0, changed=True, at=now, delay=delay)
+                    yield Polled(handle, polls, 0, changed=True, at=now, delay=delay, log=state.log)
                     return (yield from finish_wait(api, result.plan, handle, verdict, request, response))
                 warned_statuses = yield from warn_unknown_status(
                     api, result.plan, request, response, verdict, warned_statuses
@@ -80,7 +82,9 @@ def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = Fals
                 # After an error even an unchanged response is reported: the error is over.
                 poll.clear_cache()
             has_changed = (handle.status, handle.progress) != before
-            polled = Polled(handle, polls, budget.errors, changed=has_changed, at=now, error=error, delay=delay)
+            polled = Polled(
+                handle, polls, budget.errors, changed=has_changed, at=now, error=error, delay=delay, log=state.log
+            )
             polled = yield from warn_if_late(api, plan, state, polled)
             state = state.after_check(polled)
             yield from end_if_overdue(api, plan, state, polled, problem, warned_statuses)

@@ -24,6 +24,7 @@ from airflow_provider_asyncapi.core.wait.details_plan import (
     StatusDetails,
     parse_failure_details,
 )
+from airflow_provider_asyncapi.core.wait.job_log import LOGS, JobLog
 
 #: The longest timeout, in seconds. The deadline is stored as a date, and dates end with the year 9999.
 _LONGEST_TIMEOUT = 200 * 365 * 86400
@@ -47,6 +48,7 @@ WAIT_PARAMETERS = (
     FAILURE_DETAILS,
     "stall_timeout",
     "warn_after",
+    LOGS,
 )
 
 
@@ -69,6 +71,7 @@ class WaitPlan:
     :param failure_details: the requests that find out why the job failed.
     :param stall_timeout: seconds without a change of status or progress after which the wait fails; None for no limit.
     :param warn_after: seconds after which a warning is logged; None for no warning.
+    :param logs: the log of the job, whose lines are shown while it runs; None for none.
     """
 
     parameters: ClassVar[tuple[str, ...]] = WAIT_PARAMETERS
@@ -87,6 +90,7 @@ class WaitPlan:
     cleanup: Cleanup | None = None
     stall_timeout: float | None = None
     warn_after: float | None = None
+    logs: JobLog | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> WaitPlan:
@@ -112,6 +116,8 @@ class WaitPlan:
                 "completion_key: is missing; it is the selector of the job's status in the response, such as"
                 " 'data.status' (or set rules, or a profile)"
             )
+        if complete and given.get(LOGS) is not None and not polls:
+            raise ConfigurationError(f"{LOGS}: the log is read after each poll, so endpoint is needed")
         captures = parse_captures(given.get("capture"), "capture")
         if given.get(RESULT_IDENTIFIER) is not None:
             captures[RESULT_IDENTIFIER] = SelectorChain.parse(
@@ -134,6 +140,7 @@ class WaitPlan:
             parse_cleanup(given, complete=complete),
             _parse_limit(given, "stall_timeout"),
             _parse_limit(given, "warn_after"),
+            JobLog.parse(given.get(LOGS)),
         )
 
     @property

@@ -34,6 +34,7 @@ def summarize_wait(conn_id: str, task_instance: object, state: WaitCheckpoint) -
         "started_at": _format_time(state.started_at),
         "deadline": None if state.deadline is None else _format_time(state.deadline),
         **({"warned_at": _format_time(state.warned_at)} if state.warned_at else {}),
+        **({"log": state.log.dump()} if state.log else {}),
     }
 
 

@@ -110,6 +110,9 @@ class StatusPoll:
         now = self.api.clock()
         # Twice the pause, since the next poll itself takes time, too.
         latest = now + 2 * pause
+        if self.plan.logs is not None and self.plan.logs.request is not None:
+            # The log has its own request, and may have changed.
+            return None
         if self.check_at is not None and latest >= self.check_at:
             return None
         if is_last_poll(self.plan, self.state, self.polls + 1, latest) or not self.authorizer.is_valid_at(latest):

@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
+from airflow_provider_asyncapi.core.wait.log_position import LogPosition
 from airflow_provider_asyncapi.tasks.wait_state import VERSION
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
@@ -49,7 +50,19 @@ def write_all() -> dict[str, Any]:
     done = JobHandle(
         "j-1", Outcome.SUCCESS, "done", 1.0, MOMENT, {"submit": "http://127.0.0.1/jobs"}, job.variables, _TASK
     )
-    wait = WaitCheckpoint(job, MOMENT + 1, MOMENT + 4e9, polls=2, errors=1, next_poll=MOMENT + 30, pause=30.0).dump()
+    log = LogPosition("c-5", count=4, last="0a1b2c3d4e5f6071", shown=4)
+    wait = WaitCheckpoint(
+        job,
+        MOMENT + 1,
+        MOMENT + 4e9,
+        polls=2,
+        errors=1,
+        next_poll=MOMENT + 30,
+        pause=30.0,
+        changed_at=MOMENT + 20,
+        warned_at=MOMENT + 25,
+        log=log,
+    ).dump()
     classpath, kwargs = AsyncApiJobTrigger(asyncapi_conn_id="asyncapi_default", spec=_SPEC, wait=wait).serialize()
     failed = JobFailedError("Job j-1 has status failed: out of rows").with_job("j-1", "failed")
     failed.method, failed.url, failed.status_code = "GET", "http://127.0.0.1/jobs/j-1", 200
@@ -70,7 +83,15 @@ def write_all() -> dict[str, Any]:
         "calls": dump_callbacks([ReceivedCallback("1", MOMENT + 5, "application/json", b'{"status": "done"}')]),
         "store": {
             "asyncapi_began": {"version": VERSION, "identifier": "j-1", "generation": 0, "at": MOMENT + 1},
-            "asyncapi_poke": {"version": VERSION, "errors": 1, "handle": job.dump(), "heard": 0},
+            "asyncapi_poke": {
+                "version": VERSION,
+                "errors": 1,
+                "handle": job.dump(),
+                "heard": 0,
+                "changed_at": MOMENT + 20,
+                "warned_at": MOMENT + 25,
+                "log": log.dump(),
+            },
         },
     }
 

@@ -1,4 +1,4 @@
-"""A stalled job fails the task, and a wait that takes too long calls on_warning_callback once, in each mode."""
+"""In each mode a stalled job fails the task, a late one calls on_warning_callback once, and the job's log is shown."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.core.effects import Log
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import WAIT_KEY
 from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 from airflow_provider_asyncapi.tasks.without_worker import why_unsupported_start
+from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
 from tests.unit.sensors.test_modes import MODES, POLL, make_sensor, rebuilt, running, wait
 
@@ -44,6 +47,24 @@ def test_the_callback_is_called_once_with_the_context_and_the_job(api: ApiServer
     assert outcome.error is None, "a callback that fails changes nothing"
     assert [(context["job"]["identifier"], context["ti"].task_id) for context in called] == [("j-1", "wait")]
     assert "warned_at" in outcome.xcoms[WAIT_KEY]
+
+
+@pytest.mark.parametrize("mode", MODES[:3])
+def test_each_line_of_the_log_of_the_job_is_shown_once(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    shown: list[str] = []
+
+    def record(_: Any, event: Any) -> None:
+        if isinstance(event, Log) and event.message.startswith("log | "):
+            shown.append(event.message.removeprefix("log | "))
+
+    monkeypatch.setattr(AsyncApiHook, "log_events", record)
+    monkeypatch.setattr(AsyncApiJobTrigger, "_log_event", record)
+    texts = ["one\n", "one\ntwo\n", "one\ntwo\n"]
+    api.respond_to(POLL, *[running(logs=text) for text in texts], reply({"status": "done", "logs": "one\ntwo\nthree"}))
+    assert wait(mode, logs="logs").error is None
+    assert shown == ["one", "two", "three"]
 
 
 def test_before_airflow_3_3_reschedule_mode_does_not_warn_at_each_poke(api: ApiServer) -> None:
@@ -111,6 +132,7 @@ def test_a_wait_with_a_callback_for_warnings_begins_on_a_worker() -> None:
         ({"on_warning_callback": [print, 5], "warn_after": 5}, "has to be a callable, or a list of them, not int"),
         ({"on_warning_callback": print}, "is never called without warn_after"),
         ({"stall_timeout": 0}, "stall_timeout: has to be longer than 0 s"),
+        ({"logs": {"endpoint": "/log", "lins": "x"}}, "logs: unknown key 'lins'"),
     ],
 )
 def test_invalid_parameters_are_refused_when_the_dag_is_parsed(given: dict[str, Any], message: str) -> None:
@@ -122,3 +144,17 @@ def test_invalid_parameters_are_refused_when_the_dag_is_parsed(given: dict[str, 
         AsyncApiJobOperator(
             task_id="job", submit={"endpoint": "/jobs", "identifier": "id"}, status={**status, **given}, **callback
         )
+
+
+def test_a_request_for_the_log_names_known_variables_and_no_secrets() -> None:
+    def make(**logs: Any) -> AsyncApiJobOperator:
+        status = {"endpoint": "/jobs/{identifier}", "completion_key": "status", "completion_value": "done"}
+        submit = {"endpoint": "/jobs", "identifier": "id", "variables": {"flow": "orders"}}
+        given = {**status, "capture": {"log_url": "log"}, "logs": logs}
+        return AsyncApiJobOperator(task_id="job", submit=submit, status=given, deferrable=True)
+
+    make(endpoint="{log_url}?flow={flow}&after={log_cursor}", cursor="next")
+    with pytest.raises(ConfigurationError, match=r"logs\.endpoint: .*nothing sets the variable {identifer}"):
+        make(endpoint="/log/{identifer}")
+    with pytest.raises(ConfigurationError, match=r"logs\.headers: 'X-Token' looks like a secret"):
+        make(endpoint="/log", headers={"X-Token": "abcdefgh"})

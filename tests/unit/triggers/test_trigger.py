@@ -916,6 +916,26 @@ def test_a_trigger_that_moves_to_another_triggerer_does_not_warn_again(
     assert capsys.readouterr().out.count("longer than warn_after") == warnings
 
 
+@pytest.mark.skipif(not SHOWS_PROGRESS, reason="an older Airflow")
+def test_a_trigger_that_moves_to_another_triggerer_continues_the_log_where_it_was(
+    api: ApiServer, connection: None, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(xcom_publisher, "_STARTUP_DELAY", 0.0)
+    monkeypatch.setattr(xcom_publisher, "_UPDATE_INTERVAL", 0.05)
+    grown = [reply({"status": "running", "logs": "".join(f"{n}\n" for n in range(count))}) for count in (1, 2, 2, 2, 2)]
+    api.respond_to(POLL, *grown, reply({"status": "done", "logs": "0\n1\n2\n"}))
+    asyncio.run(event_of(trigger(logs="logs")))
+    published = [message.value for message in supervisor.of_kind("SetXCom") if message.key == WAIT_KEY]
+    assert published[-1]["log"]["shown"] == 2
+    capsys.readouterr()
+    supervisor.xcoms[WAIT_KEY] = published[-1]
+    api.respond_to(POLL, reply({"status": "done", "logs": "0\n1\n2\n"}))
+    asyncio.run(event_of(trigger(logs="logs")))
+    written = capsys.readouterr().out
+    assert "log | 2" in written
+    assert "log | 1" not in written
+
+
 def test_the_trigger_of_a_task_with_a_callback_hands_the_wait_back_to_a_worker(
     api: ApiServer, connection: None
 ) -> None:
