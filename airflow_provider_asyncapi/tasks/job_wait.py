@@ -191,6 +191,8 @@ class JobWait:
                 handle = find_job() if deferred is None else deferred.handle
                 return self._finish(self._wait(plan, handle, deferred))
             case "warning":
+                # The next trigger overwrites the log in which the trigger has warned.
+                self._task.log.warning("%s", result.message)
                 plan, deferred = self._task.build_plan(STATUS), _parse_state(result.wait or {})
                 push_for_users(self._context, WAIT_KEY, self._summarize(deferred))
                 self._call_on_warning(deferred.handle)
@@ -245,10 +247,10 @@ class JobWait:
         limits = lazy.TimeLimits(options.timeout, one_try)
         state_type = lazy.RescheduleWaitState if pokes else lazy.WaitState
         state = state_type(self._context, task.hook, plan, handle, limits, self._call_on_warning)
-        if deferred is None:
-            state.publish({WAIT_KEY: self._summarize(state.current)})
-        else:
+        if deferred is not None:
             state.resume_from(plan, deferred)
+        if deferred is None or plan.logs is not None:
+            state.publish({WAIT_KEY: self._summarize(state.current)})
         self._plan, self._state = plan, state
         try:
             flow = (lazy.wait if plan.callback is None else lazy.wait_with_callbacks)(

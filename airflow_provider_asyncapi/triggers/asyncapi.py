@@ -436,7 +436,9 @@ class AsyncApiJobTrigger(BaseTrigger):
         :raises _WarningDueError: if a worker has to call the task's callback.
         """
         if event.warned and self.resume_on_warning:
-            raise _WarningDueError(state)
+            # Within a try, Airflow overwrites the log of a task's trigger by that of the next one in the same
+            # triggerer, which therefore shows the lines of the job's log again.
+            raise _WarningDueError(dataclasses.replace(state, log=self._initial_state().log))
         self._published, ti = state, self.task_instance
         if ti is not None:
             summary = summarize_wait(self.asyncapi_conn_id, ti.id, state)
