@@ -44,6 +44,20 @@ def connections(server_url: str) -> dict[str, dict[str, Any]]:
             }
         },
         "phixflow": {"password": "phix-token", "extra": {"auth": "bearer"}},
+        "shop": {
+            "extra": {
+                "callback": {
+                    "signature": {"header": "X-Shop-Signature", "encoding": "base64", "prefix": "sha256="},
+                    "events": {
+                        "asset": "orders_by_webhook",
+                        "id": "event.id",
+                        "when": {"selector": "event.type", "in": ["order.paid"]},
+                        "capture": {"order": "event.order.id"},
+                    },
+                },
+                "callback_secret": "shop-webhook-key",
+            }
+        },
         "standard": {"extra": {"profile": "http_202"}},
         # The profile knows how to log in; the connection says as whom.
         "vayana": {

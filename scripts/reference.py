@@ -35,6 +35,7 @@ def render() -> str:
     from airflow_provider_asyncapi.operators import asyncapi as operators
     from airflow_provider_asyncapi.operators import job as job_operators
     from airflow_provider_asyncapi.sensors import asyncapi as sensors
+    from airflow_provider_asyncapi.triggers import asset_watcher
     from airflow_provider_asyncapi.triggers import asyncapi as triggers
 
     described: list[Any] = [
@@ -45,6 +46,7 @@ def render() -> str:
         job.async_api_job,
         hooks.AsyncApiHook,
         *(getattr(hooks.AsyncApiHook, name) for name in HOOK_METHODS),
+        asset_watcher.AsyncApiEventTrigger,
         triggers.AsyncApiJobTrigger,
     ]
     parts = [HEAD, *("\n".join(_described(each)) for each in described)]

@@ -9,7 +9,7 @@ tasks at once. Import this in the API server only: tasks have no access to the d
 from __future__ import annotations
 
 from airflow.assets.manager import asset_manager
-from airflow.models.asset import AssetEvent, AssetModel
+from airflow.models.asset import AssetDagRunQueue, AssetEvent, AssetModel
 from airflow.models.connection import Connection
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
@@ -25,6 +25,7 @@ except ImportError:  # before Airflow 3.3
     TaskScope = get_state_backend = None  # type: ignore[assignment,misc]  # None if Airflow lacks it
 
 __all__ = [
+    "AssetDagRunQueue",
     "AssetEvent",
     "AssetModel",
     "Connection",

@@ -151,9 +151,9 @@ def store_webhook(conn_id: str, incoming: IncomingCallback) -> tuple[Challenge, 
     if not settings.events:
         raise ForgedCallbackError(f"connection {conn_id!r}: it has no events (callback.events)")
     identity = settings.identity(incoming.headers, incoming.body)
-    payloads = [(event.asset, event.make_payload(conn_id, call, identity)) for event in settings.events]
-    for asset, payload in payloads:
-        if payload is not None and asset_events.store_asset_event(asset, payload):
+    items = [(event.asset, event.make_item(conn_id, call, identity)) for event in settings.events]
+    for asset, item in items:
+        if item is not None and asset_events.store_asset_event(asset, item):
             metrics.count(metrics.CALLBACKS, conn_id)
     return None
 

@@ -38,27 +38,29 @@ _STATELESS = frozenset(
 
 class AsyncApiEventTrigger(BaseEventTrigger):
     """
-    Poll a request, and cause an asset event for each item that is new or has changed.
+    Poll a request, and cause an asset event if there are items that are new or have changed.
 
-    For ``AssetWatcher(name=…, trigger=AsyncApiEventTrigger(…))``. An event's payload has the ``id`` of the event, and
-    the captured ``values``. Each item causes an event at least once: if the triggerer is killed in the seconds after an
-    event, the event may come again, with the same ``id``; see :func:`~.asset_events.find_new_events`.
+    For ``AssetWatcher(name=…, trigger=AsyncApiEventTrigger(…))``. An event's payload has ``items``: each new item of a
+    poll, with an ``id`` and the captured ``values``. Each item comes at least once: if the triggerer is killed in the
+    seconds after an event, its items may come again, with the same ``id``; see
+    :func:`~.asset_events.find_new_events`.
 
     Its arguments are plain text in the metadata database: none of them may be a secret.
 
     :param asyncapi_conn_id: the connection.
-    :param parameters: a request (``endpoint``, ``method``, ``query_params``, ``headers``, ``json`` …) with its
-        ``rules``, ``result_format`` and paging, as for ``AsyncApiFetchOperator``, and:
-
-        - ``items``: selector of the list of items; without it, the whole response.
-        - ``item_id``: selector of an item's identifier, within the item; by default the whole item identifies it.
-        - ``watermark``: selector of a number or a time that grows from item to item, within the item. The request may
-          name the highest so far, ``{watermark}``.
-        - ``changed``: selector of a value within the item: each change of it causes an event.
-        - ``when``: condition that an item has to meet, such as ``{"selector": "state", "in": ["paid"]}``.
-        - ``capture``: selectors of the event's values, by name, within the item.
-        - ``start_from``: ``"now"`` (default), ``"all"``, or with ``watermark`` the first watermark.
-        - ``poke_interval``: seconds between two polls; default 60.
+    :param parameters: the request (``endpoint``, ``method``, ``query_params``, ``headers``, ``json``, …), and its
+        ``rules``, ``result_format`` and paging, as for ``AsyncApiFetchOperator``.
+    :param items: selector of the list of items; by default the whole response.
+    :param item_id: selector of an item's identifier, within the item; by default the whole item identifies it.
+    :param watermark: selector of a number or a time that grows from item to item, within the item. The request may name
+        the highest so far, ``{watermark}``.
+    :param changed: selector of a value within the item, whose changes cause events; without ``items``, within the
+        response and its headers.
+    :param when: the condition that an item has to meet, such as ``{"selector": "state", "in": ["paid"]}``.
+    :param capture: selectors of the values of an item, by name, within the item.
+    :param start_from: ``"now"`` (default): the items of the first poll cause no events; ``"all"``: they do; with
+        ``watermark``, the first watermark.
+    :param poke_interval: seconds between two polls; by default 60.
     :param stored: arguments from the metadata database, set by Airflow only.
     :raises ConfigurationError: when the DAG is parsed, if a parameter is wrong; the message names it.
     """
@@ -106,7 +108,7 @@ class AsyncApiEventTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """
-        Poll for ever, and yield an event for each new item.
+        Poll for ever, and yield an event for the new items of each poll.
 
         An error is logged, and the next poll comes later. If the trigger failed, Airflow would start it every second.
         """
@@ -127,9 +129,11 @@ class AsyncApiEventTrigger(BaseEventTrigger):
                     check_storable(self.parameters, api)
                     while True:
                         found, after = await driver.run(find_new_items(api, plan, seen), observe=self._log_event)
-                        for item in found:
-                            yield TriggerEvent({"id": item.event_id, "values": item.values})
                         if found:
+                            # One for all: Airflow starts a run with the first of several events that come at once, and
+                            # keeps the others for the run after the next event.
+                            items = [{"id": item.event_id, "values": item.values} for item in found]
+                            yield TriggerEvent({"items": items})
                             await asyncio.sleep(_TIME_TO_STORE_EVENTS)
                         seen = after
                         if after != stored:

@@ -128,9 +128,19 @@ class AirflowClient:
             body["extra"] = json.dumps(extra)
         self.call("POST", "/api/v2/connections", body)
 
+    def unpause(self, dag_id: str) -> None:
+        """
+        Unpause a DAG.
+
+        Airflow starts the watchers of a DAG's assets when it parses the file again, which this asks for.
+        """
+        dag = self.call("PATCH", f"/api/v2/dags/{_quote(dag_id)}", {"is_paused": False})
+        if dag.get("timetable_summary") == "Asset":
+            self.call("PUT", f"/api/v2/parseDagFile/{_quote(dag['file_token'])}")
+
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """Unpause a DAG, start a run of it now and return the run's id."""
-        self.call("PATCH", f"/api/v2/dags/{_quote(dag_id)}", {"is_paused": False})
+        self.unpause(dag_id)
         body: dict[str, object] = {"logical_date": None, "conf": dict(conf or {})}
         if run_id is not None:
             body["dag_run_id"] = run_id

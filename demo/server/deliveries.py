@@ -46,11 +46,15 @@ class Deliveries:
 
     :param key: What they are signed with.
     :param retry_seconds: The pause before each try after the first.
+    :param header: The header with the signature.
     """
 
-    def __init__(self, key: str, retry_seconds: Sequence[float] = RETRY_SECONDS) -> None:
+    def __init__(
+        self, key: str, retry_seconds: Sequence[float] = RETRY_SECONDS, *, header: str = "Elements-Webhook-Signature"
+    ) -> None:
         self.attempts: list[Attempt] = []
         self._key = key
+        self._header = header
         self._retry_seconds = retry_seconds
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -71,7 +75,7 @@ class Deliveries:
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def _deliver(self, url: str, body: bytes, after: float) -> None:
-        headers = {"Content-Type": "application/json", "Elements-Webhook-Signature": signature(self._key, body)}
+        headers = {"Content-Type": "application/json", self._header: signature(self._key, body)}
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             for pause in (after, *self._retry_seconds):

@@ -18,6 +18,7 @@ from demo.server.journal import Journal, Record, without_secrets
 from demo.server.panoply import Panoply
 from demo.server.phixflow import PhixFlow
 from demo.server.settings import Clock, Settings
+from demo.server.shop import Shop
 from demo.server.standard202 import Standard202
 from demo.server.uws import Uws
 from demo.server.vayana import Vayana
@@ -71,12 +72,14 @@ class DemoServer:
         self.port = port
         self.journal = Journal()
         self.cloud_elements = CloudElements(settings)
+        self.shop = Shop(settings)
         self._systems: tuple[System, ...] = (
             Panoply(settings),
             PhixFlow(settings),
             Vayana(settings),
             Celigo(settings),
             self.cloud_elements,
+            self.shop,
             Standard202(settings),
             Uws(settings),
         )
@@ -140,6 +143,7 @@ class DemoServer:
             await self._stop.wait()
         finally:
             await self.cloud_elements.close()
+            await self.shop.close()
             await runner.cleanup()
 
     @web.middleware

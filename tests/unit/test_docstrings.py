@@ -39,13 +39,23 @@ def assigned_names(node: ast.AST) -> Iterator[str]:
             yield target.attr
 
 
+def unpacked_names(node: Any) -> set[str]:
+    """Return the keys that a function takes as keyword arguments (``**given: Unpack[Keys]``)."""
+    kind = node.args.kwarg and node.args.kwarg.annotation
+    if not isinstance(kind, ast.Subscript) or ast.unparse(kind.value) != "Unpack":
+        return set()
+    classes = (each for tree in TREES.values() for each in tree.body if isinstance(each, ast.ClassDef))
+    keys = next(each for each in classes if each.name == ast.unparse(kind.slice))
+    return {name for each in keys.body if isinstance(each, ast.AnnAssign) for name in assigned_names(each)}
+
+
 def parameter_names(node: Any) -> set[str] | None:
     """Return the parameters of a function or a class; None if a base class has them."""
     if not isinstance(node, ast.ClassDef):
         return argument_names(node)
     names = {name for each in node.body if isinstance(each, ast.AnnAssign) for name in assigned_names(each)}
     made = [each for each in node.body if isinstance(each, ast.FunctionDef) and each.name in ("__init__", "__new__")]
-    return names.union(*map(argument_names, made)) if names or made else None
+    return names.union(*map(argument_names, made), *map(unpacked_names, made)) if names or made else None
 
 
 def qualified_names(tree: ast.AST, prefix: str) -> Iterator[str]:

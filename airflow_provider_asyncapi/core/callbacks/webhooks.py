@@ -63,9 +63,9 @@ class WebhookEvent:
             parse_captures(given.get("capture"), f"{where}.capture"),
         )
 
-    def make_payload(self, conn_id: str, call: Response, identity: str) -> dict[str, JsonValue] | None:
+    def make_item(self, conn_id: str, call: Response, identity: str) -> dict[str, JsonValue] | None:
         """
-        Return the payload of the asset event; None if the call doesn't meet the condition.
+        Return the item of the asset event; None if the call doesn't meet the condition.
 
         :param identity: a text that is equal for a call and its repetitions, if it contains no identifier.
         :raises ForgedCallbackError: if the call lacks the identifier, or can't be read.

@@ -46,7 +46,10 @@ def find_new_items(api: Api, plan: EventPlan, seen: SeenItems | None) -> Flow[tu
     fetcher = ResultFetcher(api, plan.fetch, JobHandle(None, variables=variables))
     poll = _Poll(plan, before)
     try:
-        if plan.fetch.paging is None:
+        if plan.watches_response:
+            fetched = yield from fetcher.fetch_response(plan.fetch.step, lambda: fetcher.variables)
+            poll.add_item(None, fetched.response)
+        elif plan.fetch.paging is None:
             value, _ = yield from fetcher.fetch_value(MAX_BODY)
             poll.add_items(to_rows(value))
         else:
@@ -75,9 +78,16 @@ class _Poll:
     def add_items(self, items: Iterable[JsonValue]) -> None:
         """Compare items with the state, and keep the new ones."""
         for item in items:
-            response = make_json_response(item)
-            if self._plan.when is None or self._plan.when.holds(response, {}):
-                self._add_item(item, response)
+            self.add_item(item, make_json_response(item))
+
+    def add_item(self, item: JsonValue, response: Response) -> None:
+        """
+        Compare an item with the state, and keep it if it is new.
+
+        :param response: the item as a response, for selectors.
+        """
+        if self._plan.when is None or self._plan.when.holds(response, {}):
+            self._compare_item(item, response)
 
     def state_after(self) -> SeenItems:
         """Return the state after the poll."""
@@ -87,9 +97,9 @@ class _Poll:
             return self._before.with_items(self._revisions, self._watermark)
         return SeenItems().with_items(self._revisions, self._watermark)
 
-    def _add_item(self, item: JsonValue, response: Response) -> None:
+    def _compare_item(self, item: JsonValue, response: Response) -> None:
         plan = self._plan
-        # With changed alone, there is one item: the whole response.
+        # With changed alone, all items are one: any change of its value counts.
         whole = item if plan.changed is None else None
         identity = whole if plan.item_id is None else _find_value(plan.item_id, response, "item_id")
         mark = None if plan.watermark is None else _find_value(plan.watermark, response, "watermark")

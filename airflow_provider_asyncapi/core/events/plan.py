@@ -53,6 +53,11 @@ class EventPlan:
     when: Condition | None = None
     captures: Mapping[str, SelectorChain] = field(default_factory=dict)
 
+    @property
+    def watches_response(self) -> bool:
+        """Whether the only item is the response itself, with its headers."""
+        return self.changed is not None and self.fetch.result_path is None and self.fetch.paging is None
+
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> EventPlan:
         """

@@ -99,6 +99,7 @@ def test_the_models_have_the_columns_that_are_read() -> None:
         database.TaskInstanceHistory: {"task_instance_id", *ids},
         database.XComModel: {"dag_run_id", "key", "value", "timestamp", *ids},
         database.DagRun: {"id", "dag_id", "run_id"},
+        database.AssetDagRunQueue: {"asset_id", "created_at"},
         database.AssetModel: {"id", "name", "uri"},
         database.AssetEvent: {"asset_id", "timestamp", "extra"},
     }

@@ -98,7 +98,8 @@ def test_a_webhook_causes_an_asset_event_that_starts_a_dag(client: TestClient, d
     assert (answer.status_code, answer.json()) == (200, {})
     (extra,) = events_of(database)
     assert extra["from_webhook"] is True
-    assert extra["payload"]["values"] == {"order": "o-1"}
+    (item,) = extra["payload"]["items"]
+    assert item["values"] == {"order": "o-1"}
     assert queued(database) == ["orders_dag"]
 
 
@@ -171,3 +172,12 @@ def test_an_event_of_something_else_is_no_repetition(client: TestClient, databas
         session.commit()
     post(client)
     assert len(events_of(database)) == 3
+
+
+def test_a_run_gets_all_events_that_have_come_before_it(client: TestClient, database: Database) -> None:
+    for number in range(3):
+        post(client, b'{"id": %d}' % number)
+    with database.session() as session:
+        latest = session.scalars(select(AssetEvent.timestamp)).all()
+        (queued_at,) = session.scalars(select(AssetDagRunQueue.created_at))
+    assert queued_at >= max(latest)

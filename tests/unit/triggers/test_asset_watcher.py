@@ -57,12 +57,12 @@ def orders(*ids: int) -> Any:
 
 
 async def collect(trigger: AsyncApiEventTrigger, is_done: Callable[[list[Any]], bool]) -> list[Any]:
-    """Run a trigger until enough has happened, and return the payloads of its events."""
+    """Run a trigger until enough has happened, and return the items of its events."""
     events: list[Any] = []
 
     async def run() -> None:
         async for event in trigger.run():
-            events.append(event.payload)  # noqa: PERF401 - is_done() looks at the list meanwhile
+            events.extend(event.payload["items"])
 
     task = asyncio.create_task(run())
     try:
@@ -82,6 +82,20 @@ def test_each_new_item_causes_an_event_with_its_captured_values(
     events = asyncio.run(collect(rebuild(), lambda events: api.count(ORDERS) > 3))
     assert [event["values"] for event in events] == [{"order": 3}, {"order": 2}]
     assert len({event["id"] for event in events}) == 2
+
+
+def test_all_new_items_of_a_poll_are_one_event(api: ApiServer, connection: None, supervisor: Supervisor) -> None:
+    api.respond_to(ORDERS, orders(1, 2, 3))
+
+    async def scenario() -> Any:
+        events = rebuild(start_from="all").run()
+        try:
+            return (await anext(events)).payload
+        finally:
+            await events.aclose()
+
+    payload = asyncio.run(scenario())
+    assert [item["values"]["order"] for item in payload["items"]] == [1, 2, 3]
 
 
 def test_a_restarted_trigger_goes_on_where_it_was(api: ApiServer, connection: None, supervisor: Supervisor) -> None:
@@ -173,7 +187,7 @@ def test_airflow_takes_the_stored_trigger_of_a_watcher_for_the_one_in_the_dag() 
 
 
 def event(at: int, id_: str, **extra: Any) -> Any:
-    return SimpleNamespace(timestamp=at, extra={"payload": {"id": id_, "values": {"at": at}}, **extra})
+    return SimpleNamespace(timestamp=at, extra={"payload": {"items": [{"id": id_, "values": {"at": at}}]}, **extra})
 
 
 def context(triggering: list[Any], earlier: list[Any]) -> dict[str, Any]:
@@ -184,7 +198,7 @@ def context(triggering: list[Any], earlier: list[Any]) -> dict[str, Any]:
 
 def test_a_repeated_event_is_dropped_in_its_run_and_in_later_ones() -> None:
     first, again = event(1, "a"), event(2, "a")
-    assert find_new_events(context([first, again], [])) == [first.extra["payload"]]
+    assert find_new_events(context([first, again], [])) == first.extra["payload"]["items"]
     assert find_new_events(context([again, event(3, "b")], [first])) == [{"id": "b", "values": {"at": 3}}]
 
 

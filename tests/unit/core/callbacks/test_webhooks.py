@@ -26,29 +26,29 @@ def event(**given: Any) -> WebhookEvent:
 
 def test_an_event_has_the_captured_values_and_an_id_of_its_own() -> None:
     paid = event(id="id", capture={"order": "order.id", "missing": "nothing"})
-    payload = paid.make_payload("vendor", call(), "body")
+    payload = paid.make_item("vendor", call(), "body")
     assert payload is not None
     assert payload["values"] == {"order": "o-1"}
-    assert payload == paid.make_payload("vendor", call(), "another")
-    other = paid.make_payload("other", call(), "body")
+    assert payload == paid.make_item("vendor", call(), "another")
+    other = paid.make_item("other", call(), "body")
     assert other is not None
     assert payload["id"] != other["id"]
 
 
 def test_an_event_without_identifier_is_identified_by_its_signature_or_body() -> None:
-    ids = [event().make_payload("vendor", call(), identity) for identity in ("a", "a", "b")]
+    ids = [event().make_item("vendor", call(), identity) for identity in ("a", "a", "b")]
     assert ids[0] == ids[1] != ids[2]
 
 
 def test_a_header_may_hold_the_identifier() -> None:
-    one, two = (event(id="header:delivery").make_payload("v", call(delivery=each), "") for each in "ab")
+    one, two = (event(id="header:delivery").make_item("v", call(delivery=each), "") for each in "ab")
     assert one != two
 
 
 def test_only_calls_that_meet_the_condition_are_events() -> None:
     when = {"selector": "kind", "in": ["paid"]}
-    assert event(when=when).make_payload("vendor", call(b'{"kind": "new"}'), "") is None
-    assert event(when=when).make_payload("vendor", call(), "") is not None
+    assert event(when=when).make_item("vendor", call(b'{"kind": "new"}'), "") is None
+    assert event(when=when).make_item("vendor", call(), "") is not None
 
 
 def test_several_events_of_a_connection_are_for_several_assets() -> None:
@@ -66,7 +66,7 @@ def test_a_call_that_can_not_be_read_is_refused_without_its_text(
     given: dict[str, Any], body: bytes, message: str
 ) -> None:
     with pytest.raises(ForgedCallbackError) as caught:
-        event(**given).make_payload("vendor", call(body), "")
+        event(**given).make_item("vendor", call(body), "")
     assert message in str(caught.value)
 
 

@@ -151,3 +151,13 @@ def test_a_list_that_is_too_long_to_remember_is_an_error(monkeypatch: pytest.Mon
     monkeypatch.setattr(seen_items, "MAX_ITEMS", 1)
     with pytest.raises(ResultTooLargeError, match="items: there are 2 items, and at most 1 are remembered"):
         Source(orders(1, 2), **BY_ID).poll()
+
+
+def test_a_change_of_a_header_causes_an_event_without_a_body() -> None:
+    source = Source(
+        *(make_response(None, etag=each) for each in "aab"),
+        method="HEAD",
+        changed="header:ETag",
+        capture={"id": "header:ETag"},
+    )
+    assert [source.values() for _ in range(3)] == [[], [], ["b"]]
