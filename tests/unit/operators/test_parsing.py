@@ -416,7 +416,7 @@ def test_the_requests_for_details_may_name_what_was_captured_before_them() -> No
             sensor(task_id="two", job=before.handle, failure_details={"endpoint": "/{nothing}"})
 
 
-OF_THE_SENSOR = {"timeout", "deferrable", "start_from_trigger", "end_from_trigger"}
+OF_THE_SENSOR = {"timeout", "deferrable", "start_from_trigger", "end_from_trigger", "on_warning_callback"}
 OF_THE_FETCH = {"destination", "unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes"}
 
 
