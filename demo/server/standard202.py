@@ -7,7 +7,8 @@ in RFC 9457. Assumed (A): the members of the bodies, which no standard names.
 The submit chooses: ``{"outcome": ..., "finish": ...}``, each also as a query parameter. ``outcome`` is one of
 :data:`OUTCOMES`: ``ok``, ``empty`` (no rows), ``fast`` (200 at once), ``stuck``, ``fail`` (the status answers
 422 with a problem), ``fail500`` (the same with 500), ``fail200`` (the status answers 200 with ``"status":
-"failed"``). ``finish`` is ``200`` (the status answers with the result) or ``303`` (it points to the result).
+"failed"``), ``fail_first`` (as ``fail200`` for the first job of a ``series``, a name in the body; the later ones are
+``ok``). ``finish`` is ``200`` (the status answers with the result) or ``303`` (it points to the result).
 No credentials.
 """
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from demo.server.settings import Settings
 
-OUTCOMES = ("ok", "empty", "fast", "stuck", "fail", "fail500", "fail200")
+OUTCOMES = ("ok", "empty", "fast", "stuck", "fail", "fail500", "fail200", "fail_first")
 TITLES = {
     400: "Bad request",
     404: "No such job",
@@ -56,6 +57,7 @@ class Standard202:
 
     def __init__(self, settings: Settings) -> None:
         self._jobs = JobStore(settings.clock, settings.job_seconds, lambda n: f"j-{n}")
+        self._series: set[str] = set()
 
     def routes(self) -> Sequence[web.RouteDef]:
         """List the paths it answers."""
@@ -72,6 +74,10 @@ class Standard202:
         outcome, finish = body.get("outcome", "ok"), str(body.get("finish", "200"))
         if outcome not in OUTCOMES or finish not in ("200", "303"):
             raise refuse(400, f"outcome must be one of {', '.join(OUTCOMES)}, finish 200 or 303.")
+        if outcome == "fail_first":
+            series = str(body.get("series"))
+            outcome = "ok" if series in self._series else "fail200"
+            self._series.add(series)
         job = self._jobs.add(outcome, facts={"finish": finish})
         if outcome == "fast":
             return self._finished(job)

@@ -27,3 +27,13 @@ def test_an_example_runs_to_its_end(file, started, run_dag):
         result = run_dag.finish(dag.dag_id, run_id)
         expected = "failed" if "expected-failure" in dag.tags else "success"
         assert result.state == expected, result.failures()
+
+
+def test_a_job_that_failed_is_followed_by_another_one(started, run_dag, demo_server):
+    ((dag, run_id),) = ((dag, run_id) for dag, run_id in started.items() if dag.dag_id == "job_run_again")
+    result = run_dag.finish(dag.dag_id, run_id)
+    (failed,) = result.xcom("job", "job_attempts")
+    job = result.xcom("job", "job")
+    assert (failed["status"], failed["message"]) == ("failed", "The source is locked.")
+    assert (job["outcome"], job["identifier"]) == ("success", result.xcom("job"))
+    assert job["identifier"] != failed["identifier"]

@@ -98,3 +98,11 @@ def test_a_body_it_cannot_use_is_a_problem(call, content_type, body, status):
 def test_an_unknown_job_is_404_and_a_wrong_method_405(call):
     assert call("GET", "/standard/jobs/j-9").json()["title"] == "No such job"
     assert call("PUT", "/standard/jobs/j-9").status_code == 405
+
+
+def test_the_first_job_of_a_series_may_fail(call, clock):
+    for series in ("a", "a", "b"):
+        submit(call, outcome="fail_first", series=series)
+    clock.finish()
+    status = [call("GET", f"/standard/jobs/j-{number}").json()["status"] for number in (1, 2, 3)]
+    assert status == ["failed", "succeeded", "failed"]
