@@ -53,6 +53,7 @@ class SubmitParameters(StepParameters, total=False):
 
     identifier: SelectorParam
     variables: dict[str, Any]
+    prepare: dict[str, Any] | list[dict[str, Any]]
     start: dict[str, Any] | list[dict[str, Any]]
     lookup: dict[str, Any]
     max_consecutive_errors: int

@@ -50,6 +50,9 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
     :param files: multipart parts: field name to content, or to a mapping of ``content``, ``filename`` and
         ``content_type``; ``data`` may hold the other fields. (templated)
     :param rules: a list of rules that decide what a response means, if its status code doesn't.
+    :param prepare: the request that comes before the submit, such as the upload of a file, or a list of requests:
+        mappings with the keys of a request, ``rules`` and ``capture``. The submit and all later requests may name what
+        they capture. A retry sends those that have no response yet. (templated)
     :param start: the request that starts or enqueues the job, for APIs that only create it first, or a list of
         requests: mappings with the keys of a request, ``rules`` and ``capture``. (templated)
     :param lookup: the request that finds the job if the response to its submission was lost: a mapping with the keys
@@ -86,6 +89,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         "data",
         "files",
         "variables",
+        "prepare",
         "start",
         "lookup",
         "cancel",
@@ -95,6 +99,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         "query_params": "json",
         "headers": "json",
         "json": "json",
+        "prepare": "json",
         "start": "json",
         "lookup": "json",
         "cancel": "json",
@@ -117,6 +122,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         data: dict[str, Any] | str | None = None,
         files: dict[str, Any] | None = None,
         rules: list[dict[str, Any]] | None = None,
+        prepare: dict[str, Any] | list[dict[str, Any]] | None = None,
         start: dict[str, Any] | list[dict[str, Any]] | None = None,
         lookup: dict[str, Any] | None = None,
         callback: bool | None = None,
@@ -145,6 +151,7 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         self.data = data
         self.files = files
         self.rules = rules
+        self.prepare = prepare
         self.start = start
         self.lookup = lookup
         self.callback = callback

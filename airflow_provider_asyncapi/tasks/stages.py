@@ -145,7 +145,7 @@ class SubmitStage(Stage):
     ) -> set[str] | None:
         """Return the DAG's variables and the key; for ``start`` and ``cancel`` also the captures of the submit."""
         needs_job = part in ("start", "cancel")
-        known = self.provided_variables(described, provided) if needs_job else _own_variables(described)
+        known = self.provided_variables(described, provided) if needs_job else _variables_before_submit(described)
         own = {IDEMPOTENCY_KEY, CALLBACK_URL} if described.get("callback") else {IDEMPOTENCY_KEY}
         return None if known is None else own | known
 
@@ -155,7 +155,7 @@ class SubmitStage(Stage):
         provided: set[str] | None,
     ) -> set[str] | None:
         """Return the variables that the job handle will hold; None if only the connection's profile sets them."""
-        own = _own_variables(described)
+        own = _variables_before_submit(described)
         several = described.get("identifiers") is not None
         if own is None or (described.get("identifier") is None and not several):
             return None
@@ -253,6 +253,12 @@ class FetchStage(Stage):
 SUBMIT: Final = SubmitStage()
 STATUS: Final = StatusStage()
 FETCH: Final = FetchStage()
+
+
+def _variables_before_submit(described: Mapping[str, Any]) -> set[str] | None:
+    """Return the DAG's variables, and the captures of the requests before the submit."""
+    own = _own_variables(described)
+    return None if own is None else own.union(*map(captured_names, as_list(described.get("prepare"))))
 
 
 def _own_variables(described: Mapping[str, Any]) -> set[str] | None:

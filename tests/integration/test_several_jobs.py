@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.unit.fake_airflow import ApiServer, reply
@@ -12,6 +14,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def several(run_dag, airflow):
     with ApiServer() as api:
+        api.respond_to("POST /files", reply({"id": "f-1"}))
         api.respond_to("POST /jobs", reply({"jobs": [{"id": "a"}, {"id": "b"}, {"id": "c"}]}))
         for name in "ab":
             api.respond_to(f"GET /jobs/{name}", reply({"status": "running"}), reply({"status": "done"}))
@@ -32,3 +35,11 @@ def test_the_trigger_rules_of_airflow_say_whether_all_jobs_are_needed_or_any(sev
     result, _ = several
     states = {name: result.task(name).state for name in ("all_results", "any_result")}
     assert states == {"all_results": "upstream_failed", "any_result": "success"}
+
+
+def test_the_submit_names_what_the_request_before_it_has_captured(several):
+    result, api = several
+    before, submit = (each for each in api.requests if each.method == "POST")
+    assert (before.path, before.body) == ("/files", b"several_jobs")
+    assert json.loads(submit.body) == {"file": "f-1"}
+    assert [handle["variables"]["file"] for handle in result.xcom("submit")] == ["f-1"] * 3

@@ -20,7 +20,18 @@ from airflow_provider_asyncapi.core.templates import Variables
 #: The parameters that describe a request, on an operator or in a mapping such as ``cancel``.
 REQUEST_PARAMETERS = ("method", "endpoint", "query_params", "headers", *BODY_PARAMETERS)
 #: The parameters of a stage that contain further requests.
-SUBREQUESTS = ("start", "lookup", "cancel", "locate", "cleanup", "batch", "status_details", "failure_details", "logs")
+SUBREQUESTS = (
+    "prepare",
+    "start",
+    "lookup",
+    "cancel",
+    "locate",
+    "cleanup",
+    "batch",
+    "status_details",
+    "failure_details",
+    "logs",
+)
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 #: Most APIs send JSON; for another format, the DAG author sets the header.
 _DEFAULT_ACCEPT = "application/json, */*;q=0.8"

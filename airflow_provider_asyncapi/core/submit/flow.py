@@ -45,6 +45,7 @@ from airflow_provider_asyncapi.core.requests.step_flow import (
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.submit.changed_request import resolve_changed_request
 from airflow_provider_asyncapi.core.submit.plan import Lookup, SubmitPlan
+from airflow_provider_asyncapi.core.submit.prepare import make_placeholders, send_prepare_requests
 from airflow_provider_asyncapi.core.submit.submission import Submission, digest_parts, fingerprint
 from airflow_provider_asyncapi.core.templates import Variables
 
@@ -78,11 +79,16 @@ def submit(
     """
     _check_variables(plan)
     scope = api.merge_variables(plan.variables, variables or {})
-    request = api.render_request(plan.submit.request, {**scope, **_PLACEHOLDERS})
-    new = dataclasses.replace(new, fingerprint=fingerprint(api, request), parts=digest_parts(api, request))
-    record = yield from _resume_submission(api, plan, new, saved, scope, request)
+    known = {**scope, **_PLACEHOLDERS, **make_placeholders(api, plan)}
+    request = api.render_request(plan.submit.request, known)
+    prepare = [api.render_request(step.request, known) for step in plan.prepare]
+    new = dataclasses.replace(new, fingerprint=fingerprint(api, request, prepare), parts=digest_parts(api, request))
+    captured = {} if saved is None else saved.captured
+    record = yield from _resume_submission(api, plan, new, saved, api.merge_variables(scope, captured), request)
     scope[IDEMPOTENCY_KEY] = record.key
     if record.handle is None:
+        record = yield from send_prepare_requests(api, plan, record, scope)
+        scope = api.merge_variables(record.captured, scope)
         record = yield from _send_submit(api, plan, record, scope)
     handle = record.handle
     assert handle is not None, "a job that was submitted has a handle"  # noqa: S101 - for the type checker
@@ -199,8 +205,9 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
         raise
     address = redact_url(response.url.partition("?")[0])
     handle = JobHandle(None, outcome or Outcome.RUNNING, submitted_at=record.sent_at, urls={"submit": address})
+    handle = handle.with_variables({**record.captured, **plan.variables})
     try:
-        handle = _add_identifier(api, plan, response, scope, handle.with_variables(plan.variables))
+        handle = _add_identifier(api, plan, response, scope, handle)
     except MissingValueError as error:
         yield SaveSubmission(
             dataclasses.replace(record, sent=True, problem=f"an earlier try has submitted the job, but {error}")
@@ -282,7 +289,7 @@ def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission,
             submitted = api.render_request(plan.submit.request, variables)
             address = redact_url(submitted.url.partition("?")[0])
             handle = JobHandle(None, submitted_at=record.sent_at, urls={"submit": address})
-            handle = _set_identifiers(plan, handle.with_variables(plan.variables), *found)
+            handle = _set_identifiers(plan, handle.with_variables({**record.captured, **plan.variables}), *found)
             return (yield from _save_handle(record, handle, lookup.captures, request, response, variables))
         if attempt < plan.schedule.max_errors:
             yield Sleep(plan.schedule.delay_after_error(attempt, None, None, api.rng))

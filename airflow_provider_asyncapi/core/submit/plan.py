@@ -24,6 +24,7 @@ SUBMIT_PARAMETERS = (
     "identifier",
     "identifiers",
     "lookup",
+    "prepare",
     "start",
     "variables",
     "callback",
@@ -101,6 +102,7 @@ class SubmitPlan:
 
     :param submit: the request that creates the job.
     :param identifier: the selector of the identifier in its response.
+    :param prepare: the requests before it, in order, whose captures it may name.
     :param start: the further requests that fill, start or enqueue the job, in order.
     :param variables: variables of the DAG author, for this request and all later ones of the job.
     :param schedule: the retries after transient errors.
@@ -123,6 +125,7 @@ class SubmitPlan:
     on_changed_request: OnChange = OnChange.FAIL
     cancel: RequestStep | None = None
     has_several_jobs: bool = False
+    prepare: tuple[RequestStep, ...] = ()
 
     @property
     def is_repeatable(self) -> bool:
@@ -170,6 +173,7 @@ class SubmitPlan:
             on_changed_request,
             RequestStep.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
             several,
+            tuple(RequestStep.parse(step, "prepare", method="POST") for step in as_list(given.get("prepare"))),
         )
 
 

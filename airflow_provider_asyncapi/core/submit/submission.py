@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -45,6 +45,8 @@ class Submission:
     :param connection: the connection whose settings verify callbacks.
     :param parts: a short digest of each part of the request by the name of the part, to name the changed ones.
     :param clears: number of clears of any task of the DAG run; None if it wasn't saved.
+    :param prepared: number of the ``prepare`` requests that the API has answered.
+    :param captured: the captures of these requests.
     :param problem: the reason why the response to the submit contains no job; empty if there was no such response.
     :param attempts: the earlier jobs of this try of the task that have failed (:class:`~.resubmit.Attempt`).
     """
@@ -62,6 +64,8 @@ class Submission:
     parts: Mapping[str, str] = field(default_factory=dict)
     clears: int | None = None
     attempts: tuple[Mapping[str, JsonValue], ...] = ()
+    prepared: int = 0
+    captured: Mapping[str, JsonValue] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, given: Any) -> Submission | None:
@@ -93,6 +97,8 @@ class Submission:
                 parts={str(name): str(digest) for name, digest in dict(fields.get("parts") or {}).items()},
                 clears=None if fields.get("clears") is None else int(fields["clears"]),
                 attempts=read_attempts(fields.get("attempts")),
+                prepared=int(fields.get("prepared", 0)),
+                captured=dict(fields.get("captured") or {}),
             )
         except (KeyError, TypeError, ValueError, HandleError):
             return uncertain
@@ -114,6 +120,8 @@ class Submission:
             "parts": dict(self.parts),
             "clears": self.clears,
             "attempts": [dict(each) for each in self.attempts],
+            "prepared": self.prepared,
+            "captured": dict(self.captured),
         }
 
     def may_have_job(self, generation: int | None) -> bool:
@@ -145,8 +153,15 @@ class Submission:
         return Submission(key, self.generation, connection=self.connection, clears=self.clears, attempts=attempts)
 
 
-def fingerprint(api: Api, request: Request) -> str:
-    """Return a hash that is equal for equal requests; secrets don't count, so none can be guessed from it."""
+def fingerprint(api: Api, request: Request, prepare: Iterable[Request] = ()) -> str:
+    """
+    Return a hash that is equal for equal requests; secrets don't count, so none can be guessed from it.
+
+    :param request: the submit.
+    :param prepare: the requests before it.
+    """
+    if prepared := [fingerprint(api, each) for each in prepare]:
+        return hashlib.sha256("\0".join([fingerprint(api, request), *prepared]).encode()).hexdigest()[:32]
     headers = sorted(
         (name.lower(), value) for name, value in request.with_default_headers().headers if not is_sensitive_name(name)
     )

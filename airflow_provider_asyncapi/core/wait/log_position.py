@@ -38,9 +38,10 @@ class LogPosition:
         names = [each.name for each in dataclasses.fields(cls)]
         if not isinstance(given, Mapping) or not set(names) <= set(given):
             return None
-        position = cls(**{name: given[name] for name in names})
-        is_valid = isinstance(position.count, int) and isinstance(position.shown, int)
-        return position if is_valid and isinstance(position.cursor, str | int | float | None) else None
+        is_valid = isinstance(given["count"], int) and isinstance(given["shown"], int)
+        if not is_valid or not isinstance(given["cursor"], str | int | float | None):
+            return None
+        return cls(**{name: given[name] for name in names})
 
     def dump(self) -> dict[str, JsonValue]:
         """Return the position as plain data."""

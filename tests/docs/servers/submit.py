@@ -81,6 +81,23 @@ def multipart(state: State, call: Call) -> Reply:
     raise unknown(call)
 
 
+@server("prepare", [{"custom_id": "1", "ok": True}])
+def prepare(state: State, call: Call) -> Reply:
+    match str(call):
+        case "POST /files":
+            need(b'name="purpose"' in call.body and b'filename="batch.jsonl"' in call.body, "no file")
+            return Reply(200, {"id": "file-1"})
+        case "POST /batches":
+            need(call.json == {"input_file_id": "file-1"}, "no such file")
+            return Reply(200, {"id": "batch-1", "status": "validating"})
+        case "GET /batches/batch-1":
+            status = progress(state, ("in_progress", "completed"))
+            return Reply(200, {"status": status, "output_file_id": "file-2"})
+        case "GET /files/file-2/content":
+            return Reply(200, b'{"custom_id": "1", "ok": true}\n')
+    raise unknown(call)
+
+
 @server("two_step", [1, 2, 3], counted={"start": 1})
 def two_step(state: State, call: Call) -> Reply:
     match str(call):

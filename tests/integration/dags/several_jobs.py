@@ -10,7 +10,13 @@ from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, 
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
 with DAG("several_jobs", schedule=None, default_args={"asyncapi_conn_id": "several"}):
-    submit = AsyncApiTriggerOperator(task_id="submit", endpoint="/jobs", identifiers="jobs[*].id")
+    submit = AsyncApiTriggerOperator(
+        task_id="submit",
+        prepare={"endpoint": "/files", "data": "{{ dag.dag_id }}", "capture": {"file": "id"}},
+        endpoint="/jobs",
+        json={"file": "{file}"},
+        identifiers="jobs[*].id",
+    )
 
     @task_group
     def one(job: Any) -> Any:

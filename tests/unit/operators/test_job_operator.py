@@ -421,7 +421,8 @@ def test_a_mapping_takes_the_arguments_of_the_task_for_its_stage(stage: Any) -> 
     own = set(inspect.signature(single.__init__).parameters) - {"self", "kwargs"}
     of_the_task = {"asyncapi_conn_id", "profile", "job_url", "job", "deferrable", "on_warning_callback"}
     assert own - of_the_task == set(stage.arguments) - {"soft_fail"}
-    further = {"start", "lookup", "cancel", "cleanup", "batch", "status_details", "failure_details", "locate"}
+    further = {"prepare", "start", "lookup", "cancel", "cleanup", "batch", "locate", "logs"}
+    further |= {"status_details", "failure_details"}
     # A form of a sensor has no files.
     files = {"files"} if stage is STATUS else set()
     assert set(single.template_fields) - of_the_task - further == stage.templated - files
