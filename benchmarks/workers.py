@@ -242,6 +242,11 @@ def make_head(arguments: argparse.Namespace) -> tuple[str, ...]:
     )
 
 
+def compile_provider() -> None:
+    """Compile the provider's modules: if Python may write no bytecode, each task would compile them."""
+    compileall.compile_dir(str(Path(airflow_provider_asyncapi.__file__).parent), quiet=1)
+
+
 def measure_contenders(
     airflow: LocalAirflow, arguments: argparse.Namespace, prefix: str, suffix: str
 ) -> Iterator[tuple[str, ...]]:
@@ -252,8 +257,7 @@ def measure_contenders(
     :param suffix: the end of the labels.
     """
     jobs = arguments.jobs
-    # Tasks that compile the provider's modules would measure the compiler, if Python writes no bytecode here.
-    compileall.compile_dir(str(Path(airflow_provider_asyncapi.__file__).parent), quiet=1)
+    compile_provider()
     # The first tasks load the modules for all others. The first question of any trigger costs the triggerer
     # seconds of CPU, once: its supervisor creates an API of its own.
     for name in arguments.contenders:

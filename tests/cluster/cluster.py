@@ -78,7 +78,7 @@ class Cluster(LocalAirflow):
             HERE / "dags",
             components=COMPONENTS,
             connections=connections,
-            config=_configuration(services),
+            config=make_configuration(services),
             start_timeout=DEFAULT_TIMEOUT,
             env={
                 "JOBS": str(JOBS),
@@ -251,7 +251,8 @@ def process_at(port: int, server_port: int) -> psutil.Process:
     raise AssertionError(f"no process has a connection from port {port} to port {server_port}")
 
 
-def _configuration(services: Services) -> dict[str, dict[str, str]]:
+def make_configuration(services: Services) -> dict[str, dict[str, str]]:
+    """Return the configuration of an Airflow that uses these services."""
     return {
         "core": {
             "executor": "CeleryExecutor",
