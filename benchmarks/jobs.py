@@ -60,8 +60,9 @@ from airflow.providers.http.sensors.http import HttpSensor
 
 
 def http(name):
+    # Deferred, it would only send its one request in the triggerer, and take two processes instead of one.
     submit = HttpOperator(
-        task_id=f"{{name}}_submit", endpoint="jobs", http_conn_id="jobs_http",
+        task_id=f"{{name}}_submit", endpoint="jobs", http_conn_id="jobs_http", deferrable=False,
         response_filter=lambda response: response.json()["id"],
     )
     # It waits for as long as it is answered 404.
@@ -70,7 +71,7 @@ def http(name):
         poke_interval={interval}, http_conn_id="jobs_http", deferrable=True,
     )
     fetch = HttpOperator(
-        task_id=f"{{name}}_fetch", method="GET", http_conn_id="jobs_http",
+        task_id=f"{{name}}_fetch", method="GET", http_conn_id="jobs_http", deferrable=False,
         endpoint="jobs/{{{{ ti.xcom_pull('" + name + "_submit') }}}}/rows",
         response_filter=lambda response: response.json(),
     )
