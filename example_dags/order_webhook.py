@@ -24,7 +24,7 @@ with DAG("register_webhook", schedule=None, tags=["asyncapi"], doc_md=__doc__):
             return str(hook.request("POST", "/shop/webhooks", json={"url": hook.webhook_url}).json()["id"])
 
     @task
-    def unregister(webhook: str) -> None:
+    def unregister(webhook: Any) -> None:
         """Unregister the webhook."""
         with AsyncApiHook("shop") as hook:
             hook.request("DELETE", "/shop/webhooks/{webhook}", variables={"webhook": webhook})

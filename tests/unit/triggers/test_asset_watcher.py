@@ -88,7 +88,7 @@ def test_all_new_items_of_a_poll_are_one_event(api: ApiServer, connection: None,
     api.respond_to(ORDERS, orders(1, 2, 3))
 
     async def scenario() -> Any:
-        events = rebuild(start_from="all").run()
+        events: Any = rebuild(start_from="all").run()
         try:
             return (await anext(events)).payload
         finally:
