@@ -226,10 +226,12 @@ class JobWait:
         handle = self._state.current.handle
         if (reason := lazy.reason_to_cancel_on_worker(self._ti, handle)) is None:
             return
-        # The signal may have interrupted a request, so this doesn't touch its locks and connections.
-        hook = AsyncApiHook(self._task.asyncapi_conn_id)
-        hook.api = self._task.hook.api
-        hook.run(lazy.cancel_if_running(hook.api, self._plan, handle, reason))
+        from airflow_provider_asyncapi.transports.requests import RequestsDriver
+
+        hook = self._task.hook
+        # The signal may have interrupted a request, so the hook's locks and connections can't be used.
+        cancelling = lazy.cancel_if_running(hook.api, self._plan, handle, reason)
+        RequestsDriver(hook.api).run(cancelling, observe=hook.log_events)
 
     def _wait(self, plan: WaitPlan, handle: JobHandle, deferred: WaitCheckpoint | None = None) -> JobHandle:
         """

@@ -60,9 +60,10 @@ if TYPE_CHECKING:
         why_unsupported_fetch,
         why_unsupported_start,
     )
-    from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
+    from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
     from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel_on_worker
     from airflow_provider_asyncapi.triggers.events import WaitEvent
+    from airflow_provider_asyncapi.triggers.storable_parameters import check_storable
 
 __all__ = [
     "MAP_ADVICE",
@@ -150,8 +151,9 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.tasks.without_worker": (
             "make_start_args why_unsupported_end why_unsupported_fetch why_unsupported_start"
         ),
-        "airflow_provider_asyncapi.triggers.asyncapi": "AsyncApiJobTrigger check_storable",
+        "airflow_provider_asyncapi.triggers.asyncapi": "AsyncApiJobTrigger",
         "airflow_provider_asyncapi.triggers.cancellation": "reason_to_cancel_on_worker",
         "airflow_provider_asyncapi.triggers.events": "WaitEvent",
+        "airflow_provider_asyncapi.triggers.storable_parameters": "check_storable",
     },
 )

@@ -20,7 +20,7 @@ from airflow_provider_asyncapi.core.events.seen_items import SeenItems, make_dig
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.hooks.calls import check_parameter_names
 from airflow_provider_asyncapi.hooks.parameters import EventParameters
-from airflow_provider_asyncapi.triggers.asyncapi import check_storable
+from airflow_provider_asyncapi.triggers.storable_parameters import check_storable
 
 log = logging.getLogger(__name__)
 #: Version of the layout of the trigger's arguments; see :mod:`~.layouts`.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
-from airflow.providers.common.compat.sdk import conf, redact
+from airflow.providers.common.compat.sdk import conf
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_provider_asyncapi.airflow_private.supervisor import AirflowUnavailableError, read_xcom
@@ -25,15 +23,10 @@ from airflow_provider_asyncapi.core.errors import (
     DeadlineError,
     NewerLayoutError,
     SlowResponseError,
-    UnstorableValueError,
 )
-from airflow_provider_asyncapi.core.http.redaction import contains_secret, find_masked_texts
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT, read_fields, upgrade_parameters
-from airflow_provider_asyncapi.core.jobs.storable import to_storable
 from airflow_provider_asyncapi.core.outcome import Outcome
-from airflow_provider_asyncapi.core.requests.request_template import WHY_NO_SECRETS, refuse_secrets
-from airflow_provider_asyncapi.core.templates import walk_strings
 from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
 from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running, cancel_job
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
@@ -49,6 +42,8 @@ from airflow_provider_asyncapi.triggers.callbacks_seen import has_called_back
 from airflow_provider_asyncapi.triggers.cancellation import reason_to_cancel
 from airflow_provider_asyncapi.triggers.events import WaitEvent, make_event, to_storable_error
 from airflow_provider_asyncapi.triggers.fetching import fetch_value
+from airflow_provider_asyncapi.triggers.shared_plans import SharedPlan
+from airflow_provider_asyncapi.triggers.storable_parameters import check_storable
 from airflow_provider_asyncapi.triggers.task_xcoms import finish_despite_cancel, read_wait_summary
 from airflow_provider_asyncapi.triggers.xcom_publisher import XComPublisher, push_result
 
@@ -65,39 +60,6 @@ _CALLBACK_MARGIN = 1.0
 _CANCEL_PATIENCE = 60.0
 #: Cancel requests that outlive their trigger; the event loop only holds weak references to its tasks.
 _cancels: set[asyncio.Task[None]] = set()
-
-
-@dataclasses.dataclass(frozen=True, slots=True, weakref_slot=True)
-class _SharedPlan:
-    """
-    The sensor's parameters and their plan, shared by all triggers with equal parameters.
-
-    Without this, each of a thousand mapped tasks would hold a plan of its own.
-    """
-
-    spec: dict[str, Any]
-    plan: WaitPlan
-
-    @classmethod
-    async def load(cls, spec: dict[str, Any]) -> _SharedPlan:
-        """Return the plan of the parameters, parsed by this trigger or by an earlier one."""
-        text = json.dumps(spec, default=repr)
-        known = _shared_plans.get(text)
-        if known is None:
-            # The first plan imports the parsers of selectors, which would block the event loop for too long.
-            plan = await asyncio.to_thread(_parse_plan, spec, text)
-            known = _shared_plans.setdefault(text, cls(spec, plan))
-        return known
-
-
-_shared_plans: WeakValueDictionary[str, _SharedPlan] = WeakValueDictionary()
-
-
-def _parse_plan(spec: dict[str, Any], text: str) -> WaitPlan:
-    """Return the plan of the parameters, and import RE2 if they seem to hold a regular expression."""
-    if "regex:" in text or "matches" in text:
-        import re2  # noqa: F401 - imported for the flow that runs later, on the event loop
-    return WaitPlan.parse(spec)
 
 
 class _WarningDueError(Exception):
@@ -170,7 +132,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         self._reporter = ProgressReporter()
         self._xcom_publisher: XComPublisher | None = None
         #: Keeps the shared plan alive while the trigger uses it.
-        self._shared_plan: _SharedPlan | None = None
+        self._shared_plan: SharedPlan | None = None
         self._polled: Polled | None = None
         #: The state whose summary was published last.
         self._published: WaitCheckpoint | None = self.wait
@@ -282,7 +244,7 @@ class AsyncApiJobTrigger(BaseTrigger):
                 self.spec = plans.merge_parameters("status", profile, self.spec)
             check_storable(self.spec, api)
         try:
-            shared = await _SharedPlan.load(self.spec)
+            shared = await SharedPlan.load(self.spec)
         except ConfigurationError as error:
             if self.begin is not None:
                 raise
@@ -449,28 +411,3 @@ class AsyncApiJobTrigger(BaseTrigger):
 def _epoch(moment: datetime) -> float:
     """Return a time in seconds since the epoch; Airflow's times are UTC even if they have no time zone."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def check_storable(spec: Mapping[str, Any], api: Api) -> None:
-    """
-    Check that the sensor's parameters can be stored with the trigger, and hold no secret.
-
-    :param spec: the sensor's parameters, complete.
-    :raises ConfigurationError: if a parameter holds a secret or a value that Airflow can't store; the message names it.
-    """
-    # Airflow's serializer accepts dates and other types that JSON doesn't have.
-    plain = json.loads(json.dumps(spec, default=str))
-    try:
-        if to_storable(plain, "the sensor's parameters") != plain:
-            raise ConfigurationError("the sensor's parameters hold an integer beyond 64 bits; write it as a string")
-    except UnstorableValueError as error:
-        raise ConfigurationError(str(error)) from None
-    # Shorter values are common words and numbers.
-    secrets = {secret for secret in api.settings.secrets() - api.settings.visible_values if len(secret) > 3}  # noqa: PLR2004 - see above
-    refuse_secrets(spec)
-    for name, value in spec.items():
-        for text in walk_strings(value):
-            # Airflow also masks secrets of other connections, and of variables that a template named.
-            suspects = secrets.union(find_masked_texts(text, str(redact(text))))
-            if any(contains_secret(text, secret) for secret in suspects):
-                raise ConfigurationError(f"{name}: holds a secret, and {WHY_NO_SECRETS}")

@@ -10,15 +10,12 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import XCom
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
-from airflow_provider_asyncapi.triggers.asyncapi import check_storable
 from airflow_provider_asyncapi.triggers.events import EventStatus, WaitEvent, make_event
 from airflow_provider_asyncapi.triggers.xcom_publisher import XComPublisher
 from tests.unit.airflow_storage import send, store_event
 from tests.unit.fake_airflow import ApiServer, Supervisor, reply
-from tests.unit.transports.driving import make_api
-from tests.unit.triggers.test_trigger import POLL, SPEC, event_of, trigger
+from tests.unit.triggers.test_trigger import POLL, event_of, trigger
 from tests.unit.virtual_time import pass_time, run_in_virtual_time
 
 HOSTILE = [b"99999999999999999999", b'"x \\ud83d"', b"NaN", b"-1e999", b'"a\\u0000b"', b"[" * 200 + b"]" * 200]
@@ -94,17 +91,3 @@ def test_news_that_cannot_be_stored_reach_no_supervisor(
 
     run_in_virtual_time(publish())
     assert all("nan" not in json.dumps(message.value).lower() for message in supervisor.of_kind("SetXCom"))
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        (float("nan"), "NaN at"),
-        ("x \ud83d", "half a character"),
-        (2**70, "an integer beyond 64 bits; write it as a string"),
-    ],
-)
-def test_a_sensors_parameters_that_airflow_cannot_store_are_refused_before_it_defers(value: Any, message: str) -> None:
-    api = make_api("https://api.example.com")
-    with pytest.raises(ConfigurationError, match=rf"the sensor's parameters.*{message}"):
-        check_storable({**SPEC, "query_params": {"x": value}}, api)

@@ -26,7 +26,8 @@ from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.transports.step_threads import StepThreads
 from airflow_provider_asyncapi.triggers import asyncapi as triggers
 from airflow_provider_asyncapi.triggers import cancellation, task_xcoms, xcom_publisher
-from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger, check_storable
+from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
+from airflow_provider_asyncapi.triggers.storable_parameters import check_storable
 from tests.unit.eventually import until
 from tests.unit.fake_airflow import ApiServer, Supervisor, reply
 from tests.unit.virtual_time import pass_time, run_in_virtual_time
