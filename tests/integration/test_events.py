@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -54,12 +55,17 @@ def orders_of(airflow: LocalAirflow, dag_id: str) -> list[int]:
     return sorted(order for run in runs for order in airflow.client.xcom(dag_id, run, "find_orders") or [])
 
 
+def is_started(airflow: LocalAirflow, order: int) -> bool:
+    """Return whether an order has started a run."""
+    return order in orders_of(airflow, "started_by_list")
+
+
 def test_each_new_item_of_a_list_starts_a_dag_once(airflow: LocalAirflow, shop: ApiServer) -> None:
     airflow.client.unpause("started_by_list")
     wait_for(airflow, lambda: shop.count("GET /orders") > 1, "a second poll")
     for last in (2, 4):
         shop.respond_to("GET /orders", orders(*range(1, last + 1)))
-        wait_for(airflow, lambda last=last: last in orders_of(airflow, "started_by_list"), f"a run for order {last}")
+        wait_for(airflow, partial(is_started, airflow, last), f"a run for order {last}")
     assert orders_of(airflow, "started_by_list") == [2, 3, 4]
     pause(airflow, "started_by_list")
 
