@@ -309,9 +309,9 @@ def test_before_airflow_3_3_a_retry_after_a_failed_job_is_a_retry_of_airflow_all
     ("given", "message"),
     [
         (
-            {"submit": {"identifer": "x"}},
-            r"submit: identifer: .* did you mean identifier\?",
-        ),  # codespell:ignore identifer
+            {"submit": {"idntifier": "x"}},
+            r"submit: idntifier: .* did you mean identifier\?",
+        ),
         (
             {"submit": {"identifier": None, "identifiers": "x"}},
             "submit: identifiers: this task waits for one job; take",

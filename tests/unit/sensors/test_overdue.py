@@ -132,7 +132,7 @@ def test_a_wait_with_a_callback_for_warnings_begins_on_a_worker() -> None:
         ({"on_warning_callback": [print, 5], "warn_after": 5}, "has to be a callable, or a list of them, not int"),
         ({"on_warning_callback": print}, "is never called without warn_after"),
         ({"stall_timeout": 0}, "stall_timeout: has to be longer than 0 s"),
-        ({"logs": {"endpoint": "/log", "lins": "x"}}, "logs: unknown key 'lins'"),
+        ({"logs": {"endpoint": "/log", "texts": "x"}}, "logs: unknown key 'texts'"),
     ],
 )
 def test_invalid_parameters_are_refused_when_the_dag_is_parsed(given: dict[str, Any], message: str) -> None:
@@ -154,7 +154,7 @@ def test_a_request_for_the_log_names_known_variables_and_no_secrets() -> None:
         return AsyncApiJobOperator(task_id="job", submit=submit, status=given, deferrable=True)
 
     make(endpoint="{log_url}?flow={flow}&after={log_cursor}", cursor="next")
-    with pytest.raises(ConfigurationError, match=r"logs\.endpoint: .*nothing sets the variable {identifer}"):
-        make(endpoint="/log/{identifer}")
+    with pytest.raises(ConfigurationError, match=r"logs\.endpoint: .*nothing sets the variable {idntifier}"):
+        make(endpoint="/log/{idntifier}")
     with pytest.raises(ConfigurationError, match=r"logs\.headers: 'X-Token' looks like a secret"):
         make(endpoint="/log", headers={"X-Token": "abcdefgh"})
