@@ -479,7 +479,7 @@ TYPED: list[tuple[Any, Any, Any]] = [
 #: What of an operator is a matter of tasks, or an argument of its own.
 NOT_TAKEN = {
     *("asyncapi_conn_id", "profile", "job", "job_url", "timeout", "callback", "on_changed_request"),
-    *("deferrable", "start_from_trigger", "end_from_trigger", "kwargs", "return"),
+    *("deferrable", "start_from_trigger", "end_from_trigger", "on_warning_callback", "kwargs", "return"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,18 +54,16 @@ def test_the_callback_is_called_once_with_the_context_and_the_job(api: ApiServer
 def test_each_line_of_the_log_of_the_job_is_shown_once(
     api: ApiServer, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    shown: list[str] = []
-
-    def record(_: Any, event: Any) -> None:
-        if isinstance(event, Log) and event.message.startswith("log | "):
-            shown.append(event.message.removeprefix("log | "))
-
-    monkeypatch.setattr(AsyncApiHook, "log_events", record)
-    monkeypatch.setattr(AsyncApiJobTrigger, "_log_event", record)
+    lines: list[str] = []
+    log = SimpleNamespace(log=lambda _level, _format, message: lines.append(message))
+    monkeypatch.setattr(AsyncApiJobTrigger, "logger", lambda _: log)
+    monkeypatch.setattr(
+        AsyncApiHook, "log_events", lambda _, event: lines.append(event.message) if isinstance(event, Log) else None
+    )
     texts = ["one\n", "one\ntwo\n", "one\ntwo\n"]
     api.respond_to(POLL, *[running(logs=text) for text in texts], reply({"status": "done", "logs": "one\ntwo\nthree"}))
     assert wait(mode, logs="logs").error is None
-    assert shown == ["one", "two", "three"]
+    assert [line for line in lines if line.startswith("log | ")] == ["log | one", "log | two", "log | three"]
 
 
 def test_before_airflow_3_3_reschedule_mode_does_not_warn_at_each_poke(api: ApiServer) -> None:
