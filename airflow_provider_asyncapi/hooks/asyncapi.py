@@ -310,7 +310,7 @@ class AsyncApiHook(BaseHook):
 
         Register it by :meth:`request` if the API wants that.
         """
-        from airflow_provider_asyncapi.hooks.callback_urls import make_webhook_url
+        from airflow_provider_asyncapi.hooks.airflow_urls import make_webhook_url
 
         try:
             return make_webhook_url(self.asyncapi_conn_id)

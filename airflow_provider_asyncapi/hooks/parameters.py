@@ -96,18 +96,13 @@ class WaitParameters(ResponseParameters, total=False):
     cleanup_on: str | list[str]
 
 
-class FetchParameters(ResponseParameters, total=False):
-    """The parameters of a fetch, as for ``AsyncApiFetchOperator``."""
+class PagedParameters(ResponseParameters, total=False):
+    """The parameters of a request whose response may have several pages."""
 
     endpoint: str
     method: str
     files: dict[str, Any]
-    output_type: str
-    result_path: SelectorParam
     result_format: str | dict[str, Any]
-    write_as: str
-    checksum: str | bool
-    inline: str
     first_page: int
     page_step: int
     pages: int | str
@@ -117,14 +112,24 @@ class FetchParameters(ResponseParameters, total=False):
     page_size: int
     max_pages: int
     total_rows: SelectorParam
+    max_consecutive_errors: int
+    retry_delays: dict[int, float]
+
+
+class FetchParameters(PagedParameters, total=False):
+    """The parameters of a fetch, as for ``AsyncApiFetchOperator``."""
+
+    output_type: str
+    result_path: SelectorParam
+    write_as: str
+    checksum: str | bool
+    inline: str
     concurrency: int
     locate: dict[str, Any]
     cleanup: dict[str, Any]
     cleanup_on: str | list[str]
     failed_records: dict[str, Any]
     on_partial: str
-    max_consecutive_errors: int
-    retry_delays: dict[int, float]
     retry_after: SelectorParam
     destination: str
     unpack: bool
@@ -134,24 +139,9 @@ class FetchParameters(ResponseParameters, total=False):
     max_xcom_bytes: int
 
 
-class EventParameters(ResponseParameters, total=False):
+class EventParameters(PagedParameters, total=False):
     """The parameters of ``AsyncApiEventTrigger``."""
 
-    endpoint: str
-    method: str
-    files: dict[str, Any]
-    result_format: str | dict[str, Any]
-    first_page: int
-    page_step: int
-    pages: int | str
-    last_page: int | str
-    next_page: SelectorParam
-    cursor: SelectorParam
-    page_size: int
-    max_pages: int
-    total_rows: SelectorParam
-    max_consecutive_errors: int
-    retry_delays: dict[int, float]
     items: SelectorParam
     item_id: SelectorParam
     changed: SelectorParam

@@ -14,7 +14,7 @@ from airflow_provider_asyncapi.core.callbacks.calls import (
 )
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ResultExpiredError
 from airflow_provider_asyncapi.exceptions import to_airflow
-from airflow_provider_asyncapi.hooks.callback_urls import find_base_url
+from airflow_provider_asyncapi.hooks.airflow_urls import find_base_url
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY, JOB_OF_KEY
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def make_callback_url(reference: CallbackReference, api: Api) -> str:
     """
     Return the URL that the API calls, and mask it in logs and messages: anyone who knows the URL can call it.
 
-    :raises ConfigurationError: if no setting has the address at which the API can reach Airflow.
+    :raises ConfigurationError: if no setting has the address of Airflow's API server.
     """
     from airflow.sdk.log import mask_secret
 
-    base = find_base_url()
+    base = find_base_url("callback_base_url", "callback")
     mask_secret(reference.text)
     api.redact.add(reference.text)
     return f"{base}{PATH}/{reference.text}"

@@ -9,15 +9,15 @@ from contextlib import closing
 from time import sleep
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import TaskDeferred, conf
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_asyncapi.airflow_private.supervisor import is_task_process
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Log
-from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.jobs.slots import SlotRequest, make_slot_key, wait_for_slot
 from airflow_provider_asyncapi.core.wait.deferral import run_until_sleep
+from airflow_provider_asyncapi.hooks.airflow_urls import find_base_url
 from airflow_provider_asyncapi.monitoring.xcoms import SLOT_KEY
 from airflow_provider_asyncapi.tasks.stages import STATUS
 from airflow_provider_asyncapi.transports.requests import RequestsDriver
@@ -52,7 +52,7 @@ def get_slot(task: JobTask, context: Context, limit: int, *, is_active: bool) ->
         ti.xcom_push(key, request.dump())
     if is_active:
         return
-    url = _find_api_server()
+    url = find_base_url("api_server_url", "max_active_jobs")
     airflow = Api.from_settings(ConnectionSettings(url), clock=time.time, rng=random.random)
 
     def defer(_pause: float) -> NoReturn:
@@ -65,17 +65,6 @@ def get_slot(task: JobTask, context: Context, limit: int, *, is_active: bool) ->
     flow = wait_for_slot(airflow, str(ti.id))
     with closing(RequestsDriver(airflow, sleep=sleep)) as driver:
         driver.run(run_until_sleep(flow, defer) if getattr(task, "deferrable", True) else flow, observe=_log)
-
-
-def _find_api_server() -> str:
-    """Return the address of Airflow's API server, without a slash at its end."""
-    base: str = conf.get("asyncapi", "api_server_url", fallback="") or conf.get("api", "base_url", fallback="")
-    if not base.startswith(("http://", "https://")):
-        raise ConfigurationError(
-            "max_active_jobs: needs the address of Airflow's API server, which counts the active jobs; set [asyncapi]"
-            f" api_server_url (or [api] base_url) to an http or https address, not {base!r}"
-        )
-    return base.rstrip("/")
 
 
 def _log(event: Notification) -> None:
