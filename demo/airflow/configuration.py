@@ -34,8 +34,7 @@ def configuration(home: Path, dags: Path, url: str, *, default_deferrable: bool)
             # The full name may take seconds of DNS, in each task, where a container has none.
             "hostname_callable": "socket.gethostname",
         },
-        # Seconds that a process waits for another's write; after Python's 5, a busy machine has "database is locked".
-        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}?timeout=60"},
+        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}"},
         "operators": {"default_deferrable": str(default_deferrable)},
         "scheduler": {
             "scheduler_idle_sleep_time": "0.25",
