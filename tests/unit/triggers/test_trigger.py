@@ -948,3 +948,16 @@ def test_the_trigger_of_a_task_with_a_callback_hands_the_wait_back_to_a_worker(
     assert event["status"] == "warning"
     assert (state.handle.status, state.warned_at is not None, state.polls > 1) == ("running", True, True)
     assert waiting.serialize()[1]["resume_on_warning"] is True
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (float("nan"), "NaN at"),
+        ("x \ud83d", "half a character"),
+        (2**70, "an integer beyond 64 bits; write it as a string"),
+    ],
+)
+def test_a_sensors_parameters_that_airflow_cannot_store_are_refused_before_it_defers(value: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"the sensor's parameters.*{message}"):
+        check_storable({**SPEC, "query_params": {"x": value}}, api_with())
