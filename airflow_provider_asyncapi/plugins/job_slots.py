@@ -14,6 +14,7 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio.to_thread
@@ -42,6 +43,8 @@ router = APIRouter(prefix=f"/{PATH.rpartition('/')[2]}", tags=["Slots"])
 #: States of a task that has asked for a slot and hasn't ended. A task without a state was cleared, and perhaps waits
 #: for another one that waits for a slot.
 _UNFINISHED = tuple(state for state in TaskInstanceState if state not in State.finished)
+#: States of a task in which it doesn't ask; its job may be active all the same.
+_BETWEEN_TRIES = (TaskInstanceState.UP_FOR_RETRY, TaskInstanceState.RESTARTING)
 #: Joins an XCom with the task instance that has pushed it.
 _PUSHED_BY = and_(
     XComModel.dag_id == TaskInstance.dag_id,
@@ -82,10 +85,16 @@ async def ask_for_slot(
     task_instance: Annotated[str, Path(description="The id of a task instance that has requested a slot.")],
 ) -> dict[str, Any]:
     """Grant a slot to a task if one is free: ``{"granted": …, "limit": …, "ahead": …}``."""
-    answer = await anyio.to_thread.run_sync(_ask, task_instance)
+    answer = await anyio.to_thread.run_sync(_ask, task_instance, limiter=_limiter())
     if answer is None:
         raise HTTPException(404, "No task instance of this id has requested a slot.")
     return answer
+
+
+@cache
+def _limiter() -> anyio.CapacityLimiter:
+    # They wait for each other in the database anyway, and Airflow's pages need the other threads.
+    return anyio.CapacityLimiter(2)
 
 
 def _ask(task_instance: str) -> dict[str, Any] | None:
@@ -151,6 +160,9 @@ def _load_candidates(session: Session, task_instance: str) -> tuple[list[_Candid
         if (request := SlotRequest.parse(row.value)) is None:
             continue
         candidate = _Candidate(row, request, state == TaskInstanceState.SUCCESS)
+        if request.granted_at is None and state in _BETWEEN_TRIES:
+            # Its next try makes a new request.
+            continue
         if not candidate.has_ended:
             asking = candidate if row_id == ids else asking
         elif request.ends_with_task or request.granted_at is None:

@@ -6,7 +6,6 @@ import logging
 import random
 import time
 from contextlib import closing
-from time import sleep
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import TaskDeferred
@@ -34,7 +33,9 @@ log = logging.getLogger(__name__)
 
 def get_slot(task: JobTask, context: Context, limit: int, *, is_active: bool) -> None:
     """
-    Return once the task may submit another job; until then, defer it, or sleep if it isn't deferrable.
+    Return if the task may submit another job; if not, defer it until it may.
+
+    It never waits on a worker: the tasks that hold the slots may need the same workers.
 
     :param limit: the connection's ``max_active_jobs``.
     :param is_active: whether the task resumes a job that an earlier try has submitted, which gets a slot at once.
@@ -62,9 +63,8 @@ def get_slot(task: JobTask, context: Context, limit: int, *, is_active: bool) ->
             timeout=task.execution_timeout,
         )
 
-    flow = wait_for_slot(airflow, str(ti.id))
-    with closing(RequestsDriver(airflow, sleep=sleep)) as driver:
-        driver.run(run_until_sleep(flow, defer) if getattr(task, "deferrable", True) else flow, observe=_log)
+    with closing(RequestsDriver(airflow)) as driver:
+        driver.run(run_until_sleep(wait_for_slot(airflow, str(ti.id)), defer), observe=_log)
 
 
 def _log(event: Notification) -> None:

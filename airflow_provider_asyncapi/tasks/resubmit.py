@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
     from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 
+#: Seconds up to which a worker waits for the next submit itself.
+SHORTEST_DEFERRED_DELAY = 15.0
+
 
 def resubmit_job(
     task: AsyncApiJobOperator, context: Context, plan: ResubmitPlan, error: AsyncApiJobFailed, timeout: float
@@ -63,7 +66,8 @@ def resubmit_job(
     task.log.warning(
         "Job %s of %s has failed, and the next one follows in %g s: %s", failed, plan.limit + 1, delay, error
     )
-    if delay and task.deferrable:
+    # Airflow mustn't resume a task before its executor knows of the deferral.
+    if delay > SHORTEST_DEFERRED_DELAY and task.deferrable:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
         trigger: Any = DateTimeTrigger(timezone.utcnow() + timedelta(seconds=delay))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.exceptions import to_airflow
@@ -36,6 +36,10 @@ def submit_job(task: JobTask, context: Context) -> JobHandle:
         variables = {CALLBACK_URL: lazy.make_callback_url(reference, task.hook.api)} if reference else {}
         earlier = state.load_earlier(plan, has_resubmits=hasattr(task, "resubmit"))
         if limit := task.hook.api.settings.max_active_jobs:
+            if plan.has_several_jobs:
+                raise ConfigurationError(
+                    "identifiers: max_active_jobs of the connection counts one job for each submit"
+                )
             lazy.get_slot(task, context, limit, is_active=bool(earlier and earlier.may_have_job(state.new.generation)))
         flow = submit(task.hook.api, plan, state.new, earlier, variables)
         handle = task.hook.run(flow, observe=state.observe)

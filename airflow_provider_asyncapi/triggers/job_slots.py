@@ -43,7 +43,9 @@ class JobSlotTrigger(BaseTrigger):
         """Wait, and yield one event: ``{"status": "success" | "error", "message": …}``."""
         from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
         from airflow_provider_asyncapi.transports.tls import tls_context
+        from airflow_provider_asyncapi.triggers.asyncapi import SHORTEST_DEFERRAL
 
+        began = time.monotonic()
         airflow = Api.from_settings(ConnectionSettings(self.api_server), clock=time.time, rng=random.random)
         driver = AiohttpDriver(airflow, await asyncio.to_thread(tls_context, airflow.settings))
         try:
@@ -53,6 +55,9 @@ class JobSlotTrigger(BaseTrigger):
             event = {"status": "error", "message": str(error)}
         finally:
             await driver.close()
+        if self.task_instance is not None:
+            # The executor has to know of the deferral before the task is resumed.
+            await asyncio.sleep(began + SHORTEST_DEFERRAL - time.monotonic())
         yield TriggerEvent(event)
 
 

@@ -70,7 +70,9 @@ SCENARIOS: dict[str, Scenario] = {
     # No leave to hammer.
     "status-retry-after-0": Scenario({"status": [answer(429, "0")] * 3}, shortest_gap=0.9),
     "status-unknown": Scenario({"status": [status_response("odd"), status_response("odder")]}),
-    "status-unknown-closed": Scenario({"status": [status_response("odd")]}, dag="closed", error="AsyncApiJobFailed"),
+    "status-unknown-closed": Scenario(
+        {"status": [status_response("odd")]}, dag="closed", error="AsyncApiUnknownStatus"
+    ),
     "status-backwards": Scenario(
         {
             "status": [

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_asyncapi.core.auth.base import Auth, AuthContext, AuthFlow
 from airflow_provider_asyncapi.core.connection.fields import require_fields
+from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Request
 
 _HASHES: Final[Mapping[str, Callable[[bytes], Any]]] = {
@@ -22,7 +23,13 @@ _HASHES: Final[Mapping[str, Callable[[bytes], Any]]] = {
     "SHA-512-256": lambda data: hashlib.new("sha512_256", data),
 }
 #: In the order of preference: a server may send a challenge for each.
-_ALGORITHMS = tuple(f"{name}{suffix}" for name in ("SHA-512-256", "SHA-256", "MD5") for suffix in ("-sess", ""))
+_ALGORITHMS = tuple(
+    f"{name}{suffix}"
+    for name in ("SHA-512-256", "SHA-256", "MD5")
+    for suffix in ("-sess", "")
+    # Some builds of OpenSSL lack it.
+    if name != "SHA-512-256" or "sha512_256" in hashlib.algorithms_available
+)
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 _SCHEME = re.compile(r"(?:^|,)\s*(\w+)\s+(?=\w+\s*=)")
 #: Where the last challenge is, in the memory of the connection.
@@ -93,6 +100,8 @@ class DigestAuth(Auth):
     def parse(cls, values: Mapping[str, Any]) -> Self:
         """Read a connection."""
         require_fields(values, cls.kind, login="the user name")
+        if not values["login"].isascii():
+            raise ConfigurationError("the login of auth 'digest' can only hold ASCII characters")
         return cls(values["login"], values.get("password") or "")
 
     @property
@@ -141,6 +150,6 @@ class DigestAuth(Auth):
 
 
 def _quote(text: str) -> str:
-    """Return a quoted string (RFC 9110, section 5.6.4), in the form in which headers are sent."""
+    """Return a quoted string (RFC 9110, section 5.6.4)."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped.encode().decode("latin-1")}"'
+    return f'"{escaped}"'

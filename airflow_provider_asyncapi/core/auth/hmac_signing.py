@@ -19,7 +19,7 @@ import dataclasses
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -110,29 +110,24 @@ class HmacAuth(Auth):
         if not given.get("signed"):
             raise ConfigurationError(f"{_FIELD}.signed: is missing; it is the text that is signed")
         _check_variables(given["signed"], "signed", _VARIABLES)
-        decode = _choose(given, "key_encoding", _DECODERS)
+        key_encoding = _choose(given, "key_encoding", _DECODERS)
         try:
-            key = decode(values["password"])
+            key = _DECODERS[key_encoding](values["password"])
         except (ValueError, binascii.Error):
             # The message doesn't contain the key.
-            raise ConfigurationError(f"the password isn't a key in {given['key_encoding']}") from None
+            raise ConfigurationError(f"the password isn't a key in {key_encoding}") from None
         places = {name: _parse_templates(given, name) for name in _PLACES}
         if not any("{signature}" in text for each in places.values() for text in each.values()):
             raise ConfigurationError(f"{_FIELD}: no value of headers or query_params contains {{signature}}")
-        algorithm = given.get("algorithm", _ALGORITHMS[0])
-        if algorithm not in _ALGORITHMS:
-            raise ConfigurationError(f"{_FIELD}.algorithm: {algorithm!r} isn't one of {', '.join(_ALGORITHMS)}")
-        for name, choices in (("encoding", _ENCODERS), ("timestamp", _TIMES)):
-            _choose(given, name, choices)
         return cls(
-            key,
-            values.get("login") or "",
-            given["signed"],
-            algorithm,
-            given.get("encoding", "hex"),
-            given.get("timestamp", "unix"),
-            places["headers"],
-            places["query_params"],
+            key=key,
+            key_name=values.get("login") or "",
+            signed=given["signed"],
+            algorithm=_choose(given, "algorithm", _ALGORITHMS),
+            encoding=_choose(given, "encoding", _ENCODERS),
+            timestamp=_choose(given, "timestamp", _TIMES),
+            headers=places["headers"],
+            query_params=places["query_params"],
         )
 
     @property
@@ -190,12 +185,12 @@ def _render(template: str, variables: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda match: variables[match[1]], template)
 
 
-def _choose(given: Mapping[str, Any], name: str, choices: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
-    """Return the function that a key of the field names; the first by default."""
+def _choose(given: Mapping[str, Any], name: str, choices: Collection[str]) -> str:
+    """Return the value of a key of the field that offers a choice; the first choice by default."""
     chosen = given.get(name) or next(iter(choices))
     if chosen not in choices:
         raise ConfigurationError(f"{_FIELD}.{name}: {chosen!r} isn't one of {', '.join(choices)}")
-    return choices[chosen]
+    return str(chosen)
 
 
 def _parse_templates(given: Mapping[str, Any], place: str) -> dict[str, str]:

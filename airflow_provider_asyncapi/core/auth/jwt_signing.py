@@ -90,12 +90,20 @@ class JwtSigner:
         """
         require_fields(values, kind, jwt_secret_key="the key that signs")  # noqa: S106 - what the field holds
         headers = read_mapping(values, "jwt_headers")
+        if refused := headers.keys() & {"alg", "b64", "crit"}:
+            raise ConfigurationError(f"jwt_headers: {min(refused)!r} can't be set here; jwt_algorithm chooses alg")
         own = read_mapping(values, "jwt_claims")
         for variable in _find_variables(own):
             if variable not in _VARIABLES:
                 raise ConfigurationError(
                     f"jwt_claims: unknown variable {{{variable}}}; known are {', '.join(_VARIABLES)}"
                 )
+        audience = {**claims, **own}.get("aud")
+        if isinstance(claims.get("aud"), str) and audience == claims["aud"] and "://" not in audience:
+            raise ConfigurationError(
+                f"oauth2_url is relative ({audience}), and the signed token has to name its audience; set oauth2_url to"
+                ' the whole URL, or jwt_claims to {"aud": …}'
+            )
         account = read_service_account(values)
         if account and account.get("private_key_id"):
             headers = {"kid": account["private_key_id"], **headers}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ClassVar, Self
 
 from airflow_provider_asyncapi.core.auth.base import Auth, AuthContext, AuthFlow
@@ -46,4 +47,13 @@ class JwtAuth(Auth):
         if now >= until:
             token = self.signer.sign(now, context.rng)
             context.memory[_LATEST] = token, now + 0.9 * self.signer.lifetime
-        yield request.with_headers([("Authorization", f"Bearer {token}")])
+        response = yield _authorize(request, token)
+        if response.status == HTTPStatus.UNAUTHORIZED and until > now:
+            # It may have been signed while the clock was wrong.
+            token = self.signer.sign(now, context.rng)
+            context.memory[_LATEST] = token, now + 0.9 * self.signer.lifetime
+            yield _authorize(request, token)
+
+
+def _authorize(request: Request, token: str) -> Request:
+    return request.with_headers([("Authorization", f"Bearer {token}")])

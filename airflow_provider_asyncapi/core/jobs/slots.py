@@ -27,9 +27,9 @@ from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 PATH: Final = "/asyncapi/slots"
 #: The retries while the API server is away, for about a quarter of an hour.
 _RETRY_SCHEDULE = PollSchedule(interval=5.0, max_errors=20)
-#: Shortest and longest pause between two questions, in seconds. The first in line asks most often, so that the API
-#: server gets about the same number of questions however many tasks wait.
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 3.0, 60.0
+#: Shortest and longest pause between two requests, in seconds. The first in the queue asks most often, so that the API
+#: server gets fewer than ten requests per second from a thousand waiting tasks.
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 3.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,7 @@ def test_the_delay_is_waited_without_a_worker_if_the_task_is_deferrable(
     jobs(api, FAILED, FAILED, DONE)
     slept = list[float]()
     monkeypatch.setattr("airflow_provider_asyncapi.tasks.resubmit.time.sleep", slept.append)
+    monkeypatch.setattr(resubmit_module, "SHORTEST_DEFERRED_DELAY", 0.0)
     assert run(mode, OwnTI(), Store() if has_store else None, resubmit=2, resubmit_delay=[0.01, 0.02]) == "j-3"
     assert [each for each in slept if each in (0.01, 0.02)] == ([0.01, 0.02] if mode == "poke" else [])
     assert len(set(keys(api))) == 3

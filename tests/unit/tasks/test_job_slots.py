@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_task_stores_its_request_and_asks_before_it_submits(
     assert [f"{each.method} {each.path}" for each in api.requests][:2] == [ASK, SUBMIT]
 
 
-@pytest.mark.parametrize("make", [make_submit, lambda: make_job(deferrable=True)])
+@pytest.mark.parametrize("make", [make_submit, partial(make_job, deferrable=True), partial(make_job, deferrable=False)])
 def test_a_task_without_a_slot_waits_in_the_triggerer_and_keeps_its_place(
     api: ApiServer, make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,14 +83,6 @@ def test_a_task_without_a_slot_waits_in_the_triggerer_and_keeps_its_place(
     assert make().resume_execution(deferral.value.method_name, {"event": event}, context_of(ti)) == "j-1"
     assert stored
     assert KEY not in ti.xcoms
-
-
-def test_a_job_in_poke_mode_waits_for_its_slot_on_the_worker(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr(job_slots, "sleep", slept.append)
-    api.respond_to(ASK, reply(TAKEN), reply(FREE))
-    assert make_job(deferrable=False).execute(context_of(TI())) == "j-1"
-    assert len(slept) == 1
 
 
 def test_a_task_that_resumes_its_job_has_a_slot_at_once(api: ApiServer) -> None:

@@ -133,6 +133,12 @@ def test_a_mistake_is_named_without_the_key(fields, message):
     assert "geheim" not in str(caught.value)
 
 
+def test_an_empty_choice_is_the_default():
+    signing = {"signed": "x", "headers": HEADERS, "encoding": "", "timestamp": "", "algorithm": "", "key_encoding": ""}
+    expected = HmacAuth.parse({"password": "key", "signing": {"signed": "x", "headers": HEADERS}})
+    assert HmacAuth.parse({"password": "key", "signing": signing}) == expected
+
+
 def test_the_key_is_in_no_repr():
     auth = HmacAuth.parse({"password": "geheim", "signing": {"signed": "x", "headers": HEADERS}})
     assert "geheim" not in repr(auth)

@@ -48,7 +48,7 @@ ACCOUNT = {
 
 
 def bearer(auth: JwtAuth, context: AuthContext) -> str:
-    (request,) = auth.auth_flow(Request("GET", BASE), context)
+    request = next(auth.auth_flow(Request("GET", BASE), context))
     return dict(request.headers)["Authorization"].removeprefix("Bearer ")
 
 
@@ -94,6 +94,25 @@ def test_a_token_is_used_for_nine_tenths_of_its_life():
     first = bearer(auth, context_at(START, memory))
     assert bearer(auth, context_at(START + 89, memory)) == first
     assert read(bearer(auth, context_at(START + 91, memory)), RSA.public_key())["iat"] == START + 91
+
+
+def test_a_known_token_that_is_refused_is_signed_anew():
+    auth = JwtAuth.parse({"jwt_secret_key": pem(RSA)})
+    memory: dict[str, Any] = {}
+    first = bearer(auth, context_at(START, memory))
+    flow = auth.auth_flow(Request("GET", BASE), context_at(START + 5, memory))
+    assert dict(next(flow).headers)["Authorization"] == f"Bearer {first}"
+    again = flow.send(make_response({}, 401))
+    assert dict(again.headers)["Authorization"] != f"Bearer {first}"
+    with pytest.raises(StopIteration):
+        flow.send(make_response({}, 401))
+
+
+def test_a_new_token_that_is_refused_is_not_signed_again():
+    flow = JwtAuth.parse({"jwt_secret_key": pem(RSA)}).auth_flow(Request("GET", BASE), context_at(START))
+    next(flow)
+    with pytest.raises(StopIteration):
+        flow.send(make_response({}, 401))
 
 
 def log_in_with(*responses: Response, **fields: Any) -> FlowRunner:
@@ -182,6 +201,7 @@ def test_a_refused_assertion_mentions_a_wrong_clock(date, advice):
         ({"jwt_algorithm": "none"}, "jwt_algorithm has to be 'RS256' or .*, not 'none'"),
         ({"jwt_secret_key": '{"geheim": 1}'}, "is JSON, but not the key file of a Google service account"),
         ({"jwt_claims": {"iss": "{user}"}}, r"jwt_claims: unknown variable \{user\}; known are login"),
+        ({"jwt_headers": {"alg": "none"}}, "jwt_headers: 'alg' can't be set here"),
         ({"jwt_lifetime": -1}, "jwt_lifetime has to be a number of seconds above 0, not -1"),
     ],
 )
@@ -196,6 +216,7 @@ def test_a_mistake_is_named_without_the_key(fields, message):
     [
         ({"jwt_claims": {"x": 1}}, "jwt_claims is for client_auth 'private_key_jwt' or 'client_secret_jwt'"),
         ({"client_auth": "client_secret_jwt", "password": ""}, r"auth 'oauth2' needs password \(the client secret\)"),
+        ({"client_auth": "client_secret_jwt", "oauth2_url": "/token"}, r"oauth2_url is relative \(/token\)"),
         ({"client_auth": "private_key_jwt"}, r"auth 'oauth2' needs jwt_secret_key \(the key that signs\)"),
     ],
 )
