@@ -1,4 +1,4 @@
-"""A DAG that starts for new orders of a list; see `test_events.py`."""
+"""A DAG that starts for new orders of a list; see `test_watchers.py`."""
 
 from __future__ import annotations
 

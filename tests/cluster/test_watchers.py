@@ -1,4 +1,8 @@
-"""Asset events of a list that grows while triggerers are killed."""
+"""
+Asset events of a list that grows while triggerers are killed.
+
+Its watcher goes on polling in a triggerer: the tests that count what the triggerers hold come before.
+"""
 
 from __future__ import annotations
 
