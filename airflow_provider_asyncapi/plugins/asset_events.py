@@ -18,7 +18,7 @@ from airflow_provider_asyncapi.asset_events import find_items
 from airflow_provider_asyncapi.core.errors import ForgedCallbackError
 
 #: Time after an event in which its repetitions are recognized, and the number of events that are compared.
-_MEMORY, _MOST_EVENTS = timedelta(days=7), 1000
+_DEDUPLICATION_PERIOD, _MAX_EVENTS = timedelta(days=7), 1000
 
 
 def store_asset_event(asset_name: str, item: dict[str, Any]) -> bool:
@@ -34,9 +34,9 @@ def store_asset_event(asset_name: str, item: dict[str, Any]) -> bool:
         asset_id = session.scalar(select(AssetModel.id).where(AssetModel.name == asset_name).with_for_update())
         if asset_id is None:
             raise ForgedCallbackError(f"no DAG has an asset with the name {asset_name!r}")
-        since = datetime.now(UTC) - _MEMORY
+        since = datetime.now(UTC) - _DEDUPLICATION_PERIOD
         latest = select(AssetEvent.extra).where(AssetEvent.asset_id == asset_id, AssetEvent.timestamp >= since)
-        for extra in session.scalars(latest.order_by(AssetEvent.timestamp.desc()).limit(_MOST_EVENTS)):
+        for extra in session.scalars(latest.order_by(AssetEvent.timestamp.desc()).limit(_MAX_EVENTS)):
             if any(kept["id"] == item["id"] for kept in find_items(extra)):
                 return False
         asset = session.get_one(AssetModel, asset_id)

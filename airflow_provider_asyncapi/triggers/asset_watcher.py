@@ -29,7 +29,7 @@ _LAYOUT = 1
 #: its event would lose the event if the triggerer is killed in between.
 _TIME_TO_STORE_EVENTS = 5.0
 #: Longest delay after errors, in seconds, unless the interval is longer.
-_MAX_DELAY, _MOST_DOUBLINGS = 600.0, 20
+_MAX_DELAY, _MAX_DOUBLINGS = 600.0, 20
 #: Parameters whose change doesn't make the trigger start again.
 _STATELESS = frozenset(
     {"poke_interval", "start_from", "capture", "error_message", "max_consecutive_errors", "retry_delays"}
@@ -144,9 +144,13 @@ class AsyncApiEventTrigger(BaseEventTrigger):
             except (AsyncApiError, AirflowUnavailableError) as error:
                 interval = DEFAULT_INTERVAL if plan is None else plan.interval
                 delay = min(interval * 2**errors, max(interval, _MAX_DELAY))
-                errors = min(errors + 1, _MOST_DOUBLINGS)
+                errors = min(errors + 1, _MAX_DOUBLINGS)
                 log.warning("%r: %s; polling again in %g s", self, error, delay)
                 await asyncio.sleep(delay)
+            except Exception:
+                # Of a secrets backend, or a bug.
+                log.exception("%r: polling again in %g s", self, _MAX_DELAY)
+                await asyncio.sleep(_MAX_DELAY)
 
     async def _load_state(self) -> SeenItems | None:
         kept = await load_event_state(self, self.state_key)

@@ -16,6 +16,7 @@ from airflow.triggers.base import BaseEventTrigger
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.asset_events import find_new_events
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.events.flow import find_new_items
 from airflow_provider_asyncapi.triggers import asset_watcher
 from airflow_provider_asyncapi.triggers.asset_watcher import AsyncApiEventTrigger
 from tests.unit.eventually import until
@@ -133,6 +134,28 @@ def test_an_error_is_logged_and_the_next_poll_is_later(
     events = asyncio.run(collect(rebuild(start_from="all"), bool))
     assert [event["values"] for event in events] == [{"order": 1}]
     assert "no such list; polling again in 0.01 s" in caplog.text
+
+
+def test_a_bug_is_logged_and_the_polls_go_on(
+    api: ApiServer,
+    connection: None,
+    supervisor: Supervisor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    api.respond_to(ORDERS, orders(1))
+    monkeypatch.setattr(asset_watcher, "_MAX_DELAY", 0.0)
+    bugs = [ZeroDivisionError("a bug")]
+
+    def find_with_a_bug(*arguments: Any) -> Any:
+        if bugs:
+            raise bugs.pop()
+        return find_new_items(*arguments)
+
+    monkeypatch.setattr(asset_watcher, "find_new_items", find_with_a_bug)
+    (item,) = asyncio.run(collect(rebuild(start_from="all"), bool))
+    assert item["values"] == {"order": 1}
+    assert "ZeroDivisionError: a bug" in caplog.text
 
 
 def test_a_broken_state_says_what_to_delete(
