@@ -82,7 +82,9 @@ def submit(
     known = {**scope, **_PLACEHOLDERS, **make_placeholders(api, plan)}
     request = api.render_request(plan.submit.request, known)
     prepare = [api.render_request(step.request, known) for step in plan.prepare]
-    new = dataclasses.replace(new, fingerprint=fingerprint(api, request, prepare), parts=digest_parts(api, request))
+    new = dataclasses.replace(
+        new, fingerprint=fingerprint(api, request, prepare), parts=digest_parts(api, request, prepare)
+    )
     captured = {} if saved is None else saved.captured
     record = yield from _resume_submission(api, plan, new, saved, api.merge_variables(scope, captured), request)
     scope[IDEMPOTENCY_KEY] = record.key

@@ -169,9 +169,11 @@ def fingerprint(api: Api, request: Request, prepare: Iterable[Request] = ()) -> 
     return hashlib.sha256("\0".join(map(api.redact, shown)).encode()).hexdigest()[:32]
 
 
-def digest_parts(api: Api, request: Request) -> dict[str, str]:
+def digest_parts(api: Api, request: Request, prepare: Iterable[Request] = ()) -> dict[str, str]:
     """
     Return a short digest of each part of a request: its address, parameters, header fields, and keys of its body.
+
+    :param prepare: the requests before it; each is one part.
 
     A digest shows that a part has changed. It has 16 bits, too few to guess a value from it.
     """
@@ -181,6 +183,7 @@ def digest_parts(api: Api, request: Request) -> dict[str, str]:
     parts += [(f"query_params.{name}", value) for name, value in parse_qsl(query, keep_blank_values=True)]
     parts += [(f"headers.{name.lower()}", value) for name, value in headers]
     parts += _body_parts(request.body or b"")
+    parts += [(f"prepare[{number}]", fingerprint(api, each)) for number, each in enumerate(prepare)]
     values: dict[str, str] = {}
     for name, value in parts:
         shown = shorten(api.redact(name), _LONGEST_NAME)

@@ -91,7 +91,7 @@ def test_a_changed_request_before_the_submit_is_a_changed_submit():
     with pytest.raises(KilledError):
         tries.run(FILE, STORED, killed)
     first, second = FIELDS["prepare"]
-    with pytest.raises(ChangedRequestError):
+    with pytest.raises(ChangedRequestError, match=r"\(they differ in prepare\[0\]\)"):
         tries.run(prepare=[{**first, "json": {"name": "other.csv"}}, second])
 
 
