@@ -39,6 +39,7 @@ class AuthContext:
     :param clock: returns seconds since the epoch.
     :param rng: returns numbers in [0, 1).
     :param token: the token of the login, if the kind has one.
+    :param mask: hides a credential that the kind has made, such as a signed token, in messages from now on.
     :param memory: the kind's own values between requests, such as the server's last challenge; one for each connection
         and process. Several threads may use it at a time.
     """
@@ -47,6 +48,7 @@ class AuthContext:
     rng: Callable[[], float]
     token: Token | None = None
     memory: dict[str, Any] = field(default_factory=dict, repr=False)
+    mask: Callable[[str], object] = lambda _: None
 
 
 class Auth(ABC):

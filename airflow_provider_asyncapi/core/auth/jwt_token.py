@@ -42,17 +42,20 @@ class JwtAuth(Auth):
 
     def auth_flow(self, request: Request, context: AuthContext) -> AuthFlow:
         """Send the request with a token, which is signed anew after nine tenths of its lifetime."""
-        now = context.clock()
         token, until = context.memory.get(_LATEST, ("", 0.0))
-        if now >= until:
-            token = self.signer.sign(now, context.rng)
-            context.memory[_LATEST] = token, now + 0.9 * self.signer.lifetime
-        response = yield _authorize(request, token)
-        if response.status == HTTPStatus.UNAUTHORIZED and until > now:
-            # It may have been signed while the clock was wrong.
-            token = self.signer.sign(now, context.rng)
-            context.memory[_LATEST] = token, now + 0.9 * self.signer.lifetime
-            yield _authorize(request, token)
+        is_new = context.clock() >= until
+        response = yield _authorize(request, self._sign(context) if is_new else token)
+        if response.status == HTTPStatus.UNAUTHORIZED and not is_new:
+            # The token may have been signed while the clock was wrong.
+            yield _authorize(request, self._sign(context))
+
+    def _sign(self, context: AuthContext) -> str:
+        """Return a new token, and keep it for the next requests."""
+        now = context.clock()
+        token = self.signer.sign(now, context.rng)
+        context.mask(token)
+        context.memory[_LATEST] = token, now + 0.9 * self.signer.lifetime
+        return token
 
 
 def _authorize(request: Request, token: str) -> Request:

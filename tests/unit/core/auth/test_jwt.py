@@ -18,6 +18,7 @@ from airflow_provider_asyncapi.core.auth.jwt_token import JwtAuth
 from airflow_provider_asyncapi.core.auth.login import log_in
 from airflow_provider_asyncapi.core.errors import AuthenticationError, ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.requests.exchange import send
 from tests.unit.core.flow_runner import BASE, START, FlowRunner, make_api, make_response
 
 TOKEN_URL = "https://login.example.com/token"
@@ -106,6 +107,14 @@ def test_a_known_token_that_is_refused_is_signed_anew():
     assert dict(again.headers)["Authorization"] != f"Bearer {first}"
     with pytest.raises(StopIteration):
         flow.send(make_response({}, 401))
+
+
+def test_a_signed_token_is_masked_in_messages():
+    api = make_api(auth="jwt", jwt_secret_key=pem(RSA))
+    runner = FlowRunner(api, make_response({}))
+    runner.run(send(api, Request("GET", f"{BASE}/jobs")))
+    token = str(runner.header("Authorization")).removeprefix("Bearer ")
+    assert token not in api.redact(f"invalid token {token}")
 
 
 def test_a_new_token_that_is_refused_is_not_signed_again():
