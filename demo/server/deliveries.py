@@ -69,7 +69,7 @@ class Deliveries:
         task.add_done_callback(self._under_way.discard)
 
     async def close(self) -> None:
-        """Give up what hasn't been delivered."""
+        """Cancel the deliveries that are still under way."""
         for task in list(self._under_way):
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)

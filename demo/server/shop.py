@@ -50,7 +50,7 @@ class Shop:
         ]
 
     async def close(self) -> None:
-        """Give up what hasn't been delivered."""
+        """Cancel the deliveries that are still under way."""
         await self.deliveries.close()
 
     async def orders(self, _request: web.Request) -> web.Response:

@@ -36,7 +36,7 @@ RUN_TIMEOUT = 180.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the browser come first: the jobs of other tests would push its jobs off the first page."""
+    """Run the browser tests first: the jobs of other tests would fill the first page."""
     items.sort(key=lambda item: item.get_closest_marker("ui") is None)
 
 

@@ -70,7 +70,7 @@ class Jobs:
         self.server.respond_to(f"GET {path}", reply({"title": "maintenance"}, 503))
 
     def end_all(self) -> None:
-        """Let all jobs finish: their waits would take time from the tests that follow."""
+        """Finish all jobs, so that their waits don't slow down the tests that follow."""
         for identifier in list(self.started):
             self.set_state(identifier, "FINISHED")
 

@@ -68,7 +68,7 @@ async def first_event(trigger: Any) -> Any:
 
 
 def jobs(api: ApiServer, *polls: Any) -> None:
-    """Let each submit make a job, which a poll finds running, and another one over."""
+    """Answer each submit with a new job, its first poll with "running", and its second with the end of the job."""
     numbers = range(1, len(polls) + 1)
     api.respond_to(POST, *(reply({"id": f"j-{number}"}) for number in numbers))
     for number, poll in zip(numbers, polls, strict=True):

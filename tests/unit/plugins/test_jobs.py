@@ -14,19 +14,7 @@ from airflow_provider_asyncapi.airflow_private.api_server import DagAccessEntity
 from airflow_provider_asyncapi.plugins import database as module
 from airflow_provider_asyncapi.plugins.app import make_app
 from tests.integration.ui.auth.restricted import RestrictedAuthManager
-from tests.unit.plugins.airflow_database import NOW, Database, moment, open_database, xcoms
-
-
-@pytest.fixture(scope="module")
-def tables() -> Iterator[Database]:
-    with open_database() as database:
-        yield database
-
-
-@pytest.fixture
-def database(tables: Database) -> Database:
-    tables.clear()
-    return tables
+from tests.unit.plugins.airflow_database import NOW, Database, moment, xcoms
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sqlalchemy import delete, insert, select
 from airflow_provider_asyncapi.airflow_private.database import asset_manager
 from airflow_provider_asyncapi.plugins import asset_events, connections, receipts
 from airflow_provider_asyncapi.plugins.app import make_app
-from tests.unit.plugins.airflow_database import Database, open_database
+from tests.unit.plugins.airflow_database import Database
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -28,12 +28,6 @@ KEY = "callback-key"
 URL = "/asyncapi/callbacks/connections/vendor/events"
 EVENTS = {"asset": "orders", "id": "id", "capture": {"order": "order"}}
 BODY = b'{"id": 1, "order": "o-1"}'
-
-
-@pytest.fixture(scope="module")
-def tables() -> Iterator[Database]:
-    with open_database() as database:
-        yield database
 
 
 @pytest.fixture
