@@ -78,6 +78,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
     ui_color = "#e8e3f3"
     # Airflow doesn't detect the mixin. Without this, a task that was skipped for lack of data runs once it is cleared.
     inherits_from_skipmixin = True
+    may_resubmit = True
     _wait: JobWait | None = None
 
     def __init__(
@@ -348,6 +349,8 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
             if not self.resubmit_on_retry:
                 raise
             lazy.submit_next_job(context)
+            if limit := self.hook.api.settings.max_active_jobs:
+                lazy.return_slot(self, context, limit)
             failed = AsyncApiAttemptFailed(str(error))
             for name in ERROR_FIELDS:
                 setattr(failed, name, getattr(error, name))

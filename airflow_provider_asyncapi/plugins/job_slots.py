@@ -5,7 +5,8 @@ Only Airflow's database knows the tasks of all processes, so the API server deci
 slot if the tasks that have one, and those that asked earlier, are fewer than the limit. No task has to return its slot.
 A slot is free once its task, or the task that waits for its job, has ended in any way.
 
-The route needs no login: it only grants what the task has asked for, and the id of a task instance can't be guessed.
+The route needs no login, since a task has no token for Airflow's API. A caller who knows the id of a task instance
+learns the limit and the number of waiting tasks, and can only cause the grant that the task itself would get.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 router = APIRouter(prefix=f"/{PATH.rpartition('/')[2]}", tags=["Slots"])
 #: States of a task that has asked for a slot and hasn't ended. A task without a state was cleared, and perhaps waits
 #: for another one that waits for a slot.
-_UNFINISHED = tuple(state for state in TaskInstanceState if state not in State.finished)
+_ACTIVE_STATES = tuple(state for state in TaskInstanceState if state not in State.finished)
 #: States of a task in which it doesn't ask; its job may be active all the same.
 _BETWEEN_TRIES = (TaskInstanceState.UP_FOR_RETRY, TaskInstanceState.RESTARTING)
 #: Joins an XCom with the task instance that has pushed it.
@@ -68,6 +69,21 @@ class _Candidate:
     request: SlotRequest
     has_ended: bool
 
+    @classmethod
+    def parse(cls, row: XComModel, state: Any) -> _Candidate | None:
+        """
+        Return the task of a stored request; None if the request doesn't count.
+
+        :param state: the state of the task that has stored it.
+        """
+        request, has_ended = SlotRequest.parse(row.value), state == TaskInstanceState.SUCCESS
+        if request is None:
+            return None
+        if request.granted_at is None and (has_ended or state in _BETWEEN_TRIES):
+            # The next try makes a new request.
+            return None
+        return None if has_ended and request.ends_with_task else cls(row, request, has_ended)
+
     @property
     def is_waiting(self) -> bool:
         """Whether the task waits for a slot."""
@@ -75,9 +91,71 @@ class _Candidate:
 
     @property
     def position(self) -> tuple[float, int, str, int]:
-        """The place in the line."""
+        """The place in the queue."""
         row = self.row
         return self.request.asked_at, row.dag_run_id, row.task_id, row.map_index
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """
+    All tasks that have a slot of a connection, or wait for one.
+
+    :param candidates: the tasks.
+    :param own: the task that asks.
+    """
+
+    candidates: list[_Candidate]
+    own: _Candidate
+
+    @property
+    def ahead(self) -> int:
+        """The number of tasks that wait and have asked earlier."""
+        return sum(each.is_waiting and each.position < self.own.position for each in self.candidates)
+
+    @property
+    def is_at_front(self) -> bool:
+        """Whether the task may get the next slot."""
+        return self.own.is_waiting and self.ahead < self.own.request.limit
+
+    @classmethod
+    def load(cls, session: Session, task_instance: str, *, is_locked: bool = False) -> _Queue | None:
+        """
+        Return the queue of a task; None if the task has requested no slot.
+
+        A task stores its request before it asks, so of two that ask at the same time at least one sees the other.
+
+        :param is_locked: whether to lock the requests until the end of the transaction.
+        """
+        try:
+            own_id = parse_id(task_instance)
+        except ValueError:
+            return None
+        with_key = select(XComModel.key).join(TaskInstance, _PUSHED_BY).where(TaskInstance.id == own_id)
+        key = session.scalar(with_key.where(XComModel.key.startswith(SLOT_KEY, autoescape=True)))
+        may_be_active = or_(
+            TaskInstance.state.in_(_ACTIVE_STATES),
+            and_(TaskInstance.state == TaskInstanceState.SUCCESS, DagRun.state == DagRunState.RUNNING),
+        )
+        statement = (
+            select(XComModel, TaskInstance.id, TaskInstance.state)
+            .join(TaskInstance, _PUSHED_BY)
+            .join(DagRun, DagRun.id == XComModel.dag_run_id)
+            .where(XComModel.key == key, may_be_active)
+            # Always in the same order, so that two transactions don't wait for each other.
+            .order_by(XComModel.dag_run_id, XComModel.task_id, XComModel.map_index)
+            # Another transaction may have changed a request since it was read without the lock.
+            .execution_options(populate_existing=True)
+        )
+        if is_locked:
+            statement = statement.with_for_update(of=XComModel)
+        found, own = [], None
+        for row, row_id, state in session.execute(statement) if key is not None else ():
+            candidate = _Candidate.parse(row, state)
+            if candidate is not None:
+                found.append(candidate)
+                own = candidate if row_id == own_id and not candidate.has_ended else own
+        return None if own is None else cls(found, own)
 
 
 @router.post("/{task_instance}")
@@ -113,65 +191,24 @@ def grant_slot(session: Session, task_instance: str, now: float) -> dict[str, An
     :param now: current time, in seconds since the epoch.
     :return: whether the task has a slot, the limit, and the number of tasks ahead; None if the task has requested none.
     """
-    candidates, asking = _load_candidates(session, task_instance)
-    if asking is None:
+    queue = _Queue.load(session, task_instance)
+    if queue is not None and queue.is_at_front:
+        # Of many waiting tasks, only those that may get a slot lock the requests.
+        queue = _Queue.load(session, task_instance, is_locked=True)
+    if queue is None:
         return None
-    limit = asking.request.limit
-    ahead = sum(each.is_waiting and each.position < asking.position for each in candidates)
-    active = [each for each in candidates if each.request.granted_at is not None]
-    granted = asking in active
-    if not granted and ahead < limit:
-        if len(active) + ahead >= limit:
-            # Only the tasks at the front of the line cause this query.
-            active = [each for each in active if not _delete_if_over(session, each)]
-        if granted := len(active) + ahead < limit:
-            asking.row.value = dataclasses.replace(asking.request, granted_at=now).dump()
-    return {"granted": granted, "limit": limit, "ahead": ahead}
+    own, limit = queue.own, queue.own.request.limit
+    granted = not own.is_waiting
+    if not granted and queue.is_at_front:
+        active = [candidate for candidate in queue.candidates if not candidate.is_waiting]
+        if len(active) + queue.ahead >= limit:
+            active = [candidate for candidate in active if not _release_if_job_ended(session, candidate)]
+        if granted := len(active) + queue.ahead < limit:
+            own.row.value = dataclasses.replace(own.request, granted_at=now).dump()
+    return {"granted": granted, "limit": limit, "ahead": queue.ahead}
 
 
-def _load_candidates(session: Session, task_instance: str) -> tuple[list[_Candidate], _Candidate | None]:
-    """
-    Return all tasks that have or want a slot of the same connection, and the one that asks; lock their requests.
-
-    The task that asks has stored its request before, so of two that ask at the same time at least one sees the other.
-    """
-    try:
-        ids = parse_id(task_instance)
-    except ValueError:
-        return [], None
-    with_key = select(XComModel.key).join(TaskInstance, _PUSHED_BY).where(TaskInstance.id == ids)
-    key = session.scalar(with_key.where(XComModel.key.startswith(SLOT_KEY, autoescape=True)))
-    if key is None:
-        return [], None
-    is_over = TaskInstance.state == TaskInstanceState.SUCCESS
-    statement = (
-        select(XComModel, TaskInstance.id, TaskInstance.state)
-        .join(TaskInstance, _PUSHED_BY)
-        .join(DagRun, DagRun.id == XComModel.dag_run_id)
-        .where(XComModel.key == key)
-        .where(or_(TaskInstance.state.in_(_UNFINISHED), and_(is_over, DagRun.state == DagRunState.RUNNING)))
-        # Always in the same order, so that two transactions don't wait for each other.
-        .order_by(XComModel.dag_run_id, XComModel.task_id, XComModel.map_index)
-        .with_for_update(of=XComModel)
-    )
-    found = []
-    asking = None
-    for row, row_id, state in session.execute(statement):
-        if (request := SlotRequest.parse(row.value)) is None:
-            continue
-        candidate = _Candidate(row, request, state == TaskInstanceState.SUCCESS)
-        if request.granted_at is None and state in _BETWEEN_TRIES:
-            # Its next try makes a new request.
-            continue
-        if not candidate.has_ended:
-            asking = candidate if row_id == ids else asking
-        elif request.ends_with_task or request.granted_at is None:
-            continue
-        found.append(candidate)
-    return found, asking
-
-
-def _delete_if_over(session: Session, candidate: _Candidate) -> bool:
+def _release_if_job_ended(session: Session, candidate: _Candidate) -> bool:
     """Delete the request of a task that has submitted a job for which no task waits any more; return whether it did."""
     if not candidate.has_ended:
         return False

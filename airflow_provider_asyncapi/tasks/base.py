@@ -52,6 +52,8 @@ class JobTask(RendersOwnFields):
     """
 
     stage: ClassVar[Stage]
+    #: Whether the task may submit another job after its job has failed.
+    may_resubmit: ClassVar[bool] = False
     #: Arguments of Airflow that this task refuses, and the parameters to set instead.
     refused: ClassVar[Mapping[str, str]] = MappingProxyType({})
     operator_extra_links: Collection[BaseOperatorLink] = (RemoteJobLink(),)

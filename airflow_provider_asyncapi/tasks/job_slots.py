@@ -58,13 +58,20 @@ def get_slot(task: JobTask, context: Context, limit: int, *, is_active: bool) ->
 
     def defer(_pause: float) -> NoReturn:
         raise TaskDeferred(
-            trigger=JobSlotTrigger(url, str(ti.id)),
+            trigger=JobSlotTrigger(api_server=url, waiting_task=str(ti.id)),
             method_name=task.execute_with_slot.__name__,
             timeout=task.execution_timeout,
         )
 
     with closing(RequestsDriver(airflow)) as driver:
         driver.run(run_until_sleep(wait_for_slot(airflow, str(ti.id)), defer), observe=_log)
+
+
+def return_slot(task: JobTask, context: Context, limit: int) -> None:
+    """Return the slot of a task whose job has failed, so that no other task waits for the retry of this one."""
+    ti: Any = context["ti"]
+    if is_task_process():
+        ti.xcom_push(SLOT_KEY + make_slot_key(task.asyncapi_conn_id), SlotRequest(limit, time.time()).dump())
 
 
 def _log(event: Notification) -> None:

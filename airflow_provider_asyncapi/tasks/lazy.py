@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         to_response,
     )
     from airflow_provider_asyncapi.tasks.fetching import fetch_result, make_lineage
-    from airflow_provider_asyncapi.tasks.job_slots import get_slot
+    from airflow_provider_asyncapi.tasks.job_slots import get_slot, return_slot
     from airflow_provider_asyncapi.tasks.job_templates import render_job
     from airflow_provider_asyncapi.tasks.job_wait import JobWait, WaitOptions
     from airflow_provider_asyncapi.tasks.resubmit import resubmit_job
@@ -103,6 +103,7 @@ __all__ = [
     "register_job",
     "render_job",
     "resubmit_job",
+    "return_slot",
     "run_until_sleep",
     "submit_job",
     "submit_next_job",
@@ -136,7 +137,7 @@ __getattr__ = load_lazily(
             "await_callback make_callback_url make_reference read_callbacks register_job to_response"
         ),
         "airflow_provider_asyncapi.tasks.fetching": "fetch_result make_lineage",
-        "airflow_provider_asyncapi.tasks.job_slots": "get_slot",
+        "airflow_provider_asyncapi.tasks.job_slots": "get_slot return_slot",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
         "airflow_provider_asyncapi.tasks.resubmit": "resubmit_job",
         "airflow_provider_asyncapi.tasks.submission_state": "submit_next_job",

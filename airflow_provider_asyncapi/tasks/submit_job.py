@@ -34,7 +34,7 @@ def submit_job(task: JobTask, context: Context) -> JobHandle:
     state = SubmissionState(context, task.hook, reference.digest if reference else None)
     try:
         variables = {CALLBACK_URL: lazy.make_callback_url(reference, task.hook.api)} if reference else {}
-        earlier = state.load_earlier(plan, has_resubmits=hasattr(task, "resubmit"))
+        earlier = state.load_earlier(plan, has_resubmits=task.may_resubmit)
         if limit := task.hook.api.settings.max_active_jobs:
             if plan.has_several_jobs:
                 raise ConfigurationError(

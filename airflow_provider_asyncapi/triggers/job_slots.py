@@ -20,6 +20,9 @@ from airflow_provider_asyncapi.core.jobs.slots import wait_for_slot
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Notification
 
+#: Version of the layout of the trigger's arguments. Another version of the provider may have stored further arguments.
+_LAYOUT = 1
+
 
 class JobSlotTrigger(BaseTrigger):
     """
@@ -27,17 +30,19 @@ class JobSlotTrigger(BaseTrigger):
 
     :param api_server: base URL of Airflow's API server.
     :param waiting_task: id of the task instance.
+    :param version: version of the layout of these arguments, set by :meth:`serialize`.
     """
 
-    def __init__(self, api_server: str, waiting_task: str) -> None:
+    def __init__(self, *, api_server: str, waiting_task: str, version: int = _LAYOUT, **_unknown: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
         self.api_server = api_server
         self.waiting_task = waiting_task
+        self.version = version
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and the arguments, which Airflow stores."""
         name = f"{type(self).__module__}.{type(self).__qualname__}"
-        return name, {"api_server": self.api_server, "waiting_task": self.waiting_task}
+        return name, {"version": _LAYOUT, "api_server": self.api_server, "waiting_task": self.waiting_task}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event: ``{"status": "success" | "error", "message": …}``."""

@@ -99,8 +99,9 @@ def wait_for_slot(airflow: Api, task_instance: str) -> Flow[None]:
 
 def _read_answer(request: Request, response: Response) -> Mapping[str, Any]:
     try:
-        if response.status == HTTPStatus.OK and isinstance(response.json, Mapping):
-            return response.json
+        answer = response.json if response.status == HTTPStatus.OK else None
+        if isinstance(answer, Mapping) and {"granted", "limit", "ahead"} <= answer.keys():
+            return answer
     except ResponseError:
         pass
     raise RequestRejectedError(

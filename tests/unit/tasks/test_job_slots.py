@@ -16,6 +16,7 @@ from airflow_provider_asyncapi.monitoring.xcoms import SLOT_KEY
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiTriggerOperator
 from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.tasks import job_slots
+from airflow_provider_asyncapi.triggers.job_slots import JobSlotTrigger
 from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
 
 pytestmark = pytest.mark.usefixtures("run_outside_of_airflow")
@@ -43,7 +44,12 @@ def make_job(**given: Any) -> AsyncApiJobOperator:
     return AsyncApiJobOperator(
         task_id="wait",
         submit={"endpoint": "/jobs", "identifier": "id"},
-        status={"endpoint": "/jobs/{identifier}", "completion_key": "status", "completion_value": "done"},
+        status={
+            "endpoint": "/jobs/{identifier}",
+            "completion_key": "status",
+            "completion_value": "done",
+            "failure_value": "failed",
+        },
         **given,
     )
 
@@ -95,6 +101,30 @@ def test_a_task_that_resumes_its_job_has_a_slot_at_once(api: ApiServer) -> None:
     assert request is not None
     assert request.granted_at is not None
     assert (api.count(ASK), api.count(SUBMIT)) == (1, 1)
+
+
+def test_a_task_whose_job_has_failed_returns_its_slot_before_a_retry(api: ApiServer) -> None:
+    api.respond_to(ASK, reply(FREE))
+    api.respond_to("GET /jobs/j-1", reply({"status": "failed"}))
+    ti = TI()
+    # As the API server has stored it.
+    ti.pulled[KEY] = SlotRequest(2, 1.0, granted_at=2.0).dump()
+    with pytest.raises(AirflowException, match="has status failed"):
+        make_job(deferrable=False).execute(context_of(ti))
+    requested = SlotRequest.parse(ti.xcoms[KEY])
+    assert requested is not None
+    assert requested.granted_at is None
+
+
+def test_an_answer_of_another_service_is_no_slot(api: ApiServer) -> None:
+    api.respond_to(ASK, reply({"status": "ok"}))
+    with pytest.raises(AirflowException, match="can't grant a slot"):
+        make_submit().execute(context_of(TI()))
+
+
+def test_the_trigger_takes_the_arguments_of_another_version() -> None:
+    _, stored = JobSlotTrigger(api_server="https://airflow", waiting_task="1").serialize()
+    assert JobSlotTrigger(**{**stored, "version": 2, "later": True}).waiting_task == "1"
 
 
 def test_a_task_fails_if_the_triggerer_could_not_get_a_slot(api: ApiServer) -> None:
