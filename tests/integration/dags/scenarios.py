@@ -11,10 +11,12 @@ from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, 
 from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
 
+# Airflow fails a rescheduled task that is due again before its scheduler has read that the process before has ended,
+# which may take seconds on a busy machine.
 MODES: dict[str, dict[str, Any]] = {
-    "deferred": {"deferrable": True},
-    "poke": {"deferrable": False, "mode": "poke"},
-    "reschedule": {"deferrable": False, "mode": "reschedule"},
+    "deferred": {"deferrable": True, "poke_interval": 1},
+    "poke": {"deferrable": False, "mode": "poke", "poke_interval": 1},
+    "reschedule": {"deferrable": False, "mode": "reschedule", "poke_interval": 15},
 }
 
 # The same job, waited for in three ways.
@@ -22,7 +24,7 @@ for outcome in ("orders", "broken"):
     with DAG(f"modes_{outcome}", schedule=None, default_args={"asyncapi_conn_id": "celigo", "profile": "celigo"}):
         submit = AsyncApiTriggerOperator(task_id="submit", variables={"flow": outcome})
         for name, mode in MODES.items():
-            submit >> AsyncApiSensor(task_id=name, job=submit.handle, poke_interval=1, **mode)
+            submit >> AsyncApiSensor(task_id=name, job=submit.handle, **mode)
 
 with DAG("soft_fail", schedule=None):
     async_api_job(
