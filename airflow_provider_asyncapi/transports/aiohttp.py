@@ -155,10 +155,9 @@ class AiohttpDriver:
 
         flows = ConcurrentFlows(effect, lambda make: asyncio.create_task(run_flow(make)))
         try:
-            while (task := flows.next_due()) is not None:
-                # Not by awaiting the task, which would be cancelled with this one, and would let the next flow start.
-                await asyncio.wait([task])
-                flows.consume(task.result())
+            while running := flows.advance():
+                # Not by awaiting a task, which would be cancelled with this one, and would let the next flow start.
+                await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in flows.tasks:
                 task.cancel()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from airflow_provider_asyncapi.core.auth.login import TokenState, build_slow_login_error, get_shared_token
@@ -28,6 +29,7 @@ from airflow_provider_asyncapi.core.http.delays import Delay
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 from airflow_provider_asyncapi.transports import Observer, log_only
+from airflow_provider_asyncapi.transports.cancellation import Cancellation
 from airflow_provider_asyncapi.transports.pacing import Pacing
 from airflow_provider_asyncapi.transports.requests_client import RequestsClient
 from airflow_provider_asyncapi.transports.tls import prepare_tls_context
@@ -40,7 +42,8 @@ class RequestsDriver:
     Runs flows on the calling thread; several threads may call it.
 
     :param api: the connection.
-    :param sleep: sleeps for a number of seconds.
+    :param get_tls_context: returns the TLS context; by default, that of the connection.
+    :param sleep: sleeps for a number of seconds; by default, until the time is over or the flow is cancelled.
     :param steady: a clock that is never put back, in seconds.
     :raises ConfigurationError: if a certificate can't be read.
     """
@@ -49,12 +52,13 @@ class RequestsDriver:
         self,
         api: Api,
         *,
-        sleep: Callable[[float], object] = time.sleep,
+        get_tls_context: Callable[[], ssl.SSLContext] | None = None,
+        sleep: Callable[[float], object] | None = None,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._sleep = sleep
-        self._client = RequestsClient(api.settings, prepare_tls_context(api.settings), steady)
+        self._client = RequestsClient(api.settings, get_tls_context or prepare_tls_context(api.settings), steady)
         self._pacing = Pacing(api, steady)
         self._token_state = TokenState()
         self._token_lock = threading.Lock()
@@ -63,76 +67,78 @@ class RequestsDriver:
         """Close all connections."""
         self._client.close()
 
-    def run(
-        self, flow: Flow[T], *, observe: Observer = log_only, is_cancelled: Callable[[], bool] = lambda: False
-    ) -> T:
+    def run(self, flow: Flow[T], *, observe: Observer = log_only, cancellation: Cancellation | None = None) -> T:
         """
         Run a flow to its end.
 
         :param observe: called with each notification.
-        :param is_cancelled: returns whether to stop, since a thread can't be ended from outside.
+        :param cancellation: stops the flow if another thread requests it.
         :raises AsyncApiError: any error of the flow.
+        :raises CancelledError: if the flow was cancelled.
         """
+        cancellation = cancellation or Cancellation()
         with FlowSteps(perform_each_poll(flow)) as steps:
             for effect in steps:
+                cancellation.check()
                 try:
-                    steps.reply = self._perform(effect, observe, is_cancelled)
+                    steps.reply = self._perform(effect, observe, cancellation)
                 except AsyncApiError as error:
                     steps.error = error
         return steps.result
 
-    def _perform(self, effect: DriverEffect, observe: Observer, is_cancelled: Callable[[], bool]) -> Any:
-        if is_cancelled():
-            raise CancelledError
+    def _perform(self, effect: DriverEffect, observe: Observer, cancellation: Cancellation) -> Any:
         match effect:
             case Send():
-                return self._send(effect, is_cancelled)
+                return self._send(effect, cancellation)
             case Sleep(seconds):
-                return self._sleep(seconds)
+                return self._wait(seconds, cancellation)
             case PollBatch():
                 from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
 
-                return self.run(poll_alone(self._api, effect), observe=observe)
+                return self.run(poll_alone(self._api, effect), observe=observe, cancellation=cancellation)
             case Authorize():
-                return self._authorize(effect, observe)
+                return self._authorize(effect, observe, cancellation)
             case RunBlocking(work):
                 return work()
             case RunConcurrently():
-                return self._run_concurrently(effect, observe)
+                return self._run_concurrently(effect, observe, cancellation)
             case _:
                 return observe(effect)
 
-    def _run_concurrently(self, effect: RunConcurrently, observe: Observer) -> None:
-        cancelled = threading.Event()
+    def _wait(self, seconds: float, cancellation: Cancellation) -> None:
+        (self._sleep or cancellation.sleep)(seconds)
 
-        def run_flow(make: Callable[[], Flow[Any]]) -> Any:
-            return self.run(make(), observe=observe, is_cancelled=cancelled.is_set)
+    def _run_concurrently(self, effect: RunConcurrently, observe: Observer, outer: Cancellation) -> None:
+        with outer.make_child() as cancellation, ThreadPoolExecutor(max_workers=effect.concurrency) as pool:
 
-        with ThreadPoolExecutor(max_workers=effect.concurrency) as pool:
-            flows = ConcurrentFlows(effect, lambda make: pool.submit(run_flow, make))
+            def start(make: Callable[[], Flow[Any]]) -> Future[Any]:
+                return pool.submit(lambda: self.run(make(), observe=observe, cancellation=cancellation))
+
+            flows = ConcurrentFlows(effect, start)
             try:
-                while (future := flows.next_due()) is not None:
-                    flows.consume(future.result())
+                while running := flows.advance():
+                    wait(running, return_when=FIRST_COMPLETED)
             except BaseException:
                 # The results of the other flows aren't needed, least of all if the task was killed.
-                cancelled.set()
+                cancellation.request()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _authorize(self, effect: Authorize, observe: Observer) -> Token:
+    def _authorize(self, effect: Authorize, observe: Observer, cancellation: Cancellation) -> Token:
         asked_at, left = self._api.clock(), self._api.seconds_until(effect.until)
         if not self._token_lock.acquire(timeout=-1 if left is None else max(0.0, left)):
             raise build_slow_login_error()
         try:
-            return self.run(get_shared_token(self._api, self._token_state, effect, asked_at), observe=observe)
+            flow = get_shared_token(self._api, self._token_state, effect, asked_at)
+            return self.run(flow, observe=observe, cancellation=cancellation)
         finally:
             self._token_lock.release()
 
-    def _send(self, effect: Send, is_cancelled: Callable[[], bool]) -> Response:
+    def _send(self, effect: Send, cancellation: Cancellation) -> Response:
         pause, needed_until = self._pacing.reserve(effect)
         if pause:
-            self._sleep(pause)
-        response = self._client.send(effect, needed_until, is_cancelled)
+            self._wait(pause, cancellation)
+        response = self._client.send(effect, needed_until, cancellation.is_requested)
         response.delay = Delay.of(rate=pause)
         self._pacing.observe(effect, response)
         return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 import pytest
@@ -10,41 +11,70 @@ from airflow_provider_asyncapi.core.concurrent_flows import ConcurrentFlows
 from airflow_provider_asyncapi.core.effects import RunConcurrently
 
 
-def flows_of(numbers: Any, concurrency: int, started: list[Any], consumed: list[Any]) -> ConcurrentFlows[Any]:
-    def start(number: Any) -> Any:
-        started.append(number)
-        return number
+class Tasks:
+    """Flows, each a number, whose tasks end when the test says so."""
 
-    return ConcurrentFlows(RunConcurrently(numbers, concurrency, consumed.append), start)
+    def __init__(self, numbers: Any, concurrency: int) -> None:
+        self.started: list[Future[str]] = []
+        self.consumed: list[str] = []
+        self.flows = ConcurrentFlows(RunConcurrently(numbers, concurrency, self.consumed.append), self.start)
+
+    def start(self, _: Any) -> Future[str]:
+        self.started.append(Future())
+        return self.started[-1]
+
+    def end(self, *numbers: int) -> None:
+        for number in numbers:
+            self.started[number].set_result(f"result of {number}")
 
 
 def test_a_slow_flow_blocks_those_that_are_more_than_twice_the_concurrency_behind_it() -> None:
-    started: list[Any] = []
-    flows = flows_of(iter(range(9)), 2, started, [])
-    assert flows.next_due() == 0
-    assert flows.next_due() == 0
-    assert started == [0, 1, 2, 3]
-    flows.consume("a")
-    assert flows.next_due() == 1
-    assert started == [0, 1, 2, 3, 4]
+    tasks = Tasks(iter(range(9)), 2)
+    assert tasks.flows.advance() == tasks.started
+    assert len(tasks.started) == 4
+    tasks.end(1, 2, 3)
+    assert tasks.flows.advance() == tasks.started[:1]
+    assert len(tasks.started) == 4
+    tasks.end(0)
+    assert tasks.flows.advance() == tasks.started[4:8]
 
 
 def test_results_are_consumed_in_the_order_of_the_flows() -> None:
-    started: list[Any] = []
-    consumed: list[Any] = []
-    flows = flows_of(range(5), 1, started, consumed)
-    while (number := flows.next_due()) is not None:
-        flows.consume(f"result of {number}")
-    assert consumed == [f"result of {number}" for number in range(5)]
-    assert not flows.tasks
+    tasks = Tasks(range(5), 2)
+    tasks.flows.advance()
+    tasks.end(2, 1, 3, 0)
+    assert tasks.flows.advance() == tasks.started[4:]
+    tasks.end(4)
+    assert tasks.flows.advance() == []
+    assert tasks.consumed == [f"result of {number}" for number in range(5)]
+    assert not tasks.flows.tasks
 
 
 def test_a_flow_whose_result_is_refused_is_over() -> None:
     def refuse(_: Any) -> None:
         raise ValueError
 
-    flows = ConcurrentFlows(RunConcurrently(iter("ab"), 1, refuse), str)  # type: ignore[arg-type]  # the flows aren't run
-    flows.next_due()
+    tasks = Tasks(range(2), 1)
+    flows = ConcurrentFlows(RunConcurrently(range(2), 1, refuse), tasks.start)  # type: ignore[arg-type]  # numbers
+    flows.advance()
+    tasks.end(0)
     with pytest.raises(ValueError):
-        flows.consume(1)
-    assert list(flows.tasks) == ["b"]
+        flows.advance()
+    assert list(flows.tasks) == tasks.started[1:]
+
+
+def test_the_error_of_a_flow_is_raised_while_earlier_flows_are_running() -> None:
+    tasks = Tasks(range(3), 2)
+    tasks.flows.advance()
+    tasks.started[1].set_exception(KeyError("x"))
+    with pytest.raises(KeyError):
+        tasks.flows.advance()
+    assert tasks.consumed == []
+
+
+def test_a_flow_that_was_cancelled_from_outside_ends_all() -> None:
+    tasks = Tasks(range(3), 2)
+    tasks.flows.advance()
+    tasks.started[1].cancel()
+    with pytest.raises(CancelledError):
+        tasks.flows.advance()

@@ -85,16 +85,16 @@ def run_all(
     async def asleep(seconds: float) -> None:
         sleep(seconds)
 
-    clocks = {"steady": steady or (lambda: 0.0)}
+    clock = steady or (lambda: 0.0)
     if driver == "requests":
-        with closing(RequestsDriver(api, sleep=sleep, **clocks)) as client:
+        with closing(RequestsDriver(api, sleep=sleep, steady=clock)) as client:
             for flow, current[0] in running:
                 with noting(current[0]):
                     current[0].result = client.run(flow, observe=current[0].events.append)
         return outcomes
 
     async def main() -> None:
-        client = open_aiohttp_driver(driver, api, sleep=asleep, **clocks)
+        client = open_aiohttp_driver(driver, api, sleep=asleep, steady=clock)
         try:
             for flow, current[0] in running:
                 with noting(current[0]):

@@ -756,6 +756,72 @@ def test_one_that_fails_ends_those_that_have_not_begun(driver, serve):
     assert len(begun) < 5
 
 
+def sleep_long(how: str, has_begun: threading.Event, ended: list[str], request: Request) -> Flow[Any]:
+    """Sleep for hours: in the flow itself, in one that it runs concurrently, or before a request that has to wait."""
+
+    def sleep() -> Flow[None]:
+        has_begun.set()
+        try:
+            yield Sleep(36_000)
+        finally:
+            ended.append("sleep")
+
+    if how == "in the flow":
+        yield from sleep()
+    elif how == "in a nested flow":
+        yield RunConcurrently([sleep], 1, log_only)
+    else:
+        has_begun.set()
+        try:
+            for _ in range(2):
+                yield Send(request)
+        finally:
+            ended.append("sleep")
+
+
+SLEEPS = ("in the flow", "in a nested flow", "before a request")
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("how", SLEEPS)
+def test_one_that_fails_wakes_those_that_sleep(driver, serve, how):
+    server = serve(reply(b""))
+    request, has_begun, ended = Request("GET", f"{server.url}/x"), threading.Event(), list[str]()
+
+    def failing() -> Flow[None]:
+        yield RunBlocking(has_begun.wait)
+        raise ContentError("broken")
+
+    def both() -> Flow[None]:
+        yield RunConcurrently([lambda: sleep_long(how, has_begun, ended, request), failing], 2, log_only)
+
+    (error,) = together(driver, make_api(server.url, requests_per_second=0.001), [both()])
+    assert (type(error), str(error), ended) == (ContentError, "broken", ["sleep"])
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("how", SLEEPS)
+def test_a_worker_that_is_killed_waits_for_no_thread_that_sleeps(serve, how):
+    server = serve(reply(b""))
+    request, has_begun, ended = Request("GET", f"{server.url}/x"), threading.Event(), list[str]()
+
+    class Killed(BaseException):
+        """Raised by Airflow's handler of the signal, between any two steps."""
+
+    def kill(_: object) -> None:
+        raise Killed
+
+    def quick() -> Flow[None]:
+        yield RunBlocking(has_begun.wait)
+
+    def both() -> Flow[None]:
+        yield RunConcurrently([quick, lambda: sleep_long(how, has_begun, ended, request)], 2, kill)
+
+    with pytest.raises(Killed):
+        together("requests", make_api(server.url, requests_per_second=0.001), [both()])
+    assert ended == ["sleep"]
+
+
 def test_a_worker_polls_a_job_alone_and_logs_for_its_observer(serve):
     server = serve(reply({"token": "a"}), reply(b"", 401), reply({"token": "b"}), jobs)
     api = make_api(server.url, **LOGIN)
