@@ -2,8 +2,8 @@
 Grant the slots of connections that limit their active jobs (``max_active_jobs``).
 
 Only Airflow's database knows the tasks of all processes, so the API server decides, in one transaction: a task gets a
-slot if the tasks that have one, and those that asked earlier, are fewer than the limit. No task has to return its slot.
-A slot is free once its task, or the task that waits for its job, has ended in any way.
+slot if fewer tasks than the limit have one or are before it in the queue. No task has to return its slot. A slot is
+free once its task, or the task that waits for its job, has ended in any way.
 
 The route needs no login, since a task has no token for Airflow's API. A caller who knows the id of a task instance
 learns the limit and the number of waiting tasks, and can only cause the grant that the task itself would get.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -41,10 +42,10 @@ if TYPE_CHECKING:
 
 # The application is mounted at the first part of the path.
 router = APIRouter(prefix=f"/{PATH.rpartition('/')[2]}", tags=["Slots"])
-#: States of a task that has asked for a slot and hasn't ended. A task without a state was cleared, and perhaps waits
+#: States of a task that has requested a slot and hasn't ended. A task without a state was cleared, and perhaps waits
 #: for another one that waits for a slot.
 _ACTIVE_STATES = tuple(state for state in TaskInstanceState if state not in State.finished)
-#: States of a task in which it doesn't ask; its job may be active all the same.
+#: States of a task in which it doesn't wait for a slot; its job may be active all the same.
 _BETWEEN_TRIES = (TaskInstanceState.UP_FOR_RETRY, TaskInstanceState.RESTARTING)
 #: Joins an XCom with the task instance that has pushed it.
 _PUSHED_BY = and_(
@@ -90,10 +91,10 @@ class _Candidate:
         return self.request.granted_at is None
 
     @property
-    def position(self) -> tuple[float, int, str, int]:
-        """The place in the queue."""
+    def queue_key(self) -> tuple[float, int, str, int]:
+        """The key by which the queue is sorted."""
         row = self.row
-        return self.request.asked_at, row.dag_run_id, row.task_id, row.map_index
+        return self.request.requested_at, row.dag_run_id, row.task_id, row.map_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,37 +103,36 @@ class _Queue:
     All tasks that have a slot of a connection, or wait for one.
 
     :param candidates: the tasks.
-    :param own: the task that asks.
+    :param own: the task that requests a slot.
     """
 
     candidates: list[_Candidate]
     own: _Candidate
 
     @property
-    def ahead(self) -> int:
-        """The number of tasks that wait and have asked earlier."""
-        return sum(each.is_waiting and each.position < self.own.position for each in self.candidates)
+    def waiting_before(self) -> int:
+        """The number of waiting tasks that are before this one in the queue."""
+        return sum(each.is_waiting and each.queue_key < self.own.queue_key for each in self.candidates)
 
     @property
     def is_at_front(self) -> bool:
         """Whether the task may get the next slot."""
-        return self.own.is_waiting and self.ahead < self.own.request.limit
+        return self.own.is_waiting and self.waiting_before < self.own.request.limit
 
     @classmethod
-    def load(cls, session: Session, task_instance: str, *, is_locked: bool = False) -> _Queue | None:
+    def load(cls, session: Session, task_instance: uuid.UUID | str, *, is_locked: bool = False) -> _Queue:
         """
-        Return the queue of a task; None if the task has requested no slot.
+        Return the queue of a task.
 
-        A task stores its request before it asks, so of two that ask at the same time at least one sees the other.
+        A task stores its request before it polls, so of two that poll at the same time at least one sees the other.
 
         :param is_locked: whether to lock the requests until the end of the transaction.
+        :raises HTTPException: 410 if the task doesn't wait for a slot; 409 if its request isn't in the database.
         """
-        try:
-            own_id = parse_id(task_instance)
-        except ValueError:
-            return None
-        with_key = select(XComModel.key).join(TaskInstance, _PUSHED_BY).where(TaskInstance.id == own_id)
+        with_key = select(XComModel.key).join(TaskInstance, _PUSHED_BY).where(TaskInstance.id == task_instance)
         key = session.scalar(with_key.where(XComModel.key.startswith(SLOT_KEY, autoescape=True)))
+        if key is None:
+            raise HTTPException(410, "No task instance of this id has requested a slot, or it was cleared.")
         may_be_active = or_(
             TaskInstance.state.in_(_ACTIVE_STATES),
             and_(TaskInstance.state == TaskInstanceState.SUCCESS, DagRun.state == DagRunState.RUNNING),
@@ -150,23 +150,30 @@ class _Queue:
         if is_locked:
             statement = statement.with_for_update(of=XComModel)
         found, own = [], None
-        for row, row_id, state in session.execute(statement) if key is not None else ():
+        for row, row_id, state in session.execute(statement):
             candidate = _Candidate.parse(row, state)
+            if row_id == task_instance and SlotRequest.parse(row.value) is None:
+                raise HTTPException(409, "The request isn't in Airflow's database: a custom XCom backend stores it.")
             if candidate is not None:
                 found.append(candidate)
-                own = candidate if row_id == own_id and not candidate.has_ended else own
-        return None if own is None else cls(found, own)
+                own = candidate if row_id == task_instance and not candidate.has_ended else own
+        if own is None:
+            raise HTTPException(410, "The task instance has ended, or waits for its next try.")
+        return cls(found, own)
 
 
 @router.post("/{task_instance}")
-async def ask_for_slot(
+async def request_slot(
     task_instance: Annotated[str, Path(description="The id of a task instance that has requested a slot.")],
 ) -> dict[str, Any]:
-    """Grant a slot to a task if one is free: ``{"granted": …, "limit": …, "ahead": …}``."""
-    answer = await anyio.to_thread.run_sync(_ask, task_instance, limiter=_limiter())
-    if answer is None:
-        raise HTTPException(404, "No task instance of this id has requested a slot.")
-    return answer
+    """
+    Grant a slot to a task if one is free: ``{"granted": …, "limit": …, "position": …}``.
+
+    :return: whether the task has a slot, the limit, and the position in the queue, which begins at 1; 0 with a slot.
+    :raises HTTPException: 410 if the task doesn't wait for a slot; 409 if its request isn't in the database; 503 if the
+        database is busy.
+    """
+    return await anyio.to_thread.run_sync(_grant_slot, task_instance, limiter=_limiter())
 
 
 @cache
@@ -175,37 +182,40 @@ def _limiter() -> anyio.CapacityLimiter:
     return anyio.CapacityLimiter(2)
 
 
-def _ask(task_instance: str) -> dict[str, Any] | None:
+def _grant_slot(task_instance: str) -> dict[str, Any]:
     try:
         with create_session() as session:
             return grant_slot(session, task_instance, time.time())
     except OperationalError as error:
         # SQLite lets one transaction write at a time, and other databases detect deadlocks.
-        raise HTTPException(503, "The database is busy; ask again.") from error
+        raise HTTPException(503, "The database is busy; try again.") from error
 
 
-def grant_slot(session: Session, task_instance: str, now: float) -> dict[str, Any] | None:
+def grant_slot(session: Session, task_instance: str, now: float) -> dict[str, Any]:
     """
     Grant a slot to a task if one is free.
 
     :param now: current time, in seconds since the epoch.
-    :return: whether the task has a slot, the limit, and the number of tasks ahead; None if the task has requested none.
+    :return: what :func:`request_slot` answers.
+    :raises HTTPException: 410 if the task doesn't wait for a slot; 409 if its request isn't in the database.
     """
-    queue = _Queue.load(session, task_instance)
-    if queue is not None and queue.is_at_front:
+    try:
+        identifier = parse_id(task_instance)
+    except ValueError:
+        raise HTTPException(410, "This isn't the id of a task instance.") from None
+    queue = _Queue.load(session, identifier)
+    if queue.is_at_front:
         # Of many waiting tasks, only those that may get a slot lock the requests.
-        queue = _Queue.load(session, task_instance, is_locked=True)
-    if queue is None:
-        return None
-    own, limit = queue.own, queue.own.request.limit
+        queue = _Queue.load(session, identifier, is_locked=True)
+    own, limit, before = queue.own, queue.own.request.limit, queue.waiting_before
     granted = not own.is_waiting
     if not granted and queue.is_at_front:
         active = [candidate for candidate in queue.candidates if not candidate.is_waiting]
-        if len(active) + queue.ahead >= limit:
+        if len(active) + before >= limit:
             active = [candidate for candidate in active if not _release_if_job_ended(session, candidate)]
-        if granted := len(active) + queue.ahead < limit:
+        if granted := len(active) + before < limit:
             own.row.value = dataclasses.replace(own.request, granted_at=now).dump()
-    return {"granted": granted, "limit": limit, "ahead": queue.ahead}
+    return {"granted": granted, "limit": limit, "position": 0 if granted else before + 1}
 
 
 def _release_if_job_ended(session: Session, candidate: _Candidate) -> bool:

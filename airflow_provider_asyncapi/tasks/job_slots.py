@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,11 +10,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_asyncapi.airflow_private.supervisor import is_task_process
-from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Log
 from airflow_provider_asyncapi.core.jobs.slots import SlotRequest, make_slot_key, wait_for_slot
 from airflow_provider_asyncapi.core.wait.deferral import run_until_sleep
+from airflow_provider_asyncapi.hooks.airflow_client import describe_api_server, make_tls_context
 from airflow_provider_asyncapi.hooks.airflow_urls import find_base_url
 from airflow_provider_asyncapi.monitoring.xcoms import SLOT_KEY
 from airflow_provider_asyncapi.tasks.stages import STATUS
@@ -54,7 +52,7 @@ def get_slot(task: JobTask, context: Context, limit: int, *, is_active: bool) ->
     if is_active:
         return
     url = find_base_url("api_server_url", "max_active_jobs")
-    airflow = Api.from_settings(ConnectionSettings(url), clock=time.time, rng=random.random)
+    airflow = describe_api_server(url)
 
     def defer(_pause: float) -> NoReturn:
         raise TaskDeferred(
@@ -63,7 +61,7 @@ def get_slot(task: JobTask, context: Context, limit: int, *, is_active: bool) ->
             timeout=task.execution_timeout,
         )
 
-    with closing(RequestsDriver(airflow)) as driver:
+    with closing(RequestsDriver(airflow, get_tls_context=make_tls_context)) as driver:
         driver.run(run_until_sleep(wait_for_slot(airflow, str(ti.id)), defer), observe=_log)
 
 

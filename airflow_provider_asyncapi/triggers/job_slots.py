@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Log
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.jobs.slots import wait_for_slot
+from airflow_provider_asyncapi.hooks.airflow_client import describe_api_server, share_driver
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.effects import Notification
@@ -26,7 +24,7 @@ _LAYOUT = 1
 
 class JobSlotTrigger(BaseTrigger):
     """
-    Ask Airflow's API server until a task has one of the slots that the connection's ``max_active_jobs`` allows.
+    Wait until a task has one of the slots that the connection's ``max_active_jobs`` allows.
 
     :param api_server: base URL of Airflow's API server.
     :param waiting_task: id of the task instance.
@@ -46,20 +44,16 @@ class JobSlotTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield one event: ``{"status": "success" | "error", "message": …}``."""
-        from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
-        from airflow_provider_asyncapi.transports.tls import tls_context
         from airflow_provider_asyncapi.triggers.asyncapi import SHORTEST_DEFERRAL
 
         began = time.monotonic()
-        airflow = Api.from_settings(ConnectionSettings(self.api_server), clock=time.time, rng=random.random)
-        driver = AiohttpDriver(airflow, await asyncio.to_thread(tls_context, airflow.settings))
+        airflow = describe_api_server(self.api_server)
         try:
-            await driver.run(wait_for_slot(airflow, self.waiting_task), observe=_log)
+            async with share_driver(airflow) as driver:
+                await driver.run(wait_for_slot(airflow, self.waiting_task), observe=_log)
             event = {"status": "success", "message": "The task may submit another job"}
         except AsyncApiError as error:
             event = {"status": "error", "message": str(error)}
-        finally:
-            await driver.close()
         if self.task_instance is not None:
             # The executor has to know of the deferral before the task is resumed.
             await asyncio.sleep(began + SHORTEST_DEFERRAL - time.monotonic())

@@ -1,4 +1,4 @@
-"""A task asks for a slot before it submits, if the connection limits its active jobs."""
+"""A task requests a slot before it submits, if the connection limits its active jobs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
 pytestmark = pytest.mark.usefixtures("run_outside_of_airflow")
 
 KEY = SLOT_KEY + make_slot_key("asyncapi_default")
-ASK, SUBMIT = f"POST /asyncapi/slots/{TI.id}", "POST /jobs"
-FREE, TAKEN = ({"granted": granted, "limit": 2, "ahead": 0} for granted in (True, False))
+REQUEST, SUBMIT = f"POST /asyncapi/slots/{TI.id}", "POST /jobs"
+FREE = {"granted": True, "limit": 2, "position": 0}
+TAKEN = {"granted": False, "limit": 2, "position": 1}
 
 
 @pytest.fixture(autouse=True)
@@ -62,23 +63,23 @@ async def event_of(trigger: Any) -> Any:
 
 
 @pytest.mark.parametrize(("make", "ends_with_task"), [(make_submit, False), (make_job, True)])
-def test_a_task_stores_its_request_and_asks_before_it_submits(
+def test_a_task_stores_its_request_and_polls_before_it_submits(
     api: ApiServer, make: Callable[[], Any], ends_with_task: bool
 ) -> None:
-    api.respond_to(ASK, reply(FREE))
+    api.respond_to(REQUEST, reply(FREE))
     ti = TI()
     assert make().execute(context_of(ti)) == "j-1"
     request = SlotRequest.parse(ti.xcoms[KEY])
     assert request is not None
     assert (request.limit, request.granted_at, request.ends_with_task) == (2, None, ends_with_task)
-    assert [f"{each.method} {each.path}" for each in api.requests][:2] == [ASK, SUBMIT]
+    assert [f"{each.method} {each.path}" for each in api.requests][:2] == [REQUEST, SUBMIT]
 
 
 @pytest.mark.parametrize("make", [make_submit, partial(make_job, deferrable=True), partial(make_job, deferrable=False)])
-def test_a_task_without_a_slot_waits_in_the_triggerer_and_keeps_its_place(
+def test_a_task_without_a_slot_waits_in_the_triggerer_and_keeps_its_position(
     api: ApiServer, make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api.respond_to(ASK, reply(TAKEN), reply(FREE))
+    api.respond_to(REQUEST, reply(TAKEN), reply(FREE))
     ti = TI()
     with pytest.raises(TaskDeferred) as deferral:
         make().execute(context_of(ti))
@@ -93,18 +94,18 @@ def test_a_task_without_a_slot_waits_in_the_triggerer_and_keeps_its_place(
 
 def test_a_task_that_resumes_its_job_has_a_slot_at_once(api: ApiServer) -> None:
     store, ti = Store(), TI()
-    api.respond_to(ASK, reply(FREE))
+    api.respond_to(REQUEST, reply(FREE))
     make_submit().execute(context_of(ti, task_state_store=store))
     again = TI()
     make_submit().execute(context_of(again, task_state_store=store))
     request = SlotRequest.parse(again.xcoms[KEY])
     assert request is not None
     assert request.granted_at is not None
-    assert (api.count(ASK), api.count(SUBMIT)) == (1, 1)
+    assert (api.count(REQUEST), api.count(SUBMIT)) == (1, 1)
 
 
 def test_a_task_whose_job_has_failed_returns_its_slot_before_a_retry(api: ApiServer) -> None:
-    api.respond_to(ASK, reply(FREE))
+    api.respond_to(REQUEST, reply(FREE))
     api.respond_to("GET /jobs/j-1", reply({"status": "failed"}))
     ti = TI()
     # As the API server has stored it.
@@ -117,8 +118,8 @@ def test_a_task_whose_job_has_failed_returns_its_slot_before_a_retry(api: ApiSer
 
 
 def test_an_answer_of_another_service_is_no_slot(api: ApiServer) -> None:
-    api.respond_to(ASK, reply({"status": "ok"}))
-    with pytest.raises(AirflowException, match="can't grant a slot"):
+    api.respond_to(REQUEST, reply({"status": "ok"}))
+    with pytest.raises(AirflowException, match=r"answered 200: .* no proxy answers instead"):
         make_submit().execute(context_of(TI()))
 
 
@@ -128,11 +129,11 @@ def test_the_trigger_takes_the_arguments_of_another_version() -> None:
 
 
 def test_a_task_fails_if_the_triggerer_could_not_get_a_slot(api: ApiServer) -> None:
-    api.respond_to(ASK, reply(TAKEN), reply({"detail": "Not Found"}, 404))
+    api.respond_to(REQUEST, reply(TAKEN), reply({"detail": "Not Found"}, 404))
     with pytest.raises(TaskDeferred) as deferral:
         make_submit().execute(context_of(TI()))
     event = asyncio.run(event_of(deferral.value.trigger))
-    with pytest.raises(AirflowException, match="answered 404: Airflow's API server can't grant a slot"):
+    with pytest.raises(AirflowException, match="answered 404: Airflow's API server has no slots"):
         make_submit().resume_execution(deferral.value.method_name, {"event": event}, context_of(TI()))
     assert api.count(SUBMIT) == 0
 
@@ -152,9 +153,9 @@ def test_a_test_of_a_dag_has_no_limit(
     assert "max_active_jobs has no effect in a test of a DAG" in caplog.text
 
 
-def test_other_connections_ask_for_nothing(api: ApiServer, connect: Callable[..., None]) -> None:
+def test_other_connections_request_nothing(api: ApiServer, connect: Callable[..., None]) -> None:
     connect()
     ti = TI()
     make_submit().execute(context_of(ti))
     assert KEY not in ti.xcoms
-    assert api.count(ASK) == 0
+    assert api.count(REQUEST) == 0
