@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from airflow.providers.common.compat.sdk import TaskGroup, XComArg
 
-from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.former_names import find_former_name
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE
 
 
 class AsyncApiJob(TaskGroup):
@@ -24,11 +21,6 @@ class AsyncApiJob(TaskGroup):
     def handle(self) -> XComArg:
         """The job handle after the wait."""
         return self.wait.handle
-
-    @property
-    def job(self) -> NoReturn:
-        """Refuse the former name of the property ``handle``."""
-        raise AttributeError(HANDLE_ADVICE)
 
     @property
     def output(self) -> XComArg:
@@ -60,8 +52,6 @@ def async_api_job(
     :param asyncapi_conn_id: the connection for all three; by default that of ``default_args``, or ``asyncapi_default``.
     :param group_kwargs: further arguments of the task group.
     """
-    if problem := find_former_name(group_kwargs, {"submit"}):
-        raise ConfigurationError(f"task group {group_id!r}: {problem}")
     given = {"asyncapi_conn_id": asyncapi_conn_id, "profile": profile}
     # Arguments that are None are left to default_args.
     common = {name: value for name, value in given.items() if value is not None}

@@ -48,7 +48,7 @@ _HTTP = 'HttpOperator(task_id=f"call_{number}", endpoint="/v1/jobs", method="POS
 _HTTP_SENSOR = 'HttpSensor(task_id=f"poll_{number}", endpoint="/v1/jobs/7", poke_interval=30)'
 _PEER = "HttpOperators"
 _TASKS = {
-    "trigger operators": (OURS, _SUBMIT),
+    "submit operators": (OURS, _SUBMIT),
     "sensors": (OURS, _SENSOR),
     "sensors, no two alike": (OURS, _SENSOR_UNLIKE),
     "fetch operators": (OURS, _FETCH),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, XComArg
 
@@ -12,7 +12,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import SelectorParam
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import lazy
-from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE, JobTask
+from airflow_provider_asyncapi.tasks.base import JobTask
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
 from airflow_provider_asyncapi.tasks.stages import FETCH, STATUS, SUBMIT, Stage
 
@@ -168,11 +168,6 @@ class AsyncApiTriggerOperator(JobTask, BaseOperator):
         self.validate()
 
     @property
-    def job(self) -> NoReturn:
-        """Refuse the former name of the property ``handle``."""
-        raise AttributeError(HANDLE_ADVICE)
-
-    @property
     def handle(self) -> XComArg:
         """
         The job handle that this task pushes, for the ``job`` of the next.
@@ -215,7 +210,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     path), ``content_type``, ``seconds``, and if they apply ``pages``, ``rows``, ``members``, ``failed_records``.
     The events of the task's ``outlets`` carry the manifest too.
 
-    :param job: the job handle of the trigger operator or the sensor, or a bare identifier. After a wait, pass the
+    :param job: the job handle of the submit operator or the sensor, or a bare identifier. After a wait, pass the
         sensor's (``job=wait.handle``): it holds the job's outcome and the captures of the wait. (templated)
     :param output_type: one of the output types in the reference; by default ``pages`` if a parameter of
         paging is set, else ``result``.

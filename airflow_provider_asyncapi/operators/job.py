@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator, XComArg, conf
 
@@ -19,7 +19,7 @@ from airflow_provider_asyncapi.exceptions import AsyncApiAttemptFailed, AsyncApi
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_KEY
 from airflow_provider_asyncapi.tasks import lazy
-from airflow_provider_asyncapi.tasks.base import HANDLE_ADVICE, WORKER_NEEDED, JobTask, to_seconds
+from airflow_provider_asyncapi.tasks.base import WORKER_NEEDED, JobTask, to_seconds
 from airflow_provider_asyncapi.tasks.jinja import has_template
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
 from airflow_provider_asyncapi.tasks.stages import FETCH, STATUS, SUBMIT
@@ -122,18 +122,9 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         self.validate()
 
     @property
-    def job(self) -> NoReturn:
-        """Refuse the former name of the property ``handle``."""
-        raise AttributeError(HANDLE_ADVICE)
-
-    @property
     def stages(self) -> Sequence[Stage]:
         """The stages on which the task works."""
         return (SUBMIT, STATUS) if self.fetch is None else (SUBMIT, STATUS, FETCH)
-
-    def known_names(self) -> Collection[str]:
-        """Return the names of the task's own arguments that had another name once."""
-        return ("submit",)
 
     def is_templated(self, stage: Stage, name: str) -> bool:
         """Return whether a parameter of a stage may be a template; Airflow renders the others too."""

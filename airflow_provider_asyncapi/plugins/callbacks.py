@@ -75,7 +75,7 @@ refusal_log = RefusalLog()
 @router.post("/{reference}", responses=_ANSWERS, status_code=200)
 async def receive_callback(
     request: Request,
-    reference: Annotated[str, Path(description="The last part of the trigger operator's {callback_url}.")],
+    reference: Annotated[str, Path(description="The last part of the submit operator's {callback_url}.")],
 ) -> dict[str, str]:
     """Receive the callback of the job that was submitted with this URL."""
     _hide_url(request)

@@ -54,7 +54,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     Returns the result identifier if ``result_identifier`` is set, else the job's identifier, and pushes the job handle
     as XCom ``job`` (:attr:`handle`). The results are the same in deferrable, poke and reschedule mode.
 
-    :param job: the job handle of the trigger operator, or a bare identifier. (templated)
+    :param job: the job handle of the submit operator, or a bare identifier. (templated)
     :param endpoint: a path below the connection's host, or an absolute URL. (templated)
     :param completion_key: the selector of the status in the response, or a list of selectors.
     :param completion_value: the status, or a list of statuses, of a job that has succeeded.
@@ -124,7 +124,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         next ``{log_cursor}``; without it the bytes of the log are counted). (templated)
     :param on_warning_callback: a callable, or a list of them, such as notifiers: called with the context, and the job
         handle as ``job``, on a worker when ``warn_after`` has passed.
-    :param callback: whether the job calls back (``callback`` of the trigger operator): True if a callback reports the
+    :param callback: whether the job calls back (``callback`` of the submit operator): True if a callback reports the
         status as a poll does (without ``completion_key`` and ``rules``, that the job has succeeded), or ``"hint"`` if a
         callback only triggers a poll. If there is an ``endpoint``, polling continues as a fallback, every five minutes
         by default.

@@ -15,7 +15,6 @@ from airflow_provider_asyncapi.airflow_private.operators import RendersOwnFields
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
-from airflow_provider_asyncapi.core.former_names import find_former_name
 from airflow_provider_asyncapi.core.requests.request_template import find_secret
 from airflow_provider_asyncapi.core.templates import render_text
 from airflow_provider_asyncapi.core.text import shorten
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.tasks.stages import Stage
 
 WORKER_NEEDED = "%s is set, but a worker is needed: %s"
-HANDLE_ADVICE = "job: the job handle that a task pushes is its attribute handle (job=submit.handle)"
 
 
 @contextmanager
@@ -97,13 +95,6 @@ class JobTask(RendersOwnFields):
         """
         for name in self.refused.keys() & arguments.keys():
             raise ConfigurationError(f"{name}: isn't a parameter of this task; {self.refused[name]}")
-        # Airflow adds the DAG's params to each task.
-        if problem := find_former_name(arguments.keys() - {"params"}, self.known_names()):
-            raise ConfigurationError(problem)
-
-    def known_names(self) -> Collection[str]:
-        """Return the names of the task's own arguments, some of which had another name in earlier versions."""
-        return self.stage.plan_type.parameters  # type: ignore[no-any-return]  # a class variable of each plan
 
     @cached_property
     def hook(self) -> AsyncApiHook:

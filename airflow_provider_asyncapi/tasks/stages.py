@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.former_names import describe_former_name
+from airflow_provider_asyncapi.core.foreign_names import describe_foreign_name
 from airflow_provider_asyncapi.core.json_values import as_list
 from airflow_provider_asyncapi.core.outcome import (
     CALLBACK_URL,
@@ -119,7 +119,7 @@ class Stage:
 
     def _describe_unknown(self, name: str, names: list[str]) -> str:
         """Return what is wrong with a name that isn't an argument, and what to do."""
-        if problem := describe_former_name(name, names):
+        if problem := describe_foreign_name(name, names):
             return problem
         if name == "job":
             return "the task submits the job itself, so leave it out"

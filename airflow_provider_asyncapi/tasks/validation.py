@@ -39,8 +39,8 @@ _CAPTURES_ADVICE = (
 )
 #: Variables that only some requests have, and the reason for the message.
 _VARIABLES_OF_SOME_REQUESTS = {
-    IDEMPOTENCY_KEY: "only the requests of the trigger operator have it",
-    CALLBACK_URL: "only the requests of a trigger operator with callback=True have it",
+    IDEMPOTENCY_KEY: "only the requests of the submit operator have it",
+    CALLBACK_URL: "only the requests of a submit operator with callback=True have it",
 }
 
 

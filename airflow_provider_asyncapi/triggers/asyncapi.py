@@ -25,7 +25,7 @@ from airflow_provider_asyncapi.core.errors import (
     SlowResponseError,
 )
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT, read_fields, upgrade_parameters
+from airflow_provider_asyncapi.core.jobs.layouts import TRIGGER_LAYOUT, read_fields
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
 from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running, cancel_job
@@ -109,7 +109,7 @@ class AsyncApiJobTrigger(BaseTrigger):
         end_from_trigger: bool = False,
         fetch: dict[str, Any] | None = None,
         resume_on_warning: bool = False,
-        version: int = 1,
+        version: int = TRIGGER_LAYOUT,
         **unknown: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
@@ -119,7 +119,6 @@ class AsyncApiJobTrigger(BaseTrigger):
         self._parse_error: AsyncApiError | None = None
         try:
             read_fields({**unknown, "version": version}, "the trigger of the wait", version=TRIGGER_LAYOUT, known=())
-            self.spec = upgrade_parameters(spec, version)
             self.wait = WaitCheckpoint.parse(wait) if wait else None
         except AsyncApiError as error:
             # The task would get an exception from __init__ as a traceback.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
     from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 
-#: Version of the layout of an event; see :mod:`~.layouts`. Events of layout 1 had no version and no status.
+#: Version of the layout of an event; see :mod:`~.layouts`. Layout 1 was never released.
 VERSION = 2
 #: Levels of nesting that an event, or a job handle in it, adds to a value.
 _MORE_LEVELS = 8
@@ -97,13 +97,11 @@ class WaitEvent:
     @classmethod
     def parse(cls, given: Any) -> WaitEvent:
         """
-        Return the event that was dumped in this layout or the one before.
+        Return the event that was dumped in this layout.
 
         :raises NewerLayoutError: if a newer version of this provider created it, and this version can't read it.
         :raises ValueError: if it isn't an event of this provider.
         """
-        if isinstance(given, Mapping) and "status" not in given:
-            given = _upgrade(given)
         fields = read_fields(given, "the trigger's event", version=VERSION, known=_KEYS)
         status, message = EventStatus(str(fields.get("status"))), fields.get("message")
         handle, began_at, wait = fields.get("handle"), fields.get("began_at"), fields.get("wait")
@@ -131,22 +129,6 @@ class WaitEvent:
         }
         present = {name: value for name, value in fields.items() if value is not None}
         return {"version": VERSION, "status": str(self.status), "message": self.message, **present}
-
-
-def _upgrade(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event of layout 1 in the current layout; return other mappings as they are."""
-    match given:
-        case {"error": {"message": message}}:
-            added = {"status": EventStatus.ERROR, "message": message}
-        case {"handle": _}:
-            added = {"status": EventStatus.SUCCESS, "message": ""}
-        case {"called": True}:
-            added = {"status": EventStatus.CALLBACK, "message": ""}
-        case {"begin": why}:
-            added = {"status": EventStatus.BEGIN, "message": why}
-        case _:
-            added = {}
-    return {**given, **added}
 
 
 def make_event(event: WaitEvent) -> TriggerEvent:

@@ -22,10 +22,8 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
-from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, JOB_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.airflow_storage import store_event, store_trigger, store_xcom
 from tests.unit.core.flow_runner import FlowRunner, make_api
@@ -73,10 +71,6 @@ def with_newer_layout(recorded: dict[str, Any]) -> dict[str, Any]:
 
 NEWEST = read(recordings()[-1])
 RECORDED = {path.stem: read(path) for path in recordings()} | {"newer": with_unknown_keys(NEWEST)}
-#: Recordings of the time before parameters had their names of today.
-FORMER_NAMES = {
-    name: recorded for name, recorded in RECORDED.items() if recorded["trigger"]["kwargs"].get("version", 1) == 1
-}
 
 
 def each_recording(*keys: str) -> pytest.MarkDecorator:
@@ -131,8 +125,7 @@ def test_a_task_resumes_from_the_event_of_another_version(
 
 @each_recording()
 def test_an_event_is_read_whichever_version_made_it(recorded: dict[str, Any]) -> None:
-    written = {"called": {"called": True}, "begin": {"begin": "this is try 2"}, **recorded["events"]}
-    events = {name: WaitEvent.parse(written[name]) for name in ("done", "failed", "called", "begin")}
+    events = {name: WaitEvent.parse(recorded["events"][name]) for name in ("done", "failed", "called", "begin")}
     assert {name: str(event.status) for name, event in events.items()} == {
         "done": "success",
         "failed": "error",
@@ -173,7 +166,7 @@ def test_a_callback_that_another_version_has_kept_ends_the_wait(
 ) -> None:
     ti = TI()
     ti.pulled[CALLS_KEY] = store_xcom(recorded["calls"])
-    kwargs = store_event({"called": True}, recorded["next_kwargs"])
+    kwargs = store_event(recorded["events"]["called"], recorded["next_kwargs"])
     assert sensor_of("j-1", callback=True).execute_complete(context_of(ti), **kwargs) == "j-1"
     assert ti.xcoms[JOB_KEY]["call"] == 0
 
@@ -207,30 +200,13 @@ def test_a_newer_layout_is_an_error_that_a_later_try_may_mend(
     upgrade_error(lambda: sensor_of("j-1").execute_complete(context_of(TI()), event))
     upgrade_error(lambda: sensor_of(newer["job"]).execute(context_of(TI())))
     resuming = sensor_of("j-1", callback=True).execute_complete
-    upgrade_error(lambda: resuming(context_of(TI()), {"called": True}, **newer["next_kwargs"]))
+    upgrade_error(lambda: resuming(context_of(TI()), WaitEvent.of_callback().dump(), **newer["next_kwargs"]))
     for key, stored in newer["store"].items():
         ti = TI()
         ti.first_poke = time.time() - 1
         context = context_of(ti, task_reschedule_count=2, task_state_store=Store({key: stored}))
         upgrade_error(partial(sensor_of("j-1", mode="reschedule").execute, context))
     assert api.requests == []
-
-
-@pytest.mark.parametrize("recorded", FORMER_NAMES.values(), ids=FORMER_NAMES.keys())
-def test_parameters_are_read_under_the_names_that_they_had_when_they_were_stored(recorded: dict[str, Any]) -> None:
-    stored = copy.deepcopy(recorded["trigger"])
-    stored["kwargs"]["spec"] |= {
-        "error_waits": {"429": 60},
-        "params": {"detail": "status"},
-        "cancel": {"endpoint": "/stop", "params": {"now": "1"}},
-    }
-    trigger = AsyncApiJobTrigger(**store_trigger(stored["kwargs"]))
-    plan = WaitPlan.parse(trigger.spec)
-    assert (plan.schedule.retry_delays, plan.request.query_params) == ({429: 60}, {"detail": "status"})
-    assert plan.cancel is not None
-    assert plan.cancel.request.query_params == {"now": "1"}
-    # What is stored anew isn't taken for the former layout.
-    assert AsyncApiJobTrigger(**trigger.serialize()[1]).spec == trigger.spec
 
 
 def test_parameters_that_another_version_understands_are_an_error_that_a_later_try_may_mend(

@@ -18,12 +18,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from airflow_provider_asyncapi.core.errors import NewerLayoutError
-from airflow_provider_asyncapi.core.former_names import FORMER_NAMES
 
-#: Version of the layout of a trigger's arguments. Up to 1, parameters of the sensor had other names.
+#: Version of the layout of a trigger's arguments; layout 1 was never released.
 TRIGGER_LAYOUT = 2
-#: Parameters of the sensor that contained requests in layout 1; later ones have had no other names.
-_REQUESTS = ("cancel", "cleanup", "batch", "status_details", "failure_details")
 
 
 def read_fields(given: Any, what: str, *, version: int, known: Collection[str]) -> dict[str, Any]:
@@ -48,26 +45,3 @@ def read_fields(given: Any, what: str, *, version: int, known: Collection[str]) 
             f" reads up to layout {version}: upgrade it on all workers and triggerers, and restart them"
         )
     return {name: given[name] for name in known if name in given}
-
-
-def upgrade_parameters(parameters: dict[str, Any], layout: int) -> dict[str, Any]:
-    """
-    Return the parameters of a sensor that a trigger has stored, under the current names.
-
-    :param layout: the version of the layout of the trigger's arguments.
-    """
-    if layout >= TRIGGER_LAYOUT:
-        return parameters
-    return {
-        FORMER_NAMES.get(name, name): _upgrade_requests(value) if name in _REQUESTS else value
-        for name, value in parameters.items()
-    }
-
-
-def _upgrade_requests(value: Any) -> Any:
-    """Return a request within the sensor's parameters, or a list of requests, under the current names."""
-    if isinstance(value, list):
-        return [_upgrade_requests(each) for each in value]
-    if not isinstance(value, Mapping):
-        return value
-    return {FORMER_NAMES.get(name, name): part for name, part in value.items()}

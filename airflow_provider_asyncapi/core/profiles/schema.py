@@ -8,7 +8,7 @@ from typing import Any
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, AuthKinds, collect_extra_keys
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.plan import fetch_parameters
-from airflow_provider_asyncapi.core.former_names import find_former_name
+from airflow_provider_asyncapi.core.foreign_names import find_foreign_name
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.submit.plan import SUBMIT_PARAMETERS
 from airflow_provider_asyncapi.core.wait.plan import WAIT_PARAMETERS
@@ -43,14 +43,12 @@ def check_profile(
     :raises ConfigurationError: if a table or a key is unknown.
     """
     tables = profile_tables(auth_kinds, profile)
-    if problem := find_former_name(profile, tables):
-        raise ConfigurationError(f"profile {name!r}: {problem}")
     for table, content in profile.items():
         if table == "about":
             continue
         if table not in tables or not isinstance(content, Mapping):
             raise ConfigurationError(f"profile {name!r}: unknown table {table!r}; known are about, {', '.join(tables)}")
-        if problem := find_former_name(content, tables[table]):
+        if problem := find_foreign_name(content, tables[table]):
             raise ConfigurationError(f"profile {name!r}: [{table}] {problem}")
         if unknown := sorted(set(content) - tables[table]):
             raise ConfigurationError(

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.connection.headers import check_multipart
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.former_names import find_former_name
+from airflow_provider_asyncapi.core.foreign_names import find_foreign_name
 from airflow_provider_asyncapi.core.http.messages import Request, validate_header
 from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.json_values import as_list
@@ -81,7 +81,7 @@ class RequestTemplate:
         :raises ConfigurationError: if there are unknown keys, an unknown method, two bodies, or values of the wrong
             type.
         """
-        if problem := find_former_name(given, REQUEST_PARAMETERS):
+        if problem := find_foreign_name(given, REQUEST_PARAMETERS):
             raise ConfigurationError(f"{where}: {problem}")
         unknown = [name for name in given if name not in (*REQUEST_PARAMETERS, *also)]
         if unknown:

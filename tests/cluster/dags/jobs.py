@@ -50,7 +50,7 @@ class Jobs:
     """
     What one of the DAGs does.
 
-    :param submit: the trigger operator's arguments.
+    :param submit: the submit operator's arguments.
     :param wait: the sensor's arguments.
     :param fetch: the fetch operator's arguments.
     :param count: how many jobs.

@@ -109,5 +109,6 @@ def keys_of(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    target = FOLDER / f"{len(recordings()) + 1}-{sys.argv[1]}.json"
+    newest = int(recordings()[-1].name.partition("-")[0])
+    target = FOLDER / f"{newest + 1}-{sys.argv[1]}.json"
     target.write_text(json.dumps(write_all(), indent=2) + "\n")

@@ -319,12 +319,11 @@ def test_before_airflow_3_3_a_retry_after_a_failed_job_is_a_retry_of_airflow_all
         ({"status": {"failure_values": "x"}}, r"status: failure_values: .* did you mean failure_value\?"),
         ({"fetch": {"destinationx": "x"}}, r"fetch: destinationx: .* did you mean destination\?"),
         ({"status": {"mode": "reschedule"}}, "status: mode: isn't an argument of status"),
-        ({"fetch": {"output": "zip"}}, "fetch: output: is called output_type now"),
+        ({"fetch": {"params": {}}}, "fetch: params: is called query_params here"),
         ({"status": {"retries": 3}}, "status: retries: is an argument of the task itself, not of status"),
         ({"fetch": {"profile": "x"}}, "fetch: profile: is an argument of the task itself"),
         ({"status": {"variables": {}}}, "status: variables: is an argument of the task itself"),
         ({"fetch": {"job": "j-1"}}, "fetch: job: the task submits the job itself"),
-        ({"trigger": {}}, "trigger: is called submit now"),
         ({"submit": {"rules": 3}}, "submit: rules"),
         ({"status": {"timeout": -1}}, "status: timeout: has to be a number of seconds"),
         ({"status": {"end_from_trigger": True}}, "status: end_from_trigger: needs deferrable=True"),
@@ -359,11 +358,6 @@ def test_a_mistake_in_a_template_is_found_before_a_job_is_submitted(api: ApiServ
         with pytest.raises(exceptions.AsyncApiConfigurationError):
             task.execute(context_of(TI()))
     assert not api.requests
-
-
-def test_the_old_name_of_the_handle_is_refused() -> None:
-    with pytest.raises(AttributeError, match="attribute handle"):
-        _ = make().job
 
 
 # In a DAG

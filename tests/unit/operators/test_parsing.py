@@ -80,7 +80,7 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
             submit,
             {"headers": {"X": "{callback_url}"}},
             UnknownVariableError,
-            "of a trigger operator with callback=True",
+            "of a submit operator with callback=True",
         ),
         (submit, {"start": {"url": "/start"}}, ConfigurationError, "url"),
         (submit, {"profile": "no_such"}, ConfigurationError, "no_such.*celigo"),
@@ -110,7 +110,12 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
         (fetch, {"locate": 5}, ConfigurationError, "locate"),
         (fetch, {"cleanup": {"method": "TIDY"}}, ConfigurationError, "TIDY"),
         (sensor, {"cancel": {"method": "DELETE"}}, ConfigurationError, "cancel: endpoint is missing"),
-        (sensor, {"cancel": {"endpoint": "/", "params": {}}}, ConfigurationError, "params: is called query_params now"),
+        (
+            sensor,
+            {"cancel": {"endpoint": "/", "params": {}}},
+            ConfigurationError,
+            "params: is called query_params here",
+        ),
         (sensor, {"poke_interval": "30 s"}, ConfigurationError, "poke_interval"),
         (sensor, {"silent_fail": True}, ConfigurationError, "silent_fail"),
         (sensor, {"callback": "yes"}, ConfigurationError, "callback: has to be True"),
@@ -234,7 +239,7 @@ def test_a_typing_error_further_down_the_chain_is_found() -> None:
             sensor(task_id="wait_in_a_batch", job=before.handle, batch=batch)
         with pytest.raises(UnknownVariableError, match=r"selector 'state\.\{page\}'.*\{page\}"):
             sensor(task_id="wait_for_state", job=before.handle, completion_key="state.{page}")
-        with pytest.raises(UnknownVariableError, match=r"only the requests of the trigger operator have it"):
+        with pytest.raises(UnknownVariableError, match=r"only the requests of the submit operator have it"):
             sensor(task_id="wait_by_key", job=before.handle, endpoint="/{idempotency_key}")
         waiting = sensor(job=before.handle)
         cases: list[tuple[dict[str, Any], str]] = [
@@ -421,27 +426,6 @@ OF_THE_SENSOR = {"timeout", "deferrable", "start_from_trigger", "end_from_trigge
 OF_THE_FETCH = {"destination", "unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes"}
 
 
-@pytest.mark.parametrize(
-    ("make", "former", "name"),
-    [
-        (fetch, "output", "output_type"),
-        (fetch, "total", "total_rows"),
-        *((make, "error_waits", "retry_delays") for make in (submit, sensor, fetch)),
-    ],
-)
-def test_an_argument_under_its_former_name_is_refused_with_the_name(make: Any, former: str, name: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"task '.*': {former}: is called {name} now"):
-        make(**{former: "x"})
-
-
-def test_the_group_refuses_the_former_name_of_submit() -> None:
-    with (
-        DAG("dag", schedule=None),
-        pytest.raises(ConfigurationError, match="task group 'job': trigger: is called submit now"),
-    ):
-        async_api_job("job", profile="http_202", trigger={"endpoint": "/jobs"})
-
-
 def test_a_group_needs_no_arguments_for_what_the_profile_says_completely(monkeypatch: pytest.MonkeyPatch) -> None:
     profile = {
         "submit": {"endpoint": "/jobs", "identifier": "id"},
@@ -451,14 +435,6 @@ def test_a_group_needs_no_arguments_for_what_the_profile_says_completely(monkeyp
     with DAG("dag", schedule=None):
         group = async_api_job("job", profile="whole")
     assert group.submit.effective_params(SUBMIT)["endpoint"] == "/jobs"
-
-
-def test_the_handle_is_not_found_under_its_old_name() -> None:
-    with DAG("dag", schedule=None):
-        group = async_api_job("job", profile="http_202", submit={"endpoint": "/jobs"})
-    for each in (group, group.submit):
-        with pytest.raises(AttributeError, match=r"job=submit\.handle"):
-            each.job  # noqa: B018 - the access is the test
 
 
 @pytest.mark.parametrize("make", [sensor, fetch])

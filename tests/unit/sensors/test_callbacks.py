@@ -12,6 +12,7 @@ from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dump_callbacks, make_task_key
 from airflow_provider_asyncapi.monitoring.xcoms import AWAITED_KEY, CALLS_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.fake_airflow import TI, ApiServer, context_of, reply
 from tests.unit.recorded_calls import recorded
 from tests.unit.sensors.test_modes import MODES, POLL, make_sensor, rebuilt, running, wait
@@ -51,7 +52,9 @@ def resumed(ti: TI, deferral: TaskDeferred, *, keeps_kwargs: bool = True, **give
     """Go on as after a callback; `dag.test()` loses what was deferred with."""
     kwargs = (deferral.kwargs or {}) if keeps_kwargs else {}
     sensor = make_sensor("deferred", **{"job": JOB, "callback": True, **given})
-    return sensor.resume_execution(deferral.method_name, {**kwargs, "event": {"called": True}}, context_of(ti))
+    return sensor.resume_execution(
+        deferral.method_name, {**kwargs, "event": WaitEvent.of_callback().dump()}, context_of(ti)
+    )
 
 
 def state_of(deferral: TaskDeferred) -> Any:

@@ -23,9 +23,8 @@ def test_tables_that_a_profile_leaves_out_are_empty() -> None:
     ("profile", "message"),
     [
         ({"submitting": {}}, "unknown table 'submitting'"),
-        ({"trigger": 5}, "trigger: is called submit now"),
         ({"status": 5}, "unknown table 'status'"),
-        ({"fetch": {"output": "zip"}}, r"\[fetch\] output: is called output_type now"),
+        ({"fetch": {"params": {}}}, r"\[fetch\] params: is called query_params here"),
         ({"status": {"completion": "a"}}, r"unknown key 'completion' in \[status\].*completion_key"),
         ({"connection": {"profile": "other"}}, "unknown key 'profile'"),
         ({"cancel": {"identifier": "a"}}, "unknown key 'identifier'"),

@@ -117,7 +117,7 @@ def test_keys_that_the_caller_reads_itself_are_allowed():
 
 def test_query_parameters_have_the_name_that_operators_give_them_too():
     assert RequestTemplate.parse({"query_params": {"a": 1}}, "cancel").query_params == {"a": 1}
-    with pytest.raises(ConfigurationError, match="cancel: params: is called query_params now"):
+    with pytest.raises(ConfigurationError, match="cancel: params: is called query_params here"):
         RequestTemplate.parse({"params": {"b": 2}}, "cancel")
     with pytest.raises(ConfigurationError, match=r"query_params\['a'\]: the variable \{x\} isn't set"):
         RequestTemplate.parse({"query_params": {"a": "{x}"}}, "cancel").render({}, "https://api.example.com")
