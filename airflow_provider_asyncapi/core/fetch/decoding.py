@@ -28,10 +28,11 @@ def decode(response: Response, chosen: ResultFormat, path: SelectorChain | None,
             return None
         kind = chosen.choose_kind(response)
         return kind.decode(response, chosen.parse_options_for(kind))
-    found = path.find_first_keeping_lists(make_selectable(response, chosen), variables, chosen.element_reader)
+    selectable = make_selectable(response, chosen)
+    found = path.find_first_keeping_lists(selectable, variables, chosen.element_reader)
     if found is not None:
         return found[1]
-    raise MissingValueError(f"result_path: {path} found nothing")
+    raise MissingValueError(f"result_path: {path} found nothing{path.describe_nearest(selectable, variables)}")
 
 
 def decode_rows(

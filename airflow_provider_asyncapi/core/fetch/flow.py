@@ -149,7 +149,8 @@ class ResultFetcher:
             found = capture_values(step.captures, fetched.response, self.variables)
             for name, selection in step.captures.items():
                 if name not in found:
-                    raise MissingValueError(f"locate: {selection} found nothing for {name!r}")
+                    nearest = selection.describe_nearest(fetched.response, self.variables)
+                    raise MissingValueError(f"locate: {selection} found nothing for {name!r}{nearest}")
             return found
 
         self.location.variables = self.read_with_context(fetched, read)

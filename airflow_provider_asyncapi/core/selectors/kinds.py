@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.http import documents
 from airflow_provider_asyncapi.core.http.messages import HEADER_NAME, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text
 from airflow_provider_asyncapi.core.registry import Registry
-from airflow_provider_asyncapi.core.selectors import jsonpath, xpath, xpath_results
+from airflow_provider_asyncapi.core.selectors import jsonpath, suggestions, xpath, xpath_results
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
 from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
 from airflow_provider_asyncapi.core.selectors.patterns import parse_pattern
@@ -93,6 +93,9 @@ class _JsonPath(_JsonPathSyntax, SelectorKind):
     def finds_empty_list(self, path: str, response: Response) -> bool:
         return jsonpath.finds_empty_list(path, response.json)
 
+    def suggest(self, path: str, response: Response) -> list[str]:
+        return suggestions.suggest_paths(path, response.json)
+
     def split_at_array(self, path: str) -> ItemPath | None:
         return jsonpath.split_at_array(path)
 
@@ -116,6 +119,9 @@ class _XPath(SelectorKind):
         # be a mistake in the path.
         return path.endswith(ALL_ITEMS)
 
+    def suggest(self, path: str, response: Response) -> list[str]:
+        return [f"{self.prefix}{each}" for each in suggestions.suggest_xpaths(path, response.xml)]
+
 
 class _Header(SelectorKind):
     name = "header"
@@ -129,6 +135,9 @@ class _Header(SelectorKind):
 
     def find(self, path: str, response: Response, _read_element: ReadElement) -> Iterable[JsonValue]:
         return (response.headers.get(path.strip()),)
+
+    def suggest(self, path: str, response: Response) -> list[str]:
+        return [f"{self.prefix}{name}" for name in suggestions.suggest_names(path.strip(), [*response.headers])]
 
 
 class _StatusCode(SelectorKind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping
@@ -10,13 +11,14 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from airflow_provider_asyncapi.core import templates
-from airflow_provider_asyncapi.core.errors import ContentError, SelectorError, UnsafeValueError
+from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, SelectorError, UnsafeValueError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, is_blank
 from airflow_provider_asyncapi.core.selectors import elements
 from airflow_provider_asyncapi.core.selectors.elements import ReadElement
 from airflow_provider_asyncapi.core.selectors.item_path import ItemPath
 from airflow_provider_asyncapi.core.selectors.kinds import Suffixes, split_selector
+from airflow_provider_asyncapi.core.selectors.suggestions import MAX_SUGGESTIONS
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSyntax, Source
 
 #: A variable's value that may be inserted outside of quotes without changing what the selector means.
@@ -128,6 +130,18 @@ class Selector:
             return text
 
         return templates.render_selector(path, substitute)
+
+    def suggest(self, response: Response, variables: templates.Variables) -> list[str]:
+        """
+        Return selectors of the values that are nearest to what this one selects, if it finds nothing.
+
+        If its suffix finds nothing in what was found, there is no suggestion.
+
+        :raises AsyncApiError: as :meth:`find_all` does.
+        """
+        kind, path, _ = self._render_parts(variables)
+        found = any(value is not None for value in kind.find(path, response, elements.read_text))
+        return [] if found else kind.suggest(path, response)
 
     def variable_names(self) -> list[str]:
         """Return the names of the selector's variables; braces in a regular expression aren't variables."""
@@ -293,6 +307,18 @@ class SelectorChain:
                     f" with {{'selector': {selector.text!r}, 'first': True}}"
                 )
         return found
+
+    def describe_nearest(self, response: Response, variables: templates.Variables) -> str:
+        """
+        Return the end of a message about selectors that find nothing: the selectors of the nearest values.
+
+        The text contains names of the response, but no values; it is empty if nothing is near.
+        """
+        nearest: list[str] = []
+        for selector in self.selectors:
+            with contextlib.suppress(AsyncApiError):
+                nearest += [each for each in selector.suggest(response, variables) if each not in nearest]
+        return f"; there is {' and '.join(nearest[:MAX_SUGGESTIONS])}" if nearest else ""
 
     def find_value(self, response: Response, variables: templates.Variables) -> JsonValue:
         """Return the value of the first selector that finds something; None if no selector does."""

@@ -91,6 +91,14 @@ class SelectorKind(SelectorSyntax):
         """Return whether a path finds nothing because its list exists, but has no matching items."""
         return False
 
+    def suggest(self, path: str, response: Response) -> list[str]:
+        """
+        Return selectors of the values that are nearest to a path that finds nothing, the nearest first.
+
+        :raises ContentError: if the body can't be read.
+        """
+        return []
+
     def split_at_array(self, path: str) -> ItemPath | None:
         """Return the path into an array of the JSON body whose items can be read one by one; None for other paths."""
         return None

@@ -331,7 +331,8 @@ def _add_identifier(api: Api, plan: SubmitPlan, response: Response, scope: Varia
     try:
         found = _find_identifiers(plan, plan.identifier, response, scope)
         if found is None:
-            raise MissingValueError("nothing found")  # noqa: TRY301 - one message for all that can be wrong
+            nearest = plan.identifier.describe_nearest(response, scope)
+            raise MissingValueError(f"nothing found{nearest}")  # noqa: TRY301 - one message for all that can be wrong
     except (ContentError, MissingValueError) as error:
         if handle.outcome.is_final:
             return handle

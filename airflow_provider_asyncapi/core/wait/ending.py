@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import as_text
-from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome, Rerun
+from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.requests.response_errors import (
     NO_MESSAGE,
     build_bad_response_error,
@@ -32,7 +32,6 @@ from airflow_provider_asyncapi.core.requests.response_errors import (
 from airflow_provider_asyncapi.core.requests.step_flow import warn_missing_captures
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.policy import Verdict
-from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_job
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
@@ -56,20 +55,12 @@ def finish_wait(
     """Return the handle of a job that is over; raise an error if it has failed, or has no result identifier."""
     if verdict.outcome is Outcome.FAILURE:
         # Before the next request: only until then is a large response read on a thread.
-        scope = api.merge_variables(handle.scope())
-        message = extract_error_message(api, response, plan.error_message, scope)
-        rerun = yield from _decide_rerun(plan, response, scope)
-        text = f"{message or NO_MESSAGE} ({request} answered {response.status})"
+        message = extract_error_message(api, response, plan.error_message, api.merge_variables(handle.scope()))
         explained = yield from limit_time(explain_failure(api, plan, handle), api.clock() + MAX_EXPLANATION_SECONDS)
-        if explained is not None:
-            message, text = explained.message, explained.text
-            if rerun is Rerun.NEVER:
-                rerun = yield from _decide_rerun(plan, explained.response, explained.scope)
+        message, text = explained or (message, f"{message or NO_MESSAGE} ({request} answered {response.status})")
         what = describe_job(api, handle) if verdict.is_known else _describe_unlisted_status(api, plan, handle, verdict)
         kind = JobFailedError if verdict.is_known else UnknownStatusError
-        error = set_error_fields(kind(f"{what}: {text}"), request, response, message)
-        error.rerun = rerun
-        raise error
+        raise set_error_fields(kind(f"{what}: {text}"), request, response, message)
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
         why = _explain_no_result_identifier(api, handle, place, response)
@@ -79,17 +70,6 @@ def finish_wait(
         yield from warn_missing_captures(plan.captures, handle.variables, request)
     yield Log(logging.INFO, f"{describe_job(api, handle)}: {handle.outcome}")
     return handle
-
-
-def _decide_rerun(plan: WaitPlan, response: Response, scope: Variables) -> Flow[Rerun | None]:
-    """Return what the plan's rules say about running the job again after this response; None without rules."""
-    if plan.rerun is None:
-        return None
-    try:
-        return plan.rerun.decide(response, scope)
-    except AsyncApiError as error:
-        yield Log(logging.WARNING, f"The rules in resubmit_on can't be evaluated, so the job isn't run again: {error}")
-        return Rerun.NEVER
 
 
 def _describe_unlisted_status(api: Api, plan: WaitPlan, handle: JobHandle, verdict: Verdict) -> str:
@@ -105,11 +85,12 @@ def _explain_no_result_identifier(
     api: Api, handle: JobHandle, place: SelectorChain, response: Response
 ) -> ResponseError:
     """Return why the response of a job that has succeeded has no result identifier."""
+    scope = api.merge_variables(handle.scope())
     try:
-        place.find_only(response, api.merge_variables(handle.scope()))
+        place.find_only(response, scope)
     except ContentError as error:
         return error
-    return MissingValueError(f"nothing found at {place}")
+    return MissingValueError(f"nothing found at {place}{place.describe_nearest(response, scope)}")
 
 
 def build_deadline_error(

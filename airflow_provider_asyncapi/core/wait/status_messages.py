@@ -36,7 +36,10 @@ def warn_unknown_status(
     if verdict.is_known or status in warned_statuses:
         return warned_statuses
     if status is None:
-        problem = MissingValueError(f"there is no status{name_status_selector(plan)}, so the job counts as running")
+        nearest = "" if plan.policy.key is None else plan.policy.key.describe_nearest(response, api.scope)
+        problem = MissingValueError(
+            f"there is no status{name_status_selector(plan)}, so the job counts as running{nearest}"
+        )
         yield Log(logging.WARNING, describe_bad_response(api, request, response, problem))
     else:
         shown = api.redact.excerpt(status, 200)

@@ -183,9 +183,12 @@ def test_hostile_xml_is_refused_before_its_elements_are_read(body, error):
         decode(body, "application/xml", path="xpath://b")
 
 
-@pytest.mark.parametrize("body", [{"rows": None}, {"other": []}, {"rows": {}}])
-def test_a_path_that_finds_nothing_is_an_error(body):
-    with pytest.raises(MissingValueError, match=r"^result_path: 'rows\[\*\]' or 'items' found nothing$"):
+@pytest.mark.parametrize(
+    ("body", "nearest"),
+    [({"rows": None}, ""), ({"other": []}, ""), ({"rows": {}}, r"; there is \$\.rows")],
+)
+def test_a_path_that_finds_nothing_is_an_error_that_names_what_is_near(body, nearest):
+    with pytest.raises(MissingValueError, match=rf"^result_path: 'rows\[\*\]' or 'items' found nothing{nearest}$"):
         decode(body, path=["rows[*]", "items"])
 
 

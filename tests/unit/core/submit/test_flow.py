@@ -125,6 +125,13 @@ def test_what_can_be_no_identifier_is_refused(value):
         submitted(make_response({"data": {"id": value}}))
 
 
+def test_a_missing_identifier_is_an_error_that_names_what_is_near():
+    with pytest.raises(
+        MissingValueError, match=r"at 'data\.id': .* nothing found; there is \$\.job\.id; the body begins"
+    ):
+        submitted(make_response({"data": {}, "job": {"id": 7}}))
+
+
 def test_several_identifiers_are_an_error_that_says_what_to_do():
     links = {"links": [{"rel": "status", "href": "/7"}, {"rel": "self", "href": "/8"}]}
     assert submitted(make_response(links), identifier="links[?(@.rel == 'status')].href")[0].identifier == "/7"

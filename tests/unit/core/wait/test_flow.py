@@ -304,6 +304,16 @@ def test_an_unknown_status_is_logged_where_no_poll_before_has_found_one():
     assert "there is no status at 'status'" in runner.log_text
 
 
+def test_a_missing_status_is_logged_with_what_is_near():
+    _, runner = waited(make_response({"job": {"Status": "new"}}), DONE)
+    assert "so the job counts as running; there is $.job.Status; the body begins" in runner.log_text
+
+
+def test_a_missing_result_identifier_is_an_error_that_names_what_is_near():
+    with pytest.raises(MissingValueError, match=r"nothing found at 'file'; there is \$\.result\.file"):
+        waited(make_response({"status": "done", "result": {"file": 5}}), result_identifier="file")
+
+
 def test_an_unknown_status_fails_where_the_running_ones_are_given():
     with pytest.raises(JobFailedError, match=r"contains 'odd' at 'status', which is none of the given values \(r"):
         waited(RUNNING, make_response({"status": "odd"}), running_value=["running"])
