@@ -44,6 +44,8 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": connection_form.make_form_fields(),
             }
         ],
+        # Read by Airflow 3.2 and newer.
+        "cli": [f"{_PACKAGE}.cli.definition.get_asyncapi_commands"],
         "config": {
             "asyncapi": {
                 "description": "Settings of the provider for asynchronous HTTP APIs.",

@@ -35,6 +35,21 @@ def load_profile(name: str) -> Mapping[str, Mapping[str, Any]]:
     return _load_cached(name, conf.get("asyncapi", "profiles_folder", fallback=""))
 
 
+def find_profile_files() -> dict[str, Any]:
+    """
+    Return the files of all profiles by name, sorted by name.
+
+    :raises ConfigurationError: if a folder or a package of profiles isn't there.
+    """
+    files: dict[str, Any] = {}
+    for directory in _list_profile_folders(conf.get("asyncapi", "profiles_folder", fallback="")):
+        for file in directory.iterdir():
+            name = file.name.removesuffix(".toml")
+            if name != file.name and _NAME.fullmatch(name):
+                files.setdefault(name, file)
+    return dict(sorted(files.items()))
+
+
 @lru_cache(maxsize=64)
 def _load_cached(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
     # Imported here, since a DAG file without profiles doesn't need them.

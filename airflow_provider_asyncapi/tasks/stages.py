@@ -17,19 +17,13 @@ from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.foreign_names import describe_foreign_name
 from airflow_provider_asyncapi.core.json_values import as_list
-from airflow_provider_asyncapi.core.outcome import (
-    CALLBACK_URL,
-    IDEMPOTENCY_KEY,
-    IDENTIFIERS,
-    RERUN_PARAMETERS,
-    RESULT_IDENTIFIER,
-)
+from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, IDENTIFIERS, RESULT_IDENTIFIER
 from airflow_provider_asyncapi.tasks import lazy
 
 #: Parameters of a request that Airflow renders.
 _REQUEST = frozenset({"endpoint", "query_params", "headers", "json", "xml", "data", "files"})
 #: Arguments of the tasks for a single stage that a task for several stages has itself.
-_OF_THE_TASK = frozenset({"asyncapi_conn_id", "profile", "job_url", "deferrable", "variables", *RERUN_PARAMETERS})
+_OF_THE_TASK = frozenset({"asyncapi_conn_id", "profile", "job_url", "deferrable", "variables"})
 
 
 class Stage:
@@ -175,7 +169,7 @@ class StatusStage(Stage):
     """The requests that wait for a job."""
 
     table = "status"
-    left_out = frozenset({"files", *RERUN_PARAMETERS})
+    left_out = frozenset({"files"})
     options = ("timeout", "soft_fail", "start_from_trigger", "end_from_trigger")
 
     @property
@@ -195,7 +189,7 @@ class StatusStage(Stage):
         if part == "batch":
             # The request is about many jobs, so it can't name the variables of one of them.
             return {"identifiers"}
-        if part not in ("cancel", "cleanup", "error_message", "status_details", "failure_details", "logs", "rerun"):
+        if part not in ("cancel", "cleanup", "error_message", "status_details", "failure_details", "logs"):
             return provided
         if part == "status_details":
             # Its own captures are read from its response, after the request.

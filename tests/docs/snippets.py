@@ -2,7 +2,7 @@
 The snippets of the documentation: where they are, and what a comment before one says about it.
 
 ``<!-- server: NAME -->`` before a Python snippet names the server in ``servers`` that it is run against;
-``<!-- file: NAME -->`` before one says that the reader saves it as that file, which is no DAG;
+``<!-- file: NAME -->`` before one says that the reader saves it as that file, which is no DAG, connection or profile;
 ``<!-- not run: WHY -->`` exempts one. Python that makes no DAG of its own stands in the frame that the cookbook shows.
 """
 

@@ -170,7 +170,7 @@ def files_of(result: Any, bucket: Path) -> Any:
     return {str(Path(path).relative_to(bucket)): Path(path).read_text() for path in result["paths"]}
 
 
-@pytest.mark.parametrize("snippet", snippets("json"), ids=str)
+@pytest.mark.parametrize("snippet", [each for each in snippets("json") if each.key != "file"], ids=str)
 def test_a_json_snippet_is_a_connection_or_a_job_handle(snippet):
     given = json.loads(snippet.text)
     if "conn_type" in given:
@@ -179,7 +179,7 @@ def test_a_json_snippet_is_a_connection_or_a_job_handle(snippet):
         assert JobHandle.parse(given).dump() == given
 
 
-@pytest.mark.parametrize("snippet", snippets("toml"), ids=str)
+@pytest.mark.parametrize("snippet", [each for each in snippets("toml") if each.key != "file"], ids=str)
 def test_a_toml_snippet_is_a_profile(snippet):
     given = tomllib.loads(snippet.text)
     if "project" not in given:

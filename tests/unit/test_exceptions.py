@@ -85,7 +85,6 @@ FIELDS = {
     "job": 7,
     "status": "queued",
     "message": "no room",
-    "rerun": "submit",
 }
 
 
