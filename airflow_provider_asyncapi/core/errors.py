@@ -21,6 +21,7 @@ _STORED_AS = {
     "job": "job",
     "status": "status",
     "message": "api_message",
+    "rerun": "rerun",
 }
 #: The names of what versions before this one have stored.
 _STORED_BEFORE = {"status_code": "http_status"}
@@ -38,6 +39,7 @@ class AsyncApiError(Exception):
     :ivar job: the identifier of the remote job; None if it isn't known.
     :ivar status: the status that the job last had; None if it isn't known.
     :ivar message: the API's own message about the failure, without secrets; None if the response contains none.
+    :ivar rerun: what the rules say about running the failed job again (:class:`~.outcome.Rerun`); None without rules.
     """
 
     method: str | None = None
@@ -46,6 +48,7 @@ class AsyncApiError(Exception):
     job: str | int | None = None
     status: JsonValue = None
     message: str | None = None
+    rerun: str | None = None
 
     def __str__(self) -> str:
         return make_displayable(super().__str__())

@@ -10,6 +10,9 @@ CALLBACK_URL = "callback_url"
 RESULT_IDENTIFIER = "result_identifier"
 IDENTIFIERS = "identifiers"
 
+#: Parameters of a wait that are about the next job, after one has failed.
+RERUN_PARAMETERS = ("resubmit", "resubmit_delay", "resubmit_on")
+
 
 class Outcome(enum.StrEnum):
     """The meaning of a response."""
@@ -24,3 +27,10 @@ class Outcome(enum.StrEnum):
     def is_final(self) -> bool:
         """Whether the job is over."""
         return self in (Outcome.SUCCESS, Outcome.FAILURE, Outcome.NO_DATA)
+
+
+class Rerun(enum.StrEnum):
+    """What the rules say about running a failed job again."""
+
+    SUBMIT = "submit"
+    NEVER = "never"

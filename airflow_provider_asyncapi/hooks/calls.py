@@ -27,7 +27,7 @@ from airflow_provider_asyncapi.core.fetch.flow import clean_up_job
 from airflow_provider_asyncapi.core.jobs.cancel import Cancellation, cancel
 from airflow_provider_asyncapi.core.jobs.cleanup import CleanupOn
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, Outcome
 from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
@@ -56,7 +56,8 @@ _TASK_PARAMETERS = frozenset({"callback", "on_changed_request"})
 _STEP = (*REQUEST_PARAMETERS, *STEP_PARAMETERS)
 _REQUEST = frozenset({*_STEP}) - {"method", "endpoint", "capture"}
 _SUBMIT = frozenset(plans.SubmitPlan.parameters) - {"cancel", "identifiers"}
-_WAIT = frozenset(plans.WaitPlan.parameters) - {"files"}
+#: A hook waits for one job.
+_WAIT = frozenset(plans.WaitPlan.parameters) - {"files", *RERUN_PARAMETERS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, XComArg, conf
 from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 from airflow_provider_asyncapi.core.errors import ERROR_FIELDS, AsyncApiError, ConfigurationError
-from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY
+from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY, RERUN_PARAMETERS, Rerun
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.exceptions import AsyncApiAttemptFailed, AsyncApiJobFailed, to_airflow
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
@@ -60,7 +60,11 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         ``timeout`` of ``status`` is that of all jobs together (Airflow 3.3).
     :param resubmit_delay: seconds between the failure of a job and the next submit, or a list of them, of which the
         last one is repeated; 0 by default.
-    :param resubmit_on_retry: whether Airflow retries the task after the failure of its last job, with another job.
+    :param resubmit_on: a list of rules without outcomes: another job is submitted only if one of them matches the
+        response that reports the failure, or that of ``failure_details``. By default, another job is submitted after
+        every failure that the API reports.
+    :param resubmit_on_retry: whether Airflow retries the task after the failure of its last job, with another job;
+        not if ``resubmit_on`` doesn't match.
     :param on_warning_callback: a callable, or a list of them, such as notifiers: called with the context, and the job
         handle as ``job``, on a worker when the ``warn_after`` of ``status`` has passed.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
@@ -92,6 +96,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         fetch_in_trigger: bool = False,
         resubmit: int | None = None,
         resubmit_delay: float | Sequence[float] | None = None,
+        resubmit_on: list[dict[str, Any]] | None = None,
         resubmit_on_retry: bool = True,
         on_warning_callback: Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None = None,
         job_url: str | None = None,
@@ -108,6 +113,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         self.fetch_in_trigger = fetch_in_trigger
         self.resubmit = resubmit
         self.resubmit_delay = resubmit_delay
+        self.resubmit_on = resubmit_on
         self.resubmit_on_retry = resubmit_on_retry
         self.on_warning_callback = on_warning_callback
         self.job_url = job_url
@@ -135,16 +141,28 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
 
     def explicit_params(self, stage: Stage) -> dict[str, Any]:
         """Return the parameters of a stage that the DAG sets."""
-        given = self._given(stage)
+        given, own = self._given(stage), dict[str, Any]()
+        if stage is STATUS:
+            own = to_seconds(vars(self), RERUN_PARAMETERS)
         if _is_template(given):
             # They aren't known until the task runs.
-            return {}
-        explicit = to_seconds(stage.parse_arguments(given), stage.plan_type.parameters)
+            return own
+        explicit = to_seconds(stage.parse_arguments(given), stage.plan_type.parameters) | own
         if stage is SUBMIT and self.variables is not None:
             inner = explicit.get("variables") or {}
             are_known = isinstance(inner, Mapping) and isinstance(self.variables, Mapping)
             explicit["variables"] = {**inner, **self.variables} if are_known else self.variables
         return explicit
+
+    def check_task(self) -> None:
+        """Check the parameters about the next job, after one has failed."""
+        self._resubmit_plan(with_connection=False)
+        lazy.RerunRules.parse(self._rerun_params(with_connection=False))
+
+    def _rerun_params(self, *, with_connection: bool = True) -> dict[str, Any]:
+        """Return the parameters about the next job, from the task or the profile's table ``status``."""
+        own = to_seconds(vars(self), RERUN_PARAMETERS)
+        return self.merge_profile(STATUS, own, with_connection=with_connection)
 
     def _given(self, stage: Stage) -> Any:
         return {SUBMIT: self.submit, STATUS: self.status, FETCH: self.fetch}[stage]
@@ -194,7 +212,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
                 "identifiers: this task waits for one job; take AsyncApiTriggerOperator, and map the wait over its"
                 " handles"
             )
-        plan = self._resubmit_plan(described)
+        plan = self._resubmit_plan(with_connection=False)
         if plan is None or not plan.limit:
             return
         if described.get("callback"):
@@ -209,10 +227,10 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
                 " which differs for each job"
             )
 
-    def _resubmit_plan(self, described: Mapping[str, Any]) -> ResubmitPlan | None:
-        """Return the plan of further jobs, from the task or the profile's table ``submit``; None if there is none."""
-        limit = described.get("resubmit") if self.resubmit is None else self.resubmit
-        delay = described.get("resubmit_delay") if self.resubmit_delay is None else self.resubmit_delay
+    def _resubmit_plan(self, *, with_connection: bool = True) -> ResubmitPlan | None:
+        """Return the plan of further jobs; None if there is none."""
+        described = self._rerun_params(with_connection=with_connection)
+        limit, delay = described.get("resubmit"), described.get("resubmit_delay")
         if limit is None and delay is None:
             return None
         return lazy.ResubmitPlan.parse(limit, delay)
@@ -284,7 +302,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
 
     def _submit_next_job(self, context: Context, timeout: float, error: AsyncApiJobFailed) -> JobHandle | None:
         """Submit another job after one has failed; return None if there is no further job."""
-        plan = self._resubmit_plan(self.effective_params(SUBMIT))
+        plan = self._resubmit_plan()
         return lazy.resubmit_job(self, context, plan, error, timeout) if plan else None
 
     def _unsupported_options(self) -> dict[str, str]:
@@ -337,9 +355,10 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         except AsyncApiError as error:
             raise to_airflow(error) from error
         except AsyncApiJobFailed as error:
-            if not self.resubmit_on_retry:
+            if not self.resubmit_on_retry or error.rerun == Rerun.NEVER:
                 raise
             lazy.submit_next_job(context)
+            lazy.forget_start(context)
             if limit := self.hook.api.settings.max_active_jobs:
                 lazy.return_slot(self, context, limit)
             failed = AsyncApiAttemptFailed(str(error))

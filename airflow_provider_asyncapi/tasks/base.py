@@ -125,8 +125,11 @@ class JobTask(RendersOwnFields):
 
         :param with_connection: whether to use the connection's profile if the task has no profile.
         """
+        return self.merge_profile(stage, self.explicit_params(stage), with_connection=with_connection)
+
+    def merge_profile(self, stage: Stage, explicit: dict[str, Any], *, with_connection: bool = True) -> dict[str, Any]:
+        """Return parameters of a stage, and the profile's for the rest."""
         name = self.profile or (self.hook.api.settings.profile if with_connection else None)
-        explicit = self.explicit_params(stage)
         return plans.merge_parameters(stage.table, load_profile(name), explicit) if name else explicit
 
     def build_plan(self, stage: Stage) -> Any:
@@ -171,8 +174,16 @@ class JobTask(RendersOwnFields):
         with name_task_in_errors(self.task_id):
             self._refuse_params()
             self._refuse_several_jobs()
+            self.check_task()
             for stage in self.stages:
                 self.validate_stage(stage)
+
+    def check_task(self) -> None:
+        """
+        Check the arguments of the task that belong to none of its stages.
+
+        :raises ConfigurationError: if they are wrong; the message names the parameter.
+        """
 
     def validate_stage(self, stage: Stage) -> None:
         """Check the parameters of a stage."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import TaskDeferred, timezone
 
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.outcome import Rerun
 from airflow_provider_asyncapi.core.submit.resubmit import Attempt
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.exceptions import AsyncApiUnknownStatus
@@ -49,6 +50,9 @@ def resubmit_job(
     if isinstance(error, AsyncApiUnknownStatus):
         # The API hasn't reported a failure: the job may be running.
         return None
+    if error.rerun == Rerun.NEVER:
+        task.log.info("No further job is submitted, since resubmit_on doesn't match the failure: %s", error)
+        return None
     record = load_record(context) or Submission(make_idempotency_key(context), count_clears(context))
     now = time.time()
     submitted_at = None if record.handle is None else record.handle.submitted_at
@@ -59,13 +63,24 @@ def resubmit_job(
         task.log.info("Job %s has failed, and no further job is submitted: %s", failed, error)
         return None
     attempt = Attempt(error.job, error.status, error.message or str(error), submitted_at, now)
-    record = record.for_next_job(attempt)
+    record = record.for_next_job(attempt, now + delay if delay else None)
     keep_start(context, began)
     store_record(context, record)
     push_for_users(context, ATTEMPTS_KEY, [dict(each) for each in record.attempts])
     task.log.warning(
         "Job %s of %s has failed, and the next one follows in %g s: %s", failed, plan.limit + 1, delay, error
     )
+    return submit_job(task, context)
+
+
+def wait_until_due(task: Any, delay: float) -> None:
+    """
+    Wait until the next job of a task may be submitted, on this worker or without one.
+
+    :param task: a task that may submit another job after its job has failed.
+    :param delay: the time to wait, in seconds.
+    :raises TaskDeferred: if the time is long, and the task is deferrable.
+    """
     # Airflow mustn't resume a task before its executor knows of the deferral.
     if delay > SHORTEST_DEFERRED_DELAY and task.deferrable:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
@@ -73,4 +88,3 @@ def resubmit_job(
         trigger: Any = DateTimeTrigger(timezone.utcnow() + timedelta(seconds=delay))
         raise TaskDeferred(trigger=trigger, method_name=task.execute_next_job.__name__, timeout=task.execution_timeout)
     time.sleep(delay)
-    return submit_job(task, context)

@@ -17,13 +17,19 @@ from airflow_provider_asyncapi.core import plans
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.foreign_names import describe_foreign_name
 from airflow_provider_asyncapi.core.json_values import as_list
-from airflow_provider_asyncapi.core.outcome import CALLBACK_URL, IDEMPOTENCY_KEY, IDENTIFIERS, RESULT_IDENTIFIER
+from airflow_provider_asyncapi.core.outcome import (
+    CALLBACK_URL,
+    IDEMPOTENCY_KEY,
+    IDENTIFIERS,
+    RERUN_PARAMETERS,
+    RESULT_IDENTIFIER,
+)
 from airflow_provider_asyncapi.tasks import lazy
 
 #: Parameters of a request that Airflow renders.
 _REQUEST = frozenset({"endpoint", "query_params", "headers", "json", "xml", "data", "files"})
 #: Arguments of the tasks for a single stage that a task for several stages has itself.
-_OF_THE_TASK = frozenset({"asyncapi_conn_id", "profile", "job_url", "deferrable", "variables"})
+_OF_THE_TASK = frozenset({"asyncapi_conn_id", "profile", "job_url", "deferrable", "variables", *RERUN_PARAMETERS})
 
 
 class Stage:
@@ -169,7 +175,7 @@ class StatusStage(Stage):
     """The requests that wait for a job."""
 
     table = "status"
-    left_out = frozenset({"files"})
+    left_out = frozenset({"files", *RERUN_PARAMETERS})
     options = ("timeout", "soft_fail", "start_from_trigger", "end_from_trigger")
 
     @property
@@ -189,7 +195,7 @@ class StatusStage(Stage):
         if part == "batch":
             # The request is about many jobs, so it can't name the variables of one of them.
             return {"identifiers"}
-        if part not in ("cancel", "cleanup", "error_message", "status_details", "failure_details", "logs"):
+        if part not in ("cancel", "cleanup", "error_message", "status_details", "failure_details", "logs", "rerun"):
             return provided
         if part == "status_details":
             # Its own captures are read from its response, after the request.

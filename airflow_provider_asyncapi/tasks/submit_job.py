@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING
 
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
@@ -35,6 +36,8 @@ def submit_job(task: JobTask, context: Context) -> JobHandle:
     try:
         variables = {CALLBACK_URL: lazy.make_callback_url(reference, task.hook.api)} if reference else {}
         earlier = state.load_earlier(plan, has_resubmits=task.may_resubmit)
+        if earlier is not None and (delay := earlier.seconds_until_due(state.new.generation, time.time())):
+            lazy.wait_until_due(task, delay)
         if limit := task.hook.api.settings.max_active_jobs:
             if plan.has_several_jobs:
                 raise ConfigurationError(

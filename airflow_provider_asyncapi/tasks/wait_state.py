@@ -106,6 +106,13 @@ def keep_start(context: Context, began: float) -> None:
         store.set(_BEGAN_KEY, {"version": VERSION, **fields})
 
 
+def forget_start(context: Context) -> None:
+    """Forget the start of the wait, since the next try submits a job of its own, with a new deadline."""
+    store: Any = context.get("task_state_store")
+    if store is not None:
+        store.set(_BEGAN_KEY, {"version": VERSION})
+
+
 class WaitState:
     """
     The state of one task instance's wait, in the process that waits or begins the wait.

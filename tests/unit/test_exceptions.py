@@ -85,6 +85,7 @@ FIELDS = {
     "job": 7,
     "status": "queued",
     "message": "no room",
+    "rerun": "submit",
 }
 
 

@@ -25,7 +25,7 @@ def profile_tables(
     fetch = {} if profile is None else profile.get("fetch", {})
     return {
         "connection": collect_extra_keys(auth_kinds) - {"profile"},
-        "submit": frozenset(SUBMIT_PARAMETERS) | {"job_url", "resubmit", "resubmit_delay"},
+        "submit": frozenset(SUBMIT_PARAMETERS) | {"job_url"},
         "status": frozenset(WAIT_PARAMETERS) | {"job_url"},
         "fetch": frozenset(fetch_parameters(fetch if isinstance(fetch, Mapping) else ())),
         "cancel": frozenset(REQUEST_PARAMETERS),

@@ -262,6 +262,24 @@ def parse_rules(given: Any, where: str = "rules", *, ignore_case: bool = False) 
     return tuple(Rule.parse(rule, f"{where}[{index}]", ignore_case=ignore_case) for index, rule in enumerate(given))
 
 
+def parse_conditions(given: Any, where: str, *, ignore_case: bool = False) -> tuple[Rule, ...]:
+    """
+    Parse a list of rules without outcomes, one of which has to match.
+
+    :raises ConfigurationError: if the list is empty, or a rule is invalid; the message has its index.
+    """
+    if not isinstance(given, list | tuple) or not given:
+        raise ConfigurationError(f"{where}: has to be a list of rules without outcomes, not {given!r}")
+    found = []
+    for index, rule in enumerate(given):
+        if not isinstance(rule, Mapping) or "outcome" in rule:
+            raise ConfigurationError(f"{where}[{index}]: has to be a rule without outcome, not {rule!r}")
+        # On an error status, the rules of a failure may read the body.
+        outcome = {"outcome": Outcome.FAILURE}
+        found.append(Rule.parse({**rule, **outcome}, f"{where}[{index}]", ignore_case=ignore_case))
+    return tuple(found)
+
+
 def find_match(rules: tuple[Rule, ...], response: Response, variables: Variables) -> Rule | None:
     """
     Return the first rule that matches.

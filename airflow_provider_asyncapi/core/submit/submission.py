@@ -49,6 +49,7 @@ class Submission:
     :param captured: the captures of these requests.
     :param problem: the reason why the response to the submit contains no job; empty if there was no such response.
     :param attempts: the earlier jobs of this try of the task that have failed (:class:`~.resubmit.Attempt`).
+    :param due_at: time before which the submit isn't sent, in seconds since the epoch; None for no such time.
     """
 
     key: str
@@ -66,6 +67,7 @@ class Submission:
     attempts: tuple[Mapping[str, JsonValue], ...] = ()
     prepared: int = 0
     captured: Mapping[str, JsonValue] = field(default_factory=dict)
+    due_at: float | None = None
 
     @classmethod
     def parse(cls, given: Any) -> Submission | None:
@@ -99,6 +101,7 @@ class Submission:
                 attempts=read_attempts(fields.get("attempts")),
                 prepared=int(fields.get("prepared", 0)),
                 captured=dict(fields.get("captured") or {}),
+                due_at=None if fields.get("due_at") is None else float(fields["due_at"]),
             )
         except (KeyError, TypeError, ValueError, HandleError):
             return uncertain
@@ -122,6 +125,7 @@ class Submission:
             "attempts": [dict(each) for each in self.attempts],
             "prepared": self.prepared,
             "captured": dict(self.captured),
+            "due_at": self.due_at,
         }
 
     def may_have_job(self, generation: int | None) -> bool:
@@ -131,6 +135,17 @@ class Submission:
         :param generation: the current one; the job of an earlier one doesn't count.
         """
         return self.generation in (None, generation) and (self.sent or self.handle is not None)
+
+    def seconds_until_due(self, generation: int | None, now: float) -> float:
+        """
+        Return the seconds until the submit may be sent; 0 if it may be sent at once, or may have been sent.
+
+        :param generation: the current one; after a Clear, a job is submitted at once.
+        :param now: the current time, in seconds since the epoch.
+        """
+        if self.due_at is None or self.generation != generation or self.may_have_job(generation):
+            return 0.0
+        return max(0.0, self.due_at - now)
 
     def differences(self, other: Submission) -> list[str]:
         """Return the names of the parts in which two requests differ; an empty list if a record has no digests."""
@@ -142,15 +157,23 @@ class Submission:
         """Return the record of a new job with a new key, since an API accepts a key for one request only."""
         return dataclasses.replace(self, key=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/{self.fingerprint}")))
 
-    def for_next_job(self, failed: Attempt | None = None) -> Submission:
+    def for_next_job(self, failed: Attempt | None = None, due_at: float | None = None) -> Submission:
         """
         Return the record of another job, with a key of its own, after the job of this one has ended.
 
         :param failed: the job of this record, if the same try of the task submits the other one.
+        :param due_at: time before which that one isn't submitted, in seconds since the epoch.
         """
         key = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/next"))
         attempts = () if failed is None else (*self.attempts, failed.dump())
-        return Submission(key, self.generation, connection=self.connection, clears=self.clears, attempts=attempts)
+        return Submission(
+            key,
+            self.generation,
+            connection=self.connection,
+            clears=self.clears,
+            attempts=attempts,
+            due_at=due_at,
+        )
 
 
 def fingerprint(api: Api, request: Request, prepare: Iterable[Request] = ()) -> str:

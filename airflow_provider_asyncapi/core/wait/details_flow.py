@@ -38,6 +38,23 @@ MAX_EXPLANATION_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """
+    The reason of a failure, by the requests that find it out.
+
+    :param message: the message in the last response; None if there is none.
+    :param text: the same message with its request.
+    :param response: the last response.
+    :param scope: the variables that selectors may use.
+    """
+
+    message: str | None
+    text: str
+    response: Response
+    scope: Variables
+
+
+@dataclass(frozen=True, slots=True)
 class PollResult:
     """
     The result of a poll, of a callback, or of the request for the details of a status.
@@ -129,16 +146,16 @@ def _mark_running(handle: JobHandle, before: JobHandle) -> JobHandle:
     return dataclasses.replace(handle, outcome=Outcome.RUNNING, progress=before.progress)
 
 
-def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[tuple[str | None, str] | None]:
+def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[Explanation | None]:
     """
     Send the requests that find out why a job failed.
 
     Each is sent only once, since the failure itself is known and is reported in any case.
 
-    :return: the message of the last response, and the same message with its request; None if there is no request, or
-        one of them failed.
+    :return: the reason; None if there is no request, or one of them failed.
     """
-    scope, base, explained = api.merge_variables(handle.scope()), _base(handle), None
+    scope, base = api.merge_variables(handle.scope()), _base(handle)
+    explained: Explanation | None = None
     for step in plan.failure_details:
         try:
             request = api.render_request(step.request, scope, reference_base=base)
@@ -152,7 +169,8 @@ def explain_failure(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[tuple[s
         yield from warn_missing_captures(step.captures, values, request)
         scope, base = api.merge_variables(scope, values), response.url
         message = extract_error_message(api, response, step.error_message, scope)
-        explained = message, f"{message or NO_MESSAGE} ({request} answered {response.status})"
+        text = f"{message or NO_MESSAGE} ({request} answered {response.status})"
+        explained = Explanation(message, text, response, scope)
     return explained
 
 

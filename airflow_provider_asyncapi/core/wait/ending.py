@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.errors import (
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import as_text
-from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome
+from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER, Outcome, Rerun
 from airflow_provider_asyncapi.core.requests.response_errors import (
     NO_MESSAGE,
     build_bad_response_error,
@@ -32,6 +32,7 @@ from airflow_provider_asyncapi.core.requests.response_errors import (
 from airflow_provider_asyncapi.core.requests.step_flow import warn_missing_captures
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status.policy import Verdict
+from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.time_limit import limit_time
 from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_job
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
@@ -55,12 +56,20 @@ def finish_wait(
     """Return the handle of a job that is over; raise an error if it has failed, or has no result identifier."""
     if verdict.outcome is Outcome.FAILURE:
         # Before the next request: only until then is a large response read on a thread.
-        message = extract_error_message(api, response, plan.error_message, api.merge_variables(handle.scope()))
+        scope = api.merge_variables(handle.scope())
+        message = extract_error_message(api, response, plan.error_message, scope)
+        rerun = yield from _decide_rerun(plan, response, scope)
+        text = f"{message or NO_MESSAGE} ({request} answered {response.status})"
         explained = yield from limit_time(explain_failure(api, plan, handle), api.clock() + MAX_EXPLANATION_SECONDS)
-        message, text = explained or (message, f"{message or NO_MESSAGE} ({request} answered {response.status})")
+        if explained is not None:
+            message, text = explained.message, explained.text
+            if rerun is Rerun.NEVER:
+                rerun = yield from _decide_rerun(plan, explained.response, explained.scope)
         what = describe_job(api, handle) if verdict.is_known else _describe_unlisted_status(api, plan, handle, verdict)
         kind = JobFailedError if verdict.is_known else UnknownStatusError
-        raise set_error_fields(kind(f"{what}: {text}"), request, response, message)
+        error = set_error_fields(kind(f"{what}: {text}"), request, response, message)
+        error.rerun = rerun
+        raise error
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
         why = _explain_no_result_identifier(api, handle, place, response)
@@ -70,6 +79,17 @@ def finish_wait(
         yield from warn_missing_captures(plan.captures, handle.variables, request)
     yield Log(logging.INFO, f"{describe_job(api, handle)}: {handle.outcome}")
     return handle
+
+
+def _decide_rerun(plan: WaitPlan, response: Response, scope: Variables) -> Flow[Rerun | None]:
+    """Return what the plan's rules say about running the job again after this response; None without rules."""
+    if plan.rerun is None:
+        return None
+    try:
+        return plan.rerun.decide(response, scope)
+    except AsyncApiError as error:
+        yield Log(logging.WARNING, f"The rules in resubmit_on can't be evaluated, so the job isn't run again: {error}")
+        return Rerun.NEVER
 
 
 def _describe_unlisted_status(api: Api, plan: WaitPlan, handle: JobHandle, verdict: Verdict) -> str:

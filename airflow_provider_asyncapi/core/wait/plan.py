@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from airflow_provider_asyncapi.core.callbacks.calls import CallbackMode
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
-from airflow_provider_asyncapi.core.outcome import RESULT_IDENTIFIER
+from airflow_provider_asyncapi.core.jobs.rerun import RerunRules
+from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, RESULT_IDENTIFIER
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.requests.schedule import SCHEDULE_PARAMETERS, PollSchedule
@@ -49,6 +50,7 @@ WAIT_PARAMETERS = (
     "stall_timeout",
     "warn_after",
     LOGS,
+    *RERUN_PARAMETERS,
 )
 
 
@@ -72,6 +74,7 @@ class WaitPlan:
     :param stall_timeout: seconds without a change of status or progress after which the wait fails; None for no limit.
     :param warn_after: seconds after which a warning is logged; None for no warning.
     :param logs: the log of the job, whose lines are shown while it runs; None for none.
+    :param rerun: the failures after which the job is run again; None for all.
     """
 
     parameters: ClassVar[tuple[str, ...]] = WAIT_PARAMETERS
@@ -91,6 +94,7 @@ class WaitPlan:
     stall_timeout: float | None = None
     warn_after: float | None = None
     logs: JobLog | None = None
+    rerun: RerunRules | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> WaitPlan:
@@ -141,6 +145,7 @@ class WaitPlan:
             _parse_limit(given, "stall_timeout"),
             _parse_limit(given, "warn_after"),
             JobLog.parse(given.get(LOGS)),
+            RerunRules.parse(given, ignore_case=policy.ignore_case),
         )
 
     @property

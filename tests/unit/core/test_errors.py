@@ -33,6 +33,7 @@ FIELDS = {
     "job": 7,
     "status": "queued",
     "message": "no room",
+    "rerun": "submit",
 }
 
 

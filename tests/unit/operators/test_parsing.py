@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow.sdk import DAG, task, task_group
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError, SelectorError, UnknownVariableError
+from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS
 from airflow_provider_asyncapi.job import async_api_job
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
@@ -449,7 +450,7 @@ def test_the_attribute_job_is_the_argument_and_is_rendered(make: Any) -> None:
     [
         (submit, OF_THE_TASK, set()),
         # A status request has no file to upload, and nothing comes after the fetch that could use a capture.
-        (sensor, OF_THE_TASK | OF_THE_SENSOR, {"files"}),
+        (sensor, OF_THE_TASK | OF_THE_SENSOR, {"files", *RERUN_PARAMETERS}),
         (fetch, OF_THE_TASK | OF_THE_FETCH, {"capture"}),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,7 +77,14 @@ def jobs(api: ApiServer, *polls: Any) -> None:
         api.respond_to(f"GET /jobs/j-{number}", RUNNING, poll)
 
 
-def kill_at(monkeypatch: pytest.MonkeyPatch, function: str, store: Store) -> None:
+def record_sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let sleeps of the worker pass at once, and return the list that their seconds are added to."""
+    slept = list[float]()
+    monkeypatch.setattr("airflow_provider_asyncapi.tasks.resubmit.time.sleep", slept.append)
+    return slept
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, function: str, store: Store, **given: Any) -> None:
     """Run a task whose process ends when it calls a function."""
 
     def kill(*_: Any) -> None:
@@ -84,7 +93,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, function: str, store: Store) -> Non
     with monkeypatch.context() as patched:
         patched.setattr(resubmit_module, function, kill)
         with pytest.raises(SystemExit):
-            run("poke", OwnTI(), store, resubmit=1)
+            run("poke", OwnTI(), store, **{"resubmit": 1, **given})
 
 
 def keys(api: ApiServer) -> list[str]:
@@ -109,12 +118,46 @@ def test_the_delay_is_waited_without_a_worker_if_the_task_is_deferrable(
     api: ApiServer, monkeypatch: pytest.MonkeyPatch, mode: str, has_store: bool
 ) -> None:
     jobs(api, FAILED, FAILED, DONE)
-    slept = list[float]()
-    monkeypatch.setattr("airflow_provider_asyncapi.tasks.resubmit.time.sleep", slept.append)
+    slept = record_sleeps(monkeypatch)
     monkeypatch.setattr(resubmit_module, "SHORTEST_DEFERRED_DELAY", 0.0)
-    assert run(mode, OwnTI(), Store() if has_store else None, resubmit=2, resubmit_delay=[0.01, 0.02]) == "j-3"
-    assert [each for each in slept if each in (0.01, 0.02)] == ([0.01, 0.02] if mode == "poke" else [])
+    delays = [60, 120] if mode == "poke" else [0.05, 0.1]
+    given: dict[str, Any] = {"resubmit": 2, "resubmit_delay": delays, "status": {"timeout": 4000}}
+    assert run(mode, OwnTI(), Store() if has_store else None, **given) == "j-3"
+    assert [round(each) for each in slept if each > 1] == ([60, 120] if mode == "poke" else [])
     assert len(set(keys(api))) == 3
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred"])
+def test_a_worker_that_is_killed_during_the_delay_submits_when_the_job_is_due(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    jobs(api, FAILED, DONE)
+    store = Store()
+    given: dict[str, Any] = {"resubmit": 1, "resubmit_delay": 600, "status": {"timeout": 4000}}
+    kill_at(monkeypatch, "submit_job", store, **given)
+    if mode == "poke":
+        slept = record_sleeps(monkeypatch)
+        assert run(mode, OwnTI(), store, **given) == "j-2"
+        assert [each for each in slept if each > 1] == [pytest.approx(600, abs=60)]
+    else:
+        with pytest.raises(TaskDeferred) as deferral:
+            make(mode, **given).execute(context_of(OwnTI(), task_state_store=store))
+        assert deferral.value.trigger.moment.timestamp() == pytest.approx(time.time() + 600, abs=60)
+        assert deferral.value.method_name == "execute_next_job"
+        assert len(keys(api)) == 1
+
+
+def test_a_task_that_is_cleared_during_the_delay_submits_a_job_at_once(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs(api, FAILED, DONE)
+    store, cleared = Store(), OwnTI()
+    given: dict[str, Any] = {"resubmit": 1, "resubmit_delay": 600, "status": {"timeout": 4000}}
+    kill_at(monkeypatch, "submit_job", store, **given)
+    slept = record_sleeps(monkeypatch)
+    cleared.max_tries = 1
+    assert run("poke", cleared, store, **given) == "j-2"
+    assert [each for each in slept if each > 1] == []
 
 
 @pytest.mark.parametrize("mode", ["poke", "deferred"])
@@ -160,6 +203,23 @@ def test_all_jobs_together_have_one_deadline(api: ApiServer) -> None:
     assert started["at"] < ti.xcoms["job_attempts"][0]["ended_at"]
 
 
+def test_a_retry_has_a_deadline_of_its_own_even_if_the_api_has_refused_the_last_job(api: ApiServer) -> None:
+    refused = reply({"status": "refused"})
+    api.respond_to(POST, reply({"id": "j-1"}), refused, reply({"id": "j-2"}))
+    api.respond_to("GET /jobs/j-1", FAILED)
+    api.respond_to("GET /jobs/j-2", DONE)
+    store = Store()
+    given: dict[str, Any] = {
+        "resubmit": 1,
+        "submit": {"rules": [{"selector": "status", "in": "refused", "outcome": "failure"}]},
+    }
+    with pytest.raises(exceptions.AsyncApiAttemptFailed):
+        run("poke", OwnTI(), store, **given)
+    ended = time.time()
+    assert run("poke", OwnTI(), store, **given) == "j-2"
+    assert store["asyncapi_began"]["at"] >= ended
+
+
 def test_no_job_is_submitted_if_the_delay_lasts_beyond_the_deadline(api: ApiServer) -> None:
     jobs(api, FAILED)
     with pytest.raises(exceptions.AsyncApiAttemptFailed):
@@ -180,6 +240,33 @@ def test_a_refused_request_is_no_failure_of_the_job(api: ApiServer, code: int) -
     with pytest.raises(exceptions.AsyncApiRejected):
         run("poke", OwnTI(), Store(), resubmit=2)
     assert len(keys(api)) == 1
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferred"])
+def test_another_job_is_submitted_only_after_failures_that_a_rule_matches(api: ApiServer, mode: str) -> None:
+    lost = reply({"status": "failed", "code": "node lost"})
+    jobs(api, lost, reply({"status": "failed", "code": "bad query"}))
+    with pytest.raises(exceptions.AsyncApiJobFailed) as failed:
+        run(mode, OwnTI(), Store(), resubmit=5, resubmit_on=[{"selector": "code", "in": "node lost"}])
+    assert (failed.value.job, failed.value.rerun) == ("j-2", "never")
+    assert AirflowFailException in failed.type.__mro__, "a retry of the task would submit another job"
+    assert len(keys(api)) == 2
+
+
+def test_the_rules_may_come_from_a_profile_and_name_what_the_wait_captures(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "vendor.toml").write_text(
+        """
+        [status]
+        capture = {"limit" = "limit"}
+        resubmit = 1
+        resubmit_on = [{"selector" = "used", "gt" = "{limit}"}]
+        """
+    )
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__PROFILES_FOLDER", str(tmp_path))
+    jobs(api, reply({"status": "failed", "limit": 5, "used": 7}), DONE)
+    assert run("poke", OwnTI(), Store(), profile="vendor") == "j-2"
 
 
 def test_each_failed_job_is_removed_from_the_api(api: ApiServer) -> None:
@@ -215,9 +302,12 @@ def test_without_resubmit_on_retry_airflow_does_not_retry_the_task(api: ApiServe
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"resubmit": "2"}, "submit: resubmit: has to be the number of further jobs"),
-        ({"resubmit": 1, "resubmit_delay": -1}, "submit: resubmit_delay: has to be a number of seconds"),
-        ({"resubmit_delay": "soon"}, "submit: resubmit_delay"),
+        ({"resubmit": "2"}, "resubmit: has to be the number of further jobs"),
+        ({"resubmit": 1, "resubmit_delay": -1}, "resubmit_delay: has to be a number of seconds"),
+        ({"resubmit_delay": "soon"}, "task 'wait': resubmit_delay"),
+        ({"resubmit_on": [{"selector": "a"}]}, r"task 'wait': resubmit_on\[0\]: has to have a selector and one of"),
+        ({"resubmit_on": [{"selector": "a", "in": "{b}"}]}, r"nothing sets the variable \{b\}"),
+        ({"status": {"resubmit": 2}}, "status: resubmit: is an argument of the task itself"),
         (
             {"resubmit": 1, "submit": {"callback": True, "json": {"url": "{callback_url}"}}},
             "submit: resubmit: isn't supported with callback",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -54,6 +55,16 @@ def test_the_record_keeps_a_line_about_each_failed_job() -> None:
     assert [each["identifier"] for each in third.attempts] == ["j-1", 2]
     assert len(str(third.attempts[0]["message"])) < 330
     assert third.for_next_job().attempts == (), "another try of the task begins to count anew"
+
+
+def test_the_next_job_is_due_after_the_delay_unless_it_may_have_been_submitted_or_the_task_was_cleared() -> None:
+    attempt = Attempt("j-1", "FAILED", "lost", 1.0, 2.0)
+    record = Submission.parse(Submission("k-1", generation=3).for_next_job(attempt, due_at=100.0).dump())
+    assert record is not None
+    assert [record.seconds_until_due(3, now) for now in (40.0, 100.0, 120.0)] == [60.0, 0.0, 0.0]
+    assert record.seconds_until_due(4, 40.0) == 0.0
+    assert dataclasses.replace(record, sent=True).seconds_until_due(3, 40.0) == 0.0
+    assert Submission("k-1").for_next_job(attempt).seconds_until_due(0, 40.0) == 0.0
 
 
 def test_a_record_whose_failed_jobs_cannot_be_read_is_read_without_them() -> None:
