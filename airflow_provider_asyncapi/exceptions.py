@@ -23,8 +23,8 @@ class AsyncApiProviderException(AirflowException):
     :ivar job: the identifier of the remote job; None if the exception isn't about a known job.
     :ivar status: the latest status of the job, as the API returned it; None if it isn't known.
     :ivar message: the API's own message about the failure; None if the response contains none.
-    :ivar rerun: whether ``resubmit_on`` allows another job after this failure: ``submit`` or ``never``; None if it
-        isn't set, or the exception isn't about a failed job.
+    :ivar rerun: how the failed job may be run again by ``resubmit_on`` and ``repair_on``: ``repair``, ``submit`` or
+        ``never``; None if neither is set, or the exception isn't about a failed job.
     """
 
     method: str | None = None

@@ -26,6 +26,7 @@ import airflow_provider_asyncapi.core.profiles.schema
 import airflow_provider_asyncapi.core.requests.request_template
 import airflow_provider_asyncapi.core.selectors.general_paths
 import airflow_provider_asyncapi.core.submit.flow
+import airflow_provider_asyncapi.core.submit.repair
 import airflow_provider_asyncapi.core.wait.callback_flow
 import airflow_provider_asyncapi.core.wait.cancel_flow
 import airflow_provider_asyncapi.core.wait.poll_summary

@@ -39,7 +39,7 @@ class AsyncApiError(Exception):
     :ivar job: the identifier of the remote job; None if it isn't known.
     :ivar status: the status that the job last had; None if it isn't known.
     :ivar message: the API's own message about the failure, without secrets; None if the response contains none.
-    :ivar rerun: what the rules say about running the failed job again (:class:`~.outcome.Rerun`); None without rules.
+    :ivar rerun: how the failed job is run again, by the rules for that (:class:`~.outcome.Rerun`); None without rules.
     """
 
     method: str | None = None

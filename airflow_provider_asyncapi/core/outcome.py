@@ -11,7 +11,7 @@ RESULT_IDENTIFIER = "result_identifier"
 IDENTIFIERS = "identifiers"
 
 #: Parameters of a wait that are about the next job, after one has failed.
-RERUN_PARAMETERS = ("resubmit", "resubmit_delay", "resubmit_on")
+RERUN_PARAMETERS = ("resubmit", "resubmit_delay", "resubmit_on", "repair", "repair_on")
 
 
 class Outcome(enum.StrEnum):
@@ -30,7 +30,9 @@ class Outcome(enum.StrEnum):
 
 
 class Rerun(enum.StrEnum):
-    """What the rules say about running a failed job again."""
+    """How a failed job may be run again, according to the rules."""
 
+    REPAIR = "repair"
+    #: By another job; without ``repair_on`` also by a repair.
     SUBMIT = "submit"
     NEVER = "never"

@@ -65,6 +65,12 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         every failure that the API reports.
     :param resubmit_on_retry: whether Airflow retries the task after the failure of its last job, with another job;
         not if ``resubmit_on`` doesn't match.
+    :param repair: the request that resumes the failed job, sent instead of the submit of another job: a mapping with
+        the keys of a request, which names the job (``{identifier}``), ``rules``, ``capture`` and ``identifier`` (the
+        selector of the identifier under which the job runs again; without it, the job keeps its identifier). If the
+        API refuses the request, another job is submitted. (templated)
+    :param repair_on: a list of rules without outcomes: the job is repaired only if one of them matches, as for
+        ``resubmit_on``; after other failures, another job is submitted. By default, it is always repaired.
     :param on_warning_callback: a callable, or a list of them, such as notifiers: called with the context, and the job
         handle as ``job``, on a worker when the ``warn_after`` of ``status`` has passed.
     :param job_url: the job's page at the vendor, for the link in the UI; may name variables. (templated)
@@ -72,12 +78,13 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
     :param asyncapi_conn_id: the connection. (templated)
     """
 
-    template_fields: Sequence[str] = ("asyncapi_conn_id", "submit", "status", "fetch", "variables", "job_url")
+    template_fields: Sequence[str] = ("asyncapi_conn_id", "submit", "status", "fetch", "variables", "repair", "job_url")
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "submit": "json",
         "status": "json",
         "fetch": "json",
         "variables": "json",
+        "repair": "json",
     }
     ui_color = "#e8e3f3"
     # Airflow doesn't detect the mixin. Without this, a task that was skipped for lack of data runs once it is cleared.
@@ -98,6 +105,8 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         resubmit_delay: float | Sequence[float] | None = None,
         resubmit_on: list[dict[str, Any]] | None = None,
         resubmit_on_retry: bool = True,
+        repair: dict[str, Any] | None = None,
+        repair_on: list[dict[str, Any]] | None = None,
         on_warning_callback: Callable[[Any], Any] | Sequence[Callable[[Any], Any]] | None = None,
         job_url: str | None = None,
         profile: str | None = None,
@@ -115,6 +124,8 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         self.resubmit_delay = resubmit_delay
         self.resubmit_on = resubmit_on
         self.resubmit_on_retry = resubmit_on_retry
+        self.repair = repair
+        self.repair_on = repair_on
         self.on_warning_callback = on_warning_callback
         self.job_url = job_url
         self.profile = profile
@@ -157,7 +168,14 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
     def check_task(self) -> None:
         """Check the parameters about the next job, after one has failed."""
         self._resubmit_plan(with_connection=False)
-        lazy.RerunRules.parse(self._rerun_params(with_connection=False))
+        described = self._rerun_params(with_connection=False)
+        lazy.RerunRules.parse(described)
+        # If the task names no profile, that of the connection may set the other parameters.
+        has_endpoint = isinstance(self.status, Mapping) and self.status.get("endpoint") is not None
+        is_complete = self.profile is not None or has_endpoint
+        repair = lazy.Repair.parse(described, complete=is_complete)
+        if repair and is_complete and not described.get("resubmit") and not self.resubmit_on_retry:
+            raise ConfigurationError("repair: has no effect, since resubmit is 0 and resubmit_on_retry is False")
 
     def _rerun_params(self, *, with_connection: bool = True) -> dict[str, Any]:
         """Return the parameters about the next job, from the task or the profile's table ``status``."""
@@ -212,15 +230,14 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
                 "identifiers: this task waits for one job; take AsyncApiTriggerOperator, and map the wait over its"
                 " handles"
             )
-        plan = self._resubmit_plan(with_connection=False)
-        if plan is None or not plan.limit:
-            return
-        if described.get("callback"):
+        plan, params = self._resubmit_plan(with_connection=False), self._rerun_params(with_connection=False)
+        has_next_job = plan is not None and plan.limit > 0
+        if described.get("callback") and (has_next_job or params.get("repair") is not None):
             raise ConfigurationError(
-                "resubmit: isn't supported with callback, since a late callback of a failed job could end the wait for"
-                " the next one; set retries instead"
+                f"{'resubmit' if has_next_job else 'repair'}: isn't supported with callback, since a late callback of a"
+                " failed job could end the wait for the next one; set retries instead"
             )
-        lookup = described.get("lookup")
+        lookup = described.get("lookup") if has_next_job else None
         if lookup is not None and f"{{{IDEMPOTENCY_KEY}" not in str(lookup):
             raise ConfigurationError(
                 "resubmit: the request in lookup may find the failed job, since it doesn't contain {idempotency_key},"
@@ -357,8 +374,7 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         except AsyncApiJobFailed as error:
             if not self.resubmit_on_retry or error.rerun == Rerun.NEVER:
                 raise
-            lazy.submit_next_job(context)
-            lazy.forget_start(context)
+            lazy.submit_in_next_try(self, context, error)
             if limit := self.hook.api.settings.max_active_jobs:
                 lazy.return_slot(self, context, limit)
             failed = AsyncApiAttemptFailed(str(error))

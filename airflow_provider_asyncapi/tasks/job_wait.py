@@ -46,6 +46,9 @@ _RULES_THAT_NEED_SUCCESS = frozenset(
     {"all_success", "one_success", "none_failed_min_one_success", "all_done_min_one_success", "none_skipped"}
 )
 
+#: Parameters that the triggerer doesn't use.
+_SENT_BY_WORKERS = ("repair", "resubmit", "resubmit_delay")
+
 
 class WaitingTask(Protocol):
     """A task that works on the stage ``status``; most attributes are those of Airflow's operators."""
@@ -270,6 +273,8 @@ class JobWait:
     def _storable_params(self) -> dict[str, Any]:
         """Return the parameters for the trigger, which Airflow stores in its metadata database."""
         params, api = self._task.effective_params(STATUS), self._task.hook.api
+        for name in _SENT_BY_WORKERS:
+            params.pop(name, None)
         try:
             lazy.check_storable(params, api)
             lazy.check_storable(self._options.fetch or {}, api)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.fetch.paging.registry import assumed_page_variables, text_parameters
     from airflow_provider_asyncapi.core.fetch.plan import page_variables
     from airflow_provider_asyncapi.core.jobs.handle import MAP_ADVICE
-    from airflow_provider_asyncapi.core.jobs.rerun import RerunRules
+    from airflow_provider_asyncapi.core.jobs.rerun import Repair, RerunRules
     from airflow_provider_asyncapi.core.submit.resubmit import ResubmitPlan
     from airflow_provider_asyncapi.core.wait.callback_flow import wait_with_callbacks
     from airflow_provider_asyncapi.core.wait.cancel_flow import cancel_if_running
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.tasks.job_slots import get_slot, return_slot
     from airflow_provider_asyncapi.tasks.job_templates import render_job
     from airflow_provider_asyncapi.tasks.job_wait import JobWait, WaitOptions
-    from airflow_provider_asyncapi.tasks.resubmit import resubmit_job, wait_until_due
-    from airflow_provider_asyncapi.tasks.submission_state import submit_next_job
+    from airflow_provider_asyncapi.tasks.resubmit import resubmit_job, submit_in_next_try, wait_until_due
     from airflow_provider_asyncapi.tasks.submit_job import submit_job
     from airflow_provider_asyncapi.tasks.validation import (
         check_destination,
@@ -54,7 +53,6 @@ if TYPE_CHECKING:
         WaitState,
         delete_xcoms,
         find_start,
-        forget_start,
     )
     from airflow_provider_asyncapi.tasks.without_worker import (
         make_start_args,
@@ -72,6 +70,7 @@ __all__ = [
     "AsyncApiJobTrigger",
     "JobWait",
     "PollSummary",
+    "Repair",
     "RerunRules",
     "RescheduleWaitState",
     "ResubmitPlan",
@@ -93,7 +92,6 @@ __all__ = [
     "delete_xcoms",
     "fetch_result",
     "find_start",
-    "forget_start",
     "get_slot",
     "make_callback_url",
     "make_lineage",
@@ -109,8 +107,8 @@ __all__ = [
     "resubmit_job",
     "return_slot",
     "run_until_sleep",
+    "submit_in_next_try",
     "submit_job",
-    "submit_next_job",
     "summarize_wait",
     "text_parameters",
     "to_response",
@@ -130,7 +128,7 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.fetch.paging.registry": "assumed_page_variables text_parameters",
         "airflow_provider_asyncapi.core.fetch.plan": "page_variables",
         "airflow_provider_asyncapi.core.jobs.handle": "MAP_ADVICE",
-        "airflow_provider_asyncapi.core.jobs.rerun": "RerunRules",
+        "airflow_provider_asyncapi.core.jobs.rerun": "Repair RerunRules",
         "airflow_provider_asyncapi.core.submit.resubmit": "ResubmitPlan",
         "airflow_provider_asyncapi.core.wait.callback_flow": "wait_with_callbacks",
         "airflow_provider_asyncapi.core.wait.cancel_flow": "cancel_if_running",
@@ -145,15 +143,14 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.tasks.fetching": "fetch_result make_lineage",
         "airflow_provider_asyncapi.tasks.job_slots": "get_slot return_slot",
         "airflow_provider_asyncapi.tasks.job_templates": "render_job",
-        "airflow_provider_asyncapi.tasks.resubmit": "resubmit_job wait_until_due",
-        "airflow_provider_asyncapi.tasks.submission_state": "submit_next_job",
+        "airflow_provider_asyncapi.tasks.resubmit": "resubmit_job submit_in_next_try wait_until_due",
         "airflow_provider_asyncapi.tasks.submit_job": "submit_job",
         "airflow_provider_asyncapi.tasks.validation": (
             "check_destination check_plan check_variables check_warning_callback"
         ),
         "airflow_provider_asyncapi.tasks.job_wait": "JobWait WaitOptions",
         "airflow_provider_asyncapi.tasks.wait_state": (
-            "RescheduleWaitState TimeLimits WaitState delete_xcoms find_start forget_start"
+            "RescheduleWaitState TimeLimits WaitState delete_xcoms find_start"
         ),
         "airflow_provider_asyncapi.tasks.without_worker": (
             "make_start_args why_unsupported_end why_unsupported_fetch why_unsupported_start"

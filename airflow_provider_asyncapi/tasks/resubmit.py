@@ -1,4 +1,4 @@
-"""Submit another job after the job of a task has failed."""
+"""Run a task's job again after it has failed: submit another one, or resume the failed one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred, timezone
 
+from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Rerun
 from airflow_provider_asyncapi.core.submit.resubmit import Attempt
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.exceptions import AsyncApiUnknownStatus
-from airflow_provider_asyncapi.monitoring.xcoms import ATTEMPTS_KEY, push_for_users
+from airflow_provider_asyncapi.monitoring.xcoms import ATTEMPTS_KEY, JOB_KEY, push_for_users
+from airflow_provider_asyncapi.tasks.stages import STATUS
 from airflow_provider_asyncapi.tasks.submission_state import (
     count_clears,
     load_record,
@@ -21,24 +23,25 @@ from airflow_provider_asyncapi.tasks.submission_state import (
     store_record,
 )
 from airflow_provider_asyncapi.tasks.submit_job import submit_job
-from airflow_provider_asyncapi.tasks.wait_state import find_start, keep_start
+from airflow_provider_asyncapi.tasks.wait_state import find_start, forget_start, keep_start
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_asyncapi.core.plans import WaitPlan
     from airflow_provider_asyncapi.core.submit.resubmit import ResubmitPlan
     from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
-    from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
+    from airflow_provider_asyncapi.tasks.base import JobTask
 
 #: Seconds up to which a worker waits for the next submit itself.
 SHORTEST_DEFERRED_DELAY = 15.0
 
 
 def resubmit_job(
-    task: AsyncApiJobOperator, context: Context, plan: ResubmitPlan, error: AsyncApiJobFailed, timeout: float
+    task: JobTask, context: Context, plan: ResubmitPlan, error: AsyncApiJobFailed, timeout: float
 ) -> JobHandle | None:
     """
-    Submit another job after one has failed, and return its handle; None if there is no further job.
+    Submit another job after one has failed, or resume that one, and return the handle; None if there is no further job.
 
     The record of the next submission, with its own idempotency key, is stored before anything else happens: whenever
     this process is killed, the next one either finds the failed job again, or submits the same next job.
@@ -51,7 +54,7 @@ def resubmit_job(
         # The API hasn't reported a failure: the job may be running.
         return None
     if error.rerun == Rerun.NEVER:
-        task.log.info("No further job is submitted, since resubmit_on doesn't match the failure: %s", error)
+        task.hook.log.info("No further job is submitted, since resubmit_on doesn't match the failure: %s", error)
         return None
     record = load_record(context) or Submission(make_idempotency_key(context), count_clears(context))
     now = time.time()
@@ -60,17 +63,35 @@ def resubmit_job(
     failed = len(record.attempts) + 1
     delay = plan.delay_after(failed, now, began + timeout)
     if delay is None:
-        task.log.info("Job %s has failed, and no further job is submitted: %s", failed, error)
+        task.hook.log.info("Job %s has failed, and no further job is submitted: %s", failed, error)
         return None
-    attempt = Attempt(error.job, error.status, error.message or str(error), submitted_at, now)
-    record = record.for_next_job(attempt, now + delay if delay else None)
+    how = Rerun.SUBMIT if record.repairs is None else Rerun.REPAIR
+    attempt = Attempt(error.job, error.status, error.message or str(error), submitted_at, now, str(how))
+    repairs = _find_job_to_repair(task, context, error, record)
+    record = record.for_next_job(attempt, now + delay if delay else None, repairs)
     keep_start(context, began)
     store_record(context, record)
     push_for_users(context, ATTEMPTS_KEY, [dict(each) for each in record.attempts])
-    task.log.warning(
-        "Job %s of %s has failed, and the next one follows in %g s: %s", failed, plan.limit + 1, delay, error
+    task.hook.log.warning(
+        "Job %s of %s has failed, and %s in %g s: %s",
+        failed,
+        plan.limit + 1,
+        "the next one follows" if repairs is None else "is repaired",
+        delay,
+        error,
     )
     return submit_job(task, context)
+
+
+def submit_in_next_try(task: JobTask, context: Context, error: AsyncApiJobFailed) -> None:
+    """
+    Store that the next try of the task submits a job of its own, or resumes this one, since it has failed.
+
+    Before Airflow 3.3 nothing is stored, so the next try sends the same idempotency key.
+    """
+    if context.get("task_state_store") is not None and (record := load_record(context)):
+        store_record(context, record.for_next_job(repairs=_find_job_to_repair(task, context, error, record)))
+        forget_start(context)
 
 
 def wait_until_due(task: Any, delay: float) -> None:
@@ -88,3 +109,24 @@ def wait_until_due(task: Any, delay: float) -> None:
         trigger: Any = DateTimeTrigger(timezone.utcnow() + timedelta(seconds=delay))
         raise TaskDeferred(trigger=trigger, method_name=task.execute_next_job.__name__, timeout=task.execution_timeout)
     time.sleep(delay)
+
+
+def _find_job_to_repair(
+    task: JobTask, context: Context, error: AsyncApiJobFailed, record: Submission
+) -> JobHandle | None:
+    """Return the handle of the failed job, with what the wait has captured, if it is to be resumed; else None."""
+    plan: WaitPlan = task.build_plan(STATUS)
+    if plan.repair is None or error.job is None or isinstance(error, AsyncApiUnknownStatus):
+        return None
+    has_rules = plan.rerun is not None and plan.rerun.repair_on is not None
+    if has_rules and error.rerun != Rerun.REPAIR:
+        return None
+    ti: Any = context["ti"]
+    for stored in (ti.xcom_pull(task_ids=ti.task_id, key=JOB_KEY, map_indexes=ti.map_index), record.handle):
+        try:
+            handle = JobHandle.parse(stored)
+        except AsyncApiError:
+            continue
+        if handle.identifier == error.job:
+            return handle
+    return None

@@ -195,7 +195,16 @@ class StatusStage(Stage):
         if part == "batch":
             # The request is about many jobs, so it can't name the variables of one of them.
             return {"identifiers"}
-        if part not in ("cancel", "cleanup", "error_message", "status_details", "failure_details", "logs", "rerun"):
+        if part not in (
+            "cancel",
+            "cleanup",
+            "error_message",
+            "status_details",
+            "failure_details",
+            "logs",
+            "repair",
+            "rerun",
+        ):
             return provided
         if part == "status_details":
             # Its own captures are read from its response, after the request.
@@ -203,6 +212,8 @@ class StatusStage(Stage):
         known = self.provided_variables(described, provided)
         if known is not None and part == "logs":
             return known | {"log_cursor"}
+        if known is not None and part == "repair":
+            return known | {IDEMPOTENCY_KEY}
         if known is None or part != "failure_details":
             return known
         return known.union(*map(captured_names, as_list(described.get(part))))

@@ -77,7 +77,7 @@ class SubmissionState:
         self.latest = event.submission
         if self._store is not None:
             self._store.set(SUBMISSION_KEY, self.latest.dump())
-        elif self.latest.callbacks:
+        elif self.latest.callbacks or self.latest.attempts:
             self._context["ti"].xcom_push(SUBMISSION_KEY, self.latest.dump())
 
     def publish_callbacks(self) -> None:
@@ -124,16 +124,6 @@ def store_record(context: Context, record: Submission) -> None:
         store.set(SUBMISSION_KEY, record.dump())
     else:
         context["ti"].xcom_push(SUBMISSION_KEY, record.dump())
-
-
-def submit_next_job(context: Context) -> None:
-    """
-    Store that the next try of the task submits a job of its own, since the job of this try has ended.
-
-    Before Airflow 3.3 nothing is stored, so the next try sends the same idempotency key.
-    """
-    if context.get("task_state_store") is not None and (earlier := load_record(context)):
-        store_record(context, earlier.for_next_job())
 
 
 def callbacks_key(submission: str) -> str:

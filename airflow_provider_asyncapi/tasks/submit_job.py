@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.outcome import CALLBACK_URL
 from airflow_provider_asyncapi.core.submit.flow import submit
+from airflow_provider_asyncapi.core.submit.repair import repair_or_submit
 from airflow_provider_asyncapi.exceptions import to_airflow
 from airflow_provider_asyncapi.monitoring.xcoms import task_ids
 from airflow_provider_asyncapi.tasks import lazy
-from airflow_provider_asyncapi.tasks.stages import SUBMIT
+from airflow_provider_asyncapi.tasks.stages import STATUS, SUBMIT
 from airflow_provider_asyncapi.tasks.submission_state import SubmissionState
 
 if TYPE_CHECKING:
@@ -44,7 +45,10 @@ def submit_job(task: JobTask, context: Context) -> JobHandle:
                     "identifiers: max_active_jobs of the connection counts one job for each submit"
                 )
             lazy.get_slot(task, context, limit, is_active=bool(earlier and earlier.may_have_job(state.new.generation)))
-        flow = submit(task.hook.api, plan, state.new, earlier, variables)
+        if earlier is not None and earlier.repairs is not None:
+            flow = repair_or_submit(task.hook.api, plan, task.build_plan(STATUS).repair, state.new, earlier)
+        else:
+            flow = submit(task.hook.api, plan, state.new, earlier, variables)
         handle = task.hook.run(flow, observe=state.observe)
     except AsyncApiError as error:
         raise to_airflow(error) from error

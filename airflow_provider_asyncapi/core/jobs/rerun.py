@@ -1,16 +1,19 @@
-"""The rules that decide whether a job that has failed is run again."""
+"""The rules that decide whether and how a job that has failed is run again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Response
-from airflow_provider_asyncapi.core.outcome import Rerun
+from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY, Rerun
+from airflow_provider_asyncapi.core.requests.request_step import RequestStep
+from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 from airflow_provider_asyncapi.core.status import rules
 from airflow_provider_asyncapi.core.status.rules import Rule
-from airflow_provider_asyncapi.core.templates import Variables
+from airflow_provider_asyncapi.core.templates import CONNECTION, Variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,26 +21,74 @@ class RerunRules:
     """
     The failures after which a job is run again.
 
-    :param resubmit_on: the rules, one of which has to match a response about the failure.
+    :param resubmit_on: the rules, one of which has to match a response about the failure; None for every failure.
+    :param repair_on: the rules for the failures after which the job is repaired; None for every failure.
     """
 
-    resubmit_on: tuple[Rule, ...]
+    resubmit_on: tuple[Rule, ...] | None = None
+    repair_on: tuple[Rule, ...] | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, ignore_case: bool = False) -> RerunRules | None:
         """
-        Parse the parameter ``resubmit_on``; return None if it isn't given.
+        Parse the parameters ``resubmit_on`` and ``repair_on``; return None if neither is given.
 
-        :raises ConfigurationError: if it is invalid; the message names the rule.
+        :raises ConfigurationError: if one is invalid; the message names the rule.
         """
-        if given.get("resubmit_on") is None:
+        resubmit_on, repair_on = (
+            None if given.get(name) is None else rules.parse_conditions(given[name], name, ignore_case=ignore_case)
+            for name in ("resubmit_on", "repair_on")
+        )
+        return None if resubmit_on is None and repair_on is None else cls(resubmit_on, repair_on)
+
+    def allows(self, how: Rerun, response: Response, variables: Variables) -> bool:
+        """
+        Return whether the rules allow a way to run the job again after a failure that a response reports.
+
+        :raises AsyncApiError: if a rule can't be evaluated.
+        """
+        given = self.repair_on if how is Rerun.REPAIR else self.resubmit_on
+        return given is None or rules.find_match(given, response, variables) is not None
+
+    def choose(self, allowed: Collection[Rerun]) -> Rerun:
+        """Return how the job is run again, by what the rules allow after all responses about the failure."""
+        if Rerun.SUBMIT not in allowed:
+            return Rerun.NEVER
+        return Rerun.REPAIR if self.repair_on is not None and Rerun.REPAIR in allowed else Rerun.SUBMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """
+    The request that resumes a job after it has failed.
+
+    :param step: the request; its response is a refusal if it isn't 2xx, or by a rule with the outcome ``failure``.
+    :param identifier: the selector of the identifier under which the job runs again; None if it keeps its identifier.
+    """
+
+    step: RequestStep
+    identifier: SelectorChain | None = None
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> Repair | None:
+        """
+        Parse the parameter ``repair``; return None if it isn't given.
+
+        :param complete: whether no profile can add it, so that ``repair_on`` without it is an error.
+        :raises ConfigurationError: if it is invalid; the message names the key.
+        """
+        request = given.get("repair")
+        if request is None:
+            if complete and given.get("repair_on") is not None:
+                raise ConfigurationError("repair_on: needs repair, the request that resumes the failed job")
             return None
-        return cls(rules.parse_conditions(given["resubmit_on"], "resubmit_on", ignore_case=ignore_case))
-
-    def decide(self, response: Response, variables: Variables) -> Rerun:
-        """
-        Return what the rules say about a failure that a response reports.
-
-        :raises ContentError: if a rule needs the body and the body can't be read.
-        """
-        return Rerun.SUBMIT if rules.find_match(self.resubmit_on, response, variables) else Rerun.NEVER
+        if not isinstance(request, Mapping):
+            raise ConfigurationError(f"repair: has to be a mapping that describes a request, not {request!r}")
+        own = {name: value for name, value in request.items() if name != "identifier"}
+        step = RequestStep.parse(own, "repair", method="POST")
+        named = {name for name in step.request.find_variables() if not name.startswith(CONNECTION)}
+        if not named - {IDEMPOTENCY_KEY}:
+            raise ConfigurationError(
+                "repair: the request has to name the failed job by a variable, such as {identifier}"
+            )
+        return cls(step, SelectorChain.parse_optional(request.get("identifier"), "repair.identifier"))

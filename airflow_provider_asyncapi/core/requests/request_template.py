@@ -31,6 +31,7 @@ SUBREQUESTS = (
     "status_details",
     "failure_details",
     "logs",
+    "repair",
 )
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 #: Most APIs send JSON; for another format, the DAG author sets the header.

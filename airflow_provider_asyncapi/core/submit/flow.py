@@ -188,7 +188,7 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
     record = dataclasses.replace(record, sent_at=record.sent_at or api.clock())
     sending = send_step(api, plan.submit, scope, plan.schedule, is_final=has_identifier, repeatable=plan.is_repeatable)
     try:
-        response, outcome = yield from _save_before_sending(record, sending)
+        response, outcome = yield from save_before_sending(record, sending)
     except AmbiguousSubmitError as error:
         if plan.lookup is None:
             raise
@@ -218,10 +218,10 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
     if handle.identifier is not None:
         yield Log(logging.INFO, f"Submitted job {api.redact(str(handle.identifier))} ({address})")
     request = Request(plan.submit.request.method, response.url)
-    return (yield from _save_handle(record, handle, plan.submit.captures, request, response, scope))
+    return (yield from save_handle(record, handle, plan.submit.captures, request, response, scope))
 
 
-def _save_before_sending(record: Submission, sending: Flow[T]) -> Flow[T]:
+def save_before_sending(record: Submission, sending: Flow[T]) -> Flow[T]:
     """Run a flow, and save just before its first request that the request may have been sent."""
     is_saved = False
     with FlowSteps(sending) as steps:
@@ -237,7 +237,7 @@ def _save_before_sending(record: Submission, sending: Flow[T]) -> Flow[T]:
     return steps.result
 
 
-def _save_handle(
+def save_handle(
     record: Submission,
     handle: JobHandle,
     captures: Mapping[str, SelectorChain],
@@ -292,7 +292,7 @@ def _look_up_job(api: Api, plan: SubmitPlan, lookup: Lookup, record: Submission,
             address = redact_url(submitted.url.partition("?")[0])
             handle = JobHandle(None, submitted_at=record.sent_at, urls={"submit": address})
             handle = _set_identifiers(plan, handle.with_variables({**record.captured, **plan.variables}), *found)
-            return (yield from _save_handle(record, handle, lookup.captures, request, response, variables))
+            return (yield from save_handle(record, handle, lookup.captures, request, response, variables))
         if attempt < plan.schedule.max_errors:
             yield Sleep(plan.schedule.delay_after_error(attempt, None, None, api.rng))
     yield Log(logging.INFO, "The lookup finds no job: it wasn't submitted")
@@ -314,14 +314,14 @@ def _send_start_requests(
         record = dataclasses.replace(record, sent=False)
         try:
             sending = send_step(api, step, scope, plan.schedule, base=base, redirect_accepts=True)
-            response, outcome = yield from _save_before_sending(record, sending)
+            response, outcome = yield from save_before_sending(record, sending)
         except (*_REJECTED, UnavailableError) as error:
             yield from _save_if_not_submitted(record, error, repeatable=step.is_repeatable)
             raise
         handle = dataclasses.replace(handle, outcome=outcome or Outcome.RUNNING)
         yield Log(logging.INFO, f"Started job {api.redact(str(handle.identifier))}")
         request = Request(step.request.method, response.url)
-        record = yield from _save_handle(record, handle, step.captures, request, response, scope)
+        record = yield from save_handle(record, handle, step.captures, request, response, scope)
         handle = record.handle or handle
     return handle
 

@@ -72,6 +72,7 @@ class Attempt:
     :param message: the reason of the failure.
     :param submitted_at: the time of its submit, in seconds since the epoch; None if it isn't known.
     :param ended_at: the time at which its failure was found.
+    :param how: ``submit`` or ``repair``, by which the job was begun.
     """
 
     identifier: str | int | None
@@ -79,6 +80,7 @@ class Attempt:
     message: str
     submitted_at: float | None
     ended_at: float
+    how: str = "submit"
 
     def dump(self) -> dict[str, JsonValue]:
         """Return the job as plain data."""
@@ -88,6 +90,7 @@ class Attempt:
             "message": shorten(self.message, _LONGEST_MESSAGE),
             "submitted_at": self.submitted_at,
             "ended_at": self.ended_at,
+            "how": self.how,
         }
 
 

@@ -50,6 +50,7 @@ class Submission:
     :param problem: the reason why the response to the submit contains no job; empty if there was no such response.
     :param attempts: the earlier jobs of this try of the task that have failed (:class:`~.resubmit.Attempt`).
     :param due_at: time before which the submit isn't sent, in seconds since the epoch; None for no such time.
+    :param repairs: the failed job that the API is asked to resume instead of a submit; None for a submit.
     """
 
     key: str
@@ -68,6 +69,7 @@ class Submission:
     prepared: int = 0
     captured: Mapping[str, JsonValue] = field(default_factory=dict)
     due_at: float | None = None
+    repairs: JobHandle | None = None
 
     @classmethod
     def parse(cls, given: Any) -> Submission | None:
@@ -102,6 +104,7 @@ class Submission:
                 prepared=int(fields.get("prepared", 0)),
                 captured=dict(fields.get("captured") or {}),
                 due_at=None if fields.get("due_at") is None else float(fields["due_at"]),
+                repairs=None if fields.get("repairs") is None else JobHandle.parse(fields["repairs"]),
             )
         except (KeyError, TypeError, ValueError, HandleError):
             return uncertain
@@ -126,6 +129,7 @@ class Submission:
             "prepared": self.prepared,
             "captured": dict(self.captured),
             "due_at": self.due_at,
+            "repairs": None if self.repairs is None else self.repairs.dump(),
         }
 
     def may_have_job(self, generation: int | None) -> bool:
@@ -157,12 +161,22 @@ class Submission:
         """Return the record of a new job with a new key, since an API accepts a key for one request only."""
         return dataclasses.replace(self, key=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/{self.fingerprint}")))
 
-    def for_next_job(self, failed: Attempt | None = None, due_at: float | None = None) -> Submission:
+    def for_submit_instead(self) -> Submission:
+        """Return the record of a submit after the API has refused to repair the job, with a key of its own."""
+        key = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/submit"))
+        return dataclasses.replace(
+            self, key=key, repairs=None, answered=0, sent=False, sent_at=None, due_at=None, problem=""
+        )
+
+    def for_next_job(
+        self, failed: Attempt | None = None, due_at: float | None = None, repairs: JobHandle | None = None
+    ) -> Submission:
         """
         Return the record of another job, with a key of its own, after the job of this one has ended.
 
         :param failed: the job of this record, if the same try of the task submits the other one.
         :param due_at: time before which that one isn't submitted, in seconds since the epoch.
+        :param repairs: the failed job that is resumed instead.
         """
         key = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.key}/next"))
         attempts = () if failed is None else (*self.attempts, failed.dump())
@@ -173,6 +187,7 @@ class Submission:
             clears=self.clears,
             attempts=attempts,
             due_at=due_at,
+            repairs=repairs,
         )
 
 

@@ -42,6 +42,9 @@ from airflow_provider_asyncapi.core.wait.plan import WaitPlan
 from airflow_provider_asyncapi.core.wait.poll_times import is_last_poll
 from airflow_provider_asyncapi.core.wait.status_messages import describe_job, find_warned_statuses, name_status_selector
 
+#: The parameter whose rules allow a way to run a failed job again.
+_RERUN_PARAMETERS = {Rerun.SUBMIT: "resubmit_on", Rerun.REPAIR: "repair_on"}
+
 
 def check_success(api: Api, handle: JobHandle) -> JobHandle:
     """Return the handle of a job that was over before the wait; raise an error if it has failed."""
@@ -58,17 +61,16 @@ def finish_wait(
         # Before the next request: only until then is a large response read on a thread.
         scope = api.merge_variables(handle.scope())
         message = extract_error_message(api, response, plan.error_message, scope)
-        rerun = yield from _decide_rerun(plan, response, scope)
+        allowed = yield from _match_rerun_rules(plan, response, scope)
         text = f"{message or NO_MESSAGE} ({request} answered {response.status})"
         explained = yield from limit_time(explain_failure(api, plan, handle), api.clock() + MAX_EXPLANATION_SECONDS)
         if explained is not None:
             message, text = explained.message, explained.text
-            if rerun is Rerun.NEVER:
-                rerun = yield from _decide_rerun(plan, explained.response, explained.scope)
+            allowed |= yield from _match_rerun_rules(plan, explained.response, explained.scope)
         what = describe_job(api, handle) if verdict.is_known else _describe_unlisted_status(api, plan, handle, verdict)
         kind = JobFailedError if verdict.is_known else UnknownStatusError
         error = set_error_fields(kind(f"{what}: {text}"), request, response, message)
-        error.rerun = rerun
+        error.rerun = None if plan.rerun is None else plan.rerun.choose(allowed)
         raise error
     place = plan.captures.get(RESULT_IDENTIFIER)
     if verdict.outcome is Outcome.SUCCESS and place is not None and RESULT_IDENTIFIER not in handle.variables:
@@ -81,15 +83,18 @@ def finish_wait(
     return handle
 
 
-def _decide_rerun(plan: WaitPlan, response: Response, scope: Variables) -> Flow[Rerun | None]:
-    """Return what the plan's rules say about running the job again after this response; None without rules."""
-    if plan.rerun is None:
-        return None
-    try:
-        return plan.rerun.decide(response, scope)
-    except AsyncApiError as error:
-        yield Log(logging.WARNING, f"The rules in resubmit_on can't be evaluated, so the job isn't run again: {error}")
-        return Rerun.NEVER
+def _match_rerun_rules(plan: WaitPlan, response: Response, scope: Variables) -> Flow[set[Rerun]]:
+    """Return what the plan's rules allow after this response; nothing if they can't be evaluated."""
+    allowed, rules = set[Rerun](), plan.rerun
+    if rules is None:
+        return allowed
+    for how, parameter in _RERUN_PARAMETERS.items():
+        try:
+            if rules.allows(how, response, scope):
+                allowed.add(how)
+        except AsyncApiError as error:
+            yield Log(logging.WARNING, f"The rules in {parameter} can't be evaluated, so none matches: {error}")
+    return allowed
 
 
 def _describe_unlisted_status(api: Api, plan: WaitPlan, handle: JobHandle, verdict: Verdict) -> str:

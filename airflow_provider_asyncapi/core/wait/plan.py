@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from airflow_provider_asyncapi.core.callbacks.calls import CallbackMode
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
-from airflow_provider_asyncapi.core.jobs.rerun import RerunRules
+from airflow_provider_asyncapi.core.jobs.rerun import Repair, RerunRules
 from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, RESULT_IDENTIFIER
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
@@ -75,6 +75,7 @@ class WaitPlan:
     :param warn_after: seconds after which a warning is logged; None for no warning.
     :param logs: the log of the job, whose lines are shown while it runs; None for none.
     :param rerun: the failures after which the job is run again; None for all.
+    :param repair: the request that resumes the job after it has failed; None for none.
     """
 
     parameters: ClassVar[tuple[str, ...]] = WAIT_PARAMETERS
@@ -95,6 +96,7 @@ class WaitPlan:
     warn_after: float | None = None
     logs: JobLog | None = None
     rerun: RerunRules | None = None
+    repair: Repair | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> WaitPlan:
@@ -146,6 +148,8 @@ class WaitPlan:
             _parse_limit(given, "warn_after"),
             JobLog.parse(given.get(LOGS)),
             RerunRules.parse(given, ignore_case=policy.ignore_case),
+            # The triggerer gets the rules in repair_on without the request.
+            Repair.parse(given, complete=False),
         )
 
     @property

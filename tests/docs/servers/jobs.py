@@ -193,6 +193,22 @@ def calls_back(state: State, call: Call) -> Reply:
     return Reply(202, {"id": "e-5"})
 
 
+@server("repaired", "R-1", counted={"runs": 1, "repairs": 1})
+def repaired(state: State, call: Call) -> Reply:
+    match call.method, call.path.split("/")[1:]:
+        case "POST", ["runs"]:
+            state.nth("runs")
+            return Reply(201, {"run_id": "R-1"})
+        case "POST", ["runs", "R-1", "repair"]:
+            need(call.json == {"rerun_all_failed_tasks": True}, "what should be repaired?")
+            state.nth("repairs")
+            return Reply(200, {})
+        case "GET", ["runs", "R-1"]:
+            is_repaired = "repairs" in state.counts
+            return Reply(200, {"state": "SUCCESS"} if is_repaired else {"state": "FAILED", "failed_tasks": ["load"]})
+    raise unknown(call)
+
+
 @server("failing_once", "J-2", counted={"J-1": 1, "J-2": 1})
 def failing_once(state: State, call: Call) -> Reply:
     keys = state.seen.setdefault("keys", [])

@@ -63,6 +63,26 @@ def test_a_failure_that_matches_already_stays_one_whatever_its_details_say() -> 
     assert error.rerun == Rerun.SUBMIT
 
 
+ON_TIMEOUT = [{"selector": "code", "in": "TIMEOUT"}]
+ON_OTHER = [{"selector": "code", "in": "OTHER"}]
+
+
+@pytest.mark.parametrize(
+    ("given", "rerun"),
+    [
+        ({"repair_on": ON_TIMEOUT}, Rerun.REPAIR),
+        ({"repair_on": ON_OTHER}, Rerun.SUBMIT),
+        ({"repair_on": ON_TIMEOUT, "resubmit_on": ON_OTHER}, Rerun.NEVER),
+        ({"repair_on": ON_TIMEOUT, "resubmit_on": ON_TIMEOUT}, Rerun.REPAIR),
+        ({"repair_on": ON_OTHER, "resubmit_on": ON_TIMEOUT}, Rerun.SUBMIT),
+        ({"repair_on": [{"selector": "xpath:/a", "exists": True}]}, Rerun.SUBMIT),
+    ],
+)
+def test_rules_decide_whether_the_job_is_repaired(given: Any, rerun: Rerun) -> None:
+    error, _ = fail(FAILED, repair={"endpoint": "/jobs/{identifier}/repair"}, **given)
+    assert error.rerun == rerun
+
+
 def test_rules_that_cannot_read_the_response_allow_no_other_job() -> None:
     error, runner = fail(
         make_response(b"not JSON", status=202),
