@@ -16,12 +16,9 @@ SLEEPS: dict[str, int] = {
     "connections/test_tokens.py": 1,
     "fake_airflow.py": 1,
     "results/test_destination.py": 1,
-    "results/test_fetching.py": 1,
-    "sensors/test_modes.py": 2,
-    "transports/fast_path/test_pool.py": 1,
-    "transports/test_drivers.py": 3,
+    "sensors/test_modes.py": 1,
+    "transports/test_drivers.py": 2,
     "transports/test_exchange_deadline.py": 2,
-    "triggers/test_trigger.py": 3,
 }
 #: Python's own cache of codecs, which has no other way to be kept as it was.
 PRIVATE = {("core/http/test_charsets.py", "_cache")}

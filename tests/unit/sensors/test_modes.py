@@ -9,7 +9,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from types import SimpleNamespace
@@ -30,12 +30,14 @@ from airflow.sdk import DAG
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.airflow_private.versions import HAS_TRIGGER_ON_KILL
 from airflow_provider_asyncapi.core import outcome as names
+from airflow_provider_asyncapi.core.errors import RequestRejectedError
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, parse_time
 from airflow_provider_asyncapi.exceptions import AsyncApiJobFailed
 from airflow_provider_asyncapi.monitoring import metrics
 from airflow_provider_asyncapi.monitoring.xcoms import POLL_KEY, WAIT_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.triggers.events import WaitEvent
 from tests.unit.fake_airflow import TI, ApiServer, Store, Supervisor, context_of, reply
 from tests.unit.recorded_calls import recorded
 
@@ -416,7 +418,6 @@ def test_the_deadline_is_fixed_once_for_all_tries_of_one_wait(api: ApiServer) ->
     def deadline(store: Store | None, *, job: str = "j-1", max_tries: int = 0) -> float:
         ti = TI()
         ti.max_tries = max_tries
-        time.sleep(0.01)
         with pytest.raises(TaskDeferred) as deferral:
             make_sensor("deferred", job=job).execute(
                 context_of(ti, **({} if store is None else {"task_state_store": store}))
@@ -781,7 +782,7 @@ def test_what_the_triggerer_could_not_begin_begins_on_a_worker_without_what_an_e
     api.respond_to(POLL, running())
     sensor = make_sensor("deferred", start_from_trigger=True, end_from_trigger=True)
     ti = TI()
-    event = {"begin": "this is try 2"}
+    event = WaitEvent.of_begin("this is try 2").dump()
     with pytest.raises(TaskDeferred) as deferral:
         sensor.resume_execution("execute_complete", {"event": event}, context_of(ti))
     deleted = {(each.task_id, each.key) for each in supervisor.of_kind("DeleteXCom")}
@@ -799,12 +800,11 @@ def test_a_retry_has_the_deadline_of_a_wait_that_began_in_the_triggerer(api: Api
     sensor = make_sensor("deferred", start_from_trigger=True, timeout=100)
     store, ti, began_at = Store(), TI(), time.time() - 50
     ti.max_tries = 1
-    handle = JobHandle(identifier).dump()
-    failed = {"error": {"kind": "RequestRejectedError", "message": "no"}, "handle": handle, "began_at": began_at}
+    failed = replace(WaitEvent.of_error(RequestRejectedError("no"), JobHandle(identifier)), began_at=began_at).dump()
     with pytest.raises(AirflowException, match="no"):
         sensor.resume_execution("execute_complete", {"event": failed}, context_of(ti, task_state_store=store))
     ti.try_number = 2
-    event = {"begin": "this is try 2"}
+    event = WaitEvent.of_begin("this is try 2").dump()
     with pytest.raises(TaskDeferred) as deferral:
         sensor.resume_execution("execute_complete", {"event": event}, context_of(ti, task_state_store=store))
     deadline = deferral.value.trigger.wait.deadline
@@ -821,7 +821,7 @@ def test_a_store_that_is_away_does_not_change_how_a_wait_ends(api: ApiServer) ->
         def get(self, *_: Any) -> Any:
             raise RuntimeError("the API server is away")
 
-    event = {"handle": JobHandle("j-1", outcome=names.Outcome.SUCCESS).dump(), "began_at": 1.0}
+    event = replace(WaitEvent.of_success(JobHandle("j-1", outcome=names.Outcome.SUCCESS)), began_at=1.0).dump()
     context = context_of(TI(), task_state_store=Away())
     sensor = make_sensor("deferred", start_from_trigger=True)
     assert sensor.resume_execution("execute_complete", {"event": event}, context) == "j-1"
