@@ -8,6 +8,8 @@ Airflow imports your module ``airflow_local_settings`` when it starts; add this 
 
 from __future__ import annotations
 
+import tomllib
+
 import cryptography.fernet
 import cryptography.hazmat.primitives.serialization
 import ijson

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_asyncapi.connections import lazy
+
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.auth.registry import AuthKinds
     from airflow_provider_asyncapi.core.connection.fields import ConnectionField
@@ -20,11 +22,7 @@ def make_form_fields(kinds: AuthKinds | None = None) -> dict[str, dict[str, Any]
 
     :param kinds: the kinds of authentication; by default all that are installed.
     """
-    # Imported here, since a DAG file that imports the hook needs no form.
-    from airflow_provider_asyncapi.connections.auth_kinds import load_auth_kinds
-    from airflow_provider_asyncapi.core.auth.registry import collect_connection_fields
-
-    fields = collect_connection_fields(load_auth_kinds() if kinds is None else kinds)
+    fields = lazy.collect_connection_fields(lazy.load_auth_kinds() if kinds is None else kinds)
     return {
         name: {"label": field.label, "description": field.help, "schema": _make_schema(field)}
         for name, field in fields.items()
@@ -72,8 +70,8 @@ def make_widgets() -> dict[str, Any]:
 
     There, a field that is neither text nor a flag is text.
     """
-    from wtforms import BooleanField, PasswordField, StringField
-    from wtforms.validators import any_of
+    from wtforms import BooleanField, PasswordField, StringField  # noqa: PLC0415 - installed with Airflow 3.1 only
+    from wtforms.validators import any_of  # noqa: PLC0415 - as above
 
     made: dict[str, Any] = {}
     for name, field in make_form_fields().items():

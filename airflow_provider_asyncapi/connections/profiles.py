@@ -11,12 +11,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_asyncapi.connections import lazy
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    import tomllib
+else:
+    # A DAG file without profiles doesn't need it.
+    tomllib = LazyModule("tomllib")
 
 ENTRY_POINTS = "airflow_provider_asyncapi.profiles"
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*")
@@ -52,12 +61,6 @@ def find_profile_files() -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _load_cached(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
-    # Imported here, since a DAG file without profiles doesn't need them.
-    import tomllib
-
-    from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds
-    from airflow_provider_asyncapi.core.profiles.schema import check_profile
-
     known = set()
     for directory in _list_profile_folders(folder):
         for file in directory.iterdir():
@@ -67,22 +70,19 @@ def _load_cached(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
                 except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
                     raise ConfigurationError(f"profile {name!r}: isn't TOML: {error}") from None
                 defaults = profile.get("connection")
-                auth_kinds = find_auth_kinds(defaults if isinstance(defaults, Mapping) else {})
-                return check_profile(name, profile, auth_kinds)
+                auth_kinds = lazy.find_auth_kinds(defaults if isinstance(defaults, Mapping) else {})
+                return lazy.check_profile(name, profile, auth_kinds)
             if file.name.endswith(".toml"):
                 known.add(file.name.removesuffix(".toml"))
     raise ConfigurationError(f"profile: there is no profile {name!r}; known are {', '.join(sorted(known))}")
 
 
 def _list_profile_folders(folder: str) -> Iterator[Any]:
-    from importlib import resources
-    from importlib.metadata import entry_points
-
     if folder:
         if not Path(folder).is_dir():
             raise ConfigurationError(f"[asyncapi] profiles_folder: {folder!r} isn't a folder")
         yield Path(folder)
-    for entry_point in entry_points(group=ENTRY_POINTS):
+    for entry_point in metadata.entry_points(group=ENTRY_POINTS):
         try:
             yield resources.files(entry_point.module)
         except ImportError as error:

@@ -8,6 +8,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_asyncapi.connections import lazy
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.json_values import JsonValue
@@ -16,14 +19,13 @@ from airflow_provider_asyncapi.core.templates import walk_strings
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-    from airflow_provider_asyncapi.core.connection.api import Api
     from airflow_provider_asyncapi.core.connection.fields import ConnectionField
 
 #: Minimum length of the secrets that are masked; Airflow warns about shorter ones.
 _MIN_MASKED_LENGTH = 5
 
 
-def read_connection(connection: Connection, extra: Mapping[str, Any] | None = None, *, mask: bool = True) -> Api:
+def read_connection(connection: Connection, extra: Mapping[str, Any] | None = None, *, mask: bool = True) -> lazy.Api:
     """
     Return the API of a connection, for flows.
 
@@ -32,20 +34,14 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
     :param mask: whether to mask its secrets in Airflow's logs, with a call that isn't possible in the triggerer.
     :raises ConfigurationError: if a field is missing or invalid.
     """
-    from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds
-    from airflow_provider_asyncapi.connections.tokens import HostTokenStore
-    from airflow_provider_asyncapi.core.auth.registry import collect_auth_fields, collect_connection_fields
-    from airflow_provider_asyncapi.core.connection.api import Api
-    from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
-
     extra = _parse_extra(connection) if extra is None else dict(extra)
     defaults = load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}
-    auth_kinds = find_auth_kinds({**defaults, **extra})
+    auth_kinds = lazy.find_auth_kinds({**defaults, **extra})
     if extra.get("auth") not in (None, "", defaults.get("auth")):
         # The connection has another kind of authentication than its profile, so it doesn't inherit fields of that kind.
         kind = auth_kinds.get(extra["auth"])
         own = {field.name for field in kind.fields} if kind else set()
-        unused = collect_auth_fields(auth_kinds).keys() - own
+        unused = lazy.collect_auth_fields(auth_kinds).keys() - own
         defaults = {name: value for name, value in defaults.items() if name not in unused}
     fields = {
         **defaults,
@@ -57,12 +53,12 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
         "login": connection.login,
         "password": connection.password,
     }
-    settings = ConnectionSettings.parse(fields, auth_kinds)
+    settings = lazy.ConnectionSettings.parse(fields, auth_kinds)
     if mask:
-        _mask_secrets(fields, collect_connection_fields(auth_kinds).values())
+        _mask_secrets(fields, lazy.collect_connection_fields(auth_kinds).values())
     shares = settings.auth.login is not None and settings.auth.shares_tokens
-    tokens = HostTokenStore(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
-    return Api.from_settings(settings, clock=time.time, rng=random.random, tokens=tokens)
+    tokens = lazy.HostTokenStore(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
+    return lazy.Api.from_settings(settings, clock=time.time, rng=random.random, tokens=tokens)
 
 
 def name_connection(error: AsyncApiError, conn_id: str | None) -> AsyncApiError:
@@ -88,15 +84,10 @@ def _parse_extra(connection: Connection) -> dict[str, Any]:
 
 def _mask_secrets(fields: Mapping[str, Any], declared: Iterable[ConnectionField]) -> None:
     """Mask the values of the connection's secret fields in all logs of this task."""
-    from airflow.sdk.log import mask_secret
-
-    from airflow_provider_asyncapi.core.callbacks.calls import parse_callback_secrets
-    from airflow_provider_asyncapi.core.connection.fields import find_secret_values
-
     secrets: list[Any] = [
         fields.get("password"),
-        *find_secret_values(fields, declared),
-        parse_callback_secrets(fields.get("callback_secret")),
+        *lazy.find_secret_values(fields, declared),
+        lazy.parse_callback_secrets(fields.get("callback_secret")),
     ]
     texts: list[JsonValue] = [text for text in walk_strings(secrets) if len(text) >= _MIN_MASKED_LENGTH]
     if texts:

@@ -24,11 +24,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from cryptography.fernet import Fernet, InvalidToken
+
 from airflow_provider_asyncapi.core.auth.tokens import Token
 
 if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
-
     from airflow_provider_asyncapi.core.auth.tokens import LoginLock
 
 log = logging.getLogger(__name__)
@@ -73,8 +73,6 @@ class HostTokenStore:
 
     def read(self) -> Token | None:
         """Return the token that was stored last."""
-        from cryptography.fernet import InvalidToken
-
         try:
             with _open_private_folder() as folder, _open_file(folder, self._name, "rb") as file:
                 return Token(**json.loads(self._fernet.decrypt(file.read())))
@@ -103,8 +101,6 @@ class HostTokenStore:
 
     @cached_property
     def _fernet(self) -> Fernet:
-        from cryptography.fernet import Fernet
-
         return Fernet(base64.urlsafe_b64encode(self._key))
 
     @cached_property

@@ -19,7 +19,9 @@ HERE = Path(airflow_provider_asyncapi.__file__).parent
 #: Where the code of tasks begins.
 ENTRANCES = {f"airflow_provider_asyncapi.{name}.asyncapi" for name in ("operators", "sensors")}
 #: Import the names that they list for type checkers at their first use.
-LAZY = {f"airflow_provider_asyncapi.{name}" for name in ("core.plans", "tasks.lazy")}
+LAZY = {
+    f"airflow_provider_asyncapi.{name}" for name in ("connections.lazy", "core.auth.lazy", "core.plans", "tasks.lazy")
+}
 #: What only some tasks need: a test of a connection, Parquet files; and what only a triggerer does.
 SPARED = {
     f"airflow_provider_asyncapi.{name}"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 from urllib.parse import urlencode
 
+from airflow_provider_asyncapi.core.auth import lazy
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField, read_choice, read_mapping
 from airflow_provider_asyncapi.core.errors import ContentError
 
@@ -200,11 +201,8 @@ def parse_token_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     :return: the arguments of :class:`TokenAuth` of the same names.
     :raises ConfigurationError: if a field holds an unusable value.
     """
-    # Declaring a kind is cheap: what reads it is imported with the first connection of that kind.
-    from airflow_provider_asyncapi.core.status.rules import Condition
-
     given = read_mapping(values, "refresh_when")
     return {
         "shares_tokens": read_choice(values, "login_cache", ("host", "process")) == "host",
-        "refresh_when": Condition.parse(given, "refresh_when") if given else None,
+        "refresh_when": lazy.Condition.parse(given, "refresh_when") if given else None,
     }

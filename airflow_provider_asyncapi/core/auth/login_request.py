@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
+from airflow_provider_asyncapi.core.auth import lazy
 from airflow_provider_asyncapi.core.auth.base import REFRESH_CODES, TOKEN_FIELDS, TokenAuth, parse_token_fields
 from airflow_provider_asyncapi.core.auth.basic import build_basic_header
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField, read_list, read_mapping, require_fields
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import as_number
-
-if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 
 
 class LoginRequestAuth(TokenAuth):
@@ -79,10 +77,6 @@ class LoginRequestAuth(TokenAuth):
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
         """Read a connection."""
-        # Declaring a kind is cheap: what reads it is imported with the first connection of that kind.
-        from airflow_provider_asyncapi.core.auth.tokens import Login
-        from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
-
         require_fields(
             values, cls.kind, login_request="the request as JSON", login_selector="the selector of the token"
         )
@@ -90,13 +84,13 @@ class LoginRequestAuth(TokenAuth):
         lifetime = None if given in (None, "") else as_number(given)
         if given not in (None, "") and (lifetime is None or lifetime <= 0):
             raise ConfigurationError(f"login_lifetime has to be a number of seconds above 0, not {given!r}")
-        login = Login(
+        login = lazy.Login(
             request=_parse_request(values, "login_request"),
-            token=SelectorChain.parse(values["login_selector"], "login_selector"),
+            token=lazy.SelectorChain.parse(values["login_selector"], "login_selector"),
             refresh=_parse_request(values, "refresh_request") if values.get("refresh_request") else None,
-            expiry=SelectorChain.parse_optional(values.get("login_expiry") or None, "login_expiry"),
+            expiry=lazy.SelectorChain.parse_optional(values.get("login_expiry") or None, "login_expiry"),
             lifetime=lifetime,
-            captures=parse_captures(read_mapping(values, "login_capture"), "login_capture"),
+            captures=lazy.parse_captures(read_mapping(values, "login_capture"), "login_capture"),
         )
         codes = [as_number(code) for code in read_list(values, "refresh_codes")] or list(REFRESH_CODES)
         if not all(code in range(400, 500) for code in codes):
@@ -114,9 +108,7 @@ class LoginRequestAuth(TokenAuth):
         )
 
 
-def _parse_request(values: Mapping[str, Any], name: str) -> RequestTemplate:
-    from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-
+def _parse_request(values: Mapping[str, Any], name: str) -> lazy.RequestTemplate:
     given = read_mapping(values, name)
     if not given.get("endpoint"):
         raise ConfigurationError(f"{name} needs an endpoint, beside method, headers and a body as the API asks")
@@ -126,4 +118,4 @@ def _parse_request(values: Mapping[str, Any], name: str) -> RequestTemplate:
     if how == "basic":
         header = build_basic_header(values, f"the user name that the {name} sends")
         given["headers"] = {**(given.get("headers") or {}), **header}
-    return RequestTemplate.parse(given, f"{name}")
+    return lazy.RequestTemplate.parse(given, f"{name}")

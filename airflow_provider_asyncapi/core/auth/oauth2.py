@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
+from airflow_provider_asyncapi.core.auth import lazy
 from airflow_provider_asyncapi.core.auth.base import TOKEN_FIELDS, TokenAuth, parse_token_fields
 from airflow_provider_asyncapi.core.auth.basic import build_basic_header
 from airflow_provider_asyncapi.core.auth.jwt_signing import JWT_FIELDS, JwtSigner
@@ -15,9 +16,6 @@ from airflow_provider_asyncapi.core.connection.fields import (
     require_fields,
 )
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.auth.tokens import Login
 
 _METHODS = ("POST", "GET")
 #: RFC 6749, section 2.3.1, and RFC 7523, section 2.2.
@@ -101,18 +99,13 @@ def make_token_login(
     method: str = "POST",
     headers: Mapping[str, str] | None = None,
     assertion: JwtSigner | None = None,
-) -> Login:
+) -> lazy.Login:
     """
     Return how a token is requested at a token endpoint (RFC 6749, section 5).
 
     :param form: the parameters of the token request, which may name ``{assertion}``.
     :param assertion: signs the assertion.
     """
-    # Declaring a kind is cheap: what reads it is imported with the first connection of that kind.
-    from airflow_provider_asyncapi.core.auth.tokens import Login
-    from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-    from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
-
     # As RFC 6749 says, whatever the connection's headers are for all other requests.
     described: dict[str, Any] = {"endpoint": url, "method": method, "headers": {"Accept": "application/json"}}
     described["headers"] |= headers or {}
@@ -121,9 +114,9 @@ def make_token_login(
     else:
         described["headers"]["Content-Type"] = "application/x-www-form-urlencoded"
         described["data"] = form
-    return Login(
-        RequestTemplate.parse(described, "token request"),
-        SelectorChain.parse("access_token", "token"),
-        expiry=SelectorChain.parse("expires_in", "expiry"),
+    return lazy.Login(
+        lazy.RequestTemplate.parse(described, "token request"),
+        lazy.SelectorChain.parse("access_token", "token"),
+        expiry=lazy.SelectorChain.parse("expires_in", "expiry"),
         assertion=assertion,
     )

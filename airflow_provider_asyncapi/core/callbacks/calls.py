@@ -19,12 +19,17 @@ from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallbackError
 from airflow_provider_asyncapi.core.http.documents import parse_form
 from airflow_provider_asyncapi.core.http.messages import Headers, Request, Response, max_json_values
+from airflow_provider_asyncapi.core.jobs.handle import check_identifier
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.json_values import JsonValue
+from airflow_provider_asyncapi.core.lazy import LazyModule
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.callbacks.webhooks import Challenge, WebhookEvent
+    from airflow_provider_asyncapi.core.callbacks import webhooks
+else:
+    # Tasks read the connection too, and few connections have webhooks.
+    webhooks = LazyModule("airflow_provider_asyncapi.core.callbacks.webhooks")
 
 #: The request in messages about the contents of a callback.
 CALLBACK_REQUEST = Request("POST", "the job's callback")
@@ -85,8 +90,8 @@ class CallbackSettings:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     identifier: SelectorChain | None = None
     compares_identifier: bool = True
-    events: tuple[WebhookEvent, ...] = ()
-    challenge: Challenge | None = None
+    events: tuple[webhooks.WebhookEvent, ...] = ()
+    challenge: webhooks.Challenge | None = None
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> CallbackSettings:
@@ -109,10 +114,10 @@ class CallbackSettings:
             raise ConfigurationError(f"{where}: signature and callback_secret, its key, have to be set together")
         place = given.get("identifier")
         identifier = None if place is False else SelectorChain.parse_optional(place, f"{where}.identifier")
-        webhooks = _parse_webhooks(given, where) if "events" in given or "challenge" in given else {}
-        if webhooks and signature is None:
+        described_webhooks = _parse_webhooks(given, where) if "events" in given or "challenge" in given else {}
+        if described_webhooks and signature is None:
             raise ConfigurationError(f"{where}: events and challenge need signature and callback_secret")
-        settings = cls(signature, tuple(secrets), identifier, place is not False, **webhooks)
+        settings = cls(signature, tuple(secrets), identifier, place is not False, **described_webhooks)
         settings.parse_keys()
         return settings
 
@@ -139,13 +144,10 @@ class CallbackSettings:
 
 
 def _parse_webhooks(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    # Tasks read the connection too, and few connections have webhooks.
-    from airflow_provider_asyncapi.core.callbacks.webhooks import Challenge, parse_webhook_events
-
     challenge = given.get("challenge")
     return {
-        "events": parse_webhook_events(given.get("events"), f"{where}.events"),
-        "challenge": None if challenge is None else Challenge.parse(challenge, f"{where}.challenge"),
+        "events": webhooks.parse_webhook_events(given.get("events"), f"{where}.events"),
+        "challenge": None if challenge is None else webhooks.Challenge.parse(challenge, f"{where}.challenge"),
     }
 
 
@@ -281,8 +283,6 @@ def extract_identifier(settings: CallbackSettings, response: Response) -> str | 
 
     :raises ForgedCallbackError: if the callback contains none, or the connection has no selector for it.
     """
-    from airflow_provider_asyncapi.core.jobs.handle import check_identifier
-
     if settings.identifier is None:
         raise ForgedCallbackError(
             "the connection has no selector for the identifier in callbacks (callback.identifier)"

@@ -19,6 +19,7 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallbackError
 from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list, as_text
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, capture_values, parse_captures
 from airflow_provider_asyncapi.core.status.rules import Condition
@@ -70,8 +71,6 @@ class WebhookEvent:
         :param identity: a text that is equal for a call and its repetitions, if it contains no identifier.
         :raises ForgedCallbackError: if the call lacks the identifier, or can't be read.
         """
-        from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-
         try:
             if self.when is not None and not self.when.holds(call, {}):
                 return None

@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import json
 import re
+from urllib.parse import parse_qs
 
 from airflow_provider_asyncapi.core.errors import ContentError
 from airflow_provider_asyncapi.core.http.charsets import find_codec
@@ -174,8 +175,6 @@ def parse_form(body: bytes, content_type: str) -> dict[str, JsonValue]:
 
     :raises ContentError: if its bytes aren't valid, or it has more than a thousand fields.
     """
-    from urllib.parse import parse_qs
-
     try:
         fields = parse_qs(decode_text(body, content_type), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError as error:
