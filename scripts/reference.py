@@ -124,11 +124,10 @@ def _kinds() -> Iterator[str]:
 
 def _connection() -> Iterator[str]:
     from airflow_provider_asyncapi.connections.form import make_form_fields
-    from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS
 
     yield "## Connection: the keys of extra\n\nBeside `host`, `port`, `schema`, `login` and `password`.\n"
     yield "| key | label in the form | |\n| --- | --- | --- |"
-    for name, described in make_form_fields(AUTH_KINDS).items():
+    for name, described in make_form_fields().items():
         yield f"| `{name}` | {described['label']} | {_cell(described['description'])} |"
     yield ""
 

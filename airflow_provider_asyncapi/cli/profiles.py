@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.cli.output import Output
 from airflow_provider_asyncapi.cli.running import CommandError, ExitCode
-from airflow_provider_asyncapi.connections.auth_kinds import load_auth_kinds
 from airflow_provider_asyncapi.connections.profiles import find_profile_files, load_profile
 from airflow_provider_asyncapi.core.profiles.lint import Mistake, find_mistakes
 
@@ -87,8 +86,7 @@ def _format_key(key: str) -> str:
 def check_profiles(arguments: argparse.Namespace, output: Output) -> ExitCode:
     """Check the files of profiles, or all known profiles."""
     files: list[Any] = [Path(each) for each in arguments.files] or [*find_profile_files().values()]
-    auth_kinds = load_auth_kinds()
-    mistakes = [(file, mistake) for file in files for mistake in find_mistakes(_read_file(file), auth_kinds)]
+    mistakes = [(file, mistake) for file in files for mistake in find_mistakes(_read_file(file))]
     if output.as_json:
         output.write_json([_dump_mistake(file, mistake) for file, mistake in mistakes])
     else:

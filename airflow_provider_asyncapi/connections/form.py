@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.connections import lazy
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.auth.registry import AuthKinds
     from airflow_provider_asyncapi.core.connection.fields import ConnectionField
+
+log = logging.getLogger(__name__)
 
 CONNECTION_TYPE = "asyncapi"
 HOOK_NAME = "Asynchronous HTTP API"
@@ -16,16 +18,19 @@ HOOK_NAME = "Asynchronous HTTP API"
 _SCHEMA_TYPES = {"text": "string", "list": "string", "json": "object", "number": "number", "flag": "boolean"}
 
 
-def make_form_fields(kinds: AuthKinds | None = None) -> dict[str, dict[str, Any]]:
+def make_form_fields() -> dict[str, dict[str, Any]]:
     """
     Return the keys of the connection's extra as Airflow's provider info describes the fields of a form.
 
-    :param kinds: the kinds of authentication; by default all that are installed.
+    The fields of all installed kinds of authentication are included. A kind that can't be used is left out, and there
+    is a warning in the log.
     """
-    fields = lazy.collect_connection_fields(lazy.load_auth_kinds() if kinds is None else kinds)
+    lazy.AUTH_KINDS.load_installed()
+    for name, problem in lazy.AUTH_KINDS.problems.items():
+        log.warning("auth %r: %s", name, problem)
     return {
         name: {"label": field.label, "description": field.help, "schema": _make_schema(field)}
-        for name, field in fields.items()
+        for name, field in lazy.collect_connection_fields().items()
     }
 
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_asyncapi.core.lazy import load_lazily
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds, load_auth_kinds
     from airflow_provider_asyncapi.connections.tokens import HostTokenStore
-    from airflow_provider_asyncapi.core.auth.registry import collect_auth_fields, collect_connection_fields
+    from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, collect_auth_fields, collect_connection_fields
     from airflow_provider_asyncapi.core.callbacks.calls import parse_callback_secrets
     from airflow_provider_asyncapi.core.connection.api import Api
     from airflow_provider_asyncapi.core.connection.fields import find_secret_values
@@ -22,24 +21,22 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.profiles.schema import check_profile
 
 __all__ = [
+    "AUTH_KINDS",
     "Api",
     "ConnectionSettings",
     "HostTokenStore",
     "check_profile",
     "collect_auth_fields",
     "collect_connection_fields",
-    "find_auth_kinds",
     "find_secret_values",
-    "load_auth_kinds",
     "parse_callback_secrets",
 ]
 
 __getattr__ = load_lazily(
     globals(),
     {
-        "airflow_provider_asyncapi.connections.auth_kinds": "find_auth_kinds load_auth_kinds",
         "airflow_provider_asyncapi.connections.tokens": "HostTokenStore",
-        "airflow_provider_asyncapi.core.auth.registry": "collect_auth_fields collect_connection_fields",
+        "airflow_provider_asyncapi.core.auth.registry": "AUTH_KINDS collect_auth_fields collect_connection_fields",
         "airflow_provider_asyncapi.core.callbacks.calls": "parse_callback_secrets",
         "airflow_provider_asyncapi.core.connection.api": "Api",
         "airflow_provider_asyncapi.core.connection.fields": "find_secret_values",

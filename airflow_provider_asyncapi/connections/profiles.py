@@ -69,9 +69,7 @@ def _load_cached(name: str, folder: str) -> Mapping[str, Mapping[str, Any]]:
                     profile = tomllib.loads(file.read_text(encoding="utf-8"))
                 except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
                     raise ConfigurationError(f"profile {name!r}: isn't TOML: {error}") from None
-                defaults = profile.get("connection")
-                auth_kinds = lazy.find_auth_kinds(defaults if isinstance(defaults, Mapping) else {})
-                return lazy.check_profile(name, profile, auth_kinds)
+                return lazy.check_profile(name, profile)
             if file.name.endswith(".toml"):
                 known.add(file.name.removesuffix(".toml"))
     raise ConfigurationError(f"profile: there is no profile {name!r}; known are {', '.join(sorted(known))}")

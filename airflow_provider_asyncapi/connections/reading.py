@@ -36,12 +36,11 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
     """
     extra = _parse_extra(connection) if extra is None else dict(extra)
     defaults = load_profile(extra["profile"]).get("connection", {}) if extra.get("profile") else {}
-    auth_kinds = lazy.find_auth_kinds({**defaults, **extra})
+    lazy.AUTH_KINDS.load_if_needed({**defaults, **extra})
     if extra.get("auth") not in (None, "", defaults.get("auth")):
         # The connection has another kind of authentication than its profile, so it doesn't inherit fields of that kind.
-        kind = auth_kinds.get(extra["auth"])
-        own = {field.name for field in kind.fields} if kind else set()
-        unused = lazy.collect_auth_fields(auth_kinds).keys() - own
+        own = {field.name for field in lazy.AUTH_KINDS.parse(extra["auth"]).fields}
+        unused = lazy.collect_auth_fields().keys() - own
         defaults = {name: value for name, value in defaults.items() if name not in unused}
     fields = {
         **defaults,
@@ -53,10 +52,10 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
         "login": connection.login,
         "password": connection.password,
     }
-    settings = lazy.ConnectionSettings.parse(fields, auth_kinds)
+    settings = lazy.ConnectionSettings.parse(fields)
     if mask:
-        _mask_secrets(fields, lazy.collect_connection_fields(auth_kinds).values())
-    shares = settings.auth.login is not None and settings.auth.shares_tokens
+        _mask_secrets(fields, lazy.collect_connection_fields().values())
+    shares = settings.auth.token_source is not None and settings.auth.shares_tokens
     tokens = lazy.HostTokenStore(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
     return lazy.Api.from_settings(settings, clock=time.time, rng=random.random, tokens=tokens)
 

@@ -1,5 +1,5 @@
 """
-The store in which the processes of one user on one host share login tokens, since vendors allow few logins.
+The store in which the processes of one user on one host share access tokens, because vendors limit their number.
 
 Each connection has an encrypted file in a folder that no other user can access. The name and the key of the file are
 derived from the connection. So the file is useless without the credentials, and a changed connection has a new file.
@@ -29,7 +29,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from airflow_provider_asyncapi.core.auth.tokens import Token
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.auth.tokens import LoginLock
+    from airflow_provider_asyncapi.core.auth.tokens import TokenLock
 
 log = logging.getLogger(__name__)
 
@@ -44,23 +44,23 @@ class HostTokenStore:
     The shared token of one connection.
 
     If the file is missing, damaged or owned by another user, there is no token. If the file can't be written, the
-    process logs in on its own, and there is one line in the debug log.
+    process requests a token of its own, and writes one line to the debug log.
 
-    :param credentials: all values that a login depends on.
+    :param credentials: all values on which the token depends.
     """
 
     def __init__(self, credentials: bytes) -> None:
         self._credentials = credentials
         self._has_logged = False
 
-    def lock(self) -> LoginLock | None:
-        """Return the right to log in; None if another process has it."""
+    def lock(self) -> TokenLock | None:
+        """Return the right to request a token; None if another process has it."""
         try:
             with _open_private_folder() as folder:
                 file = _open_file(folder, f"{self._name}.lock", "ab")
         except OSError as problem:
             self._log_once(problem)
-            # Without a shared folder, each process may log in.
+            # Without a shared folder, each process may request a token.
             return io.BytesIO()
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,7 +109,7 @@ class HostTokenStore:
 
     def _log_once(self, problem: Exception) -> None:
         if not self._has_logged:
-            log.debug("Login tokens aren't shared by the processes of this host: %r", problem)
+            log.debug("Access tokens aren't shared by the processes of this host: %r", problem)
             self._has_logged = True
 
 

@@ -118,9 +118,11 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
-class Authorize:
+class GetToken:
     """
-    Get a valid token; the result is the :class:`~.tokens.Token`. Flows that need one at the same time share one login.
+    Get a valid access token; the result is a :class:`~.tokens.Token`.
+
+    Flows that need a token at the same time share the request for it.
 
     :param rejected: the token that the API has just refused, if any.
     :param until: as for :class:`Send`.
@@ -227,7 +229,7 @@ class FetchCallbacks:
 #: The effects that send no request: the caller of the driver handles them (see ``Observer``).
 Notification: TypeAlias = Log | Polled | SaveSubmission | FetchCallbacks
 #: The effects that a driver performs.
-DriverEffect: TypeAlias = Send | PollBatch | Sleep | Authorize | RunBlocking | RunConcurrently | Notification
+DriverEffect: TypeAlias = Send | PollBatch | Sleep | GetToken | RunBlocking | RunConcurrently | Notification
 Effect: TypeAlias = DriverEffect | PollUntilChanged
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Effect, Any, T]

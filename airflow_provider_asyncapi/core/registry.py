@@ -74,21 +74,34 @@ class Registry(dict[str, K]):
         self[kind.name] = kind
         return kind
 
+    def unregister(self, name: str) -> None:
+        """Remove a kind, or what is known about a kind that can't be used; do nothing if there is neither."""
+        self.pop(name, None)
+        self.problems.pop(name, None)
+
     def load_installed(self) -> None:
         """Add the kinds of other packages; those that can't be used are in :attr:`problems` instead."""
         for entry_point in find_entry_points(self.group):
             name = entry_point.name
             try:
-                self._add_installed(name, load_entry_point(entry_point))
+                kind = load_entry_point(entry_point)
+                if self.get(name) is not kind:
+                    self._check_installed(name, kind)
+                    self.register(kind)
             except Exception as error:  # noqa: BLE001 - another package's module may raise anything
                 self.problems[name] = f"the entry point {name} = {entry_point.value!r} can't be used: {error!r}"
+            else:
+                self.problems.pop(name, None)
 
-    def _add_installed(self, name: str, kind: Any) -> None:
-        if self.get(name) is not kind:
-            if getattr(kind, "name", None) != name:
-                raise ValueError(f"the name of {kind!r} isn't {name!r}")
-            self.register(kind)
-        self.problems.pop(name, None)
+    def _check_installed(self, name: str, kind: Any) -> None:
+        """
+        Check the declaration of another package's kind; a registry may check more.
+
+        :param name: the name of the entry point.
+        :raises ValueError: if the kind has another name.
+        """
+        if getattr(kind, "name", None) != name:
+            raise ValueError(f"the name of {kind!r} isn't {name!r}")
 
     def parse(self, given: Any) -> K:
         """

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TypeVar
 
-from airflow_provider_asyncapi.core.effects import Authorize, Effect, Flow, PollBatch, PollUntilChanged, Send
+from airflow_provider_asyncapi.core.effects import Effect, Flow, GetToken, PollBatch, PollUntilChanged, Send
 from airflow_provider_asyncapi.core.flow_steps import map_effects
 
-R = TypeVar("R", bound=Send | PollBatch | Authorize)
+R = TypeVar("R", bound=Send | PollBatch | GetToken)
 T = TypeVar("T")
 
 
@@ -27,7 +27,7 @@ def _limit_effect(effect: Effect, until: float) -> Effect:
     """Return an effect that is given up at the given time, or at its own if that is earlier."""
     if isinstance(effect, PollUntilChanged):
         return dataclasses.replace(effect, send=_limit_request(effect.send, until))
-    if isinstance(effect, Send | PollBatch | Authorize):
+    if isinstance(effect, Send | PollBatch | GetToken):
         return _limit_request(effect, until)
     return effect
 

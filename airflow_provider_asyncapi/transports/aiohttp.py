@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable
 from copy import copy
 from typing import Any, TypeVar
 
-from airflow_provider_asyncapi.core.auth.login import TokenState, build_slow_login_error, get_shared_token
+from airflow_provider_asyncapi.core.auth.token_flow import TokenState, build_slow_token_error, get_shared_token
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.concurrent_flows import ConcurrentFlows
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import (
-    Authorize,
     Flow,
+    GetToken,
     Notification,
     PollBatch,
     RunBlocking,
@@ -111,9 +111,9 @@ class AiohttpDriver:
                     if isinstance(effect, Sleep):
                         overslept += await self._sleep_and_measure(effect.seconds)
                         steps.reply = None
-                    elif isinstance(effect, Authorize):
+                    elif isinstance(effect, GetToken):
                         # The request that needs the token is late, too.
-                        steps.reply = await self._authorize(effect, observe)
+                        steps.reply = await self._get_token(effect, observe)
                     elif isinstance(effect, Send):
                         if effect.request is not request:
                             request = effect.request
@@ -163,13 +163,13 @@ class AiohttpDriver:
                 task.cancel()
             await asyncio.gather(*flows.tasks, return_exceptions=True)
 
-    async def _authorize(self, effect: Authorize, observe: Observer) -> Token:
+    async def _get_token(self, effect: GetToken, observe: Observer) -> Token:
         asked_at = self._api.clock()
         try:
             async with asyncio.timeout(self._api.seconds_until(effect.until)):
                 await self._token_lock.acquire()
         except TimeoutError:
-            raise build_slow_login_error() from None
+            raise build_slow_token_error() from None
         try:
             return await self.run(get_shared_token(self._api, self._token_state, effect, asked_at), observe=observe)
         finally:

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-from airflow_provider_asyncapi.core.auth.login import TokenState, build_slow_login_error, get_shared_token
+from airflow_provider_asyncapi.core.auth.token_flow import TokenState, build_slow_token_error, get_shared_token
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.concurrent_flows import ConcurrentFlows
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import (
-    Authorize,
     DriverEffect,
     Flow,
+    GetToken,
     PollBatch,
     RunBlocking,
     RunConcurrently,
@@ -96,8 +96,8 @@ class RequestsDriver:
                 from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
 
                 return self.run(poll_alone(self._api, effect), observe=observe, cancellation=cancellation)
-            case Authorize():
-                return self._authorize(effect, observe, cancellation)
+            case GetToken():
+                return self._get_token(effect, observe, cancellation)
             case RunBlocking(work):
                 return work()
             case RunConcurrently():
@@ -124,10 +124,10 @@ class RequestsDriver:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _authorize(self, effect: Authorize, observe: Observer, cancellation: Cancellation) -> Token:
+    def _get_token(self, effect: GetToken, observe: Observer, cancellation: Cancellation) -> Token:
         asked_at, left = self._api.clock(), self._api.seconds_until(effect.until)
         if not self._token_lock.acquire(timeout=-1 if left is None else max(0.0, left)):
-            raise build_slow_login_error()
+            raise build_slow_token_error()
         try:
             flow = get_shared_token(self._api, self._token_state, effect, asked_at)
             return self.run(flow, observe=observe, cancellation=cancellation)

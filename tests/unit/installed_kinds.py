@@ -33,13 +33,23 @@ def forget_entry_points() -> None:
 @contextmanager
 def install_kind(site: Path, kinds: Registry[Any], name: str, value: str) -> Iterator[None]:
     """Have a package that adds a kind to a registry."""
+    before = set(kinds)
     write_metadata(site, f"kind_{name}", kinds.group, name, value)
     forget_entry_points()
     try:
         yield
     finally:
         forget_entry_points()
-        if name in kinds:
-            # Not pop(): selectors that have been parsed are forgotten by this only.
-            del kinds[name]
+        if name not in before:
+            kinds.unregister(name)
         kinds.problems.pop(name, None)
+
+
+@contextmanager
+def register_kind(kinds: Registry[Any], kind: Any) -> Iterator[None]:
+    """Have a further kind in a registry."""
+    kinds.register(kind)
+    try:
+        yield
+    finally:
+        kinds.unregister(kind.name)

@@ -1,1 +1,1 @@
-"""Authentication: the kinds of credentials, and logging in."""
+"""Authentication: the kinds of credentials, and requests for access tokens."""

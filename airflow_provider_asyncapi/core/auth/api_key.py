@@ -14,8 +14,8 @@ _PLACES = ("header", "query")
 class ApiKeyAuth(ConstantAuth):
     """A key in a header or a query parameter."""
 
-    kind: ClassVar[str] = "api_key"
-    help: ClassVar[str] = "the password is the key"
+    name: ClassVar[str] = "api_key"
+    summary: ClassVar[str] = "the password is the key"
     fields: ClassVar[tuple[ConnectionField, ...]] = (
         ConnectionField(
             "key_name", "API key: name", "Name of the header or query parameter that holds the key. Default: X-API-Key."
@@ -30,7 +30,7 @@ class ApiKeyAuth(ConstantAuth):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Read a connection."""
-        require_fields(values, cls.kind, password="the key")  # noqa: S106 - what the field holds
+        """Parse a connection."""
+        require_fields(values, cls.name, password="the key")  # noqa: S106 - what the field holds
         credentials = {values.get("key_name") or "X-API-Key": values["password"]}
         return cls(credentials) if read_choice(values, "key_in", _PLACES) == "header" else cls(params=credentials)

@@ -1,10 +1,10 @@
 """
-What a kind of authentication is.
+The base classes of the kinds of authentication.
 
-A kind is a subclass of :class:`Auth` in a file of its own. It declares its name, the connection fields that it reads
+A kind is a subclass of :class:`Auth` in a module of its own. It declares its name, the connection fields that it reads
 and which of them are secret, and how it changes requests. The connection form, the known keys of a connection, the
-check for unused fields, what is masked and the reference are derived from that. :mod:`.registry` lists the kinds that
-are shipped; a package adds its own by an entry point of the group ``airflow_provider_asyncapi.auth``.
+check for unused fields, masking and the reference are derived from the declaration. :mod:`.registry` lists the shipped
+kinds; a package adds its own by an entry point of the group ``airflow_provider_asyncapi.auth``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from airflow_provider_asyncapi.core.connection.fields import ConnectionField, re
 from airflow_provider_asyncapi.core.errors import ContentError
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.auth.tokens import Login, Token
+    from airflow_provider_asyncapi.core.auth.tokens import Token, TokenSource
     from airflow_provider_asyncapi.core.http.messages import Request, Response
     from airflow_provider_asyncapi.core.status.rules import Condition
     from airflow_provider_asyncapi.core.templates import Variables
@@ -39,10 +39,10 @@ class AuthContext:
 
     :param clock: returns seconds since the epoch.
     :param rng: returns numbers in [0, 1).
-    :param token: the token of the login, if the kind has one.
-    :param mask: hides a credential that the kind has made, such as a signed token, in messages from now on.
-    :param memory: the kind's own values between requests, such as the server's last challenge; one for each connection
-        and process. Several threads may use it at a time.
+    :param token: the access token, if the kind requests one.
+    :param mask: masks a credential that the kind has created, such as a signed token, in all further messages.
+    :param memory: values that the kind keeps between requests, such as the server's last challenge; each process has
+        one dict for each connection. Several threads may use it at the same time.
     """
 
     clock: Callable[[], float]
@@ -54,35 +54,35 @@ class AuthContext:
 
 class Auth(ABC):
     """
-    How the requests of one connection are authenticated; a subclass is one kind of authentication.
+    The authentication of the requests of one connection; each subclass is one kind of authentication.
 
-    Instances are compared to find out whether a connection has changed: a subclass with fields of its own is a frozen
-    dataclass. Fields that hold secrets are declared with ``repr=False``.
+    Instances are compared to detect that a connection has changed, so a subclass with fields of its own has to be a
+    frozen dataclass. Fields that contain secrets are declared with ``repr=False``.
     """
 
-    #: The name of the kind, as the connection field ``auth`` has it.
-    kind: ClassVar[str]
-    #: What the kind makes of login and password, in a few words, for the form.
-    help: ClassVar[str]
-    #: The fields of the connection that the kind reads, beside host, port, schema, login and password.
+    #: The value of the connection field ``auth`` that selects the kind.
+    name: ClassVar[str]
+    #: A short description for the connection form: what login and password mean.
+    summary: ClassVar[str]
+    #: The connection fields that the kind reads, in addition to host, port, schema, login and password.
     fields: ClassVar[tuple[ConnectionField, ...]] = ()
-    #: Whether each request gets the same credentials: then an authorized request is sent again as it is.
+    #: Whether all requests get the same credentials; then a poll sends the authorized request again unchanged.
     is_constant: ClassVar[bool] = False
 
-    #: How a token is requested, if the kind needs one.
-    login: Login | None = None
+    #: How an access token is requested, if the kind needs one.
+    token_source: TokenSource | None = None
     #: Whether the processes of one host share the token.
     shares_tokens: bool = False
     #: Status codes that mean that the token isn't valid any more.
     refresh_codes: frozenset[int] = REFRESH_CODES
-    #: What a response of another status code holds that means the same.
+    #: A condition for responses with other status codes that mean that the token isn't valid any more.
     refresh_when: Condition | None = None
 
     @classmethod
     @abstractmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
         """
-        Read a connection.
+        Parse a connection.
 
         :param values: ``host``, ``port``, ``schema``, ``login``, ``password``, and the keys of the extra beside them.
         :raises ConfigurationError: if a field is missing or invalid; the message names it, without a secret value.
@@ -123,7 +123,7 @@ class ConstantAuth(Auth):
     """
     Credentials that are the same for each request.
 
-    :param headers: header fields to set; ``{token}`` in one stands for the token of the login.
+    :param headers: header fields to set; ``{token}`` is replaced by the access token.
     :param params: query parameters to add.
     """
 
@@ -140,7 +140,7 @@ class ConstantAuth(Auth):
     def secrets(self) -> Iterable[str]:
         """Return the credentials as they are sent."""
         credentials = [text for text in self.headers.values() if "{token}" not in text]
-        # Behind the scheme ("Basic …") as well, for that is what servers repeat in their messages.
+        # Also without the scheme ("Basic …"), because servers repeat only the credentials in their messages.
         return {*(text.rpartition(" ")[2] for text in credentials), *credentials, *self.params.values()}
 
     def auth_flow(self, request: Request, context: AuthContext) -> AuthFlow:
@@ -180,15 +180,15 @@ TOKEN_FIELDS = (
 @dataclass(frozen=True)
 class TokenAuth(ConstantAuth):
     """
-    Credentials that hold a token, which is requested by a login.
+    Credentials with an access token, which a request of its own returns.
 
-    :param login: the login that requests the token.
+    :param token_source: how the token is requested.
     :param shares_tokens: whether the processes of one host share the token.
     :param refresh_codes: status codes that mean that the token isn't valid any more.
-    :param refresh_when: the value in a response of another status code that means the same.
+    :param refresh_when: a condition for responses with other status codes that mean the same.
     """
 
-    login: Login | None = None
+    token_source: TokenSource | None = None
     shares_tokens: bool = True
     refresh_codes: frozenset[int] = REFRESH_CODES
     refresh_when: Condition | None = None
@@ -196,7 +196,7 @@ class TokenAuth(ConstantAuth):
 
 def parse_token_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Read the fields that all kinds with a token have in common.
+    Parse the fields that all kinds with a token have in common.
 
     :return: the arguments of :class:`TokenAuth` of the same names.
     :raises ConfigurationError: if a field holds an unusable value.

@@ -14,12 +14,12 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 class BasicAuth(ConstantAuth):
     """Login and password in the header Authorization."""
 
-    kind: ClassVar[str] = "basic"
-    help: ClassVar[str] = "login and password"
+    name: ClassVar[str] = "basic"
+    summary: ClassVar[str] = "login and password"
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Read a connection."""
+        """Parse a connection."""
         return cls(build_basic_header(values))
 
 
@@ -30,7 +30,7 @@ def build_basic_header(values: Mapping[str, Any], login_meaning: str = "the user
     :param login_meaning: the meaning of the login, for messages.
     :raises ConfigurationError: if there is no login, or it holds a colon.
     """
-    require_fields(values, BasicAuth.kind, login=login_meaning)
+    require_fields(values, BasicAuth.name, login=login_meaning)
     if ":" in values["login"]:
         raise ConfigurationError("the login of auth 'basic' can't hold a colon")
     pair = f"{values['login']}:{values.get('password') or ''}"

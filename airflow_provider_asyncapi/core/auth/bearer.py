@@ -12,11 +12,11 @@ from airflow_provider_asyncapi.core.connection.fields import require_fields
 class BearerAuth(ConstantAuth):
     """A token in the header Authorization."""
 
-    kind: ClassVar[str] = "bearer"
-    help: ClassVar[str] = "the password is the token"
+    name: ClassVar[str] = "bearer"
+    summary: ClassVar[str] = "the password is the token"
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Read a connection."""
-        require_fields(values, cls.kind, password="the token")  # noqa: S106 - what the field holds
+        """Parse a connection."""
+        require_fields(values, cls.name, password="the token")  # noqa: S106 - what the field holds
         return cls({"Authorization": f"Bearer {values['password']}"})

@@ -90,16 +90,16 @@ class DigestAuth(Auth):
     :param password: the password.
     """
 
-    kind: ClassVar[str] = "digest"
-    help: ClassVar[str] = "login and password, of which only a hash is sent"
+    name: ClassVar[str] = "digest"
+    summary: ClassVar[str] = "login and password, of which only a hash is sent"
 
     user: str
     password: str = field(repr=False)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Read a connection."""
-        require_fields(values, cls.kind, login="the user name")
+        """Parse a connection."""
+        require_fields(values, cls.name, login="the user name")
         if not values["login"].isascii():
             raise ConfigurationError("the login of auth 'digest' can only hold ASCII characters")
         return cls(values["login"], values.get("password") or "")

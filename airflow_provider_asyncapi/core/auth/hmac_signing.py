@@ -76,8 +76,8 @@ class HmacAuth(Auth):
         ``{query}``, ``{target}`` and ``{url}``.
     """
 
-    kind: ClassVar[str] = "hmac"
-    help: ClassVar[str] = "the password is the key that signs each request, the login its name"
+    name: ClassVar[str] = "hmac"
+    summary: ClassVar[str] = "the password is the key that signs each request, the login its name"
     fields: ClassVar[tuple[ConnectionField, ...]] = (
         ConnectionField(
             _FIELD,
@@ -99,8 +99,8 @@ class HmacAuth(Auth):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Read a connection."""
-        require_fields(values, cls.kind, password="the key", signing="what is signed")  # noqa: S106 - what it holds
+        """Parse a connection."""
+        require_fields(values, cls.name, password="the key", signing="what is signed")  # noqa: S106 - what it holds
         given = read_mapping(values, _FIELD)
         for name, value in given.items():
             if name not in (*_TEXTS, *_PLACES):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from airflow_provider_asyncapi.core.auth.base import TOKEN_FIELDS, TokenAuth, parse_token_fields
 from airflow_provider_asyncapi.core.auth.jwt_signing import JWT_FIELDS, JwtSigner, read_service_account
-from airflow_provider_asyncapi.core.auth.oauth2 import SCOPE, TOKEN_PARAMETERS, TOKEN_URL, make_token_login
+from airflow_provider_asyncapi.core.auth.oauth2 import SCOPE, TOKEN_PARAMETERS, TOKEN_URL, build_token_source
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField, read_mapping, require_fields
 
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -16,16 +16,16 @@ _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 class JwtBearerAuth(TokenAuth):
     """A token that is requested with a JSON Web Token, as Google, Salesforce and DocuSign expect it."""
 
-    kind: ClassVar[str] = "jwt_bearer"
-    help: ClassVar[str] = "OAuth 2 for a user (the login) by a JSON Web Token, signed with a key"
+    name: ClassVar[str] = "jwt_bearer"
+    summary: ClassVar[str] = "OAuth 2 for a user (the login) by a JSON Web Token, signed with a key"
     fields: ClassVar[tuple[ConnectionField, ...]] = (TOKEN_URL, SCOPE, TOKEN_PARAMETERS, *JWT_FIELDS, *TOKEN_FIELDS)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Read a connection."""
+        """Parse a connection."""
         account = read_service_account(values) or {}
         values = {**values, "oauth2_url": values.get("oauth2_url") or account.get("token_uri")}
-        require_fields(values, cls.kind, oauth2_url="the token endpoint")
+        require_fields(values, cls.name, oauth2_url="the token endpoint")
         scope = values.get("scope") or None
         # Google reads the scope from the claims, others from the form.
         claims = {
@@ -37,5 +37,5 @@ class JwtBearerAuth(TokenAuth):
         if scope and not account:
             form["scope"] = scope
         form |= read_mapping(values, "oauth2_params")
-        login = make_token_login(values["oauth2_url"], form, assertion=JwtSigner.parse(values, cls.kind, claims))
-        return cls({"Authorization": "Bearer {token}"}, login=login, **parse_token_fields(values))
+        source = build_token_source(values["oauth2_url"], form, assertion=JwtSigner.parse(values, cls.name, claims))
+        return cls({"Authorization": "Bearer {token}"}, token_source=source, **parse_token_fields(values))

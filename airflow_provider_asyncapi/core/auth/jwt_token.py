@@ -24,16 +24,16 @@ class JwtAuth(Auth):
     :param signer: signs the tokens.
     """
 
-    kind: ClassVar[str] = "jwt"
-    help: ClassVar[str] = "a JSON Web Token, signed with a key"
+    name: ClassVar[str] = "jwt"
+    summary: ClassVar[str] = "a JSON Web Token, signed with a key"
     fields: ClassVar[tuple[ConnectionField, ...]] = JWT_FIELDS
 
     signer: JwtSigner
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Read a connection."""
-        return cls(JwtSigner.parse(values, cls.kind, {"iss": values.get("login") or None}))
+        """Parse a connection."""
+        return cls(JwtSigner.parse(values, cls.name, {"iss": values.get("login") or None}))
 
     @property
     def header_names(self) -> tuple[str, ...]:

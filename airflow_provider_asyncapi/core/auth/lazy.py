@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 from airflow_provider_asyncapi.core.lazy import load_lazily
 
 if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.auth.tokens import Login
+    from airflow_provider_asyncapi.core.auth.tokens import TokenSource
     from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
     from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
     from airflow_provider_asyncapi.core.status.rules import Condition
 
-__all__ = ["Condition", "Login", "RequestTemplate", "SelectorChain", "parse_captures"]
+__all__ = ["Condition", "RequestTemplate", "SelectorChain", "TokenSource", "parse_captures"]
 
 __getattr__ = load_lazily(
     globals(),
     {
-        "airflow_provider_asyncapi.core.auth.tokens": "Login",
+        "airflow_provider_asyncapi.core.auth.tokens": "TokenSource",
         "airflow_provider_asyncapi.core.requests.request_template": "RequestTemplate",
         "airflow_provider_asyncapi.core.selectors.selector": "SelectorChain parse_captures",
         "airflow_provider_asyncapi.core.status.rules": "Condition",

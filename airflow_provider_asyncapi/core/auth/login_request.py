@@ -16,8 +16,8 @@ from airflow_provider_asyncapi.core.json_values import as_number
 class LoginRequestAuth(TokenAuth):
     """A token that is requested with the connection's login request."""
 
-    kind: ClassVar[str] = "login"
-    help: ClassVar[str] = "a login request returns a token"
+    name: ClassVar[str] = "login"
+    summary: ClassVar[str] = "a login request returns a token"
     fields: ClassVar[tuple[ConnectionField, ...]] = (
         ConnectionField(
             "login_request",
@@ -76,15 +76,15 @@ class LoginRequestAuth(TokenAuth):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Read a connection."""
+        """Parse a connection."""
         require_fields(
-            values, cls.kind, login_request="the request as JSON", login_selector="the selector of the token"
+            values, cls.name, login_request="the request as JSON", login_selector="the selector of the token"
         )
         given = values.get("login_lifetime")
         lifetime = None if given in (None, "") else as_number(given)
         if given not in (None, "") and (lifetime is None or lifetime <= 0):
             raise ConfigurationError(f"login_lifetime has to be a number of seconds above 0, not {given!r}")
-        login = lazy.Login(
+        source = lazy.TokenSource(
             request=_parse_request(values, "login_request"),
             token=lazy.SelectorChain.parse(values["login_selector"], "login_selector"),
             refresh=_parse_request(values, "refresh_request") if values.get("refresh_request") else None,
@@ -99,10 +99,10 @@ class LoginRequestAuth(TokenAuth):
             )
         template = values.get("login_format") or ("Bearer {token}" if not values.get("login_header") else "{token}")
         if "{token}" not in template:
-            raise ConfigurationError(f"login_format has to hold {{token}}; it is {template!r}")
+            raise ConfigurationError(f"login_format has to contain {{token}}; it is {template!r}")
         return cls(
             {values.get("login_header") or "Authorization": template},
-            login=login,
+            token_source=source,
             refresh_codes=frozenset(int(code) for code in codes if code),
             **parse_token_fields(values),
         )

@@ -11,10 +11,10 @@ from airflow_provider_asyncapi.core.auth.base import ConstantAuth
 class NoAuth(ConstantAuth):
     """Requests without credentials."""
 
-    kind: ClassVar[str] = "none"
-    help: ClassVar[str] = "no credentials"
+    name: ClassVar[str] = "none"
+    summary: ClassVar[str] = "no credentials"
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:  # noqa: ARG003 - there is nothing to read
-        """Read a connection."""
+        """Parse a connection."""
         return cls()

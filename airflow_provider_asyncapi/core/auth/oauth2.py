@@ -36,8 +36,8 @@ TOKEN_PARAMETERS = ConnectionField(
 class OAuth2Auth(TokenAuth):
     """A token that is requested with a client's id and secret, or with a token that the client signs."""
 
-    kind: ClassVar[str] = "oauth2"
-    help: ClassVar[str] = "the login is the client id, the password the client secret"
+    name: ClassVar[str] = "oauth2"
+    summary: ClassVar[str] = "the login is the client id, the password the client secret"
     fields: ClassVar[tuple[ConnectionField, ...]] = (
         TOKEN_URL,
         ConnectionField(
@@ -58,11 +58,11 @@ class OAuth2Auth(TokenAuth):
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
-        """Read a connection."""
+        """Parse a connection."""
         style = read_choice(values, "client_auth", _STYLES)
-        require_fields(values, cls.kind, login="the client id", oauth2_url="the token endpoint")
+        require_fields(values, cls.name, login="the client id", oauth2_url="the token endpoint")
         if style != "private_key_jwt":
-            require_fields(values, cls.kind, password="the client secret")  # noqa: S106 - what the field holds
+            require_fields(values, cls.name, password="the client secret")  # noqa: S106 - what the field holds
         if not style.endswith("_jwt") and (unused := [each.name for each in JWT_FIELDS if values.get(each.name)]):
             raise ConfigurationError(f"{unused[0]} is for client_auth 'private_key_jwt' or 'client_secret_jwt'")
         form: dict[str, Any] = {"grant_type": "client_credentials"}
@@ -88,18 +88,18 @@ class OAuth2Auth(TokenAuth):
                 if style == "client_secret_jwt":
                     given["jwt_secret_key"] = values["password"]
                     given["jwt_algorithm"] = values.get("jwt_algorithm") or "HS256"
-                assertion = JwtSigner.parse(given, cls.kind, claims)
-        login = make_token_login(values["oauth2_url"], form, method, headers, assertion)
-        return cls({"Authorization": "Bearer {token}"}, login=login, **parse_token_fields(values))
+                assertion = JwtSigner.parse(given, cls.name, claims)
+        source = build_token_source(values["oauth2_url"], form, method, headers, assertion)
+        return cls({"Authorization": "Bearer {token}"}, token_source=source, **parse_token_fields(values))
 
 
-def make_token_login(
+def build_token_source(
     url: str,
     form: Mapping[str, Any],
     method: str = "POST",
     headers: Mapping[str, str] | None = None,
     assertion: JwtSigner | None = None,
-) -> lazy.Login:
+) -> lazy.TokenSource:
     """
     Return how a token is requested at a token endpoint (RFC 6749, section 5).
 
@@ -114,7 +114,7 @@ def make_token_login(
     else:
         described["headers"]["Content-Type"] = "application/x-www-form-urlencoded"
         described["data"] = form
-    return lazy.Login(
+    return lazy.TokenSource(
         lazy.RequestTemplate.parse(described, "token request"),
         lazy.SelectorChain.parse("access_token", "token"),
         expiry=lazy.SelectorChain.parse("expires_in", "expiry"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from airflow_provider_asyncapi.core.auth.api_key import ApiKeyAuth
 from airflow_provider_asyncapi.core.auth.base import Auth
@@ -19,13 +19,45 @@ from airflow_provider_asyncapi.core.auth.oauth2 import OAuth2Auth
 from airflow_provider_asyncapi.core.connection.fields import EMPTY_VALUES, ConnectionField
 from airflow_provider_asyncapi.core.connection.general_fields import CONNECTION_COLUMNS, GENERAL_FIELDS
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.registry import Registry
 
-AuthKinds: TypeAlias = Mapping[str, type[Auth]]
+#: Parts of names that Airflow masks, in all versions.
+_MASKED_BY_AIRFLOW = ("secret", "token", "password", "api_key")
 
-#: The kinds that are shipped, by name.
-AUTH_KINDS: AuthKinds = {
-    kind.kind: kind
-    for kind in (
+
+class AuthRegistry(Registry[type[Auth]]):
+    """The kinds of authentication; the kinds of other packages are checked before they are added."""
+
+    def load_if_needed(self, values: Mapping[str, Any]) -> None:
+        """
+        Add the kinds of other packages if a connection has a kind or a key that isn't known.
+
+        :param values: a connection, or its defaults in a profile.
+        """
+        name = values.get("auth")
+        is_known = not name or (isinstance(name, str) and name in self)
+        if not (is_known and values.keys() <= {*collect_extra_keys(), *CONNECTION_COLUMNS}):
+            self.load_installed()
+
+    def _check_installed(self, name: str, kind: Any) -> None:
+        if not isinstance(kind, type) or not issubclass(kind, Auth):
+            raise ConfigurationError(f"{kind!r} isn't a subclass of {Auth.__module__}.{Auth.__name__}")
+        super()._check_installed(name, kind)
+        known = collect_connection_fields()
+        for field in kind.fields:
+            if field.name in CONNECTION_COLUMNS or known.get(field.name, field) != field:
+                raise ConfigurationError(f"the connection has another field named {field.name!r}")
+            if field.is_secret and not any(part in field.name for part in _MASKED_BY_AIRFLOW):
+                raise ConfigurationError(
+                    f"the name of the secret field {field.name!r} has to contain one of"
+                    f" {', '.join(_MASKED_BY_AIRFLOW)}; otherwise Airflow's API and pages show the value"
+                )
+
+
+AUTH_KINDS = AuthRegistry(
+    "auth",
+    "auth",
+    (
         NoAuth,
         BasicAuth,
         BearerAuth,
@@ -36,75 +68,50 @@ AUTH_KINDS: AuthKinds = {
         JwtBearerAuth,
         OAuth2Auth,
         LoginRequestAuth,
-    )
-}
-#: Parts of names that Airflow masks, in all versions.
-_MASKED_BY_AIRFLOW = ("secret", "token", "password", "api_key")
+    ),
+)
 
 
-def collect_auth_fields(kinds: AuthKinds = AUTH_KINDS) -> dict[str, ConnectionField]:
-    """Return the fields of these kinds by name; the fields that several of them read come last."""
+def collect_auth_fields() -> dict[str, ConnectionField]:
+    """Return the fields of all kinds by name; the fields that several of them read come last."""
     found: dict[str, ConnectionField] = {}
-    for kind in kinds.values():
+    for kind in AUTH_KINDS.values():
         for field in kind.fields:
             found.pop(field.name, None)
             found[field.name] = field
     return found
 
 
-def collect_connection_fields(kinds: AuthKinds = AUTH_KINDS) -> dict[str, ConnectionField]:
+def collect_connection_fields() -> dict[str, ConnectionField]:
     """Return all fields of a connection's extra by name, in the order of the form."""
-    described = ". ".join(f"{name}: {kind.help}" for name, kind in kinds.items())
+    described = ". ".join(f"{name}: {kind.summary}" for name, kind in AUTH_KINDS.items())
     auth = ConnectionField(
-        "auth", "Authentication", f"{described}. Default: basic if there is a login, else none.", choices=tuple(kinds)
+        "auth",
+        "Authentication",
+        f"{described}. Default: basic if there is a login, else none.",
+        choices=tuple(AUTH_KINDS),
     )
     first, rest = GENERAL_FIELDS[:2], GENERAL_FIELDS[2:]
-    return {field.name: field for field in (auth, *first, *collect_auth_fields(kinds).values(), *rest)}
+    return {field.name: field for field in (auth, *first, *collect_auth_fields().values(), *rest)}
 
 
-def collect_extra_keys(kinds: AuthKinds = AUTH_KINDS) -> frozenset[str]:
+def collect_extra_keys() -> frozenset[str]:
     """Return the keys that a connection's extra may have."""
-    return frozenset(collect_connection_fields(kinds))
+    return frozenset(("auth", *collect_auth_fields(), *(field.name for field in GENERAL_FIELDS)))
 
 
-def check_unused_fields(values: Mapping[str, Any], kind: type[Auth], kinds: AuthKinds) -> None:
+def check_unused_fields(values: Mapping[str, Any], kind: type[Auth]) -> None:
     """
-    Check that a connection has no field of another kind of authentication, which nothing would read.
+    Check that a connection has no field of another kind of authentication, which would have no effect.
 
     :raises ConfigurationError: naming the field, and the kinds that read it.
     """
     own = {field.name for field in kind.fields}
-    for name in collect_auth_fields(kinds):
+    for name in collect_auth_fields():
         if name not in own and values.get(name) not in EMPTY_VALUES:
             readers = " or ".join(
-                repr(other) for other, each in kinds.items() if any(field.name == name for field in each.fields)
+                repr(other) for other, each in AUTH_KINDS.items() if any(field.name == name for field in each.fields)
             )
             raise ConfigurationError(
-                f"{name} is for auth {readers}, and auth is {kind.kind!r}; set auth, or take {name} out"
+                f"{name} is for auth {readers}, and auth is {kind.name!r}; set auth, or remove {name}"
             )
-
-
-def check_auth_kind(name: str, kind: Any) -> type[Auth]:
-    """
-    Check the declaration of a kind that isn't shipped.
-
-    :param name: the name that it is registered by.
-    :return: the kind.
-    :raises ConfigurationError: if it is no kind, or its name or one of its fields is already taken.
-    """
-    if not isinstance(kind, type) or not issubclass(kind, Auth):
-        raise ConfigurationError(f"auth {name!r}: {kind!r} isn't a subclass of {Auth.__module__}.{Auth.__name__}")
-    if getattr(kind, "kind", None) != name:
-        raise ConfigurationError(f"auth {name!r}: the kind of {kind.__name__} is {getattr(kind, 'kind', None)!r}")
-    if name in AUTH_KINDS:
-        raise ConfigurationError(f"auth {name!r}: a kind of this name is shipped with the provider")
-    known = collect_connection_fields()
-    for field in kind.fields:
-        if field.name in CONNECTION_COLUMNS or known.get(field.name, field) != field:
-            raise ConfigurationError(f"auth {name!r}: the connection has another field named {field.name!r}")
-        if field.is_secret and not any(part in field.name for part in _MASKED_BY_AIRFLOW):
-            raise ConfigurationError(
-                f"auth {name!r}: the name of the secret field {field.name!r} has to hold one of"
-                f" {', '.join(_MASKED_BY_AIRFLOW)}: otherwise Airflow's API and pages show the value"
-            )
-    return kind

@@ -1,4 +1,4 @@
-"""Login tokens, where processes share them, and how a token is requested."""
+"""Access tokens, the store in which processes share them, and how a token is requested."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Token:
     """
-    The result of a login.
+    An access token.
 
     :param value: the token itself.
     :param renew_at: time from which the token is renewed, in seconds since the epoch; None if it doesn't expire.
-    :param variables: other values that the login captured, such as a refresh token.
-    :param was_found: whether another process has logged in for it, at an unknown time.
+    :param variables: other values that were captured from the response, such as a refresh token.
+    :param was_found: whether another process has requested the token, at an unknown time.
     """
 
     value: str = field(repr=False)
@@ -35,18 +35,18 @@ class Token:
         return self.renew_at is None or now < self.renew_at
 
 
-class LoginLock(Protocol):
-    """The right to log in, until it is closed."""
+class TokenLock(Protocol):
+    """The right to request a token, until the lock is closed."""
 
     def close(self) -> None:
         """Release the lock."""
 
 
 class TokenStore(Protocol):
-    """Where processes share a token. If anything is wrong with the store, it has no token; it raises no errors."""
+    """The store in which processes share a token. A store that can't be used has no token; it raises no errors."""
 
-    def lock(self) -> LoginLock | None:
-        """Return the right to log in; None if another process has it."""
+    def lock(self) -> TokenLock | None:
+        """Return the right to request a token; None if another process has it."""
 
     def read(self) -> Token | None:
         """Return the token that was stored last."""
@@ -56,17 +56,18 @@ class TokenStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class TokenSource:
     """
     How a token is requested.
 
-    :param request: the login request.
+    :param request: the request that returns a token.
     :param token: the selector of the token in the response.
-    :param refresh: the request that renews a token with what the last login captured; if None, ``request`` does.
+    :param refresh: the request that renews a token with the values captured from the last response; if None, the token
+        is requested anew.
     :param expiry: the selector of the expiry in the response: seconds, a moment since the epoch, or an ISO date.
-    :param lifetime: lifetime of a token in seconds if the response doesn't say; None if it doesn't expire.
+    :param lifetime: lifetime of a token in seconds if the response doesn't contain it; None if it doesn't expire.
     :param captures: the selectors of other values that the refresh request needs.
-    :param assertion: signs a JSON Web Token for each login, which the login request names ``{assertion}``.
+    :param assertion: signs a JSON Web Token for each request, which names it ``{assertion}``.
     """
 
     request: RequestTemplate = field(repr=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.effects import Authorize, Flow
+from airflow_provider_asyncapi.core.effects import Flow, GetToken
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.requests.response_errors import build_rejection_error
@@ -11,7 +11,7 @@ from airflow_provider_asyncapi.core.requests.response_errors import build_reject
 
 def probe(api: Api) -> Flow[str]:
     """
-    Log in if there is a login, and GET the test endpoint.
+    Request an access token if the connection needs one, and GET the test endpoint.
 
     Without a test endpoint, any response of the host counts as success, except one that rejects the credentials.
 
@@ -19,9 +19,9 @@ def probe(api: Api) -> Flow[str]:
     :raises AsyncApiError: if the connection doesn't work.
     """
     done = []
-    if api.settings.auth.login is not None:
-        yield Authorize()
-        done.append("The login returned a token.")
+    if api.settings.auth.token_source is not None:
+        yield GetToken()
+        done.append("The token request returned a token.")
     request = api.render_request(RequestTemplate(api.settings.test_endpoint), api.scope)
     response = yield from send(api, request)
     refused = response.status in (401, 403)

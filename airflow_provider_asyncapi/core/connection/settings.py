@@ -11,12 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_provider_asyncapi.core.auth.base import Auth, ConstantAuth
 from airflow_provider_asyncapi.core.auth.none import NoAuth
-from airflow_provider_asyncapi.core.auth.registry import (
-    AUTH_KINDS,
-    AuthKinds,
-    check_unused_fields,
-    collect_connection_fields,
-)
+from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, check_unused_fields, collect_connection_fields
 from airflow_provider_asyncapi.core.callbacks.calls import CallbackSettings
 from airflow_provider_asyncapi.core.connection.fields import (
     check_text_fields,
@@ -66,7 +61,7 @@ class ConnectionSettings:
     :param trusted_hosts: further hosts that may see the credentials, ``host`` or ``host:port``.
     :param allowed_hosts: hosts that requests may go to without credentials; also ``*.example.com``.
     :param other_hosts: the hosts that requests may go to beside the connection's own.
-    :param login_hosts: the hosts and ports of the login's requests.
+    :param token_hosts: the hosts and ports of the requests for access tokens.
     :param profile: the default profile of tasks.
     :param test_endpoint: the endpoint that the Test button requests.
     :param callback: the settings for callbacks.
@@ -92,21 +87,21 @@ class ConnectionSettings:
     trusted_hosts: frozenset[str] = frozenset()
     allowed_hosts: frozenset[str] = frozenset()
     other_hosts: OtherHosts = OtherHosts.ANY
-    login_hosts: frozenset[str] = frozenset()
+    token_hosts: frozenset[str] = frozenset()
     profile: str | None = None
     test_endpoint: str = ""
     callback: CallbackSettings = field(default_factory=CallbackSettings)
 
     @classmethod
-    def parse(cls, fields: Mapping[str, Any], auth_kinds: AuthKinds = AUTH_KINDS) -> ConnectionSettings:
+    def parse(cls, fields: Mapping[str, Any]) -> ConnectionSettings:
         """
         Parse the fields of a connection.
 
         :param fields: ``host``, ``port``, ``schema``, ``login``, ``password``, and the keys of the extra.
-        :param auth_kinds: the kinds of authentication.
         :raises ConfigurationError: if a field is missing or invalid; the message names it, and contains no secret.
         """
-        known = collect_connection_fields(auth_kinds)
+        AUTH_KINDS.load_if_needed(fields)
+        known = collect_connection_fields()
         unknown = [name for name in fields if name not in known and name not in CONNECTION_COLUMNS]
         if unknown:
             raise ConfigurationError(
@@ -115,17 +110,15 @@ class ConnectionSettings:
             )
         check_text_fields(fields, (*_TEXT_COLUMNS, *(name for name, each in known.items() if each.type == "text")))
         name = fields.get("auth") or ("basic" if fields.get("login") else "none")
-        kind = auth_kinds.get(name)
-        if kind is None:
-            raise ConfigurationError(f"auth {name!r} isn't one of {', '.join(auth_kinds)}")
+        kind = AUTH_KINDS.parse(name)
         if kind is NoAuth and fields.get("password"):
             raise ConfigurationError(
                 "there is a password, but no authentication that uses it; set auth to one of"
-                f" {', '.join(name for name, each in auth_kinds.items() if each is not NoAuth)}"
+                f" {', '.join(name for name, each in AUTH_KINDS.items() if each is not NoAuth)}"
             )
         if fields.get("client_key") and not fields.get("client_cert"):
             raise ConfigurationError("client_key needs client_cert, the certificate of this key")
-        check_unused_fields(fields, kind, auth_kinds)
+        check_unused_fields(fields, kind)
         own = {name: fields[name] for name in ("login", "password") if fields.get(name)}
         given = {**own, **_merge_plain_and_secret(fields, "variables", "secrets")}
         variables = {f"{CONNECTION}{name}": value for name, value in given.items()}
@@ -161,7 +154,7 @@ class ConnectionSettings:
             trusted_hosts=trusted_hosts,
             allowed_hosts=allowed_hosts,
             other_hosts=other_hosts,
-            login_hosts=_find_login_hosts(auth, variables),
+            token_hosts=_find_token_hosts(auth, variables),
             profile=fields.get("profile") or None,
             test_endpoint=fields.get("test_endpoint") or "",
             callback=CallbackSettings.parse(fields),
@@ -177,10 +170,10 @@ class ConnectionSettings:
         return named and (scheme == "https" or own_scheme == "http")
 
     def lists_host(self, url: str) -> bool:
-        """Return whether the host of a URL is the connection's own, in one of its lists, or that of its login."""
+        """Return whether the host of a URL is the connection's own, in one of its lists, or that of its token."""
         _, host, port = parse_origin(url)
         _, own_host, own_port = parse_origin(self.base_url)
-        hosts = {own_host} | self.trusted_hosts | self.allowed_hosts | self.login_hosts
+        hosts = {own_host} | self.trusted_hosts | self.allowed_hosts | self.token_hosts
         return is_listed(host, port, hosts, {*DEFAULT_PORTS.values(), own_port})
 
     def check_host(self, request: Request) -> None:
@@ -237,7 +230,7 @@ def _parse_headers(fields: Mapping[str, Any], auth: Auth) -> dict[str, str]:
     )
     if twice := {name.lower() for name in auth.header_names} & {name.lower() for name in headers}:
         raise ConfigurationError(
-            f"the header {min(twice)!r} is in headers or secret_headers, and auth {auth.kind!r} sends it"
+            f"the header {min(twice)!r} is in headers or secret_headers, and auth {auth.name!r} sends it"
             " too; take it out, or set auth to 'none'"
         )
     return headers
@@ -303,14 +296,14 @@ def _find_visible_variables(fields: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(f"{CONNECTION}{name}" for name in read_mapping(fields, "variables") if not is_sensitive_name(name))
 
 
-def _find_login_hosts(auth: Auth, variables: Mapping[str, JsonValue]) -> frozenset[str]:
-    """Return the hosts of the login's requests, with their ports."""
-    if auth.login is None:
+def _find_token_hosts(auth: Auth, variables: Mapping[str, JsonValue]) -> frozenset[str]:
+    """Return the hosts of the requests for access tokens, with their ports."""
+    if auth.token_source is None:
         return frozenset()
     hosts = set()
-    for template in (auth.login.request, auth.login.refresh):
+    for template in (auth.token_source.request, auth.token_source.refresh):
         endpoint = "" if template is None else render_body(template.endpoint.strip(), variables)
-        # For an invalid URL the login itself raises an error that says more.
+        # For an invalid URL the request for a token raises an error that says more.
         with contextlib.suppress(UnsafeValueError):
             _, host, port = parse_origin(endpoint)
             hosts |= {f"[{host}]:{port}" if ":" in host else f"{host}:{port}"} if host else set()

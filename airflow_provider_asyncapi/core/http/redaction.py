@@ -35,7 +35,7 @@ _URL = re.compile(r"(?P<scheme>[^/?#]*//)?(?:[^/?#]*@)?(?P<rest>[^?#]*)(?P<query
 _EXCERPT_SIZE = 8 * 1024
 #: The last tokens that are known at a time: the one in use, and those before it, which a response may still repeat.
 _KEPT_TOKENS = 4
-#: Maximum number of masked strings of a token: the token, and the other values in the response to the login.
+#: Maximum number of masked strings of a token: the token, and the other values in the response to its request.
 _MAX_STRINGS_OF_TOKEN = 32
 #: Shorter secrets would mask half of every message.
 _SHORTEST_SECRET = 4
@@ -112,7 +112,7 @@ class Redactor:
         """
         Add the secrets of a token that replaces an earlier one; only the secrets of the last few tokens are kept.
 
-        :param secrets: the token, and the other values in the response to the login.
+        :param secrets: the token, and the other values in the response to its request.
         """
         forms = _find_forms(secrets[:_MAX_STRINGS_OF_TOKEN])
         if forms not in self._tokens:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, AuthKinds, collect_auth_fields
+from airflow_provider_asyncapi.core.auth.registry import collect_auth_fields
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
@@ -48,24 +48,23 @@ class Mistake:
         return self.message if self.table is None else f"[{self.table}] {self.message}"
 
 
-def find_mistakes(text: str, auth_kinds: AuthKinds = AUTH_KINDS) -> list[Mistake]:
+def find_mistakes(text: str) -> list[Mistake]:
     """
     Return the mistakes in a profile, in the order of their lines.
 
     :param text: the content of its file.
-    :param auth_kinds: the kinds of authentication that its connection may have.
     """
     try:
         profile = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         return [Mistake(f"isn't TOML: {error}")]
     lines = map_lines(text)
-    tables = profile_tables(auth_kinds, profile)
+    tables = profile_tables(profile)
     found = [
         mistake
         for table, content in profile.items()
         if table != "about"
-        for mistake in _check_table(table, content, tables, lines, auth_kinds)
+        for mistake in _check_table(table, content, tables, lines)
     ]
     return sorted(found, key=lambda mistake: mistake.line or 0)
 
@@ -75,7 +74,6 @@ def _check_table(
     content: Any,
     tables: Mapping[str, frozenset[str]],
     lines: Mapping[KeyPath, int],
-    auth_kinds: AuthKinds,
 ) -> Iterator[Mistake]:
     line = lines.get((table,))
     if table not in tables:
@@ -91,7 +89,7 @@ def _check_table(
     known = {key: value for key, value in content.items() if key in tables[table]}
     # What the table lacks, a connection may set: most are secrets, or differ from user to user.
     missing = tables[table] - known.keys() if table == "connection" else frozenset()
-    for key, message in _find_invalid_keys(known, _parser_of(table, auth_kinds)):
+    for key, message in _find_invalid_keys(known, _parser_of(table)):
         if _find_named_key(message, missing) is None:
             yield Mistake(message, line if key is None else lines.get((table, key), line), table, key)
 
@@ -113,10 +111,10 @@ def _find_invalid_keys(
             return
 
 
-def _parser_of(table: str, auth_kinds: AuthKinds) -> Callable[[Mapping[str, Any]], object]:
+def _parser_of(table: str) -> Callable[[Mapping[str, Any]], object]:
     match table:
         case "connection":
-            return lambda given: _parse_connection(given, auth_kinds)
+            return _parse_connection
         case "submit":
             return lambda given: SubmitPlan.parse(given, complete=False)
         case "status":
@@ -127,13 +125,13 @@ def _parser_of(table: str, auth_kinds: AuthKinds) -> Callable[[Mapping[str, Any]
             return lambda given: RequestStep.parse(given, table, method="POST", complete=False)
 
 
-def _parse_connection(given: Mapping[str, Any], auth_kinds: AuthKinds) -> object:
+def _parse_connection(given: Mapping[str, Any]) -> object:
     if given.get("auth") in (None, "", "none"):
         # The connection may choose a kind of authentication, and these keys belong to one.
-        unused = collect_auth_fields(auth_kinds)
+        unused = collect_auth_fields()
         general = {key: value for key, value in given.items() if key not in unused}
-        return ConnectionSettings.parse({**general, **_HOST}, auth_kinds)
-    return ConnectionSettings.parse({**given, **_HOST, **_CREDENTIALS}, auth_kinds)
+        return ConnectionSettings.parse({**general, **_HOST})
+    return ConnectionSettings.parse({**given, **_HOST, **_CREDENTIALS})
 
 
 def _find_named_key(message: str, keys: Collection[str]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, AuthKinds, collect_extra_keys
+from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, collect_extra_keys
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.plan import fetch_parameters
 from airflow_provider_asyncapi.core.foreign_names import find_foreign_name
@@ -14,17 +14,18 @@ from airflow_provider_asyncapi.core.submit.plan import SUBMIT_PARAMETERS
 from airflow_provider_asyncapi.core.wait.plan import WAIT_PARAMETERS
 
 
-def profile_tables(
-    auth_kinds: AuthKinds = AUTH_KINDS, profile: Mapping[str, Any] | None = None
-) -> Mapping[str, frozenset[str]]:
+def profile_tables(profile: Mapping[str, Any] | None = None) -> Mapping[str, frozenset[str]]:
     """
     Return the tables of a profile, and the keys that each may have.
 
-    :param profile: a profile, which may have keys for ways of paging that other packages add.
+    :param profile: a profile, which may have keys for kinds of authentication and ways of paging that other packages
+        add.
     """
-    fetch = {} if profile is None else profile.get("fetch", {})
+    connection, fetch = ({} if profile is None else profile.get(table, {}) for table in ("connection", "fetch"))
+    if isinstance(connection, Mapping):
+        AUTH_KINDS.load_if_needed(connection)
     return {
-        "connection": collect_extra_keys(auth_kinds) - {"profile"},
+        "connection": collect_extra_keys() - {"profile"},
         "submit": frozenset(SUBMIT_PARAMETERS) | {"job_url"},
         "status": frozenset(WAIT_PARAMETERS) | {"job_url"},
         "fetch": frozenset(fetch_parameters(fetch if isinstance(fetch, Mapping) else ())),
@@ -32,17 +33,14 @@ def profile_tables(
     }
 
 
-def check_profile(
-    name: str, profile: Mapping[str, Any], auth_kinds: AuthKinds = AUTH_KINDS
-) -> Mapping[str, Mapping[str, Any]]:
+def check_profile(name: str, profile: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     """
     Check the tables and keys of a profile.
 
-    :param auth_kinds: the kinds of authentication that its connection may have.
     :return: the profile, with an empty table in place of each that is missing.
     :raises ConfigurationError: if a table or a key is unknown.
     """
-    tables = profile_tables(auth_kinds, profile)
+    tables = profile_tables(profile)
     for table, content in profile.items():
         if table == "about":
             continue

@@ -50,7 +50,7 @@ class RequestAuthorizer:
             self._is_trusted = self.api.settings.trusts(request.url)
             if not self._is_trusted:
                 _check_no_secrets(self.api, request)
-        return self._is_trusted and self.api.settings.auth.login is not None
+        return self._is_trusted and self.api.settings.auth.token_source is not None
 
     @property
     def is_constant(self) -> bool:
@@ -90,7 +90,7 @@ def run_auth_flow(
     Send a request as the connection's kind of authentication requires, and the further requests of its auth flow.
 
     :param request: the request, complete but for the credentials.
-    :param token: the token of the login, if the kind has one.
+    :param token: the access token, if the kind requests one.
     :param make_send: returns the effect that sends a request.
     :return: the last response.
     :raises AuthenticationError: if the kind asks for too many requests.
@@ -109,14 +109,14 @@ def run_auth_flow(
                 signed = flow.send(response)
         except StopIteration:
             if response is None:
-                raise ConfigurationError(f"auth {auth.kind!r}: its auth_flow yields no request") from None
+                raise ConfigurationError(f"auth {auth.name!r}: its auth_flow yields no request") from None
             return response
-    raise AuthenticationError(f"{request}: auth {auth.kind!r} still asks for more after {_MAX_AUTH_REQUESTS} requests")
+    raise AuthenticationError(f"{request}: auth {auth.name!r} still asks for more after {_MAX_AUTH_REQUESTS} requests")
 
 
 def _check_signed(api: Api, request: Request, signed: Request) -> None:
     """Check that a request of a kind of authentication can be sent, and that its host may see the credentials."""
-    where = f"auth {api.settings.auth.kind!r}"
+    where = f"auth {api.settings.auth.name!r}"
     if signed.url != request.url and not api.settings.trusts(signed.url):
         raise UnsafeValueError(
             f"{signed}: not sent, since {where} would send credentials there, and another host gets none; list the host"

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Authorize, Flow, Log, Polled, PollUntilChanged, Send, Sink
+from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, GetToken, Log, Polled, PollUntilChanged, Send, Sink
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
     RedirectError,
@@ -69,7 +69,7 @@ def send(
         token = None
         try:
             if authorizer.needs_token(request):
-                token = yield Authorize(rejected)
+                token = yield GetToken(rejected)
             authorized = authorizer.authorize(request, token)
             if authorizer.is_constant:
                 # If the request was redirected, the next poll begins with the original one.

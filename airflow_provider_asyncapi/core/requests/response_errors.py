@@ -101,13 +101,14 @@ def build_rejection_error(
     api_message = extract_error_message(api, response, message)
     answered = f"{describe_answered_request(request, response)} answered {response.status}, expected {expected}"
     text = f"{answered}: {api_message or NO_MESSAGE}"
-    if response.status in _UNAUTHORIZED or (settings.auth.login and response.status in settings.auth.refresh_codes):
+    is_renewed = settings.auth.token_source is not None and response.status in settings.auth.refresh_codes
+    if response.status in _UNAUTHORIZED or is_renewed:
         url = response.url or request.url
         if not settings.trusts(url) and urlsplit(url).query:
             advice = "another host gets no credentials; if the link is signed, it may have expired"
         elif not settings.trusts(url):
             advice = "credentials aren't sent to another host, unless the connection's trusted_hosts lists it"
-        elif settings.auth.login and response.status in settings.auth.refresh_codes:
+        elif is_renewed:
             advice = "after the token was renewed"
         else:
             advice = "check the connection's credentials"

@@ -259,15 +259,20 @@ def _compile_suffix_pattern() -> re.Pattern[str]:
 class _SelectorRegistry(Registry[K]):
     """The kinds or the suffixes of selectors; selectors are parsed again when one is added or removed."""
 
-    def __setitem__(self, name: str, kind: K) -> None:
-        super().__setitem__(name, kind)
-        split_selector.cache_clear()
-        _compile_suffix_pattern.cache_clear()
+    def register(self, kind: K) -> K:
+        """Add a kind."""
+        _forget_parsed_selectors()
+        return super().register(kind)
 
-    def __delitem__(self, name: str) -> None:
-        super().__delitem__(name)
-        split_selector.cache_clear()
-        _compile_suffix_pattern.cache_clear()
+    def unregister(self, name: str) -> None:
+        """Remove a kind."""
+        super().unregister(name)
+        _forget_parsed_selectors()
+
+
+def _forget_parsed_selectors() -> None:
+    split_selector.cache_clear()
+    _compile_suffix_pattern.cache_clear()
 
 
 DEFAULT_KIND = _JsonPath()

@@ -226,7 +226,7 @@ def save_before_sending(record: Submission, sending: Flow[T]) -> Flow[T]:
     is_saved = False
     with FlowSteps(sending) as steps:
         for effect in steps:
-            # A login before it doesn't count.
+            # A token request before it doesn't count.
             if isinstance(effect, Send) and not is_saved:
                 is_saved = True
                 yield SaveSubmission(dataclasses.replace(record, sent=True))

@@ -11,7 +11,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,7 @@ import pytest
 from airflow.providers.common.compat.sdk import Connection
 from airflow.sdk._shared import secrets_masker
 
-from airflow_provider_asyncapi.connections import auth_kinds, profiles
-from airflow_provider_asyncapi.connections.auth_kinds import find_auth_kinds, load_auth_kinds
+from airflow_provider_asyncapi.connections import profiles
 from airflow_provider_asyncapi.connections.form import make_form_fields
 from airflow_provider_asyncapi.connections.profiles import load_profile
 from airflow_provider_asyncapi.connections.reading import read_connection
@@ -52,8 +51,9 @@ def _nothing_remembered(tmp_path: Path) -> Iterator[None]:
     def forget() -> None:
         forget_entry_points()
         profiles._load_cached.cache_clear()
-        for name in ("acme_auth", "broken_auth"):
-            sys.modules.pop(name, None)
+        for name in ("acme", "broken"):
+            AUTH_KINDS.unregister(name)
+            sys.modules.pop(f"{name}_auth", None)
 
     forget()
     yield
@@ -62,7 +62,7 @@ def _nothing_remembered(tmp_path: Path) -> Iterator[None]:
 
 def install(site: Path, module: str, code: str, name: str, value: str) -> None:
     """Install a package as an installer does: a module, and its metadata beside it."""
-    write_metadata(site, module, auth_kinds.ENTRY_POINTS, name, f"{module}:{value}")
+    write_metadata(site, module, AUTH_KINDS.group, name, f"{module}:{value}")
     (site / f"{module}.py").write_text(code)
 
 
@@ -219,7 +219,7 @@ def test_airflow_masks_its_secret_in_the_connection_it_shows(package: Path) -> N
         ({"acme_pin": 1}, "unknown key 'acme_pin' in extra; known are acme_header, acme_secret, "),
         (
             {"auth": "acme2"},
-            "auth 'acme2' isn't one of none, .*, login, acme$",
+            "auth: 'acme2' isn't one of none, .*, login, acme$",
         ),
     ],
 )
@@ -241,7 +241,7 @@ def test_a_profile_may_name_it(package: Path, tmp_path: Path, monkeypatch: pytes
     basic = Connection(
         conn_id="b", conn_type="asyncapi", host="h", login="u", extra='{"profile": "vendor", "auth": "basic"}'
     )
-    assert read_connection(basic, mask=False).settings.auth.kind == "basic"
+    assert read_connection(basic, mask=False).settings.auth.name == "basic"
 
 
 def test_other_packages_are_not_looked_at_for_a_connection_of_a_shipped_kind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,31 +249,39 @@ def test_other_packages_are_not_looked_at_for_a_connection_of_a_shipped_kind(mon
         pytest.fail("entry points were read")
 
     monkeypatch.setattr("airflow_provider_asyncapi.core.registry.metadata.entry_points", fail)
-    assert find_auth_kinds({"auth": "login", "login_selector": "a", "headers": {}}) is AUTH_KINDS
-    assert find_auth_kinds({}) is AUTH_KINDS
+    for auth in ({"auth": "bearer"}, {}):
+        given = Connection(conn_id="b", conn_type="asyncapi", host="h", password="p" if auth else None)
+        given.extra = json.dumps({**auth, "headers": {}})
+        assert read_connection(given, mask=False).settings.auth.name in ("bearer", "none")
 
 
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("import no_such_module_at_all", "the entry point 'broken_auth:Kind' can't be used: ModuleNotFoundError"),
+        (
+            "import no_such_module_at_all",
+            "the entry point broken = 'broken_auth:Kind' can't be used: ModuleNotFoundError",
+        ),
         ("Kind = dict", "isn't a subclass of"),
         ("raise SystemError('odd')", "SystemError"),
     ],
 )
-def test_a_package_that_can_not_be_used_is_told_in_the_log_and_where_its_kind_is_wanted(
+def test_a_package_that_can_not_be_used_is_named_in_the_log_and_in_the_error_of_its_connections(
     site: Path, caplog: pytest.LogCaptureFixture, code: str, message: str
 ) -> None:
     install(site, "broken_auth", code, "broken", "Kind")
     with caplog.at_level(logging.WARNING):
-        assert load_auth_kinds() == AUTH_KINDS
+        assert make_form_fields()["auth"]["schema"]["enum"] == list(AUTH_KINDS)
+    assert "broken" not in AUTH_KINDS
     assert re.search(message, caplog.text)
     with pytest.raises(ConfigurationError, match=message):
         read_connection(connection("https://api.example.com", auth="broken"), mask=False)
 
 
 def test_a_package_can_not_take_the_place_of_a_shipped_kind(site: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shipped = AUTH_KINDS["basic"]
     install(site, "acme_auth", MODULE.replace('"acme"', '"basic"'), "basic", "AcmeAuth")
-    find: Callable[[], Any] = load_auth_kinds
-    assert find()["basic"] is AUTH_KINDS["basic"]
-    assert "a kind of this name is shipped" in caplog.text
+    make_form_fields()
+    assert AUTH_KINDS["basic"] is shipped
+    assert "there is a 'basic' already" in caplog.text
+    AUTH_KINDS.problems.clear()

@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_asyncapi.core.auth.login import get_token
+from airflow_provider_asyncapi.core.auth.token_flow import get_token
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import (
-    Authorize,
     FetchCallbacks,
     Flow,
+    GetToken,
     Log,
     PollBatch,
     Polled,
@@ -136,7 +136,7 @@ class FlowRunner:
             case Sleep(seconds):
                 self.sleeps.append(seconds)
                 self.clock.now += seconds
-            case Authorize(rejected):
+            case GetToken(rejected):
                 self.token = self.run(get_token(self.api, self.token, rejected))
                 return self.token
             case RunBlocking(work):

@@ -35,6 +35,13 @@ def test_no_kind_replaces_another_of_its_name():
         Registry("colour", "colours", [RED]).register(Colour("red", "another"))
 
 
+def test_a_kind_can_be_removed():
+    colours = Registry("colour", "colours", [RED, BLUE])
+    colours.unregister("red")
+    colours.unregister("green")
+    assert list(colours) == ["blue"]
+
+
 GREEN, OTHER_RED = Colour("green"), Colour("red")
 
 

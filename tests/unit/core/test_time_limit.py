@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import Authorize, Flow, PollBatch, PollUntilChanged, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Flow, GetToken, PollBatch, PollUntilChanged, Send, Sleep
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.time_limit import limit_time
@@ -17,14 +17,14 @@ BATCH = Batch.parse(
 assert BATCH is not None
 
 
-@pytest.mark.parametrize("effect", [Send(REQUEST), Authorize(), PollBatch(BATCH, 7, 1.0, lambda _: None)])
+@pytest.mark.parametrize("effect", [Send(REQUEST), GetToken(), PollBatch(BATCH, 7, 1.0, lambda _: None)])
 def test_each_request_of_a_flow_is_bounded(effect):
     def flow() -> Flow[Any]:
         return (yield effect)
 
     running = limit_time(flow(), 100.0)
     bounded = next(running)
-    assert isinstance(bounded, (Send, Authorize, PollBatch))
+    assert isinstance(bounded, (Send, GetToken, PollBatch))
     assert bounded.until == 100.0
     with pytest.raises(StopIteration) as end:
         running.send("answer")

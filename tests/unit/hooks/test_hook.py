@@ -95,7 +95,7 @@ def test_what_the_form_stores_as_text_is_read() -> None:
 def test_a_profile_on_the_connection_says_how_to_log_in() -> None:
     read = settings(login="me@example.com", password="pass-word", extra={"profile": "vayana"})
     assert read.profile == "vayana"
-    assert read.auth.login is not None
+    assert read.auth.token_source is not None
     assert read.auth.headers == {"X-FLYNN-N-USER-TOKEN": "{token}"}
 
 
@@ -107,7 +107,7 @@ def test_what_the_connection_says_goes_before_its_profile() -> None:
 def test_a_connection_that_logs_in_otherwise_than_its_profile_leaves_out_what_that_login_needs() -> None:
     read = settings(password="the-token", extra={"profile": "vayana", "auth": "bearer"})
     assert read.auth.headers == {"Authorization": "Bearer the-token"}
-    assert read.auth.login is None
+    assert read.auth.token_source is None
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ class TestTheButton:
         api.respond_to("GET /", reply({}))
         works, said = AsyncApiHook().test_connection()
         assert works, said
-        assert said.startswith("The login returned a token.")
+        assert said.startswith("The token request returned a token.")
         assert "set test_endpoint" in said
 
     def test_refused_credentials(self, api: ApiServer, connect: Any) -> None:

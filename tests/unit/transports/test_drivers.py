@@ -20,8 +20,8 @@ import pytest
 
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.effects import (
-    Authorize,
     Flow,
+    GetToken,
     Log,
     PollBatch,
     Polled,
@@ -425,11 +425,11 @@ def test_a_login_that_fails_fails_in_the_flow_that_asked(driver, serve):
 
     def flow() -> Flow[str]:
         try:
-            yield Authorize()
+            yield GetToken()
         except AsyncApiError as error:
             kind = type(error).__name__
         yield Sleep(60)
-        token = yield Authorize()
+        token = yield GetToken()
         return f"{kind}{token.value}"
 
     assert run(driver, make_api(server.url, **LOGIN), flow()).result == "AuthenticationErrortok-one"
@@ -464,13 +464,13 @@ def test_a_flow_waits_for_the_login_of_another_only_as_long_as_it_has_time(drive
     api = make_api(server.url, **LOGIN)
 
     def patient() -> Flow[str]:
-        token: Token = yield Authorize()
+        token: Token = yield GetToken()
         return token.value
 
     def late() -> Flow[str]:
         yield RunBlocking(has_begun.wait)
         try:
-            yield Authorize(until=START)
+            yield GetToken(until=START)
         except TransportError as error:
             return f"{error}, sent: {error.sent}"
         finally:
@@ -483,7 +483,7 @@ def test_a_flow_waits_for_the_login_of_another_only_as_long_as_it_has_time(drive
         yield RunConcurrently([patient, late], 2, results.append)
 
     assert run(driver, api, both()).error is None
-    assert results == ["tok-one", "the login wasn't over in time, sent: False"]
+    assert results == ["tok-one", "the token request didn't end in time, sent: False"]
 
 
 def test_a_pause_that_the_api_asks_for_blocks_all_requests_that_can_wait(driver, serve):

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from airflow_provider_asyncapi.core.auth.base import AuthContext
 from airflow_provider_asyncapi.core.auth.jwt_token import JwtAuth
-from airflow_provider_asyncapi.core.auth.login import log_in
+from airflow_provider_asyncapi.core.auth.token_flow import request_token
 from airflow_provider_asyncapi.core.errors import AuthenticationError, ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.requests.exchange import send
@@ -124,11 +124,11 @@ def test_a_new_token_that_is_refused_is_not_signed_again():
         flow.send(make_response({}, 401))
 
 
-def log_in_with(*responses: Response, **fields: Any) -> FlowRunner:
+def get_token_with(*responses: Response, **fields: Any) -> FlowRunner:
     runner = FlowRunner(make_api(**fields), *responses)
-    login = runner.api.settings.auth.login
-    assert login is not None
-    token = runner.run(log_in(runner.api, login, None))
+    source = runner.api.settings.auth.token_source
+    assert source is not None
+    token = runner.run(request_token(runner.api, source, None))
     assert token.value == "t-1"
     return runner
 
@@ -141,7 +141,7 @@ TOKEN = make_response({"access_token": "t-1", "expires_in": 60})
 
 
 def test_a_jwt_is_a_grant_for_a_token():
-    runner = log_in_with(
+    runner = get_token_with(
         TOKEN,
         auth="jwt_bearer",
         login="client-1",
@@ -158,7 +158,7 @@ def test_a_jwt_is_a_grant_for_a_token():
 
 
 def test_the_key_file_of_a_service_account_has_all_but_the_scope():
-    runner = log_in_with(TOKEN, auth="jwt_bearer", jwt_secret_key=json.dumps(ACCOUNT), scope="https://scope")
+    runner = get_token_with(TOKEN, auth="jwt_bearer", jwt_secret_key=json.dumps(ACCOUNT), scope="https://scope")
     assert runner.requests[0].url == TOKEN_URL
     form = form_of(runner)
     assert form.keys() == {"grant_type", "assertion"}
@@ -175,7 +175,7 @@ def test_the_key_file_of_a_service_account_has_all_but_the_scope():
     ],
 )
 def test_a_client_authenticates_with_a_jwt(style, fields, key):
-    runner = log_in_with(TOKEN, auth="oauth2", login="client-1", oauth2_url=TOKEN_URL, client_auth=style, **fields)
+    runner = get_token_with(TOKEN, auth="oauth2", login="client-1", oauth2_url=TOKEN_URL, client_auth=style, **fields)
     form = form_of(runner)
     assert form["grant_type"] == "client_credentials"
     assert form["client_assertion_type"] == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -198,7 +198,7 @@ def test_a_client_authenticates_with_a_jwt(style, fields, key):
 def test_a_refused_assertion_mentions_a_wrong_clock(date, advice):
     refused = make_response({"error": "invalid_grant", "error_description": "expired"}, 400, date=date)
     with pytest.raises(AuthenticationError, match=f"expired; check the connection's {advice}"):
-        log_in_with(refused, auth="jwt_bearer", login="x", oauth2_url=TOKEN_URL, jwt_secret_key=pem(RSA))
+        get_token_with(refused, auth="jwt_bearer", login="x", oauth2_url=TOKEN_URL, jwt_secret_key=pem(RSA))
 
 
 @pytest.mark.parametrize(

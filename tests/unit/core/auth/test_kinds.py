@@ -50,7 +50,7 @@ def test_an_api_key_is_sent_in_a_header_or_the_query():
 
 def test_a_token_request_may_be_a_get_with_its_parameters_in_the_query():
     fields = {"login": "id", "password": SECRET, "oauth2_url": "/token", "oauth2_method": "get", "scope": "jobs"}
-    request = auth("oauth2", **fields).login.request.render({}, "https://h")
+    request = auth("oauth2", **fields).token_source.request.render({}, "https://h")
     assert (request.method, request.url, request.body) == (
         "GET",
         "https://h/token?grant_type=client_credentials&scope=jobs",
@@ -58,7 +58,7 @@ def test_a_token_request_may_be_a_get_with_its_parameters_in_the_query():
     )
     assert dict(request.headers)["Authorization"].startswith("Basic ")
     assert "Content-Type" not in dict(request.headers)
-    in_query = auth("oauth2", **fields, client_auth="body").login.request.render({}, "https://h")
+    in_query = auth("oauth2", **fields, client_auth="body").token_source.request.render({}, "https://h")
     assert in_query.url.endswith(f"&client_id=id&client_secret={SECRET}")
     assert SECRET not in str(in_query)
 
@@ -68,7 +68,7 @@ def test_a_login_request_may_be_authenticated_with_basic(name):
     fields = {"login_request": {"endpoint": "/login"}, "login_selector": "token", "login": "ann", "password": SECRET}
     asked = {"endpoint": "/t", "method": "POST", "auth": "basic", "headers": {"X": "1"}}
     made = auth("login", **{**fields, name: asked})
-    request = made.login.request if name == "login_request" else made.login.refresh
+    request = made.token_source.request if name == "login_request" else made.token_source.refresh
     pair = base64.b64encode(f"ann:{SECRET}".encode()).decode()
     assert request.headers == {"X": "1", "Authorization": f"Basic {pair}"}
     assert SECRET not in repr(made)
@@ -87,16 +87,16 @@ def test_client_credentials_are_sent_in_a_header_or_the_body():
         "oauth2_params": '{"audience": "x"}',
     }
     made = auth("oauth2", **fields)
-    request = made.login.request.render({}, "https://h")
+    request = made.token_source.request.render({}, "https://h")
     assert (request.method, request.url) == ("POST", "https://id/token")
     assert request.body == b"grant_type=client_credentials&scope=jobs&audience=x"
     assert dict(request.headers)["Authorization"] == "Basic " + base64.b64encode(b"id:se cret").decode()
-    body = auth("oauth2", **fields, client_auth="body").login.request.render({}, "https://h")
+    body = auth("oauth2", **fields, client_auth="body").token_source.request.render({}, "https://h")
     assert body.body.endswith(b"&client_id=id&client_secret=se+cret")
     assert "Authorization" not in dict(body.headers)
     assert made.apply(REQUEST, Token("tok")).headers[-1] == ("Authorization", "Bearer tok")
     assert (
-        auth("oauth2", login="a:b", password="c", oauth2_url="/t").login.request.headers["Authorization"]
+        auth("oauth2", login="a:b", password="c", oauth2_url="/t").token_source.request.headers["Authorization"]
         == "Basic YSUzQWI6Yw=="
     )
 
@@ -105,8 +105,13 @@ def test_a_login_request_puts_its_token_where_the_connection_says():
     made = auth("login", **LOGIN)
     assert made.headers == {"Authorization": "Bearer {token}"}
     assert made.refresh_codes == {401, 403}
-    assert (made.login.lifetime, made.login.expiry, made.login.refresh, made.login.captures) == (None, None, None, {})
-    assert made.login.request.render({"connection.login": "u"}, "https://h").body == b'{"user":"u"}'
+    assert (
+        made.token_source.lifetime,
+        made.token_source.expiry,
+        made.token_source.refresh,
+        made.token_source.captures,
+    ) == (None, None, None, {})
+    assert made.token_source.request.render({"connection.login": "u"}, "https://h").body == b'{"user":"u"}'
     assert auth("login", **LOGIN, login_header="X-T").headers == {"X-T": "{token}"}
     assert auth("login", **LOGIN, login_header="X-T", login_format="User {token}").headers == {"X-T": "User {token}"}
 
@@ -122,10 +127,10 @@ def test_a_login_may_expire_and_be_refreshed():
         login_capture={"refresh": "data.refresh"},
     )
     assert made.refresh_codes == {401, 403, 419}
-    assert made.login.lifetime == 360.0
-    assert made.login.refresh.endpoint == "/refresh"
-    assert str(made.login.expiry) == "'data.expiry'"
-    assert set(made.login.captures) == {"refresh"}
+    assert made.token_source.lifetime == 360.0
+    assert made.token_source.refresh.endpoint == "/refresh"
+    assert str(made.token_source.expiry) == "'data.expiry'"
+    assert set(made.token_source.captures) == {"refresh"}
     assert auth("login", **LOGIN, refresh_codes=419).refresh_codes == {419}
 
 
@@ -180,7 +185,7 @@ def test_a_login_may_expire_and_be_refreshed():
         ),
         ("login", {**LOGIN, "refresh_codes": "401;403"}, "refresh_codes has to be a list .* not '401;403'"),
         ("login", {**LOGIN, "refresh_codes": [500]}, "refresh_codes has to be"),
-        ("login", {**LOGIN, "login_format": "Bearer"}, r"login_format has to hold \{token\}; it is 'Bearer'"),
+        ("login", {**LOGIN, "login_format": "Bearer"}, r"login_format has to contain \{token\}; it is 'Bearer'"),
     ],
 )
 def test_half_filled_credentials_are_an_error_that_names_the_field_and_shows_no_secret(kind, fields, message):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import pytest
@@ -9,7 +11,6 @@ import pytest
 from airflow_provider_asyncapi.core.auth.base import ConstantAuth
 from airflow_provider_asyncapi.core.auth.registry import (
     AUTH_KINDS,
-    check_auth_kind,
     check_unused_fields,
     collect_auth_fields,
     collect_connection_fields,
@@ -17,34 +18,41 @@ from airflow_provider_asyncapi.core.auth.registry import (
 )
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from tests.unit.installed_kinds import install_kind, register_kind
 
 
-def kind_with(*fields: ConnectionField, name: str = "acme") -> type[ConstantAuth]:
+def kind_with(*declared: ConnectionField, named: str = "acme") -> type[ConstantAuth]:
     @dataclass(frozen=True)
     class AcmeAuth(ConstantAuth):
-        kind: ClassVar[str] = name
-        help: ClassVar[str] = "as Acme does"
+        name: ClassVar[str] = named
+        summary: ClassVar[str] = "as Acme does"
 
         @classmethod
         def parse(cls, values: Mapping[str, Any]) -> Self:
             return cls()
 
-    AcmeAuth.fields = fields
+    AcmeAuth.fields = declared
     return AcmeAuth
 
 
-def test_the_form_offers_each_kind_and_says_what_it_makes_of_login_and_password():
-    auth = collect_connection_fields({**AUTH_KINDS, "acme": kind_with()})["auth"]
-    assert auth.choices == (*AUTH_KINDS, "acme")
-    for said in ("bearer: the password is the token. ", "acme: as Acme does. ", "Default: basic if there is a login"):
-        assert said in auth.help
+OWN = ConnectionField("acme_secret", "Acme: key", "The key.", is_secret=True)
+
+
+def test_the_form_offers_each_kind_and_describes_login_and_password():
+    with register_kind(AUTH_KINDS, kind_with()):
+        auth = collect_connection_fields()["auth"]
+        assert auth.choices == tuple(AUTH_KINDS)
+        assert auth.choices[-1] == "acme"
+    for text in ("bearer: the password is the token. ", "acme: as Acme does. ", "Default: basic if there is a login"):
+        assert text in auth.help
 
 
 def test_the_fields_of_a_kind_are_keys_of_the_connection():
-    own = ConnectionField("acme_secret", "Acme: key", "The key.", is_secret=True)
-    kinds = {**AUTH_KINDS, "acme": kind_with(own)}
-    assert collect_extra_keys(kinds) - collect_extra_keys() == {"acme_secret"}
-    assert collect_auth_fields(kinds)["acme_secret"] is own
+    shipped = collect_extra_keys()
+    assert shipped == collect_connection_fields().keys()
+    with register_kind(AUTH_KINDS, kind_with(OWN)):
+        assert collect_extra_keys() - shipped == {"acme_secret"}
+        assert collect_auth_fields()["acme_secret"] is OWN
 
 
 def test_a_field_that_several_kinds_read_is_in_the_form_once_after_their_own():
@@ -55,40 +63,79 @@ def test_a_field_that_several_kinds_read_is_in_the_form_once_after_their_own():
 
 def test_a_field_that_only_other_kinds_read_is_refused_with_their_names():
     with pytest.raises(
-        ConfigurationError, match="login_cache is for auth 'jwt_bearer' or 'oauth2' or 'login', and auth is 'bearer'"
+        ConfigurationError, match=r"login_cache is for auth 'jwt_bearer' or 'oauth2' or .*'login', and auth is 'bearer'"
     ):
-        check_unused_fields({"login_cache": "host"}, AUTH_KINDS["bearer"], AUTH_KINDS)
-    check_unused_fields({"login_cache": "host", "key_in": ""}, AUTH_KINDS["oauth2"], AUTH_KINDS)
+        check_unused_fields({"login_cache": "host"}, AUTH_KINDS["bearer"])
+    check_unused_fields({"login_cache": "host", "key_in": ""}, AUTH_KINDS["oauth2"])
 
 
-def test_a_kind_of_another_package_is_taken_if_it_has_names_of_its_own():
-    shared = collect_auth_fields()["login_cache"]
-    kind = kind_with(
-        ConnectionField("acme_token", "a", "b", is_secret=True), ConnectionField("acme_org", "a", "b"), shared
-    )
-    assert check_auth_kind("acme", kind) is kind
+SHARED = collect_auth_fields()["login_cache"]
+ACME = kind_with(ConnectionField("acme_token", "a", "b", is_secret=True), ConnectionField("acme_org", "a", "b"), SHARED)
+NO_CLASS = "text"
+OTHER_BASIC = kind_with(named="basic")
+KNOWN_FIELD = kind_with(ConnectionField("proxy", "a", "b"))
+COLUMN = kind_with(ConnectionField("host", "a", "b"))
+VISIBLE_SECRET = kind_with(ConnectionField("acme_pin", "a", "b", is_secret=True))
+
+
+@contextmanager
+def installed(site: Path, name: str, value: str) -> Iterator[None]:
+    """Have a package that adds a kind of authentication, which is loaded."""
+    with install_kind(site, AUTH_KINDS, name, f"{__name__}:{value}"):
+        AUTH_KINDS.load_if_needed({"auth": name, "acme_org": "x"})
+        yield
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_a_kind_of_another_package_is_added_if_it_has_names_of_its_own(site):
+    with installed(site, "acme", "ACME"):
+        assert AUTH_KINDS.parse("acme") is ACME
+    assert "acme" not in AUTH_KINDS
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "message"),
+    "values", [{}, {"auth": ""}, {"auth": "login", "login_selector": "a", "host": "h", "login": "x"}]
+)
+def test_other_packages_are_not_loaded_for_a_connection_of_a_shipped_kind(site, values):
+    with install_kind(site, AUTH_KINDS, "acme", f"{__name__}:ACME"):
+        AUTH_KINDS.load_if_needed(values)
+        assert "acme" not in AUTH_KINDS
+
+
+@pytest.mark.parametrize("values", [{"auth": "acme"}, {"acme_org": "x"}, {"auth": ["odd"]}])
+def test_other_packages_are_loaded_for_an_unknown_kind_or_key(site, values):
+    with install_kind(site, AUTH_KINDS, "acme", f"{__name__}:ACME"):
+        AUTH_KINDS.load_if_needed(values)
+        assert AUTH_KINDS["acme"] is ACME
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
     [
-        ("acme", dict, "auth 'acme': <class 'dict'> isn't a subclass of .*base.Auth"),
-        ("acme", "text", "auth 'acme': 'text' isn't a subclass"),
-        ("other", kind_with(), "auth 'other': the kind of AcmeAuth is 'acme'"),
-        ("basic", kind_with(name="basic"), "auth 'basic': a kind of this name is shipped"),
+        ("acme", "NO_CLASS", "'text' isn't a subclass of .*base.Auth"),
+        ("acme", "Path", "isn't a subclass of .*base.Auth"),
+        ("other", "ACME", "AcmeAuth'> isn't 'other'"),
+        ("acme", "KNOWN_FIELD", "the connection has another field named 'proxy'"),
+        ("acme", "COLUMN", "has another field named 'host'"),
         (
             "acme",
-            kind_with(ConnectionField("proxy", "a", "b")),
-            "auth 'acme': the connection has another field named 'proxy'",
-        ),
-        ("acme", kind_with(ConnectionField("host", "a", "b")), "has another field named 'host'"),
-        (
-            "acme",
-            kind_with(ConnectionField("acme_pin", "a", "b", is_secret=True)),
-            "the name of the secret field 'acme_pin' has to hold one of secret, token, password, api_key",
+            "VISIBLE_SECRET",
+            "the name of the secret field 'acme_pin' has to contain one of secret, token, password, api_key",
         ),
     ],
 )
-def test_a_kind_that_can_not_be_told_from_others_or_would_show_its_secrets_is_refused(name, kind, message):
-    with pytest.raises(ConfigurationError, match=message):
-        check_auth_kind(name, kind)
+def test_a_kind_that_conflicts_with_others_or_would_show_its_secrets_is_refused(site, name, value, message):
+    with installed(site, name, value), pytest.raises(ConfigurationError, match=f"auth: the entry point .*{message}"):
+        AUTH_KINDS.parse(name)
+
+
+def test_a_kind_of_another_package_replaces_no_shipped_one(site):
+    shipped = AUTH_KINDS["basic"]
+    with installed(site, "basic", "OTHER_BASIC"):
+        assert AUTH_KINDS["basic"] is shipped
+        assert "there is a 'basic' already" in AUTH_KINDS.problems["basic"]

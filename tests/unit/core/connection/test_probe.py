@@ -33,7 +33,7 @@ def test_a_test_endpoint_has_to_answer_well() -> None:
 def test_a_login_comes_first() -> None:
     api = make_api(auth="oauth2", login="id-1", password="secret-1", oauth2_url="/token", test_endpoint="/me")
     runner = FlowRunner(api, make_response({"access_token": "t0ken-1"}), make_response({}))
-    assert runner.run(probe(api)).startswith("The login returned a token. GET ")
+    assert runner.run(probe(api)).startswith("The token request returned a token. GET ")
     assert runner.paths == ["POST /token", "GET /me"]
     assert runner.header("Authorization") == "Bearer t0ken-1"
 

@@ -137,7 +137,7 @@ def test_certificates_are_checked_unless_it_says_false(given_, verify):
         ({7: SECRET, "b": 1}, "unknown key 7 in extra"),
         (
             {"auth": "kerberos"},
-            "auth 'kerberos' isn't one of none, basic, bearer, api_key, digest, hmac, jwt, jwt_bearer, oauth2, login",
+            "auth: 'kerberos' isn't one of none, basic, bearer, api_key, digest, hmac, jwt, jwt_bearer, oauth2, login",
         ),
         ({"auth": ["basic"]}, "auth has to be text, not list"),
         (

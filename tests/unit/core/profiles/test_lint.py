@@ -11,6 +11,7 @@ from airflow_provider_asyncapi.core.auth.none import NoAuth
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.profiles.lint import find_mistakes, map_lines
+from tests.unit.installed_kinds import register_kind
 
 SHIPPED = [
     file for file in resources.files("airflow_provider_asyncapi.profiles").iterdir() if file.name.endswith("toml")
@@ -55,7 +56,7 @@ def test_there_are_none_in_a_shipped_profile(file):
         ("[connection]\nlogin_lifetime = 5", []),
         ('[connection]\nauth = "oauth2"', []),
         ('[connection]\nverify = "x"', [(2, r"\[connection\] verify")]),
-        ('[connection]\nauth = "baerer"', [(2, r"\[connection\] auth 'baerer'")]),
+        ('[connection]\nauth = "baerer"', [(2, r"\[connection\] auth: 'baerer'")]),
     ],
 )
 def test_a_mistake_has_its_line_and_advice(text, found):
@@ -72,13 +73,14 @@ def test_a_mistake_that_no_key_has_made_is_that_of_its_table():
 
 def test_a_message_that_names_no_key_is_about_the_table():
     class Odd(NoAuth):
-        kind = "odd"
+        name = "odd"
 
         @classmethod
         def parse(cls, values):
             raise ConfigurationError("can't be used")
 
-    mistakes = find_mistakes('\n[connection]\nauth = "odd"', {**AUTH_KINDS, "odd": Odd})
+    with register_kind(AUTH_KINDS, Odd):
+        mistakes = find_mistakes('\n[connection]\nauth = "odd"')
     assert [(str(mistake), mistake.line, mistake.key) for mistake in mistakes] == [
         ("[connection] can't be used", 2, None)
     ]

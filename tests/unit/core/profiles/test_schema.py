@@ -24,6 +24,7 @@ def test_tables_that_a_profile_leaves_out_are_empty() -> None:
     [
         ({"submitting": {}}, "unknown table 'submitting'"),
         ({"status": 5}, "unknown table 'status'"),
+        ({"connection": 5}, "unknown table 'connection'"),
         ({"fetch": {"params": {}}}, r"\[fetch\] params: is called query_params here"),
         ({"status": {"completion": "a"}}, r"unknown key 'completion' in \[status\].*completion_key"),
         ({"connection": {"profile": "other"}}, "unknown key 'profile'"),

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import pytest
 
 from airflow_provider_asyncapi.core.auth.base import Auth, AuthContext, AuthFlow
+from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField
@@ -36,6 +37,7 @@ from tests.unit.core.flow_runner import (
     make_response,
     plan_fields,
 )
+from tests.unit.installed_kinds import register_kind
 
 LOGIN: dict[str, Any] = {"auth": "login", "login_request": {"endpoint": "/login"}, "login_selector": "token"}
 JOB = Request("GET", f"{BASE}/jobs/7")
@@ -45,8 +47,8 @@ JOB = Request("GET", f"{BASE}/jobs/7")
 class SignatureAuth(Auth):
     """Signs method, URL and time; answers a challenge."""
 
-    kind: ClassVar[str] = "signature"
-    help: ClassVar[str] = "signs each request"
+    name: ClassVar[str] = "signature"
+    summary: ClassVar[str] = "signs each request"
     fields: ClassVar[tuple[ConnectionField, ...]] = (
         ConnectionField("signing_secret", "Signature: key", "The key.", is_secret=True),
     )
@@ -71,14 +73,15 @@ class SignatureAuth(Auth):
 
 
 def api_with(kind: type[Auth], **fields: Any) -> Api:
-    given = {"host": BASE, "auth": kind.kind, "signing_secret": "planted-key", **fields}
-    settings = ConnectionSettings.parse(given, {kind.kind: kind})
+    given = {"host": BASE, "auth": kind.name, "signing_secret": "planted-key", **fields}
+    with register_kind(AUTH_KINDS, kind):
+        settings = ConnectionSettings.parse(given)
     return Api.from_settings(settings, clock=Clock(), rng=lambda: 0.5)
 
 
 def signing(flow: Any) -> type[Auth]:
     """Make a kind of authentication of its flow."""
-    return dataclass(frozen=True)(type("Signing", (SignatureAuth,), {"auth_flow": flow, "kind": "signature"}))
+    return dataclass(frozen=True)(type("Signing", (SignatureAuth,), {"auth_flow": flow, "name": "signature"}))
 
 
 def expected_signature(request: str, at: float, nonce: str = "") -> str:
@@ -159,13 +162,15 @@ def test_a_kind_may_use_a_token_of_a_login_and_gets_a_new_one_once_the_old_is_re
 
     @dataclass(frozen=True)
     class TokenSignature(LoginRequestAuth):
+        name: ClassVar[str] = "token_signature"
         is_constant: ClassVar[bool] = False
 
         def auth_flow(self, request: Request, context: AuthContext) -> AuthFlow:
             assert context.token is not None
             yield request.with_headers([("X-Token", f"{request.method}:{context.token.value}")])
 
-    settings = ConnectionSettings.parse({"host": BASE, **LOGIN}, {"login": TokenSignature})
+    with register_kind(AUTH_KINDS, TokenSignature):
+        settings = ConnectionSettings.parse({"host": BASE, **LOGIN, "auth": "token_signature"})
     api = Api.from_settings(settings, clock=Clock(), rng=lambda: 0.5)
     runner = FlowRunner(
         api, make_response({"token": "t-1"}), make_response({}, 401), make_response({"token": "t-2"}), make_response({})

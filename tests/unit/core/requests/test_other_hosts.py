@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.auth.login import log_in
+from airflow_provider_asyncapi.core.auth.token_flow import request_token
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, RedirectError, UnsafeValueError
 from airflow_provider_asyncapi.core.fetch.flow import ResultFetcher
 from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
@@ -162,13 +162,13 @@ def test_a_login_goes_only_where_the_connection_says() -> None:
         "refresh_request": {"endpoint": "{refresh}", "json": {"p": "{connection.password}"}},
     }
     runner = FlowRunner(make_api(**CONNECTION, **login), make_response({"token": "t", "refresh": EVIL}))
-    login_of = runner.api.settings.auth.login
-    assert login_of is not None
-    token = runner.run(log_in(runner.api, login_of, None))
+    source = runner.api.settings.auth.token_source
+    assert source is not None
+    token = runner.run(request_token(runner.api, source, None))
     with pytest.raises(
-        UnsafeValueError, match=r"login: POST .*: not sent, since the connection doesn't list this host"
+        UnsafeValueError, match=r"token request: POST .*: not sent, since the connection doesn't list this host"
     ):
-        runner.run(log_in(runner.api, login_of, token))
+        runner.run(request_token(runner.api, source, token))
     assert len(runner.requests) == 1
 
 

@@ -10,6 +10,7 @@ from airflow_provider_asyncapi.core.selectors.elements import read_text
 from airflow_provider_asyncapi.core.selectors.kinds import SELECTOR_KINDS, SELECTOR_SUFFIXES, split_selector
 from airflow_provider_asyncapi.core.selectors.selector import Selector, SelectorChain
 from airflow_provider_asyncapi.core.selectors.syntax import SelectorKind, SelectorSuffix, Source
+from tests.unit.installed_kinds import register_kind
 
 ANSWER = Response(202, Headers([("x-steps", "queued,running")]), b'{"id": 7}')
 
@@ -29,21 +30,20 @@ class Length(SelectorSuffix):
         return [len(value)]
 
 
-def test_a_kind_is_known_from_its_registration_until_it_is_removed(monkeypatch):
+def test_a_kind_is_known_from_its_registration_until_it_is_removed():
     with pytest.raises(SelectorError, match="no kind of selector begins with 'words:'"):
         Selector.parse("words:x-steps", "status")
-    monkeypatch.setitem(SELECTOR_KINDS, "words", Words())
-    selection = SelectorChain.parse("words:x-steps", "status")
-    assert selection.find_value(ANSWER, {}) == ["queued", "running"]
-    assert (selection.reads_headers, selection.needs_body) == (True, False)
-    monkeypatch.undo()
+    with register_kind(SELECTOR_KINDS, Words()):
+        selection = SelectorChain.parse("words:x-steps", "status")
+        assert selection.find_value(ANSWER, {}) == ["queued", "running"]
+        assert (selection.reads_headers, selection.needs_body) == (True, False)
     assert not isinstance(split_selector("words:x-steps").kind, Words)
 
 
-def test_a_suffix_is_known_from_its_registration(monkeypatch):
-    monkeypatch.setitem(SELECTOR_SUFFIXES, "length", Length())
-    assert Selector.parse("header:X-Steps length:", "status").find_value(ANSWER, {}) == 14
-    assert Selector.parse("header:X-Steps regex:,(.*) length:", "status").find_value(ANSWER, {}) is None
+def test_a_suffix_is_known_from_its_registration():
+    with register_kind(SELECTOR_SUFFIXES, Length()):
+        assert Selector.parse("header:X-Steps length:", "status").find_value(ANSWER, {}) == 14
+        assert Selector.parse("header:X-Steps regex:,(.*) length:", "status").find_value(ANSWER, {}) is None
 
 
 @pytest.mark.parametrize("text", ["data.id", "status_code", "header:Location", "xpath://a"])

@@ -1,4 +1,4 @@
-"""Log in: request a token, share it, and renew it in time."""
+"""Request an access token, share it, and renew it before it expires."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeGuard
 
-from airflow_provider_asyncapi.core.auth.tokens import Login, LoginLock, Token
+from airflow_provider_asyncapi.core.auth.tokens import Token, TokenLock, TokenSource
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
-from airflow_provider_asyncapi.core.effects import Authorize, Flow, Log, RunBlocking, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Flow, GetToken, Log, RunBlocking, Send, Sleep
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     AuthenticationError,
@@ -34,26 +34,26 @@ from airflow_provider_asyncapi.core.time_limit import limit_time
 
 #: A token is renewed this long before it expires, or at nine tenths of its life if that is shorter. Seconds.
 _RENEW_BEFORE = 30.0
-#: Status codes of a login with wrong credentials.
+#: Status codes of a token request with wrong credentials.
 _INVALID_CREDENTIALS = frozenset({400, 401, 403, 422})
-#: Seconds in which a rejected login isn't tried again.
+#: Seconds for which a rejected token request isn't repeated.
 _FAILURE_LIFETIME = 5.0
-#: Seconds between two attempts to lock the token store, and after which the other process counts as hung.
+#: Seconds between two attempts to lock the token store, and after which the other process is considered hung.
 _LOCK_INTERVAL, _LOCK_TIMEOUT = 0.1, 120.0
 
-#: Difference of clocks from which on it is mentioned, in seconds: servers accept about a minute.
+#: Smallest difference of clocks that is mentioned, in seconds; servers accept about a minute.
 _CLOCK_DIFFERENCE = 30.0
-#: The variable of the JSON Web Token that is signed for a login.
+#: The variable with the JSON Web Token that is signed for a token request.
 ASSERTION = "assertion"
 
 
 @dataclass(slots=True)
 class TokenState:
     """
-    The token of a connection in one process, or the error of its last login.
+    The token of a connection in one process, or the error of the last request for it.
 
     :param token: the token.
-    :param failure: the error of the last login; None if it succeeded.
+    :param failure: the error of the last request; None if it succeeded.
     :param failed_at: time of the failure, in seconds since the epoch.
     """
 
@@ -63,28 +63,28 @@ class TokenState:
 
     def failure_to_repeat(self, asked_at: float, now: float) -> AsyncApiError | None:
         """
-        Return the error of the last login if it also counts for a new request for a token.
+        Return the error of the last token request if it also applies to a flow that needs a token now.
 
-        :param asked_at: time at which the request began to wait for its turn, in seconds since the epoch.
+        :param asked_at: time at which the flow began to wait for its turn, in seconds since the epoch.
         """
         refused = isinstance(self.failure, ResponseError) and now < self.failed_at + _FAILURE_LIFETIME
         return copy(self.failure) if refused or asked_at < self.failed_at else None
 
 
-def build_slow_login_error() -> TransportError:
-    """Return the error of a flow that has to do without the token for which it has waited."""
-    return TransportError("the login wasn't over in time", sent=False)
+def build_slow_token_error() -> TransportError:
+    """Return the error of a flow that has waited for a token until its time limit."""
+    return TransportError("the token request didn't end in time", sent=False)
 
 
-def get_shared_token(api: Api, token_state: TokenState, effect: Authorize, asked_at: float) -> Flow[Token]:
+def get_shared_token(api: Api, token_state: TokenState, effect: GetToken, asked_at: float) -> Flow[Token]:
     """
     Return a valid token, as :func:`get_token` does. It runs for one task at a time, and the next ones reuse its token.
 
-    If a login fails, the tasks that wait for their turn get the same error. After a rejection, all tasks get it for a
-    moment, so that a thousand waiting tasks don't try a wrong password.
+    If a token request fails, the tasks that wait for their turn get the same error. After a rejection, all tasks get it
+    for some seconds, so that a thousand waiting tasks don't all send a wrong password.
 
-    :param effect: the request for a token.
-    :param asked_at: time at which this request began to wait for its turn, in seconds since the epoch.
+    :param effect: the effect that needs the token.
+    :param asked_at: time at which the effect began to wait for its turn, in seconds since the epoch.
     :raises TransportError: if there is no token in time.
     """
     now, rejected = api.clock(), effect.rejected
@@ -95,7 +95,7 @@ def get_shared_token(api: Api, token_state: TokenState, effect: Authorize, asked
             get_token(api, token_state.token, rejected, effect.until), effect.until
         )
     except AsyncApiError as error:
-        # The time limit of this request alone says nothing about the login.
+        # If only the time limit of this flow was reached, the next flow may still get a token.
         if effect.until is None or api.clock() < effect.until:
             # A copy, since the error itself keeps the frames of its traceback alive.
             token_state.failure, token_state.failed_at = copy(error), api.clock()
@@ -110,68 +110,70 @@ def get_token(api: Api, known: Token | None, rejected: Token | None, until: floa
 
     :param known: the token of this process.
     :param rejected: the token that the API has just refused, if any.
-    :param until: time at which to give up waiting for the login of another process, in seconds since the epoch.
+    :param until: time at which to stop waiting for the token request of another process, in seconds since the epoch.
     :raises TransportError: if that time is reached.
-    :raises AuthenticationError: as :func:`log_in` does, which may also raise other errors.
+    :raises AuthenticationError: as :func:`request_token` does, which may also raise other errors.
     """
-    login, tokens = api.settings.auth.login, api.tokens
-    assert login is not None, "a flow requests a token only if there is a login"  # noqa: S101 - for mypy
+    source, tokens = api.settings.auth.token_source, api.tokens
+    assert source is not None, "a flow needs a token only if the connection has a source"  # noqa: S101 - for mypy
     if _is_usable(known, rejected, api.clock()):
         return known
     waited = 0.0
     while tokens is not None and waited < _LOCK_TIMEOUT:
-        # Before the store is read, so that no other process can log in between the two.
-        lock: LoginLock | None = yield RunBlocking(tokens.lock)
+        # Before the store is read, so that no other process can request a token between the two.
+        lock: TokenLock | None = yield RunBlocking(tokens.lock)
         try:
             stored: Token | None = yield RunBlocking(tokens.read)
             if _is_usable(stored, rejected, api.clock()):
                 api.redact.add_token(stored.value, *walk_strings(stored.variables))
                 return replace(stored, was_found=True)
             if lock is not None:
-                token = yield from log_in(api, login, stored or known)
+                token = yield from request_token(api, source, stored or known)
                 yield RunBlocking(partial(tokens.write, token))
                 return token
         finally:
             if lock is not None:
                 lock.close()
         if until is not None and api.clock() >= until:
-            raise build_slow_login_error()
+            raise build_slow_token_error()
         # Polling, instead of a thread that waits for the lock: a cancelled wait leaves nothing behind.
         yield Sleep(_LOCK_INTERVAL)
         waited += _LOCK_INTERVAL
-    return (yield from log_in(api, login, known))
+    return (yield from request_token(api, source, known))
 
 
 def _is_usable(token: Token | None, rejected: Token | None, now: float) -> TypeGuard[Token]:
     return token is not None and token != rejected and token.is_fresh(now)
 
 
-def log_in(api: Api, login: Login, previous: Token | None) -> Flow[Token]:
+def request_token(api: Api, source: TokenSource, previous: Token | None) -> Flow[Token]:
     """
     Request a token; with the refresh request, if there is one and a previous token.
 
-    :raises AuthenticationError: if the login is refused.
-    :raises MissingValueError: if its response contains no token.
+    :raises AuthenticationError: if the credentials are refused.
+    :raises MissingValueError: if the response contains no token.
     :raises TransportError: if a later try may succeed; the request that needs the token hasn't been sent.
     """
-    if login.refresh is not None and previous is not None:
+    if source.refresh is not None and previous is not None:
         try:
-            return (yield from _request_token(api, login, login.refresh, previous))
+            return (yield from _send_token_request(api, source, source.refresh, previous))
         except ResponseError as error:
-            yield Log(logging.INFO, f"The token could not be refreshed, logging in anew: {error}")
-    return (yield from _request_token(api, login, login.request, None))
+            yield Log(logging.INFO, f"The token could not be refreshed, requesting a new one: {error}")
+    return (yield from _send_token_request(api, source, source.request, None))
 
 
-def _request_token(api: Api, login: Login, template: RequestTemplate, previous: Token | None) -> Flow[Token]:
+def _send_token_request(
+    api: Api, source: TokenSource, template: RequestTemplate, previous: Token | None
+) -> Flow[Token]:
     known = previous.variables if previous else {}
     scope = api.merge_variables(known)
-    if login.assertion is not None:
-        scope[ASSERTION] = login.assertion.sign(api.clock(), api.rng)
+    if source.assertion is not None:
+        scope[ASSERTION] = source.assertion.sign(api.clock(), api.rng)
         api.redact.add_token(scope[ASSERTION])
     request = template.render(scope, api.settings.base_url)
     if not api.settings.lists_host(request.url):
         # Only a value from the API can have led there, and the request contains credentials.
-        raise UnsafeValueError(f"login: {request}: not sent, since the connection doesn't list this host")
+        raise UnsafeValueError(f"token request: {request}: not sent, since the connection doesn't list this host")
     if api.settings.trusts(request.url):
         request = add_connection_headers(request, api.settings)
     else:
@@ -179,33 +181,33 @@ def _request_token(api: Api, login: Login, template: RequestTemplate, previous: 
     try:
         response: Response = yield Send(request)
     except TransportError as error:
-        raise set_error_fields(TransportError(f"login: {error}", sent=False), request) from error
+        raise set_error_fields(TransportError(f"token request: {error}", sent=False), request) from error
     if not response.ok:
-        raise _build_rejection(api, login, request, response)
+        raise _build_rejection(api, source, request, response)
     try:
-        value = login.token.find_value(response, scope)
-        captured = capture_values(login.captures, response, scope)
-        expiry = login.expiry.find_value(response, scope) if login.expiry else None
+        value = source.token.find_value(response, scope)
+        captured = capture_values(source.captures, response, scope)
+        expiry = source.expiry.find_value(response, scope) if source.expiry else None
     except ContentError as error:
-        raise MissingValueError(f"login: {request} answered {response.status}: {error}") from None
+        raise MissingValueError(f"token request: {request} answered {response.status}: {error}") from None
     if isinstance(value, bool) or not isinstance(value, str | int) or not _is_sendable(as_text(value)):
         # The message doesn't contain the body, which may contain the token elsewhere.
         raise MissingValueError(
-            f"login: {request} answered {response.status}, but {login.token} found no token in it"
+            f"token request: {request} answered {response.status}, but {source.token} found no token in it"
             f" (content type {response.content_type or 'none'})"
         )
     api.redact.add_token(as_text(value), *walk_strings(captured))
     expires_at = _parse_expiry(expiry, api.clock())
-    if expires_at is None and login.lifetime is not None:
-        expires_at = api.clock() + login.lifetime
+    if expires_at is None and source.lifetime is not None:
+        expires_at = api.clock() + source.lifetime
     # A refresh token that isn't rotated stays valid beside the new access token.
     return Token(as_text(value), _compute_renewal_time(expires_at, api.clock()), {**known, **captured})
 
 
-def _build_rejection(api: Api, login: Login, request: Request, response: Response) -> AsyncApiError:
-    """Return the error after a response to a login that isn't 2xx."""
+def _build_rejection(api: Api, source: TokenSource, request: Request, response: Response) -> AsyncApiError:
+    """Return the error after a response to a token request that isn't 2xx."""
     message = extract_error_message(api, response)
-    problem = f"login: {request} answered {response.status}"
+    problem = f"token request: {request} answered {response.status}"
     if is_transient(response.status):
         error: AsyncApiError = TransportError(f"{problem}: {message or NO_MESSAGE}", sent=False)
         return set_error_fields(error, request, response, message)
@@ -214,17 +216,17 @@ def _build_rejection(api: Api, login: Login, request: Request, response: Respons
     if response.status not in _INVALID_CREDENTIALS:
         advice = "check address and method of the token request (oauth2_url and oauth2_method, or login_request)"
         error = RequestRejectedError(f"{problem}; {advice}")
-    elif login.assertion is not None:
+    elif source.assertion is not None:
         advice = f"check the connection's key and claims{_describe_clock(response, api.clock())}"
         error = AuthenticationError(f"{problem}; {advice}")
     else:
-        advice = "check the connection's login and password, and what the token request holds"
+        advice = "check the connection's login and password, and the content of the token request"
         error = AuthenticationError(f"{problem}; {advice}")
     return set_error_fields(error, request, response, message)
 
 
 def _describe_clock(response: Response, now: float) -> str:
-    """Return a text about the clock if it differs much from the server's, which then refuses what was signed by it."""
+    """Return a text about the clock if it differs much from the server's, which may be why a signature is refused."""
     sent_at = parse_http_date(response.headers.get("date", ""))
     if sent_at is None or abs(now - sent_at) < _CLOCK_DIFFERENCE:
         return ""

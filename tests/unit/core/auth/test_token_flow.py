@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.auth.login import TokenState, get_shared_token, get_token, log_in
+from airflow_provider_asyncapi.core.auth.token_flow import TokenState, get_shared_token, get_token, request_token
 from airflow_provider_asyncapi.core.auth.tokens import Token
-from airflow_provider_asyncapi.core.effects import Authorize
+from airflow_provider_asyncapi.core.effects import GetToken
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
     MissingValueError,
@@ -36,16 +36,16 @@ REFRESH: dict[str, Any] = {
 }
 
 
-def log_in_with(runner: FlowRunner, previous: Token | None = None) -> Token:
-    assert runner.api.settings.auth.login is not None
-    token = runner.run(log_in(runner.api, runner.api.settings.auth.login, previous))
+def get_token_with(runner: FlowRunner, previous: Token | None = None) -> Token:
+    assert runner.api.settings.auth.token_source is not None
+    token = runner.run(request_token(runner.api, runner.api.settings.auth.token_source, previous))
     assert isinstance(token, Token)
     return token
 
 
 def test_a_login_sends_what_the_connection_says_and_takes_the_token():
     runner = FlowRunner(make_api(**FIELDS), make_response({"data": {"token": "t-one"}}))
-    token = log_in_with(runner)
+    token = get_token_with(runner)
     assert runner.requests[0].body == b'{"user":"ann","password":"pw-planted"}'
     assert (token.value, token.renew_at) == ("t-one", None)
 
@@ -54,18 +54,18 @@ def test_a_login_sends_what_the_connection_says_and_takes_the_token():
 def test_a_login_that_is_refused_says_to_check_the_credentials(status):
     runner = FlowRunner(make_api(**FIELDS), make_response({"error_description": "invalid client"}, status))
     with pytest.raises(AuthenticationError, match=f"answered {status}, .*: invalid client; check the connection"):
-        log_in_with(runner)
+        get_token_with(runner)
 
 
 @pytest.mark.parametrize("status", [404, 405, 415, 501])
 def test_a_login_at_a_wrong_address_says_to_check_the_address_and_the_method(status):
     with pytest.raises(RequestRejectedError, match="check address and method of the token request") as raised:
-        log_in_with(FlowRunner(make_api(**FIELDS), make_response({}, status)))
+        get_token_with(FlowRunner(make_api(**FIELDS), make_response({}, status)))
     assert not isinstance(raised.value, AuthenticationError)
 
 
 def test_an_integer_is_a_token_too():
-    assert log_in_with(FlowRunner(make_api(**FIELDS), make_response({"data": {"token": 7123}}))).value == "7123"
+    assert get_token_with(FlowRunner(make_api(**FIELDS), make_response({"data": {"token": 7123}}))).value == "7123"
 
 
 def test_the_connections_headers_go_with_a_login_at_the_api():
@@ -73,7 +73,7 @@ def test_the_connections_headers_go_with_a_login_at_the_api():
         make_api(**FIELDS, headers={"X-Client": "c-planted", "Accept": "text/json"}),
         make_response({"data": {"token": "t"}}),
     )
-    log_in_with(runner)
+    get_token_with(runner)
     assert runner.header("X-Client") == "c-planted"
     assert runner.header("Accept") == "text/json"
 
@@ -81,7 +81,7 @@ def test_the_connections_headers_go_with_a_login_at_the_api():
 def test_the_connections_headers_do_not_go_to_another_host():
     fields = {**FIELDS, "login_request": {"endpoint": "https://login.example.net/token"}}
     runner = FlowRunner(make_api(**fields, headers={"X-Client": "c-planted"}), make_response({"data": {"token": "t"}}))
-    log_in_with(runner)
+    get_token_with(runner)
     assert runner.header("X-Client") is None
     assert runner.header("Accept") == "application/json, */*;q=0.8"
 
@@ -91,7 +91,7 @@ def test_the_token_request_of_oauth_2_has_its_own_content_type_whatever_the_conn
     runner = FlowRunner(
         make_api(**fields, headers={"Content-Type": "application/json"}), make_response({"access_token": "t"})
     )
-    log_in_with(runner)
+    get_token_with(runner)
     assert runner.header("Content-Type") == "application/x-www-form-urlencoded"
     assert runner.header("Accept") == "application/json"
 
@@ -115,7 +115,7 @@ def test_the_token_request_of_oauth_2_has_its_own_content_type_whatever_the_conn
 )
 def test_a_token_is_renewed_before_it_expires(expires, renew_in):
     api = make_api(**FIELDS, login_lifetime=600)
-    token = log_in_with(FlowRunner(api, make_response({"data": {"token": "t", "expires": expires}})))
+    token = get_token_with(FlowRunner(api, make_response({"data": {"token": "t", "expires": expires}})))
     assert token.renew_at == pytest.approx(START + renew_in)
     assert token.is_fresh(START + renew_in - 0.01)
     assert not token.is_fresh(START + renew_in + 0.01)
@@ -128,9 +128,9 @@ def test_a_token_is_refreshed_with_what_the_login_gave():
         make_response({"data": {"token": "t-two"}}),
         make_response({"data": {"token": "t-three"}}),
     )
-    first = log_in_with(runner)
-    second = log_in_with(runner, first)
-    third = log_in_with(runner, second)
+    first = get_token_with(runner)
+    second = get_token_with(runner, first)
+    third = get_token_with(runner, second)
     assert runner.paths == ["POST /login", "POST /refresh", "POST /refresh"]
     assert runner.requests[2].body == b'{"refresh":"r-one"}'
     assert third.value == "t-three"
@@ -141,11 +141,11 @@ def test_a_token_is_refreshed_with_what_the_login_gave():
 )
 def test_a_refresh_that_fails_is_followed_by_a_login(reply):
     runner = FlowRunner(make_api(**FIELDS, **REFRESH), reply, make_response({"data": {"token": "t-two"}}))
-    token = log_in_with(runner, Token("t-one", variables={"refresh": "r-one"}))
+    token = get_token_with(runner, Token("t-one", variables={"refresh": "r-one"}))
     assert token.value == "t-two"
     assert runner.paths == ["POST /refresh", "POST /login"]
     assert runner.logs[0][0] == logging.INFO
-    assert "logging in anew" in runner.log_text
+    assert "requesting a new one" in runner.log_text
 
 
 def test_a_refused_login_says_so_and_shows_no_secret():
@@ -153,19 +153,19 @@ def test_a_refused_login_says_so_and_shows_no_secret():
     with pytest.raises(
         AuthenticationError, match=r"answered 401, expected 2xx: wrong password \*\*\*; check the connection"
     ):
-        log_in_with(runner)
+        get_token_with(runner)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 def test_a_login_that_fails_in_passing_has_not_sent_the_request_it_was_for(status):
-    with pytest.raises(TransportError, match=f"login: .*{status}") as caught:
-        log_in_with(FlowRunner(make_api(**FIELDS), make_response({}, status)))
+    with pytest.raises(TransportError, match=f"token request: .*{status}") as caught:
+        get_token_with(FlowRunner(make_api(**FIELDS), make_response({}, status)))
     assert not caught.value.sent
 
 
 def test_a_login_whose_answer_is_lost_has_not_sent_the_request_it_was_for():
-    with pytest.raises(TransportError, match=r"login: .*broke") as caught:
-        log_in_with(FlowRunner(make_api(**FIELDS), make_lost_error(sent=True)))
+    with pytest.raises(TransportError, match=r"token request: .*broke") as caught:
+        get_token_with(FlowRunner(make_api(**FIELDS), make_lost_error(sent=True)))
     assert not caught.value.sent
 
 
@@ -178,18 +178,20 @@ def test_a_login_whose_answer_is_lost_has_not_sent_the_request_it_was_for():
 def test_an_answer_without_a_usable_token_says_where_it_looked(body):
     runner = FlowRunner(make_api(**FIELDS), make_response(body))
     with pytest.raises(MissingValueError, match=r"'data.token' found no token .*application/json") as caught:
-        log_in_with(runner)
+        get_token_with(runner)
     assert "plant" not in str(caught.value)
 
 
 def test_an_answer_that_is_no_json_says_what_it_is():
-    with pytest.raises(MissingValueError, match=f"login: POST {BASE}/login answered 200: expected JSON, got an HTML"):
-        log_in_with(FlowRunner(make_api(**FIELDS), make_response(b"<html>planted")))
+    with pytest.raises(
+        MissingValueError, match=f"token request: POST {BASE}/login answered 200: expected JSON, got an HTML"
+    ):
+        get_token_with(FlowRunner(make_api(**FIELDS), make_response(b"<html>planted")))
 
 
 def test_tokens_and_what_the_login_captured_are_secrets_from_then_on():
     api = make_api(**FIELDS, **REFRESH)
-    log_in_with(FlowRunner(api, make_response({"data": {"token": "t-planted", "refresh": "r-planted"}})))
+    get_token_with(FlowRunner(api, make_response({"data": {"token": "t-planted", "refresh": "r-planted"}})))
     assert api.redact("t-planted and r-planted") == "*** and ***"
 
 
@@ -353,7 +355,7 @@ def test_a_new_token_that_is_refused_is_the_end():
 def test_the_login_of_another_process_is_waited_for_as_long_as_there_is_time():
     shelf = Shelf(busy=999)
     runner = sharing(shelf)
-    with pytest.raises(TransportError, match="the login wasn't over in time"):
+    with pytest.raises(TransportError, match="the token request didn't end in time"):
         runner.run(get_token(runner.api, None, None, until=START + 1))
     assert 1 <= sum(runner.sleeps) < 1.2
     assert runner.paths == []
@@ -363,7 +365,7 @@ def test_the_login_of_another_process_is_waited_for_as_long_as_there_is_time():
 
 
 def in_turn(runner: FlowRunner, token_state: TokenState, asked_at: float = START) -> Token:
-    token = runner.run(get_shared_token(runner.api, token_state, Authorize(), asked_at))
+    token = runner.run(get_shared_token(runner.api, token_state, GetToken(), asked_at))
     assert isinstance(token, Token)
     return token
 
@@ -379,7 +381,7 @@ def test_a_time_limit_ends_the_login_of_the_flow_that_has_it_and_no_other():
         TokenState(),
     )
     with pytest.raises(TransportError):
-        runner.run(get_shared_token(runner.api, token_state, Authorize(until=START), START - 1))
+        runner.run(get_shared_token(runner.api, token_state, GetToken(until=START), START - 1))
     assert runner.limits == [0.0]
     assert in_turn(runner, token_state, asked_at=START - 1).value == "t-one"
 
