@@ -61,13 +61,13 @@ class AsyncApiError(Exception):
         """Return the same error, of the same class and with the same fields, under another message."""
         return _restore(type(self), (message,), vars(self))
 
-    def with_fields_of(self, error: AsyncApiError) -> Self:
+    def set_fields_from(self, error: AsyncApiError) -> Self:
         """Set the fields of this error to those of another error; return this error."""
         for name in ERROR_FIELDS:
             setattr(self, name, getattr(error, name))
         return self
 
-    def with_job(self, identifier: str | int | None, status: JsonValue) -> Self:
+    def set_job(self, identifier: str | int | None, status: JsonValue) -> Self:
         """Set the job that this error is about, unless it is known already; return this error."""
         if self.job is None:
             self.job, self.status = identifier, status

@@ -75,7 +75,7 @@ def fetch(hook: FlowRunner, task: FetchTask, save: Callable[[JsonValue], object]
             if target is not None:
                 target.finalize()
     except AsyncApiError as error:
-        raised = to_airflow(error.with_job(handle.identifier, handle.status))
+        raised = to_airflow(error.set_job(handle.identifier, handle.status))
         _clean_up(hook, fetcher, raised, error, is_last_try=task.is_last_try)
         raise raised from error
     except (AirflowException, AirflowSkipException) as error:

@@ -58,7 +58,7 @@ class ResultSource:
             except NoDataError as error:
                 raise AirflowSkipException(str(error)) from error
             except AsyncApiError as error:
-                error.with_job(self._fetcher.handle.identifier, self._fetcher.handle.status)
+                error.set_job(self._fetcher.handle.identifier, self._fetcher.handle.status)
                 raise
 
         return self._hook.run(skip_if_no_data())

@@ -311,7 +311,7 @@ class JobWait:
             push_for_users(self._context, JOB_KEY, handle.dump())
             self._clean_up(handle, CleanupOn.FAILURE)
             failure = JobFailedError(f"Job {handle.printable_identifier} failed when it was submitted")
-            raise to_airflow(failure.with_job(handle.identifier, handle.status))
+            raise to_airflow(failure.set_job(handle.identifier, handle.status))
         self._task.push_handle(self._context, handle)
         self._clean_up(handle, CleanupOn.NO_DATA if handle.outcome is Outcome.NO_DATA else CleanupOn.SUCCESS)
         return handle

@@ -173,7 +173,7 @@ class AsyncApiJobTrigger(BaseTrigger):
             # The client has tried until the deadline.
             problem = DeadlineError(str(error)) if isinstance(error, AirflowUnavailableError) else error
             if self._latest is not None:
-                problem.with_job(self._latest.identifier, self._latest.status)
+                problem.set_job(self._latest.identifier, self._latest.status)
             event = WaitEvent.of_error(problem, self._latest)
         except Exception as error:  # noqa: BLE001 - raised again in a form that Airflow can store
             raise to_storable_error(error) from None

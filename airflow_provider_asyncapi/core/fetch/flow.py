@@ -328,7 +328,7 @@ class ResultFetcher:
         error = build_rejection_error(self.api, request, response, message=step.error_message)
         if isinstance(error, JobNotFoundError):
             gone = ResultExpiredError(f"the result doesn't exist (any more): {error}{self._describe_age()}")
-            return gone.with_fields_of(error)
+            return gone.set_fields_from(error)
         return error
 
     def _describe_age(self) -> str:

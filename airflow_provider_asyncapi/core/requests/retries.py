@@ -42,7 +42,7 @@ class RetryBudget:
             if isinstance(problem, ContentError):
                 raise problem
             count = f"{self.errors} error{'s in a row' * (self.errors != 1)}"
-            raise UnavailableError(f"{problem} ({count})").with_fields_of(problem) from problem
+            raise UnavailableError(f"{problem} ({count})").set_fields_from(problem) from problem
         if response is None:
             return self.schedule.delay_after_error(self.errors, None, None, api.rng)
         retry_after = read_retry_after(api, self.schedule, response)
@@ -59,7 +59,7 @@ class RetryBudget:
         if delay > self.schedule.max_retry_delay:
             retry_after = read_retry_after(api, self.schedule, response)
             advice = f"the next try may be in {retry_after or delay:.0f} s, which is too long for a worker to wait"
-            raise UnavailableError(f"{problem}; {advice}").with_fields_of(problem)
+            raise UnavailableError(f"{problem}; {advice}").set_fields_from(problem)
         yield Log(logging.WARNING, f"{problem}; trying again in {delay:.3g} s")
         yield Sleep(delay)
 

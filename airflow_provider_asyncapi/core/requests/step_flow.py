@@ -174,7 +174,7 @@ def build_ambiguous_error(step: RequestStep, request: Request, problem: AsyncApi
         f" {{{IDEMPOTENCY_KEY}}} into the request (a header, a parameter or the body): then it can be repeated safely."
         " If the API can find the job, set lookup"
     )
-    return error.with_fields_of(problem) if isinstance(problem, AsyncApiError) else set_error_fields(error, request)
+    return error.set_fields_from(problem) if isinstance(problem, AsyncApiError) else set_error_fields(error, request)
 
 
 def warn_missing_captures(captures: Mapping[str, SelectorChain], found: Container[str], request: Request) -> Flow[None]:

@@ -47,14 +47,14 @@ def resolve_changed_request(api: Api, plan: SubmitPlan, new: Submission, saved: 
             yield Log(logging.WARNING, f"Submitting a new job: {changed}")
             return record
         error = ChangedRequestError(f"submit: {changed}, and a second job would run beside it: {cancellation.summary}")
-        raise error.with_job(saved.handle.identifier, saved.handle.status)
+        raise error.set_job(saved.handle.identifier, saved.handle.status)
     error = ChangedRequestError(
         f"submit: {changed}, and a second job would run beside it. Replace a value that differs in each try, such as a"
         f" time or a random value, by one that stays the same, such as {{{{ run_id }}}}, {{{{ ts }}}} or"
         f" {{{IDEMPOTENCY_KEY}}}. To submit a new job, clear the task; on_changed_request='resume' continues with"
         " the first job, and 'cancel' cancels it first"
     )
-    raise error if saved.handle is None else error.with_job(saved.handle.identifier, saved.handle.status)
+    raise error if saved.handle is None else error.set_job(saved.handle.identifier, saved.handle.status)
 
 
 def _describe_differences(new: Submission, saved: Submission) -> str:

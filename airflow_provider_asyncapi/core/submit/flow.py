@@ -97,7 +97,7 @@ def submit(
     try:
         handle = yield from _send_start_requests(api, plan, record, handle, scope)
     except AsyncApiError as error:
-        error.with_job(handle.identifier, handle.status)
+        error.set_job(handle.identifier, handle.status)
         raise
     if handle.outcome.is_final:
         yield Log(logging.INFO, f"The job is over already: {handle.outcome}")
@@ -203,7 +203,7 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
         yield from _save_if_not_submitted(record, error, repeatable=plan.is_repeatable)
         if isinstance(error, JobNotFoundError):
             # A submit asks for no job, so a 404 is about the address.
-            raise RequestRejectedError(str(error)).with_fields_of(error) from None
+            raise RequestRejectedError(str(error)).set_fields_from(error) from None
         raise
     address = redact_url(response.url.partition("?")[0])
     handle = JobHandle(None, outcome or Outcome.RUNNING, submitted_at=record.sent_at, urls={"submit": address})
@@ -252,7 +252,7 @@ def save_handle(
         handle = handle.with_variables(found)
     except (ResultTooLargeError, UnstorableValueError) as error:
         yield SaveSubmission(record)
-        error.with_job(handle.identifier, handle.status)
+        error.set_job(handle.identifier, handle.status)
         raise
     record = dataclasses.replace(record, handle=handle)
     yield SaveSubmission(record)

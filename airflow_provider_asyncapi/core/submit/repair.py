@@ -66,7 +66,7 @@ def _repair(api: Api, plan: SubmitPlan, repair: Repair, record: Submission, fail
     if record.sent and not step.is_repeatable:
         request = api.render_request(step.request, scope, reference_base=base)
         problem = record.problem or "an earlier try was cut off while it repaired the job"
-        raise build_ambiguous_error(step, request, problem).with_job(failed.identifier, failed.status)
+        raise build_ambiguous_error(step, request, problem).set_job(failed.identifier, failed.status)
     name = api.redact(str(failed.identifier))
     # The requests in ``start`` have started this job already.
     record = dataclasses.replace(
@@ -78,7 +78,7 @@ def _repair(api: Api, plan: SubmitPlan, repair: Repair, record: Submission, fail
     except (AuthenticationError, RedirectError, UnavailableError) as error:
         if not (isinstance(error, UnavailableError) and step.is_repeatable):
             yield SaveSubmission(record)
-        raise error.with_job(failed.identifier, failed.status) from error.__cause__
+        raise error.set_job(failed.identifier, failed.status) from error.__cause__
     except (RequestRejectedError, JobFailedError) as error:
         record = record.for_submit_instead()
         yield SaveSubmission(record)
@@ -90,7 +90,7 @@ def _repair(api: Api, plan: SubmitPlan, repair: Repair, record: Submission, fail
     except MissingValueError as error:
         problem = f"an earlier try has repaired the job, but {error}"
         yield SaveSubmission(dataclasses.replace(record, sent=True, problem=problem))
-        raise error.with_job(failed.identifier, failed.status) from None
+        raise error.set_job(failed.identifier, failed.status) from None
     yield Log(logging.INFO, f"Repaired job {name}, which runs again as {api.redact(str(identifier))}")
     handle = dataclasses.replace(
         failed,

@@ -49,7 +49,8 @@ def wait_with_callbacks(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spre
                 state = yield from _process_callback(api, plan, state, call)
                 if state.handle.outcome.is_final:
                     return state.handle
-            flow = wait(api, plan, state, spread=spread) if plan.polls else _wait_without_polls(api, plan, state)
+            has_polls = plan.has_status_request
+            flow = wait(api, plan, state, spread=spread) if has_polls else _wait_without_polls(api, plan, state)
             with FlowSteps(perform_each_poll(flow)) as steps:
                 for effect in steps:
                     if isinstance(effect, Polled):
@@ -65,7 +66,7 @@ def wait_with_callbacks(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spre
                     yield Log(logging.INFO, "A poll has ended the wait, no callback")
                     return steps.result
     except AsyncApiError as error:
-        error.with_job(state.handle.identifier, state.handle.status)
+        error.set_job(state.handle.identifier, state.handle.status)
         raise
     return state.handle
 
@@ -97,7 +98,7 @@ def _process_callback(api: Api, plan: WaitPlan, state: WaitCheckpoint, call: Res
         result = yield from limit_time(confirming, latest_response_time(api, state))
     handle, request, response, found = result.handle, result.request, result.response, result.verdict
     if isinstance(found, AsyncApiError) or response is None:
-        if isinstance(found, AsyncApiError) and not plan.polls:
+        if isinstance(found, AsyncApiError) and not plan.has_status_request:
             raise found
         yield Log(logging.WARNING, f"{found}; polling the status instead")
         return dataclasses.replace(state, handle=handle, next_poll=api.clock())

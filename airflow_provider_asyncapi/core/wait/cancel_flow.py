@@ -24,7 +24,7 @@ def cancel_job(
     :param may_poll: whether the job may be polled; False if its response takes too long to read.
     """
     assert plan.cancel is not None, "only called if the plan has a cancel request"  # noqa: S101 - for the type checker
-    poll = partial(poll_without_waiting, api, plan) if plan.polls and may_poll else None
+    poll = partial(poll_without_waiting, api, plan) if plan.has_status_request and may_poll else None
     return (yield from disallow_deferral(cancel(api, plan.cancel, handle, reason, poll)))
 
 
@@ -39,7 +39,7 @@ def cancel_if_running(api: Api, plan: WaitPlan, handle: JobHandle, reason: str) 
     """
     if plan.cancel is None:
         return False
-    if plan.polls and not handle.outcome.is_final:
+    if plan.has_status_request and not handle.outcome.is_final:
         try:
             handle = yield from poll_without_waiting(api, plan, handle)
         except AsyncApiError:

@@ -100,5 +100,5 @@ def wait(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spread: bool = Fals
             # Thousands of waits may sleep at the same time, so none holds on to its last response.
             del result, response, verdict, problem
     except AsyncApiError as error:
-        error.with_job(handle.identifier, handle.status)
+        error.set_job(handle.identifier, handle.status)
         raise

@@ -109,20 +109,20 @@ class WaitPlan:
         """
         policy = StatusPolicy.parse(given, complete=complete)
         batch, callback = given.get("batch"), CallbackMode.parse(given.get("callback"))
-        polls = given.get("endpoint") is not None or batch is not None
-        if complete and callback is CallbackMode.HINT and not polls:
+        has_status_request = given.get("endpoint") is not None or batch is not None
+        if complete and callback is CallbackMode.HINT and not has_status_request:
             raise ConfigurationError(
                 "callback: after a 'hint' the status is polled, so endpoint is needed; with callback=True the callback"
                 " itself decides"
             )
         if callback is not None and given.get("poke_interval") is None:
             given = {**given, "poke_interval": _FALLBACK_INTERVAL}
-        if complete and policy.is_empty and (polls or callback is None):
+        if complete and policy.is_empty and (has_status_request or callback is None):
             raise ConfigurationError(
                 "completion_key: is missing; it is the selector of the job's status in the response, such as"
                 " 'data.status' (or set rules, or a profile)"
             )
-        if complete and given.get(LOGS) is not None and not polls:
+        if complete and given.get(LOGS) is not None and not has_status_request:
             raise ConfigurationError(f"{LOGS}: the log is read after each poll, so endpoint is needed")
         captures = parse_captures(given.get("capture"), "capture")
         if given.get(RESULT_IDENTIFIER) is not None:
@@ -153,7 +153,7 @@ class WaitPlan:
         )
 
     @property
-    def polls(self) -> bool:
+    def has_status_request(self) -> bool:
         """Whether the plan has a request for the status."""
         return bool(self.request.endpoint) or self.batch is not None
 

@@ -159,6 +159,6 @@ def get_job(api: Api, plan: WaitPlan, handle: JobHandle) -> Flow[JobHandle]:
         assert result.response is not None, "a verdict has a response"  # noqa: S101 - for the type checker
         yield from warn_unknown_status(api, result.plan, result.request, result.response, result.verdict)
     except AsyncApiError as error:
-        error.with_job(handle.identifier, handle.status)
+        error.set_job(handle.identifier, handle.status)
         raise
     return result.handle

@@ -48,7 +48,7 @@ def with_fields(error):
         lambda error: read_error(json.loads(json.dumps(error.dump()))),
         lambda error: pickle.loads(pickle.dumps(error)),
         copy.copy,
-        lambda error: RequestRejectedError("no").with_fields_of(error),
+        lambda error: RequestRejectedError("no").set_fields_from(error),
     ],
     ids=["stored", "pickled", "copied", "taken over"],
 )
@@ -71,7 +71,7 @@ def test_a_status_code_is_read_under_the_name_that_earlier_versions_have_stored(
 
 
 def test_the_job_that_an_error_is_about_is_set_once():
-    error = RequestRejectedError("no").with_job(7, "queued").with_job(8, "done")
+    error = RequestRejectedError("no").set_job(7, "queued").set_job(8, "done")
     assert (error.job, error.status) == (7, "queued")
 
 

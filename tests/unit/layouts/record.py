@@ -64,7 +64,7 @@ def write_all() -> dict[str, Any]:
         log=log,
     ).dump()
     classpath, kwargs = AsyncApiJobTrigger(asyncapi_conn_id="asyncapi_default", spec=_SPEC, wait=wait).serialize()
-    failed = JobFailedError("Job j-1 has status failed: out of rows").with_job("j-1", "failed")
+    failed = JobFailedError("Job j-1 has status failed: out of rows").set_job("j-1", "failed")
     failed.method, failed.url, failed.status_code = "GET", "http://127.0.0.1/jobs/j-1", 200
     failed.message = "out of rows"
     return {

@@ -59,13 +59,13 @@ def failing(kind: type[Exception], *replies: Any, said: str | None = None, **giv
 
 def test_without_a_request_for_the_status_a_callback_needs_no_other_word():
     alone = WaitPlan.parse({"callback": True})
-    assert (alone.callback, alone.polls, alone.policy.is_empty) == (CallbackMode.DECIDES, False, True)
+    assert (alone.callback, alone.has_status_request, alone.policy.is_empty) == (CallbackMode.DECIDES, False, True)
     assert alone.schedule.interval == 300
     assert plan(poke_interval=None).schedule.interval == 300
     assert plan(poke_interval=20).schedule.interval == 20
     assert plan(
         endpoint=None, batch={"endpoint": "/j", "query_params": {"i": "{identifiers}"}, "items": "j[*]", "id": "i"}
-    ).polls
+    ).has_status_request
 
 
 @pytest.mark.parametrize(
