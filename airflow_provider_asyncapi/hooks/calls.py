@@ -30,6 +30,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, Outcome
 from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
+from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.requests.step_flow import send_step
 from airflow_provider_asyncapi.core.submit.flow import submit
@@ -102,10 +103,8 @@ class HookCalls:
                 )
             is_begun = True
             step, schedule = RequestStep.parse(given, "request"), PollSchedule.parse({**_RETRY_SCHEDULE, **retries})
-            is_repeatable = is_idempotent or step.is_repeatable
-            return _to_response(
-                send_step(api, step, api.merge_variables(variables or {}), schedule, repeatable=is_repeatable)
-            )
+            policy = ResponsePolicy(is_repeatable=is_idempotent or step.is_repeatable)
+            return _to_response(send_step(api, step, api.merge_variables(variables or {}), schedule, policy))
 
         return HookCall(make_flow)
 

@@ -45,6 +45,7 @@ from airflow_provider_asyncapi.core.requests.response_errors import (
     extract_error_message,
     set_error_fields,
 )
+from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget, send_with_retries
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.selectors.selector import capture_values
@@ -265,15 +266,12 @@ class ResultFetcher:
                 is_meant = response.status in also_accepted
                 return is_meant or rule_handles_status_code(step.rules, response.with_charset(charset), variables)
 
+            policy = ResponsePolicy(
+                is_final=is_answer, is_readable=partial(_is_readable, step.rules, charset, variables)
+            )
             try:
                 response = yield from send_with_retries(
-                    self.api,
-                    request,
-                    self.plan.schedule,
-                    is_final=is_answer,
-                    is_readable=partial(_is_readable, step.rules, charset, variables),
-                    download=download,
-                    limit=limit,
+                    self.api, request, self.plan.schedule, policy, download=download, limit=limit
                 )
             except BodyTooLargeError as error:
                 raise error.with_message(f"{error}; a large result can be streamed: output_type='file'") from error

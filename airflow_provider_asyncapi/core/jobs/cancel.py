@@ -13,12 +13,14 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import as_text
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
+from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.requests.step_flow import send_step
 from airflow_provider_asyncapi.core.time_limit import limit_time
 
 #: The process that cancels is about to end, so there are only a few quick retries.
 _RETRY_SCHEDULE = PollSchedule(interval=0.5, max_errors=3, max_retry_delay=5.0)
+_POLICY = ResponsePolicy(redirect_accepts=True)
 #: Time limit for these retries together, in seconds.
 _CANCEL_TIMEOUT = 30.0
 #: Seconds before each poll after the cancel. Airflow kills a task about five seconds after it has told the task to end.
@@ -60,7 +62,7 @@ def cancel(
     scope = api.merge_variables(handle.scope())
     try:
         base = handle.urls.get("submit")
-        flow = send_step(api, step, scope, _RETRY_SCHEDULE, base=base, repeatable=True, redirect_accepts=True)
+        flow = send_step(api, step, scope, _RETRY_SCHEDULE, _POLICY, base=base)
         yield from limit_time(flow, api.clock() + _CANCEL_TIMEOUT)
     except AsyncApiError as error:
         yield Log(logging.WARNING, f"{job} could not be cancelled ({reason}) and may still be running: {error}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from airflow_provider_asyncapi.core.errors import ContentError
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.core.status.rules import Rule
@@ -14,9 +12,6 @@ _TRANSIENT = frozenset({408, 425, 429})
 _NEVER_SUPPORTED = frozenset({501, 505})
 #: With these the server reports that it hasn't processed the request, so that repeating it can't do anything twice.
 _NOT_PROCESSED = frozenset({408, 425, 429, 503})
-
-#: Returns whether a response is final although its status code is that of a redirect or an error.
-IsFinal = Callable[[Response], bool]
 
 
 def is_transient(status: int) -> bool:

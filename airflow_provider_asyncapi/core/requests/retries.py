@@ -10,9 +10,9 @@ from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, TransportError, UnavailableError
 from airflow_provider_asyncapi.core.http.downloads import Download
 from airflow_provider_asyncapi.core.http.messages import Request, Response
-from airflow_provider_asyncapi.core.requests.classification import IsFinal, is_transient
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.response_errors import build_transient_error
+from airflow_provider_asyncapi.core.requests.response_policy import REPEATABLE, ResponsePolicy
 from airflow_provider_asyncapi.core.requests.retry_hints import read_retry_after
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 
@@ -68,17 +68,15 @@ def send_with_retries(
     api: Api,
     request: Request,
     schedule: PollSchedule,
+    policy: ResponsePolicy = REPEATABLE,
     *,
-    is_final: IsFinal | None = None,
-    is_readable: IsFinal | None = None,
     download: Download | None = None,
     limit: int = MAX_BODY,
 ) -> Flow[Response]:
     """
     Send a request that may be repeated, until its response isn't transient.
 
-    :param is_final: as for :func:`~.exchange.send`.
-    :param is_readable: returns whether a response is no transient error although its status code is that of one.
+    :param policy: the responses that are no transient errors, whatever their status code.
     :param download: receives the body of a 2xx response; an interrupted transfer is resumed if possible.
     :return: the response, whatever its status code.
     :raises UnavailableError: after too many transient errors in a row. A transfer that makes progress ends the row.
@@ -91,15 +89,13 @@ def send_with_retries(
         if download is not None and download.kept_bytes > reached:
             reached, budget.errors = download.kept_bytes, min(budget.errors, 1)
         try:
-            response = yield from send(api, sent, is_final=is_final, sink=download, limit=limit)
+            response = yield from send(api, sent, policy, sink=download, limit=limit)
             if download is not None and download.refuses_range(response):
                 problem: AsyncApiError = build_transient_error(api, sent, response)
-            elif not is_transient(response.status) or any(
-                accepts(response) for accepts in (is_final, is_readable) if accepts
-            ):
-                return response
-            else:
+            elif policy.takes_for_transient(response):
                 problem = build_transient_error(api, request, response)
+            else:
+                return response
         except TransportError as error:
             problem = error
         yield from budget.wait_before_retry(api, problem, response)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Container, Mapping
-from functools import partial
 from http import HTTPStatus
 
 from airflow_provider_asyncapi.core.connection.api import Api
@@ -23,11 +23,9 @@ from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY, Outcome
 from airflow_provider_asyncapi.core.requests.classification import (
-    IsFinal,
     is_transient,
     rule_handles_error_body,
     rule_handles_status_code,
-    was_not_processed,
 )
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
@@ -40,6 +38,7 @@ from airflow_provider_asyncapi.core.requests.response_errors import (
     extract_error_message,
     set_error_fields,
 )
+from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, capture_values
@@ -52,21 +51,15 @@ def send_step(
     step: RequestStep,
     scope: Variables,
     schedule: PollSchedule,
+    policy: ResponsePolicy,
     *,
     base: str | None = None,
-    is_final: IsFinal = lambda _: False,
-    repeatable: bool | None = None,
-    redirect_accepts: bool = False,
 ) -> Flow[tuple[Response, Outcome | None]]:
     """
     Send the request of a step.
 
+    :param policy: what its responses mean, beside the rules of the step.
     :param base: the URL against which references from the API are resolved.
-    :param is_final: returns whether a response is final although its status code is a redirect.
-    :param repeatable: whether the request may be sent twice without harm; by default whether it contains the
-        idempotency key.
-    :param redirect_accepts: whether a redirect to another page (303) means that the request was carried out, whatever
-        the status code of that page.
     :return: the response, and its outcome by the rules; None if no rule matches.
     :raises AmbiguousSubmitError: if the request may have been carried out, and can't be repeated.
     :raises JobFailedError: if a rule classifies the response as a failure.
@@ -74,63 +67,55 @@ def send_step(
     :raises UnavailableError: after too many transient errors in a row.
     """
     request = api.render_request(step.request, scope, reference_base=base)
-    repeatable = step.is_repeatable if repeatable is None else repeatable
     budget = RetryBudget(schedule)
-
-    def is_response_final(response: Response) -> bool:
-        return rule_handles_status_code(step.rules, response, scope) or is_final(response)
-
+    sending_policy = policy.also_final(step.rules, scope)
     while True:
         response: Response | None = None
         problem: AsyncApiError
         try:
-            sending = send if not redirect_accepts else partial(_send_until_accepted, step)
-            response = yield from sending(api, request, is_final=is_response_final, repeatable=repeatable)
+            response = yield from _send_until_accepted(api, step, request, sending_policy)
         except TransportError as error:
-            if error.sent and not repeatable:
+            if not policy.may_repeat(request, error):
                 raise build_ambiguous_error(step, request, error) from error
             problem = error
         else:
             outcome = _find_outcome(api, step, request, response, scope)
             if outcome is None and not is_transient(response.status):
-                if response.ok or is_final(response) or (redirect_accepts and response.status == HTTPStatus.SEE_OTHER):
+                if policy.accepts(response):
                     return response, None
                 raise build_rejection_error(api, request, response, message=step.error_message)
             if outcome not in (None, Outcome.RETRY):
                 return response, outcome
             problem = build_transient_error(api, request, response)
-            # A request that was redirected was processed, whatever the response after the redirect.
-            is_processed = response.url != request.url or not was_not_processed(response.status)
-            if outcome is None and is_processed and not repeatable:
+            # A rule with the outcome RETRY states that the request wasn't processed.
+            if outcome is None and not policy.may_repeat(request, response):
                 raise build_ambiguous_error(step, request, problem) from problem
         yield from budget.wait_before_retry(api, problem, response)
 
 
-def _send_until_accepted(
-    step: RequestStep, api: Api, request: Request, *, is_final: IsFinal, repeatable: bool
-) -> Flow[Response]:
+def _send_until_accepted(api: Api, step: RequestStep, request: Request, policy: ResponsePolicy) -> Flow[Response]:
     """
-    Send a request that counts as carried out if its response is a redirect to another page (RFC 9110, section 15.4.4).
+    Send a request, and follow its redirects; if one of them accepts the request, the page after it doesn't matter.
 
-    :return: the page; the redirect if the page can't be requested.
+    :return: the last response; the redirect that accepts the request if the page after it can't be requested.
     """
     redirects: list[Response] = []
 
-    def is_response_final(response: Response) -> bool:
-        if is_final(response):
+    def is_final(response: Response) -> bool:
+        if policy.ends_exchange(response):
             return True
-        if response.status == HTTPStatus.SEE_OTHER:
+        if policy.accepts_by_redirect(response):
             redirects.append(response)
         return False
 
     try:
-        response = yield from send(api, request, is_final=is_response_final, repeatable=repeatable)
+        response = yield from send(api, request, dataclasses.replace(policy, is_final=is_final))
     except (TransportError, RedirectError) as error:
         if not redirects:
             raise
         problem: AsyncApiError = error
     else:
-        if not redirects or response.ok or is_final(response):
+        if not redirects or response.ok or policy.ends_exchange(response):
             return response
         problem = build_rejection_error(api, Request("GET", response.url), response)
     yield Log(

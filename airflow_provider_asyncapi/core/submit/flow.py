@@ -35,6 +35,7 @@ from airflow_provider_asyncapi.core.requests.response_errors import (
     describe_bad_response,
     set_error_fields,
 )
+from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
 from airflow_provider_asyncapi.core.requests.retries import send_with_retries
 from airflow_provider_asyncapi.core.requests.step_flow import (
     build_ambiguous_error,
@@ -186,7 +187,8 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
         )
 
     record = dataclasses.replace(record, sent_at=record.sent_at or api.clock())
-    sending = send_step(api, plan.submit, scope, plan.schedule, is_final=has_identifier, repeatable=plan.is_repeatable)
+    policy = ResponsePolicy(is_final=has_identifier, is_repeatable=plan.is_repeatable)
+    sending = send_step(api, plan.submit, scope, plan.schedule, policy)
     try:
         response, outcome = yield from save_before_sending(record, sending)
     except AmbiguousSubmitError as error:
@@ -200,7 +202,7 @@ def _send_submit(api: Api, plan: SubmitPlan, record: Submission, scope: Variable
             raise UnavailableError(f"{problem}; the lookup finds no job; a later try may submit it") from problem
         return found
     except (*_REJECTED, UnavailableError) as error:
-        yield from _save_if_not_submitted(record, error, repeatable=plan.is_repeatable)
+        yield from _save_if_not_submitted(record, error, policy)
         if isinstance(error, JobNotFoundError):
             # A submit asks for no job, so a 404 is about the address.
             raise RequestRejectedError(str(error)).set_fields_from(error) from None
@@ -260,10 +262,10 @@ def save_handle(
     return record
 
 
-def _save_if_not_submitted(record: Submission, error: Exception, *, repeatable: bool) -> Flow[None]:
+def _save_if_not_submitted(record: Submission, error: Exception, policy: ResponsePolicy) -> Flow[None]:
     """Save that a request was not carried out, if that is certain."""
     # A repeatable request may have been sent several times, and the last error says nothing about the earlier ones.
-    if isinstance(error, _REJECTED) or not repeatable:
+    if isinstance(error, _REJECTED) or not policy.is_repeatable:
         yield SaveSubmission(record)
 
 
@@ -312,11 +314,12 @@ def _send_start_requests(
             request = api.render_request(step.request, scope, reference_base=base)
             raise build_ambiguous_error(step, request, "an earlier try was cut off while it started the job")
         record = dataclasses.replace(record, sent=False)
+        policy = ResponsePolicy(is_repeatable=step.is_repeatable, redirect_accepts=True)
         try:
-            sending = send_step(api, step, scope, plan.schedule, base=base, redirect_accepts=True)
+            sending = send_step(api, step, scope, plan.schedule, policy, base=base)
             response, outcome = yield from save_before_sending(record, sending)
         except (*_REJECTED, UnavailableError) as error:
-            yield from _save_if_not_submitted(record, error, repeatable=step.is_repeatable)
+            yield from _save_if_not_submitted(record, error, policy)
             raise
         handle = dataclasses.replace(handle, outcome=outcome or Outcome.RUNNING)
         yield Log(logging.INFO, f"Started job {api.redact(str(handle.identifier))}")

@@ -9,6 +9,7 @@ from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Flow, Log, SaveSubmission
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.requests.response_policy import REPEATABLE
 from airflow_provider_asyncapi.core.requests.step_flow import extract_captures, send_step, warn_missing_captures
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
@@ -29,7 +30,7 @@ def send_prepare_requests(api: Api, plan: SubmitPlan, record: Submission, scope:
         yield Log(logging.INFO, f"{record.prepared} of {len(plan.prepare)} prepare requests were answered already")
     for step in plan.prepare[record.prepared :]:
         variables = api.merge_variables(scope, record.captured)
-        response, _ = yield from send_step(api, step, variables, plan.schedule, repeatable=True)
+        response, _ = yield from send_step(api, step, variables, plan.schedule, REPEATABLE)
         found = extract_captures(step.captures, response, variables)
         # They will be in the job's handle, whose limits hold for them too.
         captured = JobHandle(None).with_variables({**record.captured, **found}, "prepare.capture").variables

@@ -22,6 +22,7 @@ from airflow_provider_asyncapi.core.jobs.handle import JobHandle, check_identifi
 from airflow_provider_asyncapi.core.jobs.rerun import Repair
 from airflow_provider_asyncapi.core.outcome import IDEMPOTENCY_KEY, RESULT_IDENTIFIER, Outcome
 from airflow_provider_asyncapi.core.requests.response_errors import describe_bad_response, set_error_fields
+from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
 from airflow_provider_asyncapi.core.requests.step_flow import build_ambiguous_error, send_step
 from airflow_provider_asyncapi.core.submit.flow import save_before_sending, save_handle, submit
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
@@ -72,7 +73,8 @@ def _repair(api: Api, plan: SubmitPlan, repair: Repair, record: Submission, fail
     record = dataclasses.replace(
         record, sent=False, sent_at=record.sent_at or api.clock(), answered=len(plan.start), problem=""
     )
-    sending = send_step(api, step, scope, plan.schedule, base=base, redirect_accepts=True)
+    policy = ResponsePolicy(is_repeatable=step.is_repeatable, redirect_accepts=True)
+    sending = send_step(api, step, scope, plan.schedule, policy, base=base)
     try:
         response, outcome = yield from save_before_sending(record, sending)
     except (AuthenticationError, RedirectError, UnavailableError) as error:

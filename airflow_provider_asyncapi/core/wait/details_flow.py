@@ -27,6 +27,7 @@ from airflow_provider_asyncapi.core.requests.response_errors import (
     build_transient_error,
     extract_error_message,
 )
+from airflow_provider_asyncapi.core.requests.response_policy import REPEATABLE
 from airflow_provider_asyncapi.core.requests.step_flow import extract_captures, warn_missing_captures
 from airflow_provider_asyncapi.core.status.policy import StatusPolicy, Verdict
 from airflow_provider_asyncapi.core.templates import Variables
@@ -115,9 +116,7 @@ def confirm_success(api: Api, details: StatusDetails, result: PollResult, before
     scope = api.merge_variables(handle.scope())
     request = api.render_request(details.step.request, scope, reference_base=_base(handle))
     try:
-        response = yield from send(
-            api, request, is_final=lambda response: rule_handles_status_code(plan.policy.rules, response, scope)
-        )
+        response = yield from send(api, request, REPEATABLE.also_final(details.policy.rules, scope))
     except TransportError as error:
         return PollResult(plan, _mark_running(handle, before), request, None, error)
     verdict = _classify_details(api, plan, details.policy, request, response, scope)

@@ -89,11 +89,10 @@ def _request_status(
         if plan.batch.absent is not Absent.POLL:
             absent = _classify_absent_job(api, plan.batch, request, job)
             return request, ResponsePart(batch_response.response, None), absent
-    stop = poll.handles_status_code if plan.policy.rules else None
     response = yield from send(
         api,
         poll.request,
-        is_final=stop,
+        poll.response_policy,
         can_wait=True,
         skip_if_unchanged=poll.skip_if_unchanged,
         authorizer=poll.authorizer,

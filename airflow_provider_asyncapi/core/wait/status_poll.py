@@ -9,7 +9,7 @@ from airflow_provider_asyncapi.core.effects import Polled
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.requests.authorizer import RequestAuthorizer
-from airflow_provider_asyncapi.core.requests.classification import rule_handles_status_code
+from airflow_provider_asyncapi.core.requests.response_policy import REPEATABLE, ResponsePolicy
 from airflow_provider_asyncapi.core.requests.retry_hints import read_retry_after
 from airflow_provider_asyncapi.core.status.policy import Verdict
 from airflow_provider_asyncapi.core.templates import Variables
@@ -22,7 +22,7 @@ from airflow_provider_asyncapi.core.wait.poll_times import is_last_poll
 _MAX_CACHED_BODY = 4096
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class StatusPoll:
     """
     The status request of a job, and its last response.
@@ -35,6 +35,7 @@ class StatusPoll:
     :param polls: number of polls so far.
     :param scope: the variables that selectors may use.
     :param request: the request.
+    :param response_policy: which of its responses are final whatever their status code.
     :param authorizer: adds the credentials to the request.
     :param cached_response: status code and fingerprint of the last response of a running job.
     :param last_verdict: the verdict on that response.
@@ -48,6 +49,7 @@ class StatusPoll:
     polls: int
     scope: Variables
     request: Request
+    response_policy: ResponsePolicy
     authorizer: RequestAuthorizer
     cached_response: tuple[int, bytes] | None = None
     last_verdict: Verdict | None = None
@@ -58,7 +60,17 @@ class StatusPoll:
         """Render the status request of a job."""
         scope = api.merge_variables(handle.scope())
         request = api.render_request(plan.request, scope, reference_base=handle.urls.get("submit"))
-        return cls(api, plan, state, handle, polls, scope, request, RequestAuthorizer(api))
+        return cls(
+            api=api,
+            plan=plan,
+            state=state,
+            handle=handle,
+            polls=polls,
+            scope=scope,
+            request=request,
+            response_policy=REPEATABLE.also_final(plan.policy.rules, scope),
+            authorizer=RequestAuthorizer(api),
+        )
 
     def for_handle(self, handle: JobHandle) -> StatusPoll:
         """Return the poll for a handle; the request is rendered again if the variables have changed."""
@@ -66,10 +78,6 @@ class StatusPoll:
             return StatusPoll.render(self.api, self.plan, self.state, handle, self.polls)
         self.handle = handle
         return self
-
-    def handles_status_code(self, response: Response) -> bool:
-        """Return whether a rule of the plan handles the status code, so that it is neither an error nor a redirect."""
-        return rule_handles_status_code(self.plan.policy.rules, response, self.scope)
 
     def cache(self, plan: WaitPlan, response: Response, verdict: Verdict) -> None:
         """Cache the verdict on a response if it depends on the body only, and the body isn't large."""

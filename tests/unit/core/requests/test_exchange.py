@@ -21,6 +21,7 @@ from airflow_provider_asyncapi.core.requests.classification import rule_handles_
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
 from airflow_provider_asyncapi.core.requests.response_errors import build_rejection_error, describe_bad_response
+from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
 from airflow_provider_asyncapi.core.requests.retries import RetryBudget, send_with_retries
 from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
 from airflow_provider_asyncapi.core.status.rules import parse_rules
@@ -141,7 +142,7 @@ def test_a_token_that_a_good_answer_calls_expired_is_renewed():
     replies = [make_response({"token": "old-token"}), EXPIRED, make_response({"token": "new-token"}), make_response({})]
     runner = FlowRunner(make_api(**EXPIRING), *replies)
     # Whatever a rule of the task makes of the status code.
-    assert runner.run(send(runner.api, get(), is_final=lambda _: True)).json == {}
+    assert runner.run(send(runner.api, get(), ResponsePolicy(is_final=lambda _: True))).json == {}
     assert runner.paths == ["POST /login", "GET /jobs", "POST /login", "GET /jobs"]
     assert runner.header("Authorization") == "Bearer new-token"
 
@@ -232,7 +233,7 @@ def test_credentials_in_the_query_do_not_get_into_the_responses_url():
 
 def test_a_stop_decides_before_the_renewal():
     runner = FlowRunner(make_api(**LOGIN), make_response({"token": "t-one"}), make_response({}, 401))
-    assert runner.run(send(runner.api, get(), is_final=lambda got: got.status == 401)).status == 401
+    assert runner.run(send(runner.api, get(), ResponsePolicy(is_final=lambda got: got.status == 401))).status == 401
 
 
 def test_no_address_of_a_server_is_an_error_of_ours():
@@ -365,7 +366,7 @@ def test_a_redirect_that_says_not_where_to_is_an_answer():
 
 def test_a_stop_keeps_a_redirect_from_being_followed():
     runner = FlowRunner(make_api(), redirect("/v1/7", 303))
-    assert runner.run(send(runner.api, post(), is_final=lambda got: got.status == 303)).status == 303
+    assert runner.run(send(runner.api, post(), ResponsePolicy(is_final=lambda got: got.status == 303))).status == 303
 
 
 # Errors
@@ -463,7 +464,10 @@ def test_an_error_without_an_answer_tells_which_request_it_was():
 def test_a_stop_makes_an_answer_of_a_transient_error():
     runner = FlowRunner(make_api(), make_response({}, 503))
     assert (
-        runner.run(send_with_retries(runner.api, get(), SCHEDULE, is_final=lambda got: got.status == 503)).status == 503
+        runner.run(
+            send_with_retries(runner.api, get(), SCHEDULE, ResponsePolicy(is_final=lambda got: got.status == 503))
+        ).status
+        == 503
     )
 
 
