@@ -25,6 +25,8 @@ class FlowSteps(Generic[E, T]):
                     steps.error = error
         return steps.result
 
+    A flow that wraps another one passes on its effects with :meth:`forward`.
+
     The flow is closed at the end of the context. If another thread is running a step of it then, the code that waits
     for that thread has to close it.
 
@@ -47,6 +49,13 @@ class FlowSteps(Generic[E, T]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if not getattr(self._flow, "gi_running", False):
             self._flow.close()
+
+    def forward(self, effect: F) -> Generator[F, Any, None]:
+        """Yield an effect to the driver of the flow that wraps this one, and keep the reply or the error."""
+        try:
+            self.reply = yield effect
+        except AsyncApiError as error:
+            self.error = error
 
     def close(self) -> None:
         """Close the flow, once no thread runs it any more."""
@@ -74,9 +83,5 @@ def map_effects(flow: Generator[E, Any, T], change: Callable[[E], F]) -> Generat
     """
     with FlowSteps(flow) as steps:
         for effect in steps:
-            changed = change(effect)
-            try:
-                steps.reply = yield changed
-            except AsyncApiError as error:
-                steps.error = error
+            yield from steps.forward(change(effect))
     return steps.result

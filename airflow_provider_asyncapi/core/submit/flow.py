@@ -232,10 +232,7 @@ def save_before_sending(record: Submission, sending: Flow[T]) -> Flow[T]:
             if isinstance(effect, Send) and not is_saved:
                 is_saved = True
                 yield SaveSubmission(dataclasses.replace(record, sent=True))
-            try:
-                steps.reply = yield effect
-            except AsyncApiError as error:
-                steps.error = error
+            yield from steps.forward(effect)
     return steps.result
 
 

@@ -55,10 +55,7 @@ def wait_with_callbacks(api: Api, plan: WaitPlan, state: WaitCheckpoint, *, spre
                 for effect in steps:
                     if isinstance(effect, Polled):
                         state = state.after_poll(effect)
-                    try:
-                        steps.reply = yield effect
-                    except AsyncApiError as error:
-                        steps.error = error
+                    yield from steps.forward(effect)
                     is_pause = isinstance(effect, Sleep) and effect.is_deferrable
                     if is_pause and (calls := (yield FetchCallbacks(state.callbacks_seen))):
                         break

@@ -119,11 +119,8 @@ class FlowRunner:
     def count_resumptions(self, flow: Flow[Any]) -> Flow[Any]:
         with FlowSteps(flow) as steps:
             for effect in steps:
-                try:
-                    steps.reply = yield effect
-                    self.resumed += isinstance(effect, PollUntilChanged | PollBatch)
-                except AsyncApiError as error:
-                    steps.error = error
+                yield from steps.forward(effect)
+                self.resumed += steps.error is None and isinstance(effect, PollUntilChanged | PollBatch)
         return steps.result
 
     def perform(self, effect: Any) -> Any:  # noqa: C901 - a case for each effect

@@ -31,6 +31,23 @@ def test_each_effect_is_given_in_turn_and_each_reply_or_error_reaches_the_flow()
     assert steps.result == [10, "lost", 30]
 
 
+def test_a_flow_that_wraps_another_passes_on_its_effects_with_their_replies_and_errors():
+    def wrapping() -> Flow[list[Any]]:
+        with FlowSteps(asking()) as steps:
+            for effect in steps:
+                yield from steps.forward(effect)
+        return steps.result
+
+    with FlowSteps(wrapping()) as steps:
+        for effect in steps:
+            if effect == Sleep(2):
+                steps.error = TransportError("lost")
+            else:
+                assert isinstance(effect, Sleep)
+                steps.reply = effect.seconds * 10
+    assert steps.result == [10, "lost", 30]
+
+
 def test_an_error_that_the_flow_does_not_handle_comes_out():
     def flow() -> Flow[None]:
         yield Sleep(1)
