@@ -182,7 +182,9 @@ async def _longest_hold(work: Callable[[], Awaitable[object]]) -> float:
 
 
 async def _poll_once(url: str, hostile: Hostile) -> float:
-    api = Api.from_settings(ConnectionSettings.parse({"host": url}), clock=time.time, rng=lambda: 0.5)
+    api = Api.from_settings(
+        ConnectionSettings.parse({"host": url}), clock=time.time, rng=lambda: 0.5, make_nonce=lambda: "n"
+    )
     given = {"endpoint": "/", "completion_value": "done", "max_iterations": 1, **dict(hostile.sensor)}
     if "rules" in given:
         del given["completion_value"]

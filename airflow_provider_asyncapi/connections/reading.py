@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 #: Minimum length of the secrets that are masked; Airflow warns about shorter ones.
 _MIN_MASKED_LENGTH = 5
+
+
+def make_nonce() -> str:
+    """Return a text that nobody can guess and that no other request has: 128 random bits in hexadecimal."""
+    return secrets.token_hex(16)
 
 
 def read_connection(connection: Connection, extra: Mapping[str, Any] | None = None, *, mask: bool = True) -> lazy.Api:
@@ -57,7 +63,7 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
         _mask_secrets(fields, lazy.collect_connection_fields().values())
     shares = settings.auth.token_source is not None and settings.auth.shares_tokens
     tokens = lazy.HostTokenStore(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
-    return lazy.Api.from_settings(settings, clock=time.time, rng=random.random, tokens=tokens)
+    return lazy.Api.from_settings(settings, clock=time.time, rng=random.random, make_nonce=make_nonce, tokens=tokens)
 
 
 def name_connection(error: AsyncApiError, conn_id: str | None) -> AsyncApiError:

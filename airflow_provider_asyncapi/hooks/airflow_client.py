@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import certifi
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_asyncapi.connections.reading import make_nonce
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError
@@ -49,7 +50,7 @@ def describe_api_server(url: str) -> Api:
 
     :param url: its address, as :func:`~.airflow_urls.find_base_url` returns it.
     """
-    return Api.from_settings(ConnectionSettings(url), clock=time.time, rng=random.random)
+    return Api.from_settings(ConnectionSettings(url), clock=time.time, rng=random.random, make_nonce=make_nonce)
 
 
 def make_tls_context() -> ssl.SSLContext:

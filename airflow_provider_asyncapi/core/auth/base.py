@@ -38,7 +38,7 @@ class AuthContext:
     What a kind of authentication may use beside the request.
 
     :param clock: returns seconds since the epoch.
-    :param rng: returns numbers in [0, 1).
+    :param make_nonce: returns a new text that nobody can guess, of 32 hexadecimal digits.
     :param token: the access token, if the kind requests one.
     :param mask: masks a credential that the kind has created, such as a signed token, in all further messages.
     :param memory: values that the kind keeps between requests, such as the server's last challenge; each process has
@@ -46,7 +46,7 @@ class AuthContext:
     """
 
     clock: Callable[[], float]
-    rng: Callable[[], float]
+    make_nonce: Callable[[], str]
     token: Token | None = None
     memory: dict[str, Any] = field(default_factory=dict, repr=False)
     mask: Callable[[str], object] = lambda _: None

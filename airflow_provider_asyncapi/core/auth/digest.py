@@ -131,7 +131,7 @@ class DigestAuth(Auth):
 
         parts = urlsplit(request.url)
         uri = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        client_nonce = f"{int(context.rng() * 2**64):016x}"
+        client_nonce = context.make_nonce()
         count = f"{next(session.counter):08x}"
         secret = digest(self.user, challenge.realm, self.password)
         if challenge.algorithm.endswith("-sess"):

@@ -140,7 +140,7 @@ class HmacAuth(Auth):
         now = context.clock()
         variables = {
             "timestamp": _TIMES[self.timestamp](now),
-            "nonce": f"{int(context.rng() * 2**64):016x}{int(context.rng() * 2**64):016x}",
+            "nonce": context.make_nonce(),
             "login": self.key_name,
             "method": request.method,
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -120,18 +120,18 @@ class JwtSigner:
             headers,
             lifetime,
         )
-        signer.sign(0.0, lambda: 0.0)
+        signer.sign(0.0, "")
         return signer
 
-    def sign(self, now: float, rng: Callable[[], float]) -> str:
+    def sign(self, now: float, identifier: str) -> str:
         """
         Return a new token.
 
         :param now: seconds since the epoch.
-        :param rng: returns numbers in [0, 1).
+        :param identifier: the identifier of the token (``jti``), which no other token may have.
         :raises ConfigurationError: if the key isn't one for the algorithm.
         """
-        times = {"iat": int(now), "exp": int(now + self.lifetime), "jti": f"{int(rng() * 2**64):016x}"}
+        times = {"iat": int(now), "exp": int(now + self.lifetime), "jti": identifier}
         variables = {"login": self.login}
         try:
             if "key_fingerprint" in _find_variables(self.claims):

@@ -52,7 +52,7 @@ class JwtAuth(Auth):
     def _sign(self, context: AuthContext) -> str:
         """Return a new token, and keep it for the next requests."""
         now = context.clock()
-        token = self.signer.sign(now, context.rng)
+        token = self.signer.sign(now, context.make_nonce())
         context.mask(token)
         context.memory[_LATEST] = token, now + 0.9 * self.signer.lifetime
         return token

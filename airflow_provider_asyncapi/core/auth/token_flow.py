@@ -168,7 +168,7 @@ def _send_token_request(
     known = previous.variables if previous else {}
     scope = api.merge_variables(known)
     if source.assertion is not None:
-        scope[ASSERTION] = source.assertion.sign(api.clock(), api.rng)
+        scope[ASSERTION] = source.assertion.sign(api.clock(), api.make_nonce())
         api.redact.add_token(scope[ASSERTION])
     request = template.render(scope, api.settings.base_url)
     if not api.settings.lists_host(request.url):

@@ -24,7 +24,8 @@ class Api:
     :param settings: the connection.
     :param redact: removes secrets from a text.
     :param clock: returns seconds since the epoch.
-    :param rng: returns random numbers in [0, 1).
+    :param rng: returns random numbers in [0, 1), for the times of requests.
+    :param make_nonce: returns a new text that nobody can guess, of 32 hexadecimal digits.
     :param tokens: the store in which processes share tokens; None if each process logs in on its own.
     :param auth_memory: the state of the kind of authentication between requests.
     """
@@ -33,6 +34,7 @@ class Api:
     redact: Redactor
     clock: Callable[[], float]
     rng: Callable[[], float]
+    make_nonce: Callable[[], str]
     tokens: TokenStore | None = None
     auth_memory: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -43,10 +45,11 @@ class Api:
         *,
         clock: Callable[[], float],
         rng: Callable[[], float],
+        make_nonce: Callable[[], str],
         tokens: TokenStore | None = None,
     ) -> Api:
         """Return the API of a connection."""
-        return cls(settings, Redactor(settings.secrets()), clock, rng, tokens)
+        return cls(settings, Redactor(settings.secrets()), clock, rng, make_nonce, tokens)
 
     def seconds_until(self, until: float | None) -> float | None:
         """

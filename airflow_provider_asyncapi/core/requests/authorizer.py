@@ -77,7 +77,7 @@ class RequestAuthorizer:
             else:
                 self._authorized = add_connection_headers(request, settings)
                 if settings.auth.is_constant:
-                    context = AuthContext(self.api.clock, self.api.rng, token, mask=self.api.redact.add_token)
+                    context = AuthContext(self.api.clock, self.api.make_nonce, token, mask=self.api.redact.add_token)
                     self._authorized = next(settings.auth.auth_flow(self._authorized, context))
             self._token = token
         return self._authorized
@@ -98,7 +98,7 @@ def run_auth_flow(
     :raises ConfigurationError: if the kind sends nothing, or a header that can't be sent.
     """
     auth = api.settings.auth
-    context = AuthContext(api.clock, api.rng, token, api.auth_memory, api.redact.add_token)
+    context = AuthContext(api.clock, api.make_nonce, token, api.auth_memory, api.redact.add_token)
     response: Response | None = None
     with closing(auth.auth_flow(request, context)) as flow:
         try:

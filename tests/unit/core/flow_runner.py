@@ -30,6 +30,8 @@ from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait.batch_flow import poll_alone
 from airflow_provider_asyncapi.core.wait.unchanged_polls import perform_each_poll
 
+#: The nonce of each request.
+NONCE = "80" * 16
 START = 1_700_000_000.0
 BASE = "https://api.example.com/v1"
 
@@ -46,7 +48,7 @@ class Clock:
 
 def make_api(clock: Callable[[], float] | None = None, **fields: Any) -> Api:
     settings = ConnectionSettings.parse({"host": BASE, **fields})
-    return Api.from_settings(settings, clock=clock or Clock(), rng=lambda: 0.5)
+    return Api.from_settings(settings, clock=clock or Clock(), rng=lambda: 0.5, make_nonce=lambda: NONCE)
 
 
 def make_response(body: Any = None, status: int = 200, **headers: str) -> Response:

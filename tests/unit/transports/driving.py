@@ -57,7 +57,9 @@ class Clock:
 
 def make_api(url: str, clock: Callable[[], float] | None = None, **fields: Any) -> Api:
     given = {"host": url, "connect_timeout": 5, "read_timeout": 5, **fields}
-    return Api.from_settings(ConnectionSettings.parse(given), clock=clock or Clock(), rng=lambda: 0.5)
+    return Api.from_settings(
+        ConnectionSettings.parse(given), clock=clock or Clock(), rng=lambda: 0.5, make_nonce=lambda: "n"
+    )
 
 
 def open_aiohttp_driver(way: str, api: Api, **given: Any) -> AiohttpDriver:

@@ -813,7 +813,7 @@ def test_nothing_blocks_the_loop_and_nothing_is_left_on_it(
 
 def api_with(**extra: Any) -> Api:
     settings = ConnectionSettings.parse({"host": "https://api.example.com", **extra})
-    return Api.from_settings(settings, clock=time.time, rng=lambda: 0.5)
+    return Api.from_settings(settings, clock=time.time, rng=lambda: 0.5, make_nonce=lambda: "n")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ HEADERS = {"X-Signature": "{signature}"}
 
 def sign(request: Request, *, password: str = "key", login: str = "id", now: float = NOW, **signing) -> Request:
     auth = HmacAuth.parse({"password": password, "login": login, "signing": signing})
-    (signed,) = auth.auth_flow(request, AuthContext(lambda: now, lambda: 0.25))
+    (signed,) = auth.auth_flow(request, AuthContext(lambda: now, lambda: "40" * 16))
     return signed
 
 
@@ -76,7 +76,7 @@ def test_the_hash_and_its_encoding_are_chosen(encoding, expected):
         ("{url}", "https://h:8443"),
         ("{target}", "/"),
         ("{login}", "id"),
-        ("{nonce}", "40000000000000004000000000000000"),
+        ("{nonce}", "40" * 16),
         ("{body_sha256}", hashlib.sha256(b"").hexdigest()),
         ("{body_md5}", "1B2M2Y8AsgTpgAmY7PhCfg=="),
     ],

@@ -19,7 +19,7 @@ from airflow_provider_asyncapi.core.auth.token_flow import request_token
 from airflow_provider_asyncapi.core.errors import AuthenticationError, ConfigurationError
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.requests.exchange import send
-from tests.unit.core.flow_runner import BASE, START, FlowRunner, make_api, make_response
+from tests.unit.core.flow_runner import BASE, NONCE, START, FlowRunner, make_api, make_response
 
 TOKEN_URL = "https://login.example.com/token"
 SHARED = "shared-secret-of-at-least-64-bytes-as-HS512-wants-it-to-have-at-the-very-least"
@@ -54,7 +54,7 @@ def bearer(auth: JwtAuth, context: AuthContext) -> str:
 
 
 def context_at(now: float, memory: dict[str, Any] | None = None) -> AuthContext:
-    return AuthContext(lambda: now, lambda: 0.5, memory={} if memory is None else memory)
+    return AuthContext(lambda: now, lambda: NONCE, memory={} if memory is None else memory)
 
 
 def read(token: str, key: Any, **options: bool) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def test_a_token_is_signed_with_a_private_key(algorithm):
     token = bearer(JwtAuth.parse({**fields, "jwt_headers": {"kid": "k"}, "jwt_claims": {"x": 1}}), context_at(START))
     assert jwt.get_unverified_header(token) == {"alg": algorithm, "typ": "JWT", "kid": "k"}
     claims = read(token, KEYS[algorithm].public_key())
-    assert claims == {"iss": "me", "x": 1, "iat": START, "exp": START + 3540, "jti": "8000000000000000"}
+    assert claims == {"iss": "me", "x": 1, "iat": START, "exp": START + 3540, "jti": NONCE}
 
 
 def test_a_token_is_signed_with_a_shared_secret():

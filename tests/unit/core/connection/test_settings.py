@@ -312,7 +312,9 @@ def test_the_key_of_an_api_key_is_secret_and_the_template_of_a_token_is_not():
 
 
 def test_an_api_is_a_connection_with_a_clock_and_dice():
-    api = Api.from_settings(parse(auth="bearer", password=SECRET), clock=lambda: 5.0, rng=lambda: 0.5)
+    api = Api.from_settings(
+        parse(auth="bearer", password=SECRET), clock=lambda: 5.0, rng=lambda: 0.5, make_nonce=lambda: "n"
+    )
     assert api.redact(f"Bearer {SECRET}!") == "***!"
     assert (api.clock(), api.rng()) == (5.0, 0.5)
     assert api.scope == {"connection.password": SECRET}

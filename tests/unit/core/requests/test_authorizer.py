@@ -76,7 +76,7 @@ def api_with(kind: type[Auth], **fields: Any) -> Api:
     given = {"host": BASE, "auth": kind.name, "signing_secret": "planted-key", **fields}
     with register_kind(AUTH_KINDS, kind):
         settings = ConnectionSettings.parse(given)
-    return Api.from_settings(settings, clock=Clock(), rng=lambda: 0.5)
+    return Api.from_settings(settings, clock=Clock(), rng=lambda: 0.5, make_nonce=lambda: "n")
 
 
 def signing(flow: Any) -> type[Auth]:
@@ -171,7 +171,7 @@ def test_a_kind_may_use_a_token_of_a_login_and_gets_a_new_one_once_the_old_is_re
 
     with register_kind(AUTH_KINDS, TokenSignature):
         settings = ConnectionSettings.parse({"host": BASE, **LOGIN, "auth": "token_signature"})
-    api = Api.from_settings(settings, clock=Clock(), rng=lambda: 0.5)
+    api = Api.from_settings(settings, clock=Clock(), rng=lambda: 0.5, make_nonce=lambda: "n")
     runner = FlowRunner(
         api, make_response({"token": "t-1"}), make_response({}, 401), make_response({"token": "t-2"}), make_response({})
     )

@@ -729,7 +729,7 @@ def test_polls_become_rarer():
 def test_jitter_spreads_the_polls():
     api = make_api()
     dice = iter([0.0, 0.999999])
-    runner = FlowRunner(type(api)(api.settings, api.redact, api.clock, lambda: next(dice)), RUNNING, RUNNING, DONE)
+    runner = FlowRunner(dataclasses.replace(api, rng=lambda: next(dice)), RUNNING, RUNNING, DONE)
     run(runner, jitter=0.5)
     assert runner.sleeps == pytest.approx([5, 15], abs=0.001)
 
@@ -997,7 +997,7 @@ REPLIES = st.one_of(
 @settings(max_examples=300, deadline=None)
 def test_whatever_an_api_answers_the_loop_does_not_spin(replies, interval, jitter, dice, deadline, retry_delays):
     api = make_api()
-    runner = FlowRunner(type(api)(api.settings, api.redact, api.clock, lambda: dice), *replies, DONE)
+    runner = FlowRunner(dataclasses.replace(api, rng=lambda: dice), *replies, DONE)
     with_deadline = state(deadline=None if deadline is None else START + deadline)
     plan = plan_fields(
         poke_interval=interval, jitter=jitter, retry_delays=retry_delays, visible_after=1000,
