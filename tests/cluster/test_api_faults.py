@@ -49,7 +49,8 @@ class Scenario:
 
 SCENARIOS: dict[str, Scenario] = {
     # The submit: what was not carried out is sent again, what may have been is not, unless the API knows a key.
-    "submit-503": Scenario({"submit": [answer(503, "2"), answer(503)]}, submits=3),
+    "submit-503": Scenario({"submit": [answer(503, "2")]}, jobs=0, error="AsyncApiSubmitAmbiguous"),
+    "submit-503-ruled": Scenario({"submit": [answer(503, "2"), answer(503)]}, dag="ruled", submits=3),
     "submit-429": Scenario({"submit": [answer(429), answer(429, "1")]}, submits=3),
     "submit-500": Scenario({"submit": [answer(500)]}, jobs=0, error="AsyncApiSubmitAmbiguous"),
     "submit-500-keyed": Scenario({"submit": [answer(500), answer(502)]}, dag="keyed", submits=3),

@@ -10,8 +10,12 @@ from airflow_provider_asyncapi.core.templates import Variables
 _TRANSIENT = frozenset({408, 425, 429})
 #: Server errors of a server that can't do this at all (RFC 9110, sections 15.6.2 and 15.6.6).
 _NEVER_SUPPORTED = frozenset({501, 505})
-#: With these the server reports that it hasn't processed the request, so that repeating it can't do anything twice.
-_NOT_PROCESSED = frozenset({408, 425, 429, 503})
+#: With these the server reports that it hasn't processed the request, so that repeating it can't do anything twice: it
+#: hasn't received all of it (408: RFC 9110, section 15.5.9), or refuses to process it now (425: RFC 8470, section 5.2;
+#: 429: RFC 6585, section 4). A 503 isn't one of them, with or without a Retry-After, since proxies answer with it after
+#: they have passed on the request: Envoy if the connection to the API breaks, Varnish (with Retry-After: 5) if the API
+#: answers too late. RFC 9110, section 9.2.2, allows to repeat a POST only if it is known that it was never applied.
+_NOT_PROCESSED = frozenset({408, 425, 429})
 
 
 def is_transient(status: int) -> bool:

@@ -153,11 +153,18 @@ def _find_outcome(
 
 def build_ambiguous_error(step: RequestStep, request: Request, problem: AsyncApiError | str) -> AmbiguousSubmitError:
     """Return the error about a request that may have been carried out, and can't be repeated."""
+    status_code = problem.status_code if isinstance(problem, AsyncApiError) else None
+    advice = (
+        ""
+        if status_code is None
+        else f". If the API answers {status_code} only when it has done nothing, add a rule for this status code with"
+        " the outcome 'retry'"
+    )
     error = AmbiguousSubmitError(
         f"{step.name}: {problem}. {request} may have been carried out, so it isn't repeated: look in the remote"
         " system, and clear the task if there is no job. If the API accepts an idempotency key, put"
         f" {{{IDEMPOTENCY_KEY}}} into the request (a header, a parameter or the body): then it can be repeated safely."
-        " If the API can find the job, set lookup"
+        f" If the API can find the job, set lookup{advice}"
     )
     return error.set_fields_from(problem) if isinstance(problem, AsyncApiError) else set_error_fields(error, request)
 

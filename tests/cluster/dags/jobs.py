@@ -79,6 +79,7 @@ DAGS = {
     ),
     "plain": Jobs(PLAIN),
     "capturing": Jobs(PLAIN, {**POLLED, "capture": {"note": "note"}}),
+    "ruled": Jobs({**PLAIN, "rules": [{"selector": "status_code", "in": [503], "outcome": "retry"}]}),
     "keyed": Jobs(KEYED),
     "lookup": Jobs(FINDABLE),
     "limited": Jobs(KEYED, count=6),

@@ -41,7 +41,7 @@ def attempt(number: int, store: Store | None, *, clears: int = 0, retries: int =
 
 def test_a_retry_goes_on_with_the_job_that_was_submitted_and_only_starts_it(api: ApiServer) -> None:
     api.respond_to(POST, reply({"id": "j-1"}))
-    api.respond_to(START, reply(status=503), reply(status=200))
+    api.respond_to(START, reply(status=429), reply(status=200))
     store, start = Store(), {"endpoint": "/jobs/{identifier}/run"}
     with pytest.raises(exceptions.AsyncApiUnavailable):
         attempt(1, store, start=start, max_consecutive_errors=1)

@@ -132,7 +132,7 @@ TALKS: dict[str, Talk] = {
     "submit, a Location": Talk(submitting(identifier="header:Location"), [reply(b"", 201, location="/jobs/ä")]),
     "submit, no identifier": Talk(submitting(), [reply({"token": "planted"})], error="MissingValueError"),
     "submit, refused": Talk(submitting(), [reply({"detail": "no"}, 400)], error="RequestRejectedError"),
-    "submit, busy": Talk(submitting(), [reply(b"", 503, retry_after="4"), reply({"id": 7})]),
+    "submit, busy": Talk(submitting(), [reply(b"", 429, retry_after="4"), reply({"id": 7})]),
     "submit, reset": Talk(submitting(), [reset], error="AmbiguousSubmitError", requests=1),
     "submit, hung up": Talk(submitting(), [hang_up], error="AmbiguousSubmitError", requests=1),
     "submit, silence": Talk(submitting(), [silent], QUICK, error="AmbiguousSubmitError", requests=1),

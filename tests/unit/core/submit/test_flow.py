@@ -206,7 +206,7 @@ def test_a_submit_that_is_refused_by_an_error_body_under_500_is_not_ambiguous():
 
 
 def test_a_gateway_that_is_busy_is_asked_again_whatever_its_body_holds():
-    handle, _ = submitted(make_response({"error": "busy"}, 503), CREATED, rules=SAYS_NO)
+    handle, _ = submitted(make_response({"error": "busy"}, 429), CREATED, rules=SAYS_NO)
     assert handle.identifier is not None
 
 
@@ -437,13 +437,26 @@ def test_the_start_knows_where_the_job_was_made():
 
 
 @pytest.mark.parametrize(
-    "trouble", [make_lost_error(), make_response({}, 500), make_response({}, 502), make_response({}, 504)], ids=str
+    "trouble",
+    [
+        make_lost_error(),
+        *(make_response({}, status) for status in (500, 502, 503, 504)),
+        # Varnish sends it too if it has passed on the request, and the API answers too late.
+        make_response({}, 503, retry_after="5"),
+    ],
+    ids=str,
 )
 def test_what_may_have_been_carried_out_is_not_repeated(trouble):
     runner = FlowRunner(make_api(), trouble)
-    with pytest.raises(AmbiguousSubmitError, match=r"submit: .*may have been carried out.*\{idempotency_key\}"):
+    with pytest.raises(
+        AmbiguousSubmitError, match=r"submit: .*may have been carried out.*\{idempotency_key\}"
+    ) as raised:
         run(runner)
     assert len(runner.requests) == 1
+    status_code = raised.value.status_code
+    assert (f"answers {status_code} only when it has done nothing, add a rule" in str(raised.value)) is bool(
+        status_code
+    )
 
 
 @pytest.mark.parametrize(
@@ -460,7 +473,7 @@ def test_with_a_key_it_is_repeated_with_the_same_key(trouble, place):
 
 
 @pytest.mark.parametrize(
-    "trouble", [make_lost_error(sent=False), *(make_response({}, status) for status in (408, 425, 429, 503))], ids=str
+    "trouble", [make_lost_error(sent=False), *(make_response({}, status) for status in (408, 425, 429))], ids=str
 )
 def test_what_was_not_taken_is_repeated(trouble):
     handle, runner = submitted(trouble, CREATED)
@@ -480,11 +493,15 @@ def test_too_many_transient_errors_are_an_error():
         submitted(*(make_response({}, 429) for _ in range(5)))
 
 
-def test_a_rule_may_say_that_a_500_can_be_repeated():
-    handle, _ = submitted(
-        make_response({}, 500), CREATED, rules=[rule("retry", selector="status_code", **{"in": [500]})]
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_rule_may_state_that_an_error_can_be_repeated(status):
+    handle, runner = submitted(
+        make_response({}, status, retry_after="3"),
+        CREATED,
+        rules=[rule("retry", selector="status_code", **{"in": [status]})],
     )
     assert handle.identifier == "job-7"
+    assert runner.sleeps == [3.0]
 
 
 def test_a_gateways_page_is_ambiguous_even_where_a_rule_would_read_it():

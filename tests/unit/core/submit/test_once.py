@@ -356,8 +356,8 @@ def test_a_try_that_was_cut_off_while_it_logged_in_to_start_the_job_has_not_star
 
 @pytest.mark.parametrize(
     "refusal",
-    [make_lost_error(sent=False), make_response({}, 503), make_response({}, 429)],
-    ids=["unreachable", "unavailable", "throttled"],
+    [make_lost_error(sent=False), make_response({}, 425), make_response({}, 429)],
+    ids=["unreachable", "too early", "throttled"],
 )
 def test_what_was_surely_not_taken_is_simply_submitted_by_the_next_try(refusal):
     tries = Tries(FIELDS)
@@ -450,7 +450,7 @@ def test_a_malformed_look_up_is_refused(given):
 def test_a_start_that_failed_is_all_that_the_next_try_repeats():
     tries = Tries(TWO_STEPS)
     with pytest.raises(UnavailableError):
-        tries.run(CREATED, *[make_response({}, 503)] * 3)
+        tries.run(CREATED, *[make_response({}, 429)] * 3)
     assert tries.run(make_response({})).identifier == "j-1"
     assert tries.paths == ["POST /jobs", *["POST /jobs/j-1/run"] * 4]
     assert tries.run().identifier == "j-1"
