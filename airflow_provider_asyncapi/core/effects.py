@@ -8,7 +8,7 @@ A flow is a generator: it yields effects, and its driver sends the result of eac
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from airflow_provider_asyncapi.core.text import make_displayable
@@ -181,6 +181,7 @@ class Polled:
     handle: JobHandle
     polls: int
     errors: int
+    _: KW_ONLY
     changed: bool
     at: float
     pause: float | None = None

@@ -73,7 +73,7 @@ def _readable_dags(user: GetUserDep, session: SessionDep) -> frozenset[str]:
 ReadableDags: TypeAlias = Annotated[frozenset[str], Depends(_readable_dags)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
     """
     A filter of jobs.

@@ -106,7 +106,7 @@ def list_jobs(
     # No cache may store what one user may see.
     response.headers["Cache-Control"] = "no-store"
     now = time.time()
-    wanted = JobFilter(readable, now=now, **query.model_dump(exclude={"order_by", "limit", "offset"}))
+    wanted = JobFilter(readable=readable, now=now, **query.model_dump(exclude={"order_by", "limit", "offset"}))
     groups = count_by_state(session, wanted)
     total = sum(groups.values()) if query.group is None else groups[query.group]
     found = find_jobs(session, wanted, query.order_by, query.limit, query.offset) if total > query.offset else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -68,6 +68,7 @@ class ConnectionSettings:
     """
 
     base_url: str
+    _: KW_ONLY
     auth: Auth = field(default_factory=NoAuth)
     auth_secrets: frozenset[str] = field(default=frozenset(), repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

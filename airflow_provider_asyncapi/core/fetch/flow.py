@@ -373,7 +373,12 @@ def _is_readable(rules: tuple[Rule, ...], charset: str | None, variables: Variab
 
 def clean_up_job(api: Api, cleanup: Cleanup, handle: JobHandle, end: CleanupOn) -> Flow[None]:
     """Send the cleanup request of a task that fetches nothing."""
-    plan = FetchPlan(RESULT, cleanup.step, PollSchedule(interval=1.0, max_errors=5), cleanup=cleanup)
+    plan = FetchPlan(
+        output=RESULT,
+        step=cleanup.step,
+        schedule=PollSchedule(interval=1.0, max_errors=5),
+        cleanup=cleanup,
+    )
     yield from ResultFetcher(api, plan, handle).clean_up(end)
 
 

@@ -68,7 +68,7 @@ class ParameterNames:
         return fetch_parameters()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPlan:
     """
     How a result is fetched.
@@ -126,20 +126,22 @@ class FetchPlan:
         step = RequestStep.parse(request, "fetch", complete=complete and "inline" not in explicit and not callback)
         retries = {name: explicit[name] for name in _RETRY_PARAMETERS if name in explicit}
         plan = cls(
-            output,
-            step,
-            PollSchedule.parse({**_RETRY_DEFAULTS, **retries}),
-            RequestStep.parse(explicit["locate"], "locate") if "locate" in explicit else None,
-            Cleanup.parse(explicit, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
-            _parse_paging(explicit, step.request.find_variables() if whole else None) if output.has_pages else None,
-            ResultFormat.parse(explicit.get("result_format")),
-            SelectorChain.parse_optional(explicit.get("result_path"), "result_path"),
-            WRITE_AS.parse(explicit["write_as"]) if "write_as" in explicit else None,
-            _parse_checksum(explicit.get("checksum")),
-            _parse_text(explicit.get("inline"), "inline: has to be the name of a variable"),
-            callback,
-            FailedRecordsRule.parse(explicit.get("failed_records"), explicit.get("on_partial")),
-            parse_whole_number(explicit.get("concurrency"), "concurrency", _CONCURRENCY),
+            output=output,
+            step=step,
+            schedule=PollSchedule.parse({**_RETRY_DEFAULTS, **retries}),
+            locate=RequestStep.parse_optional(explicit.get("locate"), "locate"),
+            cleanup=Cleanup.parse(explicit, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
+            paging=_parse_paging(explicit, step.request.find_variables() if whole else None)
+            if output.has_pages
+            else None,
+            format=ResultFormat.parse(explicit.get("result_format")),
+            result_path=SelectorChain.parse_optional(explicit.get("result_path"), "result_path"),
+            write_as=WRITE_AS.parse(explicit["write_as"]) if "write_as" in explicit else None,
+            checksum=_parse_checksum(explicit.get("checksum")),
+            inline=_parse_text(explicit.get("inline"), "inline: has to be the name of a variable"),
+            callback=callback,
+            failed_records=FailedRecordsRule.parse(explicit.get("failed_records"), explicit.get("on_partial")),
+            concurrency=parse_whole_number(explicit.get("concurrency"), "concurrency", _CONCURRENCY),
         )
         if whole and plan.failed_records is None and "on_partial" in explicit:
             raise ConfigurationError(

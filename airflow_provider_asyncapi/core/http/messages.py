@@ -169,6 +169,7 @@ class Response:
     status: int
     headers: Headers = dataclasses.field(default_factory=Headers)
     body: bytes = b""
+    _: dataclasses.KW_ONLY
     url: str = ""
     streamed_bytes: int = 0
     delay: Delay | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,6 +56,7 @@ class JobHandle:
     identifier: str | int | None
     outcome: Outcome = Outcome.RUNNING
     status: JsonValue = None
+    _: KW_ONLY
     progress: float | None = None
     submitted_at: float | None = None
     urls: Mapping[str, str] = field(default_factory=dict)

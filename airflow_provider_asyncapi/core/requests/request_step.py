@@ -67,6 +67,11 @@ class RequestStep:
             SelectorChain.parse_optional(given.get("error_message"), "error_message"),
         )
 
+    @classmethod
+    def parse_optional(cls, given: Any, name: str, *, method: str | None = None) -> RequestStep | None:
+        """Parse a parameter as :meth:`parse` does; return None if it isn't given."""
+        return None if given is None else cls.parse(given, name, method=method)
+
 
 @contextmanager
 def _set_step_of_errors(name: str) -> Iterator[None]:

@@ -68,7 +68,7 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     return None if moment is None else min(max(0.0, moment - now), LONGEST_PLAUSIBLE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PollSchedule:
     """
     The interval of polls, and the number of tolerated errors. All times are in seconds.

@@ -95,7 +95,7 @@ class Lookup:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitPlan:
     """
     The plan of a submission.
@@ -163,17 +163,17 @@ class SubmitPlan:
         identifier = given.get(name)
         request = {name: value for name, value in given.items() if name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS)}
         return cls(
-            RequestStep.parse(request, "submit", method="POST", complete=complete),
-            SelectorChain.parse_optional(identifier, name) or SelectorChain(()),
-            tuple(RequestStep.parse(step, "start", method="POST") for step in as_list(given.get("start"))),
-            _parse_variables(given.get("variables") or {}),
-            schedule,
-            Lookup.parse(given.get("lookup"), identifier),
-            read_flag(given, "callback"),
-            on_changed_request,
-            RequestStep.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
-            several,
-            tuple(RequestStep.parse(step, "prepare", method="POST") for step in as_list(given.get("prepare"))),
+            submit=RequestStep.parse(request, "submit", method="POST", complete=complete),
+            identifier=SelectorChain.parse_optional(identifier, name) or SelectorChain(()),
+            start=tuple(RequestStep.parse(step, "start", method="POST") for step in as_list(given.get("start"))),
+            variables=_parse_variables(given.get("variables") or {}),
+            schedule=schedule,
+            lookup=Lookup.parse(given.get("lookup"), identifier),
+            callback=read_flag(given, "callback"),
+            on_changed_request=on_changed_request,
+            cancel=RequestStep.parse_optional(given.get("cancel"), "cancel", method="POST"),
+            has_several_jobs=several,
+            prepare=tuple(RequestStep.parse(step, "prepare", method="POST") for step in as_list(given.get("prepare"))),
         )
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
@@ -55,6 +55,7 @@ class Submission:
 
     key: str
     generation: int | None = 0
+    _: KW_ONLY
     fingerprint: str = ""
     answered: int = 0
     sent: bool = False

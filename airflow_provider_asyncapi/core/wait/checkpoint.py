@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final
 
 from airflow_provider_asyncapi.core.effects import Polled
@@ -40,6 +40,7 @@ class WaitCheckpoint:
     handle: JobHandle
     started_at: float
     deadline: float | None = None
+    _: KW_ONLY
     polls: int = 0
     errors: int = 0
     next_poll: float | None = None

@@ -54,7 +54,7 @@ WAIT_PARAMETERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitPlan:
     """
     The plan of a wait.
@@ -131,25 +131,27 @@ class WaitPlan:
             )
         request = {name: given[name] for name in REQUEST_PARAMETERS if given.get(name) is not None}
         return cls(
-            RequestTemplate.parse(request, "status request", complete=complete and batch is None and callback is None),
-            policy,
-            PollSchedule.parse(given),
-            captures,
-            SelectorChain.parse_optional(given.get("error_message"), "error_message"),
-            Progress.parse(given.get("progress")),
-            RequestStep.parse(given["cancel"], "cancel", method="POST") if given.get("cancel") is not None else None,
+            request=RequestTemplate.parse(
+                request, "status request", complete=complete and batch is None and callback is None
+            ),
+            policy=policy,
+            schedule=PollSchedule.parse(given),
+            captures=captures,
+            error_message=SelectorChain.parse_optional(given.get("error_message"), "error_message"),
+            progress=Progress.parse(given.get("progress")),
+            cancel=RequestStep.parse_optional(given.get("cancel"), "cancel", method="POST"),
             # A profile may still add the endpoint.
-            Batch.parse(batch, singly=given.get("endpoint") is not None or not complete),
-            callback,
-            StatusDetails.parse(given.get(STATUS_DETAILS)),
-            parse_failure_details(given.get(FAILURE_DETAILS)),
-            parse_cleanup(given, complete=complete),
-            _parse_limit(given, "stall_timeout"),
-            _parse_limit(given, "warn_after"),
-            JobLog.parse(given.get(LOGS)),
-            RerunRules.parse(given, ignore_case=policy.ignore_case),
+            batch=Batch.parse(batch, singly=given.get("endpoint") is not None or not complete),
+            callback=callback,
+            status_details=StatusDetails.parse(given.get(STATUS_DETAILS)),
+            failure_details=parse_failure_details(given.get(FAILURE_DETAILS)),
+            cleanup=parse_cleanup(given, complete=complete),
+            stall_timeout=_parse_limit(given, "stall_timeout"),
+            warn_after=_parse_limit(given, "warn_after"),
+            logs=JobLog.parse(given.get(LOGS)),
+            rerun=RerunRules.parse(given, ignore_case=policy.ignore_case),
             # The triggerer gets the rules in repair_on without the request.
-            Repair.parse(given, complete=False),
+            repair=Repair.parse(given, complete=False),
         )
 
     @property

@@ -6,6 +6,7 @@ Run it once a layout has a new key, so that later versions are tested with it. F
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -38,18 +39,16 @@ _SPEC = {
 def write_all() -> dict[str, Any]:
     """Return everything that tasks, triggers and the API server store, as this version writes it."""
     job = JobHandle(
-        "j-1",
-        Outcome.RUNNING,
-        "running",
-        0.25,
-        MOMENT,
-        {"submit": "http://127.0.0.1/jobs"},
-        {"pages": 3, "data.pages": 3},
-        _TASK,
+        identifier="j-1",
+        outcome=Outcome.RUNNING,
+        status="running",
+        progress=0.25,
+        submitted_at=MOMENT,
+        urls={"submit": "http://127.0.0.1/jobs"},
+        variables={"pages": 3, "data.pages": 3},
+        task=_TASK,
     )
-    done = JobHandle(
-        "j-1", Outcome.SUCCESS, "done", 1.0, MOMENT, {"submit": "http://127.0.0.1/jobs"}, job.variables, _TASK
-    )
+    done = dataclasses.replace(job, outcome=Outcome.SUCCESS, status="done", progress=1.0)
     log = LogPosition("c-5", count=4, last="0a1b2c3d4e5f6071", shown=4)
     wait = WaitCheckpoint(
         job,

@@ -65,7 +65,7 @@ def asking(
 
 def persisting(method: str = "GET") -> Callable[[Api], Flow[Any]]:
     return lambda api: send_with_retries(
-        api, Request(method, api.settings.base_url + "/x"), PollSchedule(1, max_errors=3)
+        api, Request(method, api.settings.base_url + "/x"), PollSchedule(interval=1, max_errors=3)
     )
 
 

@@ -107,7 +107,7 @@ def test_a_header_with_a_line_break_is_an_error_that_does_not_show_it(value):
 
 def part(value: object, body: bytes = b"{}") -> ResponsePart:
     return ResponsePart(
-        Response(200, Headers([("Content-Type", "application/json; charset=iso-8859-1")]), body, "u"), value
+        Response(200, Headers([("Content-Type", "application/json; charset=iso-8859-1")]), body, url="u"), value
     )
 
 

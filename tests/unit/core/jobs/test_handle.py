@@ -24,15 +24,15 @@ from airflow_provider_asyncapi.core.jobs.handle import (
 from airflow_provider_asyncapi.core.outcome import Outcome
 
 HANDLE = JobHandle(
-    "u-1",
-    Outcome.SUCCESS,
-    "completed",
-    0.5,
-    1_777_777_777.25,
-    {"submit": "https://h/jobs"},
-    {"pages": 3, "data.pages": 3},
-    {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 2},
-    1,
+    identifier="u-1",
+    outcome=Outcome.SUCCESS,
+    status="completed",
+    progress=0.5,
+    submitted_at=1_777_777_777.25,
+    urls={"submit": "https://h/jobs"},
+    variables={"pages": 3, "data.pages": 3},
+    task={"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 2},
+    call=1,
 )
 DUMP = {
     "version": 1,

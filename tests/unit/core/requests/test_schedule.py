@@ -71,7 +71,17 @@ def test_all_parameters_are_read():
         "visible_after": 30,
     }
     assert set(given_) == set(SCHEDULE_PARAMETERS)
-    expected = PollSchedule(120.0, 5.0, 1.5, 7200.0, 0.1, 240, 3, {429: 60.0}, 30.0)
+    expected = PollSchedule(
+        interval=120.0,
+        initial_delay=5.0,
+        backoff=1.5,
+        max_interval=7200.0,
+        jitter=0.1,
+        max_polls=240,
+        max_errors=3,
+        retry_delays={429: 60.0},
+        visible_after=30.0,
+    )
     assert PollSchedule.parse(given_) == dataclasses.replace(expected, retry_after=parse_retry_hints("poll_in"))
 
 

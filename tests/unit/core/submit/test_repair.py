@@ -32,10 +32,10 @@ FAILED = JobHandle(
     "r-1",
     Outcome.FAILURE,
     "FAILED",
-    0.5,
-    START - 60,
-    {"submit": f"{BASE}/runs", "status": f"{BASE}/runs/r-1"},
-    {"id": "r-1", "tasks": ["b"], "result_identifier": "old"},
+    progress=0.5,
+    submitted_at=START - 60,
+    urls={"submit": f"{BASE}/runs", "status": f"{BASE}/runs/r-1"},
+    variables={"id": "r-1", "tasks": ["b"], "result_identifier": "old"},
 )
 RECORD = Submission("k-1", generation=2, repairs=FAILED)
 OK = make_response({})

@@ -18,7 +18,7 @@ URL = "https://api.example.com/v1/rows?page=1"
 
 
 def page(body=b"{}", **headers):
-    return Response(200, Headers(headers.items()), body, URL)
+    return Response(200, Headers(headers.items()), body, url=URL)
 
 
 def parse(given, names=None):
