@@ -20,8 +20,8 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
-from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY
 from airflow_provider_asyncapi.core.http.redaction import Redactor
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY
 from airflow_provider_asyncapi.core.text import make_displayable
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.submit.submission import Submission
     from airflow_provider_asyncapi.core.wait.batch_plan import Batch, BatchResponse
     from airflow_provider_asyncapi.core.wait.log_position import LogPosition
-
-#: Largest body that is read into memory by default, in bytes. No status document is this large, and a larger one would
-#: only fill the memory of the triggerer.
-MAX_BODY = 1024 * 1024
 
 
 class Sink(Protocol):

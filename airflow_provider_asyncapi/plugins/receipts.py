@@ -24,9 +24,8 @@ from airflow_provider_asyncapi.core.callbacks.calls import (
     make_identifier_key,
     make_response,
 )
-from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import ForgedCallbackError, ResponseError
-from airflow_provider_asyncapi.core.http.messages import Headers
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Headers
 from airflow_provider_asyncapi.monitoring import metrics
 from airflow_provider_asyncapi.monitoring.xcoms import JOB_OF_KEY
 from airflow_provider_asyncapi.plugins import asset_events, bodies, stored_callbacks

@@ -15,7 +15,6 @@ from airflow_provider_asyncapi.core.errors import ArchiveError, ConfigurationErr
 from airflow_provider_asyncapi.core.fetch import decoding
 from airflow_provider_asyncapi.core.fetch.flow import FetchedResponse, ResultFetcher
 from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
-from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.fetch.progress_meter import ProgressMeter
 from airflow_provider_asyncapi.core.fetch.streaming import stream_rows
 from airflow_provider_asyncapi.core.http.filenames import choose_file_name, make_collision_key
@@ -33,6 +32,7 @@ from airflow_provider_asyncapi.results.target import ResultTarget
 from airflow_provider_asyncapi.results.writers.base import PlacedFile, encode_json
 
 if TYPE_CHECKING:
+    from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
     from airflow_provider_asyncapi.core.json_values import JsonValue
     from airflow_provider_asyncapi.hooks.running import FlowRunner
 
@@ -92,6 +92,11 @@ class WorkerRun:
     def plan(self) -> FetchPlan:
         """How to fetch."""
         return self._fetcher.plan
+
+    @property
+    def selects_part(self) -> bool:
+        """Whether the result is more than its files as they came."""
+        return self._fetcher.plan.selects_part
 
     @property
     def has_destination(self) -> bool:

@@ -71,6 +71,7 @@ class JobTask(RendersOwnFields):
         params: Any
         dag: Any
         execution_timeout: timedelta | None
+        log: Any
 
         def has_dag(self) -> bool: ...  # noqa: D102 - Airflow's
 

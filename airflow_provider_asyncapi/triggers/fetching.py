@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Notification
+from airflow_provider_asyncapi.core.effects import Notification
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY
 
 if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle

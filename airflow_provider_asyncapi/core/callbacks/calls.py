@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.core.callbacks.signatures import Signature
 from airflow_provider_asyncapi.core.connection.fields import read_mapping
-from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError, ForgedCallbackError
 from airflow_provider_asyncapi.core.http.documents import parse_form
-from airflow_provider_asyncapi.core.http.messages import Headers, Request, Response, max_json_values
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Headers, Request, Response, max_json_values
 from airflow_provider_asyncapi.core.jobs.handle import check_identifier
 from airflow_provider_asyncapi.core.jobs.layouts import read_fields
 from airflow_provider_asyncapi.core.json_values import JsonValue

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
-    from airflow_provider_asyncapi.core.http.messages import Request
+from airflow_provider_asyncapi.core.http.messages import Request, parse_media_type
 
 _CONTENT_TYPE = "content-type"
-_MULTIPART = "multipart/form-data"
 #: A body is written as its media type says: under another one the server would read something else.
-_FORMS = frozenset({"application/x-www-form-urlencoded", _MULTIPART})
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
 
 def add_connection_headers(request: Request, settings: ConnectionSettings) -> Request:
@@ -32,31 +27,15 @@ def add_connection_headers(request: Request, settings: ConnectionSettings) -> Re
     return request.with_missing_headers(own).with_default_headers()
 
 
-def check_multipart(content_type: str, where: str) -> None:
-    """
-    Raise ConfigurationError if a Content-Type can't be that of a multipart body, whose boundary is added to it.
-
-    :param where: the parameter with the Content-Type.
-    """
-    if _media_type(content_type) != _MULTIPART:
-        raise ConfigurationError(
-            f"{where}: {content_type!r} can't be the Content-Type of files, which are sent as {_MULTIPART}; take it out"
-        )
-
-
 def _keeps_form_content_type(request: Request, content_type: str) -> bool:
     """Return whether the body is a form, so that its own Content-Type is sent, which is equal to the connection's."""
     default = next((value for name, value in request.default_headers if name.lower() == _CONTENT_TYPE), "")
-    kind = _media_type(default)
+    kind = parse_media_type(default)
     if kind not in _FORMS:
         return False
-    if _media_type(content_type) != kind:
+    if parse_media_type(content_type) != kind:
         raise ConfigurationError(
             f"connection: headers: the Content-Type {content_type!r} can't be that of {request}, whose body is {kind};"
             f" give this request its own, headers={{'Content-Type': '{kind}'}}, or take it out of the connection"
         )
     return True
-
-
-def _media_type(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()

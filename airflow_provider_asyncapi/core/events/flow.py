@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow
+from airflow_provider_asyncapi.core.effects import Flow
 from airflow_provider_asyncapi.core.errors import ContentError, MissingValueError
 from airflow_provider_asyncapi.core.events.plan import WATERMARK, EventPlan
 from airflow_provider_asyncapi.core.events.seen_items import SeenItems, make_digest
 from airflow_provider_asyncapi.core.fetch.decoding import make_json_response, to_rows
 from airflow_provider_asyncapi.core.fetch.flow import NoDataError, ResultFetcher
 from airflow_provider_asyncapi.core.fetch.pages import fetch_pages
-from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Response
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, capture_values

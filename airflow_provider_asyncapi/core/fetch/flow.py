@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, RunConcurrently
+from airflow_provider_asyncapi.core.effects import Flow, Log, RunConcurrently
 from airflow_provider_asyncapi.core.errors import (
     AsyncApiError,
     BodyTooLargeError,
@@ -29,7 +29,7 @@ from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.http.checksums import Checksum, parse_checksum
 from airflow_provider_asyncapi.core.http.compression import gunzip
 from airflow_provider_asyncapi.core.http.downloads import Download, DownloadTarget
-from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Request, Response
 from airflow_provider_asyncapi.core.jobs.cleanup import Cleanup, CleanupOn
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_text

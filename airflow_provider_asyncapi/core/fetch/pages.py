@@ -12,12 +12,12 @@ from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from airflow_provider_asyncapi.core import templates
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, RunConcurrently
+from airflow_provider_asyncapi.core.effects import Flow, Log, RunConcurrently
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ResultError
 from airflow_provider_asyncapi.core.fetch import decoding
 from airflow_provider_asyncapi.core.fetch.flow import NoDataError, ResultFetcher
 from airflow_provider_asyncapi.core.fetch.paging.base import Page, PagePosition, Paging, PointerPaging
-from airflow_provider_asyncapi.core.http.messages import Response
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Response
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_number
 
 #: Called with the rows and the response of each page.

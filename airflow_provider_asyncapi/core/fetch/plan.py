@@ -149,13 +149,50 @@ class FetchPlan:
                 " profile that sets it)"
             )
         if whole or "output_type" in explicit:
-            plan.output.check(plan)
+            plan._check_output()
         return plan
 
     @property
     def selects_part(self) -> bool:
         """Whether the result is more than its files as they came: a part of them, or rows in another form."""
         return self.result_path is not None or self.write_as is not None
+
+    def _check_output(self) -> None:
+        """
+        Check that the parameters go together with the output type.
+
+        :raises ConfigurationError: naming the parameter that doesn't.
+        """
+        output = self.output
+        shown = f"output_type={output.name!r}"
+        if output.makes_files and self.inline is not None:
+            raise ConfigurationError(f"inline: a variable holds a value, and {shown} makes files")
+        if self.callback and not output.takes_callback:
+            raise ConfigurationError(f"callback: a callback holds one value, and {shown} isn't one value")
+        if self.write_as is not None:
+            if output.makes_files:
+                raise ConfigurationError(f"write_as: is for values and rows, and {shown} keeps files as they are")
+            if self.write_as.needs_pages and not output.has_pages:
+                raise ConfigurationError(
+                    f"write_as: {self.write_as.name!r} makes a file of each page, so output_type has to be 'pages'"
+                )
+        if self.checksum and not output.makes_files:
+            raise ConfigurationError(f"checksum: is for files, and {shown} is read")
+        if self.failed_records is not None:
+            _check_failed_records(output, has_member=self.failed_records.member is not None)
+
+
+def _check_failed_records(output: Output, *, has_member: bool) -> None:
+    if output.failed_records_in is None:
+        raise ConfigurationError(
+            "failed_records: a file is kept as it is; set output_type='result' to read its records"
+        )
+    if output.failed_records_in == "member" and not has_member:
+        raise ConfigurationError("failed_records: needs member, the file in the archive that lists the failed records")
+    if output.failed_records_in == "response" and has_member:
+        raise ConfigurationError(
+            "failed_records: member names a file in an archive, so output_type has to be 'zip' or 'tar'"
+        )
 
 
 def page_variables(given: Mapping[str, Any], *, whole: bool = True) -> frozenset[str]:

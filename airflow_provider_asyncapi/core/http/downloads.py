@@ -7,12 +7,11 @@ import zlib
 from http import HTTPStatus
 from typing import Protocol
 
-from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.checksums import Checksum, find_header_checksum
 from airflow_provider_asyncapi.core.http.compression import Inflater, make_inflater
 from airflow_provider_asyncapi.core.http.dates import parse_http_date
-from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Request, Response
 from airflow_provider_asyncapi.core.http.redaction import redact_url
 
 #: RFC 9110, section 14.4.

@@ -32,6 +32,9 @@ HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 #: Headers of the length of the body (RFC 9112, section 6): with wrong values the server would read another body.
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
+#: Largest body that is read into memory by default, in bytes. No status document is this large, and a larger one would
+#: only fill the memory of the triggerer.
+MAX_BODY = 1024 * 1024
 #: Bytes of the size limit of a body for each value that selectors may search: 32,768 values in a status document.
 _BYTES_PER_VALUE = 32
 
@@ -43,6 +46,11 @@ def max_json_values(limit: int) -> int:
     :param limit: size limit of the body, in bytes.
     """
     return limit // _BYTES_PER_VALUE
+
+
+def parse_media_type(content_type: str) -> str:
+    """Return the media type of a Content-Type without its parameters, lower case; empty if there is none."""
+    return content_type.partition(";")[0].strip().lower()
 
 
 class Headers(Mapping[str, str]):
@@ -192,7 +200,7 @@ class Response:
     @property
     def content_type(self) -> str:
         """The media type without parameters, lower case; empty if there is none."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return parse_media_type(self.headers.get("content-type", ""))
 
     @property
     def declared_type(self) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from airflow_provider_asyncapi.core import templates
 from airflow_provider_asyncapi.core.errors import ConfigurationError, UnsafeValueError
-from airflow_provider_asyncapi.core.http.messages import validate_header
+from airflow_provider_asyncapi.core.http.messages import parse_media_type, validate_header
 from airflow_provider_asyncapi.core.json_values import as_list, as_text
 from airflow_provider_asyncapi.core.templates import Variables
 from airflow_provider_asyncapi.core.text import escape_xml
@@ -152,3 +152,16 @@ def _encode_multipart(files: list[tuple[str, str, str, str]], fields: list[tuple
 def _escape_name(name: str) -> str:
     """Escape a name as browsers do (WHATWG HTML, multipart/form-data encoding algorithm)."""
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def check_multipart(content_type: str, where: str) -> None:
+    """
+    Raise ConfigurationError if a Content-Type can't be that of a multipart body, whose boundary is added to it.
+
+    :param where: the parameter with the Content-Type.
+    """
+    if parse_media_type(content_type) != "multipart/form-data":
+        raise ConfigurationError(
+            f"{where}: {content_type!r} can't be the Content-Type of files, which are sent as multipart/form-data; take"
+            " it out"
+        )

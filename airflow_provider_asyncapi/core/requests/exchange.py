@@ -8,9 +8,9 @@ from functools import partial
 
 from airflow_provider_asyncapi.core.auth.tokens import Token
 from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, GetToken, Log, Polled, PollUntilChanged, Send, Sink
+from airflow_provider_asyncapi.core.effects import Flow, GetToken, Log, Polled, PollUntilChanged, Send, Sink
 from airflow_provider_asyncapi.core.errors import AuthenticationError, TransportError
-from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Request, Response
 from airflow_provider_asyncapi.core.requests.authorizer import RequestAuthorizer, run_auth_flow
 from airflow_provider_asyncapi.core.requests.redirects import RedirectChain, is_redirect
 from airflow_provider_asyncapi.core.requests.response_errors import NO_MESSAGE, extract_error_message, set_error_fields

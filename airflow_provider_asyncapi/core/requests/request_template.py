@@ -8,13 +8,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from airflow_provider_asyncapi.core import templates
-from airflow_provider_asyncapi.core.connection.headers import check_multipart
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.foreign_names import find_foreign_name
 from airflow_provider_asyncapi.core.http.messages import Request, validate_header
 from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.json_values import as_list
-from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS, Body
+from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS, Body, check_multipart
 from airflow_provider_asyncapi.core.templates import Variables
 
 #: The parameters that describe a request, on an operator or in a mapping such as ``cancel``.

@@ -6,10 +6,10 @@ import logging
 from dataclasses import dataclass
 
 from airflow_provider_asyncapi.core.connection.api import Api
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, Sleep
+from airflow_provider_asyncapi.core.effects import Flow, Log, Sleep
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ContentError, TransportError, UnavailableError
 from airflow_provider_asyncapi.core.http.downloads import Download
-from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Request, Response
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.response_errors import build_transient_error
 from airflow_provider_asyncapi.core.requests.response_policy import REPEATABLE, ResponsePolicy

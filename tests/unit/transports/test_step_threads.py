@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import MAX_BODY, Flow, Log, PollBatch, Send, Sleep
+from airflow_provider_asyncapi.core.effects import Flow, Log, PollBatch, Send, Sleep
 from airflow_provider_asyncapi.core.errors import ContentError, SlowResponseError
 from airflow_provider_asyncapi.core.flow_steps import FlowSteps
-from airflow_provider_asyncapi.core.http.messages import Request, Response, ResponsePart
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Request, Response, ResponsePart
 from airflow_provider_asyncapi.core.wait.batch_plan import BatchResponse
 from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 from airflow_provider_asyncapi.transports.step_threads import StepThreads, is_expensive

@@ -11,7 +11,6 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
     from airflow_provider_asyncapi.core.http.messages import Response
     from airflow_provider_asyncapi.core.json_values import JsonValue
 
@@ -35,13 +34,13 @@ class FetchRun(Protocol):
     """
     What an output type can do: requests on the worker, and files in the staging folder.
 
-    :ivar plan: how to fetch.
+    :ivar selects_part: whether the result is more than its files as they came: a part of them, or rows in another form.
     :ivar has_destination: whether the result goes to a destination, and not to XCom.
     :ivar unpack: whether archives are unpacked.
     """
 
     @property
-    def plan(self) -> FetchPlan: ...  # noqa: D102 - see the class
+    def selects_part(self) -> bool: ...  # noqa: D102 - see the class
 
     @property
     def has_destination(self) -> bool: ...  # noqa: D102 - see the class
@@ -123,41 +122,4 @@ class Output(ABC):
         if self.makes_files and destination is None:
             raise ConfigurationError(
                 f"destination: output_type={self.name!r} needs one, a file or a folder with a slash at its end"
-            )
-
-    def check(self, plan: FetchPlan) -> None:
-        """
-        Check that the parameters go together with this output type.
-
-        :raises ConfigurationError: naming the parameter that doesn't.
-        """
-        shown = f"output_type={self.name!r}"
-        if self.makes_files and plan.inline is not None:
-            raise ConfigurationError(f"inline: a variable holds a value, and {shown} makes files")
-        if plan.callback and not self.takes_callback:
-            raise ConfigurationError(f"callback: a callback holds one value, and {shown} isn't one value")
-        if plan.write_as is not None:
-            if self.makes_files:
-                raise ConfigurationError(f"write_as: is for values and rows, and {shown} keeps files as they are")
-            if plan.write_as.needs_pages and not self.has_pages:
-                raise ConfigurationError(
-                    f"write_as: {plan.write_as.name!r} makes a file of each page, so output_type has to be 'pages'"
-                )
-        if plan.checksum and not self.makes_files:
-            raise ConfigurationError(f"checksum: is for files, and {shown} is read")
-        if plan.failed_records is not None:
-            self._check_failed_records(has_member=plan.failed_records.member is not None)
-
-    def _check_failed_records(self, *, has_member: bool) -> None:
-        if self.failed_records_in is None:
-            raise ConfigurationError(
-                "failed_records: a file is kept as it is; set output_type='result' to read its records"
-            )
-        if self.failed_records_in == "member" and not has_member:
-            raise ConfigurationError(
-                "failed_records: needs member, the file in the archive that lists the failed records"
-            )
-        if self.failed_records_in == "response" and has_member:
-            raise ConfigurationError(
-                "failed_records: member names a file in an archive, so output_type has to be 'zip' or 'tar'"
             )

@@ -28,4 +28,4 @@ class Result(Output):
             return run.return_value(inline, [make_json_response(inline)])
         if not run.has_destination:
             return run.fetch_value()
-        return run.fetch_selected() if run.plan.selects_part else run.fetch_files()
+        return run.fetch_selected() if run.selects_part else run.fetch_files()

@@ -14,8 +14,8 @@ from airflow_provider_asyncapi.core.registry import Registry
 class Run:
     """Writes down what it is asked for."""
 
-    def __init__(self, plan: FetchPlan, *, has_destination: bool, unpack: bool) -> None:
-        self.plan, self.has_destination, self.unpack = plan, has_destination, unpack
+    def __init__(self, *, selects_part: bool, has_destination: bool, unpack: bool) -> None:
+        self.selects_part, self.has_destination, self.unpack = selects_part, has_destination, unpack
 
     def __getattr__(self, name: str) -> Any:
         return lambda *args, **kwargs: (name, *args, *kwargs.items())
@@ -23,7 +23,8 @@ class Run:
 
 def fetch(inline: Any = None, *, has_destination: bool = True, unpack: bool = True, **given: Any) -> Any:
     plan = FetchPlan.parse({"endpoint": "/x", "query_params": {"page": "{page}"}, **given})
-    return plan.output.fetch(Run(plan, has_destination=has_destination, unpack=unpack), inline)
+    run = Run(selects_part=plan.selects_part, has_destination=has_destination, unpack=unpack)
+    return plan.output.fetch(run, inline)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_asyncapi.core.effects import MAX_BODY
 from airflow_provider_asyncapi.core.errors import TransportError
 from airflow_provider_asyncapi.core.http.checksums import parse_checksum
 from airflow_provider_asyncapi.core.http.downloads import Download
-from airflow_provider_asyncapi.core.http.messages import Headers, Request, Response
+from airflow_provider_asyncapi.core.http.messages import MAX_BODY, Headers, Request, Response
 from tests.unit.fake_files import MemoryDraft
 
 URL = "https://api.example.com/files/1?sig=abc"
