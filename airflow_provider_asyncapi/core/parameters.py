@@ -8,6 +8,9 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 
 D = TypeVar("D")
 
+#: The longest timeout, in seconds. The deadline is stored as a date, and dates end with the year 9999.
+LONGEST_TIMEOUT = 200 * 365 * 86400
+
 
 def parse_whole_number(value: Any, name: str, default: D, *, minimum: int = 1) -> int | D:
     """

@@ -31,7 +31,7 @@ from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, Outcome
 from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
-from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
+from airflow_provider_asyncapi.core.requests.schedule import RETRY_PARAMETERS, PollSchedule
 from airflow_provider_asyncapi.core.requests.step_flow import send_step
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.submission import Submission
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: The caller is blocked, so the retries end after 15 s: 1, 2, 4, 8 s.
-_RETRY_SCHEDULE = {"poke_interval": 1, "max_consecutive_errors": 5}
-_RETRIES = frozenset({"max_consecutive_errors", "retry_delays", "retry_after"})
 #: Idempotent methods (RFC 9110, section 9.2.2).
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 #: Parameters that need a task: a callback resumes a task, and a request changes between the tries of a task.
@@ -88,8 +85,8 @@ class HookCalls:
         self, method: str, endpoint: str, variables: Mapping[str, Any] | None, parameters: Mapping[str, Any]
     ) -> HookCall[AsyncApiResponse]:
         """Send one request; one that isn't idempotent is sent again only if it can't have been carried out."""
-        given = check_parameter_names("request", parameters, _REQUEST | _RETRIES)
-        retries = {name: given.pop(name) for name in _RETRIES if name in given}
+        given = check_parameter_names("request", parameters, _REQUEST.union(RETRY_PARAMETERS))
+        retries = {name: given.pop(name) for name in RETRY_PARAMETERS if name in given}
         given |= {"method": method, "endpoint": endpoint}
         is_idempotent = method.upper() in _IDEMPOTENT
         is_begun = False
@@ -102,7 +99,7 @@ class HookCalls:
                     " been carried out"
                 )
             is_begun = True
-            step, schedule = RequestStep.parse(given, "request"), PollSchedule.parse({**_RETRY_SCHEDULE, **retries})
+            step, schedule = RequestStep.parse(given, "request"), PollSchedule.parse_retries(retries)
             policy = ResponsePolicy(is_repeatable=is_idempotent or step.is_repeatable)
             return _to_response(send_step(api, step, api.merge_variables(variables or {}), schedule, policy))
 

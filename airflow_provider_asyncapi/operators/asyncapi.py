@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, XComArg
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import SelectorParam
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.results.limits import DEFAULT_LIMITS
 from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.base import JobTask
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
@@ -329,10 +330,10 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         total_rows: SelectorParam | None = None,
         concurrency: int | None = None,
         unpack: bool = True,
-        max_bytes: int = 100 * 1024**3,
-        max_members: int = 100_000,
-        max_ratio: float = 200,
-        max_xcom_bytes: int = 48 * 1024,
+        max_bytes: int = DEFAULT_LIMITS.max_bytes,
+        max_members: int = DEFAULT_LIMITS.max_members,
+        max_ratio: float = DEFAULT_LIMITS.max_ratio,
+        max_xcom_bytes: int = DEFAULT_LIMITS.max_xcom_bytes,
         locate: dict[str, Any] | None = None,
         cleanup: dict[str, Any] | None = None,
         cleanup_on: str | list[str] | None = None,

@@ -22,3 +22,6 @@ class ResultLimits:
     max_ratio: float = 200
     max_xcom_bytes: int = 48 * 1024
     unpack: bool = True
+
+
+DEFAULT_LIMITS = ResultLimits()

@@ -18,6 +18,7 @@ from airflow.providers.standard.utils.skipmixin import SkipMixin
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import SelectorParam
+from airflow_provider_asyncapi.core.parameters import LONGEST_TIMEOUT
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.tasks import lazy
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_asyncapi.tasks.job_wait import JobWait
-
-#: The longest timeout, in seconds. The deadline is stored as a date, and dates end with the year 9999.
-_LONGEST_TIMEOUT = 200 * 365 * 86400
 
 
 class _DefaultInterval(float):
@@ -285,7 +283,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         timeout = arguments.get("timeout")
         # Airflow refuses other types.
         seconds: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        if isinstance(seconds, int | float) and seconds > _LONGEST_TIMEOUT:
+        if isinstance(seconds, int | float) and seconds > LONGEST_TIMEOUT:
             raise ConfigurationError(f"timeout: has to be at most 200 years, in seconds, not {seconds:g}")
 
     def validate(self) -> None:

@@ -376,7 +376,7 @@ def clean_up_job(api: Api, cleanup: Cleanup, handle: JobHandle, end: CleanupOn) 
     plan = FetchPlan(
         output=RESULT,
         step=cleanup.step,
-        schedule=PollSchedule(interval=1.0, max_errors=5),
+        schedule=PollSchedule.parse_retries({}),
         cleanup=cleanup,
     )
     yield from ResultFetcher(api, plan, handle).clean_up(end)

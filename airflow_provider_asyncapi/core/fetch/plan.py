@@ -18,12 +18,9 @@ from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Clea
 from airflow_provider_asyncapi.core.parameters import parse_whole_number
 from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep, read_flag
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
-from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
+from airflow_provider_asyncapi.core.requests.schedule import RETRY_PARAMETERS, PollSchedule
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain
 
-_RETRY_PARAMETERS: tuple[str, ...] = ("max_consecutive_errors", "retry_delays", "retry_after")
-#: A worker waits while fetching, so it waits only briefly after errors: 1, 2, 4, 8 s.
-_RETRY_DEFAULTS = {"poke_interval": 1, "max_consecutive_errors": 5}
 _CONCURRENCY = 8
 
 
@@ -57,7 +54,7 @@ def _known_parameters() -> tuple[str, ...]:
         "on_partial",
         *CLEANUP_PARAMETERS,
         "concurrency",
-        *_RETRY_PARAMETERS,
+        *RETRY_PARAMETERS,
     )
 
 
@@ -124,11 +121,10 @@ class FetchPlan:
         callback = read_flag(explicit, "callback")
         # A result that the job's responses hold already needs no request.
         step = RequestStep.parse(request, "fetch", complete=complete and "inline" not in explicit and not callback)
-        retries = {name: explicit[name] for name in _RETRY_PARAMETERS if name in explicit}
         plan = cls(
             output=output,
             step=step,
-            schedule=PollSchedule.parse({**_RETRY_DEFAULTS, **retries}),
+            schedule=PollSchedule.parse_retries(explicit),
             locate=RequestStep.parse_optional(explicit.get("locate"), "locate"),
             cleanup=Cleanup.parse(explicit, default=[CleanupOn.SUCCESS], possible=tuple(CleanupOn), complete=whole),
             paging=_parse_paging(explicit, step.request.find_variables() if whole else None)

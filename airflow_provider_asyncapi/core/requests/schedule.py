@@ -44,6 +44,8 @@ SCHEDULE_PARAMETERS = (
     "retry_after",
     "visible_after",
 )
+#: The parameters of the retries for which a worker is blocked.
+RETRY_PARAMETERS = ("max_consecutive_errors", "retry_delays", "retry_after")
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:
@@ -123,6 +125,17 @@ class PollSchedule:
             visible_after=_parse_seconds(given, "visible_after", 0.0),
             retry_after=parse_retry_hints(given.get("retry_after")),
         )
+
+    @classmethod
+    def parse_retries(cls, given: Mapping[str, Any]) -> PollSchedule:
+        """
+        Read the schedule of retries for which a worker is blocked, and which therefore end soon: after 1, 2, 4 and 8 s.
+
+        :param given: a mapping with keys of :data:`RETRY_PARAMETERS`; others are ignored.
+        :raises ConfigurationError: if a value is invalid.
+        """
+        set_here = {name: given[name] for name in RETRY_PARAMETERS if given.get(name) is not None}
+        return cls.parse({"poke_interval": 1, "max_consecutive_errors": 5, **set_here})
 
     @property
     def has_constant_interval(self) -> bool:

@@ -11,12 +11,10 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import JsonValue, as_list
 from airflow_provider_asyncapi.core.requests.request_step import STEP_PARAMETERS, RequestStep, read_flag
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
-from airflow_provider_asyncapi.core.requests.schedule import PollSchedule, parse_retry_delays, parse_retry_hints
+from airflow_provider_asyncapi.core.requests.schedule import RETRY_PARAMETERS, PollSchedule
 from airflow_provider_asyncapi.core.selectors.selector import SelectorChain, parse_captures
 from airflow_provider_asyncapi.core.templates import CONNECTION
 
-#: A worker is blocked while it submits, so the retries end soon: after 1, 2, 4 and 8 s.
-_RETRY_SCHEDULE = PollSchedule(interval=1.0, max_errors=5)
 #: Parameters of the operator that submits.
 SUBMIT_PARAMETERS = (
     *REQUEST_PARAMETERS,
@@ -30,9 +28,7 @@ SUBMIT_PARAMETERS = (
     "callback",
     "on_changed_request",
     "cancel",
-    "max_consecutive_errors",
-    "retry_delays",
-    "retry_after",
+    *RETRY_PARAMETERS,
 )
 #: Parameters of a lookup in addition to those of a request.
 _LOOKUP_PARAMETERS = ("identifier", "capture")
@@ -119,7 +115,7 @@ class SubmitPlan:
     identifier: SelectorChain
     start: tuple[RequestStep, ...] = ()
     variables: Mapping[str, JsonValue] = field(default_factory=dict)
-    schedule: PollSchedule = _RETRY_SCHEDULE
+    schedule: PollSchedule = field(default_factory=lambda: PollSchedule.parse_retries({}))
     lookup: Lookup | None = None
     callback: bool = False
     on_changed_request: OnChange = OnChange.FAIL
@@ -153,12 +149,6 @@ class SubmitPlan:
             raise ConfigurationError(
                 "on_changed_request: 'cancel' and the parameter cancel, a request that stops the job, go together"
             )
-        schedule = PollSchedule(
-            interval=_RETRY_SCHEDULE.interval,
-            max_errors=given.get("max_consecutive_errors") or _RETRY_SCHEDULE.max_errors,
-            retry_delays=parse_retry_delays(given.get("retry_delays")),
-            retry_after=parse_retry_hints(given.get("retry_after")),
-        )
         name = "identifiers" if several else "identifier"
         identifier = given.get(name)
         request = {name: value for name, value in given.items() if name in (*REQUEST_PARAMETERS, *STEP_PARAMETERS)}
@@ -167,7 +157,7 @@ class SubmitPlan:
             identifier=SelectorChain.parse_optional(identifier, name) or SelectorChain(()),
             start=tuple(RequestStep.parse(step, "start", method="POST") for step in as_list(given.get("start"))),
             variables=_parse_variables(given.get("variables") or {}),
-            schedule=schedule,
+            schedule=PollSchedule.parse_retries(given),
             lookup=Lookup.parse(given.get("lookup"), identifier),
             callback=read_flag(given, "callback"),
             on_changed_request=on_changed_request,

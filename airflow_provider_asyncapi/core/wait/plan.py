@@ -12,6 +12,7 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.jobs.cleanup import CLEANUP_PARAMETERS, Cleanup, CleanupOn
 from airflow_provider_asyncapi.core.jobs.rerun import Repair, RerunRules
 from airflow_provider_asyncapi.core.outcome import RERUN_PARAMETERS, RESULT_IDENTIFIER
+from airflow_provider_asyncapi.core.parameters import LONGEST_TIMEOUT
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS, RequestTemplate
 from airflow_provider_asyncapi.core.requests.schedule import SCHEDULE_PARAMETERS, PollSchedule
@@ -27,8 +28,6 @@ from airflow_provider_asyncapi.core.wait.details_plan import (
 )
 from airflow_provider_asyncapi.core.wait.job_log import LOGS, JobLog
 
-#: The longest timeout, in seconds. The deadline is stored as a date, and dates end with the year 9999.
-_LONGEST_TIMEOUT = 200 * 365 * 86400
 #: Default seconds between polls if the job calls back: these polls are only a fallback for a lost callback.
 _FALLBACK_INTERVAL = 300
 #: Ends of a wait after which no result is fetched.
@@ -187,9 +186,9 @@ def parse_timeout(given: Any, name: str = "timeout") -> float:
     :raises ConfigurationError: if it is neither, negative, or longer than 200 years.
     """
     seconds: Any = given.total_seconds() if isinstance(given, timedelta) else given
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_TIMEOUT:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= LONGEST_TIMEOUT:
         raise ConfigurationError(
-            f"{name}: has to be a number of seconds from 0 to {_LONGEST_TIMEOUT:,}, or a timedelta, not {given!r}"
+            f"{name}: has to be a number of seconds from 0 to {LONGEST_TIMEOUT:,}, or a timedelta, not {given!r}"
         )
     return seconds
 

@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_asyncapi import exceptions
 from airflow_provider_asyncapi.core.outcome import Outcome
+from airflow_provider_asyncapi.core.requests.schedule import RETRY_PARAMETERS
 from airflow_provider_asyncapi.hooks import calls, clients, fetch_result, parameters, running
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, AsyncApiResponse, JobHandle
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
@@ -496,7 +497,7 @@ def test_the_typed_parameters_are_those_that_the_method_and_the_operator_take(
 
 
 def test_the_typed_parameters_of_a_request_are_those_that_are_taken() -> None:
-    assert parameters.SendParameters.__optional_keys__ == calls._REQUEST | calls._RETRIES
+    assert parameters.SendParameters.__optional_keys__ == calls._REQUEST.union(RETRY_PARAMETERS)
     assert parameters.StepParameters.__optional_keys__ == {*calls._STEP}
 
 

@@ -71,6 +71,12 @@ def test_a_plan_needs_an_identifier():
         SubmitPlan.parse({"endpoint": "/jobs"})
 
 
+@pytest.mark.parametrize("given", ["3", 0, True, 1.5])
+def test_a_number_of_errors_that_is_none_is_refused(given):
+    with pytest.raises(ConfigurationError, match="max_consecutive_errors: has to be a whole number of at least 1, not"):
+        SubmitPlan.parse({**FIELDS, "max_consecutive_errors": given})
+
+
 def test_variables_of_the_author_are_a_mapping():
     with pytest.raises(ConfigurationError, match="variables: has to be a mapping of names to values, not list"):
         SubmitPlan.parse({**FIELDS, "variables": ["a"]})
