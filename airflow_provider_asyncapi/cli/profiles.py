@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_asyncapi.cli.output import Output
 from airflow_provider_asyncapi.cli.running import CommandError, ExitCode
-from airflow_provider_asyncapi.connections.profiles import find_profile_files, load_profile
+from airflow_provider_asyncapi.connections.profiles import (
+    ProfileFile,
+    find_profile_files,
+    load_profile,
+    read_profile_files,
+)
 from airflow_provider_asyncapi.core.profiles.lint import Mistake, find_mistakes
 
 if TYPE_CHECKING:
@@ -45,8 +50,9 @@ def _read_title(file: Traversable) -> str:
 def show_profile(arguments: argparse.Namespace, output: Output) -> ExitCode:
     """Show the tables of a profile, and the origin of each key."""
     profile = load_profile(arguments.name)
+    files = read_profile_files(arguments.name)
     tables = {
-        table: {key: {"value": value, "origin": arguments.name} for key, value in content.items()}
+        table: {key: {"value": value, "origin": _find_origin(files, table, key)} for key, value in content.items()}
         for table, content in profile.items()
         if content
     }
@@ -58,8 +64,14 @@ def show_profile(arguments: argparse.Namespace, output: Output) -> ExitCode:
         output.write()
         output.write(f"[{table}]")
         for key, entry in content.items():
-            output.write(f"{key} = {format_toml(entry['value'])}")
+            inherited = "" if entry["origin"] == arguments.name else f"  # from {entry['origin']}"
+            output.write(f"{key} = {format_toml(entry['value'])}{inherited}")
     return ExitCode.OK
+
+
+def _find_origin(files: Sequence[ProfileFile], table: str, key: str) -> str:
+    """Return the name of the profile that sets a key: itself, or one that it extends."""
+    return next(file.name for file in files if key in file.content.get(table, {}))
 
 
 def _find_file(name: str) -> Traversable:

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, collect_auth_fields, collect_connection_fields
     from airflow_provider_asyncapi.core.callbacks.calls import parse_callback_secrets
     from airflow_provider_asyncapi.core.connection.api import Api
-    from airflow_provider_asyncapi.core.connection.fields import find_secret_values
+    from airflow_provider_asyncapi.core.connection.fields import find_secret_values, read_mapping
     from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
+    from airflow_provider_asyncapi.core.profiles.merging import EXTENDS, merge_profiles
     from airflow_provider_asyncapi.core.profiles.schema import check_profile
 
 __all__ = [
     "AUTH_KINDS",
+    "EXTENDS",
     "Api",
     "ConnectionSettings",
     "HostTokenStore",
@@ -29,7 +31,9 @@ __all__ = [
     "collect_auth_fields",
     "collect_connection_fields",
     "find_secret_values",
+    "merge_profiles",
     "parse_callback_secrets",
+    "read_mapping",
 ]
 
 __getattr__ = load_lazily(
@@ -39,8 +43,9 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.auth.registry": "AUTH_KINDS collect_auth_fields collect_connection_fields",
         "airflow_provider_asyncapi.core.callbacks.calls": "parse_callback_secrets",
         "airflow_provider_asyncapi.core.connection.api": "Api",
-        "airflow_provider_asyncapi.core.connection.fields": "find_secret_values",
+        "airflow_provider_asyncapi.core.connection.fields": "find_secret_values read_mapping",
         "airflow_provider_asyncapi.core.connection.settings": "ConnectionSettings",
+        "airflow_provider_asyncapi.core.profiles.merging": "EXTENDS merge_profiles",
         "airflow_provider_asyncapi.core.profiles.schema": "check_profile",
     },
 )

@@ -57,6 +57,7 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
         "schema": connection.schema,
         "login": connection.login,
         "password": connection.password,
+        **_join_mappings(defaults, extra),
     }
     settings = lazy.ConnectionSettings.parse(fields)
     if mask:
@@ -64,6 +65,18 @@ def read_connection(connection: Connection, extra: Mapping[str, Any] | None = No
     shares = settings.auth.token_source is not None and settings.auth.shares_tokens
     tokens = lazy.HostTokenStore(json.dumps(fields, sort_keys=True, default=str).encode()) if shares else None
     return lazy.Api.from_settings(settings, clock=time.time, rng=random.random, make_nonce=make_nonce, tokens=tokens)
+
+
+def _join_mappings(defaults: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the headers and variables of a profile together with those of the connection, which override them."""
+    joined = {}
+    for name, secret in (("headers", "secret_headers"), ("variables", "secrets")):
+        if defaults.get(name):
+            own = lazy.read_mapping(extra, name)
+            # The names of headers are the same in any case.
+            taken = {each.lower() for each in (*own, *lazy.read_mapping(extra, secret))}
+            joined[name] = {key: value for key, value in defaults[name].items() if key.lower() not in taken} | own
+    return joined
 
 
 def name_connection(error: AsyncApiError, conn_id: str | None) -> AsyncApiError:

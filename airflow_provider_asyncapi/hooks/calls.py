@@ -139,13 +139,14 @@ class HookCalls:
     ) -> HookCall[JobHandle]:
         """Poll until a job is over, and send the cleanup request if it is due."""
         given, handle = check_parameter_names("wait_for_job", parameters, _WAIT), JobHandle.parse(job)
-        seconds = conf.getfloat("sensors", "default_timeout") if timeout is None else parse_timeout(timeout)
+        limit = None if timeout is None else parse_timeout(timeout)
         states: list[plans.WaitCheckpoint] = []
 
         def make_flow(api: Api) -> Flow[JobHandle]:
-            plan = plans.WaitPlan.parse(add_profile_parameters(api, "status", self._profile, given))
+            described = add_profile_parameters(api, "status", self._profile, given)
+            plan = plans.WaitPlan.parse(described)
             now = api.clock()
-            states[:] = states or [plans.WaitCheckpoint(handle, now, now + seconds)]
+            states[:] = states or [plans.WaitCheckpoint(handle, now, now + _choose_timeout(limit, described))]
             return _wait_and_clean_up(api, plan, states)
 
         def observe(event: Notification) -> None:
@@ -174,6 +175,13 @@ def _to_response(flow: Flow[tuple[messages.Response, Outcome | None]]) -> Flow[A
 
 def _is_accepted(flow: Flow[Cancellation]) -> Flow[bool]:
     return (yield from flow).is_accepted
+
+
+def _choose_timeout(given: float | None, described: Mapping[str, Any]) -> float:
+    """Return the seconds for a wait: as given, else the profile's, else Airflow's default."""
+    if given is None and (timeout := described.get("timeout")) is not None:
+        return parse_timeout(timeout)
+    return conf.getfloat("sensors", "default_timeout") if given is None else given
 
 
 def _wait_and_clean_up(api: Api, plan: WaitPlan, states: Sequence[plans.WaitCheckpoint]) -> Flow[JobHandle]:

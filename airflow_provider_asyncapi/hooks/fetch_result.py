@@ -37,8 +37,9 @@ def fetch_result(hook: FlowRunner, job: Any, profile: str | None, parameters: Ma
     try:
         given = check_parameter_names("fetch_result", parameters, list_fetch_parameters(parameters))
         destination = given.pop("destination", None)
-        limits = ResultLimits(**{name: given.pop(name) for name in _LIMITS if name in given})
-        plan = FetchPlan.parse(add_profile_parameters(hook.api, "fetch", profile, given))
+        described = add_profile_parameters(hook.api, "fetch", profile, given)
+        limits = ResultLimits(**{name: described.pop(name) for name in _LIMITS if name in described})
+        plan = FetchPlan.parse(described)
         handle = JobHandle.parse(job)
     except AsyncApiError as error:
         raise to_airflow(error) from error

@@ -11,7 +11,6 @@ from airflow.providers.common.compat.sdk import BaseOperator, XComArg
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.json_values import SelectorParam
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
-from airflow_provider_asyncapi.results.limits import DEFAULT_LIMITS
 from airflow_provider_asyncapi.tasks import lazy
 from airflow_provider_asyncapi.tasks.base import JobTask
 from airflow_provider_asyncapi.tasks.job_handle import parse_job
@@ -247,7 +246,7 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
     :param total_rows: the selector of the total number of rows in each page: all pages have to state the same number,
         and the number of rows has to equal it.
     :param concurrency: the number of numbered pages, or files, that are fetched at the same time; 8 by default.
-    :param unpack: whether a ``zip``, ``tar`` or ``gzip`` is unpacked, or kept as it is.
+    :param unpack: whether a ``zip``, ``tar`` or ``gzip`` is unpacked (the default), or kept as it is.
     :param max_bytes: the maximum size of the result, in bytes, unpacked; 100 GiB by default.
     :param max_members: the maximum number of files in an archive; 100,000 by default.
     :param max_ratio: the maximum ratio of an archive's unpacked size to its packed size; 200 by default.
@@ -329,11 +328,11 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
         max_pages: int | None = None,
         total_rows: SelectorParam | None = None,
         concurrency: int | None = None,
-        unpack: bool = True,
-        max_bytes: int = DEFAULT_LIMITS.max_bytes,
-        max_members: int = DEFAULT_LIMITS.max_members,
-        max_ratio: float = DEFAULT_LIMITS.max_ratio,
-        max_xcom_bytes: int = DEFAULT_LIMITS.max_xcom_bytes,
+        unpack: bool | None = None,
+        max_bytes: int | None = None,
+        max_members: int | None = None,
+        max_ratio: float | None = None,
+        max_xcom_bytes: int | None = None,
         locate: dict[str, Any] | None = None,
         cleanup: dict[str, Any] | None = None,
         cleanup_on: str | list[str] | None = None,
@@ -399,16 +398,14 @@ class AsyncApiFetchOperator(JobTask, BaseOperator):
 
     def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """Check that files have a destination, unless it is a template."""
-        lazy.check_destination(described, self.destination, unpack=self.unpack)
+        lazy.check_destination(described, self.destination, self.unpack)
 
     def execute(self, context: Context) -> Any:
         """Fetch the result."""
         handle = parse_job(self.job)
         self._warn_about_missed_wait(handle)
         self.push_link(context, handle)
-        limits = lazy.ResultLimits(
-            self.max_bytes, self.max_members, self.max_ratio, self.max_xcom_bytes, unpack=self.unpack
-        )
+        limits = {name: value for name in FETCH.limits if (value := getattr(self, name)) is not None}
         with closing(self.hook):
             return lazy.fetch_result(self, context, handle, self.destination, limits)
 

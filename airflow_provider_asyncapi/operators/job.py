@@ -216,12 +216,12 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
                 raise ConfigurationError("end_from_trigger: needs deferrable=True; without it no trigger runs")
             if self.on_warning_callback is not None:
                 lazy.check_warning_callback(self.on_warning_callback, described, has_profile=self.profile is not None)
-            if "timeout" in options:
-                lazy.parse_timeout(options["timeout"])
+            if (timeout := options.get("timeout", described.get("timeout"))) is not None:
+                lazy.parse_timeout(timeout)
         elif stage is FETCH:
             if self.fetch_in_trigger:
                 refuse_secrets(described)
-            lazy.check_destination(described, options.get("destination"), unpack=options.get("unpack", True))
+            lazy.check_destination(described, options.get("destination"), options.get("unpack"))
 
     def _check_submit(self, described: Mapping[str, Any]) -> None:
         """Check that the submit makes one job, and that the API can tell it from the jobs after its failure."""
@@ -304,23 +304,28 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         if is_first:
             for name, why in unsupported.items():
                 self.log.info(WORKER_NEEDED, name, why)
-        timeout = given.get("timeout")
-        seconds = conf.getfloat("sensors", "default_timeout") if timeout is None else lazy.parse_timeout(timeout)
         options = lazy.WaitOptions(
-            seconds,
+            self._effective_timeout,
             self.deferrable,
             soft_fail=bool(given.get("soft_fail")),
             end_from_trigger=self.fetch is None and bool(given.get("end_from_trigger")) and not unsupported,
             fetch=None if unsupported else self._params_for_trigger(),
             on_warning=self.on_warning_callback,
-            resubmit=partial(self._submit_next_job, context, seconds),
+            resubmit=partial(self._submit_next_job, context),
         )
         return lazy.JobWait(self, context, options)
 
-    def _submit_next_job(self, context: Context, timeout: float, error: AsyncApiJobFailed) -> JobHandle | None:
+    def _effective_timeout(self) -> float:
+        """Return the seconds for all jobs together: the DAG's, else the profile's, else Airflow's default."""
+        timeout = self._options(STATUS).get("timeout")
+        if timeout is None:
+            timeout = self.effective_params(STATUS).get("timeout")
+        return conf.getfloat("sensors", "default_timeout") if timeout is None else lazy.parse_timeout(timeout)
+
+    def _submit_next_job(self, context: Context, error: AsyncApiJobFailed) -> JobHandle | None:
         """Submit another job after one has failed; return None if there is no further job."""
         plan = self._resubmit_plan()
-        return lazy.resubmit_job(self, context, plan, error, timeout) if plan else None
+        return lazy.resubmit_job(self, context, plan, error, self._effective_timeout()) if plan else None
 
     def _unsupported_options(self) -> dict[str, str]:
         """Return the options for the triggerer that are set but not supported, and the reasons."""
@@ -340,8 +345,8 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
         """Return the parameters with which the triggerer fetches the result; None if it doesn't."""
         if not self.fetch_in_trigger or self.fetch is None:
             return None
-        limit = self._options(FETCH).get("max_xcom_bytes")
-        return {**self.effective_params(FETCH), **({} if limit is None else {"max_xcom_bytes": limit})}
+        limits = {name: value for name, value in self._limits().items() if name == "max_xcom_bytes"}
+        return {**self.effective_params(FETCH), **limits}
 
     def _end(self, context: Context, wait: JobWait, handle: JobHandle) -> Any:
         """Return the result identifier, or fetch the result."""
@@ -354,10 +359,9 @@ class AsyncApiJobOperator(JobTask, BaseOperator, SkipMixin):
             destination = self._options(FETCH).get("destination")
             return lazy.fetch_result(self, context, handle, destination, self._limits())
 
-    def _limits(self) -> Any:
-        options = dict(self._options(FETCH))
-        options.pop("destination", None)
-        return lazy.ResultLimits(**options)
+    def _limits(self) -> dict[str, Any]:
+        """Return the limits of the result that the DAG sets."""
+        return {name: value for name, value in self._options(FETCH).items() if name in FETCH.limits}
 
     def _read_job(self, context: Context) -> JobHandle:
         """Return the job for which the task waits."""

@@ -22,6 +22,3 @@ class ResultLimits:
     max_ratio: float = 200
     max_xcom_bytes: int = 48 * 1024
     unpack: bool = True
-
-
-DEFAULT_LIMITS = ResultLimits()

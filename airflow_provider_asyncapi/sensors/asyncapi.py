@@ -32,17 +32,18 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.tasks.job_wait import JobWait
 
 
-class _DefaultInterval(float):
+class _DefaultSeconds(float):
     """
-    An interval that the DAG doesn't set, in seconds.
+    A time that the DAG doesn't set, in seconds.
 
-    Its class tells it from an explicit 60, also in a copy of the task: an explicit value overrides the profile's, the
+    Its class tells it from an explicit one, also in a copy of the task: an explicit value overrides the profile's, the
     default doesn't. Airflow and policies see a number, as of any sensor.
     """
 
 
-#: Airflow's own default, in seconds.
-_AIRFLOWS_POKE_INTERVAL: Final = _DefaultInterval(60)
+#: Airflow's own defaults, in seconds.
+_AIRFLOWS_POKE_INTERVAL: Final = _DefaultSeconds(60)
+_AIRFLOWS_TIMEOUT: Final = _DefaultSeconds(conf.getfloat("sensors", "default_timeout"))
 
 
 class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
@@ -82,9 +83,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     :param max_interval: the maximum interval, in seconds; an hour by default.
     :param jitter: the fraction of each interval that is random; 0 by default.
     :param max_iterations: the maximum number of polls; after them the sensor fails even if the job is still running.
-    :param timeout: the maximum duration of the wait, in seconds or as a timedelta; by default ``[sensors]
-        default_timeout``. The deadline is fixed when the wait begins, with a last poll at the deadline. A shorter
-        ``execution_timeout`` ends each try of a deferred wait in the same way.
+    :param timeout: the maximum duration of the wait, in seconds or as a timedelta; by default the profile's, or
+        ``[sensors] default_timeout``. The deadline is fixed when the wait begins, with a last poll at the deadline. A
+        shorter ``execution_timeout`` ends each try of a deferred wait in the same way.
     :param max_consecutive_errors: the number of transient errors in a row after which the wait fails; 10 by default.
     :param retry_delays: seconds to wait after an error, by status code, if the response has no ``Retry-After``:
         ``{429: 60}``.
@@ -173,6 +174,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     inherits_from_skipmixin = True
     stage = STATUS
     _wait: JobWait | None = None
+    _has_default_timeout = False
     #: The options among start_from_trigger and end_from_trigger that are set but not supported, and the reason.
     _unsupported_options: Mapping[str, str] = MappingProxyType({})
 
@@ -204,7 +206,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         max_interval: float | timedelta | None = None,
         jitter: float | None = None,
         max_iterations: int | None = None,
-        timeout: float | timedelta = conf.getfloat("sensors", "default_timeout"),  # noqa: B008 - a number
+        timeout: float | timedelta = _AIRFLOWS_TIMEOUT,
         max_consecutive_errors: int | None = None,
         retry_delays: dict[int, float] | None = None,
         retry_after: SelectorParam | None = None,
@@ -281,6 +283,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
         """Check Airflow's own arguments; refuse a timeout on which Airflow would fail without naming the reason."""
         super().check_arguments(arguments)
         timeout = arguments.get("timeout")
+        self._has_default_timeout = isinstance(timeout, _DefaultSeconds)
         # Airflow refuses other types.
         seconds: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         if isinstance(seconds, int | float) and seconds > LONGEST_TIMEOUT:
@@ -288,6 +291,9 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def validate(self) -> None:
         """Check all parameters that can be checked at parse time, and prepare a start in the triggerer if asked for."""
+        if self._has_default_timeout:
+            # Airflow has made a plain number of it.
+            self.timeout = _AIRFLOWS_TIMEOUT
         super().validate()
         if self.start_from_trigger or self.end_from_trigger:
             self._prepare_trigger_start()
@@ -295,14 +301,28 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
     def explicit_params(self, stage: Stage) -> dict[str, Any]:
         """Return the parameters that the DAG sets, which Airflow's default interval isn't one of."""
         explicit = super().explicit_params(stage)
-        if isinstance(self.poke_interval, _DefaultInterval):
+        if isinstance(self.poke_interval, _DefaultSeconds):
             del explicit["poke_interval"]
         return explicit
+
+    def effective_timeout(self, *, with_connection: bool = True) -> float:
+        """
+        Return the maximum duration of the wait, in seconds: the DAG's, else the profile's, else Airflow's default.
+
+        :param with_connection: whether to use the connection's profile if the task has no profile.
+        """
+        if isinstance(self.timeout, _DefaultSeconds):
+            described = self.effective_params(STATUS, with_connection=with_connection)
+            if (timeout := described.get("timeout")) is not None:
+                return lazy.parse_timeout(timeout)
+        return self.timeout
 
     def check_together(self, stage: Stage, described: Mapping[str, Any]) -> None:
         """Check that there is a trigger to start or end from, and that no secret would be stored with it."""
         if self.deferrable:
             refuse_secrets(described)
+        if described.get("timeout") is not None:
+            lazy.parse_timeout(described["timeout"])
         if self.on_warning_callback is not None:
             lazy.check_warning_callback(self.on_warning_callback, described, has_profile=self.profile is not None)
         for name in ("start_from_trigger", "end_from_trigger"):
@@ -344,7 +364,7 @@ class AsyncApiSensor(JobTask, BaseSensorOperator, SkipMixin):
 
     def _open_wait(self, context: Context) -> JobWait:
         options = lazy.WaitOptions(
-            self.timeout,
+            self.effective_timeout,
             self.deferrable,
             reschedule=self.reschedule,
             soft_fail=self.soft_fail or self.never_fail,

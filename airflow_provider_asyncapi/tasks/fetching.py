@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +28,14 @@ if TYPE_CHECKING:
 
 
 def fetch_result(
-    task: JobTask, context: Context, handle: JobHandle, destination: str | None, limits: ResultLimits
+    task: JobTask, context: Context, handle: JobHandle, destination: str | None, limits: Mapping[str, Any]
 ) -> Any:
     """
     Fetch the result of a job, and add the manifest of the files to the events of the task's outlets.
 
     :param task: a task that works on the stage ``fetch``.
     :param destination: a file, or a folder with a slash at its end; None for XCom.
+    :param limits: the limits of the result that the DAG sets; the profile may set others.
     :return: the value, or the manifest.
     """
     plan: FetchPlan = task.build_plan(FETCH)
@@ -43,7 +46,8 @@ def fetch_result(
     try:
         callback = find_result(context, plan, handle)
         is_last_try = ti.try_number > ti.max_tries
-        fetch_task = FetchTask(plan, handle, destination, limits, owner, callback, is_last_try=is_last_try)
+        chosen = _choose_limits(task, limits)
+        fetch_task = FetchTask(plan, handle, destination, chosen, owner, callback, is_last_try=is_last_try)
         result: Any = fetch(task.hook, fetch_task, partial(ti.xcom_push, RETURN_KEY))
     finally:
         task.is_fetching = False
@@ -52,6 +56,13 @@ def fetch_result(
             if isinstance(outlet, Asset):
                 context["outlet_events"][outlet].extra.update(result)
     return result
+
+
+def _choose_limits(task: JobTask, given: Mapping[str, Any]) -> ResultLimits:
+    """Return the limits of a result: those of the DAG, the profile's for the rest."""
+    described = {**task.effective_params(FETCH), **given}
+    names = [each.name for each in dataclasses.fields(ResultLimits)]
+    return ResultLimits(**{name: described[name] for name in names if described.get(name) is not None})
 
 
 def make_lineage(destination: str | None) -> OperatorLineage[Any, Any]:

@@ -95,7 +95,7 @@ class WaitOptions:
     """
     The options of a wait in Airflow, in addition to its plan.
 
-    :param timeout: seconds for all tries together.
+    :param find_timeout: returns the seconds for all tries together; called when the wait begins or continues.
     :param deferrable: whether the triggerer waits.
     :param reschedule: whether each poke is a process of its own.
     :param soft_fail: whether the task is skipped if the wait fails.
@@ -106,7 +106,7 @@ class WaitOptions:
     :param resubmit: submits another job after one has failed; returns None if there is no further job.
     """
 
-    timeout: float
+    find_timeout: Callable[[], float]
     deferrable: bool
     reschedule: bool = False
     soft_fail: bool = False
@@ -249,7 +249,7 @@ class JobWait:
         pokes = options.reschedule and not options.deferrable
         # Airflow doesn't enforce the execution_timeout of a deferred task; in reschedule mode it is that of each poke.
         one_try = None if pokes or task.execution_timeout is None else task.execution_timeout.total_seconds()
-        limits = lazy.TimeLimits(options.timeout, one_try)
+        limits = lazy.TimeLimits(options.find_timeout(), one_try)
         state_type = lazy.RescheduleWaitState if pokes else lazy.WaitState
         state = state_type(self._context, task.hook, plan, handle, limits, self._call_on_warning)
         if deferred is not None:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.wait.flow import wait
     from airflow_provider_asyncapi.core.wait.plan import parse_cleanup, parse_timeout
     from airflow_provider_asyncapi.core.wait.poll_summary import PollSummary, summarize_wait
-    from airflow_provider_asyncapi.results.limits import ResultLimits
     from airflow_provider_asyncapi.tasks.callbacks import (
         await_callback,
         make_callback_url,
@@ -74,7 +73,6 @@ __all__ = [
     "RerunRules",
     "RescheduleWaitState",
     "ResubmitPlan",
-    "ResultLimits",
     "TimeLimits",
     "WaitEvent",
     "WaitOptions",
@@ -136,7 +134,6 @@ __getattr__ = load_lazily(
         "airflow_provider_asyncapi.core.wait.flow": "wait",
         "airflow_provider_asyncapi.core.wait.plan": "parse_cleanup parse_timeout",
         "airflow_provider_asyncapi.core.wait.poll_summary": "PollSummary summarize_wait",
-        "airflow_provider_asyncapi.results.limits": "ResultLimits",
         "airflow_provider_asyncapi.tasks.callbacks": (
             "await_callback make_callback_url make_reference read_callbacks register_job to_response"
         ),

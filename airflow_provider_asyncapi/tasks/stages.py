@@ -227,11 +227,16 @@ class StatusStage(Stage):
 
 
 class FetchStage(Stage):
-    """The requests that fetch the result of a job."""
+    """
+    The requests that fetch the result of a job.
+
+    :cvar limits: arguments that limit the result, which aren't parameters of the plan.
+    """
 
     table = "fetch"
     left_out = frozenset({"capture"})
-    options = ("destination", "unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes")
+    limits: ClassVar[tuple[str, ...]] = ("unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes")
+    options = ("destination", *limits)
     templated = _REQUEST | {"destination"}
 
     @property

@@ -103,17 +103,18 @@ def check_variables(
             _check_known(variable, f"{where} {text!r}", known(part))
 
 
-def check_destination(described: Mapping[str, Any], destination: Any, *, unpack: bool) -> None:
+def check_destination(described: Mapping[str, Any], destination: Any, unpack: bool | None) -> None:
     """
     Check that the output type of a fetch can be written to its destination, unless a template may decide that.
 
     :param described: the parameters of the fetch.
     :param destination: the destination before it is rendered. The end of the text tells a folder from a file.
-    :param unpack: whether archives are unpacked.
+    :param unpack: whether archives are unpacked; None for what the profile sets.
     :raises ConfigurationError: if it can't.
     """
     if destination is None or (isinstance(destination, str) and not destination.endswith("}")):
-        lazy.choose_output(described).check_destination(destination, unpack=unpack)
+        unpacks = described.get("unpack", True) if unpack is None else unpack
+        lazy.choose_output(described).check_destination(destination, unpack=unpacks)
 
 
 def check_warning_callback(given: Any, described: Mapping[str, Any], *, has_profile: bool) -> None:

@@ -47,10 +47,12 @@ class DeferrableSensor(DeferrableTask, Protocol):
     job: Any
     job_url: str | None
     profile: str | None
-    timeout: float
     on_warning_callback: Any
     template_fields: Sequence[str]
     execution_timeout: timedelta | None
+
+    def effective_timeout(self, *, with_connection: bool = ...) -> float:
+        """Return the maximum duration of the wait, in seconds."""
 
     def get_closest_mapped_task_group(self) -> Any:
         """Return the mapped task group that holds the sensor; None if there is none."""
@@ -146,7 +148,8 @@ def make_start_args(sensor: DeferrableSensor, *, can_end: bool) -> StartTriggerA
 
     :param can_end: whether the trigger may end a successful wait itself.
     """
-    until_airflow_ends_it = sensor.timeout + _DEFERRAL_GRACE
+    timeout = sensor.effective_timeout(with_connection=False)
+    until_airflow_ends_it = timeout + _DEFERRAL_GRACE
     return StartTriggerArgs(
         trigger_cls="airflow_provider_asyncapi.triggers.asyncapi.AsyncApiJobTrigger",
         trigger_kwargs={
@@ -155,7 +158,7 @@ def make_start_args(sensor: DeferrableSensor, *, can_end: bool) -> StartTriggerA
             "spec": sensor.effective_params(STATUS, with_connection=False),
             "begin": {
                 **(_find_job_source(sensor.job) or {}),
-                "timeout": sensor.timeout,
+                "timeout": timeout,
                 "airflow_timeout": until_airflow_ends_it,
                 "names_profile": sensor.profile is not None,
             },

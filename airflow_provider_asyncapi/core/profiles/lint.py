@@ -13,6 +13,7 @@ from airflow_provider_asyncapi.core.auth.registry import collect_auth_fields
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
+from airflow_provider_asyncapi.core.profiles.merging import EXTENDS
 from airflow_provider_asyncapi.core.profiles.schema import profile_tables
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
@@ -63,9 +64,12 @@ def find_mistakes(text: str) -> list[Mistake]:
     found = [
         mistake
         for table, content in profile.items()
-        if table != "about"
+        if table not in ("about", EXTENDS)
         for mistake in _check_table(table, content, tables, lines)
     ]
+    if not isinstance(profile.get(EXTENDS, ""), str):
+        message = f"{EXTENDS}: has to be the name of another profile, not {profile[EXTENDS]!r}"
+        found.append(Mistake(message, lines.get((EXTENDS,))))
     return sorted(found, key=lambda mistake: mistake.line or 0)
 
 
@@ -77,7 +81,7 @@ def _check_table(
 ) -> Iterator[Mistake]:
     line = lines.get((table,))
     if table not in tables:
-        yield Mistake(f"unknown table [{table}]{suggest_name(table, ('about', *tables))}", line)
+        yield Mistake(f"unknown table [{table}]{suggest_name(table, ('about', EXTENDS, *tables))}", line)
         return
     if not isinstance(content, Mapping):
         yield Mistake(f"{table}: has to be a table, not {content!r}", line)

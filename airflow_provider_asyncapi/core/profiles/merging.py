@@ -1,4 +1,4 @@
-"""Merge the parameters of a DAG with those of a profile; the DAG's override the profile's."""
+"""Merge the parameters of a DAG with those of a profile, and a profile with the one that it extends."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.requests.bodies import BODY_PARAMETERS
 
+#: The key with which a profile names the profile that it extends.
+EXTENDS = "extends"
 #: Parameters that are merged key by key if both set them.
-_MERGED_BY_KEY = ("headers", "query_params", "capture")
+_MERGED_BY_KEY = ("headers", "query_params", "capture", "variables")
 
 
 def merge_parameters(table: str, profile: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,20 +19,49 @@ def merge_parameters(table: str, profile: Mapping[str, Mapping[str, Any]], given
 
     :param table: the profile's table.
     :param given: the parameters of the DAG; those that are None are left out.
-    :return: the parameters together. Headers, query parameters and captures of both are joined; one body replaces
-        another.
+    :return: the parameters together. Headers, query parameters, captures and variables of both are joined; one body
+        replaces another.
     """
     explicit = {name: value for name, value in given.items() if value is not None}
     defaults = dict(profile.get(table, {}))
     may_cancel = table == "status" or (table == "submit" and explicit.get("on_changed_request") == "cancel")
     if may_cancel and profile.get("cancel"):
         defaults["cancel"] = profile["cancel"]
+    return merge_table(defaults, explicit)
+
+
+def merge_table(defaults: Mapping[str, Any], explicit: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the keys of two tables; those of the second override those of the first.
+
+    Headers, query parameters, captures and variables of both are joined; one body replaces another.
+    """
+    kept = dict(defaults)
     if any(name in explicit for name in BODY_PARAMETERS):
         for name in BODY_PARAMETERS:
-            defaults.pop(name, None)
+            kept.pop(name, None)
     merged = {
-        name: {**defaults[name], **explicit[name]}
+        name: {**kept[name], **explicit[name]}
         for name in _MERGED_BY_KEY
-        if isinstance(defaults.get(name), Mapping) and isinstance(explicit.get(name), Mapping)
+        if isinstance(kept.get(name), Mapping) and isinstance(explicit.get(name), Mapping)
     }
-    return {**defaults, **explicit, **merged}
+    return {**kept, **explicit, **merged}
+
+
+def merge_profiles(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return a profile with what it inherits from the profile that it extends.
+
+    :param base: the profile that is extended, with what it inherits itself.
+    :param own: the profile; its keys override those of the base, table by table.
+    """
+    merged = {name: content for name, content in base.items() if name != EXTENDS}
+    for table, content in own.items():
+        if table == EXTENDS:
+            continue
+        inherited = merged.get(table)
+        if isinstance(inherited, Mapping) and isinstance(content, Mapping):
+            merged[table] = merge_table(inherited, content)
+        else:
+            merged[table] = content
+    return merged

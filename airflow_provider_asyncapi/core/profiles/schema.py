@@ -9,9 +9,13 @@ from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, collect_ext
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.fetch.plan import fetch_parameters
 from airflow_provider_asyncapi.core.foreign_names import find_foreign_name
+from airflow_provider_asyncapi.core.profiles.merging import EXTENDS
 from airflow_provider_asyncapi.core.requests.request_template import REQUEST_PARAMETERS
 from airflow_provider_asyncapi.core.submit.plan import SUBMIT_PARAMETERS
 from airflow_provider_asyncapi.core.wait.plan import WAIT_PARAMETERS
+
+#: The limits of a result, which aren't parameters of the plan of a fetch.
+RESULT_LIMITS = ("unpack", "max_bytes", "max_members", "max_ratio", "max_xcom_bytes")
 
 
 def profile_tables(profile: Mapping[str, Any] | None = None) -> Mapping[str, frozenset[str]]:
@@ -27,8 +31,8 @@ def profile_tables(profile: Mapping[str, Any] | None = None) -> Mapping[str, fro
     return {
         "connection": collect_extra_keys() - {"profile"},
         "submit": frozenset(SUBMIT_PARAMETERS) | {"job_url"},
-        "status": frozenset(WAIT_PARAMETERS) | {"job_url"},
-        "fetch": frozenset(fetch_parameters(fetch if isinstance(fetch, Mapping) else ())),
+        "status": frozenset(WAIT_PARAMETERS) | {"job_url", "timeout"},
+        "fetch": frozenset(fetch_parameters(fetch if isinstance(fetch, Mapping) else ())) | {"job_url", *RESULT_LIMITS},
         "cancel": frozenset(REQUEST_PARAMETERS),
     }
 
@@ -42,10 +46,12 @@ def check_profile(name: str, profile: Mapping[str, Any]) -> Mapping[str, Mapping
     """
     tables = profile_tables(profile)
     for table, content in profile.items():
-        if table == "about":
+        if table in ("about", EXTENDS):
             continue
         if table not in tables or not isinstance(content, Mapping):
-            raise ConfigurationError(f"profile {name!r}: unknown table {table!r}; known are about, {', '.join(tables)}")
+            raise ConfigurationError(
+                f"profile {name!r}: unknown table {table!r}; known are about, extends, {', '.join(tables)}"
+            )
         if problem := find_foreign_name(content, tables[table]):
             raise ConfigurationError(f"profile {name!r}: [{table}] {problem}")
         if unknown := sorted(set(content) - tables[table]):

@@ -63,6 +63,16 @@ def test_each_key_has_its_origin(shell, folder):
     assert shown["tables"]["submit"]["identifier"] == {"value": "id", "origin": "mine"}
 
 
+def test_an_inherited_key_has_the_profile_that_sets_it_as_its_origin(shell, folder):
+    (folder / "acme").mkdir()
+    (folder / "acme" / "jobs.toml").write_text('extends = "mine"\n[submit]\nendpoint = "/y"\n', encoding="utf-8")
+    submit = shell("profiles", "show", "acme/jobs", "--json").json["tables"]["submit"]
+    assert submit["endpoint"] == {"value": "/y", "origin": "acme/jobs"}
+    assert submit["identifier"] == {"value": "id", "origin": "mine"}
+    assert 'identifier = "id"  # from mine' in shell("profiles", "show", "acme/jobs").out.splitlines()
+    assert "acme/jobs" in shell("profiles", "list").out
+
+
 def test_an_unknown_one_is_an_error_with_the_known_ones(shell):
     done = shell("profiles", "show", "celligo")
     assert (done.code, done.out) == (2, "")

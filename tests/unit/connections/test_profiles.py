@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -11,16 +13,19 @@ from airflow.sdk import DAG
 
 import airflow_provider_asyncapi.profiles
 from airflow_provider_asyncapi.connections import profiles
-from airflow_provider_asyncapi.connections.profiles import load_profile
+from airflow_provider_asyncapi.connections.profiles import find_profile_files, load_profile
 from airflow_provider_asyncapi.core.auth.registry import collect_extra_keys
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.core.profiles.schema import profile_tables
+from airflow_provider_asyncapi.core.profiles.schema import RESULT_LIMITS, profile_tables
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
+from airflow_provider_asyncapi.operators.job import AsyncApiJobOperator
+from airflow_provider_asyncapi.results.limits import ResultLimits
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
-from airflow_provider_asyncapi.tasks.stages import SUBMIT
+from airflow_provider_asyncapi.tasks.stages import FETCH, SUBMIT
 
 FOLDER = Path(airflow_provider_asyncapi.profiles.__file__).parent
-SHIPPED = sorted(path.stem for path in FOLDER.glob("*.toml"))
+SHIPPED = sorted(str(path.relative_to(FOLDER))[: -len(".toml")] for path in FOLDER.rglob("*.toml"))
 MARKS = ("D", "C", "A")
 
 
@@ -45,13 +50,17 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.mkdir(parents=True)
     (path / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(str(path.parent))
+    # An earlier test may have imported its own package of this name.
+    monkeypatch.delitem(sys.modules, "vendor_profiles", raising=False)
     point = metadata.EntryPoint("vendor", "vendor_profiles", profiles.ENTRY_POINTS)
     monkeypatch.setattr(metadata, "entry_points", lambda *, group: [point] if group == profiles.ENTRY_POINTS else [])
     return path
 
 
 def write(folder: Path, name: str, text: str) -> None:
-    (folder / f"{name}.toml").write_text(text)
+    file = folder / f"{name}.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
 
 
 def test_the_shipped_ones_are_found() -> None:
@@ -77,7 +86,7 @@ def test_one_that_nobody_has_is_an_error_that_lists_all(folder: Path, package: P
         load_profile("no_such")
 
 
-@pytest.mark.parametrize("name", ["", "../celigo", "a/b", "a.b", ".hidden", "celigo.toml"])
+@pytest.mark.parametrize("name", ["", "../celigo", "a/b/c", "a/../b", "/a", "a/", "a.b", ".hidden", "celigo.toml"])
 def test_a_name_cannot_lead_elsewhere(name: str) -> None:
     with pytest.raises(ConfigurationError, match="name"):
         load_profile(name)
@@ -95,6 +104,10 @@ def test_a_name_cannot_lead_elsewhere(name: str) -> None:
         ('[status]\ncompletion = "a"', r"unknown key 'completion' in \[status\].*completion_key"),
         ('[connection]\nprofile = "other"', "unknown key 'profile'"),
         ('[cancel]\nidentifier = "a"', "unknown key 'identifier'"),
+        ("extends = 5", "extends: has to be the name of another profile"),
+        ('extends = "../celigo"', "extends: has to be the name of another profile"),
+        ('extends = "no_such"', r"extends: there is no profile 'no_such'; known are .*celigo.*mine"),
+        ('extends = "mine"', "extends: there is no other profile 'mine'"),
     ],
 )
 def test_a_malformed_one_is_an_error_with_its_name(folder: Path, text: str | bytes, said: str) -> None:
@@ -102,6 +115,74 @@ def test_a_malformed_one_is_an_error_with_its_name(folder: Path, text: str | byt
     with pytest.raises(ConfigurationError, match=said) as caught:
         load_profile("mine")
     assert "'mine'" in str(caught.value)
+
+
+def test_a_profile_of_a_folder_has_the_names_of_both(folder: Path, package: Path) -> None:
+    write(folder, "acme/jobs", '[submit]\nidentifier = "own"')
+    write(package, "acme/jobs", '[submit]\nidentifier = "package"')
+    write(package, "acme/queries", "")
+    assert load_profile("acme/jobs")["submit"]["identifier"] == "own"
+    assert {"acme/jobs", "acme/queries", "celigo"} <= set(find_profile_files())
+    with pytest.raises(ConfigurationError, match=r"no profile 'acme'; known are .*acme/jobs, acme/queries"):
+        load_profile("acme")
+
+
+def test_a_profile_inherits_what_it_leaves_out(folder: Path) -> None:
+    write(
+        folder,
+        "base",
+        """
+        about = { title = "Base", documentation = "https://docs.example.com" }
+        connection = { auth = "bearer", headers = { X-Version = "1", X-Base = "b" } }
+        submit = { endpoint = "/jobs", json = { kind = "base" }, identifier = "id", variables = { region = "eu" } }
+        status = { endpoint = "/jobs/{identifier}", completion_key = "state", completion_value = "done", timeout = 60 }
+        cancel = { endpoint = "/jobs/{identifier}" }
+        """,
+    )
+    write(
+        folder,
+        "acme/jobs",
+        """
+        extends = "base"
+        about = { title = "Acme" }
+        connection = { headers = { X-Version = "2" } }
+        submit = { xml = "<job/>", variables = { size = 5 } }
+        status = { completion_value = ["done", "ok"] }
+        """,
+    )
+    write(folder, "acme/short_jobs", 'extends = "acme/jobs"\n[status]\ntimeout = 5')
+    profile = load_profile("acme/short_jobs")
+    assert profile["about"] == {"title": "Acme", "documentation": "https://docs.example.com"}
+    assert profile["connection"] == {"auth": "bearer", "headers": {"X-Version": "2", "X-Base": "b"}}
+    assert profile["submit"] == {
+        "endpoint": "/jobs",
+        "xml": "<job/>",
+        "identifier": "id",
+        "variables": {"region": "eu", "size": 5},
+    }
+    assert (profile["status"]["completion_value"], profile["status"]["timeout"]) == (["done", "ok"], 5)
+    assert profile["cancel"] == {"endpoint": "/jobs/{identifier}"}
+    assert load_profile("base")["status"]["timeout"] == 60
+
+
+def test_a_mistake_in_what_is_inherited_names_the_profile_that_has_it(folder: Path) -> None:
+    write(folder, "base", "[status]\ncompletion = 5")
+    write(folder, "mine", 'extends = "base"')
+    with pytest.raises(ConfigurationError, match="profile 'base': unknown key 'completion'"):
+        load_profile("mine")
+
+
+def test_profiles_that_extend_each_other_are_an_error_that_shows_the_circle(folder: Path) -> None:
+    write(folder, "a", 'extends = "b"')
+    write(folder, "b", 'extends = "a"')
+    with pytest.raises(ConfigurationError, match="profile 'a': extends: is a circle: a → b → a"):
+        load_profile("a")
+
+
+def test_an_own_profile_extends_the_shipped_one_of_its_name(folder: Path) -> None:
+    write(folder, "celigo", 'extends = "celigo"\n[status]\npoke_interval = 5')
+    profile = load_profile("celigo")
+    assert (profile["status"]["poke_interval"], profile["submit"]["identifier"]) == (5, "_jobId")
 
 
 def test_a_folder_that_is_not_there_is_an_error_with_the_options_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,6 +260,52 @@ def test_each_shipped_profile_says_where_it_has_its_knowledge_from(name: str) ->
     assert about.get("documentation") or marks or "own documentation" in text
 
 
+def test_the_timeout_of_a_wait_is_the_dags_and_else_the_profiles(folder: Path, connect: Any) -> None:
+    write(folder, "slow", "[status]\ntimeout = 90000\n[fetch]\nmax_xcom_bytes = 10\nunpack = false")
+    given: dict[str, Any] = {"job": "j", "endpoint": "/x", "completion_key": "s", "completion_value": "done"}
+    waits = {
+        90000: AsyncApiSensor(task_id="a", profile="slow", **given),
+        5: AsyncApiSensor(task_id="b", profile="slow", timeout=5, **given),
+        604800: AsyncApiSensor(task_id="c", **given),
+    }
+    for expected, wait in waits.items():
+        for each in (wait, wait.prepare_for_execution()):
+            assert each.effective_timeout() == expected
+    assert waits[604800].timeout == 604800
+    connect(extra={"profile": "slow"})
+    of_connection = AsyncApiSensor(task_id="d", **given)
+    assert of_connection.effective_timeout() == 90000
+    assert of_connection.effective_timeout(with_connection=False) == 604800
+
+
+@pytest.mark.parametrize("timeout", ["'soon'", "-1"])
+def test_a_timeout_of_a_profile_that_is_none_fails_when_the_dag_is_parsed(folder: Path, timeout: str) -> None:
+    write(folder, "odd", f"[status]\ntimeout = {timeout}")
+    given: dict[str, Any] = {"endpoint": "/x", "completion_key": "s", "completion_value": "done"}
+    with pytest.raises(ConfigurationError, match="timeout: has to be a number of seconds"):
+        AsyncApiSensor(task_id="a", job="j", profile="odd", **given)
+    with pytest.raises(ConfigurationError, match="timeout: has to be a number of seconds"):
+        AsyncApiJobOperator(task_id="b", profile="odd", submit={"endpoint": "/x", "identifier": "id"}, status=given)
+
+
+def test_headers_of_the_connection_are_joined_with_those_of_its_profile(folder: Path, connect: Any) -> None:
+    write(
+        folder,
+        "versioned",
+        '[connection]\nheaders = { X-Version = "1", X-Beta = "a", X-Key = "p" }\nvariables = { region = "eu" }',
+    )
+    extra = {
+        "profile": "versioned",
+        "headers": {"x-version": "2"},
+        "secret_headers": {"X-Key": "s3cret-key"},
+        "variables": '{"size": 5}',
+    }
+    connect(extra=extra)
+    settings = AsyncApiHook().api.settings
+    assert settings.headers == {"x-version": "2", "X-Beta": "a", "X-Key": "s3cret-key"}
+    assert settings.variables == {"connection.region": "eu", "connection.size": 5}
+
+
 def test_each_table_may_have_what_its_task_takes() -> None:
     tasks = (
         AsyncApiTriggerOperator(task_id="a"),
@@ -187,3 +314,6 @@ def test_each_table_may_have_what_its_task_takes() -> None:
     )
     for task in tasks:
         assert set(task.stage.plan_type.parameters) - profile_tables()[task.stage.table] == set()
+    assert {"timeout"} <= profile_tables()["status"]
+    assert set(FETCH.limits) == set(RESULT_LIMITS) == {each.name for each in fields(ResultLimits)}
+    assert set(FETCH.limits) <= profile_tables()["fetch"]

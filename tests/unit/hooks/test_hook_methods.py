@@ -21,8 +21,8 @@ from airflow_provider_asyncapi.core.requests.schedule import RETRY_PARAMETERS
 from airflow_provider_asyncapi.hooks import calls, clients, fetch_result, parameters, running
 from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook, AsyncApiResponse, JobHandle
 from airflow_provider_asyncapi.operators.asyncapi import AsyncApiFetchOperator, AsyncApiTriggerOperator
-from airflow_provider_asyncapi.results.limits import ResultLimits
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.tasks.stages import FETCH
 from tests.unit.eventually import until
 from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
 
@@ -502,7 +502,7 @@ def test_the_typed_parameters_of_a_request_are_those_that_are_taken() -> None:
 
 
 def test_the_limits_of_a_fetch_are_those_of_the_operator() -> None:
-    signature = inspect.signature(AsyncApiFetchOperator.__init__)
-    assert {name: getattr(ResultLimits(), name) for name in fetch_result._LIMITS} == {
-        name: signature.parameters[name].default for name in fetch_result._LIMITS
-    }
+    assert set(fetch_result._LIMITS) == set(FETCH.limits)
+    # Both leave them to the profile, and then to their common defaults.
+    parameters = inspect.signature(AsyncApiFetchOperator.__init__).parameters
+    assert {parameters[name].default for name in FETCH.limits} == {None}

@@ -85,7 +85,7 @@ def fetch(**given: Any) -> AsyncApiFetchOperator:
         (submit, {"start": {"url": "/start"}}, ConfigurationError, "url"),
         (submit, {"profile": "no_such"}, ConfigurationError, "no_such.*celigo"),
         (submit, {"profile": "../x"}, ConfigurationError, "name"),
-        (submit, {"profile": 5}, ConfigurationError, "there is no profile 5"),
+        (submit, {"profile": 5}, ConfigurationError, "profile: 5 can.t be the name of a profile"),
         (sensor, {"completion_key": "$.["}, SelectorError, "completion_key"),
         (sensor, {"completion_value": ["a", "b"], "failure_value": ["b"]}, ConfigurationError, "'b'"),
         (sensor, {"max_iterations": 0}, ConfigurationError, "max_iterations"),

@@ -14,7 +14,11 @@ from airflow_provider_asyncapi.core.profiles.lint import find_mistakes, map_line
 from tests.unit.installed_kinds import register_kind
 
 SHIPPED = [
-    file for file in resources.files("airflow_provider_asyncapi.profiles").iterdir() if file.name.endswith("toml")
+    file
+    for folder in (resources.files("airflow_provider_asyncapi.profiles"),)
+    for entry in folder.iterdir()
+    for file in (entry.iterdir() if entry.is_dir() else (entry,))
+    if file.name.endswith("toml")
 ]
 
 
@@ -28,7 +32,13 @@ def test_there_are_none_in_a_shipped_profile(file):
     [
         ("[submit\nx = 1", [(None, r"isn't TOML: .*line 1")]),
         ("# A comment.\n\n[submitt]", [(3, r"unknown table \[submitt\]; did you mean submit\?")]),
-        ("[xyz]\na = 1", [(1, r"unknown table \[xyz\]; known are about, cancel, connection, fetch, status, submit")]),
+        (
+            "[xyz]\na = 1",
+            [(1, r"unknown table \[xyz\]; known are about, cancel, connection, extends, fetch, status, submit")],
+        ),
+        ("extends = 'base'\n[submit]", []),
+        ("[about]\n[submit]\n[status]\n", []),
+        ("\nextends = 5", [(2, "extends: has to be the name of another profile, not 5")]),
         ("status = 5", [(1, "status: has to be a table, not 5")]),
         (
             '[status]\ncompletion_key = "a"\ncompletion_valeu = "b"',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_asyncapi.core.profiles.merging import merge_parameters
+from airflow_provider_asyncapi.core.profiles.merging import merge_parameters, merge_profiles
 
 PROFILE: Any = {
     "status": {
@@ -28,6 +28,28 @@ def test_what_the_dag_says_goes_before_the_profile() -> None:
     assert both["cancel"] == {"endpoint": "/cancel"}
     assert both["json"] == {"profile": True}
     assert "completion_key" not in both
+
+
+def test_variables_of_both_are_joined() -> None:
+    profile = {"submit": {"variables": {"region": "eu", "size": 1}}}
+    assert merge_parameters("submit", profile, {"variables": {"size": 2}})["variables"] == {"region": "eu", "size": 2}
+
+
+def test_a_profile_overrides_what_it_inherits_table_by_table() -> None:
+    own = {"extends": "base", "about": {"title": "Own"}, "status": {"xml": "<a/>", "capture": {"rows": "r"}}}
+    merged = merge_profiles({"extends": "other", **PROFILE, "fetch": 5}, own)
+    assert merged == {
+        "about": {"title": "Own"},
+        "status": {
+            "endpoint": "/profile",
+            "headers": {"Accept": "a", "X": "profile"},
+            "capture": {"pages": "p", "rows": "r"},
+            "completion_value": ["done", "ok"],
+            "xml": "<a/>",
+        },
+        "cancel": {"endpoint": "/cancel"},
+        "fetch": 5,
+    }
 
 
 def test_one_body_replaces_another_of_any_kind() -> None:

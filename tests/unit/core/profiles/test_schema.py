@@ -10,6 +10,10 @@ from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.profiles.schema import check_profile, profile_tables
 
 
+def test_the_profile_that_is_extended_is_no_table() -> None:
+    assert check_profile("mine", {"extends": "other"}) == {table: {} for table in ("about", *profile_tables())}
+
+
 def test_tables_that_a_profile_leaves_out_are_empty() -> None:
     checked = check_profile("mine", {"about": {"title": "Mine"}, "submit": {"endpoint": "/jobs"}})
     assert checked == {
