@@ -8,24 +8,16 @@ import pytest
 from airflow_provider_asyncapi.core.errors import (
     AuthenticationError,
     ConfigurationError,
-    ContentError,
-    JobNotFoundError,
-    RedirectError,
-    RequestRejectedError,
     TransportError,
-    UnavailableError,
     UnsafeValueError,
 )
 from airflow_provider_asyncapi.core.http.messages import Request
-from airflow_provider_asyncapi.core.requests.classification import rule_handles_status_code
 from airflow_provider_asyncapi.core.requests.exchange import send
 from airflow_provider_asyncapi.core.requests.request_template import RequestTemplate
-from airflow_provider_asyncapi.core.requests.response_errors import build_rejection_error, describe_bad_response
+from airflow_provider_asyncapi.core.requests.response_errors import build_rejection_error
 from airflow_provider_asyncapi.core.requests.response_policy import ResponsePolicy
-from airflow_provider_asyncapi.core.requests.retries import RetryBudget, send_with_retries
-from airflow_provider_asyncapi.core.requests.schedule import PollSchedule
-from airflow_provider_asyncapi.core.status.rules import parse_rules
-from tests.unit.core.flow_runner import BASE, START, FlowRunner, make_api, make_lost_error, make_response
+from tests.unit.core.flow_runner import BASE, FlowRunner, make_api, make_lost_error, make_response
+from tests.unit.core.requests.messages import get, redirect
 
 LOGIN: dict[str, Any] = {
     "auth": "login",
@@ -34,18 +26,6 @@ LOGIN: dict[str, Any] = {
     "login_request": {"endpoint": "/login", "json": {"password": "{connection.password}"}},
     "login_selector": "token",
 }
-
-
-def get(path: str = "/jobs", **headers: str) -> Request:
-    return Request("GET", BASE + path, tuple((name.replace("_", "-"), value) for name, value in headers.items()))
-
-
-def post(path: str = "/jobs", body: bytes = b"{}") -> Request:
-    return Request("POST", BASE + path, (("Content-Type", "application/json"), ("Accept", "x/y")), body)
-
-
-def redirect(location: str, status: int = 302) -> Any:
-    return make_response(None, status, location=location)
 
 
 # Credentials
@@ -241,249 +221,8 @@ def test_no_address_of_a_server_is_an_error_of_ours():
         FlowRunner(make_api()).run(send(make_api(), Request("GET", "https://api.example.com:port/")))
 
 
-# Redirects
-
-
-@pytest.mark.parametrize(
-    ("status", "method", "then"),
-    [
-        (301, "POST", "GET"),
-        (302, "POST", "GET"),
-        (303, "POST", "GET"),
-        (303, "DELETE", "GET"),
-        (301, "DELETE", "DELETE"),
-        (302, "PUT", "PUT"),
-        (307, "POST", "POST"),
-        (308, "POST", "POST"),
-        (303, "HEAD", "HEAD"),
-        (301, "GET", "GET"),
-    ],
-)
-def test_redirects_keep_or_change_the_method_as_browsers_do(status, method, then):
-    body = None if method in ("GET", "HEAD", "DELETE") else b"{}"
-    runner = FlowRunner(make_api(), redirect("/v1/else", status), make_response({}))
-    request = Request(method, BASE + "/jobs", (("Content-Type", "application/json"), ("Accept", "x/y")), body)
-    runner.run(send(runner.api, request))
-    assert runner.paths == [f"{method} /jobs", f"{then} /else"]
-    followed = runner.requests[1]
-    changed = then != method
-    assert followed.body == (None if changed else body)
-    assert followed.has_header("content-type") is not changed
-    assert followed.has_header("accept")
-
-
-@pytest.mark.parametrize(
-    ("location", "target"),
-    [
-        ("7", BASE + "/7"),
-        ("/top", "https://api.example.com/top"),
-        ("?a=b", BASE + "/jobs?a=b"),
-        ("https://api.example.com/v1/7#part", BASE + "/7"),
-        ("//api.example.com/v1/7", BASE + "/7"),
-        (" /v1/7 ", BASE + "/7"),
-    ],
-)
-def test_a_location_is_resolved_against_the_request(location, target):
-    runner = FlowRunner(make_api(), redirect(location), make_response({}))
-    assert runner.run(send(runner.api, get())).url == target
-
-
-def test_another_origin_gets_no_credentials_no_connection_headers_and_no_secrets_of_the_author():
-    api = make_api(
-        auth="bearer", password="planted-token", headers={"X-Tenant": "tenant-planted"}, variables={"k": "hidden-k"}
-    )
-    runner = FlowRunner(api, redirect("https://files.example.net/7"), make_response({}))
-    request = get(accept="x/y", x_api_key="planted-other", cookie="a=planted", x_plain="hidden-k")
-    runner.run(send(api, request))
-    assert runner.header("X-Plain", 0) == "hidden-k"
-    assert runner.requests[1].headers == (("accept", "x/y"),)
-
-
-def test_back_at_the_api_the_credentials_are_sent_again():
-    api = make_api(auth="bearer", password="planted-token")
-    runner = FlowRunner(api, redirect("https://files.example.net/7"), redirect(BASE + "/8"), make_response({}))
-    runner.run(send(api, get()))
-    assert [runner.header("Authorization", index) for index in range(3)] == [
-        "Bearer planted-token",
-        None,
-        "Bearer planted-token",
-    ]
-
-
-def test_https_does_not_lead_to_http():
-    runner = FlowRunner(make_api(), redirect("http://api.example.com/v1/7?key=planted"))
-    with pytest.raises(RedirectError, match="https to http") as caught:
-        runner.run(send(runner.api, get()))
-    assert "planted" not in str(caught.value)
-
-
-@pytest.mark.parametrize("status", [307, 308])
-def test_a_body_does_not_go_to_another_origin(status):
-    runner = FlowRunner(make_api(), redirect("https://files.example.net/7", status))
-    with pytest.raises(RedirectError, match="trusted_hosts"):
-        runner.run(send(runner.api, post()))
-
-
-def test_a_body_goes_to_a_trusted_host():
-    runner = FlowRunner(
-        make_api(trusted_hosts=["files.example.net"]), redirect("https://files.example.net/7", 307), make_response({})
-    )
-    runner.run(send(runner.api, post()))
-    assert runner.requests[1].body == b"{}"
-
-
-@pytest.mark.parametrize("location", ["http:\\\\evil/x", "/\\evil/x", "https:evil/x", "///evil/x", "/\t/evil/x"])
-def test_a_location_in_which_browsers_find_another_host_is_not_followed(location):
-    runner = FlowRunner(make_api(), redirect(location))
-    with pytest.raises(RedirectError, match=r"answered 302 with a Location that isn't followed, for it (has|holds) "):
-        runner.run(send(runner.api, get()))
-    assert len(runner.requests) == 1
-
-
-@pytest.mark.parametrize("location", ["ftp://api.example.com/", "https://[1", "https://h:port/", "mailto:a@b"])
-def test_a_location_that_is_no_http_address_is_not_followed(location):
-    runner = FlowRunner(make_api(), redirect(location))
-    with pytest.raises(RedirectError, match="no http address"):
-        runner.run(send(runner.api, get()))
-
-
-def test_a_circle_of_redirects_ends():
-    runner = FlowRunner(make_api(), redirect("/v1/a"), redirect("/v1/jobs"))
-    with pytest.raises(RedirectError, match="2 times"):
-        runner.run(send(runner.api, get()))
-
-
-def test_a_long_way_of_redirects_ends():
-    runner = FlowRunner(make_api(), *(redirect(f"/v1/{number}") for number in range(20)))
-    with pytest.raises(RedirectError, match="11 times"):
-        runner.run(send(runner.api, get()))
-
-
-def test_a_redirect_that_says_not_where_to_is_an_answer():
-    runner = FlowRunner(make_api(), make_response(None, 302))
-    assert runner.run(send(runner.api, get())).status == 302
-
-
-def test_a_stop_keeps_a_redirect_from_being_followed():
-    runner = FlowRunner(make_api(), redirect("/v1/7", 303))
-    assert runner.run(send(runner.api, post(), ResponsePolicy(is_final=lambda got: got.status == 303))).status == 303
-
-
-# Errors
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [(404, JobNotFoundError), (410, JobNotFoundError), (400, RequestRejectedError), (302, RequestRejectedError)],
-)
-def test_a_rejection_says_what_was_asked_what_came_and_what_the_api_says(status, kind):
-    error = build_rejection_error(
-        make_api(), get(), make_response({"title": "Bad", "detail": "no gstin"}, status), expected="200"
-    )
-    assert type(error) is kind
-    assert str(error) == f"GET {BASE}/jobs answered {status}, expected 200: Bad: no gstin"
-
-
-def test_no_error_shows_a_secret():
-    api = make_api(auth="bearer", password="planted-token")
-    body = {"detail": "bad token planted-token", "password": "planted-else"}
-    shown = [
-        str(build_rejection_error(api, get("/jobs?sig=planted"), make_response(body, 400))),
-        describe_bad_response(
-            api, get("/jobs?sig=planted"), make_response(body), ContentError("planted-token isn't JSON")
-        ),
-    ]
-    assert "planted" not in "".join(shown)
-    assert "the body begins" in shown[1]
-
-
-def test_an_empty_body_is_called_so():
-    assert "no message in the body" in str(build_rejection_error(make_api(), get(), make_response(None, 400)))
-    assert "begins" not in describe_bad_response(make_api(), get(), make_response(None), ContentError("expected JSON"))
-
-
-def test_only_a_rule_of_the_status_code_speaks_of_it():
-    rules = parse_rules(
-        [
-            {"selector": "state", "in": "x", "outcome": "failure"},
-            {"selector": "status_code", "in": [503], "outcome": "running"},
-        ]
-    )
-    assert rule_handles_status_code(rules, make_response({"state": "x"}, 503), {})
-    assert not rule_handles_status_code(rules, make_response({"state": "x"}, 500), {})
-
-
-def test_a_rule_that_cannot_read_an_error_page_does_not_speak_of_it():
-    rules = parse_rules(
-        [{"all": [{"selector": "status_code", "in": [502]}, {"selector": "a", "exists": True}], "outcome": "retry"}]
-    )
-    assert not rule_handles_status_code(rules, make_response(b"<html>Bad gateway", 502), {})
-
-
-# Patience
-
-SCHEDULE = PollSchedule(interval=2.0, max_errors=3, retry_delays={503: 7.0})
-
-
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
-def test_transient_errors_are_repeated(status):
-    runner = FlowRunner(make_api(), make_response({"message": "busy"}, status), make_response({}))
-    assert runner.run(send_with_retries(runner.api, get(), SCHEDULE)).ok
-    assert runner.sleeps == [7.0 if status == 503 else 2.0]
-    assert runner.logs[0][0] == logging.WARNING
-    assert f"answered {status}: busy; trying again in" in runner.log_text
-
-
-def test_lost_answers_are_repeated_until_there_are_too_many():
-    runner = FlowRunner(make_api(), make_lost_error(), make_lost_error(), make_lost_error())
-    with pytest.raises(UnavailableError, match=r"the connection broke \(3 errors in a row\)"):
-        runner.run(send_with_retries(runner.api, get(), SCHEDULE))
-    assert runner.sleeps == [2.0, 4.0]
-
-
-@pytest.mark.parametrize("status", [200, 204, 400, 401, 404, 501, 505])
-def test_any_other_answer_ends_the_patience(status):
-    runner = FlowRunner(make_api(), make_response({}, status))
-    assert runner.run(send_with_retries(runner.api, get(), SCHEDULE)).status == status
-
-
-def test_an_error_tells_which_request_was_answered_how():
-    runner = FlowRunner(make_api(), make_response({}, 503), make_response({}, 502), make_response({}, 500))
-    with pytest.raises(UnavailableError) as raised:
-        runner.run(send_with_retries(runner.api, get("/jobs?key=planted"), SCHEDULE))
-    assert (raised.value.method, raised.value.url, raised.value.status_code) == ("GET", f"{BASE}/jobs", 500)
-
-
 def test_an_error_without_an_answer_tells_which_request_it_was():
     runner = FlowRunner(make_api(), make_lost_error())
     with pytest.raises(TransportError) as raised:
         runner.run(send(runner.api, get("/jobs?key=planted")))
     assert (raised.value.method, raised.value.url, raised.value.status_code) == ("GET", f"{BASE}/jobs", None)
-
-
-def test_a_stop_makes_an_answer_of_a_transient_error():
-    runner = FlowRunner(make_api(), make_response({}, 503))
-    assert (
-        runner.run(
-            send_with_retries(runner.api, get(), SCHEDULE, ResponsePolicy(is_final=lambda got: got.status == 503))
-        ).status
-        == 503
-    )
-
-
-@pytest.mark.parametrize(
-    ("said", "wait"),
-    [("5", 5.0), ("0", 1.0), ("Tue, 14 Nov 2023 22:14:20 GMT", 60.0), ("soon", 7.0)],
-    ids=["seconds", "at once", "a date", "nonsense"],
-)
-def test_retry_after_is_obeyed(said, wait):
-    assert START == 1_700_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
-    runner = FlowRunner(make_api(), make_response({}, 503, retry_after=said), make_response({}))
-    runner.run(send_with_retries(runner.api, get(), SCHEDULE))
-    assert runner.sleeps == [wait]
-
-
-def test_an_unreadable_body_ends_with_its_own_message():
-    budget = RetryBudget(SCHEDULE, errors=2)
-    with pytest.raises(ContentError, match="got an HTML page"):
-        budget.next_delay(make_api(), ContentError("got an HTML page"), make_response({}))
