@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.sdk.execution_time.comms import ErrorResponse, GetVariable, PutVariable
+
 from airflow_provider_asyncapi.airflow_private.supervisor import (
     AirflowUnavailableError,
     is_unavailable,
@@ -44,8 +47,6 @@ async def store_event_state(trigger: BaseEventTrigger, key: str, state: Any) -> 
 
     :raises AirflowUnavailableError: if Airflow can't take it now.
     """
-    from airflow.sdk.execution_time.comms import PutVariable
-
     accessors = _find_accessors(trigger)
     with _distinguish_unavailable():
         for accessor in accessors:
@@ -58,8 +59,6 @@ async def store_event_state(trigger: BaseEventTrigger, key: str, state: Any) -> 
 @contextmanager
 def _distinguish_unavailable() -> Iterator[None]:
     """Raise AirflowUnavailableError if Airflow can't answer now: the accessors raise what it has answered."""
-    from airflow.sdk.exceptions import AirflowRuntimeError
-
     try:
         yield
     except AirflowRuntimeError as error:
@@ -75,9 +74,6 @@ def _find_accessors(trigger: BaseEventTrigger) -> list[Any]:
 
 
 async def _load_variable(key: str) -> Any:
-    from airflow.sdk.exceptions import AirflowRuntimeError
-    from airflow.sdk.execution_time.comms import ErrorResponse, GetVariable
-
     try:
         answer = await send_to_supervisor(GetVariable(key=key))
     except AirflowRuntimeError as error:

@@ -6,9 +6,17 @@ created.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import get_parsing_context
+
+from airflow_provider_asyncapi.core.lazy import LazyModule
+
+if TYPE_CHECKING:
+    from airflow_provider_asyncapi.airflow_private import supervisor
+else:
+    # DAG files import the operators, and only the process of a task asks.
+    supervisor = LazyModule("airflow_provider_asyncapi.airflow_private.supervisor")
 
 
 class RendersOwnFields:
@@ -54,6 +62,4 @@ def is_parsed_by_task_process(task: Any) -> bool:
     """
     if get_parsing_context().task_id is None or task._BaseOperator__from_mapped:  # noqa: SLF001 - stored nowhere else
         return False
-    from airflow_provider_asyncapi.airflow_private.supervisor import is_task_process
-
-    return is_task_process()
+    return supervisor.is_task_process()

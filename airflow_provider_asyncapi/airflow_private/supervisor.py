@@ -15,8 +15,27 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+import httpx
+from airflow.providers.common.compat.sdk import Connection, XCom
+from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import (
+    CommsDecoder,
+    ConnectionResult,
+    ErrorResponse,
+    GetConnection,
+    GetTaskStates,
+    GetXCom,
+    SetXCom,
+)
+
+from airflow_provider_asyncapi.core.lazy import LazyModule
+
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+    from airflow.sdk.execution_time import supervisor as airflow_supervisor
+else:
+    # Airflow imports it in all its processes, but not in a program that only parses a DAG.
+    airflow_supervisor = LazyModule("airflow.sdk.execution_time.supervisor")
 
 #: Seconds from the SIGTERM with which the supervisor ends a task to the SIGKILL. ``[core] killed_task_cleanup_time``
 #: has had no effect since Airflow 3.0.
@@ -41,19 +60,21 @@ class AirflowUnavailableError(Exception):
     """Airflow can't respond now: its API server, its database or a secrets backend is unavailable."""
 
 
+class NoSupervisorError(LookupError):
+    """This process has no supervisor, since Airflow runs neither a task nor a triggerer in it."""
+
+
 async def send_to_supervisor(message: Any) -> Any:
     """
     Send a message to the supervisor and return its answer, which may be an ``ErrorResponse``.
 
     :raises AirflowUnavailableError: if Airflow can't answer now.
-    :raises ImportError: if there is no supervisor, since no task runs here.
+    :raises NoSupervisorError: if no task and no triggerer runs here.
     """
-    import httpx
-    from airflow.sdk.exceptions import AirflowRuntimeError
-    from airflow.sdk.execution_time.comms import ErrorResponse
-    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
-
-    comms: Any = SUPERVISOR_COMMS
+    # Airflow sets it when a task or a triggerer starts.
+    comms: Any = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if comms is None:
+        raise NoSupervisorError
     try:
         answer = await _send(comms, message)
     except AirflowRuntimeError as error:
@@ -75,8 +96,6 @@ async def send_to_supervisor(message: Any) -> Any:
 
 def is_supervisor_async() -> bool:
     """Return whether Airflow's own asynchronous functions work here; they don't in the test commands (see above)."""
-    from airflow.sdk.execution_time import task_runner
-
     comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
     return comms is None or hasattr(comms, "asend")
 
@@ -87,9 +106,6 @@ def is_task_process() -> bool:
 
     No task does in the triggerer. In ``dags test``, ``tasks test`` and ``dag.test()`` the supervisor has another class.
     """
-    from airflow.sdk.execution_time import task_runner
-    from airflow.sdk.execution_time.comms import CommsDecoder
-
     return type(getattr(task_runner, "SUPERVISOR_COMMS", None)) is CommsDecoder
 
 
@@ -102,14 +118,11 @@ async def find_connection(conn_id: str) -> Connection | None:
 
     :raises AirflowUnavailableError: if one of them can't answer now.
     """
-    from airflow.providers.common.compat.sdk import Connection
-    from airflow.sdk.execution_time.comms import ConnectionResult, ErrorResponse, GetConnection
-
     if (connection := await _find_in_backends(conn_id)) is not None:
         return connection
     try:
         answer = await send_to_supervisor(GetConnection(conn_id=conn_id))
-    except ImportError:
+    except NoSupervisorError:
         # Without a supervisor there is nobody who could have been away.
         return None
     if isinstance(answer, ConnectionResult):
@@ -126,9 +139,6 @@ async def read_xcom(key: str, task: Mapping[str, Any]) -> Any:
     :param task: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
     :raises AirflowUnavailableError: if Airflow can't answer now.
     """
-    from airflow.providers.common.compat.sdk import XCom
-    from airflow.sdk.execution_time.comms import GetXCom
-
     # What Airflow 3.3 has as XCom.aget_one; 3.2 takes the same message and lacks the method.
     answer = await send_to_supervisor(GetXCom(key=key, **task))
     return None if answer is None or answer.value is None else XCom.deserialize_value(answer)
@@ -141,9 +151,6 @@ async def write_xcom(key: str, value: Any, task: Mapping[str, Any]) -> None:
     :param task: ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
     :raises AirflowUnavailableError: if Airflow can't take it now.
     """
-    from airflow.providers.common.compat.sdk import XCom
-    from airflow.sdk.execution_time.comms import SetXCom
-
     # What Airflow 3.3 has as XCom.aset; 3.2 takes the same message and lacks the method.
     await send_to_supervisor(SetXCom(key=key, value=XCom.serialize_value(value, key=key, **task), **task))
 
@@ -156,8 +163,6 @@ async def find_task_state(task: Mapping[str, Any]) -> str | None:
     :return: None if there is no such task instance.
     :raises AirflowUnavailableError: if Airflow can't answer now.
     """
-    from airflow.sdk.execution_time.comms import GetTaskStates
-
     ids = {"dag_id": task["dag_id"], "task_ids": [task["task_id"]], "run_ids": [task["run_id"]]}
     answer: Any = await send_to_supervisor(GetTaskStates(**ids, map_index=task["map_index"]))
     states = [str(state).lower() for run in answer.task_states.values() for state in run.values()]
@@ -165,9 +170,7 @@ async def find_task_state(task: Mapping[str, Any]) -> str | None:
 
 
 async def _find_in_backends(conn_id: str) -> Connection | None:
-    from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
-
-    for backend in ensure_secrets_backend_loaded():
+    for backend in airflow_supervisor.ensure_secrets_backend_loaded():
         if type(backend).__module__.startswith("airflow.sdk."):
             # That one asks the supervisor, and hides what it answers.
             continue

@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import certifi
@@ -19,9 +18,7 @@ from airflow_provider_asyncapi.connections.reading import make_nonce
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
+from airflow_provider_asyncapi.hooks import lazy
 
 #: The options of the section ``[api]`` that name certificates; Airflow 3.1 has the first one only.
 _CERTIFICATE_OPTIONS = ("ssl_cert", "ssl_ca_file", "client_ssl_cert", "client_ssl_key")
@@ -38,7 +35,7 @@ class _SharedDriver:
 
     users: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    driver: AiohttpDriver | None = None
+    driver: lazy.AiohttpDriver | None = None
 
 
 _drivers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _SharedDriver]] = WeakKeyDictionary()
@@ -82,22 +79,20 @@ def make_tls_context() -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def share_driver(airflow: Api) -> AsyncIterator[AiohttpDriver]:
+async def share_driver(airflow: Api) -> AsyncIterator[lazy.AiohttpDriver]:
     """
     Return the driver that all triggers of the running event loop share; the last one closes it.
 
     :param airflow: the API server.
     :raises ConfigurationError: if a certificate can't be read.
     """
-    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
-
     url, drivers = airflow.settings.base_url, _drivers.setdefault(asyncio.get_running_loop(), {})
     shared = drivers.setdefault(url, _SharedDriver())
     shared.users += 1
     try:
         async with shared.lock:
             if shared.driver is None:
-                shared.driver = AiohttpDriver(airflow, await asyncio.to_thread(make_tls_context))
+                shared.driver = lazy.AiohttpDriver(airflow, await asyncio.to_thread(make_tls_context))
         yield shared.driver
     finally:
         shared.users -= 1

@@ -20,6 +20,7 @@ from airflow_provider_asyncapi.connections.reading import name_connection, read_
 from airflow_provider_asyncapi.core.errors import AsyncApiError
 from airflow_provider_asyncapi.core.lazy import load_lazily
 from airflow_provider_asyncapi.exceptions import to_airflow
+from airflow_provider_asyncapi.hooks import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_asyncapi.core.connection.api import Api
     from airflow_provider_asyncapi.core.effects import Flow, Notification
     from airflow_provider_asyncapi.core.jobs.handle import JobHandle
-    from airflow_provider_asyncapi.hooks.calls import HookCall, HookCalls
-    from airflow_provider_asyncapi.hooks.clients import SharedClient
+    from airflow_provider_asyncapi.hooks.calls import HookCall
     from airflow_provider_asyncapi.hooks.parameters import (
         FetchParameters,
         SendParameters,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     )
     from airflow_provider_asyncapi.hooks.responses import AsyncApiResponse
     from airflow_provider_asyncapi.transports import Observer
-    from airflow_provider_asyncapi.transports.requests import RequestsDriver
 
 __all__ = ["AsyncApiHook", "AsyncApiResponse", "JobHandle"]
 
@@ -77,7 +76,7 @@ class AsyncApiHook(BaseHook):
         super().__init__()
         self.asyncapi_conn_id = asyncapi_conn_id
         self.profile = profile
-        self._kept_open: SharedClient | None = None
+        self._kept_open: lazy.SharedClient | None = None
         #: The id for messages; None while Airflow's Test button tests a copy of the connection under another id.
         self._shown_conn_id: str | None = asyncapi_conn_id
 
@@ -88,11 +87,8 @@ class AsyncApiHook(BaseHook):
         self.close()
 
     async def __aenter__(self) -> Self:
-        from airflow_provider_asyncapi.hooks.clients import SharedClient
-        from airflow_provider_asyncapi.hooks.running import LOOK_UP_TIMEOUT, convert_errors
-
-        client = SharedClient(self.asyncapi_conn_id, look_up_timeout=LOOK_UP_TIMEOUT)
-        with convert_errors():
+        client = lazy.SharedClient(self.asyncapi_conn_id, look_up_timeout=lazy.LOOK_UP_TIMEOUT)
+        with lazy.convert_errors():
             await client.__aenter__()
         self._kept_open = client
         return self
@@ -132,16 +128,14 @@ class AsyncApiHook(BaseHook):
         except AsyncApiError as error:
             raise to_airflow(name_connection(error, self._shown_conn_id)) from error
 
-    def get_conn(self) -> RequestsDriver:
+    def get_conn(self) -> lazy.RequestsDriver:
         """Return the driver that runs flows in this process."""
         return self._driver
 
     @cached_property
-    def _driver(self) -> RequestsDriver:
-        from airflow_provider_asyncapi.transports.requests import RequestsDriver
-
+    def _driver(self) -> lazy.RequestsDriver:
         try:
-            return RequestsDriver(self.api)
+            return lazy.RequestsDriver(self.api)
         except AsyncApiError as error:
             raise to_airflow(name_connection(error, self._shown_conn_id)) from error
 
@@ -264,9 +258,7 @@ class AsyncApiHook(BaseHook):
         :raises AirflowSkipException: if the job ended with no data.
         :raises AsyncApiResultFailed: if the result is gone, partial, too large, or not in the expected format.
         """
-        from airflow_provider_asyncapi.hooks.fetch_result import fetch_result
-
-        return fetch_result(self, job, self.profile, parameters)
+        return lazy.fetch_result(self, job, self.profile, parameters)
 
     async def afetch_result(self, job: Job, **parameters: Unpack[FetchParameters]) -> Any:
         """
@@ -274,12 +266,9 @@ class AsyncApiHook(BaseHook):
 
         Requests are sent on the running event loop; files are written on a thread.
         """
-        from airflow_provider_asyncapi.hooks.fetch_result import fetch_result
-        from airflow_provider_asyncapi.hooks.running import run_on_thread
-
-        return await run_on_thread(
+        return await lazy.run_on_thread(
             self.asyncapi_conn_id,
-            lambda runner: fetch_result(runner, job, self.profile, parameters),
+            lambda runner: lazy.fetch_result(runner, job, self.profile, parameters),
             self.log_events,
         )
 
@@ -310,19 +299,14 @@ class AsyncApiHook(BaseHook):
 
         Register it by :meth:`request` if the API wants that.
         """
-        from airflow_provider_asyncapi.hooks.airflow_urls import make_webhook_url
-
         try:
-            return make_webhook_url(self.asyncapi_conn_id)
+            return lazy.make_webhook_url(self.asyncapi_conn_id)
         except AsyncApiError as error:
             raise to_airflow(error) from error
 
     @cached_property
-    def _calls(self) -> HookCalls:
-        # Operators, which a DAG file imports, don't use it.
-        from airflow_provider_asyncapi.hooks.calls import HookCalls
-
-        return HookCalls(self.profile)
+    def _calls(self) -> lazy.HookCalls:
+        return lazy.HookCalls(self.profile)
 
     def _call(self, prepare: Callable[..., HookCall[T]], *arguments: Any) -> T:
         try:
@@ -340,19 +324,15 @@ class AsyncApiHook(BaseHook):
         return self.run(make_flow(), observe=observe)
 
     async def _acall(self, prepare: Callable[..., HookCall[T]], *arguments: Any) -> T:
-        from airflow_provider_asyncapi.hooks.running import run_call
-
         try:
             call = prepare(*arguments)
         except AsyncApiError as error:
             raise to_airflow(error) from error
-        return await run_call(self.asyncapi_conn_id, call, self.log_events)
+        return await lazy.run_call(self.asyncapi_conn_id, call, self.log_events)
 
     def log_events(self, event: Notification) -> None:
         """Write the log lines of a flow."""
-        from airflow_provider_asyncapi.core.effects import Log
-
-        if isinstance(event, Log):
+        if isinstance(event, lazy.Log):
             self.log.log(event.level, "%s", event.message)
 
     def close(self) -> None:
@@ -366,13 +346,11 @@ class AsyncApiHook(BaseHook):
 
         :return: whether it works, and the result in words.
         """
-        from airflow_provider_asyncapi.core.connection.probe import probe
-
         self._shown_conn_id = None
         try:
             # A token from another process doesn't show that the credentials are valid.
             self.api = replace(self.api, tokens=None)
-            return True, self.run(probe(self.api))
+            return True, self.run(lazy.probe(self.api))
         except Exception as error:  # noqa: BLE001 - the button shows whatever it is
             return False, str(error)
         finally:

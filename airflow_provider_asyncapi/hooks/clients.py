@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowRuntimeError
 
 from airflow_provider_asyncapi.airflow_private.supervisor import (
     AirflowUnavailableError,
@@ -22,6 +23,7 @@ from airflow_provider_asyncapi.airflow_private.supervisor import (
 )
 from airflow_provider_asyncapi.connections.reading import name_connection, read_connection
 from airflow_provider_asyncapi.core.errors import AsyncApiError, AuthenticationError, ConfigurationError
+from airflow_provider_asyncapi.hooks import lazy
 
 if TYPE_CHECKING:
     import ssl
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_asyncapi.core.connection.api import Api
-    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class _ClientState:
     users: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     api: Api | None = None
-    driver: AiohttpDriver | None = None
+    driver: lazy.AiohttpDriver | None = None
     looked_up_at: float = 0.0
     refresh_task: asyncio.Task[None] | None = None
 
@@ -87,7 +88,7 @@ class SharedClient:
     def __init__(self, conn_id: str, *, look_up_timeout: float | None = None) -> None:
         self._conn_id, self._look_up_timeout = conn_id, look_up_timeout
 
-    async def __aenter__(self) -> tuple[Api, AiohttpDriver]:
+    async def __aenter__(self) -> tuple[Api, lazy.AiohttpDriver]:
         self._clients = _find_clients_of_loop()
         self._client = client = self._clients.setdefault(self._conn_id, _ClientState())
         client.users += 1
@@ -197,16 +198,14 @@ async def _refresh_periodically(conn_id: str, api: Api) -> None:
             log.exception("Connection %r can't be looked up; the waits continue with its last settings", conn_id)
 
 
-async def _open_driver(conn_id: str) -> tuple[Api, AiohttpDriver]:
+async def _open_driver(conn_id: str) -> tuple[Api, lazy.AiohttpDriver]:
     api = await _look_up_and_read(conn_id)
     try:
         # Reading certificates would block the loop.
         tls = await asyncio.to_thread(_make_tls_context, api)
     except AsyncApiError as error:
         raise name_connection(error, conn_id) from error
-    from airflow_provider_asyncapi.transports.aiohttp import AiohttpDriver
-
-    return api, AiohttpDriver(api, tls)
+    return api, lazy.AiohttpDriver(api, tls)
 
 
 @asynccontextmanager
@@ -246,15 +245,12 @@ async def _look_up_and_read(conn_id: str) -> Api:
 
 
 async def _look_up(conn_id: str) -> Connection:
-    from airflow.providers.common.compat.connection import get_async_connection
-    from airflow.sdk.exceptions import AirflowRuntimeError
-
     try:
         if is_supervisor_async():
             # Airflow 3.1 raises the second if there is no connection, and the third on workers, which have no
             # asynchronous supervisor there.
             with suppress(AirflowNotFoundException, AirflowRuntimeError, NotImplementedError):
-                return await get_async_connection(conn_id)
+                return await lazy.get_async_connection(conn_id)
         if (connection := await find_connection(conn_id)) is not None:
             return connection
     except PermissionError as error:
@@ -269,9 +265,7 @@ def _read(connection: Connection) -> Api:
 
 
 def _make_tls_context(api: Api) -> ssl.SSLContext:
-    from airflow_provider_asyncapi.transports.tls import tls_context
-
-    return tls_context(api.settings)
+    return lazy.tls_context(api.settings)
 
 
 def _find_clients_of_loop() -> dict[str, _ClientState]:

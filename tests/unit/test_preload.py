@@ -20,7 +20,8 @@ HERE = Path(airflow_provider_asyncapi.__file__).parent
 ENTRANCES = {f"airflow_provider_asyncapi.{name}.asyncapi" for name in ("operators", "sensors")}
 #: Import the names that they list for type checkers at their first use.
 LAZY = {
-    f"airflow_provider_asyncapi.{name}" for name in ("connections.lazy", "core.auth.lazy", "core.plans", "tasks.lazy")
+    f"airflow_provider_asyncapi.{name}"
+    for name in ("connections.lazy", "core.auth.lazy", "core.plans", "hooks.lazy", "tasks.lazy")
 }
 #: What only some tasks need: a test of a connection, Parquet files; and what only a triggerer does.
 SPARED = {
@@ -53,7 +54,10 @@ def imported_by(module: str) -> Iterator[str]:
             continue
         pending += ast.iter_child_nodes(node)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "LazyModule":
-            yield ast.literal_eval(node.args[0])
+            lazy = ast.literal_eval(node.args[0])
+            # Airflow imports its own modules in each process of a task.
+            if not lazy.startswith("airflow."):
+                yield lazy
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("airflow_provider_asyncapi"):
             yield node.module
             yield from (name for alias in node.names if is_module(name := f"{node.module}.{alias.name}"))

@@ -125,7 +125,8 @@ def test_xcoms_are_written_and_read_by_the_messages_that_airflow_has_since_3_1(s
 @pytest.fixture
 def backends(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     found: list[Any] = []
-    monkeypatch.setattr("airflow.sdk.execution_time.supervisor.ensure_secrets_backend_loaded", lambda: found)
+    lazily_imported = "airflow_provider_asyncapi.airflow_private.supervisor.airflow_supervisor"
+    monkeypatch.setattr(f"{lazily_imported}.ensure_secrets_backend_loaded", lambda: found)
     return found
 
 

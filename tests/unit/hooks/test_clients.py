@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.connection import get_async_connection
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
-from airflow_provider_asyncapi.hooks import clients
+from airflow_provider_asyncapi.hooks import clients, lazy
 from airflow_provider_asyncapi.hooks.clients import SharedClient
 from tests.unit.eventually import until
 from tests.unit.fake_airflow import ApiServer, InProcessSupervisor, Supervisor, reply
@@ -155,7 +155,7 @@ def test_a_mistake_in_the_look_up_ends_the_wait_and_is_not_repeated(
         asked.append(conn_id)
         raise AttributeError("no such method")
 
-    monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", fail)
+    monkeypatch.setattr(lazy, "get_async_connection", fail)
     with pytest.raises(AttributeError, match="no such method"):
         asyncio.run(event_of(trigger()))
     assert len(asked) == 1
@@ -173,7 +173,7 @@ def test_a_mistake_in_a_later_look_up_leaves_the_waits_alone_and_is_logged(
     async def scenario() -> dict[str, Any]:
         waiting = asyncio.create_task(event_of(trigger()))
         await until(lambda: api.count(POLL))
-        monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", fail)
+        monkeypatch.setattr(lazy, "get_async_connection", fail)
         await until(lambda: "the waits continue with its last settings" in caplog.text)
         api.respond_to(POLL, DONE)
         return await waiting
@@ -207,7 +207,7 @@ def test_a_connection_that_the_task_may_not_see_is_an_error_that_says_so(
     async def refuse(conn_id: str) -> Any:
         raise PermissionError(conn_id)
 
-    monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", refuse)
+    monkeypatch.setattr(lazy, "get_async_connection", refuse)
 
     async def scenario() -> None:
         async with SharedClient("asyncapi_default"):
@@ -229,7 +229,7 @@ def test_whoever_is_cancelled_as_he_looks_a_connection_up_leaves_that_to_the_nex
             await asyncio.Event().wait()
         return await look_up(conn_id)
 
-    monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", look_up_slowly)
+    monkeypatch.setattr(lazy, "get_async_connection", look_up_slowly)
 
     async def use() -> Any:
         async with SharedClient("asyncapi_default") as (_, driver):
