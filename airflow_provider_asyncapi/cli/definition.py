@@ -117,6 +117,40 @@ ASYNCAPI = Group(
             ),
         ),
         Command(
+            "try",
+            "Run a job as a profile describes it, without a DAG",
+            "try_profile:try_profile",
+            (
+                _argument("profile", metavar="PROFILE", help="name of a profile, or a TOML file"),
+                _argument(
+                    "action",
+                    nargs="?",
+                    default="all",
+                    choices=("all", "submit", "status", "fetch"),
+                    help="what to do (default: all)",
+                ),
+                _argument(
+                    "job", nargs="?", metavar="JOB", help="identifier of a job, or a job as `submit --json` prints it"
+                ),
+                _argument("--conn-id", default="asyncapi_default", help="id of the connection"),
+                _argument("--conn", metavar="JSON|URI", help="the connection itself, as JSON or URI"),
+                _VARIABLES,
+                _argument(
+                    "--set",
+                    action="append",
+                    default=[],
+                    metavar="TABLE.KEY=VALUE",
+                    help="a parameter, such as submit.endpoint=/exports (may be repeated)",
+                ),
+                _argument("--destination", metavar="PATH", help="file, or folder with / at its end, for the result"),
+                _argument("--timeout", type=float, default=3600.0, metavar="SECONDS", help="default: 3600"),
+                _argument("--headers", action="store_true", help="show all headers"),
+                _JSON,
+            ),
+            "Show each request and response, what the selectors find, how each response is classified, and the result."
+            " The exit code is 1 if the job fails, or the API refuses a request.",
+        ),
+        Command(
             "select",
             "Show what a selector finds in a saved response",
             "select:select",

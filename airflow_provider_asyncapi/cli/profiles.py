@@ -98,7 +98,7 @@ def _format_key(key: str) -> str:
 def check_profiles(arguments: argparse.Namespace, output: Output) -> ExitCode:
     """Check the files of profiles, or all known profiles."""
     files: list[Any] = [Path(each) for each in arguments.files] or [*find_profile_files().values()]
-    mistakes = [(file, mistake) for file in files for mistake in find_mistakes(_read_file(file))]
+    mistakes = [(file, mistake) for file in files for mistake in find_mistakes(read_profile_file(file))]
     if output.as_json:
         output.write_json([_dump_mistake(file, mistake) for file, mistake in mistakes])
     else:
@@ -108,7 +108,12 @@ def check_profiles(arguments: argparse.Namespace, output: Output) -> ExitCode:
     return ExitCode.FAILED if mistakes else ExitCode.OK
 
 
-def _read_file(file: Path) -> str:
+def read_profile_file(file: Path) -> str:
+    """
+    Return the text of a profile.
+
+    :raises CommandError: if the file can't be read, or is too large or no text.
+    """
     try:
         with file.open("rb") as stream:
             content = stream.read(_MAX_FILE_SIZE + 1)

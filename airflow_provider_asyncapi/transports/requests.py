@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from airflow_provider_asyncapi.core.auth.token_flow import TokenState, build_slow_token_error, get_shared_token
 from airflow_provider_asyncapi.core.auth.tokens import Token
@@ -37,6 +37,20 @@ from airflow_provider_asyncapi.transports.tls import prepare_tls_context
 T = TypeVar("T")
 
 
+class Client(Protocol):
+    """Sends the requests of one Airflow connection, as :class:`~.requests_client.RequestsClient` does."""
+
+    def send(self, effect: Send, needed_until: float, is_cancelled: Callable[[], bool]) -> Response:
+        """
+        Send a request.
+
+        :raises AsyncApiError: if there is no complete response in time.
+        """
+
+    def close(self) -> None:
+        """Close all connections."""
+
+
 class RequestsDriver:
     """
     Runs flows on the calling thread; several threads may call it.
@@ -45,6 +59,7 @@ class RequestsDriver:
     :param get_tls_context: returns the TLS context; by default, that of the connection.
     :param sleep: sleeps for a number of seconds; by default, until the time is over or the flow is cancelled.
     :param steady: a clock that is never put back, in seconds.
+    :param client: sends the requests; by default, over the network.
     :raises ConfigurationError: if a certificate can't be read.
     """
 
@@ -55,10 +70,13 @@ class RequestsDriver:
         get_tls_context: Callable[[], ssl.SSLContext] | None = None,
         sleep: Callable[[float], object] | None = None,
         steady: Callable[[], float] = time.monotonic,
+        client: Client | None = None,
     ) -> None:
         self._api = api
         self._sleep = sleep
-        self._client = RequestsClient(api.settings, get_tls_context or prepare_tls_context(api.settings), steady)
+        self._client = client or RequestsClient(
+            api.settings, get_tls_context or prepare_tls_context(api.settings), steady
+        )
         self._pacing = Pacing(api, steady)
         self._token_state = TokenState()
         self._token_lock = threading.Lock()

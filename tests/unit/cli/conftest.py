@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_asyncapi.cli.definition import make_parser
 
@@ -49,4 +50,6 @@ class Shell:
 
 @pytest.fixture
 def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    # In its test mode, Airflow prints where its configuration is when that is read first.
+    conf.get("core", "dags_folder")
     return Shell(capsys, monkeypatch)

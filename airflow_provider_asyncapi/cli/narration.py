@@ -1,0 +1,249 @@
+"""Tell what happens while a job is tried: requests, responses, what they mean, and what comes next."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from airflow_provider_asyncapi.cli import waiting
+from airflow_provider_asyncapi.cli.explaining import explain_status
+from airflow_provider_asyncapi.cli.output import Output
+from airflow_provider_asyncapi.core.connection.api import Api
+from airflow_provider_asyncapi.core.effects import Log, Notification, Polled, Send
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.http.messages import Request, Response
+from airflow_provider_asyncapi.core.http.redaction import MASK, is_sensitive_name, redact_url
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.json_values import as_text
+from airflow_provider_asyncapi.core.wait.plan import WaitPlan
+from airflow_provider_asyncapi.transports.requests import Client
+
+#: Response headers that often say where the job is, or when to ask again; the others are shown on request.
+_TELLING_HEADERS = ("location", "operation-location", "azure-asyncoperation", "retry-after", "link")
+#: The length of the bodies that are shown, in characters.
+_MAX_BODY = 400
+#: The number of exchanges in the JSON output; of more, the last ones are kept.
+_MAX_EXCHANGES = 1000
+_FIRST_REDIRECT, _FIRST_ERROR = 300, 400
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """
+    A request and its end.
+
+    :param response: the response; None if there was none.
+    :param error: the error in place of a response.
+    :param seconds: the time that it took.
+    :param is_login: whether the response contains a token.
+    """
+
+    request: Request
+    response: Response | None
+    error: AsyncApiError | None
+    seconds: float
+    is_login: bool
+
+
+class Narrator:
+    """
+    Writes what happens, in lines.
+
+    A response is written at the next event: only then the flow has read it, and its secrets are known.
+
+    :param api: the connection, whose secrets are masked.
+    :param status: the parameters of the wait.
+    :param show_headers: whether all headers are shown.
+    """
+
+    def __init__(self, output: Output, api: Api, status: Mapping[str, Any], *, show_headers: bool) -> None:
+        self._output, self._api, self._status, self._show_headers = output, api, status, show_headers
+        self._live = waiting.LiveLine(sys.stdout) if output.width is not None and not output.as_json else None
+        self._pending: list[Exchange] = []
+        self._polled: Polled | None = None
+        self._judged: Response | None = None
+        self._shown_poll: tuple[str, int, bytes] | None = None
+        self._is_polling = False
+        #: Whether the requests of now are those of a login.
+        self.is_login = False
+        #: The job as it is known now.
+        self.handle: JobHandle | None = None
+        #: All exchanges, for programs.
+        self.exchanges: list[dict[str, Any]] = []
+
+    def begin(self, stage: str, *, polls: bool = False) -> None:
+        """
+        Begin a stage.
+
+        :param polls: whether its first response is that of a poll.
+        """
+        self.flush()
+        self._is_polling, self._judged = polls, None
+        self.write(stage)
+
+    def write(self, text: str) -> None:
+        """Write a line for people."""
+        if not self._output.as_json:
+            self._output.write(self._api.redact(text))
+
+    def add_exchange(self, exchange: Exchange) -> None:
+        """Tell of a request and its response."""
+        self.flush()
+        self._pending.append(exchange)
+        response = exchange.response
+        is_redirect = response is not None and _FIRST_REDIRECT <= response.status < _FIRST_ERROR
+        if self._judged is None and not exchange.is_login and not is_redirect:
+            self._judged = response
+
+    def notify(self, event: Notification) -> None:
+        """Tell of a log line or a poll."""
+        if isinstance(event, Polled):
+            self._tell_poll(event)
+        elif isinstance(event, Log) and event.level >= logging.WARNING:
+            self.flush()
+            self.write(f"  warning: {event.message}")
+
+    def _tell_poll(self, polled: Polled) -> None:
+        response, self._judged = self._judged, None
+        is_repeated = self.flush()
+        self._polled, self.handle = polled, polled.handle
+        if polled.error is not None:
+            self.write(f"  poll {polled.polls} failed: {polled.error}")
+        elif response is not None and not is_repeated:
+            self.explain(response, polled.handle)
+        if polled.pause is None:
+            return
+        state = "no status yet" if polled.handle.status is None else as_text(polled.handle.status)
+        self.write(f"  poll {polled.polls}: {state}; next poll in {polled.pause:.3g} s")
+
+    def explain(self, response: Response | None, handle: JobHandle) -> None:
+        """Tell what the response to a poll means; None for the last one."""
+        self.flush()
+        response = response or self._judged
+        if response is not None:
+            scope = self._api.merge_variables(handle.scope())
+            for line in explain_status(WaitPlan.parse(self._status), self._status, response, scope):
+                self.write(f"  {line}")
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, with a live line in a terminal."""
+        self.flush()
+        if self._live is None or self.handle is None:
+            waiting.pause(seconds)
+            return
+        state = "no status yet" if self.handle.status is None else as_text(self.handle.status)
+        self._live.wait(seconds, self._api.redact.excerpt(state, 40), self.handle.progress)
+
+    def flush(self) -> bool:
+        """Write the exchanges that are pending; return whether the last one has repeated what was shown before."""
+        is_repeated = False
+        pending, self._pending = self._pending, []
+        for exchange in pending:
+            self.exchanges = [*self.exchanges[-_MAX_EXCHANGES + 1 :], self._dump(exchange)]
+            response = exchange.response
+            if response is not None and self._is_polling:
+                poll = (exchange.request.url, response.status, response.body)
+                is_repeated, self._shown_poll = poll == self._shown_poll, poll
+            if not is_repeated and not self._output.as_json:
+                self._write_exchange(exchange)
+        return is_repeated
+
+    def _write_exchange(self, exchange: Exchange) -> None:
+        shown = self._dump(exchange)
+        request, response = shown["request"], shown["response"]
+        self.write(f"  → {request['method']} {request['url']}")
+        self._write_headers(request["headers"], all_of_them=self._show_headers)
+        if request["body"]:
+            self.write(f"    {request['body']}")
+        if response is None:
+            self.write(f"  ← no response after {exchange.seconds:.2f} s: {shown['error']}")
+            return
+        size = f", {response['content_type']}" * bool(response["content_type"])
+        self.write(f"  ← {response['status']} in {exchange.seconds:.2f} s, {response['bytes']} bytes{size}")
+        self._write_headers(response["headers"], all_of_them=self._show_headers)
+        if response["body"]:
+            self.write(f"    {response['body']}")
+
+    def _write_headers(self, headers: Mapping[str, str], *, all_of_them: bool) -> None:
+        for name, value in headers.items():
+            if all_of_them or name in _TELLING_HEADERS:
+                self.write(f"    {name}: {value}")
+
+    def _dump(self, exchange: Exchange) -> dict[str, Any]:
+        """Return an exchange as plain data without secrets."""
+        request, response = exchange.request, exchange.response
+        body = "" if request.body is None else request.body.decode("utf-8", "replace")
+        return {
+            "request": {
+                "method": request.method,
+                "url": self._redact_url(request.url),
+                "headers": self._redact_headers({name.lower(): value for name, value in request.headers}),
+                "body": self._api.redact.excerpt(body, _MAX_BODY),
+            },
+            "response": None if response is None else self._dump_response(response, is_login=exchange.is_login),
+            "error": None if exchange.error is None else self._api.redact(str(exchange.error)),
+            "seconds": round(exchange.seconds, 3),
+        }
+
+    def _dump_response(self, response: Response, *, is_login: bool) -> dict[str, Any]:
+        body = "(not shown: the response to a login)" if is_login else response.text
+        return {
+            "status": f"{response.status} {_find_phrase(response.status)}".rstrip(),
+            "headers": {} if is_login else self._redact_headers(response.headers),
+            "content_type": response.content_type,
+            "bytes": response.streamed_bytes or len(response.body),
+            "body": self._api.redact.excerpt(body, _MAX_BODY),
+        }
+
+    def _redact_url(self, url: str) -> str:
+        # The query of a link to another host is often its signature.
+        return self._api.redact(url) if self._api.settings.trusts(url) else redact_url(url)
+
+    def _redact_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        return {
+            name: MASK if is_sensitive_name(name) else self._api.redact.excerpt(value)
+            for name, value in headers.items()
+        }
+
+
+def _find_phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+class NarratedClient:
+    """
+    A client that tells a narrator of each exchange.
+
+    :param client: the client that sends the requests.
+    :param steady: a clock that is never put back, in seconds.
+    """
+
+    def __init__(self, client: Client, narrator: Narrator, steady: Callable[[], float] = time.monotonic) -> None:
+        self._client, self._narrator, self._steady = client, narrator, steady
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def send(self, effect: Send, needed_until: float, is_cancelled: Callable[[], bool]) -> Response:
+        """Send a request."""
+        response: Response | None = None
+        error: AsyncApiError | None = None
+        is_login, begun = self._narrator.is_login, self._steady()
+        try:
+            response = self._client.send(effect, needed_until, is_cancelled)
+        except AsyncApiError as raised:
+            error = raised
+            raise
+        finally:
+            seconds = self._steady() - begun
+            self._narrator.add_exchange(Exchange(effect.request, response, error, seconds, is_login))
+        return response

@@ -1,0 +1,240 @@
+"""The command that runs a job as a profile describes it, without a DAG."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSkipException
+
+from airflow_provider_asyncapi.cli.connections import read_api
+from airflow_provider_asyncapi.cli.descriptions import choose_parameters, load_description
+from airflow_provider_asyncapi.cli.narration import NarratedClient, Narrator
+from airflow_provider_asyncapi.cli.output import Output
+from airflow_provider_asyncapi.cli.running import CommandError, ExitCode
+from airflow_provider_asyncapi.cli.variables import parse_assignments
+from airflow_provider_asyncapi.core.connection.api import Api
+from airflow_provider_asyncapi.core.effects import Effect, Flow, GetToken, Notification
+from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.json_values import JsonValue, as_list
+from airflow_provider_asyncapi.core.text import shorten
+from airflow_provider_asyncapi.exceptions import AsyncApiConfigurationError
+from airflow_provider_asyncapi.hooks.asyncapi import AsyncApiHook
+from airflow_provider_asyncapi.transports import Observer
+from airflow_provider_asyncapi.transports.requests import RequestsDriver
+from airflow_provider_asyncapi.transports.requests_client import RequestsClient
+from airflow_provider_asyncapi.transports.tls import prepare_tls_context
+
+T = TypeVar("T")
+
+#: The length of the result that is shown, in characters.
+_MAX_RESULT = 2000
+
+
+class NarratedHook(AsyncApiHook):
+    """
+    The hook, which tells a narrator of everything.
+
+    :param api: the API of the connection.
+    """
+
+    def __init__(self, conn_id: str, api: Api, narrator: Narrator) -> None:
+        super().__init__(conn_id)
+        self.api = api
+        self._narrator = narrator
+
+    @cached_property
+    def _driver(self) -> RequestsDriver:
+        client = RequestsClient(self.api.settings, prepare_tls_context(self.api.settings), time.monotonic)
+        return RequestsDriver(self.api, client=NarratedClient(client, self._narrator), sleep=self._narrator.sleep)
+
+    def run(self, flow: Flow[T], *, observe: Observer | None = None) -> T:
+        """Run a flow to its end."""
+        return super().run(self._mark_logins(flow), observe=observe)
+
+    def _mark_logins(self, flow: Flow[T]) -> Flow[T]:
+        """Pass on the effects of a flow; requests that the driver sends for a token are those of a login."""
+        try:
+            effect: Effect = next(flow)
+            while True:
+                self._narrator.is_login = isinstance(effect, GetToken)
+                try:
+                    reply = yield effect
+                except AsyncApiError as error:
+                    effect = flow.throw(error)
+                else:
+                    effect = flow.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            self._narrator.is_login = False
+            flow.close()
+
+    def log_events(self, event: Notification) -> None:
+        """Tell of the log lines and polls of a flow, in place of the log."""
+        self._narrator.notify(event)
+
+
+def try_profile(arguments: argparse.Namespace, output: Output) -> ExitCode:
+    """Submit a job, poll it until it is over, and fetch its result, or do one of these."""
+    if arguments.action in ("status", "fetch") and arguments.job is None:
+        raise CommandError(f"JOB: `{arguments.action}` needs the identifier of a job, or the job that `submit` printed")
+    description = load_description(arguments.profile)
+    parameters = choose_parameters(description)
+    _apply_settings(parameters, arguments.set)
+    conn_id, api = read_api(arguments, description.get("connection", {}))
+    narrator = Narrator(output, api, parameters["status"], show_headers=arguments.headers)
+    with NarratedHook(conn_id, api, narrator) as hook:
+        attempt = _Attempt(hook, narrator, parameters, arguments)
+        try:
+            code = attempt.run()
+        except AsyncApiConfigurationError as error:
+            narrator.flush()
+            raise CommandError(str(error)) from None
+        except AirflowSkipException as skipped:
+            code, attempt.error = ExitCode.OK, str(skipped)
+        except AirflowException as error:
+            code, attempt.error = ExitCode.FAILED, str(error)
+        narrator.flush()
+    attempt.write_end(output)
+    return code
+
+
+def _apply_settings(parameters: Mapping[str, dict[str, Any]], given: list[str]) -> None:
+    """Set parameters from the command line, such as ``submit.endpoint=/exports``."""
+    for name, value in parse_assignments(given, "--set").items():
+        table, _, key = name.partition(".")
+        if table not in parameters or not key:
+            raise CommandError(f"--set: {name!r} isn't a parameter; write it as submit.endpoint=/exports")
+        parameters[table][key] = value
+
+
+class _Attempt:
+    """One run of the command: what is done, and what has come of it."""
+
+    def __init__(
+        self,
+        hook: NarratedHook,
+        narrator: Narrator,
+        parameters: Mapping[str, dict[str, Any]],
+        arguments: argparse.Namespace,
+    ) -> None:
+        self._hook, self._narrator, self._parameters, self._arguments = hook, narrator, parameters, arguments
+        self._variables = parse_assignments(arguments.var)
+        self._has_result = False
+        self._result: JsonValue = None
+        self.error: str | None = None
+
+    def run(self) -> ExitCode:
+        match self._arguments.action:
+            case "submit":
+                self._submit()
+            case "status":
+                self._poll_once(self._read_job())
+            case "fetch":
+                self._fetch(self._read_job())
+            case _:
+                handle = self._submit() if self._arguments.job is None else self._read_job()
+                handle = self._wait(handle)
+                if self._parameters["fetch"]:
+                    self._fetch(handle)
+        return ExitCode.OK
+
+    def _read_job(self) -> JobHandle:
+        text = self._arguments.job
+        try:
+            given = json.loads(text) if text.lstrip().startswith("{") else text
+        except ValueError as error:
+            raise CommandError(f"JOB: begins as JSON, but isn't: {error}") from None
+        return JobHandle.parse(given).with_variables(self._variables)
+
+    def _submit(self) -> JobHandle:
+        self._narrator.begin("Submit")
+        given = self._parameters["submit"]
+        variables = {**given.get("variables", {}), **self._variables}
+        handle = self._hook.submit_job(**{**given, "variables": variables})
+        self._narrator.flush()
+        for selector in as_list(given.get("identifier")):
+            if isinstance(selector, str) and selector in handle.variables:
+                self._narrator.write(f"  identifier: {selector!r} finds {json.dumps(handle.identifier)}")
+        for name in given.get("capture", {}):
+            found = json.dumps(handle.variables[name]) if name in handle.variables else "nothing"
+            self._narrator.write(f"  capture: {name} is {found}")
+        self._narrator.handle = handle
+        return handle
+
+    def _poll_once(self, handle: JobHandle) -> None:
+        self._narrator.begin(f"Status of job {handle.identifier}", polls=True)
+        self._narrator.handle = self._hook.get_job(handle, **self._parameters["status"])
+        self._narrator.explain(None, self._narrator.handle)
+
+    def _wait(self, handle: JobHandle) -> JobHandle:
+        if handle.outcome.is_final:
+            return handle
+        self._narrator.handle = handle
+        self._narrator.begin(f"Status of job {handle.identifier}", polls=True)
+        with self._offer_cancel():
+            handle = self._hook.wait_for_job(handle, timeout=self._arguments.timeout, **self._parameters["status"])
+        self._narrator.handle = handle
+        return handle
+
+    @contextmanager
+    def _offer_cancel(self) -> Iterator[None]:
+        """Ask whether to cancel the job if the user interrupts the wait."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            handle, cancel = self._narrator.handle, self._parameters["cancel"]
+            if handle is not None and cancel and sys.stdin.isatty():
+                sys.stderr.write(f"\nCancel job {handle.identifier}? [y/N] ")
+                sys.stderr.flush()
+                if sys.stdin.readline().strip().lower() in ("y", "yes"):
+                    self._narrator.begin("Cancel")
+                    is_accepted = self._hook.cancel_job(handle, reason="interrupted", **cancel)
+                    self._narrator.flush()
+                    self._narrator.write(f"  {'accepted' if is_accepted else 'not accepted'}")
+                    raise
+            self._narrator.write(f"  job {handle and handle.identifier} keeps running")
+            raise
+
+    def _fetch(self, handle: JobHandle) -> None:
+        self._narrator.begin("Fetch")
+        given = dict(self._parameters["fetch"])
+        if (destination := self._arguments.destination) is not None:
+            is_folder = destination.endswith("/")
+            given["destination"] = (
+                destination if "://" in destination else Path(destination).resolve().as_uri() + "/" * is_folder
+            )
+        self._narrator.handle = handle
+        self._result = self._hook.fetch_result(handle, **given)
+        self._has_result = True
+
+    def write_end(self, output: Output) -> None:
+        handle = self._narrator.handle
+        if output.as_json:
+            output.write_json(
+                {
+                    "job": None if handle is None else handle.dump(),
+                    "result": self._result,
+                    "error": self.error,
+                    "exchanges": self._narrator.exchanges,
+                }
+            )
+            return
+        if self.error is not None:
+            self._narrator.write(f"  {self.error}")
+        elif self._has_result:
+            self._narrator.write("Result")
+            text = json.dumps(self._result, ensure_ascii=False, default=str)
+            self._narrator.write(f"  {shorten(text, _MAX_RESULT)}")
+        elif handle is not None:
+            self._narrator.write(f"Job {handle.identifier}: {handle.outcome}")
