@@ -44,6 +44,14 @@ class AsyncApiUnavailable(AsyncApiException):
     """No response, or too many transient errors in a row."""
 
 
+class AsyncApiFileUnavailable(AsyncApiException):
+    """A file that is to be sent can't be read, or isn't there."""
+
+
+class AsyncApiFileChanged(AsyncApiFileUnavailable):
+    """A file has changed while it was sent; the API hasn't received all of it."""
+
+
 class AsyncApiFailure(AsyncApiProviderException, AirflowFailException):
     """Any failure that a retry can't fix."""
 
@@ -99,6 +107,8 @@ class AsyncApiResultFailed(AsyncApiFailure):
 #: From the most specific to the most general error: the first match is raised.
 _RAISED: tuple[tuple[type[errors.AsyncApiError], type[AsyncApiProviderException]], ...] = (
     (errors.ConfigurationError, AsyncApiConfigurationError),
+    (errors.FileChangedError, AsyncApiFileChanged),
+    (errors.FileUnavailableError, AsyncApiFileUnavailable),
     (errors.AuthenticationError, AsyncApiUnauthorized),
     (errors.JobNotFoundError, AsyncApiJobNotFound),
     (errors.ResponseError, AsyncApiRejected),

@@ -16,6 +16,7 @@ from airflow_provider_asyncapi.cli.output import Output
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Log, Notification, Polled, Send
 from airflow_provider_asyncapi.core.errors import AsyncApiError
+from airflow_provider_asyncapi.core.http.file_bodies import describe_as_text
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.http.redaction import MASK, is_sensitive_name, redact_url
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -177,7 +178,7 @@ class Narrator:
     def _dump(self, exchange: Exchange) -> dict[str, Any]:
         """Return an exchange as plain data without secrets."""
         request, response = exchange.request, exchange.response
-        body = "" if request.body is None else request.body.decode("utf-8", "replace")
+        body = describe_as_text(request.body)
         return {
             "request": {
                 "method": request.method,

@@ -127,6 +127,24 @@ class SlowResponseError(TransportError):
     """Reading a response took longer than the time limit; its flow can't continue."""
 
 
+class FileUnavailableError(AsyncApiError):
+    """
+    A file that is to be sent can't be read, or isn't there. The server hasn't received the whole request.
+
+    :ivar sent: whether it may have received it when the same request was sent before.
+    """
+
+    sent: bool = False
+
+
+class FileChangedError(FileUnavailableError):
+    """A file has changed while it was sent. The server hasn't received all of it."""
+
+
+class FileTooLargeError(ConfigurationError):
+    """A file that is to be sent is larger than ``max_bytes``."""
+
+
 class ThrottledError(TransportError):
     """
     The request wasn't sent: the API has asked for a pause, which holds for all requests.

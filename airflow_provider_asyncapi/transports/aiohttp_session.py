@@ -29,6 +29,8 @@ from yarl import URL
 
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Send
+from airflow_provider_asyncapi.core.errors import TransportError
+from airflow_provider_asyncapi.core.http.file_bodies import RequestBody, size_of
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.transports.aiohttp_body import read_body
 from airflow_provider_asyncapi.transports.aiohttp_connector import (
@@ -42,6 +44,7 @@ from airflow_provider_asyncapi.transports.error_translation import PoolFullError
 from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
 from airflow_provider_asyncapi.transports.receiver import LONGEST_LINE, Receiver
 from airflow_provider_asyncapi.transports.request_format import build_headers, encode_url, request_target
+from airflow_provider_asyncapi.transports.uploads import Upload
 
 
 class _Server:
@@ -82,6 +85,7 @@ class _Exchange:
     :ivar is_new: whether a connection was opened for it.
     :ivar is_connected: whether it has a connection, so that the server may have received it.
     :ivar is_answered: whether the head of the response has been received.
+    :ivar transport: the transport of its connection.
     """
 
     request: Request
@@ -92,6 +96,7 @@ class _Exchange:
     is_new: bool = False
     is_connected: bool = False
     is_answered: bool = False
+    transport: asyncio.Transport | None = None
 
 
 _exchange: ContextVar[_Exchange] = ContextVar("_exchange")
@@ -135,7 +140,7 @@ class SessionClient:
             server = self._servers[authority] = _Server(self._limit)
         # The query is given as a part of the path, since yarl drops a question mark without a query.
         exact = URL.build(scheme=scheme, authority=authority, path=request_target(url), encoded=True)
-        has_body = bool(request.body) or request.method not in ("GET", "HEAD")
+        has_body = size_of(request.body) > 0 or request.method not in ("GET", "HEAD")
         added = ("Accept", "Content-Type") if has_body else ("Accept",)
         unset = tuple(name for name in added if name not in complete)
         return _Prepared(server, exact, complete, unset or None)
@@ -187,16 +192,18 @@ class SessionClient:
         scope = asyncio.timeout(deadline.remaining())
         exchange = _Exchange(request, prepared.server.opening, needs_new_connection, scope, deadline)
         token = _exchange.set(exchange)
+        upload, is_sent = Upload.of(request, deadline), False
         # No cause: Airflow would log its text, which may contain the URL with its query.
         try:
             async with scope:
+                if upload is not None:
+                    await asyncio.to_thread(upload.begin)
                 answer = await self._session.request(
                     request.method,
                     prepared.url,
                     headers=prepared.headers,
                     skip_auto_headers=prepared.unset,
-                    # aiohttp warns of large bodies that aren't files.
-                    data=io.BytesIO(request.body) if request.body else None,
+                    data=_make_data(request.body, upload, scope),
                     allow_redirects=False,
                     proxy=self._proxy.url if self._proxy else None,
                     proxy_headers=self._proxy.headers if self._proxy else None,
@@ -206,24 +213,58 @@ class SessionClient:
                     receiver = Receiver(effect, answer.status, answer.raw_headers, deadline)
                     if receiver.is_streamed:
                         scope.reschedule(None)
-                    return await read_body(answer.content, receiver, deadline)
+                    response = await read_body(answer.content, receiver, deadline)
                 finally:
-                    # This closes the connection if the response hasn't been read to its end.
-                    answer.release()
+                    if upload is None or upload.is_complete:
+                        # This closes the connection if the response hasn't been read to its end.
+                        answer.release()
+                    else:
+                        # Otherwise aiohttp would send the rest of the body.
+                        answer.close()
+                if upload is not None:
+                    upload.check_response(response)
+                    is_sent = upload.is_complete
+                return response
         except (aiohttp.ClientError, TimeoutError) as error:
-            if scope.expired() or (deadline.remaining() <= 0 and isinstance(error, TimeoutError)):
-                raise deadline.error(sent=exchange.is_connected) from None
-            if not exchange.is_connected:
-                # This time limit may have been reached before the look-up reports its own.
-                is_looking_up = self._connector.is_looking_up((self._proxy or prepared).url.host)
-                cause = SlowLookUpError() if is_looking_up else error
-                raise translate_error(settings, request, cause, connecting=True) from None
-            is_closed = isinstance(error, (ServerClosedError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError))
-            if is_closed and not (needs_new_connection or exchange.is_new or exchange.is_answered):
-                raise ServerClosedError from None
-            raise translate_error(settings, request, error, connecting=False) from None
+            if upload is not None and upload.error is not None:
+                raise upload.error from None
+            problem = self._translate_error(exchange, prepared, error)
+            raise (problem if upload is None else upload.build_interruption_error(problem)) from None
         finally:
             _exchange.reset(token)
+            if upload is not None:
+                if not is_sent and exchange.transport is not None:
+                    # Closing would wait until the server has accepted the data that is left.
+                    exchange.transport.abort()
+                # A thread may still read the file.
+                await asyncio.to_thread(upload.close)
+
+    def _translate_error(self, exchange: _Exchange, prepared: _Prepared, error: Exception) -> TransportError:
+        """
+        Return the error of an exchange that has failed.
+
+        :raises ServerClosedError: if the request can be sent once more, over a new connection.
+        """
+        request, settings, deadline = exchange.request, self._settings, exchange.deadline
+        if exchange.scope.expired() or (deadline.remaining() <= 0 and isinstance(error, TimeoutError)):
+            return deadline.error(sent=exchange.is_connected)
+        if not exchange.is_connected:
+            # This time limit may have been reached before the look-up reports its own.
+            is_looking_up = self._connector.is_looking_up((self._proxy or prepared).url.host)
+            cause = SlowLookUpError() if is_looking_up else error
+            return translate_error(settings, request, cause, connecting=True)
+        is_closed = isinstance(error, (ServerClosedError, aiohttp.ServerDisconnectedError, aiohttp.ClientOSError))
+        if is_closed and not (exchange.needs_new_connection or exchange.is_new or exchange.is_answered):
+            raise ServerClosedError from None
+        return translate_error(settings, request, error, connecting=False)
+
+
+def _make_data(body: RequestBody, upload: Upload | None, scope: asyncio.Timeout) -> Any:
+    if upload is None:
+        # aiohttp warns of large bodies that aren't files.
+        return io.BytesIO(body) if isinstance(body, bytes) and body else None
+    loop = asyncio.get_running_loop()
+    return upload.iterate(lambda left: scope.reschedule(None if left is None else loop.time() + left))
 
 
 class _SessionConnector(Connector):
@@ -262,7 +303,7 @@ class _SessionConnector(Connector):
             # Connecting has its own time limit.
             exchange.deadline.restart()
             exchange.scope.reschedule(asyncio.get_running_loop().time() + exchange.deadline.remaining())
-        exchange.is_connected = True
+        exchange.is_connected, exchange.transport = True, connection.transport
         return connection
 
 

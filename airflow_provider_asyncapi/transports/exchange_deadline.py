@@ -19,7 +19,8 @@ class ExchangeDeadline:
     The time at which an exchange is aborted, including its head, body and trailers.
 
     A streamed body may take longer, but its next bytes have to come within the read timeout. Bytes that aren't part of
-    the body (chunk sizes and extensions, trailers) don't count.
+    the body (chunk sizes and extensions, trailers) don't count. So may a body that is sent from a file; the server has
+    to accept its next chunk within the read timeout.
 
     :param request: the request, for messages.
     :param read_timeout: longest silence of the server, in seconds.
@@ -33,14 +34,22 @@ class ExchangeDeadline:
         self, request: Request, read_timeout: float, steady: Callable[[], float], needed_until: float = math.inf
     ) -> None:
         self._request, self._read_timeout, self._steady = request, read_timeout, steady
-        self._limit_text = "the response wasn't complete within"
         self._needed_until = needed_until
-        self.seconds = MAX_READ_TIMEOUTS * read_timeout
-        self.restart()
+        self.expect_response()
 
     def restart(self) -> None:
         """Begin the time limit now."""
         self._latest = min(self._steady() + self.seconds, self._needed_until)
+
+    def expect_response(self) -> None:
+        """Begin the time limit of the whole response now."""
+        self._limit_text, self.seconds = "the response wasn't complete within", MAX_READ_TIMEOUTS * self._read_timeout
+        self.restart()
+
+    def expect_progress(self) -> None:
+        """Begin the time limit in which the server has to accept the next chunk of a request's body."""
+        self._limit_text, self.seconds = "the server accepted no data of the request's body for", self._read_timeout
+        self.restart()
 
     def remaining(self) -> float:
         """Return the remaining seconds."""
@@ -49,7 +58,7 @@ class ExchangeDeadline:
     def expect_data(self) -> None:
         """Restart the time limit for the next bytes of a streamed body."""
         self._limit_text, self.seconds = "no data of the body arrived for", self._read_timeout
-        self._latest = min(self._steady() + self.seconds, self._needed_until)
+        self.restart()
 
     def check(self) -> None:
         """

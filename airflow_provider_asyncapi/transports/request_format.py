@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 
 from airflow_provider_asyncapi.core.errors import UnsafeValueError
+from airflow_provider_asyncapi.core.http.file_bodies import RequestBody, size_of
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.http.urls import escape_unsendable
@@ -65,7 +66,7 @@ def add_default_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return dict(fields.values())
 
 
-def build_headers(method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes | None) -> dict[str, str]:
+def build_headers(method: str, url: str, headers: Iterable[tuple[str, str]], body: RequestBody) -> dict[str, str]:
     """
     Return all header fields of a request, including the host and the length of the body.
 
@@ -75,7 +76,7 @@ def build_headers(method: str, url: str, headers: Iterable[tuple[str, str]], bod
     scheme, _, rest = url.partition("://")
     fields = [("Host", rest.partition("/")[0].removesuffix(_DEFAULT_PORTS[scheme])), *headers]
     if body or method not in _WITHOUT_BODY:
-        fields.append(("Content-Length", str(len(body or b""))))
+        fields.append(("Content-Length", str(size_of(body))))
     complete = add_default_headers(fields)
     if any("\r" in text or "\n" in text for field in complete.items() for text in field):
         raise UnsafeValueError(f"{method} {redact_url(url)}: a header holds a line break")

@@ -13,12 +13,14 @@ from urllib3.exceptions import EmptyPoolError, NewConnectionError
 
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Send
+from airflow_provider_asyncapi.core.http.file_bodies import FileBody, RequestBody
 from airflow_provider_asyncapi.core.http.messages import Response
 from airflow_provider_asyncapi.transports.dns import check_peer
 from airflow_provider_asyncapi.transports.error_translation import PoolFullError, iterate_causes, translate_error
 from airflow_provider_asyncapi.transports.exchange_deadline import ExchangeDeadline
 from airflow_provider_asyncapi.transports.receiver import CHUNK, Receiver
 from airflow_provider_asyncapi.transports.request_format import add_default_headers, encode_url
+from airflow_provider_asyncapi.transports.uploads import Upload
 from airflow_provider_asyncapi.transports.urllib3_connections import (
     Adapter,
     Exchange,
@@ -78,10 +80,12 @@ class RequestsClient:
             is_cancelled=is_cancelled,
         )
         while True:
+            # A file is opened again for each try.
+            upload = Upload.of(request, deadline)
             try:
                 prepared.prepare_headers(add_default_headers(request.headers))
                 prepared.prepare_cookies({})
-                prepared.prepare_body(request.body, None)
+                _set_body(prepared, request.body, upload)
                 with use_exchange(exchange):
                     answer = self._session.send(
                         prepared,
@@ -93,7 +97,7 @@ class RequestsClient:
                         stream=True,
                     )
                     with answer:
-                        return _receive(effect, answer.raw, deadline)
+                        return _receive(effect, answer.raw, deadline, upload)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 found = list(iterate_causes(error))
                 if effect.repeatable and any(isinstance(cause, ReusedConnectionClosedError) for cause in found):
@@ -102,17 +106,38 @@ class RequestsClient:
                     raise translate_error(settings, request, PoolFullError(), connecting=True) from None
                 connecting = any(isinstance(cause, NewConnectionError) for cause in found)
                 if any(isinstance(cause, TimeoutError) for cause in found) and deadline.remaining() <= 0:
-                    raise deadline.error(sent=not connecting) from None
+                    problem = deadline.error(sent=not connecting)
+                else:
+                    problem = translate_error(settings, request, error, connecting=connecting)
                 # No cause: Airflow would log its text, which may contain the URL with its query.
-                raise translate_error(settings, request, error, connecting=connecting) from None
+                raise (problem if upload is None else upload.build_interruption_error(problem)) from None
+            finally:
+                if upload is not None:
+                    upload.close()
 
 
-def _receive(effect: Send, answer: urllib3.BaseHTTPResponse, deadline: ExchangeDeadline) -> Response:
+def _set_body(prepared: requests.PreparedRequest, body: RequestBody, upload: Upload | None) -> None:
+    if upload is None:
+        assert not isinstance(body, FileBody), "it has an upload"  # noqa: S101 - for the type checker
+        prepared.prepare_body(body, None)
+        return
+    upload.begin()
+    # Not prepared by the library, which would send an empty file in chunks.
+    prepared.body = upload
+    prepared.headers["Content-Length"] = str(upload.size)
+
+
+def _receive(
+    effect: Send, answer: urllib3.BaseHTTPResponse, deadline: ExchangeDeadline, upload: Upload | None
+) -> Response:
     fields = ((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items())
     receiver = Receiver(effect, answer.status, fields, deadline)
     while chunk := answer.read1(CHUNK, decode_content=False):
         receiver.feed(chunk)
-    return receiver.finish()
+    response = receiver.finish()
+    if upload is not None:
+        upload.check_response(response)
+    return response
 
 
 class _Session(requests.Session):

@@ -154,6 +154,9 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
     def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
         """Begin a request with the exact URL, since requests and urllib3 change its escapes."""
         exact = _exchange.get().url
+        if self.sock is not None:
+            # The response to the previous request may have left little time.
+            self.sock.settimeout(_exchange.get().silence)
         # A proxy without TLS needs the whole URL.
         super().putrequest(method, request_target(exact) if url.startswith("/") else exact, *args, **kwargs)
 

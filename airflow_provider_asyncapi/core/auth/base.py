@@ -69,6 +69,9 @@ class Auth(ABC):
     #: Whether all requests get the same credentials; then a poll sends the authorized request again unchanged.
     is_constant: ClassVar[bool] = False
 
+    #: The algorithms of the digests of a request's body that the kind needs; for a body that contains files, they are
+    #: computed before the request is authenticated.
+    body_algorithms: frozenset[str] = frozenset()
     #: How an access token is requested, if the kind needs one.
     token_source: TokenSource | None = None
     #: Whether the processes of one host share the token.

@@ -16,7 +16,6 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
-import hashlib
 import hmac
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -29,6 +28,7 @@ from urllib.parse import quote, urlsplit
 from airflow_provider_asyncapi.core.auth.base import Auth, AuthContext, AuthFlow
 from airflow_provider_asyncapi.core.connection.fields import ConnectionField, read_mapping, require_fields
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.http.file_bodies import FileBody, describe_body, find_algorithms
 from airflow_provider_asyncapi.core.http.messages import HEADER_NAME, Request
 
 _FIELD = "signing"
@@ -135,6 +135,16 @@ class HmacAuth(Auth):
         """The headers that hold the signature and what belongs to it."""
         return tuple(self.headers)
 
+    @property
+    def body_algorithms(self) -> frozenset[str]:  # type: ignore[override]  # kinds without fields have an attribute
+        """The algorithms of the digests that are signed."""
+        return find_algorithms(self._variable_names)
+
+    @property
+    def _variable_names(self) -> frozenset[str]:
+        texts = (self.signed, *self.headers.values(), *self.query_params.values())
+        return frozenset(name for text in texts for name in _VARIABLE.findall(text))
+
     def auth_flow(self, request: Request, context: AuthContext) -> AuthFlow:
         """Send the request with its signature."""
         now = context.clock()
@@ -146,7 +156,7 @@ class HmacAuth(Auth):
         }
         unsigned = {name: text for name, text in self.query_params.items() if "{signature}" not in text}
         request = _add_params(request, unsigned, variables)
-        variables |= _describe_request(request)
+        variables |= _describe_request(request, self._variable_names)
         digest = hmac.digest(
             self.key, _render(self.signed, variables).encode("utf-8", "surrogateescape"), self.algorithm
         )
@@ -156,20 +166,39 @@ class HmacAuth(Auth):
         yield request.with_headers((name, _render(text, variables)) for name, text in self.headers.items())
 
 
-def _describe_request(request: Request) -> dict[str, str]:
-    """Return the variables that a request sets."""
+def _describe_request(request: Request, names: frozenset[str]) -> dict[str, str]:
+    """
+    Return the variables that a request sets.
+
+    :param names: the variables that are needed; those of the body take time.
+    """
     parts = urlsplit(request.url)
-    body = request.body or b""
     return {
         "host": parts.netloc,
         "path": parts.path or "/",
         "query": parts.query,
         "target": (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
         "url": request.url,
-        "body": body.decode("utf-8", "surrogateescape"),
-        "body_sha256": hashlib.sha256(body).hexdigest(),
-        "body_md5": base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode(),
+        **_describe_body(request, names),
     }
+
+
+def _describe_body(request: Request, names: frozenset[str]) -> dict[str, str]:
+    """
+    Return the variables of the body of a request.
+
+    :raises ConfigurationError: if the body contains files, and is to be signed itself.
+    """
+    variables = {name: str(value) for name, value in describe_body(request.body, names).items()}
+    if "body" in names:
+        if isinstance(request.body, FileBody):
+            raise ConfigurationError(
+                f"{request}: the connection's {_FIELD} contains {{body}}, which is impossible for a body that is read"
+                " from a file while it is sent; sign {body_sha256} instead if the API can verify that, or send the"
+                " content of the file as text"
+            )
+        variables["body"] = (request.body or b"").decode("utf-8", "surrogateescape")
+    return variables
 
 
 def _add_params(request: Request, templates: Mapping[str, str], variables: Mapping[str, str]) -> Request:

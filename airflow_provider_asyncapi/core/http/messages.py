@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from airflow_provider_asyncapi.core.errors import ConfigurationError, ResponseError, UnsafeValueError
 from airflow_provider_asyncapi.core.http import documents, xml_documents
 from airflow_provider_asyncapi.core.http.compression import parse_content_codings
+from airflow_provider_asyncapi.core.http.file_bodies import RequestBody
 from airflow_provider_asyncapi.core.http.redaction import redact_url
 from airflow_provider_asyncapi.core.json_values import JsonValue, freeze
 
@@ -120,14 +121,14 @@ class Request:
     :param method: upper case.
     :param url: absolute, percent-encoded.
     :param headers: (name, value) pairs.
-    :param body: the bytes, or None for no body.
+    :param body: the bytes, or what they are read from while they are sent; None for no body.
     :param default_headers: the headers that are sent unless the task or the connection has one of the same name.
     """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
-    body: bytes | None = dataclasses.field(default=None, repr=False)
+    body: RequestBody = dataclasses.field(default=None, repr=False)
     default_headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
 
     def __repr__(self) -> str:

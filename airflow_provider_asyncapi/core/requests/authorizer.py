@@ -13,6 +13,7 @@ from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.connection.headers import add_connection_headers
 from airflow_provider_asyncapi.core.effects import Flow, Send
 from airflow_provider_asyncapi.core.errors import AuthenticationError, ConfigurationError, UnsafeValueError
+from airflow_provider_asyncapi.core.http.file_bodies import find_literal_bytes
 from airflow_provider_asyncapi.core.http.messages import Request, Response, validate_header
 from airflow_provider_asyncapi.core.http.redaction import contains_any_secret, is_sensitive_name
 
@@ -132,7 +133,7 @@ def _check_no_secrets(api: Api, request: Request) -> None:
 
     :raises UnsafeValueError: if its URL or body contains one.
     """
-    sent = f"{request.url}\n{(request.body or b'').decode(errors='replace')}"
+    sent = f"{request.url}\n{find_literal_bytes(request.body).decode(errors='replace')}"
     if contains_any_secret(sent, api.settings.secrets() - api.settings.visible_values):
         raise UnsafeValueError(
             f"{request}: not sent, since its URL or body contains a secret of the connection, and another host gets no"

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.errors import HandleError
+from airflow_provider_asyncapi.core.http.file_bodies import identify
 from airflow_provider_asyncapi.core.http.messages import Request
 from airflow_provider_asyncapi.core.http.redaction import is_sensitive_name
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
@@ -204,7 +205,7 @@ def fingerprint(api: Api, request: Request, prepare: Iterable[Request] = ()) -> 
     headers = sorted(
         (name.lower(), value) for name, value in request.with_default_headers().headers if not is_sensitive_name(name)
     )
-    shown = [request.method, request.url, repr(headers), (request.body or b"").decode("latin-1")]
+    shown = [request.method, request.url, repr(headers), identify(request.body).decode("latin-1")]
     return hashlib.sha256("\0".join(map(api.redact, shown)).encode()).hexdigest()[:32]
 
 
@@ -221,7 +222,7 @@ def digest_parts(api: Api, request: Request, prepare: Iterable[Request] = ()) ->
     parts = [("method", request.method), ("endpoint", address)]
     parts += [(f"query_params.{name}", value) for name, value in parse_qsl(query, keep_blank_values=True)]
     parts += [(f"headers.{name.lower()}", value) for name, value in headers]
-    parts += _body_parts(request.body or b"")
+    parts += _body_parts(identify(request.body))
     parts += [(f"prepare[{number}]", fingerprint(api, each)) for number, each in enumerate(prepare)]
     values: dict[str, str] = {}
     for name, value in parts:

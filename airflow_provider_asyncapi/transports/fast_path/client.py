@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
@@ -15,6 +15,7 @@ from yarl import URL
 
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.effects import Send
+from airflow_provider_asyncapi.core.http.file_bodies import FileBody
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.transports.aiohttp_body import read_body
 from airflow_provider_asyncapi.transports.aiohttp_connector import (
@@ -33,6 +34,8 @@ from airflow_provider_asyncapi.transports.request_format import encode_url
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
+
+    from airflow_provider_asyncapi.transports.aiohttp_session import SessionClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,18 @@ class FastPathClient:
     """
 
     def __init__(self, settings: ConnectionSettings, tls: ssl.SSLContext, steady: Callable[[], float]) -> None:
-        self._settings, self._steady = settings, steady
+        self._settings, self._tls, self._steady = settings, tls, steady
+        self._session: SessionClient | None = None
         self._proxy = Proxy.of(settings)
         self._connector = Connector(settings, tls)
         self._pool = Pool(
             self._connector, self._make_route, timeout=settings.connect_timeout, limit=max_connections(settings)
         )
 
-    def prepare(self, request: Request) -> _Prepared:
-        """Return the server and the head of a request."""
+    def prepare(self, request: Request) -> Any:
+        """Return the server and the head of a request; for a body that contains files, what the session needs."""
+        if isinstance(request.body, FileBody):
+            return self._use_session().prepare(request)
         url = encode_url(request)
         scheme, _, rest = url.partition("://")
         # Without TLS, a proxy reads the head.
@@ -75,8 +81,10 @@ class FastPathClient:
         head = encode_head(request.method, url, headers, request.body, to_proxy=is_to_proxy)
         return _Prepared(f"{scheme}://{rest.partition('/')[0]}", head)
 
-    async def send(self, effect: Send, prepared: _Prepared, needed_until: float) -> tuple[Response, float]:
+    async def send(self, effect: Send, prepared: Any, needed_until: float) -> tuple[Response, float]:
         """Send a request over the pool, and return the response and the seconds of waiting for a connection."""
+        if isinstance(effect.request.body, FileBody):
+            return await self._use_session().send(effect, prepared, needed_until)
         settings, request, server = self._settings, effect.request, prepared.server
         needs_new_connection = not effect.repeatable
         while True:
@@ -113,6 +121,16 @@ class FastPathClient:
     async def close(self) -> None:
         """Close all connections."""
         await self._pool.close()
+        if self._session is not None:
+            await self._session.close()
+
+    def _use_session(self) -> SessionClient:
+        """Return the client for bodies that contain files, which need the flow control of aiohttp's session."""
+        if self._session is None:
+            from airflow_provider_asyncapi.transports.aiohttp_session import SessionClient
+
+            self._session = SessionClient(self._settings, self._tls, self._steady)
+        return self._session
 
     async def _exchange(
         self, effect: Send, connection: Connection, head: bytes, deadline: ExchangeDeadline
@@ -129,7 +147,8 @@ class FastPathClient:
             max_line_size=LONGEST_LINE,
             max_field_size=LONGEST_LINE,
         )
-        transport.write(head + request.body if request.body else head)
+        content = request.body
+        transport.write(head + content if isinstance(content, bytes) and content else head)
         protocol.start_timeout()
         # A body that trickles in is never silent, and could block its job for ever. (asyncio.timeout() would work, but
         # costs as much as reading the response.)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from airflow_provider_asyncapi.core.http.file_bodies import RequestBody
 from airflow_provider_asyncapi.transports.request_format import build_headers, request_target
 
 
 def encode_head(
-    method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes | None, *, to_proxy: bool = False
+    method: str, url: str, headers: Iterable[tuple[str, str]], body: RequestBody, *, to_proxy: bool = False
 ) -> bytes:
     """
     Return the head of a request as it is sent (RFC 9112, section 3).

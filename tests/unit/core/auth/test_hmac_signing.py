@@ -11,7 +11,9 @@ import pytest
 from airflow_provider_asyncapi.core.auth.base import AuthContext
 from airflow_provider_asyncapi.core.auth.hmac_signing import HmacAuth
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.http.file_bodies import FileBody
 from airflow_provider_asyncapi.core.http.messages import Request
+from tests.unit.fake_files import MemoryFiles
 
 NOW = 1_499_827_319.559
 HEADERS = {"X-Signature": "{signature}"}
@@ -143,3 +145,21 @@ def test_the_key_is_in_no_repr():
     auth = HmacAuth.parse({"password": "geheim", "signing": {"signed": "x", "headers": HEADERS}})
     assert "geheim" not in repr(auth)
     assert auth.header_names == ("X-Signature",)
+
+
+def test_the_digest_of_a_file_is_signed():
+    signing = {"signed": "{method}{body_sha256}{body_md5}", "headers": HEADERS}
+    auth = HmacAuth.parse({"password": "key", "login": "id", "signing": signing})
+    assert auth.body_algorithms == {"sha256", "md5"}
+    body = FileBody((MemoryFiles(a_csv=b"1,2").inspect("a.csv"),)).with_digests(auth.body_algorithms)
+    context = AuthContext(lambda: NOW, lambda: "40" * 16)
+    (signed,) = auth.auth_flow(Request("PUT", "https://h/x", body=body), context)
+    (of_bytes,) = auth.auth_flow(Request("PUT", "https://h/x", body=b"1,2"), context)
+    assert signed.headers == of_bytes.headers
+    assert signed.body is body
+
+
+def test_the_content_of_a_file_cant_be_signed():
+    body = FileBody((MemoryFiles(a_csv=b"1,2").inspect("a.csv"),))
+    with pytest.raises(ConfigurationError, match=r"PUT https://h/x: the connection's signing contains \{body\}"):
+        sign(Request("PUT", "https://h/x", body=body), signed="{body}", headers=HEADERS)

@@ -17,6 +17,7 @@ from airflow_provider_asyncapi.core.auth.base import AuthContext
 from airflow_provider_asyncapi.core.auth.jwt_token import JwtAuth
 from airflow_provider_asyncapi.core.auth.token_flow import request_token
 from airflow_provider_asyncapi.core.errors import AuthenticationError, ConfigurationError
+from airflow_provider_asyncapi.core.http.file_bodies import find_literal_bytes
 from airflow_provider_asyncapi.core.http.messages import Request, Response
 from airflow_provider_asyncapi.core.requests.exchange import send
 from tests.unit.core.flow_runner import BASE, NONCE, START, FlowRunner, make_api, make_response
@@ -134,7 +135,7 @@ def get_token_with(*responses: Response, **fields: Any) -> FlowRunner:
 
 
 def form_of(runner: FlowRunner) -> dict[str, str]:
-    return {name: value for name, (value,) in parse_qs((runner.requests[0].body or b"").decode()).items()}
+    return {name: value for name, (value,) in parse_qs(find_literal_bytes(runner.requests[0].body).decode()).items()}
 
 
 TOKEN = make_response({"access_token": "t-1", "expires_in": 60})

@@ -21,6 +21,7 @@ from airflow_provider_asyncapi.core.errors import (
     ResultTooLargeError,
     UnavailableError,
 )
+from airflow_provider_asyncapi.core.http.file_bodies import find_literal_bytes
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.requests.request_step import RequestStep
@@ -586,7 +587,7 @@ def test_a_start_request_names_all_jobs():
     runner = FlowRunner(make_api(), make_response({"jobs": [{"id": "a"}, {"id": "b"}]}), make_response({}))
     plan = SubmitPlan.parse(several(start={"endpoint": "/start", "json": {"ids": "{identifiers}"}}))
     runner.run(submit(runner.api, plan, Submission("k")))
-    assert json.loads(runner.requests[-1].body or b"") == {"ids": ["a", "b"]}
+    assert json.loads(find_literal_bytes(runner.requests[-1].body)) == {"ids": ["a", "b"]}
 
 
 @pytest.mark.parametrize("body", [{"jobs": []}, {}, {"jobs": [{"id": "a"}, {"id": {}}]}])

@@ -21,6 +21,7 @@ from airflow_provider_asyncapi.core.errors import (
     UnavailableError,
     UnstorableValueError,
 )
+from airflow_provider_asyncapi.core.http.file_bodies import find_literal_bytes
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
@@ -59,7 +60,7 @@ class Tries:
         self.scripts: list[FlowRunner] = []
 
     def run(self, *replies: Any, **fields: Any) -> JobHandle:
-        runner = FlowRunner(make_api(**self.connection), *replies)
+        runner = self.make_runner(*replies)
         self.scripts.append(runner)
         kept = None if self.stored is None else Submission.parse(json.loads(self.stored))
         plan = SubmitPlan.parse({**self.fields, **fields})
@@ -70,6 +71,9 @@ class Tries:
         finally:
             if runner.kept:
                 self.stored = json.dumps(runner.kept[-1].dump())
+
+    def make_runner(self, *replies: Any) -> FlowRunner:
+        return FlowRunner(make_api(**self.connection), *replies)
 
     @property
     def paths(self) -> list[str]:
@@ -471,9 +475,9 @@ def test_a_start_with_a_key_is_sent_again():
     with pytest.raises(KilledError):
         tries.run(CREATED, killed)
     tries.run(make_response({}))
-    assert [json.loads(request.body or b"") for runner in tries.scripts for request in runner.requests[-1:]] == [
-        {"key": "key-1"}
-    ] * 2
+    assert [
+        json.loads(find_literal_bytes(request.body)) for runner in tries.scripts for request in runner.requests[-1:]
+    ] == [{"key": "key-1"}] * 2
 
 
 # What was kept by others
@@ -535,7 +539,7 @@ def test_further_variables_may_be_named():
     runner = FlowRunner(make_api(), CREATED)
     plan = SubmitPlan.parse({**FIELDS, "json": {"to": "{callback_url}"}})
     runner.run(submit(runner.api, plan, NEW, None, {"callback_url": "https://af/cb"}))
-    assert json.loads(runner.requests[0].body or b"") == {"to": "https://af/cb"}
+    assert json.loads(find_literal_bytes(runner.requests[0].body)) == {"to": "https://af/cb"}
 
 
 # Callbacks

@@ -14,6 +14,7 @@ from airflow_provider_asyncapi.core.errors import (
     RequestRejectedError,
     ResultTooLargeError,
 )
+from airflow_provider_asyncapi.core.http.file_bodies import find_literal_bytes
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from tests.unit.core.flow_runner import BASE, make_lost_error, make_response
 from tests.unit.core.submit.test_once import KilledError, Tries, killed
@@ -38,8 +39,8 @@ def test_later_requests_name_what_earlier_ones_capture():
     handle = tries.run(FILE, STORED, CREATED, STARTED)
     assert tries.paths == PATHS
     _, _, submit, start = tries.scripts[0].requests
-    assert json.loads(submit.body or b"") == {"input": 7, "etag": "e-1"}
-    assert json.loads(start.body or b"") == {"file": 7}
+    assert json.loads(find_literal_bytes(submit.body)) == {"input": 7, "etag": "e-1"}
+    assert json.loads(find_literal_bytes(start.body)) == {"file": 7}
     assert (handle.variables["file"], handle.variables["etag"]) == (7, "e-1")
 
 
