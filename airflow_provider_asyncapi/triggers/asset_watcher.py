@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Unpack
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_asyncapi.airflow_private.event_state import load_event_state, store_event_state
 from airflow_provider_asyncapi.airflow_private.supervisor import AirflowUnavailableError
+from airflow_provider_asyncapi.connections.profiles import load_profile
+from airflow_provider_asyncapi.core.connection.api import Api
 from airflow_provider_asyncapi.core.effects import Log, Notification
 from airflow_provider_asyncapi.core.errors import AsyncApiError, ConfigurationError
 from airflow_provider_asyncapi.core.events.flow import find_new_items
 from airflow_provider_asyncapi.core.events.plan import DEFAULT_INTERVAL, EventPlan, event_parameters
 from airflow_provider_asyncapi.core.events.seen_items import SeenItems, make_digest
+from airflow_provider_asyncapi.core.jobs.layouts import read_fields
+from airflow_provider_asyncapi.core.profiles.merging import merge_parameters
 from airflow_provider_asyncapi.core.requests.request_template import refuse_secrets
 from airflow_provider_asyncapi.hooks.calls import check_parameter_names
 from airflow_provider_asyncapi.hooks.parameters import EventParameters
@@ -36,6 +41,25 @@ _STATELESS = frozenset(
 )
 
 
+@dataclass(slots=True)
+class _Watch:
+    """
+    What is polled, and its state.
+
+    :param parameters: the parameters, with those of the profile.
+    :param plan: the same, parsed.
+    :param state_key: the key of the stored state.
+    :param seen: the items of the polls so far.
+    :param stored: the state that was stored last.
+    """
+
+    parameters: dict[str, Any]
+    plan: EventPlan
+    state_key: str
+    seen: SeenItems | None
+    stored: SeenItems | None
+
+
 class AsyncApiEventTrigger(BaseEventTrigger):
     """
     Poll a request, and cause an asset event if there are items that are new or have changed.
@@ -48,6 +72,8 @@ class AsyncApiEventTrigger(BaseEventTrigger):
     Its arguments are plain text in the metadata database: none of them may be a secret.
 
     :param asyncapi_conn_id: the connection.
+    :param profile: the profile whose table ``events`` sets the parameters that are left out; by default that of the
+        connection, which is read in the triggerer.
     :param parameters: the request (``endpoint``, ``method``, ``query_params``, ``headers``, ``json``, …), and its
         ``rules``, ``result_format`` and paging, as for ``AsyncApiFetchOperator``.
     :param items: selector of the list of items; by default the whole response.
@@ -69,22 +95,32 @@ class AsyncApiEventTrigger(BaseEventTrigger):
         self,
         *,
         asyncapi_conn_id: str = "asyncapi_default",
+        profile: str | None = None,
         stored: str | None = None,
         **parameters: Unpack[EventParameters],
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # untyped in Airflow
         self.asyncapi_conn_id = asyncapi_conn_id
+        self._parse_error: AsyncApiError | None = None
         if stored is None:
-            self.parameters = check_parameter_names("AsyncApiEventTrigger", parameters, {*event_parameters()})
-            EventPlan.parse(self.parameters)
+            given = check_parameter_names("AsyncApiEventTrigger", parameters, {*event_parameters()})
+            self.names_profile = profile is not None
+            self.parameters = given if profile is None else _merge(profile, given)
+            EventPlan.parse(self.parameters, complete=self.names_profile or "endpoint" in given)
             refuse_secrets(self.parameters)
             try:
                 json.dumps(self.parameters)
             except TypeError as error:
                 raise ConfigurationError(f"AsyncApiEventTrigger takes JSON values: {error}") from None
         else:
-            # The triggerer can't handle an exception here; run() parses them.
-            self.parameters = json.loads(stored)["parameters"]
+            known = ("parameters", "names_profile")
+            kept = json.loads(stored)
+            self.parameters, self.names_profile = kept["parameters"], kept.get("names_profile", False)
+            try:
+                read_fields(kept, "the event trigger", version=_LAYOUT, known=known)
+            except AsyncApiError as error:
+                # The triggerer can't handle an exception here, so run() raises it.
+                self._parse_error = error
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """
@@ -93,17 +129,20 @@ class AsyncApiEventTrigger(BaseEventTrigger):
         The parameters are one string: Airflow identifies the trigger by a hash of its arguments, which isn't the same
         for a mapping before and after it was stored.
         """
-        stored = json.dumps({"version": _LAYOUT, "parameters": self.parameters})
+        kept = {"version": _LAYOUT, "parameters": self.parameters, "names_profile": self.names_profile}
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {"asyncapi_conn_id": self.asyncapi_conn_id, "stored": stored}
+        return path, {"asyncapi_conn_id": self.asyncapi_conn_id, "stored": json.dumps(kept)}
 
     def __repr__(self) -> str:
         return f"<AsyncApiEventTrigger {self.asyncapi_conn_id} {self.parameters.get('endpoint')}>"
 
-    @property
-    def state_key(self) -> str:
-        """The key of the state: equal as long as the same items are polled in the same way."""
-        polled: Any = {name: value for name, value in self.parameters.items() if name not in _STATELESS}
+    def make_state_key(self, parameters: Mapping[str, Any]) -> str:
+        """
+        Return the key of the state: equal as long as the same items are polled in the same way.
+
+        :param parameters: the parameters, with those of the profile.
+        """
+        polled: Any = {name: value for name, value in parameters.items() if name not in _STATELESS}
         return f"asyncapi_events_{make_digest([self.asyncapi_conn_id, polled])}"
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -114,35 +153,30 @@ class AsyncApiEventTrigger(BaseEventTrigger):
         """
         from airflow_provider_asyncapi.hooks.clients import CurrentClient
 
-        plan: EventPlan | None = None
-        seen: SeenItems | None = None
-        stored: SeenItems | None = None
+        watch: _Watch | None = None
         errors = 0
         while True:
             try:
-                if plan is None:
-                    # The first plan imports the parsers of selectors, which would block the event loop for too long.
-                    parsed = await asyncio.to_thread(EventPlan.parse, self.parameters)
-                    stored = seen = await self._load_state()
-                    plan = parsed
                 async with CurrentClient(self.asyncapi_conn_id, lambda: None) as (api, driver):
-                    check_storable(self.parameters, api)
+                    watch = await self._update_watch(watch, api)
                     while True:
-                        found, after = await driver.run(find_new_items(api, plan, seen), observe=self._log_event)
+                        found, after = await driver.run(
+                            find_new_items(api, watch.plan, watch.seen), observe=self._log_event
+                        )
                         if found:
                             # One for all: Airflow starts a run with the first of several events that come at once, and
                             # keeps the others for the run after the next event.
                             items = [{"id": item.event_id, "values": item.values} for item in found]
                             yield TriggerEvent({"items": items})
                             await asyncio.sleep(_TIME_TO_STORE_EVENTS)
-                        seen = after
-                        if after != stored:
-                            await store_event_state(self, self.state_key, after.dump())
-                            stored = after
+                        watch.seen = after
+                        if after != watch.stored:
+                            await store_event_state(self, watch.state_key, after.dump())
+                            watch.stored = after
                         errors = 0
-                        await asyncio.sleep(plan.interval)
+                        await asyncio.sleep(watch.plan.interval)
             except (AsyncApiError, AirflowUnavailableError) as error:
-                interval = DEFAULT_INTERVAL if plan is None else plan.interval
+                interval = DEFAULT_INTERVAL if watch is None else watch.plan.interval
                 delay = min(interval * 2**errors, max(interval, _MAX_DELAY))
                 errors = min(errors + 1, _MAX_DOUBLINGS)
                 log.warning("%r: %s; polling again in %g s", self, error, delay)
@@ -152,14 +186,41 @@ class AsyncApiEventTrigger(BaseEventTrigger):
                 log.exception("%r: polling again in %g s", self, _MAX_DELAY)
                 await asyncio.sleep(_MAX_DELAY)
 
-    async def _load_state(self) -> SeenItems | None:
-        kept = await load_event_state(self, self.state_key)
+    async def _update_watch(self, watch: _Watch | None, api: Api) -> _Watch:
+        """
+        Return what is polled and its state; the profile of the connection may have changed with the connection.
+
+        :param watch: what was polled before; None at the start.
+        """
+        if self._parse_error is not None:
+            raise self._parse_error
+        check_storable(self.parameters, api)
+        parameters = await asyncio.to_thread(self._complete_parameters, api)
+        if watch is not None and watch.parameters == parameters:
+            return watch
+        # The first plan imports the parsers of selectors, which would block the event loop for too long.
+        plan = await asyncio.to_thread(EventPlan.parse, parameters)
+        state_key = self.make_state_key(parameters)
+        stored = await self._load_state(state_key)
+        return _Watch(parameters, plan, state_key, stored, stored)
+
+    def _complete_parameters(self, api: Api) -> dict[str, Any]:
+        """Return the parameters, with those of the connection's profile if the DAG names no profile."""
+        profile = api.settings.profile
+        return self.parameters if self.names_profile or profile is None else _merge(profile, self.parameters)
+
+    async def _load_state(self, key: str) -> SeenItems | None:
+        kept = await load_event_state(self, key)
         try:
             return None if kept is None else SeenItems.parse(kept)
         except ValueError as error:
-            raise ConfigurationError(f"{error}; delete {self.state_key} to start again") from error
+            raise ConfigurationError(f"{error}; delete {key} to start again") from error
 
     def _log_event(self, event: Notification) -> None:
         # Each poll logs the number of its pages.
         if isinstance(event, Log) and event.level > logging.INFO:
             log.log(event.level, "%s", event.message)
+
+
+def _merge(profile: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    return merge_parameters("events", load_profile(profile), given)

@@ -18,16 +18,20 @@ from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_asyncapi import exceptions
+from airflow_provider_asyncapi.core.events.seen_items import SeenItems
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.jobs.slots import SlotRequest
 from airflow_provider_asyncapi.core.submit.flow import submit
 from airflow_provider_asyncapi.core.submit.plan import SubmitPlan
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.monitoring.xcoms import CALLS_KEY, JOB_KEY
 from airflow_provider_asyncapi.sensors.asyncapi import AsyncApiSensor
+from airflow_provider_asyncapi.triggers.asset_watcher import AsyncApiEventTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
+from airflow_provider_asyncapi.triggers.job_slots import JobSlotTrigger
 from tests.unit.airflow_storage import store_event, store_trigger, store_xcom
 from tests.unit.core.flow_runner import FlowRunner, make_api
-from tests.unit.fake_airflow import TI, ApiServer, Store, context_of, reply
+from tests.unit.fake_airflow import TI, ApiServer, Store, Supervisor, context_of, reply
 from tests.unit.layouts.record import MOMENT, keys_of, recordings, write_all
 
 POLL = "GET /jobs/j-1"
@@ -51,7 +55,7 @@ def with_unknown_keys(recorded: dict[str, Any]) -> dict[str, Any]:
     def extend(value: Any) -> None:
         if isinstance(value, dict):
             # What these hold is the author's, and all of it counts.
-            for item in [item for name, item in value.items() if name not in ("variables", "capture")]:
+            for item in [item for name, item in value.items() if name not in ("variables", "capture", "revisions")]:
                 extend(item)
             value["since_1_1"] = {"x": [1]}
         elif isinstance(value, list):
@@ -182,6 +186,34 @@ def test_a_poke_goes_on_with_what_another_version_has_learnt(
         sensor_of("j-1", mode="reschedule").execute(context_of(ti, task_reschedule_count=2, task_state_store=store))
     assert store["asyncapi_poke"]["errors"] == 2
     assert store["asyncapi_began"]["at"] == MOMENT + 1
+
+
+@each_recording("event_trigger")
+def test_an_event_trigger_of_another_version_goes_on_with_the_items_that_it_has_seen(
+    api: ApiServer, connection: None, supervisor: Supervisor, recorded: dict[str, Any]
+) -> None:
+    seen = SeenItems.parse(recorded["seen_items"])
+    assert (seen.watermark, list(seen.revisions.values())) == (MOMENT, ["1:0a1b2c3d4e5f6072"])
+    api.respond_to("GET /orders", reply({"orders": [{"id": 1}]}), reply({"orders": [{"id": 1}, {"id": 2}]}))
+    kwargs = recorded["event_trigger"]
+    trigger = AsyncApiEventTrigger(**{**kwargs, "stored": json.dumps(kwargs["stored"])})
+
+    async def first_event() -> Any:
+        events = trigger.run()
+        try:
+            return (await anext(events)).payload
+        finally:
+            await events.aclose()  # type: ignore[attr-defined]  # a generator
+
+    assert len(asyncio.run(first_event())["items"]) == 1
+    assert api.count("GET /orders") == 2
+
+
+@each_recording("slot_request")
+def test_a_task_waits_for_the_slot_that_another_version_has_requested(recorded: dict[str, Any]) -> None:
+    assert SlotRequest.parse(recorded["slot_request"]) == SlotRequest(2, MOMENT, MOMENT + 1, ends_with_task=False)
+    trigger = JobSlotTrigger(**recorded["slot_trigger"])
+    assert (trigger.api_server, trigger.waiting_task) == ("https://airflow", "t-1")
 
 
 def upgrade_error(act: Callable[[], Any]) -> None:

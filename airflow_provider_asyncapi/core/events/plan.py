@@ -59,11 +59,12 @@ class EventPlan:
         return self.changed is not None and self.fetch.result_path is None and self.fetch.paging is None
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> EventPlan:
+    def parse(cls, given: Mapping[str, Any], *, complete: bool = True) -> EventPlan:
         """
         Parse the parameters of the event trigger.
 
         :param given: a mapping with keys of :func:`event_parameters`.
+        :param complete: whether no profile can add anything, so that a missing parameter is an error.
         :raises ConfigurationError: naming the parameter that is wrong.
         """
         explicit = {name: value for name, value in given.items() if value is not None}
@@ -73,16 +74,17 @@ class EventPlan:
         if "items" in explicit:
             request["result_path"] = explicit["items"]
         plan = cls(
-            FetchPlan.parse(request),
+            FetchPlan.parse(request, complete=complete),
             _parse_interval(explicit.get("poke_interval")),
-            _parse_start(explicit.get("start_from", "now"), has_watermark="watermark" in explicit),
+            _parse_start(explicit.get("start_from", "now"), has_watermark="watermark" in explicit or not complete),
             SelectorChain.parse_optional(explicit.get("item_id"), "item_id"),
             SelectorChain.parse_optional(explicit.get("changed"), "changed"),
             SelectorChain.parse_optional(explicit.get("watermark"), "watermark"),
             Condition.parse(explicit["when"], "when") if "when" in explicit else None,
             parse_captures(explicit.get("capture"), "capture"),
         )
-        if WATERMARK in plan.fetch.step.request.find_variables() and (plan.start is None or not plan.start.watermark):
+        names_watermark = WATERMARK in plan.fetch.step.request.find_variables()
+        if complete and names_watermark and (plan.start is None or not plan.start.watermark):
             raise ConfigurationError(
                 "start_from: has to be the first {watermark}, a number or a time, since the request names it"
             )

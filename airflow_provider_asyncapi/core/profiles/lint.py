@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from airflow_provider_asyncapi.core.auth.registry import collect_auth_fields
 from airflow_provider_asyncapi.core.connection.settings import ConnectionSettings
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.events.plan import EventPlan
 from airflow_provider_asyncapi.core.fetch.plan import FetchPlan
 from airflow_provider_asyncapi.core.profiles.merging import EXTENDS
 from airflow_provider_asyncapi.core.profiles.schema import profile_tables
@@ -125,6 +126,8 @@ def _parser_of(table: str) -> Callable[[Mapping[str, Any]], object]:
             return lambda given: WaitPlan.parse(given, complete=False)
         case "fetch":
             return lambda given: FetchPlan.parse(given, complete=False)
+        case "events":
+            return lambda given: EventPlan.parse(given, complete=False)
         case _:
             return lambda given: RequestStep.parse(given, table, method="POST", complete=False)
 

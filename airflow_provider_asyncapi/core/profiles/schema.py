@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.auth.registry import AUTH_KINDS, collect_extra_keys
 from airflow_provider_asyncapi.core.errors import ConfigurationError
+from airflow_provider_asyncapi.core.events.plan import event_parameters
 from airflow_provider_asyncapi.core.fetch.plan import fetch_parameters
 from airflow_provider_asyncapi.core.foreign_names import find_foreign_name
 from airflow_provider_asyncapi.core.profiles.merging import EXTENDS
@@ -34,6 +35,7 @@ def profile_tables(profile: Mapping[str, Any] | None = None) -> Mapping[str, fro
         "status": frozenset(WAIT_PARAMETERS) | {"job_url", "timeout"},
         "fetch": frozenset(fetch_parameters(fetch if isinstance(fetch, Mapping) else ())) | {"job_url", *RESULT_LIMITS},
         "cancel": frozenset(REQUEST_PARAMETERS),
+        "events": frozenset(event_parameters()),
     }
 
 

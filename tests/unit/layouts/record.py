@@ -14,14 +14,18 @@ from typing import Any
 
 from airflow_provider_asyncapi.core.callbacks.calls import ReceivedCallback, dump_callbacks
 from airflow_provider_asyncapi.core.errors import JobFailedError
+from airflow_provider_asyncapi.core.events.seen_items import SeenItems
 from airflow_provider_asyncapi.core.jobs.handle import JobHandle
+from airflow_provider_asyncapi.core.jobs.slots import SlotRequest
 from airflow_provider_asyncapi.core.outcome import Outcome
 from airflow_provider_asyncapi.core.submit.submission import Submission
 from airflow_provider_asyncapi.core.wait.checkpoint import WaitCheckpoint
 from airflow_provider_asyncapi.core.wait.log_position import LogPosition
 from airflow_provider_asyncapi.tasks.wait_state import VERSION
+from airflow_provider_asyncapi.triggers.asset_watcher import AsyncApiEventTrigger
 from airflow_provider_asyncapi.triggers.asyncapi import AsyncApiJobTrigger
 from airflow_provider_asyncapi.triggers.events import WaitEvent
+from airflow_provider_asyncapi.triggers.job_slots import JobSlotTrigger
 
 FOLDER = Path(__file__).parent
 MOMENT = 1_795_000_000.0
@@ -63,6 +67,8 @@ def write_all() -> dict[str, Any]:
         log=log,
     ).dump()
     classpath, kwargs = AsyncApiJobTrigger(asyncapi_conn_id="asyncapi_default", spec=_SPEC, wait=wait).serialize()
+    event_trigger = AsyncApiEventTrigger(endpoint="/orders", items="orders", item_id="id", poke_interval=0.01)
+    _, event_kwargs = event_trigger.serialize()
     failed = JobFailedError("Job j-1 has status failed: out of rows").set_job("j-1", "failed")
     failed.method, failed.url, failed.status_code = "GET", "http://127.0.0.1/jobs/j-1", 200
     failed.message = "out of rows"
@@ -80,6 +86,11 @@ def write_all() -> dict[str, Any]:
             "k-1", answered=1, sent_at=MOMENT, handle=job, callbacks=("d",), connection="asyncapi_default"
         ).dump(),
         "calls": dump_callbacks([ReceivedCallback("1", MOMENT + 5, "application/json", b'{"status": "done"}')]),
+        # The arguments of an event trigger are one string.
+        "event_trigger": {**event_kwargs, "stored": json.loads(event_kwargs["stored"])},
+        "seen_items": SeenItems(MOMENT, {"0a1b2c3d4e5f6071": "1:0a1b2c3d4e5f6072"}).dump(),
+        "slot_trigger": JobSlotTrigger(api_server="https://airflow", waiting_task="t-1").serialize()[1],
+        "slot_request": SlotRequest(2, MOMENT, MOMENT + 1, ends_with_task=False).dump(),
         "store": {
             "asyncapi_began": {"version": VERSION, "identifier": "j-1", "generation": 0, "at": MOMENT + 1},
             "asyncapi_poke": {

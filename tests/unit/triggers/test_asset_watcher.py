@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,6 +54,10 @@ def rebuild(**given: Any) -> AsyncApiEventTrigger:
     return rebuilt
 
 
+def state_key_of(trigger: AsyncApiEventTrigger) -> str:
+    return trigger.make_state_key(trigger.parameters)
+
+
 def orders(*ids: int) -> Any:
     return reply({"orders": [{"id": each} for each in ids]})
 
@@ -83,6 +88,71 @@ def test_each_new_item_causes_an_event_with_its_captured_values(
     events = asyncio.run(collect(rebuild(), lambda events: api.count(ORDERS) > 3))
     assert [event["values"] for event in events] == [{"order": 3}, {"order": 2}]
     assert len({event["id"] for event in events}) == 2
+
+
+PROFILE = """
+[events]
+endpoint = "/orders"
+items = "orders"
+item_id = "id"
+capture = { order = "id" }
+poke_interval = 0.01
+"""
+
+
+@pytest.fixture
+def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with the profile `shop`."""
+    monkeypatch.setenv("AIRFLOW__ASYNCAPI__PROFILES_FOLDER", str(tmp_path))
+    (tmp_path / "shop.toml").write_text(PROFILE)
+    return tmp_path
+
+
+def rebuild_with_profile(**given: Any) -> AsyncApiEventTrigger:
+    """Make a trigger whose parameters are those of a profile."""
+    return rebuild(**{**dict.fromkeys(GIVEN), **given})
+
+
+@pytest.mark.parametrize("is_named_by", ["the trigger", "the connection"])
+def test_a_profile_sets_the_parameters_that_are_left_out(
+    api: ApiServer, connect: Callable[..., None], supervisor: Supervisor, profiles: Path, is_named_by: str
+) -> None:
+    by_trigger = is_named_by == "the trigger"
+    connect(extra={} if by_trigger else {"profile": "shop"})
+    api.respond_to("GET /orders", orders(1), orders(1, 2))
+    trigger = rebuild_with_profile(capture={"also": "id"}, **({"profile": "shop"} if by_trigger else {}))
+    events = asyncio.run(collect(trigger, bool))
+    assert [event["values"] for event in events] == [{"order": 2, "also": 2}]
+
+
+def test_the_profile_of_the_trigger_is_used_instead_of_that_of_the_connection(
+    api: ApiServer, connect: Callable[..., None], supervisor: Supervisor, profiles: Path
+) -> None:
+    (profiles / "other.toml").write_text('[events]\nendpoint = "/other"')
+    connect(extra={"profile": "other"})
+    api.respond_to("GET /orders", orders(1))
+    (event,) = asyncio.run(collect(rebuild_with_profile(profile="shop", start_from="all"), bool))
+    assert event["values"] == {"order": 1}
+
+
+def test_a_connection_whose_profile_has_no_events_is_named_in_the_log(
+    api: ApiServer, connect: Callable[..., None], profiles: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (profiles / "bare.toml").write_text('[submit]\nendpoint = "/jobs"')
+    connect(extra={"profile": "bare"})
+    asyncio.run(collect(rebuild_with_profile(), lambda events: "endpoint is missing" in caplog.text))
+    assert api.requests == []
+
+
+def test_a_mistake_in_the_profile_of_a_trigger_is_found_when_the_dag_is_parsed(profiles: Path) -> None:
+    (profiles / "malformed.toml").write_text('[events]\nendpoint = "/orders"\nitems = "a["')
+    with pytest.raises(ConfigurationError, match=r"result_path|items"):
+        AsyncApiEventTrigger(profile="malformed")
+    with pytest.raises(ConfigurationError, match="there is no profile 'none'"):
+        AsyncApiEventTrigger(profile="none")
+    (profiles / "unknown.toml").write_text('[events]\nitem = "x"')
+    with pytest.raises(ConfigurationError, match=r"unknown key 'item' in \[events\]"):
+        AsyncApiEventTrigger(profile="unknown")
 
 
 def test_all_new_items_of_a_poll_are_one_event(api: ApiServer, connection: None, supervisor: Supervisor) -> None:
@@ -162,10 +232,18 @@ def test_a_broken_state_says_what_to_delete(
     api: ApiServer, connection: None, supervisor: Supervisor, caplog: pytest.LogCaptureFixture
 ) -> None:
     trigger = rebuild()
-    supervisor.variables[trigger.state_key] = json.dumps({"version": "x"})
-    supervisor.asset_states["orders", trigger.state_key] = {"version": "x"}
+    supervisor.variables[state_key_of(trigger)] = json.dumps({"version": "x"})
+    supervisor.asset_states["orders", state_key_of(trigger)] = {"version": "x"}
     asyncio.run(collect(trigger, lambda events: "to start again" in caplog.text))
-    assert f"delete {trigger.state_key} to start again" in caplog.text
+    assert f"delete {state_key_of(trigger)} to start again" in caplog.text
+
+
+def test_what_a_newer_version_has_stored_is_an_error_in_the_log(
+    api: ApiServer, connection: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = json.dumps({"version": 99, "parameters": {}})
+    asyncio.run(collect(AsyncApiEventTrigger(stored=kept), lambda events: "layout 99 by a newer" in caplog.text))
+    assert api.requests == []
 
 
 def test_a_secret_of_the_connection_is_refused_in_the_triggerer(
@@ -197,9 +275,9 @@ def test_an_interval_may_be_a_timedelta() -> None:
 
 
 def test_a_changed_interval_or_capture_keeps_the_state() -> None:
-    assert rebuild().state_key == rebuild(poke_interval=9, capture={}).state_key
-    assert rebuild().state_key != rebuild(endpoint="/other").state_key
-    assert rebuild().state_key != rebuild(asyncapi_conn_id="other").state_key
+    assert state_key_of(rebuild()) == state_key_of(rebuild(poke_interval=9, capture={}))
+    assert state_key_of(rebuild()) != state_key_of(rebuild(endpoint="/other"))
+    assert state_key_of(rebuild()) != state_key_of(rebuild(asyncapi_conn_id="other"))
 
 
 def test_airflow_takes_the_stored_trigger_of_a_watcher_for_the_one_in_the_dag() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from airflow_provider_asyncapi.core.errors import ConfigurationError
 from airflow_provider_asyncapi.core.events.plan import EventPlan, event_parameters
+from airflow_provider_asyncapi.core.events.seen_items import SeenItems
 
 
 def plan(**given: Any) -> EventPlan:
@@ -34,6 +35,14 @@ def plan(**given: Any) -> EventPlan:
 def test_a_parameter_that_is_wrong_is_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         plan(**given)
+
+
+def test_what_a_profile_may_add_isnt_missed_when_the_dag_is_parsed() -> None:
+    assert EventPlan.parse({"start_from": 5}, complete=False).start == SeenItems(5)
+    request = {"query_params": {"since": "{watermark}"}}
+    assert EventPlan.parse(request, complete=False).fetch.step.request.query_params == request["query_params"]
+    with pytest.raises(ConfigurationError, match="item_id"):
+        EventPlan.parse({"item_id": "a["}, complete=False)
 
 
 def test_the_interval_is_a_minute_by_default() -> None:

@@ -34,7 +34,7 @@ def test_there_are_none_in_a_shipped_profile(file):
         ("# A comment.\n\n[submitt]", [(3, r"unknown table \[submitt\]; did you mean submit\?")]),
         (
             "[xyz]\na = 1",
-            [(1, r"unknown table \[xyz\]; known are about, cancel, connection, extends, fetch, status, submit")],
+            [(1, r"unknown table \[xyz\]; known are about, cancel, connection, events, extends, fetch")],
         ),
         ("extends = 'base'\n[submit]", []),
         ("[about]\n[submit]\n[status]\n", []),
@@ -48,6 +48,7 @@ def test_there_are_none_in_a_shipped_profile(file):
         ('[submit]\nidentifier = "$.["', [(2, r"\[submit\] identifier: malformed selector")]),
         ('[fetch]\nconcurrency = "x"', [(2, r"\[fetch\] concurrency: has to be a whole number")]),
         ('[cancel]\nmethod = "???"', [(2, r"\[cancel\] cancel: method")]),
+        ("[events]\npoke_interval = 0", [(2, r"\[events\] poke_interval: has to be a number of seconds")]),
         # Each of several is found, in the order of the lines, and in parts of a key.
         (
             '[status]\nignore_case = 1\npoke_interval = "x"\nrules = [\n  { selector = "a" },\n]\n[submit]\nx = 1',

@@ -33,6 +33,7 @@ def test_tables_that_a_profile_leaves_out_are_empty() -> None:
         ({"status": {"completion": "a"}}, r"unknown key 'completion' in \[status\].*completion_key"),
         ({"connection": {"profile": "other"}}, "unknown key 'profile'"),
         ({"cancel": {"identifier": "a"}}, "unknown key 'identifier'"),
+        ({"events": {"item": "orders"}}, r"unknown key 'item' in \[events\].*items"),
     ],
 )
 def test_an_unknown_table_or_key_is_an_error_with_the_profiles_name(profile: Any, message: str) -> None:
